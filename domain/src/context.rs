@@ -1,0 +1,59 @@
+use std::sync::Arc;
+
+use crate::{CommandId, Metadata, Timestamp, Version};
+
+/// What a decision may know beside state and command: whose it is, where it stands, the time, and
+/// who asked. All of it is input, so a decision can be repeated in a test.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    id: Arc<str>,
+    version: Version,
+    now: Timestamp,
+    command_id: CommandId,
+    metadata: Metadata,
+}
+
+impl Context {
+    /// A context for one command of the aggregate `id`, which stands at `version`.
+    #[must_use]
+    pub fn new(id: Arc<str>, version: Version, now: Timestamp, command_id: CommandId) -> Self {
+        Self { id, version, now, command_id, metadata: Metadata::default() }
+    }
+
+    /// The same context with the metadata of the request.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// The id of the aggregate that decides.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How many events the aggregate has; 0 when it does not exist yet.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The time of the decision: the runtime's clock, or the test's.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The id of this request.
+    #[must_use]
+    pub fn command_id(&self) -> CommandId {
+        self.command_id
+    }
+
+    /// Who asked, and as part of which story.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}

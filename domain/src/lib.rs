@@ -1,0 +1,24 @@
+//! The pure heart of Actuarius: what an aggregate is, and the words for everything around it.
+//!
+//! Nothing here knows a clock, randomness, async or I/O. Time and ids come in as values, so every
+//! decision can be tested without a thread or a sleep.
+//!
+//! Read in this order: [`Aggregate`] (decide, apply), [`Id`] (a name that knows its type),
+//! [`Version`] and [`Position`] (where a fact stands), [`Metadata`] (who asked, and why) and
+//! [`Envelope`] (a fact with its header).
+
+mod aggregate;
+mod context;
+mod envelope;
+mod id;
+mod metadata;
+mod time;
+mod version;
+
+pub use aggregate::{Aggregate, Event};
+pub use context::Context;
+pub use envelope::{Envelope, Header};
+pub use id::{Id, InvalidId, MAX_ID_BYTES, MAX_TYPE_BYTES, StreamId};
+pub use metadata::{CausationId, CommandId, CorrelationId, EventId, Metadata};
+pub use time::Timestamp;
+pub use version::{Expected, Position, Version};

@@ -1,0 +1,151 @@
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actuarius_domain::{Position, StreamId, Version};
+use thiserror::Error;
+
+/// Bytes that are not what they should be; the text says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub(crate) struct Malformed(pub(crate) &'static str);
+
+/// Stored data that is not what was written: told, never hidden.
+///
+/// Nothing was changed. The rest of the store reads on; restore the damaged part from a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("damaged data at position {position}{}: {what}", in_stream(.stream))]
+pub struct Damage {
+    /// The stream the damage is in, where it can still be told.
+    pub stream: Option<StreamId>,
+    /// The first position concerned.
+    pub position: Position,
+    /// What is wrong.
+    pub what: String,
+}
+
+fn in_stream(stream: &Option<StreamId>) -> String {
+    stream.as_ref().map(|stream| format!(" in stream {stream}")).unwrap_or_default()
+}
+
+/// Why a store did not open. Nothing was changed in it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process, or another part of this one, has the store open. Close it there.
+    #[error("the store {path} is in use by someone else")]
+    Locked {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// The store was written by a newer release. Open it with that release.
+    #[error("the store {path} has format {found}, this release reads up to {supported}")]
+    NewerFormat {
+        /// The store's directory.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest format this release knows.
+        supported: u32,
+    },
+    /// The directory holds something that is not a store of this library, or a store whose format
+    /// marker is unreadable.
+    #[error("{path} does not hold a readable store: {what}")]
+    UnknownFormat {
+        /// The directory.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The log ends before an event that was acknowledged: acknowledged data is missing. Restore a
+    /// backup, or copy the files away for forensics.
+    #[error(
+        "the store {path} ends at position {found}, but position {acknowledged} was acknowledged"
+    )]
+    Shorter {
+        /// The store's directory.
+        path: PathBuf,
+        /// The last position acknowledged, from the high-water mark.
+        acknowledged: Position,
+        /// The last position found.
+        found: Position,
+    },
+    /// The store is damaged. Restore a backup, or copy the files away for forensics.
+    #[error("the store {path} is damaged: {what}")]
+    Damaged {
+        /// The store's directory.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The operating system refused. Remove the cause and open again.
+    #[error("the store {path} could not be opened: {source}")]
+    Io {
+        /// The file or directory concerned.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why something could not be read. Nothing was changed.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Stored data is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// A snapshot is damaged. Older snapshots and the events are untouched: use those.
+    #[error("the snapshot of {stream} at version {version} is damaged: {what}")]
+    DamagedSnapshot {
+        /// Whose snapshot it is.
+        stream: StreamId,
+        /// The version it was taken at.
+        version: Version,
+        /// What is wrong.
+        what: String,
+    },
+    /// The store could not be read now. Try again, or reopen the store.
+    #[error("the store could not be read: {0}")]
+    Io(Arc<io::Error>),
+    /// The store has been closed. Open it again.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
+
+/// An append expected another version than the stream has. Nothing of it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("stream {stream} is at version {actual}, not {expected}")]
+pub struct Conflict {
+    /// The stream.
+    pub stream: StreamId,
+    /// The version the append expected.
+    pub expected: Version,
+    /// The version the stream has.
+    pub actual: Version,
+}
+
+/// A write or a sync failed: what was in flight may or may not be on disk, and the writer refuses
+/// everything from now on. Reopen the store: it recovers every acknowledged event.
+#[derive(Debug, Clone, Error)]
+#[error("{what}: {source}")]
+pub struct StoreFailure {
+    /// What was being done.
+    pub what: &'static str,
+    /// What the system said.
+    pub source: Arc<io::Error>,
+}
+
+impl StoreFailure {
+    /// A failure while doing `what`.
+    #[must_use]
+    pub fn new(what: &'static str, source: io::Error) -> Self {
+        Self { what, source: Arc::new(source) }
+    }
+}

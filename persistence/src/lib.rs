@@ -1,0 +1,24 @@
+//! The storage seam of Actuarius: what is stored, in which bytes, and what every store must do.
+//!
+//! Everything here is synchronous: bytes and batches, no async, no threads of its own. Read in
+//! this order: [`Append`] (what an aggregate wants stored) and [`Commit`] (what a store hands
+//! back), [`Codec`] (typed event to bytes), [`Writer`] and [`Reader`] (the seam), [`memory`] (the
+//! model store), [`disk`] (the sled store), [`fault`] (any store, failing on demand) and
+//! [`contract`] (what every store must do, as runnable cases).
+
+mod codec;
+mod error;
+mod record;
+mod snapshot;
+mod store;
+mod wire;
+
+pub mod memory;
+
+pub use codec::{Codec, CodecError};
+pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};
+pub use record::{Append, Commit, CommitView, EventView, NewCommit};
+pub use snapshot::{NewSnapshot, Snapshot};
+pub use store::{
+    AppendOutcome, Batch, COMMIT_BYTES_MAX, Page, PageLimit, Reader, Store, StoreInfo, Writer,
+};

@@ -1,0 +1,150 @@
+use std::sync::Arc;
+
+use actuarius_domain::{Position, StreamId, Version};
+
+use crate::{Append, Commit, Conflict, NewSnapshot, ReadError, Snapshot, StoreFailure};
+
+/// The largest commit (all events of one command, with their header) a store takes: 16 MiB.
+///
+/// A commit is held in memory by the actor, the committer and the store at once, so the bound keeps
+/// one command from taking the process down.
+pub const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// An open store: its one writer, and the reader everyone shares.
+pub struct Store {
+    /// The only way to write. There is one, and it cannot be cloned.
+    pub writer: Box<dyn Writer>,
+    /// Reads what is durable.
+    pub reader: Arc<dyn Reader>,
+}
+
+/// What is stored together, with one sync.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Events, stream by stream. Each commit of each append is stored whole or not at all.
+    pub appends: Vec<Append>,
+    /// Snapshots of states that are durable already.
+    pub snapshots: Vec<NewSnapshot>,
+}
+
+/// What became of one append: the position of its first event, or a conflict that left nothing.
+pub type AppendOutcome = Result<Position, Conflict>;
+
+/// The only way to write to a store.
+///
+/// Invariants every implementation keeps (the contract suite checks them):
+///
+/// - When [`commit`](Writer::commit) returns `Ok`, everything in the batch survives a power cut.
+/// - Positions are given in batch order, 1, 2, 3 … without gaps; a conflict uses none.
+/// - Each append is accepted only if its expected version is the stream's version, counting the
+///   appends before it in the same batch. A conflict leaves its neighbours untouched.
+/// - Nothing is visible to any reader before it is durable.
+/// - After the first `Err` every later commit fails, until the store is opened again.
+pub trait Writer: Send {
+    /// Stores the batch and returns what became of each append, in order.
+    ///
+    /// # Errors
+    /// [`StoreFailure`] when a write or a sync failed. Any commit of the batch may or may not have
+    /// been written, each whole or not at all; none is visible to readers. Open the store again.
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure>;
+
+    /// How many bytes of a batch the store likes to sync at once. A larger batch is correct, but
+    /// takes several syncs.
+    fn batch_bytes(&self) -> usize;
+}
+
+/// Reads what is durable. Shared by everyone, from any thread.
+pub trait Reader: Send + Sync {
+    /// The position of the last durable event.
+    fn head(&self) -> Position;
+
+    /// The version of a stream; [`Version::NONE`] when it does not exist.
+    ///
+    /// # Errors
+    /// [`ReadError`]; damage is never read as "no such event".
+    fn version(&self, stream: &StreamId) -> Result<Version, ReadError>;
+
+    /// The commits of a stream that hold events behind `after`, oldest first.
+    ///
+    /// `as_of` is a position up to which the stream is known to hold nothing behind `after` (from a
+    /// snapshot), or [`Position::NONE`].
+    ///
+    /// # Errors
+    /// [`ReadError`]; damage is never read as "no such event".
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        as_of: Position,
+        limit: PageLimit,
+    ) -> Result<Page, ReadError>;
+
+    /// The commits of the whole log behind `after`, oldest first. `after` is the last position of a
+    /// commit, or [`Position::NONE`].
+    ///
+    /// # Errors
+    /// [`ReadError`]; damage is never read as "no such event".
+    fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError>;
+
+    /// The newest snapshot of a stream, or the newest older than `before`.
+    ///
+    /// # Errors
+    /// [`ReadError::DamagedSnapshot`] names the version: ask again with it as `before`.
+    fn snapshot(
+        &self,
+        stream: &StreamId,
+        before: Option<Version>,
+    ) -> Result<Option<Snapshot>, ReadError>;
+
+    /// What the store takes on disk.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the files cannot be looked at.
+    fn info(&self) -> Result<StoreInfo, ReadError>;
+}
+
+/// How much one page may hold. A page has at least one commit if there is any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimit {
+    /// The most commits in a page.
+    pub commits: usize,
+    /// The most bytes in a page, its last commit excepted.
+    pub bytes: usize,
+}
+
+impl Default for PageLimit {
+    /// 1,000 commits or 1 MiB: large enough to spread the cost of a page, small enough that a
+    /// thousand readers fit in memory.
+    fn default() -> Self {
+        Self { commits: 1_000, bytes: 1024 * 1024 }
+    }
+}
+
+/// Some commits, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The commits.
+    pub commits: Vec<Commit>,
+    /// Whether there are more behind the last of them.
+    pub more: bool,
+}
+
+/// What a store takes on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreInfo {
+    /// A short name of the engine.
+    pub engine: &'static str,
+    /// Bytes of all files; 0 for a store in memory.
+    pub disk_bytes: u64,
+    /// Events stored.
+    pub events: u64,
+}
+
+impl StoreInfo {
+    /// The figures of a store run by `engine`.
+    #[must_use]
+    pub fn new(engine: &'static str, disk_bytes: u64, events: u64) -> Self {
+        Self { engine, disk_bytes, events }
+    }
+}
