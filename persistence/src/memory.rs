@@ -94,15 +94,17 @@ impl Log {
 
     fn keep(&mut self, new: &NewSnapshot) {
         let kept = self.snapshots.entry(new.stream.clone()).or_default();
-        kept.retain(|old| old.version < new.version);
-        kept.push(Snapshot {
+        kept.retain(|old| old.version != new.version);
+        let place = kept.partition_point(|old| old.version < new.version);
+        let snapshot = Snapshot {
             version: new.version,
             position: new.position,
             as_of: new.as_of,
             state_version: new.state_version,
             time: new.time,
             payload: new.payload.clone(),
-        });
+        };
+        kept.insert(place, snapshot);
         let surplus = kept.len().saturating_sub(new.keep.max(1) as usize);
         kept.drain(..surplus);
     }

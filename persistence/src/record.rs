@@ -13,7 +13,7 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::codec::{Codec, CodecError};
-use crate::error::Malformed;
+use crate::error::{Damage, Malformed};
 use crate::wire::{Cursor, put_text, put_varint};
 
 const NAMED_BY_CALLER: u8 = 1;
@@ -62,7 +62,8 @@ impl Append {
         Self { stream, expected, frames: Vec::new(), commits: SmallVec::new(), events: 0 }
     }
 
-    /// Adds one command's events; on an error the append is as before.
+    /// Adds one command's events; on an error the append is as before. Without events there is
+    /// nothing to store, so nothing is added.
     ///
     /// # Errors
     /// [`CodecError`] when an event cannot be encoded.
@@ -73,6 +74,9 @@ impl Append {
         events: &[E],
         schema_version: impl Fn(&str) -> u32,
     ) -> Result<(), CodecError> {
+        if events.is_empty() {
+            return Ok(());
+        }
         let start = self.frames.len();
         let written = self.write_frame(commit, codec, events, schema_version);
         if written.is_err() {
@@ -142,6 +146,15 @@ impl Append {
             start = shape.end as usize;
             (frame, shape.events)
         })
+    }
+
+    /// The same append with its first `commits` commits only.
+    pub(crate) fn front(&self, commits: usize) -> Self {
+        let commits = SmallVec::from(&self.commits[..commits.min(self.commits.len())]);
+        let end = commits.last().map_or(0, |shape: &CommitShape| shape.end as usize);
+        let events = commits.iter().map(|shape| u64::from(shape.events)).sum();
+        let frames = self.frames[..end].to_vec();
+        Self { stream: self.stream.clone(), expected: self.expected, frames, commits, events }
     }
 }
 
@@ -214,6 +227,18 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// The commit whose frame, as it came from [`Append::frames`], is `frame`. For stores of your
+    /// own: the first event of the commit stands at `position`.
+    ///
+    /// # Errors
+    /// [`Damage`] when the bytes are not what was written, or not exactly one frame.
+    pub fn from_frame(frame: &Bytes, position: Position) -> Result<Self, Damage> {
+        let taken = Self::take(frame, position).and_then(|(commit, length)| {
+            if length == frame.len() { Ok(commit) } else { Err(Malformed("bytes are left over")) }
+        });
+        taken.map_err(|malformed| Damage { stream: None, position, what: malformed.to_string() })
+    }
+
     /// Takes the frame at the front of `bytes`, whose first event stands at `position`, and returns
     /// it with the number of bytes it took.
     pub(crate) fn take(bytes: &Bytes, position: Position) -> Result<(Self, usize), Malformed> {
@@ -240,6 +265,11 @@ impl Commit {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.body.len()
+    }
+
+    /// Whether every stored byte is the same.
+    pub(crate) fn same_bytes(&self, other: &Self) -> bool {
+        self.body == other.body
     }
 
     /// Its fields and events.
@@ -322,6 +352,9 @@ impl<'a> CommitView<'a> {
     fn check(self) -> Result<Self, Malformed> {
         if self.events == 0 || self.version == Version::NONE {
             return Err(Malformed("a commit without events"));
+        }
+        if self.version.get().checked_add(self.events).is_none() {
+            return Err(Malformed("a version is too large"));
         }
         let mut cursor = self.payload;
         for _ in 0..self.events {
@@ -463,5 +496,189 @@ impl EventView<'_> {
     /// decode. The stored event is untouched.
     pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, CodecError> {
         Codec::from_byte(self.codec)?.decode_event(self.event_type, self.payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Sample {
+        Marked,
+        Noted(String),
+    }
+
+    fn append(metadata: &Metadata, events: &[Sample]) -> Append {
+        let stream = StreamId::new("sample", "a").expect("valid");
+        let mut append = Append::new(stream, Version::new(3));
+        append.push(commit(metadata), Codec::Bincode, events, |_| 2).expect("encodable");
+        append
+    }
+
+    fn commit(metadata: &Metadata) -> NewCommit<'_> {
+        NewCommit {
+            time: Timestamp::from_micros(-7),
+            command_id: "a command".into(),
+            named_by_caller: true,
+            metadata,
+        }
+    }
+
+    fn full_metadata() -> Metadata {
+        let ids = Metadata {
+            correlation: Some("story".into()),
+            causation: Some("cause".into()),
+            ..Default::default()
+        };
+        ids.on_behalf_of("zoe").with("tenant", "north").with("", "")
+    }
+
+    fn frame() -> Vec<u8> {
+        let events = [Sample::Marked, Sample::Noted("hello".to_owned())];
+        append(&full_metadata(), &events).frames
+    }
+
+    /// A frame around any body, with the right length and checksum.
+    fn sealed(body: &[u8]) -> Bytes {
+        let mut frame = vec![0; FRAME_HEAD];
+        frame.extend_from_slice(body);
+        seal_frame(&mut frame).expect("small enough");
+        frame.into()
+    }
+
+    /// Looks at everything a commit has to show.
+    fn look_at(commit: &Commit) {
+        let view = commit.view();
+        let events: Vec<_> = view.events().collect();
+        assert_eq!(events.len() as u64, view.events);
+        for event in &events {
+            let header = view.header(event);
+            assert!(header.version <= view.last_version());
+            assert!(header.position <= view.last_position());
+            let _ = event.decode::<Sample>();
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_frame_is_refused() {
+        let frame = frame();
+        for bit in 0..frame.len() * 8 {
+            let mut flipped = frame.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let taken = Commit::take(&flipped.into(), Position::new(1));
+            assert!(taken.is_err(), "bit {bit} is flipped, and nobody notices");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_frame_is_refused() {
+        let frame = frame();
+        for length in 0..frame.len() {
+            let part = Bytes::copy_from_slice(&frame[..length]);
+            assert!(Commit::take(&part, Position::new(1)).is_err(), "{length} bytes are enough");
+        }
+    }
+
+    #[test]
+    fn a_frame_ends_where_the_next_begins() {
+        let frame = frame();
+        let twice = Bytes::from([&frame[..], &frame[..]].concat());
+        let (first, length) = Commit::take(&twice, Position::new(1)).expect("whole");
+        assert_eq!(length, frame.len());
+        let (second, _) = Commit::take(&twice.slice(length..), Position::new(3)).expect("whole");
+        assert!(first.same_bytes(&second));
+        assert!(Commit::from_frame(&twice, Position::new(1)).is_err(), "two are not one");
+        assert!(Commit::from_frame(&frame.into(), Position::new(1)).is_ok());
+    }
+
+    #[test]
+    fn a_failed_push_leaves_the_append_as_before() {
+        #[derive(Serialize)]
+        struct NoEvent;
+        let metadata = full_metadata();
+        let mut append = append(&metadata, &[Sample::Marked]);
+        let before = append.clone();
+
+        let no_enum = append.push(commit(&metadata), Codec::Bincode, &[NoEvent], |_| 1);
+        assert!(matches!(no_enum, Err(CodecError::NotAnEnum { .. })));
+        let huge = [Sample::Marked, Sample::Noted("x".repeat(crate::COMMIT_BYTES_MAX))];
+        let too_large = append.push(commit(&metadata), Codec::Bincode, &huge, |_| 1);
+        assert_eq!(too_large, Err(CodecError::TooLarge));
+
+        assert_eq!(append.frames, before.frames);
+        assert_eq!((append.events(), append.commits.len()), (1, 1));
+        append
+            .push(commit(&metadata), Codec::Bincode, &[Sample::Marked], |_| 1)
+            .expect("encodable");
+        let second = Bytes::copy_from_slice(append.frames().nth(1).expect("two commits").0);
+        let second = Commit::from_frame(&second, Position::new(1)).expect("whole");
+        assert_eq!(second.view().version, Version::new(5));
+    }
+
+    #[test]
+    fn a_push_of_no_events_adds_nothing() {
+        let metadata = Metadata::default();
+        let mut append = Append::new(StreamId::new("sample", "a").expect("valid"), Version::NONE);
+        append.push::<Sample>(commit(&metadata), Codec::Json, &[], |_| 1).expect("nothing to do");
+        assert!(append.is_empty() && append.bytes() == 0 && append.events() == 0);
+    }
+
+    #[test]
+    fn the_front_of_an_append_is_whole_commits() {
+        let metadata = Metadata::default();
+        let mut append = append(&metadata, &[Sample::Marked, Sample::Marked]);
+        append.push(commit(&metadata), Codec::Json, &[Sample::Marked], |_| 1).expect("encodable");
+        for (commits, events) in [(0, 0), (1, 2), (2, 3), (9, 3)] {
+            let front = append.front(commits);
+            assert_eq!(front.events(), events);
+            assert_eq!(front.frames().count(), commits.min(2));
+            assert!(append.frames.starts_with(&front.frames));
+        }
+    }
+
+    #[test]
+    fn a_version_beyond_all_numbers_is_refused() {
+        let stream = StreamId::new("sample", "a").expect("valid");
+        let mut append = Append::new(stream, Version::new(u64::MAX - 1));
+        let metadata = Metadata::default();
+        append.push(commit(&metadata), Codec::Json, &[Sample::Marked], |_| 1).expect("encodable");
+        assert!(Commit::take(&append.frames.into(), Position::new(1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_frame_panic(bytes: Vec<u8>) {
+            let _ = Commit::take(&bytes.into(), Position::new(1));
+        }
+
+        #[test]
+        fn no_body_under_a_right_checksum_panics(body: Vec<u8>) {
+            if let Ok((commit, _)) = Commit::take(&sealed(&body), Position::new(1)) {
+                look_at(&commit);
+            }
+        }
+
+        /// Near misses reach further into the parser than noise does.
+        #[test]
+        fn no_damage_under_a_right_checksum_panics(
+            hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut body = frame().split_off(FRAME_HEAD);
+            for (at, byte) in hits {
+                let at = at.index(body.len());
+                body[at] = byte;
+            }
+            if let Some(cut) = cut {
+                body.truncate(cut.index(body.len()));
+            }
+            if let Ok((commit, _)) = Commit::take(&sealed(&body), Position::new(1)) {
+                look_at(&commit);
+            }
+        }
     }
 }

@@ -2,6 +2,8 @@ use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use bytes::Bytes;
 
 /// A snapshot to be stored: an aggregate's state at a version that is already durable.
+///
+/// It replaces the one at the same version, and never displaces a newer one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSnapshot {
     /// Whose state it is.

@@ -21,7 +21,8 @@ pub struct Store {
 /// What is stored together, with one sync.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Events, stream by stream. Each commit of each append is stored whole or not at all.
+    /// Events, stream by stream. Each commit of each append is stored whole or not at all. An
+    /// append without commits has its expected version checked and stores nothing.
     pub appends: Vec<Append>,
     /// Snapshots of states that are durable already.
     pub snapshots: Vec<NewSnapshot>,
