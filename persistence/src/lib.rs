@@ -7,12 +7,14 @@
 //! [`contract`] (what every store must do, as runnable cases).
 
 mod codec;
+mod dice;
 mod error;
 mod record;
 mod snapshot;
 mod store;
 mod wire;
 
+pub mod contract;
 pub mod memory;
 
 pub use codec::{Codec, CodecError};

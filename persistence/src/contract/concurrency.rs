@@ -1,0 +1,122 @@
+//! Readers on other threads than the writer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use actuarius_domain::{Position, StreamId, Version};
+
+use super::Stage;
+use super::sample::{note, small, stream};
+use super::scene::Scene;
+use crate::dice::Dice;
+use crate::{Commit, PageLimit, Reader};
+
+const BATCHES: u64 = 150;
+const PAGE: PageLimit = PageLimit { commits: 50, bytes: 64 * 1024 };
+
+pub(super) fn readers_beside_a_writer_see_whole_commits_up_to_the_head(stage: &dyn Stage) {
+    beside_a_writer(stage, |reader, done| {
+        let mut seen = Position::NONE;
+        loop {
+            let last_round = done.load(Ordering::Acquire);
+            let before = reader.head();
+            let page = reader.read_log(seen, PAGE).expect("the log is readable");
+            let after = reader.head();
+            assert!(before <= after, "the head went back");
+            for commit in &page.commits {
+                assert_eq!(commit.position(), seen.next(), "a gap in the log");
+                check_whole(commit);
+                seen = commit.view().last_position();
+            }
+            assert!(seen <= after, "{seen} is visible, and the head is {after}");
+            assert!(page.more || seen >= before, "{before} was the head, the log ends at {seen}");
+            if last_round && !page.more {
+                return;
+            }
+        }
+    });
+}
+
+pub(super) fn readers_beside_a_writer_see_streams_grow_without_gaps(stage: &dyn Stage) {
+    beside_a_writer(stage, |reader, done| {
+        let streams = streams();
+        let mut seen = [Version::NONE; 3];
+        loop {
+            let last_round = done.load(Ordering::Acquire);
+            let mut more = false;
+            for (stream, seen) in streams.iter().zip(&mut seen) {
+                more |= follow(reader, stream, seen);
+            }
+            if last_round && !more {
+                return;
+            }
+        }
+    });
+}
+
+/// Reads the next page of a stream, and says whether there is more.
+fn follow(reader: &dyn Reader, stream: &StreamId, seen: &mut Version) -> bool {
+    let before = reader.version(stream).expect("the version is readable");
+    let page = reader.read_stream(stream, *seen, Position::NONE, PAGE);
+    let page = page.expect("the stream is readable");
+    let (after, head) = (reader.version(stream).expect("readable"), reader.head());
+    for commit in &page.commits {
+        assert_eq!(commit.view().version, seen.next(), "a gap in {stream}");
+        assert!(commit.view().belongs_to(stream), "a commit of another stream");
+        assert!(commit.view().last_position() <= head, "visible behind the head");
+        check_whole(commit);
+        *seen = commit.view().last_version();
+    }
+    assert!(*seen <= after, "{seen} is visible, and the version is {after}");
+    assert!(page.more || *seen >= before, "the version was {before}, {stream} ends at {seen}");
+    page.more
+}
+
+fn check_whole(commit: &Commit) {
+    let view = commit.view();
+    assert_eq!(view.events().count() as u64, view.events, "a half commit");
+}
+
+fn streams() -> [StreamId; 3] {
+    ["a", "b", "c"].map(stream)
+}
+
+/// Two threads read while this one writes; `read` gets told when the last batch is in.
+fn beside_a_writer(stage: &dyn Stage, read: impl Fn(&dyn Reader, &AtomicBool) + Sync) {
+    let mut scene = Scene::open(stage);
+    let done = AtomicBool::new(false);
+    thread::scope(|threads| {
+        // Also when writing panics: the readers must not wait for ever.
+        let _finish = OnDrop(&done);
+        for _ in 0..2 {
+            let reader = scene.reader();
+            let (read, done) = (&read, &done);
+            threads.spawn(move || read(&*reader, done));
+        }
+        write(&mut scene);
+    });
+    scene.reopen_and_check();
+}
+
+fn write(scene: &mut Scene<'_>) {
+    let mut dice = Dice::new(14);
+    for number in 0..BATCHES {
+        for stream in streams() {
+            let count = dice.below(4) + 1;
+            scene.put(&stream, small(&mut dice, count));
+        }
+        if number % 20 == 0 {
+            let large = vec![note(&mut dice, 40_000)];
+            scene.put(&stream("large"), large);
+        }
+        scene.commit();
+    }
+}
+
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}

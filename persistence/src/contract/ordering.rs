@@ -1,0 +1,192 @@
+//! Positions, versions, batches and conflicts.
+
+use actuarius_domain::{Position, Version};
+
+use super::Stage;
+use super::sample::{Sample, note, small, stream};
+use super::scene::Scene;
+use crate::dice::Dice;
+use crate::{Append, Batch, PageLimit};
+
+pub(super) fn an_empty_batch_is_accepted(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    for _ in 0..3 {
+        let outcomes = scene.store().writer.commit(&Batch::default());
+        assert!(outcomes.expect("an empty batch is fine").is_empty());
+        scene.check();
+    }
+    scene.write(&stream("a"), vec![Sample::Marked]);
+    scene.reopen_and_check();
+}
+
+pub(super) fn unknown_streams_are_empty_and_have_no_version(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    scene.write(&stream("known"), vec![Sample::Marked]);
+    for round in 0..2 {
+        let reader = scene.reader();
+        for id in ["unknown", "know", "known ", "knowns"] {
+            let version = reader.version(&stream(id)).expect("readable");
+            assert_eq!(version, Version::NONE, "{id}, round {round}");
+            let limit = PageLimit::default();
+            let page = reader.read_stream(&stream(id), Version::NONE, Position::NONE, limit);
+            let page = page.expect("readable");
+            assert!(page.commits.is_empty() && !page.more, "{id}, round {round}");
+            assert_eq!(reader.snapshot(&stream(id), None).expect("readable"), None);
+        }
+        scene.reopen_and_check();
+    }
+}
+
+pub(super) fn a_reader_obtained_before_a_commit_sees_it_after(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    let before = scene.reader();
+    for number in 1..=3 {
+        scene.write(&stream("a"), vec![Sample::Counted(number)]);
+        assert_eq!(before.head(), scene.head());
+        assert_eq!(before.version(&stream("a")).expect("readable"), Version::new(number.into()));
+        let page = before.read_log(Position::NONE, PageLimit::default()).expect("readable");
+        assert_eq!(page.commits.len(), usize::from(number));
+    }
+}
+
+pub(super) fn positions_and_versions_run_without_gaps_across_batches_and_reopening(
+    stage: &dyn Stage,
+) {
+    let mut scene = Scene::open(stage);
+    let mut dice = Dice::new(1);
+    for round in 1..=5 {
+        for id in ["a", "b", "a", "c"] {
+            scene.put(&stream(id), small(&mut dice, round));
+        }
+        scene.commit();
+        scene.write(&stream("d"), vec![Sample::Marked]);
+        scene.reopen_and_check();
+    }
+    // The model and the store agree; that the model counts right is told in plain numbers.
+    assert_eq!(scene.reader().head(), Position::new(4 * (1 + 2 + 3 + 4 + 5) + 5));
+    assert_eq!(scene.reader().version(&stream("a")).expect("readable"), Version::new(30));
+    assert_eq!(scene.reader().version(&stream("d")).expect("readable"), Version::new(5));
+}
+
+pub(super) fn the_commits_of_one_append_follow_each_other(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    let mut dice = Dice::new(2);
+    let commits: Vec<_> = (1..=20).map(|count| small(&mut dice, count % 4 + 1)).collect();
+    scene.put_commits(&stream("a"), Version::NONE, &commits);
+    scene.put(&stream("b"), vec![Sample::Marked]);
+    scene.commit();
+    assert_eq!(scene.expected(Some(&stream("a"))).len(), 20, "one commit for each command");
+    scene.check();
+    scene.reopen_and_check();
+}
+
+pub(super) fn commits_of_many_events_stay_whole(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    let mut dice = Dice::new(3);
+    for count in [1, 2, 127, 128, 1_000] {
+        scene.write(&stream("a"), small(&mut dice, count));
+    }
+    scene.reopen_and_check();
+    let page = scene.reader().read_stream(
+        &stream("a"),
+        // In the middle of the commit of 127 events, which comes back from its start.
+        Version::new(50),
+        Position::NONE,
+        PageLimit { commits: 1, bytes: 1 },
+    );
+    let page = page.expect("readable");
+    let first = page.commits[0].view();
+    assert_eq!((first.version, first.events), (Version::new(4), 127));
+    assert_eq!(first.events().count(), 127);
+    assert!(page.more);
+}
+
+pub(super) fn an_append_may_build_on_the_one_before_it_in_its_batch(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    let mut dice = Dice::new(4);
+    scene.put_commits(&stream("a"), Version::NONE, &[small(&mut dice, 2)]);
+    scene.put_commits(&stream("b"), Version::NONE, &[small(&mut dice, 1)]);
+    scene.put_commits(&stream("a"), Version::new(2), &[small(&mut dice, 3)]);
+    scene.put_commits(&stream("a"), Version::new(5), &[small(&mut dice, 1)]);
+    scene.commit();
+    assert_eq!(scene.version(&stream("a")), Version::new(6));
+    scene.check();
+    scene.reopen_and_check();
+}
+
+pub(super) fn a_conflict_names_the_actual_version_and_writes_nothing(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    scene.write(&stream("a"), vec![Sample::Marked; 3]);
+    for wrong in [0, 1, 2, 4, 1_000_000] {
+        // `commit` compares the outcome, a conflict with the actual version, and the head.
+        scene.put_commits(&stream("a"), Version::new(wrong), &[vec![Sample::Marked; 2]]);
+        scene.commit();
+    }
+    scene.put_commits(&stream("new"), Version::new(1), &[vec![Sample::Marked]]);
+    scene.commit();
+    assert_eq!(scene.head(), Position::new(3));
+    scene.check();
+    scene.reopen_and_check();
+    let version = scene.reader().version(&stream("new")).expect("readable");
+    assert_eq!(version, Version::NONE, "a conflict makes no stream");
+}
+
+pub(super) fn a_conflict_leaves_its_neighbours_untouched(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    scene.write(&stream("taken"), vec![Sample::Marked]);
+    scene.put(&stream("first"), vec![Sample::Counted(1); 2]);
+    scene.put_commits(&stream("taken"), Version::NONE, &[vec![Sample::Counted(9); 5]]);
+    scene.put(&stream("second"), vec![Sample::Counted(2); 2]);
+    scene.put_commits(&stream("taken"), Version::new(7), &[vec![Sample::Counted(9)]]);
+    scene.put(&stream("taken"), vec![Sample::Counted(3)]);
+    scene.commit();
+    assert_eq!(scene.head(), Position::new(1 + 2 + 2 + 1), "a conflict uses no position");
+    scene.check();
+    scene.reopen_and_check();
+}
+
+pub(super) fn a_conflict_inside_a_batch_counts_the_appends_before_it(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    let one = || [vec![Sample::Marked]];
+    scene.put_commits(&stream("a"), Version::NONE, &one());
+    // The version of the store before the batch is not what counts any more.
+    scene.put_commits(&stream("a"), Version::NONE, &one());
+    scene.put_commits(&stream("a"), Version::new(2), &one());
+    scene.put_commits(&stream("a"), Version::new(1), &one());
+    scene.commit();
+    assert_eq!(scene.version(&stream("a")), Version::new(2));
+    scene.check();
+    scene.reopen_and_check();
+}
+
+pub(super) fn an_append_without_commits_writes_nothing(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    scene.write(&stream("a"), vec![Sample::Marked]);
+    let empty = |expected| Append::new(stream("a"), Version::new(expected));
+    let batch = Batch { appends: vec![empty(1), empty(0)], ..Batch::default() };
+    let outcomes = scene.store().writer.commit(&batch).expect("an empty append is fine");
+    assert!(outcomes[0].is_ok(), "the version is as expected");
+    let conflict = outcomes[1].as_ref().expect_err("its expected version is checked all the same");
+    assert_eq!(conflict.actual, Version::new(1));
+    scene.check();
+    scene.write(&stream("b"), vec![Sample::Marked]);
+    scene.reopen_and_check();
+}
+
+pub(super) fn a_batch_far_above_its_size_is_stored_whole_and_in_order(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    let mut dice = Dice::new(5);
+    // A store may like batches of any size: the case stays payable.
+    let wanted = 6 * scene.store().writer.batch_bytes().min(512 * 1024);
+    let mut put = 0;
+    while put < wanted {
+        let bytes = 200 + dice.below(9_000) as usize;
+        let id = format!("stream-{}", dice.below(20));
+        scene.put(&stream(&id), vec![note(&mut dice, bytes), Sample::Marked]);
+        put += bytes;
+    }
+    scene.commit();
+    scene.check();
+    scene.write(&stream("afterwards"), vec![Sample::Marked]);
+    scene.reopen_and_check();
+}

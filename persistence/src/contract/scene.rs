@@ -1,0 +1,224 @@
+//! A store on its stage beside a simple model of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actuarius_domain::{CommandId, Metadata, Position, StreamId, Timestamp, Version};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::Stage;
+use super::sample::Sample;
+use crate::{
+    Append, AppendOutcome, Batch, Codec, Commit, Conflict, NewCommit, NewSnapshot, Page, PageLimit,
+    Reader, Store,
+};
+
+/// An open store, the batch being put together, and the model of everything stored.
+pub(super) struct Scene<'a> {
+    stage: &'a dyn Stage,
+    store: Option<Store>,
+    batch: Batch,
+    /// What the model says will become of the appends in `batch`.
+    foreseen: Vec<AppendOutcome>,
+    model: Model,
+    commands: u64,
+}
+
+/// What a store holds, in the simplest form: one list, and a count for each stream.
+#[derive(Default)]
+struct Model {
+    log: Vec<(StreamId, Commit)>,
+    versions: HashMap<StreamId, Version>,
+    head: Position,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn open(stage: &'a dyn Stage) -> Self {
+        let store = stage.open();
+        assert_eq!(store.reader.head(), Position::NONE, "a new stage holds an empty store");
+        Self {
+            stage,
+            store: Some(store),
+            batch: Batch::default(),
+            foreseen: Vec::new(),
+            model: Model::default(),
+            commands: 0,
+        }
+    }
+
+    /// Closes the store, opens it again, and finds everything as the model has it.
+    pub(super) fn reopen_and_check(&mut self) {
+        self.store = None;
+        self.store = Some(self.stage.open());
+        self.check();
+    }
+
+    pub(super) fn store(&mut self) -> &mut Store {
+        self.store.as_mut().expect("the store is open between two calls")
+    }
+
+    pub(super) fn reader(&self) -> Arc<dyn Reader> {
+        self.store.as_ref().expect("the store is open between two calls").reader.clone()
+    }
+
+    /// Adds an append of one commit that expects the stream's version.
+    pub(super) fn put(&mut self, stream: &StreamId, events: Vec<Sample>) {
+        self.put_commits(stream, self.version(stream), &[events]);
+    }
+
+    /// Adds an append with one commit for each list of events.
+    pub(super) fn put_commits(
+        &mut self,
+        stream: &StreamId,
+        expected: Version,
+        commits: &[Vec<Sample>],
+    ) {
+        let mut append = Append::new(stream.clone(), expected);
+        for events in commits {
+            self.commands += 1;
+            let commit = NewCommit {
+                time: Timestamp::from_micros(self.commands as i64 * 1_000),
+                command_id: CommandId::from(Uuid::from_u128(u128::from(self.commands))),
+                named_by_caller: false,
+                metadata: &Metadata::default(),
+            };
+            let pushed = append.push(commit, Codec::Bincode, events, |_| 1);
+            pushed.expect("the sample events are encodable");
+        }
+        self.put_append(append);
+    }
+
+    pub(super) fn put_append(&mut self, append: Append) {
+        self.foreseen.push(self.model.append(&append));
+        self.batch.appends.push(append);
+    }
+
+    pub(super) fn put_snapshot(&mut self, snapshot: NewSnapshot) {
+        self.batch.snapshots.push(snapshot);
+    }
+
+    /// Commits what has been put, and checks that each append fared as the model foresaw.
+    pub(super) fn commit(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let outcomes = self.store().writer.commit(&batch).expect("the store commits the batch");
+        assert_eq!(outcomes, self.foreseen, "what became of each append");
+        self.foreseen.clear();
+        assert_eq!(self.reader().head(), self.model.head, "the head after a commit");
+    }
+
+    pub(super) fn write(&mut self, stream: &StreamId, events: Vec<Sample>) {
+        self.put(stream, events);
+        self.commit();
+    }
+
+    pub(super) fn version(&self, stream: &StreamId) -> Version {
+        self.model.versions.get(stream).copied().unwrap_or_default()
+    }
+
+    pub(super) fn head(&self) -> Position {
+        self.model.head
+    }
+
+    /// The commits the log should hold, or those of one stream.
+    pub(super) fn expected<'m>(&'m self, only: Option<&'m StreamId>) -> Vec<&'m Commit> {
+        let all = self.model.log.iter();
+        let wanted = all.filter(|(stream, _)| only.is_none_or(|only| only == stream));
+        wanted.map(|(_, commit)| commit).collect()
+    }
+
+    /// Checks that the store holds what the model holds: nothing else, and in the same order.
+    pub(super) fn check(&self) {
+        let reader = self.reader();
+        let limit = PageLimit::default();
+        assert_eq!(reader.head(), self.model.head, "the head");
+        let events = reader.info().expect("the store says what it takes").events;
+        assert_eq!(events, self.model.head.get(), "the number of events");
+        assert_same(&whole_log(&*reader, Position::NONE, limit), &self.expected(None), "the log");
+
+        let mut streams: HashMap<&StreamId, Vec<&Commit>> = HashMap::new();
+        for (stream, commit) in &self.model.log {
+            streams.entry(stream).or_default().push(commit);
+        }
+        for (stream, expected) in streams {
+            let version = reader.version(stream).expect("the version is readable");
+            assert_eq!(version, self.version(stream), "the version of {stream}");
+            let found = whole_stream(&*reader, stream, Version::NONE, Position::NONE, limit);
+            assert_same(&found, &expected, stream.id());
+        }
+    }
+}
+
+impl Model {
+    fn append(&mut self, append: &Append) -> AppendOutcome {
+        let version = self.versions.entry(append.stream().clone()).or_default();
+        if *version != append.expected() {
+            let (stream, expected) = (append.stream().clone(), append.expected());
+            return Err(Conflict { stream, expected, actual: *version });
+        }
+        let first = self.head.next();
+        for (frame, events) in append.frames() {
+            let (commit, _) = Commit::take(&Bytes::copy_from_slice(frame), self.head.next())
+                .expect("an append frames its own commits");
+            self.log.push((append.stream().clone(), commit));
+            self.head = self.head.plus(events.into());
+            *version = version.plus(events.into());
+        }
+        Ok(first)
+    }
+}
+
+/// Commits are the same when their place and every byte are.
+pub(super) fn assert_same(found: &[Commit], expected: &[&Commit], of: &str) {
+    let of = of.escape_debug();
+    for (found, expected) in found.iter().zip(expected) {
+        let position = expected.position();
+        assert_eq!(found.position(), position, "a position in {of}");
+        assert!(found.same_bytes(expected), "the commit at position {position} in {of} is another");
+    }
+    assert_eq!(found.len(), expected.len(), "the number of commits in {of}");
+}
+
+/// The log behind `after`, read page by page.
+pub(super) fn whole_log(reader: &dyn Reader, after: Position, limit: PageLimit) -> Vec<Commit> {
+    whole(limit, |last| {
+        let after = last.map_or(after, |commit| commit.view().last_position());
+        reader.read_log(after, limit).expect("the log is readable")
+    })
+}
+
+/// The stream behind `after`, read page by page.
+pub(super) fn whole_stream(
+    reader: &dyn Reader,
+    stream: &StreamId,
+    after: Version,
+    as_of: Position,
+    limit: PageLimit,
+) -> Vec<Commit> {
+    whole(limit, |last| {
+        let after = last.map_or(after, |commit| commit.view().last_version());
+        reader.read_stream(stream, after, as_of, limit).expect("the stream is readable")
+    })
+}
+
+fn whole(limit: PageLimit, mut page_behind: impl FnMut(Option<&Commit>) -> Page) -> Vec<Commit> {
+    let mut commits: Vec<Commit> = Vec::new();
+    loop {
+        let page = page_behind(commits.last());
+        let promised = !commits.is_empty();
+        assert!(!promised || !page.commits.is_empty(), "a page said `more`, and there is none");
+        check_bounds(&page, limit);
+        commits.extend(page.commits);
+        if !page.more {
+            return commits;
+        }
+    }
+}
+
+fn check_bounds(page: &Page, limit: PageLimit) {
+    let count = page.commits.len();
+    assert!(count <= limit.commits.max(1), "a page of {count} commits for {limit:?}");
+    let bytes: usize = page.commits.iter().rev().skip(1).map(Commit::bytes).sum();
+    assert!(bytes <= limit.bytes, "a page of {bytes} bytes before its last commit for {limit:?}");
+    assert!(!page.more || count > 0, "an empty page says `more`");
+}

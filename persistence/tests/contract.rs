@@ -1,0 +1,179 @@
+//! The contract finds out stores that are wrong in one thing only.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use actuarius_domain::{Position, StreamId, Version};
+use actuarius_persistence::contract::{self, Stage};
+use actuarius_persistence::{
+    AppendOutcome, Batch, Page, PageLimit, ReadError, Reader, Snapshot, Store, StoreFailure,
+    StoreInfo, Writer, memory,
+};
+
+/// What is wrong with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lie {
+    Honest,
+    NeverMore,
+    AlwaysMore,
+    UnboundedPages,
+    HeadAhead,
+    HeadBehind,
+    VersionsByLowercase,
+    MiddleOfCommitSkipped,
+    HintOverrunsByOne,
+    BeforeIsInclusive,
+    SnapshotsOfTheCategory,
+    LastAppendLost,
+    SnapshotsBesideAppendsLost,
+    ConflictFailsTheBatch,
+    CommitsInReverse,
+}
+
+use Lie::*;
+
+struct Liar<T>(T, Lie);
+
+impl Reader for Liar<Arc<dyn Reader>> {
+    fn head(&self) -> Position {
+        let head = self.0.head();
+        match self.1 {
+            HeadAhead => head.next(),
+            HeadBehind => Position::new(head.get().saturating_sub(1)),
+            _ => head,
+        }
+    }
+
+    fn version(&self, stream: &StreamId) -> Result<Version, ReadError> {
+        if self.1 == VersionsByLowercase {
+            let lower = StreamId::new(stream.category(), stream.id().to_lowercase());
+            return self.0.version(&lower.expect("valid"));
+        }
+        self.0.version(stream)
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        as_of: Position,
+        limit: PageLimit,
+    ) -> Result<Page, ReadError> {
+        let mut page = self.0.read_stream(stream, after, as_of, self.limit(limit))?;
+        match self.1 {
+            MiddleOfCommitSkipped => page.commits.retain(|it| it.view().version > after),
+            HintOverrunsByOne if as_of > Position::NONE => {
+                page.commits.retain(|it| it.position() > as_of.next());
+            }
+            _ => {}
+        }
+        Ok(self.more(page))
+    }
+
+    fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
+        Ok(self.more(self.0.read_log(after, self.limit(limit))?))
+    }
+
+    fn snapshot(
+        &self,
+        stream: &StreamId,
+        before: Option<Version>,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        match self.1 {
+            BeforeIsInclusive => self.0.snapshot(stream, before.map(Version::next)),
+            SnapshotsOfTheCategory => {
+                let first = StreamId::new(stream.category(), "a").expect("valid");
+                self.0.snapshot(&first, before)
+            }
+            _ => self.0.snapshot(stream, before),
+        }
+    }
+
+    fn info(&self) -> Result<StoreInfo, ReadError> {
+        self.0.info()
+    }
+}
+
+impl Liar<Arc<dyn Reader>> {
+    fn limit(&self, limit: PageLimit) -> PageLimit {
+        let unbounded = PageLimit { commits: usize::MAX, bytes: usize::MAX };
+        if self.1 == UnboundedPages { unbounded } else { limit }
+    }
+
+    fn more(&self, page: Page) -> Page {
+        match self.1 {
+            NeverMore => Page { more: false, ..page },
+            AlwaysMore => Page { more: !page.commits.is_empty(), ..page },
+            _ => page,
+        }
+    }
+}
+
+impl Writer for Liar<Box<dyn Writer>> {
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        let mut appends = batch.appends.clone();
+        let mut snapshots = batch.snapshots.clone();
+        match self.1 {
+            LastAppendLost if appends.len() > 1 => drop(appends.pop()),
+            SnapshotsBesideAppendsLost if !appends.is_empty() => snapshots.clear(),
+            CommitsInReverse => appends.reverse(),
+            _ => {}
+        }
+        let outcomes = self.0.commit(&Batch { appends, snapshots })?;
+        let conflict = outcomes.iter().find(|it| it.is_err()).cloned();
+        match conflict {
+            Some(conflict) if self.1 == ConflictFailsTheBatch => Ok(vec![conflict; outcomes.len()]),
+            _ => Ok(outcomes),
+        }
+    }
+
+    fn batch_bytes(&self) -> usize {
+        self.0.batch_bytes()
+    }
+}
+
+fn lying(lie: Lie) -> impl Stage {
+    let contents = Arc::default();
+    move || {
+        let Store { writer, reader } = memory::reopen(&contents);
+        Store { writer: Box::new(Liar(writer, lie)), reader: Arc::new(Liar(reader, lie)) }
+    }
+}
+
+fn passes(case: &str, lie: Lie) -> bool {
+    catch_unwind(AssertUnwindSafe(|| contract::case(case).run(&lying(lie)))).is_ok()
+}
+
+#[test]
+fn each_lie_is_found_by_the_case_made_for_it() {
+    let lies = [
+        (NeverMore, "the_log_in_bounded_pages_is_the_whole_log"),
+        (AlwaysMore, "a_stream_in_bounded_pages_is_the_whole_stream"),
+        (UnboundedPages, "the_log_in_bounded_pages_is_the_whole_log"),
+        (HeadAhead, "an_empty_batch_is_accepted"),
+        (HeadBehind, "a_reader_obtained_before_a_commit_sees_it_after"),
+        (VersionsByLowercase, "odd_ids_never_share_a_stream"),
+        (MiddleOfCommitSkipped, "commits_of_many_events_stay_whole"),
+        (HintOverrunsByOne, "a_true_as_of_changes_no_answer"),
+        (BeforeIsInclusive, "the_newest_snapshot_comes_first_and_before_leads_to_older_ones"),
+        (SnapshotsOfTheCategory, "a_snapshot_is_never_found_under_another_stream"),
+        (LastAppendLost, "an_append_may_build_on_the_one_before_it_in_its_batch"),
+        (SnapshotsBesideAppendsLost, "snapshots_beside_a_conflict_are_kept"),
+        (ConflictFailsTheBatch, "a_conflict_leaves_its_neighbours_untouched"),
+        (CommitsInReverse, "a_conflict_inside_a_batch_counts_the_appends_before_it"),
+    ];
+    for (lie, case) in lies {
+        assert!(passes(case, Honest), "{case} fails a store that is right");
+        assert!(!passes(case, lie), "{case} does not notice {lie:?}");
+    }
+}
+
+#[test]
+fn the_report_names_the_cases_a_store_fails_and_no_other() {
+    // A store that forgets everything when it is closed.
+    let broken = catch_unwind(|| contract::check(|| memory::open));
+    let message = *broken.expect_err("the contract notices").downcast::<String>().expect("text");
+    assert!(message.contains("positions_and_versions_run_without_gaps"), "{message}");
+    assert!(message.contains("snapshots_of_every_size_survive_reopening"), "{message}");
+    assert!(!message.contains("a_reader_obtained_before_a_commit_sees_it_after"), "{message}");
+}
