@@ -1,0 +1,111 @@
+use std::io;
+use std::sync::Arc;
+
+use super::reader::Veil;
+use super::{Failure, Faults};
+use crate::{AppendOutcome, Batch, Conflict, Reader, Store, StoreFailure, Writer};
+
+pub(super) struct FaultWriter {
+    writer: Box<dyn Writer>,
+    /// The reader of the store underneath.
+    reader: Arc<dyn Reader>,
+    veil: Arc<Veil>,
+    faults: Faults,
+    failed: Option<StoreFailure>,
+}
+
+impl FaultWriter {
+    pub(super) fn new(store: Store, veil: Arc<Veil>, faults: Faults) -> Self {
+        Self { writer: store.writer, reader: store.reader, veil, faults, failed: None }
+    }
+}
+
+impl Writer for FaultWriter {
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        self.faults.script().count_commit(batch);
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        self.faults.pass_the_gate();
+        let committed = self.commit_as_scripted(batch);
+        self.failed = committed.as_ref().err().cloned();
+        committed
+    }
+
+    fn batch_bytes(&self) -> usize {
+        self.writer.batch_bytes()
+    }
+}
+
+impl FaultWriter {
+    fn commit_as_scripted(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        let failure = self.faults.script().failure();
+        let rejections = self.rejections(batch);
+        if failure.is_none() && rejections.iter().all(Option::is_none) {
+            return self.writer.commit(batch);
+        }
+        let accepted = without(batch, &rejections);
+        match failure {
+            Some(failure) => Err(self.fail(&accepted, failure)),
+            None => Ok(merge(rejections, self.writer.commit(&accepted)?)),
+        }
+    }
+
+    fn rejections(&self, batch: &Batch) -> Vec<Option<Conflict>> {
+        let mut script = self.faults.script();
+        batch.appends.iter().map(|append| script.rejection(append)).collect()
+    }
+
+    fn fail(&mut self, batch: &Batch, failure: Failure) -> StoreFailure {
+        let scripted = StoreFailure::new("a scripted failure", io::Error::other(failure.text()));
+        let written = match failure {
+            Failure::Unwritten => return scripted,
+            Failure::HalfWritten => &first_half(batch),
+            Failure::Unacknowledged => batch,
+        };
+        // Lowered before anything is written, so that no reader sees it even for a moment.
+        self.veil.lower(&*self.reader, written);
+        self.writer.commit(written).err().unwrap_or(scripted)
+    }
+}
+
+impl Failure {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Unwritten => "nothing was written",
+            Self::HalfWritten => "the batch was written by half",
+            Self::Unacknowledged => "the batch was written, but not acknowledged",
+        }
+    }
+}
+
+fn without(batch: &Batch, rejections: &[Option<Conflict>]) -> Batch {
+    let appends = batch.appends.iter().zip(rejections);
+    let accepted = appends.filter(|(_, rejection)| rejection.is_none());
+    let appends = accepted.map(|(append, _)| append.clone()).collect();
+    Batch { appends, snapshots: batch.snapshots.clone() }
+}
+
+/// Puts the outcomes of the accepted appends into the places between the rejected ones.
+fn merge(rejections: Vec<Option<Conflict>>, outcomes: Vec<AppendOutcome>) -> Vec<AppendOutcome> {
+    let mut outcomes = outcomes.into_iter();
+    let place = |rejection: Option<Conflict>| match rejection {
+        Some(conflict) => Some(Err(conflict)),
+        None => outcomes.next(),
+    };
+    rejections.into_iter().filter_map(place).collect()
+}
+
+fn first_half(batch: &Batch) -> Batch {
+    let commits: usize = batch.appends.iter().map(|append| append.frames().count()).sum();
+    let mut left = commits / 2;
+    let mut appends = Vec::new();
+    for append in &batch.appends {
+        let front = append.front(left);
+        left -= front.frames().count();
+        if !front.is_empty() {
+            appends.push(front);
+        }
+    }
+    Batch { appends, snapshots: Vec::new() }
+}
