@@ -108,6 +108,20 @@ impl Append {
         Ok(())
     }
 
+    /// Takes the last commit off again.
+    pub fn drop_last(&mut self) {
+        if let Some(last) = self.commits.pop() {
+            self.events -= u64::from(last.events);
+        }
+        self.drop_half_written();
+    }
+
+    /// Takes off what a [`push`](Append::push) that panicked left behind.
+    pub fn drop_half_written(&mut self) {
+        let end = self.commits.last().map_or(0, |last| last.end as usize);
+        self.frames.truncate(end);
+    }
+
     /// The stream appended to.
     #[must_use]
     pub fn stream(&self) -> &StreamId {

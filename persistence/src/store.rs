@@ -49,6 +49,14 @@ pub trait Writer: Send {
     /// been written, each whole or not at all; none is visible to readers. Open the store again.
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure>;
 
+    /// Does what was put off so that [`commit`](Writer::commit) is fast. Called when nothing waits.
+    ///
+    /// # Errors
+    /// As for [`commit`](Writer::commit): every later commit fails.
+    fn settle(&mut self) -> Result<(), StoreFailure> {
+        Ok(())
+    }
+
     /// How many bytes of a batch the store likes to sync at once. A larger batch is correct, but
     /// takes several syncs.
     fn batch_bytes(&self) -> usize;

@@ -1,1 +1,99 @@
+//! Actuarius: an embeddable, actor-based, in-memory aggregate runtime.
+//!
+//! Every aggregate instance is a supervised actor that holds its state in memory, makes its events
+//! durable **before** it acknowledges a command, and leaves memory through a snapshot when idle.
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use actuarius::{Aggregate, Context, Runtime};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Counter(i64);
+//!
+//! #[derive(Serialize, Deserialize)]
+//! enum Counted {
+//!     Added(i64),
+//! }
+//!
+//! impl Aggregate for Counter {
+//!     const TYPE: &'static str = "counter";
+//!     type Command = i64;
+//!     type Event = Counted;
+//!     type Error = Infallible;
+//!
+//!     fn decide(&self, amount: i64, _: &Context) -> Result<Vec<Counted>, Infallible> {
+//!         Ok(vec![Counted::Added(amount)])
+//!     }
+//!
+//!     fn apply(&mut self, Counted::Added(amount): &Counted) {
+//!         self.0 += amount;
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! let runtime = Runtime::open(directory.path()).await?;
+//! let counters = runtime.host::<Counter>();
+//!
+//! let receipt = counters.execute("visits", 1).await?; // durable now
+//! let visits = counters.query("visits", |counter| counter.0).await?;
+//! # assert_eq!((receipt.version.get(), visits), (1, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Read the modules in the order a command walks through them: [`Aggregates`] (the caller's side),
+//! `directory` and `slot` (the inbox that outlives every incarnation), `actor` and `turn` (decide),
+//! `committer` (one writer, one sync for many) and `flight` (answers, in order, once durable).
 
+mod actor;
+mod admission;
+mod aggregates;
+mod answering;
+mod clock;
+mod committer;
+mod directory;
+mod engine;
+mod error;
+mod execute;
+mod flight;
+mod health;
+mod hosting;
+mod incarnation;
+mod panics;
+mod query;
+mod recovery;
+mod request;
+mod residency;
+mod runtime;
+mod saved_state;
+mod slot;
+mod supervision;
+mod telemetry;
+mod turn;
+mod window;
+
+pub mod testing;
+
+pub use actuarius_domain::{
+    Aggregate, CausationId, CommandId, Context, CorrelationId, Envelope, Event, EventId, Expected,
+    Header, Id, InvalidId, MAX_ID_BYTES, MAX_TYPE_BYTES, Metadata, Position, StreamId, Timestamp,
+    Version,
+};
+/// The storage seam, for those who bring their own store or look below the runtime.
+pub use actuarius_persistence as persistence;
+pub use actuarius_persistence::{Codec, CodecError, Damage, OpenError, ReadError, StoreFailure};
+pub use aggregates::Aggregates;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{
+    ExecuteError, Failure, Limit, Place, Quarantine, QuarantineReason, Unavailable, Written,
+};
+pub use execute::{Execute, Executing, Receipt};
+pub use health::{Health, Status};
+pub use hosting::Hosting;
+pub use query::{Query, Querying};
+pub use runtime::{Builder, Runtime, ShutdownReport};
+pub use telemetry::METRICS;

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use actuarius_domain::{Aggregate, Envelope, Id, InvalidId, Position, Version};
+use actuarius_persistence::{PageLimit, ReadError, Reader};
+
+use crate::directory::Host;
+use crate::error::Failure;
+use crate::execute::Execute;
+use crate::query::Query;
+use crate::runtime::Alive;
+
+/// The aggregates of one type: address them by id. Cheap to clone, and all a service needs to hold.
+///
+/// An id may be a text or an [`Id`]; a text that cannot be an id is answered with
+/// [`Failure::InvalidId`].
+pub struct Aggregates<A: Aggregate> {
+    host: Arc<Host<A>>,
+    alive: Arc<Alive>,
+}
+
+impl<A: Aggregate> Clone for Aggregates<A> {
+    fn clone(&self) -> Self {
+        Self { host: self.host.clone(), alive: self.alive.clone() }
+    }
+}
+
+impl<A: Aggregate> Aggregates<A> {
+    pub(crate) fn new(host: Arc<Host<A>>, alive: Arc<Alive>) -> Self {
+        Self { host, alive }
+    }
+
+    /// Sends a command to an aggregate, which comes into memory for it if need be. Await the result
+    /// for a [`Receipt`](crate::Receipt): then the command's events are durable.
+    ///
+    /// Commands of one aggregate are decided in the order in which they are first polled.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Rejected`](crate::ExecuteError::Rejected) is the aggregate's no;
+    /// [`ExecuteError::Failed`](crate::ExecuteError::Failed) says whether anything was written and
+    /// what to do now.
+    pub fn execute<I>(&self, id: I, command: A::Command) -> Execute<A>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        Execute::new(self.host.clone(), checked(id), command)
+    }
+
+    /// Looks at an aggregate's state, which comes into memory for it if need be. An aggregate that
+    /// does not exist shows its default state.
+    ///
+    /// The closure runs in the aggregate's actor: keep it short, and copy out what is needed.
+    ///
+    /// # Errors
+    /// A [`Failure`]; nothing was to be written.
+    pub fn query<I, R>(&self, id: I, look: impl FnOnce(&A) -> R + Send + 'static) -> Query<A, R>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+        R: Send + 'static,
+    {
+        Query::new(self.host.clone(), checked(id), look)
+    }
+
+    /// How many events an aggregate has, without bringing it into memory.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`].
+    pub async fn version<I>(&self, id: I) -> Result<Version, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        let stream = checked(id)?.stream();
+        self.read(move |reader| reader.version(&stream)).await
+    }
+
+    /// Whether an aggregate has any events, without bringing it into memory.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`].
+    pub async fn exists<I>(&self, id: I) -> Result<bool, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        Ok(self.version(id).await? > Version::NONE)
+    }
+
+    /// One page of an aggregate's events behind `after`, oldest first. An empty page is the end.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`] when stored data is damaged, [`Failure::Unstorable`] when an event
+    /// does not decode.
+    pub async fn events<I>(&self, id: I, after: Version) -> Result<Vec<Envelope<A>>, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        let id = checked(id)?;
+        let stream = id.stream();
+        let page = self
+            .read(move |reader| {
+                reader.read_stream(&stream, after, Position::NONE, PageLimit::default())
+            })
+            .await?;
+        let mut envelopes = Vec::new();
+        for commit in &page.commits {
+            let commit = commit.view();
+            for event in commit.events().filter(|event| event.version > after) {
+                let header = commit.header(&event);
+                envelopes.push(Envelope { id: id.clone(), header, event: event.decode()? });
+            }
+        }
+        Ok(envelopes)
+    }
+
+    /// Asks an aggregate to leave memory now. It does so as soon as it has nothing to do, through a
+    /// snapshot; a request brings it back. False if it has work to do right now.
+    ///
+    /// # Errors
+    /// [`Failure::InvalidId`].
+    pub fn passivate<I>(&self, id: I) -> Result<bool, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        Ok(self.host.ask_to_leave(&checked(id)?))
+    }
+
+    /// Puts a quarantined aggregate back into service: its next request recovers it anew. False if
+    /// it was not quarantined.
+    ///
+    /// # Errors
+    /// [`Failure::InvalidId`].
+    pub fn release<I>(&self, id: I) -> Result<bool, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        Ok(self.host.release(&checked(id)?))
+    }
+
+    /// How many aggregates of this type are in memory.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        self.host.residency.resident()
+    }
+
+    async fn read<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&dyn Reader) -> Result<R, ReadError> + Send + 'static,
+    ) -> Result<R, Failure> {
+        let reader = self.host.engine.library.reader()?;
+        let read = tokio::task::spawn_blocking(move || look(&*reader));
+        Ok(read.await.map_err(|_| Failure::shutting_down())??)
+    }
+}
+
+fn checked<A, I>(id: I) -> Result<Id<A>, Failure>
+where
+    I: TryInto<Id<A>>,
+    InvalidId: From<I::Error>,
+{
+    id.try_into().map_err(|error| Failure::InvalidId(error.into()))
+}

@@ -1,0 +1,52 @@
+use std::sync::{Arc, PoisonError, RwLock};
+
+use actuarius_domain::Position;
+use actuarius_persistence::{ReadError, Reader, StoreFailure};
+use tokio::sync::Semaphore;
+
+use crate::admission::Admission;
+use crate::clock::Clock;
+use crate::committer::Committer;
+use crate::supervision::Supervision;
+
+/// What all hosted types share.
+pub(crate) struct Engine {
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) committer: Committer,
+    pub(crate) library: Library,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) supervision: Supervision,
+    /// How many recoveries may run at once: each holds a page of events and a blocking thread.
+    pub(crate) recoveries: Arc<Semaphore>,
+}
+
+impl Engine {
+    /// The failure that poisoned the store, if one has.
+    pub(crate) fn failure(&self) -> Option<&StoreFailure> {
+        self.committer.failure()
+    }
+}
+
+/// The reader, until the store is closed: then the last use of it ends, and the store lets go of
+/// its files.
+pub(crate) struct Library(RwLock<Option<Arc<dyn Reader>>>);
+
+impl Library {
+    pub(crate) fn new(reader: Arc<dyn Reader>) -> Self {
+        Self(RwLock::new(Some(reader)))
+    }
+
+    pub(crate) fn reader(&self) -> Result<Arc<dyn Reader>, ReadError> {
+        let reader = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        reader.clone().ok_or(ReadError::Closed)
+    }
+
+    /// The last durable position; none once closed.
+    pub(crate) fn head(&self) -> Position {
+        self.reader().map_or(Position::NONE, |reader| reader.head())
+    }
+
+    pub(crate) fn close(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

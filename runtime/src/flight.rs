@@ -1,0 +1,183 @@
+//! An append on its way to the disk, with the answers that wait for it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actuarius_domain::{Aggregate, Position, StreamId, Version};
+
+use crate::actor::Seat;
+use crate::admission::Permit;
+use crate::committer::{NotStored, Waiter};
+use crate::error::{ExecuteError, Failure};
+use crate::execute::Receipt;
+use crate::request::{Port, QueryPort};
+use crate::slot::Landing;
+use crate::telemetry::Meters;
+
+/// The mark that a turn is under way. However the turn ends, by answer, panic or a lost thread, the
+/// slot hears of it, so an aggregate can never hang.
+pub(crate) struct Busy<A: Aggregate> {
+    seat: Arc<Seat<A>>,
+    landing: Landing,
+}
+
+impl<A: Aggregate> Busy<A> {
+    pub(crate) fn new(seat: Arc<Seat<A>>) -> Self {
+        Self { seat, landing: Landing::Failed }
+    }
+
+    pub(crate) fn seat(&self) -> &Arc<Seat<A>> {
+        &self.seat
+    }
+
+    pub(crate) fn end(mut self, landing: Landing) {
+        self.landing = landing;
+    }
+}
+
+impl<A: Aggregate> Drop for Busy<A> {
+    fn drop(&mut self) {
+        if self.seat.slot.end_turn(self.landing) {
+            self.seat.host.start(self.seat.slot.clone());
+        }
+    }
+}
+
+/// An answer that is decided and not yet given.
+pub(crate) enum Prepared<A: Aggregate> {
+    /// The receipt; its position comes with the landing if it lies in this flight.
+    Yes(Port<A>, Receipt),
+    No(Port<A>, ExecuteError<A::Error>),
+    Query(Box<dyn QueryPort<A>>),
+}
+
+/// An answer that waits for a flight, in the place its request takes in the runtime.
+pub(crate) struct Held<A: Aggregate> {
+    pub(crate) answer: Prepared<A>,
+    pub(crate) permit: Permit,
+}
+
+impl<A: Aggregate> Prepared<A> {
+    /// Gives the answer as it is: everything it rests on is durable.
+    pub(crate) fn give(self, meters: &Meters) {
+        match self {
+            Self::Yes(port, receipt) => {
+                meters.accepted(&receipt);
+                port.answer(Ok(receipt));
+            }
+            Self::No(port, error) => {
+                meters.refused_command(&error);
+                port.answer(Err(error));
+            }
+            Self::Query(port) => {
+                meters.queried();
+                port.answer(Ok(()));
+            }
+        }
+    }
+
+    /// Gives the answer now that the event behind `base` stands at `first`.
+    fn give_landed(mut self, base: Version, first: Position, meters: &Meters) {
+        if let Self::Yes(_, receipt) = &mut self
+            && receipt.version > base
+        {
+            receipt.position = first.plus(receipt.version.get() - base.get() - 1);
+        }
+        self.give(meters);
+    }
+
+    /// The events it rests on are not durable, so it is not given; the caller hears why.
+    fn withdraw(self, base: Version, why: &NotStored, meters: &Meters) {
+        match self {
+            // A repeated command whose first receipt is older than this flight: still a fact.
+            Self::Yes(port, receipt) if receipt.version <= base => {
+                Self::Yes(port, receipt).give(meters);
+            }
+            Self::Yes(port, receipt) => {
+                let stored = !receipt.repeated && receipt.events > 0;
+                let failure = if stored { why.of_events() } else { why.of_answer() };
+                meters.refused(&failure);
+                port.answer(Err(failure.into()));
+            }
+            Self::No(port, _) => {
+                meters.refused(&why.of_answer());
+                port.answer(Err(why.of_answer().into()));
+            }
+            Self::Query(port) => {
+                meters.refused(&why.of_answer());
+                port.answer(Err(why.of_answer()));
+            }
+        }
+    }
+}
+
+impl NotStored {
+    /// What a caller hears whose events were in the append.
+    fn of_events(&self) -> Failure {
+        match self {
+            Self::Perhaps(failure) => Failure::Indeterminate(failure.to_string()),
+            _ => self.of_answer(),
+        }
+    }
+
+    /// What a caller hears who was to write nothing, but whose answer rested on the append.
+    fn of_answer(&self) -> Failure {
+        match self {
+            Self::Perhaps(failure) | Self::Poisoned(failure) => Failure::Poisoned(failure.clone()),
+            Self::Conflict(_) => Failure::undone(),
+            Self::Stopped => Failure::shutting_down(),
+        }
+    }
+}
+
+/// An append in flight.
+pub(crate) struct Flight<A: Aggregate> {
+    busy: Busy<A>,
+    base: Version,
+    held: Vec<Held<A>>,
+    snapshot_due: bool,
+    sent: Instant,
+}
+
+impl<A: Aggregate> Flight<A> {
+    pub(crate) fn new(
+        busy: Busy<A>,
+        base: Version,
+        held: Vec<Held<A>>,
+        snapshot_due: bool,
+    ) -> Self {
+        Self { busy, base, held, snapshot_due, sent: Instant::now() }
+    }
+}
+
+impl<A: Aggregate> Waiter for Flight<A> {
+    /// Answers first, in order, and ends the turn last: no later turn can overtake an answer.
+    fn landed(self: Box<Self>, outcome: Result<Position, NotStored>) {
+        let Self { busy, base, held, snapshot_due, sent } = *self;
+        let meters = &busy.seat().host.meters;
+        meters.flown(sent.elapsed());
+        let landing = match &outcome {
+            Ok(first) => Landing::Stored { base, first: *first, snapshot_due },
+            Err(why) => {
+                report(&busy.seat().slot.stream, why);
+                Landing::Failed
+            }
+        };
+        for Held { answer, permit } in held {
+            match &outcome {
+                Ok(first) => answer.give_landed(base, *first, meters),
+                Err(why) => answer.withdraw(base, why, meters),
+            }
+            drop(permit);
+        }
+        busy.end(landing);
+    }
+}
+
+/// A conflict here means that somebody else wrote to the stream, or a bug: worth an alarm. A failed
+/// store has raised its own.
+fn report(stream: &StreamId, why: &NotStored) {
+    if let NotStored::Conflict(conflict) = why {
+        tracing::error!(target: "actuarius::aggregate", %stream, %conflict, "append refused");
+    }
+}

@@ -1,0 +1,132 @@
+use std::time::Duration;
+
+use actuarius_persistence::Codec;
+
+/// How one aggregate type is hosted. The defaults suit a service with many small aggregates.
+///
+/// ```
+/// use std::time::Duration;
+/// use actuarius::{Codec, Hosting};
+///
+/// let hosting = Hosting::default()
+///     .passivate_after(Duration::from_secs(300))
+///     .snapshot_every(100)
+///     .codec(Codec::Json);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hosting {
+    pub(crate) passivate_after: Option<Duration>,
+    pub(crate) resident_limit: usize,
+    pub(crate) snapshot_every: Option<u64>,
+    pub(crate) snapshot_when_loading_took: Option<Duration>,
+    pub(crate) snapshot_on_passivation: bool,
+    pub(crate) snapshots_kept: u32,
+    pub(crate) codec: Codec,
+    pub(crate) inbox_limit: usize,
+    pub(crate) remembered_commands: usize,
+}
+
+impl Default for Hosting {
+    fn default() -> Self {
+        Self {
+            passivate_after: Some(Duration::from_secs(120)),
+            resident_limit: 100_000,
+            snapshot_every: Some(1_000),
+            snapshot_when_loading_took: Some(Duration::from_millis(50)),
+            snapshot_on_passivation: true,
+            snapshots_kept: 2,
+            codec: Codec::default(),
+            inbox_limit: 4_096,
+            remembered_commands: 256,
+        }
+    }
+}
+
+impl Hosting {
+    /// Aggregates unused for `idle` leave memory. Default: 2 minutes.
+    #[must_use]
+    pub fn passivate_after(mut self, idle: Duration) -> Self {
+        self.passivate_after = Some(idle);
+        self
+    }
+
+    /// Aggregates do not leave memory for being idle, only when the
+    /// [resident limit](Self::resident_limit) asks for room.
+    #[must_use]
+    pub fn never_passivate(mut self) -> Self {
+        self.passivate_after = None;
+        self
+    }
+
+    /// How many aggregates of this type stay in memory; over it, the least recently used leave
+    /// first. Busy aggregates are never put out, so under load the number may pass the limit by as
+    /// many aggregates as have requests waiting. Default: 100,000 (about 0.8 GB with small states).
+    #[must_use]
+    pub fn resident_limit(mut self, aggregates: usize) -> Self {
+        self.resident_limit = aggregates.max(1);
+        self
+    }
+
+    /// A snapshot is taken whenever `events` events have come since the last. Default: 1,000.
+    #[must_use]
+    pub fn snapshot_every(mut self, events: u64) -> Self {
+        self.snapshot_every = Some(events.max(1));
+        self
+    }
+
+    /// A snapshot is taken after a recovery that took at least `time`. Default: 50 ms.
+    #[must_use]
+    pub fn snapshot_when_loading_took(mut self, time: Duration) -> Self {
+        self.snapshot_when_loading_took = Some(time);
+        self
+    }
+
+    /// No snapshots at all: every recovery replays the events.
+    #[must_use]
+    pub fn without_snapshots(mut self) -> Self {
+        self.snapshot_every = None;
+        self.snapshot_when_loading_took = None;
+        self.snapshot_on_passivation = false;
+        self
+    }
+
+    /// Whether an aggregate that leaves memory writes a snapshot if it has changed since its last.
+    /// Default: yes.
+    #[must_use]
+    pub fn snapshot_on_passivation(mut self, snapshot: bool) -> Self {
+        self.snapshot_on_passivation = snapshot;
+        self
+    }
+
+    /// How many snapshots of each aggregate are kept; older ones are the fallback when the newest
+    /// is damaged. Default: 2.
+    #[must_use]
+    pub fn snapshots_kept(mut self, snapshots: u32) -> Self {
+        self.snapshots_kept = snapshots.max(1);
+        self
+    }
+
+    /// How new events and snapshots are encoded; old ones keep theirs. Default: bincode.
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// How many requests may wait for one aggregate before callers get `Overloaded`. Default:
+    /// 4,096, which a hot aggregate works off in a few milliseconds.
+    #[must_use]
+    pub fn inbox_limit(mut self, requests: usize) -> Self {
+        self.inbox_limit = requests.max(1);
+        self
+    }
+
+    /// How many commands with an id chosen by the caller each aggregate remembers, so that their
+    /// repetition gets the first receipt back: the newest ones, through passivation, snapshots and
+    /// restart. A remembered command takes 48 bytes while its aggregate is in memory. Default: 256.
+    #[must_use]
+    pub fn remembered_commands(mut self, commands: usize) -> Self {
+        self.remembered_commands = commands;
+        self
+    }
+}

@@ -1,0 +1,82 @@
+use actuarius_domain::{Aggregate, Position, Version};
+use actuarius_persistence::NewSnapshot;
+
+use crate::directory::Host;
+use crate::hosting::Hosting;
+use crate::saved_state;
+use crate::slot::{Landing, Slot};
+use crate::window::Window;
+
+/// One life of an aggregate in memory.
+pub(crate) struct Incarnation<A: Aggregate> {
+    pub(crate) state: A,
+    pub(crate) version: Version,
+    /// The position of its last durable event.
+    pub(crate) position: Position,
+    pub(crate) window: Window,
+    /// The version of its newest snapshot.
+    pub(crate) snapshot: Version,
+    /// A snapshot shall be taken at the next chance, whatever the count says.
+    pub(crate) snapshot_wanted: bool,
+}
+
+impl<A: Aggregate> Incarnation<A> {
+    pub(crate) fn unborn() -> Self {
+        Self {
+            state: A::default(),
+            version: Version::NONE,
+            position: Position::NONE,
+            window: Window::default(),
+            snapshot: Version::NONE,
+            snapshot_wanted: false,
+        }
+    }
+
+    /// Notes where the events of the last turn have landed.
+    pub(crate) fn take_note(&mut self, landing: Option<Landing>) {
+        if let Some(Landing::Stored { base, first, .. }) = landing {
+            self.window.landed(base, first);
+            self.position = first.plus(self.version.get() - base.get() - 1);
+        }
+    }
+
+    pub(crate) fn is_changed_since_snapshot(&self) -> bool {
+        self.version > self.snapshot
+    }
+
+    pub(crate) fn is_snapshot_due(&self, hosting: &Hosting) -> bool {
+        let since = self.version.get() - self.snapshot.get();
+        (self.snapshot_wanted && since > 0) || hosting.snapshot_every.is_some_and(|n| since >= n)
+    }
+
+    /// Captures the state and hands it to the committer, off the way of any answer. Only called
+    /// between turns, so every event in the state is durable.
+    pub(crate) fn take_snapshot(&mut self, host: &Host<A>, slot: &Slot<A>) {
+        // Tried once per version: a state that does not encode today will not in a moment.
+        self.snapshot = self.version;
+        self.snapshot_wanted = false;
+        let payload = match saved_state::encode(&self.state, &self.window, host.hosting.codec) {
+            Ok(payload) => payload,
+            Err(error) => {
+                tracing::warn!(
+                    target: "actuarius::snapshot",
+                    stream = %slot.stream,
+                    %error,
+                    "the state does not encode; the aggregate will be recovered from its events"
+                );
+                return host.meters.snapshot_dropped();
+            }
+        };
+        let taken = host.engine.committer.snapshot(NewSnapshot {
+            stream: slot.stream.clone(),
+            version: self.version,
+            position: self.position,
+            as_of: host.engine.library.head(),
+            state_version: A::STATE_VERSION,
+            time: host.engine.clock.now(),
+            payload: payload.into(),
+            keep: host.hosting.snapshots_kept,
+        });
+        if taken { host.meters.snapshot_taken() } else { host.meters.snapshot_dropped() }
+    }
+}

@@ -1,0 +1,310 @@
+//! An aggregate's place: the inbox that outlives every incarnation, and the phase it is in.
+//!
+//! ractor's mailbox cannot carry commands: it has no bound and dies with its actor. So commands
+//! wait here, and the actor's mailbox carries only a doorbell, rung when there is something to do.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actuarius_domain::{Aggregate, Position, StreamId, Version};
+use ractor::ActorRef;
+
+use crate::error::{Failure, Limit, Quarantine};
+use crate::request::Request;
+
+/// The most requests an actor takes at once: keeps one hot aggregate from holding a thread, and its
+/// callers' answers, for more than a fraction of a millisecond.
+const TURN_REQUESTS: usize = 1_024;
+
+/// The only message an aggregate's actor gets: look into your slot. A plain byte, because that is a
+/// message under every feature set of ractor.
+pub(crate) type Bell = u8;
+
+pub(crate) struct Slot<A: Aggregate> {
+    pub(crate) stream: StreamId,
+    inner: Mutex<Inner<A>>,
+    /// When the aggregate was last used, on the clock of its host's residency.
+    last_used: AtomicU64,
+}
+
+struct Inner<A: Aggregate> {
+    phase: Phase,
+    inbox: VecDeque<Request<A>>,
+    /// The bell has been rung and not yet answered.
+    rung: bool,
+    /// A turn is being decided or its append is in flight. At most one at a time.
+    busy: bool,
+    /// The aggregate is asked to leave memory as soon as it is idle.
+    leaving: bool,
+    /// How the last turn ended, until the actor takes note.
+    landing: Option<Landing>,
+    /// How often in a row its actor failed.
+    failures: u32,
+}
+
+enum Phase {
+    /// No incarnation; the next request starts one.
+    Vacant,
+    /// An incarnation is being recovered.
+    Loading,
+    /// An incarnation is in memory, behind this bell.
+    Resident(ActorRef<Bell>),
+    /// Out of service.
+    Quarantined(Arc<Quarantine>),
+    /// No longer in the directory: look there again.
+    Closed,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Landing {
+    /// Nothing was to be stored.
+    Nothing,
+    /// Its events are durable: the one behind version `base` stands at `first`.
+    Stored { base: Version, first: Position, snapshot_due: bool },
+    /// Its events are not: the state in memory is wrong and must be rebuilt.
+    Failed,
+}
+
+/// What became of a request that was brought.
+pub(crate) enum Pushed<A: Aggregate> {
+    Queued,
+    /// It waits, and an incarnation must be started.
+    Start,
+    Refused(Request<A>, Failure),
+    Closed(Request<A>),
+}
+
+/// What the actor finds when the bell rings.
+pub(crate) struct Found<A: Aggregate> {
+    pub(crate) requests: VecDeque<Request<A>>,
+    pub(crate) landing: Option<Landing>,
+    pub(crate) leaving: bool,
+}
+
+impl<A: Aggregate> Slot<A> {
+    pub(crate) fn new(stream: StreamId) -> Self {
+        let inner = Inner {
+            phase: Phase::Vacant,
+            inbox: VecDeque::new(),
+            rung: false,
+            busy: false,
+            leaving: false,
+            landing: None,
+            failures: 0,
+        };
+        Self { stream, inner: Mutex::new(inner), last_used: AtomicU64::new(0) }
+    }
+
+    /// Brings a request.
+    pub(crate) fn push(&self, request: Request<A>, limit: usize) -> Pushed<A> {
+        let mut inner = self.lock();
+        match &inner.phase {
+            Phase::Closed => return Pushed::Closed(request),
+            Phase::Quarantined(why) => {
+                let failure = Failure::Quarantined(why.clone());
+                return Pushed::Refused(request, failure);
+            }
+            _ if inner.inbox.len() >= limit => {
+                return Pushed::Refused(request, Failure::Overloaded(Limit::Inbox(limit)));
+            }
+            _ => inner.inbox.push_back(request),
+        }
+        if inner.start() { Pushed::Start } else { Pushed::Queued }
+    }
+
+    /// Answers the bell: takes what waits, and marks the slot busy if that is anything. Finds
+    /// nothing while a turn is under way: its end rings again.
+    pub(crate) fn answer_bell(&self) -> Option<Found<A>> {
+        let mut inner = self.lock();
+        inner.rung = false;
+        if inner.busy || !matches!(inner.phase, Phase::Resident(_)) {
+            return None;
+        }
+        let requests = inner.take_requests();
+        inner.busy = !requests.is_empty();
+        Some(Found { requests, landing: inner.landing.take(), leaving: inner.leaving })
+    }
+
+    /// Puts requests that were taken and not looked at back to the front, in order.
+    pub(crate) fn put_back(&self, mut requests: VecDeque<Request<A>>) {
+        let mut inner = self.lock();
+        requests.append(&mut inner.inbox);
+        inner.inbox = requests;
+    }
+
+    /// Ends a turn. Returns whether an incarnation must be started, because the one that took the
+    /// turn is gone.
+    #[must_use]
+    pub(crate) fn end_turn(&self, landing: Landing) -> bool {
+        let mut inner = self.lock();
+        inner.busy = false;
+        if landing != Landing::Failed {
+            inner.failures = 0;
+        }
+        let snapshot_due = matches!(landing, Landing::Stored { snapshot_due: true, .. });
+        inner.landing = match (inner.landing.take(), landing) {
+            (Some(Landing::Failed), _) => Some(Landing::Failed),
+            (before, Landing::Nothing) => before,
+            (_, landing) => Some(landing),
+        };
+        if snapshot_due || inner.leaving {
+            inner.ring();
+        }
+        !inner.inbox.is_empty() && inner.start()
+    }
+
+    /// The incarnation behind `bell` is ready.
+    pub(crate) fn now_resident(&self, bell: ActorRef<Bell>) {
+        let mut inner = self.lock();
+        if matches!(inner.phase, Phase::Loading) {
+            inner.phase = Phase::Resident(bell);
+            // What an earlier incarnation left behind concerns this one no more.
+            inner.landing = None;
+            inner.leaving = false;
+            inner.rung = false;
+            if !inner.inbox.is_empty() {
+                inner.ring();
+            }
+        }
+    }
+
+    /// Asks an idle aggregate to leave memory.
+    pub(crate) fn ask_to_leave(&self) -> Asked {
+        let mut inner = self.lock();
+        match inner.phase {
+            Phase::Resident(_) if inner.is_idle() => {
+                inner.leaving = true;
+                inner.ring();
+                Asked::Leaving
+            }
+            Phase::Resident(_) | Phase::Loading => Asked::Busy,
+            _ => Asked::Gone,
+        }
+    }
+
+    /// Leaves memory if nothing waits and nothing is in flight: one step, under the slot's lock,
+    /// with `forget` taking it out of the directory. A request that comes later finds the slot
+    /// closed and looks the directory up again.
+    pub(crate) fn try_close(&self, forget: impl FnOnce()) -> bool {
+        let mut inner = self.lock();
+        inner.leaving = false;
+        if !inner.is_idle() || !matches!(inner.phase, Phase::Resident(_)) {
+            return false;
+        }
+        inner.phase = Phase::Closed;
+        forget();
+        true
+    }
+
+    /// Ends the recovery without an incarnation; what waited is handed back to be answered. The
+    /// next request tries again.
+    pub(crate) fn recovery_failed(&self) -> VecDeque<Request<A>> {
+        let mut inner = self.lock();
+        inner.phase = Phase::Vacant;
+        std::mem::take(&mut inner.inbox)
+    }
+
+    /// Puts the aggregate out of service; what waited is handed back to be answered.
+    pub(crate) fn quarantine(&self, why: Arc<Quarantine>) -> VecDeque<Request<A>> {
+        let mut inner = self.lock();
+        inner.phase = Phase::Quarantined(why);
+        std::mem::take(&mut inner.inbox)
+    }
+
+    /// Puts a quarantined aggregate back into service.
+    pub(crate) fn release(&self) -> bool {
+        let mut inner = self.lock();
+        let quarantined = matches!(inner.phase, Phase::Quarantined(_));
+        if quarantined {
+            inner.phase = Phase::Vacant;
+            inner.failures = 0;
+        }
+        quarantined
+    }
+
+    /// The actor has ended without leaving. Returns how often in a row it did, and whether an
+    /// incarnation must be started for what waits.
+    pub(crate) fn actor_failed(&self) -> Option<(u32, bool)> {
+        let mut inner = self.lock();
+        if !matches!(inner.phase, Phase::Resident(_) | Phase::Loading) {
+            return None;
+        }
+        inner.phase = Phase::Vacant;
+        inner.failures += 1;
+        let start = !inner.inbox.is_empty() && inner.start();
+        Some((inner.failures, start))
+    }
+
+    /// Whether no incarnation is in memory or on its way.
+    pub(crate) fn is_gone(&self) -> bool {
+        !matches!(self.lock().phase, Phase::Resident(_) | Phase::Loading)
+    }
+
+    pub(crate) fn used_at(&self, tick: u64) {
+        self.last_used.store(tick, Ordering::Relaxed);
+    }
+
+    pub(crate) fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<A>> {
+        // No user code runs under the lock, so a panic cannot leave it half changed.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an aggregate answers when asked to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It will.
+    Leaving,
+    /// It has work to do.
+    Busy,
+    /// It is not in memory.
+    Gone,
+}
+
+impl<A: Aggregate> Inner<A> {
+    fn is_idle(&self) -> bool {
+        self.inbox.is_empty() && !self.busy
+    }
+
+    /// Sees to it that somebody looks at the inbox; true when an incarnation must be started.
+    ///
+    /// While a turn is under way nothing is done, its end calls here again: so a new incarnation
+    /// never recovers before the old one's last append is decided.
+    fn start(&mut self) -> bool {
+        match self.phase {
+            Phase::Vacant if !self.busy => {
+                self.phase = Phase::Loading;
+                true
+            }
+            Phase::Resident(_) => {
+                self.ring();
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn ring(&mut self) {
+        if let Phase::Resident(bell) = &self.phase
+            && !self.rung
+            && !self.busy
+        {
+            // A dead actor's supervisor reports its end, which starts the next incarnation.
+            self.rung = bell.cast(1).is_ok();
+        }
+    }
+
+    fn take_requests(&mut self) -> VecDeque<Request<A>> {
+        if self.inbox.len() <= TURN_REQUESTS {
+            return std::mem::take(&mut self.inbox);
+        }
+        let rest = self.inbox.split_off(TURN_REQUESTS);
+        std::mem::replace(&mut self.inbox, rest)
+    }
+}

@@ -1,0 +1,255 @@
+//! One turn of an aggregate: everything that waited is decided, command after command, on state
+//! that runs ahead of the disk, and goes to the committer as one append with its answers.
+//!
+//! Whatever could reveal that state (receipts, returned values, queries, and also rejections) is
+//! held back behind the first event of the turn, in order, and leaves when the append is durable.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actuarius_domain::{
+    Aggregate, CommandId, Context, Expected, Metadata, Position, Timestamp, Version,
+};
+use actuarius_persistence::{Append, CodecError, NewCommit};
+use uuid::Uuid;
+
+use crate::actor::Seat;
+use crate::error::{ExecuteError, Failure, Place, Quarantine, QuarantineReason};
+use crate::execute::Receipt;
+use crate::flight::{Busy, Flight, Held, Prepared};
+use crate::incarnation::Incarnation;
+use crate::panics::guarded;
+use crate::request::{Ask, Options, Port, Request};
+use crate::slot::Landing;
+use crate::window::Remembered;
+
+/// How many bytes of events one turn gathers: about what the store syncs at once, so that a hot
+/// aggregate fills a group without making the others wait for a second one.
+const TURN_BYTES: usize = 192 * 1024;
+
+pub(crate) struct Turn<'a, A: Aggregate> {
+    busy: Busy<A>,
+    incarnation: &'a mut Incarnation<A>,
+    append: Append,
+    held: Vec<Held<A>>,
+    started: Instant,
+    now: Timestamp,
+    quarantine: Option<Arc<Quarantine>>,
+}
+
+/// What a turn leaves behind.
+pub(crate) enum TurnEnd {
+    Usable,
+    Quarantined,
+}
+
+/// What a command came to, before its answer is due.
+enum Verdict<A: Aggregate> {
+    /// Its events are in the append.
+    Stored {
+        events: u64,
+    },
+    /// It had no events.
+    Empty,
+    /// It had been carried out before.
+    Repeated(Remembered),
+    No(ExecuteError<A::Error>),
+}
+
+impl<'a, A: Aggregate> Turn<'a, A> {
+    pub(crate) fn begin(
+        seat: Arc<Seat<A>>,
+        incarnation: &'a mut Incarnation<A>,
+        started: Instant,
+    ) -> Self {
+        let append = Append::new(seat.slot.stream.clone(), incarnation.version);
+        let now = seat.host.engine.clock.now();
+        let busy = Busy::new(seat);
+        Self { busy, incarnation, append, held: Vec::new(), started, now, quarantine: None }
+    }
+
+    pub(crate) fn run(mut self, mut requests: VecDeque<Request<A>>) -> TurnEnd {
+        self.held.reserve(requests.len());
+        while let Some(request) = requests.pop_front() {
+            self.take(request);
+            if self.append.bytes() >= TURN_BYTES && !requests.is_empty() {
+                self.busy.seat().slot.put_back(requests);
+                break;
+            }
+        }
+        self.end()
+    }
+
+    fn take(&mut self, request: Request<A>) {
+        let meters = &self.busy.seat().host.meters;
+        if request.is_abandoned() {
+            // Nobody waits any more, so deciding would only take time from those who do.
+            return meters.abandoned();
+        }
+        meters.queued(self.started.saturating_duration_since(request.queued));
+        let Request { ask, permit, .. } = request;
+        let answer = match ask {
+            Ask::Execute { command, options, port } => self.execute(command, options, port),
+            Ask::Query(mut port) => {
+                port.look(&self.incarnation.state);
+                Prepared::Query(port)
+            }
+        };
+        if self.append.is_empty() {
+            answer.give(&self.busy.seat().host.meters);
+        } else {
+            self.held.push(Held { answer, permit });
+        }
+    }
+
+    fn execute(&mut self, command: A::Command, options: Options, mut port: Port<A>) -> Prepared<A> {
+        let Options { command_id, expected, metadata } = options;
+        let id = command_id.unwrap_or_else(|| Uuid::now_v7().into());
+        let verdict = match self.objection(command_id, expected) {
+            Some(verdict) => verdict,
+            None => self.decide(command, id, command_id.is_some(), metadata),
+        };
+        if !matches!(verdict, Verdict::No(_)) {
+            port.look(&self.incarnation.state);
+        }
+        self.prepare(verdict, id, port)
+    }
+
+    /// What speaks against deciding at all.
+    fn objection(&self, id: Option<CommandId>, expected: Expected) -> Option<Verdict<A>> {
+        if let Some(why) = &self.quarantine {
+            return Some(Verdict::No(Failure::Quarantined(why.clone()).into()));
+        }
+        if let Some(before) = id.and_then(|id| self.incarnation.window.find(id)) {
+            return Some(Verdict::Repeated(before));
+        }
+        match expected {
+            Expected::Exactly(expected) if expected != self.incarnation.version => {
+                let actual = self.incarnation.version;
+                Some(Verdict::No(Failure::Conflict { expected, actual }.into()))
+            }
+            _ => None,
+        }
+    }
+
+    fn decide(
+        &mut self,
+        command: A::Command,
+        id: CommandId,
+        named: bool,
+        metadata: Option<Box<Metadata>>,
+    ) -> Verdict<A> {
+        let stream = self.append.stream().shared_id().clone();
+        let mut context = Context::new(stream, self.incarnation.version, self.now, id);
+        if let Some(metadata) = metadata {
+            context = context.with_metadata(*metadata);
+        }
+        let state = &self.incarnation.state;
+        match guarded(|| state.decide(command, &context)) {
+            Err(message) => Verdict::No(Failure::Panicked { place: Place::Decide, message }.into()),
+            Ok(Err(rejection)) => Verdict::No(ExecuteError::Rejected(rejection)),
+            Ok(Ok(events)) if events.is_empty() => Verdict::Empty,
+            Ok(Ok(events)) => self.store(&events, named, &context),
+        }
+    }
+
+    /// Encodes the events into the append and applies them.
+    fn store(&mut self, events: &[A::Event], named: bool, context: &Context) -> Verdict<A> {
+        let commit = NewCommit {
+            time: self.now,
+            command_id: context.command_id(),
+            named_by_caller: named,
+            metadata: context.metadata(),
+        };
+        let codec = self.busy.seat().host.hosting.codec;
+        let pushed = guarded(|| self.append.push(commit, codec, events, A::schema_version));
+        if let Err(error) = pushed.unwrap_or_else(|panic| Err(CodecError::Encode(panic))) {
+            self.append.drop_half_written();
+            return Verdict::No(Failure::Unstorable(error).into());
+        }
+        for event in events {
+            let state = &mut self.incarnation.state;
+            if let Err(message) = guarded(|| state.apply(event)) {
+                self.append.drop_last();
+                return self.break_off(message);
+            }
+            self.incarnation.version = self.incarnation.version.next();
+        }
+        self.remember(context.command_id(), named, events.len() as u64);
+        Verdict::Stored { events: events.len() as u64 }
+    }
+
+    fn remember(&mut self, id: CommandId, named: bool, events: u64) {
+        if named {
+            let version = self.incarnation.version;
+            let position = Position::NONE;
+            let capacity = self.busy.seat().host.hosting.remembered_commands;
+            let command = Remembered { id, version, events, position };
+            self.incarnation.window.remember(command, capacity);
+        }
+    }
+
+    /// `apply` panicked, so the state is half changed: what was stored before stays, nothing more
+    /// is decided on it.
+    fn break_off(&mut self, message: String) -> Verdict<A> {
+        let slot = self.busy.seat().slot.clone();
+        let why = Quarantine {
+            aggregate: A::TYPE,
+            id: slot.stream.shared_id().clone(),
+            version: self.incarnation.version.next(),
+            position: None,
+            reason: QuarantineReason::ApplyPanicked(message),
+        };
+        let why = self.busy.seat().host.quarantine(&slot, why);
+        self.quarantine = Some(why.clone());
+        Verdict::No(Failure::Quarantined(why).into())
+    }
+
+    fn prepare(&self, verdict: Verdict<A>, command_id: CommandId, port: Port<A>) -> Prepared<A> {
+        let version = self.incarnation.version;
+        let receipt = |version: Version, events, repeated, position| Receipt {
+            version,
+            position,
+            events,
+            command_id,
+            repeated,
+        };
+        let known = self.incarnation.position;
+        let none = Position::NONE;
+        match verdict {
+            Verdict::No(error) => Prepared::No(port, error),
+            Verdict::Stored { events } => {
+                Prepared::Yes(port, receipt(version, events, false, none))
+            }
+            // Behind events of this turn its position is theirs, and comes with them.
+            Verdict::Empty if !self.append.is_empty() => {
+                Prepared::Yes(port, receipt(version, 0, false, none))
+            }
+            Verdict::Empty => Prepared::Yes(port, receipt(version, 0, false, known)),
+            Verdict::Repeated(first) => {
+                Prepared::Yes(port, receipt(first.version, first.events, true, first.position))
+            }
+        }
+    }
+
+    fn end(self) -> TurnEnd {
+        let Self { busy, incarnation, append, held, started, quarantine, .. } = self;
+        let host = busy.seat().host.clone();
+        host.meters.decided(started.elapsed());
+        if append.is_empty() {
+            busy.end(Landing::Nothing);
+        } else {
+            let snapshot_due = incarnation.is_snapshot_due(&host.hosting);
+            let flight = Flight::new(busy, append.expected(), held, snapshot_due);
+            host.engine.committer.append(append, Box::new(flight));
+        }
+        match quarantine {
+            Some(_) => {
+                host.left();
+                TurnEnd::Quarantined
+            }
+            None => TurnEnd::Usable,
+        }
+    }
+}
