@@ -1,0 +1,3 @@
+//! The same bank on Actuarius and on its peers.
+
+fn main() {}
