@@ -50,7 +50,7 @@ use crate::Store;
 ///
 /// Every `Fn() -> Store` is a stage.
 pub trait Stage {
-    /// Opens the store. The one opened before has been dropped.
+    /// Opens the store. The one opened before has been dropped, its readers included.
     ///
     /// # Panics
     /// When the store does not open: the case has failed.

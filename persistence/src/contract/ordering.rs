@@ -33,6 +33,7 @@ pub(super) fn unknown_streams_are_empty_and_have_no_version(stage: &dyn Stage) {
             assert!(page.commits.is_empty() && !page.more, "{id}, round {round}");
             assert_eq!(reader.snapshot(&stream(id), None).expect("readable"), None);
         }
+        drop(reader);
         scene.reopen_and_check();
     }
 }
