@@ -9,13 +9,14 @@ use crate::directory::Host;
 use crate::error::Failure;
 use crate::incarnation::Incarnation;
 use crate::recovery::{self, RecoveryError};
-use crate::slot::{Bell, Found, Landing, Slot};
+use crate::slot::{Bell, Epoch, Found, Landing, Slot};
 use crate::turn::{Turn, TurnEnd};
 
 /// An aggregate's place at its host: what its actor, its recovery and its appends in flight share.
 pub(crate) struct Seat<A: Aggregate> {
     pub(crate) host: Arc<Host<A>>,
     pub(crate) slot: Arc<Slot<A>>,
+    pub(crate) epoch: Epoch,
 }
 
 /// The supervised execution context of one incarnation. Its mailbox carries only the bell.
@@ -26,7 +27,7 @@ pub(crate) struct AggregateActor<A: Aggregate> {
 
 /// What the actor holds: the incarnation, boxed so that ractor moves a pointer; none once the
 /// aggregate is out of service.
-pub(crate) type Held<A> = Option<Box<Incarnation<A>>>;
+pub(crate) type InMemory<A> = Option<Box<Incarnation<A>>>;
 
 impl<A: Aggregate> AggregateActor<A> {
     pub(crate) fn new(seat: Arc<Seat<A>>) -> Self {
@@ -34,7 +35,7 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     /// Brings the aggregate into memory; on failure what waits is answered.
-    async fn recover(&self) -> Held<A> {
+    async fn recover(&self) -> InMemory<A> {
         match recovery::recover(self.seat.clone()).await {
             Ok(incarnation) => Some(incarnation),
             Err(RecoveryError::Unavailable(why)) => {
@@ -53,7 +54,7 @@ impl<A: Aggregate> AggregateActor<A> {
 
     /// Works off what the bell announced. Never waits: the append in flight rings again.
     fn work(&self, incarnation: &mut Incarnation<A>, found: Found<A>) -> Next {
-        let Seat { host, slot } = &*self.seat;
+        let Seat { host, slot, .. } = &*self.seat;
         if incarnation.is_snapshot_due(&host.hosting) {
             incarnation.take_snapshot(host, slot);
         }
@@ -72,7 +73,7 @@ impl<A: Aggregate> AggregateActor<A> {
     ///
     /// The snapshot need not be durable first: it is a shortcut, and the events it holds are.
     fn leave(&self, incarnation: &mut Incarnation<A>) -> Next {
-        let Seat { host, slot } = &*self.seat;
+        let Seat { host, slot, .. } = &*self.seat;
         if host.hosting.snapshot_on_passivation && incarnation.is_changed_since_snapshot() {
             incarnation.take_snapshot(host, slot);
         }
@@ -93,19 +94,19 @@ enum Next {
     Stop,
 }
 
-#[ractor::actor(message = Bell, state = Held<A>, arguments = ())]
+#[ractor::actor(message = Bell, state = InMemory<A>, arguments = ())]
 impl<A: Aggregate> AggregateActor<A> {
     async fn pre_start(
         &self,
         myself: ActorRef<Bell>,
         _arguments: (),
-    ) -> Result<Held<A>, ActorProcessingErr> {
+    ) -> Result<InMemory<A>, ActorProcessingErr> {
         // Boxed: ractor inlines this future into every idle actor.
         let held = Box::pin(self.recover()).await;
         if held.is_some() {
             self.seat.host.residency.came(&self.seat.slot);
             self.seat.host.meters.activated();
-            self.seat.slot.now_resident(myself);
+            self.seat.slot.now_resident(self.seat.epoch, myself);
         } else {
             myself.stop(None);
         }
@@ -116,9 +117,9 @@ impl<A: Aggregate> AggregateActor<A> {
         &self,
         myself: ActorRef<Bell>,
         _bell: Bell,
-        held: &mut Held<A>,
+        held: &mut InMemory<A>,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(found) = self.seat.slot.answer_bell() else { return Ok(()) };
+        let Some(found) = self.seat.slot.answer_bell(self.seat.epoch) else { return Ok(()) };
         if found.landing == Some(Landing::Failed) {
             // The state holds events that were never stored: rebuild it from those that were.
             *held = None;
@@ -148,8 +149,8 @@ impl<A: Aggregate> AggregateActor<A> {
             request.fail(Failure::undone());
         }
         self.seat.host.left();
-        if self.seat.slot.end_turn(Landing::Nothing) {
-            self.seat.host.start(self.seat.slot.clone());
+        if let Some(epoch) = self.seat.slot.end_turn(Landing::Nothing) {
+            self.seat.host.start(self.seat.slot.clone(), epoch);
         }
     }
 }

@@ -115,8 +115,8 @@ impl<A: Aggregate> Aggregates<A> {
         Ok(envelopes)
     }
 
-    /// Asks an aggregate to leave memory now. It does so as soon as it has nothing to do, through a
-    /// snapshot; a request brings it back. False if it has work to do right now.
+    /// Has an aggregate leave memory as soon as it has nothing to do, through a snapshot; its next
+    /// request brings it back. False if it is not in memory.
     ///
     /// # Errors
     /// [`Failure::InvalidId`].
@@ -125,7 +125,7 @@ impl<A: Aggregate> Aggregates<A> {
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        Ok(self.host.ask_to_leave(&checked(id)?))
+        Ok(self.host.passivate(&checked(id)?))
     }
 
     /// Puts a quarantined aggregate back into service: its next request recovers it anew. False if

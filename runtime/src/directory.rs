@@ -11,7 +11,7 @@ use crate::error::{Failure, Quarantine};
 use crate::hosting::Hosting;
 use crate::request::Request;
 use crate::residency::Residency;
-use crate::slot::{Asked, Pushed, Slot};
+use crate::slot::{Epoch, Pushed, Slot};
 use crate::telemetry::Meters;
 
 type Slots<A> = DashMap<Arc<str>, Arc<Slot<A>>, foldhash::fast::RandomState>;
@@ -58,7 +58,7 @@ impl<A: Aggregate> Host<A> {
             let slot = self.slot(id);
             match slot.push(request, self.hosting.inbox_limit) {
                 Pushed::Queued => return,
-                Pushed::Start => return self.start(slot),
+                Pushed::Start(epoch) => return self.start(slot, epoch),
                 Pushed::Refused(request, failure) => {
                     self.meters.refused(&failure);
                     return request.fail(failure);
@@ -70,15 +70,15 @@ impl<A: Aggregate> Host<A> {
     }
 
     /// Starts an incarnation for what waits in the slot.
-    pub(crate) fn start(self: &Arc<Self>, slot: Arc<Slot<A>>) {
+    pub(crate) fn start(self: &Arc<Self>, slot: Arc<Slot<A>>, epoch: Epoch) {
         let shard = self.slots.hasher().hash_one(slot.stream.id()) as usize;
-        self.engine.supervision.start(shard, Arc::new(Seat { host: self.clone(), slot }));
+        self.engine.supervision.start(shard, Arc::new(Seat { host: self.clone(), slot, epoch }));
     }
 
-    /// Asks one aggregate to leave memory; true unless it has work to do.
-    pub(crate) fn ask_to_leave(&self, id: &Id<A>) -> bool {
+    /// Has one aggregate leave memory as soon as it has nothing to do; false if it is not there.
+    pub(crate) fn passivate(&self, id: &Id<A>) -> bool {
         let slot = self.slots.get(id.as_str()).map(|entry| entry.clone());
-        slot.is_none_or(|slot| slot.ask_to_leave() != Asked::Busy)
+        slot.is_some_and(|slot| slot.leave_when_idle())
     }
 
     /// An incarnation has left memory, however it did.
@@ -132,8 +132,8 @@ impl<A: Aggregate> Host<A> {
 
 /// What the runtime does with a hosted type without knowing the type.
 pub(crate) trait Hosted: Send + Sync {
-    /// Asks all idle aggregates to leave memory.
-    fn ask_all_to_leave(&self);
+    /// Has all aggregates leave memory as soon as they have nothing to do.
+    fn passivate_all(&self);
     /// How many aggregates are in memory.
     fn resident(&self) -> usize;
     /// The aggregates out of service, up to a bound.
@@ -141,11 +141,11 @@ pub(crate) trait Hosted: Send + Sync {
 }
 
 impl<A: Aggregate> Hosted for Host<A> {
-    fn ask_all_to_leave(&self) {
+    fn passivate_all(&self) {
         // The slots are copied out first: a slot is never locked while a shard is held.
         let slots: Vec<_> = self.slots.iter().map(|entry| entry.clone()).collect();
         for slot in slots {
-            slot.ask_to_leave();
+            slot.leave_when_idle();
         }
     }
 

@@ -37,8 +37,8 @@ impl<A: Aggregate> Busy<A> {
 
 impl<A: Aggregate> Drop for Busy<A> {
     fn drop(&mut self) {
-        if self.seat.slot.end_turn(self.landing) {
-            self.seat.host.start(self.seat.slot.clone());
+        if let Some(epoch) = self.seat.slot.end_turn(self.landing) {
+            self.seat.host.start(self.seat.slot.clone(), epoch);
         }
     }
 }

@@ -118,7 +118,7 @@ impl<A: Aggregate> Residency<A> {
                 heap.push(Reverse(entry));
                 break;
             }
-            match entry.slot.ask_to_leave() {
+            match entry.slot.make_room() {
                 // It keeps its entry until it is seen gone: it may change its mind.
                 Asked::Leaving => {
                     asked += 1;

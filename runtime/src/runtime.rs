@@ -263,7 +263,7 @@ impl Alive {
         let hosted = self.hosted();
         let resident = || hosted.iter().map(|host| host.resident()).sum::<usize>();
         for host in &hosted {
-            host.ask_all_to_leave();
+            host.passivate_all();
         }
         wait_until(until, || resident() == 0).await;
         resident()

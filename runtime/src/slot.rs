@@ -30,13 +30,14 @@ pub(crate) struct Slot<A: Aggregate> {
 
 struct Inner<A: Aggregate> {
     phase: Phase,
+    /// Numbers the incarnations, so that a late word from an earlier one is told from the present.
+    epoch: Epoch,
     inbox: VecDeque<Request<A>>,
     /// The bell has been rung and not yet answered.
     rung: bool,
     /// A turn is being decided or its append is in flight. At most one at a time.
     busy: bool,
-    /// The aggregate is asked to leave memory as soon as it is idle.
-    leaving: bool,
+    leaving: Leaving,
     /// How the last turn ended, until the actor takes note.
     landing: Option<Landing>,
     /// How often in a row its actor failed.
@@ -56,6 +57,19 @@ enum Phase {
     Closed,
 }
 
+/// The number of an incarnation.
+pub(crate) type Epoch = u64;
+
+/// Whether an aggregate is asked to leave memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    No,
+    /// To make room, unless it is used in the meantime.
+    IfIdle,
+    /// As soon as it has nothing to do.
+    WhenIdle,
+}
+
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Landing {
@@ -70,8 +84,8 @@ pub(crate) enum Landing {
 /// What became of a request that was brought.
 pub(crate) enum Pushed<A: Aggregate> {
     Queued,
-    /// It waits, and an incarnation must be started.
-    Start,
+    /// It waits, and this incarnation must be started.
+    Start(Epoch),
     Refused(Request<A>, Failure),
     Closed(Request<A>),
 }
@@ -87,10 +101,11 @@ impl<A: Aggregate> Slot<A> {
     pub(crate) fn new(stream: StreamId) -> Self {
         let inner = Inner {
             phase: Phase::Vacant,
+            epoch: 0,
             inbox: VecDeque::new(),
             rung: false,
             busy: false,
-            leaving: false,
+            leaving: Leaving::No,
             landing: None,
             failures: 0,
         };
@@ -111,20 +126,27 @@ impl<A: Aggregate> Slot<A> {
             }
             _ => inner.inbox.push_back(request),
         }
-        if inner.start() { Pushed::Start } else { Pushed::Queued }
+        inner.start().map_or(Pushed::Queued, Pushed::Start)
     }
 
     /// Answers the bell: takes what waits, and marks the slot busy if that is anything. Finds
     /// nothing while a turn is under way: its end rings again.
-    pub(crate) fn answer_bell(&self) -> Option<Found<A>> {
+    pub(crate) fn answer_bell(&self, epoch: Epoch) -> Option<Found<A>> {
         let mut inner = self.lock();
+        if inner.epoch != epoch || !matches!(inner.phase, Phase::Resident(_)) {
+            return None;
+        }
         inner.rung = false;
-        if inner.busy || !matches!(inner.phase, Phase::Resident(_)) {
+        if inner.busy {
             return None;
         }
         let requests = inner.take_requests();
         inner.busy = !requests.is_empty();
-        Some(Found { requests, landing: inner.landing.take(), leaving: inner.leaving })
+        let leaving = inner.leaving != Leaving::No;
+        if inner.busy && inner.leaving == Leaving::IfIdle {
+            inner.leaving = Leaving::No;
+        }
+        Some(Found { requests, landing: inner.landing.take(), leaving })
     }
 
     /// Puts requests that were taken and not looked at back to the front, in order.
@@ -134,10 +156,10 @@ impl<A: Aggregate> Slot<A> {
         inner.inbox = requests;
     }
 
-    /// Ends a turn. Returns whether an incarnation must be started, because the one that took the
-    /// turn is gone.
+    /// Ends a turn. Returns the incarnation to be started when the one that took the turn is gone
+    /// and requests wait.
     #[must_use]
-    pub(crate) fn end_turn(&self, landing: Landing) -> bool {
+    pub(crate) fn end_turn(&self, landing: Landing) -> Option<Epoch> {
         let mut inner = self.lock();
         inner.busy = false;
         if landing != Landing::Failed {
@@ -149,33 +171,34 @@ impl<A: Aggregate> Slot<A> {
             (before, Landing::Nothing) => before,
             (_, landing) => Some(landing),
         };
-        if snapshot_due || inner.leaving {
+        if snapshot_due || inner.leaving != Leaving::No {
             inner.ring();
         }
-        !inner.inbox.is_empty() && inner.start()
+        inner.start_if_awaited()
     }
 
     /// The incarnation behind `bell` is ready.
-    pub(crate) fn now_resident(&self, bell: ActorRef<Bell>) {
+    pub(crate) fn now_resident(&self, epoch: Epoch, bell: ActorRef<Bell>) {
         let mut inner = self.lock();
-        if matches!(inner.phase, Phase::Loading) {
+        if inner.epoch == epoch && matches!(inner.phase, Phase::Loading) {
             inner.phase = Phase::Resident(bell);
             // What an earlier incarnation left behind concerns this one no more.
             inner.landing = None;
-            inner.leaving = false;
             inner.rung = false;
-            if !inner.inbox.is_empty() {
+            if !inner.inbox.is_empty() || inner.leaving != Leaving::No {
                 inner.ring();
             }
         }
     }
 
-    /// Asks an idle aggregate to leave memory.
-    pub(crate) fn ask_to_leave(&self) -> Asked {
+    /// Asks the aggregate to leave memory if it is idle, to make room.
+    pub(crate) fn make_room(&self) -> Asked {
         let mut inner = self.lock();
         match inner.phase {
             Phase::Resident(_) if inner.is_idle() => {
-                inner.leaving = true;
+                if inner.leaving == Leaving::No {
+                    inner.leaving = Leaving::IfIdle;
+                }
                 inner.ring();
                 Asked::Leaving
             }
@@ -184,12 +207,22 @@ impl<A: Aggregate> Slot<A> {
         }
     }
 
+    /// Has the aggregate leave memory as soon as it has nothing to do. False if it is not there.
+    pub(crate) fn leave_when_idle(&self) -> bool {
+        let mut inner = self.lock();
+        let here = matches!(inner.phase, Phase::Resident(_) | Phase::Loading);
+        if here {
+            inner.leaving = Leaving::WhenIdle;
+            inner.ring();
+        }
+        here
+    }
+
     /// Leaves memory if nothing waits and nothing is in flight: one step, under the slot's lock,
     /// with `forget` taking it out of the directory. A request that comes later finds the slot
     /// closed and looks the directory up again.
     pub(crate) fn try_close(&self, forget: impl FnOnce()) -> bool {
         let mut inner = self.lock();
-        inner.leaving = false;
         if !inner.is_idle() || !matches!(inner.phase, Phase::Resident(_)) {
             return false;
         }
@@ -203,6 +236,7 @@ impl<A: Aggregate> Slot<A> {
     pub(crate) fn recovery_failed(&self) -> VecDeque<Request<A>> {
         let mut inner = self.lock();
         inner.phase = Phase::Vacant;
+        inner.leaving = Leaving::No;
         std::mem::take(&mut inner.inbox)
     }
 
@@ -224,17 +258,17 @@ impl<A: Aggregate> Slot<A> {
         quarantined
     }
 
-    /// The actor has ended without leaving. Returns how often in a row it did, and whether an
-    /// incarnation must be started for what waits.
-    pub(crate) fn actor_failed(&self) -> Option<(u32, bool)> {
+    /// The actor of an incarnation has ended. If it did so without leaving, returns how that was.
+    pub(crate) fn actor_ended(&self, epoch: Epoch) -> Option<Failed> {
         let mut inner = self.lock();
-        if !matches!(inner.phase, Phase::Resident(_) | Phase::Loading) {
+        let was_resident = matches!(inner.phase, Phase::Resident(_));
+        if inner.epoch != epoch || !(was_resident || matches!(inner.phase, Phase::Loading)) {
             return None;
         }
         inner.phase = Phase::Vacant;
         inner.failures += 1;
-        let start = !inner.inbox.is_empty() && inner.start();
-        Some((inner.failures, start))
+        let start = inner.start_if_awaited();
+        Some(Failed { in_a_row: inner.failures, was_resident, start })
     }
 
     /// Whether no incarnation is in memory or on its way.
@@ -256,6 +290,15 @@ impl<A: Aggregate> Slot<A> {
     }
 }
 
+/// How an actor failed.
+pub(crate) struct Failed {
+    /// How often in a row this aggregate's actors have.
+    pub(crate) in_a_row: u32,
+    pub(crate) was_resident: bool,
+    /// The incarnation to be started for what waits.
+    pub(crate) start: Option<Epoch>,
+}
+
 /// What an aggregate answers when asked to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -272,21 +315,26 @@ impl<A: Aggregate> Inner<A> {
         self.inbox.is_empty() && !self.busy
     }
 
-    /// Sees to it that somebody looks at the inbox; true when an incarnation must be started.
+    fn start_if_awaited(&mut self) -> Option<Epoch> {
+        if self.inbox.is_empty() { None } else { self.start() }
+    }
+
+    /// Sees to it that somebody looks at the inbox; returns the incarnation that must be started.
     ///
     /// While a turn is under way nothing is done, its end calls here again: so a new incarnation
     /// never recovers before the old one's last append is decided.
-    fn start(&mut self) -> bool {
+    fn start(&mut self) -> Option<Epoch> {
         match self.phase {
             Phase::Vacant if !self.busy => {
                 self.phase = Phase::Loading;
-                true
+                self.epoch += 1;
+                Some(self.epoch)
             }
             Phase::Resident(_) => {
                 self.ring();
-                false
+                None
             }
-            _ => false,
+            _ => None,
         }
     }
 

@@ -149,8 +149,11 @@ impl<A: Aggregate> Seated for Seat<A> {
     /// An actor that left or was quarantined has settled its slot already; any other end is a
     /// failure, after which what waits gets a new incarnation.
     fn ended(&self, why: &dyn std::fmt::Display) {
-        let Some((failures, start)) = self.slot.actor_failed() else { return };
-        self.host.left();
+        let Some(failed) = self.slot.actor_ended(self.epoch) else { return };
+        if failed.was_resident {
+            self.host.left();
+        }
+        let failures = failed.in_a_row;
         tracing::error!(
             target: "actuarius::supervision",
             stream = %self.slot.stream,
@@ -164,8 +167,8 @@ impl<A: Aggregate> Seated for Seat<A> {
             let (aggregate, version) = (A::TYPE, Version::NONE);
             let why = Quarantine { aggregate, id, version, position: None, reason };
             self.host.quarantine(&self.slot, why);
-        } else if start {
-            self.host.start(self.slot.clone());
+        } else if let Some(epoch) = failed.start {
+            self.host.start(self.slot.clone(), epoch);
         }
     }
 }

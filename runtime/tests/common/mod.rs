@@ -1,5 +1,9 @@
 //! The account all promises are tested on.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub)] // each test uses a part of it
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::Poll;
 
 use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
@@ -66,5 +70,73 @@ impl Aggregate for Ledger {
             Event::Bomb => panic!("apply went wrong"),
             Event::Blob(_) => self.total += 1,
         }
+    }
+}
+
+/// Sends a request off now, so that its place in the order is known, and returns its answer.
+pub fn send<F>(request: F) -> Sent<F::IntoFuture>
+where
+    F: IntoFuture,
+    F::IntoFuture: Unpin,
+{
+    let mut sent = Sent { future: request.into_future(), answer: None };
+    is_waiting(&mut sent);
+    sent
+}
+
+pub struct Sent<F: Future> {
+    future: F,
+    answer: Option<F::Output>,
+}
+
+/// Whether there is no answer yet.
+pub fn is_waiting<F: Future + Unpin>(sent: &mut Sent<F>) -> bool {
+    if sent.answer.is_none() {
+        let waker = std::task::Waker::noop();
+        let mut context = std::task::Context::from_waker(waker);
+        if let Poll::Ready(answer) = Pin::new(&mut sent.future).poll(&mut context) {
+            sent.answer = Some(answer);
+        }
+    }
+    sent.answer.is_none()
+}
+
+impl<F: Future + Unpin> Future for Sent<F>
+where
+    F::Output: Unpin,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<F::Output> {
+        match self.answer.take() {
+            Some(answer) => Poll::Ready(answer),
+            None => Pin::new(&mut self.future).poll(context),
+        }
+    }
+}
+
+/// Runs all futures at once, each as a task of its own.
+pub async fn join_all<F>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    let tasks: Vec<_> = futures.into_iter().map(tokio::spawn).collect();
+    let mut outputs = Vec::new();
+    for task in tasks {
+        outputs.push(task.await.expect("no client panics"));
+    }
+    outputs
+}
+
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("the work does not panic")
+}
+
+/// Waits for a fact. There is no limit of its own: a fact that never comes hangs the test, which
+/// the test runner reports.
+pub async fn eventually(fact: impl Fn() -> bool) {
+    while !fact() {
+        tokio::task::yield_now().await;
     }
 }
