@@ -15,6 +15,7 @@ mod store;
 mod wire;
 
 pub mod contract;
+pub mod disk;
 pub mod fault;
 pub mod memory;
 

@@ -1,0 +1,41 @@
+//! Creating a store so that a power cut at any moment leaves either no store or an empty one.
+//!
+//! sled never syncs the file its settings are in, and a store with a torn one does not open. So a
+//! new store is built aside, everything in it is synced, and only then it gets its name.
+
+use std::fs;
+use std::path::Path;
+
+use uuid::Uuid;
+
+use super::files::{self, Files, OnFile};
+use super::format::Format;
+use super::lock::Release;
+use super::meta::Meta;
+use super::{DiskOptions, keys, mark, open};
+use crate::OpenError;
+
+pub(super) fn create(directory: &Path, options: &DiskOptions) -> Result<(), OpenError> {
+    let new = Files::creating(directory);
+    if new.root.exists() {
+        fs::remove_dir_all(&new.root).on(&new.root)?;
+    }
+    fs::create_dir(&new.root).on(&new.root)?;
+    let format = Format { store: Uuid::new_v4(), buckets: options.index_buckets };
+    fs::write(new.format(), format.to_text()).on(&new.format())?;
+    mark::create(&new.mark(), format.store).on(&new.mark())?;
+    create_log(&new, options)?;
+    files::sync_tree(&new.root)?;
+    let store = Files::store(directory);
+    fs::rename(&new.root, &store.root).on(&store.root)?;
+    files::sync(directory)
+}
+
+/// An empty index list is written at once, so that a missing one later on is noticed.
+fn create_log(new: &Files, options: &DiskOptions) -> Result<(), OpenError> {
+    let _release = Release(new.db());
+    let log = new.log();
+    let db = open::open_sled(&log, options)?;
+    let written = db.insert(keys::META, Meta::default().to_value()).and_then(|_| db.flush());
+    written.map(|_| ()).map_err(super::trouble::engine_io).on(&log)
+}

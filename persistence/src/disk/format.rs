@@ -1,0 +1,104 @@
+//! The marker that says: this is a store, of this format, with this identity.
+//!
+//! Four lines of text; the first two and the last keep their meaning in every format, so that an
+//! old release can tell a newer store from a damaged one.
+
+use uuid::Uuid;
+
+/// The format this release writes, and the newest it reads.
+pub(super) const NUMBER: u32 = 1;
+
+const MAGIC: &str = "actuarius store";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Format {
+    /// The store's identity.
+    pub(super) store: Uuid,
+    /// How many buckets its index has.
+    pub(super) buckets: u16,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    Newer(u32),
+    Unknown(&'static str),
+}
+
+impl Format {
+    pub(super) fn to_text(self) -> String {
+        let (store, buckets) = (self.store, self.buckets);
+        sealed(&format!("{MAGIC}\nformat {NUMBER}\nid {store} buckets {buckets}\n"))
+    }
+
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
+        let text = str::from_utf8(text).map_err(|_| Unreadable::Unknown("FORMAT is not text"))?;
+        if !text.starts_with(MAGIC) {
+            return Err(Unreadable::Unknown("FORMAT is not that of a store"));
+        }
+        let end = text.rfind("checksum ").unwrap_or(0);
+        if sealed(&text[..end]) != text {
+            return Err(Unreadable::Unknown("the checksum of FORMAT is wrong"));
+        }
+        let number =
+            text.lines().nth(1).and_then(|line| line.strip_prefix("format ")?.parse().ok());
+        match number {
+            Some(NUMBER) => Self::fields(text).ok_or(Unreadable::Unknown("FORMAT makes no sense")),
+            Some(newer) if newer > NUMBER => Err(Unreadable::Newer(newer)),
+            _ => Err(Unreadable::Unknown("FORMAT makes no sense")),
+        }
+    }
+
+    fn fields(text: &str) -> Option<Self> {
+        let mut words = text.lines().nth(2)?.split(' ');
+        let mut field = |name| (words.next()? == name).then(|| words.next())?;
+        let store = field("id")?.parse().ok()?;
+        let buckets = field("buckets")?.parse().ok().filter(|&buckets| buckets > 0)?;
+        Some(Self { store, buckets })
+    }
+
+    /// The seed of the stream hashes.
+    pub(super) fn seed(&self) -> u64 {
+        self.store.as_u64_pair().0
+    }
+}
+
+/// The text with its checksum behind it.
+fn sealed(text: &str) -> String {
+    format!("{text}checksum {:08x}\n", crc32c::crc32c(text.as_bytes()))
+}
+
+/// What FORMAT would be like in another format, for tests.
+#[cfg(test)]
+fn of_number(number: &str) -> String {
+    sealed(&format!("{MAGIC}\nformat {number}\nanything\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_marker_comes_back() {
+        let format = Format { store: Uuid::from_u128(7), buckets: 16 };
+        assert_eq!(Format::parse(format.to_text().as_bytes()), Ok(format));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let text = Format { store: Uuid::from_u128(7), buckets: 16 }.to_text().into_bytes();
+        for bit in 0..text.len() * 8 {
+            let mut damaged = text.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let unreadable = Format::parse(&damaged).expect_err("damaged");
+            assert!(matches!(unreadable, Unreadable::Unknown(_)), "bit {bit}");
+        }
+        assert!(Format::parse(b"").is_err());
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_nonsense() {
+        assert_eq!(Format::parse(of_number("2").as_bytes()), Err(Unreadable::Newer(2)));
+        let unknown = Format::parse(of_number("one").as_bytes());
+        assert!(matches!(unknown, Err(Unreadable::Unknown(_))));
+    }
+}

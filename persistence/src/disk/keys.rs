@@ -1,0 +1,128 @@
+//! The keys of the one sled tree. Numbers are big-endian, so that keys sort as numbers do.
+//!
+//! | key | value |
+//! |---|---|
+//! | `e` first position u64, part u16 | a chunk of commits |
+//! | `i` bucket u16, run u32, first stream hash u64, its first version u64 | a part of the index |
+//! | `m` | which runs the index has |
+//! | `s` stream hash u128, version u64, part u16 | a snapshot |
+
+use actuarius_domain::StreamId;
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// What the index is kept under.
+pub(super) const META: &[u8] = b"m";
+
+const CHUNK: u8 = b'e';
+const INDEX: u8 = b'i';
+const SNAPSHOT: u8 = b's';
+
+/// The largest value sled is given.
+///
+/// A leaf of sled's tree holds up to 17 values and is written whole; a leaf over a quarter of a
+/// segment (128 KiB) would become a file in `blobs/`, which sled never syncs.
+pub(super) const VALUE_MAX: usize = 7 * 1024;
+
+/// The hash a stream is found by. Different streams may share the half the index uses, so whoever
+/// finds a commit by it compares the full name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct StreamHash(pub(super) u128);
+
+impl StreamHash {
+    /// The category stands behind its length, so that `a/b` + `c` is not `a` + `b/c`. The seed is
+    /// the store's own, so that nobody can choose names that collide.
+    pub(super) fn of(seed: u64, category: &str, id: &str) -> Self {
+        let mut name = SmallVec::<[u8; 128]>::new();
+        name.extend_from_slice(&(category.len() as u64).to_le_bytes());
+        name.extend_from_slice(category.as_bytes());
+        name.extend_from_slice(id.as_bytes());
+        Self(xxh3_128_with_seed(&name, seed))
+    }
+
+    pub(super) fn of_stream(seed: u64, stream: &StreamId) -> Self {
+        Self::of(seed, stream.category(), stream.id())
+    }
+
+    /// The half the index uses.
+    pub(super) fn index(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+}
+
+/// Which of `buckets` an index hash belongs to: the hash's top, spread evenly.
+pub(super) fn bucket(hash: u64, buckets: u16) -> u16 {
+    ((u128::from(hash) * u128::from(buckets)) >> 64) as u16
+}
+
+pub(super) fn chunk(first: u64, part: u16) -> [u8; 11] {
+    let mut key = [CHUNK; 11];
+    key[1..9].copy_from_slice(&first.to_be_bytes());
+    key[9..].copy_from_slice(&part.to_be_bytes());
+    key
+}
+
+/// The first position and the part a chunk's key stands for; none when it is another kind of key.
+pub(super) fn chunk_place(key: &[u8]) -> Option<(u64, u16)> {
+    let (&[CHUNK], rest) = key.split_first_chunk()? else { return None };
+    let (first, part) = rest.split_first_chunk()?;
+    Some((u64::from_be_bytes(*first), u16::from_be_bytes(part.try_into().ok()?)))
+}
+
+pub(super) fn index_prefix(bucket: u16, run: u32) -> [u8; 7] {
+    let mut key = [INDEX; 7];
+    key[1..3].copy_from_slice(&bucket.to_be_bytes());
+    key[3..].copy_from_slice(&run.to_be_bytes());
+    key
+}
+
+pub(super) fn index_part(bucket: u16, run: u32, hash: u64, version: u64) -> [u8; 23] {
+    let mut key = [INDEX; 23];
+    key[..7].copy_from_slice(&index_prefix(bucket, run));
+    key[7..15].copy_from_slice(&hash.to_be_bytes());
+    key[15..].copy_from_slice(&version.to_be_bytes());
+    key
+}
+
+pub(super) fn snapshot(stream: StreamHash, version: u64, part: u16) -> [u8; 27] {
+    let mut key = [SNAPSHOT; 27];
+    key[1..17].copy_from_slice(&stream.0.to_be_bytes());
+    key[17..25].copy_from_slice(&version.to_be_bytes());
+    key[25..].copy_from_slice(&part.to_be_bytes());
+    key
+}
+
+/// The version and the part a snapshot's key stands for; none when it is another stream's key.
+pub(super) fn snapshot_place(stream: StreamHash, key: &[u8]) -> Option<(u64, u16)> {
+    let rest = key.strip_prefix(&snapshot(stream, 0, 0)[..17])?;
+    let (version, part) = rest.split_first_chunk()?;
+    Some((u64::from_be_bytes(*version), u16::from_be_bytes(part.try_into().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_back_from_their_keys() {
+        assert_eq!(chunk_place(&chunk(700, 3)), Some((700, 3)));
+        assert_eq!(chunk_place(META), None);
+        let (stream, other) = (StreamHash(7), StreamHash(8));
+        assert_eq!(snapshot_place(stream, &snapshot(stream, 9, 2)), Some((9, 2)));
+        assert_eq!(snapshot_place(other, &snapshot(stream, 9, 2)), None);
+    }
+
+    #[test]
+    fn keys_sort_as_their_numbers_do() {
+        assert!(chunk(255, u16::MAX) < chunk(256, 0));
+        assert!(index_part(1, 2, u64::MAX, 3) < index_part(1, 3, 0, 0));
+        assert!(snapshot(StreamHash(1), 255, 9) < snapshot(StreamHash(1), 256, 0));
+    }
+
+    #[test]
+    fn every_bucket_is_used_and_none_behind_the_last() {
+        assert_eq!(bucket(0, 1024), 0);
+        assert_eq!(bucket(u64::MAX, 1024), 1023);
+        assert_eq!(bucket(u64::MAX / 2 + 1, 1024), 512);
+    }
+}

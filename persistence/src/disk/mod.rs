@@ -1,0 +1,127 @@
+//! The durable store: an event log in [sled](https://docs.rs/sled/0.34.7), made safe.
+//!
+//! sled 0.34.7 alone does not survive power cuts, whatever its `flush` promises. Each guard here
+//! answers something that was seen to lose data:
+//!
+//! - `flush` does not reach the platter: each group ends with our own sync of sled's file (`engine`).
+//! - More than about a megabyte between two syncs can lose everything: at most 256 KB are written
+//!   between them, larger batches are split (`writer`).
+//! - Large tree nodes go to files that are never synced: no value is larger than 7 KB (`keys`).
+//! - A torn settings file makes a store unreadable: stores are created aside (`create`).
+//! - A snapshot half written blocks every open: it is removed (`open`).
+//! - A flipped bit drops everything behind it without a word: checksums with positions, positions
+//!   without gaps, and a high-water mark outside sled (`chunk`, `reader`, `mark`).
+//! - Batches are not isolated from readers: those stop at a watermark raised after the sync.
+//! - Panics: caught in open, in commits (which then stop for good) and in reads.
+//!
+//! The log is packed: the commits of a group share few values (`chunk`), because one insert costs as
+//! much as 20 small events. Which commits a stream has is kept in memory first and written later, in
+//! large sorted runs (`index`, `drain`, `merge`). A directory holds:
+//!
+//! ```text
+//! store.lock      locked while the store is open
+//! store/FORMAT    what this is, in text
+//! store/mark      the high-water mark
+//! store/log/      sled
+//! ```
+
+mod chunk;
+mod create;
+mod drain;
+mod engine;
+mod files;
+mod format;
+mod generations;
+mod index;
+mod keys;
+mod lock;
+mod mark;
+mod merge;
+mod meta;
+mod open;
+mod packing;
+mod part;
+mod reader;
+mod recover;
+mod runs;
+mod shared;
+mod snapshots;
+#[cfg(test)]
+mod testing;
+mod trouble;
+mod upkeep;
+mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::{OpenError, Store};
+
+/// Opens the store in `directory`, or creates one there, with settings that need no thought.
+///
+/// The directory may hold other files. Whoever holds the [`Store`]'s writer or reader keeps it open.
+///
+/// # Errors
+/// [`OpenError`]; nothing acknowledged has been changed.
+pub fn open(directory: impl AsRef<Path>) -> Result<Store, OpenError> {
+    open_with(directory, &DiskOptions::default())
+}
+
+/// Opens the store in `directory`, or creates one there.
+///
+/// # Errors
+/// [`OpenError`]; nothing acknowledged has been changed.
+pub fn open_with(directory: impl AsRef<Path>, options: &DiskOptions) -> Result<Store, OpenError> {
+    open::open(directory.as_ref(), options)
+}
+
+/// How a store on disk is run. The defaults fit most.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DiskOptions {
+    cache_bytes: u64,
+    lock_wait: Duration,
+    index_run_commits: u64,
+    index_buckets: u16,
+}
+
+impl Default for DiskOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 128 * 1024 * 1024,
+            lock_wait: Duration::from_millis(500),
+            // Small enough to be walked in milliseconds when the store is opened, large enough that
+            // a bucket of a run makes a value worth its insert.
+            index_run_commits: 65_536,
+            index_buckets: 1024,
+        }
+    }
+}
+
+impl DiskOptions {
+    /// How many bytes of sled's pages are kept in memory: 128 MiB unless told. The process takes
+    /// more, since sled counts pages only.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = bytes.max(1024 * 1024);
+        self
+    }
+
+    /// How long opening waits for someone who has the store open: half a second unless told, which
+    /// is enough for a store that is just being closed.
+    #[must_use]
+    pub fn lock_wait(mut self, wait: Duration) -> Self {
+        self.lock_wait = wait;
+        self
+    }
+
+    /// How many commits make an index run, and in how many buckets; the latter counts when a store
+    /// is created. For tests, which want many runs of few commits.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn index_runs(mut self, commits: u64, buckets: u16) -> Self {
+        self.index_run_commits = commits.max(1);
+        self.index_buckets = buckets.max(1);
+        self
+    }
+}

@@ -1,0 +1,119 @@
+//! Opening a store: what has to be done to its files before sled may see them, and what has to be
+//! true of its log before anyone may use it.
+
+use std::fs::{self, File};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::Arc;
+
+use sled::Db;
+
+use super::engine::Engine;
+use super::files::{self, Files, OnFile};
+use super::format::{self, Format, Unreadable};
+use super::lock::{self, Release, StoreLock};
+use super::mark::Mark;
+use super::reader::DiskReader;
+use super::recover::failed;
+use super::shared::Shared;
+use super::writer::DiskWriter;
+use super::{DiskOptions, create, recover, trouble};
+use crate::{OpenError, Store};
+
+/// How often sled's own thread writes, cleans segments and syncs, in milliseconds.
+///
+/// Cleaning happens nowhere else, so it cannot be turned off. It moves pages for up to half of this
+/// time before it syncs, and finds as much to move as was written since it last ran; both must stay
+/// far from the megabyte between two syncs at which sled loses data. Its failure to sync is only
+/// logged by sled, but the next commit syncs the same file and fails too.
+const CLEAN_EVERY_MS: u64 = 20;
+
+pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, OpenError> {
+    files::create_directory(directory)?;
+    let lock = lock::retry(options.lock_wait, || StoreLock::take(directory))?;
+    let store = Files::store(directory);
+    if !store.root.exists() {
+        create::create(directory, options)?;
+    }
+    let format = read_format(&store)?;
+    let (mark, acknowledged) = Mark::open(&store.mark(), format.store).on(&store.mark())?;
+    let engine = open_engine(&store, options)?;
+    let release = Release(store.db());
+    // From here on the release waits for sled when anything fails: it is dropped before the lock,
+    // and `Shared` drops it after the engine.
+    let recovered = recover::recover(&engine, &store, &format, acknowledged)?;
+    let shared =
+        Shared::new(engine, (release, lock), store, format, recovered.index, recovered.head);
+    let shared = Arc::new(shared);
+    let writer = DiskWriter::new(shared.clone(), mark, recovered.meta, options);
+    let writer = writer.map_err(|failure| failed(&shared.files, &failure))?;
+    Ok(Store { writer: Box::new(writer), reader: Arc::new(DiskReader::new(shared)) })
+}
+
+fn read_format(store: &Files) -> Result<Format, OpenError> {
+    let path = store.root.clone();
+    let text = match fs::read(store.format()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(OpenError::UnknownFormat { path, what: "FORMAT is missing".to_owned() });
+        }
+        text => text.on(&store.format())?,
+    };
+    Format::parse(&text).map_err(|unreadable| match unreadable {
+        Unreadable::Newer(found) => {
+            OpenError::NewerFormat { path, found, supported: format::NUMBER }
+        }
+        Unreadable::Unknown(what) => OpenError::UnknownFormat { path, what: what.to_owned() },
+    })
+}
+
+fn open_engine(store: &Files, options: &DiskOptions) -> Result<Engine, OpenError> {
+    let log = store.log();
+    remove_unfinished_snapshots(&log)?;
+    let db_path = store.db();
+    let mut file_options = File::options();
+    let file = file_options.read(true).write(true).open(&db_path).on(&db_path)?;
+    // What a killed process wrote may be in the system's cache only, and sled is about to store a
+    // snapshot that refers to it.
+    file.sync_all().on(&db_path)?;
+    sync_blobs(&log)?;
+    let db = lock::retry(options.lock_wait, || open_sled(&log, options))?;
+    Engine::new(db, file, &log).on(&log)
+}
+
+/// A snapshot sled was writing when it was killed makes every later open fail. A finished one is
+/// never removed: without it, sled may take damage for an empty store.
+fn remove_unfinished_snapshots(log: &Path) -> Result<(), OpenError> {
+    for entry in fs::read_dir(log).on(log)? {
+        let path = entry.on(log)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(&path).on(&path)?;
+        }
+    }
+    files::sync(log)
+}
+
+/// There should be none. If there are, commits stopped when they appeared; what is in them is
+/// checked like everything else, and must not get lost any more.
+fn sync_blobs(log: &Path) -> Result<(), OpenError> {
+    let blobs = log.join("blobs");
+    if blobs.exists() { files::sync_tree(&blobs) } else { Ok(()) }
+}
+
+/// sled panics on some kinds of damage; that is an error here.
+pub(super) fn open_sled(log: &Path, options: &DiskOptions) -> Result<Db, OpenError> {
+    let config = sled::Config::new()
+        .path(log)
+        .cache_capacity(options.cache_bytes)
+        .flush_every_ms(Some(CLEAN_EVERY_MS));
+    let path = log.to_owned();
+    match panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
+            Err(OpenError::Locked { path })
+        }
+        Ok(Err(sled::Error::Io(source))) => Err(OpenError::Io { path, source }),
+        Ok(Err(error)) => Err(OpenError::Damaged { path, what: error.to_string() }),
+        Err(panic) => Err(OpenError::Damaged { path, what: trouble::panic_text(&*panic) }),
+    }
+}

@@ -1,0 +1,189 @@
+//! A batch on its way to disk: commits become chunks, chunks become groups, groups are synced.
+
+use super::chunk::{self, RAW_TARGET};
+use super::engine::Group;
+use super::keys::{self, StreamHash};
+use super::part::Entry;
+use super::shared::Shared;
+use super::snapshots::{self, Surplus};
+use super::trouble::engine_io;
+use super::upkeep::Upkeep;
+use crate::{NewSnapshot, StoreFailure};
+
+/// The room that chunks leave to the work on the index. At the pace it is done, it needs about as
+/// much as this with 1,000 commits.
+const UPKEEP_BYTES: usize = 48 * 1024;
+
+pub(super) struct Packing<'a> {
+    shared: &'a Shared,
+    upkeep: &'a mut Upkeep,
+    /// The position of the next event.
+    next: u64,
+    chunk: Open,
+    group: Group,
+    /// Commits in the group.
+    commits: u64,
+    /// Of all groups.
+    entries: Vec<Entry>,
+    /// Streams that have a snapshot in the group.
+    snapshots: Vec<StreamHash>,
+}
+
+/// The chunk being filled.
+struct Open {
+    first: u64,
+    frames: Vec<u8>,
+    commits: u32,
+    events: u32,
+}
+
+impl<'a> Packing<'a> {
+    /// Packs what comes behind the event at `head`.
+    pub(super) fn new(shared: &'a Shared, upkeep: &'a mut Upkeep, head: u64) -> Self {
+        let next = head + 1;
+        Self {
+            shared,
+            upkeep,
+            next,
+            chunk: Open { first: next, frames: vec![], commits: 0, events: 0 },
+            group: Group::default(),
+            commits: 0,
+            entries: vec![],
+            snapshots: vec![],
+        }
+    }
+
+    /// The position of the next event.
+    pub(super) fn position(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn put_commit(
+        &mut self,
+        hash: u64,
+        version: u64,
+        frame: &[u8],
+        events: u32,
+    ) -> Result<(), StoreFailure> {
+        let filled = self.chunk.frames.len();
+        if filled > 0 && filled + frame.len() > RAW_TARGET {
+            self.close_chunk()?;
+        }
+        let (position, chunk) = (self.next, self.chunk.first);
+        self.entries.push(Entry { hash, version, position, chunk });
+        self.chunk.frames.extend_from_slice(frame);
+        self.chunk.commits += 1;
+        self.chunk.events += events;
+        self.next += u64::from(events);
+        Ok(())
+    }
+
+    /// Syncs what is left, and returns the position of the last event with the index entries of all
+    /// commits. All of them are durable.
+    pub(super) fn finish(mut self) -> Result<(u64, Vec<Entry>), StoreFailure> {
+        self.close_chunk()?;
+        self.sync()?;
+        Ok((self.next - 1, self.entries))
+    }
+
+    fn close_chunk(&mut self) -> Result<(), StoreFailure> {
+        let Open { first, frames, commits, events } = &mut self.chunk;
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let parts = chunk::pack(*first, frames, *commits, *events);
+        let (first, commits) = (*first, u64::from(*commits));
+        frames.clear();
+        self.chunk =
+            Open { first: self.next, frames: std::mem::take(frames), commits: 0, events: 0 };
+        self.put_parts(|part| keys::chunk(first, part), parts)?;
+        self.commits += commits;
+        Ok(())
+    }
+
+    /// Puts the parts of a chunk or a snapshot, part 0 last: they become valid with it, at once,
+    /// however many syncs they take. What fits one sync takes one.
+    fn put_parts<const N: usize>(
+        &mut self,
+        key: impl Fn(u16) -> [u8; N],
+        parts: Vec<Vec<u8>>,
+    ) -> Result<(), StoreFailure> {
+        self.make_room(parts.iter().map(|part| part.len() + 2 * N).sum())?;
+        for (number, part) in parts.into_iter().enumerate().rev() {
+            self.make_room(part.len() + 2 * N)?;
+            self.group.put(&key(number as u16), part);
+        }
+        Ok(())
+    }
+
+    /// Syncs the group if `bytes` more do not fit.
+    fn make_room(&mut self, bytes: usize) -> Result<(), StoreFailure> {
+        if self.group.is_empty() || self.group.has_room(bytes + UPKEEP_BYTES) {
+            return Ok(());
+        }
+        self.sync()
+    }
+
+    fn sync(&mut self) -> Result<(), StoreFailure> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        let (engine, index) = (&self.shared.engine, &self.shared.index);
+        let mut group = std::mem::take(&mut self.group);
+        let commits = std::mem::take(&mut self.commits);
+        self.snapshots.clear();
+        self.upkeep.work(engine, index, &mut group, commits)?;
+        engine.sync(group)?;
+        self.upkeep.settle(index);
+        Ok(())
+    }
+
+    pub(super) fn put_snapshot(
+        &mut self,
+        key: StreamHash,
+        new: &NewSnapshot,
+    ) -> Result<(), StoreFailure> {
+        self.close_chunk()?;
+        if new.payload.len() > snapshots::PAYLOAD_MAX {
+            tracing::warn!(stream = %new.stream, "a snapshot is too large to be stored");
+            return Ok(());
+        }
+        if self.snapshots.contains(&key) {
+            self.sync()?;
+        }
+        let (engine, version) = (&self.shared.engine, new.version.get());
+        let surplus = snapshots::surplus(engine, key, version, new.keep)
+            .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
+        if surplus.unwanted {
+            return Ok(());
+        }
+        self.replace_snapshot(key, version, snapshots::pack(new), &surplus)?;
+        self.snapshots.push(key);
+        Ok(())
+    }
+
+    /// What stands at the same version goes before the new one's parts come, unless all of it is
+    /// one group; the older ones go with part 0, so that there is always one.
+    fn replace_snapshot(
+        &mut self,
+        key: StreamHash,
+        version: u64,
+        parts: Vec<Vec<u8>>,
+        surplus: &Surplus,
+    ) -> Result<(), StoreFailure> {
+        if let Some(last) = surplus.replaced {
+            (0..=last).for_each(|part| self.group.remove(&keys::snapshot(key, version, part)));
+            if parts.len() > 1 {
+                self.sync()?;
+            }
+        }
+        self.put_parts(|part| keys::snapshot(key, version, part), parts)?;
+        for &(version, last) in &surplus.older {
+            for part in 0..=last {
+                self.make_room(64)?;
+                self.group.remove(&keys::snapshot(key, version, part));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! Snapshots: one state of one aggregate, as one value of sled, or as several when it is large.
+//!
+//! ```text
+//! checksum u32 | version u8 | parts u16 | category | id | version | position | as of
+//! | state version | time i64 | payload bytes | payload
+//! ```
+//!
+//! The names are texts behind their lengths, the numbers varints. The checksum is CRC-32C over all
+//! that follows, through all parts. A snapshot exists if its part 0 exists, which is written last
+//! and removed first.
+
+use actuarius_domain::{Position, StreamId, Timestamp, Version};
+use bytes::Bytes;
+
+use super::engine::Engine;
+use super::keys::{self, StreamHash, VALUE_MAX};
+use super::trouble::{Result, Trouble};
+use crate::wire::{Cursor, put_text, put_varint};
+use crate::{NewSnapshot, ReadError, Snapshot};
+
+const VERSION: u8 = 1;
+const CHECKSUM: usize = 4;
+
+/// The largest state that can be stored: as many parts as can be counted.
+pub(super) const PAYLOAD_MAX: usize = (u16::MAX as usize - 1) * VALUE_MAX;
+
+/// The values of a snapshot, part 0 first.
+pub(super) fn pack(new: &NewSnapshot) -> Vec<Vec<u8>> {
+    let mut bytes = vec![0; CHECKSUM];
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&[0; 2]);
+    put_text(&mut bytes, new.stream.category());
+    put_text(&mut bytes, new.stream.id());
+    put_varint(&mut bytes, new.version.get());
+    put_varint(&mut bytes, new.position.get());
+    put_varint(&mut bytes, new.as_of.get());
+    put_varint(&mut bytes, u64::from(new.state_version));
+    bytes.extend_from_slice(&new.time.as_micros().to_le_bytes());
+    put_varint(&mut bytes, new.payload.len() as u64);
+    bytes.extend_from_slice(&new.payload);
+    let parts = bytes.len().div_ceil(VALUE_MAX) as u16;
+    bytes[CHECKSUM + 1..CHECKSUM + 3].copy_from_slice(&parts.to_le_bytes());
+    let checksum = crc32c::crc32c(&bytes[CHECKSUM..]);
+    bytes[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+    if parts == 1 { vec![bytes] } else { bytes.chunks(VALUE_MAX).map(<[u8]>::to_vec).collect() }
+}
+
+/// How many parts the snapshot whose part 0 this is has.
+fn parts(front: &[u8]) -> Result<u16> {
+    let mut cursor = Cursor(front);
+    cursor.bytes(CHECKSUM)?;
+    if cursor.byte()? != VERSION {
+        return Err(Trouble::Malformed("a snapshot of an unknown version"));
+    }
+    Ok(u16::from_le_bytes(cursor.array()?))
+}
+
+/// The snapshot in these bytes, if it is one of `stream`'s: another stream may have the same hash.
+fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapshot>> {
+    let mut cursor = Cursor(&bytes);
+    if cursor.u32()? != crc32c::crc32c(&bytes[CHECKSUM..]) {
+        return Err(Trouble::Malformed("the checksum is wrong"));
+    }
+    cursor.bytes(3)?;
+    if (cursor.text()?, cursor.text()?) != (stream.category(), stream.id()) {
+        return Ok(None);
+    }
+    if cursor.varint()? != version {
+        return Err(Trouble::Malformed("it stands at another version"));
+    }
+    let (position, as_of) = (cursor.varint()?, cursor.varint()?);
+    let state_version = cursor.varint()? as u32;
+    let time = Timestamp::from_micros(cursor.i64()?);
+    let length = cursor.size()?;
+    if cursor.0.len() != length {
+        return Err(Trouble::Malformed("the length is wrong"));
+    }
+    Ok(Some(Snapshot {
+        version: Version::new(version),
+        position: Position::new(position),
+        as_of: Position::new(as_of),
+        state_version,
+        time,
+        payload: bytes.slice(bytes.len() - length..),
+    }))
+}
+
+/// The newest snapshot of a stream older than `before`, of a state that is durable.
+pub(super) fn newest(
+    engine: &Engine,
+    key: StreamHash,
+    stream: &StreamId,
+    before: Option<Version>,
+    durable: u64,
+) -> std::result::Result<Option<Snapshot>, ReadError> {
+    let mut before = before.map(Version::get);
+    loop {
+        let unreadable = |trouble: Trouble| trouble.at(0, Some(stream));
+        let Some(version) = version_before(engine, key, before).map_err(unreadable)? else {
+            return Ok(None);
+        };
+        match read(engine, key, stream, version) {
+            Ok(Some(snapshot)) if snapshot.position.get() <= durable => return Ok(Some(snapshot)),
+            Ok(_) => before = Some(version),
+            Err(Trouble::Engine(sled::Error::Io(error))) => return Err(error.into()),
+            Err(trouble) => {
+                let (stream, version) = (stream.clone(), Version::new(version));
+                let what = trouble.to_string();
+                return Err(ReadError::DamagedSnapshot { stream, version, what });
+            }
+        }
+    }
+}
+
+/// The highest version below `before` that has any part of a snapshot.
+fn version_before(engine: &Engine, key: StreamHash, before: Option<u64>) -> Result<Option<u64>> {
+    let last = match before {
+        Some(0) => return Ok(None),
+        Some(version) => keys::snapshot(key, version - 1, u16::MAX),
+        None => keys::snapshot(key, u64::MAX, u16::MAX),
+    };
+    let found = engine.floor(&last)?;
+    Ok(found.and_then(|(found, _)| keys::snapshot_place(key, &found)).map(|(version, _)| version))
+}
+
+/// Reads a snapshot; none when it has no part 0. The writer may be removing it meanwhile: then part
+/// 0 is gone when another part is missing.
+fn read(
+    engine: &Engine,
+    key: StreamHash,
+    stream: &StreamId,
+    version: u64,
+) -> Result<Option<Snapshot>> {
+    let part = |part| engine.get(&keys::snapshot(key, version, part));
+    loop {
+        let Some(front) = part(0)? else { return Ok(None) };
+        let count = parts(&front)?;
+        let mut bytes = front.to_vec();
+        for number in 1..count {
+            if let Some(more) = part(number)? {
+                bytes.extend_from_slice(&more);
+            }
+        }
+        let snapshot = unpack(stream, version, bytes.into());
+        if snapshot.is_ok() || count <= 1 || part(0)?.as_ref() == Some(&front) {
+            return snapshot;
+        }
+    }
+}
+
+/// What to remove so that a stream keeps `keep` snapshots, the new one at `version` included: the
+/// oldest ones, and what the new one replaces. The highest part of each is given.
+pub(super) struct Surplus {
+    /// Snapshots to remove, with their highest part.
+    pub(super) older: Vec<(u64, u16)>,
+    /// The highest part of what stands at the new one's version.
+    pub(super) replaced: Option<u16>,
+    /// Whether `keep` newer ones exist already, so that the new one is not wanted.
+    pub(super) unwanted: bool,
+}
+
+pub(super) fn surplus(
+    engine: &Engine,
+    key: StreamHash,
+    version: u64,
+    keep: u32,
+) -> sled::Result<Surplus> {
+    let (mut newer, mut older) = (0, 0);
+    let mut surplus = Surplus { older: vec![], replaced: None, unwanted: false };
+    let mut last = keys::snapshot(key, u64::MAX, u16::MAX);
+    while let Some((found, _)) = engine.floor(&last)?
+        && let Some((at, part)) = keys::snapshot_place(key, &found)
+    {
+        let exists = part == 0 || engine.get(&keys::snapshot(key, at, 0))?.is_some();
+        match at.cmp(&version) {
+            std::cmp::Ordering::Greater => newer += u32::from(exists),
+            std::cmp::Ordering::Equal => surplus.replaced = Some(part),
+            std::cmp::Ordering::Less => {
+                older += u32::from(exists);
+                if !exists || newer + 1 + older > keep.max(1) {
+                    surplus.older.push((at, part));
+                }
+            }
+        }
+        let Some(next) = at.checked_sub(1) else { break };
+        last = keys::snapshot(key, next, u16::MAX);
+    }
+    surplus.unwanted = newer >= keep.max(1);
+    Ok(surplus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(payload: usize) -> NewSnapshot {
+        NewSnapshot {
+            stream: StreamId::new("account", "alice").expect("valid"),
+            version: Version::new(5),
+            position: Position::new(90),
+            as_of: Position::new(100),
+            state_version: 3,
+            time: Timestamp::from_micros(-7),
+            payload: vec![7; payload].into(),
+            keep: 1,
+        }
+    }
+
+    #[test]
+    fn snapshots_come_back_small_and_large() {
+        for payload in [0, 1, VALUE_MAX, 1_500_000] {
+            let new = example(payload);
+            let values = pack(&new);
+            assert!(values.iter().all(|value| value.len() <= VALUE_MAX));
+            assert_eq!(usize::from(parts(&values[0]).expect("whole")), values.len());
+            let read = unpack(&new.stream, 5, values.concat().into()).expect("whole");
+            let read = read.expect("its own");
+            assert_eq!((read.payload, read.as_of), (new.payload, new.as_of));
+            assert_eq!((read.time, read.state_version), (new.time, new.state_version));
+        }
+    }
+
+    #[test]
+    fn damage_and_other_streams_are_told_apart() {
+        let new = example(10);
+        let value = pack(&new).concat();
+        let other = StreamId::new("account", "bob").expect("valid");
+        assert!(unpack(&other, 5, value.clone().into()).expect("whole").is_none());
+        assert!(unpack(&new.stream, 6, value.clone().into()).is_err(), "misplaced");
+        for bit in 0..value.len() * 8 {
+            let mut damaged = value.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(unpack(&new.stream, 5, damaged.into()).is_err(), "bit {bit}");
+        }
+    }
+}

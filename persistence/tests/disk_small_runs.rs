@@ -1,0 +1,13 @@
+//! The contract, on a store on disk whose index runs are so small that they are drained, merged and
+//! removed all the time.
+
+use actuarius_persistence::Store;
+use actuarius_persistence::disk::{self, DiskOptions};
+
+fn empty_stage() -> impl Fn() -> Store {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = DiskOptions::default().index_runs(3, 2);
+    move || disk::open_with(directory.path(), &options).expect("the store opens")
+}
+
+actuarius_persistence::contract_tests!(empty_stage);
