@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position};
-use actuarius_persistence::{OpenError, ReadError, Reader, Store, memory};
+use actuarius_persistence::{OpenError, ReadError, Reader, Store, disk, memory};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -87,16 +87,8 @@ impl Builder {
     /// [`OpenError`]; nothing was changed in the store.
     pub async fn open(self, directory: impl AsRef<Path>) -> Result<Runtime, OpenError> {
         let directory = directory.as_ref().to_owned();
-        let opened = {
-            let directory = directory.clone();
-            tokio::task::spawn_blocking(move || {
-                Ok::<_, OpenError>({
-                    let _ = directory;
-                    memory::open()
-                })
-            })
-            .await
-        };
+        let place = directory.clone();
+        let opened = tokio::task::spawn_blocking(move || disk::open(place)).await;
         let store = opened.map_err(|panic| OpenError::Damaged {
             path: directory.clone(),
             what: format!("opening it panicked: {panic}"),
