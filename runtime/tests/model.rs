@@ -216,37 +216,34 @@ impl World {
             }
         }
         self.reopen().await;
+        let mut late = Vec::new();
         for (order, name, error) in again {
-            self.send_again(order, name, error).await;
+            late.extend(self.send_again(order, name, error).await);
+        }
+        // What was written before the failure may stand in another order than it was sent again.
+        late.sort_by_key(|(_, _, receipt)| receipt.position);
+        for (order, name, mut receipt) in late {
+            receipt.repeated = false;
+            self.model.accept(order.id, &order.command, name, receipt);
         }
     }
 
-    async fn send_again(&mut self, order: Order, name: String, error: ExecuteError<Refused>) {
-        if error.rejection().is_some() || amounts(&order.command).is_empty() {
-            return;
-        }
-        if error.failure().is_some_and(Failure::is_conflict) {
-            return;
+    async fn send_again(
+        &self,
+        order: Order,
+        name: String,
+        error: ExecuteError<Refused>,
+    ) -> Option<(Order, String, Receipt)> {
+        let decided = error.rejection().is_some();
+        let conflict = error.failure().is_some_and(Failure::is_conflict);
+        if decided || conflict || amounts(&order.command).is_empty() {
+            return None;
         }
         let execute = self.ledgers.execute(order.id.to_string(), order.command.clone());
         let receipt = execute.command_id(name.as_str()).await.unwrap();
         let perhaps = error.failure().map(Failure::written) == Some(Written::Perhaps);
         assert!(perhaps || !receipt.repeated, "said to be unwritten, and was: {error}");
-        self.model.accept_late(order, name, receipt);
-    }
-}
-
-impl Model {
-    /// After a failure commands may stand in another order than they were sent again, so only the
-    /// place that the receipt names is checked.
-    fn accept_late(&mut self, order: Order, name: String, mut receipt: Receipt) {
-        let amounts = amounts(&order.command);
-        self.events += amounts.len() as u64;
-        let ledger = self.ledgers.entry(order.id).or_default();
-        ledger.extend(&amounts);
-        receipt.repeated = false;
-        assert_eq!(receipt.version.get(), ledger.len() as u64);
-        self.receipts.push((order.id, order.command, name, receipt));
+        Some((order, name, receipt))
     }
 }
 
@@ -271,7 +268,10 @@ async fn open(contents: &Arc<Contents>) -> (Runtime, Aggregates<Ledger>, Faults)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    // A few seconds; PROPTEST_CASES asks for more.
+    #![proptest_config(ProptestConfig::with_cases(
+        std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(200)
+    ))]
 
     #[test]
     fn the_runtime_does_what_the_model_says(steps in proptest::collection::vec(step(), 1..40)) {
