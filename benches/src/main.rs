@@ -1,3 +1,27 @@
-//! Runs the scenarios.
+//! Runs the scenarios: `cargo run --release -p actuarius-bench -- help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use actuarius_bench::options::Cli;
+use actuarius_bench::{Result, row, scenarios, table};
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("actuarius-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let rows = scenarios::run(cli.scenario, &cli.options).await?;
+    print!("{}", table::render(&rows));
+    if let Some(path) = &cli.options.json {
+        row::write_json(&rows, path)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! One line of results: figures, the workload they belong to, and the machine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::clients::Seen;
+use crate::distribution::Distribution;
+use crate::machine::Machine;
+use crate::options::Options;
+use crate::subject::StoreKind;
+
+/// One line of results. What a scenario does not measure is null.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// What was measured.
+    pub scenario: String,
+    /// The figure that counts here.
+    pub figure: Option<f64>,
+    /// What that figure is.
+    pub figure_is: String,
+    /// Commands answered per second, the median of the rounds.
+    pub commands_per_second: Option<f64>,
+    /// Half of all waited no longer than this.
+    pub p50_us: Option<f64>,
+    /// 99 of 100 waited no longer than this.
+    pub p99_us: Option<f64>,
+    /// 999 of 1,000 waited no longer than this.
+    pub p999_us: Option<f64>,
+    /// Events made durable together, on average.
+    pub events_per_sync: Option<f64>,
+    /// Groups made durable.
+    pub syncs: Option<u64>,
+    /// Memory of the whole process at the end.
+    pub rss_bytes: Option<u64>,
+    /// Bytes of all the store's files per event, after closing.
+    pub disk_bytes_per_event: Option<f64>,
+    /// Records per second of the plain log with the same clients, the median of the rounds.
+    pub baseline_commands_per_second: Option<f64>,
+    /// How long half of the plain log's clients waited at most.
+    pub baseline_p50_us: Option<f64>,
+    /// How long 99 of 100 of the plain log's clients waited at most.
+    pub baseline_p99_us: Option<f64>,
+    /// Records the plain log made durable together, on average.
+    pub baseline_events_per_sync: Option<f64>,
+    /// The runtime's rate per that of the plain log: the median of the rounds' ratios.
+    pub ratio: Option<f64>,
+    /// Processors that others kept busy meanwhile. Above 0.3, measure again.
+    pub foreign_cores: Option<f64>,
+    /// The workload.
+    #[serde(flatten)]
+    pub workload: Workload,
+    /// The machine.
+    #[serde(flatten)]
+    pub machine: Machine,
+    /// Further figures of this scenario.
+    #[serde(default)]
+    pub details: BTreeMap<String, f64>,
+}
+
+/// What was asked of whom.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Workload {
+    /// The store, as it names itself.
+    pub store: String,
+    /// What an answer promises.
+    pub durability: String,
+    /// Clients with one command under way each.
+    pub clients: usize,
+    /// Aggregates the commands went to.
+    pub aggregates: usize,
+    /// How they were spread over them.
+    pub distribution: Distribution,
+    /// Bytes of each payload.
+    pub payload_bytes: usize,
+    /// Seconds measured, over all rounds.
+    pub seconds: f64,
+    /// Rounds.
+    pub rounds: usize,
+}
+
+impl Row {
+    /// An empty line for a scenario on the disk of `directory`.
+    #[must_use]
+    pub fn new(scenario: &str, options: &Options, directory: &Path) -> Self {
+        let workload = Workload {
+            store: store_name(options.store).to_owned(),
+            durability: options.store.durability().to_owned(),
+            clients: options.clients.unwrap_or(1_024),
+            aggregates: options.aggregates.unwrap_or(10_000),
+            distribution: options.distribution.unwrap_or_default(),
+            payload_bytes: options.payload_bytes,
+            ..Workload::default()
+        };
+        let machine = Machine::with_disk_of(directory);
+        Self { scenario: scenario.to_owned(), workload, machine, ..Self::default() }
+    }
+
+    /// Sets the figure that counts.
+    #[must_use]
+    pub fn with_figure(mut self, figure: f64, is: &str) -> Self {
+        self.figure = Some(figure);
+        self.figure_is = is.to_owned();
+        self
+    }
+
+    /// Adds a further figure.
+    #[must_use]
+    pub fn with_detail(mut self, name: &str, figure: f64) -> Self {
+        self.details.insert(name.to_owned(), figure);
+        self
+    }
+
+    /// Sets what the clients saw, all rounds together.
+    #[must_use]
+    pub fn with_seen(mut self, seen: &Seen) -> Self {
+        self.commands_per_second = Some(seen.rate());
+        self.p50_us = Some(seen.done.us(0.5));
+        self.p99_us = Some(seen.done.us(0.99));
+        self.p999_us = Some(seen.done.us(0.999));
+        self.syncs = Some(seen.syncs);
+        self.events_per_sync = per_sync(seen);
+        self.workload.seconds = seen.elapsed.as_secs_f64();
+        self
+    }
+}
+
+/// The engine under a kind of store.
+#[must_use]
+pub fn store_name(store: StoreKind) -> &'static str {
+    match store {
+        StoreKind::Sled => "sled",
+        StoreKind::Memory => "memory",
+    }
+}
+
+/// Commands done per group made durable.
+#[must_use]
+pub fn per_sync(seen: &Seen) -> Option<f64> {
+    (seen.syncs > 0).then(|| seen.done.count() as f64 / seen.syncs as f64)
+}
+
+/// The middle of some figures; the mean of the two middle ones when their number is even.
+#[must_use]
+pub fn median(figures: &[f64]) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        length if length % 2 == 1 => Some(sorted[middle]),
+        _ => Some(sorted[middle - 1].midpoint(sorted[middle])),
+    }
+}
+
+/// The median of the ratios of figures taken side by side: drift hits both of a pair alike.
+#[must_use]
+pub fn ratio(ours: &[f64], theirs: &[f64]) -> Option<f64> {
+    let ratios: Vec<_> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+    median(&ratios)
+}
+
+/// Writes lines as a JSON list.
+///
+/// # Errors
+/// What the system says.
+pub fn write_json(rows: &[Row], path: &Path) -> Result<()> {
+    Ok(std::fs::write(path, serde_json::to_string_pretty(rows)? + "\n")?)
+}
+
+/// Reads lines that [`write_json`] wrote.
+///
+/// # Errors
+/// What the system says, or that they are not lines of results.
+pub fn read_json(path: &Path) -> Result<Vec<Row>> {
+    Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_ratios() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        // The machine was half as fast in the second round: the ratio does not notice.
+        assert_eq!(ratio(&[40.0, 20.0, 42.0], &[100.0, 50.0, 100.0]), Some(0.4));
+    }
+
+    #[test]
+    fn the_json_has_every_promised_field() {
+        let row = Row { scenario: "spread".to_owned(), ..Row::default() }.with_detail("more", 1.0);
+        let json = serde_json::to_value(&row).unwrap();
+        for field in [
+            "scenario",
+            "commands_per_second",
+            "p50_us",
+            "p99_us",
+            "p999_us",
+            "events_per_sync",
+            "syncs",
+            "rss_bytes",
+            "disk_bytes_per_event",
+            "baseline_commands_per_second",
+            "ratio",
+            "store",
+            "clients",
+            "aggregates",
+            "distribution",
+            "payload_bytes",
+            "seconds",
+            "durability",
+            "cores",
+            "disk",
+            "cpu",
+        ] {
+            assert!(json.get(field).is_some(), "{field}");
+        }
+        assert_eq!(serde_json::from_value::<Row>(json).unwrap(), row);
+    }
+}
