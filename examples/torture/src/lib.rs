@@ -1,0 +1,23 @@
+//! A witness for kill, power-cut and fault tests.
+//!
+//! `torture write DIR` sends commands through the public API and says each promise on a line of its
+//! own, the moment it is made: `TRY <id>` before a command is sent, `ACK <id>` once it is
+//! acknowledged. `torture verify DIR` opens the store again and says what is there: `FOUND <id>`
+//! for every stored command, `BAD …` for anything that is wrong. Whoever kills the first, cuts its
+//! power or makes its disk fail can hold the two against each other.
+//!
+//! Everything stored can be checked against the command's id alone ([`Item`]), so that no list of
+//! what was written is needed.
+
+mod item;
+mod journal;
+mod load;
+mod log;
+mod verify;
+mod write;
+
+pub use item::Item;
+pub use journal::{Fact, Journal};
+pub use log::{Entry, Log, Stream};
+pub use verify::{Finding, verify};
+pub use write::{Stopped, WriteOptions, write};
