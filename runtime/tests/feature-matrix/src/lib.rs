@@ -1,0 +1,3 @@
+//! Compiles Actuarius beside other feature sets of ractor; see `Cargo.toml`.
+
+pub use actuarius::Runtime;
