@@ -18,6 +18,7 @@ pub mod rounds;
 pub mod row;
 pub mod scenarios;
 pub mod subject;
+pub mod svg;
 pub mod syncs;
 pub mod table;
 pub mod workload;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use actuarius_bench::options::Cli;
-use actuarius_bench::{Result, row, scenarios, table};
+use actuarius_bench::{Result, report, row, scenarios, table};
 use clap::Parser;
 
 #[tokio::main]
@@ -22,6 +22,9 @@ async fn run(cli: Cli) -> Result<()> {
     print!("{}", table::render(&rows));
     if let Some(path) = &cli.options.json {
         row::write_json(&rows, path)?;
+    }
+    if let Some(path) = &cli.options.report {
+        report::write(&rows, path)?;
     }
     Ok(())
 }

@@ -58,7 +58,11 @@ pub async fn alternate<T: Target>(
     Ok(sides)
 }
 
-async fn turn<T: Target>(target: &T, load: &Load, side: &mut Side) -> Result<()> {
+/// Lets one side have one turn.
+///
+/// # Errors
+/// What a client is told beside "done" and "overloaded".
+pub async fn turn<T: Target>(target: &T, load: &Load, side: &mut Side) -> Result<()> {
     if let Extent::For(_) = load.extent {
         quiet().await;
     }

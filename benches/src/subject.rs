@@ -7,7 +7,8 @@ use actuarius::{Aggregates, Builder, ExecuteError, Failure, Hosting, Runtime};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::clients::{Answer, Target};
+use crate::clients::{Answer, Extent, Load, Seen, Target, drive};
+use crate::distribution::Chooser;
 use crate::workload::{Journal, Name, Record};
 use crate::{Result, syncs};
 
@@ -75,6 +76,22 @@ impl Subject {
         if report.is_clean() { Ok(()) } else { Err(format!("not closed: {report:?}").into()) }
     }
 
+    /// Sends commands, `commands` in all, to `aggregates` aggregates in turn.
+    ///
+    /// # Errors
+    /// What a client is told beside "done" and "overloaded".
+    pub async fn fill(&self, aggregates: usize, commands: u64, payload_bytes: usize) -> Result<()> {
+        in_turn(self, aggregates, commands, payload_bytes).await.map(drop)
+    }
+
+    /// Looks at each of the first `aggregates` aggregates, so that all are in memory.
+    ///
+    /// # Errors
+    /// What a client is told beside "done" and "overloaded".
+    pub async fn look_at_all(&self, aggregates: usize) -> Result<Seen> {
+        in_turn(&Looks(self.clone()), aggregates, aggregates as u64, 0).await
+    }
+
     /// Has the first `aggregates` aggregates leave memory, and waits until none is there.
     ///
     /// # Errors
@@ -109,9 +126,29 @@ impl Target for Subject {
     }
 }
 
+/// As many clients as keep the store busy.
+const CLIENTS: usize = 1_024;
+
+async fn in_turn<T: Target>(
+    target: &T,
+    aggregates: usize,
+    commands: u64,
+    payload_bytes: usize,
+) -> Result<Seen> {
+    let load = Load {
+        clients: CLIENTS,
+        chooser: Chooser::in_turn(aggregates).into(),
+        payload_bytes,
+        warm_up: Duration::ZERO,
+        extent: Extent::Commands(commands),
+        seed: commands,
+    };
+    drive(target, &load).await
+}
+
 /// Looks at aggregates instead of sending them commands: for those who want them in memory.
 #[derive(Clone)]
-pub struct Looks(pub Subject);
+struct Looks(Subject);
 
 impl Target for Looks {
     async fn send(&self, aggregate: usize, _: String) -> Answer {

@@ -1,5 +1,11 @@
 //! What can be measured, one module per kind.
 
+mod all;
+mod memory;
+mod one_client;
+mod overload;
+mod recovery;
+mod storage;
 mod throughput;
 
 use crate::Result;
@@ -14,6 +20,14 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
     match scenario {
         Scenario::Throughput | Scenario::Spread => throughput::spread(scenario, options).await,
         Scenario::Hot => throughput::hot(options).await,
-        _ => Err("not yet".into()),
+        Scenario::ColdStorm => throughput::cold_storm(options).await,
+        Scenario::OneClient => one_client::one_client(options).await,
+        Scenario::Activation => recovery::activation(options).await,
+        Scenario::Replay => recovery::replay(options).await,
+        Scenario::Resident => memory::resident(options).await,
+        Scenario::Open => storage::open(options).await,
+        Scenario::Disk => storage::disk(options).await,
+        Scenario::Overload => overload::overload(options).await,
+        Scenario::All => all::all(),
     }
 }

@@ -1,6 +1,7 @@
 //! Commands per second, beside the plain log.
 
 use std::path::Path;
+use std::time::Instant;
 
 use actuarius::{Hosting, Runtime};
 
@@ -11,48 +12,70 @@ use crate::options::{Options, Scenario};
 use crate::plain_log::PlainLog;
 use crate::rounds::{alternate, load};
 use crate::row::Row;
-use crate::subject::{StoreKind, Subject};
+use crate::subject::Subject;
 
+/// 1,024 clients over 10,000 aggregates, unless told otherwise.
 pub(super) async fn spread(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
-    side_by_side(scenario.name(), options, Hosting::default()).await
+    side_by_side(scenario.name(), options, Hosting::default(), Before::Nothing).await
 }
 
+/// All clients at one aggregate.
 pub(super) async fn hot(options: &Options) -> Result<Vec<Row>> {
     let options =
         Options { aggregates: Some(1), distribution: Some(Distribution::Hot), ..options.clone() };
-    side_by_side(Scenario::Hot.name(), &options, Hosting::default()).await
+    side_by_side("hot", &options, Hosting::default(), Before::Nothing).await
+}
+
+/// Far more aggregates than may be in memory, so that nearly every command brings one in and
+/// another out.
+pub(super) async fn cold_storm(options: &Options) -> Result<Vec<Row>> {
+    let aggregates = options.or(options.aggregates, 100_000, 2_000);
+    let limit = options.resident_limit.unwrap_or(aggregates / 10);
+    let options = Options { aggregates: Some(aggregates), ..options.clone() };
+    let hosting = Hosting::default().resident_limit(limit);
+    let rows = side_by_side("cold-storm", &options, hosting, Before::EachExists).await?;
+    Ok(rows.into_iter().map(|row| row.with_detail("resident_limit", limit as f64)).collect())
+}
+
+/// What is done before anything is measured.
+enum Before {
+    Nothing,
+    /// Each aggregate has had a command.
+    EachExists,
 }
 
 /// Lets the runtime and the plain log take turns, on one disk and with the same clients.
-pub(super) async fn side_by_side(
+async fn side_by_side(
     name: &str,
     options: &Options,
     hosting: Hosting,
+    before: Before,
 ) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
     let row = Row::new(name, options, scratch.path());
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
+    if let Before::EachExists = before {
+        let aggregates = row.workload.aggregates;
+        subject.fill(aggregates, aggregates as u64, options.payload_bytes).await?;
+    }
     let plain = PlainLog::create(&scratch.path().join("plain.log"))?;
     let load = load(&row, options);
     let (ours, theirs) = alternate(&subject, &plain, &load, options.rounds()).await?;
-    let row = with_disk(row.with_sides(&ours, &theirs), subject, options.store, &store).await?;
+    let row = with_disk(row.with_sides(&ours, &theirs), subject, &store).await?;
     let figure = row.commands_per_second.unwrap_or_default();
     Ok(vec![row.with_figure(figure, "commands/s")])
 }
 
 /// Closes the store and adds what it takes on disk.
-pub(super) async fn with_disk(
-    mut row: Row,
-    subject: Subject,
-    kind: StoreKind,
-    store: &Path,
-) -> Result<Row> {
+pub(super) async fn with_disk(mut row: Row, subject: Subject, store: &Path) -> Result<Row> {
     let events = subject.runtime.head().get();
     row.workload.store = subject.runtime.reader()?.info()?.engine.to_owned();
+    let started = Instant::now();
     subject.close().await?;
-    if kind == StoreKind::Sled && events > 0 && store.exists() {
+    let closing = started.elapsed().as_secs_f64();
+    if events > 0 && store.exists() {
         row.disk_bytes_per_event = Some(bytes_below(store)? as f64 / events as f64);
     }
-    Ok(row.with_detail("events_stored", events as f64))
+    Ok(row.with_detail("events_stored", events as f64).with_detail("closing_seconds", closing))
 }

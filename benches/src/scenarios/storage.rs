@@ -1,0 +1,64 @@
+//! What a store takes on disk, and how long it takes to open.
+
+use std::path::Path;
+use std::time::Instant;
+
+use actuarius::{Hosting, Runtime};
+
+use super::throughput::with_disk;
+use crate::Result;
+use crate::options::Options;
+use crate::row::{Row, median};
+use crate::subject::{StoreKind, Subject};
+
+/// Opens a store, first with a fifth of the events, then with all: the time must not grow.
+pub(super) async fn open(options: &Options) -> Result<Vec<Row>> {
+    if options.store == StoreKind::Memory {
+        return Err("a store in memory has nothing to open".into());
+    }
+    let scratch = options.scratch()?;
+    let store = scratch.path().join("store");
+    let events = options.or(options.events, 1_000_000, 20_000);
+    let mut rows = Vec::new();
+    for more in [events / 5, events - events / 5] {
+        let row = filled(Row::new("open", options, scratch.path()), options, &store, more).await?;
+        rows.push(opened(row, options, &store).await?);
+    }
+    Ok(rows)
+}
+
+/// Fills a store and closes it.
+pub(super) async fn disk(options: &Options) -> Result<Vec<Row>> {
+    let scratch = options.scratch()?;
+    let store = scratch.path().join("store");
+    let events = options.or(options.events, 1_000_000, 20_000);
+    let row = Row::new("disk", options, scratch.path());
+    let row = filled(row, options, &store, events).await?;
+    let bytes = row.disk_bytes_per_event.unwrap_or_default();
+    Ok(vec![row.with_figure(bytes, "bytes/event")])
+}
+
+/// Adds events, spread over the aggregates in turn, and closes the store.
+async fn filled(row: Row, options: &Options, store: &Path, events: u64) -> Result<Row> {
+    let builder = Runtime::builder();
+    let subject = Subject::open(options.store, store, builder, Hosting::default()).await?;
+    subject.fill(row.workload.aggregates, events, options.payload_bytes).await?;
+    with_disk(row, subject, store).await
+}
+
+/// Opens the store a few times, each time up to the answer to a first look at an aggregate.
+async fn opened(mut row: Row, options: &Options, store: &Path) -> Result<Row> {
+    let (mut opening, mut looking) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds() {
+        let started = Instant::now();
+        let builder = Runtime::builder();
+        let subject = Subject::open(options.store, store, builder, Hosting::default()).await?;
+        opening.push(started.elapsed().as_secs_f64() * 1e3);
+        subject.look_at_all(1).await?;
+        looking.push(started.elapsed().as_secs_f64() * 1e3);
+        subject.close().await?;
+    }
+    row.workload.rounds = opening.len();
+    row = row.with_detail("first_answer_ms", median(&looking).unwrap_or_default());
+    Ok(row.with_figure(median(&opening).unwrap_or_default(), "ms to open"))
+}

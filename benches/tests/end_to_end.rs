@@ -1,0 +1,55 @@
+//! Each scenario runs, small, and its figures are there. How fast they are is nobody's business
+//! here.
+
+use actuarius_bench::options::{Cli, Scenario};
+use actuarius_bench::row::Row;
+use actuarius_bench::scenarios;
+use clap::Parser;
+
+async fn run(arguments: &str) -> Vec<Row> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap().to_owned();
+    let given = arguments.split(' ').map(str::to_owned);
+    let given = ["bench".to_owned()].into_iter().chain(given).chain(["--directory".into(), path]);
+    let cli = Cli::parse_from(given);
+    assert_ne!(cli.scenario, Scenario::All, "it starts processes of the bench's own binary");
+    scenarios::run(cli.scenario, &cli.options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throughput_counts_every_command_beside_the_plain_log() {
+    let rows = run("throughput --store memory --clients 16 --aggregates 10 --distribution zipf \
+         --commands 500 --rounds 2 --payload-bytes 64")
+    .await;
+    let row = &rows[0];
+    assert_eq!(row.details["events_stored"], 1_000.0);
+    assert_eq!((row.workload.store.as_str(), row.workload.rounds), ("memory", 2));
+    let positive = |figure: Option<f64>| figure.is_some_and(|figure| figure > 0.0);
+    assert!(positive(row.commands_per_second) && positive(row.baseline_commands_per_second));
+    assert!(positive(row.ratio) && positive(row.p50_us) && row.p999_us >= row.p99_us);
+    // Each sync had at least one event and at most all clients'.
+    assert!(row.events_per_sync.is_some_and(|events| (1.0..=16.0).contains(&events)), "{row:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_scenario_runs_on_disk() {
+    for scenario in [
+        "spread",
+        "hot",
+        "one-client",
+        "activation",
+        "replay",
+        "cold-storm",
+        "resident",
+        "open",
+        "disk",
+        "overload",
+    ] {
+        let small = "--clients 20 --aggregates 30 --commands 100 --events 200 --rounds 1";
+        for row in run(&format!("{scenario} {small}")).await {
+            assert!(row.figure.is_some_and(f64::is_finite), "{row:?}");
+            assert_eq!((row.scenario.as_str(), row.workload.store.as_str()), (scenario, "sled"));
+            assert!(row.disk_bytes_per_event.is_some_and(|bytes| bytes > 100.0), "{row:?}");
+        }
+    }
+}
