@@ -25,6 +25,9 @@ const HAS_ENTRIES: u8 = 16;
 /// Bytes before the body of a frame: its length and its checksum.
 pub(crate) const FRAME_HEAD: usize = 8;
 
+/// Bytes of a usual frame: header, names and a small event.
+const FRAME_USUAL: usize = 256;
+
 /// What all events of one command share.
 #[derive(Debug, Clone, Copy)]
 pub struct NewCommit<'a> {
@@ -94,6 +97,8 @@ impl Append {
     ) -> Result<(), CodecError> {
         let start = self.frames.len();
         let out = &mut self.frames;
+        // Most commits fit, so that most appends are allocated once.
+        out.reserve(FRAME_USUAL);
         out.extend_from_slice(&[0; FRAME_HEAD]);
         put_header(out, &self.stream, self.expected.plus(self.events), commit);
         put_varint(out, events.len() as u64);

@@ -55,6 +55,14 @@ impl<A: Aggregate> AggregateActor<A> {
     /// Works off what the bell announced. Never waits: the append in flight rings again.
     fn work(&self, incarnation: &mut Incarnation<A>, found: Found<A>) -> Next {
         let Seat { host, slot, .. } = &*self.seat;
+        let span = tracing::debug_span!(
+            target: "actuarius::turn",
+            "turn",
+            stream = %slot.stream,
+            version = incarnation.version.get(),
+            requests = found.requests.len()
+        );
+        let _entered = span.enter();
         if incarnation.is_snapshot_due(&host.hosting) {
             incarnation.take_snapshot(host, slot);
         }

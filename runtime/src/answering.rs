@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
+use tracing::Span;
 
 use crate::error::Failure;
 
@@ -12,6 +13,9 @@ use crate::error::Failure;
 pub(crate) trait Submission {
     type Value;
     type Error: From<Failure>;
+
+    /// The span its answer is awaited in.
+    fn span(&self) -> Span;
 
     /// Sends it off.
     fn submit(self) -> Result<Answer<Self>, Failure>;
@@ -27,6 +31,7 @@ pub(crate) struct Answering<S: Submission> {
     stage: Stage<S>,
     timeout: Option<Duration>,
     alarm: Option<Pin<Box<Sleep>>>,
+    span: Span,
 }
 
 enum Stage<S: Submission> {
@@ -40,7 +45,8 @@ impl<S: Submission> Unpin for Answering<S> {}
 
 impl<S: Submission> Answering<S> {
     pub(crate) fn new(submission: S, timeout: Option<Duration>) -> Self {
-        Self { stage: Stage::Ready(submission), timeout, alarm: None }
+        let span = submission.span();
+        Self { stage: Stage::Ready(submission), timeout, alarm: None, span }
     }
 
     fn send_off(&mut self) -> Result<(), Failure> {
@@ -59,6 +65,8 @@ impl<S: Submission> Future for Answering<S> {
     type Output = Result<S::Value, S::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let span = self.span.clone();
+        let _entered = span.enter();
         if let Err(failure) = self.send_off() {
             return Poll::Ready(Err(failure.into()));
         }

@@ -12,6 +12,9 @@ use actuarius_persistence::{
     Append, AppendOutcome, Batch, Conflict, NewSnapshot, StoreFailure, Writer,
 };
 
+use tokio::sync::mpsc::error::SendError;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
 use crate::panics::guarded;
 use crate::telemetry::CommitMeters;
 
@@ -60,6 +63,8 @@ impl Committer {
         // Unbounded, but never long: an aggregate has one append in flight, admission bounds the
         // requests behind them, and snapshots are bounded below.
         let (work, inbox) = mpsc::channel();
+        let (landings, arrivals) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(tell_landings(arrivals));
         let poison = Poison::default();
         let snapshot_bytes = Arc::new(AtomicUsize::new(0));
         let desk = Desk {
@@ -70,6 +75,7 @@ impl Committer {
             batch: Batch::default(),
             waiters: Vec::new(),
             held_over: None,
+            landings,
             meters,
         };
         let thread = std::thread::Builder::new()
@@ -132,8 +138,16 @@ struct Desk {
     waiters: Vec<Box<dyn Waiter>>,
     /// Work that no longer fitted into the batch.
     held_over: Option<Work>,
+    landings: UnboundedSender<Landings>,
     meters: CommitMeters,
 }
+
+/// What became of the appends of one group.
+type Landings = Vec<(Box<dyn Waiter>, Result<Position, NotStored>)>;
+
+/// Groups with more appends than this are told by a task, so that the next group is on its way
+/// while hundreds of callers are woken; for a few, the way there would take longer than telling.
+const TOLD_AT_ONCE: usize = 8;
 
 /// What gathering a batch ended with.
 #[derive(PartialEq)]
@@ -222,7 +236,10 @@ impl Desk {
             return tell_all(waiters, &NotStored::Poisoned(failure.clone()));
         }
         match self.write(&batch) {
-            Ok(outcomes) => tell_each(waiters, outcomes),
+            Ok(outcomes) => {
+                let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::Conflict));
+                self.tell(waiters.into_iter().zip(outcomes).collect());
+            }
             Err(failure) => {
                 self.fail(failure.clone());
                 tell_all(waiters, &NotStored::Perhaps(failure));
@@ -230,7 +247,24 @@ impl Desk {
         }
     }
 
+    fn tell(&self, landings: Landings) {
+        if landings.len() <= TOLD_AT_ONCE {
+            return tell(landings);
+        }
+        // The task ends only with the tokio runtime; then nobody is left to wait for it.
+        if let Err(SendError(landings)) = self.landings.send(landings) {
+            tell(landings);
+        }
+    }
+
     fn write(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        let span = tracing::debug_span!(
+            target: "actuarius::commit",
+            "commit",
+            appends = batch.appends.len(),
+            snapshots = batch.snapshots.len()
+        );
+        let _entered = span.enter();
         let started = Instant::now();
         let written = guarded(|| self.writer.commit(batch)).unwrap_or_else(|panic| {
             Err(StoreFailure::new("the store's writer panicked", std::io::Error::other(panic)))
@@ -262,9 +296,17 @@ impl Work {
     }
 }
 
-fn tell_each(waiters: Vec<Box<dyn Waiter>>, outcomes: Vec<AppendOutcome>) {
-    for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
-        waiter.landed(outcome.map_err(NotStored::Conflict));
+/// Tells of group after group, in order. Never more than a few wait here: their aggregates append
+/// nothing new before they are told.
+async fn tell_landings(mut arrivals: UnboundedReceiver<Landings>) {
+    while let Some(landings) = arrivals.recv().await {
+        tell(landings);
+    }
+}
+
+fn tell(landings: Landings) {
+    for (waiter, outcome) in landings {
+        waiter.landed(outcome);
     }
 }
 

@@ -8,6 +8,7 @@ use actuarius_domain::{
     Aggregate, CausationId, CommandId, CorrelationId, Expected, Id, Metadata, Position, Version,
 };
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::answering::{Answering, Submission};
 use crate::directory::Host;
@@ -124,6 +125,11 @@ impl<A: Aggregate, R> Execute<A, R> {
 impl<A: Aggregate, R> Submission for Execute<A, R> {
     type Value = R;
     type Error = ExecuteError<A::Error>;
+
+    fn span(&self) -> Span {
+        let id = self.id.as_ref().map(Id::as_str).unwrap_or_default();
+        tracing::debug_span!(target: "actuarius::execute", "execute", aggregate = A::TYPE, id)
+    }
 
     fn submit(self) -> Result<Receiver<A, R>, Failure> {
         let Self { host, id, command, options, reply, .. } = self;

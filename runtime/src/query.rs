@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use actuarius_domain::{Aggregate, Id};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::answering::{Answering, Submission};
 use crate::directory::Host;
@@ -43,6 +44,11 @@ impl<A: Aggregate, R: Send + 'static> Query<A, R> {
 impl<A: Aggregate, R> Submission for Query<A, R> {
     type Value = R;
     type Error = Failure;
+
+    fn span(&self) -> Span {
+        let id = self.id.as_ref().map(Id::as_str).unwrap_or_default();
+        tracing::debug_span!(target: "actuarius::query", "query", aggregate = A::TYPE, id)
+    }
 
     fn submit(self) -> Result<oneshot::Receiver<Result<R, Failure>>, Failure> {
         let Self { host, id, port, receiver, .. } = self;

@@ -40,6 +40,10 @@ pub(crate) async fn recover<A: Aggregate>(
 
 fn recover_now<A: Aggregate>(seat: &Seat<A>) -> Result<Box<Incarnation<A>>, RecoveryError> {
     let (host, slot) = (&seat.host, &seat.slot);
+    let span = tracing::debug_span!(
+        target: "actuarius::recovery", "recovery", stream = %slot.stream
+    );
+    let _entered = span.enter();
     let started = Instant::now();
     let reader = host.engine.library.reader().map_err(|_| unavailable(ReadError::Closed))?;
     let recovery =

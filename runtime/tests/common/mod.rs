@@ -3,9 +3,12 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
-use actuarius::{Aggregate, Context};
+use actuarius::persistence::fault::{self, Faults};
+use actuarius::persistence::memory::{self, Contents};
+use actuarius::{Aggregate, Context, Runtime};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -140,4 +143,10 @@ pub async fn eventually(fact: impl Fn() -> bool) {
     while !fact() {
         tokio::task::yield_now().await;
     }
+}
+
+/// A runtime on contents that outlive it, over a store that fails on demand.
+pub async fn open_on(contents: &Arc<Contents>) -> (Runtime, Faults) {
+    let (store, faults) = fault::over(memory::reopen(contents));
+    (Runtime::builder().on_store(store).await.unwrap(), faults)
 }
