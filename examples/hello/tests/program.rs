@@ -1,0 +1,12 @@
+//! The program runs, and its counter survives it.
+
+use std::process::Command;
+
+#[test]
+fn every_run_is_one_more_visit() {
+    let directory = tempfile::tempdir().unwrap();
+    for visits in ["visits: 1\n", "visits: 2\n", "visits: 3\n"] {
+        let hello = Command::new(env!("CARGO_BIN_EXE_hello")).arg(directory.path()).output();
+        assert_eq!(String::from_utf8(hello.unwrap().stdout).unwrap(), visits);
+    }
+}
