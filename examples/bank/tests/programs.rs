@@ -1,0 +1,36 @@
+//! The programs run, twice on the same directory, and the short one is as short as promised.
+
+use std::process::Command;
+
+#[test]
+fn the_small_bank_has_85_lines_or_fewer() {
+    let lines = include_str!("../src/small.rs").lines();
+    let lines = lines.filter(|line| !line.trim().is_empty()).count();
+    assert!(lines <= 85, "{lines} lines");
+}
+
+#[test]
+fn the_small_bank_remembers_its_balance() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = || output(env!("CARGO_BIN_EXE_small-bank"), directory.path());
+    assert!(run().starts_with("alice has 499 cents; rejected: 500 cents are more than"));
+    assert!(run().starts_with("alice has 998 cents"));
+}
+
+#[test]
+fn the_story_ends_well_on_every_run() {
+    let directory = tempfile::tempdir().unwrap();
+    for account in ["account-1", "account-2"] {
+        let story = output(env!("CARGO_BIN_EXE_bank"), directory.path());
+        assert!(story.contains(&format!("The account is called {account}.")), "{story}");
+        assert!(story.contains("second attempt: was paid already"), "{story}");
+        assert!(story.contains("The balance is still 100.00."), "{story}");
+        assert!(story.ends_with("deposit 0.01: refused, the account is closed\n"), "{story}");
+    }
+}
+
+fn output(program: &str, directory: &std::path::Path) -> String {
+    let output = Command::new(program).arg(directory).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
