@@ -1,0 +1,69 @@
+//! The program as people run it: what it prints, and how it ends when something is wrong.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn shop(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_shop")).args(arguments).output().unwrap()
+}
+
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The exit code and the one line on the error output.
+fn complaint(output: &Output) -> (i32, String) {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    (output.status.code().unwrap(), text)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn two_runs_agree_and_the_second_writes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("below/shop");
+    let first = printed(&shop(&["--data", text(&data)]));
+    assert!(first.contains("0 purchases were there already, 6,919 written"), "{first}");
+    let second = printed(&shop(&["--data", text(&data), "--clients", "7"]));
+    assert!(second.contains("6,919 purchases were there already, 0 written"), "{second}");
+    for report in [first, second] {
+        assert_eq!(report.matches("16,479     244,091.94").count(), 3, "{report}");
+        assert!(report.ends_with("All sums agree, to the cent.\n"), "{report}");
+    }
+}
+
+#[test]
+fn another_file_in_the_same_directory_is_a_difference() {
+    let home = tempfile::tempdir().unwrap();
+    let (file, data) = (home.path().join("one.txt"), home.path().join("shop"));
+    std::fs::write(&file, "7 19970101 2 29.33\n7 19970102 1 1.00\n").unwrap();
+    printed(&shop(&["--file", text(&file), "--data", text(&data)]));
+    std::fs::write(&file, "7 19970101 2 29.34\n").unwrap();
+    let (code, line) = complaint(&shop(&["--file", text(&file), "--data", text(&data)]));
+    assert!(code == 1 && line.starts_with("shop: the sums differ."), "{code} {line}");
+}
+
+#[test]
+fn a_missing_file_and_a_malformed_line_are_named() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("one.txt");
+    let (code, line) = complaint(&shop(&["--file", text(&file)]));
+    assert!(code == 2 && line.contains("one.txt cannot be read: "), "{code} {line}");
+    std::fs::write(&file, "7 19970101 2 29.33\r\n7 19970101 2\r\n").unwrap();
+    let (code, line) = complaint(&shop(&["--file", text(&file)]));
+    assert!(code == 2 && line.contains("one.txt, line 2: expected customer"), "{code} {line}");
+}
+
+#[tokio::test]
+async fn a_directory_in_use_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let open = actuarius::Runtime::open(home.path()).await.unwrap();
+    let (code, line) = complaint(&shop(&["--data", text(home.path())]));
+    assert!(code == 1 && line.contains("is in use"), "{code} {line}");
+    drop(open);
+}
