@@ -1,7 +1,6 @@
 //! The storage seam of Actuarius: what is stored, in which bytes, and what every store must do.
 //!
-//! Everything here is synchronous: bytes and batches, no async, no threads of its own. Read in
-//! this order: [`Append`] (what an aggregate wants stored) and [`Commit`] (what a store hands
+//! Everything here is synchronous: bytes and batches, no async. Read in this order: [`Append`] (what an aggregate wants stored) and [`Commit`] (what a store hands
 //! back), [`Codec`] (typed event to bytes), [`Writer`] and [`Reader`] (the seam), [`memory`] (the
 //! model store), [`disk`] (the sled store), [`fault`] (any store, failing on demand) and
 //! [`contract`] (what every store must do, as runnable cases).

@@ -2,22 +2,17 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actuarius_domain::Aggregate;
-use ractor::{ActorProcessingErr, ActorRef};
+use actuarius_domain::{Aggregate, Version};
+use ractor::actor::ActorRuntime;
+use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef};
 
-use crate::directory::Host;
-use crate::error::Failure;
+use crate::error::{Failure, Quarantine, QuarantineReason};
 use crate::incarnation::Incarnation;
 use crate::recovery::{self, RecoveryError};
-use crate::slot::{Bell, Epoch, Found, Landing, Slot};
+use crate::seat::Seat;
+use crate::slot::{Bell, Found, Landing};
+use crate::supervision::Seated;
 use crate::turn::{Turn, TurnEnd};
-
-/// An aggregate's place at its host: what its actor, its recovery and its appends in flight share.
-pub(crate) struct Seat<A: Aggregate> {
-    pub(crate) host: Arc<Host<A>>,
-    pub(crate) slot: Arc<Slot<A>>,
-    pub(crate) epoch: Epoch,
-}
 
 /// The supervised execution context of one incarnation. Its mailbox carries only the bell.
 pub(crate) struct AggregateActor<A: Aggregate> {
@@ -46,7 +41,7 @@ impl<A: Aggregate> AggregateActor<A> {
                 None
             }
             Err(RecoveryError::Quarantine(why)) => {
-                self.seat.host.quarantine(&self.seat.slot, *why);
+                self.seat.home.quarantine(&self.seat.slot, *why);
                 None
             }
         }
@@ -54,7 +49,7 @@ impl<A: Aggregate> AggregateActor<A> {
 
     /// Works off what the bell announced. Never waits: the append in flight rings again.
     fn work(&self, incarnation: &mut Incarnation<A>, found: Found<A>) -> Next {
-        let Seat { host, slot, .. } = &*self.seat;
+        let Seat { home, slot, .. } = &*self.seat;
         let span = tracing::debug_span!(
             target: "actuarius::turn",
             "turn",
@@ -63,14 +58,14 @@ impl<A: Aggregate> AggregateActor<A> {
             requests = found.requests.len()
         );
         let _entered = span.enter();
-        if incarnation.is_snapshot_due(&host.hosting) {
-            incarnation.take_snapshot(host, slot);
+        if incarnation.is_snapshot_due(&home.hosting) {
+            incarnation.take_snapshot(home, slot);
         }
         if found.requests.is_empty() {
             return if found.leaving { self.leave(incarnation) } else { Next::Stay };
         }
         let now = Instant::now();
-        host.residency.used(slot, now);
+        home.residency.used(slot, now);
         match Turn::begin(self.seat.clone(), incarnation, now).run(found.requests) {
             TurnEnd::Usable => Next::Stay,
             TurnEnd::Quarantined => Next::Stop,
@@ -81,19 +76,23 @@ impl<A: Aggregate> AggregateActor<A> {
     ///
     /// The snapshot need not be durable first: it is a shortcut, and the events it holds are.
     fn leave(&self, incarnation: &mut Incarnation<A>) -> Next {
-        let Seat { host, slot, .. } = &*self.seat;
-        if host.hosting.snapshot_on_passivation && incarnation.is_changed_since_snapshot() {
-            incarnation.take_snapshot(host, slot);
+        let Seat { home, slot, .. } = &*self.seat;
+        if home.hosting.snapshot_on_passivation && incarnation.is_changed_since_snapshot() {
+            incarnation.take_snapshot(home, slot);
         }
-        if !slot.try_close(|| host.forget(slot)) {
+        if !slot.try_close(|| self.seat.keeper.forget(slot)) {
             return Next::Stay;
         }
-        host.left();
-        host.meters.passivated();
+        home.left();
+        home.meters.passivated();
         tracing::debug!(target: "actuarius::passivation", stream = %slot.stream, "passivated");
         Next::Stop
     }
 }
+
+/// How often in a row an aggregate's actor may fail before the aggregate is quarantined. The
+/// user's panics are caught before they get here, so even once is a defect of this library.
+const FAILURES_IN_A_ROW: u32 = 3;
 
 /// Whether the actor goes on.
 #[derive(PartialEq)]
@@ -112,8 +111,7 @@ impl<A: Aggregate> AggregateActor<A> {
         // Boxed: ractor inlines this future into every idle actor.
         let held = Box::pin(self.recover()).await;
         if held.is_some() {
-            self.seat.host.residency.came(&self.seat.slot);
-            self.seat.host.meters.activated();
+            self.seat.home.came(&self.seat.slot);
             self.seat.slot.now_resident(self.seat.epoch, myself);
         } else {
             myself.stop(None);
@@ -156,9 +154,49 @@ impl<A: Aggregate> AggregateActor<A> {
         for request in found.requests {
             request.fail(Failure::undone());
         }
-        self.seat.host.left();
+        self.seat.home.left();
         if let Some(epoch) = self.seat.slot.end_turn(Landing::Nothing) {
-            self.seat.host.start(self.seat.slot.clone(), epoch);
+            self.seat.start_next(epoch);
+        }
+    }
+}
+
+impl<A: Aggregate> Seated for Seat<A> {
+    fn start(self: Arc<Self>, manager: ActorCell) -> Option<ActorId> {
+        let actor = AggregateActor::new(self.clone());
+        // The recovery runs in the actor's own task, so a slow one holds nobody up.
+        match ActorRuntime::spawn_linked_instant(None, actor, (), manager) {
+            Ok((actor, _)) => Some(actor.get_id()),
+            Err(error) => {
+                self.ended(&error);
+                None
+            }
+        }
+    }
+
+    /// An actor that left or was quarantined has settled its slot already; any other end is a
+    /// failure, after which what waits gets a new incarnation.
+    fn ended(&self, why: &dyn std::fmt::Display) {
+        let Some(failed) = self.slot.actor_ended(self.epoch) else { return };
+        if failed.was_resident {
+            self.home.left();
+        }
+        let failures = failed.in_a_row;
+        tracing::error!(
+            target: "actuarius::supervision",
+            stream = %self.slot.stream,
+            failures,
+            %why,
+            "an aggregate's actor ended unexpectedly"
+        );
+        if failures >= FAILURES_IN_A_ROW {
+            let id = self.slot.stream.shared_id().clone();
+            let reason = QuarantineReason::KeepsFailing(failures);
+            let (aggregate, version) = (A::TYPE, Version::NONE);
+            let why = Quarantine { aggregate, id, version, position: None, reason };
+            self.home.quarantine(&self.slot, why);
+        } else if let Some(epoch) = failed.start {
+            self.start_next(epoch);
         }
     }
 }

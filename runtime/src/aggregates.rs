@@ -1,32 +1,35 @@
+use std::any::Any;
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id, InvalidId, Position, Version};
 use actuarius_persistence::{PageLimit, ReadError, Reader};
 
-use crate::directory::Host;
+use crate::directory::Directory;
 use crate::error::Failure;
 use crate::execute::Execute;
 use crate::query::Query;
-use crate::runtime::Alive;
+
+/// Keeps the runtime running while it is held.
+pub(crate) type KeepAlive = Arc<dyn Any + Send + Sync>;
 
 /// The aggregates of one type: address them by id. Cheap to clone, and all a service needs to hold.
 ///
 /// An id may be a text or an [`Id`]; a text that cannot be an id is answered with
 /// [`Failure::InvalidId`].
 pub struct Aggregates<A: Aggregate> {
-    host: Arc<Host<A>>,
-    alive: Arc<Alive>,
+    directory: Arc<Directory<A>>,
+    alive: KeepAlive,
 }
 
 impl<A: Aggregate> Clone for Aggregates<A> {
     fn clone(&self) -> Self {
-        Self { host: self.host.clone(), alive: self.alive.clone() }
+        Self { directory: self.directory.clone(), alive: self.alive.clone() }
     }
 }
 
 impl<A: Aggregate> Aggregates<A> {
-    pub(crate) fn new(host: Arc<Host<A>>, alive: Arc<Alive>) -> Self {
-        Self { host, alive }
+    pub(crate) fn new(directory: Arc<Directory<A>>, alive: KeepAlive) -> Self {
+        Self { directory, alive }
     }
 
     /// Sends a command to an aggregate, which comes into memory for it if need be. Await the result
@@ -43,7 +46,7 @@ impl<A: Aggregate> Aggregates<A> {
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        Execute::new(self.host.clone(), checked(id), command)
+        Execute::new(self.directory.clone(), checked(id), command)
     }
 
     /// Looks at an aggregate's state, which comes into memory for it if need be. An aggregate that
@@ -59,7 +62,7 @@ impl<A: Aggregate> Aggregates<A> {
         InvalidId: From<I::Error>,
         R: Send + 'static,
     {
-        Query::new(self.host.clone(), checked(id), look)
+        Query::new(self.directory.clone(), checked(id), look)
     }
 
     /// How many events an aggregate has, without bringing it into memory.
@@ -125,7 +128,7 @@ impl<A: Aggregate> Aggregates<A> {
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        Ok(self.host.passivate(&checked(id)?))
+        Ok(self.directory.passivate(&checked(id)?))
     }
 
     /// Puts a quarantined aggregate back into service: its next request recovers it anew. False if
@@ -138,20 +141,20 @@ impl<A: Aggregate> Aggregates<A> {
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        Ok(self.host.release(&checked(id)?))
+        Ok(self.directory.release(&checked(id)?))
     }
 
     /// How many aggregates of this type are in memory.
     #[must_use]
     pub fn resident(&self) -> usize {
-        self.host.residency.resident()
+        self.directory.home.residency.resident()
     }
 
     async fn read<R: Send + 'static>(
         &self,
         look: impl FnOnce(&dyn Reader) -> Result<R, ReadError> + Send + 'static,
     ) -> Result<R, Failure> {
-        let reader = self.host.engine.library.reader()?;
+        let reader = self.directory.home.engine.library.reader()?;
         let read = tokio::task::spawn_blocking(move || look(&*reader));
         Ok(read.await.map_err(|_| Failure::shutting_down())??)
     }

@@ -4,44 +4,32 @@ use std::sync::Arc;
 use actuarius_domain::{Aggregate, Id};
 use dashmap::DashMap;
 
-use crate::actor::Seat;
 use crate::admission::Permit;
-use crate::engine::Engine;
 use crate::error::{Failure, Quarantine};
-use crate::hosting::Hosting;
+use crate::home::Home;
 use crate::request::Request;
-use crate::residency::Residency;
+use crate::seat::{Keeper, Seat};
 use crate::slot::{Epoch, Pushed, Slot};
-use crate::telemetry::Meters;
 
 type Slots<A> = DashMap<Arc<str>, Arc<Slot<A>>, foldhash::fast::RandomState>;
 
-/// One hosted aggregate type: its directory, id → slot, and what its aggregates share.
+/// The aggregates of one type by id: each has a slot here as long as it is in memory, or wanted.
 ///
-/// Lock order is slot, then shard of the directory: a sender never holds a shard while it locks a
-/// slot.
-pub(crate) struct Host<A: Aggregate> {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) hosting: Hosting,
-    pub(crate) residency: Residency<A>,
-    pub(crate) meters: Meters,
+/// Lock order is slot, then shard of the map: a sender never holds a shard while it locks a slot.
+pub(crate) struct Directory<A: Aggregate> {
+    pub(crate) home: Arc<Home<A>>,
     slots: Slots<A>,
 }
 
-impl<A: Aggregate> Host<A> {
-    pub(crate) fn new(engine: Arc<Engine>, hosting: Hosting) -> Self {
-        Self {
-            engine,
-            residency: Residency::new(hosting.resident_limit),
-            hosting,
-            meters: Meters::of(A::TYPE),
-            slots: Slots::with_hasher(foldhash::fast::RandomState::default()),
-        }
+impl<A: Aggregate> Directory<A> {
+    pub(crate) fn new(home: Home<A>) -> Self {
+        let slots = Slots::with_hasher(foldhash::fast::RandomState::default());
+        Self { home: Arc::new(home), slots }
     }
 
     /// Lets a command in, unless the store is past taking it.
     pub(crate) fn admit_command(&self) -> Result<Permit, Failure> {
-        match self.engine.failure() {
+        match self.home.engine.failure() {
             Some(failure) => Err(Failure::Poisoned(failure.clone())),
             None => self.admit_query(),
         }
@@ -49,18 +37,19 @@ impl<A: Aggregate> Host<A> {
 
     /// Lets a query in.
     pub(crate) fn admit_query(&self) -> Result<Permit, Failure> {
-        self.engine.admission.enter().inspect_err(|failure| self.meters.refused(failure))
+        let entered = self.home.engine.admission.enter();
+        entered.inspect_err(|failure| self.home.meters.refused(failure))
     }
 
     /// Brings a request to its aggregate, starting it if need be.
     pub(crate) fn send(self: &Arc<Self>, id: &Id<A>, mut request: Request<A>) {
         loop {
             let slot = self.slot(id);
-            match slot.push(request, self.hosting.inbox_limit) {
+            match slot.push(request, self.home.hosting.inbox_limit) {
                 Pushed::Queued => return,
-                Pushed::Start(epoch) => return self.start(slot, epoch),
+                Pushed::Start(epoch) => return self.clone().start(slot, epoch),
                 Pushed::Refused(request, failure) => {
-                    self.meters.refused(&failure);
+                    self.home.meters.refused(&failure);
                     return request.fail(failure);
                 }
                 // It left between the look-up and now; the next look-up finds another.
@@ -69,46 +58,10 @@ impl<A: Aggregate> Host<A> {
         }
     }
 
-    /// Starts an incarnation for what waits in the slot.
-    pub(crate) fn start(self: &Arc<Self>, slot: Arc<Slot<A>>, epoch: Epoch) {
-        let shard = self.slots.hasher().hash_one(slot.stream.id()) as usize;
-        self.engine.supervision.start(shard, Arc::new(Seat { host: self.clone(), slot, epoch }));
-    }
-
     /// Has one aggregate leave memory as soon as it has nothing to do; false if it is not there.
     pub(crate) fn passivate(&self, id: &Id<A>) -> bool {
         let slot = self.slots.get(id.as_str()).map(|entry| entry.clone());
         slot.is_some_and(|slot| slot.leave_when_idle())
-    }
-
-    /// An incarnation has left memory, however it did.
-    pub(crate) fn left(&self) {
-        self.residency.left();
-        self.meters.left();
-    }
-
-    /// Takes a slot out of the directory, if it is still the one there.
-    pub(crate) fn forget(&self, slot: &Arc<Slot<A>>) {
-        self.slots.remove_if(&**slot.stream.shared_id(), |_, found| Arc::ptr_eq(found, slot));
-    }
-
-    /// Puts an aggregate out of service and answers what waits for it.
-    pub(crate) fn quarantine(&self, slot: &Slot<A>, why: Quarantine) -> Arc<Quarantine> {
-        tracing::error!(
-            target: "actuarius::aggregate",
-            aggregate = why.aggregate,
-            id = %why.id.escape_debug(),
-            version = why.version.get(),
-            reason = %why.reason,
-            "quarantined"
-        );
-        self.meters.quarantined();
-        let why = Arc::new(why);
-        self.residency.quarantined(why.clone());
-        for request in slot.quarantine(why.clone()) {
-            request.fail(Failure::Quarantined(why.clone()));
-        }
-        why
     }
 
     /// Puts a quarantined aggregate back into service; false if it was not quarantined.
@@ -116,7 +69,7 @@ impl<A: Aggregate> Host<A> {
         let slot = self.slots.get(id.as_str()).map(|entry| entry.clone());
         let released = slot.is_some_and(|slot| slot.release());
         if released {
-            self.residency.released(id.as_str());
+            self.home.residency.released(id.as_str());
         }
         released
     }
@@ -130,6 +83,19 @@ impl<A: Aggregate> Host<A> {
     }
 }
 
+impl<A: Aggregate> Keeper<A> for Directory<A> {
+    fn start(self: Arc<Self>, slot: Arc<Slot<A>>, epoch: Epoch) {
+        let shard = self.slots.hasher().hash_one(slot.stream.id()) as usize;
+        let home = self.home.clone();
+        let seat = Arc::new(Seat { home: home.clone(), slot, epoch, keeper: self });
+        home.engine.supervision.start(shard, seat);
+    }
+
+    fn forget(&self, slot: &Arc<Slot<A>>) {
+        self.slots.remove_if(&**slot.stream.shared_id(), |_, found| Arc::ptr_eq(found, slot));
+    }
+}
+
 /// What the runtime does with a hosted type without knowing the type.
 pub(crate) trait Hosted: Send + Sync {
     /// Has all aggregates leave memory as soon as they have nothing to do.
@@ -140,7 +106,7 @@ pub(crate) trait Hosted: Send + Sync {
     fn quarantined(&self) -> Vec<Arc<Quarantine>>;
 }
 
-impl<A: Aggregate> Hosted for Host<A> {
+impl<A: Aggregate> Hosted for Directory<A> {
     fn passivate_all(&self) {
         // The slots are copied out first: a slot is never locked while a shard is held.
         let slots: Vec<_> = self.slots.iter().map(|entry| entry.clone()).collect();
@@ -150,10 +116,10 @@ impl<A: Aggregate> Hosted for Host<A> {
     }
 
     fn resident(&self) -> usize {
-        self.residency.resident()
+        self.home.residency.resident()
     }
 
     fn quarantined(&self) -> Vec<Arc<Quarantine>> {
-        self.residency.quarantines()
+        self.home.residency.quarantines()
     }
 }

@@ -4,33 +4,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actuarius_domain::{
-    Aggregate, CausationId, CommandId, CorrelationId, Expected, Id, Metadata, Position, Version,
-};
+use actuarius_domain::{Aggregate, CausationId, CommandId, CorrelationId, Expected, Id, Metadata};
 use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::answering::{Answering, Submission};
-use crate::directory::Host;
+use crate::directory::Directory;
 use crate::error::{ExecuteError, Failure};
+use crate::receipt::Receipt;
 use crate::request::{Answer, Ask, Looking, Options, Port, Request};
-
-/// The proof that a command is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// The aggregate's version behind the command.
-    pub version: Version,
-    /// The position of the command's last event; for a command without events, that of the
-    /// aggregate's last event before it.
-    pub position: Position,
-    /// How many events the command had.
-    pub events: u64,
-    /// The id of the command, the caller's or a drawn one.
-    pub command_id: CommandId,
-    /// Whether the command had been carried out before, so that nothing was written now.
-    pub repeated: bool,
-}
 
 /// A command on its way: add to it, then await it. Nothing happens before.
 ///
@@ -38,7 +20,7 @@ pub struct Receipt {
 /// whole or not at all. Retrying with the same [`command_id`](Execute::command_id) is safe.
 #[must_use = "a command does nothing until it is awaited"]
 pub struct Execute<A: Aggregate, R = Receipt> {
-    host: Arc<Host<A>>,
+    directory: Arc<Directory<A>>,
     id: Result<Id<A>, Failure>,
     command: A::Command,
     options: Options,
@@ -55,10 +37,14 @@ struct Reply<A: Aggregate, R> {
 }
 
 impl<A: Aggregate> Execute<A> {
-    pub(crate) fn new(host: Arc<Host<A>>, id: Result<Id<A>, Failure>, command: A::Command) -> Self {
+    pub(crate) fn new(
+        directory: Arc<Directory<A>>,
+        id: Result<Id<A>, Failure>,
+        command: A::Command,
+    ) -> Self {
         let (sender, receiver) = oneshot::channel::<Answer<A>>();
         let reply = Reply { port: Port::Receipt(sender), receiver };
-        Self { host, id, command, options: Options::default(), timeout: None, reply }
+        Self { directory, id, command, options: Options::default(), timeout: None, reply }
     }
 
     /// Answers with a value computed from the state right behind this command, once the command is
@@ -70,8 +56,8 @@ impl<A: Aggregate> Execute<A> {
     {
         let (sender, receiver) = oneshot::channel();
         let reply = Reply { port: Port::Value(Box::new(Looking::new(look, sender))), receiver };
-        let Self { host, id, command, options, timeout, .. } = self;
-        Execute { host, id, command, options, timeout, reply }
+        let Self { directory, id, command, options, timeout, .. } = self;
+        Execute { directory, id, command, options, timeout, reply }
     }
 }
 
@@ -132,11 +118,11 @@ impl<A: Aggregate, R> Submission for Execute<A, R> {
     }
 
     fn submit(self) -> Result<Receiver<A, R>, Failure> {
-        let Self { host, id, command, options, reply, .. } = self;
-        let permit = host.admit_command()?;
+        let Self { directory, id, command, options, reply, .. } = self;
+        let permit = directory.admit_command()?;
         let Reply { port, receiver } = reply;
         let ask = Ask::Execute { command, options, port };
-        host.send(&id?, Request { ask, queued: Instant::now(), permit });
+        directory.send(&id?, Request { ask, queued: Instant::now(), permit });
         Ok(receiver)
     }
 }

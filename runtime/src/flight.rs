@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use actuarius_domain::{Aggregate, Position, StreamId, Version};
 
-use crate::actor::Seat;
 use crate::admission::Permit;
 use crate::committer::{NotStored, Waiter};
 use crate::error::{ExecuteError, Failure};
-use crate::execute::Receipt;
+use crate::receipt::Receipt;
 use crate::request::{Port, QueryPort};
+use crate::seat::Seat;
 use crate::slot::Landing;
 use crate::telemetry::Meters;
 
@@ -38,7 +38,7 @@ impl<A: Aggregate> Busy<A> {
 impl<A: Aggregate> Drop for Busy<A> {
     fn drop(&mut self) {
         if let Some(epoch) = self.seat.slot.end_turn(self.landing) {
-            self.seat.host.start(self.seat.slot.clone(), epoch);
+            self.seat.start_next(epoch);
         }
     }
 }
@@ -154,7 +154,7 @@ impl<A: Aggregate> Waiter for Flight<A> {
     /// Answers first, in order, and ends the turn last: no later turn can overtake an answer.
     fn landed(self: Box<Self>, outcome: Result<Position, NotStored>) {
         let Self { busy, base, held, snapshot_due, sent } = *self;
-        let meters = &busy.seat().host.meters;
+        let meters = &busy.seat().home.meters;
         meters.flown(sent.elapsed());
         let landing = match &outcome {
             Ok(first) => Landing::Stored { base, first: *first, snapshot_due },

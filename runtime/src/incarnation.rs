@@ -1,7 +1,7 @@
 use actuarius_domain::{Aggregate, Position, Version};
 use actuarius_persistence::NewSnapshot;
 
-use crate::directory::Host;
+use crate::home::Home;
 use crate::hosting::Hosting;
 use crate::saved_state;
 use crate::slot::{Landing, Slot};
@@ -51,11 +51,11 @@ impl<A: Aggregate> Incarnation<A> {
 
     /// Captures the state and hands it to the committer, off the way of any answer. Only called
     /// between turns, so every event in the state is durable.
-    pub(crate) fn take_snapshot(&mut self, host: &Host<A>, slot: &Slot<A>) {
+    pub(crate) fn take_snapshot(&mut self, home: &Home<A>, slot: &Slot<A>) {
         // Tried once per version: a state that does not encode today will not in a moment.
         self.snapshot = self.version;
         self.snapshot_wanted = false;
-        let payload = match saved_state::encode(&self.state, &self.window, host.hosting.codec) {
+        let payload = match saved_state::encode(&self.state, &self.window, home.hosting.codec) {
             Ok(payload) => payload,
             Err(error) => {
                 tracing::warn!(
@@ -64,19 +64,19 @@ impl<A: Aggregate> Incarnation<A> {
                     %error,
                     "the state does not encode; the aggregate will be recovered from its events"
                 );
-                return host.meters.snapshot_dropped();
+                return home.meters.snapshot_dropped();
             }
         };
-        let taken = host.engine.committer.snapshot(NewSnapshot {
+        let taken = home.engine.committer.snapshot(NewSnapshot {
             stream: slot.stream.clone(),
             version: self.version,
             position: self.position,
-            as_of: host.engine.library.head(),
+            as_of: home.engine.library.head(),
             state_version: A::STATE_VERSION,
-            time: host.engine.clock.now(),
+            time: home.engine.clock.now(),
             payload: payload.into(),
-            keep: host.hosting.snapshots_kept,
+            keep: home.hosting.snapshots_kept,
         });
-        if taken { host.meters.snapshot_taken() } else { host.meters.snapshot_dropped() }
+        if taken { home.meters.snapshot_taken() } else { home.meters.snapshot_dropped() }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::answering::{Answering, Submission};
-use crate::directory::Host;
+use crate::directory::Directory;
 use crate::error::Failure;
 use crate::request::{Ask, Looking, QueryPort, Request};
 
@@ -17,7 +17,7 @@ use crate::request::{Ask, Looking, QueryPort, Request};
 /// command answered before, and nothing that is not durable.
 #[must_use = "a query does nothing until it is awaited"]
 pub struct Query<A: Aggregate, R> {
-    host: Arc<Host<A>>,
+    directory: Arc<Directory<A>>,
     id: Result<Id<A>, Failure>,
     port: Box<dyn QueryPort<A>>,
     receiver: oneshot::Receiver<Result<R, Failure>>,
@@ -26,12 +26,12 @@ pub struct Query<A: Aggregate, R> {
 
 impl<A: Aggregate, R: Send + 'static> Query<A, R> {
     pub(crate) fn new(
-        host: Arc<Host<A>>,
+        directory: Arc<Directory<A>>,
         id: Result<Id<A>, Failure>,
         look: impl FnOnce(&A) -> R + Send + 'static,
     ) -> Self {
         let (sender, receiver) = oneshot::channel();
-        Self { host, id, port: Box::new(Looking::new(look, sender)), receiver, timeout: None }
+        Self { directory, id, port: Box::new(Looking::new(look, sender)), receiver, timeout: None }
     }
 
     /// Answers [`Failure::Indeterminate`] when there is no answer within `time`.
@@ -51,9 +51,9 @@ impl<A: Aggregate, R> Submission for Query<A, R> {
     }
 
     fn submit(self) -> Result<oneshot::Receiver<Result<R, Failure>>, Failure> {
-        let Self { host, id, port, receiver, .. } = self;
-        let permit = host.admit_query()?;
-        host.send(&id?, Request { ask: Ask::Query(port), queued: Instant::now(), permit });
+        let Self { directory, id, port, receiver, .. } = self;
+        let permit = directory.admit_query()?;
+        directory.send(&id?, Request { ask: Ask::Query(port), queued: Instant::now(), permit });
         Ok(receiver)
     }
 }

@@ -6,12 +6,12 @@ use std::time::Instant;
 use actuarius_domain::{Aggregate, Position, Version};
 use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader, Snapshot};
 
-use crate::actor::Seat;
 use crate::error::{Quarantine, QuarantineReason, Unavailable};
 use crate::hosting::Hosting;
 use crate::incarnation::Incarnation;
 use crate::panics::guarded;
 use crate::saved_state;
+use crate::seat::Seat;
 use crate::slot::Slot;
 use crate::telemetry::Meters;
 use crate::window::{Remembered, Window};
@@ -28,7 +28,7 @@ pub(crate) async fn recover<A: Aggregate>(
     seat: Arc<Seat<A>>,
 ) -> Result<Box<Incarnation<A>>, RecoveryError> {
     let ended = |_| RecoveryError::Unavailable(Unavailable::ShuttingDown);
-    let recoveries = seat.host.engine.recoveries.clone();
+    let recoveries = seat.home.engine.recoveries.clone();
     let permit = recoveries.acquire_owned().await.map_err(|_| ended(()))?;
     let recovered = tokio::task::spawn_blocking(move || {
         let recovered = recover_now(&seat);
@@ -39,21 +39,21 @@ pub(crate) async fn recover<A: Aggregate>(
 }
 
 fn recover_now<A: Aggregate>(seat: &Seat<A>) -> Result<Box<Incarnation<A>>, RecoveryError> {
-    let (host, slot) = (&seat.host, &seat.slot);
+    let (home, slot) = (&seat.home, &seat.slot);
     let span = tracing::debug_span!(
         target: "actuarius::recovery", "recovery", stream = %slot.stream
     );
     let _entered = span.enter();
     let started = Instant::now();
-    let reader = host.engine.library.reader().map_err(|_| unavailable(ReadError::Closed))?;
+    let reader = home.engine.library.reader().map_err(|_| unavailable(ReadError::Closed))?;
     let recovery =
-        Recovery { reader: &*reader, slot, hosting: &host.hosting, meters: &host.meters };
+        Recovery { reader: &*reader, slot, hosting: &home.hosting, meters: &home.meters };
     let (mut incarnation, as_of) = recovery.start_from_snapshot()?;
     let replayed = recovery.replay(&mut incarnation, as_of)?;
     let took = started.elapsed();
-    let slow = host.hosting.snapshot_when_loading_took;
+    let slow = home.hosting.snapshot_when_loading_took;
     incarnation.snapshot_wanted = slow.is_some_and(|limit| took >= limit);
-    host.meters.recovered(took, replayed);
+    home.meters.recovered(took, replayed);
     tracing::debug!(
         target: "actuarius::recovery",
         stream = %slot.stream,

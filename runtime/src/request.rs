@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::admission::Permit;
 use crate::error::{ExecuteError, Failure, Place};
-use crate::execute::Receipt;
 use crate::panics::guarded;
+use crate::receipt::Receipt;
 
 /// One request, in the place of the runtime that its permit holds until it is answered.
 pub(crate) struct Request<A: Aggregate> {

@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position};
@@ -13,9 +13,10 @@ use crate::admission::Admission;
 use crate::aggregates::Aggregates;
 use crate::clock::{Clock, SystemClock};
 use crate::committer::Committer;
-use crate::directory::{Host, Hosted};
+use crate::directory::{Directory, Hosted};
 use crate::engine::{Engine, Library};
 use crate::health::{Health, Status};
+use crate::home::Home;
 use crate::hosting::Hosting;
 use crate::supervision::Supervision;
 use crate::telemetry::{self, CommitMeters};
@@ -37,7 +38,7 @@ pub struct Runtime {
 }
 
 /// Keeps the runtime running; ends it when dropped.
-pub(crate) struct Alive {
+struct Alive {
     engine: Arc<Engine>,
     /// By [`Aggregate::TYPE`].
     hosts: Mutex<HashMap<&'static str, HostEntry>>,
@@ -133,6 +134,9 @@ impl Runtime {
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed in the store.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, like everything that opens.
     pub async fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
         Builder::default().open(directory).await
     }
@@ -170,13 +174,14 @@ impl Runtime {
             assert!(A::TYPE.len() <= MAX_TYPE_BYTES, "Aggregate::TYPE is too long");
         }
         let mut hosts = self.alive.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (host, _) = hosts.entry(A::TYPE).or_insert_with(|| {
-            let host = Arc::new(Host::<A>::new(self.alive.engine.clone(), hosting));
-            tokio::spawn(sweep(Arc::downgrade(&host)));
-            (host.clone(), host)
+        let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
+            let home = Home::<A>::new(self.alive.engine.clone(), hosting);
+            let directory = Arc::new(Directory::new(home));
+            tokio::spawn(sweep(Arc::downgrade(&directory.home)));
+            (directory.clone(), directory)
         });
-        match host.clone().downcast::<Host<A>>() {
-            Ok(host) => Aggregates::new(host, self.alive.clone()),
+        match directory.clone().downcast::<Directory<A>>() {
+            Ok(directory) => Aggregates::new(directory, self.alive.clone()),
             Err(_) => panic!("two aggregate types are called {:?}", A::TYPE),
         }
     }
@@ -300,16 +305,16 @@ async fn wait_until(until: Instant, done: impl Fn() -> bool) {
 }
 
 /// Looks for idle aggregates of one type, as long as the type is hosted.
-async fn sweep<A: Aggregate>(host: std::sync::Weak<Host<A>>) {
-    let Some(idle) = host.upgrade().map(|host| host.hosting.passivate_after) else { return };
+async fn sweep<A: Aggregate>(home: Weak<Home<A>>) {
+    let Some(idle) = home.upgrade().map(|home| home.hosting.passivate_after) else { return };
     let every = idle.unwrap_or(SWEEP_EVERY.1) / 8;
     let every = every.clamp(SWEEP_EVERY.0, SWEEP_EVERY.1);
     loop {
         sleep(every).await;
-        let Some(host) = host.upgrade() else { return };
-        if host.engine.library.reader().is_err() {
+        let Some(home) = home.upgrade() else { return };
+        if home.engine.library.reader().is_err() {
             return;
         }
-        host.residency.sweep(idle);
+        home.residency.sweep(idle);
     }
 }

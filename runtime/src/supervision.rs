@@ -6,22 +6,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actuarius_domain::Aggregate;
 use ractor::actor::ActorRuntime;
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use crate::actor::{AggregateActor, Seat};
-use crate::error::{Quarantine, QuarantineReason};
 use crate::slot::Bell;
-use actuarius_domain::Version;
 
 /// How many managers there are. Measured: 64 keep the worst stall of an unrelated start below
 /// 83 ms while a million aggregates come into memory, and cost nothing when idle.
 const MANAGERS: usize = 64;
-
-/// How often in a row an aggregate's actor may fail before the aggregate is quarantined. The
-/// user's panics are caught before they get here, so even once is a defect of this library.
-const FAILURES_IN_A_ROW: u32 = 3;
 
 pub(crate) struct Supervision {
     desks: Vec<Arc<Desk>>,
@@ -130,45 +122,5 @@ impl Manager {
             _ => {}
         }
         Ok(())
-    }
-}
-
-impl<A: Aggregate> Seated for Seat<A> {
-    fn start(self: Arc<Self>, manager: ActorCell) -> Option<ActorId> {
-        let actor = AggregateActor::new(self.clone());
-        // The recovery runs in the actor's own task, so a slow one holds nobody up.
-        match ActorRuntime::spawn_linked_instant(None, actor, (), manager) {
-            Ok((actor, _)) => Some(actor.get_id()),
-            Err(error) => {
-                self.ended(&error);
-                None
-            }
-        }
-    }
-
-    /// An actor that left or was quarantined has settled its slot already; any other end is a
-    /// failure, after which what waits gets a new incarnation.
-    fn ended(&self, why: &dyn std::fmt::Display) {
-        let Some(failed) = self.slot.actor_ended(self.epoch) else { return };
-        if failed.was_resident {
-            self.host.left();
-        }
-        let failures = failed.in_a_row;
-        tracing::error!(
-            target: "actuarius::supervision",
-            stream = %self.slot.stream,
-            failures,
-            %why,
-            "an aggregate's actor ended unexpectedly"
-        );
-        if failures >= FAILURES_IN_A_ROW {
-            let id = self.slot.stream.shared_id().clone();
-            let reason = QuarantineReason::KeepsFailing(failures);
-            let (aggregate, version) = (A::TYPE, Version::NONE);
-            let why = Quarantine { aggregate, id, version, position: None, reason };
-            self.host.quarantine(&self.slot, why);
-        } else if let Some(epoch) = failed.start {
-            self.host.start(self.slot.clone(), epoch);
-        }
     }
 }

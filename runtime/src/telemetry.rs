@@ -7,7 +7,7 @@ use actuarius_persistence::Batch;
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use crate::error::{ExecuteError, Failure};
-use crate::execute::Receipt;
+use crate::receipt::Receipt;
 
 /// Every metric: its name, its unit and what it says. Names are part of the interface.
 ///

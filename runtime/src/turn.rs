@@ -14,13 +14,13 @@ use actuarius_domain::{
 use actuarius_persistence::{Append, CodecError, NewCommit};
 use uuid::Uuid;
 
-use crate::actor::Seat;
 use crate::error::{ExecuteError, Failure, Place, Quarantine, QuarantineReason};
-use crate::execute::Receipt;
 use crate::flight::{Busy, Flight, Held, Prepared};
 use crate::incarnation::Incarnation;
 use crate::panics::guarded;
+use crate::receipt::Receipt;
 use crate::request::{Ask, Options, Port, Request};
+use crate::seat::Seat;
 use crate::slot::Landing;
 use crate::window::Remembered;
 
@@ -64,7 +64,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         started: Instant,
     ) -> Self {
         let append = Append::new(seat.slot.stream.clone(), incarnation.version);
-        let now = seat.host.engine.clock.now();
+        let now = seat.home.engine.clock.now();
         let busy = Busy::new(seat);
         Self { busy, incarnation, append, held: Vec::new(), started, now, quarantine: None }
     }
@@ -82,7 +82,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     }
 
     fn take(&mut self, request: Request<A>) {
-        let meters = &self.busy.seat().host.meters;
+        let meters = &self.busy.seat().home.meters;
         if request.is_abandoned() {
             // Nobody waits any more, so deciding would only take time from those who do.
             return meters.abandoned();
@@ -97,7 +97,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             }
         };
         if self.append.is_empty() {
-            answer.give(&self.busy.seat().host.meters);
+            answer.give(&self.busy.seat().home.meters);
         } else {
             self.held.push(Held { answer, permit });
         }
@@ -162,7 +162,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             named_by_caller: named,
             metadata: context.metadata(),
         };
-        let codec = self.busy.seat().host.hosting.codec;
+        let codec = self.busy.seat().home.hosting.codec;
         let pushed = guarded(|| self.append.push(commit, codec, events, A::schema_version));
         if let Err(error) = pushed.unwrap_or_else(|panic| Err(CodecError::Encode(panic))) {
             self.append.drop_half_written();
@@ -184,7 +184,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         if named {
             let version = self.incarnation.version;
             let position = Position::NONE;
-            let capacity = self.busy.seat().host.hosting.remembered_commands;
+            let capacity = self.busy.seat().home.hosting.remembered_commands;
             let command = Remembered { id, version, events, position };
             self.incarnation.window.remember(command, capacity);
         }
@@ -201,7 +201,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             position: None,
             reason: QuarantineReason::ApplyPanicked(message),
         };
-        let why = self.busy.seat().host.quarantine(&slot, why);
+        let why = self.busy.seat().home.quarantine(&slot, why);
         self.quarantine = Some(why.clone());
         Verdict::No(Failure::Quarantined(why).into())
     }
@@ -235,18 +235,18 @@ impl<'a, A: Aggregate> Turn<'a, A> {
 
     fn end(self) -> TurnEnd {
         let Self { busy, incarnation, append, held, started, quarantine, .. } = self;
-        let host = busy.seat().host.clone();
-        host.meters.decided(started.elapsed());
+        let home = busy.seat().home.clone();
+        home.meters.decided(started.elapsed());
         if append.is_empty() {
             busy.end(Landing::Nothing);
         } else {
-            let snapshot_due = incarnation.is_snapshot_due(&host.hosting);
+            let snapshot_due = incarnation.is_snapshot_due(&home.hosting);
             let flight = Flight::new(busy, append.expected(), held, snapshot_due);
-            host.engine.committer.append(append, Box::new(flight));
+            home.engine.committer.append(append, Box::new(flight));
         }
         match quarantine {
             Some(_) => {
-                host.left();
+                home.left();
                 TurnEnd::Quarantined
             }
             None => TurnEnd::Usable,

@@ -1,0 +1,56 @@
+use std::sync::Arc;
+
+use actuarius_domain::Aggregate;
+
+use crate::engine::Engine;
+use crate::error::{Failure, Quarantine};
+use crate::hosting::Hosting;
+use crate::residency::Residency;
+use crate::slot::Slot;
+use crate::telemetry::Meters;
+
+/// What all aggregates of one type share, wherever they are.
+pub(crate) struct Home<A: Aggregate> {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) hosting: Hosting,
+    pub(crate) residency: Residency<A>,
+    pub(crate) meters: Meters,
+}
+
+impl<A: Aggregate> Home<A> {
+    pub(crate) fn new(engine: Arc<Engine>, hosting: Hosting) -> Self {
+        let residency = Residency::new(hosting.resident_limit);
+        Self { engine, hosting, residency, meters: Meters::of(A::TYPE) }
+    }
+
+    /// An incarnation has come into memory.
+    pub(crate) fn came(&self, slot: &Arc<Slot<A>>) {
+        self.meters.activated();
+        self.residency.came(slot);
+    }
+
+    /// An incarnation has left memory, however it did.
+    pub(crate) fn left(&self) {
+        self.residency.left();
+        self.meters.left();
+    }
+
+    /// Puts an aggregate out of service and answers what waits for it.
+    pub(crate) fn quarantine(&self, slot: &Slot<A>, why: Quarantine) -> Arc<Quarantine> {
+        tracing::error!(
+            target: "actuarius::aggregate",
+            aggregate = why.aggregate,
+            id = %why.id.escape_debug(),
+            version = why.version.get(),
+            reason = %why.reason,
+            "quarantined"
+        );
+        self.meters.quarantined();
+        let why = Arc::new(why);
+        self.residency.quarantined(why.clone());
+        for request in slot.quarantine(why.clone()) {
+            request.fail(Failure::Quarantined(why.clone()));
+        }
+        why
+    }
+}
