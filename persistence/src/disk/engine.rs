@@ -52,7 +52,7 @@ impl Engine {
     /// Stores the group: when this returns, it survives a power cut, whole.
     pub(super) fn sync(&self, group: Group) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
-        self.db.apply_batch(group.batch).map_err(failed)?;
+        group.apply(&self.db).map_err(failed)?;
         self.db.flush().map_err(failed)?;
         self.file.sync_data().map_err(|error| StoreFailure::new("syncing the log", error))?;
         self.check_blobs().map_err(|error| StoreFailure::new("checking the log", error))
@@ -71,19 +71,43 @@ impl Engine {
 /// What is stored with one sync.
 #[derive(Default)]
 pub(super) struct Group {
+    /// The first value. Alone it needs no batch, which would cost sled one more write to disk.
+    first: Option<(IVec, IVec)>,
     batch: sled::Batch,
+    changes: usize,
     bytes: usize,
 }
 
 impl Group {
     pub(super) fn put(&mut self, key: &[u8], value: Vec<u8>) {
-        self.bytes += key.len() + value.len() + KEY_OVERHEAD;
-        self.batch.insert(key, value);
+        self.count(key.len() + value.len());
+        if self.changes == 1 {
+            self.first = Some((key.into(), value.into()));
+        } else {
+            self.batch.insert(key, value);
+        }
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) {
-        self.bytes += key.len() + KEY_OVERHEAD;
+        self.count(key.len());
         self.batch.remove(key);
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.changes += 1;
+        self.bytes += bytes + KEY_OVERHEAD;
+    }
+
+    fn apply(mut self, db: &Db) -> sled::Result<()> {
+        match self.first {
+            Some((key, value)) if self.changes == 1 => db.insert(key, value).map(|_before| ()),
+            first => {
+                if let Some((key, value)) = first {
+                    self.batch.insert(key, value);
+                }
+                db.apply_batch(self.batch)
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

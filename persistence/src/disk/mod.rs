@@ -47,6 +47,8 @@ mod runs;
 mod shared;
 mod snapshots;
 #[cfg(test)]
+mod tampering;
+#[cfg(test)]
 mod testing;
 mod trouble;
 mod upkeep;

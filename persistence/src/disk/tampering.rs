@@ -1,0 +1,173 @@
+//! What is told when keys are missing from sled or wrong in it, as after a lost page.
+
+use actuarius_domain::{Position, StreamId, Timestamp, Version};
+use tempfile::TempDir;
+
+use super::keys::{self, StreamHash, VALUE_MAX};
+use super::testing::append;
+use super::{DiskOptions, format::Format, open_with};
+use crate::{Batch, NewSnapshot, OpenError, PageLimit, ReadError, Store};
+
+/// A store of ten commits to one stream in chunks of their own; the first eight are indexed.
+fn closed_store() -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory).expect("opens");
+    for version in 0..10 {
+        let appends = vec![append("account", "alice", version, &[10])];
+        store.writer.commit(&Batch { appends, snapshots: vec![] }).expect("stored");
+    }
+    directory
+}
+
+fn open(directory: &TempDir) -> Result<Store, OpenError> {
+    open_with(directory.path(), &DiskOptions::default().index_runs(2, 1))
+}
+
+/// Changes what sled holds behind the store's back.
+fn tamper(directory: &TempDir, change: impl FnOnce(&sled::Db)) {
+    let log = directory.path().join("store/log");
+    let _release = super::lock::Release(log.join("db"));
+    let db = super::open::open_sled(&log, &DiskOptions::default()).expect("opens");
+    change(&db);
+    db.flush().expect("flushed");
+}
+
+fn alice() -> StreamId {
+    StreamId::new("account", "alice").expect("valid")
+}
+
+fn hash(directory: &TempDir) -> StreamHash {
+    let text = std::fs::read(directory.path().join("store/FORMAT")).expect("readable");
+    StreamHash::of_stream(Format::parse(&text).expect("whole").seed(), &alice())
+}
+
+fn damaged_position(error: ReadError) -> u64 {
+    let ReadError::Damaged(damage) = error else { panic!("{error}") };
+    damage.position.get()
+}
+
+fn is_damaged<T>(opened: Result<T, OpenError>) -> bool {
+    matches!(opened, Err(OpenError::Damaged { .. }))
+}
+
+#[test]
+fn a_missing_chunk_is_told_with_its_position() {
+    let directory = closed_store();
+    tamper(&directory, |db| drop(db.remove(keys::chunk(3, 0)).expect("removed")));
+    let reader = open(&directory).expect("the damage is in the past").reader;
+    let (start, none) = (Position::NONE, Version::NONE);
+    let log = reader.read_log(start, PageLimit::default()).expect_err("told");
+    assert_eq!(damaged_position(log), 3);
+    let log = reader.read_log(Position::new(2), PageLimit::default()).expect_err("told");
+    assert_eq!(damaged_position(log), 3);
+    let error = reader.read_stream(&alice(), none, start, PageLimit::default()).expect_err("told");
+    assert!(error.to_string().contains("account/alice"), "{error}");
+    assert_eq!(damaged_position(error), 3);
+    let behind = reader.read_stream(&alice(), Version::new(5), start, PageLimit::default());
+    assert_eq!(behind.expect("untouched").commits.len(), 5, "the rest reads on");
+}
+
+#[test]
+fn a_misplaced_chunk_is_told() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        let other = db.get(keys::chunk(4, 0)).expect("readable").expect("there");
+        db.insert(keys::chunk(3, 0), other).expect("written");
+    });
+    let reader = open(&directory).expect("the damage is in the past").reader;
+    let error = reader.read_log(Position::NONE, PageLimit::default()).expect_err("told");
+    assert_eq!(damaged_position(error), 3);
+}
+
+#[test]
+fn damage_at_the_end_is_told_when_the_store_opens() {
+    let missing = closed_store();
+    tamper(&missing, |db| drop(db.remove(keys::chunk(9, 0)).expect("removed")));
+    assert!(matches!(open(&missing), Err(OpenError::Shorter { .. } | OpenError::Damaged { .. })));
+    let wrong = closed_store();
+    tamper(&wrong, |db| drop(db.insert(keys::chunk(10, 0), vec![1; 50]).expect("written")));
+    assert!(is_damaged(open(&wrong)));
+    let unlisted = closed_store();
+    tamper(&unlisted, |db| drop(db.remove(keys::META).expect("removed")));
+    assert!(is_damaged(open(&unlisted)));
+}
+
+#[test]
+fn events_behind_a_gap_are_told() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        let some = db.get(keys::chunk(4, 0)).expect("readable").expect("there");
+        db.insert(keys::chunk(12, 0), some).expect("written");
+    });
+    assert!(is_damaged(open(&directory)));
+}
+
+#[test]
+fn what_a_large_commit_cut_short_left_behind_is_removed() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        for part in [7, 8, 9] {
+            db.insert(keys::chunk(11, part), vec![7; VALUE_MAX]).expect("written");
+        }
+    });
+    let mut store = open(&directory).expect("opens");
+    let appends = vec![append("account", "alice", 10, &[80_000, 5])];
+    store.writer.commit(&Batch { appends, snapshots: vec![] }).expect("stored");
+    drop(store);
+    let reader = open(&directory).expect("opens").reader;
+    let page = reader.read_log(Position::NONE, PageLimit::default()).expect("readable");
+    assert_eq!(page.commits.len(), 12);
+}
+
+#[test]
+fn a_missing_part_of_the_index_is_never_an_empty_stream() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        for key in db.scan_prefix(b"i").keys() {
+            db.remove(key.expect("readable")).expect("removed");
+        }
+    });
+    let reader = open(&directory).expect("the damage is in the past").reader;
+    let (start, none) = (Position::NONE, Version::NONE);
+    assert!(reader.read_stream(&alice(), none, start, PageLimit::default()).is_err());
+    let unknown = StreamId::new("account", "bob").expect("valid");
+    assert!(reader.version(&unknown).is_err(), "nobody can tell");
+    assert_eq!(reader.version(&alice()).expect("in the tail"), Version::new(10));
+}
+
+#[test]
+fn a_damaged_snapshot_leads_to_the_one_before() {
+    let directory = closed_store();
+    let mut store = open(&directory).expect("opens");
+    for (version, size) in [(2, 10), (4, 30_000), (6, 30_000), (8, 10)] {
+        let snapshot = NewSnapshot {
+            stream: alice(),
+            version: Version::new(version),
+            position: Position::new(version),
+            as_of: Position::new(version),
+            state_version: 1,
+            time: Timestamp::from_micros(1),
+            payload: vec![1; size].into(),
+            keep: 9,
+        };
+        let batch = Batch { appends: vec![], snapshots: vec![snapshot] };
+        store.writer.commit(&batch).expect("stored");
+    }
+    drop(store);
+    let key = hash(&directory);
+    tamper(&directory, |db| {
+        db.insert(keys::snapshot(key, 8, 0), vec![1; 40]).expect("written");
+        db.remove(keys::snapshot(key, 6, 3)).expect("removed");
+        db.remove(keys::snapshot(key, 4, 0)).expect("removed");
+    });
+    let reader = open(&directory).expect("opens").reader;
+    let mut before = None;
+    for damaged in [8, 6] {
+        let error = reader.snapshot(&alice(), before).expect_err("told");
+        let ReadError::DamagedSnapshot { version, .. } = error else { panic!("{error}") };
+        assert_eq!(version, Version::new(damaged));
+        before = Some(version);
+    }
+    let found = reader.snapshot(&alice(), before).expect("whole").expect("there");
+    assert_eq!(found.version, Version::new(2), "the one at 4 was cut short");
+}
