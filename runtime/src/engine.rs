@@ -2,11 +2,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use actuarius_domain::Position;
 use actuarius_persistence::{ReadError, Reader, StoreFailure};
-use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::committer::Committer;
+use crate::recoveries::Recoveries;
 use crate::supervision::Supervision;
 
 /// What all hosted types share.
@@ -16,8 +16,7 @@ pub(crate) struct Engine {
     pub(crate) library: Library,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) supervision: Supervision,
-    /// How many recoveries may run at once: each holds a page of events and a blocking thread.
-    pub(crate) recoveries: Arc<Semaphore>,
+    pub(crate) recoveries: Arc<Recoveries>,
 }
 
 impl Engine {

@@ -94,7 +94,8 @@ impl<A: Aggregate> Prepared<A> {
                 Self::Yes(port, receipt).give(meters);
             }
             Self::Yes(port, receipt) => {
-                let stored = !receipt.repeated && receipt.events > 0;
+                // Also a repetition within the turn: it is answered for the first one's events.
+                let stored = receipt.events > 0;
                 let failure = if stored { why.of_events() } else { why.of_answer() };
                 meters.refused(&failure);
                 port.answer(Err(failure.into()));
@@ -164,11 +165,12 @@ impl<A: Aggregate> Waiter for Flight<A> {
             }
         };
         for Held { answer, permit } in held {
+            // First, so that a caller who has its answer has also left the runtime.
+            drop(permit);
             match &outcome {
                 Ok(first) => answer.give_landed(base, *first, meters),
                 Err(why) => answer.withdraw(base, why, meters),
             }
-            drop(permit);
         }
         busy.end(landing);
     }

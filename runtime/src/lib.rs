@@ -67,6 +67,7 @@ mod incarnation;
 mod panics;
 mod query;
 mod receipt;
+mod recoveries;
 mod recovery;
 mod request;
 mod residency;

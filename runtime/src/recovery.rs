@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use actuarius_domain::{Aggregate, Position, Version};
 use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader, Snapshot};
+use tokio::sync::oneshot;
 
 use crate::error::{Quarantine, QuarantineReason, Unavailable};
 use crate::hosting::Hosting;
 use crate::incarnation::Incarnation;
 use crate::panics::guarded;
+use crate::recoveries::Watch;
 use crate::saved_state;
 use crate::seat::Seat;
 use crate::slot::Slot;
@@ -27,18 +29,19 @@ pub(crate) enum RecoveryError {
 pub(crate) async fn recover<A: Aggregate>(
     seat: Arc<Seat<A>>,
 ) -> Result<Box<Incarnation<A>>, RecoveryError> {
-    let ended = |_| RecoveryError::Unavailable(Unavailable::ShuttingDown);
+    let (done, recovered) = oneshot::channel();
     let recoveries = seat.home.engine.recoveries.clone();
-    let permit = recoveries.acquire_owned().await.map_err(|_| ended(()))?;
-    let recovered = tokio::task::spawn_blocking(move || {
-        let recovered = recover_now(&seat);
-        drop(permit);
-        recovered
+    recoveries.take_on(move |watch| {
+        // Nobody waits any more when the actor was killed in the meantime.
+        drop(done.send(recover_now(&seat, watch)));
     });
-    recovered.await.map_err(|_| ended(()))?
+    recovered.await.unwrap_or(Err(RecoveryError::Unavailable(Unavailable::ShuttingDown)))
 }
 
-fn recover_now<A: Aggregate>(seat: &Seat<A>) -> Result<Box<Incarnation<A>>, RecoveryError> {
+fn recover_now<A: Aggregate>(
+    seat: &Seat<A>,
+    watch: &mut Watch<'_>,
+) -> Result<Box<Incarnation<A>>, RecoveryError> {
     let (home, slot) = (&seat.home, &seat.slot);
     let span = tracing::debug_span!(
         target: "actuarius::recovery", "recovery", stream = %slot.stream
@@ -49,7 +52,7 @@ fn recover_now<A: Aggregate>(seat: &Seat<A>) -> Result<Box<Incarnation<A>>, Reco
     let recovery =
         Recovery { reader: &*reader, slot, hosting: &home.hosting, meters: &home.meters };
     let (mut incarnation, as_of) = recovery.start_from_snapshot()?;
-    let replayed = recovery.replay(&mut incarnation, as_of)?;
+    let replayed = recovery.replay(&mut incarnation, as_of, watch)?;
     let took = started.elapsed();
     let slow = home.hosting.snapshot_when_loading_took;
     incarnation.snapshot_wanted = slow.is_some_and(|limit| took >= limit);
@@ -146,6 +149,7 @@ impl<A: Aggregate> Recovery<'_, A> {
         &self,
         incarnation: &mut Incarnation<A>,
         as_of: Position,
+        watch: &mut Watch<'_>,
     ) -> Result<u64, RecoveryError> {
         let from = incarnation.version;
         loop {
@@ -157,6 +161,7 @@ impl<A: Aggregate> Recovery<'_, A> {
             for commit in &page.commits {
                 self.apply(incarnation, &commit.view())?;
             }
+            watch.look();
             if !page.more {
                 return Ok(incarnation.version.get() - from.get());
             }

@@ -166,7 +166,10 @@ impl<A: Aggregate> Request<A> {
 
     /// Answers a request that was never looked at.
     pub(crate) fn fail(self, failure: Failure) {
-        match self.ask {
+        let Self { ask, permit, .. } = self;
+        // First, so that a caller who has its answer has also left the runtime.
+        drop(permit);
+        match ask {
             Ask::Execute { port, .. } => port.answer(Err(failure.into())),
             Ask::Query(port) => port.answer(Err(failure)),
         }

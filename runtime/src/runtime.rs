@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position};
 use actuarius_persistence::{OpenError, ReadError, Reader, Store, disk, memory};
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use crate::admission::Admission;
@@ -18,6 +18,7 @@ use crate::engine::{Engine, Library};
 use crate::health::{Health, Status};
 use crate::home::Home;
 use crate::hosting::Hosting;
+use crate::recoveries::Recoveries;
 use crate::supervision::Supervision;
 use crate::telemetry::{self, CommitMeters};
 
@@ -72,7 +73,7 @@ impl Builder {
     /// How many aggregates may be recovered at once. Each holds a thread and a page of events.
     /// Default: 64.
     pub fn concurrent_recoveries(mut self, recoveries: usize) -> Self {
-        self.concurrent_recoveries = recoveries.clamp(1, Semaphore::MAX_PERMITS);
+        self.concurrent_recoveries = recoveries.max(1);
         self
     }
 
@@ -122,7 +123,7 @@ impl Builder {
             library: Library::new(store.reader),
             clock: self.clock,
             supervision,
-            recoveries: Arc::new(Semaphore::new(self.concurrent_recoveries)),
+            recoveries: Recoveries::new(Handle::current(), self.concurrent_recoveries),
         };
         let alive = Alive { engine: Arc::new(engine), hosts: Mutex::default() };
         Ok(Runtime { alive: Arc::new(alive) })

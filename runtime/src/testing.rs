@@ -90,6 +90,7 @@ impl<A: Aggregate> Given<A> {
     }
 
     /// Decides the command under test. Every event it leads to must survive its codec.
+    #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when(mut self, command: A::Command) -> Outcome<A> {
         let id = CommandId::from("the command under test");
@@ -130,7 +131,6 @@ fn through_codec<E: actuarius_domain::Event>(codec: Codec, event: &E) -> E {
 }
 
 /// What the decision came to.
-#[must_use = "a test checks nothing before `then`"]
 pub struct Outcome<A: Aggregate> {
     decided: Result<Vec<A::Event>, A::Error>,
     state: A,

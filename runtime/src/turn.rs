@@ -97,6 +97,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             }
         };
         if self.append.is_empty() {
+            drop(permit);
             answer.give(&self.busy.seat().home.meters);
         } else {
             self.held.push(Held { answer, permit });

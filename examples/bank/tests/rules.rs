@@ -1,8 +1,5 @@
 //! Every rule of an account, without a runtime, a store or a clock.
 
-// A check that ends a test hands the outcome on for further checks.
-#![allow(unused_must_use)]
-
 use actuarius::testing::given;
 use bank::AccountCommand::{Close, Deposit, Open, Withdraw};
 use bank::AccountEvent::{Closed, Deposited, Opened, Withdrawn};

@@ -1,8 +1,5 @@
 //! The rules of a customer, without a runtime, a store or a clock.
 
-// A check that ends a test hands the outcome on for further checks.
-#![allow(unused_must_use)]
-
 use actuarius::testing::given;
 use shop::{Cents, Customer, CustomerEvent, Date, Purchase, Refused};
 

@@ -1,0 +1,159 @@
+//! The crew that recovers aggregates, on blocking threads, a bounded number at a time.
+//!
+//! A thread of its own for each recovery would spend more time waking threads than reading: most
+//! recoveries take microseconds. So a few threads work a queue off; one that finds itself in a long
+//! recovery calls a relief, so that the short ones behind it do not wait.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+/// How many threads work on short recoveries. More would only take turns on the same cores.
+const QUICK_THREADS: usize = 2;
+
+/// From when on a recovery counts as long.
+const LONG: Duration = Duration::from_millis(2);
+
+pub(crate) struct Recoveries {
+    tokio: Handle,
+    limit: usize,
+    crew: Mutex<Crew>,
+}
+
+#[derive(Default)]
+struct Crew {
+    /// Bounded by admission: an aggregate waits here once, and only with a request behind it.
+    waiting: VecDeque<Job>,
+    /// Threads at work that are in no long recovery.
+    quick: usize,
+    /// All threads at work.
+    threads: usize,
+    closed: bool,
+}
+
+/// One recovery. It is handed the watch, and looks at it now and then.
+type Job = Box<dyn FnOnce(&mut Watch<'_>) + Send>;
+
+/// Tells a recovery's thread when to call a relief.
+pub(crate) struct Watch<'a> {
+    recoveries: &'a Arc<Recoveries>,
+    since: Instant,
+    relieved: bool,
+}
+
+impl Recoveries {
+    /// At most `limit` recoveries at once.
+    pub(crate) fn new(tokio: Handle, limit: usize) -> Arc<Self> {
+        Arc::new(Self { tokio, limit, crew: Mutex::default() })
+    }
+
+    /// Has a recovery done. When the runtime closes, it is dropped undone.
+    pub(crate) fn take_on(self: &Arc<Self>, job: impl FnOnce(&mut Watch<'_>) + Send + 'static) {
+        let mut crew = self.crew();
+        if !crew.closed {
+            crew.waiting.push_back(Box::new(job));
+            self.call_up(&mut crew);
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        let mut crew = self.crew();
+        crew.closed = true;
+        let undone = std::mem::take(&mut crew.waiting);
+        // Dropping a job tells who waits for it, which may take the lock.
+        drop(crew);
+        drop(undone);
+    }
+
+    /// Sets one more thread to work if there is need and room.
+    fn call_up(self: &Arc<Self>, crew: &mut Crew) {
+        if !crew.waiting.is_empty() && crew.quick < QUICK_THREADS && crew.threads < self.limit {
+            crew.quick += 1;
+            crew.threads += 1;
+            let recoveries = self.clone();
+            self.tokio.spawn_blocking(move || recoveries.work());
+        }
+    }
+
+    /// Works the queue off, until it is empty or a relief has taken over.
+    fn work(self: &Arc<Self>) {
+        loop {
+            let Some(job) = self.next() else { return };
+            let mut watch = Watch { recoveries: self, since: Instant::now(), relieved: false };
+            job(&mut watch);
+            if watch.relieved {
+                self.crew().threads -= 1;
+                return;
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut crew = self.crew();
+        let job = crew.waiting.pop_front();
+        if job.is_none() {
+            crew.quick -= 1;
+            crew.threads -= 1;
+        }
+        job
+    }
+
+    fn crew(&self) -> MutexGuard<'_, Crew> {
+        // Only counters and the queue change under the lock, each in one step.
+        self.crew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch<'_> {
+    /// Called between pages: calls a relief once the recovery has become a long one.
+    pub(crate) fn look(&mut self) {
+        if !self.relieved && self.since.elapsed() >= LONG {
+            self.relieved = true;
+            let mut crew = self.recoveries.crew();
+            crew.quick -= 1;
+            self.recoveries.call_up(&mut crew);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn watch_long_enough(watch: &mut Watch<'_>) {
+        watch.since = Instant::now().checked_sub(LONG).unwrap_or(watch.since);
+        watch.look();
+    }
+
+    #[tokio::test]
+    async fn short_recoveries_pass_long_ones_by() {
+        let recoveries = Recoveries::new(Handle::current(), QUICK_THREADS + 1);
+        let (finish, finished) = (mpsc::channel::<()>(), mpsc::channel());
+        let wait = Arc::new(Mutex::new(finish.1));
+        for _ in 0..QUICK_THREADS {
+            let wait = wait.clone();
+            recoveries.take_on(move |watch| {
+                watch_long_enough(watch);
+                let _ = wait.lock().map(|wait| wait.recv());
+            });
+        }
+        let done = finished.0.clone();
+        recoveries.take_on(move |_| done.send("short").expect("the test waits"));
+        let first = tokio::task::spawn_blocking(move || finished.1.recv()).await;
+        assert_eq!(first.expect("no panic"), Ok("short"));
+        drop(finish.0);
+    }
+
+    #[tokio::test]
+    async fn a_closed_crew_drops_what_waits() {
+        let recoveries = Recoveries::new(Handle::current(), 1);
+        recoveries.close();
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        recoveries.take_on(move |_| drop(sender));
+        assert!(receiver.await.is_err());
+    }
+}
