@@ -93,11 +93,11 @@ impl<A: Aggregate> Recovery<'_, A> {
                 Err(error) => return Err(self.unreadable(error, Version::NONE)),
             };
             before = Some(found.version);
+            self.check_against_log(&found)?;
             if found.state_version != A::STATE_VERSION {
                 self.ignore(found.version, "it holds another version of the state");
                 continue;
             }
-            self.check_against_log(&found)?;
             match saved_state::decode(&found.payload, self.hosting.remembered_commands) {
                 Ok((state, window)) => return Ok(wake(state, window, &found)),
                 Err(error) => self.ignore(found.version, &error.to_string()),
