@@ -7,6 +7,7 @@
 //! Read [`clients`] (who sends, and what is timed), [`subject`] and [`plain_log`] (who answers),
 //! [`rounds`] (how the two take turns), then [`scenarios`].
 
+pub mod children;
 pub mod clients;
 pub mod distribution;
 pub mod latency;

@@ -162,20 +162,12 @@ pub fn ratio(ours: &[f64], theirs: &[f64]) -> Option<f64> {
     median(&ratios)
 }
 
-/// Writes lines as a JSON list.
+/// Writes lines of results as a JSON list.
 ///
 /// # Errors
 /// What the system says.
-pub fn write_json(rows: &[Row], path: &Path) -> Result<()> {
+pub fn write_json<T: Serialize>(rows: &[T], path: &Path) -> Result<()> {
     Ok(std::fs::write(path, serde_json::to_string_pretty(rows)? + "\n")?)
-}
-
-/// Reads lines that [`write_json`] wrote.
-///
-/// # Errors
-/// What the system says, or that they are not lines of results.
-pub fn read_json(path: &Path) -> Result<Vec<Row>> {
-    Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One client's latency, beside the disk's own.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::fs::OpenOptions;
+use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,39 +28,76 @@ pub(super) async fn one_client(options: &Options) -> Result<Vec<Row>> {
     let hosting = Hosting::default();
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     let plain = PlainLog::create(&scratch.path().join("plain.log"))?;
-    let (mut ours, mut theirs, mut disk) = (Side::default(), Side::default(), Latency::default());
+    let (mut ours, mut theirs, mut disk) = (Side::default(), Side::default(), Disk::default());
     let load = load(&row, options);
-    for round in 0..options.rounds() {
+    for _ in 0..options.rounds() {
         turn(&subject, &load, &mut ours).await?;
-        let file = scratch.path().join(format!("probe-{round}"));
-        disk.add(&probe(&file, options).await?);
+        disk.turn(scratch.path(), options).await?;
         turn(&plain, &load, &mut theirs).await?;
     }
     let row = with_disk(row.with_sides(&ours, &theirs), subject, &store).await?;
-    Ok(vec![beside_the_disk(row, &disk)])
+    Ok(vec![disk.beside(row)])
 }
 
-fn beside_the_disk(row: Row, disk: &Latency) -> Row {
-    let times = row.p50_us.unwrap_or_default() / disk.us(0.5).max(0.1);
-    row.with_figure(times, "x fdatasync p50")
-        .with_detail("fdatasync_p50_us", disk.us(0.5))
-        .with_detail("fdatasync_p99_us", disk.us(0.99))
+/// What the disk itself takes for a small write and its sync.
+#[derive(Default)]
+struct Disk {
+    /// Over bytes that are there already: the device alone.
+    in_place: Latency,
+    /// Behind the end of a file, whose new length the file system must write, too.
+    growing: Latency,
 }
 
-/// Writes a record to a growing file and syncs it, again and again, from one thread and for nobody:
-/// the least a durable command can take on this disk.
-async fn probe(path: &Path, options: &Options) -> Result<Latency> {
-    let (path, time) = (path.to_owned(), options.round_time());
-    let most = if options.commands.is_some() { PROBES } else { u64::MAX };
-    let record = record(0, &"x".repeat(options.payload_bytes));
-    Ok(tokio::task::spawn_blocking(move || sync_for(&path, &record, time, most)).await??)
+impl Disk {
+    async fn turn(&mut self, directory: &Path, options: &Options) -> Result<()> {
+        let time = options.round_time() / 2;
+        let most = if options.commands.is_some() { PROBES } else { u64::MAX };
+        let record = record(0, &"x".repeat(options.payload_bytes));
+        let path = directory.join("probe");
+        let probe = move || -> io::Result<_> {
+            let growing = sync_for(&path, &record, time, most, Place::End)?;
+            let in_place = sync_for(&path, &record, time, most, Place::Start)?;
+            std::fs::remove_file(&path)?;
+            Ok((growing, in_place))
+        };
+        let (growing, in_place) = tokio::task::spawn_blocking(probe).await??;
+        self.growing.add(&growing);
+        self.in_place.add(&in_place);
+        Ok(())
+    }
+
+    /// The figure that counts is beside the device alone, which is the harder one.
+    fn beside(&self, row: Row) -> Row {
+        let times = row.p50_us.unwrap_or_default() / self.in_place.us(0.5).max(0.1);
+        row.with_figure(times, "x fdatasync p50")
+            .with_detail("fdatasync_in_place_p50_us", self.in_place.us(0.5))
+            .with_detail("fdatasync_in_place_p99_us", self.in_place.us(0.99))
+            .with_detail("fdatasync_growing_file_p50_us", self.growing.us(0.5))
+    }
 }
 
-fn sync_for(path: &Path, record: &[u8], time: Duration, most: u64) -> io::Result<Latency> {
-    let mut file = File::create_new(path)?;
+/// Where a record is written.
+enum Place {
+    End,
+    Start,
+}
+
+/// Writes a record and syncs it, again and again, from one thread and for nobody: the least a
+/// durable command can take on this disk.
+fn sync_for(
+    path: &Path,
+    record: &[u8],
+    time: Duration,
+    most: u64,
+    place: Place,
+) -> io::Result<Latency> {
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     let (latencies, started) = (Latencies::default(), Instant::now());
     let mut done = 0;
     while done < most && started.elapsed() < time {
+        if let Place::Start = place {
+            file.rewind()?;
+        }
         let began = Instant::now();
         file.write_all(record)?;
         file.sync_data()?;
