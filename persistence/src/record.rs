@@ -242,6 +242,8 @@ fn seal_frame(frame: &mut [u8]) -> Result<(), CodecError> {
 #[derive(Debug, Clone)]
 pub struct Commit {
     position: Position,
+    version: Version,
+    events: u64,
     body: Bytes,
 }
 
@@ -269,15 +271,30 @@ impl Commit {
             return Err(Malformed("the checksum of a commit is wrong"));
         }
         let body = bytes.slice(FRAME_HEAD..FRAME_HEAD + length);
-        let commit = Self { position, body };
-        commit.parse()?;
-        Ok((commit, FRAME_HEAD + length))
+        let view = CommitView::parse(position, &body)?.check()?;
+        let (version, events) = (view.version, view.events);
+        Ok((Self { position, version, events, body }, FRAME_HEAD + length))
     }
 
     /// The position of its first event.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// The version of its first event.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The version of its last event.
+    pub(crate) fn last_version(&self) -> Version {
+        self.version.plus(self.events - 1)
+    }
+
+    /// The position of its last event.
+    pub(crate) fn last_position(&self) -> Position {
+        self.position.plus(self.events - 1)
     }
 
     /// How many bytes it has.
@@ -297,11 +314,8 @@ impl Commit {
     /// Never: the bytes were parsed once when the commit was read.
     #[must_use]
     pub fn view(&self) -> CommitView<'_> {
-        self.parse().expect("the same bytes parsed when the commit was read")
-    }
-
-    fn parse(&self) -> Result<CommitView<'_>, Malformed> {
         CommitView::parse(self.position, &self.body)
+            .expect("the same bytes parsed when the commit was read")
     }
 }
 
@@ -334,6 +348,7 @@ pub struct CommitView<'a> {
 }
 
 impl<'a> CommitView<'a> {
+    /// The fields before the events, which are not looked at.
     fn parse(position: Position, body: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor(body);
         let flags = cursor.byte()?;
@@ -350,7 +365,7 @@ impl<'a> CommitView<'a> {
             skip_entries(&mut cursor)?;
         }
         let events = cursor.varint()?;
-        let view = Self {
+        Ok(Self {
             flags,
             category,
             id,
@@ -364,8 +379,7 @@ impl<'a> CommitView<'a> {
             events,
             entries,
             payload: cursor,
-        };
-        view.check()
+        })
     }
 
     fn check(self) -> Result<Self, Malformed> {

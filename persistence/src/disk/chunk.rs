@@ -158,7 +158,7 @@ fn take_commits(first: u64, head: &Head, mut frames: Bytes) -> Result<Chunk> {
     let mut next = first;
     while !frames.is_empty() {
         let (commit, length) = Commit::take(&frames, Position::new(next))?;
-        next += commit.view().events;
+        next = commit.last_position().get() + 1;
         commits.push(commit);
         frames = frames.slice(length..);
     }

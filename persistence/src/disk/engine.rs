@@ -119,3 +119,31 @@ impl Group {
         self.bytes + bytes <= SYNC_BYTES_MAX
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dice::Dice;
+    use crate::disk::keys::VALUE_MAX;
+    use crate::disk::{DiskOptions, open};
+
+    /// Values of 7 KB once made files in `blobs/`, and the alarm stopped the writer: a leaf with
+    /// fewer than four values is merged into its neighbour, which may be full already.
+    #[test]
+    fn no_leaf_becomes_a_file_whatever_is_put_and_removed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let db = open::open_sled(directory.path(), &DiskOptions::default()).expect("opens");
+        let file = File::options().write(true).open(directory.path().join("db")).expect("opens");
+        let engine = Engine::new(db, file, directory.path()).expect("its files are there");
+        let mut dice = Dice::new(1);
+        for round in 0..300 {
+            let mut group = Group::default();
+            for _ in 0..30 {
+                group.put(&dice.below(1_000).to_be_bytes(), vec![7; VALUE_MAX]);
+            }
+            let first = dice.below(1_000);
+            (first..first + 40).for_each(|key| group.remove(&key.to_be_bytes()));
+            engine.sync(group).unwrap_or_else(|failure| panic!("round {round}: {failure}"));
+        }
+    }
+}

@@ -20,9 +20,11 @@ const SNAPSHOT: u8 = b's';
 
 /// The largest value sled is given.
 ///
-/// A leaf of sled's tree holds up to 17 values and is written whole; a leaf over a quarter of a
-/// segment (128 KiB) would become a file in `blobs/`, which sled never syncs.
-pub(super) const VALUE_MAX: usize = 7 * 1024;
+/// A leaf of sled's tree is written whole, and one over a quarter of a segment (128 KiB) would
+/// become a file in `blobs/`, which sled never syncs. A leaf holds up to 17 values before it is
+/// split, and 20 when a neighbour of 3 was merged into it first; there is room for 25, because two
+/// threads may each merge one at the same time.
+pub(super) const VALUE_MAX: usize = 5 * 1024;
 
 /// The hash a stream is found by. Different streams may share the half the index uses, so whoever
 /// finds a commit by it compares the full name.

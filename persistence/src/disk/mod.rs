@@ -6,7 +6,7 @@
 //! - `flush` does not reach the platter: each group ends with our own sync of sled's file (`engine`).
 //! - More than about a megabyte between two syncs can lose everything: at most 256 KB are written
 //!   between them, larger batches are split (`writer`).
-//! - Large tree nodes go to files that are never synced: no value is larger than 7 KB (`keys`).
+//! - Large tree nodes go to files that are never synced: no value is larger than 5 KB (`keys`).
 //! - A torn settings file makes a store unreadable: stores are created aside (`create`).
 //! - A snapshot half written blocks every open: it is removed (`open`).
 //! - A flipped bit drops everything behind it without a word: checksums with positions, positions

@@ -35,7 +35,7 @@ impl Reader for DiskReader {
     fn version(&self, stream: &StreamId) -> Result<Version, ReadError> {
         guarded(|| {
             let newest = self.0.newest(stream, u64::MAX, 0)?;
-            Ok(newest.map_or(Version::NONE, |commit| commit.view().last_version()))
+            Ok(newest.map_or(Version::NONE, |commit| commit.last_version()))
         })
     }
 
@@ -112,7 +112,7 @@ fn read_log(shared: &Shared, after: u64, limit: PageLimit) -> Result<Page, ReadE
     let mut chunk = chunk_of(shared, after + 1)?;
     loop {
         for commit in &chunk.commits {
-            let wanted = commit.view().last_position().get() > after;
+            let wanted = commit.last_position().get() > after;
             if wanted && filling.is_full_for(commit) {
                 return Ok(filling.page);
             }
@@ -213,7 +213,7 @@ impl<'a> StreamRead<'a> {
     fn take_all(&mut self, entries: &[Entry]) -> Result<bool, ReadError> {
         for entry in entries {
             let Some(commit) = self.shared.commit(entry, self.stream)? else { continue };
-            if commit.view().version.get() > self.next {
+            if commit.version().get() > self.next {
                 self.take_straddling()?;
             }
             if self.take(&commit)? {
@@ -230,21 +230,19 @@ impl<'a> StreamRead<'a> {
             return Ok(());
         }
         let commit = self.shared.newest(self.stream, self.next - 1, self.as_of)?;
-        let Some(commit) = commit.filter(|commit| commit.view().last_version().get() >= self.next)
-        else {
+        let Some(commit) = commit.filter(|commit| commit.last_version().get() >= self.next) else {
             return Ok(());
         };
-        self.next = commit.view().version.get();
+        self.next = commit.version().get();
         self.take(&commit).map(|_first_is_never_full| ())
     }
 
     fn take(&mut self, commit: &Commit) -> Result<bool, ReadError> {
-        let view = commit.view();
-        if view.version.get() != self.next {
+        if commit.version().get() != self.next {
             let trouble = Trouble::Malformed("events of the stream before it are missing");
-            return Err(trouble.at(view.position.get(), Some(self.stream)));
+            return Err(trouble.at(commit.position().get(), Some(self.stream)));
         }
-        self.next = view.last_version().get() + 1;
+        self.next = commit.last_version().get() + 1;
         Ok(self.filling.is_full_for(commit))
     }
 }

@@ -133,5 +133,5 @@ fn stored_version(shared: &Shared, append: &Append) -> Result<Version, StoreFail
     let newest = shared.newest(append.stream(), u64::MAX, 0).map_err(|error| {
         StoreFailure::new("looking up the version of a stream", io::Error::other(error))
     })?;
-    Ok(newest.map_or(Version::NONE, |commit| commit.view().last_version()))
+    Ok(newest.map_or(Version::NONE, |commit| commit.last_version()))
 }
