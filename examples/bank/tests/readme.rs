@@ -1,0 +1,72 @@
+//! The README shows code that compiles and runs: each of its blocks that names a file is equal to it,
+//! and the one that shows how to embed the library is run here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use actuarius::{Codec, ExecuteError, Hosting, Runtime};
+use bank::AccountCommand::{Deposit, Open};
+use bank::{Account, Cents};
+
+const SHOWN: [&str; 3] = [
+    "examples/hello/src/main.rs",
+    "examples/bank/src/small.rs",
+    "examples/bank/tests/readme.rs#embed",
+];
+
+#[tokio::test]
+async fn the_way_to_embed_it_works() -> Result<(), Box<dyn std::error::Error>> {
+    let directory = tempfile::tempdir()?;
+    let directory = directory.path();
+    // region: embed
+    let runtime = Runtime::builder().pending_limit(10_000).open(directory).await?;
+    let accounts = runtime.host_with::<Account>(
+        Hosting::default()
+            .passivate_after(Duration::from_secs(300))
+            .resident_limit(50_000)
+            .snapshot_every(500)
+            .codec(Codec::Json),
+    );
+    accounts.execute("alice", Open).await?;
+
+    // Sent again under the same id, it happens once.
+    let deposit = accounts.execute("alice", Deposit(Cents(500))).command_id("transfer-17/deposit");
+    match deposit.timeout(Duration::from_secs(2)).await {
+        Ok(receipt) => println!("durable, at version {}", receipt.version),
+        Err(ExecuteError::Rejected(refused)) => println!("the account says no: {refused}"),
+        Err(ExecuteError::Failed(why)) if why.is_retryable() => println!("again: {why}"),
+        Err(ExecuteError::Failed(why)) => return Err(why.into()),
+    }
+
+    let report = runtime.shutdown(Duration::from_secs(10)).await;
+    println!("answered {}, closed cleanly: {}", report.drained, report.is_clean());
+    // endregion: embed
+    Ok(())
+}
+
+#[test]
+fn the_readme_shows_the_examples_as_they_are() {
+    let readme = read("README.md");
+    for shown in SHOWN {
+        let block = format!("<!-- {shown} -->\n```rust\n{}```\n", source(shown));
+        assert!(readme.contains(&block), "README.md should show {shown} like this:\n\n{block}");
+    }
+}
+
+/// A whole file, or what stands between its marks, moved to the left.
+fn source(shown: &str) -> String {
+    let (file, region) = shown.split_once('#').unwrap_or((shown, ""));
+    let text = read(file);
+    if region.is_empty() {
+        return text;
+    }
+    let marks = [format!("    // region: {region}\n"), format!("    // endregion: {region}\n")];
+    let inside = text.split_once(&marks[0]).and_then(|(_, rest)| rest.split_once(&marks[1]));
+    let (inside, _) = inside.expect("the region is marked");
+    inside.lines().map(|line| line.strip_prefix("    ").unwrap_or(line).to_owned() + "\n").collect()
+}
+
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
