@@ -3,16 +3,12 @@
 
 mod common;
 
-use std::io;
 use std::sync::Arc;
 
-use actuarius::persistence::fault::{Failure as Failing, Faults};
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::persistence::{AppendOutcome, Batch, Store, StoreFailure, Writer};
-use actuarius::{
-    Aggregates, ExecuteError, Failure, Hosting, Receipt, Runtime, Status, Version, Written,
-};
-use common::{Command, Ledger, Refused, eventually, join_all, open_on, send};
+use actuarius::persistence::fault::Failure as Failing;
+use actuarius::persistence::memory::Contents;
+use actuarius::{Aggregates, ExecuteError, Failure, Hosting, Receipt, Runtime, Status, Written};
+use common::{Command, Ledger, Refused, join_all, open_on};
 
 const FAILURES: [Failing; 3] = [Failing::Unwritten, Failing::HalfWritten, Failing::Unacknowledged];
 const CLIENTS: i64 = 4;
@@ -76,8 +72,7 @@ fn judge(answers: &[(i64, Answer)]) -> Vec<i64> {
 /// Every reader sees what was acknowledged, and nothing else.
 async fn assert_state_as_before(ledgers: &Aggregates<Ledger>, acknowledged: &[i64]) {
     for ledger in 0..LEDGERS {
-        let mut entries =
-            ledgers.query(ledger.to_string(), |it| it.entries.clone()).await.unwrap();
+        let mut entries = ledgers.query(ledger.to_string(), |it| it.entries.clone()).await.unwrap();
         entries.sort_unstable();
         let of_ledger = acknowledged.iter().copied();
         let expected: Vec<_> = of_ledger.filter(|amount| amount % LEDGERS == ledger).collect();
@@ -124,7 +119,8 @@ async fn fail_the(nth: u64, failing: Failing) {
     assert!(matches!(runtime.health().status, Status::Poisoned(_)));
     assert_state_as_before(&ledgers, &acknowledged).await;
     drop((runtime, ledgers));
-    assert_restart_recovers(&contents, &answers.concat()).await;
+    let answers: Vec<_> = answers.into_iter().flatten().collect();
+    assert_restart_recovers(&contents, &answers).await;
 }
 
 /// Each client waits for its answer before it sends the next command, so there are at least as many
