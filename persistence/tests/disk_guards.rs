@@ -225,6 +225,27 @@ fn a_flipped_bit_never_makes_the_store_shorter() {
 }
 
 #[test]
+fn a_file_the_engine_never_syncs_stops_the_writer_for_good() {
+    let directory = closed_store(2);
+    let mut store = disk::open(directory.path()).expect("opens");
+    let blob = directory.path().join("store/log/blobs/4711");
+    fs::write(&blob, "large").expect("written");
+    let batch = |version| Batch { appends: vec![append("a", version, &[10])], snapshots: vec![] };
+    let failure = store.writer.commit(&batch(2)).expect_err("stopped");
+    fs::remove_file(&blob).expect("removed");
+    let again = store.writer.commit(&batch(2)).expect_err("for good");
+    assert_eq!(failure.to_string(), again.to_string());
+    assert_eq!(store.reader.head(), Position::new(2), "nothing of it is visible");
+    assert_eq!(store.reader.version(&stream("a")).expect("readable"), Version::new(2));
+    assert_eq!(events(&*store.reader).expect("readable"), 2);
+    drop(store);
+    let mut store = disk::open(directory.path()).expect("opens");
+    let version = store.reader.version(&stream("a")).expect("readable").get();
+    assert!(version == 2 || version == 3, "whole or not at all");
+    commit(&mut store, append("a", version, &[10]));
+}
+
+#[test]
 fn large_commits_survive_reopening_among_small_ones() {
     let directory = tempfile::tempdir().expect("a directory");
     let sizes = [10, 300_000, 10, 5_000_000, 7_100, 7_200, 10];
@@ -338,7 +359,7 @@ fn the_store_named_by_the_environment_is_written_until_the_end() {
     let mut store = disk::open_with(directory, &small_runs()).expect("opens");
     let mut version = store.reader.version(&stream("0")).expect("readable").get();
     loop {
-        let append = append("0", version, &[50, 50, if version % 90 == 0 { 400_000 } else { 1 }]);
+        let append = append("0", version, &[50, 50, if version.is_multiple_of(90) { 400_000 } else { 1 }]);
         commit(&mut store, append);
         version += 3;
         println!("acknowledged {version}");
@@ -356,7 +377,7 @@ fn a_killed_process_loses_nothing_it_acknowledged() {
         let acknowledged = write_and_kill(directory.path(), acknowledgements);
         let store = disk::open_with(directory.path(), &small_runs()).expect("opens");
         let version = store.reader.version(&stream("0")).expect("readable").get();
-        assert!(version >= acknowledged && version % 3 == 0, "{version} of {acknowledged}");
+        assert!(version >= acknowledged && version.is_multiple_of(3), "{version} of {acknowledged}");
         check(&*store.reader, &[version]);
     }
 }

@@ -37,10 +37,7 @@ pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, Ope
     }
     let format = read_format(&store)?;
     let (mark, acknowledged) = Mark::open(&store.mark(), format.store).on(&store.mark())?;
-    let engine = open_engine(&store, options)?;
-    let release = Release(store.db());
-    // From here on the release waits for sled when anything fails: it is dropped before the lock,
-    // and `Shared` drops it after the engine.
+    let (release, engine) = open_engine(&store, options)?;
     let recovered = recover::recover(&engine, &store, &format, acknowledged)?;
     let shared =
         Shared::new(engine, (release, lock), store, format, recovered.index, recovered.head);
@@ -66,7 +63,9 @@ fn read_format(store: &Files) -> Result<Format, OpenError> {
     })
 }
 
-fn open_engine(store: &Files, options: &DiskOptions) -> Result<Engine, OpenError> {
+/// The engine, and what waits until it has let go of its files: in this order, so that the engine is
+/// dropped first when anything fails later on.
+fn open_engine(store: &Files, options: &DiskOptions) -> Result<(Release, Engine), OpenError> {
     let log = store.log();
     remove_unfinished_snapshots(&log)?;
     let db_path = store.db();
@@ -77,7 +76,9 @@ fn open_engine(store: &Files, options: &DiskOptions) -> Result<Engine, OpenError
     file.sync_all().on(&db_path)?;
     sync_blobs(&log)?;
     let db = lock::retry(options.lock_wait, || open_sled(&log, options))?;
-    Engine::new(db, file, &log).on(&log)
+    let release = Release(db_path);
+    let engine = Engine::new(db, file, &log).on(&log)?;
+    Ok((release, engine))
 }
 
 /// A snapshot sled was writing when it was killed makes every later open fail. A finished one is
