@@ -359,7 +359,8 @@ fn the_store_named_by_the_environment_is_written_until_the_end() {
     let mut store = disk::open_with(directory, &small_runs()).expect("opens");
     let mut version = store.reader.version(&stream("0")).expect("readable").get();
     loop {
-        let append = append("0", version, &[50, 50, if version.is_multiple_of(90) { 400_000 } else { 1 }]);
+        let append =
+            append("0", version, &[50, 50, if version.is_multiple_of(90) { 400_000 } else { 1 }]);
         commit(&mut store, append);
         version += 3;
         println!("acknowledged {version}");
@@ -377,7 +378,10 @@ fn a_killed_process_loses_nothing_it_acknowledged() {
         let acknowledged = write_and_kill(directory.path(), acknowledgements);
         let store = disk::open_with(directory.path(), &small_runs()).expect("opens");
         let version = store.reader.version(&stream("0")).expect("readable").get();
-        assert!(version >= acknowledged && version.is_multiple_of(3), "{version} of {acknowledged}");
+        assert!(
+            version >= acknowledged && version.is_multiple_of(3),
+            "{version} of {acknowledged}"
+        );
         check(&*store.reader, &[version]);
     }
 }
