@@ -21,6 +21,7 @@ const HAS_CORRELATION: u8 = 2;
 const HAS_CAUSATION: u8 = 4;
 const HAS_USER: u8 = 8;
 const HAS_ENTRIES: u8 = 16;
+const FLAGS: u8 = NAMED_BY_CALLER | HAS_CORRELATION | HAS_CAUSATION | HAS_USER | HAS_ENTRIES;
 
 /// Bytes before the body of a frame: its length and its checksum.
 pub(crate) const FRAME_HEAD: usize = 8;
@@ -352,6 +353,9 @@ impl<'a> CommitView<'a> {
     fn parse(position: Position, body: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor(body);
         let flags = cursor.byte()?;
+        if flags & !FLAGS != 0 {
+            return Err(Malformed("a commit of a newer release"));
+        }
         let has = |bit: u8| flags & bit != 0;
         let (category, id) = (cursor.text()?, cursor.text()?);
         let version = Version::new(cursor.varint()?);

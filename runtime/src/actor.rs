@@ -7,6 +7,7 @@ use ractor::actor::ActorRuntime;
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef};
 
 use crate::error::{Failure, Quarantine, QuarantineReason};
+use crate::flight::Busy;
 use crate::incarnation::Incarnation;
 use crate::recovery::{self, RecoveryError};
 use crate::seat::Seat;
@@ -34,9 +35,9 @@ impl<A: Aggregate> AggregateActor<A> {
         match recovery::recover(self.seat.clone()).await {
             Ok(incarnation) => Some(incarnation),
             Err(RecoveryError::Unavailable(why)) => {
-                let failure = Failure::Unavailable(why);
-                for request in self.seat.slot.recovery_failed() {
-                    request.fail(failure.clone());
+                let Seat { home, slot, keeper, .. } = &*self.seat;
+                for request in slot.recovery_failed(|| keeper.forget(slot)) {
+                    request.fail(Failure::Unavailable(why.clone()), &home.meters);
                 }
                 None
             }
@@ -48,7 +49,12 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     /// Works off what the bell announced. Never waits: the append in flight rings again.
-    fn work(&self, incarnation: &mut Incarnation<A>, found: Found<A>) -> Next {
+    fn work(
+        &self,
+        incarnation: &mut Incarnation<A>,
+        found: Found<A>,
+        busy: Option<Busy<A>>,
+    ) -> Next {
         let Seat { home, slot, .. } = &*self.seat;
         let span = tracing::debug_span!(
             target: "actuarius::turn",
@@ -61,12 +67,12 @@ impl<A: Aggregate> AggregateActor<A> {
         if incarnation.is_snapshot_due(&home.hosting) {
             incarnation.take_snapshot(home, slot);
         }
-        if found.requests.is_empty() {
+        let Some(busy) = busy else {
             return if found.leaving { self.leave(incarnation) } else { Next::Stay };
-        }
+        };
         let now = Instant::now();
         home.residency.used(slot, now);
-        match Turn::begin(self.seat.clone(), incarnation, now).run(found.requests) {
+        match Turn::begin(busy, incarnation, now).run(found.requests) {
             TurnEnd::Usable => Next::Stay,
             TurnEnd::Quarantined => Next::Stop,
         }
@@ -126,13 +132,15 @@ impl<A: Aggregate> AggregateActor<A> {
         held: &mut InMemory<A>,
     ) -> Result<(), ActorProcessingErr> {
         let Some(found) = self.seat.slot.answer_bell(self.seat.epoch) else { return Ok(()) };
+        // From here on the slot hears how the turn ends, whatever happens.
+        let busy = (!found.requests.is_empty()).then(|| Busy::new(self.seat.clone()));
         if found.landing == Some(Landing::Failed) {
             // The state holds events that were never stored: rebuild it from those that were.
             *held = None;
             match Box::pin(self.recover()).await {
                 Some(incarnation) => *held = Some(incarnation),
                 None => {
-                    self.abandon(found);
+                    self.abandon(found, busy);
                     myself.stop(None);
                     return Ok(());
                 }
@@ -140,7 +148,7 @@ impl<A: Aggregate> AggregateActor<A> {
         }
         let Some(incarnation) = held else { return Ok(()) };
         incarnation.take_note(found.landing);
-        if self.work(incarnation, found) == Next::Stop {
+        if self.work(incarnation, found, busy) == Next::Stop {
             *held = None;
             myself.stop(None);
         }
@@ -150,13 +158,13 @@ impl<A: Aggregate> AggregateActor<A> {
 
 impl<A: Aggregate> AggregateActor<A> {
     /// Answers requests that were taken when the aggregate could not be rebuilt for them.
-    fn abandon(&self, found: Found<A>) {
+    fn abandon(&self, found: Found<A>, busy: Option<Busy<A>>) {
         for request in found.requests {
-            request.fail(Failure::undone());
+            request.fail(Failure::undone(), &self.seat.home.meters);
         }
         self.seat.home.left();
-        if let Some(epoch) = self.seat.slot.end_turn(Landing::Nothing) {
-            self.seat.start_next(epoch);
+        if let Some(busy) = busy {
+            busy.end(Landing::Nothing);
         }
     }
 }
@@ -172,6 +180,10 @@ impl<A: Aggregate> Seated for Seat<A> {
                 None
             }
         }
+    }
+
+    fn refuse(&self) {
+        self.end();
     }
 
     /// An actor that left or was quarantined has settled its slot already; any other end is a

@@ -93,7 +93,7 @@ impl<A: Aggregate> Aggregates<A> {
     /// One page of an aggregate's events behind `after`, oldest first. An empty page is the end.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] when stored data is damaged, [`Failure::Unstorable`] when an event
+    /// [`Failure::Unreadable`] when stored data is damaged, [`Failure::Undecodable`] when an event
     /// does not decode.
     pub async fn events<I>(&self, id: I, after: Version) -> Result<Vec<Envelope<A>>, Failure>
     where
@@ -112,7 +112,10 @@ impl<A: Aggregate> Aggregates<A> {
             let commit = commit.view();
             for event in commit.events().filter(|event| event.version > after) {
                 let header = commit.header(&event);
-                envelopes.push(Envelope { id: id.clone(), header, event: event.decode()? });
+                let version = event.version;
+                let event =
+                    event.decode().map_err(|error| Failure::Undecodable { version, error })?;
+                envelopes.push(Envelope { id: id.clone(), header, event });
             }
         }
         Ok(envelopes)

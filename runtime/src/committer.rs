@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -49,7 +49,7 @@ pub(crate) struct Committer {
     work: Sender<Work>,
     poison: Poison,
     snapshot_bytes: Arc<AtomicUsize>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: JoinHandle<()>,
 }
 
 enum Work {
@@ -81,7 +81,7 @@ impl Committer {
         let thread = std::thread::Builder::new()
             .name("actuarius-committer".to_owned())
             .spawn(move || desk.run())?;
-        Ok(Self { work, poison, snapshot_bytes, thread: Mutex::new(Some(thread)) })
+        Ok(Self { work, poison, snapshot_bytes, thread })
     }
 
     /// Hands an append over; the waiter is told in any case.
@@ -111,20 +111,15 @@ impl Committer {
         self.poison.get()
     }
 
-    /// Lets the committer finish what waits and drop the writer. Blocks until it has; a second call
-    /// returns at once.
+    /// Has the committer finish what waits and drop the writer.
     pub(crate) fn stop(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // Both fail only when the thread is gone already.
-            let _ = self.work.send(Work::Stop);
-            let _ = thread.join();
-        }
+        // Fails only when the thread is gone already.
+        let _ = self.work.send(Work::Stop);
     }
 
-    /// Lets the committer finish what waits, without waiting for it.
-    pub(crate) fn let_go(&self) {
-        let _ = self.work.send(Work::Stop);
+    /// Whether the committer has dropped the writer.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.thread.is_finished()
     }
 }
 
@@ -168,6 +163,12 @@ impl Desk {
             }
         }
         self.settle();
+        // What came behind the stop: nothing of it was written.
+        while let Ok(work) = self.inbox.try_recv() {
+            if let Work::Append(_, waiter) = work {
+                tell(vec![(waiter, Err(NotStored::Stopped))]);
+            }
+        }
     }
 
     /// Fills the batch with what waits, up to what the store likes to sync at once.
@@ -306,12 +307,12 @@ async fn tell_landings(mut arrivals: UnboundedReceiver<Landings>) {
 
 fn tell(landings: Landings) {
     for (waiter, outcome) in landings {
-        waiter.landed(outcome);
+        // Answering drops values of the user's, whose code may panic; the others are told all the
+        // same, and the waiter's own end tells its aggregate.
+        let _ = guarded(|| waiter.landed(outcome));
     }
 }
 
 fn tell_all(waiters: Vec<Box<dyn Waiter>>, why: &NotStored) {
-    for waiter in waiters {
-        waiter.landed(Err(why.clone()));
-    }
+    tell(waiters.into_iter().map(|waiter| (waiter, Err(why.clone()))).collect());
 }

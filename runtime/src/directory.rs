@@ -13,6 +13,9 @@ use crate::slot::{Epoch, Pushed, Slot};
 
 type Slots<A> = DashMap<Arc<str>, Arc<Slot<A>>, foldhash::fast::RandomState>;
 
+/// A request that was let in: whom it is for, and its place.
+pub(crate) type Admitted<A> = (Id<A>, Permit);
+
 /// The aggregates of one type by id: each has a slot here as long as it is in memory, or wanted.
 ///
 /// Lock order is slot, then shard of the map: a sender never holds a shard while it locks a slot.
@@ -28,17 +31,17 @@ impl<A: Aggregate> Directory<A> {
     }
 
     /// Lets a command in, unless the store is past taking it.
-    pub(crate) fn admit_command(&self) -> Result<Permit, Failure> {
-        match self.home.engine.failure() {
+    pub(crate) fn admit_command(&self, id: Result<Id<A>, Failure>) -> Result<Admitted<A>, Failure> {
+        let admitted = match self.home.engine.failure() {
             Some(failure) => Err(Failure::Poisoned(failure.clone())),
-            None => self.admit_query(),
-        }
+            None => self.admit_query(id),
+        };
+        admitted.inspect_err(|failure| self.home.meters.refused(failure))
     }
 
     /// Lets a query in.
-    pub(crate) fn admit_query(&self) -> Result<Permit, Failure> {
-        let entered = self.home.engine.admission.enter();
-        entered.inspect_err(|failure| self.home.meters.refused(failure))
+    pub(crate) fn admit_query(&self, id: Result<Id<A>, Failure>) -> Result<Admitted<A>, Failure> {
+        Ok((id?, self.home.engine.admission.enter()?))
     }
 
     /// Brings a request to its aggregate, starting it if need be.
@@ -49,8 +52,7 @@ impl<A: Aggregate> Directory<A> {
                 Pushed::Queued => return,
                 Pushed::Start(epoch) => return self.clone().start(slot, epoch),
                 Pushed::Refused(request, failure) => {
-                    self.home.meters.refused(&failure);
-                    return request.fail(failure);
+                    return request.fail(failure, &self.home.meters);
                 }
                 // It left between the look-up and now; the next look-up finds another.
                 Pushed::Closed(returned) => request = returned,
@@ -72,6 +74,11 @@ impl<A: Aggregate> Directory<A> {
             self.home.residency.released(id.as_str());
         }
         released
+    }
+
+    /// All slots, copied out: a slot is never locked while a shard is held.
+    fn all(&self) -> Vec<Arc<Slot<A>>> {
+        self.slots.iter().map(|entry| entry.clone()).collect()
     }
 
     fn slot(&self, id: &Id<A>) -> Arc<Slot<A>> {
@@ -100,6 +107,8 @@ impl<A: Aggregate> Keeper<A> for Directory<A> {
 pub(crate) trait Hosted: Send + Sync {
     /// Has all aggregates leave memory as soon as they have nothing to do.
     fn passivate_all(&self);
+    /// Answers what waits for any of them; the runtime has closed.
+    fn end_all(&self);
     /// How many aggregates are in memory.
     fn resident(&self) -> usize;
     /// The aggregates out of service, up to a bound.
@@ -108,10 +117,14 @@ pub(crate) trait Hosted: Send + Sync {
 
 impl<A: Aggregate> Hosted for Directory<A> {
     fn passivate_all(&self) {
-        // The slots are copied out first: a slot is never locked while a shard is held.
-        let slots: Vec<_> = self.slots.iter().map(|entry| entry.clone()).collect();
-        for slot in slots {
+        for slot in self.all() {
             slot.leave_when_idle();
+        }
+    }
+
+    fn end_all(&self) {
+        for request in self.all().iter().flat_map(|slot| slot.end()) {
+            request.fail(Failure::shutting_down(), &self.home.meters);
         }
     }
 

@@ -45,7 +45,8 @@ impl Library {
         self.reader().map_or(Position::NONE, |reader| reader.head())
     }
 
-    pub(crate) fn close(&self) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Takes the reader away from here on; the last one to drop it closes the store.
+    pub(crate) fn close(&self) -> Option<Arc<dyn Reader>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

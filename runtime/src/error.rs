@@ -81,6 +81,15 @@ pub enum Failure {
     /// reopen the runtime: it recovers every acknowledged event.
     #[error("the store failed earlier and must be reopened: {0}")]
     Poisoned(StoreFailure),
+    /// A stored event does not decode. Nothing was to be written; read it with the release, or the
+    /// codec, that wrote it.
+    #[error("the event at version {version} does not decode: {error}")]
+    Undecodable {
+        /// Which event of the aggregate.
+        version: Version,
+        /// What the codec said.
+        error: CodecError,
+    },
     /// Stored data could not be read. Nothing was to be written; the error says what to do.
     #[error(transparent)]
     Unreadable(#[from] ReadError),

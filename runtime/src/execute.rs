@@ -119,10 +119,10 @@ impl<A: Aggregate, R> Submission for Execute<A, R> {
 
     fn submit(self) -> Result<Receiver<A, R>, Failure> {
         let Self { directory, id, command, options, reply, .. } = self;
-        let permit = directory.admit_command()?;
+        let (id, permit) = directory.admit_command(id)?;
         let Reply { port, receiver } = reply;
         let ask = Ask::Execute { command, options, port };
-        directory.send(&id?, Request { ask, queued: Instant::now(), permit });
+        directory.send(&id, Request { ask, queued: Instant::now(), permit });
         Ok(receiver)
     }
 }

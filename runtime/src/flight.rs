@@ -49,6 +49,7 @@ pub(crate) enum Prepared<A: Aggregate> {
     Yes(Port<A>, Receipt),
     No(Port<A>, ExecuteError<A::Error>),
     Query(Box<dyn QueryPort<A>>),
+    NoQuery(Box<dyn QueryPort<A>>, Failure),
 }
 
 /// An answer that waits for a flight, in the place its request takes in the runtime.
@@ -73,6 +74,7 @@ impl<A: Aggregate> Prepared<A> {
                 meters.queried();
                 port.answer(Ok(()));
             }
+            Self::NoQuery(port, failure) => port.answer(Err(failure)),
         }
     }
 
@@ -89,8 +91,9 @@ impl<A: Aggregate> Prepared<A> {
     /// The events it rests on are not durable, so it is not given; the caller hears why.
     fn withdraw(self, base: Version, why: &NotStored, meters: &Meters) {
         match self {
-            // A repeated command whose first receipt is older than this flight: still a fact.
-            Self::Yes(port, receipt) if receipt.version <= base => {
+            // A repeated command whose first receipt is older than this flight: still a fact. A
+            // value would not be: it was computed from the state that is gone.
+            Self::Yes(port @ Port::Receipt(_), receipt) if receipt.version <= base => {
                 Self::Yes(port, receipt).give(meters);
             }
             Self::Yes(port, receipt) => {
@@ -104,10 +107,7 @@ impl<A: Aggregate> Prepared<A> {
                 meters.refused(&why.of_answer());
                 port.answer(Err(why.of_answer().into()));
             }
-            Self::Query(port) => {
-                meters.refused(&why.of_answer());
-                port.answer(Err(why.of_answer()));
-            }
+            Self::Query(port) | Self::NoQuery(port, _) => port.answer(Err(why.of_answer())),
         }
     }
 }

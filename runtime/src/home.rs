@@ -49,7 +49,7 @@ impl<A: Aggregate> Home<A> {
         let why = Arc::new(why);
         self.residency.quarantined(why.clone());
         for request in slot.quarantine(why.clone()) {
-            request.fail(Failure::Quarantined(why.clone()));
+            request.fail(Failure::Quarantined(why.clone()), &self.meters);
         }
         why
     }

@@ -52,8 +52,6 @@ impl<A: Aggregate> Incarnation<A> {
     /// Captures the state and hands it to the committer, off the way of any answer. Only called
     /// between turns, so every event in the state is durable.
     pub(crate) fn take_snapshot(&mut self, home: &Home<A>, slot: &Slot<A>) {
-        // Tried once per version: a state that does not encode today will not in a moment.
-        self.snapshot = self.version;
         self.snapshot_wanted = false;
         let payload = match saved_state::encode(&self.state, &self.window, home.hosting.codec) {
             Ok(payload) => payload,
@@ -64,6 +62,8 @@ impl<A: Aggregate> Incarnation<A> {
                     %error,
                     "the state does not encode; the aggregate will be recovered from its events"
                 );
+                // Tried once per version: what does not encode now will not in a moment.
+                self.snapshot = self.version;
                 return home.meters.snapshot_dropped();
             }
         };
@@ -77,6 +77,11 @@ impl<A: Aggregate> Incarnation<A> {
             payload: payload.into(),
             keep: home.hosting.snapshots_kept,
         });
-        if taken { home.meters.snapshot_taken() } else { home.meters.snapshot_dropped() }
+        if taken {
+            self.snapshot = self.version;
+            home.meters.snapshot_taken();
+        } else {
+            home.meters.snapshot_dropped();
+        }
     }
 }

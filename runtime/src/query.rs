@@ -52,8 +52,8 @@ impl<A: Aggregate, R> Submission for Query<A, R> {
 
     fn submit(self) -> Result<oneshot::Receiver<Result<R, Failure>>, Failure> {
         let Self { directory, id, port, receiver, .. } = self;
-        let permit = directory.admit_query()?;
-        directory.send(&id?, Request { ask: Ask::Query(port), queued: Instant::now(), permit });
+        let (id, permit) = directory.admit_query(id)?;
+        directory.send(&id, Request { ask: Ask::Query(port), queued: Instant::now(), permit });
         Ok(receiver)
     }
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use crate::panics::guarded;
+
 /// How many threads work on short recoveries. More would only take turns on the same cores.
 const QUICK_THREADS: usize = 2;
 
@@ -82,9 +84,13 @@ impl Recoveries {
         loop {
             let Some(job) = self.next() else { return };
             let mut watch = Watch { recoveries: self, since: Instant::now(), relieved: false };
-            job(&mut watch);
+            // Whoever waits for a recovery that panicked hears of it: the job is dropped.
+            let _ = guarded(|| job(&mut watch));
             if watch.relieved {
-                self.crew().threads -= 1;
+                let mut crew = self.crew();
+                crew.threads -= 1;
+                // What waited for room among the threads has it now.
+                self.call_up(&mut crew);
                 return;
             }
         }
@@ -146,6 +152,31 @@ mod tests {
         let first = tokio::task::spawn_blocking(move || finished.1.recv()).await;
         assert_eq!(first.expect("no panic"), Ok("short"));
         drop(finish.0);
+    }
+
+    /// With room for one thread, nobody could relieve the long recovery; what waited behind it was
+    /// left waiting until some later recovery came along.
+    #[tokio::test]
+    async fn what_waits_behind_a_long_recovery_comes_next() {
+        let recoveries = Recoveries::new(Handle::current(), 1);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (finish, finished) = mpsc::channel::<()>();
+        recoveries.take_on(move |watch| {
+            watch_long_enough(watch);
+            let _ = finished.recv();
+        });
+        recoveries.take_on(move |_| sender.send(()).expect("the test waits"));
+        drop(finish);
+        assert!(receiver.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_recovery_that_panics_takes_nobody_with_it() {
+        let recoveries = Recoveries::new(Handle::current(), 1);
+        recoveries.take_on(|_| std::panic::resume_unwind(Box::new("a defect")));
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        recoveries.take_on(move |_| sender.send(()).expect("the test waits"));
+        assert!(receiver.await.is_ok());
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use crate::admission::Permit;
 use crate::error::{ExecuteError, Failure, Place};
 use crate::panics::guarded;
 use crate::receipt::Receipt;
+use crate::telemetry::Meters;
 
 /// One request, in the place of the runtime that its permit holds until it is answered.
 pub(crate) struct Request<A: Aggregate> {
@@ -165,12 +166,15 @@ impl<A: Aggregate> Request<A> {
     }
 
     /// Answers a request that was never looked at.
-    pub(crate) fn fail(self, failure: Failure) {
+    pub(crate) fn fail(self, failure: Failure, meters: &Meters) {
         let Self { ask, permit, .. } = self;
         // First, so that a caller who has its answer has also left the runtime.
         drop(permit);
         match ask {
-            Ask::Execute { port, .. } => port.answer(Err(failure.into())),
+            Ask::Execute { port, .. } => {
+                meters.refused(&failure);
+                port.answer(Err(failure.into()));
+            }
             Ask::Query(port) => port.answer(Err(failure)),
         }
     }

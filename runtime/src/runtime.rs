@@ -25,6 +25,9 @@ use crate::telemetry::{self, CommitMeters};
 /// How often idle aggregates are looked for, at most and at least, whatever the idle time is.
 const SWEEP_EVERY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 
+/// How long a shutdown waits for the group that is being written at its deadline.
+const LAST_GROUP: Duration = Duration::from_millis(500);
+
 /// How often a shutdown looks whether it is done.
 const SHUTDOWN_LOOKS_EVERY: Duration = Duration::from_millis(1);
 
@@ -158,7 +161,8 @@ impl Runtime {
     /// Hosts an aggregate type with the default [`Hosting`].
     ///
     /// # Panics
-    /// When another Rust type was hosted under the same [`Aggregate::TYPE`].
+    /// When another Rust type was hosted under the same [`Aggregate::TYPE`], and outside of a tokio
+    /// runtime.
     #[must_use]
     pub fn host<A: Aggregate>(&self) -> Aggregates<A> {
         self.host_with(Hosting::default())
@@ -167,7 +171,8 @@ impl Runtime {
     /// Hosts an aggregate type. Hosting it again gives the same aggregates; the first options stay.
     ///
     /// # Panics
-    /// When another Rust type was hosted under the same [`Aggregate::TYPE`].
+    /// When another Rust type was hosted under the same [`Aggregate::TYPE`], and outside of a tokio
+    /// runtime.
     #[must_use]
     pub fn host_with<A: Aggregate>(&self, hosting: Hosting) -> Aggregates<A> {
         const {
@@ -223,26 +228,26 @@ impl Runtime {
     /// Closes the runtime: takes nothing more, answers what is inside, lets every aggregate leave
     /// memory through its snapshot, and closes the store.
     ///
-    /// After `deadline` it closes all the same: requests still inside are answered `Unavailable`
-    /// or `Indeterminate`, and aggregates still in memory leave without a snapshot. Nothing
-    /// acknowledged is lost either way.
+    /// After `deadline` it closes all the same: requests that still wait are answered `Unavailable`,
+    /// and aggregates still in memory leave without a snapshot. The group that is being written
+    /// then is given half a second more; if the store stands still, its callers hear when it moves
+    /// again. Nothing acknowledged is lost either way.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         let until = Instant::now() + deadline;
         let engine = &self.alive.engine;
-        let pending = engine.admission.inside();
         engine.admission.close();
+        let pending = engine.admission.inside();
         wait_until(until, || engine.admission.inside() == 0).await;
         let unanswered = engine.admission.inside();
         let resident = self.alive.passivate_all(until).await;
-        engine.recoveries.close();
-        engine.supervision.stop();
-        let closing = engine.clone();
         // The committer writes the last snapshots, then drops the writer.
-        let stopped = tokio::task::spawn_blocking(move || closing.committer.stop()).await;
-        if let Err(error) = stopped {
-            tracing::error!(target: "actuarius::shutdown", %error, "the committer did not stop");
+        engine.committer.stop();
+        wait_until(until.max(Instant::now() + LAST_GROUP), || engine.committer.has_stopped()).await;
+        let reader = self.alive.end();
+        let closed = tokio::task::spawn_blocking(move || drop(reader)).await;
+        if let Err(error) = closed {
+            tracing::error!(target: "actuarius::shutdown", %error, "closing the store panicked");
         }
-        engine.library.close();
         ShutdownReport {
             drained: pending.saturating_sub(unanswered),
             unanswered,
@@ -268,13 +273,27 @@ impl Alive {
     }
 }
 
+impl Alive {
+    /// Ends everything that still runs, and answers what still waits. Dropping the reader closes
+    /// the store's files, which takes a moment that no task should be held up by.
+    #[must_use = "dropping it closes the store's files"]
+    fn end(&self) -> Option<Arc<dyn Reader>> {
+        self.engine.recoveries.close();
+        self.engine.supervision.stop();
+        for hosted in self.hosted() {
+            hosted.end_all();
+        }
+        self.engine.library.close()
+    }
+}
+
 impl Drop for Alive {
     fn drop(&mut self) {
         self.engine.admission.close();
-        self.engine.recoveries.close();
-        self.engine.supervision.stop();
-        self.engine.committer.let_go();
-        self.engine.library.close();
+        self.engine.committer.stop();
+        let reader = self.end();
+        // Without a thread it is dropped here.
+        let _ = std::thread::Builder::new().spawn(move || drop(reader));
     }
 }
 
@@ -292,7 +311,7 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Whether everything was answered and every aggregate left through its snapshot.
+    /// Whether everything was answered and every aggregate left memory in good order.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.unanswered == 0 && self.still_resident == 0

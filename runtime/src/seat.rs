@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use actuarius_domain::Aggregate;
 
+use crate::error::Failure;
 use crate::home::Home;
 use crate::slot::{Epoch, Slot};
 
@@ -23,6 +24,13 @@ pub(crate) trait Keeper<A: Aggregate>: Send + Sync {
 }
 
 impl<A: Aggregate> Seat<A> {
+    /// Answers what waits; the runtime has closed.
+    pub(crate) fn end(&self) {
+        for request in self.slot.end() {
+            request.fail(Failure::shutting_down(), &self.home.meters);
+        }
+    }
+
     /// Starts the incarnation that follows this one.
     pub(crate) fn start_next(&self, epoch: Epoch) {
         self.keeper.clone().start(self.slot.clone(), epoch);

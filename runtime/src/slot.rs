@@ -55,6 +55,8 @@ enum Phase {
     Quarantined(Arc<Quarantine>),
     /// No longer in the directory: look there again.
     Closed,
+    /// The runtime is closed.
+    Ended,
 }
 
 /// The number of an incarnation.
@@ -117,6 +119,7 @@ impl<A: Aggregate> Slot<A> {
         let mut inner = self.lock();
         match &inner.phase {
             Phase::Closed => return Pushed::Closed(request),
+            Phase::Ended => return Pushed::Refused(request, Failure::shutting_down()),
             Phase::Quarantined(why) => {
                 let failure = Failure::Quarantined(why.clone());
                 return Pushed::Refused(request, failure);
@@ -231,12 +234,22 @@ impl<A: Aggregate> Slot<A> {
         true
     }
 
-    /// Ends the recovery without an incarnation; what waited is handed back to be answered. The
-    /// next request tries again.
-    pub(crate) fn recovery_failed(&self) -> VecDeque<Request<A>> {
+    /// Ends a recovery without an incarnation; what waited is handed back to be answered. The next
+    /// request finds the slot closed, and tries again from the directory.
+    pub(crate) fn recovery_failed(&self, forget: impl FnOnce()) -> VecDeque<Request<A>> {
         let mut inner = self.lock();
-        inner.phase = Phase::Vacant;
-        inner.leaving = Leaving::No;
+        if !matches!(inner.phase, Phase::Ended) {
+            inner.phase = Phase::Closed;
+            forget();
+        }
+        std::mem::take(&mut inner.inbox)
+    }
+
+    /// The runtime has closed: nothing starts here any more. What waited is handed back to be
+    /// answered.
+    pub(crate) fn end(&self) -> VecDeque<Request<A>> {
+        let mut inner = self.lock();
+        inner.phase = Phase::Ended;
         std::mem::take(&mut inner.inbox)
     }
 

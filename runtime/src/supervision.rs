@@ -4,7 +4,7 @@
 //! unrelated starts for up to a quarter of a second while its table grows.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ractor::actor::ActorRuntime;
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -20,16 +20,23 @@ pub(crate) struct Supervision {
     managers: Vec<ActorRef<Bell>>,
 }
 
-/// What waits for one manager.
-#[derive(Default)]
+/// What waits for one manager; nothing any more once it is closed.
 struct Desk {
-    waiting: Mutex<Vec<Arc<dyn Seated>>>,
+    waiting: Mutex<Option<Vec<Arc<dyn Seated>>>>,
+}
+
+impl Desk {
+    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Arc<dyn Seated>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An aggregate as its manager sees it.
 pub(crate) trait Seated: Send + Sync {
     /// Starts an incarnation under `manager`.
     fn start(self: Arc<Self>, manager: ActorCell) -> Option<ActorId>;
+    /// There is no manager any more, and will be none.
+    fn refuse(&self);
     /// Its actor has ended; `failed` if it did so on its own account.
     fn ended(&self, why: &dyn std::fmt::Display);
 }
@@ -38,7 +45,7 @@ impl Supervision {
     pub(crate) async fn start_managers() -> Result<Self, ractor::SpawnErr> {
         let (mut desks, mut managers) = (Vec::new(), Vec::new());
         for _ in 0..MANAGERS {
-            let desk = Arc::new(Desk::default());
+            let desk = Arc::new(Desk { waiting: Mutex::new(Some(Vec::new())) });
             let (manager, _) =
                 ActorRuntime::spawn(None, Manager { desk: desk.clone() }, ()).await?;
             desks.push(desk);
@@ -51,17 +58,26 @@ impl Supervision {
     /// does not take the start with it.
     pub(crate) fn start(&self, shard: usize, seat: Arc<dyn Seated>) {
         let place = shard % MANAGERS;
-        let mut waiting = self.desks[place].waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.desks[place].waiting();
+        let Some(waiting) = &mut *waiting else {
+            drop(waiting);
+            return seat.refuse();
+        };
         waiting.push(seat);
         if waiting.len() == 1 {
-            // Fails only when the runtime is closed; the requests are answered when it is dropped.
+            // Fails only when the manager was stopped just now: then its desk is about to close.
             let _ = self.managers[place].cast(1);
         }
     }
 
+    /// Stops the managers, and with them every aggregate's actor.
     pub(crate) fn stop(&self) {
-        for manager in &self.managers {
+        for (desk, manager) in self.desks.iter().zip(&self.managers) {
             manager.stop(None);
+            let refused = desk.waiting().take();
+            for seat in refused.into_iter().flatten() {
+                seat.refuse();
+            }
         }
     }
 }
@@ -89,11 +105,8 @@ impl Manager {
         _bell: Bell,
         children: &mut Children,
     ) -> Result<(), ActorProcessingErr> {
-        let waiting = {
-            let mut waiting = self.desk.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *waiting)
-        };
-        for seat in waiting {
+        let waiting = self.desk.waiting().as_mut().map(std::mem::take);
+        for seat in waiting.into_iter().flatten() {
             if let Some(actor) = seat.clone().start(myself.get_cell()) {
                 children.insert(actor, seat);
             }

@@ -108,7 +108,9 @@ impl Outcomes {
         match failure {
             Failure::Conflict { .. } => &self.conflict,
             Failure::Overloaded(_) => &self.overloaded,
-            Failure::Unavailable(_) | Failure::Unreadable(_) => &self.unavailable,
+            Failure::Unavailable(_) | Failure::Unreadable(_) | Failure::Undecodable { .. } => {
+                &self.unavailable
+            }
             Failure::Indeterminate(_) => &self.indeterminate,
             Failure::Quarantined(_) => &self.quarantined,
             Failure::Poisoned(_) => &self.poisoned,

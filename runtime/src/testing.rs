@@ -37,27 +37,20 @@ use actuarius_persistence::Codec;
 /// # Panics
 /// Like all functions here, when a check fails; the panic names the line of the test.
 #[must_use = "a test checks nothing before `when` and `then`"]
-#[track_caller]
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
-    let mut given = Given {
-        state: A::default(),
-        version: Version::NONE,
+    Given {
+        events: events.into_iter().collect(),
         codec: Codec::default(),
         id: "test".into(),
         now: Timestamp::default(),
         metadata: Metadata::default(),
-    };
-    for event in events {
-        given.apply(&event);
     }
-    given
 }
 
 /// An aggregate before the command under test.
 #[must_use = "a test checks nothing before `when` and `then`"]
-pub struct Given<A> {
-    state: A,
-    version: Version,
+pub struct Given<A: Aggregate> {
+    events: Vec<A::Event>,
     codec: Codec,
     id: std::sync::Arc<str>,
     now: Timestamp,
@@ -89,25 +82,23 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
-    /// Decides the command under test. Every event it leads to must survive its codec.
+    /// Decides the command under test. Every event, given or new, must survive its codec.
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
-    pub fn when(mut self, command: A::Command) -> Outcome<A> {
-        let id = CommandId::from("the command under test");
-        let context = Context::new(self.id.clone(), self.version, self.now, id)
-            .with_metadata(self.metadata.clone());
-        let decided = self.state.decide(command, &context);
-        for event in decided.iter().flatten() {
-            self.apply(event);
+    pub fn when(self, command: A::Command) -> Outcome<A> {
+        let mut state = A::default();
+        for event in &self.events {
+            state.apply(&through_codec(self.codec, event));
         }
-        Outcome { decided, state: self.state }
-    }
-
-    /// Applies an event as a recovery would: read back from its bytes.
-    #[track_caller]
-    fn apply(&mut self, event: &A::Event) {
-        self.state.apply(&through_codec(self.codec, event));
-        self.version = self.version.next();
+        let version = Version::new(self.events.len() as u64);
+        let id = CommandId::from("the command under test");
+        let context = Context::new(self.id, version, self.now, id).with_metadata(self.metadata);
+        let decided = state.decide(command, &context);
+        for event in decided.iter().flatten() {
+            // As a recovery would apply it: read back from its bytes.
+            state.apply(&through_codec(self.codec, event));
+        }
+        Outcome { decided, state }
     }
 }
 

@@ -19,8 +19,7 @@ use crate::flight::{Busy, Flight, Held, Prepared};
 use crate::incarnation::Incarnation;
 use crate::panics::guarded;
 use crate::receipt::Receipt;
-use crate::request::{Ask, Options, Port, Request};
-use crate::seat::Seat;
+use crate::request::{Ask, Options, Port, QueryPort, Request};
 use crate::slot::Landing;
 use crate::window::Remembered;
 
@@ -59,13 +58,12 @@ enum Verdict<A: Aggregate> {
 
 impl<'a, A: Aggregate> Turn<'a, A> {
     pub(crate) fn begin(
-        seat: Arc<Seat<A>>,
+        busy: Busy<A>,
         incarnation: &'a mut Incarnation<A>,
         started: Instant,
     ) -> Self {
-        let append = Append::new(seat.slot.stream.clone(), incarnation.version);
-        let now = seat.home.engine.clock.now();
-        let busy = Busy::new(seat);
+        let append = Append::new(busy.seat().slot.stream.clone(), incarnation.version);
+        let now = busy.seat().home.engine.clock.now();
         Self { busy, incarnation, append, held: Vec::new(), started, now, quarantine: None }
     }
 
@@ -91,10 +89,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         let Request { ask, permit, .. } = request;
         let answer = match ask {
             Ask::Execute { command, options, port } => self.execute(command, options, port),
-            Ask::Query(mut port) => {
-                port.look(&self.incarnation.state);
-                Prepared::Query(port)
-            }
+            Ask::Query(port) => self.query(port),
         };
         if self.append.is_empty() {
             drop(permit);
@@ -102,6 +97,14 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         } else {
             self.held.push(Held { answer, permit });
         }
+    }
+
+    fn query(&self, mut port: Box<dyn QueryPort<A>>) -> Prepared<A> {
+        if let Some(why) = &self.quarantine {
+            return Prepared::NoQuery(port, Failure::Quarantined(why.clone()));
+        }
+        port.look(&self.incarnation.state);
+        Prepared::Query(port)
     }
 
     fn execute(&mut self, command: A::Command, options: Options, mut port: Port<A>) -> Prepared<A> {

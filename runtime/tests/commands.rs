@@ -133,3 +133,26 @@ async fn a_shutdown_drains_and_then_refuses() {
     let error = ledgers.execute("a", Command::Add(1)).await.unwrap_err();
     assert!(matches!(error.failure(), Some(Failure::Unavailable(_))));
 }
+
+/// The query came behind the panic in one turn, looked at the half-changed state, and was told it
+/// as if it were true.
+#[tokio::test]
+async fn a_query_behind_a_panic_in_apply_is_refused() {
+    let (store, faults) =
+        actuarius::persistence::fault::over(actuarius::persistence::memory::open());
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let hold = faults.hold();
+    let first = common::send(ledgers.execute("a", Command::Add(1)));
+    let hold = common::blocking(move || {
+        hold.wait_until_held();
+        hold
+    })
+    .await;
+    let bomb = common::send(ledgers.execute("a", Command::PanicInApply));
+    let query = common::send(ledgers.query("a", |it| it.total));
+    hold.release();
+    first.await.unwrap();
+    assert!(matches!(bomb.await.unwrap_err().failure(), Some(Failure::Quarantined(_))));
+    assert!(matches!(query.await, Err(Failure::Quarantined(_))));
+}

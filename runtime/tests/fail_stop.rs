@@ -133,3 +133,29 @@ async fn wherever_the_store_fails_nothing_more_is_acknowledged_and_a_restart_rec
         }
     }
 }
+
+/// The value was computed from a state that held events of the turn, and those were never stored;
+/// the repeated command's receipt is a fact, the value is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_of_a_repeated_command_rests_on_what_came_before_it() {
+    let (runtime, faults) = open_on(&Default::default()).await;
+    let ledgers = runtime.host::<Ledger>();
+    ledgers.execute("a", Command::Add(1)).command_id("one").await.unwrap();
+    faults.fail_commit(2, Failing::Unwritten);
+    let hold = faults.hold();
+    let first = common::send(ledgers.execute("a", Command::Add(10)));
+    let hold = common::blocking(move || {
+        hold.wait_until_held();
+        hold
+    })
+    .await;
+    let failing = common::send(ledgers.execute("a", Command::Add(100)));
+    let again = ledgers.execute("a", Command::Add(1)).command_id("one");
+    let value = common::send(again.returning(|it| it.total));
+    let again = common::send(ledgers.execute("a", Command::Add(1)).command_id("one"));
+    hold.release();
+    first.await.unwrap();
+    assert!(failing.await.is_err());
+    assert!(value.await.is_err());
+    assert!(again.await.unwrap().repeated);
+}

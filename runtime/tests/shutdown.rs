@@ -75,3 +75,26 @@ async fn a_dropped_runtime_lets_go_of_its_store() {
     drop(runtime);
     common::eventually(|| reader.strong_count() == 0).await;
 }
+
+/// A store that stands still must not hold the shutdown up for ever, and whoever waits behind it
+/// must hear: the aggregate's handle is still held, so nothing else would tell them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_store_that_stands_still_everyone_who_waits_is_told() {
+    let (store, faults) = fault::over(memory::open());
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let hold = faults.hold();
+    let first = common::send(ledgers.execute("a", Command::Add(1)));
+    let hold = common::blocking(move || {
+        hold.wait_until_held();
+        hold
+    })
+    .await;
+    let behind = common::send(ledgers.execute("a", Command::Add(1)));
+    let report = runtime.shutdown(Duration::from_millis(1)).await;
+    assert_eq!(report.unanswered, 2);
+    let error = behind.await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::Unavailable(_))), "{error}");
+    hold.release();
+    first.await.unwrap();
+}

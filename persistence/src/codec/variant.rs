@@ -48,6 +48,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Wrap<'_, D> {
         Err(de::Error::custom("an event must be an externally tagged enum"))
     }
 
+    fn is_human_readable(&self) -> bool {
+        self.content.is_human_readable()
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
         unit unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any

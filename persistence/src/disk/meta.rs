@@ -103,7 +103,8 @@ fn list<T>(cursor: &mut Cursor<'_>, item: fn(&mut Cursor<'_>) -> Result<T>) -> R
 fn run(cursor: &mut Cursor<'_>) -> Result<Run> {
     Ok(Run {
         number: number(cursor)?,
-        level: number(cursor)? as u8,
+        level: u8::try_from(number(cursor)?)
+            .map_err(|_| Trouble::Malformed("a run's level is too large"))?,
         first: cursor.varint()?,
         last: cursor.varint()?,
         entries: cursor.varint()?,

@@ -145,7 +145,11 @@ impl<'a> Packing<'a> {
     ) -> Result<(), StoreFailure> {
         self.close_chunk()?;
         if new.payload.len() > snapshots::PAYLOAD_MAX {
-            tracing::warn!(stream = %new.stream, "a snapshot is too large to be stored");
+            tracing::warn!(
+                target: "actuarius::store",
+                stream = %new.stream,
+                "a snapshot is too large to be stored"
+            );
             return Ok(());
         }
         if self.snapshots.contains(&key) {

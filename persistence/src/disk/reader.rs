@@ -61,10 +61,7 @@ impl Reader for DiskReader {
         stream: &StreamId,
         before: Option<Version>,
     ) -> Result<Option<Snapshot>, ReadError> {
-        guarded(|| {
-            let (key, durable) = (self.0.hash(stream), self.0.durable());
-            snapshots::newest(&self.0.engine, key, stream, before, durable)
-        })
+        guarded(|| snapshots::newest(&self.0.engine, self.0.hash(stream), stream, before))
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {

@@ -69,7 +69,8 @@ fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapsh
         return Err(Trouble::Malformed("it stands at another version"));
     }
     let (position, as_of) = (cursor.varint()?, cursor.varint()?);
-    let state_version = cursor.varint()? as u32;
+    let state_version = u32::try_from(cursor.varint()?)
+        .map_err(|_| Trouble::Malformed("a state version is too large"))?;
     let time = Timestamp::from_micros(cursor.i64()?);
     let length = cursor.size()?;
     if cursor.0.len() != length {
@@ -85,13 +86,13 @@ fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapsh
     }))
 }
 
-/// The newest snapshot of a stream older than `before`, of a state that is durable.
+/// The newest snapshot of a stream older than `before`. One of a state that is not in the log is
+/// shown, too: it is evidence of loss, which its reader has to tell.
 pub(super) fn newest(
     engine: &Engine,
     key: StreamHash,
     stream: &StreamId,
     before: Option<Version>,
-    durable: u64,
 ) -> std::result::Result<Option<Snapshot>, ReadError> {
     let mut before = before.map(Version::get);
     loop {
@@ -100,8 +101,8 @@ pub(super) fn newest(
             return Ok(None);
         };
         match read(engine, key, stream, version) {
-            Ok(Some(snapshot)) if snapshot.position.get() <= durable => return Ok(Some(snapshot)),
-            Ok(_) => before = Some(version),
+            Ok(Some(snapshot)) => return Ok(Some(snapshot)),
+            Ok(None) => before = Some(version),
             Err(Trouble::Engine(sled::Error::Io(error))) => return Err(error.into()),
             Err(trouble) => {
                 let (stream, version) = (stream.clone(), Version::new(version));

@@ -198,7 +198,12 @@ impl Upkeep {
 
     /// Nothing is lost: the runs that would have been merged stay.
     fn give_up_merge(&mut self, merge: &Merge, trouble: &str) {
-        tracing::error!(trouble, level = merge.run.level, "the index is damaged and not merged");
+        tracing::error!(
+            target: "actuarius::store",
+            trouble,
+            level = merge.run.level,
+            "the index is damaged and not merged"
+        );
         self.stuck.push(merge.run.level - 1);
     }
 
