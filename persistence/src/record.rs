@@ -146,6 +146,12 @@ impl Append {
         self.events
     }
 
+    /// How many commits the append has.
+    #[must_use]
+    pub fn commits(&self) -> usize {
+        self.commits.len()
+    }
+
     /// How many bytes the append has.
     #[must_use]
     pub fn bytes(&self) -> usize {

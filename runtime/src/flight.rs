@@ -141,13 +141,15 @@ pub(crate) struct Flight<A: Aggregate> {
 }
 
 impl<A: Aggregate> Flight<A> {
-    pub(crate) fn new(
-        busy: Busy<A>,
-        base: Version,
-        held: Vec<Held<A>>,
-        snapshot_due: bool,
-    ) -> Self {
-        Self { busy, base, held, snapshot_due, sent: Instant::now() }
+    /// A flight with these answers, sent off at `sent`, of the events behind `base`.
+    pub(crate) fn new(busy: Busy<A>, base: Version, held: Vec<Held<A>>, sent: Instant) -> Self {
+        Self { busy, base, held, snapshot_due: false, sent }
+    }
+
+    /// Lets the actor hear of its end, because a snapshot is due then.
+    pub(crate) fn with_snapshot_due(mut self, due: bool) -> Self {
+        self.snapshot_due = due;
+        self
     }
 }
 

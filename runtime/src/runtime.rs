@@ -120,9 +120,11 @@ impl Builder {
     async fn start(self, store: Store) -> std::io::Result<Runtime> {
         telemetry::describe();
         let supervision = Supervision::start_managers().await.map_err(std::io::Error::other)?;
+        let admission = Admission::new(self.pending_limit);
+        let meters = CommitMeters::new();
         let engine = Engine {
-            admission: Admission::new(self.pending_limit),
-            committer: Committer::start(store.writer, CommitMeters::new())?,
+            committer: Committer::start(store.writer, admission.clone(), meters)?,
+            admission,
             library: Library::new(store.reader),
             clock: self.clock,
             supervision,

@@ -240,12 +240,14 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     fn end(self) -> TurnEnd {
         let Self { busy, incarnation, append, held, started, quarantine, .. } = self;
         let home = busy.seat().home.clone();
-        home.meters.decided(started.elapsed());
+        let ended = Instant::now();
+        home.meters.decided(ended.saturating_duration_since(started));
         if append.is_empty() {
             busy.end(Landing::Nothing);
         } else {
             let snapshot_due = incarnation.is_snapshot_due(&home.hosting);
-            let flight = Flight::new(busy, append.expected(), held, snapshot_due);
+            let flight = Flight::new(busy, append.expected(), held, ended);
+            let flight = flight.with_snapshot_due(snapshot_due);
             home.engine.committer.append(append, Box::new(flight));
         }
         match quarantine {
