@@ -47,10 +47,6 @@ const LINGER_FROM: usize = 32;
 const LINGER: Duration = Duration::from_micros(60);
 const LINGER_TIMES: usize = 4;
 
-/// How long an idle committer watches for work before it sleeps: a caller that has just been
-/// answered often asks again at once, and waking a thread costs it as much as half a sync.
-const WATCH: Duration = Duration::from_micros(60);
-
 /// What gathering a batch ended with.
 #[derive(PartialEq)]
 enum Gathered {
@@ -143,7 +139,7 @@ impl Desk {
                 Err(TryRecvError::Disconnected) => return Some(Work::Stop),
                 Err(TryRecvError::Empty) if self.is_batch_empty() => {
                     self.settle();
-                    return Some(self.wait_for_work());
+                    return Some(self.inbox.recv().unwrap_or(Work::Stop));
                 }
                 Err(TryRecvError::Empty) if linger.is_worth_it(self.admission.inside()) => {
                     std::thread::sleep(LINGER);
@@ -151,18 +147,6 @@ impl Desk {
                 Err(TryRecvError::Empty) => return None,
             }
         }
-    }
-
-    /// Watches for a moment before it sleeps.
-    fn wait_for_work(&self) -> Work {
-        let since = Instant::now();
-        while since.elapsed() < WATCH {
-            if let Ok(work) = self.inbox.try_recv() {
-                return work;
-            }
-            std::hint::spin_loop();
-        }
-        self.inbox.recv().unwrap_or(Work::Stop)
     }
 
     fn is_batch_empty(&self) -> bool {
