@@ -1,0 +1,227 @@
+//! Writing: typed events become framed bytes.
+
+use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
+use smallvec::SmallVec;
+
+use super::{FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER};
+use crate::codec::{Codec, CodecError};
+use crate::wire::{put_text, put_varint};
+
+/// Bytes of a usual frame: header, names and a small event.
+const FRAME_USUAL: usize = 256;
+
+/// What all events of one command share.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCommit<'a> {
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The request.
+    pub command_id: CommandId,
+    /// Whether the caller chose the command id, so that it may come again.
+    pub named_by_caller: bool,
+    /// What the caller sent along.
+    pub metadata: &'a Metadata,
+}
+
+/// What an aggregate wants stored in one go: one or more commits to its stream, one per command.
+#[derive(Debug, Clone)]
+pub struct Append {
+    stream: StreamId,
+    expected: Version,
+    pub(super) frames: Vec<u8>,
+    commits: SmallVec<[CommitShape; 1]>,
+    events: u64,
+}
+
+/// Where a commit ends in its append's bytes, and how many events it has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CommitShape {
+    pub(crate) end: u32,
+    pub(crate) events: u32,
+}
+
+impl Append {
+    /// An append to `stream`, which must be at version `expected`.
+    #[must_use]
+    pub fn new(stream: StreamId, expected: Version) -> Self {
+        Self { stream, expected, frames: Vec::new(), commits: SmallVec::new(), events: 0 }
+    }
+
+    /// Adds one command's events; on an error the append is as before. Without events there is
+    /// nothing to store, so nothing is added.
+    ///
+    /// # Errors
+    /// [`CodecError`] when an event cannot be encoded.
+    pub fn push<E: serde::Serialize>(
+        &mut self,
+        commit: NewCommit<'_>,
+        codec: Codec,
+        events: &[E],
+        schema_version: impl Fn(&str) -> u32,
+    ) -> Result<(), CodecError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let start = self.frames.len();
+        let written = self.write_frame(commit, codec, events, schema_version);
+        if written.is_err() {
+            self.frames.truncate(start);
+        }
+        written
+    }
+
+    fn write_frame<E: serde::Serialize>(
+        &mut self,
+        commit: NewCommit<'_>,
+        codec: Codec,
+        events: &[E],
+        schema_version: impl Fn(&str) -> u32,
+    ) -> Result<(), CodecError> {
+        let start = self.frames.len();
+        let out = &mut self.frames;
+        // Most commits fit, so that most appends are allocated once.
+        out.reserve(FRAME_USUAL);
+        out.extend_from_slice(&[0; FRAME_HEAD]);
+        put_header(out, &self.stream, self.expected.plus(self.events), commit);
+        put_varint(out, events.len() as u64);
+        for event in events {
+            put_event(out, codec, event, &schema_version)?;
+        }
+        seal_frame(&mut out[start..])?;
+        let end = u32::try_from(out.len()).map_err(|_| CodecError::TooLarge)?;
+        let count = events.len() as u32;
+        self.commits.push(CommitShape { end, events: count });
+        self.events += u64::from(count);
+        Ok(())
+    }
+
+    /// Takes the last commit off again.
+    pub fn drop_last(&mut self) {
+        if let Some(last) = self.commits.pop() {
+            self.events -= u64::from(last.events);
+        }
+        self.drop_half_written();
+    }
+
+    /// Takes off what a [`push`](Append::push) that panicked left behind.
+    pub fn drop_half_written(&mut self) {
+        let end = self.commits.last().map_or(0, |last| last.end as usize);
+        self.frames.truncate(end);
+    }
+
+    /// The stream appended to.
+    #[must_use]
+    pub fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
+    /// The version the stream must have.
+    #[must_use]
+    pub fn expected(&self) -> Version {
+        self.expected
+    }
+
+    /// How many events the append has.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How many commits the append has.
+    #[must_use]
+    pub fn commits(&self) -> usize {
+        self.commits.len()
+    }
+
+    /// How many bytes the append has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether nothing has been added yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.commits.is_empty()
+    }
+
+    /// The commits as framed bytes, each with the number of its events.
+    pub fn frames(&self) -> impl Iterator<Item = (&[u8], u32)> {
+        let mut start = 0;
+        self.commits.iter().map(move |shape| {
+            let frame = &self.frames[start..shape.end as usize];
+            start = shape.end as usize;
+            (frame, shape.events)
+        })
+    }
+
+    /// The same append with its first `commits` commits only.
+    pub(crate) fn front(&self, commits: usize) -> Self {
+        let commits = SmallVec::from(&self.commits[..commits.min(self.commits.len())]);
+        let end = commits.last().map_or(0, |shape: &CommitShape| shape.end as usize);
+        let events = commits.iter().map(|shape| u64::from(shape.events)).sum();
+        let frames = self.frames[..end].to_vec();
+        Self { stream: self.stream.clone(), expected: self.expected, frames, commits, events }
+    }
+}
+
+fn put_header(out: &mut Vec<u8>, stream: &StreamId, first: Version, commit: NewCommit<'_>) {
+    let metadata = commit.metadata;
+    let flag = |present: bool, bit: u8| if present { bit } else { 0 };
+    out.push(
+        flag(commit.named_by_caller, NAMED_BY_CALLER)
+            | flag(metadata.correlation.is_some(), HAS_CORRELATION)
+            | flag(metadata.causation.is_some(), HAS_CAUSATION)
+            | flag(metadata.user.is_some(), HAS_USER)
+            | flag(!metadata.entries.is_empty(), HAS_ENTRIES),
+    );
+    put_text(out, stream.category());
+    put_text(out, stream.id());
+    put_varint(out, first.next().get());
+    out.extend_from_slice(&commit.time.as_micros().to_le_bytes());
+    out.extend_from_slice(commit.command_id.as_bytes());
+    if let Some(correlation) = metadata.correlation {
+        out.extend_from_slice(correlation.as_bytes());
+    }
+    if let Some(causation) = metadata.causation {
+        out.extend_from_slice(causation.as_bytes());
+    }
+    if let Some(user) = &metadata.user {
+        put_text(out, user);
+    }
+    if !metadata.entries.is_empty() {
+        put_varint(out, metadata.entries.len() as u64);
+        for (name, value) in &metadata.entries {
+            put_text(out, name);
+            put_text(out, value);
+        }
+    }
+}
+
+/// The payload stands before the name, because encoding it is what tells the name.
+fn put_event<E: serde::Serialize>(
+    out: &mut Vec<u8>,
+    codec: Codec,
+    event: &E,
+    schema_version: impl Fn(&str) -> u32,
+) -> Result<(), CodecError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    let name = codec.encode_event(event, out)?;
+    let length = u32::try_from(out.len() - start - 4).map_err(|_| CodecError::TooLarge)?;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    out.push(codec.byte());
+    put_text(out, name);
+    put_varint(out, u64::from(schema_version(name)));
+    Ok(())
+}
+
+pub(super) fn seal_frame(frame: &mut [u8]) -> Result<(), CodecError> {
+    let (head, body) = frame.split_at_mut(FRAME_HEAD);
+    if body.len() > crate::COMMIT_BYTES_MAX {
+        return Err(CodecError::TooLarge);
+    }
+    head[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    head[4..].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! Reading: framed bytes become fields and events.
+
+use actuarius_domain::{
+    CausationId, CommandId, CorrelationId, EventId, Header, Metadata, Position, StreamId,
+    Timestamp, Version,
+};
+use bytes::Bytes;
+use uuid::Uuid;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{
+    FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER,
+};
+use crate::codec::{Codec, CodecError};
+use crate::error::{Damage, Malformed};
+use crate::wire::Cursor;
+
+/// One command's events, read back. Its checksum has been verified.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    position: Position,
+    version: Version,
+    events: u64,
+    body: Bytes,
+}
+
+impl Commit {
+    /// The commit whose frame, as it came from [`Append::frames`], is `frame`. For stores of your
+    /// own: the first event of the commit stands at `position`.
+    ///
+    /// # Errors
+    /// [`Damage`] when the bytes are not what was written, or not exactly one frame.
+    pub fn from_frame(frame: &Bytes, position: Position) -> Result<Self, Damage> {
+        let taken = Self::take(frame, position).and_then(|(commit, length)| {
+            if length == frame.len() { Ok(commit) } else { Err(Malformed("bytes are left over")) }
+        });
+        taken.map_err(|malformed| Damage { stream: None, position, what: malformed.to_string() })
+    }
+
+    /// Takes the frame at the front of `bytes`, whose first event stands at `position`, and returns
+    /// it with the number of bytes it took.
+    pub(crate) fn take(bytes: &Bytes, position: Position) -> Result<(Self, usize), Malformed> {
+        let mut cursor = Cursor(bytes);
+        let length = cursor.u32()? as usize;
+        let checksum = cursor.u32()?;
+        let body = cursor.bytes(length)?;
+        if crc32c::crc32c(body) != checksum {
+            return Err(Malformed("the checksum of a commit is wrong"));
+        }
+        let body = bytes.slice(FRAME_HEAD..FRAME_HEAD + length);
+        let view = CommitView::parse(position, &body)?.check()?;
+        let (version, events) = (view.version, view.events);
+        Ok((Self { position, version, events, body }, FRAME_HEAD + length))
+    }
+
+    /// The position of its first event.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The version of its first event.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The version of its last event.
+    pub(crate) fn last_version(&self) -> Version {
+        self.version.plus(self.events - 1)
+    }
+
+    /// The position of its last event.
+    pub(crate) fn last_position(&self) -> Position {
+        self.position.plus(self.events - 1)
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Whether every stored byte is the same.
+    pub(crate) fn same_bytes(&self, other: &Self) -> bool {
+        self.body == other.body
+    }
+
+    /// Its fields and events.
+    ///
+    /// # Panics
+    /// Never: the bytes were parsed once when the commit was read.
+    #[must_use]
+    pub fn view(&self) -> CommitView<'_> {
+        CommitView::parse(self.position, &self.body)
+            .expect("the same bytes parsed when the commit was read")
+    }
+}
+
+/// The fields of a commit, borrowed from its bytes.
+#[derive(Clone, Copy)]
+pub struct CommitView<'a> {
+    flags: u8,
+    /// The aggregate type.
+    pub category: &'a str,
+    /// The aggregate's id.
+    pub id: &'a str,
+    /// The version of its first event.
+    pub version: Version,
+    /// The position of its first event.
+    pub position: Position,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The request.
+    pub command_id: CommandId,
+    /// The story, when the caller named one.
+    pub correlation_id: Option<CorrelationId>,
+    /// The cause, when the caller named one.
+    pub causation_id: Option<CausationId>,
+    /// The user, when the caller named one.
+    pub user: Option<&'a str>,
+    /// How many events it has; at least 1.
+    pub events: u64,
+    entries: Cursor<'a>,
+    payload: Cursor<'a>,
+}
+
+impl<'a> CommitView<'a> {
+    /// The fields before the events, which are not looked at.
+    fn parse(position: Position, body: &'a [u8]) -> Result<Self, Malformed> {
+        let mut cursor = Cursor(body);
+        let flags = cursor.byte()?;
+        if flags & !FLAGS != 0 {
+            return Err(Malformed("a commit of a newer release"));
+        }
+        let has = |bit: u8| flags & bit != 0;
+        let (category, id) = (cursor.text()?, cursor.text()?);
+        let version = Version::new(cursor.varint()?);
+        let time = Timestamp::from_micros(cursor.i64()?);
+        let command_id = CommandId::from(Uuid::from_bytes(cursor.array()?));
+        let correlation = if has(HAS_CORRELATION) { Some(cursor.array()?) } else { None };
+        let causation = if has(HAS_CAUSATION) { Some(cursor.array()?) } else { None };
+        let user = if has(HAS_USER) { Some(cursor.text()?) } else { None };
+        let entries = cursor;
+        if has(HAS_ENTRIES) {
+            skip_entries(&mut cursor)?;
+        }
+        let events = cursor.varint()?;
+        Ok(Self {
+            flags,
+            category,
+            id,
+            version,
+            position,
+            time,
+            command_id,
+            correlation_id: correlation.map(|bytes| Uuid::from_bytes(bytes).into()),
+            causation_id: causation.map(|bytes| Uuid::from_bytes(bytes).into()),
+            user,
+            events,
+            entries,
+            payload: cursor,
+        })
+    }
+
+    fn check(self) -> Result<Self, Malformed> {
+        if self.events == 0 || self.version == Version::NONE {
+            return Err(Malformed("a commit without events"));
+        }
+        if self.version.get().checked_add(self.events).is_none() {
+            return Err(Malformed("a version is too large"));
+        }
+        let mut cursor = self.payload;
+        for _ in 0..self.events {
+            take_event(&mut cursor)?;
+        }
+        if cursor.0.is_empty() { Ok(self) } else { Err(Malformed("a commit with trailing bytes")) }
+    }
+
+    /// Whether the caller chose the command id, so that it may come again.
+    #[must_use]
+    pub fn named_by_caller(&self) -> bool {
+        self.flags & NAMED_BY_CALLER != 0
+    }
+
+    /// Whether it belongs to `stream`.
+    #[must_use]
+    pub fn belongs_to(&self, stream: &StreamId) -> bool {
+        self.id == stream.id() && self.category == stream.category()
+    }
+
+    /// The version of its last event.
+    #[must_use]
+    pub fn last_version(&self) -> Version {
+        Version::new(self.version.get() + self.events - 1)
+    }
+
+    /// The position of its last event.
+    #[must_use]
+    pub fn last_position(&self) -> Position {
+        Position::new(self.position.get() + self.events - 1)
+    }
+
+    /// What the caller sent along.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        let mut metadata = Metadata {
+            correlation: self.correlation_id,
+            causation: self.causation_id,
+            user: self.user.map(str::to_owned),
+            ..Metadata::default()
+        };
+        if self.flags & HAS_ENTRIES != 0 {
+            let mut cursor = self.entries;
+            // `parse` walked over the same entries, so none is missing here.
+            for _ in 0..cursor.varint().unwrap_or(0) {
+                if let (Ok(name), Ok(value)) = (cursor.text(), cursor.text()) {
+                    metadata.entries.insert(name.to_owned(), value.to_owned());
+                }
+            }
+        }
+        metadata
+    }
+
+    /// Its events, in order.
+    pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
+        let (mut cursor, version, position) = (self.payload, self.version, self.position);
+        (0..self.events).map_while(move |index| {
+            // `check` walked over the same events, so none is missing here.
+            let (codec, event_type, schema_version, payload) = take_event(&mut cursor).ok()?;
+            Some(EventView {
+                version: version.plus(index),
+                position: position.plus(index),
+                event_type,
+                schema_version,
+                codec,
+                payload,
+            })
+        })
+    }
+
+    /// The full header of one of its events.
+    #[must_use]
+    pub fn header(&self, event: &EventView<'_>) -> Header {
+        let mut header = Header::new(self.event_id(event.version), event.version, event.position);
+        header.event_type = event.event_type.to_owned();
+        header.schema_version = event.schema_version;
+        header.time = self.time;
+        header.command_id = self.command_id;
+        header.causation_id = self.causation_id;
+        header.correlation_id =
+            self.correlation_id.unwrap_or_else(|| self.command_id.as_uuid().into());
+        header.metadata = self.metadata();
+        header
+    }
+
+    /// An event's id is a UUID (version 8, RFC 9562) over what makes the event unique, so it needs
+    /// no bytes on disk and no randomness: command, stream and version, hashed with XXH3-128.
+    fn event_id(&self, version: Version) -> EventId {
+        let mut hash = Xxh3::new();
+        hash.update(self.command_id.as_bytes());
+        hash.update(&version.get().to_le_bytes());
+        hash.update(&(self.category.len() as u64).to_le_bytes());
+        hash.update(self.category.as_bytes());
+        hash.update(self.id.as_bytes());
+        Uuid::new_v8(hash.digest128().to_le_bytes()).into()
+    }
+}
+
+fn skip_entries(cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+    for _ in 0..cursor.varint()? {
+        cursor.text()?;
+        cursor.text()?;
+    }
+    Ok(())
+}
+
+type RawEvent<'a> = (u8, &'a str, u32, &'a [u8]);
+
+fn take_event<'a>(cursor: &mut Cursor<'a>) -> Result<RawEvent<'a>, Malformed> {
+    let length = cursor.u32()? as usize;
+    let payload = cursor.bytes(length)?;
+    let codec = cursor.byte()?;
+    let event_type = cursor.text()?;
+    let schema_version =
+        u32::try_from(cursor.varint()?).map_err(|_| Malformed("a schema version is too large"))?;
+    Ok((codec, event_type, schema_version, payload))
+}
+
+/// One stored event, borrowed from its commit.
+#[derive(Debug, Clone, Copy)]
+pub struct EventView<'a> {
+    /// Its number in its stream.
+    pub version: Version,
+    /// Its number in the whole log.
+    pub position: Position,
+    /// The name of its variant.
+    pub event_type: &'a str,
+    /// The version of that variant's shape.
+    pub schema_version: u32,
+    codec: u8,
+    payload: &'a [u8],
+}
+
+impl EventView<'_> {
+    /// The event itself.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the codec is unknown, the variant does not exist or its content does not
+    /// decode. The stored event is untouched.
+    pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, CodecError> {
+        Codec::from_byte(self.codec)?.decode_event(self.event_type, self.payload)
+    }
+}
