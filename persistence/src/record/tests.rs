@@ -111,7 +111,7 @@ fn a_failed_push_leaves_the_append_as_before() {
     assert_eq!(too_large, Err(CodecError::TooLarge));
 
     assert_eq!(append.frames, before.frames);
-    assert_eq!((append.events(), append.commits.len()), (1, 1));
+    assert_eq!((append.events(), append.commits()), (1, 1));
     append.push(commit(&metadata), Codec::Bincode, &[Sample::Marked], |_| 1).expect("encodable");
     let second = Bytes::copy_from_slice(append.frames().nth(1).expect("two commits").0);
     let second = Commit::from_frame(&second, Position::new(1)).expect("whole");
