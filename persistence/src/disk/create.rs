@@ -35,7 +35,7 @@ pub(super) fn create(directory: &Path, options: &DiskOptions) -> Result<(), Open
 fn create_log(new: &Files, options: &DiskOptions) -> Result<(), OpenError> {
     let _release = Release(new.db());
     let log = new.log();
-    let db = open::open_sled(&log, options)?;
+    let db = open::open_sled(&log, options, None)?;
     let written = db.insert(keys::META, Meta::default().to_value()).and_then(|_| db.flush());
     written.map(|_| ()).map_err(super::trouble::engine_io).on(&log)
 }

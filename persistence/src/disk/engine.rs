@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn no_leaf_becomes_a_file_whatever_is_put_and_removed() {
         let directory = tempfile::tempdir().expect("a directory");
-        let db = open::open_sled(directory.path(), &DiskOptions::default()).expect("opens");
+        let db =
+            open::open_sled(directory.path(), &DiskOptions::default(), Some(20)).expect("opens");
         let file = File::options().write(true).open(directory.path().join("db")).expect("opens");
         let engine = Engine::new(db, file, directory.path()).expect("its files are there");
         let mut dice = Dice::new(1);

@@ -27,7 +27,7 @@ fn open(directory: &TempDir) -> Result<Store, OpenError> {
 fn tamper(directory: &TempDir, change: impl FnOnce(&sled::Db)) {
     let log = directory.path().join("store/log");
     let _release = super::lock::Release(log.join("db"));
-    let db = super::open::open_sled(&log, &DiskOptions::default()).expect("opens");
+    let db = super::open::open_sled(&log, &DiskOptions::default(), None).expect("opens");
     change(&db);
     db.flush().expect("flushed");
 }
