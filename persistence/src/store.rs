@@ -49,7 +49,8 @@ pub trait Writer: Send {
     /// been written, each whole or not at all; none is visible to readers. Open the store again.
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure>;
 
-    /// Does what was put off so that [`commit`](Writer::commit) is fast. Called when nothing waits.
+    /// Does what was put off so that [`commit`](Writer::commit) is fast. Called when there has been
+    /// nothing to commit for a moment.
     ///
     /// # Errors
     /// As for [`commit`](Writer::commit): every later commit fails.

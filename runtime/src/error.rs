@@ -77,8 +77,9 @@ pub enum Failure {
     /// call `release`, or restart.
     #[error(transparent)]
     Quarantined(Arc<Quarantine>),
-    /// An earlier write or sync failed, so the store takes nothing more. Nothing was written;
-    /// reopen the runtime: it recovers every acknowledged event.
+    /// An earlier write or sync failed, so the store takes nothing more. Nothing of this attempt was
+    /// written; whether an earlier attempt of the same command was, only reopening the runtime can
+    /// tell: it recovers every acknowledged event.
     #[error("the store failed earlier and must be reopened: {0}")]
     Poisoned(StoreFailure),
     /// A stored event does not decode. Nothing was to be written; read it with the release, or the

@@ -6,9 +6,10 @@
 //! Two slots, a page each, are written in turn, each with a sequence number and a checksum: a power
 //! cut can tear the one being written, never the other. The order is: the log of a group is synced,
 //! its mark is written (so that it is exact when the process is killed), the group is acknowledged,
-//! and a thread syncs the mark while the next group is gathered; the next mark is written only when
-//! that sync is over. So the mark is never ahead of a durable log, and behind it by one group at
-//! most, for the time of one sync.
+//! and a thread syncs the mark while the next group is written, or when there is none for a moment;
+//! the next mark is written only when that sync is over. So the mark is never ahead of a durable
+//! log, a failed sync of it is known before anything more is acknowledged, and after a power cut it
+//! is behind by one group at most.
 //!
 //! Syncing the mark before the acknowledgement would have doubled what one client waits for.
 
@@ -47,6 +48,8 @@ pub(super) struct Mark {
     thread: Option<JoinHandle<()>>,
     store: Uuid,
     last: Slot,
+    /// The last slot was written and is not yet being synced.
+    unsynced: bool,
 }
 
 impl Mark {
@@ -63,7 +66,7 @@ impl Mark {
             let syncer = syncer.clone();
             move || syncer.run()
         })?;
-        let mark = Self { syncer, thread: Some(thread), store, last };
+        let mark = Self { syncer, thread: Some(thread), store, last, unsynced: false };
         Ok((mark, newest.map(|slot| slot.acknowledged)))
     }
 
@@ -78,18 +81,28 @@ impl Mark {
         write_at(&self.syncer.file, &seal(self.store, slot), offset)
             .map_err(|error| StoreFailure::new("writing the high-water mark", error))?;
         self.last = slot;
-        self.syncer.begin();
+        self.unsynced = true;
         Ok(())
     }
 
+    /// Has the mark synced, without waiting for it.
+    pub(super) fn begin_sync(&mut self) {
+        if std::mem::take(&mut self.unsynced) {
+            self.syncer.begin();
+        }
+    }
+
     /// Waits until the mark is durable.
-    pub(super) fn settle(&self) -> Result<(), StoreFailure> {
+    pub(super) fn settle(&mut self) -> Result<(), StoreFailure> {
+        self.begin_sync();
         self.syncer.wait()
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
+        // A failure here is told by nobody: the store is gone, and the log is durable without it.
+        let _ = self.settle();
         self.syncer.stop();
         if let Some(thread) = self.thread.take() {
             // A panic there has been told: the sync it interrupted never ends well.

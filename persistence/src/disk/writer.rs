@@ -49,6 +49,8 @@ impl DiskWriter {
     }
 
     fn store(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        // Of the group before, whose callers have been told by now.
+        self.mark.begin_sync();
         self.prepare_index()?;
         let shared = self.shared.clone();
         let mut packing = Packing::new(&shared, &mut self.upkeep, self.head);
@@ -93,6 +95,13 @@ impl Writer for DiskWriter {
             Err(StoreFailure::new("storing a batch panicked", error))
         });
         stored.inspect_err(|failure| self.failure = Some(failure.clone()))
+    }
+
+    fn settle(&mut self) -> Result<(), StoreFailure> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        self.mark.settle().inspect_err(|failure| self.failure = Some(failure.clone()))
     }
 
     fn batch_bytes(&self) -> usize {

@@ -32,6 +32,10 @@ impl Writer for FaultWriter {
         committed
     }
 
+    fn settle(&mut self) -> Result<(), StoreFailure> {
+        self.failed.clone().map_or_else(|| self.writer.settle(), Err)
+    }
+
     fn batch_bytes(&self) -> usize {
         self.writer.batch_bytes()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use actuarius_domain::Position;
@@ -46,6 +46,9 @@ const LINGER_FROM: usize = 32;
 /// How long a group waits for more at a time, and how often: a fraction of what a sync takes. It sleeps instead of listening, so that those who bring more need not wake it.
 const LINGER: Duration = Duration::from_micros(60);
 const LINGER_TIMES: usize = 4;
+
+/// How long nothing comes before the store is told so.
+const IDLE: Duration = Duration::from_millis(5);
 
 /// What gathering a batch ended with.
 #[derive(PartialEq)]
@@ -138,8 +141,7 @@ impl Desk {
                 Ok(work) => return Some(work),
                 Err(TryRecvError::Disconnected) => return Some(Work::Stop),
                 Err(TryRecvError::Empty) if self.is_batch_empty() => {
-                    self.settle();
-                    return Some(self.inbox.recv().unwrap_or(Work::Stop));
+                    return Some(self.wait_for_work());
                 }
                 Err(TryRecvError::Empty) if linger.is_worth_it(self.admission.inside()) => {
                     std::thread::sleep(LINGER);
@@ -149,11 +151,22 @@ impl Desk {
         }
     }
 
+    fn wait_for_work(&mut self) -> Work {
+        match self.inbox.recv_timeout(IDLE) {
+            Ok(work) => work,
+            Err(RecvTimeoutError::Disconnected) => Work::Stop,
+            Err(RecvTimeoutError::Timeout) => {
+                self.settle();
+                self.inbox.recv().unwrap_or(Work::Stop)
+            }
+        }
+    }
+
     fn is_batch_empty(&self) -> bool {
         self.batch.appends.is_empty() && self.batch.snapshots.is_empty()
     }
 
-    /// Nothing waits: the store may do what it put off.
+    /// Nothing comes: the store may do what it put off.
     fn settle(&mut self) {
         if self.poison.get().is_some() {
             return;
