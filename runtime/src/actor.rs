@@ -72,6 +72,9 @@ impl<A: Aggregate> AggregateActor<A> {
         };
         let now = Instant::now();
         home.residency.used(slot, now);
+        if found.stays {
+            home.residency.stays(slot);
+        }
         match Turn::begin(busy, incarnation, now).run(found.requests) {
             TurnEnd::Usable => Next::Stay,
             TurnEnd::Quarantined => Next::Stop,
@@ -89,7 +92,7 @@ impl<A: Aggregate> AggregateActor<A> {
         if !slot.try_close(|| self.seat.keeper.forget(slot)) {
             return Next::Stay;
         }
-        home.left();
+        home.left(slot);
         home.meters.passivated();
         tracing::debug!(target: "actuarius::passivation", stream = %slot.stream, "passivated");
         Next::Stop
@@ -162,7 +165,7 @@ impl<A: Aggregate> AggregateActor<A> {
         for request in found.requests {
             request.fail(Failure::undone(), &self.seat.home.meters);
         }
-        self.seat.home.left();
+        self.seat.home.left(&self.seat.slot);
         if let Some(busy) = busy {
             busy.end(Landing::Nothing);
         }
@@ -191,7 +194,7 @@ impl<A: Aggregate> Seated for Seat<A> {
     fn ended(&self, why: &dyn std::fmt::Display) {
         let Some(failed) = self.slot.actor_ended(self.epoch) else { return };
         if failed.was_resident {
-            self.home.left();
+            self.home.left(&self.slot);
         }
         let failures = failed.in_a_row;
         tracing::error!(

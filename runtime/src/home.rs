@@ -30,8 +30,8 @@ impl<A: Aggregate> Home<A> {
     }
 
     /// An incarnation has left memory, however it did.
-    pub(crate) fn left(&self) {
-        self.residency.left();
+    pub(crate) fn left(&self, slot: &Slot<A>) {
+        self.residency.left(slot.take_asked());
         self.meters.left();
     }
 

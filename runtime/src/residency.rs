@@ -33,6 +33,9 @@ const QUARANTINES_LISTED: usize = 1_000;
 /// used is found exactly, at no cost per command.
 pub(crate) struct Residency<A: Aggregate> {
     count: AtomicUsize,
+    /// How many have been asked to make room and have neither left nor been used since. They have
+    /// no entry in the heap.
+    asked: AtomicUsize,
     limit: usize,
     epoch: Instant,
     by_use: Mutex<BinaryHeap<Reverse<Entry<A>>>>,
@@ -48,6 +51,7 @@ impl<A: Aggregate> Residency<A> {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             count: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
             limit,
             epoch: Instant::now(),
             by_use: Mutex::default(),
@@ -66,12 +70,22 @@ impl<A: Aggregate> Residency<A> {
             heap.retain(|Reverse(entry)| !entry.slot.is_gone());
         }
         drop(heap);
-        self.make_room(count.saturating_sub(self.limit));
+        self.make_room();
     }
 
-    /// An aggregate has left memory. Its entry goes when it comes to the top.
-    pub(crate) fn left(&self) {
+    /// An aggregate has left memory. If it was not asked to, its entry goes when it comes to the
+    /// top.
+    pub(crate) fn left(&self, asked: bool) {
         self.count.fetch_sub(1, Ordering::AcqRel);
+        if asked {
+            self.asked.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// An aggregate that was asked to make room is wanted again.
+    pub(crate) fn stays(&self, slot: &Arc<Slot<A>>) {
+        self.asked.fetch_sub(1, Ordering::AcqRel);
+        self.heap().push(Reverse(Entry { used: slot.last_used(), slot: slot.clone() }));
     }
 
     /// How many aggregates are in memory.
@@ -91,10 +105,12 @@ impl<A: Aggregate> Residency<A> {
             let before = self.tick(Instant::now()).checked_sub(idle);
             self.ask(ASKED_PER_SWEEP, BUSY_PASSED_OVER, before);
         }
-        self.make_room(self.resident().saturating_sub(self.limit));
+        self.make_room();
     }
 
-    fn make_room(&self, surplus: usize) {
+    fn make_room(&self) {
+        let staying = self.resident().saturating_sub(self.asked.load(Ordering::Acquire));
+        let surplus = staying.saturating_sub(self.limit);
         if surplus > 0 {
             self.ask(surplus.min(ASKED_PER_SWEEP), BUSY_PASSED_OVER, Some(u64::MAX));
         }
@@ -118,12 +134,14 @@ impl<A: Aggregate> Residency<A> {
                 heap.push(Reverse(entry));
                 break;
             }
-            match entry.slot.make_room() {
-                // It keeps its entry until it is seen gone: it may change its mind.
-                Asked::Leaving => {
-                    asked += 1;
-                    busy.push(entry);
-                }
+            // Counted before it is asked, because it may have left right after.
+            self.asked.fetch_add(1, Ordering::AcqRel);
+            let answer = entry.slot.make_room();
+            if answer != Asked::Leaving {
+                self.asked.fetch_sub(1, Ordering::AcqRel);
+            }
+            match answer {
+                Asked::Leaving => asked += 1,
                 Asked::Busy => busy.push(entry),
                 Asked::Gone => {}
             }

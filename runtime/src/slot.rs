@@ -38,6 +38,8 @@ struct Inner<A: Aggregate> {
     /// A turn is being decided or its append is in flight. At most one at a time.
     busy: bool,
     leaving: Leaving,
+    /// Asked to make room, and neither left nor used since.
+    asked: bool,
     /// How the last turn ended, until the actor takes note.
     landing: Option<Landing>,
     /// How often in a row its actor failed.
@@ -97,6 +99,8 @@ pub(crate) struct Found<A: Aggregate> {
     pub(crate) requests: VecDeque<Request<A>>,
     pub(crate) landing: Option<Landing>,
     pub(crate) leaving: bool,
+    /// It was asked to make room, and is wanted again.
+    pub(crate) stays: bool,
 }
 
 impl<A: Aggregate> Slot<A> {
@@ -108,6 +112,7 @@ impl<A: Aggregate> Slot<A> {
             rung: false,
             busy: false,
             leaving: Leaving::No,
+            asked: false,
             landing: None,
             failures: 0,
         };
@@ -146,10 +151,11 @@ impl<A: Aggregate> Slot<A> {
         let requests = inner.take_requests();
         inner.busy = !requests.is_empty();
         let leaving = inner.leaving != Leaving::No;
+        let stays = inner.busy && std::mem::take(&mut inner.asked);
         if inner.busy && inner.leaving == Leaving::IfIdle {
             inner.leaving = Leaving::No;
         }
-        Some(Found { requests, landing: inner.landing.take(), leaving })
+        Some(Found { requests, landing: inner.landing.take(), leaving, stays })
     }
 
     /// Puts requests that were taken and not looked at back to the front, in order.
@@ -202,6 +208,7 @@ impl<A: Aggregate> Slot<A> {
                 if inner.leaving == Leaving::No {
                     inner.leaving = Leaving::IfIdle;
                 }
+                inner.asked = true;
                 inner.ring();
                 Asked::Leaving
             }
@@ -282,6 +289,11 @@ impl<A: Aggregate> Slot<A> {
         inner.failures += 1;
         let start = inner.start_if_awaited();
         Some(Failed { in_a_row: inner.failures, was_resident, start })
+    }
+
+    /// Whether it was asked to make room; it is not any more.
+    pub(crate) fn take_asked(&self) -> bool {
+        std::mem::take(&mut self.lock().asked)
     }
 
     /// Whether no incarnation is in memory or on its way.

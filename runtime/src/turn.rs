@@ -239,7 +239,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
 
     fn end(self) -> TurnEnd {
         let Self { busy, incarnation, append, held, started, quarantine, .. } = self;
-        let home = busy.seat().home.clone();
+        let (home, slot) = (busy.seat().home.clone(), busy.seat().slot.clone());
         let ended = Instant::now();
         home.meters.decided(ended.saturating_duration_since(started));
         if append.is_empty() {
@@ -252,7 +252,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         }
         match quarantine {
             Some(_) => {
-                home.left();
+                home.left(&slot);
                 TurnEnd::Quarantined
             }
             None => TurnEnd::Usable,
