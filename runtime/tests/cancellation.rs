@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actuarius::persistence::fault::{Failure as Failing, Faults, Hold};
 use actuarius::{Aggregates, Executing, Failure, Hosting, Runtime, Version, Written};
-use common::{Command, Ledger, Sent, blocking, eventually, is_waiting, join_all, open_on, send};
+use common::{Command, Ledger, Sent, eventually, is_waiting, join_all, open_on, send};
 
 /// Short enough for a test; nothing is answered before it anyway, because the store is held.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -20,11 +20,8 @@ async fn stand_still(
 ) -> (Hold, Sent<Executing<Ledger>>) {
     let hold = faults.hold();
     let first = send(ledgers.execute("a", Command::Add(1)).command_id("first"));
-    let hold = blocking(move || {
-        hold.wait_until_held();
-        hold
-    });
-    (hold.await, first)
+    let hold = common::until_held(hold).await;
+    (hold, first)
 }
 
 async fn entries(ledgers: &Aggregates<Ledger>) -> Vec<i64> {
@@ -102,11 +99,7 @@ async fn a_retry_after_timeout_failure_and_restart_writes_nothing_twice() {
         let order = || ledgers.execute("a", Command::Add(1)).command_id("x");
         let waiting = send(order().timeout(PATIENCE));
         // A command that times out before it is decided is never written; this one is on its way.
-        let hold = blocking(move || {
-            hold.wait_until_held();
-            hold
-        });
-        let hold = hold.await;
+        let hold = common::until_held(hold).await;
         let error = waiting.await.unwrap_err();
         assert_eq!(error.failure().unwrap().written(), Written::Perhaps);
         hold.release();

@@ -144,11 +144,7 @@ async fn a_query_behind_a_panic_in_apply_is_refused() {
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
     let first = common::send(ledgers.execute("a", Command::Add(1)));
-    let hold = common::blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     let bomb = common::send(ledgers.execute("a", Command::PanicInApply));
     let query = common::send(ledgers.query("a", |it| it.total));
     hold.release();

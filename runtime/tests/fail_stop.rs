@@ -144,11 +144,7 @@ async fn a_value_of_a_repeated_command_rests_on_what_came_before_it() {
     faults.fail_commit(2, Failing::Unwritten);
     let hold = faults.hold();
     let first = common::send(ledgers.execute("a", Command::Add(10)));
-    let hold = common::blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     let failing = common::send(ledgers.execute("a", Command::Add(100)));
     let again = ledgers.execute("a", Command::Add(1)).command_id("one");
     let value = common::send(again.returning(|it| it.total));

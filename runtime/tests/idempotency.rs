@@ -34,11 +34,7 @@ async fn a_repetition_in_the_same_batch_gets_the_first_receipt() {
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
     let before = send(ledgers.execute("a", Command::Add(1)));
-    let hold = blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     // All of these wait for the commit in flight, and are then decided in one turn.
     let sent: Vec<_> = ["x", "y", "x", "y", "x"]
         .map(|name| send(ledgers.execute("a", Command::AddAll(vec![2, 3])).command_id(name)))
@@ -63,11 +59,7 @@ async fn a_repetition_while_the_first_is_in_flight_gets_its_receipt() {
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
     let first = send(ledgers.execute("a", Command::Add(1)).command_id("x"));
-    let hold = blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     let again = send(ledgers.execute("a", Command::Add(1)).command_id("x"));
     hold.release();
     let first = first.await.unwrap();

@@ -67,11 +67,7 @@ async fn nothing_is_answered_before_what_it_rests_on_is_durable() {
     let mut value = common::send(ledgers.execute("a", Command::Add(1)).returning(|it| it.total));
     let mut query = common::send(ledgers.query("a", |it| it.total));
     let mut rejection = common::send(ledgers.execute("a", Command::Refuse));
-    let hold = common::blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     assert!(common::is_waiting(&mut receipt) && common::is_waiting(&mut value));
     assert!(common::is_waiting(&mut query) && common::is_waiting(&mut rejection));
     assert_eq!(runtime.head(), Position::NONE);
@@ -89,11 +85,7 @@ async fn a_rejection_or_a_panic_in_a_batch_leaves_its_neighbours_untouched() {
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
     let first = common::send(ledgers.execute("a", Command::Add(1)));
-    let hold = common::blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     // All of these wait behind the held commit, and so are decided in one turn.
     let batch = [
         Command::Add(10),

@@ -47,11 +47,7 @@ async fn a_full_inbox_refuses_for_its_aggregate_alone() {
     ledgers.query("hot", |_| ()).await.unwrap();
     let hold = faults.hold();
     let first = common::send(ledgers.execute("hot", Command::Add(1)));
-    let hold = common::blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     let fit: Vec<_> =
         (0..5).map(|_| common::send(ledgers.execute("hot", Command::Add(1)))).collect();
     let error = ledgers.execute("hot", Command::Add(1)).await.unwrap_err();

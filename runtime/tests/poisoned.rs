@@ -25,11 +25,7 @@ async fn an_answer_that_rests_on_a_lost_command_is_withheld() {
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
     let before = send(ledgers.execute("a", Command::Add(1)));
-    let hold = common::blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     let lost = send(ledgers.execute("a", Command::Add(2)).command_id("lost"));
     let again = send(ledgers.execute("a", Command::Add(2)).command_id("lost"));
     let seen = send(ledgers.query("a", |it| it.total));

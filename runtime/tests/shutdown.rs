@@ -85,11 +85,7 @@ async fn behind_a_store_that_stands_still_everyone_who_waits_is_told() {
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
     let first = common::send(ledgers.execute("a", Command::Add(1)));
-    let hold = common::blocking(move || {
-        hold.wait_until_held();
-        hold
-    })
-    .await;
+    let hold = common::until_held(hold).await;
     let behind = common::send(ledgers.execute("a", Command::Add(1)));
     let report = runtime.shutdown(Duration::from_millis(1)).await;
     assert_eq!(report.unanswered, 2);

@@ -25,7 +25,7 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// The commit whose frame, as it came from [`Append::frames`], is `frame`. For stores of your
+    /// The commit whose frame, as it came from [`Append::frames`](crate::Append::frames), is `frame`. For stores of your
     /// own: the first event of the commit stands at `position`.
     ///
     /// # Errors

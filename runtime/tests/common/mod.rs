@@ -137,6 +137,17 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(work).await.expect("the work does not panic")
 }
 
+/// Waits until a commit stands at the gate of a store that is held.
+pub async fn until_held(
+    hold: actuarius::persistence::fault::Hold,
+) -> actuarius::persistence::fault::Hold {
+    blocking(move || {
+        hold.wait_until_held();
+        hold
+    })
+    .await
+}
+
 /// Waits for a fact. There is no limit of its own: a fact that never comes hangs the test, which
 /// the test runner reports.
 pub async fn eventually(fact: impl Fn() -> bool) {
