@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius::{Aggregates, Expected, Hosting, Receipt, Runtime, Version};
-use common::{Command, Ledger, blocking, eventually, join_all, open_on, send};
+use common::{Command, Ledger, eventually, join_all, open_on, send};
 
 async fn add(ledgers: &Aggregates<Ledger>, amount: i64, name: &str) -> Receipt {
     ledgers.execute("a", Command::Add(amount)).command_id(name).await.unwrap()
