@@ -93,3 +93,28 @@ async fn an_aggregate_that_left_is_recovered_from_its_snapshot() {
     assert_eq!(snapshot.version, Version::new(3));
     assert_eq!(ledgers.query("a", |it| it.total).await.unwrap(), 3);
 }
+
+/// Who is asked to leave and wanted again in the same moment stays, and must count as staying: else
+/// the limit would rise with every such moment. Nothing leaves for being idle here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limit_holds_after_many_were_wanted_while_they_left() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let hosting = Hosting::default().never_passivate().resident_limit(10);
+    let ledgers = runtime.host_with::<Ledger>(hosting);
+    let clients = (0..64).map(|client| {
+        let ledgers = ledgers.clone();
+        async move {
+            for turn in 0..200 {
+                let id = ((client * 7 + turn * 3) % 40).to_string();
+                ledgers.execute(&id, Command::Add(1)).await.unwrap();
+            }
+        }
+    });
+    join_all(clients).await;
+    eventually(|| ledgers.resident() <= 10).await;
+    for id in 100..200 {
+        ledgers.execute(id.to_string(), Command::Add(1)).await.unwrap();
+    }
+    eventually(|| ledgers.resident() <= 10).await;
+    assert_eq!(runtime.head().get(), 64 * 200 + 100);
+}

@@ -248,4 +248,17 @@ mod tests {
         fs::write(&path, [0; 8192]).expect("written");
         assert_eq!(acknowledged(&path, store), None);
     }
+
+    /// A device that takes every write and refuses every sync. The failure must be known before the
+    /// next mark is written, so before anything more is acknowledged, and nobody may wait for ever.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_failed_sync_stops_the_next_mark() {
+        let (mut mark, _) = Mark::open(Path::new("/dev/null"), Uuid::nil()).expect("a device");
+        mark.raise(1).expect("written, and not synced yet");
+        mark.begin_sync();
+        assert!(mark.raise(2).is_err());
+        assert!(mark.settle().is_err());
+        assert!(mark.raise(3).is_err());
+    }
 }

@@ -36,6 +36,11 @@ const CLEAN_EVERY_MS: u64 = 20;
 /// leaves are split and rewritten on the way, and cleaning comes on top.
 const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 
+const _: () = assert!(
+    // What a full group makes sled write, five times its bytes, and as much again for cleaning.
+    SEGMENT_BYTES >= 10 * super::engine::SYNC_BYTES_MAX
+);
+
 pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, OpenError> {
     files::create_directory(directory)?;
     let lock = lock::retry(options.lock_wait, || StoreLock::take(directory))?;
