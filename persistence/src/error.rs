@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
+use bytes::Bytes;
 use thiserror::Error;
 
 /// Bytes that are not what they should be; the text says which.
@@ -102,6 +103,14 @@ pub enum ReadError {
         stream: StreamId,
         /// The version it was taken at.
         version: Version,
+        /// What is wrong.
+        what: String,
+    },
+    /// A note is damaged. The others are untouched; writing or removing it mends it.
+    #[error("the note {} is damaged: {what}", .key.escape_ascii())]
+    DamagedNote {
+        /// The note's name.
+        key: Bytes,
         /// What is wrong.
         what: String,
     },

@@ -30,6 +30,7 @@ mod writer;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use actuarius_domain::{StreamId, Version};
+use bytes::Bytes;
 
 use crate::Store;
 use crate::dice::Dice;
@@ -53,8 +54,8 @@ pub fn over(store: Store) -> (Store, Faults) {
 pub enum Failure {
     /// Nothing: the write failed.
     Unwritten,
-    /// The first half of the batch's commits, rounded down and each whole: the power went while
-    /// writing.
+    /// The first half of the batch's commits and sets of notes, rounded down and each whole: the
+    /// power went while writing.
     HalfWritten,
     /// All of it: the sync failed, or the power went before the acknowledgement.
     Unacknowledged,
@@ -83,6 +84,8 @@ pub struct Counts {
     pub appends: u64,
     /// Snapshots in them.
     pub snapshots: u64,
+    /// Sets of notes in them.
+    pub notes: u64,
     /// Calls of the [`Reader`](crate::Reader) that can fail, except for
     /// [`info`](crate::Reader::info).
     pub reads: u64,
@@ -144,6 +147,12 @@ impl Faults {
     /// [damaged](crate::ReadError::DamagedSnapshot). Older ones are whole.
     pub fn damage_snapshot(&self, stream: &StreamId, version: Version) {
         self.script().damaged_snapshots.insert((stream.clone(), version));
+    }
+
+    /// Makes the note `key` unreadable as [damaged](crate::ReadError::DamagedNote), alone and in
+    /// lists alike. The others are whole.
+    pub fn damage_note(&self, key: impl AsRef<[u8]>) {
+        self.script().damaged_notes.insert(Bytes::copy_from_slice(key.as_ref()));
     }
 
     /// Takes back every fault that has not happened yet, and all that concern reads. Commits stay

@@ -8,6 +8,7 @@
 mod codec;
 mod dice;
 mod error;
+mod note;
 mod record;
 mod snapshot;
 mod store;
@@ -20,6 +21,10 @@ pub mod memory;
 
 pub use codec::{Codec, CodecError};
 pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};
+pub use note::{
+    NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange, NoteTooLarge,
+    Notes,
+};
 pub use record::{Append, Commit, CommitView, EventView, NewCommit};
 pub use snapshot::{NewSnapshot, Snapshot};
 pub use store::{

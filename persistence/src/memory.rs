@@ -3,15 +3,17 @@
 //! It is what other stores are compared with, and what tests run on when durability is not their
 //! subject.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::{
-    Append, AppendOutcome, Batch, Commit, Conflict, NewSnapshot, Page, PageLimit, ReadError,
-    Reader, Snapshot, Store, StoreFailure, StoreInfo, Writer,
+    Append, AppendOutcome, Batch, Commit, Conflict, NewSnapshot, Note, NoteChange, Page, PageLimit,
+    ReadError, Reader, Snapshot, Store, StoreFailure, StoreInfo, Writer,
 };
 
 /// A new, empty store in memory.
@@ -30,8 +32,10 @@ pub fn reopen(contents: &Arc<Contents>) -> Store {
 }
 
 /// Everything a store in memory holds.
-#[derive(Default)]
-pub struct Contents(RwLock<Log>);
+pub struct Contents {
+    log: RwLock<Log>,
+    identity: Uuid,
+}
 
 #[derive(Default)]
 struct Log {
@@ -41,12 +45,19 @@ struct Log {
     streams: HashMap<StreamId, Vec<usize>>,
     /// For each stream its snapshots, oldest first.
     snapshots: HashMap<StreamId, Vec<Snapshot>>,
+    notes: BTreeMap<Bytes, Bytes>,
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self { log: RwLock::default(), identity: Uuid::new_v4() }
+    }
 }
 
 impl Contents {
     fn read(&self) -> RwLockReadGuard<'_, Log> {
         // A panic while writing leaves whole commits only, so a poisoned lock is still right.
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.log.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -54,11 +65,12 @@ struct MemoryWriter(Arc<Contents>);
 
 impl Writer for MemoryWriter {
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
-        let mut log = self.0.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut log = self.0.log.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let outcomes = batch.appends.iter().map(|append| log.append(append)).collect();
         for snapshot in &batch.snapshots {
             log.keep(snapshot);
         }
+        batch.notes.iter().flatten().for_each(|change| log.note(change));
         Ok(outcomes)
     }
 
@@ -108,6 +120,13 @@ impl Log {
         let surplus = kept.len().saturating_sub(new.keep.max(1) as usize);
         kept.drain(..surplus);
     }
+
+    fn note(&mut self, change: &NoteChange) {
+        match &change.value {
+            Some(value) => drop(self.notes.insert(change.key.clone(), value.clone())),
+            None => drop(self.notes.remove(&change.key)),
+        }
+    }
 }
 
 struct MemoryReader(Arc<Contents>);
@@ -149,6 +168,31 @@ impl Reader for MemoryReader {
         let kept = log.snapshots.get(stream).map(Vec::as_slice).unwrap_or_default();
         let older = |snapshot: &&Snapshot| before.is_none_or(|version| snapshot.version < version);
         Ok(kept.iter().rev().find(older).cloned())
+    }
+
+    fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        Ok(self.0.read().notes.get(key).cloned())
+    }
+
+    fn notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Note>, ReadError> {
+        let log = self.0.read();
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let behind = log.notes.range::<[u8], _>((start, Bound::Unbounded));
+        let wanted = behind.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        let note = |(key, value): (&Bytes, &Bytes)| Note { key: key.clone(), value: value.clone() };
+        Ok(wanted.map(note).collect())
+    }
+
+    fn identity(&self) -> Uuid {
+        self.0.identity
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {

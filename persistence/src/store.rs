@@ -1,8 +1,12 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
+use bytes::Bytes;
+use uuid::Uuid;
 
-use crate::{Append, Commit, Conflict, NewSnapshot, ReadError, Snapshot, StoreFailure};
+use crate::{
+    Append, Commit, Conflict, NewSnapshot, Note, Notes, ReadError, Snapshot, StoreFailure,
+};
 
 /// The largest commit (all events of one command, with their header) a store takes: 16 MiB.
 ///
@@ -26,6 +30,9 @@ pub struct Batch {
     pub appends: Vec<Append>,
     /// Snapshots of states that are durable already.
     pub snapshots: Vec<NewSnapshot>,
+    /// Changes of notes, in this order. Each set is stored whole or not at all, whatever becomes of
+    /// the appends.
+    pub notes: Vec<Notes>,
 }
 
 /// What became of one append: the position of its first event, or a conflict that left nothing.
@@ -39,14 +46,18 @@ pub type AppendOutcome = Result<Position, Conflict>;
 /// - Positions are given in batch order, 1, 2, 3 … without gaps; a conflict uses none.
 /// - Each append is accepted only if its expected version is the stream's version, counting the
 ///   appends before it in the same batch. A conflict leaves its neighbours untouched.
-/// - Nothing is visible to any reader before it is durable.
+/// - Each set of notes is stored whole or not at all, in batch order and behind the appends. It
+///   moves no position.
+/// - Nothing is visible to any reader before it is durable. Who sees a note of a batch sees all of
+///   the batch's notes and events.
 /// - After the first `Err` every later commit fails, until the store is opened again.
 pub trait Writer: Send {
     /// Stores the batch and returns what became of each append, in order.
     ///
     /// # Errors
-    /// [`StoreFailure`] when a write or a sync failed. Any commit of the batch may or may not have
-    /// been written, each whole or not at all; none is visible to readers. Open the store again.
+    /// [`StoreFailure`] when a write or a sync failed. Any commit and any set of notes of the batch
+    /// may or may not have been written, each whole or not at all; none is visible to readers. Open
+    /// the store again.
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure>;
 
     /// Does what was put off so that [`commit`](Writer::commit) is fast. Called when there has been
@@ -105,6 +116,31 @@ pub trait Reader: Send + Sync {
         stream: &StreamId,
         before: Option<Version>,
     ) -> Result<Option<Snapshot>, ReadError>;
+
+    /// What the note `key` says; none when there is no such note.
+    ///
+    /// # Errors
+    /// [`ReadError::DamagedNote`]; damage is never read as "no such note". [`ReadError::Io`] also
+    /// when a commit with notes has failed and it is not known what they say: open the store again.
+    fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError>;
+
+    /// The first `limit` notes whose keys begin with `prefix` and come behind `after`, in the order
+    /// of their keys' bytes. Fewer than `limit` are the last ones.
+    ///
+    /// A commit with notes waits while they are read, so ask for no more than a few hundred at once.
+    ///
+    /// # Errors
+    /// As for [`note`](Reader::note); go on behind the damaged note by asking with its key as
+    /// `after`.
+    fn notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Note>, ReadError>;
+
+    /// The store's own name, drawn when it was made. It never changes, and no other store has it.
+    fn identity(&self) -> Uuid;
 
     /// What the store takes on disk.
     ///

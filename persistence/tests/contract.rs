@@ -6,9 +6,11 @@ use std::sync::Arc;
 use actuarius_domain::{Position, StreamId, Version};
 use actuarius_persistence::contract::{self, Stage};
 use actuarius_persistence::{
-    AppendOutcome, Batch, Page, PageLimit, ReadError, Reader, Snapshot, Store, StoreFailure,
+    AppendOutcome, Batch, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store, StoreFailure,
     StoreInfo, Writer, memory,
 };
+use bytes::Bytes;
+use uuid::Uuid;
 
 /// What is wrong with a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,23 @@ impl Reader for Liar<Arc<dyn Reader>> {
         }
     }
 
+    fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        self.0.note(key)
+    }
+
+    fn notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Note>, ReadError> {
+        self.0.notes(prefix, after, limit)
+    }
+
+    fn identity(&self) -> Uuid {
+        self.0.identity()
+    }
+
     fn info(&self) -> Result<StoreInfo, ReadError> {
         self.0.info()
     }
@@ -113,13 +132,14 @@ impl Writer for Liar<Box<dyn Writer>> {
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
         let mut appends = batch.appends.clone();
         let mut snapshots = batch.snapshots.clone();
+        let notes = batch.notes.clone();
         match self.1 {
             LastAppendLost if appends.len() > 1 => drop(appends.pop()),
             SnapshotsBesideAppendsLost if !appends.is_empty() => snapshots.clear(),
             CommitsInReverse => appends.reverse(),
             _ => {}
         }
-        let outcomes = self.0.commit(&Batch { appends, snapshots })?;
+        let outcomes = self.0.commit(&Batch { appends, snapshots, notes })?;
         let conflict = outcomes.iter().find(|it| it.is_err()).cloned();
         match conflict {
             Some(conflict) if self.1 == ConflictFailsTheBatch => Ok(vec![conflict; outcomes.len()]),

@@ -43,7 +43,7 @@ fn append(id: &str, expected: u64, payloads: &[usize]) -> Append {
 }
 
 fn commit(store: &mut Store, append: Append) {
-    let batch = Batch { appends: vec![append], snapshots: vec![] };
+    let batch = Batch { appends: vec![append], ..Batch::default() };
     let outcomes = store.writer.commit(&batch).expect("stored");
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
 }
@@ -230,7 +230,7 @@ fn a_file_the_engine_never_syncs_stops_the_writer_for_good() {
     let mut store = disk::open(directory.path()).expect("opens");
     let blob = directory.path().join("store/log/blobs/4711");
     fs::write(&blob, "large").expect("written");
-    let batch = |version| Batch { appends: vec![append("a", version, &[10])], snapshots: vec![] };
+    let batch = |version| Batch { appends: vec![append("a", version, &[10])], ..Batch::default() };
     let failure = store.writer.commit(&batch(2)).expect_err("stopped");
     fs::remove_file(&blob).expect("removed");
     let again = store.writer.commit(&batch(2)).expect_err("for good");
@@ -284,7 +284,7 @@ fn large_snapshots_replace_each_other_and_survive_reopening() {
     for (version, size) in [(1, 2_000_000), (2, 1_000_000), (2, 3_000_000), (2, 5), (9, 1_500_000)]
     {
         let snapshots = vec![snapshot(version, vec![version as u8; size])];
-        store.writer.commit(&Batch { appends: vec![], snapshots }).expect("stored");
+        store.writer.commit(&Batch { snapshots, ..Batch::default() }).expect("stored");
     }
     drop(store);
     let store = disk::open(directory.path()).expect("opens");
@@ -335,7 +335,7 @@ proptest! {
                         versions[usize::from(id)] += 1;
                         append(&id.to_string(), versions[usize::from(id)] - 1, &[size])
                     });
-                    let batch = Batch { appends: appends.collect(), snapshots: vec![] };
+                    let batch = Batch { appends: appends.collect(), ..Batch::default() };
                     let outcomes = store.writer.commit(&batch).expect("stored");
                     prop_assert!(outcomes.iter().all(Result::is_ok));
                 }

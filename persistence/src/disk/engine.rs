@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,7 +19,7 @@ use crate::StoreFailure;
 pub(super) const SYNC_BYTES_MAX: usize = 256 * 1024;
 
 /// What sled keeps for itself per key, roughly.
-const KEY_OVERHEAD: usize = 8;
+pub(super) const KEY_OVERHEAD: usize = 8;
 
 pub(super) struct Engine {
     db: Db,
@@ -42,6 +43,14 @@ impl Engine {
     /// The last key and value at or before `key`.
     pub(super) fn floor(&self, key: &[u8]) -> sled::Result<Option<(IVec, IVec)>> {
         self.db.range::<&[u8], _>(..=key).next_back().transpose()
+    }
+
+    /// All keys and values from `start` on.
+    pub(super) fn from(
+        &self,
+        start: Bound<Vec<u8>>,
+    ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
+        self.db.range::<Vec<u8>, _>((start, Bound::Unbounded))
     }
 
     /// All keys that begin with `prefix`.
@@ -68,11 +77,12 @@ impl Engine {
     }
 }
 
-/// What is stored with one sync.
+/// What is stored with one sync. A later change of a key replaces the earlier.
 #[derive(Default)]
 pub(super) struct Group {
-    /// The first value. Alone it needs no batch, which would cost sled one more write to disk.
-    first: Option<(IVec, IVec)>,
+    /// The only value, while there is one. It needs no batch, which would cost sled one more write
+    /// to disk.
+    only: Option<(IVec, IVec)>,
     batch: sled::Batch,
     changes: usize,
     bytes: usize,
@@ -82,15 +92,28 @@ impl Group {
     pub(super) fn put(&mut self, key: &[u8], value: Vec<u8>) {
         self.count(key.len() + value.len());
         if self.changes == 1 {
-            self.first = Some((key.into(), value.into()));
+            self.only = Some((key.into(), value.into()));
         } else {
-            self.batch.insert(key, value);
+            self.batch().insert(key, value);
         }
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) {
         self.count(key.len());
-        self.batch.remove(key);
+        self.batch().remove(key);
+    }
+
+    /// The batch, with what came before.
+    fn batch(&mut self) -> &mut sled::Batch {
+        if let Some((key, value)) = self.only.take() {
+            self.batch.insert(key, value);
+        }
+        &mut self.batch
+    }
+
+    /// Counts more than the bytes of keys and values, for changes that make sled write more.
+    pub(super) fn charge(&mut self, bytes: usize) {
+        self.bytes += bytes;
     }
 
     fn count(&mut self, bytes: usize) {
@@ -98,15 +121,10 @@ impl Group {
         self.bytes += bytes + KEY_OVERHEAD;
     }
 
-    fn apply(mut self, db: &Db) -> sled::Result<()> {
-        match self.first {
-            Some((key, value)) if self.changes == 1 => db.insert(key, value).map(|_before| ()),
-            first => {
-                if let Some((key, value)) = first {
-                    self.batch.insert(key, value);
-                }
-                db.apply_batch(self.batch)
-            }
+    fn apply(self, db: &Db) -> sled::Result<()> {
+        match self.only {
+            Some((key, value)) => db.insert(key, value).map(|_before| ()),
+            None => db.apply_batch(self.batch),
         }
     }
 

@@ -5,6 +5,7 @@
 //! | `e` first position u64, part u16 | a chunk of commits |
 //! | `i` bucket u16, run u32, first stream hash u64, its first version u64 | a part of the index |
 //! | `m` | which runs the index has |
+//! | `n` the note's own key, of any bytes | a note |
 //! | `s` stream hash u128, version u64, part u16 | a snapshot |
 
 use actuarius_domain::StreamId;
@@ -16,14 +17,18 @@ pub(super) const META: &[u8] = b"m";
 
 const CHUNK: u8 = b'e';
 const INDEX: u8 = b'i';
+const NOTE: u8 = b'n';
 const SNAPSHOT: u8 = b's';
 
 /// The largest value sled is given.
 ///
-/// A leaf of sled's tree is written whole, and one over a quarter of a segment (128 KiB) would
-/// become a file in `blobs/`, which sled never syncs. A leaf holds up to 17 values before it is
-/// split, and 20 when a neighbour of 3 was merged into it first; there is room for 25, because two
-/// threads may each merge one at the same time.
+/// A leaf of sled's tree is written whole, and one over a quarter of a segment (128 KiB, if segments
+/// had sled's default size) would become a file in `blobs/`, which sled never syncs. A leaf holds up
+/// to 17 values before it is split, and 20 when a neighbour of 3 was merged into it first; there is
+/// room for 25, because two threads may each merge one at the same time.
+///
+/// Keys are small beside this, except for those of notes: they make a leaf 151 KB at most, and the
+/// node above 320 leaves 660 KB, which is less than a quarter of our segments.
 pub(super) const VALUE_MAX: usize = 5 * 1024;
 
 /// The hash a stream is found by. Different streams may share the half the index uses, so whoever
@@ -86,6 +91,16 @@ pub(super) fn index_part(bucket: u16, run: u32, hash: u64, version: u64) -> [u8;
     key
 }
 
+/// The key of a note, and what the keys of all notes with this prefix begin with.
+pub(super) fn note(key: &[u8]) -> Vec<u8> {
+    [&[NOTE], key].concat()
+}
+
+/// A note's own key; none when it is another kind of key.
+pub(super) fn note_key(key: &[u8]) -> Option<&[u8]> {
+    key.strip_prefix(&[NOTE])
+}
+
 pub(super) fn snapshot(stream: StreamHash, version: u64, part: u16) -> [u8; 27] {
     let mut key = [SNAPSHOT; 27];
     key[1..17].copy_from_slice(&stream.0.to_be_bytes());
@@ -109,6 +124,8 @@ mod tests {
     fn places_come_back_from_their_keys() {
         assert_eq!(chunk_place(&chunk(700, 3)), Some((700, 3)));
         assert_eq!(chunk_place(META), None);
+        assert_eq!(note_key(&note(b"a")), Some(&b"a"[..]));
+        assert_eq!(note_key(META), None);
         let (stream, other) = (StreamHash(7), StreamHash(8));
         assert_eq!(snapshot_place(stream, &snapshot(stream, 9, 2)), Some((9, 2)));
         assert_eq!(snapshot_place(other, &snapshot(stream, 9, 2)), None);

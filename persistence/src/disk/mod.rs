@@ -11,7 +11,8 @@
 //! - A snapshot half written blocks every open: it is removed (`open`).
 //! - A flipped bit drops everything behind it without a word: checksums with positions, positions
 //!   without gaps, and a high-water mark outside sled (`chunk`, `reader`, `mark`).
-//! - Batches are not isolated from readers: those stop at a watermark raised after the sync.
+//! - Batches are not isolated from readers: those stop at a watermark raised after the sync, and
+//!   before a gate where it is about notes (`notes`).
 //! - Panics: caught in open, in commits (which then stop for good) and in reads.
 //!
 //! The log is packed: the commits of a group share few values (`chunk`), because one insert costs as
@@ -38,6 +39,7 @@ mod lock;
 mod mark;
 mod merge;
 mod meta;
+mod notes;
 mod open;
 mod packing;
 mod part;

@@ -1,14 +1,15 @@
 //! A batch on its way to disk: commits become chunks, chunks become groups, groups are synced.
 
 use super::chunk::{self, RAW_TARGET};
-use super::engine::Group;
+use super::engine::{Group, SYNC_BYTES_MAX};
 use super::keys::{self, StreamHash};
+use super::notes::{self, Closed};
 use super::part::Entry;
 use super::shared::Shared;
 use super::snapshots::{self, Surplus};
 use super::trouble::engine_io;
 use super::upkeep::Upkeep;
-use crate::{NewSnapshot, StoreFailure};
+use crate::{NewSnapshot, Notes, StoreFailure};
 
 /// The room that chunks leave to the work on the index. At the pace it is done, it needs about as
 /// much as this with 1,000 commits.
@@ -27,6 +28,20 @@ pub(super) struct Packing<'a> {
     entries: Vec<Entry>,
     /// Streams that have a snapshot in the group.
     snapshots: Vec<StreamHash>,
+    /// The group changes notes.
+    has_notes: bool,
+    /// Closed from the first group that changes notes on.
+    gate: Option<Closed<'a>>,
+}
+
+/// A batch that is durable, and not yet visible.
+pub(super) struct Packed<'a> {
+    /// The position of the last event.
+    pub(super) head: u64,
+    /// The index entries of all commits.
+    pub(super) entries: Vec<Entry>,
+    /// To be opened when the events are visible.
+    pub(super) gate: Option<Closed<'a>>,
 }
 
 /// The chunk being filled.
@@ -50,6 +65,8 @@ impl<'a> Packing<'a> {
             commits: 0,
             entries: vec![],
             snapshots: vec![],
+            has_notes: false,
+            gate: None,
         }
     }
 
@@ -78,12 +95,11 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    /// Syncs what is left, and returns the position of the last event with the index entries of all
-    /// commits. All of them are durable.
-    pub(super) fn finish(mut self) -> Result<(u64, Vec<Entry>), StoreFailure> {
+    /// Syncs what is left. All of it is durable then.
+    pub(super) fn finish(mut self) -> Result<Packed<'a>, StoreFailure> {
         self.close_chunk()?;
         self.sync()?;
-        Ok((self.next - 1, self.entries))
+        Ok(Packed { head: self.next - 1, entries: self.entries, gate: self.gate })
     }
 
     fn close_chunk(&mut self) -> Result<(), StoreFailure> {
@@ -132,9 +148,28 @@ impl<'a> Packing<'a> {
         let mut group = std::mem::take(&mut self.group);
         let commits = std::mem::take(&mut self.commits);
         self.snapshots.clear();
+        if std::mem::take(&mut self.has_notes) && self.gate.is_none() {
+            self.gate = Some(self.shared.notes.close());
+        }
         self.upkeep.work(engine, index, &mut group, commits)?;
         engine.sync(group)?;
         self.upkeep.settle(index);
+        Ok(())
+    }
+
+    /// Puts a set of notes, all of it into one group: that makes it whole.
+    pub(super) fn put_notes(&mut self, set: &Notes) -> Result<(), StoreFailure> {
+        self.close_chunk()?;
+        self.make_room(set.bytes())?;
+        for change in set {
+            let key = keys::note(&change.key);
+            match &change.value {
+                Some(value) => self.group.put(&key, notes::pack(&key, value)),
+                None => self.group.remove(&key),
+            }
+            self.group.charge(notes::SCATTER_BYTES);
+            self.has_notes = true;
+        }
         Ok(())
     }
 
@@ -191,3 +226,8 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 }
+
+const _: () = assert!(
+    // The largest set of notes is one group, beside the work on the index.
+    crate::NOTES_BYTES_MAX + UPKEEP_BYTES <= SYNC_BYTES_MAX
+);

@@ -7,14 +7,16 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
+use bytes::Bytes;
+use uuid::Uuid;
 
 use super::chunk::Chunk;
 use super::index::Range;
 use super::part::Entry;
 use super::shared::Shared;
 use super::trouble::{self, Trouble};
-use super::{files, recover, runs, snapshots};
-use crate::{Commit, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo};
+use super::{files, notes, recover, runs, snapshots};
+use crate::{Commit, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo};
 
 /// How many entries of a stream are gathered at a time: as many commits as a page usually has.
 const GATHERED_MAX: usize = 1024;
@@ -62,6 +64,23 @@ impl Reader for DiskReader {
         before: Option<Version>,
     ) -> Result<Option<Snapshot>, ReadError> {
         guarded(|| snapshots::newest(&self.0.engine, self.0.hash(stream), stream, before))
+    }
+
+    fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        guarded(|| notes::one(&self.0, key))
+    }
+
+    fn notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Note>, ReadError> {
+        guarded(|| notes::list(&self.0, prefix, after, limit))
+    }
+
+    fn identity(&self) -> Uuid {
+        self.0.identity
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {

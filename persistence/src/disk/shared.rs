@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actuarius_domain::StreamId;
+use uuid::Uuid;
 
 use super::chunk::Chunk;
 use super::engine::Engine;
@@ -13,6 +14,7 @@ use super::generations::Generations;
 use super::index::{Index, Range, Run};
 use super::keys::StreamHash;
 use super::lock::{Release, StoreLock};
+use super::notes::Gate;
 use super::part::Entry;
 use super::trouble::{Result, Trouble};
 use super::{recover, runs};
@@ -29,6 +31,9 @@ pub(super) struct Shared {
     pub(super) files: Files,
     pub(super) index: Index,
     seed: u64,
+    pub(super) identity: Uuid,
+    /// Between those who read notes and the writer.
+    pub(super) notes: Gate,
     /// The last position readers may see: all before it is durable.
     durable: AtomicU64,
     chunks: Mutex<Generations<u64, Arc<Chunk>>>,
@@ -50,6 +55,8 @@ impl Shared {
             files,
             index,
             seed: format.seed(),
+            identity: format.store,
+            notes: Gate::default(),
             durable: AtomicU64::new(head),
             chunks: Mutex::new(Generations::new(CHUNKS_KEPT)),
         }

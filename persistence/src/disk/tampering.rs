@@ -14,7 +14,7 @@ fn closed_store() -> TempDir {
     let mut store = open(&directory).expect("opens");
     for version in 0..10 {
         let appends = vec![append("account", "alice", version, &[10])];
-        store.writer.commit(&Batch { appends, snapshots: vec![] }).expect("stored");
+        store.writer.commit(&Batch { appends, ..Batch::default() }).expect("stored");
     }
     directory
 }
@@ -112,7 +112,7 @@ fn what_a_large_commit_cut_short_left_behind_is_removed() {
     });
     let mut store = open(&directory).expect("opens");
     let appends = vec![append("account", "alice", 10, &[80_000, 5])];
-    store.writer.commit(&Batch { appends, snapshots: vec![] }).expect("stored");
+    store.writer.commit(&Batch { appends, ..Batch::default() }).expect("stored");
     drop(store);
     let reader = open(&directory).expect("opens").reader;
     let page = reader.read_log(Position::NONE, PageLimit::default()).expect("readable");
@@ -150,7 +150,7 @@ fn a_damaged_snapshot_leads_to_the_one_before() {
             payload: vec![1; size].into(),
             keep: 9,
         };
-        let batch = Batch { appends: vec![], snapshots: vec![snapshot] };
+        let batch = Batch { snapshots: vec![snapshot], ..Batch::default() };
         store.writer.commit(&batch).expect("stored");
     }
     drop(store);

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId};
+use bytes::Bytes;
 
 use crate::error::Malformed;
 use crate::{Damage, ReadError};
@@ -26,6 +27,14 @@ impl Trouble {
         };
         let (stream, position) = (stream.cloned(), Position::new(position));
         ReadError::Damaged(Damage { stream, position, what })
+    }
+
+    /// The error for whoever wanted to read the note `key`.
+    pub(super) fn of_note(self, key: &[u8]) -> ReadError {
+        if let Self::Engine(sled::Error::Io(error)) = self {
+            return ReadError::Io(Arc::new(error));
+        }
+        ReadError::DamagedNote { key: Bytes::copy_from_slice(key), what: self.to_string() }
     }
 }
 

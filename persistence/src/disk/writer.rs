@@ -61,11 +61,17 @@ impl DiskWriter {
         for snapshot in &batch.snapshots {
             packing.put_snapshot(shared.hash(&snapshot.stream), snapshot)?;
         }
-        let (head, entries) = packing.finish()?;
-        self.mark.raise(head)?;
-        shared.index.extend(entries);
-        shared.publish(head);
-        self.head = head;
+        for notes in &batch.notes {
+            packing.put_notes(notes)?;
+        }
+        let packed = packing.finish()?;
+        self.mark.raise(packed.head)?;
+        shared.index.extend(packed.entries);
+        shared.publish(packed.head);
+        self.head = packed.head;
+        if let Some(gate) = packed.gate {
+            gate.open();
+        }
         Ok(outcomes)
     }
 

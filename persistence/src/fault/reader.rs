@@ -1,11 +1,14 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use actuarius_domain::{Position, StreamId, Version};
+use bytes::Bytes;
+use uuid::Uuid;
 
 use super::Faults;
 use crate::{
-    Batch, Commit, CommitView, Damage, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo,
+    Batch, Commit, CommitView, Damage, Note, Page, PageLimit, ReadError, Reader, Snapshot,
+    StoreInfo,
 };
 
 /// Hides what the store underneath has and nobody was told of: the batch of a failed commit.
@@ -19,6 +22,8 @@ struct Visible {
     versions: HashMap<StreamId, Version>,
     /// The snapshots in it.
     hidden_snapshots: HashSet<(StreamId, Version)>,
+    /// What the notes changed in it said before.
+    notes: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 impl Veil {
@@ -33,7 +38,13 @@ impl Veil {
         }
         let snapshots = batch.snapshots.iter();
         let hidden_snapshots = snapshots.map(|it| (it.stream.clone(), it.version)).collect();
-        let visible = Visible { head: reader.head(), versions, hidden_snapshots };
+        let mut notes = BTreeMap::new();
+        for change in batch.notes.iter().flatten() {
+            if let Ok(value) = reader.note(&change.key) {
+                notes.insert(change.key.clone(), value);
+            }
+        }
+        let visible = Visible { head: reader.head(), versions, hidden_snapshots, notes };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(visible);
     }
 
@@ -55,6 +66,18 @@ impl Visible {
 
     fn version(&self, stream: &StreamId) -> Option<Version> {
         self.versions.get(stream).copied()
+    }
+
+    /// Puts back what the hidden notes said. `found` must have as many more notes than wanted as
+    /// there may be hidden ones.
+    fn restore(&self, found: &mut Vec<Note>, is_wanted: impl Fn(&[u8]) -> bool) {
+        found.retain(|note| !self.notes.contains_key(&note.key));
+        let before = self.notes.iter().filter(|(key, _)| is_wanted(key));
+        found.extend(
+            before
+                .filter_map(|(key, value)| Some(Note { key: key.clone(), value: value.clone()? })),
+        );
+        found.sort_unstable_by(|one, other| one.key.cmp(&other.key));
     }
 }
 
@@ -83,6 +106,31 @@ impl FaultReader {
             found = self.reader.snapshot(stream, Some(snapshot.version))?;
         }
         Ok(found)
+    }
+
+    fn visible_notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Note>, ReadError> {
+        let veil = self.veil.look();
+        let Some(visible) = &*veil else { return self.reader.notes(prefix, after, limit) };
+        let hidden = visible.notes.len();
+        let mut found = self.reader.notes(prefix, after, limit.saturating_add(hidden))?;
+        visible.restore(&mut found, |key| {
+            key.starts_with(prefix) && after.is_none_or(|after| key > after)
+        });
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    fn check_note(&self, key: &[u8]) -> Result<(), ReadError> {
+        if !self.faults.script().damaged_notes.contains(key) {
+            return Ok(());
+        }
+        let (key, what) = (Bytes::copy_from_slice(key), "scripted damage".to_owned());
+        Err(ReadError::DamagedNote { key, what })
     }
 
     /// The page up to the first damaged commit; the damage itself when the page begins with it.
@@ -166,6 +214,30 @@ impl Reader for FaultReader {
                 Err(ReadError::DamagedSnapshot { stream, version, what })
             }
         }
+    }
+
+    fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        self.faults.script().count_read(None)?;
+        self.check_note(key)?;
+        let veil = self.veil.look();
+        let hidden = veil.as_ref().and_then(|visible| visible.notes.get(key));
+        hidden.map_or_else(|| self.reader.note(key), |before| Ok(before.clone()))
+    }
+
+    fn notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Note>, ReadError> {
+        self.faults.script().count_read(None)?;
+        let found = self.visible_notes(prefix, after, limit)?;
+        found.iter().try_for_each(|note| self.check_note(&note.key))?;
+        Ok(found)
+    }
+
+    fn identity(&self) -> Uuid {
+        self.reader.identity()
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {

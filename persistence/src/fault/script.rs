@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 
 use actuarius_domain::{StreamId, Version};
+use bytes::Bytes;
 
 use super::{Counts, Failure};
 use crate::dice::Dice;
@@ -26,6 +27,7 @@ pub(super) struct Script {
     pub(super) unreadable: HashSet<StreamId>,
     pub(super) damaged: HashSet<StreamId>,
     pub(super) damaged_snapshots: HashSet<(StreamId, Version)>,
+    pub(super) damaged_notes: HashSet<Bytes>,
 }
 
 impl Script {
@@ -33,6 +35,7 @@ impl Script {
         self.counts.commits += 1;
         self.counts.appends += batch.appends.len() as u64;
         self.counts.snapshots += batch.snapshots.len() as u64;
+        self.counts.notes += batch.notes.len() as u64;
     }
 
     /// How the commit counted last is to fail.
@@ -54,7 +57,7 @@ impl Script {
         Some(Conflict { stream, expected, actual: expected.next() })
     }
 
-    /// Counts a read, of one stream or of the log, and fails it if it is to fail.
+    /// Counts a read, of one stream or of something else, and fails it if it is to fail.
     pub(super) fn count_read(&mut self, stream: Option<&StreamId>) -> Result<(), ReadError> {
         self.counts.reads += 1;
         let scripted = self.failing_reads.remove(&self.counts.reads);

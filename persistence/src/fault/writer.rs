@@ -87,7 +87,7 @@ fn without(batch: &Batch, rejections: &[Option<Conflict>]) -> Batch {
     let appends = batch.appends.iter().zip(rejections);
     let accepted = appends.filter(|(_, rejection)| rejection.is_none());
     let appends = accepted.map(|(append, _)| append.clone()).collect();
-    Batch { appends, snapshots: batch.snapshots.clone() }
+    Batch { appends, snapshots: batch.snapshots.clone(), notes: batch.notes.clone() }
 }
 
 /// Puts the outcomes of the accepted appends into the places between the rejected ones.
@@ -100,9 +100,10 @@ fn merge(rejections: Vec<Option<Conflict>>, outcomes: Vec<AppendOutcome>) -> Vec
     rejections.into_iter().filter_map(place).collect()
 }
 
+/// The first half of commits and sets of notes, which come behind them.
 fn first_half(batch: &Batch) -> Batch {
     let commits: usize = batch.appends.iter().map(|append| append.frames().count()).sum();
-    let mut left = commits / 2;
+    let mut left = (commits + batch.notes.len()) / 2;
     let mut appends = Vec::new();
     for append in &batch.appends {
         let front = append.front(left);
@@ -111,5 +112,5 @@ fn first_half(batch: &Batch) -> Batch {
             appends.push(front);
         }
     }
-    Batch { appends, snapshots: Vec::new() }
+    Batch { appends, snapshots: Vec::new(), notes: batch.notes[..left].to_vec() }
 }
