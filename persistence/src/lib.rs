@@ -18,6 +18,7 @@ pub mod contract;
 pub mod disk;
 pub mod fault;
 pub mod memory;
+pub mod views;
 
 pub use codec::{Codec, CodecError};
 pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};

@@ -1,0 +1,155 @@
+//! Views in memory: with the behaviour of those on disk, for as long as any clone of the [`Views`]
+//! they are in.
+//!
+//! [`Views`]: super::Views
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use super::changes::{self, Changes, Range};
+use super::{Entry, ViewError};
+
+/// All places, by name.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<HashMap<String, Arc<Contents>>>);
+
+impl Shelf {
+    pub(super) fn place(&self, name: &str) -> Result<MemoryPlace, ViewError> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let contents = places.entry(name.to_owned()).or_default().clone();
+        let opened = Opened::new(contents.clone(), None);
+        let opened = opened.ok_or_else(|| ViewError::InUse { what: format!("view {name}") })?;
+        Ok(MemoryPlace { contents, opened: Arc::new(opened) })
+    }
+}
+
+#[derive(Default)]
+struct Contents(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    generations: BTreeSet<u64>,
+    current: Option<u64>,
+    states: HashMap<u64, Vec<u8>>,
+    tables: HashMap<u64, Arc<Rows>>,
+    /// What is open: the place itself, and tables by generation.
+    open: HashSet<Option<u64>>,
+}
+
+impl Contents {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Held as long as a place, or the table of a generation, is open.
+struct Opened(Arc<Contents>, Option<u64>);
+
+impl Opened {
+    /// None when it is open already.
+    fn new(contents: Arc<Contents>, generation: Option<u64>) -> Option<Self> {
+        let first = contents.lock().open.insert(generation);
+        first.then(|| Self(contents, generation))
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.lock().open.remove(&self.1);
+    }
+}
+
+pub(super) struct MemoryPlace {
+    contents: Arc<Contents>,
+    opened: Arc<Opened>,
+}
+
+impl MemoryPlace {
+    pub(super) fn generations(&self) -> Vec<u64> {
+        self.contents.lock().generations.iter().copied().collect()
+    }
+
+    pub(super) fn current(&self) -> Option<u64> {
+        self.contents.lock().current
+    }
+
+    pub(super) fn make_current(&self, generation: u64) {
+        self.contents.lock().current = Some(generation);
+    }
+
+    pub(super) fn remove(&self, generation: u64) -> Result<(), ViewError> {
+        let mut kept = self.contents.lock();
+        if kept.current == Some(generation) || kept.open.contains(&Some(generation)) {
+            return Err(in_use(generation));
+        }
+        kept.generations.remove(&generation);
+        kept.states.remove(&generation);
+        kept.tables.remove(&generation);
+        Ok(())
+    }
+
+    pub(super) fn table(&self, generation: u64) -> Result<MemoryTable, ViewError> {
+        let opened = Opened::new(self.contents.clone(), Some(generation));
+        let opened = opened.ok_or_else(|| in_use(generation))?;
+        let mut kept = self.contents.lock();
+        kept.generations.insert(generation);
+        let rows = kept.tables.entry(generation).or_default().clone();
+        Ok(MemoryTable(Arc::new(OpenRows { rows, _opened: opened, _place: self.opened.clone() })))
+    }
+
+    pub(super) fn load_state(&self, generation: u64) -> Option<Vec<u8>> {
+        self.contents.lock().states.get(&generation).cloned()
+    }
+
+    pub(super) fn save_state(&self, generation: u64, state: &[u8]) {
+        let mut kept = self.contents.lock();
+        kept.generations.insert(generation);
+        kept.states.insert(generation, state.to_vec());
+    }
+}
+
+fn in_use(generation: u64) -> ViewError {
+    ViewError::InUse { what: format!("generation {generation}") }
+}
+
+type Rows = RwLock<BTreeMap<Bytes, Bytes>>;
+
+struct OpenRows {
+    rows: Arc<Rows>,
+    _opened: Opened,
+    _place: Arc<Opened>,
+}
+
+#[derive(Clone)]
+pub(super) struct MemoryTable(Arc<OpenRows>);
+
+impl MemoryTable {
+    pub(super) fn commit(&self, changes: Changes) {
+        // A panic in here would have to come from the allocator: rows are whole.
+        let mut rows = self.0.rows.write().unwrap_or_else(PoisonError::into_inner);
+        for (place, value) in changes {
+            match value {
+                Some(value) => rows.insert(place, value),
+                None => rows.remove(&place),
+            };
+        }
+    }
+
+    pub(super) fn get(&self, place: &[u8]) -> Option<Bytes> {
+        let rows = self.0.rows.read().unwrap_or_else(PoisonError::into_inner);
+        rows.get(place).cloned()
+    }
+
+    pub(super) fn scan(&self, range: &Range, descending: bool, limit: usize) -> Vec<Entry> {
+        let rows = self.0.rows.read().unwrap_or_else(PoisonError::into_inner);
+        let found = rows.range::<[u8], _>(changes::borrowed(range));
+        let entry = |(place, value): (&Bytes, &Bytes)| (place.slice(1..), value.clone());
+        if descending {
+            found.rev().take(limit).map(entry).collect()
+        } else {
+            found.take(limit).map(entry).collect()
+        }
+    }
+}
