@@ -4,14 +4,16 @@
 //! decision can be tested without a thread or a sleep.
 //!
 //! Read in this order: [`Aggregate`] (decide, apply), [`Id`] (a name that knows its type),
-//! [`Version`] and [`Position`] (where a fact stands), [`Metadata`] (who asked, and why) and
-//! [`Envelope`] (a fact with its header).
+//! [`Version`] and [`Position`] (where a fact stands), [`Metadata`] (who asked, and why),
+//! [`Envelope`] (a fact with its header),
+//! [`Projection`] (what a view makes of facts).
 
 mod aggregate;
 mod context;
 mod envelope;
 mod id;
 mod metadata;
+mod projection;
 mod time;
 mod version;
 
@@ -20,5 +22,6 @@ pub use context::Context;
 pub use envelope::{Envelope, Header};
 pub use id::{Id, InvalidId, MAX_ID_BYTES, MAX_TYPE_BYTES, StreamId};
 pub use metadata::{CausationId, CommandId, CorrelationId, EventId, Metadata};
+pub use projection::{Projection, ReadModel};
 pub use time::Timestamp;
 pub use version::{Expected, Position, Version};

@@ -3,16 +3,18 @@
 
 mod desk;
 
+use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use actuarius_domain::Position;
-use actuarius_persistence::{Append, Conflict, NewSnapshot, StoreFailure, Writer};
+use actuarius_persistence::{Append, Conflict, NewSnapshot, Notes, StoreFailure, Writer};
+use tokio::sync::oneshot;
 
 use crate::admission::Admission;
-
+use crate::tail::Tail;
 use crate::telemetry::CommitMeters;
 use desk::Desk;
 
@@ -53,6 +55,7 @@ pub(crate) struct Committer {
 enum Work {
     Append(Append, Box<dyn Waiter>),
     Snapshot(NewSnapshot),
+    Notes(Notes, oneshot::Sender<Result<(), NotStored>>),
     Stop,
 }
 
@@ -60,14 +63,16 @@ impl Committer {
     pub(crate) fn start(
         writer: Box<dyn Writer>,
         admission: Arc<Admission>,
+        tail: Arc<Tail>,
         meters: CommitMeters,
     ) -> std::io::Result<Self> {
         // Unbounded, but never long: an aggregate has one append in flight, admission bounds the
-        // requests behind them, and snapshots are bounded below.
+        // requests behind them, a follower has one set of notes under way, and snapshots are
+        // bounded below.
         let (work, inbox) = mpsc::channel();
         let poison = Poison::default();
         let snapshot_bytes = Arc::new(AtomicUsize::new(0));
-        let desk = Desk::new(writer, inbox, admission, meters)
+        let desk = Desk::new(writer, inbox, (admission, tail), meters)
             .sharing(poison.clone(), snapshot_bytes.clone());
         let thread = std::thread::Builder::new()
             .name("actuarius-committer".to_owned())
@@ -95,6 +100,20 @@ impl Committer {
             self.snapshot_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         taken
+    }
+
+    /// Stores notes, all or none. They are stored even when nobody waits any more.
+    ///
+    /// # Errors
+    /// [`NotStored`] says whether they may have been.
+    pub(crate) fn store_notes(
+        &self,
+        notes: Notes,
+    ) -> impl Future<Output = Result<(), NotStored>> + Send + use<> {
+        let (sender, stored) = oneshot::channel();
+        // When the thread is gone, the other end is dropped with what could not be sent.
+        let _ = self.work.send(Work::Notes(notes, sender));
+        async move { stored.await.unwrap_or(Err(NotStored::Stopped)) }
     }
 
     /// The failure that poisoned the store, if one has.

@@ -8,12 +8,14 @@ use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::recoveries::Recoveries;
 use crate::supervision::Supervision;
+use crate::tail::Tail;
 
 /// What all hosted types share.
 pub(crate) struct Engine {
     pub(crate) admission: Arc<Admission>,
     pub(crate) committer: Committer,
     pub(crate) library: Library,
+    pub(crate) tail: Arc<Tail>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) supervision: Supervision,
     pub(crate) recoveries: Arc<Recoveries>,

@@ -4,6 +4,7 @@ use actuarius_domain::Position;
 use actuarius_persistence::StoreFailure;
 
 use crate::error::Quarantine;
+use crate::followers::{FollowerHealth, FollowerStatus};
 
 /// How the runtime is.
 #[derive(Debug, Clone)]
@@ -19,13 +20,18 @@ pub struct Health {
     pub resident: usize,
     /// The aggregates out of service, at most 1,000 of each type.
     pub quarantined: Vec<Arc<Quarantine>>,
+    /// The subscriptions and projections.
+    pub followers: Vec<FollowerHealth>,
 }
 
 impl Health {
     /// Whether everything is in order.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        matches!(self.status, Status::Running) && self.quarantined.is_empty()
+        let halted = |it: &FollowerHealth| matches!(it.status, FollowerStatus::Halted { .. });
+        matches!(self.status, Status::Running)
+            && self.quarantined.is_empty()
+            && !self.followers.iter().any(halted)
     }
 }
 

@@ -52,19 +52,26 @@
 mod actor;
 mod admission;
 mod aggregates;
+mod alive;
 mod answering;
+mod builder;
 mod clock;
 mod committer;
+mod decoding;
 mod directory;
 mod engine;
 mod error;
 mod execute;
 mod flight;
+mod follower;
+mod followers;
 mod health;
 mod home;
 mod hosting;
 mod incarnation;
 mod panics;
+mod progress;
+mod projection;
 mod query;
 mod receipt;
 mod recoveries;
@@ -76,6 +83,7 @@ mod saved_state;
 mod seat;
 mod slot;
 mod supervision;
+mod tail;
 mod telemetry;
 mod turn;
 mod window;
@@ -84,21 +92,27 @@ pub mod testing;
 
 pub use actuarius_domain::{
     Aggregate, CausationId, CommandId, Context, CorrelationId, Envelope, Event, EventId, Expected,
-    Header, Id, InvalidId, MAX_ID_BYTES, MAX_TYPE_BYTES, Metadata, Position, StreamId, Timestamp,
-    Version,
+    Header, Id, InvalidId, MAX_ID_BYTES, MAX_TYPE_BYTES, Metadata, Position, Projection, ReadModel,
+    StreamId, Timestamp, Version,
 };
 /// The storage seam, for those who bring their own store or look below the runtime.
 pub use actuarius_persistence as persistence;
 pub use actuarius_persistence::{Codec, CodecError, Damage, OpenError, ReadError, StoreFailure};
 pub use aggregates::Aggregates;
+pub use alive::ShutdownReport;
+pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{
     ExecuteError, Failure, Limit, Place, Quarantine, QuarantineReason, Unavailable, Written,
 };
 pub use execute::{Execute, Executing};
+pub use followers::{
+    BoxError, FollowerHealth, FollowerKind, FollowerStatus, Retry, StartError, WaitError,
+};
 pub use health::{Health, Status};
 pub use hosting::Hosting;
+pub use projection::{InMemory, Project, ProjectionHandle, Rebuild, RebuildError};
 pub use query::{Query, Querying};
 pub use receipt::Receipt;
-pub use runtime::{Builder, Runtime, ShutdownReport};
+pub use runtime::Runtime;
 pub use telemetry::METRICS;

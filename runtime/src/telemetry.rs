@@ -1,6 +1,8 @@
 //! The figures the runtime keeps. No recorder is installed here: install one before opening the
 //! runtime, and the figures arrive there.
 
+mod followers;
+
 use std::time::Duration;
 
 use actuarius_persistence::Batch;
@@ -9,11 +11,15 @@ use metrics::{Counter, Gauge, Histogram, Unit};
 use crate::error::{ExecuteError, Failure};
 use crate::receipt::Receipt;
 
+pub(crate) use followers::FollowerMeters;
+
 /// Every metric: its name, its unit and what it says. Names are part of the interface.
 ///
 /// The label `aggregate` is the aggregate's type, the label `outcome` one of `accepted`,
 /// `repeated`, `rejected`, `conflict`, `overloaded`, `unavailable`, `indeterminate`,
-/// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned`. Ids are never labels.
+/// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned`. Ids are never labels. The label
+/// `follower` is the name of a subscription or projection; its events have the outcomes `handled`,
+/// `filtered`, `failed` (an attempt) and `parked`.
 pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_commands_total", Unit::Count, "Commands, by aggregate and outcome"),
     ("actuarius_queries_total", Unit::Count, "Queries answered, by aggregate"),
@@ -31,14 +37,28 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_recovery_events", Unit::Count, "Events replayed in one recovery, by aggregate"),
     ("actuarius_snapshots_total", Unit::Count, "Snapshots, by aggregate and outcome"),
     ("actuarius_quarantines_total", Unit::Count, "Aggregates put out of service, by aggregate"),
+    ("actuarius_follower_lag_events", Unit::Count, "Events behind the log's end, by follower"),
+    ("actuarius_follower_events_total", Unit::Count, "Events followed, by follower and outcome"),
+    ("actuarius_follower_batch_seconds", Unit::Seconds, "Time of one batch, by follower"),
+    ("actuarius_follower_parked_events", Unit::Count, "Events parked now, by follower"),
+    ("actuarius_follower_halted", Unit::Count, "1 while it cannot get on, by follower"),
     ("actuarius_poisoned", Unit::Count, "1 once the store has failed"),
+];
+
+/// Those of them that go up and down.
+const GAUGES: &[&str] = &[
+    "actuarius_resident_aggregates",
+    "actuarius_follower_lag_events",
+    "actuarius_follower_parked_events",
+    "actuarius_follower_halted",
+    "actuarius_poisoned",
 ];
 
 pub(crate) fn describe() {
     for &(name, unit, description) in METRICS {
         if name.ends_with("_total") {
             metrics::describe_counter!(name, unit, description);
-        } else if matches!(name, "actuarius_resident_aggregates" | "actuarius_poisoned") {
+        } else if GAUGES.contains(&name) {
             metrics::describe_gauge!(name, unit, description);
         } else {
             metrics::describe_histogram!(name, unit, description);

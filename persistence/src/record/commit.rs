@@ -70,7 +70,8 @@ impl Commit {
     }
 
     /// The position of its last event.
-    pub(crate) fn last_position(&self) -> Position {
+    #[must_use]
+    pub fn last_position(&self) -> Position {
         self.position.plus(self.events - 1)
     }
 

@@ -9,25 +9,33 @@ use actuarius_domain::Position;
 use actuarius_persistence::{AppendOutcome, Batch, StoreFailure, Writer};
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 
 use super::{NotStored, Poison, Waiter, Work};
 use crate::admission::Admission;
 use crate::panics::guarded;
+use crate::tail::Tail;
 use crate::telemetry::CommitMeters;
 
 pub(super) struct Desk {
     writer: Box<dyn Writer>,
     inbox: Receiver<Work>,
     admission: Arc<Admission>,
+    tail: Arc<Tail>,
     poison: Poison,
     snapshot_bytes: Arc<AtomicUsize>,
     batch: Batch,
     waiters: Vec<Box<dyn Waiter>>,
+    /// Those who wait for notes.
+    keepers: Vec<Keeper>,
     /// Work that no longer fitted into the batch.
     held_over: Option<Work>,
     landings: UnboundedSender<Landed>,
     meters: CommitMeters,
 }
+
+/// Who waits for notes to be kept.
+type Keeper = oneshot::Sender<Result<(), NotStored>>;
 
 /// What became of the appends of one group.
 type Landings = Vec<(Box<dyn Waiter>, Result<Position, NotStored>)>;
@@ -62,7 +70,7 @@ impl Desk {
     pub(super) fn new(
         writer: Box<dyn Writer>,
         inbox: Receiver<Work>,
-        admission: Arc<Admission>,
+        (admission, tail): (Arc<Admission>, Arc<Tail>),
         meters: CommitMeters,
     ) -> Self {
         let (landings, arrivals) = tokio::sync::mpsc::unbounded_channel();
@@ -71,10 +79,12 @@ impl Desk {
             writer,
             inbox,
             admission,
+            tail,
             poison: Poison::default(),
             snapshot_bytes: Arc::default(),
             batch: Batch::default(),
             waiters: Vec::new(),
+            keepers: Vec::new(),
             held_over: None,
             landings,
             meters,
@@ -90,7 +100,7 @@ impl Desk {
     pub(super) fn run(mut self) {
         loop {
             let gathered = self.gather();
-            if !self.waiters.is_empty() || !self.batch.snapshots.is_empty() {
+            if !self.is_batch_empty() {
                 self.commit();
             }
             if gathered == Gathered::LastBatch {
@@ -128,6 +138,10 @@ impl Desk {
                     self.waiters.push(waiter);
                 }
                 Work::Snapshot(snapshot) => self.batch.snapshots.push(snapshot),
+                Work::Notes(notes, keeper) => {
+                    self.batch.notes.push(notes);
+                    self.keepers.push(keeper);
+                }
                 Work::Stop => return Gathered::LastBatch,
             }
         }
@@ -163,7 +177,8 @@ impl Desk {
     }
 
     fn is_batch_empty(&self) -> bool {
-        self.batch.appends.is_empty() && self.batch.snapshots.is_empty()
+        let Batch { appends, snapshots, notes, .. } = &self.batch;
+        appends.is_empty() && snapshots.is_empty() && notes.is_empty()
     }
 
     /// Nothing comes: the store may do what it put off.
@@ -179,20 +194,23 @@ impl Desk {
     fn commit(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         let waiters = std::mem::take(&mut self.waiters);
+        let keepers = std::mem::take(&mut self.keepers);
         for snapshot in &batch.snapshots {
             self.snapshot_bytes.fetch_sub(snapshot.payload.len(), Ordering::Relaxed);
         }
         if let Some(failure) = self.poison.get() {
-            return tell_all(waiters, &NotStored::Poisoned(failure.clone()));
+            return tell_all(waiters, keepers, &NotStored::Poisoned(failure.clone()));
         }
         match self.write(&batch) {
             Ok(outcomes) => {
+                self.tail.publish(&batch.appends, &outcomes);
+                tell_keepers(keepers, &Ok(()));
                 let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::Conflict));
                 self.tell(waiters.into_iter().zip(outcomes).collect(), batch);
             }
             Err(failure) => {
                 self.fail(failure.clone());
-                tell_all(waiters, &NotStored::Perhaps(failure));
+                tell_all(waiters, keepers, &NotStored::Perhaps(failure));
             }
         }
     }
@@ -266,6 +284,7 @@ impl Work {
         match self {
             Self::Append(append, _) => append.bytes(),
             Self::Snapshot(snapshot) => snapshot.payload.len(),
+            Self::Notes(notes, _) => notes.bytes(),
             Self::Stop => 0,
         }
     }
@@ -288,6 +307,14 @@ fn tell(landings: Landings) {
     }
 }
 
-fn tell_all(waiters: Vec<Box<dyn Waiter>>, why: &NotStored) {
+fn tell_keepers(keepers: Vec<Keeper>, outcome: &Result<(), NotStored>) {
+    for keeper in keepers {
+        // Who no longer waits has dropped the other end.
+        let _ = keeper.send(outcome.clone());
+    }
+}
+
+fn tell_all(waiters: Vec<Box<dyn Waiter>>, keepers: Vec<Keeper>, why: &NotStored) {
+    tell_keepers(keepers, &Err(why.clone()));
     tell(waiters.into_iter().map(|waiter| (waiter, Err(why.clone()))).collect());
 }

@@ -1,0 +1,181 @@
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use actuarius_domain::Aggregate;
+use actuarius_persistence::Reader;
+use actuarius_persistence::views::Views;
+use tokio::time::{Instant, sleep};
+
+use crate::directory::{Directory, Hosted};
+use crate::engine::Engine;
+use crate::followers::{FollowerKind, Followers, Standing, Wanted};
+use crate::home::Home;
+use crate::hosting::Hosting;
+
+/// How often idle aggregates are looked for, at most and at least, whatever the idle time is.
+const SWEEP_EVERY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
+
+/// How long a shutdown waits for the group that is being written at its deadline.
+const LAST_GROUP: Duration = Duration::from_millis(500);
+
+/// How often a shutdown looks whether it is done.
+const SHUTDOWN_LOOKS_EVERY: Duration = Duration::from_millis(1);
+
+/// Keeps the runtime running; ends it when dropped.
+pub(crate) struct Alive {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) followers: Arc<Followers>,
+    pub(crate) views: Views,
+    /// By [`Aggregate::TYPE`].
+    hosts: Mutex<HashMap<&'static str, HostEntry>>,
+}
+
+/// A hosted type, once for those who know the type and once for those who do not.
+type HostEntry = (Arc<dyn Any + Send + Sync>, Arc<dyn Hosted>);
+
+impl Alive {
+    pub(crate) fn new(engine: Arc<Engine>, views: Views) -> Self {
+        let followers = Arc::new(Followers::of(&engine.tail));
+        Self { engine, followers, views, hosts: Mutex::default() }
+    }
+
+    /// The directory of an aggregate type, which is hosted from now on.
+    ///
+    /// # Panics
+    /// When another Rust type was hosted under the same [`Aggregate::TYPE`], and outside of a tokio
+    /// runtime.
+    pub(crate) fn host<A: Aggregate>(&self, hosting: Hosting) -> Arc<Directory<A>> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
+            let home = Home::<A>::new(self.engine.clone(), hosting);
+            let directory = Arc::new(Directory::new(home));
+            tokio::spawn(sweep(Arc::downgrade(&directory.home)));
+            (directory.clone(), directory)
+        });
+        match directory.clone().downcast::<Directory<A>>() {
+            Ok(directory) => directory,
+            Err(_) => panic!("two aggregate types are called {:?}", A::TYPE),
+        }
+    }
+
+    pub(crate) fn hosted(&self) -> Vec<Arc<dyn Hosted>> {
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.values().map(|(_, hosted)| hosted.clone()).collect()
+    }
+
+    pub(crate) async fn shut_down(&self, deadline: Duration) -> ShutdownReport {
+        let until = Instant::now() + deadline;
+        let engine = &self.engine;
+        let followers = self.followers.close();
+        // First, because what they do may take commands; projections come last and see all events.
+        stop(&followers, FollowerKind::Subscription, until).await;
+        engine.admission.close();
+        let pending = engine.admission.inside();
+        wait_until(until, || engine.admission.inside() == 0).await;
+        let unanswered = engine.admission.inside();
+        let still_resident = self.passivate_all(until).await;
+        stop(&followers, FollowerKind::Projection, until).await;
+        // The committer writes the last snapshots, then drops the writer.
+        engine.committer.stop();
+        wait_until(until.max(Instant::now() + LAST_GROUP), || engine.committer.has_stopped()).await;
+        let reader = self.end();
+        let closed = tokio::task::spawn_blocking(move || drop(reader)).await;
+        if let Err(error) = closed {
+            tracing::error!(target: "actuarius::shutdown", %error, "closing the store panicked");
+        }
+        let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
+        let drained = pending.saturating_sub(unanswered);
+        ShutdownReport { drained, unanswered, still_resident, still_following }
+    }
+
+    async fn passivate_all(&self, until: Instant) -> usize {
+        let hosted = self.hosted();
+        let resident = || hosted.iter().map(|host| host.resident()).sum::<usize>();
+        for host in &hosted {
+            host.passivate_all();
+        }
+        wait_until(until, || resident() == 0).await;
+        resident()
+    }
+
+    /// Ends everything that still runs, and answers what still waits. Dropping the reader closes
+    /// the store's files, which takes a moment that no task should be held up by.
+    #[must_use = "dropping it closes the store's files"]
+    fn end(&self) -> Option<Arc<dyn Reader>> {
+        self.engine.recoveries.close();
+        self.engine.supervision.stop();
+        for hosted in self.hosted() {
+            hosted.end_all();
+        }
+        self.engine.library.close()
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        for follower in self.followers.close() {
+            follower.want(Wanted::Stop);
+        }
+        self.engine.admission.close();
+        self.engine.committer.stop();
+        let reader = self.end();
+        // Without a thread it is dropped here.
+        let _ = std::thread::Builder::new().spawn(move || drop(reader));
+    }
+}
+
+/// What a shutdown found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Requests that were inside when it began and got their answer.
+    pub drained: usize,
+    /// Requests that were still inside at the deadline. Their callers hear of it.
+    pub unanswered: usize,
+    /// Aggregates that were still in memory at the deadline, and so left without a snapshot.
+    pub still_resident: usize,
+    /// Subscriptions and projections that were still at work at the deadline; what they had not
+    /// finished they do again after the next start.
+    pub still_following: usize,
+}
+
+impl ShutdownReport {
+    /// Whether everything was answered, and aggregates and followers ended in good order.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.unanswered == 0 && self.still_resident == 0 && self.still_following == 0
+    }
+}
+
+/// Has all followers of one kind finish what they do.
+async fn stop(followers: &[Arc<Standing>], kind: FollowerKind, until: Instant) {
+    for follower in followers.iter().filter(|follower| follower.kind == kind) {
+        follower.want(Wanted::Stop);
+    }
+    let stopped = |it: &Arc<Standing>| it.kind != kind || it.has_stopped();
+    wait_until(until, || followers.iter().all(stopped)).await;
+}
+
+async fn wait_until(until: Instant, done: impl Fn() -> bool) {
+    while !done() && Instant::now() < until {
+        sleep(SHUTDOWN_LOOKS_EVERY).await;
+    }
+}
+
+/// Looks for idle aggregates of one type, as long as the type is hosted.
+async fn sweep<A: Aggregate>(home: Weak<Home<A>>) {
+    let Some(idle) = home.upgrade().map(|home| home.hosting.passivate_after) else { return };
+    let every = idle.unwrap_or(SWEEP_EVERY.1) / 8;
+    let every = every.clamp(SWEEP_EVERY.0, SWEEP_EVERY.1);
+    loop {
+        sleep(every).await;
+        let Some(home) = home.upgrade() else { return };
+        if home.engine.library.reader().is_err() {
+            return;
+        }
+        home.residency.sweep(idle);
+    }
+}

@@ -1,0 +1,126 @@
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use actuarius_persistence::{Commit, Damage, Page, PageLimit, ReadError};
+use tokio::task::JoinHandle;
+
+use crate::engine::Engine;
+use crate::tail::{Following, Group};
+
+/// How much is read from the store at once: enough to spread the cost of going there, little enough
+/// that a hundred followers fit in memory.
+const PAGE: PageLimit = PageLimit { commits: 4_096, bytes: 1024 * 1024 };
+
+/// One reader's place in the log: catches up in bounded pages, then goes on live, without a gap or a
+/// repeat.
+pub(crate) struct Follower {
+    engine: Arc<Engine>,
+    following: Following,
+    at: Position,
+    /// The page behind `at`, on its way.
+    reading: Option<JoinHandle<Result<Page, ReadError>>>,
+}
+
+/// Some commits that follow each other.
+pub(crate) struct Slice {
+    commits: Arc<[Commit]>,
+    from: usize,
+}
+
+impl Deref for Slice {
+    type Target = [Commit];
+
+    fn deref(&self) -> &[Commit] {
+        &self.commits[self.from..]
+    }
+}
+
+impl Follower {
+    /// A follower of what comes behind `at`, the last position of a commit or none.
+    pub(crate) fn behind(engine: &Arc<Engine>, at: Position) -> Self {
+        let following = engine.tail.follow();
+        Self { engine: engine.clone(), following, at, reading: None }
+    }
+
+    /// The position it has read up to.
+    pub(crate) fn at(&self) -> Position {
+        self.at
+    }
+
+    /// Whether nothing durable is behind its place.
+    pub(crate) fn is_at_head(&self) -> bool {
+        self.at >= self.following.tail().head()
+    }
+
+    /// Goes on behind `at`.
+    pub(crate) fn seek(&mut self, at: Position) {
+        self.at = at;
+        self.reading = None;
+    }
+
+    /// The next commits; waits until there are any. May be dropped at any time.
+    ///
+    /// # Errors
+    /// [`ReadError`]; nothing was skipped, asking again reads the same place.
+    pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
+        loop {
+            if self.reading.is_none()
+                && let Some(group) = self.following.tail().group_behind(self.at)
+            {
+                return self.take_group(&group);
+            }
+            if self.reading.is_none() && self.is_at_head() {
+                self.following.moved_past(self.at).await;
+                continue;
+            }
+            let page = self.read_page().await?;
+            if !page.commits.is_empty() {
+                return self.take_page(page);
+            }
+        }
+    }
+
+    fn take_group(&mut self, group: &Group) -> Result<Slice, ReadError> {
+        let commits = group.commits()?;
+        let from = commits.partition_point(|commit| commit.last_position() <= self.at);
+        self.advance(Slice { commits, from })
+    }
+
+    fn take_page(&mut self, page: Page) -> Result<Slice, ReadError> {
+        let more = page.more;
+        let slice = self.advance(Slice { commits: page.commits.into(), from: 0 })?;
+        if more && self.following.tail().group_behind(self.at).is_none() {
+            // Read while the one before it is worked off.
+            self.reading = Some(self.start_reading());
+        }
+        Ok(slice)
+    }
+
+    async fn read_page(&mut self) -> Result<Page, ReadError> {
+        if self.reading.is_none() {
+            self.reading = Some(self.start_reading());
+        }
+        let Some(reading) = &mut self.reading else { return Ok(Page::default()) };
+        let page = reading.await;
+        self.reading = None;
+        page.map_err(|panic| ReadError::Io(Arc::new(std::io::Error::other(panic))))?
+    }
+
+    fn start_reading(&self) -> JoinHandle<Result<Page, ReadError>> {
+        let (engine, at) = (self.engine.clone(), self.at);
+        tokio::task::spawn_blocking(move || engine.library.reader()?.read_log(at, PAGE))
+    }
+
+    /// Moves on behind the slice, whose first commit must be the one behind this place.
+    fn advance(&mut self, slice: Slice) -> Result<Slice, ReadError> {
+        let (Some(first), Some(last)) = (slice.first(), slice.last()) else { return Ok(slice) };
+        if first.position() != self.at.next() {
+            let position = self.at.next();
+            let what = format!("the log goes on at position {}", first.position());
+            return Err(Damage { stream: None, position, what }.into());
+        }
+        self.at = last.last_position();
+        Ok(slice)
+    }
+}

@@ -1,0 +1,202 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius_domain::Position;
+use tokio::sync::watch;
+
+use super::WaitError;
+use crate::progress::Progress;
+use crate::tail::Tail;
+use crate::telemetry::FollowerMeters;
+
+/// What kind of follower it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FollowerKind {
+    /// Handles events with effects of the user's.
+    Subscription,
+    /// Folds events into a view.
+    Projection,
+}
+
+/// How a subscription or a projection is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FollowerStatus {
+    /// It has not reached the end of the log since it started.
+    CatchingUp,
+    /// It has reached the end of the log and follows it.
+    Live,
+    /// It was asked to pause.
+    Paused,
+    /// An event failed and is tried again.
+    Retrying {
+        /// The event.
+        position: Position,
+        /// How often it has failed.
+        attempts: u32,
+        /// What went wrong last.
+        why: String,
+    },
+    /// It cannot get past an event and waits for `resume`. Nothing was skipped.
+    Halted {
+        /// The event.
+        position: Position,
+        /// What went wrong.
+        why: String,
+    },
+    /// It was stopped, or the runtime has closed.
+    Stopped,
+}
+
+/// One follower in [`Health`](crate::Health).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FollowerHealth {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub kind: FollowerKind,
+    /// How it is doing.
+    pub status: FollowerStatus,
+    /// The position it has finished.
+    pub position: Position,
+    /// How many events it is behind the end of the log.
+    pub lag: u64,
+}
+
+/// What a follower is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Run,
+    Pause,
+    Stop,
+}
+
+/// What everyone may know of a follower, and ask of it.
+pub(crate) struct Standing {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: FollowerKind,
+    /// The position it has finished, and who waits for it.
+    pub(crate) progress: Progress,
+    pub(crate) meters: FollowerMeters,
+    tail: Arc<Tail>,
+    status: watch::Sender<FollowerStatus>,
+    /// Counts the requests, so that a second `resume` is heard, too.
+    wanted: watch::Sender<(Wanted, u64)>,
+}
+
+impl Standing {
+    pub(super) fn new(name: Arc<str>, kind: FollowerKind, tail: Arc<Tail>) -> Self {
+        Self {
+            meters: FollowerMeters::of(&name),
+            name,
+            kind,
+            progress: Progress::at(Position::NONE),
+            tail,
+            status: watch::Sender::new(FollowerStatus::CatchingUp),
+            wanted: watch::Sender::new((Wanted::Run, 0)),
+        }
+    }
+
+    pub(crate) fn health(&self) -> FollowerHealth {
+        FollowerHealth {
+            name: self.name.clone(),
+            kind: self.kind,
+            status: self.status(),
+            position: self.progress.position(),
+            lag: self.lag(),
+        }
+    }
+
+    /// How many events it is behind the end of the log.
+    pub(crate) fn lag(&self) -> u64 {
+        self.tail.head().get().saturating_sub(self.progress.position().get())
+    }
+
+    pub(crate) fn status(&self) -> FollowerStatus {
+        self.status.borrow().clone()
+    }
+
+    pub(crate) fn has_stopped(&self) -> bool {
+        *self.status.borrow() == FollowerStatus::Stopped
+    }
+
+    pub(crate) fn now(&self, status: FollowerStatus) {
+        self.meters.halted(matches!(status, FollowerStatus::Halted { .. }));
+        if let FollowerStatus::Halted { position, why } = &status {
+            tracing::error!(
+                target: "actuarius::follower", name = %self.name, %position, why, "halted"
+            );
+        }
+        self.status.send_if_modified(|before| {
+            let changed = *before != status;
+            *before = status;
+            changed
+        });
+    }
+
+    /// It runs, and has finished everything up to `position`.
+    pub(crate) fn reached(&self, position: Position) {
+        self.progress.reached(position);
+        let lag = self.lag();
+        self.meters.lag(lag);
+        let was_live = *self.status.borrow() == FollowerStatus::Live;
+        self.now(if lag == 0 || was_live {
+            FollowerStatus::Live
+        } else {
+            FollowerStatus::CatchingUp
+        });
+    }
+
+    /// Asks for something; who follows hears of it at once.
+    pub(crate) fn want(&self, wanted: Wanted) {
+        self.wanted.send_modify(|before| {
+            // A stop is final.
+            if before.0 != Wanted::Stop {
+                *before = (wanted, before.1 + 1);
+            }
+        });
+    }
+
+    /// What is wanted, now and later.
+    pub(crate) fn wanted(&self) -> watch::Receiver<(Wanted, u64)> {
+        self.wanted.subscribe()
+    }
+
+    /// Waits until the status is one of those wanted. May be dropped at any time.
+    pub(crate) async fn until(&self, wanted: impl FnMut(&FollowerStatus) -> bool) {
+        // The sender is held here.
+        let _ = self.status.subscribe().wait_for(wanted).await;
+    }
+
+    /// Waits until everything up to `position` is finished.
+    pub(crate) async fn wait_for(
+        &self,
+        position: Position,
+        within: Duration,
+    ) -> Result<(), WaitError> {
+        let ended = |status: &FollowerStatus| {
+            matches!(status, FollowerStatus::Halted { .. } | FollowerStatus::Stopped)
+        };
+        tokio::select! {
+            biased;
+            () = self.progress.wait_for(position) => Ok(()),
+            () = self.until(ended) => Err(self.ended()),
+            () = tokio::time::sleep(within) => Err(WaitError::TimedOut {
+                name: self.name.to_string(),
+                wanted: position,
+                reached: self.progress.position(),
+            }),
+        }
+    }
+
+    fn ended(&self) -> WaitError {
+        let name = self.name.to_string();
+        match self.status() {
+            FollowerStatus::Halted { position, why } => {
+                WaitError::Halted { name, at: position, why }
+            }
+            _ => WaitError::Stopped { name },
+        }
+    }
+}

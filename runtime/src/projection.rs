@@ -1,0 +1,19 @@
+//! Projections: events folded into views that can be asked without asking aggregates.
+//!
+//! `routes` (which events concern a view), `target` (where they go: `memory`, `keyed`, `database`),
+//! `host` (the loop that follows the log for one projection), `rebuild` (a second one beside it) and
+//! `handle` (what all projections can be asked for).
+
+mod handle;
+mod host;
+mod in_memory;
+mod memory;
+mod options;
+mod rebuild;
+mod routes;
+mod saved;
+mod target;
+
+pub use handle::ProjectionHandle;
+pub use in_memory::{InMemory, Project};
+pub use rebuild::{Rebuild, RebuildError};

@@ -1,0 +1,96 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius_domain::Position;
+
+use crate::aggregates::KeepAlive;
+use crate::followers::{FollowerHealth, FollowerStatus, Standing, WaitError, Wanted};
+
+/// How long a wait for a projection takes at most, unless told otherwise.
+pub(crate) const WAITS_AT_MOST: Duration = Duration::from_secs(5);
+
+/// What every projection can be asked for. [`InMemory`](crate::InMemory), [`Keyed`](crate::Keyed)
+/// and [`InDatabase`](crate::InDatabase) all are one.
+#[derive(Clone)]
+pub struct ProjectionHandle {
+    standing: Arc<Standing>,
+    _alive: KeepAlive,
+}
+
+impl ProjectionHandle {
+    pub(crate) fn new(standing: Arc<Standing>, alive: KeepAlive) -> Self {
+        Self { standing, _alive: alive }
+    }
+
+    pub(crate) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    /// The name it was started under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.standing.name
+    }
+
+    /// The position up to which the view that is read has all events.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.standing.progress.position()
+    }
+
+    /// How many events the view is behind the end of the log.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        self.standing.lag()
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn status(&self) -> FollowerStatus {
+        self.standing.status()
+    }
+
+    /// Name, status, position and lag in one.
+    #[must_use]
+    pub fn health(&self) -> FollowerHealth {
+        self.standing.health()
+    }
+
+    /// Waits until the view shows everything up to `position`, for instance a receipt's; at most 5
+    /// seconds. Reads behind it see one's own writes.
+    ///
+    /// # Errors
+    /// [`WaitError`]: it did not get there. The command whose receipt it was is durable all the same.
+    pub async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
+        self.wait_for_within(position, WAITS_AT_MOST).await
+    }
+
+    /// Like [`wait_for`](ProjectionHandle::wait_for), with a time of one's own.
+    ///
+    /// # Errors
+    /// [`WaitError`], as there.
+    pub async fn wait_for_within(
+        &self,
+        position: Position,
+        within: Duration,
+    ) -> Result<(), WaitError> {
+        self.standing.wait_for(position, within).await
+    }
+
+    /// Takes no more events until [`resume`](ProjectionHandle::resume); the view can be read on.
+    pub fn pause(&self) {
+        self.standing.want(Wanted::Pause);
+    }
+
+    /// Goes on after a pause, or tries again after it has halted.
+    pub fn resume(&self) {
+        self.standing.want(Wanted::Run);
+    }
+
+    /// Stops the projection, which keeps what it has; it can be started again under its name. The
+    /// view can be read on.
+    pub async fn stop(&self) {
+        self.standing.want(Wanted::Stop);
+        self.standing.until(|status| *status == FollowerStatus::Stopped).await;
+    }
+}

@@ -1,0 +1,301 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant as Started;
+
+use actuarius_domain::Position;
+use actuarius_persistence::ReadError;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::rebuild::{Order, RebuildError, Track};
+use super::target::{Failed, Target, blocking, take};
+use crate::engine::Engine;
+use crate::follower::Slice;
+use crate::followers::{self, Enlisted, FollowerStatus, Retry, Runs, Standing, StartError, Wanted};
+
+/// Where the targets of one projection come from. Both calls wait for a disk.
+pub(crate) trait Source<T>: Send + Sync + 'static {
+    /// The target to go on with.
+    fn open(&self) -> Result<Opened<T>, StartError>;
+
+    /// An empty one for a rebuild, which nobody reads yet.
+    fn fresh(&self) -> Result<T, Failed>;
+}
+
+/// A target found or made at the start.
+pub(crate) struct Opened<T> {
+    pub(crate) target: T,
+    /// The position of an older view that is read until this one has caught up, if there is one.
+    pub(crate) older: Option<Position>,
+}
+
+/// Follows the log for one projection: the loop its actor runs.
+pub(crate) struct Host<T: Target> {
+    engine: Arc<Engine>,
+    standing: Arc<Standing>,
+    retry: Retry,
+    source: Arc<dyn Source<T>>,
+    orders: mpsc::Receiver<Order<T>>,
+    /// None only while it is worked on, and after a failure of the actor.
+    track: Option<Track<T>>,
+    /// Set while an older view is read: from this position on, the new one is.
+    serve_from: Option<Position>,
+    pace: Pace,
+    /// The event it failed at, and how often.
+    stuck: Option<(Position, u32)>,
+    /// A rebuild beside: at most one, because orders wait in a queue of one.
+    rebuilding: JoinSet<(Result<Track<T>, Failed>, EndOfRebuild)>,
+    /// The rebuild whose view is about to be read.
+    taking_over: Option<EndOfRebuild>,
+}
+
+type EndOfRebuild = tokio::sync::oneshot::Sender<Result<(), RebuildError>>;
+
+/// Whether it takes events.
+#[derive(Clone, Copy, PartialEq)]
+enum Pace {
+    Running,
+    /// Until an event that failed is tried again.
+    Waiting(Instant),
+    /// Until it is asked to resume.
+    Halted,
+}
+
+/// Starts a projection under the name that was taken for it, and returns where to order rebuilds.
+pub(crate) async fn start<T: Target>(
+    engine: &Arc<Engine>,
+    enlisted: Enlisted,
+    retry: Retry,
+    source: Arc<dyn Source<T>>,
+) -> Result<(Arc<Standing>, mpsc::Sender<Order<T>>), StartError> {
+    let (sender, orders) = mpsc::channel(1);
+    let mut host = Host {
+        engine: engine.clone(),
+        standing: enlisted.standing().clone(),
+        retry,
+        source,
+        orders,
+        track: None,
+        serve_from: None,
+        pace: Pace::Running,
+        stuck: None,
+        rebuilding: JoinSet::new(),
+        taking_over: None,
+    };
+    host.open().await?;
+    let standing = enlisted.keep();
+    followers::start(engine, standing.clone(), host);
+    Ok((standing, sender))
+}
+
+impl<T: Target> Runs for Host<T> {
+    fn run(&mut self, again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            if again && let Err(error) = self.open().await {
+                let position = self.standing.progress.position().next();
+                return self
+                    .standing
+                    .now(FollowerStatus::Halted { position, why: error.to_string() });
+            }
+            self.follow().await;
+            if let Some(Track { target, .. }) = self.track.take()
+                && self.serve_from.is_none()
+            {
+                blocking(target, T::save).await;
+            }
+        })
+    }
+}
+
+/// What comes next in the life of a host.
+enum Next<T> {
+    Asked,
+    Ordered(Order<T>),
+    Built(Result<(Result<Track<T>, Failed>, EndOfRebuild), JoinError>),
+    TryAgain,
+    Commits(Result<Slice, ReadError>),
+}
+
+impl<T: Target> Host<T> {
+    /// Opens what there is to go on with.
+    async fn open(&mut self) -> Result<(), StartError> {
+        let source = self.source.clone();
+        let opening = tokio::task::spawn_blocking(move || source.open());
+        let Opened { target, older } = opening.await.map_err(|_| StartError::ShuttingDown)??;
+        let (position, head) = (target.position(), self.engine.tail.head());
+        if position > head {
+            let name = self.standing.name.to_string();
+            return Err(StartError::Ahead { name, checkpoint: position, head });
+        }
+        self.serve_from = older.map(|older| older.max(head));
+        self.standing.reached(older.unwrap_or(position));
+        self.begin_again();
+        self.track = Some(Track::of(&self.engine, target));
+        Ok(())
+    }
+
+    async fn follow(&mut self) {
+        let mut wanted = self.standing.wanted();
+        loop {
+            let pausing = match wanted.borrow_and_update().0 {
+                Wanted::Stop => return,
+                Wanted::Pause => true,
+                Wanted::Run => false,
+            };
+            if pausing {
+                self.standing.now(FollowerStatus::Paused);
+            }
+            let Some(track) = &mut self.track else { return };
+            let again = if let Pace::Waiting(until) = self.pace { Some(until) } else { None };
+            let next = tokio::select! {
+                biased;
+                _ = wanted.changed() => Next::Asked,
+                Some(order) = self.orders.recv(), if self.rebuilding.is_empty() => {
+                    Next::Ordered(order)
+                }
+                Some(built) = self.rebuilding.join_next() => Next::Built(built),
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
+                    Next::TryAgain
+                }
+                slice = track.follower.next(), if !pausing && self.pace == Pace::Running => {
+                    Next::Commits(slice)
+                }
+            };
+            self.go_on(next).await;
+        }
+    }
+
+    async fn go_on(&mut self, next: Next<T>) {
+        match next {
+            // After a halt, too, everything is tried again.
+            Next::Asked => self.begin_again(),
+            Next::TryAgain => self.pace = Pace::Running,
+            Next::Ordered(order) => self.begin_rebuild(order).await,
+            Next::Built(Ok((Ok(track), end))) => self.take_over(track, end),
+            // Who ordered may have gone away; then nobody is told.
+            Next::Built(Ok((Err(Failed { position, why }), end))) => {
+                let _ = end.send(Err(RebuildError::Failed { position, why }));
+            }
+            Next::Built(Err(error)) => {
+                let name = &self.standing.name;
+                tracing::error!(target: "actuarius::projection", %name, %error, "a rebuild failed");
+            }
+            Next::Commits(Ok(slice)) => self.take(slice).await,
+            Next::Commits(Err(error)) => {
+                let at = self.track.as_ref().map_or(Position::NONE, |it| it.follower.at());
+                self.failed(Failed::at(at.next(), error));
+            }
+        }
+    }
+
+    async fn take(&mut self, slice: Slice) {
+        let Some(Track { target, follower }) = self.track.take() else { return };
+        let started = Started::now();
+        let events: u64 = slice.iter().map(|commit| commit.view().events).sum();
+        let (target, taken) = take(target, slice).await;
+        self.standing.meters.batch(started.elapsed());
+        let track = self.track.insert(Track { target, follower });
+        let position = track.target.position();
+        if self.serve_from.is_none() {
+            self.standing.reached(position);
+        }
+        match taken {
+            Ok(handled) => {
+                self.standing.meters.handled(handled);
+                self.standing.meters.filtered(events - handled);
+                self.after_taking().await;
+            }
+            Err(failed) => self.failed(failed),
+        }
+    }
+
+    async fn after_taking(&mut self) {
+        let Some(track) = &self.track else { return };
+        if self.serve_from.is_some_and(|from| track.target.position() >= from) {
+            self.serve().await;
+        } else if self.serve_from.is_none() && track.target.is_save_due() {
+            self.with_target(T::save).await;
+        }
+    }
+
+    async fn serve(&mut self) {
+        match self.with_target(T::serve).await {
+            Some(Ok(())) => {
+                self.serve_from = None;
+                if let Some(track) = &self.track {
+                    self.standing.reached(track.target.position());
+                }
+                if let Some(end) = self.taking_over.take() {
+                    let _ = end.send(Ok(()));
+                }
+            }
+            Some(Err(failed)) => self.failed(failed),
+            None => {}
+        }
+    }
+
+    async fn with_target<R: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut T) -> R + Send + 'static,
+    ) -> Option<R> {
+        let Track { target, follower } = self.track.take()?;
+        let (target, done) = blocking(target, work).await;
+        self.track = Some(Track { target, follower });
+        Some(done)
+    }
+
+    fn failed(&mut self, Failed { position, why }: Failed) {
+        self.standing.meters.failed();
+        let before = self.stuck.filter(|&(stuck_at, _)| stuck_at == position);
+        let attempts = before.map_or(0, |(_, attempts)| attempts) + 1;
+        self.stuck = Some((position, attempts));
+        let wait = self.retry.wait_after(attempts);
+        self.pace = wait.map_or(Pace::Halted, |wait| Pace::Waiting(Instant::now() + wait));
+        self.standing.now(match wait {
+            Some(_) => FollowerStatus::Retrying { position, attempts, why },
+            None => FollowerStatus::Halted { position, why },
+        });
+        if let Some(track) = &mut self.track {
+            track.follower.seek(track.target.position());
+        }
+    }
+
+    /// As if nothing had failed yet.
+    fn begin_again(&mut self) {
+        self.pace = Pace::Running;
+        self.stuck = None;
+        self.standing.reached(self.standing.progress.position());
+    }
+
+    async fn begin_rebuild(&mut self, order: Order<T>) {
+        let Order { beside, progress, end } = order;
+        let source = self.source.clone();
+        let fresh = match beside {
+            Some(target) => Ok(target),
+            None => tokio::task::spawn_blocking(move || source.fresh())
+                .await
+                .unwrap_or_else(|panic| Err(Failed::at(Position::NONE, panic))),
+        };
+        match fresh {
+            Ok(target) => {
+                let track = Track::of(&self.engine, target);
+                let retry = self.retry.clone();
+                self.rebuilding.spawn(async move { (track.catch_up(progress, retry).await, end) });
+            }
+            Err(Failed { position, why }) => {
+                let _ = end.send(Err(RebuildError::Failed { position, why }));
+            }
+        }
+    }
+
+    /// The new view goes on; it is read as soon as it shows all that the old one did.
+    fn take_over(&mut self, track: Track<T>, end: EndOfRebuild) {
+        let shown = self.standing.progress.position();
+        self.serve_from = Some(shown.max(self.serve_from.unwrap_or(shown)));
+        self.track = Some(track);
+        self.taking_over = Some(end);
+        self.begin_again();
+    }
+}

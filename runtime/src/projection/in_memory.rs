@@ -1,0 +1,232 @@
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius_domain::{Aggregate, Position, Projection, ReadModel};
+use actuarius_persistence::Codec;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::WatchStream;
+use tokio_stream::{Stream, StreamExt};
+
+use super::handle::ProjectionHandle;
+use super::host::{self, Opened, Source};
+use super::memory::{Cell, Memory};
+use super::options::Options;
+use super::rebuild::{Order, Rebuild, order};
+use super::routes::Routes;
+use super::saved::{Saved, Shelf};
+use super::target::Failed;
+use crate::alive::Alive;
+use crate::followers::{FollowerKind, Retry, StartError};
+
+/// A projection into a value in memory, about to start: say what it follows, then `start`.
+#[must_use = "a projection does nothing before `start`"]
+pub struct Project<P> {
+    alive: Arc<Alive>,
+    name: String,
+    routes: Routes<P>,
+    options: Options,
+    codec: Codec,
+    save_every: Duration,
+}
+
+impl<P: ReadModel> Project<P> {
+    pub(crate) fn new(alive: Arc<Alive>, name: String) -> Self {
+        Self {
+            alive,
+            name,
+            routes: Routes::default(),
+            options: Options::default(),
+            codec: Codec::default(),
+            save_every: Duration::from_secs(30),
+        }
+    }
+
+    /// Lets the view follow the events of an aggregate type; call it for each type.
+    pub fn on<A: Aggregate>(mut self) -> Self
+    where
+        P: Projection<A>,
+    {
+        self.routes = self.routes.on(|view: &mut P, envelope| view.project(envelope));
+        self
+    }
+
+    /// The version of the projection's code: raise it whenever what it makes of the events, or the
+    /// shape of the view, changes. The view is then built anew from the first event. Default: 1.
+    pub fn version(mut self, version: u32) -> Self {
+        self.options.version = version;
+        self
+    }
+
+    /// Says that the view of an older version still decodes and is right enough to be read while the
+    /// new one is built. Without it, the new one is read while it grows.
+    pub fn also_reads(mut self, version: u32) -> Self {
+        self.options.also_reads.push(version);
+        self
+    }
+
+    /// Begins with the first event, whatever was saved.
+    pub fn from_scratch(mut self) -> Self {
+        self.options.from_scratch = true;
+        self
+    }
+
+    /// How the view is saved. Default: bincode. Maps whose keys are not texts do not go into JSON.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// How often the view is saved, so that the next start has less to replay; also on shutdown. A
+    /// view that takes long to save is saved less often. Default: 30 seconds.
+    pub fn save_every(mut self, time: Duration) -> Self {
+        self.save_every = time;
+        self
+    }
+
+    /// How often an event that fails is tried again before the projection halts.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// Starts the projection, from the saved view or the first event. It catches up while it is
+    /// read: [`wait_for`](ProjectionHandle::wait_for) waits for a position.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was changed.
+    pub async fn start(self) -> Result<InMemory<P>, StartError> {
+        let Self { alive, name, routes, options, codec, save_every } = self;
+        if routes.is_empty() {
+            return Err(StartError::FollowsNothing(name));
+        }
+        let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
+        let (retry, shown) = (options.retry.clone(), Cell::default());
+        let shelf = options.shelf(&alive, name).await?;
+        let source = InMemorySource {
+            routes,
+            shelf: Arc::new(shelf),
+            shown: shown.clone(),
+            options,
+            settings: (codec, save_every),
+        };
+        let (standing, orders) =
+            host::start(&alive.engine, enlisted, retry, Arc::new(source)).await?;
+        Ok(InMemory { projection: ProjectionHandle::new(standing, alive), shown, orders })
+    }
+}
+
+/// A running projection into a value in memory: read it, wait for it, follow its changes. Cheap to
+/// clone. [`ProjectionHandle`] has what all projections can be asked for.
+pub struct InMemory<P> {
+    projection: ProjectionHandle,
+    shown: Cell<P>,
+    orders: mpsc::Sender<Order<Memory<P>>>,
+}
+
+impl<P> Clone for InMemory<P> {
+    fn clone(&self) -> Self {
+        let Self { projection, shown, orders } = self;
+        Self { projection: projection.clone(), shown: shown.clone(), orders: orders.clone() }
+    }
+}
+
+impl<P> Deref for InMemory<P> {
+    type Target = ProjectionHandle;
+
+    fn deref(&self) -> &ProjectionHandle {
+        &self.projection
+    }
+}
+
+impl<P: ReadModel> InMemory<P> {
+    /// Looks at the view. Any number may look at once; the projection waits meanwhile, so copy out
+    /// what is needed and leave.
+    pub fn read<R>(&self, look: impl FnOnce(&P) -> R) -> R {
+        look(&self.shown.read().view)
+    }
+
+    /// Looks at the view and the position up to which it has all events.
+    pub fn read_at<R>(&self, look: impl FnOnce(&P, Position) -> R) -> R {
+        let held = self.shown.read();
+        look(&held.view, held.position)
+    }
+
+    /// A value out of the view, now and whenever it has changed: for a page that shows it live. Who
+    /// is slow gets the newest value and misses those in between, so nothing piles up. It ends when
+    /// the runtime is gone.
+    pub fn changes<T>(
+        &self,
+        select: impl Fn(&P) -> T + Send + 'static,
+    ) -> impl Stream<Item = T> + Send + Unpin + 'static
+    where
+        T: Clone + PartialEq + Send + 'static,
+    {
+        let (shown, mut last) = (self.shown.clone(), None);
+        let moves = WatchStream::new(self.standing().progress.changes());
+        moves.filter_map(move |_| {
+            let value = select(&shown.read().view);
+            let changed = last.as_ref() != Some(&value);
+            changed.then(|| last.insert(value).clone())
+        })
+    }
+
+    /// Builds the view anew from the first event, beside the one that is read, and swaps the two
+    /// when the new one shows all that the old one does.
+    pub fn rebuild(&self) -> Rebuild {
+        order(&self.orders, None)
+    }
+}
+
+struct InMemorySource<P> {
+    routes: Routes<P>,
+    shelf: Arc<Shelf>,
+    shown: Cell<P>,
+    options: Options,
+    settings: (Codec, Duration),
+}
+
+impl<P: ReadModel> InMemorySource<P> {
+    fn target(&self, generation: u64, cell: Cell<P>) -> Memory<P> {
+        let cells = (cell, self.shown.clone());
+        Memory::new(self.routes.clone(), self.shelf.clone(), generation, cells, self.settings)
+    }
+
+    fn usable(&self, generation: u64) -> Result<Option<Saved>, StartError> {
+        if self.options.from_scratch {
+            return Ok(None);
+        }
+        let saved = self.shelf.load(generation)?;
+        Ok(saved.filter(|saved| saved.store == self.shelf.store))
+    }
+}
+
+impl<P: ReadModel> Source<Memory<P>> for InMemorySource<P> {
+    fn open(&self) -> Result<Opened<Memory<P>>, StartError> {
+        let current = self.shelf.place.current()?;
+        if let Some(generation) = current
+            && let Some(saved) = self.usable(generation)?
+            && let Ok((view, position)) = saved.decode()
+        {
+            if saved.version == self.shelf.version {
+                self.shown.put(view, position);
+                let target = self.target(generation, self.shown.clone());
+                return Ok(Opened { target, older: None });
+            }
+            if self.options.also_reads.contains(&saved.version) {
+                self.shown.put(view, position);
+                let target = self.target(generation + 1, Cell::default());
+                return Ok(Opened { target, older: Some(position) });
+            }
+        }
+        self.shown.put(P::default(), Position::NONE);
+        let target = self.target(current.unwrap_or(0) + 1, self.shown.clone());
+        Ok(Opened { target, older: None })
+    }
+
+    fn fresh(&self) -> Result<Memory<P>, Failed> {
+        let current = self.shelf.place.current();
+        let current = current.map_err(|error| Failed::at(Position::NONE, error))?;
+        Ok(self.target(current.unwrap_or(0) + 1, Cell::default()))
+    }
+}

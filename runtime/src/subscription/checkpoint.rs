@@ -1,0 +1,163 @@
+//! How far a subscription is finished, as a note.
+//!
+//! The note `subscription/<name>` says `layout u8 = 1 | store 16 | began u64 | position u64 |
+//! behind u64 | paused u8`, integers little-endian.
+
+use actuarius_domain::Position;
+use actuarius_persistence::{PageLimit, ReadError, Reader};
+use bytes::{Buf, Bytes};
+use uuid::Uuid;
+
+use super::Start;
+
+const LAYOUT: u8 = 1;
+
+/// A place in the log: everything up to `position` is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) position: Position,
+    /// The last position of the last commit that is finished whole, where reading goes on. It is
+    /// `position` itself unless that is in the middle of a commit.
+    pub(super) behind: Position,
+}
+
+impl Mark {
+    /// Everything up to `position`, the last of a commit or none, is finished.
+    pub(super) fn at(position: Position) -> Self {
+        Self { position, behind: position }
+    }
+
+    /// Everything before the event at `position` of the commit at `commit` is finished.
+    pub(super) fn before(position: Position, commit: Position) -> Self {
+        // Positions of events begin with 1.
+        let one_less = |position: Position| Position::new(position.get().saturating_sub(1));
+        Self { position: one_less(position), behind: one_less(commit) }
+    }
+}
+
+/// What is durable of a subscription, beside its parked events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Checkpoint {
+    /// The store it belongs to.
+    pub(super) store: Uuid,
+    /// The position it began behind, or was reset to.
+    pub(super) began: Position,
+    pub(super) mark: Mark,
+    pub(super) paused: bool,
+}
+
+/// The name of the note.
+pub(super) fn key(name: &str) -> String {
+    format!("subscription/{name}")
+}
+
+impl Checkpoint {
+    pub(super) fn beginning(store: Uuid, mark: Mark) -> Self {
+        Self { store, began: mark.position, mark, paused: false }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![LAYOUT];
+        out.extend_from_slice(self.store.as_bytes());
+        for position in [self.began, self.mark.position, self.mark.behind] {
+            out.extend_from_slice(&position.get().to_le_bytes());
+        }
+        out.push(u8::from(self.paused));
+        out
+    }
+
+    /// What the note of the subscription `name` says.
+    pub(super) fn decode(name: &str, value: Bytes) -> Result<Self, ReadError> {
+        let decoded = decode(value).filter(|it| it.mark.behind <= it.mark.position);
+        decoded.ok_or_else(|| ReadError::DamagedNote {
+            key: key(name).into(),
+            what: "it is no checkpoint this release can read".to_owned(),
+        })
+    }
+}
+
+fn decode(mut value: Bytes) -> Option<Checkpoint> {
+    if value.try_get_u8().ok()? != LAYOUT {
+        return None;
+    }
+    let mut store = [0; 16];
+    value.try_copy_to_slice(&mut store).ok()?;
+    let began = Position::new(value.try_get_u64_le().ok()?);
+    let position = Position::new(value.try_get_u64_le().ok()?);
+    let behind = Position::new(value.try_get_u64_le().ok()?);
+    let paused = match value.try_get_u8().ok()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let mark = Mark { position, behind };
+    value.is_empty().then_some(Checkpoint { store: Uuid::from_bytes(store), began, mark, paused })
+}
+
+/// Why there is no such place in the log.
+pub(super) enum NoPlace {
+    Ahead { position: Position, head: Position },
+    Unread(ReadError),
+}
+
+/// The place in the log that `start` names.
+pub(super) fn place(reader: &dyn Reader, start: Start) -> Result<Mark, NoPlace> {
+    let head = reader.head();
+    let position = match start {
+        Start::Beginning => Position::NONE,
+        Start::After(position) => position,
+        Start::End => head,
+    };
+    if position > head {
+        return Err(NoPlace::Ahead { position, head });
+    }
+    if position == head || position == Position::NONE {
+        return Ok(Mark::at(position));
+    }
+    let behind = end_before(reader, position).map_err(NoPlace::Unread)?;
+    Ok(Mark { position, behind })
+}
+
+/// The end of the last whole commit up to `position`, which is before the end of the log.
+fn end_before(reader: &dyn Reader, position: Position) -> Result<Position, ReadError> {
+    let page = reader.read_log(position, PageLimit { commits: 1, bytes: 1 })?;
+    let next = page.commits.first().map(actuarius_persistence::Commit::position);
+    match next {
+        Some(next) if next <= position.next() => Ok(Mark::before(next, next).behind),
+        _ => Err(actuarius_persistence::Damage {
+            stream: None,
+            position: position.next(),
+            what: "the event is missing".to_owned(),
+        }
+        .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        let mark = Mark { position: Position::new(17), behind: Position::new(15) };
+        Checkpoint { store: Uuid::from_u128(7), began: Position::new(3), mark, paused: true }
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_as_it_was_written() {
+        let value = Bytes::from(checkpoint().encode());
+        assert_eq!(Checkpoint::decode("mailer", value).unwrap(), checkpoint());
+    }
+
+    #[test]
+    fn a_checkpoint_that_is_cut_longer_or_of_another_layout_is_told() {
+        let written = checkpoint().encode();
+        let mut other = written.clone();
+        other[0] = 2;
+        let mut longer = written.clone();
+        longer.push(0);
+        for value in [other, longer, vec![], written[..written.len() - 1].to_vec()] {
+            let error = Checkpoint::decode("mailer", value.into()).unwrap_err();
+            assert!(error.to_string().contains("subscription/mailer"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+use std::fmt;
+
+use actuarius_domain::{Metadata, Position, Timestamp, Version};
+use actuarius_persistence::{CodecError, CommitView, EventView};
+use serde::de::DeserializeOwned;
+
+/// A stored event that is not decoded yet, as [`ordered_by`](super::Subscribe::ordered_by) sees it.
+#[derive(Clone, Copy)]
+pub struct Recorded<'a> {
+    commit: &'a CommitView<'a>,
+    event: &'a EventView<'a>,
+}
+
+impl<'a> Recorded<'a> {
+    pub(super) fn new(commit: &'a CommitView<'a>, event: &'a EventView<'a>) -> Self {
+        Self { commit, event }
+    }
+
+    /// The aggregate type.
+    #[must_use]
+    pub fn category(&self) -> &'a str {
+        self.commit.category
+    }
+
+    /// The aggregate's id.
+    #[must_use]
+    pub fn id(&self) -> &'a str {
+        self.commit.id
+    }
+
+    /// The name of the event's variant.
+    #[must_use]
+    pub fn event_type(&self) -> &'a str {
+        self.event.event_type
+    }
+
+    /// Its number in its stream.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.event.version
+    }
+
+    /// Its number in the whole log.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.event.position
+    }
+
+    /// When it was decided.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.commit.time
+    }
+
+    /// What the caller sent along.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        self.commit.metadata()
+    }
+
+    /// The event itself.
+    ///
+    /// # Errors
+    /// [`CodecError`] when it does not decode as `E`; nothing was changed.
+    pub fn decode<E: DeserializeOwned>(&self) -> Result<E, CodecError> {
+        self.event.decode()
+    }
+}
+
+impl fmt::Debug for Recorded<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Recorded")
+            .field("category", &self.category())
+            .field("id", &self.id())
+            .field("event_type", &self.event_type())
+            .field("version", &self.version())
+            .field("position", &self.position())
+            .finish()
+    }
+}

@@ -1,0 +1,76 @@
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+
+/// The figures of one follower.
+pub(crate) struct FollowerMeters {
+    lag: Gauge,
+    halted: Gauge,
+    parked: Gauge,
+    handled_events: Counter,
+    filtered_events: Counter,
+    failed_events: Counter,
+    parked_events: Counter,
+    batch: Histogram,
+}
+
+impl FollowerMeters {
+    pub(crate) fn of(follower: &str) -> Self {
+        let follower = follower.to_owned();
+        let gauge = |name: &'static str| metrics::gauge!(name, "follower" => follower.clone());
+        let events = |outcome: &'static str| {
+            metrics::counter!(
+                "actuarius_follower_events_total",
+                "follower" => follower.clone(), "outcome" => outcome
+            )
+        };
+        Self {
+            lag: gauge("actuarius_follower_lag_events"),
+            halted: gauge("actuarius_follower_halted"),
+            parked: gauge("actuarius_follower_parked_events"),
+            handled_events: events("handled"),
+            filtered_events: events("filtered"),
+            failed_events: events("failed"),
+            parked_events: events("parked"),
+            batch: metrics::histogram!(
+                "actuarius_follower_batch_seconds", "follower" => follower.clone()
+            ),
+        }
+    }
+
+    /// How many events it is behind.
+    pub(crate) fn lag(&self, events: u64) {
+        self.lag.set(events as f64);
+    }
+
+    pub(crate) fn halted(&self, halted: bool) {
+        self.halted.set(if halted { 1.0 } else { 0.0 });
+    }
+
+    /// How many events are parked now.
+    pub(crate) fn parked(&self, events: usize) {
+        self.parked.set(events as f64);
+    }
+
+    pub(crate) fn handled(&self, events: u64) {
+        self.handled_events.increment(events);
+    }
+
+    pub(crate) fn filtered(&self, events: u64) {
+        self.filtered_events.increment(events);
+    }
+
+    /// One attempt at an event failed.
+    pub(crate) fn failed(&self) {
+        self.failed_events.increment(1);
+    }
+
+    /// One more event was parked.
+    pub(crate) fn parks(&self) {
+        self.parked_events.increment(1);
+    }
+
+    pub(crate) fn batch(&self, time: Duration) {
+        self.batch.record(time);
+    }
+}
