@@ -27,6 +27,7 @@
 
 mod concurrency;
 mod history;
+mod notes;
 mod ordering;
 mod pages;
 mod records;
@@ -38,6 +39,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use concurrency::*;
 use history::*;
+use notes::*;
 use ordering::*;
 use pages::*;
 use records::*;
@@ -170,10 +172,22 @@ macro_rules! contract_tests {
             a_snapshot_is_never_found_under_another_stream
             a_batch_of_snapshots_alone_moves_no_position
             snapshots_beside_a_conflict_are_kept
+            notes_come_back_after_reopening
+            a_removed_note_is_gone
+            the_last_change_of_a_note_counts
+            notes_are_listed_by_prefix_in_the_order_of_their_keys
+            odd_keys_never_share_a_note
+            the_largest_notes_survive_reopening
+            a_full_set_of_small_notes_survives_reopening
+            a_batch_of_notes_alone_moves_no_position
+            notes_beside_a_conflict_are_kept
+            notes_in_any_order_equal_their_model
+            the_identity_stays_and_is_the_stores_own
             a_long_history_equals_its_model_through_every_reopening
             a_history_of_large_and_small_events_equals_its_model
             readers_beside_a_writer_see_whole_commits_up_to_the_head
             readers_beside_a_writer_see_streams_grow_without_gaps
+            readers_beside_a_writer_see_sets_of_notes_whole
         }
     };
     ($new_stage:path) => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use actuarius_domain::{Position, StreamId, Version};
 use actuarius_persistence::contract::{self, Stage};
 use actuarius_persistence::{
-    AppendOutcome, Batch, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store, StoreFailure,
-    StoreInfo, Writer, memory,
+    AppendOutcome, Batch, Note, Notes, Page, PageLimit, ReadError, Reader, Snapshot, Store,
+    StoreFailure, StoreInfo, Writer, memory,
 };
 use bytes::Bytes;
 use uuid::Uuid;
@@ -30,6 +30,13 @@ enum Lie {
     SnapshotsBesideAppendsLost,
     ConflictFailsTheBatch,
     CommitsInReverse,
+    NotesByHalf,
+    NotesBesideAppendsLost,
+    NotesInReverse,
+    RemovalsForgotten,
+    NotesFromAfterOn,
+    NotesByLowercase,
+    IdentityDrawnAnew,
 }
 
 use Lie::*;
@@ -92,7 +99,10 @@ impl Reader for Liar<Arc<dyn Reader>> {
     }
 
     fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
-        self.0.note(key)
+        match self.1 {
+            NotesByLowercase => self.0.note(&key.to_ascii_lowercase()),
+            _ => self.0.note(key),
+        }
     }
 
     fn notes(
@@ -101,11 +111,18 @@ impl Reader for Liar<Arc<dyn Reader>> {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Note>, ReadError> {
-        self.0.notes(prefix, after, limit)
+        let mut found = self.0.notes(prefix, after, limit)?;
+        if let (NotesFromAfterOn, Some(after)) = (self.1, after)
+            && let Some(value) = self.0.note(after)?
+        {
+            found.insert(0, Note { key: Bytes::copy_from_slice(after), value });
+            found.truncate(limit);
+        }
+        Ok(found)
     }
 
     fn identity(&self) -> Uuid {
-        self.0.identity()
+        if self.1 == IdentityDrawnAnew { Uuid::new_v4() } else { self.0.identity() }
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {
@@ -132,11 +149,15 @@ impl Writer for Liar<Box<dyn Writer>> {
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
         let mut appends = batch.appends.clone();
         let mut snapshots = batch.snapshots.clone();
-        let notes = batch.notes.clone();
+        let mut notes = batch.notes.clone();
         match self.1 {
             LastAppendLost if appends.len() > 1 => drop(appends.pop()),
             SnapshotsBesideAppendsLost if !appends.is_empty() => snapshots.clear(),
             CommitsInReverse => appends.reverse(),
+            NotesByHalf => notes.iter_mut().for_each(|set| *set = puts(set, set.len().div_ceil(2))),
+            NotesBesideAppendsLost if !appends.is_empty() => notes.clear(),
+            NotesInReverse => notes.reverse(),
+            RemovalsForgotten => notes.iter_mut().for_each(|set| *set = puts(set, set.len())),
             _ => {}
         }
         let outcomes = self.0.commit(&Batch { appends, snapshots, notes })?;
@@ -150,6 +171,16 @@ impl Writer for Liar<Box<dyn Writer>> {
     fn batch_bytes(&self) -> usize {
         self.0.batch_bytes()
     }
+}
+
+/// The first of the set's puts, at most so many.
+fn puts(set: &Notes, count: usize) -> Notes {
+    let mut puts = Notes::default();
+    let all = set.iter().filter_map(|it| it.value.as_ref().map(|value| (&it.key, value)));
+    for (key, value) in all.take(count) {
+        puts.put(key, value).expect("smaller than before");
+    }
+    puts
 }
 
 fn lying(lie: Lie) -> impl Stage {
@@ -181,6 +212,13 @@ fn each_lie_is_found_by_the_case_made_for_it() {
         (SnapshotsBesideAppendsLost, "snapshots_beside_a_conflict_are_kept"),
         (ConflictFailsTheBatch, "a_conflict_leaves_its_neighbours_untouched"),
         (CommitsInReverse, "a_conflict_inside_a_batch_counts_the_appends_before_it"),
+        (NotesByHalf, "notes_come_back_after_reopening"),
+        (NotesBesideAppendsLost, "notes_beside_a_conflict_are_kept"),
+        (NotesInReverse, "the_last_change_of_a_note_counts"),
+        (RemovalsForgotten, "a_removed_note_is_gone"),
+        (NotesFromAfterOn, "notes_are_listed_by_prefix_in_the_order_of_their_keys"),
+        (NotesByLowercase, "odd_keys_never_share_a_note"),
+        (IdentityDrawnAnew, "the_identity_stays_and_is_the_stores_own"),
     ];
     for (lie, case) in lies {
         assert!(passes(case, Honest), "{case} fails a store that is right");

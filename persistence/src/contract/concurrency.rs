@@ -15,7 +15,7 @@ const BATCHES: u64 = 150;
 const PAGE: PageLimit = PageLimit { commits: 50, bytes: 64 * 1024 };
 
 pub(super) fn readers_beside_a_writer_see_whole_commits_up_to_the_head(stage: &dyn Stage) {
-    beside_a_writer(stage, |reader, done| {
+    beside_a_writer(stage, write, |reader, done| {
         let mut seen = Position::NONE;
         loop {
             let last_round = done.load(Ordering::Acquire);
@@ -38,7 +38,7 @@ pub(super) fn readers_beside_a_writer_see_whole_commits_up_to_the_head(stage: &d
 }
 
 pub(super) fn readers_beside_a_writer_see_streams_grow_without_gaps(stage: &dyn Stage) {
-    beside_a_writer(stage, |reader, done| {
+    beside_a_writer(stage, write, |reader, done| {
         let streams = streams();
         let mut seen = [Version::NONE; 3];
         loop {
@@ -82,7 +82,11 @@ fn streams() -> [StreamId; 3] {
 }
 
 /// Two threads read while this one writes; `read` gets told when the last batch is in.
-fn beside_a_writer(stage: &dyn Stage, read: impl Fn(&dyn Reader, &AtomicBool) + Sync) {
+pub(super) fn beside_a_writer(
+    stage: &dyn Stage,
+    write: impl FnOnce(&mut Scene<'_>),
+    read: impl Fn(&dyn Reader, &AtomicBool) + Sync,
+) {
     let mut scene = Scene::open(stage);
     let done = AtomicBool::new(false);
     thread::scope(|threads| {

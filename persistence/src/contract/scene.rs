@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::Stage;
 use super::sample::Sample;
 use crate::{
-    Append, AppendOutcome, Batch, Codec, Commit, Conflict, NewCommit, NewSnapshot, Page, PageLimit,
-    Reader, Store,
+    Append, AppendOutcome, Batch, Codec, Commit, Conflict, NewCommit, NewSnapshot, Notes, Page,
+    PageLimit, Reader, Store,
 };
 
 /// An open store, the batch being put together, and the model of everything stored.
@@ -96,6 +96,10 @@ impl<'a> Scene<'a> {
 
     pub(super) fn put_snapshot(&mut self, snapshot: NewSnapshot) {
         self.batch.snapshots.push(snapshot);
+    }
+
+    pub(super) fn put_notes(&mut self, sets: Vec<Notes>) {
+        self.batch.notes.extend(sets);
     }
 
     /// Commits what has been put, and checks that each append fared as the model foresaw.
