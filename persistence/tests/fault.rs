@@ -8,7 +8,7 @@ use actuarius_persistence::contract::Stage;
 use actuarius_persistence::fault::{self, Failure, Faults};
 use actuarius_persistence::memory::{self, Contents};
 use actuarius_persistence::{
-    Append, Batch, Codec, NewCommit, NewSnapshot, PageLimit, ReadError, Reader, Store,
+    Append, Batch, Codec, NewCommit, NewSnapshot, Note, Notes, PageLimit, ReadError, Reader, Store,
 };
 use serde::{Deserialize, Serialize};
 
@@ -156,6 +156,91 @@ fn an_unacknowledged_snapshot_is_not_visible() {
     assert_eq!(newest(&*store.reader).map(|it| it.version), Some(Version::new(1)));
     let underneath = memory::reopen(&disk).reader;
     assert_eq!(newest(&*underneath).map(|it| it.version), Some(Version::new(2)));
+}
+
+/// A batch of two sets of notes and no append.
+fn two_sets() -> Batch {
+    let (mut first, mut second) = (Notes::default(), Notes::default());
+    first.put("kept", "new").expect("small");
+    first.put("added", "new").expect("small");
+    second.remove("removed").expect("small");
+    Batch { notes: vec![first, second], ..Batch::default() }
+}
+
+/// What the notes say, read in pages of one and all at once.
+fn noted(reader: &dyn Reader) -> String {
+    let all = reader.notes(b"", None, 100).expect("readable");
+    let mut after = None;
+    for note in &all {
+        assert_eq!(reader.note(&note.key).expect("readable").as_ref(), Some(&note.value));
+        let page = reader.notes(b"", after, 1).expect("readable");
+        assert_eq!(page, std::slice::from_ref(note));
+        after = Some(&note.key);
+    }
+    assert_eq!(reader.notes(b"", after.map(|it| &it[..]), 1).expect("readable"), []);
+    let text = |it: &Note| [&it.key[..], b"=", &it.value[..], b" "].concat();
+    String::from_utf8(all.iter().flat_map(text).collect()).expect("text")
+}
+
+#[test]
+fn notes_of_a_failed_batch_are_never_visible_and_a_restart_finds_what_was_written() {
+    let before = "kept=old other=old removed=old ";
+    let cases = [
+        (Failure::Unwritten, before),
+        (Failure::HalfWritten, "added=new kept=new other=old removed=old "),
+        (Failure::Unacknowledged, "added=new kept=new other=old "),
+    ];
+    for (failure, after_restart) in cases {
+        let (mut store, faults, disk) = two_events();
+        let mut notes = Notes::default();
+        ["kept", "other", "removed"].iter().for_each(|key| notes.put(key, "old").expect("small"));
+        store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("healthy");
+        faults.fail_commit(1, failure);
+        assert!(store.writer.commit(&two_sets()).is_err());
+        assert_eq!(noted(&*store.reader), before, "{failure:?}");
+        assert_eq!(store.reader.note(b"added").expect("readable"), None, "{failure:?}");
+        assert_eq!(visible(&*store.reader), (2, 2, 0, 2));
+        let underneath = memory::reopen(&disk).reader;
+        assert_eq!(noted(&*underneath), after_restart, "{failure:?}");
+        assert_eq!(underneath.identity(), store.reader.identity());
+        assert_eq!(faults.counts().notes, 3);
+    }
+}
+
+#[test]
+fn notes_come_behind_the_commits_of_their_batch() {
+    let (mut store, faults, disk) = two_events();
+    faults.fail_commit(1, Failure::HalfWritten);
+    let batch = Batch { appends: vec![append("b", 0, 3)], ..two_sets() };
+    assert!(store.writer.commit(&batch).is_err());
+    let underneath = memory::reopen(&disk).reader;
+    assert_eq!((underneath.head().get(), noted(&*underneath).as_str()), (4, ""));
+}
+
+#[test]
+fn notes_beside_a_rejected_append_are_kept() {
+    let (mut store, faults, _) = two_events();
+    faults.reject_append(&stream("a"));
+    let batch = Batch { appends: vec![append("a", 2, 1)], ..two_sets() };
+    assert!(store.writer.commit(&batch).expect("only the append is refused")[0].is_err());
+    assert_eq!(noted(&*store.reader), "added=new kept=new ");
+}
+
+#[test]
+fn a_damaged_note_is_named_and_the_others_are_whole() {
+    let (mut store, faults, _) = two_events();
+    store.writer.commit(&two_sets()).expect("healthy");
+    faults.damage_note("added");
+    let reader = &store.reader;
+    let error = reader.notes(b"", None, 9).expect_err("damaged");
+    assert!(error.to_string().contains("added"), "{error}");
+    let ReadError::DamagedNote { key, .. } = error else { panic!("{error}") };
+    assert!(reader.note(&key).is_err());
+    assert_eq!(reader.notes(b"", Some(&key), 9).expect("behind it").len(), 1);
+    faults.clear();
+    faults.fail_read(1);
+    assert!(matches!(reader.note(b"kept"), Err(ReadError::Io(_))));
+    assert_eq!(noted(&**reader), "added=new kept=new ");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::keys::{self, StreamHash, VALUE_MAX};
 use super::testing::append;
 use super::{DiskOptions, format::Format, open_with};
-use crate::{Batch, NewSnapshot, OpenError, PageLimit, ReadError, Store};
+use crate::{Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store};
 
 /// A store of ten commits to one stream in chunks of their own; the first eight are indexed.
 fn closed_store() -> TempDir {
@@ -170,4 +170,35 @@ fn a_damaged_snapshot_leads_to_the_one_before() {
     }
     let found = reader.snapshot(&alice(), before).expect("whole").expect("there");
     assert_eq!(found.version, Version::new(2), "the one at 4 was cut short");
+}
+
+#[test]
+fn a_damaged_or_misplaced_note_is_told_by_its_name_and_the_others_read_on() {
+    let directory = closed_store();
+    let mut store = open(&directory).expect("opens");
+    let mut notes = Notes::default();
+    ["a", "b\0", "c", "d"].iter().for_each(|key| notes.put(key, "seventeen").expect("small"));
+    store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("stored");
+    drop(store);
+    tamper(&directory, |db| {
+        let mut value = db.get(keys::note(b"b\0")).expect("readable").expect("there").to_vec();
+        value[7] ^= 4;
+        db.insert(keys::note(b"b\0"), value).expect("written");
+        let other = db.get(keys::note(b"a")).expect("readable").expect("there");
+        db.insert(keys::note(b"d"), other).expect("written");
+    });
+    let mut store = open(&directory).expect("the events are whole");
+    for (key, name) in [(&b"b\0"[..], "b\\x00"), (b"d", "d")] {
+        let error = store.reader.note(key).expect_err("told");
+        assert!(error.to_string().contains(&format!("the note {name} is damaged")), "{error}");
+        let listed = store.reader.notes(key, None, 9).expect_err("told");
+        let ReadError::DamagedNote { key: named, .. } = listed else { panic!("{listed}") };
+        assert_eq!(named, key);
+    }
+    assert_eq!(store.reader.notes(b"", Some(b"b\0"), 1).expect("behind it")[0].key, "c");
+    let mut mended = Notes::default();
+    mended.put("b\0", "eighteen").expect("small");
+    mended.remove("d").expect("small");
+    store.writer.commit(&Batch { notes: vec![mended], ..Batch::default() }).expect("stored");
+    assert_eq!(store.reader.notes(b"", None, 9).expect("mended").len(), 3);
 }
