@@ -1,0 +1,34 @@
+//! Subscriptions: every event of some types is handed to a handler at least once, in the order of
+//! its key, under a name that remembers how far it has come.
+//!
+//! `builder` (what is asked for) and `handler`, `routes`, `recorded` (who handles which event, in
+//! which order); `opening` and `checkpoint` (what is durable of it), `dispatcher` (the loop its actor
+//! runs) with `reading` (from the log into the lanes), `lanes` (which event is next), `handling` and
+//! `attempts` (handlers at work), `failures` (events that failed), `parked` (events set aside),
+//! `writing` (what is finished becomes durable) and `requests` (what it is asked for); `handle` is
+//! what the user holds.
+
+mod attempts;
+mod builder;
+mod checkpoint;
+mod dispatcher;
+mod error;
+mod failures;
+mod handle;
+mod handler;
+mod handling;
+mod lanes;
+mod opening;
+mod parked;
+mod reading;
+mod recorded;
+mod requests;
+mod routes;
+mod writing;
+
+pub use builder::{OnPoison, Start, Subscribe};
+pub use error::{ParkedError, ResetError};
+pub use handle::Subscription;
+pub use handler::Handler;
+pub use parked::Parked;
+pub use recorded::Recorded;

@@ -1,0 +1,123 @@
+use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use actuarius_persistence::{Commit, PageLimit, ReadError};
+use tokio::task::{Id, JoinError, JoinSet};
+
+use super::checkpoint::Mark;
+use super::handler::Handling;
+use super::opening::Plan;
+use crate::panics::guarded;
+
+/// The handlers at work, each in a task of its own: one that panics, or computes for long, is
+/// nobody else's trouble. When this is dropped they end.
+#[derive(Default)]
+pub(super) struct Attempts {
+    tasks: JoinSet<Outcome>,
+    jobs: HashMap<Id, Job>,
+}
+
+/// What is attempted.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    /// The event at this position, which stands in its lane.
+    Event(Position),
+    /// The first event parked under this key.
+    Parked(Arc<str>),
+}
+
+/// How an attempt ended.
+pub(super) enum Outcome {
+    Done,
+    Failed(String),
+    /// The event could not be read again.
+    Unread(String),
+}
+
+impl Attempts {
+    /// The first attempt at an event.
+    pub(super) fn start(&mut self, job: Job, handling: Result<Handling, String>) {
+        let task = self.tasks.spawn(handled(handling));
+        self.jobs.insert(task.id(), job);
+    }
+
+    /// Another attempt at the event at `position`, whose commit is read again.
+    pub(super) fn start_again(
+        &mut self,
+        job: Job,
+        plan: &Arc<Plan>,
+        commit: Position,
+        position: Position,
+    ) {
+        let task = self.tasks.spawn(handled_again(plan.clone(), commit, position));
+        self.jobs.insert(task.id(), job);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// The next one that ends; none when none is at work. May be dropped at any time.
+    pub(super) async fn next(&mut self) -> Option<(Job, Outcome)> {
+        let ended = self.tasks.join_next_with_id().await?;
+        self.ended(ended)
+    }
+
+    /// One that has ended already.
+    pub(super) fn next_now(&mut self) -> Option<(Job, Outcome)> {
+        let ended = self.tasks.try_join_next_with_id()?;
+        self.ended(ended)
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>) -> Option<(Job, Outcome)> {
+        let (id, outcome) = match ended {
+            Ok((id, outcome)) => (id, outcome),
+            Err(error) => (error.id(), Outcome::Failed(reason(error))),
+        };
+        Some((self.jobs.remove(&id)?, outcome))
+    }
+}
+
+fn reason(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => match guarded(|| resume_unwind(panic)) {
+            Ok(()) => "the handler panicked".to_owned(),
+            Err(message) => format!("the handler panicked: {message}"),
+        },
+        Err(_) => "the handler was ended from outside".to_owned(),
+    }
+}
+
+async fn handled(handling: Result<Handling, String>) -> Outcome {
+    match handling {
+        Ok(handling) => match handling.await {
+            Ok(()) => Outcome::Done,
+            Err(error) => Outcome::Failed(error.to_string()),
+        },
+        Err(why) => Outcome::Failed(why),
+    }
+}
+
+async fn handled_again(plan: Arc<Plan>, commit: Position, position: Position) -> Outcome {
+    let looking = plan.clone();
+    let found = tokio::task::spawn_blocking(move || read_again(&looking, commit)).await;
+    match found {
+        Ok(Ok(Some(commit))) => handled(plan.routes.handling(&commit, position)).await,
+        Ok(Ok(None)) => Outcome::Unread(format!("there is no commit at position {commit}")),
+        Ok(Err(error)) => Outcome::Unread(error.to_string()),
+        Err(panic) => Outcome::Unread(panic.to_string()),
+    }
+}
+
+fn read_again(plan: &Plan, position: Position) -> Result<Option<Commit>, ReadError> {
+    let before = Mark::before(position, position).behind;
+    let page =
+        plan.engine.library.reader()?.read_log(before, PageLimit { commits: 1, bytes: 1 })?;
+    Ok(page.commits.into_iter().find(|commit| commit.position() == position))
+}

@@ -1,0 +1,182 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius_domain::{Aggregate, Position};
+use tokio::sync::mpsc;
+
+use super::dispatcher::Dispatcher;
+use super::opening::{self, Plan};
+use super::routes::Routes;
+use super::{Handler, Recorded, Subscription};
+use crate::engine::Engine;
+use crate::followers::{self, FollowerKind, Followers, Retry, StartError, Wanted};
+
+/// How many requests of the handle may wait: each has a caller who waits for it, and the next one
+/// waits for a place.
+const REQUESTS_WAITING: usize = 64;
+
+/// Where in the log a subscription begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With the first event there is.
+    #[default]
+    Beginning,
+    /// With the event behind this position.
+    After(Position),
+    /// With what is stored from now on.
+    End,
+}
+
+/// What becomes of an event that fails as often as [`Retry`] allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnPoison {
+    /// It is set aside, with every later event of its key, in order and durably; other keys go on.
+    #[default]
+    Park,
+    /// Everything waits, until it is let to [`resume`](Subscription::resume). While an event waits
+    /// for its next attempt nothing new is started either, so that with one worker the events are
+    /// handled in the order of the whole log.
+    Halt,
+}
+
+/// A subscription that is being described; see [`Runtime::subscribe`](crate::Runtime::subscribe).
+#[must_use = "a subscription does nothing until it is started"]
+pub struct Subscribe {
+    engine: Arc<Engine>,
+    followers: Arc<Followers>,
+    name: String,
+    routes: Routes,
+    start: Start,
+    options: Options,
+}
+
+/// How events are handled.
+pub(super) struct Options {
+    pub(super) workers: usize,
+    pub(super) retry: Retry,
+    pub(super) on_poison: OnPoison,
+    pub(super) checkpoint_every: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            retry: Retry::default(),
+            on_poison: OnPoison::default(),
+            checkpoint_every: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Subscribe {
+    pub(crate) fn new(engine: Arc<Engine>, followers: Arc<Followers>, name: String) -> Self {
+        let (routes, start, options) = (Routes::default(), Start::default(), Options::default());
+        Self { engine, followers, name, routes, start, options }
+    }
+
+    /// Hands every event of the aggregate type `A` to `handler`, unless a handler added before
+    /// takes it.
+    pub fn on<A: Aggregate>(mut self, handler: impl Handler<A>) -> Self {
+        self.routes.add(None, handler);
+        self
+    }
+
+    /// Hands the events of the aggregate type `A` that have one of these event types, the names of
+    /// their variants, to `handler`, unless a handler added before takes them.
+    pub fn on_only<A: Aggregate>(
+        mut self,
+        event_types: impl IntoIterator<Item = impl Into<String>>,
+        handler: impl Handler<A>,
+    ) -> Self {
+        let event_types: BTreeSet<_> = event_types.into_iter().map(Into::into).collect();
+        self.routes.add(Some(event_types), handler);
+        self
+    }
+
+    /// Begins with the first event there is. This is the default. Like the other two it counts only
+    /// at the very first start: afterwards the subscription goes on where it was.
+    pub fn from_beginning(mut self) -> Self {
+        self.start = Start::Beginning;
+        self
+    }
+
+    /// Begins with the event behind `position`, when there is no checkpoint yet.
+    pub fn after(mut self, position: Position) -> Self {
+        self.start = Start::After(position);
+        self
+    }
+
+    /// Begins with what is stored after [`start`](Self::start), when there is no checkpoint yet.
+    pub fn from_end(mut self) -> Self {
+        self.start = Start::End;
+        self
+    }
+
+    /// How many events may be handled at once. Default: 1, at least 1. Events of one key are
+    /// handled one after the other in any case.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.options.workers = workers.max(1);
+        self
+    }
+
+    /// What events are ordered by: those with the same key are handled one after the other, in the
+    /// order of the log. Default: the aggregate, as `type/id`. Of a key the first 1,024 bytes count.
+    ///
+    /// It must give the same event the same key each time.
+    pub fn ordered_by<K: Into<String>>(
+        mut self,
+        key: impl Fn(&Recorded<'_>) -> K + Send + Sync + 'static,
+    ) -> Self {
+        self.routes.order_by(Box::new(move |event| key(event).into()));
+        self
+    }
+
+    /// How often an event is tried, and after which waits.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// What becomes of an event that fails as often as that.
+    pub fn on_poison(mut self, on_poison: OnPoison) -> Self {
+        self.options.on_poison = on_poison;
+        self
+    }
+
+    /// How often at most it is stored how far the subscription has come, while there is something
+    /// to do. Default: 100 ms. After a crash, what was handled since then is handled once more.
+    pub fn checkpoint_every(mut self, every: Duration) -> Self {
+        self.options.checkpoint_every = every;
+        self
+    }
+
+    /// Starts it. It runs until it is stopped or the runtime closes, whoever drops the handle.
+    ///
+    /// At the very first start the checkpoint is durable before this returns.
+    ///
+    /// # Errors
+    /// [`StartError`]; no event was handled.
+    pub async fn start(self) -> Result<Subscription, StartError> {
+        let enlisted = self.followers.enlist(&self.name, FollowerKind::Subscription)?;
+        if self.routes.is_empty() {
+            return Err(StartError::FollowsNothing(self.name));
+        }
+        let found = opening::open(&self.engine, &self.name, self.start).await?;
+        let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
+        let standing = enlisted.keep();
+        standing.progress.reached(found.checkpoint.mark.position);
+        if found.checkpoint.paused {
+            standing.want(Wanted::Pause);
+        }
+        let plan = Arc::new(Plan {
+            engine: self.engine.clone(),
+            standing: standing.clone(),
+            routes: self.routes,
+            options: self.options,
+        });
+        followers::start(&self.engine, standing.clone(), Dispatcher::new(plan, requests, found));
+        Ok(Subscription::new(standing, sender))
+    }
+}

@@ -1,0 +1,225 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::Start;
+use super::attempts::Attempts;
+use super::failures::Failures;
+use super::lanes::Lanes;
+use super::opening::{self, Found, Plan};
+use super::parked::ParkedEvents;
+use super::reading::Reading;
+use super::requests::{Request, Requests};
+use super::routes::Due;
+use super::writing::Writing;
+use crate::followers::{FollowerStatus, Runs, Wanted};
+
+/// What a subscription's actor runs.
+pub(super) struct Dispatcher {
+    plan: Arc<Plan>,
+    requests: mpsc::Receiver<Request>,
+    /// Taken at the first run.
+    found: Option<Found>,
+}
+
+impl Dispatcher {
+    pub(super) fn new(plan: Arc<Plan>, requests: mpsc::Receiver<Request>, found: Found) -> Self {
+        Self { plan, requests, found: Some(found) }
+    }
+
+    async fn dispatch(&mut self) {
+        if let Some(found) = self.found().await {
+            Work::new(self.plan.clone(), found).go_on(&mut self.requests).await;
+        }
+        // Who comes now hears at once that it has stopped.
+        self.requests.close();
+        while self.requests.try_recv().is_ok() {}
+    }
+
+    /// What is durable; none when it is asked to stop before that could be read.
+    async fn found(&mut self) -> Option<Found> {
+        if let Some(found) = self.found.take() {
+            return Some(found);
+        }
+        // An actor failed: what is durable is a good place to begin again.
+        let (engine, standing) = (&self.plan.engine, &self.plan.standing);
+        let mut asked = standing.wanted();
+        while asked.borrow_and_update().0 != Wanted::Stop {
+            match opening::find(engine, &standing.name, Start::default()).await {
+                Ok((found, _)) => return Some(found),
+                Err(error) => {
+                    let position = standing.progress.position().next();
+                    standing.now(FollowerStatus::Halted { position, why: error.to_string() });
+                }
+            }
+            // The sender is held by the standing.
+            let _ = asked.changed().await;
+        }
+        None
+    }
+}
+
+impl Runs for Dispatcher {
+    fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.dispatch())
+    }
+}
+
+/// A subscription at work: from the log into lanes, from lanes to handlers, and what is finished
+/// into the checkpoint. It waits for all of them at once, and for none of them alone.
+pub(super) struct Work {
+    pub(super) plan: Arc<Plan>,
+    asked: watch::Receiver<(Wanted, u64)>,
+    pub(super) wanted: Wanted,
+    pub(super) reading: Reading,
+    pub(super) lanes: Lanes<Due>,
+    pub(super) attempts: Attempts,
+    pub(super) failures: Failures,
+    pub(super) parked: ParkedEvents,
+    pub(super) writing: Writing,
+    pub(super) requests: Requests,
+    pub(super) began: Position,
+    /// Why nothing is started any more, until it is asked to resume.
+    pub(super) halted: Option<FollowerStatus>,
+    /// The last status told, to tell each change once.
+    told: Option<FollowerStatus>,
+}
+
+impl Work {
+    fn new(plan: Arc<Plan>, found: Found) -> Self {
+        let mark = found.checkpoint.mark;
+        let mut asked = plan.standing.wanted();
+        let (wanted, _) = *asked.borrow_and_update();
+        plan.standing.meters.parked(found.parked.len());
+        Self {
+            asked,
+            wanted,
+            reading: Reading::behind(&plan.engine, mark),
+            lanes: Lanes::default(),
+            attempts: Attempts::default(),
+            failures: Failures::default(),
+            parked: found.parked,
+            writing: Writing::behind(found.checkpoint),
+            requests: Requests::default(),
+            began: found.checkpoint.began,
+            halted: None,
+            told: None,
+            plan,
+        }
+    }
+
+    /// Goes on until it is asked to stop, and everything is finished and stored.
+    async fn go_on(mut self, requests: &mut mpsc::Receiver<Request>) {
+        loop {
+            self.heed();
+            self.reset_if_asked().await;
+            self.wake();
+            self.fill();
+            while self.start() {
+                self.fill();
+            }
+            self.write_if_due();
+            self.tell();
+            if self.is_over() {
+                return;
+            }
+            self.wait(requests).await;
+        }
+    }
+
+    /// Hears what is wanted of it.
+    fn heed(&mut self) {
+        if !self.asked.has_changed().unwrap_or(false) {
+            return;
+        }
+        (self.wanted, _) = *self.asked.borrow_and_update();
+        if self.wanted == Wanted::Run {
+            self.halted = None;
+            for position in self.failures.resume() {
+                self.lanes.wake(position);
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let is_stored = self.writing.broken().is_some()
+            || (!self.writing.is_under_way() && self.is_stored(&self.checkpoint()));
+        self.wanted == Wanted::Stop && self.attempts.is_empty() && is_stored
+    }
+
+    /// Lets everyone see how it is doing.
+    fn tell(&mut self) {
+        if let (Some(why), None) = (self.writing.broken(), &self.halted) {
+            self.halt(self.finished().position.next(), why.to_owned());
+        }
+        let (standing, position) = (self.plan.standing.clone(), self.finished().position);
+        let status = self.status();
+        match &status {
+            None => standing.reached(position),
+            Some(status) => {
+                standing.progress.reached(position);
+                standing.meters.lag(standing.lag());
+                if self.told.as_ref() != Some(status) {
+                    standing.now(status.clone());
+                }
+            }
+        }
+        self.told = status;
+        let is_settled = matches!(self.told, Some(FollowerStatus::Paused))
+            || self.wanted != Wanted::Pause
+            || self.writing.broken().is_some();
+        if is_settled {
+            self.requests.tell_paused();
+        }
+    }
+
+    /// None while it runs and nothing is wrong.
+    fn status(&self) -> Option<FollowerStatus> {
+        let is_paused = self.wanted == Wanted::Pause
+            && self.attempts.is_empty()
+            && !self.writing.is_under_way()
+            && self.is_stored(&self.checkpoint());
+        if is_paused {
+            return Some(FollowerStatus::Paused);
+        }
+        self.halted.clone().or_else(|| self.failures.status())
+    }
+
+    /// Waits until there is something to do.
+    async fn wait(&mut self, requests: &mut mpsc::Receiver<Request>) {
+        let timer = self.next_timer();
+        let reads = self.may_start() && self.reading.wants_more();
+        tokio::select! {
+            biased;
+            _ = self.asked.changed() => self.asked.mark_changed(),
+            Some(request) = requests.recv() => self.take_request(request),
+            () = self.writing.ended() => {}
+            Some(attempted) = self.attempts.next() => {
+                self.attempted(attempted);
+                while let Some(attempted) = self.attempts.next_now() {
+                    self.attempted(attempted);
+                }
+            }
+            read = self.reading.read(), if reads => {
+                if let Err(error) = read {
+                    self.halt(self.reading.next_position(), error.to_string());
+                }
+            }
+            () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
+        }
+    }
+
+    /// When there is something to do even if nothing happens.
+    fn next_timer(&self) -> Option<Instant> {
+        let waits_to_write = !self.writing.is_under_way()
+            && self.writing.broken().is_none()
+            && !self.is_stored(&self.checkpoint());
+        let write = self.writing.next_at(self.plan.options.checkpoint_every);
+        let write = write.filter(|_| waits_to_write);
+        write.into_iter().chain(self.failures.next_at()).min()
+    }
+}

@@ -1,0 +1,153 @@
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use tokio::time::Instant;
+
+use super::attempts::{Job, Outcome};
+use super::builder::OnPoison;
+use super::dispatcher::Work;
+use super::parked::Entry;
+use crate::followers::{FollowerStatus, Wanted};
+
+impl Work {
+    pub(super) fn wake(&mut self) {
+        let now = Instant::now();
+        while let Some(position) = self.failures.next_due(now) {
+            self.lanes.wake(position);
+        }
+    }
+
+    pub(super) fn fill(&mut self) {
+        if self.may_start() {
+            let elsewhere = self.parked.unstored();
+            let passed = self.reading.fill(&mut self.lanes, &self.plan.routes, elsewhere);
+            self.plan.standing.meters.filtered(passed);
+        }
+    }
+
+    /// Starts what may be handled now, and says whether there is room for more: something was
+    /// parked. No more can be than fit in memory.
+    pub(super) fn start(&mut self) -> bool {
+        self.start_retries();
+        let mut has_room = false;
+        while self.may_start()
+            && self.has_a_worker()
+            && let Some(position) = self.next()
+            && let Some(key) = self.lanes.key(position).cloned()
+        {
+            if self.parked.holds(&key) {
+                has_room |= self.park(position, &key);
+            } else {
+                self.handle(position);
+            }
+        }
+        has_room
+    }
+
+    pub(super) fn may_start(&self) -> bool {
+        self.wanted == Wanted::Run && self.halted.is_none() && !self.requests.wants_reset()
+    }
+
+    pub(super) fn has_a_worker(&self) -> bool {
+        self.attempts.len() < self.plan.options.workers
+    }
+
+    fn next(&self) -> Option<Position> {
+        let holds_back = self.plan.options.on_poison == OnPoison::Halt && self.lanes.resting() > 0;
+        if holds_back { None } else { self.lanes.next() }
+    }
+
+    fn handle(&mut self, position: Position) {
+        if let Some(failure) = self.plan.engine.failure() {
+            // The effect could not be remembered.
+            let why = format!("the store failed: {failure}");
+            return self.halt(position, why);
+        }
+        self.lanes.begin(position);
+        let Some(due) = self.lanes.get_mut(position) else { return };
+        match due.first_attempt.take() {
+            Some(handling) => self.attempts.start(Job::Event(position), handling),
+            None => {
+                let commit = due.commit;
+                self.attempts.start_again(Job::Event(position), &self.plan, commit, position);
+            }
+        }
+    }
+
+    pub(super) fn attempted(&mut self, (job, outcome): (Job, Outcome)) {
+        let position = match job {
+            Job::Event(position) => position,
+            Job::Parked(key) => return self.retried(&key, outcome),
+        };
+        match outcome {
+            Outcome::Done => {
+                self.plan.standing.meters.handled(1);
+                self.failures.forget(position);
+                self.lanes.finish(position);
+            }
+            Outcome::Failed(why) => self.failed(position, why),
+            Outcome::Unread(why) => {
+                self.lanes.rest(position);
+                self.failures.count(position, why.clone());
+                self.failures.give_up(position);
+                self.halt(position, why);
+            }
+        }
+    }
+
+    fn failed(&mut self, position: Position, why: String) {
+        let plan = self.plan.clone();
+        plan.standing.meters.failed();
+        self.lanes.rest(position);
+        let attempts = self.failures.count(position, why.clone());
+        tracing::warn!(
+            target: "actuarius::subscription",
+            name = %plan.standing.name, %position, attempts, why, "an event failed"
+        );
+        if self.failures.try_again(position, &plan.options.retry) {
+            return;
+        }
+        match (plan.options.on_poison, self.lanes.key(position).cloned()) {
+            (OnPoison::Park, Some(key)) => drop(self.park(position, &key)),
+            _ => {
+                self.failures.give_up(position);
+                self.halt(position, why);
+            }
+        }
+    }
+
+    /// Sets an event aside that failed too often, or whose key is held up by one that did. Says
+    /// whether there was room for it.
+    fn park(&mut self, position: Position, key: &Arc<str>) -> bool {
+        if let Err(why) = self.parked.has_room_for(key) {
+            self.failures.give_up(position);
+            self.halt(position, why);
+            return false;
+        }
+        let Some((key, due)) = self.lanes.finish(position) else { return false };
+        let (attempts, error) = self.failures.forget(position).unwrap_or_default();
+        let standing = &self.plan.standing;
+        tracing::warn!(
+            target: "actuarius::subscription",
+            name = %standing.name, %position, attempts, "an event is parked"
+        );
+        let entry = Entry {
+            position,
+            commit: due.commit,
+            stream: due.stream,
+            event_type: due.event_type.into(),
+            attempts,
+            error: error.into(),
+            parked_at: self.plan.engine.clock.now(),
+        };
+        self.parked.park(key, entry);
+        standing.meters.parks();
+        standing.meters.parked(self.parked.len());
+        true
+    }
+
+    /// Starts nothing any more, until it is asked to resume. The first cause stays.
+    pub(super) fn halt(&mut self, position: Position, why: String) {
+        self.halted.get_or_insert(FollowerStatus::Halted { position, why });
+    }
+}

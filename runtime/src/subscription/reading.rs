@@ -1,0 +1,119 @@
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use actuarius_persistence::{Commit, ReadError};
+
+use super::checkpoint::Mark;
+use super::lanes::Lanes;
+use super::routes::{Due, Routes};
+use crate::engine::Engine;
+use crate::follower::{Follower, Slice};
+
+/// How many events of a subscription are in memory: enough to keep many workers busy, few enough
+/// that a hundred slow subscriptions fit in memory. Over it the log is not read on.
+pub(super) const EVENTS_IN_FLIGHT: usize = 1_024;
+/// How many bytes of them, the last one excepted.
+const BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
+
+/// The way from the log into the lanes.
+pub(super) struct Reading {
+    follower: Follower,
+    /// What was read last, and how many of its commits are taken whole.
+    slice: Option<(Slice, usize)>,
+    /// Up to here every event was taken, or concerns nobody.
+    taken: Mark,
+}
+
+impl Reading {
+    pub(super) fn behind(engine: &Arc<Engine>, mark: Mark) -> Self {
+        Self { follower: Follower::behind(engine, mark.behind), slice: None, taken: mark }
+    }
+
+    /// Up to here every event was taken, or concerns nobody.
+    pub(super) fn taken(&self) -> Mark {
+        self.taken
+    }
+
+    /// Whether everything that was read is taken.
+    pub(super) fn wants_more(&self) -> bool {
+        self.slice.is_none()
+    }
+
+    /// Reads on; waits until there is something. May be dropped at any time.
+    ///
+    /// # Errors
+    /// [`ReadError`]; nothing was skipped.
+    pub(super) async fn read(&mut self) -> Result<(), ReadError> {
+        self.slice = Some((self.follower.next().await?, 0));
+        Ok(())
+    }
+
+    /// The position that is read next.
+    pub(super) fn next_position(&self) -> Position {
+        self.follower.at().next()
+    }
+
+    /// Takes what was read into the lanes, as long as there is room; `elsewhere` is how many events
+    /// in flight are not in the lanes. Returns how many events concern nobody.
+    pub(super) fn fill(
+        &mut self,
+        lanes: &mut Lanes<Due>,
+        routes: &Routes,
+        elsewhere: usize,
+    ) -> u64 {
+        let mut passed = 0;
+        while let Some((slice, commits)) = &mut self.slice {
+            let Some(commit) = slice.get(*commits) else {
+                self.slice = None;
+                break;
+            };
+            if !take(commit, &mut self.taken, lanes, routes, elsewhere, &mut passed) {
+                break;
+            }
+            *commits += 1;
+        }
+        passed
+    }
+}
+
+/// Takes the rest of a commit, and says whether all of it.
+fn take(
+    commit: &Commit,
+    taken: &mut Mark,
+    lanes: &mut Lanes<Due>,
+    routes: &Routes,
+    elsewhere: usize,
+    passed: &mut u64,
+) -> bool {
+    let (view, last) = (commit.view(), commit.last_position());
+    let from = taken.position.next().max(commit.position());
+    let Some(stream) = routes.stream_of(&view) else {
+        *passed += (last.get() + 1).saturating_sub(from.get());
+        *taken = Mark::at(last);
+        return true;
+    };
+    let skipped = (from.get() - commit.position().get()) as usize;
+    if !has_room(lanes, elsewhere, skipped) {
+        return false;
+    }
+    let bytes = commit.bytes() / view.events.max(1) as usize;
+    for event in view.events().skip(skipped) {
+        if !has_room(lanes, elsewhere, 0) {
+            return false;
+        }
+        match routes.due(&stream, &view, &event) {
+            Some((key, due)) => lanes.accept(event.position, key, bytes, due),
+            None => *passed += 1,
+        }
+        *taken = Mark { position: event.position, behind: taken.behind };
+    }
+    *taken = Mark::at(last);
+    true
+}
+
+/// Deep inside a large commit half of the room must be free: coming back to the place means to walk
+/// over all events before it.
+fn has_room(lanes: &Lanes<Due>, elsewhere: usize, skipped: usize) -> bool {
+    let room = if skipped > EVENTS_IN_FLIGHT { EVENTS_IN_FLIGHT / 2 } else { 1 };
+    lanes.len() + elsewhere + room <= EVENTS_IN_FLIGHT && lanes.bytes() < BYTES_IN_FLIGHT
+}
