@@ -7,9 +7,11 @@
 //! next can be built beside the current one), [`Table`] (rows), and [`Place::save_state`] (for views
 //! that are in memory and only saved now and then).
 
-mod changes;
+pub(crate) mod changes;
+mod directory;
 mod error;
 mod memory;
+mod state;
 mod table;
 
 use std::path::PathBuf;
@@ -21,10 +23,15 @@ pub use changes::{CHANGES_BYTES_MAX, CHANGES_BYTES_SOFT, Changes, KEY_BYTES_MAX,
 pub use error::ViewError;
 pub use table::{Table, TableReader};
 
+use crate::disk::DiskOptions;
+use directory::DiskPlace;
 use memory::{MemoryPlace, Shelf};
 
 /// The longest name of a view.
 const NAME_BYTES_MAX: usize = 128;
+
+/// How much of each table is kept in memory.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A key, without its space, and what it says.
 pub type Entry = (Bytes, Bytes);
@@ -32,20 +39,36 @@ pub type Entry = (Bytes, Bytes);
 /// Where the views of a runtime are kept: a directory, or memory. Cheap to clone.
 #[derive(Clone)]
 pub struct Views {
-    shelf: Arc<Shelf>,
+    kept: Kept,
+}
+
+#[derive(Clone)]
+enum Kept {
+    Memory(Arc<Shelf>),
+    Disk(PathBuf, DiskOptions),
 }
 
 impl Views {
     /// In a directory, which is made when it is first used. It may hold other files.
     pub fn on_disk(directory: impl Into<PathBuf>) -> Self {
-        let _ = directory.into();
-        Self::in_memory()
+        let options = DiskOptions::default().cache_bytes(CACHE_BYTES);
+        Self { kept: Kept::Disk(directory.into(), options) }
     }
 
     /// In memory, as long as any clone of this lives.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { shelf: Arc::default() }
+        Self { kept: Kept::Memory(Arc::default()) }
+    }
+
+    /// How many bytes of each table's pages are kept in memory: 64 MiB unless told. The process
+    /// takes more, since sled counts pages only. Views in memory are in memory whatever this says.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        if let Kept::Disk(_, options) = &mut self.kept {
+            *options = options.clone().cache_bytes(bytes);
+        }
+        self
     }
 
     /// The place of the view `name`. It is open until it, its tables and their readers are gone.
@@ -57,7 +80,13 @@ impl Views {
         if !is_valid(name) {
             return Err(ViewError::InvalidName { name: name.to_owned() });
         }
-        Ok(Place { kind: self.shelf.place(name)? })
+        let kind = match &self.kept {
+            Kept::Memory(shelf) => Kind::Memory(shelf.place(name)?),
+            Kept::Disk(directory, options) => {
+                Kind::Disk(DiskPlace::open(directory.join(name), options.clone())?)
+            }
+        };
+        Ok(Place { kind })
     }
 }
 
@@ -72,7 +101,12 @@ fn is_valid(name: &str) -> bool {
 ///
 /// A generation is a [`Table`], a saved state, or both, and exists once it has either.
 pub struct Place {
-    kind: MemoryPlace,
+    kind: Kind,
+}
+
+enum Kind {
+    Memory(MemoryPlace),
+    Disk(DiskPlace),
 }
 
 impl Place {
@@ -81,7 +115,10 @@ impl Place {
     /// # Errors
     /// [`ViewError::Io`]: nothing was changed.
     pub fn generations(&self) -> Result<Vec<u64>, ViewError> {
-        Ok(self.kind.generations())
+        match &self.kind {
+            Kind::Memory(place) => Ok(place.generations()),
+            Kind::Disk(place) => place.generations(),
+        }
     }
 
     /// The generation made current last; none when none was.
@@ -90,7 +127,10 @@ impl Place {
     /// [`ViewError::Damaged`] or [`ViewError::Io`]: nothing was changed. Making one current mends a
     /// damaged one.
     pub fn current(&self) -> Result<Option<u64>, ViewError> {
-        Ok(self.kind.current())
+        match &self.kind {
+            Kind::Memory(place) => Ok(place.current()),
+            Kind::Disk(place) => place.current(),
+        }
     }
 
     /// Makes `generation` current, in place of the one that is. Durable when it returns.
@@ -98,8 +138,10 @@ impl Place {
     /// # Errors
     /// [`ViewError::Io`]: the old one or the new one is current. Try again.
     pub fn make_current(&self, generation: u64) -> Result<(), ViewError> {
-        self.kind.make_current(generation);
-        Ok(())
+        match &self.kind {
+            Kind::Memory(place) => place.make_current(generation),
+            Kind::Disk(place) => place.make_current(generation),
+        }
     }
 
     /// Removes a generation, and gives back its space; nothing when there is no such generation.
@@ -108,7 +150,10 @@ impl Place {
     /// [`ViewError::InUse`] for the current generation, and while its table or a reader is open:
     /// nothing was removed. [`ViewError::Io`]: try again.
     pub fn remove(&self, generation: u64) -> Result<(), ViewError> {
-        self.kind.remove(generation)
+        match &self.kind {
+            Kind::Memory(place) => place.remove(generation),
+            Kind::Disk(place) => place.remove(generation),
+        }
     }
 
     /// Opens the table of a generation, or makes an empty one.
@@ -118,7 +163,10 @@ impl Place {
     /// [`ViewError::NewerFormat`]: rebuild the view in another generation; [`ViewError::Io`]. No row
     /// was changed.
     pub fn table(&self, generation: u64) -> Result<Table, ViewError> {
-        self.kind.table(generation).map(Table::in_memory)
+        match &self.kind {
+            Kind::Memory(place) => place.table(generation).map(Table::in_memory),
+            Kind::Disk(place) => place.table(generation).map(Table::on_disk),
+        }
     }
 
     /// The state saved last for a generation; none when none was.
@@ -127,7 +175,10 @@ impl Place {
     /// [`ViewError::Damaged`] or [`ViewError::NewerFormat`]: rebuild the view; [`ViewError::Io`].
     /// Nothing was changed.
     pub fn load_state(&self, generation: u64) -> Result<Option<Vec<u8>>, ViewError> {
-        Ok(self.kind.load_state(generation))
+        match &self.kind {
+            Kind::Memory(place) => Ok(place.load_state(generation)),
+            Kind::Disk(place) => place.load_state(generation),
+        }
     }
 
     /// Saves the state of a generation in place of the one before. Durable when it returns.
@@ -135,7 +186,9 @@ impl Place {
     /// # Errors
     /// [`ViewError::Io`]: the state before, or this one, will be loaded. Try again.
     pub fn save_state(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
-        self.kind.save_state(generation, state);
-        Ok(())
+        match &self.kind {
+            Kind::Memory(place) => place.save_state(generation, state),
+            Kind::Disk(place) => place.save_state(generation, state),
+        }
     }
 }

@@ -36,6 +36,11 @@ impl Engine {
         Ok(Self { db, file, blobs, blobs_changed })
     }
 
+    /// For what becomes whole in another way than as a group: see [`Self::make_durable`].
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
         self.db.get(key)
     }
@@ -62,6 +67,12 @@ impl Engine {
     pub(super) fn sync(&self, group: Group) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
         group.apply(&self.db).map_err(failed)?;
+        self.make_durable()
+    }
+
+    /// When this returns, all that was written before survives a power cut.
+    pub(super) fn make_durable(&self) -> Result<(), StoreFailure> {
+        let failed = |error| StoreFailure::new("writing a group", engine_io(error));
         self.db.flush().map_err(failed)?;
         self.file.sync_data().map_err(|error| StoreFailure::new("syncing the log", error))?;
         self.check_blobs().map_err(|error| StoreFailure::new("checking the log", error))

@@ -1,7 +1,7 @@
 //! Where a store keeps its files, and the file system calls that say which file they failed on.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
@@ -39,7 +39,7 @@ impl Files {
 }
 
 /// Names the file an error is about.
-pub(super) trait OnFile<T> {
+pub(crate) trait OnFile<T> {
     fn on(self, path: &Path) -> Result<T, OpenError>;
 }
 
@@ -50,12 +50,12 @@ impl<T> OnFile<T> for io::Result<T> {
 }
 
 /// Makes a file's content and size, or a directory's entries, survive a power cut.
-pub(super) fn sync(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn sync(path: &Path) -> Result<(), OpenError> {
     File::open(path).and_then(|file| file.sync_all()).on(path)
 }
 
 /// Syncs a directory and all that is in it.
-pub(super) fn sync_tree(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn sync_tree(path: &Path) -> Result<(), OpenError> {
     if fs::metadata(path).on(path)?.is_dir() {
         for entry in fs::read_dir(path).on(path)? {
             sync_tree(&entry.on(path)?.path())?;
@@ -65,7 +65,7 @@ pub(super) fn sync_tree(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Creates a directory and the missing ones above it, so that they survive a power cut.
-pub(super) fn create_directory(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn create_directory(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -78,6 +78,18 @@ pub(super) fn create_directory(path: &Path) -> Result<(), OpenError> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error).on(path),
         _ => sync(parent),
     }
+}
+
+/// Has a file say `content` instead of what it said: after a power cut it says one or the other.
+pub(crate) fn replace(path: &Path, content: &[&[u8]]) -> Result<(), OpenError> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".writing");
+    let aside = PathBuf::from(aside);
+    let mut file = File::create(&aside).on(&aside)?;
+    content.iter().try_for_each(|piece| file.write_all(piece)).on(&aside)?;
+    file.sync_all().on(&aside)?;
+    fs::rename(&aside, path).on(path)?;
+    path.parent().map_or(Ok(()), sync)
 }
 
 /// The bytes of all files below `path`.

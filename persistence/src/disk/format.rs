@@ -19,7 +19,7 @@ pub(super) struct Format {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     Newer(u32),
     Unknown(&'static str),
 }
@@ -31,21 +31,8 @@ impl Format {
     }
 
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
-        let text = str::from_utf8(text).map_err(|_| Unreadable::Unknown("FORMAT is not text"))?;
-        if !text.starts_with(MAGIC) {
-            return Err(Unreadable::Unknown("FORMAT is not that of a store"));
-        }
-        let end = text.rfind("checksum ").unwrap_or(0);
-        if sealed(&text[..end]) != text {
-            return Err(Unreadable::Unknown("the checksum of FORMAT is wrong"));
-        }
-        let number =
-            text.lines().nth(1).and_then(|line| line.strip_prefix("format ")?.parse().ok());
-        match number {
-            Some(NUMBER) => Self::fields(text).ok_or(Unreadable::Unknown("FORMAT makes no sense")),
-            Some(newer) if newer > NUMBER => Err(Unreadable::Newer(newer)),
-            _ => Err(Unreadable::Unknown("FORMAT makes no sense")),
-        }
+        let text = unsealed(MAGIC, NUMBER, text)?;
+        Self::fields(text).ok_or(Unreadable::Unknown("FORMAT makes no sense"))
     }
 
     fn fields(text: &str) -> Option<Self> {
@@ -63,8 +50,30 @@ impl Format {
 }
 
 /// The text with its checksum behind it.
-fn sealed(text: &str) -> String {
+pub(crate) fn sealed(text: &str) -> String {
     format!("{text}checksum {:08x}\n", crc32c::crc32c(text.as_bytes()))
+}
+
+/// A sealed text that begins with the line `magic` and names the format `number` in its second.
+pub(crate) fn unsealed<'a>(
+    magic: &str,
+    number: u32,
+    text: &'a [u8],
+) -> Result<&'a str, Unreadable> {
+    let text = str::from_utf8(text).map_err(|_| Unreadable::Unknown("FORMAT is not text"))?;
+    let mut lines = text.lines();
+    if lines.next() != Some(magic) {
+        return Err(Unreadable::Unknown("FORMAT is not that of a store"));
+    }
+    let end = text.rfind("checksum ").unwrap_or(0);
+    if sealed(&text[..end]) != text {
+        return Err(Unreadable::Unknown("the checksum of FORMAT is wrong"));
+    }
+    match lines.next().and_then(|line| line.strip_prefix("format ")?.parse::<u32>().ok()) {
+        Some(found) if found == number => Ok(text),
+        Some(newer) if newer > number => Err(Unreadable::Newer(newer)),
+        _ => Err(Unreadable::Unknown("FORMAT makes no sense")),
+    }
 }
 
 /// What FORMAT would be like in another format, for tests.

@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_millis(20);
 const RELEASE: Duration = Duration::from_millis(400);
 
 /// Tries again until it works, fails otherwise than by being locked, or `patience` is over.
-pub(super) fn retry<T>(
+pub(crate) fn retry<T>(
     patience: Duration,
     attempt: impl Fn() -> Result<T, OpenError>,
 ) -> Result<T, OpenError> {
@@ -31,13 +31,13 @@ pub(super) fn retry<T>(
     }
 }
 
-/// Held as long as the store is open.
-pub(super) struct StoreLock(#[expect(dead_code, reason = "closing the file is unlocking it")] File);
+/// Held as long as the store, or the place of a view, is open.
+pub(crate) struct StoreLock(#[expect(dead_code, reason = "closing the file is unlocking it")] File);
 
 impl StoreLock {
-    /// Locks the directory; someone else having it is [`OpenError::Locked`].
-    pub(super) fn take(directory: &Path) -> Result<Self, OpenError> {
-        let path = directory.join("store.lock");
+    /// Locks the directory by a file in it; someone else having it is [`OpenError::Locked`].
+    pub(crate) fn take(directory: &Path, file: &str) -> Result<Self, OpenError> {
+        let path = directory.join(file);
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).open(&path).on(&path)?;
         match file.try_lock() {

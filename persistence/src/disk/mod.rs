@@ -17,7 +17,8 @@
 //!
 //! The log is packed: the commits of a group share few values (`chunk`), because one insert costs as
 //! much as 20 small events. Which commits a stream has is kept in memory first and written later, in
-//! large sorted runs (`index`, `drain`, `merge`). A directory holds:
+//! large sorted runs (`index`, `drain`, `merge`). The tables of views have a sled each, behind the
+//! same guards (`table`). A store's directory holds:
 //!
 //! ```text
 //! store.lock      locked while the store is open
@@ -30,12 +31,12 @@ mod chunk;
 mod create;
 mod drain;
 mod engine;
-mod files;
-mod format;
+pub(crate) mod files;
+pub(crate) mod format;
 mod generations;
 mod index;
 mod keys;
-mod lock;
+pub(crate) mod lock;
 mod mark;
 mod merge;
 mod meta;
@@ -48,6 +49,7 @@ mod recover;
 mod runs;
 mod shared;
 mod snapshots;
+pub(crate) mod table;
 #[cfg(test)]
 mod tampering;
 #[cfg(test)]
@@ -117,6 +119,10 @@ impl DiskOptions {
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
+    }
+
+    pub(crate) fn waits(&self) -> Duration {
+        self.lock_wait
     }
 
     /// How many commits make an index run, and in how many buckets; the latter counts when a store

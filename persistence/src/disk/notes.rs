@@ -30,7 +30,7 @@ const _: () = assert!(NOTE_VALUE_BYTES_MAX + HEAD <= VALUE_MAX);
 ///
 /// Notes are found all over the tree. Every tenth change of a leaf makes sled write the whole leaf
 /// again, which may be 100 KB of notes that have not changed.
-pub(super) const SCATTER_BYTES: usize = 480;
+pub(super) const SCATTER_BYTES: usize = 1_000;
 
 const _: () = assert!(
     // What a set counts is no less than what its changes count in their group.

@@ -43,14 +43,14 @@ const _: () = assert!(
 
 pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, OpenError> {
     files::create_directory(directory)?;
-    let lock = lock::retry(options.lock_wait, || StoreLock::take(directory))?;
+    let lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
     let store = Files::store(directory);
     if !store.root.exists() {
         create::create(directory, options)?;
     }
     let format = read_format(&store)?;
     let (mark, acknowledged) = Mark::open(&store.mark(), format.store).on(&store.mark())?;
-    let (release, engine) = open_engine(&store, options)?;
+    let (release, engine) = open_engine(&store.log(), options)?;
     let recovered = recover::recover(&engine, &store, &format, acknowledged)?;
     let shared =
         Shared::new(engine, (release, lock), store, format, recovered.index, recovered.head);
@@ -78,19 +78,21 @@ fn read_format(store: &Files) -> Result<Format, OpenError> {
 
 /// The engine, and what waits until it has let go of its files: in this order, so that the engine is
 /// dropped first when anything fails later on.
-fn open_engine(store: &Files, options: &DiskOptions) -> Result<(Release, Engine), OpenError> {
-    let log = store.log();
-    remove_unfinished_snapshots(&log)?;
-    let db_path = store.db();
+pub(super) fn open_engine(
+    log: &Path,
+    options: &DiskOptions,
+) -> Result<(Release, Engine), OpenError> {
+    remove_unfinished_snapshots(log)?;
+    let db_path = log.join("db");
     let mut file_options = File::options();
     let file = file_options.read(true).write(true).open(&db_path).on(&db_path)?;
     // What a killed process wrote may be in the system's cache only, and sled is about to store a
     // snapshot that refers to it.
     file.sync_all().on(&db_path)?;
-    sync_blobs(&log)?;
-    let db = lock::retry(options.lock_wait, || open_sled(&log, options, Some(CLEAN_EVERY_MS)))?;
+    sync_blobs(log)?;
+    let db = lock::retry(options.lock_wait, || open_sled(log, options, Some(CLEAN_EVERY_MS)))?;
     let release = Release(db_path);
-    let engine = Engine::new(db, file, &log).on(&log)?;
+    let engine = Engine::new(db, file, log).on(log)?;
     Ok((release, engine))
 }
 

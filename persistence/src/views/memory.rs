@@ -75,8 +75,9 @@ impl MemoryPlace {
         self.contents.lock().current
     }
 
-    pub(super) fn make_current(&self, generation: u64) {
+    pub(super) fn make_current(&self, generation: u64) -> Result<(), ViewError> {
         self.contents.lock().current = Some(generation);
+        Ok(())
     }
 
     pub(super) fn remove(&self, generation: u64) -> Result<(), ViewError> {
@@ -103,10 +104,11 @@ impl MemoryPlace {
         self.contents.lock().states.get(&generation).cloned()
     }
 
-    pub(super) fn save_state(&self, generation: u64, state: &[u8]) {
+    pub(super) fn save_state(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
         let mut kept = self.contents.lock();
         kept.generations.insert(generation);
         kept.states.insert(generation, state.to_vec());
+        Ok(())
     }
 }
 
@@ -126,7 +128,7 @@ struct OpenRows {
 pub(super) struct MemoryTable(Arc<OpenRows>);
 
 impl MemoryTable {
-    pub(super) fn commit(&self, changes: Changes) {
+    pub(super) fn commit(&self, changes: Changes) -> Result<(), ViewError> {
         // A panic in here would have to come from the allocator: rows are whole.
         let mut rows = self.0.rows.write().unwrap_or_else(PoisonError::into_inner);
         for (place, value) in changes {
@@ -135,6 +137,7 @@ impl MemoryTable {
                 None => rows.remove(&place),
             };
         }
+        Ok(())
     }
 
     pub(super) fn get(&self, place: &[u8]) -> Option<Bytes> {

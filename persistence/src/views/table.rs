@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::changes::{self, Changes};
 use super::memory::MemoryTable;
 use super::{Entry, ViewError};
+use crate::disk::table::{DiskTable, DiskTableReader};
 
 /// Keys and values in order, in up to 256 spaces, changed by one writer in batches that are atomic
 /// and durable.
@@ -15,18 +16,24 @@ pub struct Table {
     kind: Kind,
 }
 
+enum Kind {
+    Memory(MemoryTable),
+    Disk(DiskTable),
+}
+
 /// Looks into a table. Cheap to clone, for any number of threads.
 ///
 /// A batch is seen whole or not at all, and only when it survives a power cut. An answer is of one
 /// moment: a scan never sees half a batch either.
 #[derive(Clone)]
 pub struct TableReader {
-    kind: Kind,
+    kind: ReaderKind,
 }
 
 #[derive(Clone)]
-enum Kind {
+enum ReaderKind {
     Memory(MemoryTable),
+    Disk(DiskTableReader),
 }
 
 impl Table {
@@ -34,10 +41,18 @@ impl Table {
         Self { kind: Kind::Memory(table) }
     }
 
+    pub(super) fn on_disk(table: DiskTable) -> Self {
+        Self { kind: Kind::Disk(table) }
+    }
+
     /// Someone who looks into this table.
     #[must_use]
     pub fn reader(&self) -> TableReader {
-        TableReader { kind: self.kind.clone() }
+        let kind = match &self.kind {
+            Kind::Memory(table) => ReaderKind::Memory(table.clone()),
+            Kind::Disk(table) => ReaderKind::Disk(table.reader()),
+        };
+        TableReader { kind }
     }
 
     /// Makes the changes, all or none. When this returns they survive a power cut.
@@ -49,8 +64,8 @@ impl Table {
     pub fn commit(&mut self, changes: Changes) -> Result<(), ViewError> {
         match &mut self.kind {
             Kind::Memory(table) => table.commit(changes),
+            Kind::Disk(table) => table.commit(changes),
         }
-        Ok(())
     }
 }
 
@@ -62,7 +77,8 @@ impl TableReader {
     pub fn get(&self, space: u8, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
         let place = changes::place(space, key);
         match &self.kind {
-            Kind::Memory(table) => Ok(table.get(&place)),
+            ReaderKind::Memory(table) => Ok(table.get(&place)),
+            ReaderKind::Disk(table) => table.get(&place),
         }
     }
 
@@ -83,7 +99,8 @@ impl TableReader {
     ) -> Result<Vec<Entry>, ViewError> {
         let Some(range) = changes::places(space, range) else { return Ok(vec![]) };
         match &self.kind {
-            Kind::Memory(table) => Ok(table.scan(&range, descending, limit)),
+            ReaderKind::Memory(table) => Ok(table.scan(&range, descending, limit)),
+            ReaderKind::Disk(table) => table.scan(&range, descending, limit),
         }
     }
 }
