@@ -23,7 +23,7 @@ pub const NOTES_BYTES_MAX: usize = 128 * 1024;
 ///
 /// A small change far from the others makes an engine write some of what stands around it again.
 /// Counted like this, the most scattered set stays within what may lie between two syncs.
-pub(crate) const CHANGE_BYTES: usize = 512;
+pub(crate) const CHANGE_BYTES: usize = 1_024;
 
 /// One note set to a value, or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Notes {
         if key.is_empty() || key.len() > NOTE_KEY_BYTES_MAX {
             return Err(NoteTooLarge::Key { bytes: key.len() });
         }
-        // A set has a few hundred changes at most, so looking through them is quick enough.
+        // A set has 127 changes at most, so looking through them is quick enough.
         let place = self.changes.iter().position(|change| change.key == key);
         let replaced = place.map_or(0, |place| self.changes[place].bytes());
         let change = NoteChange { key: Bytes::copy_from_slice(key), value };
@@ -121,7 +121,7 @@ impl Notes {
         self.changes.len()
     }
 
-    /// What the set counts in a batch: its keys and values, and 512 bytes for each change.
+    /// What the set counts in a batch: its keys and values, and 1,024 bytes for each change, so that it has 127 at most.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -177,7 +177,7 @@ fn noted(reader: &dyn Reader) -> String {
         assert_eq!(page, std::slice::from_ref(note));
         after = Some(&note.key);
     }
-    assert_eq!(reader.notes(b"", after.map(|it| &it[..]), 1).expect("readable"), []);
+    assert_eq!(reader.notes(b"", after, 1).expect("readable"), []);
     let text = |it: &Note| [&it.key[..], b"=", &it.value[..], b" "].concat();
     String::from_utf8(all.iter().flat_map(text).collect()).expect("text")
 }
