@@ -2,8 +2,9 @@
 //!
 //! Everything here is synchronous: bytes and batches, no async. Read in this order: [`Append`] (what an aggregate wants stored) and [`Commit`] (what a store hands
 //! back), [`Codec`] (typed event to bytes), [`Writer`] and [`Reader`] (the seam), [`memory`] (the
-//! model store), [`disk`] (the sled store), [`fault`] (any store, failing on demand) and
-//! [`contract`] (what every store must do, as runnable cases).
+//! model store), [`disk`] (the sled store), [`fault`] (any store, failing on demand),
+//! [`contract`] (what every store must do, as runnable cases) and [`views`] (where the read side
+//! keeps what it derives).
 
 mod codec;
 mod dice;

@@ -1,6 +1,5 @@
 //! What views may rely on, wherever they are kept.
 
-use std::collections::BTreeMap;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +7,6 @@ use actuarius_persistence::views::{
     CHANGES_BYTES_MAX, CHANGES_BYTES_SOFT, Changes, Entry, KEY_BYTES_MAX, Table, TableReader,
     VALUE_BYTES_MAX, ViewError, Views,
 };
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 /// Views, and the directory they are in, which is removed with this.
@@ -364,107 +362,4 @@ fn names_are_those_of_directories_everywhere() {
             views.place(name).expect("valid");
         }
     });
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Commit(Vec<(u8, Vec<u8>, Option<Vec<u8>>)>),
-    Reopen,
-    Scan(u8, Bound<Vec<u8>>, Bound<Vec<u8>>, bool, usize),
-}
-
-fn key() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(prop::sample::select(vec![0u8, 1, b'a', 254, 255]), 0..4)
-}
-
-fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
-    prop_oneof![Just(Unbounded), key().prop_map(Included), key().prop_map(Excluded)]
-}
-
-fn space() -> impl Strategy<Value = u8> {
-    prop::sample::select(vec![0u8, 1, 255])
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let bytes = prop_oneof![8 => 0..50usize, 1 => 1_990..2_010usize, 1 => 3_990..20_000usize];
-    let value = (bytes, any::<u8>()).prop_map(|(bytes, byte)| vec![byte; bytes]);
-    let change = (space(), key(), prop::option::weighted(0.7, value));
-    prop_oneof![
-        5 => prop::collection::vec(change, 0..12).prop_map(Step::Commit),
-        1 => Just(Step::Reopen),
-        4 => (space(), bound(), bound(), any::<bool>(), 0..9usize)
-            .prop_map(|(space, from, to, down, limit)| Step::Scan(space, from, to, down, limit)),
-    ]
-}
-
-type Model = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
-
-fn expected(
-    model: &Model,
-    space: u8,
-    range: &(Bound<Vec<u8>>, Bound<Vec<u8>>),
-    down: bool,
-    limit: usize,
-) -> Vec<Entry> {
-    let within = |key: &Vec<u8>| std::ops::RangeBounds::contains(range, key);
-    let rows = model.iter().filter(|((of, key), _)| *of == space && within(key));
-    let mut rows: Vec<Entry> =
-        rows.map(|((_, key), value)| (key.clone().into(), value.clone().into())).collect();
-    if down {
-        rows.reverse();
-    }
-    rows.truncate(limit);
-    rows
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_table_is_a_map_in_order(steps in prop::collection::vec(step(), 1..30)) {
-        for home in homes() {
-            let (mut model, mut open) = (Model::new(), table(&home.views));
-            for step in &steps {
-                match step {
-                    Step::Reopen => {
-                        drop(open);
-                        open = table(&home.views);
-                    }
-                    Step::Commit(list) => {
-                        let mut changes = Changes::new();
-                        for (space, key, value) in list {
-                            let place = (*space, key.clone());
-                            if let Some(value) = value {
-                                changes.put(*space, key, value).expect("fits");
-                                model.insert(place, value.clone());
-                            } else {
-                                changes.remove(*space, key).expect("fits");
-                                model.remove(&place);
-                            }
-                        }
-                        open.commit(changes).expect("stored");
-                    }
-                    Step::Scan(space, from, to, down, limit) => {
-                        let range = (
-                            from.as_ref().map(Vec::as_slice),
-                            to.as_ref().map(Vec::as_slice),
-                        );
-                        let found = open.reader().scan(*space, range, *down, *limit);
-                        let range = (from.clone(), to.clone());
-                        let expected = expected(&model, *space, &range, *down, *limit);
-                        prop_assert_eq!(found.expect("readable"), expected);
-                    }
-                }
-            }
-            let reader = open.reader();
-            for ((space, key), value) in &model {
-                prop_assert_eq!(get(&reader, *space, key), Some(value.clone()));
-            }
-            for space in [0, 1, 255] {
-                let every = (Unbounded, Unbounded);
-                let expected = expected(&model, space, &every, false, usize::MAX);
-                prop_assert_eq!(all(&reader, space), expected);
-            }
-        }
-    }
 }

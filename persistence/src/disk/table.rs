@@ -89,16 +89,18 @@ pub(crate) fn open(
     options: &DiskOptions,
     keep: Box<dyn Any + Send + Sync>,
 ) -> Result<DiskTable, ViewError> {
-    let table = directory(generation);
-    if !table.exists() {
-        create(generation, options)?;
-    }
-    let id = read_format(&table)?;
-    let (release, engine) = open_engine(&table.join("log"), options)?;
-    let shared = Arc::new(Shared::new(engine, release, keep));
-    let journal_path = table.join("journal");
-    let journal = Journal::open(&journal_path, id).on(&journal_path)?;
-    guarded(|| DiskTable::recover(shared, journal, &table))
+    guarded(|| {
+        let table = directory(generation);
+        if !table.exists() {
+            create(generation, options)?;
+        }
+        let id = read_format(&table)?;
+        let (release, engine) = open_engine(&table.join("log"), options)?;
+        let shared = Arc::new(Shared::new(engine, release, keep));
+        let journal_path = table.join("journal");
+        let journal = Journal::open(&journal_path, id).on(&journal_path)?;
+        DiskTable::recover(shared, journal, &table)
+    })
 }
 
 /// A table is built aside and gets its name when all of it is durable, as a store is.

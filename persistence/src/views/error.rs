@@ -54,8 +54,8 @@ pub enum ViewError {
         /// How many bytes it may have.
         limit: usize,
     },
-    /// The operating system refused. What was being written is there whole or not at all, and is not
-    /// seen by any reader. Remove the cause and open the place again.
+    /// The operating system refused. What was being written is there whole or not at all when it is
+    /// opened again. Remove the cause first.
     #[error(transparent)]
     Io(Arc<io::Error>),
     /// The table failed before, and accepts no more changes: nothing was written. Readers go on.
