@@ -6,6 +6,8 @@ use actuarius_domain::{InvalidId, Position, Version};
 use actuarius_persistence::{CodecError, ReadError, StoreFailure};
 use thiserror::Error;
 
+use crate::followers::WaitError;
+
 /// Why a command was not acknowledged: a business no, or a failure.
 #[derive(Debug, Error)]
 pub enum ExecuteError<E> {
@@ -91,6 +93,15 @@ pub enum Failure {
         /// What the codec said.
         error: CodecError,
     },
+    /// The command is durable, but a projection it was to be consistent with does not show it yet.
+    /// Read on, or wait for the position; do not send the command again.
+    #[error("durable at position {position}, but not shown yet: {why}")]
+    NotShown {
+        /// The position of the command's last event.
+        position: Position,
+        /// What the projection came to.
+        why: WaitError,
+    },
     /// Stored data could not be read. Nothing was to be written; the error says what to do.
     #[error(transparent)]
     Unreadable(#[from] ReadError),
@@ -122,7 +133,7 @@ impl Failure {
     pub fn written(&self) -> Written {
         match self {
             Self::Indeterminate(_) => Written::Perhaps,
-            Self::Panicked { place: Place::Returning, .. } => Written::Yes,
+            Self::Panicked { place: Place::Returning, .. } | Self::NotShown { .. } => Written::Yes,
             _ => Written::No,
         }
     }

@@ -1,7 +1,7 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actuarius_domain::{Aggregate, CausationId, CommandId, CorrelationId, Expected, Id, Metadata};
@@ -9,8 +9,10 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::answering::{Answering, Submission};
+use crate::consistency::{Showing, Views};
 use crate::directory::Directory;
 use crate::error::{ExecuteError, Failure};
+use crate::projection::{self, ProjectionHandle};
 use crate::receipt::Receipt;
 use crate::request::{Answer, Ask, Looking, Options, Port, Request};
 
@@ -25,6 +27,8 @@ pub struct Execute<A: Aggregate, R = Receipt> {
     command: A::Command,
     options: Options,
     timeout: Option<Duration>,
+    /// Boxed, because most commands wait for none.
+    views: Option<Box<Views>>,
     reply: Reply<A, R>,
 }
 
@@ -44,7 +48,8 @@ impl<A: Aggregate> Execute<A> {
     ) -> Self {
         let (sender, receiver) = oneshot::channel::<Answer<A>>();
         let reply = Reply { port: Port::Receipt(sender), receiver };
-        Self { directory, id, command, options: Options::default(), timeout: None, reply }
+        let options = Options::default();
+        Self { directory, id, command, options, timeout: None, views: None, reply }
     }
 
     /// Answers with a value computed from the state right behind this command, once the command is
@@ -56,8 +61,8 @@ impl<A: Aggregate> Execute<A> {
     {
         let (sender, receiver) = oneshot::channel();
         let reply = Reply { port: Port::Value(Box::new(Looking::new(look, sender))), receiver };
-        let Self { directory, id, command, options, timeout, .. } = self;
-        Execute { directory, id, command, options, timeout, reply }
+        let Self { directory, id, command, options, timeout, views, .. } = self;
+        Execute { directory, id, command, options, timeout, views, reply }
     }
 }
 
@@ -103,6 +108,25 @@ impl<A: Aggregate, R> Execute<A, R> {
         self
     }
 
+    /// Answers only when this projection shows the command's events, too (an *inline* projection in
+    /// the literature), so that a read behind the answer sees them. May be said for several.
+    ///
+    /// The wait ends with the [`timeout`](Execute::timeout), otherwise after 5 seconds, and with a
+    /// projection that has halted: then the answer is [`Failure::NotShown`], and the command is
+    /// durable all the same.
+    pub fn consistent_with(mut self, projection: &ProjectionHandle) -> Self {
+        self.views.get_or_insert_default().add(projection.standing().clone());
+        self
+    }
+
+    /// Takes the views out, and has the answer note its position for them.
+    fn with_views_noted(mut self) -> (Self, Option<Box<Views>>) {
+        let Some(views) = self.views.take() else { return (self, None) };
+        let Self { directory, id, command, options, timeout, reply, .. } = self;
+        let reply = Reply { port: views.noting(reply.port), receiver: reply.receiver };
+        (Self { directory, id, command, options, timeout, views: None, reply }, Some(views))
+    }
+
     fn edit_metadata(&mut self) -> &mut Metadata {
         self.options.metadata.get_or_insert_default()
     }
@@ -133,18 +157,35 @@ impl<A: Aggregate, R> IntoFuture for Execute<A, R> {
 
     fn into_future(self) -> Executing<A, R> {
         let timeout = self.timeout;
-        Executing(Answering::new(self, timeout))
+        let (execute, views) = self.with_views_noted();
+        let within = timeout.unwrap_or(projection::WAITS_AT_MOST);
+        let showing = views.map(|views| Box::new(Showing::new(*views, within)));
+        Executing { answering: Answering::new(execute, timeout), showing }
     }
 }
 
 /// The future of an [`Execute`].
 #[must_use = "a command does nothing until it is awaited"]
-pub struct Executing<A: Aggregate, R = Receipt>(Answering<Execute<A, R>>);
+pub struct Executing<A: Aggregate, R = Receipt> {
+    answering: Answering<Execute<A, R>>,
+    showing: Option<Box<Showing<R>>>,
+}
+
+// Nothing is pinned in place: what has to be is boxed.
+impl<A: Aggregate, R> Unpin for Executing<A, R> {}
 
 impl<A: Aggregate, R> Future for Executing<A, R> {
     type Output = Result<R, ExecuteError<A::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context)
+        let Self { answering, showing } = &mut *self;
+        let Some(showing) = showing else { return Pin::new(answering).poll(context) };
+        if !showing.has_answer() {
+            match ready!(Pin::new(answering).poll(context)) {
+                Ok(answer) => showing.hold(answer),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        showing.poll(context)
     }
 }

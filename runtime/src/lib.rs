@@ -57,6 +57,7 @@ mod answering;
 mod builder;
 mod clock;
 mod committer;
+mod consistency;
 mod decoding;
 mod directory;
 mod engine;
@@ -82,10 +83,12 @@ mod runtime;
 mod saved_state;
 mod seat;
 mod slot;
+mod subscription;
 mod supervision;
 mod tail;
 mod telemetry;
 mod turn;
+mod view;
 mod window;
 
 pub mod testing;
@@ -111,8 +114,17 @@ pub use followers::{
 };
 pub use health::{Health, Status};
 pub use hosting::Hosting;
-pub use projection::{InMemory, Project, ProjectionHandle, Rebuild, RebuildError};
+pub use projection::{
+    Change, InMemory, Keyed, Missed, Project, ProjectKeyed, ProjectionHandle, Rebuild, RebuildError,
+};
 pub use query::{Query, Querying};
 pub use receipt::Receipt;
 pub use runtime::Runtime;
+pub use subscription::{
+    Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, Subscribe, Subscription,
+};
 pub use telemetry::METRICS;
+pub use view::{
+    Key, KeyBytes, KeyedProjection, Listing, Rows, SecondaryKeys, SecondaryListing, TextKey,
+    TupleKey, View, ViewReadError,
+};

@@ -7,6 +7,7 @@
 mod handle;
 mod host;
 mod in_memory;
+mod keyed;
 mod memory;
 mod options;
 mod rebuild;
@@ -15,5 +16,7 @@ mod saved;
 mod target;
 
 pub use handle::ProjectionHandle;
+pub(crate) use handle::WAITS_AT_MOST;
 pub use in_memory::{InMemory, Project};
+pub use keyed::{Change, Keyed, Missed, ProjectKeyed};
 pub use rebuild::{Rebuild, RebuildError};

@@ -136,6 +136,8 @@ impl Outcomes {
             Failure::Poisoned(_) => &self.poisoned,
             Failure::InvalidId(_) | Failure::Unstorable(_) => &self.invalid,
             Failure::Panicked { .. } => &self.panicked,
+            // Counted when it was accepted; only its caller hears of this one.
+            Failure::NotShown { .. } => &self.accepted,
         }
     }
 }

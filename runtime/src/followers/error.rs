@@ -30,6 +30,9 @@ pub enum StartError {
         /// The end of the log.
         head: Position,
     },
+    /// Its checkpoint was made in another store, whose positions mean other events.
+    #[error("the checkpoint of {0:?} belongs to another store")]
+    OtherStore(String),
     /// Its checkpoint or its parked events are damaged, or could not be read.
     #[error("the checkpoint of {name:?} cannot be read: {source}")]
     Checkpoint {

@@ -156,6 +156,18 @@ impl Standing {
                 *before = (wanted, before.1 + 1);
             }
         });
+        if wanted == Wanted::Run {
+            // At once, so that who waits from here on does not hear of the halt before.
+            let was_halted =
+                |status: &FollowerStatus| matches!(status, FollowerStatus::Halted { .. });
+            self.status.send_if_modified(|status| {
+                let resumed = was_halted(status);
+                if resumed {
+                    *status = FollowerStatus::CatchingUp;
+                }
+                resumed
+            });
+        }
     }
 
     /// What is wanted, now and later.

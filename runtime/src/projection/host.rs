@@ -45,7 +45,7 @@ pub(crate) struct Host<T: Target> {
     pace: Pace,
     /// The event it failed at, and how often.
     stuck: Option<(Position, u32)>,
-    /// A rebuild beside: at most one, because orders wait in a queue of one.
+    /// The rebuild beside, at most one.
     rebuilding: JoinSet<(Result<Track<T>, Failed>, EndOfRebuild)>,
     /// The rebuild whose view is about to be read.
     taking_over: Option<EndOfRebuild>,
@@ -99,7 +99,10 @@ impl<T: Target> Runs for Host<T> {
                     .standing
                     .now(FollowerStatus::Halted { position, why: error.to_string() });
             }
+            // It may have all events already.
+            self.after_taking().await;
             self.follow().await;
+            self.end_rebuilds().await;
             if let Some(Track { target, .. }) = self.track.take()
                 && self.serve_from.is_none()
             {
@@ -152,9 +155,7 @@ impl<T: Target> Host<T> {
             let next = tokio::select! {
                 biased;
                 _ = wanted.changed() => Next::Asked,
-                Some(order) = self.orders.recv(), if self.rebuilding.is_empty() => {
-                    Next::Ordered(order)
-                }
+                Some(order) = self.orders.recv() => Next::Ordered(order),
                 Some(built) = self.rebuilding.join_next() => Next::Built(built),
                 () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                     Next::TryAgain
@@ -170,10 +171,19 @@ impl<T: Target> Host<T> {
     async fn go_on(&mut self, next: Next<T>) {
         match next {
             // After a halt, too, everything is tried again.
-            Next::Asked => self.begin_again(),
-            Next::TryAgain => self.pace = Pace::Running,
+            Next::Asked => {
+                self.begin_again();
+                self.after_taking().await;
+            }
+            Next::TryAgain => {
+                self.pace = Pace::Running;
+                self.after_taking().await;
+            }
             Next::Ordered(order) => self.begin_rebuild(order).await,
-            Next::Built(Ok((Ok(track), end))) => self.take_over(track, end),
+            Next::Built(Ok((Ok(track), end))) => {
+                self.take_over(track, end);
+                self.after_taking().await;
+            }
             // Who ordered may have gone away; then nobody is told.
             Next::Built(Ok((Err(Failed { position, why }), end))) => {
                 let _ = end.send(Err(RebuildError::Failed { position, why }));
@@ -269,8 +279,20 @@ impl<T: Target> Host<T> {
         self.standing.reached(self.standing.progress.position());
     }
 
+    /// Whoever waits for one hears that it was stopped, because the other end is dropped.
+    async fn end_rebuilds(&mut self) {
+        self.orders.close();
+        while self.orders.recv().await.is_some() {}
+        self.rebuilding.shutdown().await;
+        self.taking_over = None;
+    }
+
     async fn begin_rebuild(&mut self, order: Order<T>) {
         let Order { beside, progress, end } = order;
+        if !self.rebuilding.is_empty() || self.serve_from.is_some() {
+            let _ = end.send(Err(RebuildError::UnderWay));
+            return;
+        }
         let source = self.source.clone();
         let fresh = match beside {
             Some(target) => Ok(target),

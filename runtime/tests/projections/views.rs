@@ -1,0 +1,82 @@
+//! The views all of these tests build.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actuarius::{Aggregate, Context, Envelope, InMemory, Projection, Runtime};
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Command, Event, Ledger};
+
+/// Every entry by ledger, with the positions in the order in which they came.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entries {
+    pub(crate) by_ledger: BTreeMap<String, Vec<i64>>,
+    pub(crate) positions: Vec<u64>,
+}
+
+impl Projection<Ledger> for Entries {
+    fn project(&mut self, envelope: &Envelope<Ledger>) {
+        self.positions.push(envelope.header.position.get());
+        if let Event::Added(amount) = envelope.event {
+            self.by_ledger.entry(envelope.id.to_string()).or_default().push(amount);
+        }
+        if matches!(envelope.event, Event::Blob(_)) && POISONED.load(Ordering::SeqCst) {
+            // Half of the change is made already.
+            std::panic::resume_unwind(Box::new("a blob is too much"));
+        }
+    }
+}
+
+impl Projection<Bell> for Entries {
+    fn project(&mut self, envelope: &Envelope<Bell>) {
+        self.positions.push(envelope.header.position.get());
+    }
+}
+
+/// Whether blobs make `Entries` panic. Only the test that sets it writes blobs.
+pub(crate) static POISONED: AtomicBool = AtomicBool::new(false);
+
+/// A second type of aggregate.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Bell;
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Rung {
+    Rung,
+}
+
+impl Aggregate for Bell {
+    const TYPE: &'static str = "bell";
+    type Command = ();
+    type Event = Rung;
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, (): (), _: &Context) -> Result<Vec<Rung>, Self::Error> {
+        Ok(vec![Rung::Rung])
+    }
+
+    fn apply(&mut self, _: &Rung) {}
+}
+
+pub(crate) async fn entries(runtime: &Runtime) -> InMemory<Entries> {
+    runtime.projection::<Entries>("entries").on::<Ledger>().start().await.unwrap()
+}
+
+/// Adds `amounts` to ledgers named after their last digit, one after the other.
+pub(crate) async fn add(runtime: &Runtime, amounts: std::ops::Range<i64>) {
+    let ledgers = runtime.host::<Ledger>();
+    for amount in amounts {
+        ledgers.execute((amount % 10).to_string(), Command::Add(amount)).await.unwrap();
+    }
+}
+
+/// What a fold over the first `count` events that `add(0..)` has written shows.
+pub(crate) fn expected(count: i64) -> Entries {
+    let mut entries = Entries::default();
+    for amount in 0..count {
+        entries.positions.push(amount as u64 + 1);
+        entries.by_ledger.entry((amount % 10).to_string()).or_default().push(amount);
+    }
+    entries
+}
