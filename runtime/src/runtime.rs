@@ -10,7 +10,9 @@ use crate::alive::{Alive, ShutdownReport};
 use crate::builder::Builder;
 use crate::health::{Health, Status};
 use crate::hosting::Hosting;
-use crate::projection::Project;
+use crate::projection::{Project, ProjectKeyed};
+use crate::subscription::Subscribe;
+use crate::view::View;
 
 /// An open store with the aggregates hosted on it. Cheap to clone.
 ///
@@ -79,6 +81,19 @@ impl Runtime {
     /// it.
     pub fn projection<P: ReadModel>(&self, name: impl Into<String>) -> Project<P> {
         Project::new(self.alive.clone(), name.into())
+    }
+
+    /// A projection into rows by key, kept on disk under a name of its own: say what it follows, then
+    /// start it.
+    pub fn keyed<V: View>(&self, name: impl Into<String>) -> ProjectKeyed<V> {
+        ProjectKeyed::new(self.alive.clone(), name.into())
+    }
+
+    /// Describes a durable subscription called `name`: its handlers hear of every event at least
+    /// once, in order. It goes on where it was when it is started again under the same name.
+    pub fn subscribe(&self, name: impl Into<String>) -> Subscribe {
+        let (engine, followers) = (self.alive.engine.clone(), self.alive.followers.clone());
+        Subscribe::new(engine, followers, name.into())
     }
 
     /// How the runtime is.

@@ -1,0 +1,114 @@
+//! Projections into keyed views: rows and the position they stand for change in one step, so that
+//! each event counts exactly once.
+//!
+//! `handle` (what is read), `target` (takes events), `generations` (which tables there are, and what
+//! they say about themselves), `opening` (which one is gone on with) and `moves` (who hears of
+//! changes).
+
+mod generations;
+mod handle;
+mod moves;
+mod opening;
+mod target;
+
+use std::sync::Arc;
+
+use actuarius_domain::Aggregate;
+use actuarius_persistence::Codec;
+
+pub use handle::Keyed;
+pub use moves::{Change, Missed};
+
+use super::handle::ProjectionHandle;
+use super::host;
+use super::options::Options;
+use super::routes::Routes;
+use crate::alive::Alive;
+use crate::followers::{FollowerKind, Retry, StartError};
+use crate::view::{Draft, KeyedProjection, Shown, View};
+use generations::Generations;
+use moves::Moves;
+use opening::KeyedSource;
+
+/// A projection into a keyed view, about to start: say what it follows, then `start`.
+#[must_use = "a projection does nothing before `start`"]
+pub struct ProjectKeyed<V: View> {
+    alive: Arc<Alive>,
+    name: String,
+    routes: Routes<Draft<V>>,
+    options: Options,
+    codec: Codec,
+}
+
+impl<V: View> ProjectKeyed<V> {
+    pub(crate) fn new(alive: Arc<Alive>, name: String) -> Self {
+        let (routes, options) = (Routes::default(), Options::default());
+        Self { alive, name, routes, options, codec: Codec::default() }
+    }
+
+    /// Lets the view follow the events of an aggregate type; call it for each type.
+    pub fn on<A: Aggregate>(mut self) -> Self
+    where
+        V: KeyedProjection<A>,
+    {
+        self.routes = self.routes.on(|draft: &mut Draft<V>, envelope| {
+            draft.project(envelope.header.position, |rows| V::project(rows, envelope));
+        });
+        self
+    }
+
+    /// The version of the projection's code: raise it whenever what it makes of the events, the shape
+    /// of a row, its key or its secondary keys change. The view is then built anew from the first
+    /// event. Default: 1.
+    pub fn version(mut self, version: u32) -> Self {
+        self.options.version = version;
+        self
+    }
+
+    /// Says that the rows of an older version still decode and are right enough to be read while the
+    /// new ones are built. Without it, the new ones are read while they come.
+    pub fn also_reads(mut self, version: u32) -> Self {
+        self.options.also_reads.push(version);
+        self
+    }
+
+    /// Begins with the first event, whatever there is. A damaged view starts again this way.
+    pub fn from_scratch(mut self) -> Self {
+        self.options.from_scratch = true;
+        self
+    }
+
+    /// How rows are stored. Default: bincode. Each row says how it was, so this may change.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// How often an event that fails is tried again before the projection halts.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// Starts the projection where its view stands. It catches up while it is read:
+    /// [`wait_for`](ProjectionHandle::wait_for) waits for a position.
+    ///
+    /// # Errors
+    /// [`StartError`]. [`StartError::View`] says, too, that the view is open elsewhere, also through
+    /// a [`Keyed`] of one that was stopped; and that it is damaged: start it
+    /// [`from_scratch`](ProjectKeyed::from_scratch). No row was changed.
+    pub async fn start(self) -> Result<Keyed<V>, StartError> {
+        let Self { alive, name, routes, options, codec } = self;
+        if routes.is_empty() {
+            return Err(StartError::FollowsNothing(name));
+        }
+        let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
+        let (retry, shown, moves) = (options.retry.clone(), Shown::default(), Moves::new());
+        let generations = Arc::new(Generations::of(options.shelf(&alive, name).await?));
+        let outputs = (shown.clone(), moves.clone());
+        let source = KeyedSource { routes, generations, options, codec, outputs };
+        let (standing, orders) =
+            host::start(&alive.engine, enlisted, retry, Arc::new(source)).await?;
+        Ok(Keyed { projection: ProjectionHandle::new(standing, alive), shown, moves, orders })
+    }
+}

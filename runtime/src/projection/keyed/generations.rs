@@ -1,0 +1,164 @@
+use actuarius_domain::Position;
+use actuarius_persistence::views::{Changes, Table, TableReader, ViewError};
+use uuid::Uuid;
+
+use crate::projection::saved::Shelf;
+use crate::view::META;
+
+/// Where a table says what it is.
+const KEY: &[u8] = b"view";
+
+const LAYOUT: u8 = 1;
+
+/// `layout u8 = 1 | version u32 | store 16 | position u64`, integers little-endian.
+const BYTES: usize = 1 + 4 + 16 + 8;
+
+/// What a table says about itself, changed together with its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Meta {
+    pub(super) version: u32,
+    pub(super) store: Uuid,
+    pub(super) position: Position,
+}
+
+impl Meta {
+    pub(super) fn add_to(&self, changes: &mut Changes) -> Result<(), ViewError> {
+        let mut out = vec![LAYOUT];
+        out.extend_from_slice(&self.version.to_le_bytes());
+        out.extend_from_slice(self.store.as_bytes());
+        out.extend_from_slice(&self.position.get().to_le_bytes());
+        changes.put(META, KEY, &out)
+    }
+
+    /// None when the table says nothing, or nothing this release understands.
+    pub(super) fn read(table: &TableReader) -> Result<Option<Self>, ViewError> {
+        Ok(table.get(META, KEY)?.and_then(|bytes| Self::parse(&bytes)))
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
+        let (layout, rest) = bytes.split_first()?;
+        let (version, rest) = rest.split_first_chunk()?;
+        let (store, position) = rest.split_first_chunk()?;
+        let position = Position::new(u64::from_le_bytes(position.try_into().ok()?));
+        let (version, store) = (u32::from_le_bytes(*version), Uuid::from_bytes(*store));
+        (*layout == LAYOUT).then_some(Self { version, store, position })
+    }
+}
+
+/// The tables of one view.
+pub(super) struct Generations {
+    shelf: Shelf,
+}
+
+/// One of them, open.
+pub(super) struct Generation {
+    pub(super) number: u64,
+    pub(super) table: Table,
+    pub(super) meta: Option<Meta>,
+}
+
+impl Generations {
+    pub(super) fn of(shelf: Shelf) -> Self {
+        Self { shelf }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.shelf.name
+    }
+
+    /// What a table of this view says when it has come to `position`.
+    pub(super) fn meta(&self, position: Position) -> Meta {
+        Meta { version: self.shelf.version, store: self.shelf.store, position }
+    }
+
+    /// Whether a table was made from this log.
+    pub(super) fn is_ours(&self, meta: &Meta) -> bool {
+        meta.store == self.shelf.store
+    }
+
+    /// Whether a table was made from this log, by this version of the projection.
+    pub(super) fn is_usable(&self, meta: &Meta) -> bool {
+        self.is_ours(meta) && meta.version == self.shelf.version
+    }
+
+    pub(super) fn current(&self) -> Result<Option<u64>, ViewError> {
+        self.shelf.place.current()
+    }
+
+    pub(super) fn open(&self, number: u64) -> Result<Generation, ViewError> {
+        let table = self.shelf.place.table(number)?;
+        let meta = Meta::read(&table.reader())?;
+        Ok(Generation { number, table, meta })
+    }
+
+    /// An empty one behind all others, which says what it is.
+    pub(super) fn create(&self) -> Result<Generation, ViewError> {
+        let last = self.shelf.place.generations()?.into_iter().max();
+        // A generation may be current and have no files any more.
+        let number = last.max(self.current().unwrap_or(None)).unwrap_or(0) + 1;
+        let mut table = self.shelf.place.table(number)?;
+        let meta = self.meta(Position::NONE);
+        let mut changes = Changes::new();
+        meta.add_to(&mut changes)?;
+        table.commit(changes)?;
+        Ok(Generation { number, table, meta: Some(meta) })
+    }
+
+    /// The newest one that was not finished and can be, or an empty one. The others that are not
+    /// current go.
+    pub(super) fn unfinished(&self) -> Result<Generation, ViewError> {
+        let current = self.current()?;
+        let others = self.shelf.place.generations()?.into_iter();
+        for number in others.filter(|number| Some(*number) != current).rev() {
+            // One that cannot be read is of no use.
+            let Ok(generation) = self.open(number) else { continue };
+            if generation.meta.is_some_and(|meta| self.is_usable(&meta)) {
+                self.remove_all_but(&[number]);
+                return Ok(generation);
+            }
+        }
+        self.remove_all_but(&[]);
+        self.create()
+    }
+
+    pub(super) fn make_current(&self, number: u64) -> Result<(), ViewError> {
+        self.shelf.place.make_current(number)
+    }
+
+    /// Removes all that are not current and not among these, and gives back their space. What is
+    /// still open goes at another time.
+    pub(super) fn remove_all_but(&self, kept: &[u64]) {
+        let (name, place) = (self.name(), &self.shelf.place);
+        let Ok(current) = place.current() else { return };
+        let removable = |number: &u64| !kept.contains(number) && Some(*number) != current;
+        for number in place.generations().unwrap_or_default().into_iter().filter(removable) {
+            if let Err(error) = place.remove(number) {
+                tracing::debug!(target: "actuarius::projection", name, %error, "an old view stays");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actuarius_persistence::views::Views;
+
+    use super::*;
+
+    #[test]
+    fn a_table_says_what_it_is_and_one_that_says_something_else_is_not_understood() {
+        let mut table = Views::in_memory().place("spend").unwrap().table(1).unwrap();
+        assert_eq!(Meta::read(&table.reader()).unwrap(), None);
+        let (store, position) = (Uuid::from_u128(7), Position::new(u64::MAX - 1));
+        let meta = Meta { version: 3, store, position };
+        let mut changes = Changes::new();
+        meta.add_to(&mut changes).unwrap();
+        table.commit(changes).unwrap();
+        assert_eq!(Meta::read(&table.reader()).unwrap(), Some(meta));
+        let mut changes = Changes::new();
+        changes.put(META, KEY, &[LAYOUT + 1; BYTES]).unwrap();
+        table.commit(changes).unwrap();
+        assert_eq!(Meta::read(&table.reader()).unwrap(), None);
+    }
+}

@@ -1,0 +1,104 @@
+use std::borrow::Borrow;
+use std::ops::Deref;
+
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, StreamExt};
+
+use super::moves::{Change, Missed, Moves};
+use super::target::KeyedTarget;
+use crate::projection::handle::ProjectionHandle;
+use crate::projection::rebuild::{Order, Rebuild, order};
+use crate::view::{KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError};
+
+/// A running projection into a keyed view: read its rows, wait for it, follow its changes. Cheap to
+/// clone. [`ProjectionHandle`] has what all projections can be asked for.
+///
+/// What is read is stored, and shows the events of each command whole or not at all. The view's files
+/// stay open as long as one of these lives, even when the projection has stopped; it is started again
+/// when they are gone.
+pub struct Keyed<V: View> {
+    pub(super) projection: ProjectionHandle,
+    pub(super) shown: Shown<V>,
+    pub(super) moves: Moves<V>,
+    pub(super) orders: mpsc::Sender<Order<KeyedTarget<V>>>,
+}
+
+impl<V: View> Clone for Keyed<V> {
+    fn clone(&self) -> Self {
+        let (projection, shown) = (self.projection.clone(), self.shown.clone());
+        Self { projection, shown, moves: self.moves.clone(), orders: self.orders.clone() }
+    }
+}
+
+impl<V: View> Deref for Keyed<V> {
+    type Target = ProjectionHandle;
+
+    fn deref(&self) -> &ProjectionHandle {
+        &self.projection
+    }
+}
+
+impl<V: View> Keyed<V> {
+    /// The row of a key. It touches the disk when the row is not in memory: some microseconds,
+    /// seldom more; so do all reads here.
+    ///
+    /// # Errors
+    /// [`ViewReadError`]; nothing was changed.
+    pub fn get<Q>(&self, key: &Q) -> Result<Option<V::Row>, ViewReadError>
+    where
+        V::Key: Borrow<Q>,
+        Q: KeyBytes + ?Sized,
+    {
+        self.shown.get(&bytes(key))
+    }
+
+    /// Rows in the order of their keys, page by page.
+    pub fn rows(&self) -> Listing<V> {
+        Listing::of(self.shown.clone())
+    }
+
+    /// Rows in the order of the secondary key `name`, page by page. Under a name that
+    /// [`View::secondary`] does not give there are no rows.
+    pub fn by(&self, name: &str) -> SecondaryListing<V> {
+        SecondaryListing::of(self.shown.clone(), name)
+    }
+
+    /// The keys of the rows that change, from now on, batch by batch: for caches and pages that show
+    /// many rows. Who is slow is told so with [`Missed`], and reads again what it shows. It ends when
+    /// the projection has stopped and all of these are gone.
+    pub fn changes(
+        &self,
+    ) -> impl Stream<Item = Result<Change<V::Key>, Missed>> + Send + Unpin + 'static {
+        self.moves.changes()
+    }
+
+    /// The row of a key, now and whenever it has changed: for a page that shows it live. Who is slow
+    /// gets the newest row and misses those in between. It ends like [`changes`](Keyed::changes).
+    pub fn changes_of(
+        &self,
+        key: impl Into<V::Key>,
+    ) -> impl Stream<Item = Result<Option<V::Row>, ViewReadError>> + Send + Unpin + 'static {
+        let (key, shown, mut last) = (bytes(&key.into()), self.shown.clone(), None);
+        self.moves.changes_of(key.clone()).filter_map(move |()| match shown.stored(&key) {
+            Ok(row) if last.as_ref() == Some(&row) => None,
+            Ok(row) => {
+                let decoded = row.as_deref().map(|row| Shown::<V>::decode(&key, row)).transpose();
+                last = Some(row);
+                Some(decoded)
+            }
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    /// Builds the view anew from the first event, beside the one that is read, and swaps the two when
+    /// the new one shows all that the old one does.
+    pub fn rebuild(&self) -> Rebuild {
+        order(&self.orders, None)
+    }
+}
+
+fn bytes(key: &(impl KeyBytes + ?Sized)) -> Vec<u8> {
+    let mut out = Vec::new();
+    key.write(&mut out);
+    out
+}

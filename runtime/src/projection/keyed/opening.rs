@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use actuarius_persistence::Codec;
+use actuarius_persistence::views::ViewError;
+
+use super::generations::{Generation, Generations, Meta};
+use super::moves::Moves;
+use super::target::KeyedTarget;
+use crate::followers::StartError;
+use crate::projection::host::{Opened, Source};
+use crate::projection::options::Options;
+use crate::projection::routes::Routes;
+use crate::projection::target::Failed;
+use crate::view::{Draft, Shown, View};
+
+/// Where the tables of one keyed view come from.
+pub(super) struct KeyedSource<V: View> {
+    pub(super) routes: Routes<Draft<V>>,
+    pub(super) generations: Arc<Generations>,
+    pub(super) options: Options,
+    pub(super) codec: Codec,
+    pub(super) outputs: (Shown<V>, Moves<V>),
+}
+
+impl<V: View> KeyedSource<V> {
+    fn target(&self, generation: Generation) -> KeyedTarget<V> {
+        let parts = (self.routes.clone(), self.generations.clone());
+        KeyedTarget::over(generation, parts, self.codec, self.outputs.clone())
+    }
+
+    /// The table that is read and written from now on.
+    fn go_on(&self, generation: Generation) -> Result<Opened<KeyedTarget<V>>, StartError> {
+        if self.generations.current().unwrap_or(None) != Some(generation.number) {
+            self.generations.make_current(generation.number)?;
+        }
+        let mut target = self.target(generation);
+        target.show();
+        self.outputs.1.all_changed();
+        self.generations.remove_all_but(&[]);
+        Ok(Opened { target, older: None })
+    }
+
+    /// The current table, if it was made from this log.
+    fn current(&self) -> Result<Option<(Generation, Meta)>, ViewError> {
+        let Some(number) = self.generations.current()? else { return Ok(None) };
+        let generation = self.generations.open(number)?;
+        match generation.meta {
+            Some(meta) if self.generations.is_ours(&meta) => Ok(Some((generation, meta))),
+            Some(_) => {
+                let name = self.generations.name();
+                tracing::warn!(
+                    target: "actuarius::projection", name,
+                    "the view was made from another store; it is built anew"
+                );
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
+    fn open(&self) -> Result<Opened<KeyedTarget<V>>, StartError> {
+        // It is open when the actor has failed and begins again.
+        self.outputs.0.hide();
+        if self.options.from_scratch {
+            return self.go_on(self.generations.create()?);
+        }
+        match self.current()? {
+            Some((generation, meta)) if self.generations.is_usable(&meta) => self.go_on(generation),
+            Some((older, meta)) if self.options.also_reads.contains(&meta.version) => {
+                self.outputs.0.show(older.table.reader());
+                let target = self.target(self.generations.unfinished()?);
+                Ok(Opened { target, older: Some(meta.position) })
+            }
+            other => {
+                drop(other);
+                self.go_on(self.generations.unfinished()?)
+            }
+        }
+    }
+
+    fn fresh(&self) -> Result<KeyedTarget<V>, Failed> {
+        // Those of rebuilds that came to nothing.
+        self.generations.remove_all_but(&[]);
+        let generation = self.generations.create();
+        Ok(self.target(generation.map_err(|error| Failed::at(Position::NONE, error))?))
+    }
+}

@@ -1,0 +1,203 @@
+use actuarius_domain::{Id, Position, Timestamp};
+
+/// A value as bytes, to look for. Texts have it beside `String`, so that `get("alice")` works.
+///
+/// Three things must hold, or rows are found in the wrong place, or not at all: bytes are ordered
+/// like the values; no value's bytes begin with all the bytes of another; and a value that is
+/// borrowed as another type (`String` as `str`) has the same bytes there.
+pub trait KeyBytes {
+    /// Appends the bytes.
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+/// A key, or a part of one. Implemented for texts, `u8` to `u64`, `i64`, `bool`, ids, positions,
+/// moments, and pairs and triples of keys. At most 1,024 bytes fit.
+///
+/// A type of one's own is best written with those there are:
+///
+/// ```
+/// use actuarius::{Key, KeyBytes};
+///
+/// #[derive(Clone)]
+/// struct Shelf { room: String, number: u32 }
+///
+/// impl KeyBytes for Shelf {
+///     fn write(&self, out: &mut Vec<u8>) {
+///         self.room.write(out);
+///         self.number.write(out);
+///     }
+/// }
+///
+/// impl Key for Shelf {
+///     fn read(bytes: &mut &[u8]) -> Option<Self> {
+///         Some(Self { room: String::read(bytes)?, number: u32::read(bytes)? })
+///     }
+/// }
+/// ```
+pub trait Key: KeyBytes + Clone + Send + Sync + 'static {
+    /// Takes a key that was written from the front of `bytes`; none when there is no such key.
+    fn read(bytes: &mut &[u8]) -> Option<Self>;
+}
+
+/// A key that is a text, so that keys can be found by their beginning.
+pub trait TextKey: Key {}
+
+impl TextKey for String {}
+
+impl<A: Send + Sync + ?Sized + 'static> TextKey for Id<A> {}
+
+pub(super) fn bytes(key: &(impl KeyBytes + ?Sized)) -> Vec<u8> {
+    let mut out = Vec::new();
+    key.write(&mut out);
+    out
+}
+
+/// The key that is all of `bytes`.
+pub(super) fn whole<K: Key>(mut bytes: &[u8]) -> Option<K> {
+    let key = K::read(&mut bytes)?;
+    bytes.is_empty().then_some(key)
+}
+
+impl<T: KeyBytes + ?Sized> KeyBytes for &T {
+    fn write(&self, out: &mut Vec<u8>) {
+        (**self).write(out);
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => { $(
+        /// Big-endian, so that bytes are ordered like numbers.
+        impl KeyBytes for $number {
+            fn write(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_be_bytes());
+            }
+        }
+
+        impl Key for $number {
+            fn read(bytes: &mut &[u8]) -> Option<Self> {
+                let (number, rest) = bytes.split_first_chunk()?;
+                *bytes = rest;
+                Some(Self::from_be_bytes(*number))
+            }
+        }
+    )* };
+}
+
+numbers!(u8, u16, u32, u64);
+
+/// What puts negative numbers before positive ones.
+const SIGN: u64 = 1 << 63;
+
+impl KeyBytes for i64 {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.cast_unsigned() ^ SIGN).write(out);
+    }
+}
+
+impl Key for i64 {
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        Some((u64::read(bytes)? ^ SIGN).cast_signed())
+    }
+}
+
+impl KeyBytes for bool {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+}
+
+impl Key for bool {
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        match u8::read(bytes)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl KeyBytes for Position {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.get().write(out);
+    }
+}
+
+impl Key for Position {
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        u64::read(bytes).map(Self::new)
+    }
+}
+
+impl KeyBytes for Timestamp {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_micros().write(out);
+    }
+}
+
+impl Key for Timestamp {
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        i64::read(bytes).map(Self::from_micros)
+    }
+}
+
+/// A text ends with two zeros, which stand before everything that could follow instead.
+const END: [u8; 2] = [0, 0];
+/// What stands for a zero within a text.
+const ZERO: [u8; 2] = [0, 0xFF];
+
+/// The text without its end: what all texts begin with that begin with it.
+pub(super) fn beginning(text: &str, out: &mut Vec<u8>) {
+    for &byte in text.as_bytes() {
+        match byte {
+            0 => out.extend_from_slice(&ZERO),
+            other => out.push(other),
+        }
+    }
+}
+
+impl KeyBytes for str {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(self.len() + END.len());
+        beginning(self, out);
+        out.extend_from_slice(&END);
+    }
+}
+
+impl KeyBytes for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_str().write(out);
+    }
+}
+
+impl Key for String {
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let mut text = Vec::new();
+        loop {
+            let (&byte, rest) = bytes.split_first()?;
+            *bytes = rest;
+            if byte != 0 {
+                text.push(byte);
+                continue;
+            }
+            let (&second, rest) = bytes.split_first()?;
+            *bytes = rest;
+            match [byte, second] {
+                END => return Self::from_utf8(text).ok(),
+                ZERO => text.push(0),
+                _ => return None,
+            }
+        }
+    }
+}
+
+impl<A: ?Sized> KeyBytes for Id<A> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_str().write(out);
+    }
+}
+
+impl<A: Send + Sync + ?Sized + 'static> Key for Id<A> {
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        Self::new(String::read(bytes)?).ok()
+    }
+}

@@ -1,0 +1,72 @@
+use std::ops::{Bound, RangeBounds};
+
+use super::key::{KeyBytes, bytes};
+
+/// A part of all keys, as bytes: from the first, included, to the last, excluded.
+#[derive(Clone, Default)]
+pub(super) struct Span {
+    from: Vec<u8>,
+    to: Option<Vec<u8>>,
+}
+
+impl Span {
+    /// The keys that begin with `prefix`.
+    pub(super) fn starting_with(prefix: Vec<u8>) -> Self {
+        Self { to: end_of(&prefix), from: prefix }
+    }
+
+    /// The keys that begin with `prefix`, and then with a value within the range.
+    pub(super) fn of<K: KeyBytes>(prefix: &[u8], range: &impl RangeBounds<K>) -> Self {
+        let all = Self::starting_with(prefix.to_vec());
+        let place = |key: &K| [prefix, &bytes(key)].concat();
+        let from = match range.start_bound() {
+            Bound::Unbounded => all.from,
+            Bound::Included(key) => place(key),
+            Bound::Excluded(key) => behind(place(key)),
+        };
+        let to = match range.end_bound() {
+            Bound::Unbounded => all.to,
+            Bound::Included(key) => end_of(&place(key)),
+            Bound::Excluded(key) => Some(place(key)),
+        };
+        Self { from, to }
+    }
+
+    /// What is in both.
+    pub(super) fn and(self, other: Self) -> Self {
+        let to = match (self.to, other.to) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        Self { from: self.from.max(other.from), to }
+    }
+
+    /// What comes behind exactly this key, in the direction of reading.
+    pub(super) fn after(self, key: &[u8], descending: bool) -> Self {
+        let mut rest = Self::default();
+        if descending {
+            rest.to = Some(key.to_vec());
+        } else {
+            rest.from = [key, &[0]].concat();
+        }
+        self.and(rest)
+    }
+
+    pub(super) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let to = self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        (Bound::Included(&self.from), to)
+    }
+}
+
+/// The first bytes behind all that begin with `prefix`; none when nothing is.
+fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// The same; where nothing is behind them, a place where no key is.
+fn behind(prefix: Vec<u8>) -> Vec<u8> {
+    end_of(&prefix).unwrap_or_else(|| [&prefix[..], &[0]].concat())
+}

@@ -1,0 +1,75 @@
+use std::borrow::Borrow;
+
+use actuarius_domain::Position;
+
+use super::View;
+use super::draft::Draft;
+use super::error::ViewReadError;
+use super::key::{KeyBytes, bytes, whole};
+
+/// The rows of a view, while an event is projected into them.
+///
+/// Rows used lately are in memory, others are read from the disk. A row that cannot be read does not
+/// concern `project`: nothing that it does with the event counts then, and the projection tells.
+pub struct Rows<'a, V: View> {
+    draft: &'a mut Draft<V>,
+    at: Position,
+}
+
+impl<'a, V: View> Rows<'a, V> {
+    pub(super) fn of(draft: &'a mut Draft<V>, at: Position) -> Self {
+        Self { draft, at }
+    }
+
+    /// The row of a key, as the events so far have left it.
+    pub fn get<Q>(&mut self, key: &Q) -> Option<&V::Row>
+    where
+        V::Key: Borrow<Q>,
+        Q: KeyBytes + ?Sized,
+    {
+        self.load(&bytes(key))
+    }
+
+    /// Keeps a row under a key, in place of the one before.
+    pub fn put(&mut self, key: impl Into<V::Key>, row: V::Row) {
+        let key = key.into();
+        self.draft.put(bytes(&key), key, Some(row));
+    }
+
+    /// Changes the row of a key, which begins with its default.
+    pub fn update(&mut self, key: impl Into<V::Key>, change: impl FnOnce(&mut V::Row))
+    where
+        V::Row: Default,
+    {
+        let key = key.into();
+        match self.draft.touch(bytes(&key), key) {
+            Ok(row) => change(row.get_or_insert_default()),
+            Err(error) => self.draft.failed(self.at, error),
+        }
+    }
+
+    /// Removes the row of a key, if there is one.
+    pub fn remove<Q>(&mut self, key: &Q)
+    where
+        V::Key: Borrow<Q>,
+        Q: KeyBytes + ?Sized,
+    {
+        let bytes = bytes(key);
+        match whole(&bytes) {
+            Some(key) => self.draft.put(bytes, key, None),
+            None => {
+                let error = ViewReadError::row(&bytes, "it does not come back as a key");
+                self.draft.failed(self.at, error);
+            }
+        }
+    }
+
+    fn load(&mut self, key: &[u8]) -> Option<&V::Row> {
+        // Asked twice, because a borrow that is returned cannot be given up for the failure.
+        if let Err(error) = self.draft.get(key) {
+            self.draft.failed(self.at, error);
+            return None;
+        }
+        self.draft.get(key).ok().flatten()
+    }
+}

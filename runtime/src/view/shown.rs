@@ -1,0 +1,68 @@
+use std::marker::PhantomData;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+
+use actuarius_persistence::views::TableReader;
+use bytes::Bytes;
+
+use super::error::ViewReadError;
+use super::{ROWS, View, row};
+
+/// The table of a view that is read. Those who read hold it only while they do, so that a table that
+/// has failed can be closed and opened again.
+pub(crate) struct Shown<V> {
+    table: Arc<RwLock<Option<TableReader>>>,
+    view: PhantomData<fn() -> V>,
+}
+
+impl<V> Clone for Shown<V> {
+    fn clone(&self) -> Self {
+        Self { table: self.table.clone(), view: PhantomData }
+    }
+}
+
+impl<V> Default for Shown<V> {
+    fn default() -> Self {
+        Self { table: Arc::default(), view: PhantomData }
+    }
+}
+
+impl<V: View> Shown<V> {
+    pub(crate) fn read<R>(
+        &self,
+        look: impl FnOnce(&TableReader) -> Result<R, ViewReadError>,
+    ) -> Result<R, ViewReadError> {
+        // A reader that panics changes nothing.
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        look(table.as_ref().ok_or(ViewReadError::Closed)?)
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<V::Row>, ViewReadError> {
+        self.stored(key)?.map(|row| Self::decode(key, &row)).transpose()
+    }
+
+    /// The row, not yet decoded.
+    pub(crate) fn stored(&self, key: &[u8]) -> Result<Option<Bytes>, ViewReadError> {
+        self.read(|table| Ok(table.get(ROWS, key)?))
+    }
+
+    pub(crate) fn decode(key: &[u8], row: &[u8]) -> Result<V::Row, ViewReadError> {
+        row::decode(key, row)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<TableReader>> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has this table be read, and closes the one before, when nobody else has it open.
+    pub(crate) fn show(&self, table: TableReader) {
+        let before = self.write().replace(table);
+        // Closing takes a moment that readers need not wait for.
+        drop(before);
+    }
+
+    /// Has nothing be read until there is a table again.
+    pub(crate) fn hide(&self) {
+        let before = self.write().take();
+        drop(before);
+    }
+}
