@@ -100,6 +100,15 @@ impl Seated for Seat {
     }
 }
 
+/// What is left of a follower that has stopped.
+struct Over;
+
+impl Runs for Over {
+    fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
 /// The only thing it is ever told.
 type Begin = u8;
 
@@ -123,7 +132,11 @@ impl FollowerActor {
     ) -> Result<(), ActorProcessingErr> {
         let seat = &self.0;
         let again = seat.failures.load(Ordering::Relaxed) > 0;
-        seat.runs.lock().await.run(again).await;
+        let mut runs = seat.runs.lock().await;
+        runs.run(again).await;
+        // What it has open is closed before anyone hears that it has stopped, and starts it again.
+        *runs = Box::new(Over);
+        drop(runs);
         seat.standing.want(Wanted::Stop);
         seat.standing.now(FollowerStatus::Stopped);
         myself.stop(None);

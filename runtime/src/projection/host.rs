@@ -103,11 +103,7 @@ impl<T: Target> Runs for Host<T> {
             self.after_taking().await;
             self.follow().await;
             self.end_rebuilds().await;
-            if let Some(Track { target, .. }) = self.track.take()
-                && self.serve_from.is_none()
-            {
-                blocking(target, T::save).await;
-            }
+            self.close().await;
         })
     }
 }
@@ -200,6 +196,21 @@ impl<T: Target> Host<T> {
         }
     }
 
+    /// Keeps what there is to keep, and closes the view's files, which waits for a disk.
+    async fn close(&mut self) {
+        let Some(Track { mut target, .. }) = self.track.take() else { return };
+        let saves = self.serve_from.is_none();
+        let closing = tokio::task::spawn_blocking(move || {
+            if saves {
+                target.save();
+            }
+        });
+        if let Err(error) = closing.await {
+            let name = &self.standing.name;
+            tracing::error!(target: "actuarius::projection", %name, %error, "closing a view failed");
+        }
+    }
+
     async fn take(&mut self, slice: Slice) {
         let Some(Track { target, follower }) = self.track.take() else { return };
         let started = Started::now();
@@ -283,7 +294,8 @@ impl<T: Target> Host<T> {
     async fn end_rebuilds(&mut self) {
         self.orders.close();
         while self.orders.recv().await.is_some() {}
-        self.rebuilding.shutdown().await;
+        // One ends with the slice it is taking, so that its files are closed by then.
+        while self.rebuilding.join_next().await.is_some() {}
         self.taking_over = None;
     }
 
@@ -304,7 +316,9 @@ impl<T: Target> Host<T> {
             Ok(target) => {
                 let track = Track::of(&self.engine, target);
                 let retry = self.retry.clone();
-                self.rebuilding.spawn(async move { (track.catch_up(progress, retry).await, end) });
+                let wanted = self.standing.wanted();
+                self.rebuilding
+                    .spawn(async move { (track.catch_up(progress, retry, wanted).await, end) });
             }
             Err(Failed { position, why }) => {
                 let _ = end.send(Err(RebuildError::Failed { position, why }));

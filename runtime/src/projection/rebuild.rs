@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::target::{Failed, Target};
 use crate::engine::Engine;
 use crate::follower::Follower;
-use crate::followers::Retry;
+use crate::followers::{Retry, Wanted};
 use crate::progress::Progress;
 
 /// Why a rebuild did not come to its end. The view that served before serves on.
@@ -89,14 +89,18 @@ impl<T: Target> Track<T> {
         Self { target, follower }
     }
 
-    /// Follows the log to its end, with nobody looking.
+    /// Follows the log to its end, with nobody looking. It fails when the projection stops.
     pub(crate) async fn catch_up(
         mut self,
         progress: Progress,
         retry: Retry,
+        mut wanted: watch::Receiver<(Wanted, u64)>,
     ) -> Result<Self, Failed> {
         let mut failures = 0;
         while !self.follower.is_at_head() {
+            if wanted.borrow().0 == Wanted::Stop {
+                return Err(Failed::at(self.follower.at(), "the projection was stopped"));
+            }
             let taken = match self.follower.next().await {
                 Ok(slice) => {
                     let taken;
@@ -108,7 +112,10 @@ impl<T: Target> Track<T> {
             if let Err(failed) = taken {
                 failures += 1;
                 let Some(wait) = retry.wait_after(failures) else { return Err(failed) };
-                tokio::time::sleep(wait).await;
+                tokio::select! {
+                    _ = wanted.wait_for(|(wanted, _)| *wanted == Wanted::Stop) => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
                 self.follower.seek(self.target.position());
             }
             progress.reached(self.target.position());
