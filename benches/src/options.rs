@@ -47,6 +47,8 @@ pub enum Scenario {
     Disk,
     /// Ten times more clients than may wait
     Overload,
+    /// Catching up into views, their lag under load, and what they cost those who write
+    Projection,
     /// All of the above, each in a process of its own
     All,
 }
@@ -67,6 +69,7 @@ impl Scenario {
             Self::Open => "open",
             Self::Disk => "disk",
             Self::Overload => "overload",
+            Self::Projection => "projection",
             Self::All => "all",
         }
     }

@@ -23,6 +23,8 @@ pub struct Row {
     pub figure_is: String,
     /// Commands answered per second, the median of the rounds.
     pub commands_per_second: Option<f64>,
+    /// Events that went into a view per second, the median of the rounds.
+    pub events_per_second: Option<f64>,
     /// Half of all waited no longer than this.
     pub p50_us: Option<f64>,
     /// 99 of 100 waited no longer than this.
@@ -190,6 +192,7 @@ mod tests {
         for field in [
             "scenario",
             "commands_per_second",
+            "events_per_second",
             "p50_us",
             "p99_us",
             "p999_us",

@@ -5,7 +5,7 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 10] = [
+const IN_ORDER: [Scenario; 11] = [
     Scenario::Spread,
     Scenario::Hot,
     Scenario::OneClient,
@@ -16,6 +16,7 @@ const IN_ORDER: [Scenario; 10] = [
     Scenario::Open,
     Scenario::Disk,
     Scenario::Overload,
+    Scenario::Projection,
 ];
 
 pub(super) fn all() -> Result<Vec<Row>> {

@@ -4,6 +4,7 @@ mod all;
 mod memory;
 mod one_client;
 mod overload;
+mod projection;
 mod recovery;
 mod storage;
 mod throughput;
@@ -28,6 +29,7 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
         Scenario::Open => storage::open(options).await,
         Scenario::Disk => storage::disk(options).await,
         Scenario::Overload => overload::overload(options).await,
+        Scenario::Projection => projection::projection(options).await,
         Scenario::All => all::all(),
     }
 }
