@@ -1,6 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel};
 use actuarius_persistence::{OpenError, ReadError, Reader};
@@ -8,9 +8,10 @@ use actuarius_persistence::{OpenError, ReadError, Reader};
 use crate::aggregates::Aggregates;
 use crate::alive::{Alive, ShutdownReport};
 use crate::builder::Builder;
+use crate::followers::{Standing, WaitError};
 use crate::health::{Health, Status};
 use crate::hosting::Hosting;
-use crate::projection::{Project, ProjectKeyed};
+use crate::projection::{Database, Project, ProjectInto, ProjectKeyed};
 use crate::subscription::Subscribe;
 use crate::view::View;
 
@@ -89,6 +90,12 @@ impl Runtime {
         ProjectKeyed::new(self.alive.clone(), name.into())
     }
 
+    /// A projection into a database of one's own, under a name of its own: say what it follows, then
+    /// start it.
+    pub fn database<D: Database>(&self, name: impl Into<String>, database: D) -> ProjectInto<D> {
+        ProjectInto::new(self.alive.clone(), name.into(), database)
+    }
+
     /// Describes a durable subscription called `name`: its handlers hear of every event at least
     /// once, in order. It goes on where it was when it is started again under the same name.
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe {
@@ -113,6 +120,21 @@ impl Runtime {
             quarantined: hosted.iter().flat_map(|host| host.quarantined()).collect(),
             followers: self.alive.followers.all().iter().map(|it| it.health()).collect(),
         }
+    }
+
+    /// Waits until every projection and subscription that runs has finished all
+    /// events that are durable now. For tests, and before a planned shutdown.
+    ///
+    /// # Errors
+    /// [`WaitError`]: one of them is not there within `time`, has halted or was stopped.
+    pub async fn caught_up(&self, time: Duration) -> Result<(), WaitError> {
+        let (head, until) = (self.head(), Instant::now() + time);
+        let running = |follower: &Arc<Standing>| !follower.has_stopped();
+        for follower in self.alive.followers.all().into_iter().filter(running) {
+            let rest = until.saturating_duration_since(Instant::now());
+            follower.wait_for(head, rest).await?;
+        }
+        Ok(())
     }
 
     /// The last durable position.

@@ -1,188 +1,24 @@
-//! Given / when / then: tests of decisions without a runtime, a store or a clock.
+//! Tests without a runtime, a store or a clock: [`given`] / when / then for decisions, [`view`] and
+//! [`rows_of`] for projections, [`envelopes`] and [`twice`] for handlers of subscriptions.
 //!
-//! ```
-//! # use std::convert::Infallible;
-//! # use actuarius::{Aggregate, Context};
-//! # use serde::{Deserialize, Serialize};
-//! # #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-//! # struct Counter(i64);
-//! # #[derive(Debug, PartialEq, Serialize, Deserialize)]
-//! # enum Counted { Added(i64) }
-//! # impl Aggregate for Counter {
-//! #     const TYPE: &'static str = "counter";
-//! #     type Command = i64;
-//! #     type Event = Counted;
-//! #     type Error = Infallible;
-//! #     fn decide(&self, amount: i64, _: &Context) -> Result<Vec<Counted>, Infallible> {
-//! #         Ok(vec![Counted::Added(amount)])
-//! #     }
-//! #     fn apply(&mut self, Counted::Added(amount): &Counted) { self.0 += amount; }
-//! # }
-//! use actuarius::testing::given;
+//! Where a whole runtime is wanted, [`Runtime::in_memory`](crate::Runtime::in_memory) needs no disk, and
+//! [`Runtime::caught_up`](crate::Runtime::caught_up) waits until every projection and subscription has
+//! seen what was written.
 //!
-//! given::<Counter>([Counted::Added(1)])
-//!     .when(2)
-//!     .then([Counted::Added(2)])
-//!     .then_state(&Counter(3));
-//! ```
+//! All functions panic when a check fails, and name the line of the test.
 
-use std::fmt::Debug;
+mod decisions;
+mod handlers;
+mod history;
+mod rows;
+mod views;
+
+pub use decisions::{Given, Outcome, given};
+pub use handlers::{Twice, envelopes, twice};
+pub use rows::{RowsUnderTest, rows_of};
+pub use views::{ViewUnderTest, view};
+
 use std::panic::Location;
-
-use actuarius_domain::{Aggregate, CommandId, Context, Metadata, Timestamp, Version};
-use actuarius_persistence::Codec;
-
-/// An aggregate that has lived through `events`.
-///
-/// # Panics
-/// Like all functions here, when a check fails; the panic names the line of the test.
-#[must_use = "a test checks nothing before `when` and `then`"]
-pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
-    Given {
-        events: events.into_iter().collect(),
-        codec: Codec::default(),
-        id: "test".into(),
-        now: Timestamp::default(),
-        metadata: Metadata::default(),
-    }
-}
-
-/// An aggregate before the command under test.
-#[must_use = "a test checks nothing before `when` and `then`"]
-pub struct Given<A: Aggregate> {
-    events: Vec<A::Event>,
-    codec: Codec,
-    id: std::sync::Arc<str>,
-    now: Timestamp,
-    metadata: Metadata,
-}
-
-impl<A: Aggregate> Given<A> {
-    /// Lets the aggregate have this id; otherwise it is `test`.
-    pub fn with_id(mut self, id: &str) -> Self {
-        self.id = id.into();
-        self
-    }
-
-    /// Lets the decision be made at this time; otherwise it is 1970.
-    pub fn at(mut self, now: Timestamp) -> Self {
-        self.now = now;
-        self
-    }
-
-    /// Sends this metadata along.
-    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
-        self.metadata = metadata;
-        self
-    }
-
-    /// Checks the events of the decision with this codec; otherwise with the default one.
-    pub fn with_codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
-        self
-    }
-
-    /// Decides the command under test. Every event, given or new, must survive its codec.
-    #[must_use = "a test checks nothing before `then`"]
-    #[track_caller]
-    pub fn when(self, command: A::Command) -> Outcome<A> {
-        let mut state = A::default();
-        for event in &self.events {
-            state.apply(&through_codec(self.codec, event));
-        }
-        let version = Version::new(self.events.len() as u64);
-        let id = CommandId::from("the command under test");
-        let context = Context::new(self.id, version, self.now, id).with_metadata(self.metadata);
-        let decided = state.decide(command, &context);
-        for event in decided.iter().flatten() {
-            // As a recovery would apply it: read back from its bytes.
-            state.apply(&through_codec(self.codec, event));
-        }
-        Outcome { decided, state }
-    }
-}
-
-#[track_caller]
-fn through_codec<E: actuarius_domain::Event>(codec: Codec, event: &E) -> E {
-    let mut bytes = Vec::new();
-    let name = match codec.encode_event(event, &mut bytes) {
-        Ok(name) => name,
-        Err(error) => fail(&format!("an event cannot be stored with {codec:?}: {error}")),
-    };
-    let back: E = match codec.decode_event(name, &bytes) {
-        Ok(back) => back,
-        Err(error) => fail(&format!("event {name} does not come back from {codec:?}: {error}")),
-    };
-    let mut again = Vec::new();
-    let same = codec.encode_event(&back, &mut again).is_ok_and(|again| again == name);
-    if !same || again != bytes {
-        fail(&format!("event {name} comes back from {codec:?} changed"));
-    }
-    back
-}
-
-/// What the decision came to.
-pub struct Outcome<A: Aggregate> {
-    decided: Result<Vec<A::Event>, A::Error>,
-    state: A,
-}
-
-impl<A: Aggregate> Outcome<A> {
-    /// These events, in this order.
-    #[track_caller]
-    pub fn then(self, expected: impl IntoIterator<Item = A::Event>) -> Self
-    where
-        A::Event: Debug + PartialEq,
-    {
-        let expected: Vec<_> = expected.into_iter().collect();
-        match &self.decided {
-            Ok(events) if *events == expected => self,
-            Ok(events) => fail(&format!("expected {expected:?}, got {events:?}")),
-            Err(rejection) => fail(&format!("expected {expected:?}, was rejected: {rejection}")),
-        }
-    }
-
-    /// No events: there was nothing to do.
-    #[track_caller]
-    pub fn then_nothing(self) -> Self
-    where
-        A::Event: Debug + PartialEq,
-    {
-        self.then([])
-    }
-
-    /// This rejection.
-    #[track_caller]
-    pub fn then_rejected(self, expected: A::Error) -> Self
-    where
-        A::Error: PartialEq,
-        A::Event: Debug,
-    {
-        match &self.decided {
-            Err(rejection) if *rejection == expected => self,
-            Err(rejection) => fail(&format!("expected {expected:?}, got {rejection:?}")),
-            Ok(events) => fail(&format!("expected the rejection {expected:?}, got {events:?}")),
-        }
-    }
-
-    /// This state behind the events.
-    #[track_caller]
-    pub fn then_state(self, expected: &A) -> Self
-    where
-        A: Debug + PartialEq,
-    {
-        if self.state == *expected {
-            return self;
-        }
-        fail(&format!("expected the state {expected:?}, got {:?}", self.state))
-    }
-
-    /// A state behind the events of which this is true.
-    #[track_caller]
-    pub fn then_state_is(self, what: &str, check: impl FnOnce(&A) -> bool) -> Self {
-        if check(&self.state) { self } else { fail(&format!("the state is not {what}")) }
-    }
-}
 
 #[track_caller]
 fn fail(what: &str) -> ! {

@@ -1,0 +1,79 @@
+use actuarius_domain::{Aggregate, Envelope};
+
+use super::history::History;
+use crate::followers::BoxError;
+use crate::subscription::Handler;
+
+/// The events of an aggregate as a handler gets them, stored and read back.
+///
+/// # Panics
+/// When the id cannot be one, or an event does not survive its codec.
+#[track_caller]
+pub fn envelopes<A: Aggregate>(
+    id: &str,
+    events: impl IntoIterator<Item = A::Event>,
+) -> Vec<Envelope<A>> {
+    History::default().envelopes(id, events)
+}
+
+/// A handler that gets every event twice, as it may after a crash: with it in the place of the
+/// handler under test, what the test sees must be the same.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use actuarius::{Aggregate, Context};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+/// # struct Counter(i64);
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// # enum Counted { Added(i64) }
+/// # impl Aggregate for Counter {
+/// #     const TYPE: &'static str = "counter";
+/// #     type Command = i64;
+/// #     type Event = Counted;
+/// #     type Error = Infallible;
+/// #     fn decide(&self, amount: i64, _: &Context) -> Result<Vec<Counted>, Infallible> {
+/// #         Ok(vec![Counted::Added(amount)])
+/// #     }
+/// #     fn apply(&mut self, Counted::Added(amount): &Counted) { self.0 += amount; }
+/// # }
+/// use std::collections::HashSet;
+/// use std::sync::{Arc, Mutex};
+///
+/// use actuarius::testing::{envelopes, twice};
+/// use actuarius::{BoxError, Envelope, Handler};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let sent = Arc::new(Mutex::new(HashSet::new()));
+/// let outbox = sent.clone();
+/// let send = twice(move |event: Envelope<Counter>| {
+///     // The event's id makes the effect one that can be repeated.
+///     outbox.lock().unwrap().insert(event.header.event_id);
+///     async { Ok::<(), BoxError>(()) }
+/// });
+/// for event in envelopes::<Counter>("visits", [Counted::Added(1), Counted::Added(2)]) {
+///     send.handle(event).await?;
+/// }
+/// assert_eq!(sent.lock().unwrap().len(), 2);
+/// # Ok(())
+/// # }
+/// ```
+pub fn twice<H>(handler: H) -> Twice<H> {
+    Twice(handler)
+}
+
+/// A handler that gets every event [`twice`].
+pub struct Twice<H>(H);
+
+impl<A, H> Handler<A> for Twice<H>
+where
+    A: Aggregate,
+    A::Event: Clone,
+    H: Handler<A>,
+{
+    async fn handle(&self, event: Envelope<A>) -> Result<(), BoxError> {
+        self.0.handle(event.clone()).await?;
+        self.0.handle(event).await
+    }
+}

@@ -1,0 +1,91 @@
+use std::borrow::Borrow;
+use std::fmt::Debug;
+
+use actuarius_domain::Aggregate;
+use actuarius_persistence::Codec;
+use actuarius_persistence::views::{Changes, Table, ViewError, Views};
+
+use super::fail;
+use super::history::History;
+use crate::view::{
+    Draft, KeyBytes, KeyedProjection, Listing, SecondaryListing, Shown, Staged, View,
+};
+
+/// An empty keyed view, with its secondary keys.
+///
+/// # Panics
+/// When a check fails; the panic names the line of the test.
+#[must_use = "a test checks nothing before `then_row`"]
+#[track_caller]
+pub fn rows_of<V: View>() -> RowsUnderTest<V> {
+    let table = Views::in_memory().place("view").and_then(|place| place.table(1));
+    let Ok(table) = table else { fail("a view in memory cannot be made") };
+    let shown = Shown::default();
+    shown.show(table.reader());
+    let draft = Draft::over(table.reader());
+    RowsUnderTest { table, shown, draft, history: History::default() }
+}
+
+/// A keyed view, and the events it has seen.
+#[must_use = "a test checks nothing before `then_row`"]
+pub struct RowsUnderTest<V: View> {
+    table: Table,
+    shown: Shown<V>,
+    draft: Draft<V>,
+    history: History,
+}
+
+impl<V: View> RowsUnderTest<V> {
+    /// Projects the next events of an aggregate and stores what they make of the rows.
+    #[track_caller]
+    pub fn given<A: Aggregate>(
+        mut self,
+        id: &str,
+        events: impl IntoIterator<Item = A::Event>,
+    ) -> Self
+    where
+        V: KeyedProjection<A>,
+    {
+        for envelope in self.history.envelopes::<A>(id, events) {
+            self.draft.project(envelope.header.position, |rows| V::project(rows, &envelope));
+            let staged = self.draft.stage(Codec::default(), Changes::new());
+            let stored = staged.and_then(|Staged { changes, .. }| {
+                self.table.commit(changes).map_err(|error: ViewError| error.to_string())
+            });
+            if let Err(why) = stored {
+                fail(&why);
+            }
+            self.draft.stored();
+        }
+        self
+    }
+
+    /// This row under a key, or none.
+    #[track_caller]
+    pub fn then_row<Q>(self, key: &Q, expected: Option<&V::Row>) -> Self
+    where
+        V::Key: Borrow<Q>,
+        V::Row: Debug + PartialEq,
+        Q: KeyBytes + ?Sized,
+    {
+        let mut bytes = Vec::new();
+        key.write(&mut bytes);
+        match self.shown.get(&bytes) {
+            Ok(found) if found.as_ref() == expected => self,
+            Ok(found) => fail(&format!("expected the row {expected:?}, got {found:?}")),
+            Err(error) => fail(&format!("the row does not come back: {error}")),
+        }
+    }
+
+    /// All rows, in the order of their keys.
+    #[must_use]
+    pub fn rows(&self) -> Listing<V> {
+        Listing::of(self.shown.clone())
+    }
+
+    /// All rows, in the order of a secondary key.
+    #[must_use]
+    pub fn by(&self, name: &str) -> SecondaryListing<V> {
+        SecondaryListing::of(self.shown.clone(), name)
+    }
+}
