@@ -115,7 +115,8 @@ pub use followers::{
 pub use health::{Health, Status};
 pub use hosting::Hosting;
 pub use projection::{
-    Change, InMemory, Keyed, Missed, Project, ProjectKeyed, ProjectionHandle, Rebuild, RebuildError,
+    Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, Project, ProjectInto,
+    ProjectKeyed, ProjectionHandle, Rebuild, RebuildError, StoredEvent,
 };
 pub use query::{Query, Querying};
 pub use receipt::Receipt;

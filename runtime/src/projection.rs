@@ -4,6 +4,7 @@
 //! `host` (the loop that follows the log for one projection), `rebuild` (a second one beside it) and
 //! `handle` (what all projections can be asked for).
 
+mod database;
 mod handle;
 mod host;
 mod in_memory;
@@ -15,6 +16,7 @@ mod routes;
 mod saved;
 mod target;
 
+pub use database::{Database, EventBatch, InDatabase, ProjectInto, StoredEvent};
 pub use handle::ProjectionHandle;
 pub(crate) use handle::WAITS_AT_MOST;
 pub use in_memory::{InMemory, Project};

@@ -1,0 +1,190 @@
+//! Projections into a database of the user's: effects and the position they stand for are stored in
+//! one transaction, so that each event counts exactly once.
+//!
+//! `batch` (the events that are handed over), `target` (hands them over) and this file (what users
+//! implement, and what they get for it).
+
+mod batch;
+mod target;
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+
+use actuarius_domain::{Aggregate, Position};
+use tokio::sync::mpsc;
+
+pub use batch::{EventBatch, StoredEvent};
+
+use super::handle::ProjectionHandle;
+use super::host;
+use super::rebuild::{Order, Rebuild, order};
+use crate::alive::Alive;
+use crate::engine::Engine;
+use crate::followers::{BoxError, FollowerKind, Retry, StartError};
+use target::{DatabaseSource, DatabaseTarget, Demands};
+
+/// A database of the user's, which keeps a view and the position it stands for.
+///
+/// Its calls may wait: they run on threads for that, one at a time. A panic in one counts as its
+/// failure.
+///
+/// ```
+/// use actuarius::{BoxError, Database, EventBatch, Position};
+/// # use actuarius::{Aggregate, Context};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Customer;
+/// # #[derive(Serialize, Deserialize)]
+/// # enum CustomerEvent { Paid(i64) }
+/// # impl Aggregate for Customer {
+/// #     const TYPE: &'static str = "customer";
+/// #     type Command = ();
+/// #     type Event = CustomerEvent;
+/// #     type Error = std::convert::Infallible;
+/// #     fn decide(&self, (): (), _: &Context) -> Result<Vec<CustomerEvent>, Self::Error> { Ok(vec![]) }
+/// #     fn apply(&mut self, _: &CustomerEvent) {}
+/// # }
+/// struct Report { connection: rusqlite::Connection }
+///
+/// impl Database for Report {
+///     fn position(&mut self) -> Result<Position, BoxError> {
+///         let find = "SELECT coalesce(max(position), 0) FROM progress";
+///         let position: i64 = self.connection.query_row(find, [], |row| row.get(0))?;
+///         Ok(Position::new(position.try_into()?))
+///     }
+///
+///     fn project(&mut self, batch: &EventBatch<'_>) -> Result<(), BoxError> {
+///         let transaction = self.connection.transaction()?;
+///         for event in batch.events() {
+///             if let Some(envelope) = event.decode::<Customer>() {
+///                 let CustomerEvent::Paid(cents) = envelope?.event;
+///                 let add = "INSERT INTO spent VALUES (?1, ?2)
+///                            ON CONFLICT (customer) DO UPDATE SET cents = cents + ?2";
+///                 transaction.execute(add, (event.id(), cents))?;
+///             }
+///         }
+///         let store = "INSERT OR REPLACE INTO progress VALUES (1, ?1)";
+///         transaction.execute(store, [i64::try_from(batch.position().get())?])?;
+///         Ok(transaction.commit()?)
+///     }
+/// }
+/// # let connection = rusqlite::Connection::open_in_memory().unwrap();
+/// # connection.execute_batch("CREATE TABLE progress (id INTEGER PRIMARY KEY, position INTEGER)").unwrap();
+/// # assert_eq!(Report { connection }.position().unwrap(), Position::NONE);
+/// ```
+pub trait Database: Send + 'static {
+    /// The position of the last batch the database has, [`Position::NONE`] if it has none. It is
+    /// asked for at the start and after a failure.
+    ///
+    /// # Errors
+    /// Whatever the database says. Asking is tried again like projecting.
+    fn position(&mut self) -> Result<Position, BoxError>;
+
+    /// Stores what the events of the batch do, and [`EventBatch::position`], in one transaction.
+    ///
+    /// # Errors
+    /// Whatever the database says. It is asked for its position then, so it does not matter whether
+    /// the transaction took place, and goes on from there.
+    fn project(&mut self, batch: &EventBatch<'_>) -> Result<(), BoxError>;
+
+    /// After a [rebuild beside](InDatabase::rebuild_beside): lets this one be what is read, for
+    /// instance by renaming tables in one transaction. It may be called again after a failure.
+    ///
+    /// # Errors
+    /// Whatever the database says; it is tried again.
+    fn take_over(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// A projection into a database of the user's, about to start: say what it follows, then `start`.
+#[must_use = "a projection does nothing before `start`"]
+pub struct ProjectInto<D> {
+    alive: Arc<Alive>,
+    name: String,
+    database: D,
+    demands: Demands,
+    retry: Retry,
+}
+
+impl<D: Database> ProjectInto<D> {
+    pub(crate) fn new(alive: Arc<Alive>, name: String, database: D) -> Self {
+        Self { alive, name, database, demands: Demands::default(), retry: Retry::default() }
+    }
+
+    /// Hands over the events of an aggregate type; call it for each type.
+    pub fn on<A: Aggregate>(mut self) -> Self {
+        self.demands.categories.push(A::TYPE);
+        self
+    }
+
+    /// How many events a batch has at most; those of one command are never parted. Default: 1,000,
+    /// which share the cost of a transaction, and keep it short.
+    pub fn batch_events(mut self, events: usize) -> Self {
+        self.demands.batch_events = events.max(1) as u64;
+        self
+    }
+
+    /// How often a batch that fails is tried again before the projection halts.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Starts the projection at the database's position.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was projected. [`StartError::Ahead`] when the database has events that
+    /// the log has not: it belongs to another store, or the store was restored from a backup.
+    pub async fn start(self) -> Result<InDatabase<D>, StartError> {
+        let Self { alive, name, database, demands, retry } = self;
+        if demands.categories.is_empty() {
+            return Err(StartError::FollowsNothing(name));
+        }
+        let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
+        let (engine, demands) = (alive.engine.clone(), Arc::new(demands));
+        let source = DatabaseSource {
+            name,
+            engine: engine.clone(),
+            demands: demands.clone(),
+            database: Mutex::new(Some(database)),
+        };
+        let (standing, orders) = host::start(&engine, enlisted, retry, Arc::new(source)).await?;
+        let projection = ProjectionHandle::new(standing, alive);
+        Ok(InDatabase { projection, engine, demands, orders })
+    }
+}
+
+/// A running projection into a database of the user's. [`ProjectionHandle`] has what all projections
+/// can be asked for; what the view says, the database knows.
+pub struct InDatabase<D> {
+    projection: ProjectionHandle,
+    engine: Arc<Engine>,
+    demands: Arc<Demands>,
+    orders: mpsc::Sender<Order<DatabaseTarget<D>>>,
+}
+
+impl<D> Clone for InDatabase<D> {
+    fn clone(&self) -> Self {
+        let (projection, engine) = (self.projection.clone(), self.engine.clone());
+        Self { projection, engine, demands: self.demands.clone(), orders: self.orders.clone() }
+    }
+}
+
+impl<D> Deref for InDatabase<D> {
+    type Target = ProjectionHandle;
+
+    fn deref(&self) -> &ProjectionHandle {
+        &self.projection
+    }
+}
+
+impl<D: Database> InDatabase<D> {
+    /// Builds the view anew in another place, from the position that one has, while this one serves
+    /// on. When it has caught up, its [`take_over`](Database::take_over) is called and it goes on in
+    /// place of this one, which is dropped.
+    pub fn rebuild_beside(&self, other: D) -> Rebuild {
+        let (engine, demands) = (self.engine.clone(), self.demands.clone());
+        order(&self.orders, Some(DatabaseTarget::unasked(other, engine, demands)))
+    }
+}
