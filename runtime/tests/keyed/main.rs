@@ -4,5 +4,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod finding;
+mod model;
+mod moving;
+mod poison;
+mod rebuilding;
 mod storing;
+mod versions;
 mod views;

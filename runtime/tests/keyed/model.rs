@@ -1,0 +1,136 @@
+//! The view is a fold over the log, whatever is added, and whenever it is stopped.
+
+use actuarius::persistence::views::Views;
+use actuarius::{Keyed, Runtime};
+use proptest::prelude::*;
+
+use crate::common::{Command, Ledger};
+use crate::views::{Kept, Model, Sums, close, start_when_free, sums};
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Amounts for a ledger, in one command.
+    Add(u8, Vec<i64>),
+    /// Waits until the view shows everything, and looks.
+    Look,
+    Stop,
+    Restart,
+    /// The runtime is dropped, wherever the view is.
+    Crash,
+    Rebuild,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let amount = prop_oneof![1 => Just(0), 4 => -9i64..9, 1 => any::<i32>().prop_map(i64::from)];
+    let amounts = proptest::collection::vec(amount, 1..6);
+    prop_oneof![
+        16 => (0u8..5, amounts).prop_map(|(ledger, amounts)| Step::Add(ledger, amounts)),
+        2 => Just(Step::Look),
+        1 => Just(Step::Stop),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Rebuild),
+    ]
+}
+
+struct World {
+    kept: Kept,
+    model: Model,
+    runtime: Runtime,
+    view: Keyed<Sums>,
+}
+
+impl World {
+    async fn on(views: Views) -> Self {
+        let kept = Kept { views, ..Kept::in_memory() };
+        let runtime = kept.open().await;
+        let view = sums(&runtime).start().await.unwrap();
+        Self { kept, model: Model::default(), runtime, view }
+    }
+
+    async fn take(mut self, step: Step) -> Self {
+        match step {
+            Step::Add(ledger, amounts) => {
+                let name = ledger.to_string();
+                for &amount in &amounts {
+                    self.model.add(&name, amount);
+                }
+                let add = Command::AddAll(amounts);
+                self.runtime.host::<Ledger>().execute(name, add).await.unwrap();
+                self
+            }
+            Step::Look => {
+                self.look().await;
+                self
+            }
+            Step::Rebuild => {
+                self.view.rebuild().await.unwrap();
+                self
+            }
+            Step::Stop => {
+                self.view.stop().await;
+                let Self { kept, model, runtime, view } = self;
+                drop(view);
+                let view = sums(&runtime).start().await.unwrap();
+                Self { kept, model, runtime, view }
+            }
+            Step::Restart => {
+                let Self { kept, model, runtime, view } = self;
+                close(runtime, view).await;
+                Self::again(kept, model).await
+            }
+            Step::Crash => {
+                let Self { kept, model, runtime, view } = self;
+                drop((runtime, view));
+                Self::again(kept, model).await
+            }
+        }
+    }
+
+    async fn again(kept: Kept, model: Model) -> Self {
+        let runtime = kept.open().await;
+        let view = start_when_free(|| sums(&runtime)).await.unwrap();
+        Self { kept, model, runtime, view }
+    }
+
+    async fn look(&self) {
+        self.view.wait_for(self.runtime.head()).await.unwrap();
+        self.model.check(&self.view);
+    }
+}
+
+fn run(views: Views, steps: Vec<Step>) {
+    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    threads.block_on(async {
+        let mut world = World::on(views).await;
+        for step in steps {
+            world = world.take(step).await;
+        }
+        world.look().await;
+    });
+}
+
+fn cases(default: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok());
+    ProptestConfig::with_cases(cases.unwrap_or(default))
+}
+
+proptest! {
+    #![proptest_config(cases(100))]
+
+    #[test]
+    fn a_view_is_a_fold_over_the_log(steps in proptest::collection::vec(step(), 1..60)) {
+        run(Views::in_memory(), steps);
+    }
+}
+
+proptest! {
+    // Each restart opens files.
+    #![proptest_config(cases(6))]
+
+    #[test]
+    fn so_is_a_view_on_disk(steps in proptest::collection::vec(step(), 1..30)) {
+        let directory = tempfile::tempdir().unwrap();
+        run(Views::on_disk(directory.path()), steps);
+    }
+}
