@@ -126,6 +126,6 @@ pub use subscription::{
 };
 pub use telemetry::METRICS;
 pub use view::{
-    Key, KeyBytes, KeyedProjection, Listing, Rows, SecondaryKeys, SecondaryListing, TextKey,
-    TupleKey, View, ViewReadError,
+    Key, KeyBytes, KeyedProjection, KeyedRow, Listing, Rows, SecondaryKeys, SecondaryListing,
+    TextKey, TupleKey, View, ViewReadError,
 };

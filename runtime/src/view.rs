@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use draft::{Draft, Staged};
 pub use error::ViewReadError;
 pub use key::{Key, KeyBytes, TextKey};
-pub use listing::{Listing, SecondaryListing};
+pub use listing::{KeyedRow, Listing, SecondaryListing};
 pub use rows::Rows;
 pub use secondary::SecondaryKeys;
 pub(crate) use shown::Shown;

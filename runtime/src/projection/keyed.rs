@@ -1,10 +1,11 @@
 //! Projections into keyed views: rows and the position they stand for change in one step, so that
 //! each event counts exactly once.
 //!
-//! `handle` (what is read), `target` (takes events), `generations` (which tables there are, and what
-//! they say about themselves), `opening` (which one is gone on with) and `moves` (who hears of
-//! changes).
+//! `handle` (what is read), `target` (takes events), `batch` (what is about to be stored),
+//! `generations` (which tables there are, and what they say about themselves), `opening` (which one
+//! is gone on with) and `moves` (who hears of changes).
 
+mod batch;
 mod generations;
 mod handle;
 mod moves;

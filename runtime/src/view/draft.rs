@@ -16,9 +16,15 @@ pub(crate) struct Draft<V: View> {
     table: TableReader,
     known: Known<V::Row>,
     /// By key: what the command being taken makes of rows.
-    touched: BTreeMap<Vec<u8>, (V::Key, Option<V::Row>)>,
+    touched: BTreeMap<Vec<u8>, Touched<V>>,
     /// The first row that could not be read, and at which event.
     failure: Option<(Position, ViewReadError)>,
+}
+
+/// A row that is put, changed or, when there is none, removed.
+struct Touched<V: View> {
+    key: V::Key,
+    row: Option<V::Row>,
 }
 
 impl<V: View> Draft<V> {
@@ -38,6 +44,11 @@ impl<V: View> Draft<V> {
         self.failure.take()
     }
 
+    /// Whether the command that is being taken has put, changed or removed any row.
+    pub(crate) fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// Forgets what the command that is being taken has done.
     pub(crate) fn discard(&mut self) {
         self.touched.clear();
@@ -51,13 +62,13 @@ impl<V: View> Draft<V> {
     /// A row as the events so far have left it.
     pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<&V::Row>, ViewReadError> {
         if self.touched.contains_key(key) {
-            return Ok(self.touched.get(key).and_then(|(_, row)| row.as_ref()));
+            return Ok(self.touched.get(key).and_then(|touched| touched.row.as_ref()));
         }
         self.before(key)
     }
 
     pub(super) fn put(&mut self, bytes: Vec<u8>, key: V::Key, row: Option<V::Row>) {
-        self.touched.insert(bytes, (key, row));
+        self.touched.insert(bytes, Touched { key, row });
     }
 
     /// A row to be changed.
@@ -68,10 +79,10 @@ impl<V: View> Draft<V> {
     ) -> Result<&mut Option<V::Row>, ViewReadError> {
         if !self.touched.contains_key(&bytes) {
             let row = self.before(&bytes)?.cloned();
-            self.touched.insert(bytes.clone(), (key.clone(), row));
+            self.touched.insert(bytes.clone(), Touched { key: key.clone(), row });
         }
-        let (_, row) = self.touched.entry(bytes).or_insert((key, None));
-        Ok(row)
+        let touched = self.touched.entry(bytes).or_insert(Touched { key, row: None });
+        Ok(&mut touched.row)
     }
 
     /// A row as the commands before this one have left it.
@@ -96,7 +107,7 @@ impl<V: View> Draft<V> {
     ) -> Result<Staged<V>, String> {
         let (mut keys, mut sizes) = (BTreeMap::new(), Vec::with_capacity(self.touched.len()));
         let touched = std::mem::take(&mut self.touched);
-        for (bytes, (key, row)) in &touched {
+        for (bytes, Touched { key, row }) in &touched {
             let before = self.before(bytes).map_err(|error| error.to_string())?;
             let size = if before.is_none() && row.is_none() {
                 0
@@ -109,7 +120,7 @@ impl<V: View> Draft<V> {
             };
             sizes.push(size);
         }
-        for ((bytes, (_, row)), size) in touched.into_iter().zip(sizes) {
+        for ((bytes, Touched { row, .. }), size) in touched.into_iter().zip(sizes) {
             self.known.put(bytes, row, size);
         }
         Ok(Staged { changes, keys })

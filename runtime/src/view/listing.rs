@@ -18,6 +18,9 @@ const LIMIT: usize = 1_000;
 /// How many rows are listed at most: they are all in memory, and a commit waits for the scan.
 const LIMIT_MAX: usize = 10_000;
 
+/// A row with its key.
+pub type KeyedRow<V> = (<V as View>::Key, <V as View>::Row);
+
 /// A page of the rows of a keyed view, in the order of their keys.
 #[must_use = "nothing is read before `list`"]
 pub struct Listing<V: View> {
@@ -126,7 +129,7 @@ impl<V: View> Listing<V> {
     ///
     /// # Errors
     /// [`ViewReadError`]; nothing was changed.
-    pub fn list(&self) -> Result<Vec<(V::Key, V::Row)>, ViewReadError> {
+    pub fn list(&self) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
         let page = &self.page;
         let span = page.rest(page.after.as_deref());
         let entries = page
@@ -181,11 +184,11 @@ impl<V: View> SecondaryListing<V> {
     ///
     /// # Errors
     /// [`ViewReadError`]; nothing was changed.
-    pub fn list(&self) -> Result<Vec<(V::Key, V::Row)>, ViewReadError> {
+    pub fn list(&self) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
         self.page.shown.read(|table| self.list_from(table))
     }
 
-    fn list_from(&self, table: &TableReader) -> Result<Vec<(V::Key, V::Row)>, ViewReadError> {
+    fn list_from(&self, table: &TableReader) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
         let Page { descending, limit, .. } = self.page;
         let (mut rows, mut after) = (Vec::new(), self.page.after.clone());
         // More than once only when rows have changed between the two looks. Each time goes further.
@@ -211,7 +214,7 @@ fn find<V: View>(
     table: &TableReader,
     entry: &[u8],
     begins: &Bytes,
-) -> Result<Option<(V::Key, V::Row)>, ViewReadError> {
+) -> Result<Option<KeyedRow<V>>, ViewReadError> {
     let (secondary, bytes) = parts(entry, begins)
         .ok_or_else(|| ViewReadError::row(entry, "its secondary key is cut short"))?;
     let Some(stored) = table.get(ROWS, bytes)? else { return Ok(None) };

@@ -1,20 +1,15 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actuarius_domain::Position;
-use actuarius_persistence::views::{CHANGES_BYTES_MAX, Changes, Table, ViewError};
+use actuarius_persistence::views::{CHANGES_BYTES_MAX, Changes, ViewError};
 use actuarius_persistence::{Codec, Commit};
 
+use super::batch::{Batch, Open};
 use super::generations::{Generation, Generations};
 use super::moves::Moves;
-use crate::panics::guarded;
 use crate::projection::routes::Routes;
 use crate::projection::target::{Failed, Target};
 use crate::view::{Draft, Shown, Staged, View};
-
-/// How many changed rows are stored at once, at most, apart from those of one command: enough to
-/// share the cost of a sync, few enough that it takes milliseconds.
-const ROWS_AT_ONCE: usize = 1_000;
 
 /// How many events that change nothing may pass before the position is stored on its own: at the next
 /// start as many are read again.
@@ -35,79 +30,6 @@ pub(crate) struct KeyedTarget<V: View> {
     position: Position,
     /// What the table says.
     stored: Position,
-}
-
-/// A table, and what is about to be stored in it.
-struct Open<V: View> {
-    table: Table,
-    draft: Draft<V>,
-    batch: Batch<V>,
-}
-
-struct Batch<V: View> {
-    changes: Changes,
-    /// The rows that change, by their keys' bytes.
-    keys: BTreeMap<Vec<u8>, V::Key>,
-}
-
-impl<V: View> Default for Batch<V> {
-    fn default() -> Self {
-        Self { changes: Changes::new(), keys: BTreeMap::new() }
-    }
-}
-
-impl<V: View> Open<V> {
-    fn of(table: Table) -> Self {
-        let draft = Draft::over(table.reader());
-        Self { table, draft, batch: Batch::default() }
-    }
-
-    fn is_full(&self) -> bool {
-        let Self { draft, batch, .. } = self;
-        batch.changes.is_full() || batch.keys.len() >= ROWS_AT_ONCE || draft.is_full()
-    }
-
-    /// What a commit does to the table, beside the `changes` there are; how many of its events
-    /// concern the view. After a failure it does nothing.
-    fn fold(
-        &mut self,
-        commit: &Commit,
-        routes: &Routes<Draft<V>>,
-        (changes, codec): (Changes, Codec),
-    ) -> Result<(u64, Staged<V>), Failed> {
-        let folded = routes.project(&mut self.draft, commit);
-        // It may be what a panic comes from.
-        if let Some((at, error)) = self.draft.failure() {
-            self.draft.discard();
-            return Err(Failed::at(at, error));
-        }
-        let staged = folded.and_then(|events| {
-            let staged = guarded(|| self.draft.stage(codec, changes));
-            let staged = staged.unwrap_or_else(|panic| Err(format!("the view panicked: {panic}")));
-            Ok((events, staged.map_err(|why| Failed::at(commit.position(), why))?))
-        });
-        if staged.is_err() {
-            self.draft.discard();
-        }
-        staged
-    }
-
-    fn add(&mut self, staged: Staged<V>) -> Result<(), ViewError> {
-        let Staged { changes, keys } = staged;
-        self.batch.keys.extend(keys);
-        if self.batch.changes.is_empty() {
-            self.batch.changes = changes;
-            return Ok(());
-        }
-        for (place, value) in changes {
-            let Some((&space, key)) = place.split_first() else { continue };
-            match value {
-                Some(value) => self.batch.changes.put(space, key, &value)?,
-                None => self.batch.changes.remove(space, key)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 impl<V: View> KeyedTarget<V> {
@@ -141,13 +63,13 @@ impl<V: View> KeyedTarget<V> {
 
     fn fold(&mut self, commit: &Commit) -> Result<u64, Failed> {
         let Some(open) = &mut self.open else { return Ok(0) };
-        let failed = |error| Failed::at(commit.position(), error);
-        let mut changes = Changes::new();
-        let meta = self.generations.meta(commit.last_position());
-        meta.add_to(&mut changes).map_err(failed)?;
-        let (events, staged) = open.fold(commit, &self.routes, (changes, self.codec))?;
-        if !staged.keys.is_empty() {
-            self.add(staged)?;
+        let events = open.project(commit, &self.routes)?;
+        if open.draft.is_touched() {
+            let mut changes = Changes::new();
+            let meta = self.generations.meta(commit.last_position());
+            let staged = meta.add_to(&mut changes).map_err(|error| error.to_string());
+            let staged = staged.and_then(|()| open.stage(changes, self.codec));
+            self.add(staged.map_err(|why| Failed::at(commit.position(), why))?)?;
         }
         self.position = commit.last_position();
         if self.open.as_ref().is_some_and(Open::is_full) {
@@ -156,6 +78,7 @@ impl<V: View> KeyedTarget<V> {
         Ok(events)
     }
 
+    /// Adds what a commit does to the batch, behind a batch of its own if it does not fit.
     fn add(&mut self, staged: Staged<V>) -> Result<(), Failed> {
         let has_room = |open: &Open<V>| {
             open.batch.changes.bytes() + staged.changes.bytes() <= CHANGES_BYTES_MAX
@@ -182,10 +105,9 @@ impl<V: View> KeyedTarget<V> {
         let Batch { mut changes, keys } = std::mem::take(&mut open.batch);
         if !changes.is_empty() {
             // In place of that of the last commit that changed rows.
-            let added = self.generations.meta(self.position).add_to(&mut changes);
-            added.map_err(|error| self.give_up(error))?;
-            let Some(open) = &mut self.open else { return Ok(()) };
-            open.table.commit(changes).map_err(|error| self.give_up(error))?;
+            let meta = self.generations.meta(self.position);
+            let stored = meta.add_to(&mut changes).and_then(|()| open.table.commit(changes));
+            stored.map_err(|error| self.give_up(error))?;
             self.stored = self.position;
             if self.is_shown {
                 self.outputs.1.changed(self.position, keys);
@@ -280,5 +202,72 @@ impl<V: View> Target for KeyedTarget<V> {
         self.outputs.1.all_changed();
         self.generations.remove_all_but(&[]);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actuarius_persistence::views::{TableReader, Views};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::projection::saved::Shelf;
+
+    struct Numbers;
+
+    impl View for Numbers {
+        type Key = u64;
+        type Row = u64;
+    }
+
+    fn target() -> KeyedTarget<Numbers> {
+        let place = Views::in_memory().place("numbers").unwrap();
+        let (name, store) = ("numbers".to_owned(), Uuid::from_u128(1));
+        let generations = Arc::new(Generations::of(Shelf { name, place, version: 1, store }));
+        let generation = generations.create().unwrap();
+        let (parts, outputs) = ((Routes::default(), generations), (Shown::default(), Moves::new()));
+        let mut target = KeyedTarget::over(generation, parts, Codec::default(), outputs);
+        target.show();
+        target
+    }
+
+    /// Puts a row and a position into the next batch.
+    fn put(target: &mut KeyedTarget<Numbers>, number: u64) {
+        let open = target.open.as_mut().unwrap();
+        open.draft.project(Position::new(number), |rows| rows.put(number, number));
+        let staged = open.stage(Changes::new(), Codec::default()).unwrap();
+        open.add(staged).unwrap();
+        target.position = Position::new(number);
+    }
+
+    #[test]
+    fn after_a_failed_commit_the_table_is_opened_again_and_gone_on_from_where_it_is() {
+        let mut target = target();
+        let shown = target.outputs.0.clone();
+        put(&mut target, 7);
+        target.close().unwrap();
+        put(&mut target, 8);
+        let failed = target.give_up(ViewError::Failed { cause: "no space".to_owned() });
+        assert_eq!((failed.position, target.position()), (Position::new(8), Position::new(7)));
+        let key = |number: u64| number.to_be_bytes();
+        assert_eq!(shown.get(&key(7)).unwrap(), Some(7), "it can be read all the while");
+        assert_eq!(target.take(&[]).unwrap(), 0);
+        assert_eq!(target.position(), Position::new(7));
+        put(&mut target, 9);
+        target.close().unwrap();
+        let rows = [7, 8, 9].map(|number| shown.get(&key(number)).unwrap());
+        assert_eq!(rows, [Some(7), None, Some(9)]);
+    }
+
+    #[test]
+    fn while_the_table_cannot_be_opened_again_it_is_tried_again() {
+        let mut target = target();
+        let elsewhere: TableReader = target.open.as_ref().unwrap().table.reader();
+        let _ = target.give_up(ViewError::Failed { cause: "no space".to_owned() });
+        target.take(&[]).unwrap_err();
+        assert!(target.outputs.0.get(&[]).is_err());
+        drop(elsewhere);
+        target.take(&[]).unwrap();
+        assert_eq!(target.outputs.0.get(&7u64.to_be_bytes()).unwrap(), None);
     }
 }

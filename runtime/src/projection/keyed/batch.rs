@@ -1,0 +1,91 @@
+use std::collections::BTreeMap;
+
+use actuarius_persistence::views::{Changes, Table, ViewError};
+use actuarius_persistence::{Codec, Commit};
+
+use crate::panics::guarded;
+use crate::projection::routes::Routes;
+use crate::projection::target::Failed;
+use crate::view::{Draft, Staged, View};
+
+/// How many changed rows are stored at once, at most, apart from those of one command: enough to
+/// share the cost of a sync, few enough that it takes milliseconds.
+const ROWS_AT_ONCE: usize = 1_000;
+
+/// A table, and what is about to be stored in it.
+pub(super) struct Open<V: View> {
+    pub(super) table: Table,
+    pub(super) draft: Draft<V>,
+    pub(super) batch: Batch<V>,
+}
+
+pub(super) struct Batch<V: View> {
+    pub(super) changes: Changes,
+    /// The rows that change, by their keys' bytes.
+    pub(super) keys: BTreeMap<Vec<u8>, V::Key>,
+}
+
+impl<V: View> Default for Batch<V> {
+    fn default() -> Self {
+        Self { changes: Changes::new(), keys: BTreeMap::new() }
+    }
+}
+
+impl<V: View> Open<V> {
+    pub(super) fn of(table: Table) -> Self {
+        let draft = Draft::over(table.reader());
+        Self { table, draft, batch: Batch::default() }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        let Self { draft, batch, .. } = self;
+        batch.changes.is_full() || batch.keys.len() >= ROWS_AT_ONCE || draft.is_full()
+    }
+
+    /// Projects the events of a commit; how many of them concern the view. After a failure it is as
+    /// if they had not been.
+    pub(super) fn project(
+        &mut self,
+        commit: &Commit,
+        routes: &Routes<Draft<V>>,
+    ) -> Result<u64, Failed> {
+        let projected = routes.project(&mut self.draft, commit);
+        // A row that could not be read may be what a panic comes from.
+        let projected = match self.draft.failure() {
+            Some((at, error)) => Err(Failed::at(at, error)),
+            None => projected,
+        };
+        if projected.is_err() {
+            self.draft.discard();
+        }
+        projected
+    }
+
+    /// What the commit that was projected does to the table, in addition to `changes`. After a
+    /// failure it does nothing.
+    pub(super) fn stage(&mut self, changes: Changes, codec: Codec) -> Result<Staged<V>, String> {
+        let staged = guarded(|| self.draft.stage(codec, changes))
+            .unwrap_or_else(|panic| Err(format!("the view panicked: {panic}")));
+        if staged.is_err() {
+            self.draft.discard();
+        }
+        staged
+    }
+
+    pub(super) fn add(&mut self, staged: Staged<V>) -> Result<(), ViewError> {
+        let Staged { changes, keys } = staged;
+        self.batch.keys.extend(keys);
+        if self.batch.changes.is_empty() {
+            self.batch.changes = changes;
+            return Ok(());
+        }
+        for (place, value) in changes {
+            let Some((&space, key)) = place.split_first() else { continue };
+            match value {
+                Some(value) => self.batch.changes.put(space, key, &value)?,
+                None => self.batch.changes.remove(space, key)?,
+            }
+        }
+        Ok(())
+    }
+}
