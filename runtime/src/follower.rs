@@ -1,4 +1,4 @@
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -25,14 +25,30 @@ pub(crate) struct Follower {
 /// Some commits that follow each other.
 pub(crate) struct Slice {
     commits: Arc<[Commit]>,
-    from: usize,
+    range: Range<usize>,
+}
+
+impl Slice {
+    fn of(commits: Arc<[Commit]>, from: usize) -> Self {
+        let range = from..commits.len();
+        Self { commits, range }
+    }
+
+    /// The first `count` commits, and the rest if there is any.
+    pub(crate) fn split(self, count: usize) -> (Self, Option<Self>) {
+        let Self { commits, range } = self;
+        let middle = range.start.saturating_add(count).min(range.end);
+        let rest = (middle < range.end)
+            .then(|| Self { commits: commits.clone(), range: middle..range.end });
+        (Self { commits, range: range.start..middle }, rest)
+    }
 }
 
 impl Deref for Slice {
     type Target = [Commit];
 
     fn deref(&self) -> &[Commit] {
-        &self.commits[self.from..]
+        &self.commits[self.range.clone()]
     }
 }
 
@@ -48,9 +64,14 @@ impl Follower {
         self.at
     }
 
+    /// The last durable position.
+    pub(crate) fn head(&self) -> Position {
+        self.following.tail().head()
+    }
+
     /// Whether nothing durable is behind its place.
     pub(crate) fn is_at_head(&self) -> bool {
-        self.at >= self.following.tail().head()
+        self.at >= self.head()
     }
 
     /// Goes on behind `at`.
@@ -84,12 +105,12 @@ impl Follower {
     fn take_group(&mut self, group: &Group) -> Result<Slice, ReadError> {
         let commits = group.commits()?;
         let from = commits.partition_point(|commit| commit.last_position() <= self.at);
-        self.advance(Slice { commits, from })
+        self.advance(Slice::of(commits, from))
     }
 
     fn take_page(&mut self, page: Page) -> Result<Slice, ReadError> {
         let more = page.more;
-        let slice = self.advance(Slice { commits: page.commits.into(), from: 0 })?;
+        let slice = self.advance(Slice::of(page.commits.into(), 0))?;
         if more && self.following.tail().group_behind(self.at).is_none() {
             // Read while the one before it is worked off.
             self.reading = Some(self.start_reading());

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::rebuild::{Order, RebuildError, Track};
-use super::target::{Failed, Target, blocking, take};
+use super::rebuild::{Failures, Order, RebuildError, catch_up};
+use super::target::{Failed, Target};
+use super::track::{Taken, Track};
 use crate::engine::Engine;
 use crate::follower::Slice;
 use crate::followers::{self, Enlisted, FollowerStatus, Retry, Runs, Standing, StartError, Wanted};
@@ -44,7 +45,7 @@ pub(crate) struct Host<T: Target> {
     serve_from: Option<Position>,
     pace: Pace,
     /// The event it failed at, and how often.
-    stuck: Option<(Position, u32)>,
+    failures: Failures,
     /// The rebuild beside, at most one.
     rebuilding: JoinSet<(Result<Track<T>, Failed>, EndOfRebuild)>,
     /// The rebuild whose view is about to be read.
@@ -80,7 +81,7 @@ pub(crate) async fn start<T: Target>(
         track: None,
         serve_from: None,
         pace: Pace::Running,
-        stuck: None,
+        failures: Failures::default(),
         rebuilding: JoinSet::new(),
         taking_over: None,
     };
@@ -156,7 +157,7 @@ impl<T: Target> Host<T> {
                 () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
                     Next::TryAgain
                 }
-                slice = track.follower.next(), if !pausing && self.pace == Pace::Running => {
+                slice = track.next(), if !pausing && self.pace == Pace::Running => {
                     Next::Commits(slice)
                 }
             };
@@ -212,17 +213,16 @@ impl<T: Target> Host<T> {
     }
 
     async fn take(&mut self, slice: Slice) {
-        let Some(Track { target, follower }) = self.track.take() else { return };
+        let Some(track) = self.track.take() else { return };
         let started = Started::now();
-        let events: u64 = slice.iter().map(|commit| commit.view().events).sum();
-        let (target, taken) = take(target, slice).await;
+        let (track, Taken { events, outcome }) = track.take(slice).await;
         self.standing.meters.batch(started.elapsed());
-        let track = self.track.insert(Track { target, follower });
         let position = track.target.position();
+        self.track = Some(track);
         if self.serve_from.is_none() {
             self.standing.reached(position);
         }
-        match taken {
+        match outcome {
             Ok(handled) => {
                 self.standing.meters.handled(handled);
                 self.standing.meters.filtered(events - handled);
@@ -261,17 +261,14 @@ impl<T: Target> Host<T> {
         &mut self,
         work: impl FnOnce(&mut T) -> R + Send + 'static,
     ) -> Option<R> {
-        let Track { target, follower } = self.track.take()?;
-        let (target, done) = blocking(target, work).await;
-        self.track = Some(Track { target, follower });
+        let (track, done) = self.track.take()?.work(work).await;
+        self.track = Some(track);
         Some(done)
     }
 
     fn failed(&mut self, Failed { position, why }: Failed) {
         self.standing.meters.failed();
-        let before = self.stuck.filter(|&(stuck_at, _)| stuck_at == position);
-        let attempts = before.map_or(0, |(_, attempts)| attempts) + 1;
-        self.stuck = Some((position, attempts));
+        let attempts = self.failures.at(position);
         let wait = self.retry.wait_after(attempts);
         self.pace = wait.map_or(Pace::Halted, |wait| Pace::Waiting(Instant::now() + wait));
         self.standing.now(match wait {
@@ -279,14 +276,14 @@ impl<T: Target> Host<T> {
             None => FollowerStatus::Halted { position, why },
         });
         if let Some(track) = &mut self.track {
-            track.follower.seek(track.target.position());
+            track.go_back();
         }
     }
 
     /// As if nothing had failed yet.
     fn begin_again(&mut self) {
         self.pace = Pace::Running;
-        self.stuck = None;
+        self.failures = Failures::default();
         self.standing.reached(self.standing.progress.position());
     }
 
@@ -318,7 +315,7 @@ impl<T: Target> Host<T> {
                 let retry = self.retry.clone();
                 let wanted = self.standing.wanted();
                 self.rebuilding
-                    .spawn(async move { (track.catch_up(progress, retry, wanted).await, end) });
+                    .spawn(async move { (catch_up(track, progress, retry, wanted).await, end) });
             }
             Err(Failed { position, why }) => {
                 let _ = end.send(Err(RebuildError::Failed { position, why }));

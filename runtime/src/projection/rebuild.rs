@@ -1,14 +1,12 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
 
 use actuarius_domain::Position;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::target::{Failed, Target};
-use crate::engine::Engine;
-use crate::follower::Follower;
+use super::track::Track;
 use crate::followers::{Retry, Wanted};
 use crate::progress::Progress;
 
@@ -77,49 +75,55 @@ pub(crate) fn order<T>(orders: &mpsc::Sender<Order<T>>, beside: Option<T>) -> Re
     Rebuild { progress, end: ended }
 }
 
-/// A target with its place in the log.
-pub(crate) struct Track<T> {
-    pub(crate) target: T,
-    pub(crate) follower: Follower,
+/// How near to the end of the log a rebuild is done, once it has come to where the end was when it
+/// began: the view takes the rest before it is read. Under load the end moves on and on.
+const NEAR: u64 = 4_096;
+
+/// Follows the log to its end, with nobody looking. It fails when the projection stops.
+pub(crate) async fn catch_up<T: Target>(
+    mut track: Track<T>,
+    progress: Progress,
+    retry: Retry,
+    mut wanted: watch::Receiver<(Wanted, u64)>,
+) -> Result<Track<T>, Failed> {
+    let (goal, mut failures) = (track.follower.head(), Failures::default());
+    while track.target.position() < goal || track.lag() > NEAR {
+        if wanted.borrow().0 == Wanted::Stop {
+            return Err(Failed::at(track.follower.at(), "the projection was stopped"));
+        }
+        let outcome = match track.next().await {
+            Ok(slice) => {
+                let taken;
+                (track, taken) = track.take(slice).await;
+                taken.outcome
+            }
+            Err(error) => Err(Failed::at(track.follower.at().next(), error)),
+        };
+        if let Err(failed) = outcome {
+            let Some(wait) = retry.wait_after(failures.at(failed.position)) else {
+                return Err(failed);
+            };
+            tokio::select! {
+                _ = wanted.wait_for(|(wanted, _)| *wanted == Wanted::Stop) => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            track.go_back();
+        }
+        progress.reached(track.target.position());
+    }
+    Ok(track)
 }
 
-impl<T: Target> Track<T> {
-    pub(crate) fn of(engine: &Arc<Engine>, target: T) -> Self {
-        let follower = Follower::behind(engine, target.position());
-        Self { target, follower }
-    }
+/// How often the same event has failed.
+#[derive(Default)]
+pub(crate) struct Failures(Option<(Position, u32)>);
 
-    /// Follows the log to its end, with nobody looking. It fails when the projection stops.
-    pub(crate) async fn catch_up(
-        mut self,
-        progress: Progress,
-        retry: Retry,
-        mut wanted: watch::Receiver<(Wanted, u64)>,
-    ) -> Result<Self, Failed> {
-        let mut failures = 0;
-        while !self.follower.is_at_head() {
-            if wanted.borrow().0 == Wanted::Stop {
-                return Err(Failed::at(self.follower.at(), "the projection was stopped"));
-            }
-            let taken = match self.follower.next().await {
-                Ok(slice) => {
-                    let taken;
-                    (self.target, taken) = super::target::take(self.target, slice).await;
-                    taken
-                }
-                Err(error) => Err(Failed::at(self.follower.at().next(), error)),
-            };
-            if let Err(failed) = taken {
-                failures += 1;
-                let Some(wait) = retry.wait_after(failures) else { return Err(failed) };
-                tokio::select! {
-                    _ = wanted.wait_for(|(wanted, _)| *wanted == Wanted::Stop) => {}
-                    () = tokio::time::sleep(wait) => {}
-                }
-                self.follower.seek(self.target.position());
-            }
-            progress.reached(self.target.position());
-        }
-        Ok(self)
+impl Failures {
+    /// Counts a failure at a position, and tells how many there were.
+    pub(crate) fn at(&mut self, position: Position) -> u32 {
+        let before = self.0.filter(|&(same, _)| same == position);
+        let count = before.map_or(0, |(_, count)| count) + 1;
+        self.0 = Some((position, count));
+        count
     }
 }

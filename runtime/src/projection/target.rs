@@ -1,8 +1,6 @@
 use actuarius_domain::Position;
 use actuarius_persistence::Commit;
 
-use crate::follower::Slice;
-
 /// Where the events of one projection go.
 pub(crate) trait Target: Send + 'static {
     /// Whether taking commits waits for a disk, so that it must not hold up a task.
@@ -41,25 +39,6 @@ impl Failed {
     pub(crate) fn at(position: Position, why: impl std::fmt::Display) -> Self {
         Self { position, why: why.to_string() }
     }
-}
-
-/// How many commits are taken before others get their turn: well below a millisecond of work.
-const TAKEN_AT_ONCE: usize = 256;
-
-/// Has the target take a slice, where it holds nobody up.
-pub(crate) async fn take<T: Target>(mut target: T, slice: Slice) -> (T, Result<u64, Failed>) {
-    if T::WAITS {
-        return blocking(target, move |target| target.take(&slice)).await;
-    }
-    let mut events = 0;
-    for commits in slice.chunks(TAKEN_AT_ONCE) {
-        match target.take(commits) {
-            Ok(some) => events += some,
-            Err(failed) => return (target, Err(failed)),
-        }
-        tokio::task::yield_now().await;
-    }
-    (target, Ok(events))
 }
 
 /// Does something with the target that may wait for a disk.
