@@ -1,7 +1,7 @@
 //! Projections: events folded into views that can be asked without asking aggregates.
 //!
 //! `routes` (which events concern a view), `target` (where they go: `memory`, `keyed`, `database`),
-//! `host` (the loop that follows the log for one projection), `rebuild` (a second one beside it) and
+//! `track` (a place in the log), `host` (the loop that follows the log for one projection), `rebuild` (a second one beside it) and
 //! `handle` (what all projections can be asked for).
 
 mod database;
@@ -15,6 +15,7 @@ mod rebuild;
 mod routes;
 mod saved;
 mod target;
+mod track;
 
 pub use database::{Database, EventBatch, InDatabase, ProjectInto, StoredEvent};
 pub use handle::ProjectionHandle;
