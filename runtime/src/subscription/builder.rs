@@ -41,6 +41,43 @@ pub enum OnPoison {
 }
 
 /// A subscription that is being described; see [`Runtime::subscribe`](crate::Runtime::subscribe).
+///
+/// ```
+/// # use std::convert::Infallible;
+/// use std::time::Duration;
+///
+/// use actuarius::{Aggregate, BoxError, Context, Envelope, Runtime};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Account;
+/// # #[derive(Serialize, Deserialize)]
+/// # enum AccountEvent { Opened }
+/// # impl Aggregate for Account {
+/// #     const TYPE: &'static str = "account";
+/// #     type Command = ();
+/// #     type Event = AccountEvent;
+/// #     type Error = Infallible;
+/// #     fn decide(&self, (): (), _: &Context) -> Result<Vec<AccountEvent>, Infallible> {
+/// #         Ok(vec![AccountEvent::Opened])
+/// #     }
+/// #     fn apply(&mut self, _: &AccountEvent) {}
+/// # }
+///
+/// async fn welcome(event: Envelope<Account>) -> Result<(), BoxError> {
+///     println!("dear {}", event.id.as_str());
+///     Ok(())
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = Runtime::in_memory().await?;
+/// let mailer = runtime.subscribe("mailer").on(welcome).workers(8).start().await?;
+///
+/// let receipt = runtime.host::<Account>().execute("ada", ()).await?;
+/// mailer.wait_for(receipt.position, Duration::from_secs(5)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a subscription does nothing until it is started"]
 pub struct Subscribe {
     engine: Arc<Engine>,
@@ -48,6 +85,7 @@ pub struct Subscribe {
     name: String,
     routes: Routes,
     start: Start,
+    from_scratch: bool,
     options: Options,
 }
 
@@ -73,7 +111,7 @@ impl Default for Options {
 impl Subscribe {
     pub(crate) fn new(engine: Arc<Engine>, followers: Arc<Followers>, name: String) -> Self {
         let (routes, start, options) = (Routes::default(), Start::default(), Options::default());
-        Self { engine, followers, name, routes, start, options }
+        Self { engine, followers, name, routes, start, from_scratch: false, options }
     }
 
     /// Hands every event of the aggregate type `A` to `handler`, unless a handler added before
@@ -111,6 +149,13 @@ impl Subscribe {
     /// Begins with what is stored after [`start`](Self::start), when there is no checkpoint yet.
     pub fn from_end(mut self) -> Self {
         self.start = Start::End;
+        self
+    }
+
+    /// Forgets the checkpoint and the parked events, even if they are damaged or belong to another
+    /// log, and begins as if it had never been started.
+    pub fn from_scratch(mut self) -> Self {
+        self.from_scratch = true;
         self
     }
 
@@ -163,7 +208,7 @@ impl Subscribe {
         if self.routes.is_empty() {
             return Err(StartError::FollowsNothing(self.name));
         }
-        let found = opening::open(&self.engine, &self.name, self.start).await?;
+        let found = opening::open(&self.engine, &self.name, self.start, self.from_scratch).await?;
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
         let standing = enlisted.keep();
         standing.progress.reached(found.checkpoint.mark.position);

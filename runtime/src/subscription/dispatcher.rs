@@ -115,6 +115,8 @@ impl Work {
     /// Goes on until it is asked to stop, and everything is finished and stored.
     async fn go_on(mut self, requests: &mut mpsc::Receiver<Request>) {
         loop {
+            // In this order: who asks to be told of a pause has asked for the pause before.
+            self.take_requests(requests);
             self.heed();
             self.reset_if_asked().await;
             self.wake();
@@ -137,6 +139,8 @@ impl Work {
             return;
         }
         (self.wanted, _) = *self.asked.borrow_and_update();
+        // Whoever asked may have changed the status with it.
+        self.told = None;
         if self.wanted == Wanted::Run {
             self.halted = None;
             for position in self.failures.resume() {
@@ -193,8 +197,8 @@ impl Work {
     async fn wait(&mut self, requests: &mut mpsc::Receiver<Request>) {
         let timer = self.next_timer();
         let reads = self.may_start() && self.reading.wants_more();
+        // In no fixed order, so that nobody who comes often holds up the others.
         tokio::select! {
-            biased;
             _ = self.asked.changed() => self.asked.mark_changed(),
             Some(request) = requests.recv() => self.take_request(request),
             () = self.writing.ended() => {}

@@ -30,10 +30,10 @@ impl Failures {
     }
 
     /// Has the event tried again after the wait its failures earn, and says whether it is.
-    pub(super) fn try_again(&mut self, position: Position, retry: &Retry) -> bool {
+    pub(super) fn try_again(&mut self, position: Position, retry: &Retry, now: Instant) -> bool {
         let attempts = self.failed.get(&position).map_or(0, |failed| failed.attempts);
         let Some(wait) = retry.wait_after(attempts) else { return false };
-        self.again_at.insert((Instant::now() + wait, position));
+        self.again_at.insert((now + wait, position));
         true
     }
 
@@ -79,5 +79,43 @@ impl Failures {
             attempts: failed.attempts,
             why: failed.why.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_tried_again_when_its_wait_is_over_and_not_before() {
+        let (mut failures, begun) = (Failures::default(), Instant::now());
+        let second = Duration::from_secs(1);
+        let retry = Retry::default().attempts(4).waits(second * 10, second * 30);
+        let (position, mut now) = (Position::new(7), begun);
+        while failures.count(position, "no".to_owned()) > 0
+            && failures.try_again(position, &retry, now)
+        {
+            let at = failures.next_at().unwrap();
+            assert_eq!(failures.next_due(at - Duration::from_nanos(1)), None);
+            assert_eq!(failures.next_due(at), Some(position));
+            now = at;
+        }
+        assert_eq!(now - begun, second * (10 + 20 + 30));
+        assert_eq!(failures.forget(position), Some((4, "no".to_owned())));
+    }
+
+    #[test]
+    fn only_an_event_that_was_given_up_begins_its_attempts_anew() {
+        let mut failures = Failures::default();
+        for position in [3, 5] {
+            failures.count(Position::new(position), "no".to_owned());
+        }
+        failures.give_up(Position::new(5));
+        assert_eq!(failures.resume(), [Position::new(5)]);
+        assert_eq!(failures.resume(), []);
+        assert_eq!(failures.count(Position::new(5), "no".to_owned()), 1);
+        assert_eq!(failures.count(Position::new(3), "no".to_owned()), 2);
     }
 }

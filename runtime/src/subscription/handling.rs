@@ -104,7 +104,7 @@ impl Work {
             target: "actuarius::subscription",
             name = %plan.standing.name, %position, attempts, why, "an event failed"
         );
-        if self.failures.try_again(position, &plan.options.retry) {
+        if self.failures.try_again(position, &plan.options.retry, Instant::now()) {
             return;
         }
         match (plan.options.on_poison, self.lanes.key(position).cloned()) {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use actuarius_persistence::{Notes, ReadError, Reader};
+use bytes::Bytes;
 
 use super::Start;
 use super::builder::Options;
@@ -27,24 +28,67 @@ pub(super) struct Found {
     pub(super) parked: ParkedEvents,
 }
 
-/// What is durable of the subscription `name`, which is made at `start` if it is new.
+/// What is durable of the subscription `name`, which is made at `start` if it is new, or if what
+/// there is of it is not wanted any more.
 pub(super) async fn open(
     engine: &Arc<Engine>,
     name: &str,
     start: Start,
+    from_scratch: bool,
 ) -> Result<Found, StartError> {
     if engine.failure().is_some() {
         return Err(StartError::ShuttingDown);
+    }
+    if from_scratch {
+        forget(engine, name).await?;
     }
     let (found, is_new) = find(engine, name, start).await?;
     if is_new {
         let mut notes = Notes::default();
         // Fits: it is short, and alone.
         let _ = notes.put(checkpoint::key(name), found.checkpoint.encode());
-        let stored = engine.committer.store_notes(notes).await;
-        stored.map_err(|_| StartError::ShuttingDown)?;
+        store(engine, notes).await?;
     }
     Ok(found)
+}
+
+/// Removes every note of the subscription `name`: the checkpoint last, so that an end in between
+/// leaves a subscription that is there.
+async fn forget(engine: &Arc<Engine>, name: &str) -> Result<(), StartError> {
+    loop {
+        let prefix = parked::prefix(name);
+        let owned = name.to_owned();
+        let look = move |reader: &dyn Reader| {
+            first_keys(reader, &prefix).map_err(|error| unreadable(&owned, error))
+        };
+        let keys = blocking(engine, name, look).await?;
+        let is_last = keys.is_empty();
+        let mut notes = Notes::default();
+        for key in keys {
+            // If it does not fit any more, it is found again the next time.
+            let _ = notes.remove(key);
+        }
+        if is_last {
+            let _ = notes.remove(checkpoint::key(name));
+        }
+        store(engine, notes).await?;
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// The names of some notes that begin with `prefix`, even if what they say is damaged.
+fn first_keys(reader: &dyn Reader, prefix: &str) -> Result<Vec<Bytes>, ReadError> {
+    match reader.notes(prefix.as_bytes(), None, NOTES_AT_ONCE) {
+        Ok(notes) => Ok(notes.into_iter().map(|note| note.key).collect()),
+        Err(ReadError::DamagedNote { key, .. }) => Ok(vec![key]),
+        Err(error) => Err(error),
+    }
+}
+
+async fn store(engine: &Engine, notes: Notes) -> Result<(), StartError> {
+    engine.committer.store_notes(notes).await.map_err(|_| StartError::ShuttingDown)
 }
 
 /// What is durable of the subscription `name`, and whether it is new.
@@ -53,14 +97,20 @@ pub(super) async fn find(
     name: &str,
     start: Start,
 ) -> Result<(Found, bool), StartError> {
-    let (reader, owned) = (engine.library.reader(), name.to_owned());
-    let look = move || match reader {
-        Ok(reader) => look(&*reader, &owned, start),
-        Err(_) => Err(StartError::ShuttingDown),
-    };
-    match tokio::task::spawn_blocking(look).await {
+    let owned = name.to_owned();
+    blocking(engine, name, move |reader| look(reader, &owned, start)).await
+}
+
+/// Looks into the store, which may wait for a disk.
+async fn blocking<T: Send + 'static>(
+    engine: &Engine,
+    name: &str,
+    look: impl FnOnce(&dyn Reader) -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
+    let reader = engine.library.reader().map_err(|_| StartError::ShuttingDown)?;
+    match tokio::task::spawn_blocking(move || look(&*reader)).await {
         Ok(found) => found,
-        Err(panic) => Err(unreadable(name, ReadError::Io(Arc::new(std::io::Error::other(panic))))),
+        Err(panic) => Err(unreadable(name, std::io::Error::other(panic).into())),
     }
 }
 

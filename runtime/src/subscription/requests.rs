@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use actuarius_persistence::Reader;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::attempts::{Job, Outcome};
 use super::checkpoint::{self, Mark, NoPlace};
@@ -70,6 +70,15 @@ impl Requests {
 }
 
 impl Work {
+    /// Takes what waits now: before anything else is started.
+    pub(super) fn take_requests(&mut self, requests: &mut mpsc::Receiver<Request>) {
+        for _ in 0..requests.len() {
+            if let Ok(request) = requests.try_recv() {
+                self.take_request(request);
+            }
+        }
+    }
+
     pub(super) fn take_request(&mut self, request: Request) {
         match request {
             Request::Paused(caller) => self.requests.pausing.push(caller),

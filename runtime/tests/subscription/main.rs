@@ -1,0 +1,16 @@
+//! A subscription hands every event to its handlers at least once, in the order of its key, whatever
+//! fails in between.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod control;
+mod figures;
+mod following;
+mod halting;
+mod ordering;
+mod parking;
+mod repeating;
+mod scene;
+mod starting;
+mod troubles;

@@ -1,0 +1,188 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use actuarius::persistence::fault::Failure;
+use actuarius::{
+    Aggregate, BoxError, Context, Envelope, OnPoison, Recorded, ResetError, Runtime, Start,
+    StreamId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Command, Ledger, open_on};
+use crate::scene::{Failing, LONG, Scribe, add, at_once, caught_up, halting, mailer, until_halted};
+
+#[tokio::test]
+async fn it_halts_when_its_checkpoint_cannot_be_stored_and_a_restart_repeats() {
+    let contents = Arc::default();
+    let scribe = Scribe::default();
+    {
+        let (runtime, faults) = open_on(&contents).await;
+        let ledgers = runtime.host::<Ledger>();
+        let builder = mailer(&runtime, &scribe).checkpoint_every(LONG);
+        let mailer = builder.start().await.unwrap();
+        add(&ledgers, "a", &[1]).await;
+        caught_up(&runtime, &mailer).await;
+        add(&ledgers, "a", &[2]).await;
+        caught_up(&runtime, &mailer).await;
+        mailer.parked().await;
+        faults.fail_commit(1, Failure::Unwritten);
+        mailer.pause().await;
+        let (_, why) = until_halted(&mailer).await;
+        assert!(why.contains("the store failed"), "{why}");
+        let reset = mailer.reset(Start::Beginning).await;
+        assert!(matches!(reset, Err(ResetError::NotStored { .. })), "{reset:?}");
+        mailer.resume();
+        until_halted(&mailer).await;
+        mailer.stop().await;
+    }
+    let (runtime, _) = open_on(&contents).await;
+    let mailer = mailer(&runtime, &scribe).start().await.unwrap();
+    caught_up(&runtime, &mailer).await;
+    let heard = scribe.amounts();
+    assert!(heard.starts_with(&[1, 2]) && heard.len() > 2 && heard.ends_with(&[2]), "{heard:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_handled_any_more_once_the_store_has_failed() {
+    let contents = Arc::default();
+    let scribe = Scribe::default();
+    let (runtime, faults) = open_on(&contents).await;
+    let ledgers = runtime.host::<Ledger>();
+    scribe.hold(1);
+    let mailer = mailer(&runtime, &scribe).start().await.unwrap();
+    add(&ledgers, "a", &[1, 2]).await;
+    scribe.until_held(1).await;
+    faults.fail_commit(1, Failure::Unacknowledged);
+    ledgers.execute("b", Command::Add(3)).await.unwrap_err();
+    scribe.let_go(1);
+    let (position, why) = until_halted(&mailer).await;
+    assert_eq!(position, 2);
+    assert!(why.contains("the store failed"), "{why}");
+    assert_eq!(scribe.amounts(), [1]);
+    let _ = runtime.shutdown(LONG).await;
+
+    // The third was stored after all.
+    scribe.forget();
+    let (runtime, _) = open_on(&contents).await;
+    let mailer = self::mailer(&runtime, &scribe).start().await.unwrap();
+    caught_up(&runtime, &mailer).await;
+    assert!(scribe.amounts().ends_with(&[2, 3]), "{:?}", scribe.amounts());
+}
+
+#[tokio::test]
+async fn it_halts_at_damage_in_the_log_and_goes_on_when_that_is_mended() {
+    let (runtime, faults) = open_on(&Arc::default()).await;
+    let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
+    add(&ledgers, "a", &[1]).await;
+    add(&ledgers, "b", &[2]).await;
+    faults.damage_events(&StreamId::new("ledger", "b").unwrap());
+    let mailer = mailer(&runtime, &scribe).start().await.unwrap();
+    let (position, why) = until_halted(&mailer).await;
+    assert!(position <= 2 && why.contains("damage"), "{position} {why}");
+
+    faults.clear();
+    mailer.resume();
+    caught_up(&runtime, &mailer).await;
+    assert_eq!(scribe.amounts(), [1, 2]);
+}
+
+#[tokio::test]
+async fn it_halts_when_an_event_cannot_be_read_again_for_another_attempt() {
+    let (runtime, faults) = open_on(&Arc::default()).await;
+    let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
+    scribe.hold(1);
+    scribe.fail(1, Failing::Refuses);
+    let mailer = mailer(&runtime, &scribe).start().await.unwrap();
+    add(&ledgers, "a", &[1]).await;
+    scribe.until_held(1).await;
+    faults.damage_events(&StreamId::new("ledger", "a").unwrap());
+    scribe.let_go(1);
+    let (position, why) = until_halted(&mailer).await;
+    assert!(position == 1 && why.contains("damage"), "{position} {why}");
+    faults.clear();
+    scribe.mend(1);
+    mailer.resume();
+    caught_up(&runtime, &mailer).await;
+    assert_eq!(scribe.amounts(), [1]);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_has_failed_and_nothing_else() {
+    let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
+    let ledgers = runtime.host::<Ledger>();
+    scribe.fail(1, Failing::Panics);
+    let mailer = mailer(&runtime, &scribe).start().await.unwrap();
+    add(&ledgers, "a", &[1]).await;
+    add(&ledgers, "b", &[2]).await;
+    caught_up(&runtime, &mailer).await;
+    assert_eq!(scribe.amounts(), [2]);
+    let parked = mailer.parked().await;
+    assert_eq!(&*parked[0].error, "the handler panicked: the handler burst");
+}
+
+/// The ledger of an older program, which knows fewer events.
+#[derive(Default, Serialize, Deserialize)]
+struct OldLedger;
+
+#[derive(Serialize, Deserialize)]
+enum OldEvent {
+    Added(i64),
+}
+
+impl Aggregate for OldLedger {
+    const TYPE: &'static str = Ledger::TYPE;
+    type Command = ();
+    type Event = OldEvent;
+    type Error = Infallible;
+
+    fn decide(&self, (): (), _: &Context) -> Result<Vec<OldEvent>, Infallible> {
+        Ok(vec![])
+    }
+
+    fn apply(&mut self, _: &OldEvent) {}
+}
+
+async fn takes(event: Envelope<OldLedger>) -> Result<(), BoxError> {
+    let OldEvent::Added(_) = event.event;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_decode_has_failed_like_any_other() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let builder = runtime.subscribe("mailer").on(takes).retry(at_once());
+    let mailer = builder.start().await.unwrap();
+    ledgers.execute("a", Command::Blob(10)).await.unwrap();
+    add(&ledgers, "b", &[1]).await;
+    caught_up(&runtime, &mailer).await;
+    let parked = mailer.parked().await;
+    assert_eq!((parked.len(), parked[0].attempts, &*parked[0].event_type), (1, 5, "Blob"));
+    assert!(parked[0].error.contains("not decodable"), "{}", parked[0].error);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_told_has_the_event_fail() {
+    let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
+    let ledgers = runtime.host::<Ledger>();
+    let key = |event: &Recorded<'_>| match event.id() {
+        "odd" => std::panic::resume_unwind(Box::new("no key")),
+        id => id.to_owned(),
+    };
+    let builder = mailer(&runtime, &scribe).ordered_by(key).on_poison(OnPoison::Halt);
+    let mailer = builder.start().await.unwrap();
+    add(&ledgers, "even", &[1]).await;
+    add(&ledgers, "odd", &[2]).await;
+    let (position, why) = until_halted(&mailer).await;
+    assert_eq!((position, &*why), (2, "`ordered_by` panicked: no key"));
+    assert_eq!(scribe.amounts(), [1]);
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_its_runtime() {
+    let scribe = Scribe::default();
+    let runtime = Runtime::in_memory().await.unwrap();
+    let mailer = halting(&runtime, &scribe).await;
+    drop(runtime);
+    mailer.stop().await;
+}
