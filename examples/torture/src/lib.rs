@@ -8,13 +8,26 @@
 //!
 //! Everything stored can be checked against the command's id alone ([`Item`]), so that no list of
 //! what was written is needed.
+//!
+//! `torture follow DIR` writes the same with something following: a subscription and views of every
+//! kind; `torture check DIR` holds what they have made of it against the log.
 
+mod check;
+mod effects;
+mod follow;
+mod followers;
 mod item;
 mod journal;
 mod load;
 mod log;
+mod oracle;
+mod report;
+mod total;
 mod verify;
 mod write;
+
+pub use check::{CheckOptions, check};
+pub use follow::{FollowOptions, follow};
 
 pub use item::Item;
 pub use journal::{Fact, Journal};

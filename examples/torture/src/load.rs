@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -86,8 +87,8 @@ fn is_first(receipt: &Receipt, item: &Item) -> bool {
 }
 
 /// One line, one write: whoever reads it may act on it at once.
-fn say(word: &str, item: &Item) -> Result<(), Stopped> {
-    let line = format!("{word} {item}\n");
+pub(crate) fn say(word: &str, what: &impl Display) -> Result<(), Stopped> {
+    let line = format!("{word} {what}\n");
     let mut out = io::stdout().lock();
     out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(Stopped::Unheard)
 }

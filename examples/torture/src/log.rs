@@ -13,7 +13,9 @@ pub struct Log {
     pub streams: BTreeMap<String, Stream>,
     items: HashSet<String>,
     /// The position of the last event.
-    last: Position,
+    pub last: Position,
+    /// The position of the last event of each command.
+    pub ends: HashSet<Position>,
 }
 
 /// What the log holds of one aggregate.
@@ -78,6 +80,7 @@ impl Log {
             tell(Finding::Bad(format!("position {position} follows position {last}")));
         }
         self.last = view.last_position();
+        self.ends.insert(self.last);
         if view.category != Journal::TYPE || StreamId::new(view.category, view.id).is_err() {
             let (category, id) = (view.category, view.id);
             return tell(Finding::Bad(format!("nobody wrote to {category}/{id}")));

@@ -1,11 +1,13 @@
-//! `torture write DIR` and `torture verify DIR`: see the library's documentation.
+//! `torture write DIR`, `verify`, `follow` and `check`: see the library's documentation.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use actuarius::OpenError;
 use clap::Parser;
-use torture::{Finding, WriteOptions};
+use tokio::runtime::{Builder, Runtime};
+use torture::{CheckOptions, Finding, FollowOptions, Stopped, WriteOptions};
 
 /// Promises on lines of their own, and their check: for kill, power-cut and fault tests.
 #[derive(Parser)]
@@ -24,29 +26,55 @@ enum Torture {
         /// Where the store is
         directory: PathBuf,
     },
+    /// Like write, while a subscription and views of each kind follow; says AT when one has come on
+    Follow(FollowOptions),
+    /// Like verify; says BAD for anything the followers have made that the log does not say
+    ///
+    /// Each follower is looked at twice: as it was found, against the log up to the position it
+    /// claims, and when it has come to the end of the log.
+    Check(CheckOptions),
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     match Torture::parse() {
-        Torture::Write(options) => match torture::write(&options).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(stopped) => fail(1, &stopped),
-        },
-        Torture::Verify { directory } => verify(&directory).await,
+        Torture::Write(options) => written(on_threads().block_on(torture::write(&options))),
+        Torture::Verify { directory } => {
+            told(|mut tell| on_threads().block_on(torture::verify(&directory, &mut tell)))
+        }
+        Torture::Follow(options) => written(on_threads().block_on(torture::follow(&options))),
+        Torture::Check(options) => {
+            told(|mut tell| on_one_thread().block_on(torture::check(&options, &mut tell)))
+        }
     }
 }
 
-async fn verify(directory: &Path) -> ExitCode {
+fn on_threads() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().expect("the system gives threads")
+}
+
+fn on_one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("the system gives what it needs")
+}
+
+fn written(outcome: Result<(), Stopped>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stopped) => fail(1, &stopped),
+    }
+}
+
+fn told(look: impl FnOnce(&mut dyn FnMut(Finding)) -> Result<(), OpenError>) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut damaged = None;
     let mut tell = |finding| match finding {
         // A reader that has gone away wants no more lines.
         Finding::Found(item) => drop(writeln!(out, "FOUND {item}")),
+        Finding::At(place) => drop(writeln!(out, "AT {place}")),
         Finding::Bad(what) => drop(writeln!(out, "BAD {what}")),
         Finding::Damaged(what) => damaged = Some(what),
     };
-    let opened = torture::verify(directory, &mut tell).await;
+    let opened = look(&mut tell);
     if let Err(error) = out.flush() {
         return fail(1, &error);
     }

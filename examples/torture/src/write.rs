@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::load::Load;
 
 /// How long closing the store may take.
-const CLOSING: Duration = Duration::from_secs(60);
+pub(crate) const CLOSING: Duration = Duration::from_secs(60);
 
 /// What to write, and how hard.
 #[derive(Debug, Clone, Args)]
@@ -80,6 +80,8 @@ pub enum Stopped {
     Failed,
     /// The store failed.
     Poisoned(String),
+    /// What follows the log did not start, or could not go on.
+    Follower(String),
     /// The store did not close in time.
     NotClosed,
     /// Nobody reads the output any more.
@@ -94,6 +96,9 @@ impl fmt::Display for Stopped {
             Self::Poisoned(error) => {
                 write!(formatter, "stopped, because the store failed: {error}")
             }
+            Self::Follower(error) => {
+                write!(formatter, "stopped, because a follower failed: {error}")
+            }
             Self::NotClosed => formatter.write_str("error: the store did not close in time"),
             Self::Unheard(error) => write!(formatter, "stopped, because output failed: {error}"),
         }
@@ -106,6 +111,11 @@ impl fmt::Display for Stopped {
 /// [`Stopped`].
 pub async fn write(options: &WriteOptions) -> Result<(), Stopped> {
     let runtime = Runtime::open(&options.directory).await.map_err(Stopped::NotOpened)?;
+    let outcome = run_clients(&runtime, options).await;
+    close(&runtime, outcome).await
+}
+
+pub(crate) async fn run_clients(runtime: &Runtime, options: &WriteOptions) -> Result<(), Stopped> {
     let load = Load::new(options, runtime.host_with(options.hosting()), runtime.head());
     let mut clients = JoinSet::new();
     for number in 0..options.clients {
@@ -115,6 +125,10 @@ pub async fn write(options: &WriteOptions) -> Result<(), Stopped> {
     while let Some(ended) = clients.join_next().await {
         outcome = outcome.and(ended.unwrap_or(Err(Stopped::Failed)));
     }
+    outcome
+}
+
+pub(crate) async fn close(runtime: &Runtime, outcome: Result<(), Stopped>) -> Result<(), Stopped> {
     let closed = runtime.shutdown(CLOSING).await;
     if let Status::Poisoned(failure) = runtime.health().status {
         return Err(Stopped::Poisoned(failure.to_string()));

@@ -5,11 +5,12 @@
 //! acknowledgement hits the work on the eighteenth. `TORTURE_KILLS=1000` runs longer,
 //! `TORTURE_SEED=7` runs something else.
 
-use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+mod common;
 
+use std::path::Path;
+use std::process::Command;
+
+use common::{Known, setting, start, torture};
 use fastrand::Rng;
 
 /// What one cycle writes, and how.
@@ -18,6 +19,16 @@ struct Cycle {
     arguments: &'static [&'static str],
     /// At most so many acknowledgements before the kill.
     longest: usize,
+}
+
+impl Cycle {
+    fn writer(&self, directory: &Path, seed: u64) -> Command {
+        let mut command = torture("write", directory);
+        command.args(["--commands", "1000000", "--seed", &seed.to_string()]);
+        command.args(["--payload-bytes", &self.payload_bytes.to_string()]);
+        command.args(self.arguments);
+        command
+    }
 }
 
 const CYCLES: [Cycle; 6] = [
@@ -31,76 +42,6 @@ const CYCLES: [Cycle; 6] = [
 const SNAPSHOTS: &[&str] = &["--snapshot-every", "1"];
 const PASSIVATION: &[&str] =
     &["--passivate-after-ms", "1", "--passivation-chance", "0.5", "--resident-limit", "3"];
-
-/// What the outside knows of a store: the oracle.
-#[derive(Default)]
-struct Known {
-    tried: HashSet<String>,
-    acknowledged: HashSet<String>,
-}
-
-impl Known {
-    fn hear(&mut self, line: &str) -> bool {
-        match line.split_once(' ') {
-            Some(("TRY", id)) => drop(self.tried.insert(id.to_owned())),
-            Some(("ACK", id)) => return self.acknowledged.insert(id.to_owned()),
-            _ => panic!("an unknown line: {line:?}"),
-        }
-        false
-    }
-
-    /// Writes until so many commands are acknowledged, then kills the writer.
-    fn write(&mut self, directory: &Path, cycle: &Cycle, seed: u64, kill_after: usize) {
-        let mut command = torture("write", directory);
-        command.args(["--commands", "1000000", "--seed", &seed.to_string()]);
-        command.args(["--payload-bytes", &cycle.payload_bytes.to_string()]);
-        let (mut child, lines) = start(command.args(cycle.arguments));
-        let mut acknowledged = 0;
-        for line in lines {
-            acknowledged += usize::from(self.hear(&line));
-            if acknowledged == kill_after {
-                // What is in the pipe by now was said all the same, so it is listened to.
-                child.kill().expect("the writer runs");
-            }
-        }
-        child.wait().expect("the writer has ended");
-        assert!(acknowledged >= kill_after, "the writer ended by itself");
-    }
-
-    fn check(&self, directory: &Path, when: &str) {
-        let output = torture("verify", directory).output().expect("the verifier runs");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{when}: {errors}");
-        let mut found = HashSet::new();
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let id = line.strip_prefix("FOUND ").unwrap_or_else(|| panic!("{when}: {line}"));
-            assert!(found.insert(id.to_owned()), "{when}: {id} is there twice");
-        }
-        let lost: Vec<_> = self.acknowledged.difference(&found).collect();
-        assert!(lost.is_empty(), "{when}: acknowledged and lost: {lost:?}");
-        let phantoms: Vec<_> = found.difference(&self.tried).collect();
-        assert!(phantoms.is_empty(), "{when}: never sent and yet there: {phantoms:?}");
-    }
-}
-
-fn torture(what: &str, directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_torture"));
-    command.arg(what).arg(directory);
-    command
-}
-
-/// Only whole lines are heard: one that a kill cut short was not said.
-fn start(command: &mut Command) -> (Child, impl Iterator<Item = String> + use<>) {
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
-    let out: ChildStdout = child.stdout.take().expect("its output is piped");
-    let mut out = BufReader::new(out);
-    let lines = std::iter::from_fn(move || {
-        let mut line = String::new();
-        out.read_line(&mut line).expect("its output is text");
-        line.strip_suffix('\n').map(str::to_owned)
-    });
-    (child, lines)
-}
 
 /// Starts a verification and kills it somewhere: while it opens and recovers the store, while it
 /// reads, or while it closes.
@@ -118,10 +59,6 @@ fn kill_a_verifier(directory: &Path, dice: &mut Rng) {
     child.wait().expect("the verifier has ended");
 }
 
-fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
 #[test]
 fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
     let seed = setting("TORTURE_SEED", 1);
@@ -131,11 +68,11 @@ fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
     for kill in 0..setting("TORTURE_KILLS", 20) {
         let cycle = &CYCLES[kill as usize % CYCLES.len()];
         let kill_after = dice.usize(1..=cycle.longest);
-        known.write(directory.path(), cycle, dice.u64(..), kill_after);
+        known.write(cycle.writer(directory.path(), dice.u64(..)), ("ACK ", kill_after));
         if dice.bool() {
             kill_a_verifier(directory.path(), &mut dice);
         }
-        known.check(directory.path(), &format!("seed {seed}, kill {kill}"));
+        known.check(torture("verify", directory.path()), &format!("seed {seed}, kill {kill}"));
     }
 }
 
@@ -148,7 +85,7 @@ fn killed_while_the_store_is_made_it_starts_again() {
         for _ in 0..3 {
             kill_a_verifier(directory.path(), &mut dice);
         }
-        Known::default().check(directory.path(), &format!("kill {kill}"));
+        Known::default().check(torture("verify", directory.path()), &format!("kill {kill}"));
     }
 }
 
@@ -166,5 +103,5 @@ fn left_alone_it_says_everything_it_stored() {
         assert!(child.wait().expect("it has ended").success());
     }
     assert_eq!(known.acknowledged.len(), 150);
-    known.check(directory.path(), "after three runs");
+    known.check(torture("verify", directory.path()), "after three runs");
 }

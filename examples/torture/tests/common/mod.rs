@@ -1,0 +1,87 @@
+//! A process that is listened to and killed, and what the outside knows of its store.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// What the outside knows of a store: the oracle.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) tried: HashSet<String>,
+    pub(crate) acknowledged: HashSet<String>,
+}
+
+impl Known {
+    /// Whether the line says that a command is acknowledged.
+    pub(crate) fn hear(&mut self, line: &str) -> bool {
+        match line.split_once(' ') {
+            Some(("TRY", id)) => drop(self.tried.insert(id.to_owned())),
+            Some(("ACK", id)) => return self.acknowledged.insert(id.to_owned()),
+            Some(("AT" | "REBUILDING", _)) => {}
+            _ => panic!("an unknown line: {line:?}"),
+        }
+        false
+    }
+
+    /// Runs a writer until it has said so many lines that begin with `word`, then kills it.
+    pub(crate) fn write(&mut self, mut writer: Command, (word, times): (&str, usize)) {
+        let (mut child, lines) = start(&mut writer);
+        let mut said = 0;
+        for line in lines {
+            self.hear(&line);
+            said += usize::from(line.starts_with(word));
+            if said == times {
+                // What is in the pipe by now was said all the same, so it is listened to.
+                child.kill().expect("the writer runs");
+            }
+        }
+        child.wait().expect("the writer has ended");
+        assert!(said >= times, "the writer ended by itself");
+    }
+
+    /// Has `verifier` look, and returns what else it says.
+    pub(crate) fn check(&self, mut verifier: Command, when: &str) -> Vec<String> {
+        let output = verifier.output().expect("the verifier runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{when}: {errors}");
+        let (mut found, mut places) = (HashSet::new(), Vec::new());
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            match line.split_once(' ') {
+                Some(("FOUND", id)) => {
+                    assert!(found.insert(id.to_owned()), "{when}: {id} is there twice");
+                }
+                Some(("AT", place)) => places.push(place.to_owned()),
+                _ => panic!("{when}: {line}"),
+            }
+        }
+        let lost: Vec<_> = self.acknowledged.difference(&found).collect();
+        assert!(lost.is_empty(), "{when}: acknowledged and lost: {lost:?}");
+        let phantoms: Vec<_> = found.difference(&self.tried).collect();
+        assert!(phantoms.is_empty(), "{when}: never sent and yet there: {phantoms:?}");
+        places
+    }
+}
+
+pub(crate) fn torture(what: &str, directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_torture"));
+    command.arg(what).arg(directory);
+    command
+}
+
+/// Only whole lines are heard: one that a kill cut short was not said.
+pub(crate) fn start(command: &mut Command) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+    let out: ChildStdout = child.stdout.take().expect("its output is piped");
+    let mut out = BufReader::new(out);
+    let lines = std::iter::from_fn(move || {
+        let mut line = String::new();
+        out.read_line(&mut line).expect("its output is text");
+        line.strip_suffix('\n').map(str::to_owned)
+    });
+    (child, lines)
+}
+
+pub(crate) fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}

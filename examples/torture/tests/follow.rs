@@ -1,0 +1,94 @@
+//! `kill -9` at random moments while subscriptions and views follow: after each, everything they
+//! have kept is what the log says up to the position they claim, and what they come to is what the
+//! whole log says.
+//!
+//! Moments are counted in lines of output, as in `kill.rs`; `TORTURE_KILLS` and `TORTURE_SEED` are
+//! the same, too.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{Known, setting, start, torture};
+use fastrand::Rng;
+
+/// What a kill may hit: the work behind the lines that begin so, at most so many of them.
+const MOMENTS: [(&str, usize); 7] = [
+    ("ACK ", 400),
+    ("AT effects ", 300),
+    ("AT recent ", 150),
+    ("AT totals ", 150),
+    ("AT report ", 150),
+    ("REBUILDING recent", 3),
+    ("REBUILDING totals", 3),
+];
+
+/// How many kills one version of the keyed view lives through.
+const KILLS_PER_VERSION: u64 = 3;
+
+fn follower(directory: &Path, version: u64, dice: &mut Rng) -> Command {
+    let mut command = torture("follow", directory);
+    command.args(["--commands", "1000000", "--seed", &dice.u64(..).to_string()]);
+    command.args(["--clients", &dice.u32(1..16).to_string(), "--ids", "100"]);
+    command.args(["--rebuild-every", "100", "--view-version", &version.to_string()]);
+    command
+}
+
+fn checker(directory: &Path, version: u64) -> Command {
+    let mut command = torture("check", directory);
+    command.args(["--view-version", &version.to_string()]);
+    command
+}
+
+/// Kills a checker while it opens the store, or while its followers catch up.
+fn kill_a_checker(directory: &Path, version: u64, dice: &mut Rng) {
+    let (mut child, _lines) = start(&mut checker(directory, version));
+    // It says nothing before it has looked at everything, so turns of ours are counted instead.
+    for _ in 0..dice.u32(0..200_000) {
+        std::thread::yield_now();
+    }
+    child.kill().expect("killing what has ended is no error");
+    child.wait().expect("the checker has ended");
+}
+
+#[test]
+fn killed_at_any_moment_what_follows_is_what_the_log_says() {
+    let seed = setting("TORTURE_SEED", 1);
+    let mut dice = Rng::with_seed(seed);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut known = Known::default();
+    for kill in 0..setting("TORTURE_KILLS", 10) {
+        let version = 1 + kill / KILLS_PER_VERSION;
+        let (word, most) = MOMENTS[kill as usize % MOMENTS.len()];
+        let moment = (word, dice.usize(1..=most));
+        known.write(follower(directory.path(), version, &mut dice), moment);
+        if dice.bool() {
+            kill_a_checker(directory.path(), version, &mut dice);
+        }
+        let when = format!("seed {seed}, kill {kill} after {moment:?}");
+        let places = known.check(checker(directory.path(), version), &when);
+        // For `--nocapture`: how far each was when it was found.
+        println!("{when}: {}", places[..4].join(", "));
+    }
+}
+
+#[test]
+fn left_alone_everything_comes_to_the_end_of_the_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut known = Known::default();
+    for _ in 0..2 {
+        let mut command = torture("follow", directory.path());
+        let (mut child, lines) =
+            start(command.args(["--commands", "100", "--rebuild-every", "50"]));
+        for line in lines {
+            known.hear(&line);
+        }
+        assert!(child.wait().expect("it has ended").success());
+    }
+    let places = known.check(checker(directory.path(), 1), "after two runs");
+    for place in places {
+        let (at, head) = place.split_once(" of ").expect("a position, and the head");
+        assert!(at.ends_with(&format!(" {head}")), "{place}");
+    }
+}
