@@ -3,17 +3,21 @@
 mod catch_up;
 mod cost;
 mod lag;
+mod rebuild;
+mod slow;
 mod views;
 
 use crate::Result;
 use crate::options::Options;
 use crate::row::Row;
 
-/// Catching up into each kind of view, how far behind the answer a view is under load, and commands
-/// per second with projections attached.
+/// Catching up into each kind of view, how far behind the answer a view is under load, commands
+/// per second with projections attached, a rebuild under load, and one that is far too slow.
 pub(super) async fn projection(options: &Options) -> Result<Vec<Row>> {
     let mut rows = catch_up::catch_up(options).await?;
     rows.extend(lag::lag(options).await?);
     rows.extend(cost::cost(options).await?);
+    rows.extend(rebuild::rebuild(options).await?);
+    rows.extend(slow::slow(options).await?);
     Ok(rows)
 }

@@ -10,6 +10,7 @@ use crate::machine::{Usage, quiet};
 use crate::options::Options;
 use crate::row::{Row, median};
 use crate::subject::Subject;
+use crate::workload::Journal;
 
 /// Longer than any catching up should take.
 const AT_MOST: Duration = Duration::from_secs(3_600);
@@ -22,20 +23,44 @@ pub(super) async fn catch_up(options: &Options) -> Result<Vec<Row>> {
     let hosting = Hosting::default().never_passivate().without_snapshots();
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     subject.fill(aggregates, events, options.payload_bytes).await?;
-    let mut rounds = Rounds::new("projection-catch-up", options);
+    let runtime = &subject.runtime;
+    let mut kinds = [
+        Rounds::new("projection-catch-up"),
+        Rounds::new("projection-catch-up-keyed"),
+        Rounds::new("projection-catch-up-sqlite"),
+    ];
     for round in 0..options.rounds() {
-        quiet().await;
-        let started = Instant::now();
-        let view = views::in_memory(&subject.runtime, &format!("memory-{round}")).await?;
-        rounds.finish(&view, events, started).await?;
-        let notes = view.read(views::Sums::notes);
-        if notes != events {
-            return Err(format!("{notes} of {events} events are in the view").into());
-        }
+        let [memory, keyed, sqlite] = &mut kinds;
+        let started = pause().await;
+        let view = views::in_memory(runtime, &format!("memory-{round}")).await?;
+        memory.finish(&view, events, started).await?;
+        all_are_there(view.read(views::Sums::notes), events)?;
+        let started = pause().await;
+        let view = runtime.keyed::<views::SumsOnDisk>(format!("keyed-{round}")).on::<Journal>();
+        let view = view.start().await?;
+        keyed.finish(&view, events, started).await?;
+        let rows = view.rows().limit(aggregates).list()?;
+        all_are_there(rows.iter().map(|(_, sum)| sum.notes).sum(), events)?;
+        let file = scratch.path().join(format!("view-{round}.sqlite"));
+        let started = pause().await;
+        let database = views::SumsInSqlite::create(&file)?;
+        let view = runtime.database(format!("sqlite-{round}"), database).on::<Journal>();
+        let view = view.batch_events(10_000).start().await?;
+        sqlite.finish(&view, events, started).await?;
     }
-    let rows = vec![rounds.row(options, scratch.path(), aggregates)];
+    let rows =
+        kinds.into_iter().map(|kind| kind.row(options, scratch.path(), aggregates)).collect();
     subject.close().await?;
     Ok(rows)
+}
+
+async fn pause() -> Instant {
+    quiet().await;
+    Instant::now()
+}
+
+fn all_are_there(notes: u64, events: u64) -> Result<()> {
+    if notes == events { Ok(()) } else { Err(format!("{notes} of {events} are in view").into()) }
 }
 
 /// The rounds of one kind of view.
@@ -46,7 +71,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    fn new(scenario: &'static str, _options: &Options) -> Self {
+    fn new(scenario: &'static str) -> Self {
         Self { scenario, usage: Usage::now(), rates: Vec::new() }
     }
 

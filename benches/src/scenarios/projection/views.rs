@@ -1,8 +1,13 @@
 //! The views that are measured: how much each aggregate has recorded.
 
 use std::collections::HashMap;
+use std::path::Path;
 
-use actuarius::{Envelope, InMemory, Projection, Runtime};
+use actuarius::{
+    BoxError, Database, Envelope, EventBatch, InMemory, KeyedProjection, Position, Projection,
+    Rows, Runtime, View,
+};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -52,4 +57,65 @@ impl Sums {
 /// Why it does not start.
 pub(super) async fn in_memory(runtime: &Runtime, name: &str) -> Result<InMemory<Sums>> {
     Ok(runtime.projection::<Sums>(name).on::<Journal>().start().await?)
+}
+
+/// The view on disk, by key.
+pub(super) struct SumsOnDisk;
+
+impl View for SumsOnDisk {
+    type Key = String;
+    type Row = Sum;
+}
+
+impl KeyedProjection<Journal> for SumsOnDisk {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Journal>) {
+        rows.update(envelope.id.as_str(), |sum| sum.add(&envelope.event));
+    }
+}
+
+/// The view in SQLite, synced with every batch.
+pub(super) struct SumsInSqlite(Connection);
+
+impl SumsInSqlite {
+    /// An empty database in a file.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(super) fn create(file: &Path) -> Result<Self> {
+        let connection = Connection::open(file)?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             CREATE TABLE sum (journal TEXT PRIMARY KEY, notes INTEGER, bytes INTEGER) WITHOUT ROWID;
+             CREATE TABLE checkpoint (id INTEGER PRIMARY KEY, position INTEGER);",
+        )?;
+        Ok(Self(connection))
+    }
+}
+
+const ADD: &str = "INSERT INTO sum VALUES (?1, 1, ?2) ON CONFLICT (journal)
+    DO UPDATE SET notes = notes + 1, bytes = bytes + ?2";
+
+impl Database for SumsInSqlite {
+    fn position(&mut self) -> std::result::Result<Position, BoxError> {
+        let find = "SELECT coalesce(max(position), 0) FROM checkpoint";
+        let position: i64 = self.0.query_row(find, [], |row| row.get(0))?;
+        Ok(Position::new(position.try_into()?))
+    }
+
+    fn project(&mut self, batch: &EventBatch<'_>) -> std::result::Result<(), BoxError> {
+        let transaction = self.0.transaction()?;
+        {
+            let mut add = transaction.prepare_cached(ADD)?;
+            for event in batch.events() {
+                if let Some(envelope) = event.decode::<Journal>() {
+                    let JournalEvent::Recorded { note } = envelope?.event;
+                    add.execute(params![event.id(), note.len()])?;
+                }
+            }
+        }
+        let position = i64::try_from(batch.position().get())?;
+        transaction.execute("REPLACE INTO checkpoint VALUES (1, ?1)", [position])?;
+        Ok(transaction.commit()?)
+    }
 }
