@@ -2,7 +2,7 @@ use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Cents, Date};
+use crate::{Cents, Date, Sums};
 
 /// A customer, as far as the shop is concerned: what they have bought so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,14 @@ pub struct Customer {
     pub spent: Cents,
     /// When they last bought.
     pub last: Option<Date>,
+}
+
+impl Customer {
+    /// What they have bought so far.
+    #[must_use]
+    pub fn bought(&self) -> Sums {
+        Sums { purchases: self.purchases, cds: self.cds, spent: self.spent }
+    }
 }
 
 /// The command: a customer buys some CDs.

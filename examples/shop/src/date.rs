@@ -12,6 +12,13 @@ pub struct Date {
     day: u8,
 }
 
+/// A month of a year. Later months are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Month {
+    year: u16,
+    month: u8,
+}
+
 /// A text that is not a day of the calendar.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0:?} is not a date like 19970131")]
@@ -23,6 +30,12 @@ impl Date {
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
         let exists = (1..=days_of(year, month)).contains(&day);
         exists.then_some(Self { year, month, day })
+    }
+
+    /// The month it is in.
+    #[must_use]
+    pub fn month(&self) -> Month {
+        Month { year: self.year, month: self.month }
     }
 }
 
@@ -59,9 +72,26 @@ impl fmt::Display for Date {
     }
 }
 
+impl fmt::Display for Month {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+/// As it is shown: `YYYY-MM`.
+impl FromStr for Month {
+    type Err = InvalidDate;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDate> {
+        let first = text.split_once('-').map(|(year, month)| format!("{year}{month}01"));
+        let day: Option<Date> = first.and_then(|first| first.parse().ok());
+        day.map(|day| day.month()).ok_or_else(|| InvalidDate(text.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Date;
+    use super::{Date, Month};
 
     #[test]
     fn days_are_read_and_shown() {
@@ -69,6 +99,16 @@ mod tests {
         assert_eq!(date.to_string(), "1997-01-31");
         assert!(date < "19970201".parse().unwrap());
         assert!("20000229".parse::<Date>().is_ok());
+    }
+
+    #[test]
+    fn months_are_shown_and_read() {
+        let month = Date::new(1997, 1, 31).unwrap().month();
+        assert_eq!((month.to_string(), "1997-01".parse()), ("1997-01".to_owned(), Ok(month)));
+        assert!(month < "1997-02".parse().unwrap());
+        for text in ["", "1997", "1997-13", "1997-1", "97-01", "1997-01-31"] {
+            assert!(text.parse::<Month>().is_err(), "{text}");
+        }
     }
 
     #[test]

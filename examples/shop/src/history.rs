@@ -96,7 +96,7 @@ impl History {
         for (index, line) in text.lines().enumerate() {
             let purchase = purchase_of(index, line).map_err(|what| (index + 1, what))?;
             let Some((id, purchase)) = purchase else { continue };
-            totals.add(1, u64::from(purchase.cds), purchase.cents);
+            totals.bought.add(purchase.cds, purchase.cents);
             let (first, last) = days.unwrap_or((purchase.date, purchase.date));
             days = Some((first.min(purchase.date), last.max(purchase.date)));
             let place = *places.entry(id).or_insert_with(|| {
@@ -131,13 +131,15 @@ fn purchase_of(index: usize, line: &str) -> Result<Option<(&str, Purchase)>, Lin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Sums;
 
     #[test]
     fn the_full_file_and_the_sample_are_read_alike() {
         let full = History::parse("customer_id date\r\n 04 19970101  2   29.33\r\n").unwrap();
         let sample = History::parse(" 04 0001 19970101  2   29.33\r\n\r\n").unwrap();
         assert_eq!(full.buyers[0].purchases, sample.buyers[0].purchases);
-        let sums = Totals { customers: 1, purchases: 1, cds: 2, spent: Cents(2_933) };
+        let bought = Sums { purchases: 1, cds: 2, spent: Cents(2_933) };
+        let sums = Totals { customers: 1, bought };
         assert_eq!((full.totals, sample.totals), (sums, sums));
     }
 

@@ -1,22 +1,32 @@
 //! A record shop whose customers are aggregates: real purchases, replayed as commands.
 //!
-//! Read in this order: `amount` and `date` (the values), `customer` (the aggregate), `history` (the
-//! file of purchases), `shop` (the runtime with its customers), `replay` (many clients send the
-//! purchases) and `books` (what the customers say they bought).
+//! Read in this order: `amount`, `date`, `sums` and `tier` (the values), `customer` (the
+//! aggregate), `history` (the file of purchases), `shop` (the runtime with its customers), `replay`
+//! (many clients send the purchases), `views` (what is known of all customers without asking them)
+//! and, to prove it, `books` (what the customers say they bought) and `figures` (what the file
+//! says).
 
 mod amount;
 mod books;
 mod clients;
 mod customer;
 mod date;
+mod figures;
 mod history;
 mod replay;
 mod shop;
+mod sums;
+mod tier;
+mod views;
 
 pub use amount::{Cents, InvalidAmount};
-pub use books::{Books, Spender, Totals};
+pub use books::{Books, Spender};
 pub use customer::{Customer, CustomerEvent, Purchase, Refused};
-pub use date::{Date, InvalidDate};
+pub use date::{Date, InvalidDate, Month};
+pub use figures::Figures;
 pub use history::{Buyer, History, HistoryError, LineError};
 pub use replay::{Answer, Progress, Replayed, Stopwatch};
 pub use shop::{Shop, Trouble};
+pub use sums::{Sums, Totals};
+pub use tier::Tier;
+pub use views::{BY_TIER, Behind, Months, Report, Spend, Views};

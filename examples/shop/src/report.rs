@@ -1,10 +1,16 @@
+mod numbers;
+mod views;
+
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use actuarius::persistence::StoreInfo;
-use shop::{Cents, History, Replayed, Spender, Totals};
+use shop::{Behind, History, Replayed, Sums, Totals};
+
+pub(crate) use numbers::grouped;
+use numbers::{dollars, micros, seconds};
+pub(crate) use views::{best, months, tables, tiers, views};
 
 pub(crate) const HEADLINE: &str = "\
 A record shop on Actuarius
@@ -21,7 +27,7 @@ pub(crate) fn input(path: &Path, history: &History) -> String {
     let totals = &history.totals;
     let mut text = section("Input");
     line(&mut text, "file", path.display());
-    line(&mut text, "purchases", grouped(totals.purchases));
+    line(&mut text, "purchases", grouped(totals.bought.purchases));
     line(&mut text, "customers", grouped(totals.customers));
     if let Some((first, last)) = history.days {
         line(&mut text, "days", format_args!("{first} to {last}"));
@@ -62,19 +68,7 @@ pub(crate) fn replayed(replayed: &Replayed) -> String {
     ended(text)
 }
 
-pub(crate) fn best(spenders: &[Spender]) -> String {
-    let mut text = section("Best customers");
-    let _ = writeln!(text, "      customer   purchases     CDs       dollars");
-    for (rank, Spender { id, bought }) in spenders.iter().enumerate() {
-        let (purchases, cds) = (grouped(bought.purchases), grouped(bought.cds));
-        let spent = dollars(bought.spent);
-        let _ =
-            writeln!(text, "  {:>2}  {id:<8}   {purchases:>9}   {cds:>5}   {spent:>11}", rank + 1);
-    }
-    ended(text)
-}
-
-pub(crate) fn on_disk(directory: &Path, info: &StoreInfo) -> String {
+pub(crate) fn on_disk(directory: &Path, info: &StoreInfo, behind: &Behind) -> String {
     let mut text = section("On disk, with a snapshot of every customer");
     line(&mut text, "store", format_args!("{}, in {}", info.engine, directory.display()));
     line(&mut text, "events", grouped(info.events));
@@ -84,28 +78,43 @@ pub(crate) fn on_disk(directory: &Path, info: &StoreInfo) -> String {
         "bytes",
         format_args!("{}, {} per event", grouped(info.disk_bytes), grouped(each)),
     );
+    let Behind { months, spend, report } = behind;
+    line(
+        &mut text,
+        "views",
+        format_args!("reopened with {months}, {spend} and {report} events to replay"),
+    );
     ended(text)
 }
 
-pub(crate) fn proof(rows: &[(&str, &Totals)]) -> String {
+/// Sums that are to agree: who says so, over how many customers, if that is known, and what.
+pub(crate) struct Row(pub(crate) &'static str, pub(crate) Option<u64>, pub(crate) Sums);
+
+impl Row {
+    pub(crate) fn of(name: &'static str, totals: &Totals) -> Self {
+        Self(name, Some(totals.customers), totals.bought)
+    }
+}
+
+pub(crate) fn proof(rows: &[Row]) -> String {
     let mut text = section("Proof");
     let _ = writeln!(
         text,
-        "  The shop was closed and opened again, and every customer was asked again.\n"
+        "  The shop was closed and opened again; every customer and every view was asked again.\n"
     );
     let _ = writeln!(
         text,
         "  {:<26} {:>9} {:>10} {:>9} {:>14}",
         "sums over the", "customers", "purchases", "CDs", "dollars"
     );
-    for (name, totals) in rows {
+    for Row(name, customers, sums) in rows {
         let _ = writeln!(
             text,
             "  {name:<26} {:>9} {:>10} {:>9} {:>14}",
-            grouped(totals.customers),
-            grouped(totals.purchases),
-            grouped(totals.cds),
-            dollars(totals.spent)
+            customers.map_or("-".to_owned(), grouped),
+            grouped(sums.purchases),
+            grouped(sums.cds),
+            dollars(sums.spent)
         );
     }
     text
@@ -123,45 +132,4 @@ fn line(text: &mut String, name: &str, value: impl Display) {
 fn ended(mut text: String) -> String {
     text.truncate(text.trim_end().len());
     text
-}
-
-/// A number with its thousands apart.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn dollars(amount: Cents) -> String {
-    format!("{}.{:02}", grouped(amount.0 / 100), amount.0 % 100)
-}
-
-fn micros(micros: u64) -> String {
-    format!("{}.{:02} ms", grouped(micros / 1_000), micros % 1_000 / 10)
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{}.{:02}", grouped(time.as_secs()), time.subsec_millis() / 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_shown_with_their_thousands_apart() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")]
-        {
-            assert_eq!(grouped(number), text);
-        }
-        assert_eq!(dollars(Cents(250_031_563)), "2,500,315.63");
-        assert_eq!(micros(12_345), "12.34 ms");
-        assert_eq!(seconds(Duration::from_millis(1_250)), "1.25");
-    }
 }

@@ -1,16 +1,17 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius::persistence::StoreInfo;
 use actuarius::{
     Aggregates, ExecuteError, Failure, Hosting, OpenError, ReadError, Runtime, ShutdownReport,
+    StartError, ViewReadError, WaitError,
 };
 use thiserror::Error;
 
 use crate::clients::share_out;
 use crate::replay::Replay;
-use crate::{Books, Customer, History, Progress, Refused, Replayed, Spender, Stopwatch};
+use crate::{Books, Customer, History, Progress, Refused, Replayed, Spender, Stopwatch, Views};
 
 /// How many commands each customer remembers. A second replay must recognise the oldest purchase
 /// of the busiest customer, who has 217.
@@ -19,6 +20,9 @@ const REMEMBERED_COMMANDS: usize = 1_024;
 /// How long closing may take: room for a snapshot of every customer on a slow disk.
 const CLOSING: Duration = Duration::from_secs(60);
 
+/// How long views may take to catch up: room for millions of purchases on a slow disk.
+const CATCHING_UP: Duration = Duration::from_secs(60);
+
 /// How many customers are asked at a time.
 const ASKED_AT_ONCE: usize = 256;
 
@@ -26,6 +30,7 @@ const ASKED_AT_ONCE: usize = 256;
 pub struct Shop {
     runtime: Runtime,
     customers: Aggregates<Customer>,
+    directory: PathBuf,
 }
 
 /// Why the shop could not do its work.
@@ -55,6 +60,18 @@ pub enum Trouble {
     /// The store could not say how large it is.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A view did not start.
+    #[error(transparent)]
+    View(#[from] StartError),
+    /// A view did not show everything in time.
+    #[error(transparent)]
+    Waiting(#[from] WaitError),
+    /// The rows of a view could not be read.
+    #[error(transparent)]
+    Rows(#[from] ViewReadError),
+    /// The tables could not be opened or read.
+    #[error("report.sqlite: {0}")]
+    Report(#[from] rusqlite::Error),
     /// Closing took too long.
     #[error("the shop did not close in time: {0:?}")]
     Closing(ShutdownReport),
@@ -72,7 +89,7 @@ impl Shop {
         let runtime = Runtime::open(directory).await?;
         let hosting = Hosting::default().remembered_commands(REMEMBERED_COMMANDS);
         let customers = runtime.host_with::<Customer>(hosting);
-        Ok(Self { runtime, customers })
+        Ok(Self { runtime, customers, directory: directory.to_owned() })
     }
 
     /// Sends every purchase of `history` that is not there already. A customer's purchases are
@@ -100,13 +117,29 @@ impl Shop {
         let spenders = share_out(ASKED_AT_ONCE, buyers.len(), move |piece| {
             let (customers, id) = (customers.clone(), buyers[piece].id.clone());
             async move {
-                match customers.query(&id, Customer::clone).await {
+                match customers.query(&id, Customer::bought).await {
                     Ok(bought) => Ok(Spender { id, bought }),
                     Err(source) => Err(Trouble::Query { customer: id, source }),
                 }
             }
         });
         Ok(Books::of(spenders.await?, best))
+    }
+
+    /// Starts the views, which go on where they were.
+    ///
+    /// # Errors
+    /// [`Trouble::View`], [`Trouble::Report`].
+    pub async fn views(&self) -> Result<Views, Trouble> {
+        Views::start(&self.runtime, &self.directory).await
+    }
+
+    /// Waits until the views show every purchase that was booked so far.
+    ///
+    /// # Errors
+    /// [`Trouble::Waiting`]; they keep what they have.
+    pub async fn caught_up(&self) -> Result<(), Trouble> {
+        Ok(self.runtime.caught_up(CATCHING_UP).await?)
     }
 
     /// What the store takes on disk.

@@ -1,7 +1,8 @@
 //! The program as people run it: what it prints, and how it ends when something is wrong.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn shop(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_shop")).args(arguments).output().unwrap()
@@ -31,9 +32,47 @@ fn two_runs_agree_and_the_second_writes_nothing() {
     assert!(first.contains("0 purchases were there already, 6,919 written"), "{first}");
     let second = printed(&shop(&["--data", text(&data), "--clients", "7"]));
     assert!(second.contains("6,919 purchases were there already, 0 written"), "{second}");
+    assert!(second.contains("months           0 events to replay"), "{second}");
     for report in [first, second] {
-        assert_eq!(report.matches("16,479     244,091.94").count(), 3, "{report}");
+        assert_eq!(report.matches("16,479     244,091.94").count(), 6, "{report}");
+        assert!(report.contains("reopened with 0, 0 and 0 events to replay"), "{report}");
         assert!(report.ends_with("All sums agree, to the cent.\n"), "{report}");
+    }
+}
+
+/// Killed while it replays, while views catch up, and while it reopens: wherever that was exactly.
+#[test]
+fn a_run_that_was_killed_is_finished_by_the_next_one() {
+    let home = tempfile::tempdir().unwrap();
+    for last_words in ["40 %", "outcome", "Views, ", "Best customers"] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_shop"));
+        run.args(["--data", text(home.path())]).stdout(Stdio::piped());
+        let mut running = run.spawn().unwrap();
+        let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(last_words)), "{last_words}");
+        running.kill().unwrap();
+        running.wait().unwrap();
+    }
+    let report = printed(&shop(&["--data", text(home.path())]));
+    assert!(report.ends_with("All sums agree, to the cent.\n"), "{report}");
+}
+
+#[test]
+fn the_tables_answer_the_printed_question_to_any_tool() {
+    let home = tempfile::tempdir().unwrap();
+    let report = printed(&shop(&["--data", text(home.path())]));
+    let tables = rusqlite::Connection::open(home.path().join("report.sqlite")).unwrap();
+    let question = report.lines().find_map(|line| line.trim().strip_prefix("\"select"));
+    let question = format!("select{}", question.unwrap().trim_end_matches('"'));
+    let mut asked = tables.prepare(&question).unwrap();
+    let mut rows = asked.query([]).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        let columns = (0..5).map(|column| match row.get_ref(column).unwrap() {
+            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+            other => other.as_str().unwrap().to_owned(),
+        });
+        let row = columns.collect::<Vec<_>>().join("|");
+        assert!(report.contains(&format!("\n  {row}\n")), "{row} in {report}");
     }
 }
 

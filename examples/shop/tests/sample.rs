@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use shop::{Books, Cents, History, Progress, Replayed, Shop, Stopwatch, Totals};
+use shop::{Books, Cents, History, Progress, Replayed, Shop, Stopwatch, Sums, Totals};
 
-const SAMPLE: Totals =
-    Totals { customers: 2_357, purchases: 6_919, cds: 16_479, spent: Cents(24_409_194) };
+const SAMPLE: Totals = Totals {
+    customers: 2_357,
+    bought: Sums { purchases: 6_919, cds: 16_479, spent: Cents(24_409_194) },
+};
 
 /// A watch on which every look takes a millisecond.
 #[derive(Default)]
@@ -40,8 +42,8 @@ async fn visit(directory: &Path, history: &History, clients: usize) -> (Replayed
     let replayed =
         shop.replay(history, clients, Arc::new(Ticks::default()), progress.clone()).await.unwrap();
     let books = shop.books(history, 10).await.unwrap();
-    assert_eq!(progress.0.load(Ordering::Relaxed), history.totals.purchases);
-    assert_eq!(replayed.latencies.len(), history.totals.purchases);
+    assert_eq!(progress.0.load(Ordering::Relaxed), history.totals.bought.purchases);
+    assert_eq!(replayed.latencies.len(), history.totals.bought.purchases);
     let events = shop.on_disk().unwrap().events;
     shop.close().await.unwrap();
     (replayed, books, events)
@@ -71,7 +73,7 @@ async fn a_lone_client_waits_one_tick_for_each_answer() {
     let mut history = sample();
     history.buyers = history.buyers[..3].into();
     let purchases: usize = history.buyers.iter().map(|buyer| buyer.purchases.len()).sum();
-    history.totals.purchases = purchases as u64;
+    history.totals.bought.purchases = purchases as u64;
     let (replayed, ..) = visit(directory.path(), &history, 1).await;
     assert_eq!((replayed.latencies.min(), replayed.latencies.max()), (1_000, 1_000));
     assert_eq!(replayed.took, Duration::from_millis(2 * purchases as u64 + 1));

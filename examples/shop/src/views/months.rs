@@ -1,0 +1,17 @@
+use std::collections::BTreeMap;
+
+use actuarius::{Envelope, Projection};
+use serde::{Deserialize, Serialize};
+
+use crate::{Customer, CustomerEvent, Month, Sums};
+
+/// What was bought in each month, over all customers. A few rows: it is held in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Months(pub BTreeMap<Month, Sums>);
+
+impl Projection<Customer> for Months {
+    fn project(&mut self, envelope: &Envelope<Customer>) {
+        let CustomerEvent::Purchased { date, cds, cents } = &envelope.event;
+        self.0.entry(date.month()).or_default().add(*cds, *cents);
+    }
+}

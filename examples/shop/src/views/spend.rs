@@ -1,0 +1,46 @@
+use actuarius::{Envelope, Keyed, KeyedProjection, Rows, SecondaryKeys, View, ViewReadError};
+
+use crate::{Customer, CustomerEvent, Spender, Sums, Tier, Totals};
+
+/// What each customer has bought, found by the amount and by the tier, too. One row for each of any
+/// number of customers: it is kept on disk.
+pub struct Spend;
+
+impl Spend {
+    /// To be raised when rows, keys or tiers change: the view is then built anew.
+    pub(super) const VERSION: u32 = 1;
+}
+
+impl View for Spend {
+    type Key = String;
+    type Row = Sums;
+
+    fn secondary(_: &String, bought: &Sums, keys: &mut SecondaryKeys) {
+        keys.add("spent", &bought.spent.0);
+        keys.add("tier", Tier::of(bought.spent).name());
+    }
+}
+
+impl KeyedProjection<Customer> for Spend {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Customer>) {
+        let CustomerEvent::Purchased { cds, cents, .. } = &envelope.event;
+        rows.update(envelope.id.as_str(), |bought| bought.add(*cds, *cents));
+    }
+}
+
+/// The customers who spent most, the best first.
+pub(super) fn best(view: &Keyed<Spend>, limit: usize) -> Result<Vec<Spender>, ViewReadError> {
+    let rows = view.by("spent").descending().limit(limit).list()?;
+    Ok(rows.into_iter().map(|(id, bought)| Spender { id, bought }).collect())
+}
+
+/// All customers of a tier, page by page.
+pub(super) fn totals(view: &Keyed<Spend>, tier: Tier) -> Result<Totals, ViewReadError> {
+    let mut totals = Totals::default();
+    let mut page = view.by("tier").equal(tier.name()).list()?;
+    while let Some((last, _)) = page.last() {
+        page.iter().for_each(|(_, bought)| totals.add(bought));
+        page = view.by("tier").equal(tier.name()).after(tier.name(), last).list()?;
+    }
+    Ok(totals)
+}
