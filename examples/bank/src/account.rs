@@ -51,6 +51,18 @@ pub enum AccountEvent {
     Closed,
 }
 
+impl AccountEvent {
+    /// The balance behind this event.
+    #[must_use]
+    pub fn behind(&self, balance: Cents) -> Cents {
+        match self {
+            Self::Opened | Self::Closed => balance,
+            Self::Deposited(amount) => Cents(balance.0 + amount.0),
+            Self::Withdrawn(amount) => Cents(balance.0 - amount.0),
+        }
+    }
+}
+
 /// Why the bank says no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refused {
@@ -108,10 +120,10 @@ impl Aggregate for Account {
     fn apply(&mut self, event: &AccountEvent) {
         match event {
             AccountEvent::Opened => self.status = Status::Open,
-            AccountEvent::Deposited(amount) => self.balance.0 += amount.0,
-            AccountEvent::Withdrawn(amount) => self.balance.0 -= amount.0,
             AccountEvent::Closed => self.status = Status::Closed,
+            AccountEvent::Deposited(_) | AccountEvent::Withdrawn(_) => {}
         }
+        self.balance = event.behind(self.balance);
     }
 }
 

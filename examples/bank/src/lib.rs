@@ -2,9 +2,15 @@
 //!
 //! `account` is the whole of the business: commands, events, refusals and the rules, pure and
 //! tested without a runtime in `tests/rules.rs`. `money` is an amount that is never a float.
+//! `views` are balances and statements to be read, and `alerts` lets somebody hear of large
+//! withdrawals.
 
 mod account;
+mod alerts;
 mod money;
+mod views;
 
 pub use account::{Account, AccountCommand, AccountEvent, Refused, Status};
+pub use alerts::{LargeWithdrawal, announce_large_withdrawals};
 pub use money::Cents;
+pub use views::{Balances, Line, Statements};

@@ -1,11 +1,17 @@
+mod reading;
+
 use std::error::Error;
 use std::time::Duration;
 
 use actuarius::{Aggregates, Expected, Failure, Runtime, Version};
 use bank::AccountCommand::{Close, Deposit, Open, Withdraw};
-use bank::{Account, AccountCommand, Cents};
+use bank::{Account, AccountCommand, Cents, LargeWithdrawal};
+use tokio::sync::mpsc;
 
 type Told = Result<(), Box<dyn Error>>;
+
+/// How long the bank may take to close.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// Tells the life of the next free account, with a restart of the bank in the middle.
 pub(crate) async fn tell(directory: &str) -> Told {
@@ -17,12 +23,17 @@ pub(crate) async fn tell(directory: &str) -> Told {
     refuse(&accounts, &name).await?;
     expect_a_version(&accounts, &name).await?;
     retry(&accounts, &name).await?;
+    reading::balances(&runtime, &name).await?;
     let balance = balance(&accounts, &name).await?;
 
-    let _ = runtime.shutdown(Duration::from_secs(10)).await;
+    let _ = runtime.shutdown(CLOSING).await;
     println!("The bank closes at a balance of {balance}, and opens again.\n");
     let runtime = Runtime::open(directory).await?;
-    empty_and_close(&runtime.host(), &name, balance).await
+    reading::statement(&runtime, &name).await?;
+    let mut alerts = reading::alerts(&runtime).await?;
+    empty_and_close(&runtime.host(), &name, balance, &mut alerts).await?;
+    let _ = runtime.shutdown(CLOSING).await;
+    Ok(())
 }
 
 /// The first `account-N` that has no events.
@@ -108,7 +119,12 @@ async fn retry(accounts: &Aggregates<Account>, name: &str) -> Told {
     Ok(())
 }
 
-async fn empty_and_close(accounts: &Aggregates<Account>, name: &str, balance: Cents) -> Told {
+async fn empty_and_close(
+    accounts: &Aggregates<Account>,
+    name: &str,
+    balance: Cents,
+    alerts: &mut mpsc::Receiver<LargeWithdrawal>,
+) -> Told {
     let found = self::balance(accounts, name).await?;
     if found != balance {
         return Err(format!("the balance was {balance} and is {found}").into());
@@ -116,6 +132,9 @@ async fn empty_and_close(accounts: &Aggregates<Account>, name: &str, balance: Ce
     println!("The balance is still {found}.");
     accounts.execute(name, Withdraw(found)).await?;
     println!("  {}: done", said(Withdraw(found)));
+    if let Some(LargeWithdrawal { account, amount, .. }) = alerts.recv().await {
+        println!("  somebody hears that {amount} was withdrawn from {account}");
+    }
     accounts.execute(name, Close).await?;
     println!("  close: done");
     be_refused(accounts, name, Deposit(Cents(1))).await

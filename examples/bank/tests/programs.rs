@@ -24,6 +24,11 @@ fn the_story_ends_well_on_every_run() {
         let story = output(env!("CARGO_BIN_EXE_bank"), directory.path());
         assert!(story.contains(&format!("The account is called {account}.")), "{story}");
         assert!(story.contains("second attempt: was paid already"), "{story}");
+        assert!(story.contains("deposit 40.00: the list says 140.00"), "{story}");
+        assert!(story.contains("\n    5  withdraw   20.50     100.00\n    6  deposit"), "{story}");
+        let heard = format!("somebody hears that 100.00 was withdrawn from {account}\n");
+        assert_eq!(story.matches("somebody hears").count(), 1, "{story}");
+        assert!(story.contains(&heard), "{story}");
         assert!(story.contains("The balance is still 100.00."), "{story}");
         assert!(story.ends_with("deposit 0.01: refused, the account is closed\n"), "{story}");
     }
