@@ -27,6 +27,9 @@ pub struct CheckOptions {
     /// The version of the keyed view, as it was followed with
     #[arg(long, default_value_t = 1)]
     pub view_version: u32,
+    /// Has the handler sync its effects here, too, so that the check can be cut short by a power cut
+    #[arg(long)]
+    pub synced_effects: bool,
 }
 
 /// Opens the store in `directory` and holds everything its followers have made of the log against
@@ -90,7 +93,8 @@ impl<Tell: FnMut(Finding)> Check<'_, Tell> {
 
     async fn find_effects(&mut self) -> Result<Subscription, Finding> {
         let found = self.read_effects()?;
-        let effects = Effects::open(&self.options.directory, false).map_err(bad)?;
+        let effects =
+            Effects::open(&self.options.directory, self.options.synced_effects).map_err(bad)?;
         let started = followers::subscribe(self.runtime, effects).await;
         let subscription = started.map_err(not_started)?;
         self.hold_effects(&found, subscription.position());
