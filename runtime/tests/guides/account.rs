@@ -1,0 +1,60 @@
+//! The account the guides are about.
+
+use actuarius::{Aggregate, Context};
+use serde::{Deserialize, Serialize};
+
+use AccountCommand::{Deposit, Open, Withdraw};
+use AccountEvent::{Deposited, Opened, Withdrawn};
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Account {
+    cents: i64,
+}
+
+pub(crate) enum AccountCommand {
+    Open { owner: String },
+    Deposit { cents: i64 },
+    Withdraw { cents: i64 },
+}
+
+// region: events
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum AccountEvent {
+    Opened { owner: String },
+    Deposited { cents: i64 },
+    Withdrawn { cents: i64 },
+}
+// endregion: events
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is not enough on the account")]
+pub(crate) struct NotEnough;
+
+impl Aggregate for Account {
+    const TYPE: &'static str = "account";
+    type Command = AccountCommand;
+    type Event = AccountEvent;
+    type Error = NotEnough;
+
+    fn decide(&self, command: AccountCommand, _: &Context) -> Result<Vec<AccountEvent>, NotEnough> {
+        match command {
+            Open { owner } => Ok(vec![Opened { owner }]),
+            Deposit { cents } => Ok(vec![Deposited { cents }]),
+            Withdraw { cents } if cents > self.cents => Err(NotEnough),
+            Withdraw { cents } => Ok(vec![Withdrawn { cents }]),
+        }
+    }
+
+    fn apply(&mut self, event: &AccountEvent) {
+        match event {
+            Opened { .. } => {}
+            Deposited { cents } => self.cents += cents,
+            Withdrawn { cents } => self.cents -= cents,
+        }
+    }
+}
+
+/// An opening by this owner.
+pub(crate) fn open(owner: &str) -> AccountCommand {
+    Open { owner: owner.to_owned() }
+}

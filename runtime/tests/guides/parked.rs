@@ -1,0 +1,47 @@
+//! Parked events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actuarius::{BoxError, Envelope, ParkedError, Retry, Runtime};
+
+use crate::account::AccountCommand::Deposit;
+use crate::account::{Account, open};
+
+#[tokio::test]
+async fn parked_events_are_looked_at_retried_and_skipped() -> Result<(), BoxError> {
+    let runtime = Runtime::in_memory().await?;
+    let (accounts, works) = (runtime.host::<Account>(), Arc::new(AtomicBool::new(false)));
+    let mended = works.clone();
+    let handler = move |_: Envelope<Account>| {
+        let works = works.load(Ordering::SeqCst);
+        async move { if works { Ok(()) } else { Err("the post is on strike") } }
+    };
+    let retry = Retry::default().attempts(1);
+    let letters = runtime.subscribe("letters").on(handler).retry(retry).start().await?;
+    for id in ["alice", "bob"] {
+        accounts.execute(id, open(id)).await?;
+        accounts.execute(id, Deposit { cents: 1 }).await?;
+    }
+    runtime.caught_up(Duration::from_secs(60)).await?;
+    // region: look
+    for parked in letters.parked().await.iter().filter(|parked| parked.is_first) {
+        println!(
+            "{} of {} at {} failed {} times: {}",
+            parked.event_type, parked.stream, parked.position, parked.attempts, parked.error
+        );
+    }
+    // endregion: look
+    mended.store(true, Ordering::SeqCst);
+    // region: retry
+    match letters.retry_parked("account/alice").await {
+        Ok(handled) => println!("{handled} events; later ones are handled as they come"),
+        Err(ParkedError::StillFails { position, why }) => println!("{position} still fails: {why}"),
+        Err(error) => return Err(error.into()),
+    }
+    letters.skip_parked("account/bob").await?; // drops the first, then retries the others
+    // endregion: retry
+    assert!(letters.parked().await.is_empty());
+    Ok(())
+}
