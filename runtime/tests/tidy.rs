@@ -56,12 +56,98 @@ fn the_arrows_of_the_runtime_point_one_way() {
 }
 
 #[test]
+fn whoever_decides_and_commits_knows_nobody_who_follows() {
+    let deciding = "admission slot seat home directory supervision actor recovery recoveries \
+                    incarnation residency turn flight request committer engine";
+    // "follower" is followers, too.
+    let following = ["follower", "progress", "consistency", "projection", "subscription", "view"];
+    for name in deciding.split(' ') {
+        nobody_uses("crate", &following, &room(&format!("runtime/src/{name}")));
+    }
+}
+
+#[test]
+fn the_arrows_of_the_read_side_point_one_way() {
+    for leaf in ["tail", "progress", "decoding", "view"] {
+        nobody_says("use crate::", &room(&format!("runtime/src/{leaf}")));
+    }
+    let forbidden = [
+        ("follower", &["followers", "committer", "projection", "subscription", "alive"][..]),
+        ("followers", &["follower::", "committer", "projection", "subscription", "view", "alive"]),
+        ("consistency", &["follower::", "projection", "subscription", "view", "alive"]),
+        // A rebuild can run no effect: it does not know that there are any.
+        ("projection", &["subscription", "committer", "execute", "request", "slot"]),
+        ("subscription", &["projection", "view", "alive", "aggregates", "execute", "slot"]),
+        ("testing", &["engine", "tail", "follower::", "projection", "alive", "runtime"]),
+    ];
+    for (name, rooms) in forbidden {
+        nobody_uses("crate", rooms, &room(&format!("runtime/src/{name}")));
+    }
+}
+
+#[test]
+fn what_follows_for_a_projection_knows_no_kind_of_view() {
+    let kinds = ["in_memory", "memory", "keyed", "database"];
+    for name in ["host", "track", "rebuild", "target", "routes"] {
+        let files = room(&format!("runtime/src/projection/{name}"));
+        nobody_uses("super", &kinds, &files);
+        nobody_uses("crate::projection", &kinds, &files);
+    }
+    let others = [
+        ("memory", &["host", "keyed", "database"][..]),
+        ("in_memory", &["keyed", "database"]),
+        ("keyed", &["in_memory", "memory", "database"]),
+        ("database", &["in_memory", "memory", "keyed", "saved"]),
+    ];
+    for (name, rooms) in others {
+        let files = room(&format!("runtime/src/projection/{name}"));
+        nobody_uses("super", rooms, &files);
+        nobody_uses("crate::projection", rooms, &files);
+    }
+}
+
+#[test]
+fn which_event_is_next_and_what_is_parked_is_decided_without_tasks_or_time() {
+    for name in ["lanes", "parked", "checkpoint"] {
+        for word in ["tokio", "async", "Instant", "use crate::engine"] {
+            nobody_says(word, &room(&format!("runtime/src/subscription/{name}")));
+        }
+    }
+}
+
+#[test]
+fn the_log_on_disk_and_the_tables_of_views_do_not_know_each_other() {
+    let (table, views) = (room("persistence/src/disk/table"), room("persistence/src/views"));
+    let log = "writer packing chunk index part runs upkeep meta snapshots notes reader recover \
+               generations shared";
+    let log: Vec<_> = log.split(' ').collect();
+    nobody_uses("super", &log, &table);
+    nobody_uses("crate::disk", &log, &table);
+    nobody_uses("crate::views", &["directory", "table", "memory", "state"], &table);
+    for leaf in ["changes", "error", "state", "memory"] {
+        nobody_says("use crate::disk", &room(&format!("persistence/src/views/{leaf}")));
+    }
+    let rest: Vec<_> = files("persistence/src")
+        .into_iter()
+        .filter(|file| !table.contains(file) && !views.contains(file))
+        .collect();
+    nobody_says("use crate::views", &rest);
+    nobody_says("use super::table", &rest);
+}
+
+#[test]
 fn no_file_has_grown_out_of_one_sitting() {
     for folder in ["domain/src", "persistence/src", "runtime/src", "examples", "benches/src"] {
         for file in files(folder) {
             let lines = read(&file).lines().count();
             assert!(lines <= LINES_MAX, "{} has {lines} lines", file.display());
         }
+    }
+}
+
+fn nobody_uses(from: &str, rooms: &[&str], files: &[PathBuf]) {
+    for room in rooms {
+        nobody_says(&format!("use {from}::{room}"), files);
     }
 }
 
@@ -78,6 +164,15 @@ fn nobody_says(word: &str, files: &[PathBuf]) {
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// A module: its file, and those in the folder of its name.
+fn room(name: &str) -> Vec<PathBuf> {
+    let mut found = vec![root().join(name).with_extension("rs")];
+    if root().join(name).is_dir() {
+        found.extend(files(name));
+    }
+    found
 }
 
 fn files(folder: &str) -> Vec<PathBuf> {
