@@ -86,10 +86,11 @@ impl Follower {
     /// [`ReadError`]; nothing was skipped, asking again reads the same place.
     pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
         loop {
-            if self.reading.is_none()
-                && let Some(group) = self.following.tail().group_behind(self.at)
-            {
-                return self.take_group(&group);
+            if self.reading.is_none() {
+                let groups = self.following.tail().groups_behind(self.at, PAGE.commits);
+                if !groups.is_empty() {
+                    return self.take_groups(&groups);
+                }
             }
             if self.reading.is_none() && self.is_at_head() {
                 self.following.moved_past(self.at).await;
@@ -102,8 +103,15 @@ impl Follower {
         }
     }
 
-    fn take_group(&mut self, group: &Group) -> Result<Slice, ReadError> {
-        let commits = group.commits()?;
+    /// All at once: who waits for a disk for each slice would never catch up group by group.
+    fn take_groups(&mut self, groups: &[Arc<Group>]) -> Result<Slice, ReadError> {
+        let commits = match groups {
+            [group] => group.commits()?,
+            groups => {
+                let all: Result<Vec<_>, _> = groups.iter().map(|group| group.commits()).collect();
+                all?.iter().flat_map(|commits| commits.iter().cloned()).collect()
+            }
+        };
         let from = commits.partition_point(|commit| commit.last_position() <= self.at);
         self.advance(Slice::of(commits, from))
     }
@@ -111,7 +119,7 @@ impl Follower {
     fn take_page(&mut self, page: Page) -> Result<Slice, ReadError> {
         let more = page.more;
         let slice = self.advance(Slice::of(page.commits.into(), 0))?;
-        if more && self.following.tail().group_behind(self.at).is_none() {
+        if more && !self.following.tail().keeps_behind(self.at) {
             // Read while the one before it is worked off.
             self.reading = Some(self.start_reading());
         }

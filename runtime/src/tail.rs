@@ -66,11 +66,28 @@ impl Tail {
         self.head.send_replace(head);
     }
 
-    /// The group that holds the event behind `after`, if it is still kept.
-    pub(crate) fn group_behind(&self, after: Position) -> Option<Arc<Group>> {
+    /// The group that holds the event behind `after` and those behind it, up to so many commits; none
+    /// if it is not kept any more. One group is given whatever its size.
+    pub(crate) fn groups_behind(&self, after: Position, commits: usize) -> Vec<Arc<Group>> {
         let recent = self.recent();
         let place = recent.groups.partition_point(|group| group.last <= after);
-        recent.groups.get(place).filter(|group| group.first <= after.next()).cloned()
+        let mut groups = recent.groups.range(place..).peekable();
+        if groups.peek().is_none_or(|group| group.first > after.next()) {
+            return Vec::new();
+        }
+        let mut taken = 0;
+        let fit = groups.take_while(|group| {
+            let is_first = taken == 0;
+            taken += group.places.len();
+            is_first || taken <= commits
+        });
+        fit.cloned().collect()
+    }
+
+    /// Whether the event behind `after` is still kept.
+    pub(crate) fn keeps_behind(&self, after: Position) -> bool {
+        self.recent().groups.front().is_some_and(|group| group.first <= after.next())
+            && self.head() > after
     }
 
     /// Tells of every move of the head. While it is held, the newest groups are kept.
@@ -198,12 +215,17 @@ mod tests {
         let _following = tail.follow();
         tail.publish(&[append(2), append(1)], &[Ok(Position::new(11)), Ok(Position::new(13))]);
         tail.publish(&[append(1)], &[Ok(Position::new(14))]);
-        let found = |after| tail.group_behind(Position::new(after)).map(|it| positions(&it));
-        assert_eq!(found(9), None);
-        assert_eq!(found(10), Some(vec![11, 12, 13]));
-        assert_eq!(found(12), Some(vec![11, 12, 13]));
-        assert_eq!(found(13), Some(vec![14]));
-        assert_eq!(found(14), None);
+        let found = |after, commits| {
+            let groups = tail.groups_behind(Position::new(after), commits);
+            groups.iter().map(|it| positions(it)).collect::<Vec<_>>()
+        };
+        assert!(found(9, 10).is_empty() && !tail.keeps_behind(Position::new(9)));
+        assert_eq!(found(10, 10), [vec![11, 12, 13], vec![14]]);
+        assert_eq!(found(10, 2), [vec![11, 12, 13]]);
+        assert_eq!(found(12, 1), [vec![11, 12, 13]]);
+        assert_eq!(found(13, 10), [vec![14]]);
+        assert!(tail.keeps_behind(Position::new(13)));
+        assert!(found(14, 10).is_empty() && !tail.keeps_behind(Position::new(14)));
         assert_eq!(tail.head(), Position::new(14));
     }
 
@@ -214,8 +236,8 @@ mod tests {
         tail.publish(&[append(1)], &[Ok(Position::new(1))]);
         let _following = tail.follow();
         tail.publish(&[append(1)], &[Ok(Position::new(2))]);
-        assert!(tail.group_behind(Position::NONE).is_none());
-        assert!(tail.group_behind(Position::new(1)).is_some());
+        assert!(!tail.keeps_behind(Position::NONE));
+        assert!(tail.keeps_behind(Position::new(1)));
     }
 
     #[test]
@@ -225,7 +247,7 @@ mod tests {
         for position in 1..=KEPT_GROUPS as u64 + 5 {
             tail.publish(&[append(1)], &[Ok(Position::new(position))]);
         }
-        assert!(tail.group_behind(Position::new(4)).is_none());
-        assert!(tail.group_behind(Position::new(5)).is_some());
+        assert!(!tail.keeps_behind(Position::new(4)));
+        assert!(tail.keeps_behind(Position::new(5)));
     }
 }
