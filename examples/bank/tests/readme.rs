@@ -1,17 +1,21 @@
 //! The README shows code that compiles and runs: each of its blocks that names a file is equal to it,
-//! and the one that shows how to embed the library is run here.
+//! and those that show how to embed the library and how to read are run here.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use actuarius::{Codec, ExecuteError, Hosting, Runtime};
-use bank::AccountCommand::{Deposit, Open};
-use bank::{Account, Cents};
+use actuarius::{BoxError, Codec, Envelope, ExecuteError, Hosting, Projection, Runtime};
+use bank::AccountCommand::{Deposit, Open, Withdraw};
+use bank::{Account, AccountEvent, Cents, Statements};
+use serde::{Deserialize, Serialize};
 
-const SHOWN: [&str; 3] = [
+const SHOWN: [&str; 5] = [
     "examples/hello/src/main.rs",
     "examples/bank/src/small.rs",
     "examples/bank/tests/readme.rs#embed",
+    "examples/bank/tests/readme.rs#view",
+    "examples/bank/tests/readme.rs#read",
 ];
 
 #[tokio::test]
@@ -41,6 +45,51 @@ async fn the_way_to_embed_it_works() -> Result<(), Box<dyn std::error::Error>> {
     let report = runtime.shutdown(Duration::from_secs(10)).await;
     println!("answered {}, closed cleanly: {}", report.drained, report.is_clean());
     // endregion: embed
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_just_written_can_be_read() -> Result<(), Box<dyn std::error::Error>> {
+    // region: view
+    #[derive(Default, Serialize, Deserialize)]
+    struct Balances(BTreeMap<String, i64>);
+
+    impl Projection<Account> for Balances {
+        fn project(&mut self, envelope: &Envelope<Account>) {
+            let cents = self.0.entry(envelope.id.to_string()).or_default();
+            match envelope.event {
+                AccountEvent::Deposited(amount) => *cents += amount.0,
+                AccountEvent::Withdrawn(amount) => *cents -= amount.0,
+                AccountEvent::Opened | AccountEvent::Closed => {}
+            }
+        }
+    }
+    // endregion: view
+
+    let runtime = Runtime::in_memory().await?;
+    let accounts = runtime.host::<Account>();
+    accounts.execute("alice", Open).await?;
+    // region: read
+    // In memory, rebuilt from the log whenever need be.
+    let balances = runtime.projection::<Balances>("balances").on::<Account>().start().await?;
+    accounts.execute("alice", Deposit(Cents(500))).consistent_with(&balances).await?;
+    assert_eq!(balances.read(|balances| balances.0["alice"]), 500); // one's own write
+
+    // On disk, row by row: more than fits in memory.
+    let statements = runtime.keyed::<Statements>("statements").on::<Account>().start().await?;
+    let receipt = accounts.execute("alice", Withdraw(Cents(200))).await?;
+    statements.wait_for(receipt.position).await?;
+    let newest = statements.rows().within("alice").descending().limit(2).list()?;
+
+    // Effects: each event at least once, those of an account in order, on from where it was.
+    let send = |event: Envelope<Account>| async move {
+        println!("a letter to {}: {:?}", event.id, event.event);
+        Ok::<_, BoxError>(())
+    };
+    let letters = runtime.subscribe("letters").on_only(["Withdrawn"], send).start().await?;
+    // endregion: read
+    assert_eq!(newest.len(), 2);
+    letters.wait_for(receipt.position, Duration::from_secs(60)).await?;
     Ok(())
 }
 
