@@ -78,13 +78,11 @@ impl<V: View> RowsUnderTest<V> {
     }
 
     /// All rows, in the order of their keys.
-    #[must_use]
     pub fn rows(&self) -> Listing<V> {
         Listing::of(self.shown.clone())
     }
 
     /// All rows, in the order of a secondary key.
-    #[must_use]
     pub fn by(&self, name: &str) -> SecondaryListing<V> {
         SecondaryListing::of(self.shown.clone(), name)
     }
