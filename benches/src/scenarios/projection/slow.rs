@@ -9,7 +9,7 @@ use crate::Result;
 use crate::machine::rss_bytes;
 use crate::options::Options;
 use crate::rounds::{Side, load, turn};
-use crate::row::{Row, median};
+use crate::row::{Row, median, ratio};
 use crate::subject::Subject;
 use crate::workload::Journal;
 
@@ -30,27 +30,45 @@ pub(super) async fn slow(options: &Options) -> Result<Vec<Row>> {
     let row = Row::new("projection-slow", options, scratch.path());
     let subject =
         Subject::open(options.store, &store, Runtime::builder(), Hosting::default()).await?;
-    let load = load(&row, options);
-    let (mut without, mut with) = (Side::default(), Side::default());
-    turn(&subject, &load, &mut without).await?;
-    let before = rss_bytes();
-    let slow = subject.runtime.projection::<Slow>("slow").on::<Journal>().start().await?;
+    let (mut without, mut with, mut lag) = (Turns::default(), Turns::default(), 0);
     for _ in 0..options.rounds() {
-        turn(&subject, &load, &mut with).await?;
+        without.take(&subject, &row, options).await?;
+        // It goes on where it was, further and further behind.
+        let slow = subject.runtime.projection::<Slow>("slow").on::<Journal>().start().await?;
+        with.take(&subject, &row, options).await?;
+        lag = slow.lag();
+        slow.stop().await;
     }
-    let (lag, rate) = (slow.lag(), median(&with.rates).unwrap_or_default());
-    slow.stop().await;
     subject.close().await?;
-    let mut row = row.with_seen(&with.seen).with_figure(rate, "commands/s");
+    let rate = median(&with.side.rates).unwrap_or_default();
+    let mut row = row.with_seen(&with.side.seen).with_figure(rate, "commands/s");
     (row.commands_per_second, row.events_per_second) = (Some(rate), Some(rate));
-    row.rss_bytes = with.rss_bytes;
-    row.foreign_cores = Some(with.foreign_cores);
-    row.workload.rounds = with.rates.len();
-    let grown = with.rss_bytes.unwrap_or(0).saturating_sub(before.unwrap_or(0));
-    let share = rate / median(&without.rates).unwrap_or(rate);
+    row.rss_bytes = with.side.rss_bytes;
+    row.foreign_cores = Some(with.side.foreign_cores);
+    row.workload.rounds = with.side.rates.len();
+    let kept = ratio(&with.side.rates, &without.side.rates).unwrap_or_default();
     Ok(vec![
         row.with_detail("lag_at_end", lag as f64)
-            .with_detail("memory_grown_bytes", grown as f64)
-            .with_detail("share_of_commands_without", share),
+            .with_detail("memory_grown_bytes", with.grown as f64)
+            .with_detail("memory_grown_bytes_without", without.grown as f64)
+            .with_detail("share_of_commands_without", kept),
     ])
+}
+
+/// The turns of one side, and by how much memory grew in all of them: the store and its caches grow
+/// with what is written, whoever follows.
+#[derive(Default)]
+struct Turns {
+    side: Side,
+    grown: i64,
+}
+
+impl Turns {
+    async fn take(&mut self, subject: &Subject, row: &Row, options: &Options) -> Result<()> {
+        let before = rss_bytes();
+        turn(subject, &load(row, options), &mut self.side).await?;
+        let grown = rss_bytes().unwrap_or(0).cast_signed() - before.unwrap_or(0).cast_signed();
+        self.grown += grown;
+        Ok(())
+    }
 }
