@@ -80,7 +80,7 @@ impl Target for Watched {
             Ok(receipt) => receipt,
             Err(error) => return Answer::Failed(error.to_string()),
         };
-        if number % ONE_IN == 0 {
+        if number.is_multiple_of(ONE_IN) {
             let answered = Instant::now();
             if let Err(error) = self.view.wait_for(receipt.position).await {
                 return Answer::Failed(error.to_string());
