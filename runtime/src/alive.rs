@@ -80,12 +80,13 @@ impl Alive {
         // The committer writes the last snapshots, then drops the writer.
         engine.committer.stop();
         wait_until(until.max(Instant::now() + LAST_GROUP), || engine.committer.has_stopped()).await;
+        // Whoever is at work still is cut off now.
+        let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
         let reader = self.end();
         let closed = tokio::task::spawn_blocking(move || drop(reader)).await;
         if let Err(error) = closed {
             tracing::error!(target: "actuarius::shutdown", %error, "closing the store panicked");
         }
-        let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
         let drained = pending.saturating_sub(unanswered);
         ShutdownReport { drained, unanswered, still_resident, still_following }
     }

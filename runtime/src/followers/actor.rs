@@ -100,6 +100,16 @@ impl Seated for Seat {
     }
 }
 
+impl Drop for Seat {
+    /// Nobody runs it, and nobody will: it is over. It may have been killed with its runtime, in the
+    /// middle of what it did.
+    fn drop(&mut self) {
+        // What it has open is closed before anyone hears that it has stopped.
+        *self.runs.get_mut() = Box::new(Over);
+        self.standing.now(FollowerStatus::Stopped);
+    }
+}
+
 /// What is left of a follower that has stopped.
 struct Over;
 

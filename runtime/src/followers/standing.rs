@@ -121,18 +121,9 @@ impl Standing {
         *self.status.borrow() == FollowerStatus::Stopped
     }
 
+    /// Says how it is doing.
     pub(crate) fn now(&self, status: FollowerStatus) {
-        self.meters.halted(matches!(status, FollowerStatus::Halted { .. }));
-        if let FollowerStatus::Halted { position, why } = &status {
-            tracing::error!(
-                target: "actuarius::follower", name = %self.name, %position, why, "halted"
-            );
-        }
-        self.status.send_if_modified(|before| {
-            let changed = *before != status;
-            *before = status;
-            changed
-        });
+        self.change(|_| status);
     }
 
     /// It runs, and has finished everything up to `position`.
@@ -140,11 +131,9 @@ impl Standing {
         self.progress.reached(position);
         let lag = self.lag();
         self.meters.lag(lag);
-        let was_live = *self.status.borrow() == FollowerStatus::Live;
-        self.now(if lag == 0 || was_live {
-            FollowerStatus::Live
-        } else {
-            FollowerStatus::CatchingUp
+        self.change(|before| {
+            let is_live = lag == 0 || *before == FollowerStatus::Live;
+            if is_live { FollowerStatus::Live } else { FollowerStatus::CatchingUp }
         });
     }
 
@@ -158,15 +147,39 @@ impl Standing {
         });
         if wanted == Wanted::Run {
             // At once, so that who waits from here on does not hear of the halt before.
-            let was_halted =
-                |status: &FollowerStatus| matches!(status, FollowerStatus::Halted { .. });
-            self.status.send_if_modified(|status| {
-                let resumed = was_halted(status);
-                if resumed {
-                    *status = FollowerStatus::CatchingUp;
-                }
-                resumed
+            self.change(|before| match before {
+                FollowerStatus::Halted { .. } => FollowerStatus::CatchingUp,
+                other => other.clone(),
             });
+        }
+    }
+
+    fn change(&self, next: impl FnOnce(&FollowerStatus) -> FollowerStatus) {
+        let mut changed = None;
+        self.status.send_if_modified(|status| {
+            // A stop is final: the next one of the name has a standing of its own, and its figures.
+            if *status == FollowerStatus::Stopped {
+                return false;
+            }
+            let next = next(status);
+            if next == *status {
+                return false;
+            }
+            status.clone_from(&next);
+            changed = Some(next);
+            true
+        });
+        if let Some(status) = changed {
+            self.tell(&status);
+        }
+    }
+
+    fn tell(&self, status: &FollowerStatus) {
+        self.meters.halted(matches!(status, FollowerStatus::Halted { .. }));
+        if let FollowerStatus::Halted { position, why } = status {
+            tracing::error!(
+                target: "actuarius::follower", name = %self.name, %position, why, "halted"
+            );
         }
     }
 
