@@ -6,8 +6,9 @@ use std::time::Duration;
 use actuarius_domain::Aggregate;
 use actuarius_persistence::Reader;
 use actuarius_persistence::views::Views;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
+use crate::deadline::Deadline;
 use crate::directory::{Directory, Hosted};
 use crate::engine::Engine;
 use crate::followers::{FollowerKind, Followers, Standing, Wanted};
@@ -66,7 +67,7 @@ impl Alive {
     }
 
     pub(crate) async fn shut_down(&self, deadline: Duration) -> ShutdownReport {
-        let until = Instant::now() + deadline;
+        let until = Deadline::within(deadline);
         let engine = &self.engine;
         let followers = self.followers.close();
         // First, because what they do may take commands; projections come last and see all events.
@@ -79,7 +80,8 @@ impl Alive {
         stop(&followers, FollowerKind::Projection, until).await;
         // The committer writes the last snapshots, then drops the writer.
         engine.committer.stop();
-        wait_until(until.max(Instant::now() + LAST_GROUP), || engine.committer.has_stopped()).await;
+        wait_until(until.max(Deadline::within(LAST_GROUP)), || engine.committer.has_stopped())
+            .await;
         // Whoever is at work still is cut off now.
         let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
         let reader = self.end();
@@ -91,7 +93,7 @@ impl Alive {
         ShutdownReport { drained, unanswered, still_resident, still_following }
     }
 
-    async fn passivate_all(&self, until: Instant) -> usize {
+    async fn passivate_all(&self, until: Deadline) -> usize {
         let hosted = self.hosted();
         let resident = || hosted.iter().map(|host| host.resident()).sum::<usize>();
         for host in &hosted {
@@ -152,7 +154,7 @@ impl ShutdownReport {
 }
 
 /// Has all followers of one kind finish what they do.
-async fn stop(followers: &[Arc<Standing>], kind: FollowerKind, until: Instant) {
+async fn stop(followers: &[Arc<Standing>], kind: FollowerKind, until: Deadline) {
     for follower in followers.iter().filter(|follower| follower.kind == kind) {
         follower.want(Wanted::Stop);
     }
@@ -160,8 +162,8 @@ async fn stop(followers: &[Arc<Standing>], kind: FollowerKind, until: Instant) {
     wait_until(until, || followers.iter().all(stopped)).await;
 }
 
-async fn wait_until(until: Instant, done: impl Fn() -> bool) {
-    while !done() && Instant::now() < until {
+async fn wait_until(until: Deadline, done: impl Fn() -> bool) {
+    while !done() && !until.is_over() {
         sleep(SHUTDOWN_LOOKS_EVERY).await;
     }
 }

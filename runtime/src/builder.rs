@@ -98,19 +98,23 @@ impl Builder {
 
     async fn start(self, store: Store) -> std::io::Result<Runtime> {
         telemetry::describe();
+        let engine = self.engine(store).await?;
+        Ok(Runtime::of(Alive::new(engine, self.views.unwrap_or_else(Views::in_memory))))
+    }
+
+    pub(crate) async fn engine(&self, store: Store) -> std::io::Result<Arc<Engine>> {
         let supervision = Supervision::start_managers().await.map_err(std::io::Error::other)?;
         let admission = Admission::new(self.pending_limit);
         let meters = CommitMeters::new();
         let tail = Tail::at(store.reader.head());
-        let engine = Engine {
+        Ok(Arc::new(Engine {
             committer: Committer::start(store.writer, admission.clone(), tail.clone(), meters)?,
             admission,
             library: Library::new(store.reader),
             tail,
-            clock: self.clock,
+            clock: self.clock.clone(),
             supervision,
             recoveries: Recoveries::new(Handle::current(), self.concurrent_recoveries),
-        };
-        Ok(Runtime::of(Alive::new(Arc::new(engine), self.views.unwrap_or_else(Views::in_memory))))
+        }))
     }
 }

@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actuarius_domain::{Aggregate, Position};
 
+use crate::deadline::Deadline;
 use crate::error::{ExecuteError, Failure};
 use crate::followers::{Standing, WaitError};
 use crate::request::{Answer, Port, ValuePort};
@@ -61,7 +62,8 @@ impl<A: Aggregate> ValuePort<A> for NotingPort<A> {
 pub(crate) struct Showing<R> {
     views: Views,
     within: Duration,
-    since: Instant,
+    /// None before it is polled: nothing is on its way before.
+    until: Option<Deadline>,
     held: Option<(R, Waiting)>,
 }
 
@@ -69,7 +71,12 @@ type Waiting = Pin<Box<dyn Future<Output = Result<(), WaitError>> + Send>>;
 
 impl<R> Showing<R> {
     pub(crate) fn new(views: Views, within: Duration) -> Self {
-        Self { views, within, since: Instant::now(), held: None }
+        Self { views, within, until: None, held: None }
+    }
+
+    /// The time runs from the first call on.
+    pub(crate) fn begin(&mut self) -> Deadline {
+        *self.until.get_or_insert_with(|| Deadline::within(self.within))
     }
 
     /// Whether the answer is here, and only the views are waited for.
@@ -79,13 +86,11 @@ impl<R> Showing<R> {
 
     pub(crate) fn hold(&mut self, answer: R) {
         let position = Position::new(self.views.position.load(Ordering::Acquire));
-        let within = self.within.saturating_sub(self.since.elapsed());
+        let until = self.begin();
         let standings = std::mem::take(&mut self.views.standings);
         let waiting = Box::pin(async move {
-            let until = Instant::now() + within;
             for standing in standings {
-                let rest = until.saturating_duration_since(Instant::now());
-                standing.wait_for(position, rest).await?;
+                standing.wait_for(position, until.rest()).await?;
             }
             Ok(())
         });
@@ -107,5 +112,53 @@ impl<R> Showing<R> {
             (Err(why), _) => Err(Failure::NotShown { position, why }.into()),
             (Ok(()), None) => Err(Failure::vanished().into()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::task::Waker;
+
+    use super::*;
+    use crate::followers::{FollowerKind, Followers};
+    use crate::tail::Tail;
+
+    /// An answer at position 7 that waits two seconds for a view.
+    fn showing() -> (Arc<Standing>, Showing<&'static str>) {
+        let followers = Arc::new(Followers::of(&Tail::at(Position::NONE)));
+        let standing = followers.enlist("view", FollowerKind::Projection).unwrap().keep();
+        let mut views = Views::default();
+        views.add(standing.clone());
+        views.position.store(7, Ordering::Release);
+        (standing, Showing::new(views, Duration::from_secs(2)))
+    }
+
+    fn poll(showing: &mut Showing<&'static str>) -> Poll<Result<&'static str, String>> {
+        let shown = showing.poll::<Infallible>(&mut Context::from_waker(Waker::noop()));
+        shown.map_err(|error| error.to_string())
+    }
+
+    /// It ran from the moment at which the command became a future: who kept that for a while, to
+    /// send it later, was told at once that the view was late.
+    #[tokio::test(start_paused = true)]
+    async fn the_time_runs_from_the_first_poll_on() {
+        let (standing, mut showing) = showing();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        showing.begin();
+        showing.hold("done");
+        assert_eq!(poll(&mut showing), Poll::Pending);
+        standing.progress.reached(Position::new(7));
+        assert_eq!(poll(&mut showing), Poll::Ready(Ok("done")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_the_answer_takes_from_the_same_time() {
+        let (_standing, mut showing) = showing();
+        showing.begin();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        showing.hold("done");
+        let Poll::Ready(Err(why)) = poll(&mut showing) else { panic!("its time is over") };
+        assert!(why.contains("did not reach 7 in time"), "{why}");
     }
 }

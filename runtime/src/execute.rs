@@ -181,6 +181,7 @@ impl<A: Aggregate, R> Future for Executing<A, R> {
         let Self { answering, showing } = &mut *self;
         let Some(showing) = showing else { return Pin::new(answering).poll(context) };
         if !showing.has_answer() {
+            showing.begin();
             match ready!(Pin::new(answering).poll(context)) {
                 Ok(answer) => showing.hold(answer),
                 Err(error) => return Poll::Ready(Err(error)),

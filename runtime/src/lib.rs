@@ -58,6 +58,7 @@ mod builder;
 mod clock;
 mod committer;
 mod consistency;
+mod deadline;
 mod decoding;
 mod directory;
 mod engine;

@@ -1,6 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel};
 use actuarius_persistence::{OpenError, ReadError, Reader};
@@ -8,6 +8,7 @@ use actuarius_persistence::{OpenError, ReadError, Reader};
 use crate::aggregates::Aggregates;
 use crate::alive::{Alive, ShutdownReport};
 use crate::builder::Builder;
+use crate::deadline::Deadline;
 use crate::followers::{Standing, WaitError};
 use crate::health::{Health, Status};
 use crate::hosting::Hosting;
@@ -128,11 +129,10 @@ impl Runtime {
     /// # Errors
     /// [`WaitError`]: one of them is not there within `time`, has halted or was stopped.
     pub async fn caught_up(&self, time: Duration) -> Result<(), WaitError> {
-        let (head, until) = (self.head(), Instant::now() + time);
+        let (head, until) = (self.head(), Deadline::within(time));
         let running = |follower: &Arc<Standing>| !follower.has_stopped();
         for follower in self.alive.followers.all().into_iter().filter(running) {
-            let rest = until.saturating_duration_since(Instant::now());
-            follower.wait_for(head, rest).await?;
+            follower.wait_for(head, until.rest()).await?;
         }
         Ok(())
     }

@@ -1,21 +1,31 @@
-use std::future::Future;
+use std::fmt::Display;
+use std::future::{Future, pending, ready};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use actuarius_domain::Position;
 use ractor::actor::ActorRuntime;
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
+use tokio::time::sleep;
 
-use super::{FollowerStatus, Retry, Standing, Wanted};
+use super::{BoxError, FollowerStatus, Retry, Standing, Wanted};
 use crate::engine::Engine;
 use crate::supervision::Seated;
 
 /// What a follower's actor does.
 pub(crate) trait Runs: Send + 'static {
-    /// Goes on until it is asked to stop. When its actor has failed it is called `again`, and begins
-    /// with what is durable.
+    /// When its actor has failed: opens anew what there is to go on with, which is what is durable.
+    ///
+    /// # Errors
+    /// What is in the way; it counts as a failure of the actor, and is tried again.
+    fn reopen(&mut self) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    /// Goes on until it is asked to stop; `again` when its actor has failed before.
     fn run(&mut self, again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
@@ -27,18 +37,21 @@ pub(crate) fn start(engine: &Arc<Engine>, standing: Arc<Standing>, runs: impl Ru
         engine: engine.clone(),
         standing,
         runs,
-        failures: AtomicU32::new(0),
+        has_run: AtomicBool::new(false),
+        failures: std::sync::Mutex::default(),
     });
     seat.begin();
 }
 
-/// One follower's place, whichever actor runs it.
+/// One follower's place, whichever actor runs it. It is held by that actor and its manager, or by
+/// the task that waits for the next one; when it is dropped, the follower has stopped.
 struct Seat {
     myself: Weak<Seat>,
     engine: Arc<Engine>,
     standing: Arc<Standing>,
     runs: Mutex<Box<dyn Runs>>,
-    failures: AtomicU32,
+    has_run: AtomicBool,
+    failures: std::sync::Mutex<Failures>,
 }
 
 impl Seat {
@@ -48,16 +61,57 @@ impl Seat {
         engine.supervision.start(shard, self);
     }
 
-    fn begin_again_after(&self, wait: Duration) {
-        let Some(seat) = self.myself.upgrade() else { return };
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            seat.begin();
-        });
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_over(&self) -> bool {
-        self.standing.has_stopped() || self.standing.wanted().borrow().0 == Wanted::Stop
+    /// Waits until it is tried again, or until someone asks to resume or to stop.
+    async fn go_on_after(self: Arc<Self>, wait: Option<Duration>, mut asked: Asked) {
+        let waited = async {
+            match wait {
+                Some(wait) => sleep(wait).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = waited => {}
+            () = until_resumed_or_stopped(&mut asked) => {
+                *self.failures() = Failures::default();
+            }
+        }
+        if asked.borrow().0 != Wanted::Stop {
+            self.begin();
+        }
+    }
+}
+
+type Asked = watch::Receiver<(Wanted, u64)>;
+
+/// A pause is not heard: who stands still need not be told.
+async fn until_resumed_or_stopped(asked: &mut Asked) {
+    // The sender is held by the standing.
+    while asked.changed().await.is_ok() {
+        if asked.borrow_and_update().0 != Wanted::Pause {
+            return;
+        }
+    }
+}
+
+/// How often the actor has failed since the follower came any further.
+#[derive(Default)]
+struct Failures {
+    count: u32,
+    at: Position,
+}
+
+impl Failures {
+    fn count(&mut self, at: Position) -> u32 {
+        if at > self.at {
+            self.count = 0;
+        }
+        self.at = at;
+        self.count += 1;
+        self.count
     }
 }
 
@@ -72,36 +126,38 @@ impl Seated for Seat {
         }
     }
 
-    fn refuse(&self) {
-        self.standing.now(FollowerStatus::Stopped);
-    }
+    /// Who refuses it drops it.
+    fn refuse(&self) {}
 
     /// The user's panics are caught before they get here, so even one failure is a defect of this
-    /// library. Some are borne, because what is durable is a good place to begin again.
-    fn ended(&self, why: &dyn std::fmt::Display) {
-        if self.is_over() {
-            return self.standing.now(FollowerStatus::Stopped);
+    /// library, unless a view cannot be opened again after it. Some are borne, because what is
+    /// durable is a good place to begin again; then it halts until it is asked to resume.
+    fn ended(&self, why: &dyn Display) {
+        // Before the look, so that whatever is asked from then on is heard.
+        let asked = self.standing.wanted();
+        let Some(myself) = self.myself.upgrade() else { return };
+        if asked.borrow().0 == Wanted::Stop {
+            return;
         }
-        let attempts = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = &self.standing.name;
+        let (name, position) = (&self.standing.name, self.standing.progress.position());
+        let attempts = self.failures().count(position);
         tracing::error!(
             target: "actuarius::supervision", %name, attempts, %why,
             "a follower's actor ended unexpectedly"
         );
-        let position = self.standing.progress.position().next();
+        let position = position.next();
         let why = format!("its actor failed: {why}");
-        match Retry::default().wait_after(attempts) {
-            Some(wait) => {
-                self.standing.now(FollowerStatus::Retrying { position, attempts, why });
-                self.begin_again_after(wait);
-            }
-            None => self.standing.now(FollowerStatus::Halted { position, why }),
-        }
+        let wait = Retry::default().wait_after(attempts);
+        self.standing.now(match wait {
+            Some(_) => FollowerStatus::Retrying { position, attempts, why },
+            None => FollowerStatus::Halted { position, why },
+        });
+        tokio::spawn(myself.go_on_after(wait, asked));
     }
 }
 
 impl Drop for Seat {
-    /// Nobody runs it, and nobody will: it is over. It may have been killed with its runtime, in the
+    /// Nobody runs it, and nobody will: it has come to its end, or was killed with its runtime in the
     /// middle of what it did.
     fn drop(&mut self) {
         // What it has open is closed before anyone hears that it has stopped.
@@ -115,7 +171,7 @@ struct Over;
 
 impl Runs for Over {
     fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(std::future::ready(()))
+        Box::pin(ready(()))
     }
 }
 
@@ -141,8 +197,12 @@ impl FollowerActor {
         _state: &mut (),
     ) -> Result<(), ActorProcessingErr> {
         let seat = &self.0;
-        let again = seat.failures.load(Ordering::Relaxed) > 0;
+        let again = seat.has_run.swap(true, Ordering::Relaxed);
         let mut runs = seat.runs.lock().await;
+        if again {
+            let reopened = runs.reopen().await;
+            reopened.map_err(|error| format!("it could not be opened again: {error}"))?;
+        }
         runs.run(again).await;
         // What it has open is closed before anyone hears that it has stopped, and starts it again.
         *runs = Box::new(Over);
@@ -153,3 +213,6 @@ impl FollowerActor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

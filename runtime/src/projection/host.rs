@@ -1,7 +1,9 @@
+mod rebuilding;
+mod taking;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant as Started;
 
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
@@ -9,12 +11,15 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::rebuild::{Failures, Order, RebuildError, catch_up};
+use super::rebuild::{Failures, Order, RebuildError};
 use super::target::{Failed, Target};
-use super::track::{Taken, Track};
+use super::track::Track;
+use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::follower::Slice;
-use crate::followers::{self, Enlisted, FollowerStatus, Retry, Runs, Standing, StartError, Wanted};
+use crate::followers::{
+    self, BoxError, Enlisted, FollowerStatus, Retry, Runs, Standing, StartError, Wanted,
+};
 
 /// Where the targets of one projection come from. Both calls wait for a disk.
 pub(crate) trait Source<T>: Send + Sync + 'static {
@@ -59,7 +64,7 @@ type EndOfRebuild = tokio::sync::oneshot::Sender<Result<(), RebuildError>>;
 enum Pace {
     Running,
     /// Until an event that failed is tried again.
-    Waiting(Instant),
+    Waiting(Deadline),
     /// Until it is asked to resume.
     Halted,
 }
@@ -92,14 +97,14 @@ pub(crate) async fn start<T: Target>(
 }
 
 impl<T: Target> Runs for Host<T> {
-    fn run(&mut self, again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn reopen(&mut self) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> {
+        // Its target may be gone.
+        self.taking_over = None;
+        Box::pin(async move { Ok(self.open().await?) })
+    }
+
+    fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
-            if again && let Err(error) = self.open().await {
-                let position = self.standing.progress.position().next();
-                return self
-                    .standing
-                    .now(FollowerStatus::Halted { position, why: error.to_string() });
-            }
             // It may have all events already.
             self.after_taking().await;
             self.follow().await;
@@ -119,10 +124,13 @@ enum Next<T> {
 }
 
 impl<T: Target> Host<T> {
-    /// Opens what there is to go on with.
+    /// Opens what there is to go on with, in place of what an actor that failed had open.
     async fn open(&mut self) -> Result<(), StartError> {
-        let source = self.source.clone();
-        let opening = tokio::task::spawn_blocking(move || source.open());
+        let (source, before) = (self.source.clone(), self.track.take());
+        let opening = tokio::task::spawn_blocking(move || {
+            drop(before);
+            source.open()
+        });
         let Opened { target, older } = opening.await.map_err(|_| StartError::ShuttingDown)??;
         let (position, head) = (target.position(), self.engine.tail.head());
         if position > head {
@@ -148,7 +156,7 @@ impl<T: Target> Host<T> {
                 self.standing.now(FollowerStatus::Paused);
             }
             let Some(track) = &mut self.track else { return };
-            let again = if let Pace::Waiting(until) = self.pace { Some(until) } else { None };
+            let again = if let Pace::Waiting(until) = self.pace { Some(until.at()) } else { None };
             let next = tokio::select! {
                 biased;
                 _ = wanted.changed() => Next::Asked,
@@ -211,124 +219,7 @@ impl<T: Target> Host<T> {
             tracing::error!(target: "actuarius::projection", %name, %error, "closing a view failed");
         }
     }
-
-    async fn take(&mut self, slice: Slice) {
-        let Some(track) = self.track.take() else { return };
-        let started = Started::now();
-        let (track, Taken { events, outcome }) = track.take(slice).await;
-        self.standing.meters.batch(started.elapsed());
-        let position = track.target.position();
-        self.track = Some(track);
-        if self.serve_from.is_none() {
-            self.standing.reached(position);
-        }
-        match outcome {
-            Ok(handled) => {
-                self.standing.meters.handled(handled);
-                self.standing.meters.filtered(events - handled);
-                self.after_taking().await;
-            }
-            Err(failed) => self.failed(failed),
-        }
-    }
-
-    async fn after_taking(&mut self) {
-        let Some(track) = &self.track else { return };
-        if self.serve_from.is_some_and(|from| track.target.position() >= from) {
-            self.serve().await;
-        } else if self.serve_from.is_none() && track.target.is_save_due() {
-            self.with_target(T::save).await;
-        }
-    }
-
-    async fn serve(&mut self) {
-        match self.with_target(T::serve).await {
-            Some(Ok(())) => {
-                self.serve_from = None;
-                if let Some(track) = &self.track {
-                    self.standing.reached(track.target.position());
-                }
-                if let Some(end) = self.taking_over.take() {
-                    let _ = end.send(Ok(()));
-                }
-            }
-            Some(Err(failed)) => self.failed(failed),
-            None => {}
-        }
-    }
-
-    async fn with_target<R: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&mut T) -> R + Send + 'static,
-    ) -> Option<R> {
-        let (track, done) = self.track.take()?.work(work).await;
-        self.track = Some(track);
-        Some(done)
-    }
-
-    fn failed(&mut self, Failed { position, why }: Failed) {
-        self.standing.meters.failed();
-        let attempts = self.failures.at(position);
-        let wait = self.retry.wait_after(attempts);
-        self.pace = wait.map_or(Pace::Halted, |wait| Pace::Waiting(Instant::now() + wait));
-        self.standing.now(match wait {
-            Some(_) => FollowerStatus::Retrying { position, attempts, why },
-            None => FollowerStatus::Halted { position, why },
-        });
-        if let Some(track) = &mut self.track {
-            track.go_back();
-        }
-    }
-
-    /// As if nothing had failed yet.
-    fn begin_again(&mut self) {
-        self.pace = Pace::Running;
-        self.failures = Failures::default();
-        self.standing.reached(self.standing.progress.position());
-    }
-
-    /// Whoever waits for one hears that it was stopped, because the other end is dropped.
-    async fn end_rebuilds(&mut self) {
-        self.orders.close();
-        while self.orders.recv().await.is_some() {}
-        // One ends with the slice it is taking, so that its files are closed by then.
-        while self.rebuilding.join_next().await.is_some() {}
-        self.taking_over = None;
-    }
-
-    async fn begin_rebuild(&mut self, order: Order<T>) {
-        let Order { beside, progress, end } = order;
-        if !self.rebuilding.is_empty() || self.serve_from.is_some() {
-            let _ = end.send(Err(RebuildError::UnderWay));
-            return;
-        }
-        let source = self.source.clone();
-        let fresh = match beside {
-            Some(target) => Ok(target),
-            None => tokio::task::spawn_blocking(move || source.fresh())
-                .await
-                .unwrap_or_else(|panic| Err(Failed::at(Position::NONE, panic))),
-        };
-        match fresh {
-            Ok(target) => {
-                let track = Track::of(&self.engine, target);
-                let retry = self.retry.clone();
-                let wanted = self.standing.wanted();
-                self.rebuilding
-                    .spawn(async move { (catch_up(track, progress, retry, wanted).await, end) });
-            }
-            Err(Failed { position, why }) => {
-                let _ = end.send(Err(RebuildError::Failed { position, why }));
-            }
-        }
-    }
-
-    /// The new view goes on; it is read as soon as it shows all that the old one did.
-    fn take_over(&mut self, track: Track<T>, end: EndOfRebuild) {
-        let shown = self.standing.progress.position();
-        self.serve_from = Some(shown.max(self.serve_from.unwrap_or(shown)));
-        self.track = Some(track);
-        self.taking_over = Some(end);
-        self.begin_again();
-    }
 }
+
+#[cfg(test)]
+mod tests;

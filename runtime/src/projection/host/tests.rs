@@ -1,0 +1,108 @@
+//! What becomes of a projection whose actor fails, and which cannot be opened again.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use actuarius_persistence::{Commit, memory};
+
+use super::*;
+use crate::builder::Builder;
+use crate::followers::{FollowerKind, Followers};
+
+/// A target that brings its actor down at the first opportunity.
+struct Bursting {
+    bursts: bool,
+}
+
+impl Target for Bursting {
+    const WAITS: bool = false;
+
+    fn position(&self) -> Position {
+        Position::NONE
+    }
+
+    fn take(&mut self, _: &[Commit]) -> Result<u64, Failed> {
+        unreachable!("there are no events")
+    }
+
+    fn is_save_due(&self) -> bool {
+        self.bursts
+    }
+
+    fn save(&mut self) {
+        if self.bursts {
+            // Unwinding without the hook: the panic is expected, its report would only be noise.
+            std::panic::resume_unwind(Box::new("the save burst"));
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), Failed> {
+        unreachable!("there is no rebuild")
+    }
+}
+
+/// The first target it gives bursts. Then it refuses as often as it is told.
+struct Refusing {
+    first: AtomicBool,
+    refusals: AtomicU32,
+}
+
+impl Source<Bursting> for Refusing {
+    fn open(&self) -> Result<Opened<Bursting>, StartError> {
+        if self.first.swap(false, Ordering::SeqCst) {
+            return Ok(Opened { target: Bursting { bursts: true }, older: None });
+        }
+        let less = |left: u32| left.checked_sub(1);
+        match self.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+            Ok(_) => Err(StartError::OtherStore("report".to_owned())),
+            Err(_) => Ok(Opened { target: Bursting { bursts: false }, older: None }),
+        }
+    }
+
+    fn fresh(&self) -> Result<Bursting, Failed> {
+        unreachable!("there is no rebuild")
+    }
+}
+
+async fn refusing(refusals: u32) -> Arc<Standing> {
+    let engine = Builder::default().engine(memory::open()).await.unwrap();
+    let followers = Arc::new(Followers::of(&engine.tail));
+    let enlisted = followers.enlist("report", FollowerKind::Projection).unwrap();
+    let source = Refusing { first: true.into(), refusals: refusals.into() };
+    let source: Arc<dyn Source<_>> = Arc::new(source);
+    let (standing, _) = start(&engine, enlisted, Retry::default(), source).await.unwrap();
+    standing
+}
+
+async fn until_halted(standing: &Standing) -> String {
+    let is_halted = |status: &FollowerStatus| matches!(status, FollowerStatus::Halted { .. });
+    standing.until(is_halted).await;
+    match standing.status() {
+        FollowerStatus::Halted { why, .. } => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn stop(standing: &Standing) {
+    standing.want(Wanted::Stop);
+    standing.until(|status| *status == FollowerStatus::Stopped).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_opened_again_as_often_as_it_takes() {
+    let standing = refusing(3).await;
+    standing.until(|status| matches!(status, FollowerStatus::Retrying { .. })).await;
+    standing.until(|status| *status == FollowerStatus::Live).await;
+    stop(&standing).await;
+}
+
+/// It ended as if it had been asked to, at the first refusal: the health was good, and the views of
+/// all later events were missing.
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_opened_again_halts_until_it_is_asked_to_resume() {
+    let standing = refusing(4).await;
+    let why = until_halted(&standing).await;
+    assert!(why.contains("it could not be opened again"), "{why}");
+    standing.want(Wanted::Run);
+    standing.until(|status| *status == FollowerStatus::Live).await;
+    stop(&standing).await;
+}
