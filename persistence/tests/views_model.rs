@@ -17,8 +17,15 @@ enum Step {
     Scan(u8, Bound<Vec<u8>>, Bound<Vec<u8>>, bool, usize),
 }
 
+/// Short ones, which come again and again, and long ones that begin alike.
 fn key() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(prop::sample::select(vec![0u8, 1, b'a', 254, 255]), 0..4)
+    let bytes = |some| {
+        let byte = prop::sample::select(vec![0u8, 1, 0x7F, 0x80, 0xFE, 0xFF]);
+        prop::collection::vec(byte, some)
+    };
+    let long = (bytes(0..=2), 0..=7usize, bytes(0..=3));
+    let long = long.prop_map(|(start, run, end)| [start, vec![0xFF; run], end].concat());
+    prop_oneof![2 => bytes(0..=3), 3 => long]
 }
 
 fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
@@ -34,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     let value = (bytes, any::<u8>()).prop_map(|(bytes, byte)| vec![byte; bytes]);
     let change = (space(), key(), prop::option::weighted(0.7, value));
     prop_oneof![
-        5 => prop::collection::vec(change, 0..12).prop_map(Step::Commit),
+        5 => prop::collection::vec(change, 0..50).prop_map(Step::Commit),
         1 => Just(Step::Reopen),
         4 => (space(), bound(), bound(), any::<bool>(), 0..9usize)
             .prop_map(|(space, from, to, down, limit)| Step::Scan(space, from, to, down, limit)),
@@ -108,9 +115,11 @@ proptest! {
             }
             for space in [0, 1, 255] {
                 let every = (Unbounded, Unbounded);
-                let expected = expected(&model, space, &(Unbounded, Unbounded), false, usize::MAX);
-                let found = reader.scan(space, every, false, usize::MAX).expect("readable");
-                prop_assert_eq!(found, expected);
+                for down in [false, true] {
+                    let found = reader.scan(space, every, down, usize::MAX).expect("readable");
+                    let every = (Unbounded, Unbounded);
+                    prop_assert_eq!(found, expected(&model, space, &every, down, usize::MAX));
+                }
             }
         }
     }

@@ -13,6 +13,9 @@
 //!   without gaps, and a high-water mark outside sled (`chunk`, `reader`, `mark`).
 //! - Batches are not isolated from readers: those stop at a watermark raised after the sync, and
 //!   before a gate where it is about notes (`notes`).
+//! - Walking down guesses where the leaf before begins, and fails at keys with five `FF`: keys of
+//!   tables have no four (`table/keys`); those of the log cannot have them where it matters
+//!   (`docs/decisions/0024`).
 //! - Panics: caught in open, in commits (which then stop for good) and in reads.
 //!
 //! The log is packed: the commits of a group share few values (`chunk`), because one insert costs as

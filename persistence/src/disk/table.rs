@@ -26,6 +26,7 @@
 
 mod applying;
 mod journal;
+mod keys;
 mod looking;
 mod rows;
 #[cfg(test)]
@@ -125,7 +126,7 @@ fn create(generation: &Path, options: &DiskOptions) -> Result<(), ViewError> {
 fn create_log(log: &Path, options: &DiskOptions) -> Result<(), OpenError> {
     let _release = Release(log.join("db"));
     let db = open_sled(log, options, None)?;
-    let written = db.insert(rows::MARKER, Marker::Done(0).pack()).and_then(|_| db.flush());
+    let written = db.insert(keys::MARKER, Marker::Done(0).pack()).and_then(|_| db.flush());
     written.map(|_| ()).map_err(trouble::engine_io).on(log)
 }
 
@@ -234,8 +235,13 @@ fn missing(marker: Marker, records: &[Record]) -> Result<&[Record], Malformed> {
     }
 }
 
+/// How many characters of a panic's message are passed on: sled's may have the whole tree in it.
+const PANIC_CHARS_MAX: usize = 300;
+
 /// sled panics on some kinds of damage.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewError> {
-    panic::catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(ViewError::damaged(trouble::panic_text(&*panic))))
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = trouble::panic_text(&*panic);
+        Err(ViewError::damaged(said.chars().take(PANIC_CHARS_MAX).collect::<String>()))
+    })
 }

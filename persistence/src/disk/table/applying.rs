@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::keys::{self, MARKER, PART};
 use super::looking::Shared;
-use super::rows::{self, INLINE_MAX, MARKER, Marker, PART, PART_BYTES, Parts, Row};
+use super::rows::{self, INLINE_MAX, Marker, PART_BYTES, Parts, Row};
 use crate::disk::engine::{KEY_OVERHEAD, SYNC_BYTES_MAX};
 use crate::disk::trouble::Trouble;
 use crate::views::ViewError;
@@ -38,7 +39,7 @@ impl Applying {
     pub(super) fn apply(&mut self, sequence: u64, changes: &Changes) -> Result<(), ViewError> {
         self.put(MARKER, Marker::Begun(sequence).pack())?;
         for (number, (place, value)) in changes.iter().enumerate() {
-            let key = rows::key(place);
+            let key = keys::key(place);
             self.remove_parts(place, &key)?;
             match value {
                 None => self.remove(&key)?,
@@ -91,13 +92,13 @@ impl Applying {
     fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), ViewError> {
         self.count(key.len() + value.len())?;
         let put = self.shared.engine.db().insert(key, value);
-        put.map(|_before| ()).map_err(|error| rows::error(rows::place(key), error.into()))
+        put.map(|_before| ()).map_err(|error| rows::put_error(key, error))
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<(), ViewError> {
         self.count(key.len())?;
         let removed = self.shared.engine.db().remove(key);
-        removed.map(|_before| ()).map_err(|error| rows::error(rows::place(key), error.into()))
+        removed.map(|_before| ()).map_err(|error| rows::put_error(key, error))
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), ViewError> {

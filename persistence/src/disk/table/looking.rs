@@ -7,9 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use sled::IVec;
 
-use super::rows;
+use super::{keys, rows};
 use crate::disk::engine::Engine;
 use crate::disk::lock::Release;
+use crate::disk::trouble::Trouble;
 use crate::views::changes::{self, Changes, Range};
 use crate::views::{Entry, ViewError};
 
@@ -50,7 +51,7 @@ impl Shared {
         if let Some(value) = coming.as_ref().and_then(|coming| coming.at(place)) {
             return Ok(value.clone());
         }
-        let row = self.engine.get(&rows::key(place));
+        let row = self.engine.get(&keys::key(place));
         let row = row.map_err(|error| rows::error(place, error.into()))?;
         row.map(|row| self.says(place, &row)).transpose()
     }
@@ -63,8 +64,8 @@ impl Shared {
     ) -> Result<Vec<Entry>, ViewError> {
         let (coming, none) = (self.coming(), Changes::new());
         let coming = coming.as_deref().unwrap_or(&none).range(range);
-        let keys = rows::keys(range);
-        let stored = self.engine.db().range::<&[u8], _>(changes::borrowed(&keys));
+        let keys = keys::keys(range);
+        let stored = self.engine.db().range::<&[u8], _>(changes::borrowed(&keys)).map(stored);
         if descending {
             self.merge(coming.rev(), stored.rev(), Ordering::reverse, limit)
         } else {
@@ -76,7 +77,7 @@ impl Shared {
     fn merge<'a>(
         &self,
         coming: impl Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
-        stored: impl Iterator<Item = sled::Result<(IVec, IVec)>>,
+        stored: impl Iterator<Item = Result<Stored, ViewError>>,
         directed: impl Fn(Ordering) -> Ordering,
         limit: usize,
     ) -> Result<Vec<Entry>, ViewError> {
@@ -87,7 +88,7 @@ impl Shared {
                 (None, None) => break,
                 (None, _) | (_, Some(Err(_))) => Ordering::Greater,
                 (_, None) => Ordering::Less,
-                (Some((place, _)), Some(Ok((key, _)))) => directed(place[..].cmp(rows::place(key))),
+                (Some((place, _)), Some(Ok((other, _)))) => directed((*place).cmp(other)),
             };
             let row = if first.is_ge() { stored.next() } else { None };
             let change = if first.is_le() { coming.next() } else { None };
@@ -95,21 +96,29 @@ impl Shared {
                 (Some((place, value)), _) => {
                     found.extend(value.clone().map(|value| (place.slice(1..), value)));
                 }
-                (None, Some(row)) => found.push(self.entry(row)?),
+                (None, Some(row)) => {
+                    let (place, row) = row?;
+                    found.push((place.slice(1..), self.says(&place, &row)?));
+                }
                 (None, None) => {}
             }
         }
         Ok(found)
     }
 
-    fn entry(&self, row: sled::Result<(IVec, IVec)>) -> Result<Entry, ViewError> {
-        let (key, row) = row.map_err(|error| rows::error(&[], error.into()))?;
-        let place = rows::place(&key);
-        let says = self.says(place, &row)?;
-        Ok((Bytes::copy_from_slice(place.get(1..).unwrap_or_default()), says))
-    }
-
     fn says(&self, place: &[u8], row: &[u8]) -> Result<Bytes, ViewError> {
         rows::says(&self.engine, place, row).map_err(|trouble| rows::error(place, trouble))
+    }
+}
+
+/// A row as it is stored, at its place.
+type Stored = (Bytes, IVec);
+
+fn stored(row: sled::Result<(IVec, IVec)>) -> Result<Stored, ViewError> {
+    let (key, row) = row.map_err(|error| rows::error(&[], error.into()))?;
+    match keys::place(&key) {
+        Ok(place) if !place.is_empty() => Ok((place, row)),
+        Ok(_) => Err(rows::error(&[], Trouble::Malformed("a row has no space"))),
+        Err(trouble) => Err(rows::error(&key[1..], trouble)),
     }
 }

@@ -1,10 +1,5 @@
-//! What sled is given for a table.
-//!
-//! | key | value |
-//! |---|---|
-//! | `m` | the marker: which batch was begun last, and whether it was the last before a sync |
-//! | `p` batch u64, number in it u32, part u16 | a part of a large value |
-//! | `r` space u8, key | a row |
+//! The values sled is given for a table: the marker (which batch was begun last, and whether it was
+//! the last before a sync), rows, and parts of large ones.
 //!
 //! A row's value, of two kinds:
 //!
@@ -14,23 +9,18 @@
 //! ```
 //!
 //! The first checksum is CRC-32C over the length of space and key as u32, these, and all that
-//! follows it. Numbers in keys are big-endian.
-
-use std::ops::Bound;
+//! follows it.
 
 use bytes::Bytes;
 use sled::IVec;
 
+use super::keys::{self, MARKER, PART};
 use crate::disk::engine::Engine;
 use crate::disk::keys::VALUE_MAX;
 use crate::disk::trouble::{Result, Trouble};
 use crate::views::ViewError;
-use crate::views::changes::{self, Range};
+use crate::views::changes;
 use crate::wire::Cursor;
-
-pub(super) const MARKER: &[u8] = b"m";
-pub(super) const PART: u8 = b'p';
-const ROW: u8 = b'r';
 
 /// The largest value that stands in its row. Every tenth change of a leaf makes sled write the leaf
 /// again, with up to 17 rows: small rows must not pay for large neighbours.
@@ -88,25 +78,6 @@ impl Marker {
 pub(super) fn marker(engine: &Engine) -> Result<Marker> {
     let value = engine.get(MARKER)?.ok_or(Trouble::Malformed("the marker is missing"))?;
     Marker::unpack(&value)
-}
-
-/// The key of a row.
-pub(super) fn key(place: &[u8]) -> Vec<u8> {
-    [&[ROW], place].concat()
-}
-
-/// The place of a row, from its key.
-pub(super) fn place(key: &[u8]) -> &[u8] {
-    key.get(1..).unwrap_or_default()
-}
-
-/// The keys of the rows in a range of places.
-pub(super) fn keys((start, end): &Range) -> Range {
-    let end = match end {
-        Bound::Unbounded => Bound::Excluded(vec![ROW + 1]),
-        bound => bound.as_ref().map(|place| key(place)),
-    };
-    (start.as_ref().map(|place| key(place)), end)
 }
 
 /// Where the parts of a value are: they are named after the change they came with, so that doing it
@@ -198,6 +169,11 @@ pub(super) fn error(place: &[u8], trouble: Trouble) -> ViewError {
         Trouble::Engine(sled::Error::Io(error)) => ViewError::Io(error.into()),
         trouble => ViewError::damaged(format!("{}: {trouble}", changes::text(place))),
     }
+}
+
+/// The error for whoever gave sled something under a key.
+pub(super) fn put_error(key: &[u8], refused: sled::Error) -> ViewError {
+    error(&keys::place(key).unwrap_or_default(), refused.into())
 }
 
 fn seal(place: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {

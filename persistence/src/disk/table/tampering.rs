@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::rows::PART;
+use super::keys::PART;
 use super::*;
 use crate::views::changes;
 
@@ -171,7 +171,7 @@ fn a_sled_that_went_back_behind_the_journal_is_told() {
     }
     table.commit(changes(3, b"row")).expect("stored");
     let older = Marker::Done(1).pack();
-    table.shared.engine.db().insert(rows::MARKER, older).expect("written");
+    table.shared.engine.db().insert(keys::MARKER, older).expect("written");
     drop(table);
     assert!(home.damage().contains("goes on behind"));
 }
@@ -180,7 +180,7 @@ fn a_sled_that_went_back_behind_the_journal_is_told() {
 fn a_sled_that_went_back_to_nothing_is_told() {
     let home = Home::new();
     let table = home.opened();
-    table.shared.engine.db().remove(rows::MARKER).expect("removed");
+    table.shared.engine.db().remove(keys::MARKER).expect("removed");
     drop(table);
     assert!(home.damage().contains("the marker is missing"));
 }
@@ -191,7 +191,7 @@ fn a_damaged_row_is_told_by_its_name_and_the_others_are_read() {
     for value in [vec![7; 10], vec![7; 10_000]] {
         let mut table = home.opened();
         table.commit(changes(3, &value)).expect("stored");
-        let key = rows::key(&changes::place(1, b"b"));
+        let key = keys::key(&changes::place(1, b"b"));
         let row = table.shared.engine.get(&key).expect("readable").expect("there");
         for byte in 0..row.len() {
             let mut damaged = row.to_vec();
@@ -203,12 +203,27 @@ fn a_damaged_row_is_told_by_its_name_and_the_others_are_read() {
             assert!(table.reader().scan(&range, true, 2).is_err());
         }
         assert!(says(&table, b"a").expect("readable").is_some());
-        let elsewhere = rows::key(&changes::place(1, b"c"));
+        let elsewhere = keys::key(&changes::place(1, b"c"));
         table.shared.engine.db().insert(&elsewhere, row.clone()).expect("written");
         assert!(says(&table, b"c").is_err(), "a row in another's place");
         table.shared.engine.db().insert(&key, row).expect("written");
         assert!(says(&table, b"b").expect("readable").is_some());
     }
+}
+
+#[test]
+fn a_key_that_no_row_can_have_is_told() {
+    let home = Home::new();
+    let mut table = home.opened();
+    table.commit(changes(3, b"row")).expect("stored");
+    for key in [&b"r"[..], b"r\x01\xff\xff\xff", b"r\x01\xff\xff\xff\xff"] {
+        table.shared.engine.db().insert(key, b"row").expect("written");
+        let range = (Unbounded, Unbounded);
+        let error = table.reader().scan(&range, true, 9).expect_err("damaged").to_string();
+        assert!(error.contains("of space"), "{error}");
+        table.shared.engine.db().remove(key).expect("removed");
+    }
+    assert_eq!(all(&table).len(), 3);
 }
 
 #[test]
@@ -230,7 +245,7 @@ fn the_marker_survives_no_flipped_bit() {
     for bit in 0..whole.len() * 8 {
         let mut damaged = whole.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
-        table.shared.engine.db().insert(rows::MARKER, damaged).expect("written");
+        table.shared.engine.db().insert(keys::MARKER, damaged).expect("written");
         assert!(rows::marker(&table.shared.engine).is_err(), "bit {bit}");
     }
 }
