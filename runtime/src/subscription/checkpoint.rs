@@ -1,7 +1,7 @@
 //! How far a subscription is finished, as a note.
 //!
-//! The note `subscription/<name>` says `layout u8 = 1 | store 16 | began u64 | position u64 |
-//! behind u64 | paused u8`, integers little-endian.
+//! The note `subscription/<name>` says `layout u8 = 1 | store 16 | position u64 | behind u64 |
+//! flags u8`, integers little-endian.
 
 use actuarius_domain::Position;
 use actuarius_persistence::{PageLimit, ReadError, Reader};
@@ -11,9 +11,11 @@ use uuid::Uuid;
 use super::Start;
 
 const LAYOUT: u8 = 1;
+const PAUSED: u8 = 1;
+const RESETTING: u8 = 2;
 
 /// A place in the log: everything up to `position` is finished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) position: Position,
     /// The last position of the last commit that is finished whole, where reading goes on. It is
@@ -33,6 +35,11 @@ impl Mark {
         let one_less = |position: Position| Position::new(position.get().saturating_sub(1));
         Self { position: one_less(position), behind: one_less(commit) }
     }
+
+    /// The one that comes first in the log.
+    pub(super) fn or_before(self, other: Self) -> Self {
+        if other.position < self.position { other } else { self }
+    }
 }
 
 /// What is durable of a subscription, beside its parked events.
@@ -40,10 +47,10 @@ impl Mark {
 pub(super) struct Checkpoint {
     /// The store it belongs to.
     pub(super) store: Uuid,
-    /// The position it began behind, or was reset to.
-    pub(super) began: Position,
     pub(super) mark: Mark,
     pub(super) paused: bool,
+    /// It was reset to the mark, and notes about events behind it are still to be removed.
+    pub(super) resetting: bool,
 }
 
 /// The name of the note.
@@ -53,16 +60,17 @@ pub(super) fn key(name: &str) -> String {
 
 impl Checkpoint {
     pub(super) fn beginning(store: Uuid, mark: Mark) -> Self {
-        Self { store, began: mark.position, mark, paused: false }
+        Self { store, mark, paused: false, resetting: false }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![LAYOUT];
         out.extend_from_slice(self.store.as_bytes());
-        for position in [self.began, self.mark.position, self.mark.behind] {
+        for position in [self.mark.position, self.mark.behind] {
             out.extend_from_slice(&position.get().to_le_bytes());
         }
-        out.push(u8::from(self.paused));
+        let paused = if self.paused { PAUSED } else { 0 };
+        out.push(paused | if self.resetting { RESETTING } else { 0 });
         out
     }
 
@@ -82,16 +90,18 @@ fn decode(mut value: Bytes) -> Option<Checkpoint> {
     }
     let mut store = [0; 16];
     value.try_copy_to_slice(&mut store).ok()?;
-    let began = Position::new(value.try_get_u64_le().ok()?);
     let position = Position::new(value.try_get_u64_le().ok()?);
     let behind = Position::new(value.try_get_u64_le().ok()?);
-    let paused = match value.try_get_u8().ok()? {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
-    let mark = Mark { position, behind };
-    value.is_empty().then_some(Checkpoint { store: Uuid::from_bytes(store), began, mark, paused })
+    let flags = value.try_get_u8().ok()?;
+    if flags & !(PAUSED | RESETTING) != 0 || !value.is_empty() {
+        return None;
+    }
+    Some(Checkpoint {
+        store: Uuid::from_bytes(store),
+        mark: Mark { position, behind },
+        paused: flags & PAUSED != 0,
+        resetting: flags & RESETTING != 0,
+    })
 }
 
 /// Why there is no such place in the log.
@@ -139,13 +149,16 @@ mod tests {
 
     fn checkpoint() -> Checkpoint {
         let mark = Mark { position: Position::new(17), behind: Position::new(15) };
-        Checkpoint { store: Uuid::from_u128(7), began: Position::new(3), mark, paused: true }
+        Checkpoint { store: Uuid::from_u128(7), mark, paused: true, resetting: false }
     }
 
     #[test]
     fn a_checkpoint_comes_back_as_it_was_written() {
-        let value = Bytes::from(checkpoint().encode());
-        assert_eq!(Checkpoint::decode("mailer", value).unwrap(), checkpoint());
+        for (paused, resetting) in [(false, false), (true, false), (false, true), (true, true)] {
+            let checkpoint = Checkpoint { paused, resetting, ..checkpoint() };
+            let value = Bytes::from(checkpoint.encode());
+            assert_eq!(Checkpoint::decode("mailer", value).unwrap(), checkpoint);
+        }
     }
 
     #[test]
@@ -155,7 +168,9 @@ mod tests {
         other[0] = 2;
         let mut longer = written.clone();
         longer.push(0);
-        for value in [other, longer, vec![], written[..written.len() - 1].to_vec()] {
+        let mut flagged = written.clone();
+        flagged[33] = 4;
+        for value in [other, longer, flagged, vec![], written[..written.len() - 1].to_vec()] {
             let error = Checkpoint::decode("mailer", value.into()).unwrap_err();
             assert!(error.to_string().contains("subscription/mailer"), "{error}");
         }

@@ -2,7 +2,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actuarius_domain::Position;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -49,8 +48,8 @@ impl Dispatcher {
         let (engine, standing) = (&self.plan.engine, &self.plan.standing);
         let mut asked = standing.wanted();
         while asked.borrow_and_update().0 != Wanted::Stop {
-            match opening::find(engine, &standing.name, Start::default()).await {
-                Ok((found, _)) => return Some(found),
+            match opening::open(engine, &standing.name, Start::default(), false).await {
+                Ok(found) => return Some(found),
                 Err(error) => {
                     let position = standing.progress.position().next();
                     standing.now(FollowerStatus::Halted { position, why: error.to_string() });
@@ -82,7 +81,6 @@ pub(super) struct Work {
     pub(super) parked: ParkedEvents,
     pub(super) writing: Writing,
     pub(super) requests: Requests,
-    pub(super) began: Position,
     /// Why nothing is started any more, until it is asked to resume.
     pub(super) halted: Option<FollowerStatus>,
     /// The last status told, to tell each change once.
@@ -105,7 +103,6 @@ impl Work {
             parked: found.parked,
             writing: Writing::behind(found.checkpoint),
             requests: Requests::default(),
-            began: found.checkpoint.began,
             halted: None,
             told: None,
             plan,

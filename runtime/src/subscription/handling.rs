@@ -26,7 +26,7 @@ impl Work {
     }
 
     /// Starts what may be handled now, and says whether there is room for more: something was
-    /// parked. No more can be than fit in memory.
+    /// parked, or had been skipped. No more can be than fit in memory.
     pub(super) fn start(&mut self) -> bool {
         self.start_retries();
         let mut has_room = false;
@@ -35,7 +35,9 @@ impl Work {
             && let Some(position) = self.next()
             && let Some(key) = self.lanes.key(position).cloned()
         {
-            if self.parked.holds(&key) {
+            if self.parked.has_skipped(position) {
+                has_room |= self.lanes.finish(position).is_some();
+            } else if self.parked.holds(&key) {
                 has_room |= self.park(position, &key);
             } else {
                 self.handle(position);

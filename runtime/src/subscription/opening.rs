@@ -42,14 +42,27 @@ pub(super) async fn open(
     if from_scratch {
         forget(engine, name).await?;
     }
-    let (found, is_new) = find(engine, name, start).await?;
+    let (mut found, is_new) = find(engine, name, start).await?;
     if is_new {
         let mut notes = Notes::default();
         // Fits: it is short, and alone.
         let _ = notes.put(checkpoint::key(name), found.checkpoint.encode());
         store(engine, notes).await?;
     }
+    clear(engine, name, &mut found).await?;
     Ok(found)
+}
+
+/// Removes the notes that are left over from the last time, before anything moves on: as many sets
+/// as it takes.
+async fn clear(engine: &Arc<Engine>, name: &str, found: &mut Found) -> Result<(), StartError> {
+    while found.parked.has_outdated() || found.checkpoint.resetting {
+        let target = Checkpoint { resetting: false, ..found.checkpoint };
+        let (notes, reached) = found.parked.take_notes(name, target);
+        store(engine, notes).await?;
+        found.checkpoint = reached;
+    }
+    Ok(())
 }
 
 /// Removes every note of the subscription `name`: the checkpoint last, so that an end in between
@@ -92,11 +105,7 @@ async fn store(engine: &Engine, notes: Notes) -> Result<(), StartError> {
 }
 
 /// What is durable of the subscription `name`, and whether it is new.
-pub(super) async fn find(
-    engine: &Arc<Engine>,
-    name: &str,
-    start: Start,
-) -> Result<(Found, bool), StartError> {
+async fn find(engine: &Arc<Engine>, name: &str, start: Start) -> Result<(Found, bool), StartError> {
     let owned = name.to_owned();
     blocking(engine, name, move |reader| look(reader, &owned, start)).await
 }
@@ -119,7 +128,7 @@ fn look(reader: &dyn Reader, name: &str, start: Start) -> Result<(Found, bool), 
     let Some(note) = reader.note(checkpoint::key(name).as_bytes()).map_err(unread)? else {
         let mark = checkpoint::place(reader, start).map_err(|error| no_place(name, error))?;
         let checkpoint = Checkpoint::beginning(reader.identity(), mark);
-        return Ok((Found { checkpoint, parked: ParkedEvents::default() }, true));
+        return Ok((Found { checkpoint, parked: ParkedEvents::beside(&checkpoint) }, true));
     };
     let checkpoint = Checkpoint::decode(name, note).map_err(unread)?;
     if checkpoint.store != reader.identity() {
@@ -138,12 +147,12 @@ fn parked_events(
     name: &str,
     checkpoint: &Checkpoint,
 ) -> Result<ParkedEvents, ReadError> {
-    let (mut parked, prefix) = (ParkedEvents::default(), parked::prefix(name));
+    let (mut parked, prefix) = (ParkedEvents::beside(checkpoint), parked::prefix(name));
     let mut after = None;
     loop {
         let page = reader.notes(prefix.as_bytes(), after.as_deref(), NOTES_AT_ONCE)?;
         for note in &page {
-            parked.load(name, note, checkpoint.mark)?;
+            parked.load(name, note)?;
         }
         if page.len() < NOTES_AT_ONCE {
             return Ok(parked);

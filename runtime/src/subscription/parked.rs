@@ -1,18 +1,19 @@
-//! The parked events of a subscription, by key and in order, and which of their notes must be
-//! written: pure, so that no test waits.
+//! The parked events of a subscription, by key and in order: pure, so that no test waits.
 //!
-//! A stored parked event is never behind the stored checkpoint: its note is written in one set with
-//! the checkpoint that passes it.
+//! `noting` says which of their notes must be written, and how far the checkpoint may go with them.
 
 mod note;
+mod noting;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Timestamp};
-use actuarius_persistence::{Note, Notes, ReadError};
+use actuarius_persistence::{Note, ReadError};
 
-use super::checkpoint::{self, Checkpoint, Mark};
+use super::checkpoint::Checkpoint;
+use note::{Name, Said};
+use noting::Noting;
 
 pub(super) use note::prefix;
 
@@ -57,31 +58,43 @@ pub(super) struct Entry {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ParkedEvents {
     keys: BTreeMap<Arc<str>, VecDeque<Entry>>,
     count: usize,
-    /// Those without a note so far. They count as in flight, so their number is bounded.
-    unstored: BTreeMap<Position, Arc<str>>,
-    /// Notes that say something that is no longer so.
-    outdated: BTreeSet<(Arc<str>, Position)>,
+    /// Events with their keys that were dropped before the stored checkpoint had passed them: they
+    /// come again after a crash, and are not handled then either.
+    skipped: BTreeMap<Position, Arc<str>>,
+    noting: Noting,
 }
 
 impl ParkedEvents {
+    /// None so far, beside this stored checkpoint.
+    pub(super) fn beside(checkpoint: &Checkpoint) -> Self {
+        Self {
+            keys: BTreeMap::new(),
+            count: 0,
+            skipped: BTreeMap::new(),
+            noting: Noting::beside(checkpoint),
+        }
+    }
+
     /// Adds what a stored note says, in the order of the notes' keys.
     ///
-    /// An event behind the checkpoint is left over from a reset that was cut short: it comes again.
-    pub(super) fn load(
-        &mut self,
-        name: &str,
-        note: &Note,
-        checkpoint: Mark,
-    ) -> Result<(), ReadError> {
-        let (key, entry) = note::decode(name, note)?;
-        if entry.position > checkpoint.position {
-            self.outdated.insert((key, entry.position));
-        } else {
-            self.push(key, entry);
+    /// A parked event behind the checkpoint is left over from a reset that was cut short: it comes
+    /// again. A skipped one stays skipped, unless such a reset is still to be finished.
+    pub(super) fn load(&mut self, name: &str, note: &Note) -> Result<(), ReadError> {
+        let (key, said) = note::decode(name, note)?;
+        match said {
+            Said::Parked(entry) if self.noting.has_passed(entry.position) => self.push(key, entry),
+            Said::Parked(entry) => self.noting.is_outdated(&key, Name::Parked(entry.position)),
+            Said::Skipped(position) => {
+                if self.noting.needs_skipped(position) {
+                    self.skipped.insert(position, key);
+                } else {
+                    self.noting.is_outdated(&key, Name::Skipped(position));
+                }
+            }
         }
         Ok(())
     }
@@ -94,9 +107,14 @@ impl ParkedEvents {
         self.count
     }
 
-    /// How many are held in memory only.
+    /// Whether the event was dropped: it is not handled when it comes again.
+    pub(super) fn has_skipped(&self, position: Position) -> bool {
+        self.skipped.contains_key(&position)
+    }
+
+    /// How many are held in memory because the checkpoint has not passed them.
     pub(super) fn unstored(&self) -> usize {
-        self.unstored.len()
+        self.noting.unstored() + self.skipped.len()
     }
 
     /// Whether another event of `key` may be parked, or why not.
@@ -113,9 +131,7 @@ impl ParkedEvents {
     }
 
     pub(super) fn park(&mut self, key: Arc<str>, entry: Entry) {
-        // The note that a reset has not removed yet will be replaced instead.
-        self.outdated.remove(&(key.clone(), entry.position));
-        self.unstored.insert(entry.position, key.clone());
+        self.noting.is_unstored(&key, entry.position);
         self.push(key, entry);
     }
 
@@ -129,22 +145,27 @@ impl ParkedEvents {
         self.keys.get(key)?.front()
     }
 
-    /// The first of its key is parked no more.
+    /// The first of its key was handled, and is parked no more.
     pub(super) fn remove_first(&mut self, key: &Arc<str>) -> Option<Entry> {
         let parked = self.keys.get_mut(key)?;
         let entry = parked.pop_front()?;
         if parked.is_empty() {
             self.keys.remove(key);
         }
-        self.removed(key, entry.position);
+        self.count -= 1;
+        self.noting.is_gone(key, entry.position);
         Some(entry)
     }
 
-    fn removed(&mut self, key: &Arc<str>, position: Position) {
-        self.count -= 1;
-        if self.unstored.remove(&position).is_none() {
-            self.outdated.insert((key.clone(), position));
+    /// The first of its key is never handled.
+    pub(super) fn skip_first(&mut self, key: &Arc<str>) -> Option<Entry> {
+        let entry = self.remove_first(key)?;
+        if !self.noting.has_passed(entry.position) {
+            // It comes again after a crash, so that must be noted.
+            self.skipped.insert(entry.position, key.clone());
+            self.noting.is_outdated(key, Name::Skipped(entry.position));
         }
+        Some(entry)
     }
 
     /// The first of its key was tried once more, in vain.
@@ -154,12 +175,12 @@ impl ParkedEvents {
         };
         first.attempts = first.attempts.saturating_add(1);
         first.error = note::error_text(why);
-        if !self.unstored.contains_key(&first.position) {
-            self.outdated.insert((key.clone(), first.position));
+        if self.noting.has_passed(first.position) {
+            self.noting.is_outdated(key, Name::Parked(first.position));
         }
     }
 
-    /// Forgets all events behind `position`: they come again.
+    /// Forgets everything about events behind `position`: they come again.
     pub(super) fn forget_behind(&mut self, position: Position) {
         let mut forgotten = Vec::new();
         self.keys.retain(|key, parked| {
@@ -167,9 +188,14 @@ impl ParkedEvents {
             forgotten.extend(parked.drain(kept..).map(|entry| (key.clone(), entry.position)));
             !parked.is_empty()
         });
+        self.count -= forgotten.len();
         for (key, position) in forgotten {
-            self.removed(&key, position);
+            self.noting.is_gone(&key, position);
         }
+        for (position, key) in self.skipped.split_off(&position.next()) {
+            self.noting.is_outdated(&key, Name::Skipped(position));
+        }
+        self.noting.is_reset_to(position);
     }
 
     /// All of them, key by key.
@@ -188,49 +214,6 @@ impl ParkedEvents {
             listed.collect::<Vec<_>>()
         };
         self.keys.iter().flat_map(of_key).collect()
-    }
-
-    /// Whether a note says something that is no longer so.
-    pub(super) fn has_outdated(&self) -> bool {
-        !self.outdated.is_empty()
-    }
-
-    /// The notes that bring the store towards `target`, and the checkpoint they hold: one set may be
-    /// too small for all the parked events it passes. They count as stored from here on, because
-    /// after a write that fails nothing is ever written again.
-    pub(super) fn take_notes(&mut self, name: &str, target: Checkpoint) -> (Notes, Checkpoint) {
-        let (mut notes, mut reached) = (Notes::default(), target);
-        // It always takes as many bytes, so its place is taken before it is known. Here and below, a
-        // set refuses a note only because it is full: names, keys and texts are bounded.
-        let place = checkpoint::key(name);
-        let _ = notes.put(&place, target.encode());
-        while let Some((&position, key)) = self.unstored.first_key_value()
-            && position <= target.mark.position
-            && let Some(entry) = self.entry(key, position)
-        {
-            if notes.put(note::key(name, key, position), note::value(entry)).is_err() {
-                reached.mark = Mark::before(position, entry.commit);
-                break;
-            }
-            self.unstored.pop_first();
-        }
-        let _ = notes.put(&place, reached.encode());
-        self.take_outdated(name, &mut notes);
-        (notes, reached)
-    }
-
-    fn take_outdated(&mut self, name: &str, notes: &mut Notes) {
-        while let Some((key, position)) = self.outdated.first() {
-            let place = note::key(name, key, *position);
-            let taken = match self.entry(key, *position) {
-                Some(entry) => notes.put(place, note::value(entry)),
-                None => notes.remove(place),
-            };
-            if taken.is_err() {
-                return;
-            }
-            self.outdated.pop_first();
-        }
     }
 
     fn entry(&self, key: &str, position: Position) -> Option<&Entry> {

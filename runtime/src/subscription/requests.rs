@@ -103,7 +103,7 @@ impl Work {
             true => key.into(),
             false => return Err(ParkedError::NotParked { key: key.to_owned() }),
         };
-        if skip_first && let Some(skipped) = self.parked.remove_first(&key) {
+        if skip_first && let Some(skipped) = self.parked.skip_first(&key) {
             let standing = &self.plan.standing;
             tracing::warn!(
                 target: "actuarius::subscription",
@@ -183,7 +183,6 @@ impl Work {
         self.lanes = Lanes::default();
         self.failures = Failures::default();
         self.halted = None;
-        self.began = mark.position;
         self.parked.forget_behind(mark.position);
         self.plan.standing.meters.parked(self.parked.len());
         self.store().await?;

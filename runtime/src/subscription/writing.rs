@@ -125,7 +125,7 @@ impl Work {
             Wanted::Pause => true,
             Wanted::Stop => stored.paused,
         };
-        Checkpoint { store: stored.store, began: self.began, mark: self.finished(), paused }
+        Checkpoint { store: stored.store, mark: self.finished(), paused, resetting: false }
     }
 
     pub(super) fn write_if_due(&mut self) {

@@ -12,5 +12,6 @@ mod ordering;
 mod parking;
 mod repeating;
 mod scene;
+mod skipping;
 mod starting;
 mod troubles;

@@ -127,27 +127,6 @@ async fn events_that_come_while_their_key_is_retried_are_handled_behind_it() {
 }
 
 #[tokio::test]
-async fn the_event_that_failed_may_be_skipped_and_those_behind_it_are_handled() {
-    let contents = Arc::default();
-    let scribe = Scribe::default();
-    {
-        let (runtime, _) = open_on(&contents).await;
-        let ledgers = runtime.host::<Ledger>();
-        scribe.fail(1, Failing::Refuses);
-        let mailer = mailer(&runtime, &scribe).start().await.unwrap();
-        add(&ledgers, "a", &[1, 2, 3]).await;
-        caught_up(&runtime, &mailer).await;
-        assert_eq!(mailer.skip_parked("ledger/a").await, Ok(2));
-        assert!(mailer.parked().await.is_empty());
-    }
-    let (runtime, _) = open_on(&contents).await;
-    let mailer = mailer(&runtime, &scribe).start().await.unwrap();
-    caught_up(&runtime, &mailer).await;
-    assert!(mailer.parked().await.is_empty());
-    assert_eq!(scribe.amounts(), [2, 3]);
-}
-
-#[tokio::test]
 async fn the_cursor_does_not_move_when_parked_events_are_handled() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use actuarius::persistence::PageLimit;
+use actuarius::persistence::fault::{Failure, Faults};
 use actuarius::{
     Aggregates, BoxError, Envelope, FollowerStatus, OnPoison, Position, Retry, Runtime, Subscribe,
     Subscription,
@@ -188,11 +189,24 @@ pub(crate) async fn until_halted(subscription: &Subscription) -> (u64, String) {
     }
 }
 
+/// Waits until so many events are parked.
+pub(crate) async fn until_parked(subscription: &Subscription, events: usize) {
+    while subscription.parked().await.len() < events {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The power fails: nothing reaches the store any more.
+pub(crate) async fn cut_power(runtime: Runtime, faults: &Faults) {
+    faults.fail_commit(1, Failure::Unwritten);
+    let _ = runtime.shutdown(Duration::ZERO).await;
+}
+
 /// The position that is durable for the subscription `mailer`, as the note says it.
 pub(crate) fn stored(runtime: &Runtime) -> u64 {
     let note = runtime.reader().unwrap().note(b"subscription/mailer").unwrap();
     let note = note.expect("it has been started");
-    u64::from_le_bytes(note[25..33].try_into().unwrap())
+    u64::from_le_bytes(note[17..25].try_into().unwrap())
 }
 
 /// Every event of the log, as a scribe that hears all of them would.

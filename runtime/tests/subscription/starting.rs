@@ -102,7 +102,7 @@ fn write(contents: &Arc<memory::Contents>, key: &str, value: &[u8]) {
 #[tokio::test]
 async fn a_checkpoint_beyond_the_end_of_the_log_is_told() {
     let (contents, mut note) = started().await;
-    note[25..33].copy_from_slice(&99u64.to_le_bytes());
+    note[17..25].copy_from_slice(&99u64.to_le_bytes());
     write(&contents, "subscription/mailer", &note);
     let (runtime, _) = open_on(&contents).await;
     let refused = mailer(&runtime, &Scribe::default()).start().await;

@@ -1,8 +1,10 @@
-//! A parked event as a note.
+//! What is kept of parked events, as notes. Integers are little-endian, a text stands behind its
+//! length as a u16.
 //!
-//! The note `parked/<name>/<key>/<position, 20 digits>` says `layout u8 = 1 | commit u64 | parked at
-//! i64 | attempts u32 | category text | id text | event type text | error text`; integers
-//! little-endian, a text behind its length as a u16.
+//! The note `parked/<name>/<key>/<position, 20 digits>`, a parked event, says `layout u8 = 1 |
+//! commit u64 | parked at i64 | attempts u32 | category text | id text | event type text | error
+//! text`. The note `parked/<name>/<key>/skipped-<position, 20 digits>`, an event that is not handled
+//! though it comes again, says `layout u8 = 1`.
 
 use std::sync::Arc;
 
@@ -14,26 +16,42 @@ use super::Entry;
 use crate::subscription::routes::whole_characters;
 
 const LAYOUT: u8 = 1;
+const SKIPPED: &str = "skipped-";
 
 /// How much of an error's text, and of an event type's name, is kept: enough to know it again.
 const TEXT_BYTES_MAX: usize = 500;
+
+/// Which of the notes under one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name {
+    Parked(Position),
+    Skipped(Position),
+}
+
+/// What a note says of an event.
+pub(super) enum Said {
+    Parked(Entry),
+    Skipped(Position),
+}
 
 /// What the names of all notes of a subscription's parked events begin with.
 pub(in crate::subscription) fn prefix(name: &str) -> String {
     format!("parked/{name}/")
 }
 
-/// The name of the note. A key may hold any character: the position's width is fixed, so it is
-/// clear where the key ends.
-pub(super) fn key(name: &str, key: &str, position: Position) -> String {
-    format!("parked/{name}/{key}/{:020}", position.get())
+/// The name of the note. A key may hold any character: no slash is behind the one that ends it.
+pub(super) fn key(name: &str, key: &str, which: Name) -> String {
+    match which {
+        Name::Parked(position) => format!("parked/{name}/{key}/{:020}", position.get()),
+        Name::Skipped(position) => format!("parked/{name}/{key}/{SKIPPED}{:020}", position.get()),
+    }
 }
 
 pub(super) fn error_text(text: &str) -> Arc<str> {
     cut(text).into()
 }
 
-pub(super) fn value(entry: &Entry) -> Vec<u8> {
+pub(super) fn parked(entry: &Entry) -> Vec<u8> {
     let mut out = vec![LAYOUT];
     out.extend_from_slice(&entry.commit.get().to_le_bytes());
     out.extend_from_slice(&entry.parked_at.as_micros().to_le_bytes());
@@ -43,6 +61,10 @@ pub(super) fn value(entry: &Entry) -> Vec<u8> {
     put_text(&mut out, cut(&entry.event_type));
     put_text(&mut out, cut(&entry.error));
     out
+}
+
+pub(super) fn skipped() -> Vec<u8> {
+    vec![LAYOUT]
 }
 
 fn cut(text: &str) -> &str {
@@ -55,33 +77,48 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-pub(super) fn decode(name: &str, note: &Note) -> Result<(Arc<str>, Entry), ReadError> {
-    let decoded = place(name, &note.key)
-        .and_then(|(key, position)| Some((key, entry(position, note.value.clone())?)));
+/// The key a note belongs to, and what it says.
+pub(super) fn decode(name: &str, note: &Note) -> Result<(Arc<str>, Said), ReadError> {
+    let decoded =
+        place(name, &note.key).and_then(|(key, which)| Some((key, said(which, &note.value)?)));
     decoded.ok_or_else(|| ReadError::DamagedNote {
         key: note.key.clone(),
-        what: "it is no parked event this release can read".to_owned(),
+        what: "it is no note of a parked event this release can read".to_owned(),
     })
 }
 
-fn place(name: &str, key: &[u8]) -> Option<(Arc<str>, Position)> {
+fn place(name: &str, key: &[u8]) -> Option<(Arc<str>, Name)> {
     let key = std::str::from_utf8(key).ok()?.strip_prefix(&prefix(name))?;
-    let (key, position) = key.rsplit_once('/')?;
-    Some((key.into(), Position::new(position.parse().ok()?)))
+    let (key, which) = key.rsplit_once('/')?;
+    let position = |digits: &str| Some(Position::new(digits.parse().ok()?));
+    let which = match which.strip_prefix(SKIPPED) {
+        Some(digits) => Name::Skipped(position(digits)?),
+        None => Name::Parked(position(which)?),
+    };
+    Some((key.into(), which))
 }
 
-fn entry(position: Position, mut value: Bytes) -> Option<Entry> {
+fn said(which: Name, value: &Bytes) -> Option<Said> {
+    let mut value = value.clone();
     if value.try_get_u8().ok()? != LAYOUT {
         return None;
     }
+    let said = match which {
+        Name::Parked(position) => Said::Parked(take_entry(position, &mut value)?),
+        Name::Skipped(position) => Said::Skipped(position),
+    };
+    value.is_empty().then_some(said)
+}
+
+fn take_entry(position: Position, value: &mut Bytes) -> Option<Entry> {
     let commit = Position::new(value.try_get_u64_le().ok()?);
     let parked_at = Timestamp::from_micros(value.try_get_i64_le().ok()?);
     let attempts = value.try_get_u32_le().ok()?;
-    let (category, id) = (take_text(&mut value)?, take_text(&mut value)?);
+    let (category, id) = (take_text(value)?, take_text(value)?);
     let stream = StreamId::new(category, id).ok()?;
-    let (event_type, error) = (take_text(&mut value)?, take_text(&mut value)?);
+    let (event_type, error) = (take_text(value)?, take_text(value)?);
     let entry = Entry { position, commit, stream, event_type, attempts, error, parked_at };
-    (value.is_empty() && commit <= position).then_some(entry)
+    (commit <= position).then_some(entry)
 }
 
 fn take_text(value: &mut Bytes) -> Option<Arc<str>> {

@@ -1,6 +1,13 @@
+//! What is parked, and what a store would hold of it: here a map, which a crash leaves as it is.
+
+mod cut_short;
+
+use actuarius_persistence::Notes;
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
+use crate::subscription::checkpoint::Mark;
 
 fn at(position: u64) -> Position {
     Position::new(position)
@@ -22,64 +29,100 @@ fn checkpoint(position: u64) -> Checkpoint {
     Checkpoint::beginning(Uuid::nil(), Mark::at(at(position)))
 }
 
+/// Parked beside a checkpoint at the beginning of the log.
 fn parked_under(key: &str, positions: impl IntoIterator<Item = u64>) -> ParkedEvents {
-    let mut parked = ParkedEvents::default();
+    let mut parked = ParkedEvents::beside(&checkpoint(0));
     for position in positions {
         parked.park(key.into(), entry(position));
     }
     parked
 }
 
-/// The names of the notes that are put and those that are removed, without the checkpoint.
-fn changes(notes: &Notes) -> (Vec<String>, Vec<String>) {
-    let name = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
-    let changes = notes.iter().filter(|it| it.key.starts_with(b"parked/"));
-    let (put, removed): (Vec<_>, Vec<_>) = changes.partition(|change| change.value.is_some());
-    let names = |changes: Vec<&actuarius_persistence::NoteChange>| {
-        changes.iter().map(|change| name(&change.key)).collect()
-    };
-    (names(put), names(removed))
-}
+/// The notes of one subscription, as they are stored.
+#[derive(Debug, Clone, Default)]
+struct Disk(BTreeMap<Bytes, Bytes>);
 
-fn loaded(notes: &Notes, checkpoint: Mark) -> ParkedEvents {
-    let mut parked = ParkedEvents::default();
-    for change in notes.iter().filter(|it| it.key.starts_with(b"parked/")) {
-        let note = Note { key: change.key.clone(), value: change.value.clone().unwrap() };
-        parked.load("mailer", &note, checkpoint).unwrap();
+impl Disk {
+    fn store(&mut self, notes: &Notes) {
+        for change in notes {
+            match &change.value {
+                Some(value) => drop(self.0.insert(change.key.clone(), value.clone())),
+                None => drop(self.0.remove(&change.key)),
+            }
+        }
     }
-    parked
+
+    /// Stores set after set, until nothing is left to be written.
+    fn store_all(&mut self, parked: &mut ParkedEvents, target: Checkpoint) {
+        while self.checkpoint() != Some(target) || parked.has_outdated() {
+            let (notes, _) = parked.take_notes("mailer", target);
+            self.store(&notes);
+        }
+    }
+
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        let note = self.0.get(&b"subscription/mailer"[..])?;
+        Some(Checkpoint::decode("mailer", note.clone()).unwrap())
+    }
+
+    /// What a start finds.
+    fn found(&self) -> (ParkedEvents, Checkpoint) {
+        let checkpoint = self.checkpoint().unwrap();
+        let mut parked = ParkedEvents::beside(&checkpoint);
+        for (key, value) in self.0.iter().filter(|(key, _)| key.starts_with(b"parked/")) {
+            let note = Note { key: key.clone(), value: value.clone() };
+            parked.load("mailer", &note).unwrap();
+        }
+        (parked, checkpoint)
+    }
+
+    /// The names of the notes beside the checkpoint.
+    fn names(&self) -> Vec<String> {
+        let names = self.0.keys().map(|key| String::from_utf8(key.to_vec()).unwrap());
+        names.filter(|name| name.starts_with("parked/")).collect()
+    }
 }
 
 #[test]
-fn a_parked_event_comes_back_from_its_note_whatever_its_key_is() {
-    for key in ["a", "with/slashes/", "", "ü", "/00000000000000000009"] {
+fn what_is_parked_or_skipped_comes_back_from_its_notes_whatever_its_key_is() {
+    for key in ["a", "with/slashes/", "", "ü", "/00000000000000000009", "skipped-1/skipped-2"] {
+        let (mut parked, mut disk) = (parked_under(key, [2, 3, 7, 8]), Disk::default());
+        parked.forget_behind(at(3));
+        disk.store_all(&mut parked, checkpoint(3));
+        parked.park(key.into(), entry(9));
+        for _ in 0..3 {
+            parked.skip_first(&key.into());
+        }
+        disk.store_all(&mut parked, checkpoint(3));
+        let (found, _) = disk.found();
+        assert_eq!((found.len(), found.has_skipped(at(9))), (0, true), "{key:?}");
+
         let mut parked = parked_under(key, [2, 3]);
-        let (notes, _) = parked.take_notes("mailer", checkpoint(3));
-        assert_eq!(loaded(&notes, Mark::at(at(3))).all(), parked.all(), "{key:?}");
+        disk.store_all(&mut parked, checkpoint(4));
+        assert_eq!(disk.found().0.all(), parked.all(), "{key:?}");
     }
 }
 
 #[test]
 fn a_parked_event_is_noted_with_the_checkpoint_that_passes_it_and_not_before() {
-    let mut parked = parked_under("a", [2, 7]);
-    let (notes, reached) = parked.take_notes("mailer", checkpoint(5));
-    assert_eq!(reached, checkpoint(5));
-    assert_eq!(changes(&notes).0, ["parked/mailer/a/00000000000000000002"]);
-    assert_eq!(parked.unstored(), 1);
-    let (notes, _) = parked.take_notes("mailer", checkpoint(7));
-    assert_eq!(changes(&notes).0, ["parked/mailer/a/00000000000000000007"]);
-    assert_eq!(parked.unstored(), 0);
+    let (mut parked, mut disk) = (parked_under("a", [2, 7]), Disk::default());
+    disk.store(&parked.take_notes("mailer", checkpoint(5)).0);
+    assert_eq!(disk.names(), ["parked/mailer/a/00000000000000000002"]);
+    assert_eq!((disk.checkpoint(), parked.unstored()), (Some(checkpoint(5)), 1));
+    disk.store(&parked.take_notes("mailer", checkpoint(7)).0);
+    assert_eq!((disk.names().len(), parked.unstored()), (2, 0));
 }
 
 #[test]
 fn a_checkpoint_stops_before_the_first_parked_event_its_set_has_no_room_for() {
-    let mut parked = parked_under("a", 1..=1_000);
-    let (mut last, mut noted) = (0, 0);
+    let (mut parked, mut disk) = (parked_under("a", 1..=1_000), Disk::default());
+    let mut last = 0;
     while parked.unstored() > 0 {
-        let (notes, reached) = parked.take_notes("mailer", checkpoint(1_000));
-        noted += changes(&notes).0.len() as u64;
-        assert!(reached.mark.position.get() > last, "every set gets further");
-        last = reached.mark.position.get();
+        disk.store(&parked.take_notes("mailer", checkpoint(1_000)).0);
+        let reached = disk.checkpoint().unwrap().mark.position.get();
+        assert!(reached > last, "every set gets further");
+        last = reached;
+        let noted = disk.names().len() as u64;
         assert_eq!(noted, last, "what the checkpoint has passed is noted, and nothing else");
     }
     assert_eq!(last, 1_000);
@@ -87,18 +130,17 @@ fn a_checkpoint_stops_before_the_first_parked_event_its_set_has_no_room_for() {
 
 #[test]
 fn what_is_parked_no_more_is_removed_and_what_failed_again_is_noted_anew() {
-    let mut parked = parked_under("a", [1, 2]);
-    parked.take_notes("mailer", checkpoint(2));
+    let (mut parked, mut disk) = (parked_under("a", [1, 2]), Disk::default());
+    disk.store_all(&mut parked, checkpoint(2));
     parked.remove_first(&"a".into());
     parked.first_failed(&"a".into(), "still no");
     assert!(parked.has_outdated());
-    let (notes, _) = parked.take_notes("mailer", checkpoint(2));
-    let first = vec!["parked/mailer/a/00000000000000000001".to_owned()];
-    let second = vec!["parked/mailer/a/00000000000000000002".to_owned()];
-    assert_eq!(changes(&notes), (second, first));
-    let left = parked.first("a").unwrap();
-    assert_eq!((left.attempts, &*left.error), (6, "still no"));
+    disk.store(&parked.take_notes("mailer", checkpoint(2)).0);
     assert!(!parked.has_outdated());
+    assert_eq!(disk.names(), ["parked/mailer/a/00000000000000000002"]);
+    let (found, _) = disk.found();
+    let left = found.first("a").unwrap();
+    assert_eq!((left.attempts, &*left.error), (6, "still no"));
 }
 
 #[test]
@@ -109,24 +151,37 @@ fn an_event_that_was_never_noted_leaves_nothing_to_remove() {
 }
 
 #[test]
-fn events_behind_a_place_are_forgotten_and_those_before_it_stay() {
-    let mut parked = parked_under("a", [1, 2, 3]);
-    parked.park("b".into(), entry(4));
-    parked.take_notes("mailer", checkpoint(4));
-    parked.forget_behind(at(2));
-    let left: Vec<_> = parked.all().iter().map(|it| (it.position.get(), it.is_first)).collect();
-    assert_eq!((left, parked.len()), (vec![(1, true), (2, false)], 2));
-    assert_eq!(changes(&parked.take_notes("mailer", checkpoint(2)).0).1.len(), 2);
+fn a_skipped_event_is_noted_only_as_long_as_it_would_come_again() {
+    let (mut parked, mut disk) = (parked_under("a", [3]), Disk::default());
+    parked.skip_first(&"a".into());
+    disk.store(&parked.take_notes("mailer", checkpoint(2)).0);
+    assert_eq!(disk.names(), ["parked/mailer/a/skipped-00000000000000000003"]);
+    let (mut found, _) = disk.found();
+    assert!(found.has_skipped(at(3)) && !found.holds("a"));
+    disk.store_all(&mut found, checkpoint(3));
+    assert!(disk.names().is_empty() && !found.has_skipped(at(3)));
+
+    // One that was passed does not come again.
+    let mut passed = parked_under("a", [1]);
+    disk.store_all(&mut passed, checkpoint(1));
+    passed.skip_first(&"a".into());
+    disk.store(&passed.take_notes("mailer", checkpoint(1)).0);
+    assert!(disk.names().is_empty());
 }
 
 #[test]
-fn a_note_behind_the_checkpoint_is_left_over_and_goes_away() {
-    let mut before = parked_under("a", [1, 9]);
-    let (notes, _) = before.take_notes("mailer", checkpoint(9));
-    let mut parked = loaded(&notes, Mark::at(at(5)));
-    assert_eq!(parked.len(), 1);
-    let (notes, _) = parked.take_notes("mailer", checkpoint(5));
-    assert_eq!(changes(&notes).1, ["parked/mailer/a/00000000000000000009"]);
+fn events_behind_a_place_are_forgotten_and_those_before_it_stay() {
+    let (mut parked, mut disk) = (parked_under("a", [1, 2, 3]), Disk::default());
+    parked.park("b".into(), entry(4));
+    parked.park("c".into(), entry(5));
+    parked.skip_first(&"c".into());
+    disk.store_all(&mut parked, checkpoint(4));
+    parked.forget_behind(at(2));
+    let left: Vec<_> = parked.all().iter().map(|it| (it.position.get(), it.is_first)).collect();
+    assert_eq!((left, parked.len()), (vec![(1, true), (2, false)], 2));
+    assert!(!parked.has_skipped(at(5)));
+    disk.store_all(&mut parked, checkpoint(2));
+    assert_eq!(disk.names().len(), 2);
 }
 
 #[test]

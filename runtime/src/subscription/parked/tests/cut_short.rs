@@ -1,0 +1,91 @@
+//! A power cut between two sets of notes. What a start finds then must be as good as all or none.
+
+use super::*;
+
+/// What is stored after a power cut behind each of the sets that are written until nothing is left
+/// to be written; the last is what is stored when there was none.
+fn cut_after_each_set(mut disk: Disk, parked: &mut ParkedEvents, target: Checkpoint) -> Vec<Disk> {
+    let mut cuts = Vec::new();
+    while disk.checkpoint() != Some(target) || parked.has_outdated() {
+        disk.store(&parked.take_notes("mailer", target).0);
+        cuts.push(disk.clone());
+    }
+    assert!(cuts.len() > 2, "it takes more than one set: {}", cuts.len());
+    cuts
+}
+
+fn noted(positions: impl IntoIterator<Item = u64>, target: u64) -> (ParkedEvents, Disk) {
+    let (mut parked, mut disk) = (parked_under("a", positions), Disk::default());
+    disk.store_all(&mut parked, checkpoint(target));
+    (parked, disk)
+}
+
+/// 500 parked events of a key are handled, the key is free, and so is its next event. A note of one
+/// of them beside a checkpoint behind the next would have it handled once more, behind that.
+#[test]
+fn the_checkpoint_passes_nothing_while_a_handled_event_has_a_note() {
+    let (mut parked, disk) = noted(1..=500, 500);
+    for _ in 0..500 {
+        parked.remove_first(&"a".into());
+    }
+    for cut in cut_after_each_set(disk, &mut parked, checkpoint(501)) {
+        let (found, checkpoint) = cut.found();
+        let is_passed = checkpoint.mark.position == at(501);
+        assert_eq!(is_passed, found.len() == 0, "{} at {checkpoint:?}", found.len());
+    }
+}
+
+/// What is left of the notes behind the new place is not parked: it comes again. Nothing is passed
+/// before those notes are gone, or it would count as parked after the next cut.
+#[test]
+fn a_reset_that_is_cut_short_is_finished_before_anything_moves_on() {
+    let (mut parked, disk) = noted(1..=500, 500);
+    parked.forget_behind(at(10));
+    for mut cut in cut_after_each_set(disk, &mut parked, checkpoint(10)) {
+        let (mut found, reached) = cut.found();
+        assert_eq!((found.len(), reached.mark), (10, Mark::at(at(10))));
+        // The next life goes on as far as it is let.
+        let is_left = found.has_outdated();
+        let (notes, reached) = found.take_notes("mailer", checkpoint(400));
+        cut.store(&notes);
+        assert!(!is_left || !found.has_outdated() || reached.mark.position == at(10));
+        assert_eq!(cut.found().0.len(), 10);
+    }
+}
+
+/// The skipped events behind the new place are to be handled again: what is left of their notes is
+/// not taken for the wish of somebody who came later.
+#[test]
+fn a_reset_that_is_cut_short_leaves_nothing_skipped_behind_the_new_place() {
+    let (mut parked, mut disk) = (parked_under("a", 11..=510), Disk::default());
+    for _ in 0..500 {
+        parked.skip_first(&"a".into());
+    }
+    disk.store_all(&mut parked, checkpoint(10));
+    assert!(disk.names().len() == 500 && disk.found().0.has_skipped(at(11)));
+    parked.forget_behind(at(5));
+    for cut in cut_after_each_set(disk, &mut parked, checkpoint(5)) {
+        let (found, checkpoint) = cut.found();
+        assert_eq!(checkpoint.resetting, found.has_outdated());
+        assert!((11..=510).all(|position| !found.has_skipped(at(position))));
+    }
+}
+
+/// Hundreds of notes are removed while hundreds are put: at any time each event is parked, or was
+/// handled, or comes again.
+#[test]
+fn parked_events_that_the_checkpoint_passes_are_noted_or_come_again() {
+    let (mut parked, mut disk) = (parked_under("a", 1..=600), Disk::default());
+    while disk.checkpoint().is_none_or(|it| it.mark.position < at(300)) {
+        disk.store(&parked.take_notes("mailer", checkpoint(300)).0);
+    }
+    for _ in 0..200 {
+        parked.remove_first(&"a".into());
+    }
+    for cut in cut_after_each_set(disk, &mut parked, checkpoint(600)) {
+        let (found, checkpoint) = cut.found();
+        let listed: Vec<_> = found.all().iter().map(|it| it.position.get()).collect();
+        let expected: Vec<_> = (listed[0]..=checkpoint.mark.position.get()).collect();
+        assert!(listed[0] <= 201 && listed == expected, "{listed:?} at {checkpoint:?}");
+    }
+}
