@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -160,12 +163,16 @@ impl<V: View> Target for KeyedTarget<V> {
 
     fn take(&mut self, commits: &[Commit]) -> Result<u64, Failed> {
         self.open_again()?;
-        let mut events = 0;
-        for commit in commits {
-            // A commit that seemed to fail may be found stored when the table is opened again.
-            if commit.last_position() <= self.position {
-                continue;
-            }
+        // A commit that seemed to fail may be found stored when the table is opened again.
+        let known = commits.partition_point(|commit| commit.last_position() <= self.position);
+        let (rest, mut events) = (&commits[known..], 0);
+        if let Some(first) = rest.first()
+            && first.position() != self.position.next()
+        {
+            // Whoever brings them goes back to where the table is.
+            return Err(Failed::at(self.position.next(), "the table was at another position"));
+        }
+        for commit in rest {
             match self.fold(commit) {
                 Ok(some) => events += some,
                 Err(failed) => {
@@ -202,72 +209,5 @@ impl<V: View> Target for KeyedTarget<V> {
         self.outputs.1.all_changed();
         self.generations.remove_all_but(&[]);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use actuarius_persistence::views::{TableReader, Views};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::projection::saved::Shelf;
-
-    struct Numbers;
-
-    impl View for Numbers {
-        type Key = u64;
-        type Row = u64;
-    }
-
-    fn target() -> KeyedTarget<Numbers> {
-        let place = Views::in_memory().place("numbers").unwrap();
-        let (name, store) = ("numbers".to_owned(), Uuid::from_u128(1));
-        let generations = Arc::new(Generations::of(Shelf { name, place, version: 1, store }));
-        let generation = generations.create().unwrap();
-        let (parts, outputs) = ((Routes::default(), generations), (Shown::default(), Moves::new()));
-        let mut target = KeyedTarget::over(generation, parts, Codec::default(), outputs);
-        target.show();
-        target
-    }
-
-    /// Puts a row and a position into the next batch.
-    fn put(target: &mut KeyedTarget<Numbers>, number: u64) {
-        let open = target.open.as_mut().unwrap();
-        open.draft.project(Position::new(number), |rows| rows.put(number, number));
-        let staged = open.stage(Changes::new(), Codec::default()).unwrap();
-        open.add(staged).unwrap();
-        target.position = Position::new(number);
-    }
-
-    #[test]
-    fn after_a_failed_commit_the_table_is_opened_again_and_gone_on_from_where_it_is() {
-        let mut target = target();
-        let shown = target.outputs.0.clone();
-        put(&mut target, 7);
-        target.close().unwrap();
-        put(&mut target, 8);
-        let failed = target.give_up(ViewError::Failed { cause: "no space".to_owned() });
-        assert_eq!((failed.position, target.position()), (Position::new(8), Position::new(7)));
-        let key = |number: u64| number.to_be_bytes();
-        assert_eq!(shown.get(&key(7)).unwrap(), Some(7), "it can be read all the while");
-        assert_eq!(target.take(&[]).unwrap(), 0);
-        assert_eq!(target.position(), Position::new(7));
-        put(&mut target, 9);
-        target.close().unwrap();
-        let rows = [7, 8, 9].map(|number| shown.get(&key(number)).unwrap());
-        assert_eq!(rows, [Some(7), None, Some(9)]);
-    }
-
-    #[test]
-    fn while_the_table_cannot_be_opened_again_it_is_tried_again() {
-        let mut target = target();
-        let elsewhere: TableReader = target.open.as_ref().unwrap().table.reader();
-        let _ = target.give_up(ViewError::Failed { cause: "no space".to_owned() });
-        target.take(&[]).unwrap_err();
-        assert!(target.outputs.0.get(&[]).is_err());
-        drop(elsewhere);
-        target.take(&[]).unwrap();
-        assert_eq!(target.outputs.0.get(&7u64.to_be_bytes()).unwrap(), None);
     }
 }
