@@ -27,7 +27,8 @@ pub enum ParkedError {
         /// What went wrong.
         why: String,
     },
-    /// What was done could not be stored: it comes again when the store is opened again.
+    /// The store has failed. What was handled or skipped by this call is parked, or comes again, when
+    /// the store is opened again; if it had failed before, nothing was handled.
     #[error("it could not be stored: {why}")]
     NotStored {
         /// What went wrong.

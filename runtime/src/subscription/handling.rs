@@ -60,9 +60,8 @@ impl Work {
     }
 
     fn handle(&mut self, position: Position) {
-        if let Some(failure) = self.plan.engine.failure() {
+        if let Some(why) = self.failure() {
             // The effect could not be remembered.
-            let why = format!("the store failed: {failure}");
             return self.halt(position, why);
         }
         self.lanes.begin(position);

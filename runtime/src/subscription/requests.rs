@@ -62,6 +62,12 @@ impl Requests {
         }
     }
 
+    fn refuse_retries_waiting(&mut self, why: &str) {
+        for key in std::mem::take(&mut self.retries_waiting) {
+            self.end_retry(&key, |_| Err(ParkedError::NotStored { why: why.to_owned() }));
+        }
+    }
+
     fn end_retry(&mut self, key: &str, answer: impl FnOnce(usize) -> Result<usize, ParkedError>) {
         if let Some(retry) = self.retries.remove(key) {
             self.answers.push((retry.caller, answer(retry.handled)));
@@ -96,6 +102,9 @@ impl Work {
 
     /// The key, whose first event is dropped if that is asked for.
     fn retry(&mut self, key: &str, skip_first: bool) -> Result<Arc<str>, ParkedError> {
+        if let Some(why) = self.failure() {
+            return Err(ParkedError::NotStored { why });
+        }
         if self.requests.retries.contains_key(key) {
             return Err(ParkedError::UnderWay { key: key.to_owned() });
         }
@@ -124,6 +133,12 @@ impl Work {
 
     /// Someone has asked for it, so it is done even while the subscription is paused or halted.
     pub(super) fn start_retries(&mut self) {
+        if !self.requests.retries_waiting.is_empty()
+            && let Some(why) = self.failure()
+        {
+            // Their effects could not be remembered.
+            self.requests.refuse_retries_waiting(&why);
+        }
         let waits = self.requests.wants_reset() || self.wanted == Wanted::Stop;
         while !waits
             && self.has_a_worker()

@@ -66,12 +66,9 @@ impl Writing {
         self.under_way = Some(Write { checkpoint, ends, answers });
     }
 
-    /// Gives answers now, or when the write under way has ended.
-    pub(super) fn give(&mut self, answers: Vec<Answer>) {
-        match &mut self.under_way {
-            Some(write) => write.answers.extend(answers),
-            None => give(answers, None),
-        }
+    /// Gives answers to what needs no write, or can have none.
+    fn give(&self, answers: Vec<Answer>) {
+        give(answers, self.broken());
     }
 
     /// The end of the write under way, if there is one. May be dropped at any time.
@@ -117,6 +114,13 @@ impl Work {
         }
     }
 
+    /// Why nothing can be made durable any more.
+    pub(super) fn failure(&self) -> Option<String> {
+        let failed = |failure| format!("the store failed: {failure}");
+        let broken = self.writing.broken().map(str::to_owned);
+        broken.or_else(|| self.plan.engine.failure().map(failed))
+    }
+
     /// What is to be stored now.
     pub(super) fn checkpoint(&self) -> Checkpoint {
         let stored = self.writing.stored();
@@ -129,8 +133,12 @@ impl Work {
     }
 
     pub(super) fn write_if_due(&mut self) {
-        if self.writing.is_under_way() || self.writing.broken().is_some() {
+        if self.writing.is_under_way() {
             return;
+        }
+        if self.writing.broken().is_some() {
+            // Whatever was done, it is not durable.
+            return self.writing.give(self.requests.take_answers());
         }
         let checkpoint = self.checkpoint();
         if !self.parked.has_outdated() {

@@ -1,15 +1,17 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use actuarius::persistence::fault::Failure;
+use actuarius::persistence::fault::{Failure, Faults};
 use actuarius::{
-    Aggregate, BoxError, Context, Envelope, OnPoison, Recorded, ResetError, Runtime, Start,
-    StreamId,
+    Aggregate, BoxError, Context, Envelope, OnPoison, ParkedError, Recorded, ResetError, Runtime,
+    Start, StreamId, Subscription,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Command, Ledger, open_on};
-use crate::scene::{Failing, LONG, Scribe, add, at_once, caught_up, halting, mailer, until_halted};
+use crate::common::{Command, Ledger, eventually, open_on, send};
+use crate::scene::{
+    Failing, LONG, Scribe, add, at_once, caught_up, halting, mailer, stored, until_halted,
+};
 
 #[tokio::test]
 async fn it_halts_when_its_checkpoint_cannot_be_stored_and_a_restart_repeats() {
@@ -67,6 +69,55 @@ async fn nothing_is_handled_any_more_once_the_store_has_failed() {
     let mailer = self::mailer(&runtime, &scribe).start().await.unwrap();
     caught_up(&runtime, &mailer).await;
     assert!(scribe.amounts().ends_with(&[2, 3]), "{:?}", scribe.amounts());
+}
+
+/// A subscription with a parked event that could be handled by now, and the way to fail its store.
+async fn parked_and_mended(scribe: &Scribe) -> (Runtime, Faults, Subscription) {
+    let (runtime, faults) = open_on(&Arc::default()).await;
+    scribe.fail(1, Failing::Refuses);
+    let mailer = mailer(&runtime, scribe).start().await.unwrap();
+    add(&runtime.host::<Ledger>(), "a", &[1, 2]).await;
+    caught_up(&runtime, &mailer).await;
+    eventually(|| stored(&runtime) == 2).await;
+    scribe.mend(1);
+    (runtime, faults, mailer)
+}
+
+fn is_not_stored(answer: &Result<usize, ParkedError>) -> bool {
+    matches!(answer, Err(ParkedError::NotStored { why }) if why.contains("the store failed"))
+}
+
+#[tokio::test]
+async fn who_retries_or_skips_is_told_that_it_could_not_be_stored() {
+    let scribe = Scribe::default();
+    let (_runtime, faults, mailer) = parked_and_mended(&scribe).await;
+    faults.fail_commit(1, Failure::Unwritten);
+    let retried = mailer.retry_parked("ledger/a").await;
+    assert!(is_not_stored(&retried), "{retried:?}");
+    until_halted(&mailer).await;
+    let heard = scribe.amounts();
+    assert!(heard == [1] || heard == [1, 2], "{heard:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_retried_or_skipped_once_the_store_has_failed() {
+    let scribe = Scribe::default();
+    let (runtime, faults, mailer) = parked_and_mended(&scribe).await;
+    scribe.hold(3);
+    add(&runtime.host::<Ledger>(), "b", &[3]).await;
+    scribe.until_held(3).await;
+    // The only worker is busy, so this one waits.
+    let waits = send(Box::pin(mailer.retry_parked("ledger/a")));
+    faults.fail_commit(1, Failure::Unwritten);
+    runtime.host::<Ledger>().execute("c", Command::Add(4)).await.unwrap_err();
+    for answer in [mailer.retry_parked("ledger/a").await, mailer.skip_parked("ledger/a").await] {
+        assert!(is_not_stored(&answer), "{answer:?}");
+    }
+    scribe.let_go(3);
+    let waited = waits.await;
+    assert!(is_not_stored(&waited), "{waited:?}");
+    mailer.stop().await;
+    assert_eq!(scribe.amounts(), [3], "what was being handled is finished, and nothing else begun");
 }
 
 #[tokio::test]
