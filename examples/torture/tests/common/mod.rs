@@ -5,6 +5,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+/// A writer that has said so much is killed all the same. What has to catch up with writers at full
+/// speed, such as a rebuild, may take for ever to come to the moment that was drawn.
+const LINES_MAX: usize = 5_000;
+
 /// What the outside knows of a store: the oracle.
 #[derive(Default)]
 pub(crate) struct Known {
@@ -24,20 +28,23 @@ impl Known {
         false
     }
 
-    /// Runs a writer until it has said so many lines that begin with `word`, then kills it.
-    pub(crate) fn write(&mut self, mut writer: Command, (word, times): (&str, usize)) {
+    /// Runs a writer until it has said so many lines that begin with `word`, or [`LINES_MAX`] of any
+    /// kind, then kills it. Returns how many of them it has said.
+    pub(crate) fn write(&mut self, mut writer: Command, (word, times): (&str, usize)) -> usize {
         let (mut child, lines) = start(&mut writer);
-        let mut said = 0;
-        for line in lines {
+        let (mut said, mut is_killed) = (0, false);
+        for (number, line) in (1..).zip(lines) {
             self.hear(&line);
             said += usize::from(line.starts_with(word));
-            if said == times {
+            if !is_killed && (said == times || number == LINES_MAX) {
                 // What is in the pipe by now was said all the same, so it is listened to.
                 child.kill().expect("the writer runs");
+                is_killed = true;
             }
         }
         child.wait().expect("the writer has ended");
-        assert!(said >= times, "the writer ended by itself");
+        assert!(is_killed, "the writer ended by itself");
+        said
     }
 
     /// Has `verifier` look, and returns what else it says.
