@@ -23,50 +23,57 @@ const NAME_BYTES_MAX: usize = 128;
 /// All followers of a runtime, by name.
 pub(crate) struct Followers {
     tail: Arc<Tail>,
-    /// None once the runtime closes.
-    standings: Mutex<Option<BTreeMap<Arc<str>, Arc<Standing>>>>,
+    names: Mutex<Names>,
+}
+
+/// Who has stopped is in nobody's way, and goes: names made for a single task would pile up.
+#[derive(Default)]
+struct Names {
+    standings: BTreeMap<Arc<str>, Arc<Standing>>,
+    is_closed: bool,
 }
 
 impl Followers {
     pub(crate) fn of(tail: &Arc<Tail>) -> Self {
-        Self { tail: tail.clone(), standings: Mutex::new(Some(BTreeMap::new())) }
+        Self { tail: tail.clone(), names: Mutex::default() }
     }
 
     /// Takes the name; it is free again when the guard is dropped without [`Enlisted::keep`].
-    pub(crate) fn enlist(
-        self: &Arc<Self>,
-        name: &str,
-        kind: FollowerKind,
-    ) -> Result<Enlisted, StartError> {
+    pub(crate) fn enlist(&self, name: &str, kind: FollowerKind) -> Result<Enlisted, StartError> {
         check_name(name)?;
-        let mut standings = self.standings();
-        let standings = standings.as_mut().ok_or(StartError::ShuttingDown)?;
-        if standings.get(name).is_some_and(|standing| !standing.has_stopped()) {
+        let mut names = self.names();
+        if names.is_closed {
+            return Err(StartError::ShuttingDown);
+        }
+        if names.standings.contains_key(name) {
             return Err(StartError::NameTaken(name.to_owned()));
         }
         let name: Arc<str> = name.into();
         let standing = Arc::new(Standing::new(name.clone(), kind, self.tail.clone()));
-        standings.insert(name, standing.clone());
-        Ok(Enlisted { followers: self.clone(), standing, kept: false })
+        names.standings.insert(name, standing.clone());
+        Ok(Enlisted { standing, kept: false })
     }
 
+    /// Those that have not stopped.
     pub(crate) fn all(&self) -> Vec<Arc<Standing>> {
-        self.standings().iter().flat_map(BTreeMap::values).cloned().collect()
+        self.names().standings.values().cloned().collect()
     }
 
-    /// Takes no new ones, and returns those there are.
+    /// Takes no new ones from here on, and returns those that have not stopped, whoever asks.
     pub(crate) fn close(&self) -> Vec<Arc<Standing>> {
-        self.standings().take().unwrap_or_default().into_values().collect()
+        self.names().is_closed = true;
+        self.all()
     }
 
-    fn standings(&self) -> MutexGuard<'_, Option<BTreeMap<Arc<str>, Arc<Standing>>>> {
-        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn names(&self) -> MutexGuard<'_, Names> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.standings.retain(|_, standing| !standing.has_stopped());
+        names
     }
 }
 
 /// A name that was taken for a follower about to start.
 pub(crate) struct Enlisted {
-    followers: Arc<Followers>,
     standing: Arc<Standing>,
     kept: bool,
 }
@@ -85,10 +92,8 @@ impl Enlisted {
 
 impl Drop for Enlisted {
     fn drop(&mut self) {
-        if !self.kept
-            && let Some(standings) = &mut *self.followers.standings()
-        {
-            standings.remove(&self.standing.name);
+        if !self.kept {
+            self.standing.now(FollowerStatus::Stopped);
         }
     }
 }

@@ -1,34 +1,42 @@
-//! A follower ends with its runtime, whatever it is doing then: who waits for it hears of its end.
+//! A follower ends with its runtime, whatever it is doing then: who waits for it hears of its end,
+//! and a shutdown waits for all that are at work, and for nobody else.
 
 mod common;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use actuarius::{
-    BoxError, Database, Envelope, EventBatch, FollowerStatus, Position, Runtime, Subscription,
-    WaitError,
+    BoxError, Database, Envelope, EventBatch, FollowerStatus, Position, Runtime, StartError,
+    Status, Subscription, WaitError,
 };
-use common::{Command, Ledger, eventually};
-use tokio::sync::mpsc;
+use common::{Command, Ledger, eventually, is_waiting, send};
+use tokio::sync::{Semaphore, mpsc};
 
 /// Longer than any test takes: who waits so long waits in vain.
 const LONG: Duration = Duration::from_secs(600);
 
-/// A subscription whose handler is at work on its first event, and never ends.
-async fn busy_for_ever(runtime: &Runtime) -> Subscription {
+/// A subscription whose handler is at work on its first event, until it is let go.
+async fn busy(runtime: &Runtime, let_go: &Arc<Semaphore>) -> Subscription {
     let (at_work, mut is_at_work) = mpsc::channel(1);
+    let let_go = let_go.clone();
     let handler = move |_: Envelope<Ledger>| {
-        let at_work = at_work.clone();
+        let (at_work, let_go) = (at_work.clone(), let_go.clone());
         async move {
-            let _ = at_work.send(()).await;
-            std::future::pending::<Result<(), BoxError>>().await
+            let _ = at_work.try_send(());
+            let _ = let_go.acquire().await?;
+            Ok::<(), BoxError>(())
         }
     };
     let subscription = runtime.subscribe("mailer").on(handler).start().await.unwrap();
     runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap();
     is_at_work.recv().await.expect("it is handled");
     subscription
+}
+
+async fn busy_for_ever(runtime: &Runtime) -> Subscription {
+    busy(runtime, &Arc::new(Semaphore::new(0))).await
 }
 
 /// What everyone sees of a subscription that is over.
@@ -79,15 +87,21 @@ struct Held {
     let_go: Receiver<()>,
 }
 
+impl Held {
+    fn wait<T>(&mut self) -> Result<T, BoxError> {
+        let _ = self.at_work.try_send(());
+        let _ = self.let_go.recv();
+        Err("it was given up".into())
+    }
+}
+
 impl Database for Held {
     fn position(&mut self) -> Result<Position, BoxError> {
         Ok(Position::NONE)
     }
 
     fn project(&mut self, _: &EventBatch<'_>) -> Result<(), BoxError> {
-        let _ = self.at_work.try_send(());
-        let _ = self.let_go.recv();
-        Err("it was given up".into())
+        self.wait()
     }
 }
 
@@ -106,4 +120,74 @@ async fn a_projection_that_a_shutdown_could_not_wait_for_has_stopped() {
     assert_eq!(report.status(), FollowerStatus::Stopped);
     let error = report.wait_for(Position::new(1)).await.unwrap_err();
     assert_eq!(error, WaitError::Stopped { name: "report".to_owned() });
+}
+
+/// The second one found no followers, so it closed the door at once and cut off the handlers that
+/// the first one waited for; and the health said that there were none.
+#[tokio::test]
+async fn a_second_shutdown_waits_for_the_same_handlers_as_the_first() {
+    let (runtime, let_go) = (Runtime::in_memory().await.unwrap(), Arc::new(Semaphore::new(0)));
+    let subscription = busy(&runtime, &let_go).await;
+    let mut first = send(Box::pin(runtime.shutdown(LONG)));
+    let mut second = send(Box::pin(runtime.shutdown(LONG)));
+    let health = runtime.health();
+    assert!(matches!(health.status, Status::Running), "handlers may need commands");
+    assert_eq!(health.followers.len(), 1);
+    let error = runtime.caught_up(Duration::ZERO).await.unwrap_err();
+    assert!(matches!(error, WaitError::TimedOut { .. }), "{error}");
+    assert!(is_waiting(&mut first) && is_waiting(&mut second));
+    let_go.add_permits(1);
+    assert!(first.await.is_clean());
+    assert!(second.await.is_clean());
+    assert_eq!(subscription.position(), Position::new(1));
+}
+
+#[tokio::test]
+async fn no_follower_starts_once_a_shutdown_has_begun() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    let handler = |_: Envelope<Ledger>| async { Ok::<(), BoxError>(()) };
+    let error = runtime.subscribe("mailer").on(handler).start().await.unwrap_err();
+    assert!(matches!(error, StartError::ShuttingDown), "{error}");
+}
+
+/// A database that is asked for its position, waits until it is let go, and then refuses.
+struct Refusing(Held);
+
+impl Database for Refusing {
+    fn position(&mut self) -> Result<Position, BoxError> {
+        self.0.wait()
+    }
+
+    fn project(&mut self, _: &EventBatch<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Its name was taken and never given back, so the shutdown waited for it until the deadline.
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_projection_whose_start_has_failed_meanwhile() {
+    let (at_work, is_at_work) = sync_channel(1);
+    let (held, let_go) = sync_channel(0);
+    let runtime = Runtime::in_memory().await.unwrap();
+    let report = runtime.database("report", Refusing(Held { at_work, let_go })).on::<Ledger>();
+    let starting = tokio::spawn(report.start());
+    eventually(|| is_at_work.try_recv().is_ok()).await;
+    let shutdown = send(Box::pin(runtime.shutdown(LONG)));
+    drop(held);
+    assert!(matches!(starting.await.unwrap(), Err(StartError::Database { .. })));
+    assert!(shutdown.await.is_clean());
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_projection_whose_start_was_given_up_meanwhile() {
+    let (at_work, is_at_work) = sync_channel(1);
+    let (_held, let_go) = sync_channel(0);
+    let runtime = Runtime::in_memory().await.unwrap();
+    let report = runtime.database("report", Refusing(Held { at_work, let_go })).on::<Ledger>();
+    let starting = send(Box::pin(report.start()));
+    eventually(|| is_at_work.try_recv().is_ok()).await;
+    let shutdown = send(Box::pin(runtime.shutdown(LONG)));
+    drop(starting);
+    assert!(shutdown.await.is_clean());
 }

@@ -126,6 +126,19 @@ async fn names_are_checked_and_belong_to_one_at_a_time() {
     start("entries").await.unwrap();
 }
 
+/// Names made for a single task piled up in memory, and in the health.
+#[tokio::test]
+async fn a_view_that_was_stopped_is_no_longer_among_the_followers() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    for task in 0..3 {
+        let view = runtime.projection::<Entries>(format!("task-{task}")).on::<Ledger>();
+        let view = view.start().await.unwrap();
+        assert_eq!(runtime.health().followers.len(), 1);
+        view.stop().await;
+        assert_eq!(runtime.health().followers.len(), 0);
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_fails_leaves_views_readable_and_shows_them_nothing_undurable() {
     let contents = std::sync::Arc::default();
