@@ -39,6 +39,7 @@ type HostEntry = (Arc<dyn Any + Send + Sync>, Arc<dyn Hosted>);
 impl Alive {
     pub(crate) fn new(engine: Arc<Engine>, views: Views) -> Self {
         let followers = Arc::new(Followers::of(&engine.tail));
+        tokio::spawn(Followers::tell_lags(Arc::downgrade(&followers)));
         Self { engine, followers, views, hosts: Mutex::default() }
     }
 

@@ -7,7 +7,10 @@ mod retry;
 mod standing;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::tail::Tail;
 
@@ -19,6 +22,10 @@ pub(crate) use standing::{Standing, Wanted};
 
 /// The longest name of a follower, which also names its files.
 const NAME_BYTES_MAX: usize = 128;
+
+/// How often each follower's lag is told. Whoever comes further tells it, too, but a lag grows just
+/// when nobody does.
+const LAGS_TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// All followers of a runtime, by name.
 pub(crate) struct Followers {
@@ -63,6 +70,21 @@ impl Followers {
     pub(crate) fn close(&self) -> Vec<Arc<Standing>> {
         self.names().is_closed = true;
         self.all()
+    }
+
+    /// Tells how far each is behind, now and then, as long as there may be any.
+    pub(crate) async fn tell_lags(followers: Weak<Self>) {
+        loop {
+            sleep(LAGS_TOLD_EVERY).await;
+            let Some(followers) = followers.upgrade() else { return };
+            for standing in followers.all() {
+                standing.tell_lag();
+            }
+            let names = followers.names();
+            if names.is_closed && names.standings.is_empty() {
+                return;
+            }
+        }
     }
 
     fn names(&self) -> MutexGuard<'_, Names> {

@@ -3,14 +3,17 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use actuarius::{METRICS, Runtime};
-use common::{Command, Ledger};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use actuarius::{Envelope, FollowerStatus, METRICS, Projection, Retry, Runtime};
+use common::{Command, Ledger, eventually};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use serde::{Deserialize, Serialize};
 
+/// On a clock that the test moves.
 fn on_one_thread(work: impl Future<Output = ()>) {
-    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    threads.expect("a runtime").block_on(work);
+    let mut threads = tokio::runtime::Builder::new_current_thread();
+    threads.enable_all().start_paused(true).build().expect("a runtime").block_on(work);
 }
 
 #[test]
@@ -48,4 +51,60 @@ fn commands_are_counted_by_type_and_outcome_under_described_names() {
     assert_eq!(of("actuarius_events_total", &["ledger"]), 2);
     assert_eq!(of("actuarius_queries_total", &["ledger"]), 1);
     assert_eq!(of("actuarius_activations_total", &["ledger"]), 1);
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Stumbling;
+
+impl Projection<Ledger> for Stumbling {
+    fn project(&mut self, _: &Envelope<Ledger>) {
+        // Unwinding without the hook: the panic is expected, its report would only be noise.
+        std::panic::resume_unwind(Box::new("it stumbles"));
+    }
+}
+
+/// How many events each follower is behind, as the gauges have it. Looking sets them to zero.
+fn lags(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let figures = snapshotter.snapshot().into_vec().into_iter();
+    let lags = figures.filter(|(key, ..)| key.key().name() == "actuarius_follower_lag_events");
+    let lags = lags.filter_map(|(key, _, _, value)| {
+        let follower = key.key().labels().next()?.value().to_owned();
+        let DebugValue::Gauge(lag) = value else { return None };
+        Some((follower, lag.into_inner()))
+    });
+    lags.collect()
+}
+
+/// The gauge was set by whoever came further. It stood still exactly when the lag grew, and nobody
+/// was woken at night.
+#[test]
+fn the_lag_of_who_stands_still_grows_while_others_write() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let told = |halts: u32, pauses: u32| {
+        let told = [("halts", halts), ("pauses", pauses)];
+        let told = told.map(|(follower, lag)| (follower.to_owned(), f64::from(lag)));
+        lags(&snapshotter) == BTreeMap::from(told)
+    };
+    metrics::with_local_recorder(&recorder, || {
+        on_one_thread(async {
+            let runtime = Runtime::in_memory().await.unwrap();
+            let start = |name: &str| {
+                let view = runtime.projection::<Stumbling>(name).on::<Ledger>();
+                view.retry(Retry::default().attempts(1)).start()
+            };
+            let (halts, pauses) = (start("halts").await.unwrap(), start("pauses").await.unwrap());
+            pauses.pause();
+            eventually(|| pauses.status() == FollowerStatus::Paused).await;
+            for written in 1..=3 {
+                runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap();
+                tokio::time::advance(Duration::from_secs(1)).await;
+                eventually(|| told(written, written)).await;
+            }
+            assert!(matches!(halts.status(), FollowerStatus::Halted { .. }));
+            halts.stop().await;
+            tokio::time::advance(Duration::from_secs(1)).await;
+            eventually(|| told(0, 3)).await;
+        });
+    });
 }

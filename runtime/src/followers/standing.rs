@@ -113,6 +113,14 @@ impl Standing {
         self.tail.head().get().saturating_sub(self.progress.position().get())
     }
 
+    pub(super) fn tell_lag(&self) {
+        // Held, so that nothing is told behind the stop.
+        let status = self.status.borrow();
+        if *status != FollowerStatus::Stopped {
+            self.meters.lag(self.lag());
+        }
+    }
+
     pub(crate) fn status(&self) -> FollowerStatus {
         self.status.borrow().clone()
     }
@@ -176,6 +184,10 @@ impl Standing {
 
     fn tell(&self, status: &FollowerStatus) {
         self.meters.halted(matches!(status, FollowerStatus::Halted { .. }));
+        if *status == FollowerStatus::Stopped {
+            // Nobody is behind any more.
+            self.meters.lag(0);
+        }
         if let FollowerStatus::Halted { position, why } = status {
             tracing::error!(
                 target: "actuarius::follower", name = %self.name, %position, why, "halted"
