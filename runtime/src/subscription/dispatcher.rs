@@ -140,6 +140,7 @@ impl Work {
         self.told = None;
         if self.wanted == Wanted::Run {
             self.halted = None;
+            self.reading.resume();
             for position in self.failures.resume() {
                 self.lanes.wake(position);
             }
@@ -187,7 +188,8 @@ impl Work {
         if is_paused {
             return Some(FollowerStatus::Paused);
         }
-        self.halted.clone().or_else(|| self.failures.status())
+        let retrying = || self.failures.status().or_else(|| self.reading.status());
+        self.halted.clone().or_else(retrying)
     }
 
     /// Waits until there is something to do.
@@ -207,7 +209,7 @@ impl Work {
             }
             read = self.reading.read(), if reads => {
                 if let Err(error) = read {
-                    self.halt(self.reading.next_position(), error.to_string());
+                    self.unread(error.to_string());
                 }
             }
             () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
@@ -221,6 +223,7 @@ impl Work {
             && !self.is_stored(&self.checkpoint());
         let write = self.writing.next_at(self.plan.options.checkpoint_every);
         let write = write.filter(|_| waits_to_write);
-        write.into_iter().chain(self.failures.next_at()).min()
+        let again = [self.failures.next_at(), self.reading.next_at()];
+        write.into_iter().chain(again.into_iter().flatten()).min()
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use actuarius_domain::Position;
 use tokio::time::Instant;
@@ -15,6 +16,9 @@ pub(super) struct Failures {
 
 struct Failed {
     attempts: u32,
+    /// How often since then it could not be read again. That is not the event's fault, so it is not
+    /// parked for it.
+    unread: u32,
     why: String,
     /// It is not tried again before someone asks for it.
     given_up: bool,
@@ -25,15 +29,24 @@ impl Failures {
     pub(super) fn count(&mut self, position: Position, why: String) -> u32 {
         let before = self.failed.remove(&position).map_or(0, |failed| failed.attempts);
         let attempts = before.saturating_add(1);
-        self.failed.insert(position, Failed { attempts, why, given_up: false });
+        self.failed.insert(position, Failed { attempts, unread: 0, why, given_up: false });
         attempts
+    }
+
+    /// Counts that the event could not be read for another attempt.
+    pub(super) fn count_unread(&mut self, position: Position, why: String) {
+        let (attempts, before) =
+            self.failed.remove(&position).map_or((0, 0), |failed| (failed.attempts, failed.unread));
+        let unread = before.saturating_add(1);
+        self.failed.insert(position, Failed { attempts, unread, why, given_up: false });
     }
 
     /// Has the event tried again after the wait its failures earn, and says whether it is.
     pub(super) fn try_again(&mut self, position: Position, retry: &Retry, now: Instant) -> bool {
-        let attempts = self.failed.get(&position).map_or(0, |failed| failed.attempts);
-        let Some(wait) = retry.wait_after(attempts) else { return false };
-        self.again_at.insert((now + wait, position));
+        let Some(failed) = self.failed.get(&position) else { return false };
+        let times = if failed.unread > 0 { failed.unread } else { failed.attempts };
+        let Some(wait) = retry.wait_after(times) else { return false };
+        self.again_at.insert((later(now, wait), position));
         true
     }
 
@@ -65,7 +78,7 @@ impl Failures {
     pub(super) fn resume(&mut self) -> Vec<Position> {
         let given_up = self.failed.iter_mut().filter(|(_, failed)| failed.given_up);
         let resumed = given_up.map(|(position, failed)| {
-            (failed.attempts, failed.given_up) = (0, false);
+            (failed.attempts, failed.unread, failed.given_up) = (0, 0, false);
             *position
         });
         resumed.collect()
@@ -76,16 +89,20 @@ impl Failures {
         let (position, failed) = self.failed.first_key_value()?;
         Some(FollowerStatus::Retrying {
             position: *position,
-            attempts: failed.attempts,
+            attempts: failed.attempts.saturating_add(failed.unread),
             why: failed.why.clone(),
         })
     }
 }
 
+/// When a wait that begins now is over. One that is longer than a clock can tell never ends here.
+pub(super) fn later(now: Instant, wait: Duration) -> Instant {
+    const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    now.checked_add(wait).unwrap_or_else(|| now + THIRTY_YEARS)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -104,6 +121,30 @@ mod tests {
         }
         assert_eq!(now - begun, second * (10 + 20 + 30));
         assert_eq!(failures.forget(position), Some((4, "no".to_owned())));
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_read_again_is_tried_as_often_and_has_failed_no_more_than_before() {
+        let (mut failures, now, position) = (Failures::default(), Instant::now(), Position::new(7));
+        let retry = Retry::default().attempts(3).waits(Duration::ZERO, Duration::ZERO);
+        for _ in 0..2 {
+            failures.count(position, "no".to_owned());
+        }
+        let tried = |failures: &mut Failures| {
+            failures.count_unread(position, "unread".to_owned());
+            failures.try_again(position, &retry, now)
+        };
+        assert_eq!([(); 3].map(|()| tried(&mut failures)), [true, true, false]);
+        assert_eq!(failures.count(position, "no".to_owned()), 3);
+    }
+
+    #[test]
+    fn a_wait_for_ever_is_no_panic() {
+        let mut failures = Failures::default();
+        failures.count(Position::new(7), "no".to_owned());
+        let retry = Retry::default().waits(Duration::MAX, Duration::MAX);
+        assert!(failures.try_again(Position::new(7), &retry, Instant::now()));
+        assert_eq!(failures.next_due(Instant::now()), None);
     }
 
     #[test]

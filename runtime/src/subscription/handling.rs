@@ -15,6 +15,7 @@ impl Work {
         while let Some(position) = self.failures.next_due(now) {
             self.lanes.wake(position);
         }
+        self.reading.wake(now);
     }
 
     pub(super) fn fill(&mut self) {
@@ -87,12 +88,28 @@ impl Work {
                 self.lanes.finish(position);
             }
             Outcome::Failed(why) => self.failed(position, why),
-            Outcome::Unread(why) => {
-                self.lanes.rest(position);
-                self.failures.count(position, why.clone());
-                self.failures.give_up(position);
-                self.halt(position, why);
-            }
+            Outcome::Unread(why) => self.unread_again(position, why),
+        }
+    }
+
+    /// The log could not be read on.
+    pub(super) fn unread(&mut self, why: String) {
+        let (position, name) = (self.reading.next_position(), &self.plan.standing.name);
+        tracing::warn!(
+            target: "actuarius::subscription", %name, %position, why, "the log could not be read"
+        );
+        if !self.reading.try_again(why.clone(), &self.plan.options.retry, Instant::now()) {
+            self.halt(position, why);
+        }
+    }
+
+    /// The event could not be read for another attempt. It may be all right, so it is not parked.
+    fn unread_again(&mut self, position: Position, why: String) {
+        self.lanes.rest(position);
+        self.failures.count_unread(position, why.clone());
+        if !self.failures.try_again(position, &self.plan.options.retry, Instant::now()) {
+            self.failures.give_up(position);
+            self.halt(position, why);
         }
     }
 

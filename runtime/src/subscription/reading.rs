@@ -2,12 +2,15 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::{Commit, ReadError};
+use tokio::time::Instant;
 
 use super::checkpoint::Mark;
+use super::failures::later;
 use super::lanes::Lanes;
 use super::routes::{Due, Routes};
 use crate::engine::Engine;
 use crate::follower::{Follower, Slice};
+use crate::followers::{FollowerStatus, Retry};
 
 /// How many events of a subscription are in memory: enough to keep many workers busy, few enough
 /// that a hundred slow subscriptions fit in memory. Over it the log is not read on.
@@ -22,11 +25,25 @@ pub(super) struct Reading {
     slice: Option<(Slice, usize)>,
     /// Up to here every event was taken, or concerns nobody.
     taken: Mark,
+    /// Set while what comes next could not be read.
+    unread: Option<Unread>,
+}
+
+struct Unread {
+    attempts: u32,
+    why: String,
+    /// None once it is time to try again.
+    again_at: Option<Instant>,
 }
 
 impl Reading {
     pub(super) fn behind(engine: &Arc<Engine>, mark: Mark) -> Self {
-        Self { follower: Follower::behind(engine, mark.behind), slice: None, taken: mark }
+        Self {
+            follower: Follower::behind(engine, mark.behind),
+            slice: None,
+            taken: mark,
+            unread: None,
+        }
     }
 
     /// Up to here every event was taken, or concerns nobody.
@@ -34,9 +51,9 @@ impl Reading {
         self.taken
     }
 
-    /// Whether everything that was read is taken.
+    /// Whether everything that was read is taken, and it is time to read on.
     pub(super) fn wants_more(&self) -> bool {
-        self.slice.is_none()
+        self.slice.is_none() && self.next_at().is_none()
     }
 
     /// Reads on; waits until there is something. May be dropped at any time.
@@ -45,7 +62,40 @@ impl Reading {
     /// [`ReadError`]; nothing was skipped.
     pub(super) async fn read(&mut self) -> Result<(), ReadError> {
         self.slice = Some((self.follower.next().await?, 0));
+        self.unread = None;
         Ok(())
+    }
+
+    /// Has it try again after the wait that its failures in a row earn, and says whether it does.
+    pub(super) fn try_again(&mut self, why: String, retry: &Retry, now: Instant) -> bool {
+        let attempts = self.unread.as_ref().map_or(0, |it| it.attempts).saturating_add(1);
+        let wait = retry.wait_after(attempts);
+        let again_at = wait.map(|wait| later(now, wait));
+        self.unread = Some(Unread { attempts, why, again_at });
+        wait.is_some()
+    }
+
+    /// When it tries again.
+    pub(super) fn next_at(&self) -> Option<Instant> {
+        self.unread.as_ref()?.again_at
+    }
+
+    pub(super) fn wake(&mut self, now: Instant) {
+        if let Some(unread) = &mut self.unread {
+            unread.again_at = unread.again_at.filter(|at| *at > now);
+        }
+    }
+
+    /// Someone asks for it: it begins with its attempts anew.
+    pub(super) fn resume(&mut self) {
+        self.unread = None;
+    }
+
+    /// How to say that it tries again.
+    pub(super) fn status(&self) -> Option<FollowerStatus> {
+        let Unread { attempts, why, .. } = self.unread.as_ref()?;
+        let (position, attempts, why) = (self.next_position(), *attempts, why.clone());
+        Some(FollowerStatus::Retrying { position, attempts, why })
     }
 
     /// The position that is read next.

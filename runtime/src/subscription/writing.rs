@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::ParkedError;
 use super::checkpoint::{Checkpoint, Mark};
 use super::dispatcher::Work;
+use super::failures::later;
 use super::reading::EVENTS_IN_FLIGHT;
 use crate::committer::NotStored;
 use crate::engine::Engine;
@@ -51,7 +52,7 @@ impl Writing {
 
     /// From when on the next write may begin.
     pub(super) fn next_at(&self, every: Duration) -> Option<Instant> {
-        self.begun.map(|begun| begun + every)
+        self.begun.map(|begun| later(begun, every))
     }
 
     /// Begins to write; `answers` are given when it is durable.

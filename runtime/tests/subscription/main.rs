@@ -14,4 +14,5 @@ mod repeating;
 mod scene;
 mod skipping;
 mod starting;
+mod stores;
 mod troubles;
