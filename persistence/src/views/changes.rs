@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::ViewError;
 
 /// The longest key. Keys are found in every node of a tree, so short ones make everything faster.
-pub const KEY_BYTES_MAX: usize = 1024;
+pub const KEY_BYTES_MAX: usize = 1600;
 
 /// The largest value.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;

@@ -5,6 +5,7 @@ use actuarius_persistence::Codec;
 use actuarius_persistence::views::{Changes, TableReader, ViewError};
 
 use super::error::{ViewReadError, name};
+use super::key::ROW_KEY_BYTES_MAX;
 use super::known::Known;
 use super::rows::Rows;
 use super::secondary::{self, SecondaryKeys};
@@ -154,6 +155,10 @@ struct Change<'a, V: View> {
 impl<V: View> Change<'_, V> {
     /// Returns how many bytes the row takes.
     fn add_to(&self, changes: &mut Changes, codec: Codec) -> Result<usize, String> {
+        let (bytes, most) = (self.bytes.len(), ROW_KEY_BYTES_MAX);
+        if bytes > most {
+            return Err(format!("its key has {bytes} bytes, {most} are accepted"));
+        }
         let content = self.after.map(|row| row::encode(row, codec)).transpose()?;
         let told = |error: ViewError| error.to_string();
         match &content {
@@ -177,6 +182,6 @@ impl<V: View> Change<'_, V> {
         if let Some(row) = row {
             V::secondary(self.key, row, &mut keys);
         }
-        keys.into_sorted()
+        keys.into_kept()
     }
 }

@@ -1,4 +1,4 @@
-use actuarius_domain::{Id, Position, Timestamp};
+use actuarius_domain::{Id, MAX_ID_BYTES, Position, Timestamp};
 
 /// A value as bytes, to look for. Texts have it beside `String`, so that `get("alice")` works.
 ///
@@ -10,8 +10,21 @@ pub trait KeyBytes {
     fn write(&self, out: &mut Vec<u8>);
 }
 
+/// The longest key of a row: two ids, or one of whatever characters and a few numbers.
+pub(super) const ROW_KEY_BYTES_MAX: usize = 1_088;
+
+const _: () = assert!(
+    ROW_KEY_BYTES_MAX >= 2 * (MAX_ID_BYTES + END.len())
+        && ROW_KEY_BYTES_MAX >= ZERO.len() * MAX_ID_BYTES + END.len() + 4 * size_of::<u64>()
+);
+
 /// A key, or a part of one. Implemented for texts, `u8` to `u64`, `i64`, `bool`, ids, positions,
-/// moments, and pairs and triples of keys. At most 1,024 bytes fit.
+/// moments, and pairs and triples of keys.
+///
+/// The key of a row may have 1,088 bytes: two ids fit, or an id and some numbers. A text has two bytes
+/// more than its own, and one for each zero in it. A row with a longer key halts the view, since what a
+/// row *is* cannot be cut: cut texts that people choose before they become keys. Secondary keys may
+/// have any length.
 ///
 /// A type of one's own is best written with those there are:
 ///

