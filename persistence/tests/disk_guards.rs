@@ -1,64 +1,16 @@
 //! What the store on disk does about leftovers, damage and company.
 
+mod common;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use actuarius_domain::{CommandId, Metadata, Position, StreamId, Timestamp, Version};
-use actuarius_persistence::{
-    Append, Batch, Codec, NewCommit, NewSnapshot, OpenError, PageLimit, ReadError, Reader, Store,
-    disk,
-};
-use proptest::prelude::*;
+use actuarius_domain::{Position, Timestamp, Version};
+use actuarius_persistence::{Batch, NewSnapshot, OpenError, PageLimit, Store, disk};
+use common::{append, commit, events, stream};
 use tempfile::TempDir;
-
-#[derive(serde::Serialize, serde::Deserialize)]
-enum Event {
-    Noted(Vec<u8>),
-}
-
-fn stream(id: &str) -> StreamId {
-    StreamId::new("note", id).expect("a valid name")
-}
-
-/// A commit per payload size, each of one event.
-fn append(id: &str, expected: u64, payloads: &[usize]) -> Append {
-    let mut append = Append::new(stream(id), Version::new(expected));
-    let metadata = Metadata::default();
-    for (number, &payload) in payloads.iter().enumerate() {
-        let number = expected * 1_000 + number as u64;
-        let commit = NewCommit {
-            time: Timestamp::from_micros(number as i64),
-            command_id: CommandId::from(uuid::Uuid::from_u128(u128::from(number))),
-            named_by_caller: false,
-            metadata: &metadata,
-        };
-        let noise = (0..payload as u64).map(|at| (at.wrapping_mul(number + 3) >> 5) as u8);
-        let event = Event::Noted(noise.collect());
-        append.push(commit, Codec::default(), &[event], |_| 1).expect("encodable");
-    }
-    append
-}
-
-fn commit(store: &mut Store, append: Append) {
-    let batch = Batch { appends: vec![append], ..Batch::default() };
-    let outcomes = store.writer.commit(&batch).expect("stored");
-    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-}
-
-fn events(reader: &dyn Reader) -> Result<u64, ReadError> {
-    let (mut after, mut count) = (Position::NONE, 0);
-    loop {
-        let page = reader.read_log(after, PageLimit::default())?;
-        count += page.commits.iter().map(|commit| commit.view().events).sum::<u64>();
-        match page.commits.last() {
-            Some(last) if page.more => after = last.view().last_position(),
-            _ => return Ok(count),
-        }
-    }
-}
 
 /// A closed store with `commits` commits of one event each.
 fn closed_store(commits: u64) -> TempDir {
@@ -295,129 +247,4 @@ fn large_snapshots_replace_each_other_and_survive_reopening() {
     assert_eq!(read(None), Some((9, 1_500_000)));
     assert_eq!(read(Some(Version::new(9))), Some((2, 5)));
     assert_eq!(read(Some(Version::new(2))), None);
-}
-
-/// What a store is asked to do.
-#[derive(Debug, Clone)]
-enum Step {
-    /// Streams and payload sizes, an append each.
-    Commit(Vec<(u8, usize)>),
-    Reopen,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let size = prop_oneof![20 => 0..200usize, 1 => 7_000..9_000usize, 1 => Just(40_000usize)];
-    let commit = prop::collection::vec((0..6u8, size), 1..12).prop_map(Step::Commit);
-    let step = prop_oneof![20 => commit, 1 => Just(Step::Reopen)];
-    prop::collection::vec(step, 1..80)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
-
-    /// With index runs of a few commits, each case drains, merges and removes hundreds of runs, and
-    /// is interrupted in the middle of that.
-    #[test]
-    fn streams_and_log_equal_their_model_through_runs_and_merges(
-        steps in steps(),
-        run_commits in 1..9u64,
-        buckets in 1..4u16,
-    ) {
-        let options = disk::DiskOptions::default().index_runs(run_commits, buckets);
-        let directory = tempfile::tempdir().expect("a directory");
-        let open = || disk::open_with(directory.path(), &options).expect("opens");
-        let mut store = open();
-        let mut versions = [0u64; 6];
-        for (number, step) in steps.into_iter().enumerate() {
-            match step {
-                Step::Commit(appends) => {
-                    let appends = appends.into_iter().map(|(id, size)| {
-                        versions[usize::from(id)] += 1;
-                        append(&id.to_string(), versions[usize::from(id)] - 1, &[size])
-                    });
-                    let batch = Batch { appends: appends.collect(), ..Batch::default() };
-                    let outcomes = store.writer.commit(&batch).expect("stored");
-                    prop_assert!(outcomes.iter().all(Result::is_ok));
-                }
-                Step::Reopen => {
-                    drop(store);
-                    store = open();
-                }
-            }
-            if number % 8 == 7 {
-                check(&*store.reader, &versions);
-            }
-        }
-        check(&*store.reader, &versions);
-    }
-}
-
-/// Commits until it is killed, and tells its parent of each acknowledgement. Alone it does nothing.
-#[test]
-fn the_store_named_by_the_environment_is_written_until_the_end() {
-    let Some(directory) = std::env::var_os("STORE_TO_WRITE") else { return };
-    let mut store = disk::open_with(directory, &small_runs()).expect("opens");
-    let mut version = store.reader.version(&stream("0")).expect("readable").get();
-    loop {
-        let append =
-            append("0", version, &[50, 50, if version.is_multiple_of(90) { 400_000 } else { 1 }]);
-        commit(&mut store, append);
-        version += 3;
-        println!("acknowledged {version}");
-    }
-}
-
-fn small_runs() -> disk::DiskOptions {
-    disk::DiskOptions::default().index_runs(5, 2)
-}
-
-#[test]
-fn a_killed_process_loses_nothing_it_acknowledged() {
-    let directory = tempfile::tempdir().expect("a directory");
-    for acknowledgements in [1, 3, 40, 7, 100, 31, 64, 2] {
-        let acknowledged = write_and_kill(directory.path(), acknowledgements);
-        let store = disk::open_with(directory.path(), &small_runs()).expect("opens");
-        let version = store.reader.version(&stream("0")).expect("readable").get();
-        assert!(
-            version >= acknowledged && version.is_multiple_of(3),
-            "{version} of {acknowledged}"
-        );
-        check(&*store.reader, &[version]);
-    }
-}
-
-/// Has a child process write to the store, and kills it after so many acknowledgements. Returns the
-/// version acknowledged last.
-fn write_and_kill(directory: &Path, acknowledgements: usize) -> u64 {
-    let mut child = Command::new(std::env::current_exe().expect("this test"));
-    child.args(["--exact", "--nocapture"]);
-    child.arg("the_store_named_by_the_environment_is_written_until_the_end");
-    let mut child =
-        child.env("STORE_TO_WRITE", directory).stdout(Stdio::piped()).spawn().expect("started");
-    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let versions = lines.map_while(Result::ok).filter_map(|line| {
-        line.split_once("acknowledged ").and_then(|(_, version)| version.parse().ok())
-    });
-    let acknowledged = versions.take(acknowledgements).last().expect("acknowledgements");
-    child.kill().expect("killed");
-    child.wait().expect("gone");
-    acknowledged
-}
-
-/// Every stream has exactly the versions it should, from wherever it is read, and so has the log.
-fn check(reader: &dyn Reader, versions: &[u64]) {
-    let total: u64 = versions.iter().sum();
-    assert_eq!(reader.head(), Position::new(total));
-    assert_eq!(events(reader).expect("readable"), total);
-    for (id, &version) in versions.iter().enumerate() {
-        let stream = stream(&id.to_string());
-        assert_eq!(reader.version(&stream).expect("readable"), Version::new(version));
-        for after in [0, version / 2, version.saturating_sub(1), version] {
-            let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
-            let page = reader.read_stream(&stream, Version::new(after), Position::NONE, limit);
-            let page = page.expect("readable");
-            let found = page.commits.iter().map(|commit| commit.view().version.get());
-            assert!(found.eq(after + 1..=version), "stream {id} after {after}");
-        }
-    }
 }
