@@ -55,6 +55,7 @@ async fn at_the_deadline_it_says_who_is_still_waiting() {
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
     let waiting = common::send(ledgers.execute("a", Command::Add(1)));
+    let hold = common::until_held(hold).await;
     let closing = runtime.clone();
     let shutdown = tokio::spawn(async move { closing.shutdown(Duration::from_millis(1)).await });
     common::eventually(|| matches!(runtime.health().status, Status::ShuttingDown)).await;

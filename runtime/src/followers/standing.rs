@@ -129,18 +129,23 @@ impl Standing {
         *self.status.borrow() == FollowerStatus::Stopped
     }
 
-    /// Says how it is doing.
+    /// Says how it is doing. That it is paused does not hide that it has halted: someone has to mend
+    /// the cause all the same.
     pub(crate) fn now(&self, status: FollowerStatus) {
-        self.change(|_| status);
+        self.change(|before| match (before, &status) {
+            (FollowerStatus::Halted { .. }, FollowerStatus::Paused) => before.clone(),
+            _ => status,
+        });
     }
 
-    /// It runs, and has finished everything up to `position`.
+    /// It runs, and has finished everything up to `position`, which may be back.
     pub(crate) fn reached(&self, position: Position) {
+        let went_back = position < self.progress.position();
         self.progress.reached(position);
         let lag = self.lag();
         self.meters.lag(lag);
         self.change(|before| {
-            let is_live = lag == 0 || *before == FollowerStatus::Live;
+            let is_live = lag == 0 || (*before == FollowerStatus::Live && !went_back);
             if is_live { FollowerStatus::Live } else { FollowerStatus::CatchingUp }
         });
     }
@@ -201,24 +206,30 @@ impl Standing {
     }
 
     /// Waits until the status is one of those wanted. May be dropped at any time.
-    pub(crate) async fn until(&self, wanted: impl FnMut(&FollowerStatus) -> bool) {
+    pub(crate) async fn until(
+        &self,
+        wanted: impl FnMut(&FollowerStatus) -> bool,
+    ) -> FollowerStatus {
+        let mut statuses = self.status.subscribe();
         // The sender is held here.
-        let _ = self.status.subscribe().wait_for(wanted).await;
+        statuses.wait_for(wanted).await.map_or(FollowerStatus::Stopped, |status| status.clone())
     }
 
-    /// Waits until everything up to `position` is finished.
+    /// Waits until everything up to `position` is finished, or until it is clear that it will not be:
+    /// a halt at a later event is in nobody's way.
     pub(crate) async fn wait_for(
         &self,
         position: Position,
         within: Duration,
     ) -> Result<(), WaitError> {
-        let ended = |status: &FollowerStatus| {
-            matches!(status, FollowerStatus::Halted { .. } | FollowerStatus::Stopped)
+        let in_the_way = |status: &FollowerStatus| match status {
+            FollowerStatus::Halted { position: at, .. } => *at <= position,
+            other => *other == FollowerStatus::Stopped,
         };
         tokio::select! {
             biased;
             () = self.progress.wait_for(position) => Ok(()),
-            () = self.until(ended) => Err(self.ended()),
+            status = self.until(in_the_way) => Err(self.ended(status)),
             () = tokio::time::sleep(within) => Err(WaitError::TimedOut {
                 name: self.name.to_string(),
                 wanted: position,
@@ -227,9 +238,9 @@ impl Standing {
         }
     }
 
-    fn ended(&self) -> WaitError {
+    fn ended(&self, status: FollowerStatus) -> WaitError {
         let name = self.name.to_string();
-        match self.status() {
+        match status {
             FollowerStatus::Halted { position, why } => {
                 WaitError::Halted { name, at: position, why }
             }
@@ -237,3 +248,6 @@ impl Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,9 +175,11 @@ impl<T: Target> Host<T> {
 
     async fn go_on(&mut self, next: Next<T>) {
         match next {
-            // After a halt, too, everything is tried again.
             Next::Asked => {
-                self.begin_again();
+                // After a halt, too, everything is tried again, but not because of a pause.
+                if self.standing.wanted().borrow().0 == Wanted::Run {
+                    self.begin_again();
+                }
                 self.after_taking().await;
             }
             Next::TryAgain => {

@@ -62,6 +62,28 @@ async fn once_its_cause_is_mended_it_resumes_and_has_missed_nothing() {
     assert!(runtime.health().is_good());
 }
 
+/// The pause hid the halt, and counted as another chance.
+#[tokio::test]
+async fn a_projection_that_has_halted_shows_it_while_it_is_paused() {
+    let _one = ONE_AT_A_TIME.lock().await;
+    let runtime = Runtime::in_memory().await.unwrap();
+    let view = poisoned(&runtime, 1).await;
+    eventually(|| has_halted(&view)).await;
+    view.pause();
+    POISONED.store(false, Ordering::SeqCst);
+    // The test and the projection take turns: by now it has heard of the pause.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(has_halted(&view), "{:?}", view.status());
+    assert!(!runtime.health().is_good());
+    // A new view is past the event.
+    view.rebuild().await.unwrap();
+    eventually(|| view.status() == FollowerStatus::Paused).await;
+    assert!(runtime.health().is_good());
+    assert!(view.read(|entries| entries.positions.iter().copied().eq(1..=20)));
+}
+
 #[tokio::test]
 async fn a_panic_that_comes_once_is_retried_and_leaves_no_trace() {
     let _one = ONE_AT_A_TIME.lock().await;
