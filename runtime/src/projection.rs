@@ -1,6 +1,6 @@
 //! Projections: events folded into views that can be asked without asking aggregates.
 //!
-//! `routes` (which events concern a view), `target` (where they go: `memory`, `keyed`, `database`),
+//! `routes` (which events concern a view), `types` (which it was made from), `target` (where they go: `memory`, `keyed`, `database`),
 //! `track` (a place in the log), `host` (the loop that follows the log for one projection), `rebuild` (a second one beside it) and
 //! `handle` (what all projections can be asked for).
 
@@ -16,6 +16,7 @@ mod routes;
 mod saved;
 mod target;
 mod track;
+mod types;
 
 pub use database::{Database, EventBatch, InDatabase, ProjectInto, StoredEvent};
 pub use handle::ProjectionHandle;

@@ -30,6 +30,21 @@ pub enum StartError {
         /// The end of the log.
         head: Position,
     },
+    /// Its view was made from the events of other aggregate types than it follows now, so that it lacks
+    /// some, or has too many. Raise the version of the projection, or start it `from_scratch`: it is
+    /// built anew. Or follow the types it followed before.
+    #[error(
+        "{name:?} was made from the events of {before}, and follows {now} now: raise its version, \
+         or start it from_scratch"
+    )]
+    OtherTypes {
+        /// The projection.
+        name: String,
+        /// The types its view was made from, with commas between them.
+        before: String,
+        /// The types it follows now.
+        now: String,
+    },
     /// Its checkpoint was made in another store, whose positions mean other events.
     #[error("the checkpoint of {0:?} belongs to another store")]
     OtherStore(String),

@@ -47,7 +47,8 @@ impl<V: View> ProjectKeyed<V> {
         Self { alive, name, routes, options, codec: Codec::default() }
     }
 
-    /// Lets the view follow the events of an aggregate type; call it for each type.
+    /// Lets the view follow the events of an aggregate type; call it for each type. Raise the version
+    /// when another one comes or goes: the view has to see its events from the first one on.
     pub fn on<A: Aggregate>(mut self) -> Self
     where
         V: KeyedProjection<A>,
@@ -97,7 +98,8 @@ impl<V: View> ProjectKeyed<V> {
     /// # Errors
     /// [`StartError`]. [`StartError::View`] says, too, that the view is open elsewhere, also through
     /// a [`Keyed`] of one that was stopped; and that it is damaged: start it
-    /// [`from_scratch`](ProjectKeyed::from_scratch). No row was changed.
+    /// [`from_scratch`](ProjectKeyed::from_scratch). [`StartError::OtherTypes`] says that it was made
+    /// from the events of other types. No row was changed.
     pub async fn start(self) -> Result<Keyed<V>, StartError> {
         let Self { alive, name, routes, options, codec } = self;
         if routes.is_empty() {
@@ -105,7 +107,8 @@ impl<V: View> ProjectKeyed<V> {
         }
         let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
         let (retry, shown, moves) = (options.retry.clone(), Shown::default(), Moves::new());
-        let generations = Arc::new(Generations::of(options.shelf(&alive, name).await?));
+        let shelf = options.shelf(&alive, name).await?;
+        let generations = Arc::new(Generations::of(shelf, routes.types()));
         let outputs = (shown.clone(), moves.clone());
         let source = KeyedSource { routes, generations, options, codec, outputs };
         let (standing, orders) =

@@ -4,6 +4,7 @@ use actuarius_domain::{Aggregate, Envelope, Id};
 use actuarius_persistence::{Commit, CommitView};
 
 use super::target::Failed;
+use super::types::Types;
 use crate::decoding::envelope;
 use crate::panics::guarded;
 
@@ -44,6 +45,11 @@ impl<V: ?Sized + 'static> Routes<V> {
         };
         routes.push(Route { category: A::TYPE, project: Box::new(project) });
         Self(Arc::new(routes))
+    }
+
+    /// The aggregate types whose events concern the view.
+    pub(crate) fn types(&self) -> Types {
+        Types::of(self.0.iter().map(|route| route.category))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

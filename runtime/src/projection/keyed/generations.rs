@@ -2,7 +2,9 @@ use actuarius_domain::Position;
 use actuarius_persistence::views::{Changes, Table, TableReader, ViewError};
 use uuid::Uuid;
 
+use crate::followers::StartError;
 use crate::projection::saved::Shelf;
+use crate::projection::types::Types;
 use crate::view::META;
 
 /// Where a table says what it is.
@@ -10,23 +12,23 @@ const KEY: &[u8] = b"view";
 
 const LAYOUT: u8 = 1;
 
-/// `layout u8 = 1 | version u32 | store 16 | position u64`, integers little-endian.
-const BYTES: usize = 1 + 4 + 16 + 8;
-
 /// What a table says about itself, changed together with its rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Meta {
     pub(super) version: u32,
     pub(super) store: Uuid,
     pub(super) position: Position,
+    pub(super) types: Types,
 }
 
 impl Meta {
+    /// `layout u8 = 1 | version u32 | store 16 | position u64 | types`, integers little-endian.
     pub(super) fn add_to(&self, changes: &mut Changes) -> Result<(), ViewError> {
         let mut out = vec![LAYOUT];
         out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(self.store.as_bytes());
         out.extend_from_slice(&self.position.get().to_le_bytes());
+        self.types.write(&mut out);
         changes.put(META, KEY, &out)
     }
 
@@ -36,19 +38,23 @@ impl Meta {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
         let (layout, rest) = bytes.split_first()?;
         let (version, rest) = rest.split_first_chunk()?;
-        let (store, position) = rest.split_first_chunk()?;
-        let position = Position::new(u64::from_le_bytes(position.try_into().ok()?));
+        let (store, rest) = rest.split_first_chunk()?;
+        let (position, mut rest) = rest.split_first_chunk()?;
+        let position = Position::new(u64::from_le_bytes(*position));
         let (version, store) = (u32::from_le_bytes(*version), Uuid::from_bytes(*store));
-        (*layout == LAYOUT).then_some(Self { version, store, position })
+        let types = Types::read(&mut rest)?;
+        let is_known = *layout == LAYOUT && rest.is_empty();
+        is_known.then_some(Self { version, store, position, types })
     }
 }
 
 /// The tables of one view.
 pub(super) struct Generations {
     shelf: Shelf,
+    /// What the view follows.
+    types: Types,
 }
 
 /// One of them, open.
@@ -59,8 +65,8 @@ pub(super) struct Generation {
 }
 
 impl Generations {
-    pub(super) fn of(shelf: Shelf) -> Self {
-        Self { shelf }
+    pub(super) fn of(shelf: Shelf, types: Types) -> Self {
+        Self { shelf, types }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -69,7 +75,8 @@ impl Generations {
 
     /// What a table of this view says when it has come to `position`.
     pub(super) fn meta(&self, position: Position) -> Meta {
-        Meta { version: self.shelf.version, store: self.shelf.store, position }
+        let (version, store) = (self.shelf.version, self.shelf.store);
+        Meta { version, store, position, types: self.types.clone() }
     }
 
     /// Whether a table was made from this log.
@@ -77,9 +84,19 @@ impl Generations {
         meta.store == self.shelf.store
     }
 
-    /// Whether a table was made from this log, by this version of the projection.
-    pub(super) fn is_usable(&self, meta: &Meta) -> bool {
+    /// Whether a table was made from this log, by this version of the projection. That should have
+    /// made it from the same types.
+    pub(super) fn is_of_this_version(&self, meta: &Meta) -> bool {
         self.is_ours(meta) && meta.version == self.shelf.version
+    }
+
+    pub(super) fn must_be_of_these_types(&self, meta: &Meta) -> Result<(), StartError> {
+        meta.types.must_be(&self.types, self.name())
+    }
+
+    /// Whether a table can be gone on with.
+    pub(super) fn is_usable(&self, meta: &Meta) -> bool {
+        self.is_of_this_version(meta) && meta.types == self.types
     }
 
     pub(super) fn current(&self) -> Result<Option<u64>, ViewError> {
@@ -113,7 +130,7 @@ impl Generations {
         for number in others.filter(|number| Some(*number) != current).rev() {
             // One that cannot be read is of no use.
             let Ok(generation) = self.open(number) else { continue };
-            if generation.meta.is_some_and(|meta| self.is_usable(&meta)) {
+            if generation.meta.as_ref().is_some_and(|meta| self.is_usable(meta)) {
                 self.remove_all_but(&[number]);
                 return Ok(generation);
             }
@@ -151,14 +168,18 @@ mod tests {
         let mut table = Views::in_memory().place("spend").unwrap().table(1).unwrap();
         assert_eq!(Meta::read(&table.reader()).unwrap(), None);
         let (store, position) = (Uuid::from_u128(7), Position::new(u64::MAX - 1));
-        let meta = Meta { version: 3, store, position };
+        let meta = Meta { version: 3, store, position, types: Types::of(["account"]) };
         let mut changes = Changes::new();
         meta.add_to(&mut changes).unwrap();
         table.commit(changes).unwrap();
         assert_eq!(Meta::read(&table.reader()).unwrap(), Some(meta));
-        let mut changes = Changes::new();
-        changes.put(META, KEY, &[LAYOUT + 1; BYTES]).unwrap();
-        table.commit(changes).unwrap();
-        assert_eq!(Meta::read(&table.reader()).unwrap(), None);
+        let whole = table.reader().get(META, KEY).unwrap().unwrap();
+        let (newer, longer) = ([&[LAYOUT + 1], &whole[1..]].concat(), [&whole[..], &[0]].concat());
+        for other in [newer, longer, whole[..whole.len() - 1].to_vec()] {
+            let mut changes = Changes::new();
+            changes.put(META, KEY, &other).unwrap();
+            table.commit(changes).unwrap();
+            assert_eq!(Meta::read(&table.reader()).unwrap(), None);
+        }
     }
 }

@@ -45,7 +45,7 @@ impl<V: View> KeyedSource<V> {
     fn current(&self) -> Result<Option<(Generation, Meta)>, ViewError> {
         let Some(number) = self.generations.current()? else { return Ok(None) };
         let generation = self.generations.open(number)?;
-        match generation.meta {
+        match generation.meta.clone() {
             Some(meta) if self.generations.is_ours(&meta) => Ok(Some((generation, meta))),
             Some(_) => {
                 let name = self.generations.name();
@@ -68,7 +68,10 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
             return self.go_on(self.generations.create()?);
         }
         match self.current()? {
-            Some((generation, meta)) if self.generations.is_usable(&meta) => self.go_on(generation),
+            Some((generation, meta)) if self.generations.is_of_this_version(&meta) => {
+                self.generations.must_be_of_these_types(&meta)?;
+                self.go_on(generation)
+            }
             Some((older, meta)) if self.options.also_reads.contains(&meta.version) => {
                 self.outputs.0.show(older.table.reader());
                 let target = self.target(self.generations.unfinished()?);

@@ -42,7 +42,7 @@ impl<V: View> KeyedTarget<V> {
         codec: Codec,
         outputs: (Shown<V>, Moves<V>),
     ) -> Self {
-        let position = generation.meta.map_or(Position::NONE, |meta| meta.position);
+        let position = generation.meta.as_ref().map_or(Position::NONE, |meta| meta.position);
         Self {
             routes,
             generations,

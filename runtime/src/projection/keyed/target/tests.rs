@@ -44,12 +44,13 @@ impl View for Numbers {
 fn target() -> KeyedTarget<Numbers> {
     let place = Views::in_memory().place("numbers").unwrap();
     let (name, store) = ("numbers".to_owned(), Uuid::from_u128(1));
-    let generations = Arc::new(Generations::of(Shelf { name, place, version: 1, store }));
-    let generation = generations.create().unwrap();
     let routes = Routes::default().on::<Counter>(|draft: &mut Draft<Numbers>, envelope| {
         let at = envelope.header.position;
         draft.project(at, |rows| rows.put(at.get(), at.get()));
     });
+    let shelf = Shelf { name, place, version: 1, store };
+    let generations = Arc::new(Generations::of(shelf, routes.types()));
+    let generation = generations.create().unwrap();
     let (parts, outputs) = ((routes, generations), (Shown::default(), Moves::new()));
     let mut target = KeyedTarget::over(generation, parts, Codec::default(), outputs);
     target.show();

@@ -1,0 +1,97 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::followers::StartError;
+
+/// Which aggregate types a view is made from, by name and in order.
+///
+/// It is kept with the view: one that follows another type from some position on lacks that type's
+/// events before it, and nobody would know. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Types(Arc<[Box<str>]>);
+
+impl Types {
+    pub(crate) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names: Vec<Box<str>> = names.into_iter().map(Box::from).collect();
+        names.sort_unstable();
+        names.dedup();
+        Self(names.into())
+    }
+
+    /// Appends `count u16 | (length u16 | name) …`, integers little-endian.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        // There is no program with more types, nor one with longer names.
+        let length = |length: usize| u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes();
+        out.extend_from_slice(&length(self.0.len()));
+        for name in self.0.iter() {
+            out.extend_from_slice(&length(name.len()));
+            out.extend_from_slice(name.as_bytes());
+        }
+    }
+
+    /// Takes what was written from the front of `bytes`; none when it is something else.
+    pub(crate) fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let count = number(bytes)?;
+        let name = |_| {
+            let length = number(bytes)?;
+            let (name, rest) = bytes.split_at_checked(length)?;
+            *bytes = rest;
+            std::str::from_utf8(name).ok().map(Box::from)
+        };
+        (0..count).map(name).collect::<Option<_>>().map(Self)
+    }
+
+    /// Goes on with a view that was made from `self`, if that is what is followed now.
+    ///
+    /// # Errors
+    /// [`StartError::OtherTypes`].
+    pub(crate) fn must_be(&self, now: &Self, name: &str) -> Result<(), StartError> {
+        if self == now {
+            return Ok(());
+        }
+        let (name, before, now) = (name.to_owned(), self.to_string(), now.to_string());
+        Err(StartError::OtherTypes { name, before, now })
+    }
+}
+
+fn number(bytes: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(u16::from_le_bytes(*number).into())
+}
+
+impl fmt::Display for Types {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_come_back_in_order_and_what_is_cut_short_is_refused() {
+        let types = Types::of(["order", "account", "order"]);
+        assert_eq!(types.to_string(), "account, order");
+        assert_eq!(types, Types::of(["account", "order"]));
+        let mut bytes = Vec::new();
+        types.write(&mut bytes);
+        for length in 0..bytes.len() {
+            assert_eq!(Types::read(&mut &bytes[..length]), None);
+        }
+        bytes.push(7);
+        let mut rest = &bytes[..];
+        assert_eq!(Types::read(&mut rest), Some(types));
+        assert_eq!(rest, [7]);
+    }
+
+    #[test]
+    fn other_types_are_named() {
+        let (before, now) = (Types::of(["account"]), Types::of(["account", "order"]));
+        assert!(before.must_be(&before, "sums").is_ok());
+        let refused = before.must_be(&now, "sums").unwrap_err().to_string();
+        assert!(refused.contains("\"sums\" was made from the events of account,"), "{refused}");
+        assert!(refused.contains("follows account, order"), "{refused}");
+    }
+}
