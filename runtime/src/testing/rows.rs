@@ -22,8 +22,7 @@ pub fn rows_of<V: View>() -> RowsUnderTest<V> {
     let Ok(table) = table else { fail("a view in memory cannot be made") };
     let shown = Shown::default();
     shown.show(table.reader());
-    let draft = Draft::over(table.reader());
-    RowsUnderTest { table, shown, draft, history: History::default() }
+    RowsUnderTest { table, shown, history: History::default() }
 }
 
 /// A keyed view, and the events it has seen.
@@ -31,12 +30,12 @@ pub fn rows_of<V: View>() -> RowsUnderTest<V> {
 pub struct RowsUnderTest<V: View> {
     table: Table,
     shown: Shown<V>,
-    draft: Draft<V>,
     history: History,
 }
 
 impl<V: View> RowsUnderTest<V> {
-    /// Projects the next events of an aggregate and stores what they make of the rows.
+    /// Projects the next events of an aggregate and stores what they make of the rows; each call begins
+    /// with rows that are read back, as after a restart.
     #[track_caller]
     pub fn given<A: Aggregate>(
         mut self,
@@ -46,18 +45,24 @@ impl<V: View> RowsUnderTest<V> {
     where
         V: KeyedProjection<A>,
     {
+        let mut draft = Draft::over(self.table.reader());
         for envelope in self.history.envelopes::<A>(id, events) {
-            self.draft.project(envelope.header.position, |rows| V::project(rows, &envelope));
-            let staged = self.draft.stage(Codec::default(), Changes::new());
-            let stored = staged.and_then(|Staged { changes, .. }| {
-                self.table.commit(changes).map_err(|error: ViewError| error.to_string())
-            });
-            if let Err(why) = stored {
+            draft.project(envelope.header.position, |rows| V::project(rows, &envelope));
+            if let Some((at, error)) = draft.failure() {
+                fail(&format!("the event at position {at} cannot be projected: {error}"));
+            }
+            if let Err(why) = self.store(&mut draft) {
                 fail(&why);
             }
-            self.draft.stored();
         }
         self
+    }
+
+    fn store(&mut self, draft: &mut Draft<V>) -> Result<(), String> {
+        let Staged { changes, .. } = draft.stage(Codec::default(), Changes::new())?;
+        self.table.commit(changes).map_err(|error: ViewError| error.to_string())?;
+        draft.stored();
+        Ok(())
     }
 
     /// This row under a key, or none.

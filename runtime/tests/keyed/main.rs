@@ -5,11 +5,13 @@
 mod common;
 
 mod finding;
+mod kit;
 mod long;
 mod model;
 mod moving;
 mod poison;
 mod rebuilding;
 mod storing;
+mod types;
 mod versions;
 mod views;

@@ -1,7 +1,7 @@
 //! The view is a fold over the log, whatever is added, and whenever it is stopped.
 
 use actuarius::persistence::views::Views;
-use actuarius::{Keyed, Runtime};
+use actuarius::{Keyed, Rebuild, RebuildError, Runtime};
 use proptest::prelude::*;
 
 use crate::common::{Command, Ledger};
@@ -18,6 +18,8 @@ enum Step {
     /// The runtime is dropped, wherever the view is.
     Crash,
     Rebuild,
+    /// Orders a rebuild and goes on beside it, so many turns later.
+    BeginRebuild(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -30,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Restart),
         1 => Just(Step::Crash),
         1 => Just(Step::Rebuild),
+        3 => (0u8..12).prop_map(Step::BeginRebuild),
     ]
 }
 
@@ -38,6 +41,8 @@ struct World {
     model: Model,
     runtime: Runtime,
     view: Keyed<Sums>,
+    /// One that was ordered and not waited for.
+    rebuild: Option<Rebuild>,
 }
 
 impl World {
@@ -45,7 +50,7 @@ impl World {
         let kept = Kept { views, ..Kept::in_memory() };
         let runtime = kept.open().await;
         let view = sums(&runtime).start().await.unwrap();
-        Self { kept, model: Model::default(), runtime, view }
+        Self { kept, model: Model::default(), runtime, view, rebuild: None }
     }
 
     async fn take(mut self, step: Step) -> Self {
@@ -64,24 +69,36 @@ impl World {
                 self
             }
             Step::Rebuild => {
+                self.end_rebuild(false).await;
                 self.view.rebuild().await.unwrap();
+                self
+            }
+            Step::BeginRebuild(turns) => {
+                self.end_rebuild(false).await;
+                self.rebuild = Some(self.view.rebuild());
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
                 self
             }
             Step::Stop => {
                 self.view.stop().await;
-                let Self { kept, model, runtime, view } = self;
+                self.end_rebuild(true).await;
+                let Self { kept, model, runtime, view, rebuild } = self;
                 drop(view);
                 let view = sums(&runtime).start().await.unwrap();
-                Self { kept, model, runtime, view }
+                Self { kept, model, runtime, view, rebuild }
             }
             Step::Restart => {
-                let Self { kept, model, runtime, view } = self;
+                let Self { kept, model, runtime, view, rebuild } = self;
                 close(runtime, view).await;
-                Self::again(kept, model).await
+                let mut again = Self { rebuild, ..Self::again(kept, model).await };
+                again.end_rebuild(true).await;
+                again
             }
             Step::Crash => {
-                let Self { kept, model, runtime, view } = self;
-                drop((runtime, view));
+                let Self { kept, model, runtime, view, rebuild } = self;
+                drop((runtime, view, rebuild));
                 Self::again(kept, model).await
             }
         }
@@ -90,7 +107,17 @@ impl World {
     async fn again(kept: Kept, model: Model) -> Self {
         let runtime = kept.open().await;
         let view = start_when_free(|| sums(&runtime)).await.unwrap();
-        Self { kept, model, runtime, view }
+        Self { kept, model, runtime, view, rebuild: None }
+    }
+
+    /// Waits until the rebuild that was ordered last is over, if there is one.
+    async fn end_rebuild(&mut self, may_be_stopped: bool) {
+        let Some(rebuild) = self.rebuild.take() else { return };
+        match rebuild.await {
+            Ok(()) => {}
+            Err(RebuildError::Stopped) if may_be_stopped => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 
     async fn look(&self) {

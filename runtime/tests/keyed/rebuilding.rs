@@ -22,10 +22,16 @@ async fn a_rebuild_runs_while_the_view_is_read_and_commands_run_and_the_result_i
     let reader = tokio::spawn({
         let (view, over) = (view.clone(), over.clone());
         async move {
-            let mut reads = 0;
+            let (mut reads, mut last) = (0, (30, Position::NONE));
             while !over.load(Ordering::SeqCst) {
-                // Ledger 1 is never removed, so it is always there and grows.
-                assert!(view.get("ledger 1").unwrap().unwrap().entries >= 30);
+                // Ledger 1 is never removed, so it is there always and grows. The position comes
+                // first: the rows may show more than it says, and never less.
+                let position = view.position();
+                let seen = (view.get("ledger 1").unwrap().unwrap().entries, position);
+                assert!(seen.0 >= last.0 && seen.1 >= last.1, "{seen:?} behind {last:?}");
+                // Every tenth amount is one of its own, the second is the first.
+                assert!(seen.0 >= (position.get() + 8) / 10, "{seen:?}");
+                last = seen;
                 reads += 1;
                 tokio::task::yield_now().await;
             }

@@ -1,0 +1,80 @@
+//! The test kit shows what a running view would show after a restart.
+//!
+//! Once, it remembered the rows it had made, and never looked at what was stored: a part of a row that
+//! is not stored seemed to be there, and behind a row that did not come back all events were ignored.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use actuarius::testing::rows_of;
+use actuarius::{Envelope, KeyedProjection, Rows, View};
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Event, Ledger};
+
+/// A row with a part that is not stored, by mistake.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Sum {
+    total: i64,
+    #[serde(skip)]
+    entries: u64,
+}
+
+struct Skipping;
+
+impl View for Skipping {
+    type Key = String;
+    type Row = Sum;
+}
+
+impl KeyedProjection<Ledger> for Skipping {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Ledger>) {
+        let Event::Added(amount) = envelope.event else { return };
+        rows.update(envelope.id.as_str(), |row| {
+            row.entries += 1;
+            // What depends on the part is wrong after a restart.
+            row.total += amount * i64::try_from(row.entries).unwrap();
+        });
+    }
+}
+
+#[test]
+fn each_given_begins_with_what_was_stored() {
+    let row = |total| Sum { total, entries: 0 };
+    let _ = rows_of::<Skipping>()
+        .given::<Ledger>("a", [Event::Added(10), Event::Added(10)])
+        .then_row("a", Some(&row(10 + 20)))
+        .given::<Ledger>("a", [Event::Added(10)])
+        .then_row("a", Some(&row(10 + 20 + 10)));
+}
+
+/// A row that is stored and does not come back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Lost {
+    #[serde(skip_serializing)]
+    total: i64,
+}
+
+struct Losing;
+
+impl View for Losing {
+    type Key = String;
+    type Row = Lost;
+}
+
+impl KeyedProjection<Ledger> for Losing {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Ledger>) {
+        if let Event::Added(amount) = envelope.event {
+            rows.update(envelope.id.as_str(), |row| row.total += amount);
+        }
+    }
+}
+
+#[test]
+fn a_row_that_does_not_come_back_fails_the_test_that_needs_it() {
+    let test = rows_of::<Losing>().given::<Ledger>("a", [Event::Added(1)]);
+    let given = || drop(test.given::<Ledger>("a", [Event::Added(1)]));
+    let panic = catch_unwind(AssertUnwindSafe(given)).unwrap_err();
+    let said = panic.downcast_ref::<String>().unwrap();
+    assert!(said.contains("the event at position 2") && said.contains("the row a"), "{said}");
+    assert!(said.contains("kit.rs"), "it names the line: {said}");
+}
