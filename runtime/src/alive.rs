@@ -18,6 +18,9 @@ use crate::hosting::Hosting;
 /// How often idle aggregates are looked for, at most and at least, whatever the idle time is.
 const SWEEP_EVERY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 
+/// How many events a shutdown lets a projection take: about a second of work.
+const THE_REST: u64 = 100_000;
+
 /// How long a shutdown waits for the group that is being written at its deadline.
 const LAST_GROUP: Duration = Duration::from_millis(500);
 
@@ -67,17 +70,20 @@ impl Alive {
         hosts.values().map(|(_, hosted)| hosted.clone()).collect()
     }
 
-    pub(crate) async fn shut_down(&self, deadline: Duration) -> ShutdownReport {
-        let until = Deadline::within(deadline);
+    pub(crate) async fn shut_down(&self, time: Duration) -> ShutdownReport {
+        let until = Deadline::within(time);
         let engine = &self.engine;
         let followers = self.followers.close();
-        // First, because what they do may take commands; projections come last and see all events.
-        stop(&followers, FollowerKind::Subscription, until).await;
+        // First, because what they do may take commands. A handler that never ends leaves half of the
+        // time to the others.
+        stop(&followers, FollowerKind::Subscription, until.half()).await;
         engine.admission.close();
         let pending = engine.admission.inside();
         wait_until(until, || engine.admission.inside() == 0).await;
         let unanswered = engine.admission.inside();
         let still_resident = self.passivate_all(until).await;
+        // Last, because only now nothing more is stored.
+        take_the_rest(&followers, until.half()).await;
         stop(&followers, FollowerKind::Projection, until).await;
         // The committer writes the last snapshots, then drops the writer.
         engine.committer.stop();
@@ -161,6 +167,15 @@ async fn stop(followers: &[Arc<Standing>], kind: FollowerKind, until: Deadline) 
     }
     let stopped = |it: &Arc<Standing>| it.kind != kind || it.has_stopped();
     wait_until(until, || followers.iter().all(stopped)).await;
+}
+
+/// Has the projections take what was stored last: what is saved then is all, and the next start
+/// replays nothing. Who stands still, or has more to do than that, goes on at the next start.
+async fn take_the_rest(followers: &[Arc<Standing>], until: Deadline) {
+    let takes_more = |it: &Arc<Standing>| {
+        it.kind == FollowerKind::Projection && it.gets_on() && (1..=THE_REST).contains(&it.lag())
+    };
+    wait_until(until, || !followers.iter().any(takes_more)).await;
 }
 
 async fn wait_until(until: Deadline, done: impl Fn() -> bool) {

@@ -152,13 +152,20 @@ impl Runtime {
         self.alive.engine.library.reader()
     }
 
-    /// Closes the runtime: takes nothing more, answers what is inside, lets every aggregate leave
-    /// memory through its snapshot, and closes the store.
+    /// Closes the runtime, step by step: subscriptions finish what is being handled and store how far
+    /// they have come; nothing more is taken, and what is inside is answered; every aggregate leaves
+    /// memory through its snapshot; projections take what was stored last (if that is no more than
+    /// about a second of work) and keep their views; the store is closed. A second call waits for the
+    /// same.
     ///
-    /// After `deadline` it closes all the same: requests that still wait are answered `Unavailable`,
-    /// and aggregates still in memory leave without a snapshot. The group that is being written
-    /// then is given half a second more; if the store stands still, its callers hear when it moves
-    /// again. Nothing acknowledged is lost either way.
+    /// The `deadline` is one for all steps, in this order. Of it, handlers get half at most, so that
+    /// one which never ends does not take it all; and projections get half of what is left then, to
+    /// take what was stored last. After the deadline it closes all the same: requests that still
+    /// wait are answered `Unavailable`, aggregates still in memory leave without a snapshot, and
+    /// followers still at work are cut off, as if the process had been killed: what they have not
+    /// finished they do again after the next start. The group that is being written then is given
+    /// half a second more; if the store stands still, its callers hear when it moves again. Nothing
+    /// acknowledged is lost either way.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.alive.shut_down(deadline).await
     }

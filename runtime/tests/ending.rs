@@ -8,10 +8,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use actuarius::{
-    BoxError, Database, Envelope, EventBatch, FollowerStatus, Position, Runtime, StartError,
-    Status, Subscription, WaitError,
+    BoxError, Database, Envelope, EventBatch, FollowerStatus, InMemory, Position, Projection,
+    Runtime, StartError, Status, Subscription, WaitError,
 };
 use common::{Command, Ledger, eventually, is_waiting, send};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 
 /// Longer than any test takes: who waits so long waits in vain.
@@ -190,4 +191,58 @@ async fn a_shutdown_does_not_wait_for_a_projection_whose_start_was_given_up_mean
     let shutdown = send(Box::pin(runtime.shutdown(LONG)));
     drop(starting);
     assert!(shutdown.await.is_clean());
+}
+
+/// It took the whole deadline: aggregates were left without a snapshot, and views were not saved.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_never_ends_leaves_half_of_the_deadline_to_the_others() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let _mailer = busy_for_ever(&runtime).await;
+    let _count = count(&runtime).await;
+    let report = runtime.shutdown(Duration::from_secs(10)).await;
+    assert_eq!((report.still_following, report.still_resident), (1, 0), "{report:?}");
+}
+
+/// How many events there are.
+#[derive(Default, Serialize, Deserialize)]
+struct Count(u64);
+
+impl Projection<Ledger> for Count {
+    fn project(&mut self, _: &Envelope<Ledger>) {
+        self.0 += 1;
+    }
+}
+
+async fn count(runtime: &Runtime) -> InMemory<Count> {
+    runtime.projection("count").on::<Ledger>().start().await.unwrap()
+}
+
+/// A view that stands still before the first of ten events.
+async fn paused(runtime: &Runtime) -> InMemory<Count> {
+    let (view, ledgers) = (count(runtime).await, runtime.host::<Ledger>());
+    view.pause();
+    eventually(|| view.status() == FollowerStatus::Paused).await;
+    ledgers.execute("a", Command::AddAll(vec![1; 10])).await.unwrap();
+    // Nothing is in memory any more, so the shutdown comes to the projections at once.
+    ledgers.passivate("a").unwrap();
+    eventually(|| ledgers.resident() == 0).await;
+    view
+}
+
+/// A shutdown ended it wherever it was; what was missing was replayed at the next start.
+#[tokio::test]
+async fn a_projection_takes_what_is_durable_before_a_shutdown_ends_it() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let view = paused(&runtime).await;
+    view.resume();
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    assert_eq!(view.read_at(|count, position| (count.0, position)), (10, Position::new(10)));
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_projection_that_is_paused() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let view = paused(&runtime).await;
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    assert_eq!(view.read(|count| count.0), 0);
 }

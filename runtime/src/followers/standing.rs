@@ -125,6 +125,17 @@ impl Standing {
         self.status.borrow().clone()
     }
 
+    /// Whether it takes events, or is about to, and none is in its way.
+    pub(crate) fn gets_on(&self) -> bool {
+        let is_held_up = matches!(
+            *self.status.borrow(),
+            FollowerStatus::Retrying { .. }
+                | FollowerStatus::Halted { .. }
+                | FollowerStatus::Stopped
+        );
+        !is_held_up && self.wanted.borrow().0 == Wanted::Run
+    }
+
     pub(crate) fn has_stopped(&self) -> bool {
         *self.status.borrow() == FollowerStatus::Stopped
     }
