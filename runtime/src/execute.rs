@@ -111,9 +111,9 @@ impl<A: Aggregate, R> Execute<A, R> {
     /// Answers only when this projection shows the command's events, too (an *inline* projection in
     /// the literature), so that a read behind the answer sees them. May be said for several.
     ///
-    /// The wait ends with the [`timeout`](Execute::timeout), otherwise after 5 seconds, and with a
-    /// projection that has halted: then the answer is [`Failure::NotShown`], and the command is
-    /// durable all the same.
+    /// The wait ends with the [`timeout`](Execute::timeout), otherwise 5 seconds after the command was
+    /// sent; and at once when a projection has halted at one of these events or before them, or is
+    /// stopped. Then the answer is [`Failure::NotShown`], and the command is durable all the same.
     pub fn consistent_with(mut self, projection: &ProjectionHandle) -> Self {
         self.views.get_or_insert_default().add(projection.standing().clone());
         self

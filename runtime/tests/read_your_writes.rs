@@ -90,6 +90,18 @@ async fn when_the_time_is_over_the_error_says_that_the_command_is_durable() {
 }
 
 #[tokio::test]
+async fn behind_a_view_that_is_stopped_the_error_comes_at_once() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let (view, ledgers) = (totals(&runtime, "totals").await, runtime.host::<Ledger>());
+    view.stop().await;
+    let command = ledgers.execute("a", Command::Add(7)).consistent_with(&view);
+    let error = command.timeout(Duration::MAX).await.unwrap_err();
+    let failure = error.failure().expect("it is no rejection");
+    assert!(matches!(failure, Failure::NotShown { why: WaitError::Stopped { .. }, .. }));
+    assert_eq!(failure.written(), Written::Yes);
+}
+
+#[tokio::test]
 async fn a_rejection_waits_for_no_view() {
     let runtime = Runtime::in_memory().await.unwrap();
     let (view, ledgers) = (totals(&runtime, "totals").await, runtime.host::<Ledger>());
