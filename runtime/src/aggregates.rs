@@ -1,4 +1,3 @@
-use std::any::Any;
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id, InvalidId, Position, Version};
@@ -7,10 +6,8 @@ use actuarius_persistence::{PageLimit, ReadError, Reader};
 use crate::directory::Directory;
 use crate::error::Failure;
 use crate::execute::Execute;
+use crate::keep_alive::KeepAlive;
 use crate::query::Query;
-
-/// Keeps the runtime running while it is held.
-pub(crate) type KeepAlive = Arc<dyn Any + Send + Sync>;
 
 /// The aggregates of one type: address them by id. Cheap to clone, and all a service needs to hold.
 ///

@@ -6,7 +6,7 @@ use actuarius_domain::{InvalidId, Position, Version};
 use actuarius_persistence::{CodecError, ReadError, StoreFailure};
 use thiserror::Error;
 
-use crate::followers::WaitError;
+use crate::follower_status::WaitError;
 
 /// Why a command was not acknowledged: a business no, or a failure.
 #[derive(Debug, Error)]

@@ -2,7 +2,6 @@
 //! common; a follower knows the log, and nobody knows its followers.
 
 mod actor;
-mod error;
 mod retry;
 mod standing;
 
@@ -15,10 +14,12 @@ use tokio::time::sleep;
 use crate::tail::Tail;
 
 pub(crate) use actor::{Runs, start};
-pub use error::{BoxError, StartError, WaitError};
 pub use retry::Retry;
-pub use standing::{FollowerHealth, FollowerKind, FollowerStatus};
 pub(crate) use standing::{Standing, Wanted};
+
+pub(crate) use crate::follower_status::{
+    BoxError, FollowerHealth, FollowerKind, FollowerStatus, StartError, WaitError,
+};
 
 /// The longest name of a follower, which also names its files.
 const NAME_BYTES_MAX: usize = 128;

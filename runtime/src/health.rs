@@ -4,7 +4,7 @@ use actuarius_domain::Position;
 use actuarius_persistence::StoreFailure;
 
 use crate::error::Quarantine;
-use crate::followers::{FollowerHealth, FollowerStatus};
+use crate::follower_status::{FollowerHealth, FollowerStatus};
 
 /// How the runtime is.
 #[derive(Debug, Clone)]

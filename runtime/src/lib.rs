@@ -66,11 +66,13 @@ mod error;
 mod execute;
 mod flight;
 mod follower;
+mod follower_status;
 mod followers;
 mod health;
 mod home;
 mod hosting;
 mod incarnation;
+mod keep_alive;
 mod panics;
 mod progress;
 mod projection;
@@ -110,9 +112,10 @@ pub use error::{
     ExecuteError, Failure, Limit, Place, Quarantine, QuarantineReason, Unavailable, Written,
 };
 pub use execute::{Execute, Executing};
-pub use followers::{
-    BoxError, FollowerHealth, FollowerKind, FollowerStatus, Retry, StartError, WaitError,
+pub use follower_status::{
+    BoxError, FollowerHealth, FollowerKind, FollowerStatus, StartError, WaitError,
 };
+pub use followers::Retry;
 pub use health::{Health, Status};
 pub use hosting::Hosting;
 pub use projection::{

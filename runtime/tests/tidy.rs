@@ -2,6 +2,7 @@
 //!
 //! `docs/ARCHITECTURE.md` draws the rooms; a new arrow needs a reason there and a line here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,9 @@ fn whoever_decides_and_commits_knows_nobody_who_follows() {
 
 #[test]
 fn the_arrows_of_the_read_side_point_one_way() {
-    for leaf in ["tail", "progress", "decoding", "view"] {
+    for leaf in
+        ["tail", "progress", "decoding", "view", "follower_status", "deadline", "keep_alive"]
+    {
         nobody_says("use crate::", &room(&format!("runtime/src/{leaf}")));
     }
     let forbidden = [
@@ -83,6 +86,50 @@ fn the_arrows_of_the_read_side_point_one_way() {
     for (name, rooms) in forbidden {
         nobody_uses("crate", rooms, &room(&format!("runtime/src/{name}")));
     }
+}
+
+/// Who stands in a circle can only be understood, and changed, together with all others in it.
+#[test]
+fn the_rooms_of_the_runtime_stand_in_no_circle() {
+    let mut knows = BTreeMap::<String, BTreeSet<String>>::new();
+    for file in files("runtime/src") {
+        let inside = file.strip_prefix(root().join("runtime/src")).expect("a file in there");
+        let first = inside.iter().next().expect("a name").to_string_lossy();
+        let room = first.trim_end_matches(".rs").to_owned();
+        // A test may make what it tests with whatever is there.
+        if room != "lib" && !file.ends_with("tests.rs") {
+            knows.entry(room).or_default().extend(rooms_known_by(&file));
+        }
+    }
+    // A runtime gives out its builder, which gives out a runtime.
+    let builder = knows.get_mut("runtime").is_some_and(|known| known.remove("builder"));
+    assert!(builder, "the exception is no longer needed");
+    for (room, known) in &mut knows {
+        known.remove(room);
+    }
+    // Who knows none of the others, or is known by none, stands in no circle with them.
+    let mut rooms = usize::MAX;
+    while knows.len() < rooms {
+        rooms = knows.len();
+        let known: BTreeSet<_> = knows.values().flatten().cloned().collect();
+        knows.retain(|room, knows| !knows.is_empty() && known.contains(room));
+        let left: BTreeSet<_> = knows.keys().cloned().collect();
+        for known in knows.values_mut() {
+            known.retain(|room| left.contains(room));
+        }
+    }
+    assert!(knows.is_empty(), "these stand in circles: {knows:?}");
+}
+
+fn rooms_known_by(file: &Path) -> BTreeSet<String> {
+    let text = read(file);
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+    let code = code.filter(|line| !line.trim_start().starts_with("//"));
+    let paths = code.flat_map(|line| line.split("crate::").skip(1));
+    let rooms = paths.map(|path| {
+        path.chars().take_while(|&letter| letter == '_' || letter.is_alphanumeric()).collect()
+    });
+    rooms.collect()
 }
 
 #[test]

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use actuarius_domain::Position;
 
-use crate::aggregates::KeepAlive;
 use crate::followers::{FollowerHealth, FollowerStatus, Standing, WaitError, Wanted};
+use crate::keep_alive::KeepAlive;
 
 /// How long a wait for a projection takes at most, unless told otherwise.
 pub(crate) const WAITS_AT_MOST: Duration = Duration::from_secs(5);

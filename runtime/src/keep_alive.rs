@@ -1,0 +1,5 @@
+use std::any::Any;
+use std::sync::Arc;
+
+/// Keeps the runtime running while it is held.
+pub(crate) type KeepAlive = Arc<dyn Any + Send + Sync>;
