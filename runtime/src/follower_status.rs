@@ -22,7 +22,7 @@ pub enum FollowerKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FollowerStatus {
-    /// It has not reached the end of the log since it started.
+    /// It has not reached the end of the log since it started, or since it went back.
     CatchingUp,
     /// It has reached the end of the log and follows it.
     Live,
@@ -37,7 +37,7 @@ pub enum FollowerStatus {
         /// What went wrong last.
         why: String,
     },
-    /// It cannot get past an event and waits for `resume`. Nothing was skipped.
+    /// It cannot get past an event and waits for `resume`, paused or not. Nothing was skipped.
     Halted {
         /// The event.
         position: Position,

@@ -77,7 +77,8 @@ impl ProjectionHandle {
         self.standing.wait_for(position, within).await
     }
 
-    /// Takes no more events until [`resume`](ProjectionHandle::resume); the view can be read on.
+    /// Takes no more events until [`resume`](ProjectionHandle::resume); the view can be read on. One
+    /// that has halted goes on saying so.
     pub fn pause(&self) {
         self.standing.want(Wanted::Pause);
     }
