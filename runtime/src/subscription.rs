@@ -5,8 +5,8 @@
 //! which order); `opening` and `checkpoint` (what is durable of it), `dispatcher` (the loop its actor
 //! runs) with `reading` (from the log into the lanes), `lanes` (which event is next), `handling` and
 //! `attempts` (handlers at work), `failures` (events that failed), `parked` (events set aside),
-//! `writing` (what is finished becomes durable) and `requests` (what it is asked for); `handle` is
-//! what the user holds.
+//! `retrying` and `rest` (handling those after all), `writing` (what is finished becomes durable) and
+//! `requests` (what it is asked for); `handle` is what the user holds.
 
 mod attempts;
 mod builder;
@@ -23,6 +23,8 @@ mod parked;
 mod reading;
 mod recorded;
 mod requests;
+mod rest;
+mod retrying;
 mod routes;
 mod writing;
 

@@ -9,6 +9,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::checkpoint::Mark;
 use super::handler::Handling;
 use super::opening::Plan;
+use super::parked::Stretch;
+use super::rest::{self, Found};
 use crate::panics::guarded;
 
 /// The handlers at work, each in a task of its own: one that panics, or computes for long, is
@@ -26,14 +28,18 @@ pub(super) enum Job {
     Event(Position),
     /// The first event parked under this key.
     Parked(Arc<str>),
+    /// To find what is parked under this key behind what is known.
+    Rest(Arc<str>),
 }
 
 /// How an attempt ended.
 pub(super) enum Outcome {
     Done,
     Failed(String),
-    /// The event could not be read again.
+    /// The event, or the rest of its key, could not be read again.
     Unread(String),
+    /// What was looked for.
+    Found(Found),
 }
 
 impl Attempts {
@@ -53,6 +59,17 @@ impl Attempts {
     ) {
         let task = self.tasks.spawn(handled_again(plan.clone(), commit, position));
         self.jobs.insert(task.id(), job);
+    }
+
+    /// Reads on in the rest of a key.
+    pub(super) fn read(&mut self, key: Arc<str>, plan: &Arc<Plan>, stretch: Stretch) {
+        let (plan, of) = (plan.clone(), key.clone());
+        let read = move || match rest::read(&plan, &of, &stretch) {
+            Ok(found) => Outcome::Found(found),
+            Err(error) => Outcome::Unread(error.to_string()),
+        };
+        let task = self.tasks.spawn_blocking(read);
+        self.jobs.insert(task.id(), Job::Rest(key));
     }
 
     pub(super) fn len(&self) -> usize {

@@ -169,7 +169,8 @@ impl Subscribe {
     /// What events are ordered by: those with the same key are handled one after the other, in the
     /// order of the log. Default: the aggregate, as `type/id`. Of a key the first 1,024 bytes count.
     ///
-    /// It must give the same event the same key each time.
+    /// It must give the same event the same key each time, also in a later release: parked events may
+    /// be found again by their key.
     pub fn ordered_by<K: Into<String>>(
         mut self,
         key: impl Fn(&Recorded<'_>) -> K + Send + Sync + 'static,

@@ -13,6 +13,7 @@ use super::opening::{self, Found, Plan};
 use super::parked::ParkedEvents;
 use super::reading::Reading;
 use super::requests::{Request, Requests};
+use super::retrying::Retries;
 use super::routes::Due;
 use super::writing::Writing;
 use crate::followers::{FollowerStatus, Runs, Wanted};
@@ -81,6 +82,7 @@ pub(super) struct Work {
     pub(super) parked: ParkedEvents,
     pub(super) writing: Writing,
     pub(super) requests: Requests,
+    pub(super) retries: Retries,
     /// Why nothing is started any more, until it is asked to resume.
     pub(super) halted: Option<FollowerStatus>,
     /// The last status told, to tell each change once.
@@ -92,7 +94,7 @@ impl Work {
         let mark = found.checkpoint.mark;
         let mut asked = plan.standing.wanted();
         let (wanted, _) = *asked.borrow_and_update();
-        plan.standing.meters.parked(found.parked.len());
+        plan.standing.meters.parked(found.parked.count());
         Self {
             asked,
             wanted,
@@ -103,6 +105,7 @@ impl Work {
             parked: found.parked,
             writing: Writing::behind(found.checkpoint),
             requests: Requests::default(),
+            retries: Retries::default(),
             halted: None,
             told: None,
             plan,

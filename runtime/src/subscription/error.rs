@@ -27,6 +27,15 @@ pub enum ParkedError {
         /// What went wrong.
         why: String,
     },
+    /// An event, or what follows it, could not be read again. It is the first of its key; those
+    /// before it were handled, and are parked no more.
+    #[error("the parked event at position {position} could not be read: {why}")]
+    Unread {
+        /// The event.
+        position: Position,
+        /// What went wrong.
+        why: String,
+    },
     /// The store has failed. What was handled or skipped by this call is parked, or comes again, when
     /// the store is opened again; if it had failed before, nothing was handled.
     #[error("it could not be stored: {why}")]

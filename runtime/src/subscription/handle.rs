@@ -92,9 +92,18 @@ impl Subscription {
         answer.unwrap_or(Err(ResetError::Stopped))
     }
 
-    /// The parked events, key by key, each key's in order. None once the subscription has stopped.
+    /// The first parked event of each key: the one that failed and holds up those behind it. There
+    /// are 16,384 at most. None once the subscription has stopped.
     pub async fn parked(&self) -> Vec<Parked> {
         self.ask(Request::Parked).await.unwrap_or_default()
+    }
+
+    /// The events parked under `key`, in order: as many as are listed, which is 1,024 unless there
+    /// are many keys. [`Parked::behind`] of the last one says how many more are known of. None once
+    /// the subscription has stopped.
+    pub async fn parked_of(&self, key: &str) -> Vec<Parked> {
+        let key = key.to_owned();
+        self.ask(|caller| Request::ParkedOf(key, caller)).await.unwrap_or_default()
     }
 
     /// Handles the events parked under `key` now, in order, until one fails: that one stays the

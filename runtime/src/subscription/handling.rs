@@ -79,7 +79,7 @@ impl Work {
     pub(super) fn attempted(&mut self, (job, outcome): (Job, Outcome)) {
         let position = match job {
             Job::Event(position) => position,
-            Job::Parked(key) => return self.retried(&key, outcome),
+            Job::Parked(key) | Job::Rest(key) => return self.retried(&key, outcome),
         };
         match outcome {
             Outcome::Done => {
@@ -89,6 +89,8 @@ impl Work {
             }
             Outcome::Failed(why) => self.failed(position, why),
             Outcome::Unread(why) => self.unread_again(position, why),
+            // Only the rest of a key is looked for.
+            Outcome::Found(_) => {}
         }
     }
 
@@ -137,7 +139,8 @@ impl Work {
     /// Sets an event aside that failed too often, or whose key is held up by one that did. Says
     /// whether there was room for it.
     fn park(&mut self, position: Position, key: &Arc<str>) -> bool {
-        if let Err(why) = self.parked.has_room_for(key) {
+        let has_key = self.lanes.get_mut(position).is_some_and(|due| due.has_key);
+        if let Err(why) = self.parked.has_room_for(key, has_key) {
             self.failures.give_up(position);
             self.halt(position, why);
             return false;
@@ -145,10 +148,13 @@ impl Work {
         let Some((key, due)) = self.lanes.finish(position) else { return false };
         let (attempts, error) = self.failures.forget(position).unwrap_or_default();
         let standing = &self.plan.standing;
-        tracing::warn!(
-            target: "actuarius::subscription",
-            name = %standing.name, %position, attempts, "an event is parked"
-        );
+        if attempts > 0 {
+            // Thousands may be parked behind it.
+            tracing::warn!(
+                target: "actuarius::subscription",
+                name = %standing.name, %position, attempts, "an event is parked"
+            );
+        }
         let entry = Entry {
             position,
             commit: due.commit,
@@ -158,9 +164,9 @@ impl Work {
             error: error.into(),
             parked_at: self.plan.engine.clock.now(),
         };
-        self.parked.park(key, entry);
+        self.parked.park(&key, entry);
         standing.meters.parks();
-        standing.meters.parked(self.parked.len());
+        standing.meters.parked(self.parked.count());
         true
     }
 

@@ -155,6 +155,7 @@ fn parked_events(
             parked.load(name, note)?;
         }
         if page.len() < NOTES_AT_ONCE {
+            parked.forget_skipped();
             return Ok(parked);
         }
         after = page.last().map(|note| note.key.clone());

@@ -1,67 +1,52 @@
 //! The parked events of a subscription, by key and in order: pure, so that no test waits.
 //!
-//! `noting` says which of their notes must be written, and how far the checkpoint may go with them.
+//! `key` says which events of one key are listed, and which are to be read from the log again;
+//! `noting` says which notes must be written, and how far the checkpoint may go with them.
 
+mod event;
+mod key;
 mod note;
 mod noting;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actuarius_domain::{Position, StreamId, Timestamp};
+use actuarius_domain::Position;
 use actuarius_persistence::{Note, ReadError};
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Mark};
+use key::{Counts, Key};
 use note::{Name, Said};
 use noting::Noting;
 
+pub(super) use event::Entry;
+pub use event::Parked;
+pub(super) use key::Stretch;
 pub(super) use note::prefix;
 
-/// More keys than this with an event that cannot be handled are one cause, not many.
-const KEYS_MAX: usize = 1_024;
-/// Someone has to look at a key behind which so much waits.
-const EVENTS_OF_A_KEY_MAX: usize = 1_024;
-
-/// An event that was set aside, because it, or one before it with the same key, failed too often.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Parked {
-    /// What it is ordered by, see [`Subscribe::ordered_by`](super::Subscribe::ordered_by).
-    pub key: Arc<str>,
-    /// The event.
-    pub position: Position,
-    /// Whose event it is.
-    pub stream: StreamId,
-    /// The name of its variant.
-    pub event_type: Arc<str>,
-    /// How often it has failed; 0 when it was never tried, because it waits for another.
-    pub attempts: u32,
-    /// What went wrong last, at most 500 bytes of it.
-    pub error: Arc<str>,
-    /// When it was parked.
-    pub parked_at: Timestamp,
-    /// Whether it is the first of its key: the one that failed. The others wait for it.
-    pub is_first: bool,
+/// How much is kept. Over it nothing is lost: events are read from the log again, except that too
+/// many keys halt the subscription.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// More keys with an event that cannot be handled are one cause, not many.
+    keys: usize,
+    /// Enough to see what waits behind an event, and to handle it without looking for it.
+    listed_of_key: usize,
+    /// Of all keys together, the first of each excepted: what is read at the start, in well under a
+    /// second, and takes some 20 MB.
+    listed: usize,
+    /// How many notes are changed at once, if as many fit into a set.
+    changes: usize,
 }
 
-/// A parked event, as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) position: Position,
-    /// The position of its commit.
-    pub(super) commit: Position,
-    pub(super) stream: StreamId,
-    pub(super) event_type: Arc<str>,
-    pub(super) attempts: u32,
-    pub(super) error: Arc<str>,
-    pub(super) parked_at: Timestamp,
-}
+const BOUNDS: Bounds = Bounds { keys: 16_384, listed_of_key: 1_024, listed: 65_536, changes: 100 };
 
 /// All of them.
 #[derive(Debug)]
 pub(super) struct ParkedEvents {
-    keys: BTreeMap<Arc<str>, VecDeque<Entry>>,
-    count: usize,
+    bounds: Bounds,
+    keys: BTreeMap<Arc<str>, Key>,
+    counts: Counts,
     /// Events with their keys that were dropped before the stored checkpoint had passed them: they
     /// come again after a crash, and are not handled then either.
     skipped: BTreeMap<Position, Arc<str>>,
@@ -72,8 +57,9 @@ impl ParkedEvents {
     /// None so far, beside this stored checkpoint.
     pub(super) fn beside(checkpoint: &Checkpoint) -> Self {
         Self {
+            bounds: BOUNDS,
             keys: BTreeMap::new(),
-            count: 0,
+            counts: Counts::default(),
             skipped: BTreeMap::new(),
             noting: Noting::beside(checkpoint),
         }
@@ -81,20 +67,25 @@ impl ParkedEvents {
 
     /// Adds what a stored note says, in the order of the notes' keys.
     ///
-    /// A parked event behind the checkpoint is left over from a reset that was cut short: it comes
-    /// again. A skipped one stays skipped, unless such a reset is still to be finished.
+    /// What is parked behind the checkpoint is left over from a reset that was cut short: it comes
+    /// again. What was skipped stays so, unless such a reset is still to be finished.
     pub(super) fn load(&mut self, name: &str, note: &Note) -> Result<(), ReadError> {
         let (key, said) = note::decode(name, note)?;
         match said {
-            Said::Parked(entry) if self.noting.has_passed(entry.position) => self.push(key, entry),
-            Said::Parked(entry) => self.noting.is_outdated(&key, Name::Parked(entry.position)),
-            Said::Skipped(position) => {
-                if self.noting.needs_skipped(position) {
-                    self.skipped.insert(position, key);
-                } else {
-                    self.noting.is_outdated(&key, Name::Skipped(position));
-                }
+            Said::Parked(entry) if self.noting.has_passed(entry.position) => {
+                self.changed(&key, |its| its.add_noted(entry));
             }
+            Said::Rest(first) if self.noting.has_passed(first.position) => {
+                // What came behind the checkpoint comes again.
+                let last = self.noting.passed();
+                self.changed(&key, |its| its.add_rest(first, last));
+            }
+            Said::Parked(entry) => self.noting.is_outdated(&key, Name::Parked(entry.position)),
+            Said::Rest(_) => self.noting.is_outdated(&key, Name::Rest),
+            Said::Skipped(position) if self.noting.has_forgotten(position) => {
+                self.noting.is_outdated(&key, Name::Skipped(position));
+            }
+            Said::Skipped(position) => drop(self.skipped.insert(position, key)),
         }
         Ok(())
     }
@@ -103,8 +94,9 @@ impl ParkedEvents {
         self.keys.contains_key(key)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.count
+    /// How many there are, as far as is known.
+    pub(super) fn count(&self) -> u64 {
+        self.counts.listed as u64 + self.counts.more
     }
 
     /// Whether the event was dropped: it is not handled when it comes again.
@@ -112,48 +104,76 @@ impl ParkedEvents {
         self.skipped.contains_key(&position)
     }
 
-    /// How many are held in memory because the checkpoint has not passed them.
-    pub(super) fn unstored(&self) -> usize {
-        self.noting.unstored() + self.skipped.len()
-    }
-
-    /// Whether another event of `key` may be parked, or why not.
-    pub(super) fn has_room_for(&self, key: &str) -> Result<(), String> {
+    /// Whether an event of `key` may be parked, or why not. `has_key` is whether it is found again by
+    /// its key.
+    pub(super) fn has_room_for(&self, key: &str, has_key: bool) -> Result<(), String> {
         match self.keys.get(key) {
-            None if self.keys.len() >= KEYS_MAX => {
-                Err(format!("events of {KEYS_MAX} keys are parked, and no more are taken"))
-            }
-            Some(parked) if parked.len() >= EVENTS_OF_A_KEY_MAX => Err(format!(
-                "{EVENTS_OF_A_KEY_MAX} events are parked under {key:?}, and no more are taken"
+            None if self.keys.len() >= self.bounds.keys => Err(format!(
+                "events of {} keys are parked, and no more are taken",
+                self.bounds.keys
             )),
+            Some(its) if !has_key && !self.may_be_noted(its) => {
+                Err("too much is parked under a key that cannot be told".to_owned())
+            }
             _ => Ok(()),
         }
     }
 
-    pub(super) fn park(&mut self, key: Arc<str>, entry: Entry) {
-        self.noting.is_unstored(&key, entry.position);
-        self.push(key, entry);
+    fn may_be_noted(&self, its: &Key) -> bool {
+        its.rest().is_none() && self.may_be_listed(its.counts().listed)
     }
 
-    fn push(&mut self, key: Arc<str>, entry: Entry) {
-        self.keys.entry(key).or_default().push_back(entry);
-        self.count += 1;
+    fn may_be_listed(&self, of_key: usize) -> bool {
+        of_key < self.bounds.listed_of_key && self.counts.listed < self.bounds.listed
+    }
+
+    pub(super) fn park(&mut self, key: &Arc<str>, entry: Entry) {
+        let position = entry.position;
+        let of_key = self.keys.get(key).map_or(0, |its| its.counts().listed);
+        let has_room = self.may_be_listed(of_key);
+        if self.changed(key, |its| its.park(entry, has_room || of_key == 0, has_room)) {
+            self.noting.is_unstored(key, position);
+        }
+    }
+
+    /// Changes a key, and what is known of all together.
+    fn changed<T>(&mut self, key: &Arc<str>, change: impl FnOnce(&mut Key) -> T) -> T {
+        let its = self.keys.entry(key.clone()).or_default();
+        let before = its.counts();
+        let changed = change(its);
+        self.counts = self.counts + its.counts() - before;
+        if its.is_empty() {
+            self.keys.remove(key);
+        }
+        changed
     }
 
     /// The event that failed and holds up its key.
     pub(super) fn first(&self, key: &str) -> Option<&Entry> {
-        self.keys.get(key)?.front()
+        self.keys.get(key)?.first()
+    }
+
+    /// What must be read from the log, and [added](Self::add_read), before the first of its key may
+    /// be handled or skipped.
+    pub(super) fn unread(&self, key: &str) -> Option<Stretch> {
+        self.keys.get(key)?.unread()
+    }
+
+    /// These are the parked events of the key up to a place, behind those that are listed.
+    pub(super) fn add_read(&mut self, key: &Arc<str>, mut entries: Vec<Entry>, read: Mark) {
+        entries.retain(|entry| !self.skipped.contains_key(&entry.position));
+        self.changed(key, |its| its.add_read(entries, read));
     }
 
     /// The first of its key was handled, and is parked no more.
     pub(super) fn remove_first(&mut self, key: &Arc<str>) -> Option<Entry> {
-        let parked = self.keys.get_mut(key)?;
-        let entry = parked.pop_front()?;
-        if parked.is_empty() {
-            self.keys.remove(key);
+        let (name, entry) = self.changed(key, Key::pop)?;
+        self.noting.is_gone(key, name, entry.position);
+        if name == Name::Rest
+            && let Some(next) = self.keys.get(key).and_then(Key::rest)
+        {
+            self.noting.is_due(key, name, next.position);
         }
-        self.count -= 1;
-        self.noting.is_gone(key, entry.position);
         Some(entry)
     }
 
@@ -170,27 +190,23 @@ impl ParkedEvents {
 
     /// The first of its key was tried once more, in vain.
     pub(super) fn first_failed(&mut self, key: &Arc<str>, why: &str) {
-        let Some(first) = self.keys.get_mut(key).and_then(|parked| parked.front_mut()) else {
-            return;
-        };
+        let Some(its) = self.keys.get_mut(key) else { return };
+        let Some(first) = its.first_mut() else { return };
         first.attempts = first.attempts.saturating_add(1);
         first.error = note::error_text(why);
-        if self.noting.has_passed(first.position) {
-            self.noting.is_outdated(key, Name::Parked(first.position));
+        let position = first.position;
+        if let Some(name) = its.name(0) {
+            self.noting.is_due(key, name, position);
         }
     }
 
     /// Forgets everything about events behind `position`: they come again.
     pub(super) fn forget_behind(&mut self, position: Position) {
-        let mut forgotten = Vec::new();
-        self.keys.retain(|key, parked| {
-            let kept = parked.partition_point(|entry| entry.position <= position);
-            forgotten.extend(parked.drain(kept..).map(|entry| (key.clone(), entry.position)));
-            !parked.is_empty()
-        });
-        self.count -= forgotten.len();
-        for (key, position) in forgotten {
-            self.noting.is_gone(&key, position);
+        let keys: Vec<_> = self.keys.keys().cloned().collect();
+        for key in keys {
+            for (name, position) in self.changed(&key, |its| its.cut_behind(position)) {
+                self.noting.is_gone(&key, name, position);
+            }
         }
         for (position, key) in self.skipped.split_off(&position.next()) {
             self.noting.is_outdated(&key, Name::Skipped(position));
@@ -198,28 +214,15 @@ impl ParkedEvents {
         self.noting.is_reset_to(position);
     }
 
-    /// All of them, key by key.
-    pub(super) fn all(&self) -> Vec<Parked> {
-        let of_key = |(key, parked): (&Arc<str>, &VecDeque<Entry>)| {
-            let listed = parked.iter().enumerate().map(|(place, entry)| Parked {
-                key: key.clone(),
-                position: entry.position,
-                stream: entry.stream.clone(),
-                event_type: entry.event_type.clone(),
-                attempts: entry.attempts,
-                error: entry.error.clone(),
-                parked_at: entry.parked_at,
-                is_first: place == 0,
-            });
-            listed.collect::<Vec<_>>()
-        };
-        self.keys.iter().flat_map(of_key).collect()
+    /// The first of each key.
+    pub(super) fn firsts(&self) -> Vec<Parked> {
+        self.keys.iter().filter_map(|(key, its)| its.describe(key).next()).collect()
     }
 
-    fn entry(&self, key: &str, position: Position) -> Option<&Entry> {
-        let parked = self.keys.get(key)?;
-        let place = parked.binary_search_by_key(&position, |entry| entry.position).ok()?;
-        parked.get(place)
+    /// Those of one key that are listed.
+    pub(super) fn of(&self, key: &str) -> Vec<Parked> {
+        let found = self.keys.get_key_value(key);
+        found.map(|(key, its)| its.describe(key).collect()).unwrap_or_default()
     }
 }
 

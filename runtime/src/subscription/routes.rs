@@ -35,6 +35,8 @@ pub(super) struct Due {
     pub(super) event_type: Box<str>,
     /// The position of its commit, where it is read again for another attempt.
     pub(super) commit: Position,
+    /// Whether its key could be told. If not, it has that of its aggregate.
+    pub(super) has_key: bool,
     /// The first attempt, made ready when the event was read, so that the commit's bytes, and the
     /// page they are in, need not be kept.
     pub(super) first_attempt: Option<Result<Handling, String>>,
@@ -63,7 +65,7 @@ impl Routes {
         let route = self.routes.iter().find(|route| route.category == commit.category)?;
         // A stored stream was valid when it was written.
         let stream = StreamId::new(route.category, commit.id).ok()?;
-        Some((stream, cut(format!("{}/{}", commit.category, commit.id)).into()))
+        Some((stream, aggregate_key(commit.category, commit.id)))
     }
 
     /// The event with its key, if a handler takes it. `stream` and `aggregate` are those of
@@ -75,22 +77,39 @@ impl Routes {
         event: &EventView<'_>,
     ) -> Option<(Arc<str>, Due)> {
         let route = self.route(commit, event)?;
-        let (key, failed) = match self.key(commit, event) {
-            None => (aggregate.clone(), None),
-            Some(Ok(key)) => (key, None),
-            Some(Err(why)) => (aggregate.clone(), Some(why)),
-        };
-        let attempt = match failed {
-            None => route.handler.handling(stream, commit, event),
-            Some(why) => Err(why),
+        let told = self.key(commit, event).unwrap_or_else(|| Ok(aggregate.clone()));
+        let has_key = told.is_ok();
+        let (key, attempt) = match told {
+            Ok(key) => (key, route.handler.handling(stream, commit, event)),
+            Err(why) => (aggregate.clone(), Err(why)),
         };
         let due = Due {
             stream: stream.clone(),
             event_type: event.event_type.into(),
             commit: commit.position,
+            has_key,
             first_attempt: Some(attempt),
         };
         Some((key, due))
+    }
+
+    /// The event's key, if a handler takes the event and its key can be told.
+    pub(super) fn key_of(
+        &self,
+        aggregate: &Arc<str>,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Option<Arc<str>> {
+        self.route(commit, event)?;
+        self.key(commit, event).unwrap_or_else(|| Ok(aggregate.clone())).ok()
+    }
+
+    /// Whether the events with this key are those of this stream.
+    pub(super) fn orders_by_stream(&self, stream: &StreamId, key: &str) -> bool {
+        // With a slash in an aggregate type, two streams could have the same key.
+        self.ordered_by.is_none()
+            && self.routes.iter().all(|route| !route.category.contains('/'))
+            && *key == *aggregate_key(stream.category(), stream.id())
     }
 
     /// Another attempt at the event at `position` of a commit that was read again.
@@ -125,6 +144,10 @@ impl Routes {
             Err(panic) => Err(format!("`ordered_by` panicked: {panic}")),
         })
     }
+}
+
+fn aggregate_key(category: &str, id: &str) -> Arc<str> {
+    cut(format!("{category}/{id}")).into()
 }
 
 fn cut(mut key: String) -> String {

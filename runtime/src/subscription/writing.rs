@@ -3,7 +3,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actuarius_persistence::Notes;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::ParkedError;
@@ -11,12 +10,10 @@ use super::checkpoint::{Checkpoint, Mark};
 use super::dispatcher::Work;
 use super::failures::later;
 use super::reading::EVENTS_IN_FLIGHT;
+use super::retrying::Answer;
 use crate::committer::NotStored;
 use crate::engine::Engine;
 use crate::followers::Wanted;
-
-/// The answer to who asked for parked events, given when what was done is durable.
-pub(super) type Answer = (oneshot::Sender<Result<usize, ParkedError>>, Result<usize, ParkedError>);
 
 /// What is durable of a subscription, and what is on its way: one write at a time.
 pub(super) struct Writing {
@@ -139,11 +136,11 @@ impl Work {
         }
         if self.writing.broken().is_some() {
             // Whatever was done, it is not durable.
-            return self.writing.give(self.requests.take_answers());
+            return self.writing.give(self.retries.take_answers());
         }
         let checkpoint = self.checkpoint();
         if !self.parked.has_outdated() {
-            let answers = self.requests.take_answers();
+            let answers = self.retries.take_answers();
             self.writing.give(answers);
         }
         if self.is_stored(&checkpoint) {
@@ -154,7 +151,7 @@ impl Work {
             let name = &self.plan.standing.name;
             let taken = self.parked.take_notes(name, checkpoint);
             let all = !self.parked.has_outdated();
-            let answers = if all { self.requests.take_answers() } else { Vec::new() };
+            let answers = if all { self.retries.take_answers() } else { Vec::new() };
             self.writing.begin(&self.plan.engine, taken, answers);
         }
     }

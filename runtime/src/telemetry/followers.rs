@@ -48,7 +48,7 @@ impl FollowerMeters {
     }
 
     /// How many events are parked now.
-    pub(crate) fn parked(&self, events: usize) {
+    pub(crate) fn parked(&self, events: u64) {
         self.parked.set(events as f64);
     }
 

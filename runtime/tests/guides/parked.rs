@@ -26,11 +26,10 @@ async fn parked_events_are_looked_at_retried_and_skipped() -> Result<(), BoxErro
     }
     runtime.caught_up(Duration::from_secs(60)).await?;
     // region: look
-    for parked in letters.parked().await.iter().filter(|parked| parked.is_first) {
-        println!(
-            "{} of {} at {} failed {} times: {}",
-            parked.event_type, parked.stream, parked.position, parked.attempts, parked.error
-        );
+    for parked in letters.parked().await {
+        let (event_type, stream, attempts) = (parked.event_type, parked.stream, parked.attempts);
+        println!("{event_type} of {stream} failed {attempts} times: {}", parked.error);
+        println!("{} wait behind it, under {:?}", parked.behind, parked.key);
     }
     // endregion: look
     mended.store(true, Ordering::SeqCst);

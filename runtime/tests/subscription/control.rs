@@ -127,12 +127,14 @@ async fn a_reset_forgets_the_parked_events_that_come_again_and_keeps_the_others(
     scribe.mend(3);
     mailer.pause().await;
     mailer.reset(Start::After(Position::new(1))).await.unwrap();
-    let parked: Vec<_> = mailer.parked().await.iter().map(|it| it.position.get()).collect();
+    let parked: Vec<_> =
+        mailer.parked_of("ledger/a").await.iter().map(|it| it.position.get()).collect();
     assert_eq!((parked, parked_notes(&runtime)), (vec![1], 1));
     mailer.resume();
     caught_up(&runtime, &mailer).await;
     // 2 waits for 1 once more, and 3 does not fail any longer.
-    let parked: Vec<_> = mailer.parked().await.iter().map(|it| it.position.get()).collect();
+    let parked: Vec<_> =
+        mailer.parked_of("ledger/a").await.iter().map(|it| it.position.get()).collect();
     assert_eq!((parked, scribe.amounts()), (vec![1, 2], vec![3, 4]));
 }
 

@@ -8,6 +8,7 @@ mod control;
 mod figures;
 mod following;
 mod halting;
+mod hot_keys;
 mod ordering;
 mod parking;
 mod repeating;

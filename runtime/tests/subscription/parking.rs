@@ -3,7 +3,7 @@ use std::sync::Arc;
 use actuarius::{FollowerStatus, ManualClock, ParkedError, Runtime, Timestamp};
 
 use crate::common::{Command, Ledger, eventually, open_on, send};
-use crate::scene::{Failing, LONG, Scribe, add, caught_up, mailer, stored, until_halted};
+use crate::scene::{Failing, LONG, Scribe, add, caught_up, mailer, stored};
 
 #[tokio::test]
 async fn an_event_that_fails_too_often_is_parked_with_all_behind_it_and_other_keys_go_on() {
@@ -19,11 +19,12 @@ async fn an_event_that_fails_too_often_is_parked_with_all_behind_it_and_other_ke
 
     assert_eq!(scribe.amounts(), [1, 4]);
     assert_eq!(mailer.status(), FollowerStatus::Live);
-    let parked = mailer.parked().await;
+    let parked = mailer.parked_of("ledger/a").await;
     let seen: Vec<_> =
-        parked.iter().map(|it| (it.position.get(), it.attempts, &*it.error, it.is_first)).collect();
-    assert_eq!(seen, [(2, 5, "2 is refused", true), (3, 0, "", false), (5, 0, "", false)]);
+        parked.iter().map(|it| (it.position.get(), it.attempts, &*it.error, it.behind)).collect();
+    assert_eq!(seen, [(2, 5, "2 is refused", 2), (3, 0, "", 1), (5, 0, "", 0)]);
     let first = &parked[0];
+    assert_eq!(mailer.parked().await, std::slice::from_ref(first));
     assert_eq!((&*first.key, &*first.event_type), ("ledger/a", "Added"));
     assert_eq!((first.stream.id(), first.parked_at.as_micros()), ("a", 17));
 }
@@ -73,7 +74,7 @@ async fn a_parked_event_that_fails_again_stays_first_with_what_went_wrong_this_t
     }
     let (runtime, _) = open_on(&contents).await;
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
-    let parked = mailer.parked().await;
+    let parked = mailer.parked_of("ledger/a").await;
     let seen: Vec<_> = parked.iter().map(|it| (it.position.get(), it.attempts)).collect();
     assert_eq!(seen, [(2, 1), (3, 0)]);
     assert_eq!(&*parked[0].error, "the handler panicked: the handler burst");
@@ -140,25 +141,6 @@ async fn the_cursor_does_not_move_when_parked_events_are_handled() {
     assert_eq!(mailer.retry_parked("ledger/a").await, Ok(1));
     assert_eq!((mailer.position().get(), stored(&runtime)), (2, 2));
     assert_eq!(mailer.status(), FollowerStatus::Paused);
-}
-
-#[tokio::test]
-async fn it_halts_when_too_much_is_parked_under_one_key_and_loses_nothing() {
-    let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
-    let ledgers = runtime.host::<Ledger>();
-    scribe.fail(0, Failing::Refuses);
-    let mailer = mailer(&runtime, &scribe).start().await.unwrap();
-    ledgers.execute("a", Command::AddAll((0..1_100).collect())).await.unwrap();
-    let (position, why) = until_halted(&mailer).await;
-    assert_eq!(position, 1_025);
-    assert!(why.contains("1024 events are parked under \"ledger/a\""), "{why}");
-    assert_eq!(mailer.position().get(), 1_024);
-
-    scribe.mend(0);
-    assert_eq!(mailer.retry_parked("ledger/a").await, Ok(1_024));
-    mailer.resume();
-    caught_up(&runtime, &mailer).await;
-    assert_eq!(scribe.amounts(), (0..1_100).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -96,8 +96,8 @@ async fn live(contents: &Arc<Contents>, seed: u64, total: &mut i64) -> Vec<(Stri
     }
     let enough = begun + seed % 25;
     eventually(|| mailer.position().get() >= enough.min(runtime.head().get())).await;
-    for key in mailer.parked().await.iter().filter(|it| it.is_first).map(|it| it.key.clone()) {
-        let _ = mailer.retry_parked(&key).await;
+    for first in mailer.parked().await {
+        let _ = mailer.retry_parked(&first.key).await;
     }
     let _ = runtime.shutdown(Duration::ZERO).await;
     scribe.heard().into_iter().map(|heard| (heard.id, heard.position)).collect()

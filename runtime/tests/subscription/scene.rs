@@ -189,9 +189,10 @@ pub(crate) async fn until_halted(subscription: &Subscription) -> (u64, String) {
     }
 }
 
-/// Waits until so many events are parked.
-pub(crate) async fn until_parked(subscription: &Subscription, events: usize) {
-    while subscription.parked().await.len() < events {
+/// Waits until so many events are parked under a key.
+pub(crate) async fn until_parked(subscription: &Subscription, key: &str, events: u64) {
+    let count = async || subscription.parked_of(key).await.first().map_or(0, |it| it.behind + 1);
+    while count().await < events {
         tokio::task::yield_now().await;
     }
 }

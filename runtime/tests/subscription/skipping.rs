@@ -42,7 +42,7 @@ async fn skipped_behind_a_slow_event(contents: &Arc<Contents>) {
     let mailer = mailer(&runtime, &scribe).workers(2).start().await.unwrap();
     add(&ledgers, "slow", &[1]).await;
     add(&ledgers, "a", &[2, 3]).await;
-    until_parked(&mailer, 2).await;
+    until_parked(&mailer, "ledger/a", 2).await;
     assert_eq!(mailer.skip_parked("ledger/a").await, Ok(1));
     assert_eq!((scribe.amounts(), stored(&runtime)), (vec![3], 0));
     cut_power(runtime, &faults).await;

@@ -3,8 +3,10 @@
 //!
 //! The note `parked/<name>/<key>/<position, 20 digits>`, a parked event, says `layout u8 = 1 |
 //! commit u64 | parked at i64 | attempts u32 | category text | id text | event type text | error
-//! text`. The note `parked/<name>/<key>/skipped-<position, 20 digits>`, an event that is not handled
-//! though it comes again, says `layout u8 = 1`.
+//! text`. The note `parked/<name>/<key>/rest`, all parked events of the key from one on, says `layout
+//! u8 = 1 | position u64 |`, and of the first of them the same from `commit` on. The note
+//! `parked/<name>/<key>/skipped-<position, 20 digits>`, an event that is not handled though it comes
+//! again, says `layout u8 = 1`.
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use super::Entry;
 use crate::subscription::routes::whole_characters;
 
 const LAYOUT: u8 = 1;
+const REST: &str = "rest";
 const SKIPPED: &str = "skipped-";
 
 /// How much of an error's text, and of an event type's name, is kept: enough to know it again.
@@ -25,12 +28,15 @@ const TEXT_BYTES_MAX: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
     Parked(Position),
+    Rest,
     Skipped(Position),
 }
 
 /// What a note says of an event.
 pub(super) enum Said {
     Parked(Entry),
+    /// It, and all later ones of its key.
+    Rest(Entry),
     Skipped(Position),
 }
 
@@ -43,6 +49,7 @@ pub(in crate::subscription) fn prefix(name: &str) -> String {
 pub(super) fn key(name: &str, key: &str, which: Name) -> String {
     match which {
         Name::Parked(position) => format!("parked/{name}/{key}/{:020}", position.get()),
+        Name::Rest => format!("parked/{name}/{key}/{REST}"),
         Name::Skipped(position) => format!("parked/{name}/{key}/{SKIPPED}{:020}", position.get()),
     }
 }
@@ -51,20 +58,28 @@ pub(super) fn error_text(text: &str) -> Arc<str> {
     cut(text).into()
 }
 
-pub(super) fn parked(entry: &Entry) -> Vec<u8> {
+/// What a note says that is about a parked event.
+pub(super) fn value(name: Name, entry: &Entry) -> Vec<u8> {
     let mut out = vec![LAYOUT];
-    out.extend_from_slice(&entry.commit.get().to_le_bytes());
-    out.extend_from_slice(&entry.parked_at.as_micros().to_le_bytes());
-    out.extend_from_slice(&entry.attempts.to_le_bytes());
-    put_text(&mut out, entry.stream.category());
-    put_text(&mut out, entry.stream.id());
-    put_text(&mut out, cut(&entry.event_type));
-    put_text(&mut out, cut(&entry.error));
+    if name == Name::Rest {
+        out.extend_from_slice(&entry.position.get().to_le_bytes());
+    }
+    put_entry(&mut out, entry);
     out
 }
 
 pub(super) fn skipped() -> Vec<u8> {
     vec![LAYOUT]
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
+    out.extend_from_slice(&entry.commit.get().to_le_bytes());
+    out.extend_from_slice(&entry.parked_at.as_micros().to_le_bytes());
+    out.extend_from_slice(&entry.attempts.to_le_bytes());
+    put_text(out, entry.stream.category());
+    put_text(out, entry.stream.id());
+    put_text(out, cut(&entry.event_type));
+    put_text(out, cut(&entry.error));
 }
 
 fn cut(text: &str) -> &str {
@@ -93,6 +108,7 @@ fn place(name: &str, key: &[u8]) -> Option<(Arc<str>, Name)> {
     let position = |digits: &str| Some(Position::new(digits.parse().ok()?));
     let which = match which.strip_prefix(SKIPPED) {
         Some(digits) => Name::Skipped(position(digits)?),
+        None if which == REST => Name::Rest,
         None => Name::Parked(position(which)?),
     };
     Some((key.into(), which))
@@ -105,6 +121,10 @@ fn said(which: Name, value: &Bytes) -> Option<Said> {
     }
     let said = match which {
         Name::Parked(position) => Said::Parked(take_entry(position, &mut value)?),
+        Name::Rest => {
+            let position = Position::new(value.try_get_u64_le().ok()?);
+            Said::Rest(take_entry(position, &mut value)?)
+        }
         Name::Skipped(position) => Said::Skipped(position),
     };
     value.is_empty().then_some(said)

@@ -6,15 +6,17 @@
 //!   it has not passed needs none, because it comes again.
 //! - The checkpoint passes nothing while a note says something that is no longer so. Otherwise an
 //!   event that was handled could count as parked again, behind those that were handled after it.
-//! - A skipped event has a note until the checkpoint has passed it.
+//! - A skipped event has a note as long as it would come again: until the checkpoint has passed it,
+//!   and no rest is to be read over it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actuarius_domain::Position;
-use actuarius_persistence::{NoteTooLarge, Notes};
+use actuarius_persistence::Notes;
 
 use super::ParkedEvents;
+use super::key::Key;
 use super::note::{self, Name};
 use crate::subscription::checkpoint::{self, Checkpoint, Mark};
 
@@ -33,6 +35,9 @@ pub(super) struct Noting {
     outdated: BTreeSet<(Arc<str>, Name)>,
 }
 
+/// A set of notes takes no more.
+struct Full;
+
 impl Noting {
     pub(super) fn beside(checkpoint: &Checkpoint) -> Self {
         let Checkpoint { mark: stored, resetting, .. } = *checkpoint;
@@ -44,13 +49,14 @@ impl Noting {
         position <= self.stored.position
     }
 
-    /// Whether a stored note of a skipped event is still needed.
-    pub(super) fn needs_skipped(&self, position: Position) -> bool {
-        !self.has_passed(position) && !self.resetting
+    /// How far the stored checkpoint is.
+    pub(super) fn passed(&self) -> Position {
+        self.stored.position
     }
 
-    pub(super) fn unstored(&self) -> usize {
-        self.unstored.len()
+    /// Whether a reset has forgotten the event, and its notes are left over.
+    pub(super) fn has_forgotten(&self, position: Position) -> bool {
+        self.resetting && !self.has_passed(position)
     }
 
     pub(super) fn is_unstored(&mut self, key: &Arc<str>, position: Position) {
@@ -61,10 +67,19 @@ impl Noting {
         self.outdated.insert((key.clone(), name));
     }
 
-    /// The event is parked no more.
-    pub(super) fn is_gone(&mut self, key: &Arc<str>, position: Position) {
+    /// The note `name` is to be about the event from now on, or to say something new of it.
+    pub(super) fn is_due(&mut self, key: &Arc<str>, name: Name, position: Position) {
+        if self.has_passed(position) {
+            self.is_outdated(key, name);
+        } else {
+            self.is_unstored(key, position);
+        }
+    }
+
+    /// The note `name` is not to be about the event any more.
+    pub(super) fn is_gone(&mut self, key: &Arc<str>, name: Name, position: Position) {
         if self.unstored.remove(&position).is_none() {
-            self.is_outdated(key, Name::Parked(position));
+            self.is_outdated(key, name);
         }
     }
 
@@ -80,6 +95,12 @@ impl ParkedEvents {
         !self.noting.outdated.is_empty()
     }
 
+    /// How many are held in memory because the checkpoint has not passed them.
+    pub(in crate::subscription) fn unstored(&self) -> usize {
+        let skipped = self.skipped.range(self.noting.passed().next()..);
+        self.noting.unstored.len() + skipped.count()
+    }
+
     /// The notes that bring the store towards `target`, and the checkpoint they hold: one set may be
     /// too small for all that is to be written. They count as stored from here on, because after a
     /// write that fails nothing is ever written again.
@@ -89,8 +110,7 @@ impl ParkedEvents {
         target: Checkpoint,
     ) -> (Notes, Checkpoint) {
         let (mut notes, mut reached) = (Notes::default(), target);
-        // It always takes as many bytes, so its place is taken before it is known. Here and below, a
-        // set refuses a note only because it is full: names, keys and texts are bounded.
+        // It always takes as many bytes, so its place is taken before it is known.
         let place = checkpoint::key(name);
         let _ = notes.put(&place, target.encode());
         if self.take_outdated(name, &mut notes).is_ok() {
@@ -108,34 +128,48 @@ impl ParkedEvents {
         (notes, reached)
     }
 
-    fn take_outdated(&mut self, name: &str, notes: &mut Notes) -> Result<(), NoteTooLarge> {
+    fn take_outdated(&mut self, name: &str, notes: &mut Notes) -> Result<(), Full> {
         while let Some((key, outdated)) = self.noting.outdated.first() {
             let place = note::key(name, key, *outdated);
-            match self.said(key, *outdated) {
-                Some(value) => notes.put(place, value)?,
-                None => notes.remove(place)?,
-            }
+            self.change(notes, &place, self.said(key, *outdated))?;
             self.noting.outdated.pop_first();
         }
         Ok(())
     }
 
+    fn change(&self, notes: &mut Notes, name: &str, said: Option<Vec<u8>>) -> Result<(), Full> {
+        if notes.len() > self.bounds.changes {
+            return Err(Full);
+        }
+        let changed = match said {
+            Some(value) => notes.put(name, value),
+            None => notes.remove(name),
+        };
+        // Names, keys and texts are bounded, so there is no other reason.
+        changed.map_err(|_| Full)
+    }
+
     /// What a note should say; none when there should be none.
     fn said(&self, key: &str, name: Name) -> Option<Vec<u8>> {
-        match name {
-            Name::Parked(position) => self.entry(key, position).map(note::parked),
-            Name::Skipped(position) => self.has_skipped(position).then(note::skipped),
-        }
+        let position = match name {
+            Name::Skipped(position) => return self.has_skipped(position).then(note::skipped),
+            Name::Parked(position) => position,
+            Name::Rest => self.keys.get(key)?.rest()?.position,
+        };
+        // What the checkpoint has not passed is noted with the one that does.
+        let (noted, entry) = self.keys.get(key)?.to_be_noted(position)?;
+        (noted == name && self.noting.has_passed(position)).then(|| note::value(name, entry))
     }
 
     /// Returns how far the checkpoint may go: before the first parked event that does not fit.
     fn take_unstored(&mut self, name: &str, target: Mark, notes: &mut Notes) -> Mark {
         while let Some((&position, key)) = self.noting.unstored.first_key_value()
             && position <= target.position
-            && let Some(entry) = self.entry(key, position)
+            && let Some((noted, entry)) =
+                self.keys.get(key).and_then(|its| its.to_be_noted(position))
         {
-            let place = note::key(name, key, Name::Parked(position));
-            if notes.put(place, note::parked(entry)).is_err() {
+            let place = note::key(name, key, noted);
+            if self.change(notes, &place, Some(note::value(noted, entry))).is_err() {
                 return Mark::before(position, entry.commit);
             }
             self.noting.unstored.pop_first();
@@ -143,13 +177,21 @@ impl ParkedEvents {
         target
     }
 
-    /// What the checkpoint has passed does not come again.
-    fn forget_skipped(&mut self) {
-        while let Some(first) = self.skipped.first_entry()
-            && self.noting.has_passed(*first.key())
-        {
-            let (position, key) = first.remove_entry();
-            self.noting.is_outdated(&key, Name::Skipped(position));
+    /// Forgets what was skipped and does not come again: the checkpoint has passed it, and it is not
+    /// read with a rest. To be called when all notes are loaded.
+    pub(in crate::subscription) fn forget_skipped(&mut self) {
+        let passed = self.skipped.range(..=self.noting.passed());
+        let over = passed.filter(|(position, key)| !self.is_in_rest(**position, key));
+        let over: Vec<_> = over.map(|(position, _)| *position).collect();
+        for position in over {
+            if let Some(key) = self.skipped.remove(&position) {
+                self.noting.is_outdated(&key, Name::Skipped(position));
+            }
         }
+    }
+
+    fn is_in_rest(&self, position: Position, key: &str) -> bool {
+        let rest = self.keys.get(key).and_then(Key::rest);
+        rest.is_some_and(|first| first.position < position)
     }
 }

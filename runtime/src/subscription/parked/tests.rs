@@ -1,7 +1,10 @@
 //! What is parked, and what a store would hold of it: here a map, which a crash leaves as it is.
 
 mod cut_short;
+mod model;
+mod rest;
 
+use actuarius_domain::{StreamId, Timestamp};
 use actuarius_persistence::Notes;
 use bytes::Bytes;
 use uuid::Uuid;
@@ -33,9 +36,14 @@ fn checkpoint(position: u64) -> Checkpoint {
 fn parked_under(key: &str, positions: impl IntoIterator<Item = u64>) -> ParkedEvents {
     let mut parked = ParkedEvents::beside(&checkpoint(0));
     for position in positions {
-        parked.park(key.into(), entry(position));
+        parked.park(&key.into(), entry(position));
     }
     parked
+}
+
+/// The positions of the key's events that are listed.
+fn listed(parked: &ParkedEvents, key: &str) -> Vec<u64> {
+    parked.of(key).iter().map(|it| it.position.get()).collect()
 }
 
 /// The notes of one subscription, as they are stored.
@@ -73,6 +81,7 @@ impl Disk {
             let note = Note { key: key.clone(), value: value.clone() };
             parked.load("mailer", &note).unwrap();
         }
+        parked.forget_skipped();
         (parked, checkpoint)
     }
 
@@ -89,17 +98,18 @@ fn what_is_parked_or_skipped_comes_back_from_its_notes_whatever_its_key_is() {
         let (mut parked, mut disk) = (parked_under(key, [2, 3, 7, 8]), Disk::default());
         parked.forget_behind(at(3));
         disk.store_all(&mut parked, checkpoint(3));
-        parked.park(key.into(), entry(9));
+        parked.park(&key.into(), entry(9));
         for _ in 0..3 {
             parked.skip_first(&key.into());
         }
         disk.store_all(&mut parked, checkpoint(3));
         let (found, _) = disk.found();
-        assert_eq!((found.len(), found.has_skipped(at(9))), (0, true), "{key:?}");
+        assert_eq!((found.count(), found.has_skipped(at(9))), (0, true), "{key:?}");
 
         let mut parked = parked_under(key, [2, 3]);
         disk.store_all(&mut parked, checkpoint(4));
-        assert_eq!(disk.found().0.all(), parked.all(), "{key:?}");
+        assert_eq!(disk.found().0.of(key), parked.of(key), "{key:?}");
+        assert_eq!(parked.of(key).len(), 2);
     }
 }
 
@@ -147,7 +157,7 @@ fn what_is_parked_no_more_is_removed_and_what_failed_again_is_noted_anew() {
 fn an_event_that_was_never_noted_leaves_nothing_to_remove() {
     let mut parked = parked_under("a", [1]);
     parked.remove_first(&"a".into());
-    assert!(!parked.holds("a") && !parked.has_outdated() && parked.len() == 0);
+    assert!(!parked.holds("a") && !parked.has_outdated() && parked.count() == 0);
 }
 
 #[test]
@@ -172,26 +182,27 @@ fn a_skipped_event_is_noted_only_as_long_as_it_would_come_again() {
 #[test]
 fn events_behind_a_place_are_forgotten_and_those_before_it_stay() {
     let (mut parked, mut disk) = (parked_under("a", [1, 2, 3]), Disk::default());
-    parked.park("b".into(), entry(4));
-    parked.park("c".into(), entry(5));
+    parked.park(&"b".into(), entry(4));
+    parked.park(&"c".into(), entry(5));
     parked.skip_first(&"c".into());
     disk.store_all(&mut parked, checkpoint(4));
     parked.forget_behind(at(2));
-    let left: Vec<_> = parked.all().iter().map(|it| (it.position.get(), it.is_first)).collect();
-    assert_eq!((left, parked.len()), (vec![(1, true), (2, false)], 2));
+    assert_eq!((listed(&parked, "a"), parked.count(), parked.firsts().len()), (vec![1, 2], 2, 1));
     assert!(!parked.has_skipped(at(5)));
     disk.store_all(&mut parked, checkpoint(2));
     assert_eq!(disk.names().len(), 2);
 }
 
 #[test]
-fn keys_and_events_of_a_key_are_bounded() {
-    let mut parked = parked_under("a", 1..=EVENTS_OF_A_KEY_MAX as u64);
-    assert!(parked.has_room_for("a").is_err());
-    assert!(parked.has_room_for("b").is_ok());
-    for number in 1..KEYS_MAX as u64 {
-        parked.park(number.to_string().into(), entry(10_000 + number));
+fn keys_are_bounded_and_events_of_a_key_are_not() {
+    let mut parked = parked_under("a", [1]);
+    parked.bounds = Bounds { keys: 3, listed_of_key: 2, ..BOUNDS };
+    for (key, position) in [("a", 2), ("a", 3), ("b", 4), ("c", 5)] {
+        assert!(parked.has_room_for(key, true).is_ok());
+        parked.park(&key.into(), entry(position));
     }
-    assert!(parked.has_room_for("b").is_err());
-    assert!(parked.has_room_for("1").is_ok());
+    assert!(parked.has_room_for("d", true).is_err());
+    assert!(parked.has_room_for("a", true).is_ok() && parked.has_room_for("b", false).is_ok());
+    // It would not be found again.
+    assert!(parked.has_room_for("a", false).is_err());
 }

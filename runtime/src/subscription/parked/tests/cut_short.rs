@@ -31,7 +31,7 @@ fn the_checkpoint_passes_nothing_while_a_handled_event_has_a_note() {
     for cut in cut_after_each_set(disk, &mut parked, checkpoint(501)) {
         let (found, checkpoint) = cut.found();
         let is_passed = checkpoint.mark.position == at(501);
-        assert_eq!(is_passed, found.len() == 0, "{} at {checkpoint:?}", found.len());
+        assert_eq!(is_passed, found.count() == 0, "{} at {checkpoint:?}", found.count());
     }
 }
 
@@ -43,13 +43,13 @@ fn a_reset_that_is_cut_short_is_finished_before_anything_moves_on() {
     parked.forget_behind(at(10));
     for mut cut in cut_after_each_set(disk, &mut parked, checkpoint(10)) {
         let (mut found, reached) = cut.found();
-        assert_eq!((found.len(), reached.mark), (10, Mark::at(at(10))));
+        assert_eq!((found.count(), reached.mark), (10, Mark::at(at(10))));
         // The next life goes on as far as it is let.
         let is_left = found.has_outdated();
         let (notes, reached) = found.take_notes("mailer", checkpoint(400));
         cut.store(&notes);
         assert!(!is_left || !found.has_outdated() || reached.mark.position == at(10));
-        assert_eq!(cut.found().0.len(), 10);
+        assert_eq!(cut.found().0.count(), 10);
     }
 }
 
@@ -84,7 +84,7 @@ fn parked_events_that_the_checkpoint_passes_are_noted_or_come_again() {
     }
     for cut in cut_after_each_set(disk, &mut parked, checkpoint(600)) {
         let (found, checkpoint) = cut.found();
-        let listed: Vec<_> = found.all().iter().map(|it| it.position.get()).collect();
+        let listed = listed(&found, "a");
         let expected: Vec<_> = (listed[0]..=checkpoint.mark.position.get()).collect();
         assert!(listed[0] <= 201 && listed == expected, "{listed:?} at {checkpoint:?}");
     }
