@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, Position};
@@ -216,13 +217,15 @@ impl Subscribe {
         if found.checkpoint.paused {
             standing.want(Wanted::Pause);
         }
+        let is_paused = Arc::new(AtomicBool::new(found.checkpoint.paused));
         let plan = Arc::new(Plan {
+            is_paused: is_paused.clone(),
             engine: self.engine.clone(),
             standing: standing.clone(),
             routes: self.routes,
             options: self.options,
         });
         followers::start(&self.engine, standing.clone(), Dispatcher::new(plan, requests, found));
-        Ok(Subscription::new(standing, sender))
+        Ok(Subscription::new(standing, sender, is_paused))
     }
 }

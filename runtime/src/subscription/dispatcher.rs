@@ -174,25 +174,29 @@ impl Work {
             }
         }
         self.told = status;
-        let is_settled = matches!(self.told, Some(FollowerStatus::Paused))
-            || self.wanted != Wanted::Pause
-            || self.writing.broken().is_some();
-        if is_settled {
+        let is_over = self.wanted != Wanted::Pause || self.writing.broken().is_some();
+        if is_over || self.is_paused() {
             self.requests.tell_paused();
         }
     }
 
-    /// None while it runs and nothing is wrong.
-    fn status(&self) -> Option<FollowerStatus> {
-        let is_paused = self.wanted == Wanted::Pause
+    /// Whether nothing is at work, durably.
+    fn is_paused(&self) -> bool {
+        self.wanted == Wanted::Pause
             && self.attempts.is_empty()
             && !self.writing.is_under_way()
-            && self.is_stored(&self.checkpoint());
-        if is_paused {
+            && self.is_stored(&self.checkpoint())
+    }
+
+    /// None while it runs and nothing is wrong.
+    fn status(&self) -> Option<FollowerStatus> {
+        if self.halted.is_some() {
+            return self.halted.clone();
+        }
+        if self.is_paused() {
             return Some(FollowerStatus::Paused);
         }
-        let retrying = || self.failures.status().or_else(|| self.reading.status());
-        self.halted.clone().or_else(retrying)
+        self.failures.status().or_else(|| self.reading.status())
     }
 
     /// Waits until there is something to do.

@@ -1,8 +1,11 @@
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actuarius_domain::Position;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::requests::Request;
@@ -14,15 +17,31 @@ use crate::followers::{FollowerStatus, Standing, WaitError, Wanted};
 /// It does not keep the runtime open. But a handler that holds [`Aggregates`](crate::Aggregates)
 /// does, until the subscription is stopped or the runtime is
 /// [shut down](crate::Runtime::shutdown).
+///
+/// # In its own handler
+///
+/// A handler may ask its own subscription for anything. But it must not wait for what waits for the
+/// handlers at work, itself among them, or it waits for ever: [`pause`](Self::pause),
+/// [`stop`](Self::stop), [`reset`](Self::reset), [`retry_parked`](Self::retry_parked),
+/// [`skip_parked`](Self::skip_parked), and [`wait_for`](Self::wait_for) its own event.
+///
+/// It need not wait: a request is sent when the method is called, and not when its future is polled
+/// first, unless 64 others wait already. So `drop(mailer.pause())` is a pause.
 #[derive(Clone)]
 pub struct Subscription {
     standing: Arc<Standing>,
     requests: mpsc::Sender<Request>,
+    /// What was asked for last; how often it changes may escape who listens.
+    is_paused: Arc<AtomicBool>,
 }
 
 impl Subscription {
-    pub(super) fn new(standing: Arc<Standing>, requests: mpsc::Sender<Request>) -> Self {
-        Self { standing, requests }
+    pub(super) fn new(
+        standing: Arc<Standing>,
+        requests: mpsc::Sender<Request>,
+        is_paused: Arc<AtomicBool>,
+    ) -> Self {
+        Self { standing, requests, is_paused }
     }
 
     /// Its name.
@@ -50,25 +69,35 @@ impl Subscription {
     }
 
     /// Has it finish what is being handled and start nothing more. When this returns it is paused,
-    /// and will be after a restart, too, until it is asked to [`resume`](Self::resume).
+    /// and will be after a restart, too, until it is asked to [`resume`](Self::resume). One that has
+    /// halted stays halted as well, and its status goes on to say so.
     ///
     /// It returns without that when the subscription was stopped or resumed meanwhile, or when its
-    /// store has failed; [`status`](Self::status) says which.
-    pub async fn pause(&self) {
+    /// store has failed; [`status`](Self::status) says which. A handler [must not wait](Self) for it,
+    /// but may ask for it.
+    pub fn pause(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.is_paused.store(true, Ordering::SeqCst);
         self.standing.want(Wanted::Pause);
-        self.ask(Request::Paused).await;
+        let paused = self.ask(Request::Paused);
+        async move {
+            let _ = paused.await;
+        }
     }
 
     /// Has it go on after a pause, or try again what it has halted at.
     pub fn resume(&self) {
+        self.is_paused.store(false, Ordering::SeqCst);
         self.standing.want(Wanted::Run);
     }
 
     /// Has it finish what is being handled, then end. When this returns, how far it has come is
     /// durable, unless its store has failed; started again under its name it goes on there.
-    pub async fn stop(&self) {
+    ///
+    /// A handler [must not wait](Self) for it, but may ask for it.
+    pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
         self.standing.want(Wanted::Stop);
-        self.standing.until(|status| *status == FollowerStatus::Stopped).await;
+        let standing = self.standing.clone();
+        async move { drop(standing.until(|status| *status == FollowerStatus::Stopped).await) }
     }
 
     /// Waits until everything up to `position`, such as that of a
@@ -82,14 +111,19 @@ impl Subscription {
 
     /// Moves it to another place in the log: waits for the handlers at work, forgets what failed or
     /// waits in memory, and goes on behind `start`, even if it had halted. If it is paused it stays
-    /// so. Parked events behind the new place are forgotten, because they come again; those before
-    /// it stay parked. When this returns, the new place is durable.
+    /// so. What was parked or skipped behind the new place is forgotten, because it comes again; what
+    /// is parked before it stays parked. When this returns, the new place is durable.
+    ///
+    /// A handler [must not wait](Self) for it, but may ask for it.
     ///
     /// # Errors
     /// [`ResetError`] says whether anything was changed.
-    pub async fn reset(&self, start: Start) -> Result<(), ResetError> {
-        let answer = self.ask(|caller| Request::Reset(start, caller)).await;
-        answer.unwrap_or(Err(ResetError::Stopped))
+    pub fn reset(
+        &self,
+        start: Start,
+    ) -> impl Future<Output = Result<(), ResetError>> + Send + use<> {
+        let answer = self.ask(move |caller| Request::Reset(start, caller));
+        async move { answer.await.unwrap_or(Err(ResetError::Stopped)) }
     }
 
     /// The first parked event of each key: the one that failed and holds up those behind it. There
@@ -108,36 +142,64 @@ impl Subscription {
 
     /// Handles the events parked under `key` now, in order, until one fails: that one stays the
     /// first of its key. It does so even while the subscription is paused or halted. Returns how
-    /// many were handled, when it is durable that they are parked no more. When none is left, later
-    /// events of the key are handled as they come.
+    /// many were handled, when no note says any more that they are parked; like all events, they may
+    /// come again after a crash until the checkpoint has passed them. When none is left, later events
+    /// of the key are handled as they come.
+    ///
+    /// It needs a worker, so a handler [must not wait](Self) for it, but may ask for it.
     ///
     /// # Errors
     /// [`ParkedError`] says what stays parked.
-    pub async fn retry_parked(&self, key: &str) -> Result<usize, ParkedError> {
-        self.retry(key, false).await
+    pub fn retry_parked(
+        &self,
+        key: &str,
+    ) -> impl Future<Output = Result<usize, ParkedError>> + Send + use<> {
+        self.retry(key, false)
     }
 
     /// Drops the first event parked under `key`, the one that failed, then handles the others as
-    /// [`retry_parked`](Self::retry_parked) does. The dropped event is never handled, unless the
-    /// subscription is reset to a place before it. Returns how many were handled.
+    /// [`retry_parked`](Self::retry_parked) does. From the answer on, which may be that the next one
+    /// fails, the dropped event is never handled, unless the subscription is reset to a place before
+    /// it. Returns how many were handled.
+    ///
+    /// A handler [must not wait](Self) for it, but may ask for it.
     ///
     /// # Errors
     /// [`ParkedError`] says what stays parked.
-    pub async fn skip_parked(&self, key: &str) -> Result<usize, ParkedError> {
-        self.retry(key, true).await
+    pub fn skip_parked(
+        &self,
+        key: &str,
+    ) -> impl Future<Output = Result<usize, ParkedError>> + Send + use<> {
+        self.retry(key, true)
     }
 
-    async fn retry(&self, key: &str, skip_first: bool) -> Result<usize, ParkedError> {
+    fn retry(
+        &self,
+        key: &str,
+        skip_first: bool,
+    ) -> impl Future<Output = Result<usize, ParkedError>> + Send + use<> {
         let key = key.to_owned();
-        let answer = self.ask(|caller| Request::Retry { key, skip_first, caller }).await;
-        answer.unwrap_or(Err(ParkedError::Stopped))
+        let answer = self.ask(move |caller| Request::Retry { key, skip_first, caller });
+        async move { answer.await.unwrap_or(Err(ParkedError::Stopped)) }
     }
 
-    /// None when the subscription has stopped.
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
+    /// Sends the request now; what is returned waits for the answer. None when the subscription has
+    /// stopped.
+    fn ask<T: Send + 'static, Asks: FnOnce(oneshot::Sender<T>) -> Request>(
+        &self,
+        request: Asks,
+    ) -> impl Future<Output = Option<T>> + Send + use<T, Asks> {
         let (caller, answer) = oneshot::channel();
-        self.requests.send(request(caller)).await.ok()?;
-        answer.await.ok()
+        let requests = self.requests.clone();
+        let sent = requests.try_send(request(caller));
+        async move {
+            match sent {
+                Ok(()) => {}
+                Err(TrySendError::Full(request)) => requests.send(request).await.ok()?,
+                Err(TrySendError::Closed(_)) => return None,
+            }
+            answer.await.ok()
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use actuarius_persistence::{Notes, ReadError, Reader};
 use bytes::Bytes;
@@ -20,6 +21,8 @@ pub(super) struct Plan {
     pub(super) standing: Arc<Standing>,
     pub(super) routes: Routes,
     pub(super) options: Options,
+    /// Whether it is to be paused after a restart, too: what the handle was asked for last.
+    pub(super) is_paused: Arc<AtomicBool>,
 }
 
 /// What is durable of a subscription.

@@ -1,5 +1,6 @@
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actuarius_persistence::Notes;
@@ -121,13 +122,9 @@ impl Work {
 
     /// What is to be stored now.
     pub(super) fn checkpoint(&self) -> Checkpoint {
-        let stored = self.writing.stored();
-        let paused = match self.wanted {
-            Wanted::Run => false,
-            Wanted::Pause => true,
-            Wanted::Stop => stored.paused,
-        };
-        Checkpoint { store: stored.store, mark: self.finished(), paused, resetting: false }
+        let store = self.writing.stored().store;
+        let paused = self.plan.is_paused.load(Ordering::SeqCst);
+        Checkpoint { store, mark: self.finished(), paused, resetting: false }
     }
 
     pub(super) fn write_if_due(&mut self) {

@@ -1,7 +1,11 @@
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actuarius::{FollowerStatus, OnPoison, Position, ResetError, Runtime, Start, WaitError};
+use actuarius::{
+    BoxError, Envelope, FollowerStatus, OnPoison, Position, ResetError, Runtime, Start,
+    Subscription, WaitError,
+};
 
 use crate::common::{Command, Ledger, eventually, is_waiting, open_on, send};
 use crate::parking::parked_notes;
@@ -43,12 +47,56 @@ async fn a_pause_outlives_a_restart() {
     let (runtime, _) = open_on(&contents).await;
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
     until(&mailer, |status| *status == FollowerStatus::Paused).await;
-    mailer.parked().await;
-    assert!(scribe.amounts().is_empty());
+    // Another one takes what this one might have taken, and whatever this one takes it finishes.
+    let heard = Scribe::default();
+    let other = runtime.subscribe("other").on(heard.handler()).start().await.unwrap();
+    caught_up(&runtime, &other).await;
+    mailer.pause().await;
+    assert_eq!((heard.amounts(), scribe.amounts()), (vec![1, 1], vec![]));
     mailer.resume();
     caught_up(&runtime, &mailer).await;
     assert_eq!(scribe.amounts(), [1, 1]);
     eventually(|| stored(&runtime) == 2).await;
+}
+
+#[tokio::test]
+async fn the_last_of_pause_and_resume_counts_even_if_a_stop_follows_at_once() {
+    let contents = Arc::default();
+    let scribe = Scribe::default();
+    for is_paused in [true, false, true] {
+        let (runtime, _) = open_on(&contents).await;
+        let mailer = mailer(&runtime, &scribe).start().await.unwrap();
+        drop(mailer.pause());
+        if !is_paused {
+            mailer.resume();
+        }
+        assert!(runtime.shutdown(LONG).await.is_clean());
+        let (runtime, _) = open_on(&contents).await;
+        let mailer = self::mailer(&runtime, &scribe).start().await.unwrap();
+        let settled = if is_paused { FollowerStatus::Paused } else { FollowerStatus::Live };
+        until(&mailer, |status| *status == settled).await;
+        assert!(runtime.shutdown(LONG).await.is_clean());
+    }
+}
+
+#[tokio::test]
+async fn a_handler_may_ask_its_own_subscription_to_pause_if_it_does_not_wait() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let own = Arc::new(OnceLock::<Subscription>::new());
+    let (asked, handled) = (own.clone(), Arc::new(AtomicUsize::new(0)));
+    let count = handled.clone();
+    let handler = move |_: Envelope<Ledger>| {
+        count.fetch_add(1, Ordering::SeqCst);
+        // Sent when it is called, though nobody waits for it.
+        drop(asked.get().map(Subscription::pause));
+        async { Ok::<(), BoxError>(()) }
+    };
+    let mailer = runtime.subscribe("mailer").on(handler).start().await.unwrap();
+    own.set(mailer.clone()).unwrap();
+    add(&ledgers, "a", &[1, 2]).await;
+    until(&mailer, |status| *status == FollowerStatus::Paused).await;
+    assert_eq!((handled.load(Ordering::SeqCst), stored(&runtime)), (1, 1));
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
-use actuarius::{BoxError, FollowerStatus, OnPoison, Retry, Runtime, WaitError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actuarius::{BoxError, FollowerStatus, OnPoison, Recorded, Retry, Runtime, WaitError};
 
 use crate::common::{Ledger, eventually};
 use crate::scene::{
@@ -41,6 +44,21 @@ async fn it_tries_again_when_it_is_asked_to_resume() {
 }
 
 #[tokio::test]
+async fn a_halt_shows_through_a_pause() {
+    let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
+    scribe.fail(1, Failing::Refuses);
+    let mailer = halting(&runtime, &scribe).await;
+    add(&runtime.host::<Ledger>(), "a", &[1]).await;
+    let (position, why) = until_halted(&mailer).await;
+    mailer.pause().await;
+    assert_eq!(until_halted(&mailer).await, (position, why));
+    assert!(!runtime.health().is_good());
+    scribe.mend(1);
+    mailer.resume();
+    caught_up(&runtime, &mailer).await;
+}
+
+#[tokio::test]
 async fn it_is_tried_as_often_as_asked_for_each_time_it_resumes() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
@@ -68,7 +86,13 @@ async fn nothing_new_is_started_while_an_event_waits_for_its_next_attempt() {
     scribe.fail(2, Failing::Refuses);
     let patient = Retry::default().waits(LONG, LONG);
     let builder = mailer(&runtime, &scribe).retry(patient).on_poison(OnPoison::Halt);
-    let mailer = builder.start().await.unwrap();
+    let seen = Arc::new(AtomicU64::new(0));
+    let sees = seen.clone();
+    let by_id = move |event: &Recorded<'_>| {
+        sees.store(event.position().get(), Ordering::SeqCst);
+        event.id().to_owned()
+    };
+    let mailer = builder.ordered_by(by_id).workers(4).start().await.unwrap();
     add(&ledgers, "a", &[1, 2]).await;
     until(&mailer, |status| matches!(status, FollowerStatus::Retrying { .. })).await;
     add(&ledgers, "b", &[3]).await;
@@ -77,9 +101,11 @@ async fn nothing_new_is_started_while_an_event_waits_for_its_next_attempt() {
         attempts: 1,
         why: "2 is refused".to_owned(),
     };
-    // Nothing to wait for: what must not happen has had its chance when a request is answered.
-    mailer.parked().await;
-    assert_eq!((scribe.amounts(), mailer.status()), (vec![1], retrying));
+    eventually(|| seen.load(Ordering::SeqCst) == 3).await;
+    assert_eq!(mailer.status(), retrying);
+    // Whatever was started is finished then.
+    mailer.pause().await;
+    assert_eq!(scribe.amounts(), [1]);
 }
 
 #[tokio::test]

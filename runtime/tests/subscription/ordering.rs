@@ -16,13 +16,17 @@ async fn many_workers_keep_the_order_of_each_key_and_are_never_more_than_allowed
     let by_key: Arc<HashMap<String, Inside>> =
         Arc::new((0..5).map(|key| (key.to_string(), Inside::default())).collect());
 
+    let gate = Arc::new(Semaphore::new(0));
     let (remember, all, each) = (heard.clone(), everyone.clone(), by_key.clone());
+    let waits = gate.clone();
     let handler = move |event: Envelope<Ledger>| {
         let (remember, all, each) = (remember.clone(), all.clone(), each.clone());
+        let waits = waits.clone();
         async move {
             let id = event.id.as_str().to_owned();
             all.enter();
             each[&id].enter();
+            let _ = waits.acquire().await;
             for _ in 0..event.header.position.get() % 5 {
                 tokio::task::yield_now().await;
             }
@@ -42,6 +46,9 @@ async fn many_workers_keep_the_order_of_each_key_and_are_never_more_than_allowed
         }
     };
     join_all((0..5).map(|key| write(key, ledgers.clone()))).await;
+    // They are all there, and go on together.
+    eventually(|| everyone.now() == 3).await;
+    gate.close();
     caught_up(&runtime, &mailer).await;
 
     assert_eq!(everyone.most(), 3);
