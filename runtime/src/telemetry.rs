@@ -28,8 +28,8 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_decide_seconds", Unit::Seconds, "Time of one turn of decisions, by aggregate"),
     ("actuarius_commit_seconds", Unit::Seconds, "Time from decision to durability, by aggregate"),
     ("actuarius_sync_seconds", Unit::Seconds, "Time the store takes for one group"),
-    ("actuarius_group_appends", Unit::Count, "Appends in one group"),
-    ("actuarius_group_bytes", Unit::Bytes, "Bytes of events in one group"),
+    ("actuarius_group_appends", Unit::Count, "Appends in one group, if there are any"),
+    ("actuarius_group_bytes", Unit::Bytes, "Bytes of events in one group, if there are any"),
     ("actuarius_resident_aggregates", Unit::Count, "Aggregates in memory, by aggregate"),
     ("actuarius_activations_total", Unit::Count, "Aggregates come into memory, by aggregate"),
     ("actuarius_passivations_total", Unit::Count, "Aggregates gone from memory, by aggregate"),
@@ -268,6 +268,10 @@ impl CommitMeters {
 
     pub(crate) fn committed(&self, batch: &Batch, time: Duration) {
         self.sync.record(time);
+        if batch.appends.is_empty() {
+            // Notes of those who follow, or snapshots: they would make groups look smaller than they are.
+            return;
+        }
         self.appends.record(batch.appends.len() as f64);
         let bytes: usize = batch.appends.iter().map(actuarius_persistence::Append::bytes).sum();
         self.bytes.record(bytes as f64);

@@ -59,6 +59,32 @@ fn what_is_handled_filtered_failed_and_parked_is_counted() {
 }
 
 #[test]
+fn what_is_noted_does_not_make_the_groups_of_commands_look_smaller() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        on_one_thread(async {
+            let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
+            let mailer = mailer(&runtime, &scribe).start().await.unwrap();
+            add(&runtime.host::<Ledger>(), "a", &[1]).await;
+            caught_up(&runtime, &mailer).await;
+            mailer.stop().await;
+            let _ = runtime.shutdown(crate::scene::LONG).await;
+        });
+    });
+    let mut recorded: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        if let DebugValue::Histogram(values) = value {
+            let values = values.into_iter().map(f64::from);
+            recorded.entry(key.key().name().to_owned()).or_default().extend(values);
+        }
+    }
+    let of = |name: &str| recorded[name].clone();
+    assert_eq!((of("actuarius_group_appends"), of("actuarius_group_bytes").len()), (vec![1.0], 1));
+    assert!(of("actuarius_sync_seconds").len() > 1, "notes were synced, too");
+}
+
+#[test]
 fn a_halt_shows_until_it_is_over() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
