@@ -1,9 +1,10 @@
 //! Projections: events folded into views that can be asked without asking aggregates.
 //!
 //! `routes` (which events concern a view), `types` (which it was made from), `target` (where they go: `memory`, `keyed`, `database`),
-//! `track` (a place in the log), `host` (the loop that follows the log for one projection), `rebuild` (a second one beside it) and
-//! `handle` (what all projections can be asked for).
+//! `track` (a place in the log), `host` (the loop that follows the log for one projection), `rebuild` (a second view beside the one
+//! that is read), `building` (how far that is) and `handle` (what all projections can be asked for).
 
+mod building;
 mod database;
 mod handle;
 mod host;

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use actuarius_domain::Position;
 
+use super::building::Building;
+use super::host::Hosted;
 use crate::followers::{FollowerHealth, FollowerStatus, Standing, WaitError, Wanted};
 use crate::keep_alive::KeepAlive;
 
@@ -14,12 +16,13 @@ pub(crate) const WAITS_AT_MOST: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct ProjectionHandle {
     standing: Arc<Standing>,
+    building: Building,
     _alive: KeepAlive,
 }
 
 impl ProjectionHandle {
-    pub(crate) fn new(standing: Arc<Standing>, alive: KeepAlive) -> Self {
-        Self { standing, _alive: alive }
+    pub(crate) fn new(Hosted { standing, building }: Hosted, alive: KeepAlive) -> Self {
+        Self { standing, building, _alive: alive }
     }
 
     pub(crate) fn standing(&self) -> &Arc<Standing> {
@@ -36,6 +39,14 @@ impl ProjectionHandle {
     #[must_use]
     pub fn position(&self) -> Position {
         self.standing.progress.position()
+    }
+
+    /// The position up to which another view has all events that is being built to be read in place
+    /// of this one: by a rebuild, or because the version was raised and an older one is read as well.
+    /// None when none is being built.
+    #[must_use]
+    pub fn building(&self) -> Option<Position> {
+        self.building.position()
     }
 
     /// How many events the view is behind the end of the log.

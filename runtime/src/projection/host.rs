@@ -1,18 +1,22 @@
+//! The loop that follows the log for one projection: here it is started, hears what is asked of it,
+//! and ends. `taking` is what it does with events, `rebuilding` what it does with the view that is
+//! built beside.
+
 mod rebuilding;
 mod taking;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
-use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::rebuild::{Failures, Order, RebuildError};
-use super::target::{Failed, Target};
+use super::building::Building;
+use super::rebuild::{Failures, Order, Rebuilding, Step};
+use super::target::{Failed, Target, opening};
 use super::track::Track;
 use crate::deadline::Deadline;
 use crate::engine::Engine;
@@ -51,13 +55,17 @@ pub(crate) struct Host<T: Target> {
     pace: Pace,
     /// The event it failed at, and how often.
     failures: Failures,
-    /// The rebuild beside, at most one.
-    rebuilding: JoinSet<(Result<Track<T>, Failed>, EndOfRebuild)>,
-    /// The rebuild whose view is about to be read.
-    taking_over: Option<EndOfRebuild>,
+    /// The rebuild beside, at most one, and none while an older view is read.
+    rebuilding: Option<Rebuilding<T>>,
+    /// How far the view is that is built beside the one that is read, in either case.
+    building: Building,
 }
 
-type EndOfRebuild = tokio::sync::oneshot::Sender<Result<(), RebuildError>>;
+/// What everyone may know of a projection.
+pub(crate) struct Hosted {
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) building: Building,
+}
 
 /// Whether it takes events.
 #[derive(Clone, Copy, PartialEq)]
@@ -75,8 +83,9 @@ pub(crate) async fn start<T: Target>(
     enlisted: Enlisted,
     retry: Retry,
     source: Arc<dyn Source<T>>,
-) -> Result<(Arc<Standing>, mpsc::Sender<Order<T>>), StartError> {
+) -> Result<(Hosted, mpsc::Sender<Order<T>>), StartError> {
     let (sender, orders) = mpsc::channel(1);
+    let building = Building::default();
     let mut host = Host {
         engine: engine.clone(),
         standing: enlisted.standing().clone(),
@@ -87,28 +96,30 @@ pub(crate) async fn start<T: Target>(
         serve_from: None,
         pace: Pace::Running,
         failures: Failures::default(),
-        rebuilding: JoinSet::new(),
-        taking_over: None,
+        rebuilding: None,
+        building: building.clone(),
     };
     host.open().await?;
     let standing = enlisted.keep();
     followers::start(engine, standing.clone(), host);
-    Ok((standing, sender))
+    Ok((Hosted { standing, building }, sender))
 }
 
 impl<T: Target> Runs for Host<T> {
     fn reopen(&mut self) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> {
-        // Its target may be gone.
-        self.taking_over = None;
-        Box::pin(async move { Ok(self.open().await?) })
+        Box::pin(async move {
+            self.forget_lost_rebuild();
+            Ok(self.open().await?)
+        })
     }
 
     fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
+            let wanted = self.standing.wanted();
             // It may have all events already.
             self.after_taking().await;
-            self.follow().await;
-            self.end_rebuilds().await;
+            self.follow(wanted).await;
+            self.end_rebuilding().await;
             self.close().await;
         })
     }
@@ -118,36 +129,40 @@ impl<T: Target> Runs for Host<T> {
 enum Next<T> {
     Asked,
     Ordered(Order<T>),
-    Built(Result<(Result<Track<T>, Failed>, EndOfRebuild), JoinError>),
+    Rebuilding(Step<T>),
     TryAgain,
     Commits(Result<Slice, ReadError>),
+    SaveDue,
 }
 
 impl<T: Target> Host<T> {
     /// Opens what there is to go on with, in place of what an actor that failed had open.
     async fn open(&mut self) -> Result<(), StartError> {
         let (source, before) = (self.source.clone(), self.track.take());
-        let opening = tokio::task::spawn_blocking(move || {
+        let (name, head) = (self.standing.name.to_string(), self.engine.tail.head());
+        let (target, older) = opening(move || {
             drop(before);
-            source.open()
-        });
-        let Opened { target, older } = opening.await.map_err(|_| StartError::ShuttingDown)??;
-        let (position, head) = (target.position(), self.engine.tail.head());
-        if position > head {
-            let name = self.standing.name.to_string();
-            return Err(StartError::Ahead { name, checkpoint: position, head });
-        }
-        self.serve_from = older.map(|older| older.max(head));
-        self.standing.reached(older.unwrap_or(position));
+            let Opened { target, older } = source.open()?;
+            let checkpoint = target.position().max(older.unwrap_or_default());
+            if checkpoint > head {
+                return Err(StartError::Ahead { name, checkpoint, head });
+            }
+            Ok((target, older))
+        })
+        .await?;
+        let track = Track::of(&self.engine, target);
+        self.read_older(older.map(|older| older.max(head)), &track);
+        self.standing.progress.reached(older.unwrap_or(track.target.position()));
+        self.track = Some(track);
         self.begin_again();
-        self.track = Some(Track::of(&self.engine, target));
         Ok(())
     }
 
-    async fn follow(&mut self) {
-        let mut wanted = self.standing.wanted();
+    async fn follow(&mut self, mut wanted: watch::Receiver<(Wanted, u64)>) {
         loop {
-            let pausing = match wanted.borrow_and_update().0 {
+            // Only looked at: what was asked while it was at work is heard below.
+            let asked = wanted.borrow().0;
+            let pausing = match asked {
                 Wanted::Stop => return,
                 Wanted::Pause => true,
                 Wanted::Run => false,
@@ -157,17 +172,17 @@ impl<T: Target> Host<T> {
             }
             let Some(track) = &mut self.track else { return };
             let again = if let Pace::Waiting(until) = self.pace { Some(until.at()) } else { None };
+            let is_near = self.rebuilding.as_ref().is_some_and(Rebuilding::is_near);
+            let takes = !pausing && !is_near && self.pace == Pace::Running;
+            let save_at = track.target.save_at().filter(|_| self.serve_from.is_none());
             let next = tokio::select! {
                 biased;
                 _ = wanted.changed() => Next::Asked,
                 Some(order) = self.orders.recv() => Next::Ordered(order),
-                Some(built) = self.rebuilding.join_next() => Next::Built(built),
-                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
-                    Next::TryAgain
-                }
-                slice = track.next(), if !pausing && self.pace == Pace::Running => {
-                    Next::Commits(slice)
-                }
+                step = next_step(&mut self.rebuilding) => Next::Rebuilding(step),
+                () = until(again) => Next::TryAgain,
+                slice = track.next(), if takes => Next::Commits(slice),
+                () = until(save_at) => Next::SaveDue,
             };
             self.go_on(next).await;
         }
@@ -187,22 +202,12 @@ impl<T: Target> Host<T> {
                 self.after_taking().await;
             }
             Next::Ordered(order) => self.begin_rebuild(order).await,
-            Next::Built(Ok((Ok(track), end))) => {
-                self.take_over(track, end);
-                self.after_taking().await;
-            }
-            // Who ordered may have gone away; then nobody is told.
-            Next::Built(Ok((Err(Failed { position, why }), end))) => {
-                let _ = end.send(Err(RebuildError::Failed { position, why }));
-            }
-            Next::Built(Err(error)) => {
-                let name = &self.standing.name;
-                tracing::error!(target: "actuarius::projection", %name, %error, "a rebuild failed");
-            }
+            Next::Rebuilding(step) => self.rebuilding_goes_on(step).await,
+            Next::SaveDue => self.after_taking().await,
             Next::Commits(Ok(slice)) => self.take(slice).await,
             Next::Commits(Err(error)) => {
                 let at = self.track.as_ref().map_or(Position::NONE, |it| it.follower.at());
-                self.failed(Failed::at(at.next(), error));
+                self.failed(Failed::at(at.next(), error)).await;
             }
         }
     }
@@ -220,6 +225,21 @@ impl<T: Target> Host<T> {
             let name = &self.standing.name;
             tracing::error!(target: "actuarius::projection", %name, %error, "closing a view failed");
         }
+    }
+}
+
+/// Until a moment, if there is one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
+async fn next_step<T: Target>(rebuilding: &mut Option<Rebuilding<T>>) -> Step<T> {
+    match rebuilding {
+        Some(rebuilding) => rebuilding.next().await,
+        None => pending().await,
     }
 }
 

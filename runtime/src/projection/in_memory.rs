@@ -10,11 +10,11 @@ use tokio_stream::{Stream, StreamExt};
 
 use super::handle::ProjectionHandle;
 use super::host::{self, Opened, Source};
-use super::memory::{Cell, Memory};
+use super::memory::{Cell, Held, Memory};
 use super::options::Options;
 use super::rebuild::{Order, Rebuild, order};
 use super::routes::Routes;
-use super::saved::{Saved, Shelf};
+use super::saved::{Saved, States};
 use super::target::Failed;
 use crate::alive::Alive;
 use crate::followers::{FollowerKind, Retry, StartError};
@@ -102,14 +102,9 @@ impl<P: ReadModel> Project<P> {
         }
         let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
         let (retry, shown) = (options.retry.clone(), Cell::default());
-        let shelf = options.shelf(&alive, name).await?;
-        let source = InMemorySource {
-            routes,
-            shelf: Arc::new(shelf),
-            shown: shown.clone(),
-            options,
-            settings: (codec, save_every),
-        };
+        let states = States::of(options.shelf(&alive, name).await?, routes.types(), codec);
+        let (states, read) = (Arc::new(states), shown.clone());
+        let source = InMemorySource { routes, states, shown: read, options, save_every };
         let (standing, orders) =
             host::start(&alive.engine, enlisted, retry, Arc::new(source)).await?;
         Ok(InMemory { projection: ProjectionHandle::new(standing, alive), shown, orders })
@@ -180,53 +175,74 @@ impl<P: ReadModel> InMemory<P> {
 
 struct InMemorySource<P> {
     routes: Routes<P>,
-    shelf: Arc<Shelf>,
+    states: Arc<States>,
     shown: Cell<P>,
     options: Options,
-    settings: (Codec, Duration),
+    save_every: Duration,
 }
 
 impl<P: ReadModel> InMemorySource<P> {
     fn target(&self, generation: u64, cell: Cell<P>) -> Memory<P> {
-        let cells = (cell, self.shown.clone());
-        Memory::new(self.routes.clone(), self.shelf.clone(), generation, cells, self.settings)
+        let (states, cells) = ((self.states.clone(), generation), (cell, self.shown.clone()));
+        Memory::new(self.routes.clone(), states, cells, self.save_every)
     }
 
-    fn usable(&self, generation: u64) -> Result<Option<Saved>, StartError> {
-        if self.options.from_scratch {
-            return Ok(None);
+    /// An empty view, which is read while it grows.
+    fn begin(&self) -> Result<Memory<P>, StartError> {
+        self.shown.put(Held::default());
+        Ok(self.target(self.states.next()?, self.shown.clone()))
+    }
+
+    /// Whatever was saved is forgotten, also by a start after this one that finds nothing saved yet.
+    fn begin_from_scratch(&self) -> Result<Memory<P>, StartError> {
+        let mut target = self.begin()?;
+        target.forget_others()?;
+        Ok(target)
+    }
+
+    /// The current state, if it was made from this log.
+    fn current(&self) -> Result<Option<(u64, Saved)>, StartError> {
+        let Some(generation) = self.states.current()? else { return Ok(None) };
+        let Some(saved) = self.states.load(generation)? else { return Ok(None) };
+        if !self.states.is_ours(&saved) {
+            return Ok(self.states.useless("it was made from another store"));
         }
-        let saved = self.shelf.load(generation)?;
-        Ok(saved.filter(|saved| saved.store == self.shelf.store))
+        Ok(Some((generation, saved)))
+    }
+
+    /// Has what was saved read from now on, and tells its position; if it can be understood.
+    fn show(&self, saved: &Saved) -> Option<Position> {
+        let decoded = saved.decode();
+        let (view, position) = decoded.map_or_else(|why| self.states.useless(why), Some)?;
+        self.shown.put(Held { view, position });
+        Some(position)
     }
 }
 
 impl<P: ReadModel> Source<Memory<P>> for InMemorySource<P> {
     fn open(&self) -> Result<Opened<Memory<P>>, StartError> {
-        let current = self.shelf.place.current()?;
-        if let Some(generation) = current
-            && let Some(saved) = self.usable(generation)?
-            && let Ok((view, position)) = saved.decode()
-        {
-            if saved.version == self.shelf.version {
-                self.shown.put(view, position);
-                let target = self.target(generation, self.shown.clone());
+        if self.options.from_scratch {
+            return Ok(Opened { target: self.begin_from_scratch()?, older: None });
+        }
+        if let Some((generation, saved)) = self.current()? {
+            if self.states.is_same(&saved) && self.show(&saved).is_some() {
+                let mut target = self.target(generation, self.shown.clone());
+                target.was_found();
                 return Ok(Opened { target, older: None });
             }
-            if self.options.also_reads.contains(&saved.version) {
-                self.shown.put(view, position);
-                let target = self.target(generation + 1, Cell::default());
+            if self.options.also_reads.contains(&saved.version)
+                && let Some(position) = self.show(&saved)
+            {
+                let target = self.target(self.states.next()?, Cell::default());
                 return Ok(Opened { target, older: Some(position) });
             }
         }
-        self.shown.put(P::default(), Position::NONE);
-        let target = self.target(current.unwrap_or(0) + 1, self.shown.clone());
-        Ok(Opened { target, older: None })
+        Ok(Opened { target: self.begin()?, older: None })
     }
 
     fn fresh(&self) -> Result<Memory<P>, Failed> {
-        let current = self.shelf.place.current();
-        let current = current.map_err(|error| Failed::at(Position::NONE, error))?;
-        Ok(self.target(current.unwrap_or(0) + 1, Cell::default()))
+        let generation = self.states.next();
+        let generation = generation.map_err(|error| Failed::at(Position::NONE, error))?;
+        Ok(self.target(generation, Cell::default()))
     }
 }

@@ -1,134 +1,144 @@
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+mod cell;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use actuarius_domain::{Position, ReadModel};
-use actuarius_persistence::{Codec, Commit};
+use actuarius_persistence::Commit;
+use actuarius_persistence::views::ViewError;
+use tokio::time::Instant;
+
+pub(crate) use cell::{Cell, Held};
 
 use super::routes::Routes;
-use super::saved::{Saved, Shelf};
-use super::target::{Failed, Target};
-
-/// A view in memory, with the position up to which it has all events. Shared by those who read it.
-pub(crate) struct Cell<P>(Arc<RwLock<Held<P>>>);
-
-pub(crate) struct Held<P> {
-    pub(crate) view: P,
-    pub(crate) position: Position,
-}
-
-impl<P> Clone for Cell<P> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<P: ReadModel> Default for Cell<P> {
-    fn default() -> Self {
-        Self(Arc::new(RwLock::new(Held { view: P::default(), position: Position::NONE })))
-    }
-}
-
-impl<P> Cell<P> {
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Held<P>> {
-        // A reader that panics changes nothing, and a projection's panic is caught below the lock.
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Held<P>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn put(&self, view: P, position: Position) {
-        *self.write() = Held { view, position };
-    }
-}
+use super::saved::{Saved, States};
+use super::target::{Failed, PORTION_TAKES, Target};
 
 /// Folds events into a view in memory.
 pub(crate) struct Memory<P> {
-    pub(crate) routes: Routes<P>,
-    pub(crate) shelf: Arc<Shelf>,
-    pub(crate) generation: u64,
+    routes: Routes<P>,
+    states: Arc<States>,
+    generation: u64,
     /// What is folded into.
-    pub(crate) cell: Cell<P>,
-    /// What is read: the same, unless this is a rebuild.
-    pub(crate) shown: Cell<P>,
-    pub(crate) codec: Codec,
-    pub(crate) save_every: Duration,
-    pub(crate) last_save: LastSave,
+    cell: Cell<P>,
+    /// What is read: the same, unless this is built beside it.
+    shown: Cell<P>,
+    save_every: Duration,
+    last_save: LastSave,
+    /// Whether the state that is saved in its generation, if any, is one of this view.
+    is_saved: bool,
+    is_current: bool,
     /// The commit that failed last: the view is copied before it is tried again.
     suspect: Option<Position>,
-    is_current: bool,
+    /// What a failure has left half changed. Nobody reads it; it is dropped where that may take long.
+    spoilt: Option<Held<P>>,
+    /// Whether what it was before the failure is not known.
+    must_reload: bool,
 }
 
 /// When the view was saved last, and what that took.
-pub(crate) struct LastSave {
+struct LastSave {
     at: Instant,
     took: Duration,
     position: Position,
-}
-
-impl LastSave {
-    pub(crate) fn now(position: Position) -> Self {
-        Self { at: Instant::now(), took: Duration::ZERO, position }
-    }
 }
 
 /// Saving may take this share of the time at most: 1 in 20.
 const SAVING_SHARE: u32 = 20;
 
 impl<P: ReadModel> Memory<P> {
+    /// One that has what is in the cell, of which nothing is saved.
     pub(crate) fn new(
         routes: Routes<P>,
-        shelf: Arc<Shelf>,
-        generation: u64,
+        (states, generation): (Arc<States>, u64),
         (cell, shown): (Cell<P>, Cell<P>),
-        (codec, save_every): (Codec, Duration),
+        save_every: Duration,
     ) -> Self {
-        let last_save = LastSave::now(cell.read().position);
-        let (suspect, is_current) = (None, false);
+        let position = cell.read().position;
         Self {
             routes,
-            shelf,
+            states,
             generation,
             cell,
             shown,
-            codec,
             save_every,
-            last_save,
-            suspect,
-            is_current,
+            last_save: LastSave { at: Instant::now(), took: Duration::ZERO, position },
+            is_saved: false,
+            is_current: false,
+            suspect: None,
+            spoilt: None,
+            must_reload: false,
         }
     }
 
-    fn encode(&self, held: &Held<P>) -> Result<Vec<u8>, String> {
-        self.shelf.encode(&held.view, held.position, self.codec)
+    /// Says that it was found as the current state of its generation. The others go.
+    pub(crate) fn was_found(&mut self) {
+        (self.is_saved, self.is_current) = (true, true);
+        self.states.remove_others(self.generation);
     }
 
-    /// Saves the view as the one that is found at the next start.
-    fn keep(&mut self) -> Result<(), String> {
-        let state = self.encode(&self.cell.read())?;
-        self.shelf.save(self.generation, &state)?;
+    /// Has nothing found at the next start but what this one saves.
+    pub(crate) fn forget_others(&mut self) -> Result<(), ViewError> {
+        self.states.make_current(self.generation)?;
+        self.is_current = true;
+        self.states.remove_others(self.generation);
+        Ok(())
+    }
+
+    /// Saves the view, which is found at the next start if its generation is current.
+    fn save_state(&mut self) -> Result<(), String> {
+        let started = Instant::now();
+        // Others can read meanwhile.
+        let held = self.cell.read();
+        let (state, position) = (self.states.encode(&held.view, held.position)?, held.position);
+        drop(held);
+        self.states.save(self.generation, &state).map_err(|error| error.to_string())?;
+        self.is_saved = true;
+        self.last_save = LastSave { at: Instant::now(), took: started.elapsed(), position };
+        Ok(())
+    }
+
+    fn make_current(&mut self) -> Result<(), String> {
         if !self.is_current {
-            self.shelf.make_current(self.generation)?;
+            let made = self.states.make_current(self.generation);
+            made.map_err(|error| error.to_string())?;
             self.is_current = true;
         }
         Ok(())
     }
 
-    /// The view as it was at the last save, or empty: what a failure may have left half changed is
-    /// thrown away, and replayed.
+    /// The view as it was when this target saved it last, or empty. What others may have left in its
+    /// generation is not of this view.
     fn last_saved(&self) -> Held<P> {
-        let saved = self.shelf.load(self.generation).ok().flatten();
-        let decoded = saved.and_then(|saved: Saved| saved.decode().ok());
-        let (view, position) = decoded.unwrap_or_default();
-        Held { view, position }
+        let saved = if self.is_saved { self.states.load(self.generation) } else { Ok(None) };
+        let saved = saved.unwrap_or_else(|error| self.states.useless(error));
+        let held = saved.and_then(|saved| {
+            let decoded = saved.decode();
+            decoded.map_or_else(|why| self.states.useless(why), Some)
+        });
+        held.map_or_else(Held::default, |(view, position)| Held { view, position })
     }
 
-    /// Folds one commit. When that fails, the view is as it was before: at once if the commit was
-    /// suspect, after a replay otherwise.
+    /// Folds commits for the time of a portion.
+    fn fold_some(&mut self, held: &mut Held<P>, commits: &[Commit]) -> Result<u64, Failed> {
+        let until = std::time::Instant::now() + PORTION_TAKES;
+        let mut events = 0;
+        for commit in commits {
+            let some = self.fold(held, commit)?;
+            events += some;
+            // To pass by events costs less than a look at the clock.
+            if some > 0 && std::time::Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    /// Folds one commit. When that fails, the view is as it was before, if the commit was suspect;
+    /// otherwise it is empty until it is [recovered](Target::recover).
     fn fold(&mut self, held: &mut Held<P>, commit: &Commit) -> Result<u64, Failed> {
         let is_suspect = self.suspect == Some(commit.position());
-        let copy = if is_suspect { self.encode(held).ok() } else { None };
+        let copy = if is_suspect { self.copy(held) } else { None };
         match self.routes.project(&mut held.view, commit) {
             Ok(events) => {
                 held.position = commit.last_position();
@@ -139,20 +149,21 @@ impl<P: ReadModel> Memory<P> {
             }
             Err(failed) => {
                 self.suspect = Some(commit.position());
-                let before = copy.and_then(|copy| Saved::parse(copy).ok()?.decode().ok());
-                *held = match before {
-                    Some((view, position)) => Held { view, position },
-                    None => self.last_saved(),
-                };
+                self.must_reload = copy.is_none();
+                self.spoilt = Some(std::mem::replace(held, copy.unwrap_or_default()));
                 Err(failed)
             }
         }
     }
+
+    fn copy(&self, held: &Held<P>) -> Option<Held<P>> {
+        let copy = self.states.encode(&held.view, held.position).ok()?;
+        let (view, position) = Saved::parse(copy).ok()?.decode().ok()?;
+        Some(Held { view, position })
+    }
 }
 
 impl<P: ReadModel> Target for Memory<P> {
-    const WAITS: bool = false;
-
     fn position(&self) -> Position {
         self.cell.read().position
     }
@@ -160,37 +171,66 @@ impl<P: ReadModel> Target for Memory<P> {
     fn take(&mut self, commits: &[Commit]) -> Result<u64, Failed> {
         let cell = self.cell.clone();
         let mut held = cell.write();
-        let mut events = 0;
-        for commit in commits {
-            events += self.fold(&mut held, commit)?;
-        }
-        Ok(events)
+        self.fold_some(&mut held, commits)
     }
 
-    fn is_save_due(&self) -> bool {
+    fn take_at_once(&mut self, commits: &[Commit]) -> Option<Result<u64, Failed>> {
+        if self.suspect.is_some() {
+            return None;
+        }
+        let cell = self.cell.clone();
+        let mut held = cell.write_at_once()?;
+        Some(self.fold_some(&mut held, commits))
+    }
+
+    /// The events since the last save are replayed.
+    fn recover(&mut self) {
+        self.spoilt = None;
+        if std::mem::take(&mut self.must_reload) {
+            self.cell.put(self.last_saved());
+        }
+    }
+
+    fn save_at(&self) -> Option<Instant> {
+        let is_saved = self.position() == self.last_save.position;
         let rest = self.save_every.max(self.last_save.took * SAVING_SHARE);
-        self.last_save.at.elapsed() >= rest
+        if is_saved { None } else { self.last_save.at.checked_add(rest) }
     }
 
     /// A failure is logged and tried again at the next time: the events are all in the log, so it
     /// costs a longer start at most.
     fn save(&mut self) {
-        let started = Instant::now();
-        let position = self.position();
-        if position == self.last_save.position {
+        if self.position() == self.last_save.position {
             return;
         }
-        if let Err(why) = self.keep() {
-            let name = &self.shelf.name;
+        let started = Instant::now();
+        if let Err(why) = self.save_state().and_then(|()| self.make_current()) {
+            let name = self.states.name();
             tracing::warn!(target: "actuarius::projection", name, why, "the view was not saved");
+            (self.last_save.at, self.last_save.took) = (Instant::now(), started.elapsed());
         }
-        self.last_save = LastSave { at: Instant::now(), took: started.elapsed(), position };
+    }
+
+    fn prepare(&mut self) -> Result<(), Failed> {
+        self.save_state().map_err(|why| Failed::at(self.position().next(), why))
     }
 
     fn serve(&mut self) -> Result<(), Failed> {
-        self.keep().map_err(|why| Failed::at(self.position().next(), why))?;
+        if !self.is_saved {
+            self.prepare()?;
+        }
+        self.make_current().map_err(|why| Failed::at(self.position().next(), why))?;
         std::mem::swap(&mut *self.shown.write(), &mut *self.cell.write());
         self.cell = self.shown.clone();
         Ok(())
+    }
+
+    fn look_again(&mut self) {
+        // The other one may have been made current all the same.
+        self.is_current = false;
+    }
+
+    fn discard(self) {
+        self.states.remove(self.generation);
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::saved::Shelf;
+use super::target::opening;
 use crate::alive::Alive;
 use crate::followers::{Retry, StartError};
 
@@ -29,9 +30,9 @@ impl Options {
     ) -> Result<Shelf, StartError> {
         let (views, version) = (alive.views.clone(), self.version);
         let reader = alive.engine.library.reader().map_err(|_| StartError::ShuttingDown)?;
-        let opening = tokio::task::spawn_blocking(move || {
+        let shelf = move || {
             Ok(Shelf { place: views.place(&name)?, name, version, store: reader.identity() })
-        });
-        opening.await.map_err(|_| StartError::ShuttingDown)?
+        };
+        opening(shelf).await
     }
 }

@@ -1,13 +1,20 @@
+//! Rebuilds: what whoever orders one gets, `build` (a view on its way to the end of the log) and
+//! `rebuilding` (its task, and what is left to do when that is done).
+
+mod build;
+mod rebuilding;
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use actuarius_domain::Position;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::target::{Failed, Target};
-use super::track::Track;
-use crate::followers::{Retry, Wanted};
+pub(crate) use build::{Build, Failures};
+pub(crate) use rebuilding::{Around, CaughtUp, Rebuilding, Step};
+
+use super::target::Failed;
 use crate::progress::Progress;
 
 /// Why a rebuild did not come to its end. The view that served before serves on.
@@ -30,11 +37,19 @@ pub enum RebuildError {
     Stopped,
 }
 
-/// A rebuild under way: await its end, or look how far it is. It goes on when this is dropped.
+impl From<Failed> for RebuildError {
+    fn from(Failed { position, why }: Failed) -> Self {
+        Self::Failed { position, why }
+    }
+}
+
+/// A rebuild under way: await its end, or look how far it is. It goes on when this is dropped. Cheap
+/// to clone: one may be awaited while another is looked at.
+#[derive(Clone)]
 #[must_use = "it says how the rebuild ends"]
 pub struct Rebuild {
     progress: Progress,
-    end: oneshot::Receiver<Result<(), RebuildError>>,
+    end: watch::Receiver<Option<Result<(), RebuildError>>>,
 }
 
 impl Rebuild {
@@ -49,8 +64,21 @@ impl IntoFuture for Rebuild {
     type Output = Result<(), RebuildError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.end.await.unwrap_or(Err(RebuildError::Stopped)) })
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let ended = self.end.wait_for(Option::is_some).await;
+            // Who stops says nothing.
+            ended.ok().and_then(|end| end.clone()).unwrap_or(Err(RebuildError::Stopped))
+        })
+    }
+}
+
+/// Tells whoever waits for the end of a rebuild; that it was stopped if it is dropped before.
+pub(crate) struct End(watch::Sender<Option<Result<(), RebuildError>>>);
+
+impl End {
+    pub(crate) fn tell(self, end: Result<(), RebuildError>) {
+        self.0.send_replace(Some(end));
     }
 }
 
@@ -58,72 +86,18 @@ impl IntoFuture for Rebuild {
 pub(crate) struct Order<T> {
     pub(crate) beside: Option<T>,
     pub(crate) progress: Progress,
-    pub(crate) end: oneshot::Sender<Result<(), RebuildError>>,
+    pub(crate) end: End,
 }
 
 pub(crate) fn order<T>(orders: &mpsc::Sender<Order<T>>, beside: Option<T>) -> Rebuild {
-    let (end, ended) = oneshot::channel();
+    let (end, ended) = watch::channel(None);
     let progress = Progress::at(Position::NONE);
-    let order = Order { beside, progress: progress.clone(), end };
+    let order = Order { beside, progress: progress.clone(), end: End(end) };
     match orders.try_send(order) {
         Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
         Err(mpsc::error::TrySendError::Full(order)) => {
-            // Who ordered has just been handed the other end.
-            let _ = order.end.send(Err(RebuildError::UnderWay));
+            order.end.tell(Err(RebuildError::UnderWay));
         }
     }
     Rebuild { progress, end: ended }
-}
-
-/// How near to the end of the log a rebuild is done, once it has come to where the end was when it
-/// began: the view takes the rest before it is read. Under load the end moves on and on.
-const NEAR: u64 = 4_096;
-
-/// Follows the log to its end, with nobody looking. It fails when the projection stops.
-pub(crate) async fn catch_up<T: Target>(
-    mut track: Track<T>,
-    progress: Progress,
-    retry: Retry,
-    mut wanted: watch::Receiver<(Wanted, u64)>,
-) -> Result<Track<T>, Failed> {
-    let (goal, mut failures) = (track.follower.head(), Failures::default());
-    while track.target.position() < goal || track.lag() > NEAR {
-        if wanted.borrow().0 == Wanted::Stop {
-            return Err(Failed::at(track.follower.at(), "the projection was stopped"));
-        }
-        let outcome = match track.next().await {
-            Ok(slice) => {
-                let taken;
-                (track, taken) = track.take(slice).await;
-                taken.outcome
-            }
-            Err(error) => Err(Failed::at(track.follower.at().next(), error)),
-        };
-        if let Err(failed) = outcome {
-            let Some(wait) = retry.wait_after(failures.at(failed.position)) else {
-                return Err(failed);
-            };
-            tokio::select! {
-                _ = wanted.wait_for(|(wanted, _)| *wanted == Wanted::Stop) => {}
-                () = tokio::time::sleep(wait) => {}
-            }
-            track.go_back();
-        }
-        progress.reached(track.target.position());
-    }
-    Ok(track)
-}
-
-/// How often the same event has failed.
-#[derive(Default)]
-pub(crate) struct Failures(Option<(Position, u32)>);
-
-impl Failures {
-    /// Counts a failure at a position, and tells how many there were.
-    pub(crate) fn at(&mut self, position: Position) -> u32 {
-        let before = self.0.filter(|&(same, _)| same == position);
-        let count = before.map_or(0, |(_, count)| count) + 1;
-        self.0 = Some((position, count));
-        count
-    }
 }

@@ -1,13 +1,16 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use actuarius_domain::{Position, ReadModel};
 use actuarius_persistence::Codec;
 use actuarius_persistence::views::{Place, ViewError};
 use uuid::Uuid;
 
+use super::types::Types;
 use crate::panics::guarded;
 
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
-/// The place of one projection's states, and what makes a state one of its own: the version of the
+/// The place of one projection's views, and what makes a view one of its own: the version of the
 /// projection's code, and the store whose log it was made from.
 pub(crate) struct Shelf {
     pub(crate) name: String,
@@ -16,52 +19,111 @@ pub(crate) struct Shelf {
     pub(crate) store: Uuid,
 }
 
-impl Shelf {
-    /// `layout u8 = 1 | codec u8 | version u32 | store 16 | position u64 | view`, integers
+/// The saved states of one view in memory, by generation.
+pub(crate) struct States {
+    shelf: Shelf,
+    types: Types,
+    codec: Codec,
+    /// The last number that was given to a generation: none is given twice, because its state may not
+    /// have been saved yet.
+    last: AtomicU64,
+}
+
+impl States {
+    pub(crate) fn of(shelf: Shelf, types: Types, codec: Codec) -> Self {
+        Self { shelf, types, codec, last: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.shelf.name
+    }
+
+    pub(crate) fn current(&self) -> Result<Option<u64>, ViewError> {
+        self.shelf.place.current()
+    }
+
+    /// A number behind those of all other generations.
+    pub(crate) fn next(&self) -> Result<u64, ViewError> {
+        let stored = self.shelf.place.generations()?.into_iter().max();
+        // A generation may be current and have no state. When it is not known which one is, there is
+        // none that could be taken for it.
+        let stored = stored.max(self.current().unwrap_or(None)).unwrap_or(0);
+        let next = stored.max(self.last.load(Ordering::Relaxed)) + 1;
+        self.last.store(next, Ordering::Relaxed);
+        Ok(next)
+    }
+
+    /// `layout u8 = 2 | codec u8 | version u32 | store 16 | position u64 | types | view`, integers
     /// little-endian. The checksum is the place's.
     pub(crate) fn encode<P: ReadModel>(
         &self,
         view: &P,
         position: Position,
-        codec: Codec,
     ) -> Result<Vec<u8>, String> {
-        let mut out = vec![LAYOUT, codec.byte()];
-        out.extend_from_slice(&self.version.to_le_bytes());
-        out.extend_from_slice(self.store.as_bytes());
+        let mut out = vec![LAYOUT, self.codec.byte()];
+        out.extend_from_slice(&self.shelf.version.to_le_bytes());
+        out.extend_from_slice(self.shelf.store.as_bytes());
         out.extend_from_slice(&position.get().to_le_bytes());
-        guarded(|| codec.encode(view, &mut out))?.map_err(|error| error.to_string())?;
+        self.types.write(&mut out);
+        let encoded = guarded(|| self.codec.encode(view, &mut out))?;
+        encoded.map_err(|error| error.to_string())?;
         Ok(out)
     }
 
-    /// The state of a generation, if there is one. A damaged one is told.
+    /// The state of a generation, if there is one. One of no use is told.
     pub(crate) fn load(&self, generation: u64) -> Result<Option<Saved>, ViewError> {
-        let Some(bytes) = self.place.load_state(generation)? else { return Ok(None) };
-        match Saved::parse(bytes) {
-            Ok(saved) => Ok(Some(saved)),
-            Err(why) => {
-                let name = &self.name;
-                tracing::warn!(target: "actuarius::projection", name, why, "a saved view is no use");
-                Ok(None)
-            }
+        let Some(bytes) = self.shelf.place.load_state(generation)? else { return Ok(None) };
+        Ok(Saved::parse(bytes).map_or_else(|why| self.useless(why), Some))
+    }
+
+    /// Tells why a state is not gone on from.
+    pub(crate) fn useless<T>(&self, why: impl std::fmt::Display) -> Option<T> {
+        let name = self.name();
+        tracing::warn!(target: "actuarius::projection", name, %why, "the saved view is no use");
+        None
+    }
+
+    /// Whether a state was made from this log.
+    pub(crate) fn is_ours(&self, saved: &Saved) -> bool {
+        saved.store == self.shelf.store
+    }
+
+    /// Whether a state was made by this version of the projection, from the same types. That it was
+    /// not from the same is told: it would lack their events, or have too many.
+    pub(crate) fn is_same(&self, saved: &Saved) -> bool {
+        if saved.version == self.shelf.version && saved.types != self.types {
+            let (before, now) = (&saved.types, &self.types);
+            let why = format_args!("it was made from the events of {before}, not of {now}");
+            let _: Option<()> = self.useless(why);
         }
+        saved.version == self.shelf.version && saved.types == self.types
     }
 
-    pub(crate) fn save(&self, generation: u64, state: &[u8]) -> Result<(), String> {
-        self.place.save_state(generation, state).map_err(|error| error.to_string())
+    pub(crate) fn save(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
+        self.shelf.place.save_state(generation, state)
     }
 
-    /// From now on this generation is the view; the others go.
-    pub(crate) fn make_current(&self, generation: u64) -> Result<(), String> {
-        self.place.make_current(generation).map_err(|error| error.to_string())?;
-        self.remove_others(generation);
+    /// From now on this generation is the view; those before it go. One behind it is being built.
+    pub(crate) fn make_current(&self, generation: u64) -> Result<(), ViewError> {
+        self.shelf.place.make_current(generation)?;
+        self.remove_those(|other| other < generation);
         Ok(())
     }
 
-    fn remove_others(&self, generation: u64) {
-        let others = self.place.generations().unwrap_or_default();
-        for other in others.into_iter().filter(|other| *other != generation) {
-            if let Err(error) = self.place.remove(other) {
-                let name = &self.name;
+    /// Removes what others have left when nothing else is being built.
+    pub(crate) fn remove_others(&self, generation: u64) {
+        self.remove_those(|other| other != generation);
+    }
+
+    pub(crate) fn remove(&self, generation: u64) {
+        self.remove_those(|other| other == generation);
+    }
+
+    fn remove_those(&self, which: impl Fn(u64) -> bool) {
+        let all = self.shelf.place.generations().unwrap_or_default();
+        for generation in all.into_iter().filter(|generation| which(*generation)) {
+            if let Err(error) = self.shelf.place.remove(generation) {
+                let name = self.name();
                 tracing::warn!(target: "actuarius::projection", name, %error, "an old view stays");
             }
         }
@@ -74,29 +136,40 @@ pub(crate) struct Saved {
     pub(crate) version: u32,
     pub(crate) store: Uuid,
     pub(crate) position: Position,
+    types: Types,
     bytes: Vec<u8>,
+    /// Where the view begins in them.
+    view: usize,
 }
-
-const HEAD_BYTES: usize = 2 + 4 + 16 + 8;
 
 impl Saved {
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
-        let head: &[u8; HEAD_BYTES] = bytes.first_chunk().ok_or("it is cut short")?;
-        let (names, position) = head.split_at(22);
-        if names[0] != LAYOUT {
-            return Err(format!("unknown layout {}", names[0]));
+        let mut rest = &bytes[..];
+        let [layout, codec] = take(&mut rest)?;
+        if layout != LAYOUT {
+            return Err(format!("unknown layout {layout}"));
         }
-        let codec = Codec::from_byte(names[1]).map_err(|error| error.to_string())?;
-        let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, &b| sum << 8 | u64::from(b));
-        let store = Uuid::from_slice(&names[6..]).map_err(|error| error.to_string())?;
-        let (version, position) = (number(&names[2..6]) as u32, Position::new(number(position)));
-        Ok(Self { codec, version, store, position, bytes })
+        let codec = Codec::from_byte(codec).map_err(|error| error.to_string())?;
+        let version = u32::from_le_bytes(take(&mut rest)?);
+        let store = Uuid::from_bytes(take(&mut rest)?);
+        let position = Position::new(u64::from_le_bytes(take(&mut rest)?));
+        let types = Types::read(&mut rest).ok_or(CUT_SHORT)?;
+        let view = bytes.len() - rest.len();
+        Ok(Self { codec, version, store, position, types, bytes, view })
     }
 
     pub(crate) fn decode<P: ReadModel>(&self) -> Result<(P, Position), String> {
-        let view = guarded(|| self.codec.decode(&self.bytes[HEAD_BYTES..]))?;
+        let view = guarded(|| self.codec.decode(&self.bytes[self.view..]))?;
         Ok((view.map_err(|error| error.to_string())?, self.position))
     }
+}
+
+const CUT_SHORT: &str = "it is cut short";
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], String> {
+    let (front, rest) = bytes.split_first_chunk().ok_or(CUT_SHORT)?;
+    *bytes = rest;
+    Ok(*front)
 }
 
 #[cfg(test)]
@@ -105,22 +178,42 @@ mod tests {
 
     use super::*;
 
+    fn states(codec: Codec) -> States {
+        let (name, place) = ("sums".to_owned(), Views::in_memory().place("sums").unwrap());
+        let shelf = Shelf { name, place, version: 3, store: Uuid::from_u128(9) };
+        States::of(shelf, Types::of(["bell", "ledger"]), codec)
+    }
+
     #[test]
     fn a_state_comes_back_with_all_that_makes_it_one_of_this_projection() {
-        let place = Views::in_memory().place("sums").unwrap();
-        let shelf = Shelf { name: "sums".to_owned(), place, version: 3, store: Uuid::from_u128(9) };
         for codec in [Codec::Bincode, Codec::Json, Codec::MessagePack] {
-            let bytes = shelf.encode(&vec![1u64, 2], Position::new(77), codec).unwrap();
+            let states = states(codec);
+            let bytes = states.encode(&vec![1u64, 2], Position::new(77)).unwrap();
             let saved = Saved::parse(bytes).unwrap();
-            assert_eq!((saved.version, saved.store), (3, Uuid::from_u128(9)));
+            assert!(states.is_ours(&saved) && states.is_same(&saved));
             assert_eq!(saved.decode(), Ok((vec![1u64, 2], Position::new(77))));
         }
     }
 
     #[test]
     fn a_state_cut_short_is_refused() {
-        for length in 0..HEAD_BYTES {
-            assert!(Saved::parse(vec![LAYOUT; length]).is_err());
+        let whole = states(Codec::Bincode).encode(&(), Position::new(77)).unwrap();
+        assert!(Saved::parse(whole.clone()).is_ok());
+        for length in 0..whole.len() {
+            assert!(Saved::parse(whole[..length].to_vec()).is_err());
         }
+    }
+
+    /// A number was that of the current generation and one: it was given again while its state was
+    /// not saved, and again when a process was killed before its state became current.
+    #[test]
+    fn no_generation_is_given_twice_and_none_that_somebody_has_left() {
+        let states = states(Codec::Bincode);
+        assert_eq!((states.next().unwrap(), states.next().unwrap()), (1, 2));
+        states.save(7, b"left").unwrap();
+        assert_eq!(states.next().unwrap(), 8);
+        states.make_current(8).unwrap();
+        states.remove_others(8);
+        assert_eq!(states.next().unwrap(), 9);
     }
 }

@@ -2,19 +2,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actuarius_persistence::ReadError;
+use actuarius_persistence::{Commit, ReadError};
 
-use super::target::{Failed, Target, blocking};
+use super::target::{Failed, PORTION_TAKES, Target, blocking};
 use crate::engine::Engine;
 use crate::follower::{Follower, Slice};
 
-/// How long a portion of commits may take: what is asked of the projection meanwhile waits for it,
-/// and so does everything else that its worker could do.
-const PORTION_TAKES: Duration = Duration::from_millis(1);
-/// How many commits a portion has at most.
-const PORTION_MAX: usize = 4_096;
-/// A projection that cannot take this many in the time of a portion works where it holds nobody up.
-const PORTION_SLOW: usize = 64;
+/// A projection that takes longer for a commit, so that 64 do not fit into a portion, works where it
+/// holds nobody up.
+const SLOW: Duration = Duration::from_nanos(15_625);
 
 /// How many portions are remembered. A worker that has to share its processor makes a portion look
 /// slow, never quick: so the quickest of them tells what the projection takes.
@@ -26,8 +22,6 @@ pub(crate) struct Track<T> {
     pub(crate) follower: Follower,
     /// Read, and not yet taken.
     rest: Option<Slice>,
-    /// How many commits the next portion has.
-    portion: usize,
     /// How long a commit took, in the last portions.
     costs: VecDeque<Duration>,
     /// How long it has worked on a task without letting others go first.
@@ -45,8 +39,7 @@ pub(crate) struct Taken {
 impl<T: Target> Track<T> {
     pub(crate) fn of(engine: &Arc<Engine>, target: T) -> Self {
         let follower = Follower::behind(engine, target.position());
-        let (portion, costs, held) = (PORTION_SLOW, VecDeque::new(), Duration::ZERO);
-        Self { target, follower, rest: None, portion, costs, held }
+        Self { target, follower, rest: None, costs: VecDeque::new(), held: Duration::ZERO }
     }
 
     /// The next commits; waits until there are any. May be dropped at any time.
@@ -65,32 +58,30 @@ impl<T: Target> Track<T> {
         self.follower.head().get().saturating_sub(self.target.position().get())
     }
 
-    /// Takes a portion of what [`next`](Track::next) gave, and keeps the rest. Where that fails, it
-    /// goes on behind what the target has.
+    /// Takes a portion of what [`next`](Track::next) gave, and keeps the rest. After a failure it
+    /// has to [`go_back`](Track::go_back).
     pub(crate) async fn take(mut self, slice: Slice) -> (Self, Taken) {
-        // A target that waits for the disk knows itself how much it stores at once.
-        let most = if T::WAITS { PORTION_MAX } else { self.portion };
-        let waits = T::WAITS || most < PORTION_SLOW;
-        let (portion, rest) = slice.split(most);
+        let started = Instant::now();
+        let at_once = if self.is_slow() { None } else { self.target.take_at_once(&slice) };
+        let (outcome, took, slice) = match at_once {
+            Some(outcome) => {
+                let took = started.elapsed();
+                self.let_others_go_first(took).await;
+                (outcome, took, slice)
+            }
+            None => {
+                let taken;
+                (self.target, taken) =
+                    blocking(self.target, |it| take_all_it_likes(it, slice)).await;
+                taken
+            }
+        };
+        let position = self.target.position();
+        let count = slice.partition_point(|commit| commit.last_position() <= position);
+        let (portion, rest) = slice.split(count);
         self.rest = rest;
-        let events = portion.iter().map(|commit| commit.view().events).sum();
-        let (commits, started) = (portion.len(), Instant::now());
-        let outcome;
-        if waits {
-            let work = move |target: &mut T| target.take(&portion);
-            (self.target, outcome) = blocking(self.target, work).await;
-        } else {
-            outcome = self.target.take(&portion);
-        }
-        let took = started.elapsed();
-        self.measure(commits, took);
-        if !waits {
-            self.let_others_go_first(took).await;
-        }
-        if outcome.is_err() {
-            self.go_back();
-        }
-        (self, Taken { events, outcome })
+        self.remember(portion.len(), took);
+        (self, Taken { events: events_of(&portion), outcome })
     }
 
     /// Does something with the target that may wait for a disk.
@@ -103,22 +94,22 @@ impl<T: Target> Track<T> {
         (self, done)
     }
 
-    /// Goes on behind what the target has.
-    pub(crate) fn go_back(&mut self) {
-        self.rest = None;
-        self.follower.seek(self.target.position());
+    /// After a failure: goes on behind what the target has then.
+    pub(crate) async fn go_back(self) -> Self {
+        let (mut track, ()) = self.work(T::recover).await;
+        track.rest = None;
+        track.follower.seek(track.target.position());
+        track
     }
 
-    /// Lets the next portion have as many commits as its time allows; in steps, because what is quick
-    /// on the whole may be slow here and there.
-    fn measure(&mut self, commits: usize, took: Duration) {
+    fn remember(&mut self, commits: usize, took: Duration) {
         self.costs.truncate(PORTIONS_REMEMBERED - 1);
         self.costs.push_front(took / u32::try_from(commits).unwrap_or(u32::MAX).max(1));
-        let cost = self.costs.iter().min().map_or(1, |cost| cost.as_nanos().max(1));
-        let fit = usize::try_from(PORTION_TAKES.as_nanos() / cost).unwrap_or(PORTION_MAX);
-        let was_full = commits >= self.portion;
-        let most = if was_full { self.portion * 2 } else { self.portion };
-        self.portion = fit.clamp(1, most.min(PORTION_MAX));
+    }
+
+    /// Whether the quickest of the last portions was slow.
+    fn is_slow(&self) -> bool {
+        self.costs.len() == PORTIONS_REMEMBERED && self.costs.iter().all(|cost| *cost > SLOW)
     }
 
     /// Not behind each portion, because a small one would be followed by a round of all tasks.
@@ -129,4 +120,18 @@ impl<T: Target> Track<T> {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// On a thread that may wait: it is not the waiting for the thread that tells what a target takes.
+fn take_all_it_likes<T: Target>(
+    target: &mut T,
+    slice: Slice,
+) -> (Result<u64, Failed>, Duration, Slice) {
+    let started = Instant::now();
+    let outcome = target.take(&slice);
+    (outcome, started.elapsed(), slice)
+}
+
+fn events_of(commits: &[Commit]) -> u64 {
+    commits.iter().map(|commit| commit.view().events).sum()
 }

@@ -3,8 +3,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod ending;
+mod failing;
 mod following;
 mod poison;
+mod portions;
 mod rebuilding;
 mod saving;
+mod told;
+mod versions;
 mod views;

@@ -1,22 +1,23 @@
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use actuarius::persistence::memory::{self, Contents};
-use actuarius::persistence::views::Views;
-use actuarius::{FollowerStatus, Position, Runtime, StartError};
+use actuarius::persistence::views::{ViewError, Views};
+use actuarius::{Codec, FollowerStatus, Runtime, StartError};
 
 use crate::common::{Ledger, eventually};
-use crate::views::{Bell, Entries, add, entries, expected};
+use crate::told::{self, LONG, caught_up, copy, levers, told};
+use crate::views::{Entries, add, entries, expected};
 
 /// Starts again on what the one before has left.
-async fn open(contents: &Arc<Contents>, views: &Views) -> Runtime {
+pub(crate) async fn open(contents: &Arc<Contents>, views: &Views) -> Runtime {
     let store = memory::reopen(contents);
     Runtime::builder().views(views.clone()).on_store(store).await.unwrap()
 }
 
 /// A store with a view of its first ten events, shut down in order.
-async fn shut_down_after_ten() -> (Arc<Contents>, Views) {
+pub(crate) async fn shut_down_after_ten() -> (Arc<Contents>, Views) {
     let (contents, views) = (Arc::default(), Views::in_memory());
     let runtime = open(&contents, &views).await;
     let view = entries(&runtime).await;
@@ -29,59 +30,75 @@ async fn shut_down_after_ten() -> (Arc<Contents>, Views) {
 
 #[tokio::test]
 async fn a_view_comes_back_from_its_saved_state_without_replaying_history() {
-    let (contents, views) = shut_down_after_ten().await;
+    let (contents, views) = (Arc::default(), Views::in_memory());
     let runtime = open(&contents, &views).await;
-    // A view that follows something else shows none of the old events, unless they were saved.
-    let view = runtime.projection::<Entries>("entries").on::<Bell>().start().await.unwrap();
-    assert_eq!(view.read(Clone::clone), expected(10));
-    assert_eq!(view.position(), Position::new(10));
+    told::add(&runtime, 0..10).await;
+    drop(caught_up::<10>(&runtime).await);
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    let runtime = open(&contents, &views).await;
+    told::add(&runtime, 10..12).await;
+    let view = caught_up::<10>(&runtime).await;
+    assert_eq!(view.read(|told| (told.is_whole(12), told.here)), (true, 2));
 }
 
 #[tokio::test]
 async fn a_view_whose_process_was_killed_replays_what_was_not_saved() {
-    let (contents, views) = shut_down_after_ten().await;
-    let killed = open(&contents, &views).await;
-    let view = entries(&killed).await;
-    add(&killed, 10..20).await;
-    view.wait_for(killed.head()).await.unwrap();
-    view.stop().await;
-    drop((view, killed));
-    let runtime = open(&contents, &views).await;
-    let view = entries(&runtime).await;
+    let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
+    let (saved, killed) = (directory.path().join("saved"), directory.path().join("killed"));
+    let runtime = open(&contents, &Views::on_disk(&saved)).await;
+    told::add(&runtime, 0..10).await;
+    // It is saved when it is stopped.
+    caught_up::<11>(&runtime).await.stop().await;
+    let view = told_when_free::<11>(&runtime).await;
+    told::add(&runtime, 10..20).await;
     view.wait_for(runtime.head()).await.unwrap();
-    assert_eq!(view.read(Clone::clone), expected(20));
+    copy(&saved, &killed);
+    let runtime = open(&contents, &Views::on_disk(&killed)).await;
+    let view = caught_up::<11>(&runtime).await;
+    assert_eq!(view.read(|told| (told.is_whole(20), told.here)), (true, 10));
 }
 
+/// It was saved when events came, and not when none came any more.
 #[tokio::test]
-async fn another_version_is_built_anew() {
-    let (contents, views) = shut_down_after_ten().await;
-    let runtime = open(&contents, &views).await;
-    let view = runtime.projection::<Entries>("entries").on::<Bell>().version(2);
-    let view = view.start().await.unwrap();
+async fn a_view_is_saved_when_it_is_time_though_nothing_happens_any_more() {
+    let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
+    let (saved, killed) = (directory.path().join("saved"), directory.path().join("killed"));
+    let runtime = open(&contents, &Views::on_disk(&saved)).await;
+    let soon = Duration::from_millis(300);
+    let view = told::<12>(&runtime).save_every(soon).start().await.unwrap();
+    told::add(&runtime, 0..10).await;
     view.wait_for(runtime.head()).await.unwrap();
-    assert_eq!(view.read(Clone::clone), Entries::default());
+    eventually(|| saved.join("told/current").exists()).await;
+    copy(&saved, &killed);
+    let runtime = open(&contents, &Views::on_disk(&killed)).await;
+    let view = caught_up::<12>(&runtime).await;
+    assert!(view.read(|told| told.is_whole(10)));
 }
 
+/// A save that failed counted as one, so that it was not tried again before the next event.
 #[tokio::test]
-async fn an_older_version_that_is_still_readable_serves_until_the_new_one_has_caught_up() {
-    let (contents, views) = shut_down_after_ten().await;
-    let runtime = open(&contents, &views).await;
-    let view = runtime.projection::<Entries>("entries").on::<Bell>().version(2).also_reads(1);
-    let view = view.start().await.unwrap();
-    let seen = view.read_at(|entries, position| (entries.positions.len(), position));
-    // Either still the old one, whole, or already the new one, whole.
-    assert!([(10, Position::new(10)), (0, Position::new(10))].contains(&seen), "{seen:?}");
-    eventually(|| view.read(|entries| entries.positions.is_empty())).await;
-    assert_eq!(view.position(), Position::new(10));
+async fn a_view_that_could_not_be_saved_is_saved_later() {
+    let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
+    let runtime = open(&contents, &Views::on_disk(directory.path())).await;
+    let levers = levers(13);
+    levers.cannot_be_saved.store(true, SeqCst);
+    let view = told::<13>(&runtime).save_every(Duration::ZERO).start().await.unwrap();
+    told::add(&runtime, 0..10).await;
+    view.wait_for(runtime.head()).await.unwrap();
+    levers.cannot_be_saved.store(false, SeqCst);
+    eventually(|| directory.path().join("told/current").exists()).await;
 }
 
+/// It was thrown away without a word.
 #[tokio::test]
-async fn from_scratch_forgets_what_was_saved() {
+async fn a_saved_state_that_does_not_decode_is_replayed_and_the_log_tells() {
     let (contents, views) = shut_down_after_ten().await;
     let runtime = open(&contents, &views).await;
-    let view = runtime.projection::<Entries>("entries").on::<Bell>().from_scratch();
-    let view = view.start().await.unwrap();
-    assert_eq!(view.read(Clone::clone), Entries::default());
+    // The types of the events are the same, the shape of the view is another one.
+    let view = runtime.projection::<told::Told<14>>("entries").on::<Ledger>();
+    let view = view.codec(Codec::Json).start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    assert!(view.read(|told| told.is_whole(10)));
 }
 
 #[tokio::test]
@@ -117,14 +134,15 @@ async fn a_view_that_is_ahead_of_the_log_does_not_start() {
     assert_eq!(view.read(Clone::clone), expected(4));
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            std::fs::copy(from, to).unwrap();
+/// The view, started as soon as the one before it has let go of its files.
+async fn told_when_free<const TEST: usize>(
+    runtime: &Runtime,
+) -> actuarius::InMemory<told::Told<TEST>> {
+    loop {
+        match told::<TEST>(runtime).start().await {
+            Ok(view) => return view,
+            Err(StartError::View(ViewError::InUse { .. })) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
         }
     }
 }

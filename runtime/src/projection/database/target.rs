@@ -98,11 +98,8 @@ impl<D: Database> DatabaseTarget<D> {
         let projected = asked(|| self.database.project(&batch));
         projected.map_err(|error| {
             let first = commits.first().map_or(position, |commit| commit.position());
-            let failed = self.failed(first, error);
-            // If it does not say either, it is asked again when events come.
             self.must_ask = true;
-            let _ = self.ask();
-            failed
+            self.failed(first, error)
         })?;
         (self.position, self.stored) = (position, position);
         Ok(())
@@ -132,8 +129,6 @@ impl<D: Database> DatabaseTarget<D> {
 }
 
 impl<D: Database> Target for DatabaseTarget<D> {
-    const WAITS: bool = true;
-
     fn position(&self) -> Position {
         self.position
     }
@@ -144,26 +139,30 @@ impl<D: Database> Target for DatabaseTarget<D> {
         }
         // What seemed to fail may have been stored.
         let known = commits.partition_point(|commit| commit.last_position() <= self.position);
-        let (mut rest, mut handled) = (&commits[known..], 0);
+        let rest = &commits[known..];
         if let Some(first) = rest.first()
             && first.position() != self.position.next()
         {
             return Err(Failed::at(self.position.next(), "the database was at another position"));
         }
-        while !rest.is_empty() {
-            let (length, events) = self.batch(rest);
-            let (batch, behind) = rest.split_at(length);
-            let last = batch.last().map_or(self.position, Commit::last_position);
-            if events == 0 {
-                self.position = last;
-            } else {
-                let wanted: Vec<_> =
-                    batch.iter().filter(|it| self.wants(it.view().category)).collect();
-                self.project(&wanted, last)?;
-            }
-            (rest, handled) = (behind, handled + events);
+        // One transaction: whatever is asked of the projection waits no longer than that.
+        let (length, events) = self.batch(rest);
+        let batch = &rest[..length];
+        let last = batch.last().map_or(self.position, Commit::last_position);
+        if events == 0 {
+            self.position = last;
+        } else {
+            let wanted: Vec<_> = batch.iter().filter(|it| self.wants(it.view().category)).collect();
+            self.project(&wanted, last)?;
         }
-        Ok(handled)
+        Ok(events)
+    }
+
+    fn recover(&mut self) {
+        if self.must_ask {
+            // If it does not say either, it is asked again when events come.
+            let _ = self.ask();
+        }
     }
 
     fn is_save_due(&self) -> bool {
@@ -181,8 +180,20 @@ impl<D: Database> Target for DatabaseTarget<D> {
         }
     }
 
+    fn prepare(&mut self) -> Result<(), Failed> {
+        if self.must_ask { self.ask() } else { Ok(()) }
+    }
+
     fn serve(&mut self) -> Result<(), Failed> {
         let taken = asked(|| self.database.take_over());
-        taken.map_err(|error| self.failed(self.position.next(), error))
+        taken.map_err(|error| {
+            // It may have taken over all the same.
+            self.must_ask = true;
+            self.failed(self.position.next(), error)
+        })
+    }
+
+    fn look_again(&mut self) {
+        self.must_ask = true;
     }
 }

@@ -1,31 +1,39 @@
 use std::time::Instant;
 
+use actuarius_domain::Position;
+
 use super::{Host, Pace};
 use crate::deadline::Deadline;
 use crate::follower::Slice;
 use crate::followers::FollowerStatus;
+use crate::progress::Progress;
 use crate::projection::rebuild::Failures;
 use crate::projection::target::{Failed, Target};
-use crate::projection::track::Taken;
+use crate::projection::track::{Taken, Track};
 
 impl<T: Target> Host<T> {
+    /// Has an older view read until this track has come to `serve_from`, if that is some.
+    pub(super) fn read_older(&mut self, serve_from: Option<Position>, track: &Track<T>) {
+        self.serve_from = serve_from;
+        if serve_from.is_some() {
+            self.building.begins(Progress::at(track.target.position()));
+        }
+    }
+
     pub(super) async fn take(&mut self, slice: Slice) {
         let Some(track) = self.track.take() else { return };
         let started = Instant::now();
         let (track, Taken { events, outcome }) = track.take(slice).await;
         self.standing.meters.batch(started.elapsed());
-        let position = track.target.position();
         self.track = Some(track);
-        if self.serve_from.is_none() {
-            self.standing.reached(position);
-        }
         match outcome {
             Ok(handled) => {
                 self.standing.meters.handled(handled);
                 self.standing.meters.filtered(events - handled);
+                self.tell();
                 self.after_taking().await;
             }
-            Err(failed) => self.failed(failed),
+            Err(failed) => self.failed(failed).await,
         }
     }
 
@@ -38,18 +46,15 @@ impl<T: Target> Host<T> {
         }
     }
 
+    /// The new view is read in place of the older one.
     async fn serve(&mut self) {
         match self.with_target(T::serve).await {
             Some(Ok(())) => {
                 self.serve_from = None;
-                if let Some(track) = &self.track {
-                    self.standing.reached(track.target.position());
-                }
-                if let Some(end) = self.taking_over.take() {
-                    let _ = end.send(Ok(()));
-                }
+                self.building.ends();
+                self.tell();
             }
-            Some(Err(failed)) => self.failed(failed),
+            Some(Err(failed)) => self.failed(failed).await,
             None => {}
         }
     }
@@ -63,7 +68,7 @@ impl<T: Target> Host<T> {
         Some(done)
     }
 
-    pub(super) fn failed(&mut self, Failed { position, why }: Failed) {
+    pub(super) async fn failed(&mut self, Failed { position, why }: Failed) {
         self.standing.meters.failed();
         let attempts = self.failures.at(position);
         let wait = self.retry.wait_after(attempts);
@@ -72,15 +77,36 @@ impl<T: Target> Host<T> {
             Some(_) => FollowerStatus::Retrying { position, attempts, why },
             None => FollowerStatus::Halted { position, why },
         });
-        if let Some(track) = &mut self.track {
-            track.go_back();
+        self.go_back().await;
+    }
+
+    /// Goes on behind what the target has after a failure.
+    pub(super) async fn go_back(&mut self) {
+        let Some(track) = self.track.take() else { return };
+        let track = track.go_back().await;
+        if self.serve_from.is_none() {
+            self.standing.progress.reached(track.target.position());
         }
+        self.track = Some(track);
     }
 
     /// As if nothing had failed yet.
     pub(super) fn begin_again(&mut self) {
         self.pace = Pace::Running;
         self.failures = Failures::default();
-        self.standing.reached(self.standing.progress.position());
+        self.tell();
+    }
+
+    /// That it runs, and how far it is. An older view that is read meanwhile stands still.
+    fn tell(&self) {
+        let Some(track) = &self.track else { return };
+        let position = track.target.position();
+        match self.serve_from {
+            None => self.standing.reached(position),
+            Some(_) => {
+                self.building.reached(position);
+                self.standing.now(FollowerStatus::CatchingUp);
+            }
+        }
     }
 }

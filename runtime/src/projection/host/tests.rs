@@ -14,8 +14,6 @@ struct Bursting {
 }
 
 impl Target for Bursting {
-    const WAITS: bool = false;
-
     fn position(&self) -> Position {
         Position::NONE
     }
@@ -69,8 +67,8 @@ async fn refusing(refusals: u32) -> Arc<Standing> {
     let enlisted = followers.enlist("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: refusals.into() };
     let source: Arc<dyn Source<_>> = Arc::new(source);
-    let (standing, _) = start(&engine, enlisted, Retry::default(), source).await.unwrap();
-    standing
+    let (hosted, _) = start(&engine, enlisted, Retry::default(), source).await.unwrap();
+    hosted.standing
 }
 
 async fn until_halted(standing: &Standing) -> String {

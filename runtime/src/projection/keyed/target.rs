@@ -155,8 +155,6 @@ impl<V: View> KeyedTarget<V> {
 }
 
 impl<V: View> Target for KeyedTarget<V> {
-    const WAITS: bool = true;
-
     fn position(&self) -> Position {
         self.position
     }
@@ -209,5 +207,11 @@ impl<V: View> Target for KeyedTarget<V> {
         self.outputs.1.all_changed();
         self.generations.remove_all_but(&[]);
         Ok(())
+    }
+
+    fn discard(self) {
+        let generations = self.generations.clone();
+        drop(self);
+        generations.remove_all_but(&[]);
     }
 }

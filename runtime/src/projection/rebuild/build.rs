@@ -1,0 +1,104 @@
+use actuarius_domain::Position;
+
+use super::{Around, CaughtUp, RebuildError};
+use crate::follower::Slice;
+use crate::projection::target::{Failed, Target};
+use crate::projection::track::Track;
+
+/// How near to the end of the log a rebuild is done, once it has come to where the end was when it
+/// began: the view that is read stands still while it takes the rest. Under load the end moves on
+/// and on.
+const NEAR: u64 = 4_096;
+
+/// A view that nobody reads yet, on its way to the end of the log.
+pub(crate) struct Build<T> {
+    pub(crate) track: Track<T>,
+    failures: Failures,
+    is_prepared: bool,
+}
+
+impl<T: Target> Build<T> {
+    pub(crate) fn of(track: Track<T>) -> Self {
+        Self { track, failures: Failures::default(), is_prepared: false }
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.track.target.position()
+    }
+
+    /// Follows the log until it is near to its end and all that takes long is done. It begins with
+    /// what came of it so far.
+    pub(super) async fn catch_up(
+        mut self,
+        mut outcome: Result<(), Failed>,
+        around: Around,
+    ) -> CaughtUp<T> {
+        let goal = self.track.follower.head();
+        loop {
+            if let Err(failed) = outcome {
+                let attempts = self.failures.at(failed.position);
+                let Some(wait) = around.retry.wait_after(attempts) else {
+                    return Err((self, failed.into()));
+                };
+                self.track = self.track.go_back().await;
+                around.progress.reached(self.position());
+                around.wait(wait).await;
+            }
+            around.progress.reached(self.position());
+            if around.is_stopped() {
+                return Err((self, RebuildError::Stopped));
+            }
+            let is_near = self.position() >= goal && self.track.lag() <= NEAR;
+            (self, outcome) = match is_near {
+                false => self.step().await,
+                true if self.is_prepared => return Ok(self),
+                true => self.prepare().await,
+            };
+        }
+    }
+
+    async fn step(mut self) -> (Self, Result<(), Failed>) {
+        match self.track.next().await {
+            Ok(slice) => self.take(slice).await,
+            Err(error) => {
+                let failed = Failed::at(self.track.follower.at().next(), error);
+                (self, Err(failed))
+            }
+        }
+    }
+
+    /// Takes a portion of these commits.
+    pub(crate) async fn take(mut self, slice: Slice) -> (Self, Result<(), Failed>) {
+        let taken;
+        (self.track, taken) = self.track.take(slice).await;
+        (self, taken.outcome.map(|_| ()))
+    }
+
+    async fn prepare(mut self) -> (Self, Result<(), Failed>) {
+        let prepared;
+        (self.track, prepared) = self.track.work(T::prepare).await;
+        self.is_prepared = prepared.is_ok();
+        (self, prepared)
+    }
+
+    /// Lets it be the one that is read.
+    pub(crate) async fn serve(mut self) -> (Self, Result<(), Failed>) {
+        let served;
+        (self.track, served) = self.track.work(T::serve).await;
+        (self, served)
+    }
+}
+
+/// How often the same event has failed.
+#[derive(Default)]
+pub(crate) struct Failures(Option<(Position, u32)>);
+
+impl Failures {
+    /// Counts a failure at a position, and tells how many there were.
+    pub(crate) fn at(&mut self, position: Position) -> u32 {
+        let before = self.0.filter(|&(same, _)| same == position);
+        let count = before.map_or(0, |(_, count)| count) + 1;
+        self.0 = Some((position, count));
+        count
+    }
+}
