@@ -17,10 +17,14 @@ pub(super) struct Lanes<T> {
     free: BTreeSet<Position>,
     resting: usize,
     bytes: usize,
+    /// How many were ever taken.
+    taken: u64,
 }
 
 struct Entry<T> {
     key: Arc<str>,
+    /// How many were taken before it.
+    number: u64,
     bytes: usize,
     state: State,
     event: T,
@@ -43,6 +47,7 @@ impl<T> Default for Lanes<T> {
             free: BTreeSet::new(),
             resting: 0,
             bytes: 0,
+            taken: 0,
         }
     }
 }
@@ -57,7 +62,9 @@ impl<T> Lanes<T> {
         }
         lane.push_back(position);
         self.bytes += bytes;
-        self.events.insert(position, Entry { key, bytes, state: State::Waits, event });
+        let number = self.taken;
+        self.taken += 1;
+        self.events.insert(position, Entry { key, number, bytes, state: State::Waits, event });
     }
 
     /// The lowest event that may be handled now.
@@ -115,6 +122,11 @@ impl<T> Lanes<T> {
     /// The lowest unfinished event: everything before it is finished.
     pub(super) fn first(&self) -> Option<(Position, &T)> {
         self.events.first_key_value().map(|(position, entry)| (*position, &entry.event))
+    }
+
+    /// How many were taken from the lowest unfinished one on: that many come again after a crash.
+    pub(super) fn ahead(&self) -> u64 {
+        self.events.first_key_value().map_or(0, |(_, first)| self.taken - first.number)
     }
 
     pub(super) fn key(&self, position: Position) -> Option<&Arc<str>> {

@@ -18,6 +18,11 @@ pub(super) const EVENTS_IN_FLIGHT: usize = 1_024;
 /// How many bytes of them, the last one excepted.
 const BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
 
+/// How many events are taken from the lowest unfinished one on. Those behind it that are finished
+/// come again after a crash, so a handler that takes very long must not make them ever more. Many
+/// enough that one that takes seconds, or waits to be tried again, holds up nobody else.
+const EVENTS_AHEAD: u64 = 65_536;
+
 /// The way from the log into the lanes.
 pub(super) struct Reading {
     follower: Follower,
@@ -163,7 +168,29 @@ fn take(
 
 /// Deep inside a large commit half of the room must be free: coming back to the place means to walk
 /// over all events before it.
-fn has_room(lanes: &Lanes<Due>, elsewhere: usize, skipped: usize) -> bool {
+fn has_room<T>(lanes: &Lanes<T>, elsewhere: usize, skipped: usize) -> bool {
     let room = if skipped > EVENTS_IN_FLIGHT { EVENTS_IN_FLIGHT / 2 } else { 1 };
-    lanes.len() + elsewhere + room <= EVENTS_IN_FLIGHT && lanes.bytes() < BYTES_IN_FLIGHT
+    lanes.len() + elsewhere + room <= EVENTS_IN_FLIGHT
+        && lanes.bytes() < BYTES_IN_FLIGHT
+        && lanes.ahead() < EVENTS_AHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_taken_far_ahead_of_an_event_that_is_not_finished() {
+        let mut lanes = Lanes::default();
+        lanes.accept(Position::new(1), "slow".into(), 1, ());
+        let mut next = 2;
+        while has_room(&lanes, 0, 0) {
+            lanes.accept(Position::new(next), "quick".into(), 1, ());
+            lanes.finish(Position::new(next));
+            next += 1;
+        }
+        assert_eq!(next, 1 + EVENTS_AHEAD);
+        lanes.finish(Position::new(1));
+        assert!(has_room(&lanes, 0, 0));
+    }
 }

@@ -62,7 +62,7 @@ fn an_event_may_be_finished_without_being_handled() {
 
 /// The same promises, said as slowly and plainly as possible.
 #[derive(Default)]
-struct Model(Vec<(u64, u8, State)>);
+struct Model(Vec<(u64, u8, State)>, Vec<u64>);
 
 impl Model {
     fn may_be_handled(&self) -> Vec<u64> {
@@ -111,6 +111,7 @@ fn take(step: &Step, at_most: u64, lanes: &mut Lanes<()>, model: &mut Model) {
         Step::Accept(key) => {
             lanes.accept(at(at_most), key.to_string().into(), 1, ());
             model.0.push((at_most, key, State::Waits));
+            model.1.push(at_most);
         }
         Step::Begin => {
             if let Some(position) = lanes.next() {
@@ -149,6 +150,8 @@ proptest! {
             prop_assert_eq!(&free, &model.may_be_handled());
             prop_assert_eq!(lanes.next().map(Position::get), free.first().copied());
             prop_assert_eq!(first(&lanes), model.0.first().map(|event| event.0));
+            let ahead = |first| model.1.iter().filter(|taken| **taken >= first).count() as u64;
+            prop_assert_eq!(lanes.ahead(), first(&lanes).map_or(0, ahead));
             prop_assert_eq!(lanes.resting(), model.in_state(State::Rests).len());
             prop_assert_eq!((lanes.len(), lanes.bytes()), (model.0.len(), model.0.len()));
         }
