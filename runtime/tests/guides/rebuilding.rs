@@ -1,11 +1,13 @@
 //! New versions, and rebuilds.
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius::Runtime;
 use actuarius::persistence::memory;
 use actuarius::persistence::views::Views;
+use tokio::time::interval;
 
 use crate::account::Account;
 use crate::balances::{Balances, balances};
@@ -38,8 +40,13 @@ async fn a_view_is_built_anew_beside_itself() -> Result<(), Box<dyn std::error::
     let balances = balances(&runtime).await?;
     // region: rebuild
     let rebuild = balances.rebuild();
-    println!("it has come to {}", rebuild.position());
-    rebuild.await?;
+    let (mut end, mut seconds) = (rebuild.clone().into_future(), interval(Duration::from_secs(1)));
+    loop {
+        tokio::select! {
+            ended = &mut end => break ended?,
+            _ = seconds.tick() => println!("{} of {}", rebuild.position(), runtime.head()),
+        }
+    }
     // endregion: rebuild
     assert_eq!(balances.rows().list()?.len(), 2);
     Ok(())
