@@ -5,10 +5,12 @@
 mod common;
 
 mod control;
+mod cut_short;
 mod figures;
 mod following;
 mod halting;
 mod hot_keys;
+mod lives;
 mod ordering;
 mod parking;
 mod repeating;

@@ -1,6 +1,5 @@
 //! What comes again after a restart, and what does not.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,8 @@ use actuarius::persistence::memory::Contents;
 use actuarius::{Position, ShutdownReport};
 
 use crate::common::{Command, Ledger, eventually, open_on};
-use crate::scene::{Failing, LONG, Scribe, add, caught_up, log, mailer, stored};
+use crate::lives::hold_against;
+use crate::scene::{Failing, Heard, LONG, Scribe, add, caught_up, log, mailer, stored};
 
 #[tokio::test]
 async fn a_restart_after_a_shutdown_repeats_nothing() {
@@ -75,7 +75,7 @@ async fn a_restart_in_the_middle_of_a_command_repeats_only_its_unfinished_events
 }
 
 /// One life of a runtime: some commands, some failures, and an end at a moment of no one's choice.
-async fn live(contents: &Arc<Contents>, seed: u64, total: &mut i64) -> Vec<(String, u64)> {
+async fn live(contents: &Arc<Contents>, seed: u64, total: &mut i64) -> Vec<Heard> {
     let (runtime, _) = open_on(contents).await;
     let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
     let builder = mailer(&runtime, &scribe).workers(3).checkpoint_every(Duration::ZERO);
@@ -100,7 +100,7 @@ async fn live(contents: &Arc<Contents>, seed: u64, total: &mut i64) -> Vec<(Stri
         let _ = mailer.retry_parked(&first.key).await;
     }
     let _ = runtime.shutdown(Duration::ZERO).await;
-    scribe.heard().into_iter().map(|heard| (heard.id, heard.position)).collect()
+    scribe.heard()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,27 +118,9 @@ async fn whatever_fails_and_whenever_it_ends_every_event_is_handled_and_each_key
         let _ = mailer.retry_parked(&format!("ledger/{key}")).await;
     }
     assert!(mailer.parked().await.is_empty());
-    heard.push(scribe.heard().into_iter().map(|it| (it.id, it.position)).collect());
+    heard.push(scribe.heard());
 
-    // An event may come again after a restart, but none is left out, and none overtakes another.
-    let mut furthest: BTreeMap<String, u64> = BTreeMap::new();
     let all = log(&runtime);
-    for life in &heard {
-        let mut last: BTreeMap<&String, u64> = BTreeMap::new();
-        for (id, position) in life {
-            assert!(last.get(id).is_none_or(|last| last < position), "{id} {position}: {life:?}");
-            last.insert(id, *position);
-            let before = furthest.get(id).copied().unwrap_or(0);
-            let skipped = all
-                .iter()
-                .filter(|it| it.id == *id && it.position > before && it.position < *position)
-                .count();
-            assert_eq!(skipped, 0, "{id} {position} came before those in between");
-            furthest.insert(id.clone(), before.max(*position));
-        }
-    }
-    for event in &all {
-        assert!(furthest[&event.id] >= event.position, "{event:?} was never handled");
-    }
+    hold_against(&all, &heard);
     assert_eq!(runtime.head(), Position::new(all.len() as u64));
 }
