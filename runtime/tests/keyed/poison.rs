@@ -15,7 +15,7 @@ use crate::views::at_once;
 /// whether its projection panics at a blob.
 struct Blobs<const TEST: usize>;
 
-static POISONED: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+static POISONED: [AtomicBool; 4] = [const { AtomicBool::new(false) }; 4];
 
 impl<const TEST: usize> View for Blobs<TEST> {
     type Key = String;
@@ -96,7 +96,7 @@ async fn a_panic_in_the_middle_of_a_commands_events_takes_none_of_them_in() {
 #[tokio::test]
 async fn a_row_that_is_too_large_is_named_and_the_largest_is_kept() {
     let runtime = Runtime::in_memory().await.unwrap();
-    let view = runtime.keyed::<Blobs<0>>("large").on::<Ledger>().codec(Codec::Bincode);
+    let view = runtime.keyed::<Blobs<2>>("large").on::<Ledger>().codec(Codec::Bincode);
     let view = view.retry(at_once()).start().await.unwrap();
     for ledger in ["b", "c", "d", "e"] {
         execute(&runtime, ledger, Command::Blob(1_000_000)).await;
@@ -130,7 +130,7 @@ impl KeyedProjection<Ledger> for Misread {
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_told_and_nothing_is_made_of_it() {
     let runtime = Runtime::in_memory().await.unwrap();
-    let view = blobs::<0>(&runtime).await;
+    let view = blobs::<3>(&runtime).await;
     execute(&runtime, "b", Command::Blob(2)).await;
     view.wait_for(runtime.head()).await.unwrap();
     view.stop().await;
