@@ -73,6 +73,8 @@ impl<T: Target> Host<T> {
         let attempts = self.failures.at(position);
         let wait = self.retry.wait_after(attempts);
         self.pace = wait.map_or(Pace::Halted, |wait| Pace::Waiting(Deadline::within(wait)));
+        // First, so that whoever sees it halted sees where.
+        self.tell_position();
         self.standing.now(match wait {
             Some(_) => FollowerStatus::Retrying { position, attempts, why },
             None => FollowerStatus::Halted { position, why },
@@ -83,11 +85,15 @@ impl<T: Target> Host<T> {
     /// Goes on behind what the target has after a failure.
     pub(super) async fn go_back(&mut self) {
         let Some(track) = self.track.take() else { return };
-        let track = track.go_back().await;
-        if self.serve_from.is_none() {
+        self.track = Some(track.go_back().await);
+        self.tell_position();
+    }
+
+    /// Where the view that is read is, unless that is an older one.
+    fn tell_position(&self) {
+        if let (Some(track), None) = (&self.track, self.serve_from) {
             self.standing.progress.reached(track.target.position());
         }
-        self.track = Some(track);
     }
 
     /// As if nothing had failed yet.
