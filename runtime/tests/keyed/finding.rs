@@ -5,13 +5,13 @@ use std::ops::Bound;
 use actuarius::{Envelope, Id, Keyed, KeyedProjection, Rows, Runtime, SecondaryKeys, View};
 
 use crate::common::{Command, Event, Ledger};
-use crate::views::{Model, Sums, add, sums};
+use crate::views::{Model, Sums, add, show_all, sums};
 
 async fn started(count: i64) -> (Runtime, Keyed<Sums>) {
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..count).await;
     let view = sums(&runtime).start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     (runtime, view)
 }
 
@@ -114,7 +114,7 @@ async fn a_page_is_bounded_whatever_is_asked_for() {
         runtime.host::<Ledger>().execute(ledger, add).await.unwrap();
     }
     let view = runtime.keyed::<Entries>("entries").on::<Ledger>().start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     assert_eq!(view.rows().list().unwrap().len(), 1_000);
     assert_eq!(view.rows().limit(usize::MAX).list().unwrap().len(), 10_000);
     assert_eq!(view.by("amount").limit(usize::MAX).list().unwrap().len(), 10_000);
@@ -168,6 +168,6 @@ async fn while_commands_run_no_row_is_shown_under_a_key_it_does_not_have() {
         tokio::task::yield_now().await;
     }
     writing.await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     Model::of(400).check(&view);
 }

@@ -12,7 +12,7 @@ use actuarius::{
 use proptest::prelude::*;
 
 use crate::common::{Command, Event, Ledger, eventually};
-use crate::views::at_once;
+use crate::views::{at_once, show_all};
 
 /// Who owns a ledger: whose number was added last. A zero removes it.
 struct Owners;
@@ -52,7 +52,7 @@ async fn added(numbers: &[(&str, i64)]) -> (Runtime, actuarius::Keyed<Owners>) {
     }
     let view = runtime.keyed::<Owners>("owners").on::<Ledger>().retry(at_once());
     let view = view.start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     (runtime, view)
 }
 
@@ -82,7 +82,7 @@ async fn a_row_is_found_by_the_long_text_it_has_now_and_by_no_other() {
     for (ledger, number) in [("a", 2), ("b", 0)] {
         runtime.host::<Ledger>().execute(ledger, Command::Add(number)).await.unwrap();
     }
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     let of = |number| ledgers(view.by("owner").equal(&owner(number)).list().unwrap());
     assert_eq!((of(1), of(2)), (vec!["c".to_owned()], vec!["a".to_owned()]));
     for end in ["one", "two"] {

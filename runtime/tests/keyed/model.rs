@@ -5,7 +5,7 @@ use actuarius::{Keyed, Rebuild, RebuildError, Runtime};
 use proptest::prelude::*;
 
 use crate::common::{Command, Ledger};
-use crate::views::{Kept, Model, Sums, close, start_when_free, sums};
+use crate::views::{Kept, Model, Sums, close, show_all, start_when_free, sums};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -121,7 +121,7 @@ impl World {
     }
 
     async fn look(&self) {
-        self.view.wait_for(self.runtime.head()).await.unwrap();
+        show_all(&self.runtime, &self.view).await;
         self.model.check(&self.view);
     }
 }

@@ -4,7 +4,7 @@ use actuarius::{Missed, Position, Runtime};
 use tokio_stream::StreamExt;
 
 use crate::common::{Command, Ledger};
-use crate::views::{ALL, Sum, add, sums};
+use crate::views::{ALL, Sum, add, show_all, sums};
 
 #[tokio::test]
 async fn changes_name_the_rows_of_each_batch_and_the_position_they_stand_for() {
@@ -13,7 +13,7 @@ async fn changes_name_the_rows_of_each_batch_and_the_position_they_stand_for() {
     let mut changes = view.changes();
     for amount in 1..4 {
         add(&runtime, amount..amount + 1).await;
-        view.wait_for(runtime.head()).await.unwrap();
+        show_all(&runtime, &view).await;
         let change = changes.next().await.unwrap().unwrap();
         assert_eq!(change.position, Position::new(amount as u64));
         assert_eq!(change.keys, [ALL.to_owned(), format!("ledger {amount}")]);
@@ -27,7 +27,7 @@ async fn whoever_is_too_slow_or_sees_a_rebuild_is_told_that_changes_were_missed(
     let mut changes = view.changes();
     for amount in 0..200 {
         add(&runtime, amount..amount + 1).await;
-        view.wait_for(runtime.head()).await.unwrap();
+        show_all(&runtime, &view).await;
     }
     assert_eq!(changes.next().await, Some(Err(Missed)));
     let change = changes.next().await.unwrap().unwrap();
@@ -52,7 +52,7 @@ async fn the_changes_of_a_row_give_it_now_and_whenever_it_is_another_one() {
     for amount in [1, 2, 0] {
         let command = Command::Add(amount);
         runtime.host::<Ledger>().execute("ledger 7", command).await.unwrap();
-        view.wait_for(runtime.head()).await.unwrap();
+        show_all(&runtime, &view).await;
         // Who is slow gets the newest.
         if amount != 1 {
             assert_eq!(next().await, if amount == 0 { None } else { Some(10) });

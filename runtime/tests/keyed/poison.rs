@@ -9,7 +9,7 @@ use actuarius::{
 };
 
 use crate::common::{Command, Event, Ledger, eventually};
-use crate::views::at_once;
+use crate::views::{at_once, show_all};
 
 /// How many bytes a ledger's blobs have, one row each. Each test has one of its own, which says
 /// whether its projection panics at a blob.
@@ -71,7 +71,7 @@ async fn a_panic_leaves_the_view_exactly_before_the_event_and_once_mended_it_goe
     assert!(matches!(error, WaitError::Halted { at, .. } if at == position), "{error}");
     POISONED[0].store(false, Ordering::SeqCst);
     view.resume();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     let rows = [("a".to_owned(), vec![7; 2]), ("b".to_owned(), vec![0])];
     assert_eq!(view.rows().list().unwrap(), rows);
 }
@@ -89,7 +89,7 @@ async fn a_panic_in_the_middle_of_a_commands_events_takes_none_of_them_in() {
     assert_eq!(view.get("a").unwrap(), Some(vec![0; 6]));
     POISONED[1].store(false, Ordering::SeqCst);
     view.resume();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     assert_eq!(view.rows().list().unwrap(), [("b".to_owned(), vec![7])]);
 }
 
@@ -101,7 +101,7 @@ async fn a_row_that_is_too_large_is_named_and_the_largest_is_kept() {
     for ledger in ["b", "c", "d", "e"] {
         execute(&runtime, ledger, Command::Blob(1_000_000)).await;
     }
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     assert_eq!(view.get("e").unwrap().map(|row| row.len()), Some(1_000_000));
     execute(&runtime, "the large one", Command::Blob(1_100_000)).await;
     let (position, why) = halted(&view).await;
@@ -132,7 +132,7 @@ async fn a_row_that_cannot_be_read_is_told_and_nothing_is_made_of_it() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = blobs::<3>(&runtime).await;
     execute(&runtime, "b", Command::Blob(2)).await;
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     view.stop().await;
     drop(view);
     let view = runtime.keyed::<Misread>("blobs").on::<Ledger>().retry(at_once());

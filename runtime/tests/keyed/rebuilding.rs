@@ -10,14 +10,14 @@ use actuarius::{
 };
 
 use crate::common::{Command, Ledger, eventually};
-use crate::views::{Kept, Model, add, at_once, close, start_when_free, sums};
+use crate::views::{Kept, Model, add, at_once, close, show_all, start_when_free, sums};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_rebuild_runs_while_the_view_is_read_and_commands_run_and_the_result_is_the_same() {
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..300).await;
     let view = sums(&runtime).start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     let over = Arc::new(AtomicBool::new(false));
     let reader = tokio::spawn({
         let (view, over) = (view.clone(), over.clone());
@@ -46,7 +46,7 @@ async fn a_rebuild_runs_while_the_view_is_read_and_commands_run_and_the_result_i
         view.rebuild().await.unwrap();
     }
     writing.await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     over.store(true, Ordering::SeqCst);
     assert!(reader.await.unwrap() > 0);
     Model::of(500).check(&view);
@@ -117,7 +117,7 @@ async fn a_new_version_that_is_interrupted_while_it_is_built_is_gone_on_with() {
         let add = Command::AddAll(vec![1; 5]);
         runtime.host::<Ledger>().execute("a", add).await.unwrap();
     }
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     drop((view, runtime));
     // Each time it comes a little further, and is then dropped with its runtime.
     for stuck_at in [2, 996, 2_001] {
@@ -136,7 +136,7 @@ async fn a_new_version_that_is_interrupted_while_it_is_built_is_gone_on_with() {
     let view = start_when_free(|| second(&runtime)).await.unwrap();
     // The old one stands still, so this is shown by the new one.
     runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     assert_eq!(view.rows().limit(10_000).list().unwrap().len() as u64, EVENTS + 1);
     assert_eq!(PROJECTED.load(Ordering::SeqCst) - before, EVENTS - 2_000 + 1);
 }

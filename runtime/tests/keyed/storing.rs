@@ -2,7 +2,7 @@ use actuarius::persistence::views::Views;
 use actuarius::{FollowerStatus, Position, Runtime};
 
 use crate::common::Ledger;
-use crate::views::{Kept, Model, Sums, add, close, sums};
+use crate::views::{Kept, Model, Sums, add, close, show_all, sums};
 
 #[tokio::test]
 async fn a_view_on_disk_goes_on_after_a_restart_with_what_it_has_stored() {
@@ -11,7 +11,7 @@ async fn a_view_on_disk_goes_on_after_a_restart_with_what_it_has_stored() {
     add(&runtime, 0..50).await;
     let view = sums(&runtime).start().await.unwrap();
     add(&runtime, 50..100).await;
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     Model::of(100).check(&view);
     close(runtime, view).await;
 
@@ -20,7 +20,7 @@ async fn a_view_on_disk_goes_on_after_a_restart_with_what_it_has_stored() {
     assert_eq!(view.position(), Position::new(100));
     Model::of(100).check(&view);
     add(&runtime, 100..120).await;
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     Model::of(120).check(&view);
     assert_eq!((view.lag(), view.status()), (0, FollowerStatus::Live));
 }
@@ -31,12 +31,12 @@ async fn a_view_that_was_stopped_can_be_read_and_goes_on_when_it_is_started_agai
     let runtime = kept.open().await;
     let view = sums(&runtime).start().await.unwrap();
     add(&runtime, 0..10).await;
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     view.stop().await;
     add(&runtime, 10..20).await;
     Model::of(10).check(&view);
     drop(view);
     let view = runtime.keyed::<Sums>("sums").on::<Ledger>().start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     Model::of(20).check(&view);
 }

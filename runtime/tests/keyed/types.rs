@@ -11,7 +11,7 @@ use actuarius::{
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Ledger};
-use crate::views::Kept;
+use crate::views::{Kept, show_all};
 
 /// A second type, beside `Ledger`.
 #[derive(Default, Serialize, Deserialize)]
@@ -73,14 +73,14 @@ async fn of_ledgers() -> (Kept, Runtime) {
         runtime.host::<Visit>().execute(visit, ()).await.unwrap();
     }
     let view = counts(&runtime).on::<Ledger>().start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     view.stop().await;
     (kept, runtime)
 }
 
 async fn both(runtime: &Runtime, start: ProjectKeyed<Counts>) {
     let view = start.on::<Visit>().on::<Ledger>().start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     let rows = [("ledger".to_owned(), 3), ("visit".to_owned(), 2)];
     assert_eq!(view.rows().list().unwrap(), rows);
     view.stop().await;

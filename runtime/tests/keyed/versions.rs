@@ -6,7 +6,7 @@ use actuarius::{
 };
 
 use crate::common::{Ledger, eventually};
-use crate::views::{Kept, Model, Sum, Sums, add, close, sums};
+use crate::views::{Kept, Model, Sum, Sums, add, close, show_all, sums};
 
 /// The rows of `Sums`, and another thought about what to make of events: nothing at all.
 struct Nothing;
@@ -29,7 +29,7 @@ async fn shut_down_after_ten() -> Kept {
     let runtime = kept.open().await;
     let view = sums(&runtime).start().await.unwrap();
     add(&runtime, 0..10).await;
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     close(runtime, view).await;
     kept
 }
@@ -49,7 +49,7 @@ async fn another_version_is_built_anew_and_read_while_it_grows() {
     let runtime = kept.open().await;
     let view = nothing(&runtime).version(2).start().await.unwrap();
     assert_eq!(view.rows().list().unwrap(), []);
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     assert_eq!(view.rows().list().unwrap(), []);
 }
 
@@ -63,7 +63,7 @@ async fn an_older_version_that_can_be_read_serves_until_the_new_one_has_caught_u
     let rows = view.rows().list().unwrap();
     assert!(rows.is_empty() || rows.len() == 10, "{rows:?}");
     eventually(|| view.rows().list().unwrap().is_empty()).await;
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     // And it has taken over for good.
     view.stop().await;
     drop(view);
@@ -76,11 +76,11 @@ async fn a_version_that_goes_back_is_built_anew_too() {
     let kept = shut_down_after_ten().await;
     let runtime = kept.open().await;
     let view = nothing(&runtime).version(2).start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     close_nothing(runtime, view).await;
     let runtime = kept.open().await;
     let view = sums(&runtime).start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     Model::of(10).check(&view);
 }
 
@@ -94,7 +94,7 @@ async fn from_scratch_forgets_what_was_stored() {
     let kept = shut_down_after_ten().await;
     let runtime = kept.open().await;
     let view = nothing(&runtime).from_scratch().start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     assert_eq!(view.rows().list().unwrap(), []);
 }
 
@@ -105,7 +105,7 @@ async fn a_view_of_another_store_is_built_anew() {
     let view = sums(&runtime).start().await.unwrap();
     Model::of(0).check(&view);
     add(&runtime, 0..3).await;
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     Model::of(3).check(&view);
 }
 
@@ -132,14 +132,14 @@ async fn a_damaged_view_says_so_and_starts_from_scratch() {
     let runtime = kept.open().await;
     add(&runtime, 0..10).await;
     let view = sums(&runtime).start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     view.stop().await;
     drop(view);
     std::fs::write(directory.path().join("sums/1/table/FORMAT"), "nonsense").unwrap();
     let damaged = sums(&runtime).start().await.err().expect("it is damaged");
     assert!(matches!(damaged, StartError::View(ViewError::Damaged { .. })), "{damaged}");
     let view = sums(&runtime).from_scratch().start().await.unwrap();
-    view.wait_for(runtime.head()).await.unwrap();
+    show_all(&runtime, &view).await;
     Model::of(10).check(&view);
     view.stop().await;
     drop(view);

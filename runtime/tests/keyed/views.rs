@@ -117,6 +117,11 @@ pub async fn add(runtime: &Runtime, amounts: std::ops::Range<i64>) {
     }
 }
 
+/// Waits until a view shows everything, as long as it may take on a busy machine.
+pub async fn show_all<V: View>(runtime: &Runtime, view: &Keyed<V>) {
+    view.wait_for_within(runtime.head(), Duration::from_secs(300)).await.unwrap();
+}
+
 pub fn sums(runtime: &Runtime) -> ProjectKeyed<Sums> {
     runtime.keyed::<Sums>("sums").on::<Ledger>()
 }
