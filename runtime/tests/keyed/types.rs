@@ -80,7 +80,7 @@ async fn of_ledgers() -> (Kept, Runtime) {
 
 async fn both(runtime: &Runtime, start: ProjectKeyed<Counts>) {
     let view = start.on::<Visit>().on::<Ledger>().start().await.unwrap();
-    show_all(&runtime, &view).await;
+    show_all(runtime, &view).await;
     let rows = [("ledger".to_owned(), 3), ("visit".to_owned(), 2)];
     assert_eq!(view.rows().list().unwrap(), rows);
     view.stop().await;
