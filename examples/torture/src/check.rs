@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use actuarius::persistence::views::ViewError;
 use actuarius::{
@@ -9,15 +10,16 @@ use actuarius::{
 };
 use clap::Args;
 
-use crate::effects::{self, Effects};
+use crate::diary::{self, Diary, Line};
+use crate::effects::Effects;
 use crate::followers::{self, EFFECTS, Followers, RECENT, REPORT, TOTALS};
+use crate::operator::{self, Poison};
+use crate::order::ParkedFrom;
 use crate::report::Report;
+use crate::rows::{all_rows, rows_by_position};
 use crate::total::{Recent, Total, Totals};
 use crate::write::CLOSING;
 use crate::{Finding, Log};
-
-/// How many rows are read at once: few, so that pages are continued.
-const PAGE: usize = 50;
 
 /// Whose followers to check.
 #[derive(Debug, Clone, Args)]
@@ -30,6 +32,9 @@ pub struct CheckOptions {
     /// Has the handler sync its effects here, too, so that the check can be cut short by a power cut
     #[arg(long)]
     pub synced_effects: bool,
+    /// Has all parked events handled, so that nothing is left out
+    #[arg(long)]
+    pub retry_parked: bool,
 }
 
 /// Opens the store in `directory` and holds everything its followers have made of the log against
@@ -87,27 +92,40 @@ impl<Tell: FnMut(Finding)> Check<'_, Tell> {
         self.hold_totals(&followers.totals);
         followers.report.stop().await;
         self.open_report()?;
-        self.hold_effects(&self.read_effects()?, self.log.last);
+        let effects = followers.effects;
+        if self.options.retry_parked {
+            for first in effects.parked().await {
+                operator::retry_to_the_end(&effects, &first.key).await.map_err(bad)?;
+            }
+        }
+        let parked = parked_from(&effects).await;
+        if self.options.retry_parked && !parked.is_empty() {
+            (self.tell)(bad(format!("{EFFECTS}: {parked:?} stays parked")));
+        }
+        self.hold_effects(&self.read_diary()?, self.log.last, &parked);
         Ok(())
     }
 
     async fn find_effects(&mut self) -> Result<Subscription, Finding> {
-        let found = self.read_effects()?;
-        let effects =
-            Effects::open(&self.options.directory, self.options.synced_effects).map_err(bad)?;
-        let started = followers::subscribe(self.runtime, effects).await;
+        let found = self.read_diary()?;
+        let diary = Diary::open(&self.options.directory, self.options.synced_effects);
+        let handler = Effects::new(Arc::new(diary.map_err(bad)?), Poison::none());
+        let started = followers::subscribe(self.runtime, handler).await;
         let subscription = started.map_err(not_started)?;
-        self.hold_effects(&found, subscription.position());
+        let position = subscription.position();
+        // It may go on while this is answered; but nothing more is parked, and nothing less.
+        let parked = parked_from(&subscription).await;
+        self.hold_effects(&found, position, &parked);
         Ok(subscription)
     }
 
-    fn read_effects(&self) -> Result<Vec<(Position, String)>, Finding> {
-        effects::read(&self.options.directory).map_err(bad)
+    fn read_diary(&self) -> Result<Vec<Line>, Finding> {
+        diary::read(&self.options.directory).map_err(bad)
     }
 
-    fn hold_effects(&mut self, effects: &[(Position, String)], checkpoint: Position) {
+    fn hold_effects(&mut self, diary: &[Line], checkpoint: Position, parked: &ParkedFrom) {
         self.came_to(EFFECTS, checkpoint);
-        for objection in self.log.object_to(effects, checkpoint) {
+        for objection in self.log.object_to(diary, checkpoint, parked) {
             (self.tell)(bad(format!("{EFFECTS}: {objection}")));
         }
     }
@@ -183,28 +201,10 @@ impl<Tell: FnMut(Finding)> Check<'_, Tell> {
     }
 }
 
-type Row = ((String, u64), Total);
-
-fn all_rows(recent: &Keyed<Recent>) -> Result<BTreeMap<(String, u64), Total>, ViewReadError> {
-    let mut rows = BTreeMap::new();
-    let mut page = recent.rows().limit(PAGE).list()?;
-    while let Some((last, _)) = page.last() {
-        let next = recent.rows().after(last).limit(PAGE).list()?;
-        rows.extend(page);
-        page = next;
-    }
-    Ok(rows)
-}
-
-fn rows_by_position(recent: &Keyed<Recent>) -> Result<Vec<Row>, ViewReadError> {
-    let mut rows = Vec::new();
-    let mut page = recent.by("position").limit(PAGE).list()?;
-    while let Some((key, row)) = page.last() {
-        let next = recent.by("position").after(&row.position, key).limit(PAGE).list()?;
-        rows.extend(page);
-        page = next;
-    }
-    Ok(rows)
+/// By journal, which is what events are ordered by.
+async fn parked_from(effects: &Subscription) -> ParkedFrom {
+    let firsts = effects.parked().await;
+    firsts.into_iter().map(|first| (first.stream.id().to_owned(), first.position)).collect()
 }
 
 fn bad(what: impl Display) -> Finding {

@@ -1,12 +1,16 @@
 use std::future::Future;
+use std::sync::Arc;
 
 use actuarius::{Position, RebuildError, Runtime, WaitError};
 use clap::Args;
+use fastrand::Rng;
 use tokio::task::JoinSet;
 
+use crate::diary::Diary;
 use crate::effects::Effects;
 use crate::followers::{self, CATCHING_UP, EFFECTS, Followers, RECENT, REPORT, TOTALS};
 use crate::load::say;
+use crate::operator::{Operator, Poison};
 use crate::report::Report;
 use crate::write::{self, Stopped, WriteOptions};
 
@@ -25,6 +29,10 @@ pub struct FollowOptions {
     /// Has the handler sync its effects, so that they survive a power cut
     #[arg(long)]
     pub synced_effects: bool,
+    /// One in so many events fails until it is mended, so that it is parked; now and then parked
+    /// events are mended and retried, or skipped, and the subscription is reset [default: none]
+    #[arg(long, default_value_t = 0)]
+    pub park_one_in: u64,
 }
 
 /// Writes until enough is written or something fails, with one follower of each kind; lets them come
@@ -35,31 +43,44 @@ pub struct FollowOptions {
 pub async fn follow(options: &FollowOptions) -> Result<(), Stopped> {
     let runtime = Runtime::open(&options.write.directory).await.map_err(Stopped::NotOpened)?;
     let outcome = match start(&runtime, options).await {
-        Ok(followers) => write_followed(&runtime, &followers, options).await,
+        Ok((followers, operator)) => write_followed(&runtime, &followers, operator, options).await,
         Err(stopped) => Err(stopped),
     };
     write::close(&runtime, outcome).await
 }
 
-async fn start(runtime: &Runtime, options: &FollowOptions) -> Result<Followers, Stopped> {
+async fn start(
+    runtime: &Runtime,
+    options: &FollowOptions,
+) -> Result<(Followers, Operator), Stopped> {
     let directory = &options.write.directory;
-    let effects = Effects::open(directory, options.synced_effects);
+    let diary = Arc::new(Diary::open(directory, options.synced_effects).map_err(stopped)?);
+    let poison = Poison::of(options.park_one_in, options.write.seed);
+    let handler = Effects::new(diary.clone(), poison.clone());
     let report = Report::open(directory).map_err(stopped)?;
-    Ok(Followers {
-        effects: followers::subscribe(runtime, effects.map_err(stopped)?).await.map_err(stopped)?,
+    let effects = followers::subscribe(runtime, handler).await.map_err(stopped)?;
+    let dice = Rng::with_seed(options.write.seed);
+    let operator = Operator { effects: effects.clone(), diary, poison, dice };
+    let followers = Followers {
+        effects,
         recent: followers::keep_recent(runtime, options.view_version).await.map_err(stopped)?,
         totals: followers::keep_totals(runtime).await.map_err(stopped)?,
         report: followers::keep_report(runtime, report).await.map_err(stopped)?,
-    })
+    };
+    Ok((followers, operator))
 }
 
 async fn write_followed(
     runtime: &Runtime,
     followers: &Followers,
+    operator: Operator,
     options: &FollowOptions,
 ) -> Result<(), Stopped> {
     let mut beside = JoinSet::new();
     tell_progress(followers, &mut beside);
+    if options.park_one_in > 0 {
+        beside.spawn(operator.run());
+    }
     if let Some(events) = options.rebuild_every {
         beside.spawn(rebuild(followers.clone(), events));
     }

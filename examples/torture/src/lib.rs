@@ -13,6 +13,7 @@
 //! kind; `torture check DIR` holds what they have made of it against the log.
 
 mod check;
+mod diary;
 mod effects;
 mod follow;
 mod followers;
@@ -20,8 +21,11 @@ mod item;
 mod journal;
 mod load;
 mod log;
+mod operator;
 mod oracle;
+mod order;
 mod report;
+mod rows;
 mod total;
 mod verify;
 mod write;

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use actuarius::Position;
 
@@ -26,36 +26,6 @@ impl Log {
             }
         }
         rows
-    }
-
-    /// What is wrong with the effects of a handler that has finished everything up to `checkpoint`.
-    pub(crate) fn object_to(
-        &self,
-        effects: &[(Position, String)],
-        checkpoint: Position,
-    ) -> Vec<String> {
-        let mut objections = self.out_of_order(effects);
-        let seen: HashSet<_> = effects.iter().map(|(position, _)| position.get()).collect();
-        let missing: Vec<_> = (1..=checkpoint.get()).filter(|it| !seen.contains(it)).collect();
-        if !missing.is_empty() {
-            objections.push(format!("finished up to {checkpoint}, without {missing:?}"));
-        }
-        objections
-    }
-
-    /// The first effects of a journal's events must be those events, in order, without a gap.
-    fn out_of_order(&self, effects: &[(Position, String)]) -> Vec<String> {
-        let (mut objections, mut seen) = (Vec::new(), HashSet::new());
-        let mut next: BTreeMap<&str, usize> = BTreeMap::new();
-        for (position, id) in effects.iter().filter(|(position, _)| seen.insert(*position)) {
-            let due = next.entry(id).or_default();
-            let entry = self.streams.get(id).and_then(|stream| stream.entries.get(*due));
-            *due += 1;
-            if entry.map(|entry| entry.position) != Some(*position) {
-                objections.push(format!("position {position} is not event {due} of {id}"));
-            }
-        }
-        objections
     }
 
     /// The journals' events up to `position`.

@@ -1,0 +1,34 @@
+use std::collections::BTreeMap;
+
+use actuarius::{Keyed, ViewReadError};
+
+use crate::total::{Recent, Total};
+
+/// How many rows are read at once: few, so that pages are continued.
+const PAGE: usize = 50;
+
+pub(crate) type Row = ((String, u64), Total);
+
+pub(crate) fn all_rows(
+    recent: &Keyed<Recent>,
+) -> Result<BTreeMap<(String, u64), Total>, ViewReadError> {
+    let mut rows = BTreeMap::new();
+    let mut page = recent.rows().limit(PAGE).list()?;
+    while let Some((last, _)) = page.last() {
+        let next = recent.rows().after(last).limit(PAGE).list()?;
+        rows.extend(page);
+        page = next;
+    }
+    Ok(rows)
+}
+
+pub(crate) fn rows_by_position(recent: &Keyed<Recent>) -> Result<Vec<Row>, ViewReadError> {
+    let mut rows = Vec::new();
+    let mut page = recent.by("position").limit(PAGE).list()?;
+    while let Some((key, row)) = page.last() {
+        let next = recent.by("position").after(&row.position, key).limit(PAGE).list()?;
+        rows.extend(page);
+        page = next;
+    }
+    Ok(rows)
+}
