@@ -91,7 +91,8 @@ pub trait Database: Send + 'static {
     /// instance by renaming tables in one transaction. It may be called again after a failure.
     ///
     /// # Errors
-    /// Whatever the database says; it is tried again.
+    /// Whatever the database says; it is tried again. When it fails for good, this one is dropped, and
+    /// the one before is asked for its position and goes on.
     fn take_over(&mut self) -> Result<(), BoxError> {
         Ok(())
     }
@@ -182,7 +183,7 @@ impl<D> Deref for InDatabase<D> {
 impl<D: Database> InDatabase<D> {
     /// Builds the view anew in another place, from the position that one has, while this one serves
     /// on. When it has caught up, its [`take_over`](Database::take_over) is called and it goes on in
-    /// place of this one, which is dropped.
+    /// place of this one, which is dropped before the rebuild says that it is done.
     pub fn rebuild_beside(&self, other: D) -> Rebuild {
         let (engine, demands) = (self.engine.clone(), self.demands.clone());
         order(&self.orders, Some(DatabaseTarget::unasked(other, engine, demands)))

@@ -42,7 +42,8 @@ impl<P: ReadModel> Project<P> {
         }
     }
 
-    /// Lets the view follow the events of an aggregate type; call it for each type.
+    /// Lets the view follow the events of an aggregate type; call it for each type. A saved view that
+    /// followed other types is built anew.
     pub fn on<A: Aggregate>(mut self) -> Self
     where
         P: Projection<A>,
@@ -84,7 +85,8 @@ impl<P: ReadModel> Project<P> {
         self
     }
 
-    /// How often an event that fails is tried again before the projection halts.
+    /// How often an event that fails is tried again before the projection halts. From the second attempt on
+    /// the view stays as it was before the event; the first throws it back to its last save.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = retry;
         self

@@ -122,12 +122,14 @@ impl<P: ReadModel> Memory<P> {
     /// Folds commits for the time of a portion.
     fn fold_some(&mut self, held: &mut Held<P>, commits: &[Commit]) -> Result<u64, Failed> {
         let until = std::time::Instant::now() + PORTION_TAKES;
-        let mut events = 0;
+        let (mut events, mut folded) = (0, 0);
         for commit in commits {
             let some = self.fold(held, commit)?;
             events += some;
-            // To pass by events costs less than a look at the clock.
-            if some > 0 && std::time::Instant::now() >= until {
+            folded += u32::from(some > 0);
+            // A look at the clock takes a tenth of what a quick event does: after the first, and then
+            // after every fourth.
+            if some > 0 && folded % 4 == 1 && std::time::Instant::now() >= until {
                 break;
             }
         }

@@ -130,3 +130,20 @@ where
         Err(error) => std::panic::resume_unwind(Box::new(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was said that the runtime was shutting down.
+    #[tokio::test]
+    async fn who_panics_while_opening_is_told_as_what_it_is() {
+        let opened = opening(|| -> Result<(), StartError> {
+            // Unwinding without the hook: the panic is expected, its report would only be noise.
+            std::panic::resume_unwind(Box::new("no such view"))
+        });
+        let error = opened.await.unwrap_err();
+        assert!(matches!(error, StartError::View(_)), "{error}");
+        assert!(error.to_string().contains("no such view"), "{error}");
+    }
+}

@@ -6,6 +6,7 @@ mod common;
 mod ending;
 mod failing;
 mod following;
+mod log;
 mod poison;
 mod portions;
 mod rebuilding;

@@ -7,6 +7,7 @@ use actuarius::persistence::views::{ViewError, Views};
 use actuarius::{Codec, FollowerStatus, Runtime, StartError};
 
 use crate::common::{Ledger, eventually};
+use crate::log::Log;
 use crate::told::{self, LONG, caught_up, copy, levers, told};
 use crate::views::{Entries, add, entries, expected};
 
@@ -92,13 +93,20 @@ async fn a_view_that_could_not_be_saved_is_saved_later() {
 /// It was thrown away without a word.
 #[tokio::test]
 async fn a_saved_state_that_does_not_decode_is_replayed_and_the_log_tells() {
-    let (contents, views) = shut_down_after_ten().await;
-    let runtime = open(&contents, &views).await;
-    // The types of the events are the same, the shape of the view is another one.
-    let view = runtime.projection::<told::Told<14>>("entries").on::<Ledger>();
+    let log = Log::of_this_process();
+    let runtime = Runtime::in_memory().await.unwrap();
+    add(&runtime, 0..10).await;
+    let view = runtime.projection::<Entries>("undecodable").on::<Ledger>().start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    view.stop().await;
+    drop(view);
+    // The same types, another shape.
+    let view = runtime.projection::<told::Told<14>>("undecodable").on::<Ledger>();
     let view = view.codec(Codec::Json).start().await.unwrap();
     view.wait_for(runtime.head()).await.unwrap();
     assert!(view.read(|told| told.is_whole(10)));
+    let tells = |line: &str| line.contains("undecodable") && line.contains("is no use");
+    assert!(log.text().lines().any(tells));
 }
 
 #[tokio::test]

@@ -1,0 +1,38 @@
+//! What is logged, by all tests of this process.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, OnceLock};
+
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Warnings and errors from now on.
+    pub(crate) fn of_this_process() -> Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        let begin = || {
+            let (log, level) = (Self::default(), tracing::Level::WARN);
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_max_level(level);
+            let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            log
+        };
+        LOG.get_or_init(begin).clone()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
