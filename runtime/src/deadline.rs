@@ -11,8 +11,12 @@ pub(crate) struct Deadline(Instant);
 
 impl Deadline {
     pub(crate) fn within(time: Duration) -> Self {
-        let now = Instant::now();
-        Self(now.checked_add(time).unwrap_or_else(|| now + FOR_EVER))
+        Self::behind(Instant::now(), time)
+    }
+
+    /// That time behind `start`.
+    pub(crate) fn behind(start: Instant, time: Duration) -> Self {
+        Self(start.checked_add(time).unwrap_or_else(|| start + FOR_EVER))
     }
 
     pub(crate) fn at(self) -> Instant {

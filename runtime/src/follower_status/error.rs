@@ -19,8 +19,9 @@ pub enum StartError {
     /// No aggregate type was given with `on`.
     #[error("{0:?} follows no aggregate type")]
     FollowsNothing(String),
-    /// It has finished more events than the log has: the log is another one, or was restored from
-    /// an older backup. Reset the subscription, or start the projection `from_scratch`.
+    /// It has finished more events than the log has. A view, or a database: the log is another one, or
+    /// was restored from an older backup than it. A checkpoint lies in the log's own store, so there
+    /// the log has lost events. Start it `from_scratch` once it is known why.
     #[error("{name:?} is at position {checkpoint}, but the log ends at {head}")]
     Ahead {
         /// The follower.

@@ -25,8 +25,8 @@ pub(crate) trait Runs: Send + 'static {
         Box::pin(ready(Ok(())))
     }
 
-    /// Goes on until it is asked to stop; `again` when its actor has failed before.
-    fn run(&mut self, again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    /// Goes on until it is asked to stop.
+    fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// Has the follower run in a supervised actor of its own.
@@ -170,7 +170,7 @@ impl Drop for Seat {
 struct Over;
 
 impl Runs for Over {
-    fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(ready(()))
     }
 }
@@ -197,13 +197,13 @@ impl FollowerActor {
         _state: &mut (),
     ) -> Result<(), ActorProcessingErr> {
         let seat = &self.0;
-        let again = seat.has_run.swap(true, Ordering::Relaxed);
+        let has_run = seat.has_run.swap(true, Ordering::Relaxed);
         let mut runs = seat.runs.lock().await;
-        if again {
+        if has_run {
             let reopened = runs.reopen().await;
             reopened.map_err(|error| format!("it could not be opened again: {error}"))?;
         }
-        runs.run(again).await;
+        runs.run().await;
         // What it has open is closed before anyone hears that it has stopped, and starts it again.
         *runs = Box::new(Over);
         drop(runs);

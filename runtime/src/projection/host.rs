@@ -113,7 +113,7 @@ impl<T: Target> Runs for Host<T> {
         })
     }
 
-    fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let wanted = self.standing.wanted();
             // It may have all events already.

@@ -64,7 +64,7 @@ impl Dispatcher {
 }
 
 impl Runs for Dispatcher {
-    fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.dispatch())
     }
 }

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use actuarius_domain::Position;
 use tokio::time::Instant;
 
+use crate::deadline::Deadline;
 use crate::followers::{FollowerStatus, Retry};
 
 /// The events in the lanes that have failed and are not finished yet: how often, why, and when they
@@ -46,7 +46,7 @@ impl Failures {
         let Some(failed) = self.failed.get(&position) else { return false };
         let times = if failed.unread > 0 { failed.unread } else { failed.attempts };
         let Some(wait) = retry.wait_after(times) else { return false };
-        self.again_at.insert((later(now, wait), position));
+        self.again_at.insert((Deadline::behind(now, wait).at(), position));
         true
     }
 
@@ -95,14 +95,10 @@ impl Failures {
     }
 }
 
-/// When a wait that begins now is over. One that is longer than a clock can tell never ends here.
-pub(super) fn later(now: Instant, wait: Duration) -> Instant {
-    const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-    now.checked_add(wait).unwrap_or_else(|| now + THIRTY_YEARS)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

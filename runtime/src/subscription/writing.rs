@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::ParkedError;
 use super::checkpoint::{Checkpoint, Mark};
 use super::dispatcher::Work;
-use super::failures::later;
 use super::reading::EVENTS_IN_FLIGHT;
 use super::retrying::Answer;
 use crate::committer::NotStored;
+use crate::deadline::Deadline;
 use crate::engine::Engine;
 use crate::followers::Wanted;
 
@@ -50,7 +50,7 @@ impl Writing {
 
     /// From when on the next write may begin.
     pub(super) fn next_at(&self, every: Duration) -> Option<Instant> {
-        self.begun.map(|begun| later(begun, every))
+        self.begun.map(|begun| Deadline::behind(begun, every).at())
     }
 
     /// Begins to write; `answers` are given when it is durable.

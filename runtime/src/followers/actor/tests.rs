@@ -75,7 +75,7 @@ impl Runs for Failing {
         Box::pin(ready(if refused { Err("the file is gone".into()) } else { Ok(()) }))
     }
 
-    fn run(&mut self, _again: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.until_stopped())
     }
 }
