@@ -6,22 +6,30 @@
 //! Read in this order: [`Aggregate`] (decide, apply), [`Id`] (a name that knows its type),
 //! [`Version`] and [`Position`] (where a fact stands), [`Metadata`] (who asked, and why),
 //! [`Envelope`] (a fact with its header),
-//! [`Projection`] (what a view makes of facts).
+//! [`Projection`] (what a view makes of facts), [`Saga`] (what is to follow from them elsewhere).
 
 mod aggregate;
+mod answer;
 mod context;
+mod correlation;
+mod effects;
 mod envelope;
 mod id;
 mod metadata;
 mod projection;
+mod saga;
 mod time;
 mod version;
 
 pub use aggregate::{Aggregate, Event};
+pub use answer::{Answer, Outcome};
 pub use context::Context;
+pub use correlation::Correlation;
+pub use effects::{Effect, Effects, Ending, Sending, When};
 pub use envelope::{Envelope, Header};
 pub use id::{Id, InvalidId, MAX_ID_BYTES, MAX_TYPE_BYTES, StreamId};
 pub use metadata::{CausationId, CommandId, CorrelationId, EventId, Metadata};
 pub use projection::{Projection, ReadModel};
+pub use saga::{ReactsTo, Saga, Sends};
 pub use time::Timestamp;
 pub use version::{Expected, Position, Version};

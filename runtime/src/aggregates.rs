@@ -29,6 +29,10 @@ impl<A: Aggregate> Aggregates<A> {
         Self { directory, alive }
     }
 
+    pub(crate) fn directory(&self) -> &Arc<Directory<A>> {
+        &self.directory
+    }
+
     /// Sends a command to an aggregate, which comes into memory for it if need be. Await the result
     /// for a [`Receipt`](crate::Receipt): then the command's events are durable.
     ///

@@ -77,6 +77,8 @@ impl Alive {
         // First, because what they do may take commands. A handler that never ends leaves half of the
         // time to the others.
         stop(&followers, FollowerKind::Subscription, until.half()).await;
+        // What they have not carried out is durable, and is taken up at the next start.
+        stop(&followers, FollowerKind::Saga, until.half()).await;
         engine.admission.close();
         let pending = engine.admission.inside();
         wait_until(until, || engine.admission.inside() == 0).await;

@@ -1,12 +1,20 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use actuarius_domain::Timestamp;
+use tokio::sync::watch;
 
 /// Where the time of events comes from. Order never depends on it.
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// Returns when the clock was moved by hand, since this was called or a little before. One that
+    /// goes by itself never returns: it is looked at each second, however it steps.
+    fn moved(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// The system's wall clock.
@@ -29,35 +37,53 @@ impl Clock for SystemClock {
 /// clock.advance(Duration::from_secs(1));
 /// assert_eq!(clock.now(), Timestamp::from_micros(1_000_000));
 /// ```
-#[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+#[derive(Debug)]
+pub struct ManualClock(watch::Sender<Timestamp>);
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::at(Timestamp::default())
+    }
+}
 
 impl ManualClock {
     /// A clock standing at `time`.
     #[must_use]
     pub fn at(time: Timestamp) -> Self {
-        Self(AtomicI64::new(time.as_micros()))
+        Self(watch::Sender::new(time))
     }
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.set(self.now().plus(by));
+        self.0.send_modify(|now| *now = now.plus(by));
     }
 
     /// Moves the clock anywhere, backwards too.
     pub fn set(&self, time: Timestamp) {
-        self.0.store(time.as_micros(), Ordering::Relaxed);
+        self.0.send_replace(time);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+        *self.0.borrow()
+    }
+
+    fn moved(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let mut moved = self.0.subscribe();
+        Box::pin(async move {
+            // The sender is held by the clock.
+            let _ = moved.changed().await;
+        })
     }
 }
 
 impl<C: Clock> Clock for std::sync::Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
+    }
+
+    fn moved(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        (**self).moved()
     }
 }

@@ -14,7 +14,7 @@ use crate::directory::Directory;
 use crate::error::{ExecuteError, Failure};
 use crate::projection::{self, ProjectionHandle};
 use crate::receipt::Receipt;
-use crate::request::{Answer, Ask, Looking, Options, Port, Request};
+use crate::request::{Answer, Ask, Looking, Options, Port, Request, Telling, ValuePort};
 
 /// A command on its way: add to it, then await it. Nothing happens before.
 ///
@@ -60,7 +60,21 @@ impl<A: Aggregate> Execute<A> {
         R: Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let reply = Reply { port: Port::Value(Box::new(Looking::new(look, sender))), receiver };
+        self.through(Box::new(Looking::new(look, sender)), receiver)
+    }
+
+    /// As [`returning`](Self::returning), with the receipt.
+    pub(crate) fn telling<R, F>(self, look: F) -> Execute<A, (Receipt, R)>
+    where
+        F: FnOnce(&A) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.through(Box::new(Telling::new(look, sender)), receiver)
+    }
+
+    fn through<R>(self, port: Box<dyn ValuePort<A>>, receiver: Receiver<A, R>) -> Execute<A, R> {
+        let reply = Reply { port: Port::Value(port), receiver };
         let Self { directory, id, command, options, timeout, views, .. } = self;
         Execute { directory, id, command, options, timeout, views, reply }
     }

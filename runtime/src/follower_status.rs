@@ -16,6 +16,8 @@ pub enum FollowerKind {
     Subscription,
     /// Folds events into a view.
     Projection,
+    /// Works for the instances of a saga.
+    Saga,
 }
 
 /// How a subscription or a projection is doing.

@@ -83,6 +83,7 @@ mod recovery;
 mod request;
 mod residency;
 mod runtime;
+mod saga;
 mod saved_state;
 mod seat;
 mod slot;
@@ -97,9 +98,10 @@ mod window;
 pub mod testing;
 
 pub use actuarius_domain::{
-    Aggregate, CausationId, CommandId, Context, CorrelationId, Envelope, Event, EventId, Expected,
-    Header, Id, InvalidId, MAX_ID_BYTES, MAX_TYPE_BYTES, Metadata, Position, Projection, ReadModel,
-    StreamId, Timestamp, Version,
+    Aggregate, Answer, CausationId, CommandId, Context, Correlation, CorrelationId, Effect,
+    Effects, Ending, Envelope, Event, EventId, Expected, Header, Id, InvalidId, MAX_ID_BYTES,
+    MAX_TYPE_BYTES, Metadata, Outcome, Position, Projection, ReactsTo, ReadModel, Saga, Sending,
+    Sends, StreamId, Timestamp, Version, When,
 };
 /// The storage seam, for those who bring their own store or look below the runtime.
 pub use actuarius_persistence as persistence;
@@ -125,6 +127,9 @@ pub use projection::{
 pub use query::{Query, Querying};
 pub use receipt::Receipt;
 pub use runtime::Runtime;
+pub use saga::{
+    Conduct, InstanceStatus, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas, Stage,
+};
 pub use subscription::{
     Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, Subscribe, Subscription,
 };

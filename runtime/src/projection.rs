@@ -22,6 +22,7 @@ mod types;
 pub use database::{Database, EventBatch, InDatabase, ProjectInto, StoredEvent};
 pub use handle::ProjectionHandle;
 pub(crate) use handle::WAITS_AT_MOST;
+pub(crate) use in_memory::Glance;
 pub use in_memory::{InMemory, Project};
 pub use keyed::{Change, Keyed, Missed, ProjectKeyed};
 pub use rebuild::{Rebuild, RebuildError};

@@ -137,6 +137,39 @@ where
     }
 }
 
+/// The port of a command that returns its receipt and a value.
+pub(crate) struct Telling<F, R, E> {
+    look: Look<F, R>,
+    sender: oneshot::Sender<Result<(Receipt, R), E>>,
+}
+
+impl<F, R, E> Telling<F, R, E> {
+    pub(crate) fn new(closure: F, sender: oneshot::Sender<Result<(Receipt, R), E>>) -> Self {
+        Self { look: Look::Ahead(closure), sender }
+    }
+}
+
+impl<A, F, R> ValuePort<A> for Telling<F, R, ExecuteError<A::Error>>
+where
+    A: Aggregate,
+    F: FnOnce(&A) -> R + Send,
+    R: Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn look(&mut self, state: &A) {
+        self.look.at(state);
+    }
+
+    fn answer(self: Box<Self>, answer: Answer<A>) {
+        let Self { look, sender } = *self;
+        let told = answer.and_then(|receipt| Ok((receipt, look.value(Place::Returning)?)));
+        drop(sender.send(told));
+    }
+}
+
 impl<A, F, R> QueryPort<A> for Looking<F, R, Failure>
 where
     A: Aggregate,

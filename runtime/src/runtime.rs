@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel};
+use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Saga};
 use actuarius_persistence::{OpenError, ReadError, Reader};
 
 use crate::aggregates::Aggregates;
@@ -13,6 +13,7 @@ use crate::followers::{Standing, WaitError};
 use crate::health::{Health, Status};
 use crate::hosting::Hosting;
 use crate::projection::{Database, Project, ProjectInto, ProjectKeyed};
+use crate::saga::Conduct;
 use crate::subscription::Subscribe;
 use crate::view::View;
 
@@ -102,6 +103,11 @@ impl Runtime {
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe {
         let (engine, followers) = (self.alive.engine.clone(), self.alive.followers.clone());
         Subscribe::new(engine, followers, name.into())
+    }
+
+    /// Describes a saga: say what it reacts to and where it sends commands, then start it.
+    pub fn saga<S: Saga>(&self) -> Conduct<S> {
+        Conduct::new(self.alive.clone())
     }
 
     /// How the runtime is.

@@ -57,6 +57,15 @@ pub enum StartError {
         /// What is wrong.
         source: ReadError,
     },
+    /// The view of a saga's instances does not get to the end of the log. Nothing is lost; its
+    /// [`health`](crate::Runtime::health) says what is in the way.
+    #[error("the instances of {name:?} cannot be known: {source}")]
+    Instances {
+        /// The saga.
+        name: String,
+        /// What is in the way.
+        source: WaitError,
+    },
     /// The place of its view could not be opened or read.
     #[error(transparent)]
     View(#[from] ViewError),

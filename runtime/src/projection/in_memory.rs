@@ -17,7 +17,7 @@ use super::routes::Routes;
 use super::saved::{Saved, States};
 use super::target::Failed;
 use crate::alive::Alive;
-use crate::followers::{FollowerKind, Retry, StartError};
+use crate::followers::{FollowerKind, Retry, Standing, StartError};
 
 /// A projection into a value in memory, about to start: say what it follows, then `start`.
 #[must_use = "a projection does nothing before `start`"]
@@ -149,6 +149,10 @@ impl<P: ReadModel> InMemory<P> {
         look(&held.view, held.position)
     }
 
+    pub(crate) fn glance(&self) -> Glance<P> {
+        Glance { shown: self.shown.clone(), standing: self.standing().clone() }
+    }
+
     /// A value out of the view, now and whenever it has changed: for a page that shows it live. Who
     /// is slow gets the newest value and misses those in between, so nothing piles up. It ends when
     /// the runtime is gone.
@@ -172,6 +176,18 @@ impl<P: ReadModel> InMemory<P> {
     /// when the new one shows all that the old one does.
     pub fn rebuild(&self) -> Rebuild {
         order(&self.orders, None)
+    }
+}
+
+/// A view, and how it is doing, for who must not keep the runtime open.
+pub(crate) struct Glance<P> {
+    shown: Cell<P>,
+    pub(crate) standing: Arc<Standing>,
+}
+
+impl<P: ReadModel> Glance<P> {
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&P) -> R) -> R {
+        look(&self.shown.read().view)
     }
 }
 

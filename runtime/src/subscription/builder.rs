@@ -7,6 +7,7 @@ use actuarius_domain::{Aggregate, Position};
 use tokio::sync::mpsc;
 
 use super::dispatcher::Dispatcher;
+use super::handler::Routed;
 use super::opening::{self, Plan};
 use super::routes::Routes;
 use super::{Handler, Recorded, Subscription};
@@ -131,6 +132,12 @@ impl Subscribe {
     ) -> Self {
         let event_types: BTreeSet<_> = event_types.into_iter().map(Into::into).collect();
         self.routes.add(Some(event_types), handler);
+        self
+    }
+
+    /// Hands every event of the aggregate type `A` to a handler that says what they are ordered by.
+    pub(crate) fn on_routed<A: Aggregate>(mut self, handler: impl Routed<A>) -> Self {
+        self.routes.add_routed(handler);
         self
     }
 

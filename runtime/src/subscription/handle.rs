@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::requests::Request;
 use super::{Parked, ParkedError, ResetError, Start};
-use crate::followers::{FollowerStatus, Standing, WaitError, Wanted};
+use crate::followers::{FollowerHealth, FollowerStatus, Standing, WaitError, Wanted};
 
 /// A running subscription. Cheap to clone; it goes on when the handle is dropped.
 ///
@@ -60,6 +60,10 @@ impl Subscription {
     #[must_use]
     pub fn lag(&self) -> u64 {
         self.standing.lag()
+    }
+
+    pub(crate) fn health(&self) -> FollowerHealth {
+        self.standing.health()
     }
 
     /// How it is doing.

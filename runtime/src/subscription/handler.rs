@@ -46,8 +46,34 @@ where
 /// One event about to be handled; nothing of the user's has run before its first poll.
 pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
+/// A handler that says of each event whose turn it is: what the events it takes are ordered by.
+pub(crate) trait Routed<A: Aggregate>: Handler<A> {
+    /// The key of an event; none if it concerns nobody. It must give the same event the same key as
+    /// long as the event is not finished.
+    fn key(&self, event: &Envelope<A>) -> Option<String>;
+}
+
+/// Whose turn an event is.
+pub(super) enum Lane {
+    /// As the subscription orders its events.
+    AsOrdered,
+    Of(String),
+    Nobodys,
+}
+
 /// A handler whose aggregate type is forgotten.
 pub(super) trait AnyHandler: Send + Sync {
+    /// Whose turn the event is, if the handler has a say in that; or why that cannot be told.
+    fn lane(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Lane, String> {
+        let _ = (commit, event);
+        Ok(Lane::AsOrdered)
+    }
+
+    /// Whether the handler has a say in the order.
+    fn is_routed(&self) -> bool {
+        false
+    }
+
     /// The event, decoded, on its way into the handler; or why it does not decode.
     fn handling(
         &self,
@@ -76,12 +102,50 @@ impl<A: Aggregate, H: Handler<A>> AnyHandler for Typed<A, H> {
         commit: &CommitView<'_>,
         event: &EventView<'_>,
     ) -> Result<Handling, String> {
-        let id = Id::<A>::new(stream.shared_id().clone()).map_err(|error| error.to_string())?;
-        let decoded = guarded(|| decoding::envelope(&id, commit, event));
-        let envelope = decoded
-            .map_err(|panic| format!("decoding it panicked: {panic}"))?
-            .map_err(|error| error.to_string())?;
+        let envelope = envelope::<A>(stream.shared_id(), commit, event)?;
         let handler = self.handler.clone();
         Ok(Box::pin(async move { handler.handle(envelope).await }))
     }
+}
+
+/// A handler that has a say in the order.
+pub(super) struct TypedRouted<A, H>(Typed<A, H>);
+
+impl<A: Aggregate, H: Routed<A>> TypedRouted<A, H> {
+    pub(super) fn new(handler: H) -> Self {
+        Self(Typed::new(handler))
+    }
+}
+
+impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
+    fn lane(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Lane, String> {
+        let envelope = envelope::<A>(&commit.id.into(), commit, event)?;
+        let told = guarded(|| self.0.handler.key(&envelope));
+        let told = told.map_err(|panic| format!("telling whom it concerns panicked: {panic}"))?;
+        Ok(told.map_or(Lane::Nobodys, Lane::Of))
+    }
+
+    fn is_routed(&self) -> bool {
+        true
+    }
+
+    fn handling(
+        &self,
+        stream: &StreamId,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<Handling, String> {
+        self.0.handling(stream, commit, event)
+    }
+}
+
+fn envelope<A: Aggregate>(
+    id: &Arc<str>,
+    commit: &CommitView<'_>,
+    event: &EventView<'_>,
+) -> Result<Envelope<A>, String> {
+    let id = Id::<A>::new(id.clone()).map_err(|error| error.to_string())?;
+    let decoded = guarded(|| decoding::envelope(&id, commit, event));
+    let decoded = decoded.map_err(|panic| format!("decoding it panicked: {panic}"))?;
+    decoded.map_err(|error| error.to_string())
 }

@@ -5,7 +5,7 @@ use actuarius_domain::{Aggregate, Position, StreamId};
 use actuarius_persistence::{Commit, CommitView, EventView};
 
 use super::Recorded;
-use super::handler::{AnyHandler, Handler, Handling, Typed};
+use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed, TypedRouted};
 use crate::panics::guarded;
 
 /// How many bytes of a key count: it is part of a note's name. Two longer keys that begin alike
@@ -52,6 +52,11 @@ impl Routes {
         self.routes.push(Route { category: A::TYPE, event_types, handler });
     }
 
+    pub(super) fn add_routed<A: Aggregate>(&mut self, handler: impl Routed<A>) {
+        let handler = Box::new(TypedRouted::<A, _>::new(handler));
+        self.routes.push(Route { category: A::TYPE, event_types: None, handler });
+    }
+
     pub(super) fn order_by(&mut self, ordered_by: OrderedBy) {
         self.ordered_by = Some(ordered_by);
     }
@@ -77,7 +82,7 @@ impl Routes {
         event: &EventView<'_>,
     ) -> Option<(Arc<str>, Due)> {
         let route = self.route(commit, event)?;
-        let told = self.key(commit, event).unwrap_or_else(|| Ok(aggregate.clone()));
+        let told = self.key(route, aggregate, commit, event)?;
         let has_key = told.is_ok();
         let (key, attempt) = match told {
             Ok(key) => (key, route.handler.handling(stream, commit, event)),
@@ -100,15 +105,16 @@ impl Routes {
         commit: &CommitView<'_>,
         event: &EventView<'_>,
     ) -> Option<Arc<str>> {
-        self.route(commit, event)?;
-        self.key(commit, event).unwrap_or_else(|| Ok(aggregate.clone())).ok()
+        let route = self.route(commit, event)?;
+        self.key(route, aggregate, commit, event)?.ok()
     }
 
     /// Whether the events with this key are those of this stream.
     pub(super) fn orders_by_stream(&self, stream: &StreamId, key: &str) -> bool {
         // With a slash in an aggregate type, two streams could have the same key.
+        let by_stream = |it: &Route| !it.handler.is_routed() && !it.category.contains('/');
         self.ordered_by.is_none()
-            && self.routes.iter().all(|route| !route.category.contains('/'))
+            && self.routes.iter().all(by_stream)
             && *key == *aggregate_key(stream.category(), stream.id())
     }
 
@@ -119,7 +125,9 @@ impl Routes {
         let event = event.ok_or("the event is not where it was")?;
         let stream = StreamId::new(view.category, view.id).map_err(|error| error.to_string())?;
         let route = self.route(&view, &event).ok_or("no handler takes it")?;
-        self.key(&view, &event).transpose()?;
+        let aggregate = aggregate_key(view.category, view.id);
+        let key = self.key(route, &aggregate, &view, &event);
+        key.ok_or("it concerns nobody any more")??;
         route.handler.handling(&stream, &view, &event)
     }
 
@@ -131,18 +139,25 @@ impl Routes {
         })
     }
 
-    /// What `ordered_by` says, if it was given.
+    /// The key of an event, or why it cannot be told; none if the event concerns nobody.
     fn key(
         &self,
+        route: &Route,
+        aggregate: &Arc<str>,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
     ) -> Option<Result<Arc<str>, String>> {
-        let ordered_by = self.ordered_by.as_ref()?;
-        let key = guarded(|| ordered_by(&Recorded::new(commit, event)));
-        Some(match key {
-            Ok(key) => Ok(cut(key).into()),
-            Err(panic) => Err(format!("`ordered_by` panicked: {panic}")),
-        })
+        match (route.handler.lane(commit, event), &self.ordered_by) {
+            (Err(why), _) => Some(Err(why)),
+            (Ok(Lane::Nobodys), _) => None,
+            (Ok(Lane::Of(key)), _) => Some(Ok(cut(key).into())),
+            (Ok(Lane::AsOrdered), None) => Some(Ok(aggregate.clone())),
+            (Ok(Lane::AsOrdered), Some(ordered_by)) => {
+                let key = guarded(|| ordered_by(&Recorded::new(commit, event)));
+                let why = |panic| format!("`ordered_by` panicked: {panic}");
+                Some(key.map(|key| cut(key).into()).map_err(why))
+            }
+        }
     }
 }
 

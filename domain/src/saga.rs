@@ -1,0 +1,99 @@
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Aggregate, Answer, Correlation, Effects, Envelope};
+
+/// Long-running work across aggregates, in the literature also called a process manager: it reacts to
+/// events, sends commands, hears how they ended, and undoes what was done when it cannot go on.
+///
+/// Like an aggregate a saga is pure. A reaction changes the state and returns its [`Effects`] as data;
+/// they are carried out only once both are durable, and each exactly once, through crashes.
+///
+/// The state is `Clone`, because a reaction works on a copy until it is known that it ends well.
+///
+/// ```
+/// use actuarius_domain::{Effects, Saga};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Default, Serialize, Deserialize)]
+/// struct Order {
+///     paid: bool,
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// enum OrderDeadline {
+///     Payment,
+/// }
+///
+/// impl Saga for Order {
+///     const TYPE: &'static str = "order-fulfilment";
+///     type Deadline = OrderDeadline;
+///
+///     fn due(&mut self, OrderDeadline::Payment: OrderDeadline) -> Effects<Self> {
+///         if self.paid { Effects::none() } else { Effects::compensate("not paid in time") }
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a saga",
+    note = "implement `Saga` for it: TYPE, Deadline and due",
+    note = "the state must derive `Clone`, `Default`, `serde::Serialize` and `serde::Deserialize`"
+)]
+pub trait Saga: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The category of the instances' streams, and of their names: letters, digits, `-`, `_` and `.`.
+    /// It must differ from every aggregate's, and never change once there are instances.
+    const TYPE: &'static str;
+
+    /// The version of the state's serialized shape, as
+    /// [`Aggregate::STATE_VERSION`](crate::Aggregate::STATE_VERSION).
+    const STATE_VERSION: u32 = 1;
+
+    /// What its deadlines are called. `()` if it has one, or none.
+    type Deadline: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// A deadline has come.
+    fn due(&mut self, deadline: Self::Deadline) -> Effects<Self> {
+        let _ = deadline;
+        Effects::none()
+    }
+
+    /// Everything that was done is undone. What is sent here is the last word: the answers are noted,
+    /// and the instance ends.
+    fn compensated(&mut self, why: &str) -> Effects<Self> {
+        let _ = why;
+        Effects::none()
+    }
+}
+
+/// What a saga does when an aggregate of the type `A` has an event. Implement it once for each type
+/// that it reacts to.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how it reacts to the events of `{A}`",
+    note = "implement `ReactsTo<{A}>` for it"
+)]
+pub trait ReactsTo<A: Aggregate>: Saga {
+    /// Which instance an event concerns.
+    ///
+    /// It must give the same event the same answer each time, also in a later release.
+    fn correlate(event: &Envelope<A>) -> Correlation;
+
+    /// What follows. An instance hears of its events in the order of their positions, each once.
+    ///
+    /// # Panics
+    /// It must not. If it does, it is tried again; then this instance is quarantined with all its later
+    /// events, and the others go on.
+    fn react(&mut self, event: &Envelope<A>) -> Effects<Self>;
+}
+
+/// What a saga makes of the answers to the commands it has sent to aggregates of the type `A`.
+/// Implement it once for each type that it sends to, which makes sending to other types an error of
+/// compilation.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not send commands to `{A}`",
+    note = "implement `Sends<{A}>` for it"
+)]
+pub trait Sends<A: Aggregate>: Saga {
+    /// A command was accepted or rejected; both are durable. Failures of another kind do not come
+    /// here: after those it is sent again.
+    fn answered(&mut self, answer: Answer<A>) -> Effects<Self>;
+}

@@ -1,0 +1,37 @@
+//! Sagas: long-running work across aggregates that is finished or undone, through crashes.
+//!
+//! An instance of a saga is an aggregate of its own: each input is a command, and what follows from it is
+//! one event, so that state, outbox and deadlines are one atomic commit. `stored` is what that event says,
+//! `book` what it adds up to, `instance` and `draft` decide it, `targets` knows the types it is sent to.
+//! `host` takes steps; `triggers` brings events, `conductor` deadlines and what was left, `carrying` sends
+//! what is durable and brings the answers. `board` shows all that live. `builder` and `handle` are the
+//! user's side, `schedules` commands for later.
+
+mod at_work;
+mod board;
+mod book;
+mod builder;
+mod carrying;
+mod conductor;
+mod draft;
+mod error;
+mod handle;
+mod history;
+mod host;
+mod instance;
+mod stage;
+mod status;
+mod stored;
+mod targets;
+mod tasks;
+mod triggers;
+
+use actuarius_domain::Position;
+
+pub use board::SagaCounts;
+pub use builder::Conduct;
+pub use error::SagaError;
+pub use handle::Sagas;
+pub use history::SagaStep;
+pub use stage::Stage;
+pub use status::{InstanceStatus, SagaInstance};

@@ -1,0 +1,200 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
+
+use actuarius_domain::{Envelope, Projection, Saga, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::instance::Instance;
+use super::status::{InstanceStatus, SagaInstance};
+use super::stored::{At, EffectId, Input, Life, Step, Stepped, Trouble};
+
+/// How many instances that have ended are listed. All others are found by their id.
+const ENDED_LISTED: usize = 1_000;
+
+/// Who lives, what each of them waits for, and who has ended lately: a view of the instances' events.
+/// Whoever lives is in memory here, with some hundred bytes.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Board {
+    live: BTreeMap<String, Live>,
+    due: BTreeSet<(Timestamp, String, EffectId)>,
+    keys: BTreeMap<String, String>,
+    ended: VecDeque<SagaInstance>,
+    completed: u64,
+    compensated: u64,
+    failed: u64,
+}
+
+/// One that lives.
+#[derive(Default, Serialize, Deserialize)]
+struct Live {
+    life: Life,
+    trouble: Option<Trouble>,
+    steps: u64,
+    /// How many commands are on their way.
+    open: u64,
+    deadlines: Vec<(EffectId, Timestamp)>,
+    keys: Vec<String>,
+    since: Timestamp,
+    last: Timestamp,
+}
+
+impl<S: Saga> Projection<Instance<S>> for Board {
+    fn project(&mut self, envelope: &Envelope<Instance<S>>) {
+        let Stepped::Stepped { step, .. } = &envelope.event;
+        self.take(envelope.id.as_str(), step, envelope.header.time);
+    }
+}
+
+impl Board {
+    fn take(&mut self, id: &str, step: &Step, now: Timestamp) {
+        let mut live =
+            self.live.remove(id).unwrap_or_else(|| Live { since: now, ..Live::default() });
+        self.forget_due(id, &live);
+        self.add_keys(id, &mut live, &step.keys);
+        live.take(step, now);
+        if live.life.has_ended() && live.open == 0 && live.trouble.is_none() {
+            return self.end(id, live);
+        }
+        if live.trouble.is_none() {
+            let due = live.deadlines.iter().map(|(deadline, at)| (*at, id.to_owned(), *deadline));
+            self.due.extend(due);
+        }
+        self.live.insert(id.to_owned(), live);
+    }
+
+    fn forget_due(&mut self, id: &str, live: &Live) {
+        for (deadline, at) in &live.deadlines {
+            self.due.remove(&(*at, id.to_owned(), *deadline));
+        }
+    }
+
+    /// A key that another one has stays with that one.
+    fn add_keys(&mut self, id: &str, live: &mut Live, keys: &[String]) {
+        for key in keys {
+            if !self.keys.contains_key(key) {
+                self.keys.insert(key.clone(), id.to_owned());
+                live.keys.push(key.clone());
+            }
+        }
+    }
+
+    fn end(&mut self, id: &str, live: Live) {
+        for key in &live.keys {
+            self.keys.remove(key);
+        }
+        match live.life {
+            Life::Completed => self.completed += 1,
+            Life::Compensated(_) => self.compensated += 1,
+            _ => self.failed += 1,
+        }
+        if self.ended.len() == ENDED_LISTED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(live.shown(id));
+    }
+
+    /// The deadlines that have come by `now`, the oldest first.
+    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (&str, EffectId)> {
+        let due = self.due.iter().take_while(move |(at, ..)| *at <= now);
+        due.map(|(_, id, deadline)| (id.as_str(), *deadline))
+    }
+
+    /// When the next deadline behind `now` comes.
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let behind = (now, String::new(), EffectId { step: u64::MAX, index: u32::MAX });
+        let rest = self.due.range((Excluded(behind), Unbounded));
+        rest.map(|(at, ..)| *at).find(|at| *at > now)
+    }
+
+    /// The instances behind `after` in the order of their ids, with how many commands of theirs are on
+    /// their way, if any are.
+    pub(super) fn open_behind<'a>(
+        &'a self,
+        after: &'a str,
+    ) -> impl Iterator<Item = (&'a str, u64)> + 'a {
+        let behind = self.live.range::<str, _>((Excluded(after), Unbounded));
+        let open = behind.filter(|(_, live)| live.open > 0 && live.trouble.is_none());
+        open.map(|(id, live)| (id.as_str(), live.open))
+    }
+
+    /// The living instance that is known as `key`.
+    pub(super) fn known_as(&self, key: &str) -> Option<&str> {
+        self.keys.get(key).map(String::as_str)
+    }
+
+    /// The living instances behind `after`, in the order of their ids.
+    pub(super) fn live_behind<'a>(
+        &'a self,
+        after: &'a str,
+    ) -> impl Iterator<Item = SagaInstance> + 'a {
+        self.live.range::<str, _>((Excluded(after), Unbounded)).map(|(id, live)| live.shown(id))
+    }
+
+    /// Those that have ended lately, the last one first.
+    pub(super) fn ended(&self) -> impl Iterator<Item = &SagaInstance> {
+        self.ended.iter().rev()
+    }
+
+    pub(super) fn counts(&self) -> SagaCounts {
+        SagaCounts {
+            live: self.live.len() as u64,
+            in_trouble: self.live.values().filter(|live| live.trouble.is_some()).count() as u64,
+            completed: self.completed,
+            compensated: self.compensated,
+            failed: self.failed,
+        }
+    }
+}
+
+/// How many instances of a saga are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SagaCounts {
+    /// Those that have not ended.
+    pub live: u64,
+    /// Those of them that are quarantined or stuck.
+    pub in_trouble: u64,
+    /// Those that have completed.
+    pub completed: u64,
+    /// Those that were compensated.
+    pub compensated: u64,
+    /// Those that gave up without compensating.
+    pub failed: u64,
+}
+
+impl Live {
+    fn take(&mut self, step: &Step, now: Timestamp) {
+        self.steps += 1;
+        self.last = now;
+        if let Input::Due { deadline } = step.input {
+            self.deadlines.retain(|(it, _)| *it != deadline);
+        }
+        if let (Input::Skipped, Some(At::Deadline(skipped))) =
+            (&step.input, self.trouble.as_ref().map(|trouble| trouble.at))
+        {
+            self.deadlines.retain(|(it, _)| *it != skipped);
+        }
+        self.deadlines.retain(|(it, _)| !step.cancelled.contains(it));
+        let new = (0..).zip(&step.scheduled);
+        let new = new.map(|(index, it)| (EffectId { step: self.steps, index }, it.at));
+        self.deadlines.extend(new);
+        if step.life != Life::Running {
+            self.deadlines.clear();
+        }
+        self.life = step.life.clone();
+        self.trouble = step.trouble.clone();
+        self.open = step.open;
+    }
+
+    fn shown(&self, id: &str) -> SagaInstance {
+        SagaInstance {
+            id: id.to_owned(),
+            status: InstanceStatus::of(&self.life, self.trouble.as_ref()),
+            steps: self.steps,
+            commands_under_way: self.open,
+            next_deadline: self.deadlines.iter().map(|(_, at)| *at).min(),
+            since: self.since,
+            last: self.last,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, ReactsTo, Saga, Sends};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::board::Board;
+use super::conductor::Conductor;
+use super::handle::Sagas;
+use super::host::Host;
+use super::instance::Instance;
+use super::stage::{Stage, Stages};
+use super::targets::Targets;
+use super::triggers::Triggers;
+use crate::aggregates::Aggregates;
+use crate::alive::Alive;
+use crate::followers::{self, FollowerKind, Retry, StartError};
+use crate::hosting::Hosting;
+use crate::projection::{Glance, Project};
+use crate::subscription::Subscribe;
+
+/// How long a start waits before it looks again whether the board halts.
+const LOOKS_AT_BOARD_EVERY: Duration = Duration::from_secs(1);
+
+/// A saga that is being described; see [`Runtime::saga`](crate::Runtime::saga).
+#[must_use = "a saga does nothing before `start`"]
+pub struct Conduct<S: Saga> {
+    alive: Arc<Alive>,
+    hosting: Hosting,
+    targets: Vec<Box<dyn FnOnce(&mut Targets<S>)>>,
+    triggers: Vec<Box<dyn FnOnce(Subscribe, &Triggers<S>) -> Subscribe>>,
+    from_end: bool,
+    workers: usize,
+    retry: Retry,
+    stages: Stages,
+}
+
+impl<S: Saga> Conduct<S> {
+    pub(crate) fn new(alive: Arc<Alive>) -> Self {
+        // What has ended is not asked again, and what lives has few steps.
+        let hosting = Hosting::default().snapshot_on_passivation(false).snapshot_every(100);
+        Self {
+            alive,
+            hosting,
+            targets: Vec::new(),
+            triggers: Vec::new(),
+            from_end: false,
+            workers: 1_024,
+            retry: Retry::default(),
+            stages: Stages::default(),
+        }
+    }
+
+    /// Lets the saga react to the events of an aggregate type; call it for each type.
+    pub fn reacts_to<A: Aggregate>(mut self) -> Self
+    where
+        S: ReactsTo<A>,
+    {
+        let add = |subscribe: Subscribe, it: &Triggers<S>| subscribe.on_routed::<A>(it.clone());
+        self.triggers.push(Box::new(add));
+        self
+    }
+
+    /// Lets the saga send commands to the aggregates of a type; call it for each type.
+    pub fn sends_to<A>(mut self, aggregates: &Aggregates<A>) -> Self
+    where
+        A: Aggregate<Command: Serialize + DeserializeOwned>,
+        S: Sends<A>,
+    {
+        let directory = aggregates.directory().clone();
+        self.targets.push(Box::new(move |targets| targets.add(directory)));
+        self
+    }
+
+    /// Begins with the events that are stored after the very first start. Default: with the first event
+    /// there is.
+    pub fn from_end(mut self) -> Self {
+        self.from_end = true;
+        self
+    }
+
+    /// How instances are held in memory, and with which codec they, their commands and deadlines are
+    /// stored. Choose a self-describing codec if the state's fields will change while instances live.
+    pub fn hosting(mut self, hosting: Hosting) -> Self {
+        self.hosting = hosting;
+        self
+    }
+
+    /// How often it is tried at once what failed: a command that wrote nothing, or a reaction. After
+    /// that a command is tried again every 10 seconds, as long as the instance wants it; a reaction that
+    /// fails quarantines its instance.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// How many events may be heard at once. Default: 1,024, at least 1.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Tells `watcher` where the work stands, with the instance's id: for tests that stop the world in
+    /// the middle. It is called on the way of the work, so it must return at once.
+    pub fn watched_by(mut self, watcher: impl Fn(Stage, &str) + Send + Sync + 'static) -> Self {
+        self.stages = Stages::told_to(watcher);
+        self
+    }
+
+    /// Starts it: what was under way when it ended last is taken up, deadlines that have come meanwhile
+    /// come now.
+    ///
+    /// # Errors
+    /// [`StartError`]; no instance heard of anything.
+    ///
+    /// # Panics
+    /// When something else is hosted under the same [`Saga::TYPE`].
+    pub async fn start(self) -> Result<Sagas<S>, StartError> {
+        const {
+            assert!(!S::TYPE.is_empty(), "Saga::TYPE must not be empty");
+            assert!(S::TYPE.len() <= MAX_TYPE_BYTES - 32, "Saga::TYPE is too long");
+        }
+        let Self { alive, hosting, targets, triggers, from_end, workers, retry, stages } = self;
+        let name = format!("saga.{}", S::TYPE);
+        let enlisted = alive.followers.enlist(&name, FollowerKind::Saga)?;
+        let mut all = Targets::new(hosting.codec);
+        targets.into_iter().for_each(|add| add(&mut all));
+        all.stages = stages;
+        let instances = alive.host::<Instance<S>>(hosting);
+        let board = board::<S>(&alive, &name).await?;
+        let standing = enlisted.keep();
+        let engine = &alive.engine;
+        let host =
+            Host::new(engine.clone(), instances, Arc::new(all), board, standing.clone(), retry);
+        let host = Arc::new(host);
+        followers::start(engine, standing, Conductor::of(host.clone()));
+        let sagas = Sagas::new(host.clone(), alive.clone());
+        if triggers.is_empty() {
+            return Ok(sagas);
+        }
+        let subscribe = Subscribe::new(engine.clone(), alive.followers.clone(), name + ".events");
+        // An event is tried again by the saga, which knows whose fault it is.
+        let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
+        let subscribe = if from_end { subscribe.from_end() } else { subscribe };
+        let all = Triggers::of(host);
+        let subscribe = triggers.into_iter().fold(subscribe, |it, add| add(it, &all));
+        Ok(sagas.with_events(subscribe.start().await?))
+    }
+}
+
+/// The board, once it shows everything: what is under way is known before anything is begun.
+async fn board<S: Saga>(alive: &Arc<Alive>, name: &str) -> Result<Glance<Board>, StartError> {
+    let board = Project::<Board>::new(alive.clone(), format!("{name}.board"));
+    let board = board.on::<Instance<S>>().start().await?;
+    let (glance, head) = (board.glance(), alive.engine.tail.head());
+    while let Err(error) = glance.standing.wait_for(head, LOOKS_AT_BOARD_EVERY).await {
+        if !matches!(error, followers::WaitError::TimedOut { .. }) {
+            return Err(StartError::Instances { name: S::TYPE.to_owned(), source: error });
+        }
+    }
+    Ok(glance)
+}

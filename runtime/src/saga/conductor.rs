@@ -1,0 +1,181 @@
+//! The actor of a saga: it lets deadlines come, and takes up what nobody is at work on, after a start or
+//! when it was left.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actuarius_domain::{CausationId, Id, Saga};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::carrying::{Place, not_taken};
+use super::host::{Host, command_id, story};
+use super::instance::{Instance, Kind};
+use super::stage::Stage;
+use super::stored::{At, EffectId};
+use crate::followers::{Runs, Wanted};
+
+/// How often the clock is looked at, because it may be set while we wait.
+const LOOKS_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked for commands that nobody carries out: those that could not be carried out
+/// before are tried once each time.
+const TAKES_UP_EVERY: Duration = Duration::from_secs(10);
+
+/// How many are taken from the board together.
+const AT_ONCE: usize = 1_024;
+
+pub(super) struct Conductor<S: Saga> {
+    host: Arc<Host<S>>,
+    /// Deadlines that have come, and that the board may still show.
+    coming: Coming,
+}
+
+type Coming = Arc<Mutex<HashSet<(Arc<str>, EffectId)>>>;
+
+impl<S: Saga> Conductor<S> {
+    pub(super) fn of(host: Arc<Host<S>>) -> Self {
+        Self { host, coming: Coming::default() }
+    }
+
+    async fn conduct(&mut self) {
+        let mut wanted = self.host.standing.wanted();
+        let mut take_up_at = Instant::now();
+        while wanted.borrow_and_update().0 != Wanted::Stop {
+            tokio::select! {
+                biased;
+                _ = wanted.changed() => {}
+                () = self.go_on(&mut take_up_at) => {}
+            }
+        }
+        self.host.busy.close();
+        self.host.tasks.end().await;
+        self.host.give_up_waiting();
+    }
+
+    /// Does what there is to do now, then waits until there may be more. May be dropped at any time.
+    async fn go_on(&self, take_up_at: &mut Instant) {
+        let host = &self.host;
+        let mut shown = host.board.standing.progress.changes();
+        let position = *shown.borrow_and_update();
+        host.standing.reached(position);
+        let moved = host.engine.clock.moved();
+        if *take_up_at <= Instant::now() {
+            self.take_up().await;
+            *take_up_at = Instant::now() + TAKES_UP_EVERY;
+        }
+        if self.let_come().await {
+            return;
+        }
+        tokio::select! {
+            () = moved => {}
+            _ = shown.changed() => {}
+            () = sleep(self.until_next_due()) => {}
+            () = sleep_until(*take_up_at) => {}
+        }
+    }
+    /// Starts the deadlines that have come, and says whether there were any.
+    async fn let_come(&self) -> bool {
+        let (host, now) = (&self.host, self.host.engine.clock.now());
+        let due: Vec<(Arc<str>, EffectId)> = host.board.read(|board| {
+            let coming = coming(&self.coming);
+            let due = board.due(now).map(|(id, deadline)| (Arc::from(id), deadline));
+            due.filter(|due| !coming.contains(due)).take(AT_ONCE).collect()
+        });
+        let has_any = !due.is_empty();
+        for due in due {
+            let Some(place) = host.place().await else { return false };
+            coming(&self.coming).insert(due.clone());
+            let (host, all) = (host.clone(), self.coming.clone());
+            self.host.tasks.spawn(async move {
+                host.come_due(&due, &place).await;
+                coming(&all).remove(&due);
+            });
+        }
+        has_any
+    }
+
+    fn until_next_due(&self) -> Duration {
+        let now = self.host.engine.clock.now();
+        let next = self.host.board.read(|board| board.next_due(now));
+        let wait = next.map(|at| at.as_micros().saturating_sub(now.as_micros()).max(0) as u64);
+        wait.map_or(LOOKS_AT_CLOCK_EVERY, |wait| {
+            Duration::from_micros(wait).min(LOOKS_AT_CLOCK_EVERY)
+        })
+    }
+
+    /// Takes up the commands that nobody is at work on.
+    async fn take_up(&self) {
+        let host = &self.host;
+        let mut after = String::new();
+        loop {
+            let page: Vec<_> = host.board.read(|board| {
+                let open = board.open_behind(&after).take(AT_ONCE);
+                open.map(|(id, open)| (id.to_owned(), open)).collect()
+            });
+            let Some((last, _)) = page.last() else { return };
+            after.clone_from(last);
+            for (id, open) in page {
+                if host.at_work.of(&id) as u64 >= open {
+                    continue;
+                }
+                // A stored id was valid when it was stored.
+                let (Some(place), Ok(id)) = (host.place().await, Id::new(id)) else { return };
+                let host = host.clone();
+                self.host.tasks.spawn(async move { host.take_up(&id, &place).await });
+            }
+        }
+    }
+}
+
+fn coming(coming: &Coming) -> MutexGuard<'_, HashSet<(Arc<str>, EffectId)>> {
+    coming.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: Saga> Host<S> {
+    /// Takes up what an instance waits for and nobody is at work on.
+    pub(super) async fn take_up(self: &Arc<Self>, id: &Id<Instance<S>>, place: &Place) {
+        match self.look(id, |instance| instance.book.open.clone()).await {
+            Ok(open) => self.carry_on(id, open, place),
+            Err(error) => {
+                tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "not taken up");
+            }
+        }
+    }
+
+    /// Has an instance hear of a deadline; returns when the board shows what became of it.
+    async fn come_due(self: &Arc<Self>, (id, deadline): &(Arc<str>, EffectId), place: &Place) {
+        // A stored id was valid when it was stored.
+        let Ok(id) = Id::new(id.clone()) else { return };
+        self.stages.reached(Stage::Due, id.as_str());
+        for attempts in 1.. {
+            let cause = CausationId::from(command_id(&id, *deadline));
+            let obstacle = match self.step(&id, Kind::Due(*deadline), story(&id, Some(cause))).await
+            {
+                Ok(Some(news)) => {
+                    self.carry_out(&id, news, place);
+                    break;
+                }
+                Ok(None) => break,
+                Err(error) => not_taken(error),
+            };
+            match (obstacle, self.retry.wait_after(attempts)) {
+                (None, _) => break,
+                (Some(_), Some(wait)) => sleep(wait).await,
+                (Some(obstacle), None) => {
+                    self.give_up(&id, At::Deadline(*deadline), obstacle, Vec::new()).await;
+                    break;
+                }
+            }
+        }
+        self.board.standing.progress.wait_for(self.engine.tail.head()).await;
+    }
+}
+
+impl<S: Saga> Runs for Conductor<S> {
+    fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.conduct())
+    }
+}

@@ -1,0 +1,255 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius_domain::{Effects, Id, InvalidId, Saga, Version};
+use actuarius_persistence::PageLimit;
+
+use super::SagaError;
+use super::board::SagaCounts;
+use super::history::{SagaStep, steps};
+use super::host::{Host, StepError, story};
+use super::instance::{Instance, Kind};
+use super::status::{InstanceStatus, SagaInstance};
+use super::stored::{At, Trouble};
+use crate::error::Failure;
+use crate::followers::{FollowerHealth, WaitError, Wanted};
+use crate::keep_alive::KeepAlive;
+use crate::subscription::Subscription;
+
+/// How many instances one listing has at most.
+const LISTED_MAX: usize = 10_000;
+
+/// A running saga: its instances, by id. Cheap to clone.
+///
+/// It goes on when the handle is dropped, as long as the runtime is open.
+pub struct Sagas<S: Saga> {
+    host: Arc<Host<S>>,
+    events: Option<Subscription>,
+    alive: KeepAlive,
+}
+
+impl<S: Saga> Clone for Sagas<S> {
+    fn clone(&self) -> Self {
+        let Self { host, events, alive } = self;
+        Self { host: host.clone(), events: events.clone(), alive: alive.clone() }
+    }
+}
+
+impl<S: Saga> Sagas<S> {
+    pub(super) fn new(host: Arc<Host<S>>, alive: KeepAlive) -> Self {
+        Self { host, events: None, alive }
+    }
+
+    pub(super) fn with_events(mut self, events: Subscription) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// Begins an instance, without an event: `reaction` fills its state, and says what is to be done.
+    /// Durable when this returns. False if there was an instance of that name; then nothing happens, so
+    /// to begin it once more is safe.
+    ///
+    /// # Errors
+    /// [`SagaError`] says whether anything was written.
+    pub async fn begin(
+        &self,
+        id: impl Into<String>,
+        reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static,
+    ) -> Result<bool, SagaError> {
+        let id = checked(id)?;
+        let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
+        let kind = Kind::Begin(Box::new(reaction));
+        let news = self.host.step(&id, kind, story(&id, None)).await?;
+        let has_begun = news.is_some();
+        if let Some(news) = news {
+            self.host.carry_out(&id, news, &place);
+        }
+        Ok(has_begun)
+    }
+
+    /// Where an instance is in its life; none if there is no such instance.
+    ///
+    /// # Errors
+    /// A [`Failure`]; nothing was to be written.
+    pub async fn status(&self, id: impl Into<String>) -> Result<Option<InstanceStatus>, Failure> {
+        let exists = |instance: &Instance<S>| instance.book.steps > 0;
+        let look = move |instance: &Instance<S>| exists(instance).then(|| instance.status());
+        self.host.look(&checked(id)?, look).await
+    }
+
+    /// Looks at the state of an instance; none if there is no such instance.
+    ///
+    /// # Errors
+    /// A [`Failure`]; nothing was to be written.
+    pub async fn query<R: Send + 'static>(
+        &self,
+        id: impl Into<String>,
+        look: impl FnOnce(&S) -> R + Send + 'static,
+    ) -> Result<Option<R>, Failure> {
+        let look = |instance: &Instance<S>| (instance.book.steps > 0).then(|| look(&instance.saga));
+        self.host.look(&checked(id)?, look).await
+    }
+
+    /// Waits until an instance has ended, and says how. It need not have begun.
+    ///
+    /// # Errors
+    /// A [`Failure`], when the runtime ends before.
+    pub async fn end_of(&self, id: impl Into<String>) -> Result<InstanceStatus, Failure> {
+        self.host.end_of(&checked(id)?).await
+    }
+
+    /// The living instances behind `after` in the order of their ids, of which this is true: a page of
+    /// at most `limit`, and never more than 10,000. Shown is what was durable a moment ago.
+    #[must_use]
+    pub fn list(
+        &self,
+        after: &str,
+        limit: usize,
+        wanted: impl Fn(&SagaInstance) -> bool,
+    ) -> Vec<SagaInstance> {
+        let limit = limit.min(LISTED_MAX);
+        self.host.board.read(|board| board.live_behind(after).filter(wanted).take(limit).collect())
+    }
+
+    /// The instances that have ended lately, the last one first: 1,000 at most.
+    #[must_use]
+    pub fn ended(&self) -> Vec<SagaInstance> {
+        self.host.board.read(|board| board.ended().cloned().collect())
+    }
+
+    /// How many instances are where.
+    #[must_use]
+    pub fn counts(&self) -> SagaCounts {
+        self.host.board.read(super::board::Board::counts)
+    }
+
+    /// What an instance has heard and done, behind the step `after`: a page, the oldest step first. An
+    /// empty page is the end.
+    ///
+    /// # Errors
+    /// A [`Failure`]; nothing was to be written.
+    pub async fn history(
+        &self,
+        id: impl Into<String>,
+        after: u64,
+    ) -> Result<Vec<SagaStep<S>>, Failure> {
+        let id = checked::<S>(id)?;
+        let reader = self.host.engine.library.reader()?;
+        let read = move || {
+            let after = Version::new(after);
+            let stream = id.stream();
+            let limit = PageLimit::default();
+            let page = reader.read_stream(&stream, after, super::Position::NONE, limit)?;
+            steps(&id, &page, after)
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| Failure::shutting_down())?
+    }
+
+    /// Has an instance that is quarantined or stuck try again what it stands before, and go on.
+    ///
+    /// # Errors
+    /// [`SagaError`]. What it stood before is in its way again soon if nothing was mended.
+    pub async fn retry(&self, id: impl Into<String>) -> Result<(), SagaError> {
+        self.release(checked(id)?, Kind::Retry).await
+    }
+
+    /// Has an instance that is quarantined or stuck pass over what it stands before, and go on: an event
+    /// is not heard, an answer noted without a reaction, a deadline does not come, an undo is not done.
+    ///
+    /// # Errors
+    /// [`SagaError`] says whether anything was written.
+    pub async fn skip(&self, id: impl Into<String>) -> Result<(), SagaError> {
+        self.release(checked(id)?, Kind::Skip).await
+    }
+
+    /// Has an instance undo what it has done, and end, as if its saga had said so. False if it was
+    /// doing that already, or had ended.
+    ///
+    /// # Errors
+    /// [`SagaError`] says whether anything was written.
+    pub async fn cancel(
+        &self,
+        id: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Result<bool, SagaError> {
+        let id = checked(id)?;
+        let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
+        let step = self.host.step(&id, Kind::Cancel(why.into()), story(&id, None)).await?;
+        let Some(news) = step else { return Ok(false) };
+        self.host.carry_out(&id, news, &place);
+        self.host.take_up(&id, &place).await;
+        Ok(true)
+    }
+
+    /// How the saga, its events and its board are doing.
+    #[must_use]
+    pub fn health(&self) -> Vec<FollowerHealth> {
+        let own = [self.host.standing.health(), self.host.board.standing.health()];
+        own.into_iter().chain(self.events.iter().map(Subscription::health)).collect()
+    }
+
+    /// Waits until every event up to `position` is heard, durably, or parked.
+    ///
+    /// # Errors
+    /// [`WaitError`]; the events are durable all the same.
+    pub async fn wait_for(
+        &self,
+        position: super::Position,
+        within: Duration,
+    ) -> Result<(), WaitError> {
+        match &self.events {
+            Some(events) => events.wait_for(position, within).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The subscription that brings the events: it can be paused, and shows what is parked. None if the
+    /// saga reacts to no events.
+    #[must_use]
+    pub fn events(&self) -> Option<&Subscription> {
+        self.events.as_ref()
+    }
+
+    /// Stops the saga. What is under way is taken up at the next start.
+    pub async fn stop(&self) {
+        if let Some(events) = &self.events {
+            events.stop().await;
+        }
+        for standing in [&self.host.standing, &self.host.board.standing] {
+            standing.want(Wanted::Stop);
+            standing.until(|status| *status == crate::followers::FollowerStatus::Stopped).await;
+        }
+    }
+
+    async fn release(&self, id: Id<Instance<S>>, kind: Kind<S>) -> Result<(), SagaError> {
+        let trouble = self.host.look(&id, |instance| instance.book.trouble.clone()).await?;
+        let Some(Trouble { at, .. }) = trouble else {
+            return Err(SagaError::Unknown(format!("{id} in trouble")));
+        };
+        let skips = matches!(kind, Kind::Skip);
+        let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
+        let step = self.host.step(&id, kind, story(&id, None)).await;
+        if let Some(news) = step.map_err(|error: StepError| SagaError::from(error))? {
+            self.host.carry_out(&id, news, &place);
+        }
+        self.host.take_up(&id, &place).await;
+        if let (At::Event(_), Some(events)) = (at, &self.events) {
+            let parked = match skips {
+                true => events.skip_parked(id.as_str()).await,
+                false => events.retry_parked(id.as_str()).await,
+            };
+            tracing::debug!(target: "actuarius::saga", saga = S::TYPE, %id, ?parked, "released");
+        }
+        Ok(())
+    }
+
+    /// Keeps the runtime open as long as the handle is there.
+    #[allow(dead_code)]
+    fn keeps(&self) -> &KeepAlive {
+        &self.alive
+    }
+}
+
+fn checked<S: Saga>(id: impl Into<String>) -> Result<Id<Instance<S>>, InvalidId> {
+    Id::new(id.into())
+}

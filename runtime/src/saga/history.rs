@@ -1,0 +1,92 @@
+use actuarius_domain::{Id, Position, Saga, Timestamp, Version};
+use actuarius_persistence::Page;
+
+use super::instance::Instance;
+use super::status::InstanceStatus;
+use super::stored::{Due, Input, Outgoing, Scheduled, Step, Stepped, Told};
+use crate::error::Failure;
+
+/// One step of an instance: what it heard, and what followed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SagaStep<S> {
+    /// Its number: 1, 2, 3 …
+    pub number: u64,
+    /// Where it is in the log.
+    pub position: Position,
+    /// When it was taken.
+    pub time: Timestamp,
+    /// What the instance heard, in words.
+    pub heard: String,
+    /// What followed, in words.
+    pub effects: Vec<String>,
+    /// Where the instance was in its life behind the step.
+    pub status: InstanceStatus,
+    /// The state of the saga behind the step.
+    pub state: S,
+}
+
+/// The steps of a page behind `after`.
+pub(super) fn steps<S: Saga>(
+    id: &Id<Instance<S>>,
+    page: &Page,
+    after: Version,
+) -> Result<Vec<SagaStep<S>>, Failure> {
+    let mut steps = Vec::new();
+    for commit in &page.commits {
+        let commit = commit.view();
+        for event in commit.events().filter(|event| event.version > after) {
+            let version = event.version;
+            let decoded = crate::decoding::envelope(id, &commit, &event);
+            let envelope = decoded.map_err(|error| Failure::Undecodable { version, error })?;
+            let Stepped::Stepped { saga, step } = envelope.event;
+            steps.push(SagaStep {
+                number: version.get(),
+                position: envelope.header.position,
+                time: envelope.header.time,
+                heard: heard(&step.input),
+                effects: effects(&step),
+                status: InstanceStatus::of(&step.life, step.trouble.as_ref()),
+                state: saga,
+            });
+        }
+    }
+    Ok(steps)
+}
+
+fn heard(input: &Input) -> String {
+    match input {
+        Input::Begun => "it was begun".to_owned(),
+        Input::Event { stream, event_type, position } => {
+            format!("{event_type} of {stream} at position {position}")
+        }
+        Input::Answered { effect, told } => {
+            let command = format!("command {}.{}", effect.step, effect.index);
+            match told {
+                Told::Accepted { version, .. } => format!("{command} accepted, version {version}"),
+                Told::Rejected(why) => format!("{command} rejected: {why}"),
+                Told::Abandoned => format!("{command} was never carried out"),
+            }
+        }
+        Input::Due { deadline } => {
+            format!("deadline {}.{} has come", deadline.step, deadline.index)
+        }
+        Input::Poisoned => "it was quarantined".to_owned(),
+        Input::Retried => "it is to try again".to_owned(),
+        Input::Skipped => "it is to pass over what it stood before".to_owned(),
+        Input::Cancelled => "it is to undo everything".to_owned(),
+    }
+}
+
+fn effects(step: &Step) -> Vec<String> {
+    let to = |outgoing: &Outgoing| format!("{}/{}", outgoing.aggregate, outgoing.id);
+    let sent = step.sent.iter().map(|it| format!("sends {:?} to {}", it.command, to(it)));
+    let undone = step.undoes.then(|| "sends the undo of what was accepted last".to_owned());
+    let scheduled = step.scheduled.iter().map(|Scheduled { at, what }| match what {
+        Due::Remind(name) => format!("deadline {name:?} at {at}"),
+        Due::Send(outgoing) => format!("sends {:?} to {} at {at}", outgoing.command, to(outgoing)),
+    });
+    let cancelled =
+        step.cancelled.iter().map(|it| format!("cancels deadline {}.{}", it.step, it.index));
+    sent.chain(undone).chain(scheduled).chain(cancelled).collect()
+}

@@ -1,0 +1,159 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actuarius_domain::{CausationId, CommandId, CorrelationId, Id, Metadata, Position, Saga};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::at_work::AtWork;
+use super::board::Board;
+use super::book::Open;
+use super::instance::{Ask, Instance, Kind, Refused};
+use super::stage::{Stage, Stages};
+use super::status::InstanceStatus;
+use super::stored::EffectId;
+use super::targets::Targets;
+use super::tasks::Tasks;
+use crate::directory::Directory;
+use crate::engine::Engine;
+use crate::error::{ExecuteError, Failure};
+use crate::execute::Execute;
+use crate::followers::{Retry, Standing};
+use crate::projection::Glance;
+use crate::query::Query;
+
+/// How many instances may be busy at once: many enough that one group of the store holds many of their
+/// steps, few enough that a flood of events waits in the log and not in memory.
+const BUSY_MAX: usize = 4_096;
+
+/// What everyone who works for a saga shares. It does not keep the runtime open.
+pub(super) struct Host<S: Saga> {
+    pub(super) engine: Arc<Engine>,
+    pub(super) instances: Arc<Directory<Instance<S>>>,
+    pub(super) targets: Arc<Targets<S>>,
+    pub(super) board: Glance<Board>,
+    pub(super) standing: Arc<Standing>,
+    pub(super) retry: Retry,
+    pub(super) busy: Arc<Semaphore>,
+    pub(super) at_work: AtWork,
+    pub(super) stages: Stages,
+    pub(super) tasks: Tasks,
+    waiting: Mutex<HashMap<Arc<str>, Vec<oneshot::Sender<InstanceStatus>>>>,
+}
+
+/// What a step has left to do, told right behind it.
+pub(super) struct News {
+    pub(super) position: Position,
+    pub(super) sent: Vec<Open>,
+}
+
+/// Why a step was not taken.
+pub(super) type StepError = ExecuteError<Refused>;
+
+impl<S: Saga> Host<S> {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        instances: Arc<Directory<Instance<S>>>,
+        targets: Arc<Targets<S>>,
+        board: Glance<Board>,
+        standing: Arc<Standing>,
+        retry: Retry,
+    ) -> Self {
+        let stages = targets.stages.clone();
+        Self {
+            engine,
+            instances,
+            targets,
+            board,
+            standing,
+            retry,
+            busy: Arc::new(Semaphore::new(BUSY_MAX)),
+            at_work: AtWork::default(),
+            stages,
+            tasks: Tasks::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Takes a step; none if the input does not concern the instance. Durable when this returns.
+    pub(super) async fn step(
+        &self,
+        id: &Id<Instance<S>>,
+        kind: Kind<S>,
+        cause: Metadata,
+    ) -> Result<Option<News>, StepError> {
+        let head = self.engine.tail.head();
+        let ask = Ask { kind, targets: self.targets.clone(), head };
+        let execute = Execute::new(self.instances.clone(), Ok(id.clone()), ask).metadata(cause);
+        let look = |instance: &Instance<S>| {
+            let over = instance.book.is_over().then(|| instance.status());
+            (instance.sent_last(), over)
+        };
+        let (receipt, (sent, over)) = execute.telling(look).await?;
+        if let Some(status) = over {
+            self.ended(id, &status);
+        }
+        self.stages.reached(Stage::Committed, id.as_str());
+        Ok((receipt.events > 0).then_some(News { position: receipt.position, sent }))
+    }
+
+    /// Looks at an instance, behind every step that was asked for before.
+    pub(super) async fn look<R: Send + 'static>(
+        &self,
+        id: &Id<Instance<S>>,
+        look: impl FnOnce(&Instance<S>) -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        Query::new(self.instances.clone(), Ok(id.clone()), look).await
+    }
+
+    fn ended(&self, id: &Id<Instance<S>>, status: &InstanceStatus) {
+        for waiting in self.waiting().remove(id.as_str()).into_iter().flatten() {
+            // Who no longer waits has dropped the other end.
+            let _ = waiting.send(status.clone());
+        }
+        self.instances.passivate(id);
+    }
+
+    /// Waits until an instance has ended.
+    pub(super) async fn end_of(&self, id: &Id<Instance<S>>) -> Result<InstanceStatus, Failure> {
+        let (sender, ended) = oneshot::channel();
+        {
+            let mut waiting = self.waiting();
+            let all = waiting.entry(id.shared().clone()).or_default();
+            // They are never more than callers.
+            all.retain(|waiting| !waiting.is_closed());
+            all.push(sender);
+        }
+        // It may have ended before we were in the list.
+        let look = |instance: &Instance<S>| instance.book.is_over().then(|| instance.status());
+        match self.look(id, look).await? {
+            Some(status) => {
+                self.ended(id, &status);
+                Ok(status)
+            }
+            None => ended.await.map_err(|_| Failure::shutting_down()),
+        }
+    }
+
+    /// Nobody hears of ends any more.
+    pub(super) fn give_up_waiting(&self) {
+        self.waiting().clear();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<oneshot::Sender<InstanceStatus>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The id of a command: the same one for the same effect, for ever.
+pub(super) fn command_id<S: Saga>(id: &Id<Instance<S>>, effect: EffectId) -> CommandId {
+    let EffectId { step, index } = effect;
+    CommandId::from(format!("saga/{}/{id}/{step}/{index}", S::TYPE))
+}
+
+/// All that follows from an instance belongs to one story.
+pub(super) fn story<S: Saga>(id: &Id<Instance<S>>, cause: Option<CausationId>) -> Metadata {
+    let correlation = CorrelationId::from(format!("saga/{}/{id}", S::TYPE));
+    let mut metadata = Metadata::default();
+    (metadata.correlation, metadata.causation) = (Some(correlation), cause);
+    metadata
+}

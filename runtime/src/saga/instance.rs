@@ -1,0 +1,215 @@
+use std::sync::Arc;
+
+use actuarius_domain::{Aggregate, Context, Effects, Position, Saga};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::book::{Book, Open};
+use super::draft::Draft;
+use super::status::InstanceStatus;
+use super::stored::{At, Due, EffectId, Input, Life, Stepped, Told, Trouble};
+use super::targets::Targets;
+
+/// One instance of a saga: an aggregate like any other, so it is found, held in memory, made durable,
+/// put out of memory and recovered as those are.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(super) struct Instance<S: Saga> {
+    pub(super) saga: S,
+    pub(super) book: Book,
+}
+
+/// What the user's code makes of an input.
+pub(super) type Reaction<S> = Box<dyn FnOnce(&mut S) -> Effects<S> + Send>;
+
+/// An input of an instance, and what is needed to write down what follows.
+pub(super) struct Ask<S: Saga> {
+    pub(super) kind: Kind<S>,
+    pub(super) targets: Arc<Targets<S>>,
+    /// The end of the log: nothing that is sent now has been carried out before.
+    pub(super) head: Position,
+}
+
+pub(super) enum Kind<S: Saga> {
+    Begin(Reaction<S>),
+    Event { heard: Heard, reaction: Reaction<S> },
+    Answer { effect: EffectId, told: Told, reaction: Reaction<S> },
+    Due(EffectId),
+    Poison { trouble: Trouble, keys: Vec<String> },
+    Retry,
+    Skip,
+    Cancel(String),
+}
+
+/// An event that concerns an instance.
+#[derive(Debug, Clone)]
+pub(super) struct Heard {
+    pub(super) stream: String,
+    pub(super) event_type: String,
+    pub(super) position: Position,
+    pub(super) starts: bool,
+    pub(super) continues: bool,
+    pub(super) keys: Vec<String>,
+}
+
+/// Why an instance takes an input not now.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum Refused {
+    #[error("the instance is out of service: {0}")]
+    Troubled(String),
+    #[error("what follows cannot be written down: {0}")]
+    Unwritable(String),
+}
+
+impl<S: Saga> Aggregate for Instance<S> {
+    const TYPE: &'static str = S::TYPE;
+    const STATE_VERSION: u32 = S::STATE_VERSION;
+    type Command = Ask<S>;
+    type Event = Stepped<S>;
+    type Error = Refused;
+
+    fn decide(&self, ask: Ask<S>, context: &Context) -> Result<Vec<Stepped<S>>, Refused> {
+        let Ask { kind, targets, head } = ask;
+        let draft = Draft::of(self, &targets, head, context);
+        let finished = match kind {
+            Kind::Begin(reaction) => self.begin(draft, reaction)?,
+            Kind::Event { heard, reaction } => self.hear(draft, heard, reaction)?,
+            Kind::Answer { effect, told, reaction } => self.note(draft, effect, told, reaction)?,
+            Kind::Due(deadline) => self.come_due(draft, deadline)?,
+            Kind::Poison { trouble, keys } => self.poison(draft, trouble, keys),
+            Kind::Retry => self.retry(draft)?,
+            Kind::Skip => self.skip(draft)?,
+            Kind::Cancel(why) => self.cancel(draft, why)?,
+        };
+        Ok(finished.into_iter().collect())
+    }
+
+    fn apply(&mut self, Stepped::Stepped { saga, step }: &Stepped<S>) {
+        self.saga = saga.clone();
+        self.book.take(step);
+    }
+}
+
+/// What follows, if it concerns the instance.
+type Finished<S> = Result<Option<Stepped<S>>, Refused>;
+
+impl<S: Saga> Instance<S> {
+    /// The commands that the last step has sent.
+    pub(super) fn sent_last(&self) -> Vec<Open> {
+        let last = self.book.steps;
+        self.book.open.iter().filter(|open| open.effect.step == last).cloned().collect()
+    }
+
+    pub(super) fn status(&self) -> InstanceStatus {
+        InstanceStatus::of(&self.book.life, self.book.trouble.as_ref())
+    }
+
+    /// Whether a command on its way is not to be sent any more; none if it is not on its way, or its
+    /// answer is not taken now.
+    pub(super) fn is_abandoned(&self, effect: EffectId) -> Option<bool> {
+        let open = self.book.open(effect).filter(|_| self.book.trouble.is_none())?;
+        Some(self.book.is_abandoned(open))
+    }
+
+    fn begin(&self, draft: Draft<'_, S>, reaction: Reaction<S>) -> Finished<S> {
+        if self.book.steps > 0 {
+            return Ok(None);
+        }
+        draft.reacting(reaction)?.finish(Input::Begun)
+    }
+
+    fn hear(&self, mut draft: Draft<'_, S>, heard: Heard, reaction: Reaction<S>) -> Finished<S> {
+        let Heard { stream, event_type, position, starts, continues, keys } = heard;
+        let concerns = if self.book.has_begun { continues } else { starts };
+        if !concerns || position <= self.book.seen || self.book.life != Life::Running {
+            return Ok(None);
+        }
+        self.check()?;
+        draft.step.keys = keys;
+        draft.reacting(reaction)?.finish(Input::Event { stream, event_type, position })
+    }
+
+    fn note(
+        &self,
+        mut draft: Draft<'_, S>,
+        effect: EffectId,
+        told: Told,
+        reaction: Reaction<S>,
+    ) -> Finished<S> {
+        let Some(open) = self.book.open(effect) else { return Ok(None) };
+        self.check()?;
+        draft.is_quiet = self.book.muted == Some(effect);
+        let reacts = self.book.life == Life::Running && !open.is_undo && !draft.is_quiet;
+        if let (Told::Rejected(why), true) = (&told, open.is_undo) {
+            draft.step.trouble = Some(Trouble { at: At::Undo, why: why.clone() });
+        } else if reacts {
+            draft = draft.reacting(reaction)?;
+        }
+        draft.finish(Input::Answered { effect, told })
+    }
+
+    fn come_due(&self, mut draft: Draft<'_, S>, deadline: EffectId) -> Finished<S> {
+        let Some(scheduled) = self.book.deadline(deadline) else { return Ok(None) };
+        self.check()?;
+        match &scheduled.what {
+            Due::Send(outgoing) => draft.step.sent.push(outgoing.clone()),
+            Due::Remind(name) => {
+                let name = name.decode::<S::Deadline>();
+                let name = name.map_err(|error| Refused::Unwritable(error.to_string()))?;
+                draft = draft.reacting(Box::new(move |saga| saga.due(name)))?;
+            }
+        }
+        draft.finish(Input::Due { deadline })
+    }
+
+    fn poison(
+        &self,
+        mut draft: Draft<'_, S>,
+        trouble: Trouble,
+        keys: Vec<String>,
+    ) -> Option<Stepped<S>> {
+        if self.book.trouble.is_some() || self.book.is_over() {
+            return None;
+        }
+        draft.step.trouble = Some(trouble);
+        draft.step.keys = keys;
+        draft.finish(Input::Poisoned).ok().flatten()
+    }
+
+    fn retry(&self, mut draft: Draft<'_, S>) -> Finished<S> {
+        if self.book.trouble.is_none() {
+            return Ok(None);
+        }
+        draft.step.trouble = None;
+        draft.finish(Input::Retried)
+    }
+
+    fn skip(&self, mut draft: Draft<'_, S>) -> Finished<S> {
+        if self.book.trouble.is_none() {
+            return Ok(None);
+        }
+        draft.step.trouble = None;
+        if !self.book.has_begun {
+            draft.step.life = Life::Failed("its first event was skipped".to_owned());
+        }
+        draft.finish(Input::Skipped)
+    }
+
+    fn cancel(&self, mut draft: Draft<'_, S>, why: String) -> Finished<S> {
+        if self.book.steps == 0 || self.book.life != Life::Running {
+            return Ok(None);
+        }
+        draft.step.trouble = None;
+        draft.step.life = Life::Compensating(why);
+        draft.finish(Input::Cancelled)
+    }
+
+    /// # Errors
+    /// While something is the matter, nothing is taken.
+    fn check(&self) -> Result<(), Refused> {
+        match &self.book.trouble {
+            Some(trouble) => Err(Refused::Troubled(trouble.why.clone())),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What an instance stores: one step each time, which is everything that follows from one input. It is
+//! one event and so one commit: state, outbox and deadlines are durable together, or not at all.
+
+use std::fmt;
+
+use actuarius_domain::{Position, Timestamp, Version};
+use actuarius_persistence::{Codec, CodecError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The event of an instance.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) enum Stepped<S> {
+    Stepped {
+        /// The state of the saga behind the step.
+        saga: S,
+        step: Step,
+    },
+}
+
+/// What happened to an instance, and what follows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Step {
+    pub(super) input: Input,
+    /// The end of the log when it was decided: what is sent has not been carried out before.
+    pub(super) as_of: Position,
+    pub(super) life: Life,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) sent: Vec<Outgoing>,
+    /// Whether the undo of the last accepted command is sent, too.
+    pub(super) undoes: bool,
+    pub(super) scheduled: Vec<Scheduled>,
+    pub(super) cancelled: Vec<EffectId>,
+    /// What it is known as from here on.
+    pub(super) keys: Vec<String>,
+    /// How many commands are on their way behind it.
+    pub(super) open: u64,
+}
+
+/// What an instance heard of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Input {
+    Begun,
+    Event { stream: String, event_type: String, position: Position },
+    Answered { effect: EffectId, told: Told },
+    Due { deadline: EffectId },
+    Poisoned,
+    Retried,
+    Skipped,
+    Cancelled,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Told {
+    Accepted {
+        version: Version,
+        position: Position,
+    },
+    Rejected(String),
+    /// It was never carried out, and will not be.
+    Abandoned,
+}
+
+/// Names an effect within its instance, for ever: the step it followed from, and its place there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct EffectId {
+    pub(super) step: u64,
+    pub(super) index: u32,
+}
+
+/// A command on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Outgoing {
+    pub(super) aggregate: String,
+    pub(super) id: String,
+    pub(super) command: Payload,
+    pub(super) undo: Option<Payload>,
+}
+
+/// A deadline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Scheduled {
+    pub(super) at: Timestamp,
+    pub(super) what: Due,
+}
+
+/// What a deadline is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Due {
+    /// The saga hears of it, by this name.
+    Remind(Payload),
+    /// A command is sent.
+    Send(Outgoing),
+}
+
+/// Where an instance is in its life.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Life {
+    #[default]
+    Running,
+    Compensating(String),
+    Completed,
+    Compensated(String),
+    Failed(String),
+}
+
+impl Life {
+    /// Whether it has come to its end, but for answers that are still to be noted.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self, Self::Completed | Self::Compensated(_) | Self::Failed(_))
+    }
+}
+
+/// Why an instance takes nothing more, until someone asks it to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Trouble {
+    pub(super) at: At,
+    pub(super) why: String,
+}
+
+/// What an instance stands before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum At {
+    Event(Position),
+    Answer(EffectId),
+    Deadline(EffectId),
+    /// The last undo was refused.
+    Undo,
+}
+
+/// A value whose type is forgotten, readable where its codec is.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Payload {
+    Bytes(u8, Vec<u8>),
+    Json(String),
+}
+
+impl Payload {
+    pub(super) fn of<T: Serialize>(codec: Codec, value: &T) -> Result<Self, CodecError> {
+        let mut bytes = Vec::new();
+        codec.encode(value, &mut bytes)?;
+        if codec != Codec::Json {
+            return Ok(Self::Bytes(codec.byte(), bytes));
+        }
+        let text = String::from_utf8(bytes);
+        text.map(Self::Json).map_err(|error| CodecError::Encode(error.to_string()))
+    }
+
+    pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+        match self {
+            Self::Bytes(codec, bytes) => Codec::from_byte(*codec)?.decode(bytes),
+            Self::Json(text) => Codec::Json.decode(text.as_bytes()),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(_, bytes) => write!(formatter, "{} bytes", bytes.len()),
+            Self::Json(text) => formatter.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actuarius_domain::{
+    Aggregate, Answer, CommandId, Effects, Id, Metadata, Outcome, Position, Saga, Sending, Sends,
+    Version,
+};
+use actuarius_persistence::{Codec, PageLimit, ReadError, Reader};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::instance::Reaction;
+use super::stage::Stages;
+use super::stored::{Outgoing, Payload, Told};
+use crate::directory::Directory;
+use crate::error::{ExecuteError, Failure};
+use crate::execute::Execute;
+
+/// The aggregate types that a saga sends commands to, by name.
+pub(super) struct Targets<S: Saga> {
+    targets: Vec<Box<dyn Target<S>>>,
+    /// How commands and deadlines are written.
+    pub(super) codec: Codec,
+    pub(super) stages: Stages,
+}
+
+/// A command that was carried out, and what the saga makes of it.
+pub(super) struct Carried<S: Saga> {
+    pub(super) told: Told,
+    pub(super) reaction: Reaction<S>,
+}
+
+impl<S: Saga> Carried<S> {
+    /// It was never carried out, and will not be.
+    pub(super) fn abandoned() -> Self {
+        Self { told: Told::Abandoned, reaction: Box::new(|_| Effects::none()) }
+    }
+}
+
+/// How carrying out a command ends.
+pub(super) type Carrying<'a, S> =
+    Pin<Box<dyn Future<Output = Result<Carried<S>, Failure>> + Send + 'a>>;
+
+/// One aggregate type.
+pub(super) trait Target<S: Saga>: Send + Sync {
+    fn aggregate(&self) -> &'static str;
+
+    fn write(&self, codec: Codec, sending: Sending) -> Result<Outgoing, String>;
+
+    /// Sends a command, which the aggregate may know by its id.
+    fn send<'a>(
+        &'a self,
+        outgoing: &'a Outgoing,
+        command: CommandId,
+        metadata: Metadata,
+    ) -> Carrying<'a, S>;
+
+    /// Looks in the aggregate's history whether the command was carried out behind the position
+    /// `as_of`, once everything that was sent to it before has come to an end.
+    fn find<'a>(
+        &'a self,
+        outgoing: &'a Outgoing,
+        command: CommandId,
+        as_of: Position,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Carried<S>>, Failure>> + Send + 'a>>;
+}
+
+impl<S: Saga> Targets<S> {
+    pub(super) fn new(codec: Codec) -> Self {
+        Self { targets: Vec::new(), codec, stages: Stages::default() }
+    }
+
+    pub(super) fn add<A>(&mut self, directory: Arc<Directory<A>>)
+    where
+        A: Aggregate<Command: Serialize + DeserializeOwned>,
+        S: Sends<A>,
+    {
+        self.targets.push(Box::new(Typed { directory, saga: PhantomData }));
+    }
+
+    pub(super) fn write(&self, sending: Sending) -> Result<Outgoing, String> {
+        self.target(sending.aggregate)?.write(self.codec, sending)
+    }
+
+    /// # Errors
+    /// It sends to a type that it was not said to send to.
+    pub(super) fn target(&self, aggregate: &str) -> Result<&dyn Target<S>, String> {
+        let target = self.targets.iter().find(|target| target.aggregate() == aggregate);
+        let missing = || format!("say `sends_to` for {aggregate:?} before the saga is started");
+        target.map(|target| &**target).ok_or_else(missing)
+    }
+}
+
+struct Typed<S, A: Aggregate> {
+    directory: Arc<Directory<A>>,
+    saga: PhantomData<fn() -> S>,
+}
+
+impl<S, A> Target<S> for Typed<S, A>
+where
+    A: Aggregate<Command: Serialize + DeserializeOwned>,
+    S: Sends<A>,
+{
+    fn aggregate(&self) -> &'static str {
+        A::TYPE
+    }
+
+    fn write(&self, codec: Codec, sending: Sending) -> Result<Outgoing, String> {
+        let written = |command: Box<dyn std::any::Any + Send>| {
+            let command =
+                command.downcast_ref::<A::Command>().ok_or("a command of another type")?;
+            Payload::of(codec, command).map_err(|error| error.to_string())
+        };
+        Ok(Outgoing {
+            aggregate: A::TYPE.to_owned(),
+            id: sending.id.to_string(),
+            command: written(sending.command)?,
+            undo: sending.undo.map(written).transpose()?,
+        })
+    }
+
+    fn send<'a>(
+        &'a self,
+        outgoing: &'a Outgoing,
+        command: CommandId,
+        metadata: Metadata,
+    ) -> Carrying<'a, S> {
+        Box::pin(async move {
+            let id = Id::<A>::new(outgoing.id.as_str())?;
+            let execute = Execute::new(self.directory.clone(), Ok(id.clone()), decoded(outgoing)?);
+            match execute.command_id(command).metadata(metadata).await {
+                Ok(receipt) => Ok(accepted(id, outgoing, receipt.version, receipt.position)),
+                Err(ExecuteError::Rejected(error)) => {
+                    let told = Told::Rejected(error.to_string());
+                    Ok(carried(told, id, outgoing, Outcome::Rejected(error)))
+                }
+                Err(ExecuteError::Failed(failure)) => Err(failure),
+            }
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        outgoing: &'a Outgoing,
+        command: CommandId,
+        as_of: Position,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Carried<S>>, Failure>> + Send + 'a>> {
+        Box::pin(async move {
+            let id = Id::<A>::new(outgoing.id.as_str())?;
+            crate::query::Query::new(self.directory.clone(), Ok(id.clone()), |_| ()).await?;
+            let (reader, stream) = (self.directory.home.engine.library.reader()?, id.stream());
+            let look = move || find_back(&*reader, &stream, command, as_of);
+            let found = tokio::task::spawn_blocking(look).await;
+            let found = found.map_err(|_| Failure::shutting_down())??;
+            Ok(found.map(|(version, position)| accepted(id, outgoing, version, position)))
+        })
+    }
+}
+
+fn decoded<C: DeserializeOwned>(outgoing: &Outgoing) -> Result<C, Failure> {
+    outgoing.command.decode().map_err(Failure::Unstorable)
+}
+
+fn accepted<S, A>(
+    id: Id<A>,
+    outgoing: &Outgoing,
+    version: Version,
+    position: Position,
+) -> Carried<S>
+where
+    A: Aggregate<Command: DeserializeOwned>,
+    S: Sends<A>,
+{
+    let told = Told::Accepted { version, position };
+    carried(told, id, outgoing, Outcome::Accepted { version, position })
+}
+
+fn carried<S, A>(
+    told: Told,
+    id: Id<A>,
+    outgoing: &Outgoing,
+    outcome: Outcome<A::Error>,
+) -> Carried<S>
+where
+    A: Aggregate<Command: DeserializeOwned>,
+    S: Sends<A>,
+{
+    let command = outgoing.command.clone();
+    let reaction = move |saga: &mut S| match command.decode() {
+        Ok(command) => saga.answered(Answer { id, command, outcome }),
+        // It did decode when it was sent.
+        Err(error) => panic!("the command does not decode: {error}"),
+    };
+    Carried { told, reaction: Box::new(reaction) }
+}
+
+/// How many versions are looked at together.
+const STRETCH: u64 = 512;
+
+/// The commit of a command in its stream, from the end back to the position `as_of`.
+fn find_back(
+    reader: &dyn Reader,
+    stream: &actuarius_domain::StreamId,
+    command: CommandId,
+    as_of: Position,
+) -> Result<Option<(Version, Position)>, ReadError> {
+    let mut until = reader.version(stream)?;
+    while until > Version::NONE {
+        let from = Version::new(until.get().saturating_sub(STRETCH));
+        let (mut after, mut reaches_back) = (from, false);
+        while after < until {
+            let page = reader.read_stream(stream, after, Position::NONE, PageLimit::default())?;
+            let Some(last) = page.commits.last() else { break };
+            for commit in &page.commits {
+                let view = commit.view();
+                reaches_back |= view.position <= as_of;
+                if view.command_id == command {
+                    return Ok(Some((view.last_version(), view.last_position())));
+                }
+            }
+            after = last.view().last_version();
+        }
+        if reaches_back {
+            return Ok(None);
+        }
+        until = from;
+    }
+    Ok(None)
+}

@@ -1,0 +1,36 @@
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::task::JoinSet;
+
+/// The tasks at work for a saga. None is missed when it ends: what each has not done is durable, and
+/// found again.
+pub(super) struct Tasks(Mutex<Option<JoinSet<()>>>);
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self(Mutex::new(Some(JoinSet::new())))
+    }
+}
+
+impl Tasks {
+    /// Starts a task, unless everything ends.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(tasks) = &mut *self.all() {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
+    }
+
+    /// Ends all tasks, and starts none any more.
+    pub(super) async fn end(&self) {
+        let tasks = self.all().take();
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,179 @@
+//! The events that a saga reacts to: whom each concerns, and how it gets there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actuarius_domain::{
+    Aggregate, CausationId, Correlation, Envelope, Id, Position, ReactsTo, Saga,
+};
+use tokio::time::sleep;
+
+use super::carrying::{Obstacle, not_taken};
+use super::host::{Host, story};
+use super::instance::{Heard, Instance, Kind};
+use super::stored::At;
+use crate::followers::BoxError;
+use crate::subscription::{Handler, Routed};
+
+/// Hands the events of the aggregate type `A` to the instances that they concern.
+pub(super) struct Triggers<S: Saga> {
+    host: Arc<Host<S>>,
+    /// Shared by all types a saga reacts to, because a key may come from any of them.
+    keys: Arc<Keys>,
+}
+
+impl<S: Saga> Clone for Triggers<S> {
+    fn clone(&self) -> Self {
+        Self { host: self.host.clone(), keys: self.keys.clone() }
+    }
+}
+
+/// What instances are known as because of events that were read and are not finished: the board does
+/// not know yet. By key: whose it is, and because of which event.
+#[derive(Default)]
+struct Keys(Mutex<HashMap<String, (String, Position)>>);
+
+impl Keys {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, (String, Position)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The event is finished, and the board knows what it has to.
+    fn forget(&self, keys: &[String], position: Position) {
+        let mut all = self.all();
+        for key in keys {
+            if all.get(key).is_some_and(|(_, because_of)| *because_of == position) {
+                all.remove(key);
+            }
+        }
+    }
+}
+
+impl<S: Saga> Triggers<S> {
+    pub(super) fn of(host: Arc<Host<S>>) -> Self {
+        Self { host, keys: Arc::default() }
+    }
+
+    /// The id of the instance that an event concerns.
+    fn whose(&self, correlation: &Correlation) -> Option<String> {
+        let known_as = |key: &str| {
+            let on_board = self.host.board.read(|board| board.known_as(key).map(str::to_owned));
+            on_board.or_else(|| self.keys.all().get(key).map(|(id, _)| id.clone()))
+        };
+        let named = correlation.id().map(str::to_owned);
+        named.or_else(|| known_as(correlation.key()?))
+    }
+
+    /// Has the event heard; when this returns, what follows from it is durable, or nothing does.
+    async fn hear<A>(
+        &self,
+        id: &Id<Instance<S>>,
+        event: Arc<Envelope<A>>,
+        correlation: &Correlation,
+    ) -> Result<(), BoxError>
+    where
+        A: Aggregate,
+        S: ReactsTo<A>,
+    {
+        let position = event.header.position;
+        for attempts in 1.. {
+            let Some(place) = self.host.place().await else { return Err(ENDS.into()) };
+            let kind = Kind::Event {
+                heard: heard(&event, correlation),
+                reaction: reaction(event.clone()),
+            };
+            let cause = story(id, Some(CausationId::from(event.header.event_id)));
+            let obstacle = match self.host.step(id, kind, cause).await {
+                Ok(Some(news)) => {
+                    if !correlation.keys().is_empty() {
+                        self.host.board.standing.progress.wait_for(news.position).await;
+                    }
+                    self.host.carry_out(id, news, &place);
+                    return Ok(());
+                }
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    let why = error.to_string();
+                    not_taken(error).ok_or(why)?
+                }
+            };
+            drop(place);
+            // What is not the event's fault does not make it poison.
+            let is_outside = matches!(obstacle, Obstacle::Outside(_));
+            match self.host.retry.wait_after(if is_outside { 1 } else { attempts }) {
+                Some(wait) => sleep(wait).await,
+                None => return Err(self.poison(id, position, obstacle, correlation).await),
+            }
+        }
+        Ok(())
+    }
+
+    /// The instance is quarantined, and the event waits with all later ones of the same instance.
+    async fn poison(
+        &self,
+        id: &Id<Instance<S>>,
+        position: Position,
+        obstacle: Obstacle,
+        correlation: &Correlation,
+    ) -> BoxError {
+        let (Obstacle::Outside(why) | Obstacle::Poison(why)) = &obstacle;
+        let why = why.clone();
+        let keys = correlation.keys().to_vec();
+        self.host.give_up(id, At::Event(position), obstacle, keys).await;
+        why.into()
+    }
+}
+
+/// Why an event is not heard any more.
+const ENDS: &str = "the saga is being stopped";
+
+fn heard<A: Aggregate>(event: &Envelope<A>, correlation: &Correlation) -> Heard {
+    Heard {
+        stream: event.id.stream().to_string(),
+        event_type: event.header.event_type.clone(),
+        position: event.header.position,
+        starts: correlation.starts(),
+        continues: correlation.continues(),
+        keys: correlation.keys().to_vec(),
+    }
+}
+
+fn reaction<A, S>(event: Arc<Envelope<A>>) -> super::instance::Reaction<S>
+where
+    A: Aggregate,
+    S: ReactsTo<A>,
+{
+    Box::new(move |saga| saga.react(&event))
+}
+
+impl<A, S> Handler<A> for Triggers<S>
+where
+    A: Aggregate,
+    S: ReactsTo<A>,
+{
+    async fn handle(&self, event: Envelope<A>) -> Result<(), BoxError> {
+        let correlation = S::correlate(&event);
+        let Some(id) = self.whose(&correlation) else { return Ok(()) };
+        let (id, position) = (Id::new(id)?, event.header.position);
+        let heard = self.hear(&id, Arc::new(event), &correlation).await;
+        self.keys.forget(correlation.keys(), position);
+        heard
+    }
+}
+
+impl<A, S> Routed<A> for Triggers<S>
+where
+    A: Aggregate,
+    S: ReactsTo<A>,
+{
+    fn key(&self, event: &Envelope<A>) -> Option<String> {
+        let correlation = S::correlate(event);
+        let id = self.whose(&correlation)?;
+        for key in correlation.keys() {
+            let position = event.header.position;
+            let mut keys = self.keys.all();
+            keys.entry(key.clone()).or_insert_with(|| (id.clone(), position));
+        }
+        Some(id)
+    }
+}
