@@ -49,6 +49,8 @@ pub enum Scenario {
     Overload,
     /// Catching up into views, their lag under load, and what they cost those who write
     Projection,
+    /// Transfers between accounts that a saga carries out, from their first step to their end
+    Saga,
     /// All of the above, each in a process of its own
     All,
 }
@@ -70,6 +72,7 @@ impl Scenario {
             Self::Disk => "disk",
             Self::Overload => "overload",
             Self::Projection => "projection",
+            Self::Saga => "saga",
             Self::All => "all",
         }
     }

@@ -25,6 +25,8 @@ pub struct Row {
     pub commands_per_second: Option<f64>,
     /// Events that went into a view per second, the median of the rounds.
     pub events_per_second: Option<f64>,
+    /// Instances of a saga that were completed per second, the median of the rounds.
+    pub transfers_per_second: Option<f64>,
     /// Half of all waited no longer than this.
     pub p50_us: Option<f64>,
     /// 99 of 100 waited no longer than this.
@@ -193,6 +195,7 @@ mod tests {
             "scenario",
             "commands_per_second",
             "events_per_second",
+            "transfers_per_second",
             "p50_us",
             "p99_us",
             "p999_us",

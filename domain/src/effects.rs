@@ -108,6 +108,10 @@ impl<S: Saga> Effects<S> {
     /// sent any more. Then the undos of all accepted commands are sent, the last one first, one after
     /// the other. The instance reacts to nothing more, but for
     /// [`compensated`](Saga::compensated) at the end.
+    ///
+    /// A command without an undo that is on its way may still be accepted, and then stays done. So the
+    /// step that cannot be undone is best the last one (the *pivot* of the literature), and once it is
+    /// on its way its answer says how it goes on, and not a deadline.
     pub fn compensate(why: impl Into<String>) -> Self {
         Self::none().and_ending(Ending::Compensate(why.into()))
     }

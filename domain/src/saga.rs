@@ -57,6 +57,12 @@ pub trait Saga: Clone + Default + Serialize + DeserializeOwned + Send + Sync + '
         Effects::none()
     }
 
+    /// Somebody outside asks the instance to give up. It compensates, unless this says otherwise: a saga
+    /// that is past its point of no return answers [`Effects::none`], and goes on.
+    fn cancelled(&mut self, why: &str) -> Effects<Self> {
+        Effects::compensate(why)
+    }
+
     /// Everything that was done is undone. What is sent here is the last word: the answers are noted,
     /// and the instance ends.
     fn compensated(&mut self, why: &str) -> Effects<Self> {

@@ -128,7 +128,8 @@ pub use query::{Query, Querying};
 pub use receipt::Receipt;
 pub use runtime::Runtime;
 pub use saga::{
-    Conduct, InstanceStatus, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas, Stage,
+    Conduct, InstanceStatus, PlanSchedules, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas,
+    Schedule, Schedules, Stage,
 };
 pub use subscription::{
     Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, Subscribe, Subscription,

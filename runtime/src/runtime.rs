@@ -13,7 +13,7 @@ use crate::followers::{Standing, WaitError};
 use crate::health::{Health, Status};
 use crate::hosting::Hosting;
 use crate::projection::{Database, Project, ProjectInto, ProjectKeyed};
-use crate::saga::Conduct;
+use crate::saga::{Conduct, PlanSchedules};
 use crate::subscription::Subscribe;
 use crate::view::View;
 
@@ -108,6 +108,40 @@ impl Runtime {
     /// Describes a saga: say what it reacts to and where it sends commands, then start it.
     pub fn saga<S: Saga>(&self) -> Conduct<S> {
         Conduct::new(self.alive.clone())
+    }
+
+    /// Describes commands for later: say whom they may be sent to, then start it.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use actuarius::{Aggregate, Context, Id, InstanceStatus, Runtime, Timestamp};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Reminder(bool);
+    /// # #[derive(Serialize, Deserialize)]
+    /// # enum Rang { Rang }
+    /// # impl Aggregate for Reminder {
+    /// #     const TYPE: &'static str = "reminder";
+    /// #     type Command = ();
+    /// #     type Event = Rang;
+    /// #     type Error = Infallible;
+    /// #     fn decide(&self, (): (), _: &Context) -> Result<Vec<Rang>, Infallible> { Ok(vec![Rang::Rang]) }
+    /// #     fn apply(&mut self, _: &Rang) { self.0 = true; }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = Runtime::in_memory().await?;
+    /// # let midnight = Timestamp::default();
+    /// let reminders = runtime.host::<Reminder>();
+    /// let schedules = runtime.schedules().sends_to(&reminders).start().await?;
+    ///
+    /// let name = schedules.schedule(&Id::new("dentist")?, (), midnight).await?; // durable now
+    /// assert_eq!(schedules.end_of(&name).await?, InstanceStatus::Completed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn schedules(&self) -> PlanSchedules {
+        PlanSchedules::new(self.alive.clone())
     }
 
     /// How the runtime is.

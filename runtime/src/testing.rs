@@ -1,5 +1,6 @@
 //! Tests without a runtime, a store or a clock: [`given`] / when / then for decisions, [`view`] and
-//! [`rows_of`] for projections, [`envelopes`] and [`twice`] for handlers of subscriptions.
+//! [`rows_of`] for projections, [`envelopes`] and [`twice`] for handlers of subscriptions, [`saga`] for
+//! sagas.
 //!
 //! Where a whole runtime is wanted, [`Runtime::in_memory`](crate::Runtime::in_memory) needs no disk, and
 //! [`Runtime::caught_up`](crate::Runtime::caught_up) waits until every projection and subscription has
@@ -11,11 +12,13 @@ mod decisions;
 mod handlers;
 mod history;
 mod rows;
+mod sagas;
 mod views;
 
 pub use decisions::{Given, Outcome, given};
 pub use handlers::{Twice, envelopes, twice};
 pub use rows::{RowsUnderTest, rows_of};
+pub use sagas::{SagaUnderTest, saga};
 pub use views::{ViewUnderTest, view};
 
 use std::panic::Location;

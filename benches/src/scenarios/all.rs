@@ -5,7 +5,7 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 11] = [
+const IN_ORDER: [Scenario; 12] = [
     Scenario::Spread,
     Scenario::Hot,
     Scenario::OneClient,
@@ -17,6 +17,7 @@ const IN_ORDER: [Scenario; 11] = [
     Scenario::Disk,
     Scenario::Overload,
     Scenario::Projection,
+    Scenario::Saga,
 ];
 
 pub(super) fn all() -> Result<Vec<Row>> {

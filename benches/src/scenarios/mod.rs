@@ -6,6 +6,7 @@ mod one_client;
 mod overload;
 mod projection;
 mod recovery;
+mod saga;
 mod storage;
 mod throughput;
 
@@ -30,6 +31,7 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
         Scenario::Disk => storage::disk(options).await,
         Scenario::Overload => overload::overload(options).await,
         Scenario::Projection => projection::projection(options).await,
+        Scenario::Saga => saga::saga(options).await,
         Scenario::All => all::all(),
     }
 }

@@ -67,6 +67,24 @@ impl<S: Saga> Sagas<S> {
         Ok(has_begun)
     }
 
+    /// Begins an instance, as [`begin`](Self::begin) does, and waits until it has ended.
+    ///
+    /// # Errors
+    /// [`SagaError`] says whether it has begun. Once it has, it goes on also when nobody waits.
+    pub async fn run(
+        &self,
+        id: impl Into<String>,
+        reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static,
+    ) -> Result<InstanceStatus, SagaError> {
+        let id = checked(id)?;
+        // Before it begins, so that its end is not missed.
+        let ending = self.host.ending(&id);
+        if !self.begin(id.as_str(), reaction).await? {
+            return Ok(self.host.end_of(&id).await?);
+        }
+        Ok(ending.await.map_err(|_| Failure::shutting_down())?)
+    }
+
     /// Where an instance is in its life; none if there is no such instance.
     ///
     /// # Errors
@@ -162,8 +180,9 @@ impl<S: Saga> Sagas<S> {
         self.release(checked(id)?, Kind::Skip).await
     }
 
-    /// Has an instance undo what it has done, and end, as if its saga had said so. False if it was
-    /// doing that already, or had ended.
+    /// Asks an instance to give up: it does what its saga says in
+    /// [`cancelled`](actuarius_domain::Saga::cancelled), which undoes what was done unless it says
+    /// otherwise. False if it goes on all the same, was giving up already, or had ended.
     ///
     /// # Errors
     /// [`SagaError`] says whether anything was written.

@@ -115,14 +115,7 @@ impl<S: Saga> Host<S> {
 
     /// Waits until an instance has ended.
     pub(super) async fn end_of(&self, id: &Id<Instance<S>>) -> Result<InstanceStatus, Failure> {
-        let (sender, ended) = oneshot::channel();
-        {
-            let mut waiting = self.waiting();
-            let all = waiting.entry(id.shared().clone()).or_default();
-            // They are never more than callers.
-            all.retain(|waiting| !waiting.is_closed());
-            all.push(sender);
-        }
+        let ending = self.ending(id);
         // It may have ended before we were in the list.
         let look = |instance: &Instance<S>| instance.book.is_over().then(|| instance.status());
         match self.look(id, look).await? {
@@ -130,8 +123,19 @@ impl<S: Saga> Host<S> {
                 self.ended(id, &status);
                 Ok(status)
             }
-            None => ended.await.map_err(|_| Failure::shutting_down()),
+            None => ending.await.map_err(|_| Failure::shutting_down()),
         }
+    }
+
+    /// Tells of the end of an instance, if it comes from here on.
+    pub(super) fn ending(&self, id: &Id<Instance<S>>) -> oneshot::Receiver<InstanceStatus> {
+        let (sender, ending) = oneshot::channel();
+        let mut waiting = self.waiting();
+        let all = waiting.entry(id.shared().clone()).or_default();
+        // They are never more than callers.
+        all.retain(|waiting| !waiting.is_closed());
+        all.push(sender);
+        ending
     }
 
     /// Nobody hears of ends any more.

@@ -196,12 +196,12 @@ impl<S: Saga> Instance<S> {
     }
 
     fn cancel(&self, mut draft: Draft<'_, S>, why: String) -> Finished<S> {
-        if self.book.steps == 0 || self.book.life != Life::Running {
+        if !self.book.has_begun || self.book.life != Life::Running {
             return Ok(None);
         }
         draft.step.trouble = None;
-        draft.step.life = Life::Compensating(why);
-        draft.finish(Input::Cancelled)
+        draft = draft.reacting(Box::new(move |saga| saga.cancelled(&why)))?;
+        if draft.step.life == Life::Running { Ok(None) } else { draft.finish(Input::Cancelled) }
     }
 
     /// # Errors

@@ -43,6 +43,10 @@ impl<S: Saga> Carried<S> {
 pub(super) type Carrying<'a, S> =
     Pin<Box<dyn Future<Output = Result<Carried<S>, Failure>> + Send + 'a>>;
 
+/// How looking for a command ends.
+pub(super) type Finding<'a, S> =
+    Pin<Box<dyn Future<Output = Result<Option<Carried<S>>, Failure>> + Send + 'a>>;
+
 /// One aggregate type.
 pub(super) trait Target<S: Saga>: Send + Sync {
     fn aggregate(&self) -> &'static str;
@@ -64,7 +68,7 @@ pub(super) trait Target<S: Saga>: Send + Sync {
         outgoing: &'a Outgoing,
         command: CommandId,
         as_of: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Carried<S>>, Failure>> + Send + 'a>>;
+    ) -> Finding<'a, S>;
 }
 
 impl<S: Saga> Targets<S> {
@@ -77,7 +81,11 @@ impl<S: Saga> Targets<S> {
         A: Aggregate<Command: Serialize + DeserializeOwned>,
         S: Sends<A>,
     {
-        self.targets.push(Box::new(Typed { directory, saga: PhantomData }));
+        self.add_target(Typed { directory, saga: PhantomData });
+    }
+
+    pub(super) fn add_target(&mut self, target: impl Target<S> + 'static) {
+        self.targets.push(Box::new(target));
     }
 
     pub(super) fn write(&self, sending: Sending) -> Result<Outgoing, String> {
@@ -108,17 +116,7 @@ where
     }
 
     fn write(&self, codec: Codec, sending: Sending) -> Result<Outgoing, String> {
-        let written = |command: Box<dyn std::any::Any + Send>| {
-            let command =
-                command.downcast_ref::<A::Command>().ok_or("a command of another type")?;
-            Payload::of(codec, command).map_err(|error| error.to_string())
-        };
-        Ok(Outgoing {
-            aggregate: A::TYPE.to_owned(),
-            id: sending.id.to_string(),
-            command: written(sending.command)?,
-            undo: sending.undo.map(written).transpose()?,
-        })
+        written::<A>(codec, sending)
     }
 
     fn send<'a>(
@@ -146,7 +144,7 @@ where
         outgoing: &'a Outgoing,
         command: CommandId,
         as_of: Position,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Carried<S>>, Failure>> + Send + 'a>> {
+    ) -> Finding<'a, S> {
         Box::pin(async move {
             let id = Id::<A>::new(outgoing.id.as_str())?;
             crate::query::Query::new(self.directory.clone(), Ok(id.clone()), |_| ()).await?;
@@ -157,6 +155,23 @@ where
             Ok(found.map(|(version, position)| accepted(id, outgoing, version, position)))
         })
     }
+}
+
+/// A command as it is stored.
+pub(super) fn written<A>(codec: Codec, sending: Sending) -> Result<Outgoing, String>
+where
+    A: Aggregate<Command: Serialize>,
+{
+    let written = |command: Box<dyn std::any::Any + Send>| {
+        let command = command.downcast_ref::<A::Command>().ok_or("a command of another type")?;
+        Payload::of(codec, command).map_err(|error| error.to_string())
+    };
+    Ok(Outgoing {
+        aggregate: A::TYPE.to_owned(),
+        id: sending.id.to_string(),
+        command: written(sending.command)?,
+        undo: sending.undo.map(written).transpose()?,
+    })
 }
 
 fn decoded<C: DeserializeOwned>(outgoing: &Outgoing) -> Result<C, Failure> {
@@ -177,7 +192,7 @@ where
     carried(told, id, outgoing, Outcome::Accepted { version, position })
 }
 
-fn carried<S, A>(
+pub(super) fn carried<S, A>(
     told: Told,
     id: Id<A>,
     outgoing: &Outgoing,

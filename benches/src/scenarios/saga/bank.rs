@@ -1,0 +1,109 @@
+//! What is measured: accounts, orders to move money, and the saga that moves it.
+
+use std::convert::Infallible;
+
+use actuarius::{
+    Aggregate, Answer, Context, Correlation, Effects, Envelope, Id, Outcome, ReactsTo, Saga, Sends,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Account(i64);
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum Movement {
+    Deposited(i64),
+    Withdrawn(i64),
+}
+
+impl Aggregate for Account {
+    const TYPE: &'static str = "account";
+    type Command = Movement;
+    type Event = Movement;
+    type Error = Infallible;
+
+    fn decide(&self, movement: Movement, _: &Context) -> Result<Vec<Movement>, Infallible> {
+        Ok(vec![movement])
+    }
+
+    fn apply(&mut self, movement: &Movement) {
+        match movement {
+            Movement::Deposited(cents) => self.0 += cents,
+            Movement::Withdrawn(cents) => self.0 -= cents,
+        }
+    }
+}
+
+/// Somebody wants money to be moved.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Order;
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum OrderEvent {
+    Placed(Way),
+}
+
+impl Aggregate for Order {
+    const TYPE: &'static str = "order";
+    type Command = Way;
+    type Event = OrderEvent;
+    type Error = Infallible;
+
+    fn decide(&self, way: Way, _: &Context) -> Result<Vec<OrderEvent>, Infallible> {
+        Ok(vec![OrderEvent::Placed(way)])
+    }
+
+    fn apply(&mut self, _: &OrderEvent) {}
+}
+
+/// From where, to where, and how much.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Way {
+    pub(super) from: Id<Account>,
+    pub(super) to: Id<Account>,
+    pub(super) cents: i64,
+}
+
+/// Moves money: a withdrawal, then a deposit.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Transfer {
+    way: Option<Way>,
+    is_withdrawn: bool,
+}
+
+impl Transfer {
+    pub(super) fn begin(&mut self, way: &Way) -> Effects<Self> {
+        self.way = Some(way.clone());
+        let (withdrawn, back) = (Movement::Withdrawn(way.cents), Movement::Deposited(way.cents));
+        Effects::none().send_with_undo(&way.from, withdrawn, back)
+    }
+}
+
+impl Saga for Transfer {
+    const TYPE: &'static str = "transfer";
+    type Deadline = ();
+}
+
+impl ReactsTo<Order> for Transfer {
+    fn correlate(event: &Envelope<Order>) -> Correlation {
+        Correlation::start(event.id.as_str())
+    }
+
+    fn react(&mut self, event: &Envelope<Order>) -> Effects<Self> {
+        let OrderEvent::Placed(way) = &event.event;
+        self.begin(way)
+    }
+}
+
+impl Sends<Account> for Transfer {
+    fn answered(&mut self, answer: Answer<Account>) -> Effects<Self> {
+        match (answer.outcome, &self.way) {
+            (Outcome::Rejected(never), _) => match never {},
+            (Outcome::Accepted { .. }, Some(way)) if !self.is_withdrawn => {
+                self.is_withdrawn = true;
+                Effects::none().send(&way.to, Movement::Deposited(way.cents))
+            }
+            (Outcome::Accepted { .. }, _) => Effects::complete(),
+        }
+    }
+}

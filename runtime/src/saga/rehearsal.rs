@@ -1,0 +1,202 @@
+//! An instance without a runtime: it decides as it does at work, and what it sends goes nowhere.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius_domain::{
+    Aggregate, CommandId, Context, Envelope, Id, Metadata, Outcome, Position, ReactsTo, Saga,
+    Sending, Sends, Timestamp, Version,
+};
+use actuarius_persistence::Codec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::InstanceStatus;
+use super::book::Open;
+use super::instance::{Ask, Heard, Instance, Kind, Reaction};
+use super::stored::{Due, Outgoing, Stepped, Told};
+use super::targets::{Carrying, Finding, Target, Targets, carried, written};
+use crate::error::Failure;
+
+/// An instance under test.
+pub(crate) struct Rehearsal<S: Saga> {
+    instance: Instance<S>,
+    targets: Arc<Targets<S>>,
+    id: Arc<str>,
+    now: Timestamp,
+    /// Whether the last input concerned it.
+    took_step: bool,
+}
+
+impl<S: Saga> Rehearsal<S> {
+    pub(crate) fn of(id: &str) -> Self {
+        Self {
+            instance: Instance::default(),
+            targets: Arc::new(Targets::new(Codec::default())),
+            id: id.into(),
+            now: Timestamp::default(),
+            took_step: false,
+        }
+    }
+
+    pub(crate) fn add_target<A>(&mut self)
+    where
+        A: Aggregate<Command: Serialize + DeserializeOwned>,
+        S: Sends<A>,
+    {
+        // Nobody else holds it between two inputs.
+        if let Some(targets) = Arc::get_mut(&mut self.targets) {
+            targets.add_target(Paper::<S, A>(PhantomData));
+        }
+    }
+
+    pub(crate) fn begin(&mut self, reaction: Reaction<S>) -> Result<(), String> {
+        self.take(Kind::Begin(reaction))
+    }
+
+    /// Whether the event concerns the instance is decided as at work, by its id only.
+    pub(crate) fn hear<A>(&mut self, event: Envelope<A>) -> Result<(), String>
+    where
+        A: Aggregate,
+        S: ReactsTo<A>,
+    {
+        let correlation = S::correlate(&event);
+        let (starts, continues) = (correlation.starts(), correlation.continues());
+        let heard = Heard {
+            stream: event.id.stream().to_string(),
+            event_type: event.header.event_type.clone(),
+            position: event.header.position,
+            starts,
+            continues,
+            keys: correlation.keys().to_vec(),
+        };
+        let reaction: Reaction<S> = Box::new(move |saga| saga.react(&event));
+        self.take(Kind::Event { heard, reaction })
+    }
+
+    /// The oldest command on its way to an aggregate is answered.
+    pub(crate) fn answer<A>(&mut self, id: &Id<A>, outcome: Outcome<A::Error>) -> Result<(), String>
+    where
+        A: Aggregate<Command: DeserializeOwned>,
+        S: Sends<A>,
+    {
+        let is_it = |it: &&Open| it.outgoing.aggregate == A::TYPE && it.outgoing.id == id.as_str();
+        let open = self.instance.book.open.iter().find(is_it);
+        let open = open.ok_or_else(|| format!("no command is on its way to {id}"))?.clone();
+        let told = match &outcome {
+            Outcome::Accepted { version, position } => {
+                Told::Accepted { version: *version, position: *position }
+            }
+            Outcome::Rejected(why) => Told::Rejected(why.to_string()),
+        };
+        let answer = carried::<S, A>(told, id.clone(), &open.outgoing, outcome);
+        let (told, reaction) = (answer.told, answer.reaction);
+        self.take(Kind::Answer { effect: open.effect, told, reaction })
+    }
+
+    /// Time passes, and the deadlines that come meanwhile come, in their order.
+    pub(crate) fn pass(&mut self, time: Duration) -> Result<(), String> {
+        let end = self.now.plus(time);
+        self.took_step = false;
+        while let Some((deadline, at)) = self.next_deadline().filter(|(_, at)| *at <= end) {
+            self.now = self.now.max(at);
+            self.take(Kind::Due(deadline))?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    pub(crate) fn cancel(&mut self, why: &str) -> Result<(), String> {
+        self.take(Kind::Cancel(why.to_owned()))
+    }
+
+    fn next_deadline(&self) -> Option<(super::stored::EffectId, Timestamp)> {
+        let deadlines = self.instance.book.deadlines.iter().map(|(id, it)| (*id, it.at));
+        deadlines.min_by_key(|(id, at)| (*at, *id))
+    }
+
+    fn take(&mut self, kind: Kind<S>) -> Result<(), String> {
+        let version = Version::new(self.instance.book.steps);
+        let context = Context::new(self.id.clone(), version, self.now, CommandId::default());
+        let ask = Ask { kind, targets: self.targets.clone(), head: Position::NONE };
+        let steps = self.instance.decide(ask, &context).map_err(|error| error.to_string())?;
+        self.took_step = !steps.is_empty();
+        for step in steps {
+            self.instance.apply(&through_codec(&step)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn took_step(&self) -> bool {
+        self.took_step
+    }
+
+    pub(crate) fn state(&self) -> &S {
+        &self.instance.saga
+    }
+
+    pub(crate) fn status(&self) -> InstanceStatus {
+        self.instance.status()
+    }
+
+    /// What the last input has sent: whom to, and the command if it is one to an `A`.
+    pub(crate) fn sent<A>(&self) -> Vec<(String, Option<A::Command>)>
+    where
+        A: Aggregate<Command: DeserializeOwned>,
+    {
+        let sent = if self.took_step { self.instance.sent_last() } else { Vec::new() };
+        let shown = |Outgoing { aggregate, id, command, .. }: Outgoing| {
+            let command = if aggregate == A::TYPE { command.decode().ok() } else { None };
+            (format!("{aggregate}/{id}"), command)
+        };
+        sent.into_iter().map(|open| shown(open.outgoing)).collect()
+    }
+
+    /// How long it is until each deadline of that name.
+    pub(crate) fn deadlines(&self) -> Vec<(Duration, Option<S::Deadline>)> {
+        let until = |at: Timestamp| {
+            let micros = at.as_micros().saturating_sub(self.now.as_micros());
+            Duration::from_micros(u64::try_from(micros).unwrap_or_default())
+        };
+        let named = |what: &Due| match what {
+            Due::Remind(name) => name.decode().ok(),
+            Due::Send(_) => None,
+        };
+        let deadlines = self.instance.book.deadlines.iter();
+        deadlines.map(|(_, scheduled)| (until(scheduled.at), named(&scheduled.what))).collect()
+    }
+}
+
+/// As a recovery would read it.
+fn through_codec<S: Saga>(step: &Stepped<S>) -> Result<Stepped<S>, String> {
+    let (codec, mut bytes) = (Codec::default(), Vec::new());
+    let name = codec.encode_event(step, &mut bytes);
+    let back = name.and_then(|name| codec.decode_event(name, &bytes));
+    back.map_err(|error| format!("the state does not come back as it was stored: {error}"))
+}
+
+/// An aggregate type that nothing reaches.
+struct Paper<S, A>(PhantomData<fn() -> (S, A)>);
+
+impl<S, A> Target<S> for Paper<S, A>
+where
+    A: Aggregate<Command: Serialize + DeserializeOwned>,
+    S: Sends<A>,
+{
+    fn aggregate(&self) -> &'static str {
+        A::TYPE
+    }
+
+    fn write(&self, codec: Codec, sending: Sending) -> Result<Outgoing, String> {
+        written::<A>(codec, sending)
+    }
+
+    fn send<'a>(&'a self, _: &'a Outgoing, _: CommandId, _: Metadata) -> Carrying<'a, S> {
+        Box::pin(async { Err(Failure::shutting_down()) })
+    }
+
+    fn find<'a>(&'a self, _: &'a Outgoing, _: CommandId, _: Position) -> Finding<'a, S> {
+        Box::pin(async { Ok(None) })
+    }
+}
