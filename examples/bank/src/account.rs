@@ -25,8 +25,9 @@ pub enum Status {
     Closed,
 }
 
-/// What a customer can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a customer can ask for. It can be stored, because a transfer that is under way has to outlive
+/// a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountCommand {
     /// Open the account.
     Open,
