@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use actuarius::{
-    Aggregate, Aggregates, ExecuteError, Failure, InMemory, OpenError, Runtime, Sagas,
+    Aggregate, Aggregates, ExecuteError, Failure, InMemory, OpenError, Receipt, Runtime, Sagas,
     ShutdownReport, StartError, WaitError,
 };
 use bank::AccountCommand::{Close, Deposit, Open};
@@ -140,12 +140,12 @@ pub(crate) async fn patiently<A: Aggregate<Command: Clone>>(
     id: &str,
     verb: &str,
     command: A::Command,
-) -> Result<Result<(), A::Error>, Trouble> {
+) -> Result<Result<Receipt, A::Error>, Trouble> {
     let mut attempts = 0;
     loop {
         let sent = aggregates.execute(id, command.clone()).command_id(format!("{id}/{verb}"));
         match sent.await {
-            Ok(_) => return Ok(Ok(())),
+            Ok(receipt) => return Ok(Ok(receipt)),
             Err(ExecuteError::Rejected(refused)) => return Ok(Err(refused)),
             Err(ExecuteError::Failed(failure)) if failure.is_retryable() && attempts < RETRIES => {
                 attempts += 1;

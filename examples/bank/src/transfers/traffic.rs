@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actuarius::{Aggregates, Sagas};
-use bank::{Cents, OrderCommand, OrderRefused, Transfer, TransferOrder, Wanted};
+use bank::{Cents, OrderCommand, Transfer, TransferOrder, Wanted};
 use fastrand::Rng;
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
@@ -78,7 +78,8 @@ impl Traffic {
         let (name, began) = (format!("transfer-{number}"), Instant::now());
         let place = OrderCommand::Place(wanted);
         let placed = patiently(&self.orders, &name, "place", place).await?;
-        let is_new = placed != Err(OrderRefused::AlreadyPlaced);
+        // Placed before, it is refused, or recognised by the name of the command.
+        let is_new = placed.is_ok_and(|receipt| !receipt.repeated);
         if is_new && is_recalled {
             // It may have come to its end already, and then it says so: that is no trouble.
             let _ = patiently(&self.orders, &name, "recall", OrderCommand::Recall).await?;
