@@ -6,6 +6,11 @@ use actuarius_bench::options::Cli;
 use actuarius_bench::{Result, report, row, scenarios, table};
 use clap::Parser;
 
+/// An allocator made for many threads: what one of them allocates here, another frees all the time.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {

@@ -135,7 +135,7 @@ impl Runtime {
     /// let reminders = runtime.host::<Reminder>();
     /// let schedules = runtime.schedules().sends_to(&reminders).start().await?;
     ///
-    /// let name = schedules.schedule(&Id::new("dentist")?, (), midnight).await?; // durable now
+    /// let name = schedules.schedule(&Id::<Reminder>::new("dentist")?, (), midnight).await?; // durable now
     /// assert_eq!(schedules.end_of(&name).await?, InstanceStatus::Completed);
     /// # Ok(())
     /// # }

@@ -2,17 +2,21 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use smallvec::SmallVec;
 
 use super::stored::EffectId;
 
 /// The commands that someone is carrying out. No other may send one meanwhile: if it were rejected, and
 /// sent once more behind that, it could be accepted then.
 #[derive(Default)]
-pub(super) struct AtWork(Arc<DashMap<Arc<str>, Vec<EffectId>, foldhash::fast::RandomState>>);
+pub(super) struct AtWork(Arc<ByInstance>);
+
+/// Nearly always one for each instance.
+type ByInstance = DashMap<Arc<str>, SmallVec<[EffectId; 1]>, foldhash::fast::RandomState>;
 
 /// The right to carry out one command. It ends when this is dropped.
 pub(super) struct Mine {
-    all: Arc<DashMap<Arc<str>, Vec<EffectId>, foldhash::fast::RandomState>>,
+    all: Arc<ByInstance>,
     id: Arc<str>,
     effect: EffectId,
 }

@@ -16,13 +16,16 @@ const ENDED_LISTED: usize = 1_000;
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Board {
     live: BTreeMap<String, Live>,
-    due: BTreeSet<(Timestamp, String, EffectId)>,
+    due: DueSet,
     keys: BTreeMap<String, String>,
     ended: VecDeque<SagaInstance>,
     completed: u64,
     compensated: u64,
     failed: u64,
 }
+
+/// Deadlines, the next one first.
+type DueSet = BTreeSet<(Timestamp, String, EffectId)>;
 
 /// One that lives.
 #[derive(Default, Serialize, Deserialize)]
@@ -47,38 +50,29 @@ impl<S: Saga> Projection<Instance<S>> for Board {
 
 impl Board {
     fn take(&mut self, id: &str, step: &Step, now: Timestamp) {
-        let mut live =
-            self.live.remove(id).unwrap_or_else(|| Live { since: now, ..Live::default() });
-        self.forget_due(id, &live);
-        self.add_keys(id, &mut live, &step.keys);
+        if !self.live.contains_key(id) {
+            self.live.insert(id.to_owned(), Live { since: now, ..Live::default() });
+        }
+        let Self { live, due, keys, .. } = self;
+        let Some(live) = live.get_mut(id) else { return };
+        live.withdraw_due(id, due);
         live.take(step, now);
-        if live.life.has_ended() && live.open == 0 && live.trouble.is_none() {
-            return self.end(id, live);
-        }
-        if live.trouble.is_none() {
-            let due = live.deadlines.iter().map(|(deadline, at)| (*at, id.to_owned(), *deadline));
-            self.due.extend(due);
-        }
-        self.live.insert(id.to_owned(), live);
-    }
-
-    fn forget_due(&mut self, id: &str, live: &Live) {
-        for (deadline, at) in &live.deadlines {
-            self.due.remove(&(*at, id.to_owned(), *deadline));
-        }
-    }
-
-    /// A key that another one has stays with that one.
-    fn add_keys(&mut self, id: &str, live: &mut Live, keys: &[String]) {
-        for key in keys {
-            if !self.keys.contains_key(key) {
-                self.keys.insert(key.clone(), id.to_owned());
+        for key in &step.keys {
+            // A key that another one has stays with that one.
+            if !keys.contains_key(key) {
+                keys.insert(key.clone(), id.to_owned());
                 live.keys.push(key.clone());
             }
         }
+        if live.is_over() {
+            self.end(id);
+        } else {
+            live.announce_due(id, due);
+        }
     }
 
-    fn end(&mut self, id: &str, live: Live) {
+    fn end(&mut self, id: &str) {
+        let Some(live) = self.live.remove(id) else { return };
         for key in &live.keys {
             self.keys.remove(key);
         }
@@ -163,6 +157,23 @@ pub struct SagaCounts {
 }
 
 impl Live {
+    fn is_over(&self) -> bool {
+        self.life.has_ended() && self.open == 0 && self.trouble.is_none()
+    }
+
+    fn withdraw_due(&self, id: &str, due: &mut DueSet) {
+        for (deadline, at) in &self.deadlines {
+            due.remove(&(*at, id.to_owned(), *deadline));
+        }
+    }
+
+    /// While something is the matter, no deadline comes.
+    fn announce_due(&self, id: &str, due: &mut DueSet) {
+        if self.trouble.is_none() {
+            due.extend(self.deadlines.iter().map(|(it, at)| (*at, id.to_owned(), *it)));
+        }
+    }
+
     fn take(&mut self, step: &Step, now: Timestamp) {
         self.steps += 1;
         self.last = now;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use actuarius_domain::Position;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,7 @@ pub(super) struct Book {
     /// The commands on their way, oldest first.
     pub(super) open: Vec<Open>,
     /// How to undo what was accepted, in the order in which it was.
-    pub(super) undos: Vec<Outgoing>,
+    pub(super) undos: Vec<Arc<Outgoing>>,
     /// Pending deadlines.
     pub(super) deadlines: Vec<(EffectId, Scheduled)>,
     /// The answer to this command is noted without a reaction.
@@ -29,7 +31,7 @@ pub(super) struct Book {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Open {
     pub(super) effect: EffectId,
-    pub(super) outgoing: Outgoing,
+    pub(super) outgoing: Arc<Outgoing>,
     pub(super) is_undo: bool,
     /// It has not been carried out up to here.
     pub(super) as_of: Position,
@@ -96,9 +98,7 @@ impl Book {
         match told {
             Told::Accepted { .. } if is_undo => drop(self.undos.pop()),
             Told::Accepted { .. } => {
-                let Outgoing { aggregate, id, undo, .. } = outgoing;
-                let undo = undo.map(|command| Outgoing { aggregate, id, command, undo: None });
-                self.undos.extend(undo);
+                self.undos.extend(outgoing.undoing().map(Arc::new));
             }
             Told::Rejected(_) | Told::Abandoned => {}
         }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use actuarius_domain::{CausationId, Id, Saga};
+use actuarius_domain::{Id, Saga};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
 use super::book::Open;
-use super::host::{Host, News, StepError, command_id, story};
+use super::host::{Host, News, StepError, Story, command_id};
 use super::instance::{Instance, Kind, Refused};
 use super::stage::Stage;
 use super::stored::{At, Trouble};
@@ -70,7 +70,8 @@ impl<S: Saga> Host<S> {
         place: Place,
         mut is_doubtful: bool,
     ) {
-        while let Some(news) = self.carry(&id, &open, is_doubtful).await {
+        let story = Story::of(&id);
+        while let Some(news) = self.carry(&id, &open, story, is_doubtful).await {
             self.stages.reached(Stage::Answered, id.as_str());
             let mut sent = news.sent.into_iter();
             let Some(next) = sent.next() else { return };
@@ -87,13 +88,14 @@ impl<S: Saga> Host<S> {
         &self,
         id: &Id<Instance<S>>,
         open: &Open,
+        story: Story,
         mut is_doubtful: bool,
     ) -> Option<News> {
         let _mine = self.at_work.take(id.shared(), open.effect)?;
         // What may have been carried out before has been waited for already.
         let is_patient = !is_doubtful;
         for attempts in 1.. {
-            let obstacle = match self.attempt(id, open, is_doubtful).await {
+            let obstacle = match self.attempt(id, open, story, is_doubtful).await {
                 Attempt::Heard(news) => return Some(news),
                 Attempt::Over => break,
                 Attempt::Again(obstacle) => obstacle,
@@ -110,8 +112,14 @@ impl<S: Saga> Host<S> {
         None
     }
 
-    async fn attempt(&self, id: &Id<Instance<S>>, open: &Open, is_doubtful: bool) -> Attempt {
-        let carried = match self.carried(id, open, is_doubtful).await {
+    async fn attempt(
+        &self,
+        id: &Id<Instance<S>>,
+        open: &Open,
+        story: Story,
+        is_doubtful: bool,
+    ) -> Attempt {
+        let carried = match self.carried(id, open, story, is_doubtful).await {
             Ok(Some(carried)) => carried,
             Ok(None) => return Attempt::Over,
             Err(failure) => return again(failure),
@@ -119,7 +127,7 @@ impl<S: Saga> Host<S> {
         self.stages.reached(Stage::Carried, id.as_str());
         let Carried { told, reaction } = carried;
         let kind = Kind::Answer { effect: open.effect, told, reaction };
-        match self.step(id, kind, story(id, Some(command_id(id, open.effect).into()))).await {
+        match self.step(id, kind, story.because_of(command_id(id, open.effect))).await {
             Ok(Some(news)) => Attempt::Heard(news),
             Ok(None) => Attempt::Over,
             Err(error) => not_taken(error).map_or(Attempt::Over, Attempt::Again),
@@ -132,6 +140,7 @@ impl<S: Saga> Host<S> {
         &self,
         id: &Id<Instance<S>>,
         open: &Open,
+        story: Story,
         is_doubtful: bool,
     ) -> Result<Option<Carried<S>>, Failure> {
         let (effect, outgoing) = (open.effect, &open.outgoing);
@@ -149,7 +158,7 @@ impl<S: Saga> Host<S> {
             }
         }
         self.stages.reached(Stage::Sending, id.as_str());
-        let cause = story(id, Some(CausationId::from(command)));
+        let cause = story.because_of(command);
         Ok(Some(target.send(outgoing, command, cause).await?))
     }
 
@@ -169,7 +178,7 @@ impl<S: Saga> Host<S> {
             Obstacle::Poison(why) => {
                 tracing::error!(target: "actuarius::saga", saga, %id, why, "quarantined");
                 let kind = Kind::Poison { trouble: Trouble { at, why }, keys };
-                if let Err(error) = self.step(id, kind, story(id, None)).await {
+                if let Err(error) = self.step(id, kind, Story::of(id).for_no_cause()).await {
                     // It meets the same poison again, and is quarantined then.
                     tracing::error!(target: "actuarius::saga", saga, %id, %error, "not quarantined");
                 }

@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actuarius_domain::{CausationId, Id, Saga};
+use actuarius_domain::{Id, Saga};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::carrying::{Place, not_taken};
-use super::host::{Host, command_id, story};
+use super::host::{Host, Story, command_id};
 use super::instance::{Instance, Kind};
 use super::stage::Stage;
 use super::stored::{At, EffectId};
@@ -151,9 +151,8 @@ impl<S: Saga> Host<S> {
         let Ok(id) = Id::new(id.clone()) else { return };
         self.stages.reached(Stage::Due, id.as_str());
         for attempts in 1.. {
-            let cause = CausationId::from(command_id(&id, *deadline));
-            let obstacle = match self.step(&id, Kind::Due(*deadline), story(&id, Some(cause))).await
-            {
+            let cause = Story::of(&id).because_of(command_id(&id, *deadline));
+            let obstacle = match self.step(&id, Kind::Due(*deadline), cause).await {
                 Ok(Some(news)) => {
                     self.carry_out(&id, news, place);
                     break;

@@ -7,7 +7,7 @@ use actuarius_persistence::PageLimit;
 use super::SagaError;
 use super::board::SagaCounts;
 use super::history::{SagaStep, steps};
-use super::host::{Host, StepError, story};
+use super::host::{Host, StepError, Story};
 use super::instance::{Instance, Kind};
 use super::status::{InstanceStatus, SagaInstance};
 use super::stored::{At, Trouble};
@@ -59,7 +59,7 @@ impl<S: Saga> Sagas<S> {
         let id = checked(id)?;
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
         let kind = Kind::Begin(Box::new(reaction));
-        let news = self.host.step(&id, kind, story(&id, None)).await?;
+        let news = self.host.step(&id, kind, Story::of(&id).for_no_cause()).await?;
         let has_begun = news.is_some();
         if let Some(news) = news {
             self.host.carry_out(&id, news, &place);
@@ -193,7 +193,8 @@ impl<S: Saga> Sagas<S> {
     ) -> Result<bool, SagaError> {
         let id = checked(id)?;
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
-        let step = self.host.step(&id, Kind::Cancel(why.into()), story(&id, None)).await?;
+        let step =
+            self.host.step(&id, Kind::Cancel(why.into()), Story::of(&id).for_no_cause()).await?;
         let Some(news) = step else { return Ok(false) };
         self.host.carry_out(&id, news, &place);
         self.host.take_up(&id, &place).await;
@@ -247,7 +248,7 @@ impl<S: Saga> Sagas<S> {
         };
         let skips = matches!(kind, Kind::Skip);
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
-        let step = self.host.step(&id, kind, story(&id, None)).await;
+        let step = self.host.step(&id, kind, Story::of(&id).for_no_cause()).await;
         if let Some(news) = step.map_err(|error: StepError| SagaError::from(error))? {
             self.host.carry_out(&id, news, &place);
         }

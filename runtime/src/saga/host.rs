@@ -154,10 +154,20 @@ pub(super) fn command_id<S: Saga>(id: &Id<Instance<S>>, effect: EffectId) -> Com
     CommandId::from(format!("saga/{}/{id}/{step}/{index}", S::TYPE))
 }
 
-/// All that follows from an instance belongs to one story.
-pub(super) fn story<S: Saga>(id: &Id<Instance<S>>, cause: Option<CausationId>) -> Metadata {
-    let correlation = CorrelationId::from(format!("saga/{}/{id}", S::TYPE));
-    let mut metadata = Metadata::default();
-    (metadata.correlation, metadata.causation) = (Some(correlation), cause);
-    metadata
+/// The story of an instance: everything that follows from it belongs to it.
+#[derive(Clone, Copy)]
+pub(super) struct Story(CorrelationId);
+
+impl Story {
+    pub(super) fn of<S: Saga>(id: &Id<Instance<S>>) -> Self {
+        Self(CorrelationId::from(format!("saga/{}/{id}", S::TYPE)))
+    }
+
+    pub(super) fn because_of(self, cause: impl Into<CausationId>) -> Metadata {
+        Metadata { causation: Some(cause.into()), ..self.for_no_cause() }
+    }
+
+    pub(super) fn for_no_cause(self) -> Metadata {
+        Metadata { correlation: Some(self.0), ..Metadata::default() }
+    }
 }

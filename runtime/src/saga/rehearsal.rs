@@ -81,7 +81,8 @@ impl<S: Saga> Rehearsal<S> {
         A: Aggregate<Command: DeserializeOwned>,
         S: Sends<A>,
     {
-        let is_it = |it: &&Open| it.outgoing.aggregate == A::TYPE && it.outgoing.id == id.as_str();
+        let is_it =
+            |it: &&Open| it.outgoing.aggregate == A::TYPE && &*it.outgoing.id == id.as_str();
         let open = self.instance.book.open.iter().find(is_it);
         let open = open.ok_or_else(|| format!("no command is on its way to {id}"))?.clone();
         let told = match &outcome {
@@ -146,11 +147,11 @@ impl<S: Saga> Rehearsal<S> {
         A: Aggregate<Command: DeserializeOwned>,
     {
         let sent = if self.took_step { self.instance.sent_last() } else { Vec::new() };
-        let shown = |Outgoing { aggregate, id, command, .. }: Outgoing| {
+        let shown = |Outgoing { aggregate, id, command, .. }: &Outgoing| {
             let command = if aggregate == A::TYPE { command.decode().ok() } else { None };
             (format!("{aggregate}/{id}"), command)
         };
-        sent.into_iter().map(|open| shown(open.outgoing)).collect()
+        sent.iter().map(|open| shown(&open.outgoing)).collect()
     }
 
     /// How long it is until each deadline of that name.
@@ -188,15 +189,15 @@ where
         A::TYPE
     }
 
-    fn write(&self, codec: Codec, sending: Sending) -> Result<Outgoing, String> {
+    fn write(&self, codec: Codec, sending: Sending) -> Result<Arc<Outgoing>, String> {
         written::<A>(codec, sending)
     }
 
-    fn send<'a>(&'a self, _: &'a Outgoing, _: CommandId, _: Metadata) -> Carrying<'a, S> {
+    fn send<'a>(&'a self, _: &'a Arc<Outgoing>, _: CommandId, _: Metadata) -> Carrying<'a, S> {
         Box::pin(async { Err(Failure::shutting_down()) })
     }
 
-    fn find<'a>(&'a self, _: &'a Outgoing, _: CommandId, _: Position) -> Finding<'a, S> {
+    fn find<'a>(&'a self, _: &'a Arc<Outgoing>, _: CommandId, _: Position) -> Finding<'a, S> {
         Box::pin(async { Ok(None) })
     }
 }

@@ -1,7 +1,9 @@
 //! What an instance stores: one step each time, which is everything that follows from one input. It is
 //! one event and so one commit: state, outbox and deadlines are durable together, or not at all.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use actuarius_domain::{Position, Timestamp, Version};
 use actuarius_persistence::{Codec, CodecError};
@@ -26,7 +28,7 @@ pub(super) struct Step {
     pub(super) as_of: Position,
     pub(super) life: Life,
     pub(super) trouble: Option<Trouble>,
-    pub(super) sent: Vec<Outgoing>,
+    pub(super) sent: Vec<Arc<Outgoing>>,
     /// Whether the undo of the last accepted command is sent, too.
     pub(super) undoes: bool,
     pub(super) scheduled: Vec<Scheduled>,
@@ -72,10 +74,18 @@ pub(super) struct EffectId {
 /// A command on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outgoing {
-    pub(super) aggregate: String,
-    pub(super) id: String,
+    pub(super) aggregate: Cow<'static, str>,
+    pub(super) id: Arc<str>,
     pub(super) command: Payload,
     pub(super) undo: Option<Payload>,
+}
+
+impl Outgoing {
+    /// The command that undoes it, if there is one.
+    pub(super) fn undoing(&self) -> Option<Self> {
+        let command = self.undo.clone()?;
+        Some(Self { aggregate: self.aggregate.clone(), id: self.id.clone(), command, undo: None })
+    }
 }
 
 /// A deadline.
@@ -91,7 +101,7 @@ pub(super) enum Due {
     /// The saga hears of it, by this name.
     Remind(Payload),
     /// A command is sent.
-    Send(Outgoing),
+    Send(Arc<Outgoing>),
 }
 
 /// Where an instance is in its life.

@@ -51,12 +51,12 @@ pub(super) type Finding<'a, S> =
 pub(super) trait Target<S: Saga>: Send + Sync {
     fn aggregate(&self) -> &'static str;
 
-    fn write(&self, codec: Codec, sending: Sending) -> Result<Outgoing, String>;
+    fn write(&self, codec: Codec, sending: Sending) -> Result<Arc<Outgoing>, String>;
 
     /// Sends a command, which the aggregate may know by its id.
     fn send<'a>(
         &'a self,
-        outgoing: &'a Outgoing,
+        outgoing: &'a Arc<Outgoing>,
         command: CommandId,
         metadata: Metadata,
     ) -> Carrying<'a, S>;
@@ -65,7 +65,7 @@ pub(super) trait Target<S: Saga>: Send + Sync {
     /// `as_of`, once everything that was sent to it before has come to an end.
     fn find<'a>(
         &'a self,
-        outgoing: &'a Outgoing,
+        outgoing: &'a Arc<Outgoing>,
         command: CommandId,
         as_of: Position,
     ) -> Finding<'a, S>;
@@ -88,7 +88,7 @@ impl<S: Saga> Targets<S> {
         self.targets.push(Box::new(target));
     }
 
-    pub(super) fn write(&self, sending: Sending) -> Result<Outgoing, String> {
+    pub(super) fn write(&self, sending: Sending) -> Result<Arc<Outgoing>, String> {
         self.target(sending.aggregate)?.write(self.codec, sending)
     }
 
@@ -115,18 +115,18 @@ where
         A::TYPE
     }
 
-    fn write(&self, codec: Codec, sending: Sending) -> Result<Outgoing, String> {
+    fn write(&self, codec: Codec, sending: Sending) -> Result<Arc<Outgoing>, String> {
         written::<A>(codec, sending)
     }
 
     fn send<'a>(
         &'a self,
-        outgoing: &'a Outgoing,
+        outgoing: &'a Arc<Outgoing>,
         command: CommandId,
         metadata: Metadata,
     ) -> Carrying<'a, S> {
         Box::pin(async move {
-            let id = Id::<A>::new(outgoing.id.as_str())?;
+            let id = Id::<A>::new(outgoing.id.clone())?;
             let execute = Execute::new(self.directory.clone(), Ok(id.clone()), decoded(outgoing)?);
             match execute.command_id(command).metadata(metadata).await {
                 Ok(receipt) => Ok(accepted(id, outgoing, receipt.version, receipt.position)),
@@ -141,12 +141,12 @@ where
 
     fn find<'a>(
         &'a self,
-        outgoing: &'a Outgoing,
+        outgoing: &'a Arc<Outgoing>,
         command: CommandId,
         as_of: Position,
     ) -> Finding<'a, S> {
         Box::pin(async move {
-            let id = Id::<A>::new(outgoing.id.as_str())?;
+            let id = Id::<A>::new(outgoing.id.clone())?;
             crate::query::Query::new(self.directory.clone(), Ok(id.clone()), |_| ()).await?;
             let (reader, stream) = (self.directory.home.engine.library.reader()?, id.stream());
             let look = move || find_back(&*reader, &stream, command, as_of);
@@ -158,7 +158,7 @@ where
 }
 
 /// A command as it is stored.
-pub(super) fn written<A>(codec: Codec, sending: Sending) -> Result<Outgoing, String>
+pub(super) fn written<A>(codec: Codec, sending: Sending) -> Result<Arc<Outgoing>, String>
 where
     A: Aggregate<Command: Serialize>,
 {
@@ -166,12 +166,12 @@ where
         let command = command.downcast_ref::<A::Command>().ok_or("a command of another type")?;
         Payload::of(codec, command).map_err(|error| error.to_string())
     };
-    Ok(Outgoing {
-        aggregate: A::TYPE.to_owned(),
-        id: sending.id.to_string(),
+    Ok(Arc::new(Outgoing {
+        aggregate: A::TYPE.into(),
+        id: sending.id,
         command: written(sending.command)?,
         undo: sending.undo.map(written).transpose()?,
-    })
+    }))
 }
 
 fn decoded<C: DeserializeOwned>(outgoing: &Outgoing) -> Result<C, Failure> {
@@ -180,7 +180,7 @@ fn decoded<C: DeserializeOwned>(outgoing: &Outgoing) -> Result<C, Failure> {
 
 fn accepted<S, A>(
     id: Id<A>,
-    outgoing: &Outgoing,
+    outgoing: &Arc<Outgoing>,
     version: Version,
     position: Position,
 ) -> Carried<S>
@@ -195,15 +195,15 @@ where
 pub(super) fn carried<S, A>(
     told: Told,
     id: Id<A>,
-    outgoing: &Outgoing,
+    outgoing: &Arc<Outgoing>,
     outcome: Outcome<A::Error>,
 ) -> Carried<S>
 where
     A: Aggregate<Command: DeserializeOwned>,
     S: Sends<A>,
 {
-    let command = outgoing.command.clone();
-    let reaction = move |saga: &mut S| match command.decode() {
+    let outgoing = outgoing.clone();
+    let reaction = move |saga: &mut S| match outgoing.command.decode() {
         Ok(command) => saga.answered(Answer { id, command, outcome }),
         // It did decode when it was sent.
         Err(error) => panic!("the command does not decode: {error}"),

@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actuarius_domain::{
-    Aggregate, CausationId, Correlation, Envelope, Id, Position, ReactsTo, Saga,
-};
+use actuarius_domain::{Aggregate, Correlation, Envelope, Id, Position, ReactsTo, Saga};
 use tokio::time::sleep;
 
 use super::carrying::{Obstacle, not_taken};
-use super::host::{Host, story};
+use super::host::{Host, Story};
 use super::instance::{Heard, Instance, Kind};
 use super::stored::At;
 use crate::followers::BoxError;
@@ -82,7 +80,7 @@ impl<S: Saga> Triggers<S> {
                 heard: heard(&event, correlation),
                 reaction: reaction(event.clone()),
             };
-            let cause = story(id, Some(CausationId::from(event.header.event_id)));
+            let cause = Story::of(id).because_of(event.header.event_id);
             let obstacle = match self.host.step(id, kind, cause).await {
                 Ok(Some(news)) => {
                     if !correlation.keys().is_empty() {
