@@ -43,6 +43,10 @@ impl Saga for Transfer {
         self.turn_back("it took too long")
     }
 
+    fn cancelled(&mut self, why: &str) -> Effects<Self> {
+        self.turn_back(why)
+    }
+
     /// No money is missing now.
     fn compensated(&mut self, why: &str) -> Effects<Self> {
         self.refuse(Effects::none(), why)
