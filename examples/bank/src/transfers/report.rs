@@ -49,6 +49,7 @@ pub(crate) fn traffic(report: &Report) -> String {
 
 pub(crate) fn sheet(sheet: &Sheet) -> String {
     let Sheet { opened, found, orders, transfers } = sheet;
+    let (opened, found) = (opened.to_string(), found.to_string());
     let verdict = if sheet.differences().is_empty() { "closes" } else { "DOES NOT CLOSE" };
     format!(
         "
