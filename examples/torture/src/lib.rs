@@ -11,6 +11,9 @@
 //!
 //! `torture follow DIR` writes the same with something following: a subscription and views of every
 //! kind; `torture check DIR` holds what they have made of it against the log.
+//!
+//! `torture transfers DIR` moves money between accounts with a saga, some of which refuse it or never
+//! answer; `torture balance DIR` holds the money against the log.
 
 mod check;
 mod diary;
@@ -27,6 +30,7 @@ mod order;
 mod report;
 mod rows;
 mod total;
+mod transfers;
 mod verify;
 mod write;
 
@@ -36,5 +40,6 @@ pub use follow::{FollowOptions, follow};
 pub use item::Item;
 pub use journal::{Fact, Journal};
 pub use log::{Entry, Log, Stream};
+pub use transfers::{TransferOptions, balance, transfers};
 pub use verify::{Finding, verify};
 pub use write::{Stopped, WriteOptions, write};

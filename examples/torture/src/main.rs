@@ -1,4 +1,4 @@
-//! `torture write DIR`, `verify`, `follow` and `check`: see the library's documentation.
+//! `torture write DIR`, `verify`, `follow`, `check`, `transfers` and `balance`: see the library's documentation.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use actuarius::OpenError;
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
-use torture::{CheckOptions, Finding, FollowOptions, Stopped, WriteOptions};
+use torture::{CheckOptions, Finding, FollowOptions, Stopped, TransferOptions, WriteOptions};
 
 /// Promises on lines of their own, and their check: for kill, power-cut and fault tests.
 #[derive(Parser)]
@@ -33,6 +33,14 @@ enum Torture {
     /// Each follower is looked at twice: as it was found, against the log up to the position it
     /// claims, and when it has come to the end of the log.
     Check(CheckOptions),
+    /// Orders transfers between accounts; says TRY before each order, ACK once it is acknowledged and AT
+    /// when the transfer has ended
+    Transfers(TransferOptions),
+    /// Has every transfer end, and says BAD for any money that is made, lost or half moved
+    Balance {
+        /// Where the store is
+        directory: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -44,6 +52,10 @@ fn main() -> ExitCode {
         Torture::Follow(options) => written(on_threads().block_on(torture::follow(&options))),
         Torture::Check(options) => {
             told(|mut tell| on_one_thread().block_on(torture::check(&options, &mut tell)))
+        }
+        Torture::Transfers(options) => written(on_threads().block_on(torture::transfers(&options))),
+        Torture::Balance { directory } => {
+            told(|mut tell| on_threads().block_on(torture::balance(&directory, &mut tell)))
         }
     }
 }
@@ -70,6 +82,7 @@ fn told(look: impl FnOnce(&mut dyn FnMut(Finding)) -> Result<(), OpenError>) -> 
     let mut tell = |finding| match finding {
         // A reader that has gone away wants no more lines.
         Finding::Found(item) => drop(writeln!(out, "FOUND {item}")),
+        Finding::Ended(order) => drop(writeln!(out, "FOUND {order}")),
         Finding::At(place) => drop(writeln!(out, "AT {place}")),
         Finding::Bad(what) => drop(writeln!(out, "BAD {what}")),
         Finding::Damaged(what) => damaged = Some(what),

@@ -14,6 +14,8 @@ const CLOSING: Duration = Duration::from_secs(60);
 pub enum Finding {
     /// A command is stored, whole and unchanged.
     Found(Item),
+    /// An order for a transfer is stored, and the transfer has ended.
+    Ended(String),
     /// How far a follower has come.
     At(String),
     /// Something is wrong that the library passed off as right.

@@ -28,13 +28,19 @@ const LOOKS_AT_BOARD_EVERY: Duration = Duration::from_secs(1);
 pub struct Conduct<S: Saga> {
     alive: Arc<Alive>,
     hosting: Hosting,
-    targets: Vec<Box<dyn FnOnce(&mut Targets<S>)>>,
-    triggers: Vec<Box<dyn FnOnce(Subscribe, &Triggers<S>) -> Subscribe>>,
+    targets: Vec<Box<AddTarget<S>>>,
+    triggers: Vec<Box<AddTrigger<S>>>,
     from_end: bool,
     workers: usize,
     retry: Retry,
     stages: Stages,
 }
+
+/// Adds an aggregate type to those that commands are sent to.
+type AddTarget<S> = dyn FnOnce(&mut Targets<S>) + Send;
+
+/// Adds an aggregate type to those whose events are heard.
+type AddTrigger<S> = dyn FnOnce(Subscribe, &Triggers<S>) -> Subscribe + Send;
 
 impl<S: Saga> Conduct<S> {
     pub(crate) fn new(alive: Arc<Alive>) -> Self {

@@ -46,7 +46,8 @@ impl<S: Saga> Host<S> {
     /// Carries out what a step has sent, and what follows from that, in tasks of their own.
     pub(super) fn carry_out(self: &Arc<Self>, id: &Id<Instance<S>>, news: News, place: &Place) {
         for open in news.sent {
-            self.begin(id, open, place, false);
+            let is_doubtful = open.effect.step < news.step;
+            self.begin(id, open, place, is_doubtful);
         }
     }
 
@@ -73,12 +74,14 @@ impl<S: Saga> Host<S> {
         let story = Story::of(&id);
         while let Some(news) = self.carry(&id, &open, story, is_doubtful).await {
             self.stages.reached(Stage::Answered, id.as_str());
-            let mut sent = news.sent.into_iter();
-            let Some(next) = sent.next() else { return };
+            let News { step, mut sent, .. } = news;
+            let Some(next) = sent.pop() else { return };
             for beside in sent {
-                self.begin(&id, beside, &place, false);
+                let is_doubtful = beside.effect.step < step;
+                self.begin(&id, beside, &place, is_doubtful);
             }
-            (open, is_doubtful) = (next, false);
+            is_doubtful = next.effect.step < step;
+            open = next;
         }
     }
 

@@ -11,6 +11,7 @@ use super::host::{Host, StepError, Story};
 use super::instance::{Instance, Kind};
 use super::status::{InstanceStatus, SagaInstance};
 use super::stored::{At, Trouble};
+use crate::deadline::Deadline;
 use crate::error::Failure;
 use crate::followers::{FollowerHealth, WaitError, Wanted};
 use crate::keep_alive::KeepAlive;
@@ -82,7 +83,7 @@ impl<S: Saga> Sagas<S> {
         if !self.begin(id.as_str(), reaction).await? {
             return Ok(self.host.end_of(&id).await?);
         }
-        Ok(ending.await.map_err(|_| Failure::shutting_down())?)
+        Ok(self.host.heard(ending).await?)
     }
 
     /// Where an instance is in its life; none if there is no such instance.
@@ -114,6 +115,24 @@ impl<S: Saga> Sagas<S> {
     /// A [`Failure`], when the runtime ends before.
     pub async fn end_of(&self, id: impl Into<String>) -> Result<InstanceStatus, Failure> {
         self.host.end_of(&checked(id)?).await
+    }
+
+    /// Waits until no instance lives. Events that are stored meanwhile may begin new ones.
+    ///
+    /// # Errors
+    /// [`WaitError`]: some live still, or the view of all instances does not get on.
+    pub async fn settled(&self, within: Duration) -> Result<(), WaitError> {
+        let (board, until) = (&self.host.board, Deadline::within(within));
+        self.wait_for(self.host.engine.tail.head(), until.rest()).await?;
+        loop {
+            let shown = self.host.engine.tail.head();
+            board.standing.wait_for(shown, until.rest()).await?;
+            if board.read(|board| board.counts().live) == 0 {
+                return Ok(());
+            }
+            // A step of theirs, or of anybody else.
+            board.standing.wait_for(shown.next(), until.rest()).await?;
+        }
     }
 
     /// The living instances behind `after` in the order of their ids, of which this is true: a page of

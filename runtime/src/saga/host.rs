@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actuarius_domain::{CausationId, CommandId, CorrelationId, Id, Metadata, Position, Saga};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::sleep;
 
 use super::at_work::AtWork;
 use super::board::Board;
@@ -25,6 +27,9 @@ use crate::query::Query;
 /// steps, few enough that a flood of events waits in the log and not in memory.
 const BUSY_MAX: usize = 4_096;
 
+/// How often who waits for an end looks whether the store has failed: then there is none.
+const LOOKS_AT_STORE_EVERY: Duration = Duration::from_secs(1);
+
 /// What everyone who works for a saga shares. It does not keep the runtime open.
 pub(super) struct Host<S: Saga> {
     pub(super) engine: Arc<Engine>,
@@ -43,6 +48,7 @@ pub(super) struct Host<S: Saga> {
 /// What a step has left to do, told right behind it.
 pub(super) struct News {
     pub(super) position: Position,
+    pub(super) step: u64,
     pub(super) sent: Vec<Open>,
 }
 
@@ -86,14 +92,14 @@ impl<S: Saga> Host<S> {
         let execute = Execute::new(self.instances.clone(), Ok(id.clone()), ask).metadata(cause);
         let look = |instance: &Instance<S>| {
             let over = instance.book.is_over().then(|| instance.status());
-            (instance.sent_last(), over)
+            ((instance.book.steps, instance.to_carry()), over)
         };
-        let (receipt, (sent, over)) = execute.telling(look).await?;
+        let (receipt, ((step, sent), over)) = execute.telling(look).await?;
         if let Some(status) = over {
             self.ended(id, &status);
         }
         self.stages.reached(Stage::Committed, id.as_str());
-        Ok((receipt.events > 0).then_some(News { position: receipt.position, sent }))
+        Ok((receipt.events > 0).then_some(News { position: receipt.position, step, sent }))
     }
 
     /// Looks at an instance, behind every step that was asked for before.
@@ -123,7 +129,23 @@ impl<S: Saga> Host<S> {
                 self.ended(id, &status);
                 Ok(status)
             }
-            None => ending.await.map_err(|_| Failure::shutting_down()),
+            None => self.heard(ending).await,
+        }
+    }
+
+    /// Waits for an end, as long as there may be one.
+    pub(super) async fn heard(
+        &self,
+        mut ending: oneshot::Receiver<InstanceStatus>,
+    ) -> Result<InstanceStatus, Failure> {
+        loop {
+            tokio::select! {
+                status = &mut ending => return status.map_err(|_| Failure::shutting_down()),
+                () = sleep(LOOKS_AT_STORE_EVERY) => {}
+            }
+            if let Some(failure) = self.engine.failure() {
+                return Err(Failure::Poisoned(failure.clone()));
+            }
         }
     }
 

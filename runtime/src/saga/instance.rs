@@ -94,10 +94,12 @@ impl<S: Saga> Aggregate for Instance<S> {
 type Finished<S> = Result<Option<Stepped<S>>, Refused>;
 
 impl<S: Saga> Instance<S> {
-    /// The commands that the last step has sent.
-    pub(super) fn sent_last(&self) -> Vec<Open> {
-        let last = self.book.steps;
-        self.book.open.iter().filter(|open| open.effect.step == last).cloned().collect()
+    /// The commands that the last step has sent. Once it compensates, all that are on their way: those
+    /// that nobody is at work on have to be given up, or found to be carried out.
+    pub(super) fn to_carry(&self) -> Vec<Open> {
+        let is_compensating = matches!(self.book.life, Life::Compensating(_));
+        let due = |open: &&Open| is_compensating || open.effect.step == self.book.steps;
+        self.book.open.iter().filter(due).cloned().collect()
     }
 
     pub(super) fn status(&self) -> InstanceStatus {

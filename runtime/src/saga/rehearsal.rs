@@ -146,7 +146,9 @@ impl<S: Saga> Rehearsal<S> {
     where
         A: Aggregate<Command: DeserializeOwned>,
     {
-        let sent = if self.took_step { self.instance.sent_last() } else { Vec::new() };
+        let last = self.instance.book.steps;
+        let mut sent = if self.took_step { self.instance.to_carry() } else { Vec::new() };
+        sent.retain(|open| open.effect.step == last);
         let shown = |Outgoing { aggregate, id, command, .. }: &Outgoing| {
             let command = if aggregate == A::TYPE { command.decode().ok() } else { None };
             (format!("{aggregate}/{id}"), command)

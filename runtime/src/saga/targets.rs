@@ -7,7 +7,7 @@ use actuarius_domain::{
     Aggregate, Answer, CommandId, Effects, Id, Metadata, Outcome, Position, Saga, Sending, Sends,
     Version,
 };
-use actuarius_persistence::{Codec, PageLimit, ReadError, Reader};
+use actuarius_persistence::{Codec, Notes, PageLimit, ReadError, Reader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,8 +15,9 @@ use super::instance::Reaction;
 use super::stage::Stages;
 use super::stored::{Outgoing, Payload, Told};
 use crate::directory::Directory;
-use crate::error::{ExecuteError, Failure};
+use crate::error::{ExecuteError, Failure, Unavailable};
 use crate::execute::Execute;
+use crate::query::Query;
 
 /// The aggregate types that a saga sends commands to, by name.
 pub(super) struct Targets<S: Saga> {
@@ -147,13 +148,28 @@ where
     ) -> Finding<'a, S> {
         Box::pin(async move {
             let id = Id::<A>::new(outgoing.id.clone())?;
-            crate::query::Query::new(self.directory.clone(), Ok(id.clone()), |_| ()).await?;
+            self.let_all_before_end(&id).await?;
             let (reader, stream) = (self.directory.home.engine.library.reader()?, id.stream());
             let look = move || find_back(&*reader, &stream, command, as_of);
             let found = tokio::task::spawn_blocking(look).await;
             let found = found.map_err(|_| Failure::shutting_down())??;
             Ok(found.map(|(version, position)| accepted(id, outgoing, version, position)))
         })
+    }
+}
+
+impl<S, A: Aggregate> Typed<S, A> {
+    /// Waits until everything that was sent to an aggregate before has come to an end.
+    async fn let_all_before_end(&self, id: &Id<A>) -> Result<(), Failure> {
+        match Query::new(self.directory.clone(), Ok(id.clone()), |_| ()).await {
+            // It takes nothing, and what it had taken is with the committer, which keeps the order.
+            Err(Failure::Quarantined(_) | Failure::Unavailable(Unavailable::Recovery(_))) => {
+                let committer = &self.directory.home.engine.committer;
+                let stored = committer.store_notes(Notes::default()).await;
+                stored.map_err(|_| Failure::shutting_down())
+            }
+            other => other,
+        }
     }
 }
 

@@ -75,7 +75,6 @@ pub fn saga<S: Saga>(id: &str) -> SagaUnderTest<S> {
 }
 
 /// An instance of a saga under test.
-#[must_use = "a test checks nothing before `then`"]
 pub struct SagaUnderTest<S: Saga> {
     rehearsal: Rehearsal<S>,
     history: History,
@@ -85,6 +84,7 @@ pub struct SagaUnderTest<S: Saga> {
 
 impl<S: Saga> SagaUnderTest<S> {
     /// Lets it send commands to the aggregates of a type, as at work.
+    #[must_use = "a test checks nothing before `then`"]
     pub fn sends_to<A>(mut self) -> Self
     where
         A: Aggregate<Command: Serialize + DeserializeOwned>,
@@ -95,6 +95,7 @@ impl<S: Saga> SagaUnderTest<S> {
     }
 
     /// It is begun without an event.
+    #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_begun(self, reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static) -> Self {
         self.input(|it| it.rehearsal.begin(Box::new(reaction)))
@@ -102,6 +103,7 @@ impl<S: Saga> SagaUnderTest<S> {
 
     /// An aggregate has an event. Whether that concerns the instance is up to its saga; an event that is
     /// correlated by a key counts as its own.
+    #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_event<A: Aggregate>(self, id: &str, event: A::Event) -> Self
     where
@@ -114,6 +116,7 @@ impl<S: Saga> SagaUnderTest<S> {
     }
 
     /// The oldest command on its way to this aggregate is accepted; an undo, too.
+    #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_accepted<A>(self, id: &Id<A>) -> Self
     where
@@ -125,6 +128,7 @@ impl<S: Saga> SagaUnderTest<S> {
     }
 
     /// The oldest command on its way to this aggregate is rejected; an undo, too.
+    #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_rejected<A>(self, id: &Id<A>, why: A::Error) -> Self
     where
@@ -135,12 +139,14 @@ impl<S: Saga> SagaUnderTest<S> {
     }
 
     /// Time passes; the deadlines that come meanwhile come, in their order.
+    #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_time_passes(self, time: Duration) -> Self {
         self.input(|it| it.rehearsal.pass(time))
     }
 
     /// Somebody outside asks it to give up.
+    #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_cancelled(self, why: &str) -> Self {
         self.input(|it| it.rehearsal.cancel(why))

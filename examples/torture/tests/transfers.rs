@@ -1,0 +1,77 @@
+//! `kill -9` at random moments while a saga moves money between accounts, some of which refuse it or
+//! never answer: at every position of the log no cent is made or lost, counting what is under way, and
+//! in the end every transfer is done once or undone once.
+//!
+//! Moments are counted in lines of output, as in `kill.rs`; `TORTURE_KILLS` and `TORTURE_SEED` are
+//! the same, too.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{Known, setting, start, torture};
+use fastrand::Rng;
+
+/// What a kill may hit: the work behind the lines that begin so, at most so many of them.
+const MOMENTS: [(&str, usize); 3] = [("ACK ", 150), ("AT ", 150), ("TRY ", 40)];
+
+fn mover(directory: &Path, dice: &mut Rng) -> Command {
+    let mut command = torture("transfers", directory);
+    command.args(["--transfers", "1000000", "--seed", &dice.u64(..).to_string()]);
+    command.args(["--clients", &dice.u32(1..=64).to_string()]);
+    command
+}
+
+/// Kills a bank that finishes what it finds.
+fn kill_a_balance(directory: &Path, dice: &mut Rng) {
+    let (mut child, _lines) = start(&mut torture("balance", directory));
+    // It says little before it has looked at everything, so turns of ours are counted instead.
+    for _ in 0..dice.u32(0..200_000) {
+        std::thread::yield_now();
+    }
+    child.kill().expect("killing what has ended is no error");
+    child.wait().expect("the bank has ended");
+}
+
+#[test]
+fn killed_at_any_moment_every_transfer_is_done_once_or_undone_once() {
+    let seed = setting("TORTURE_SEED", 1);
+    let mut dice = Rng::with_seed(seed);
+    let mut directory = tempfile::tempdir().expect("a directory");
+    let mut known = Known::default();
+    for kill in 0..setting("TORTURE_KILLS", 10) {
+        if kill % 20 == 19 {
+            // Each look walks the whole log.
+            (directory, known) = (tempfile::tempdir().expect("a directory"), Known::default());
+        }
+        let (word, most) = MOMENTS[kill as usize % MOMENTS.len()];
+        let moment = (word, dice.usize(1..=most));
+        let said = known.write(mover(directory.path(), &mut dice), moment);
+        if dice.bool() {
+            kill_a_balance(directory.path(), &mut dice);
+        }
+        // In some lives what is under way is left to the next ones.
+        if dice.u32(0..3) > 0 {
+            let when = format!("seed {seed}, kill {kill} at {moment:?}");
+            known.check(torture("balance", directory.path()), &when);
+            println!("{when}, said {said} times: the balance is right");
+        }
+    }
+    known.check(torture("balance", directory.path()), "in the end");
+}
+
+#[test]
+fn left_alone_every_transfer_ends() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut known = Known::default();
+    for seed in ["1", "2"] {
+        let mut command = torture("transfers", directory.path());
+        let (mut child, lines) = start(command.args(["--transfers", "200", "--seed", seed]));
+        for line in lines {
+            known.hear(&line);
+        }
+        assert!(child.wait().expect("it has ended").success());
+        known.check(torture("balance", directory.path()), "left alone");
+    }
+}
