@@ -81,10 +81,21 @@ pub(crate) enum OrderEvent {
         to: Id<Account>,
         cents: i64,
     },
+    /// As placed, but nobody says where the money goes to, so it comes back in time.
+    Reserved {
+        from: Id<Account>,
+        cents: i64,
+    },
     /// Whatever it is, the transfer is to be undone.
     Recalled,
     /// Nobody can react to this.
     Poison,
+}
+
+impl OrderEvent {
+    fn places(&self) -> bool {
+        matches!(self, Self::Placed { .. } | Self::Reserved { .. })
+    }
 }
 
 impl Aggregate for Order {
@@ -94,12 +105,12 @@ impl Aggregate for Order {
     type Error = std::convert::Infallible;
 
     fn decide(&self, event: OrderEvent, _: &Context) -> Result<Vec<OrderEvent>, Self::Error> {
-        let is_again = self.is_placed && matches!(event, OrderEvent::Placed { .. });
+        let is_again = self.is_placed && event.places();
         Ok(if is_again { vec![] } else { vec![event] })
     }
 
     fn apply(&mut self, event: &OrderEvent) {
-        self.is_placed |= matches!(event, OrderEvent::Placed { .. });
+        self.is_placed |= event.places();
     }
 }
 
@@ -145,7 +156,9 @@ impl Saga for Transfer {
 impl ReactsTo<Order> for Transfer {
     fn correlate(event: &Envelope<Order>) -> Correlation {
         match event.event {
-            OrderEvent::Placed { .. } => Correlation::start(event.id.as_str()),
+            OrderEvent::Placed { .. } | OrderEvent::Reserved { .. } => {
+                Correlation::start(event.id.as_str())
+            }
             OrderEvent::Recalled | OrderEvent::Poison => Correlation::proceed(event.id.as_str()),
         }
     }
@@ -153,6 +166,11 @@ impl ReactsTo<Order> for Transfer {
     fn react(&mut self, event: &Envelope<Order>) -> Effects<Self> {
         match &event.event {
             OrderEvent::Placed { from, to, cents } => self.begin(from, to, *cents),
+            OrderEvent::Reserved { from, cents } => {
+                let (take, back) =
+                    (AccountCommand::Withdraw(*cents), AccountCommand::Deposit(*cents));
+                Effects::none().send_with_undo(from, take, back).schedule_in(PATIENCE, ())
+            }
             OrderEvent::Recalled => Effects::compensate("it was recalled"),
             OrderEvent::Poison => panic!("this cannot be reacted to"),
         }
@@ -167,7 +185,8 @@ impl Sends<Account> for Transfer {
                 self.is_withdrawn = true;
                 Effects::none().send(&way.to, AccountCommand::Deposit(way.cents))
             }
-            (Outcome::Accepted { .. }, _) => Effects::complete(),
+            (Outcome::Accepted { .. }, Some(_)) => Effects::complete(),
+            (Outcome::Accepted { .. }, None) => Effects::none(),
         }
     }
 }

@@ -1,0 +1,174 @@
+//! What was done is undone: in the reverse order, one after the other, each once, and what cannot be
+//! undone waits for a person.
+
+use std::sync::Arc;
+
+use actuarius::InstanceStatus;
+
+use crate::puppet::{Do, Said, Script};
+use crate::till::{Show, TillCommand, compensate, compensated, put, put_for_now, stuck};
+
+/// Puts 1, 2 and 3 into a till, one after the other, each with its undo.
+fn three(till: &str) -> Script {
+    Script::of([put_for_now(till, 1)])
+        .at_answer([put_for_now(till, 2)])
+        .at_answer([put_for_now(till, 3)])
+}
+
+/// Puts 1 into a and 2 into b, for now.
+async fn one_and_two(show: &Show, id: &str) {
+    let script = Script::of([put_for_now("a", 1)]).at_answer([put_for_now("b", 2)]);
+    show.tell(Said::start(id, "begin").follow(script)).await;
+    show.until_heard(id, "2 b accepted").await;
+}
+
+#[tokio::test]
+async fn undos_are_sent_in_the_reverse_order_one_at_a_time_and_each_once() {
+    let show = Show::new().await;
+    let script = three("a").at_answer([compensate("enough")]);
+    show.say(Said::start("t", "begin").follow(script)).await;
+    assert_eq!(show.end_of("t").await, compensated("enough"));
+    assert_eq!(show.put("a").await, [1, 2, 3, -3, -2, -1]);
+    let steps = show.puppets.history("t", 0).await.unwrap();
+    let undone = steps.iter().filter(|step| {
+        assert!(step.effects.len() <= 1, "one at a time: {:?}", step.effects);
+        step.effects.iter().any(|effect| effect.contains("undo"))
+    });
+    assert_eq!((undone.count(), steps.len()), (3, 7));
+}
+
+#[tokio::test]
+async fn what_was_done_at_the_same_time_is_undone_in_the_reverse_order_of_its_answers() {
+    let show = Show::new().await;
+    let all = (1..=20).map(|amount| put_for_now("a", amount));
+    let script = (1..20).fold(Script::of(all), |script, _| script.at_answer([]));
+    show.say(Said::start("t", "begin").follow(script.at_answer([compensate("enough")]))).await;
+    assert_eq!(show.end_of("t").await, compensated("enough"));
+    let heard = show.heard("t").await;
+    let answers = heard.iter().filter_map(|heard| heard.strip_suffix(" a accepted"));
+    let mut undos: Vec<i64> = answers.map(|amount| -amount.parse::<i64>().unwrap()).collect();
+    undos.reverse();
+    assert_eq!(show.put("a").await[20..], undos);
+}
+
+#[tokio::test]
+async fn an_undo_that_is_refused_waits_for_a_person_and_is_tried_again() {
+    let contents = Arc::default();
+    let show = Show::on(&contents).await;
+    one_and_two(&show, "t").await;
+    show.till(TillCommand::Shut, "b").await;
+    show.say(Said::proceed("t", "no").doing([compensate("enough")])).await;
+    let shown = show.until("t", |shown| shown.status.is_in_trouble()).await;
+    assert_eq!((shown.status, shown.commands_under_way), (stuck("shut"), 0));
+    // It is in the way again, because nothing was mended.
+    show.puppets.retry("t").await.unwrap();
+    show.until("t", |shown| shown.status == stuck("shut") && shown.steps == 7).await;
+    show.shut_down().await;
+
+    let show = Show::on(&contents).await;
+    assert_eq!(show.puppets.status("t").await.unwrap().unwrap(), stuck("shut"));
+    assert_eq!(show.puppets.counts().in_trouble, 1);
+    show.till(TillCommand::Unlock, "b").await;
+    show.puppets.retry("t").await.unwrap();
+    assert_eq!(show.end_of("t").await, compensated("enough"));
+    assert_eq!((show.put("a").await, show.put("b").await), (vec![1, -1], vec![2, -2]));
+}
+
+#[tokio::test]
+async fn an_undo_that_is_skipped_is_not_done_and_the_others_are() {
+    let show = Show::new().await;
+    one_and_two(&show, "t").await;
+    show.till(TillCommand::Shut, "b").await;
+    show.say(Said::proceed("t", "no").doing([compensate("enough")])).await;
+    show.until_in_trouble("t").await;
+    show.puppets.skip("t").await.unwrap();
+    assert_eq!(show.end_of("t").await, compensated("enough"));
+    assert_eq!((show.put("a").await, show.put("b").await), (vec![1, -1], vec![2]));
+    assert!(show.puppets.skip("t").await.is_err(), "it is not in trouble any more");
+}
+
+#[tokio::test]
+async fn events_for_an_instance_that_is_stuck_are_ignored_and_not_parked() {
+    let show = Show::new().await;
+    one_and_two(&show, "t").await;
+    show.till(TillCommand::Shut, "b").await;
+    show.say(Said::proceed("t", "no").doing([compensate("enough")])).await;
+    show.until_in_trouble("t").await;
+    show.tell(Said::proceed("t", "late")).await;
+    assert!(show.puppets.events().unwrap().parked().await.is_empty());
+    show.puppets.skip("t").await.unwrap();
+    show.end_of("t").await;
+    assert!(!show.heard("t").await.contains(&"late".to_owned()));
+}
+
+#[tokio::test]
+async fn who_is_cancelled_undoes_everything_once() {
+    let show = Show::new().await;
+    one_and_two(&show, "t").await;
+    assert!(!show.puppets.cancel("nobody", "enough").await.unwrap());
+    assert!(show.puppets.cancel("t", "enough").await.unwrap());
+    assert!(!show.puppets.cancel("t", "once more").await.unwrap());
+    assert_eq!(show.end_of("t").await, compensated("enough"));
+    assert!(!show.puppets.cancel("t", "too late").await.unwrap());
+    assert_eq!((show.put("a").await, show.put("b").await), (vec![1, -1], vec![2, -2]));
+}
+
+#[tokio::test]
+async fn answers_on_their_way_are_waited_for_and_what_they_accept_is_undone() {
+    let show = Show::new().await;
+    for number in 0..50 {
+        let (id, till) = (format!("t-{number}"), format!("a-{number}"));
+        let begin = Said::start(&id, "begin").doing([put_for_now(&till, 1)]);
+        let no = Said::proceed(&id, "no").doing([compensate("enough")]);
+        // In one commit, so that the second is heard while the command of the first is on its way.
+        show.cues.execute("crier", vec![begin, no]).await.unwrap();
+        assert_eq!(show.end_of(&id).await, compensated("enough"));
+        assert_eq!(show.put(&till).await, [1, -1]);
+    }
+}
+
+#[tokio::test]
+async fn last_words_are_sent_when_all_is_undone_and_waited_for() {
+    let show = Show::new().await;
+    for (id, last) in [("t", "c"), ("u", "shut")] {
+        show.till(TillCommand::Shut, "shut").await;
+        let script = Script::of([put_for_now("a", 1)]);
+        let script = script.at_answer([compensate("enough")]).at_last([put(last, 9)]);
+        show.say(Said::start(id, "begin").follow(script)).await;
+        assert_eq!(show.end_of(id).await, compensated("enough"));
+        let heard = show.heard(id).await;
+        assert_eq!(heard, ["begin", "1 a accepted", "compensated: enough"]);
+    }
+    assert_eq!((show.put("c").await, show.put("shut").await), (vec![9], vec![]));
+}
+
+#[tokio::test]
+async fn what_is_completed_or_failed_is_not_undone() {
+    let show = Show::new().await;
+    let ends = [Do::Complete, Do::Fail("no".to_owned())];
+    for (number, end) in ends.into_iter().enumerate() {
+        let (id, till) = (format!("t-{number}"), format!("a-{number}"));
+        show.say(Said::start(&id, "begin").follow(three(&till).at_answer([end]))).await;
+        let ended = show.end_of(&id).await;
+        assert!(!matches!(ended, InstanceStatus::Compensated { .. }), "{ended}");
+        assert!(!show.puppets.cancel(&id, "enough").await.unwrap());
+        assert_eq!(show.put(&till).await, [1, 2, 3]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_with_the_end_is_carried_out_and_its_answer_noted() {
+    let show = Show::new().await;
+    show.say(Said::start("t", "begin").doing([put_for_now("a", 1), Do::Complete])).await;
+    assert_eq!(show.end_of("t").await, InstanceStatus::Completed);
+    assert_eq!((show.put("a").await, show.heard("t").await), (vec![1], vec!["begin".to_owned()]));
+}
+
+#[tokio::test]
+async fn who_has_done_nothing_is_compensated_at_once() {
+    let show = Show::new().await;
+    show.say(Said::start("t", "begin").doing([compensate("enough")])).await;
+    assert_eq!(show.end_of("t").await, compensated("enough"));
+    assert_eq!(show.heard("t").await, ["begin", "compensated: enough"]);
+    assert_eq!(show.puppets.history("t", 0).await.unwrap().len(), 1);
+}

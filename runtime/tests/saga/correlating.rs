@@ -1,0 +1,182 @@
+//! Every event reaches the instance that it concerns, in the order of the log, once.
+
+use std::sync::Arc;
+
+use actuarius::InstanceStatus;
+
+use crate::puppet::{Do, Said, Script, To};
+use crate::till::{LONG, Show, put};
+
+fn start_or_proceed(id: &str, word: &str) -> Said {
+    Said::to(To::StartOrProceed(id.to_owned()), word)
+}
+
+#[tokio::test]
+async fn an_instance_is_started_once_and_only_by_an_event_that_may() {
+    let show = Show::new().await;
+    show.tell(Said::proceed("t", "too soon")).await;
+    assert_eq!(show.puppets.status("t").await.unwrap(), None);
+    show.tell(Said::start("t", "begin")).await;
+    show.tell(Said::start("t", "once more")).await;
+    show.tell(Said::proceed("t", "go on")).await;
+    show.tell(Said::to(To::Nobody, "nothing")).await;
+    assert_eq!(show.heard("t").await, ["begin", "go on"]);
+    assert_eq!(show.puppets.counts().live, 1);
+}
+
+#[tokio::test]
+async fn an_event_that_may_start_or_proceed_does_either() {
+    let show = Show::new().await;
+    show.tell(start_or_proceed("t", "begin")).await;
+    show.tell(start_or_proceed("t", "go on")).await;
+    show.tell(Said::start("t", "once more")).await;
+    assert_eq!(show.heard("t").await, ["begin", "go on"]);
+}
+
+#[tokio::test]
+async fn who_has_ended_hears_nothing_more_and_is_not_started_again() {
+    let contents = Arc::default();
+    let show = Show::on(&contents).await;
+    for (id, end) in [("done", Do::Complete), ("failed", Do::Fail("no".to_owned()))] {
+        show.tell(Said::start(id, "begin").known_as(id).doing([end])).await;
+    }
+    show.shut_down().await;
+    let show = Show::on(&contents).await;
+    for id in ["done", "failed"] {
+        let all =
+            [Said::start(id, "again"), Said::proceed(id, "late"), start_or_proceed(id, "late")];
+        for said in all.into_iter().chain([Said::by(id, "by key")]) {
+            show.tell(said).await;
+        }
+        assert_eq!(show.heard(id).await, ["begin"]);
+    }
+    assert!(show.puppets.events().unwrap().parked().await.is_empty());
+    let again = show.puppets.begin("done", |puppet| puppet.follow(Script::default()));
+    assert!(!again.await.unwrap());
+}
+
+#[tokio::test]
+async fn an_instance_is_found_by_each_of_its_keys_also_after_a_restart() {
+    for is_killed in [false, true] {
+        let contents = Arc::default();
+        let show = Show::on(&contents).await;
+        show.tell(Said::start("t", "begin").known_as("one").known_as("two")).await;
+        show.tell(Said::by("two", "more").known_as("three")).await;
+        show.tell(Said::by("four", "unknown")).await;
+        if is_killed {
+            show.kill(&contents).await;
+        } else {
+            show.shut_down().await;
+        }
+        let show = Show::on(&contents).await;
+        for key in ["three", "one", "four", "two"] {
+            show.tell(Said::by(key, key)).await;
+        }
+        assert_eq!(show.heard("t").await, ["begin", "more", "three", "one", "two"]);
+    }
+}
+
+#[tokio::test]
+async fn an_event_by_key_is_heard_right_behind_the_one_that_makes_it_known() {
+    let show = Show::new().await;
+    let (mut all, mut expected) = (Vec::new(), Vec::new());
+    for number in 0..200 {
+        let (id, key) = (format!("t-{number}"), format!("k-{number}"));
+        all.push(Said::by(&key, "too soon"));
+        all.push(Said::start(&id, "begin").known_as(&key));
+        all.push(Said::by(&key, "one").known_as(&format!("{key}-too")));
+        all.push(Said::by(&format!("{key}-too"), "two").doing([Do::Complete]));
+        all.push(Said::by(&key, "late"));
+        expected.push(id);
+    }
+    // Each event as a commit of its own, and many in one.
+    for said in all.split_off(500) {
+        show.say(said).await;
+    }
+    show.cues.execute("crier", all).await.unwrap();
+    show.runtime.caught_up(LONG).await.unwrap();
+    for id in expected {
+        assert_eq!(show.end_of(&id).await, InstanceStatus::Completed);
+        assert_eq!(show.heard(&id).await, ["begin", "one", "two"], "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_stays_with_who_has_it_until_that_one_has_ended() {
+    let contents = Arc::default();
+    let show = Show::on(&contents).await;
+    show.tell(Said::start("t", "begin").known_as("k")).await;
+    show.tell(Said::start("u", "begin").known_as("k")).await;
+    show.tell(Said::by("k", "one")).await;
+    show.tell(Said::by("k", "two").doing([Do::Complete])).await;
+    show.runtime.caught_up(LONG).await.unwrap();
+    show.tell(Said::by("k", "nobody's")).await;
+    show.tell(Said::proceed("u", "mine").known_as("k")).await;
+    show.shut_down().await;
+    let show = Show::on(&contents).await;
+    show.tell(Said::by("k", "three")).await;
+    assert_eq!(show.heard("t").await, ["begin", "one", "two"]);
+    assert_eq!(show.heard("u").await, ["begin", "mine", "three"]);
+}
+
+#[tokio::test]
+async fn an_instance_hears_the_events_of_all_types_in_the_order_of_the_log() {
+    let show = Show::new().await;
+    show.say(Said::start("t", "0").known_as("k")).await;
+    let mut expected = vec!["0".to_owned()];
+    for number in 1..300 {
+        let word = number.to_string();
+        let said = match number % 3 {
+            0 => Said::by("k", &word),
+            1 => Said::proceed("t", &word),
+            _ => start_or_proceed("t", &word),
+        };
+        let crier = format!("crier-{}", number % 7);
+        if number % 2 == 0 {
+            show.cues.execute(crier, vec![said]).await.unwrap();
+        } else {
+            show.hints.execute(crier, vec![said]).await.unwrap();
+        }
+        expected.push(word);
+    }
+    show.runtime.caught_up(LONG).await.unwrap();
+    assert_eq!(show.heard("t").await, expected);
+}
+
+#[tokio::test]
+async fn events_that_come_again_after_a_crash_are_heard_once() {
+    let contents = Arc::default();
+    for life in 0..5 {
+        let show = Show::on(&contents).await;
+        for number in 0..20 {
+            let word = format!("{life}-{number}");
+            let said = start_or_proceed(&format!("t-{}", number % 3), &word);
+            show.tell(said.doing([put("a", 20 * life + number)])).await;
+        }
+        show.until_heard("t-1", &format!("{life}-19")).await;
+        // The checkpoint may be far behind.
+        show.kill(&contents).await;
+    }
+    let show = Show::on(&contents).await;
+    show.runtime.caught_up(LONG).await.unwrap();
+    for id in ["t-0", "t-1", "t-2"] {
+        show.until(id, |shown| shown.commands_under_way == 0).await;
+        let heard = show.heard(id).await;
+        let mut words: Vec<_> = heard.iter().filter(|heard| heard.contains('-')).collect();
+        let all = words.len();
+        words.dedup();
+        assert_eq!(words.len(), all, "{id}");
+    }
+    let mut amounts = show.put("a").await;
+    amounts.sort_unstable();
+    assert_eq!(amounts, (0..100).collect::<Vec<i64>>());
+}
+
+#[tokio::test]
+async fn a_name_that_no_aggregate_may_have_concerns_nobody_else() {
+    let show = Show::new().await;
+    let name = "n".repeat(actuarius::MAX_ID_BYTES + 1);
+    show.tell(Said::start(&name, "begin")).await;
+    show.tell(Said::start("t", "begin")).await;
+    assert_eq!(show.heard("t").await, ["begin"]);
+}

@@ -1,0 +1,254 @@
+//! The power fails at each stage of a transfer, each time it is reached, and at each commit. Whatever
+//! was written then, the next start goes on: every transfer ends, and each command is carried out once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actuarius::persistence::fault::{self, Failure, Faults};
+use actuarius::persistence::memory::{self, Contents};
+use actuarius::{Hosting, Id, InstanceStatus, ManualClock, Runtime, Sagas, Stage, Status};
+use tokio::sync::Notify;
+
+use crate::bank::{
+    Account, AccountCommand, AccountEvent, Order, OrderEvent, PATIENCE, Transfer, account, placed,
+};
+use crate::common::eventually;
+use crate::till::{LONG, at_once, compensated, events};
+
+/// How a transfer of 200 cents from alice, who has 500, to bob ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Completes,
+    /// Bob's account is frozen.
+    IsRefused,
+    /// Nobody says where the money goes to.
+    TakesTooLong,
+}
+
+const WAYS: [Way; 3] = [Way::Completes, Way::IsRefused, Way::TakesTooLong];
+const FAILURES: [Failure; 3] = [Failure::Unwritten, Failure::HalfWritten, Failure::Unacknowledged];
+
+impl Way {
+    fn order(self) -> OrderEvent {
+        match self {
+            Self::TakesTooLong => OrderEvent::Reserved { from: account("alice"), cents: 200 },
+            _ => placed("alice", "bob", 200),
+        }
+    }
+
+    fn end(self) -> InstanceStatus {
+        match self {
+            Self::Completes => InstanceStatus::Completed,
+            Self::IsRefused => compensated("the account is frozen"),
+            Self::TakesTooLong => compensated("it took too long"),
+        }
+    }
+
+    /// What may be in the streams of alice and bob behind what they began with.
+    fn holds(self, alice: &[AccountEvent], bob: &[AccountEvent]) -> bool {
+        use AccountEvent::{Deposited, Withdrawn};
+        let there_and_back = alice == [Withdrawn(200), Deposited(200)];
+        match self {
+            Self::Completes => alice == [Withdrawn(200)] && bob == [Deposited(200)],
+            Self::IsRefused => there_and_back && bob.is_empty(),
+            // It may be over before anything was sent.
+            Self::TakesTooLong => (there_and_back || alice.is_empty()) && bob.is_empty(),
+        }
+    }
+}
+
+/// What a sweep goes over.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    way: Way,
+    failure: Failure,
+    /// How many commands an account remembers.
+    remembered: usize,
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    let all = WAYS.into_iter().flat_map(|way| FAILURES.map(|failure| (way, failure)));
+    all.flat_map(|(way, failure)| [256, 0].map(|remembered| Case { way, failure, remembered }))
+}
+
+/// Fails the power when a stage is reached for the `left`th time.
+#[derive(Clone)]
+struct Mine {
+    at: Stage,
+    left: Arc<AtomicUsize>,
+    faults: Faults,
+    failure: Failure,
+    blown: Arc<Notify>,
+}
+
+impl Mine {
+    fn reached(&self, stage: Stage) {
+        if stage == self.at && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.faults.fail_commit(1, self.failure);
+            self.blown.notify_one();
+        }
+    }
+}
+
+struct Life {
+    runtime: Runtime,
+    faults: Faults,
+    clock: Arc<ManualClock>,
+    hosting: Hosting,
+}
+
+impl Life {
+    async fn on(contents: &Arc<Contents>, case: Case) -> Self {
+        let (store, faults) = fault::over(memory::reopen(contents));
+        let clock = Arc::new(ManualClock::default());
+        let runtime = Runtime::builder().clock(clock.clone()).on_store(store).await.unwrap();
+        let hosting = Hosting::default().remembered_commands(case.remembered);
+        Self { runtime, faults, clock, hosting }
+    }
+
+    async fn transfers(&self, mine: Option<Mine>) -> Option<Sagas<Transfer>> {
+        let accounts = self.runtime.host_with::<Account>(self.hosting.clone());
+        let transfers = self.runtime.saga::<Transfer>().reacts_to::<Order>().sends_to(&accounts);
+        let watcher = move |stage, _: &str| mine.iter().for_each(|mine| mine.reached(stage));
+        transfers.retry(at_once()).watched_by(watcher).start().await.ok()
+    }
+
+    fn mine(&self, at: Stage, nth: usize, failure: Failure) -> Mine {
+        let (left, blown) = (Arc::new(AtomicUsize::new(nth)), Arc::default());
+        Mine { at, left, faults: self.faults.clone(), failure, blown }
+    }
+
+    /// Returns when the transfer has ended; meanwhile time goes by for those that need it.
+    async fn end(&self, way: Way, transfers: &Sagas<Transfer>) -> Option<InstanceStatus> {
+        let mut end = std::pin::pin!(transfers.end_of("t-1"));
+        loop {
+            tokio::select! {
+                biased;
+                end = &mut end => return end.ok(),
+                () = tokio::task::yield_now() => {}
+            }
+            if way == Way::TakesTooLong {
+                self.clock.advance(PATIENCE / 8);
+            }
+        }
+    }
+}
+
+/// What is there before the transfer.
+async fn begin(case: Case) -> Arc<Contents> {
+    let contents = Arc::default();
+    let life = Life::on(&contents, case).await;
+    let accounts = life.runtime.host::<Account>();
+    accounts.execute("alice", AccountCommand::Deposit(500)).await.unwrap();
+    if case.way == Way::IsRefused {
+        accounts.execute("bob", AccountCommand::Freeze).await.unwrap();
+    }
+    life.runtime.host::<Order>().execute("t-1", case.way.order()).await.unwrap();
+    assert!(life.runtime.shutdown(LONG).await.is_clean());
+    drop((life, accounts));
+    until_gone(&contents).await;
+    contents
+}
+
+/// A life that ends when a stage is reached for the `nth` time; false if it was not reached.
+async fn blow(contents: &Arc<Contents>, case: Case, at: Stage, nth: usize) -> bool {
+    let life = Life::on(contents, case).await;
+    let mine = life.mine(at, nth, case.failure);
+    let has_crashed = match life.transfers(Some(mine.clone())).await {
+        None => true,
+        Some(transfers) => tokio::select! {
+            biased;
+            () = mine.blown.notified() => true,
+            end = life.end(case.way, &transfers) => end.is_none(),
+        },
+    };
+    drop((life, mine));
+    until_gone(contents).await;
+    has_crashed
+}
+
+/// Waits until nobody of an earlier life can write any more.
+async fn until_gone(contents: &Arc<Contents>) {
+    eventually(|| Arc::strong_count(contents) == 1).await;
+}
+
+/// A last life, in which nothing fails.
+async fn finish(contents: &Arc<Contents>, case: Case, told: &str) {
+    let life = Life::on(contents, case).await;
+    let transfers = life.transfers(None).await.unwrap();
+    assert_eq!(life.end(case.way, &transfers).await.unwrap(), case.way.end(), "{told}");
+    let stored = |id: &str, begin: usize| {
+        let id: Id<Account> = account(id);
+        let mut stored: Vec<AccountEvent> = events(&life.runtime, &id.stream());
+        stored.drain(..begin);
+        stored
+    };
+    let (alice, bob) = (stored("alice", 1), stored("bob", (case.way == Way::IsRefused).into()));
+    assert!(case.way.holds(&alice, &bob), "{told}: {alice:?}, {bob:?}");
+    assert!(life.runtime.shutdown(LONG).await.is_clean());
+}
+
+#[tokio::test]
+async fn a_crash_at_any_stage_is_survived() {
+    let mut crashes = 0;
+    for case in cases() {
+        for stage in Stage::ALL {
+            for nth in 1.. {
+                let contents = begin(case).await;
+                let has_crashed = blow(&contents, case, stage, nth).await;
+                finish(&contents, case, &format!("{case:?}, {stage} {nth}")).await;
+                crashes += usize::from(has_crashed);
+                if !has_crashed {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(crashes >= 100, "only {crashes} crashes");
+}
+
+#[tokio::test]
+async fn crashes_in_three_lives_in_a_row_are_survived() {
+    for case in cases().filter(|case| case.remembered == 0) {
+        for first in Stage::ALL {
+            for second in Stage::ALL {
+                let contents = begin(case).await;
+                for (stage, nth) in [(first, 2), (second, 1), (second, 1)] {
+                    blow(&contents, case, stage, nth).await;
+                }
+                finish(&contents, case, &format!("{case:?}, {first}, {second}")).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crash_at_any_commit_is_survived() {
+    for case in cases() {
+        for nth in 1.. {
+            let contents = begin(case).await;
+            let life = Life::on(&contents, case).await;
+            life.faults.fail_commit(nth, case.failure);
+            if let Some(transfers) = life.transfers(None).await {
+                tokio::select! {
+                    biased;
+                    () = until_poisoned(&life.runtime) => {}
+                    _ = life.end(case.way, &transfers) => {}
+                }
+            }
+            let commits = life.faults.counts().commits;
+            drop(life);
+            until_gone(&contents).await;
+            finish(&contents, case, &format!("{case:?}, commit {nth}")).await;
+            if commits < nth {
+                break;
+            }
+        }
+    }
+}
+
+async fn until_poisoned(runtime: &Runtime) {
+    while matches!(runtime.health().status, Status::Running) {
+        tokio::task::yield_now().await;
+    }
+}

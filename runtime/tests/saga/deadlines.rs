@@ -1,0 +1,240 @@
+//! Deadlines come at their moment by the runtime's clock, each once, and commands for later are sent
+//! then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius::persistence::memory::Contents;
+use actuarius::{Clock, ManualClock, Timestamp};
+
+use crate::common::join_all;
+use crate::puppet::{Do, Puppet, Said, Script};
+use crate::till::{LONG, NOON, Show, compensate, compensated};
+
+fn at(micros: i64, name: &str) -> Do {
+    Do::RemindAt(NOON + micros, name.to_owned())
+}
+
+fn within(micros: u64, name: &str) -> Do {
+    Do::RemindIn(Duration::from_micros(micros), name.to_owned())
+}
+
+fn forget(name: &str) -> Do {
+    Do::Forget(name.to_owned())
+}
+
+fn put_at(micros: i64, till: &str, amount: i64) -> Do {
+    Do::PutAt(NOON + micros, till.to_owned(), amount)
+}
+
+fn clock_at(micros: i64) -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_micros(NOON + micros)))
+}
+
+impl Show {
+    /// Sets the clock; returns when everything that is due by then has come.
+    async fn set(&self, micros: i64) {
+        self.clock.set(Timestamp::from_micros(NOON + micros));
+        self.settle().await;
+    }
+
+    /// Waits until no deadline that has come is shown, and nothing is on its way.
+    async fn settle(&self) {
+        let now = self.clock.now();
+        loop {
+            self.runtime.caught_up(LONG).await.unwrap();
+            let waits = self.puppets.list("", 10_000, |shown| {
+                let is_due = shown.next_deadline.is_some_and(|due| due <= now);
+                is_due || shown.commands_under_way > 0
+            });
+            if waits.is_empty() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn begin(&self, id: &str, list: impl IntoIterator<Item = Do>) {
+        self.tell(Said::start(id, "begin").doing(list)).await;
+    }
+
+    /// The names of the deadlines that have come, each with its moment.
+    async fn came(&self, id: &str) -> Vec<(String, i64)> {
+        let mut came = Vec::new();
+        let mut before = 0;
+        for step in self.puppets.history(id, 0).await.unwrap() {
+            let new = step.state.heard[before..].iter();
+            let new = new.filter_map(|heard| heard.strip_prefix("due "));
+            came.extend(new.map(|name| (name.to_owned(), step.time.as_micros() - NOON)));
+            before = step.state.heard.len();
+        }
+        came
+    }
+}
+
+fn came<const N: usize>(all: [(&str, i64); N]) -> Vec<(String, i64)> {
+    all.map(|(name, at)| (name.to_owned(), at)).to_vec()
+}
+
+#[tokio::test]
+async fn deadlines_come_at_their_moment_and_not_before() {
+    let show = Show::new().await;
+    show.begin("t", [within(10, "in"), at(20, "at")]).await;
+    for (micros, expected) in [(9, 0), (10, 1), (19, 1), (20, 2), (1_000, 2)] {
+        show.set(micros).await;
+        assert_eq!(show.came("t").await.len(), expected, "at {micros}");
+    }
+    assert_eq!(show.came("t").await, came([("in", 10), ("at", 20)]));
+}
+
+#[tokio::test]
+async fn several_that_are_due_come_once_each_the_oldest_first() {
+    let show = Show::new().await;
+    show.begin("t", [at(30, "c"), at(10, "a"), at(20, "b")]).await;
+    show.set(100).await;
+    let mut all = show.came("t").await;
+    all.sort();
+    assert_eq!(all, came([("a", 100), ("b", 100), ("c", 100)]));
+}
+
+#[tokio::test]
+async fn one_that_is_taken_back_never_comes() {
+    let show = Show::new().await;
+    show.begin("t", [at(10, "a"), at(20, "b"), at(10, "c"), forget("c")]).await;
+    show.tell(Said::proceed("t", "no").doing([forget("a"), forget("unknown")])).await;
+    show.set(100).await;
+    assert_eq!(show.came("t").await, came([("b", 100)]));
+}
+
+#[tokio::test]
+async fn one_that_is_replaced_comes_once_at_the_new_moment() {
+    let show = Show::new().await;
+    show.begin("t", [at(10, "later"), at(90, "sooner"), at(10, "twice"), at(40, "twice")]).await;
+    show.tell(Said::proceed("t", "go on").doing([at(30, "later"), at(20, "sooner")])).await;
+    for micros in [10, 20, 30, 40, 90, 100] {
+        show.set(micros).await;
+    }
+    assert_eq!(show.came("t").await, came([("sooner", 20), ("later", 30), ("twice", 40)]));
+}
+
+#[tokio::test]
+async fn one_may_be_set_again_when_it_has_come() {
+    let show = Show::new().await;
+    let script = Script::of([at(10, "tick")]).at_due("tick", [within(10, "tick")]);
+    show.tell(Said::start("t", "begin").follow(script)).await;
+    for micros in [10, 20, 30] {
+        show.set(micros).await;
+    }
+    assert_eq!(show.came("t").await, came([("tick", 10), ("tick", 20), ("tick", 30)]));
+}
+
+#[tokio::test]
+async fn what_was_due_while_nothing_ran_comes_once_at_the_next_start() {
+    for is_killed in [false, true] {
+        let contents = Arc::default();
+        let show = Show::on(&contents).await;
+        show.begin("t", [at(10, "a"), at(20, "b")]).await;
+        leave(show, &contents, is_killed).await;
+        for (micros, expected) in [(5, 0), (15, 1), (15, 1), (30, 2), (99, 2)] {
+            let show = Show::at(&contents, clock_at(micros)).await;
+            show.settle().await;
+            assert_eq!(show.came("t").await.len(), expected, "at {micros}");
+            leave(show, &contents, is_killed).await;
+        }
+        let show = Show::on(&contents).await;
+        assert_eq!(show.came("t").await, came([("a", 15), ("b", 30)]));
+    }
+}
+
+async fn leave(show: Show, contents: &Arc<Contents>, is_killed: bool) {
+    if is_killed { show.kill(contents).await } else { show.shut_down().await }
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_and_forth_brings_none_twice_and_leaves_none_out() {
+    let show = Show::new().await;
+    show.begin("t", [at(10, "a"), at(20, "b")]).await;
+    show.set(15).await;
+    show.set(-1_000).await;
+    show.tell(Said::proceed("t", "go on").doing([within(500, "c")])).await;
+    show.set(-600).await;
+    show.set(15).await;
+    show.set(0).await;
+    show.set(20).await;
+    assert_eq!(show.came("t").await, came([("a", 15), ("c", 15), ("b", 20)]));
+}
+
+#[tokio::test]
+async fn a_moment_that_is_over_comes_at_once() {
+    let show = Show::new().await;
+    show.begin("t", [at(-100, "past"), at(0, "now"), at(i64::MIN, "ever")]).await;
+    show.settle().await;
+    assert_eq!(show.came("t").await.len(), 3);
+}
+
+#[tokio::test]
+async fn one_beyond_all_time_never_comes() {
+    let show = Show::new().await;
+    let never = Do::RemindIn(Duration::MAX, "never".to_owned());
+    show.begin("t", [never, within(10, "a")]).await;
+    show.set(i64::MAX - NOON - 1).await;
+    assert_eq!(show.came("t").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_command_for_later_is_sent_at_its_moment() {
+    let show = Show::new().await;
+    show.begin("t", [put_at(10, "a", 1), put_at(-5, "a", 2), put_at(20, "a", 3)]).await;
+    show.settle().await;
+    assert_eq!(show.put("a").await, [2]);
+    for (micros, expected) in [(9, 1), (10, 2), (19, 2), (20, 3), (50, 3)] {
+        show.set(micros).await;
+        assert_eq!(show.put("a").await.len(), expected, "at {micros}");
+    }
+    assert_eq!(show.put("a").await, [2, 1, 3]);
+    let heard = ["begin", "2 a accepted", "1 a accepted", "3 a accepted"];
+    assert_eq!(show.heard("t").await, heard);
+}
+
+#[tokio::test]
+async fn neither_deadlines_nor_commands_for_later_come_when_it_has_ended_or_compensates() {
+    let ends = [Do::Complete, Do::Fail("no".to_owned()), compensate("no")];
+    for end in ends {
+        let show = Show::new().await;
+        show.begin("t", [at(10, "a"), put_at(10, "a", 1)]).await;
+        show.tell(Said::proceed("t", "the end").doing([end])).await;
+        show.end_of("t").await;
+        show.set(100).await;
+        assert!(show.came("t").await.is_empty() && show.put("a").await.is_empty());
+        assert_eq!(show.puppets.ended()[0].next_deadline, None);
+    }
+    let show = Show::new().await;
+    show.begin("t", [at(10, "a"), put_at(10, "a", 1)]).await;
+    show.puppets.cancel("t", "no").await.unwrap();
+    show.set(100).await;
+    assert_eq!(show.end_of("t").await, compensated("no"));
+    assert!(show.came("t").await.is_empty() && show.put("a").await.is_empty());
+}
+
+#[tokio::test]
+async fn very_many_that_are_due_at_one_moment_all_come_once() {
+    // Without optimization a tenth of them takes as long.
+    let many: u64 = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
+    let show = Show::new().await;
+    let instances = show.puppets.clone();
+    for hundred in 0..many / 100 {
+        let begin = |number: u64| {
+            let (instances, id) = (instances.clone(), format!("t-{}", 100 * hundred + number));
+            let script = Script::of([at(10, "a")]).at_due("a", [Do::Complete]);
+            async move { instances.begin(id, |puppet: &mut Puppet| puppet.follow(script)).await }
+        };
+        assert!(join_all((0..100).map(begin)).await.into_iter().all(|begun| begun.unwrap()));
+    }
+    show.clock.set(Timestamp::from_micros(NOON + 10));
+    while show.puppets.counts().completed < many {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(show.puppets.counts().live, 0);
+    // One step each for its beginning and its deadline.
+    assert_eq!(show.runtime.head().get(), 2 * many);
+}

@@ -1,0 +1,188 @@
+//! One instance whose code panics is quarantined with its later events. The others go on, and it does,
+//! too, once it is mended.
+
+use std::sync::Arc;
+
+use actuarius::persistence::memory::Contents;
+use actuarius::{InstanceStatus, Parked};
+
+use crate::puppet::{Do, Said, To, mend};
+use crate::till::{LONG, Show};
+
+fn panic(word: &str) -> Do {
+    Do::Panic(word.to_owned())
+}
+
+impl Show {
+    /// The events that wait for an instance.
+    async fn waiting(&self, id: &str) -> Vec<Parked> {
+        self.puppets.events().unwrap().parked_of(id).await
+    }
+
+    /// Nothing waits for anybody, and nobody is in trouble.
+    async fn is_well(&self) -> bool {
+        let parked = self.puppets.events().unwrap().parked().await;
+        parked.is_empty() && self.puppets.counts().in_trouble == 0
+    }
+
+    async fn retry(&self, id: &str) {
+        self.puppets.retry(id).await.unwrap();
+        self.runtime.caught_up(LONG).await.unwrap();
+    }
+
+    async fn skip(&self, id: &str) {
+        self.puppets.skip(id).await.unwrap();
+        self.runtime.caught_up(LONG).await.unwrap();
+    }
+
+    /// An instance that has begun, and stands before an event that panics, with two behind it.
+    async fn poison(&self, word: &str) {
+        self.tell(Said::start("t", "begin")).await;
+        self.tell(Said::proceed("t", "bad").doing([panic(word)])).await;
+        self.until_in_trouble("t").await;
+        for word in ["one", "two"] {
+            self.tell(Said::proceed("t", word)).await;
+        }
+    }
+}
+
+fn quarantined(status: &InstanceStatus, word: &str) -> bool {
+    matches!(status, InstanceStatus::Quarantined { why } if why.contains(word))
+}
+
+#[tokio::test]
+async fn one_poison_instance_among_thousands_holds_up_nobody() {
+    let many: u64 = if cfg!(debug_assertions) { 2_000 } else { 10_000 };
+    let show = Show::new().await;
+    for hundred in 0..many / 100 {
+        let all = (0..100).map(|number| {
+            let said = Said::start(&format!("t-{hundred}-{number}"), "begin");
+            let is_poison = (hundred, number) == (3, 33);
+            said.doing([if is_poison { panic("among thousands") } else { Do::Complete }])
+        });
+        show.cues.execute("crier", all.collect()).await.unwrap();
+        show.hints
+            .execute("crier", vec![Said::proceed("t-3-33", &hundred.to_string())])
+            .await
+            .unwrap();
+    }
+    show.runtime.caught_up(LONG).await.unwrap();
+    while show.puppets.counts().completed < many - 1 {
+        tokio::task::yield_now().await;
+    }
+    let status = show.until_in_trouble("t-3-33").await;
+    assert!(quarantined(&status, "among thousands"), "{status}");
+    let parked = show.waiting("t-3-33").await;
+    assert!(parked.is_sorted_by_key(|parked| parked.position), "in order");
+    // Those that came before it was begun are ignored.
+    assert_eq!(parked.len() as u64, 1 + many / 100 - 3);
+    mend("among thousands");
+    show.retry("t-3-33").await;
+    let expected = (3..many / 100).map(|hundred| hundred.to_string());
+    let expected: Vec<_> = ["begin".to_owned()].into_iter().chain(expected).collect();
+    assert_eq!(show.heard("t-3-33").await, expected);
+    assert!(show.is_well().await);
+}
+
+#[tokio::test]
+async fn who_is_mended_hears_everything_in_order_also_after_a_restart() {
+    for is_killed in [false, true] {
+        let (contents, word) = (Arc::default(), format!("mended {is_killed}"));
+        let show = Show::on(&contents).await;
+        show.poison(&word).await;
+        assert_eq!(show.waiting("t").await.len(), 3);
+        let show = again(show, &contents, is_killed).await;
+        let status = show.puppets.status("t").await.unwrap().unwrap();
+        assert!(quarantined(&status, &word), "{status}");
+        show.runtime.caught_up(LONG).await.unwrap();
+        assert_eq!(show.waiting("t").await.len(), 3);
+        show.tell(Said::proceed("t", "three")).await;
+        assert_eq!(show.heard("t").await, ["begin"]);
+        mend(&word);
+        show.retry("t").await;
+        assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two", "three"]);
+        assert!(show.is_well().await);
+    }
+}
+
+async fn again(show: Show, contents: &Arc<Contents>, is_killed: bool) -> Show {
+    if is_killed {
+        show.kill(contents).await
+    } else {
+        show.shut_down().await
+    }
+    Show::on(contents).await
+}
+
+#[tokio::test]
+async fn who_is_retried_in_vain_is_quarantined_again_with_all_its_events() {
+    let show = Show::new().await;
+    show.poison("in vain").await;
+    show.puppets.retry("t").await.unwrap();
+    let status = show.until_in_trouble("t").await;
+    assert!(quarantined(&status, "in vain"), "{status}");
+    assert_eq!((show.waiting("t").await.len(), show.heard("t").await.len()), (3, 1));
+    mend("in vain");
+    show.retry("t").await;
+    assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two"]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_skipped_is_not_heard_and_those_behind_it_are() {
+    let show = Show::new().await;
+    show.poison("skipped").await;
+    show.skip("t").await;
+    assert_eq!(show.heard("t").await, ["begin", "one", "two"]);
+    assert!(show.is_well().await);
+    show.tell(Said::proceed("t", "three").doing([Do::Complete])).await;
+    assert_eq!(show.end_of("t").await, InstanceStatus::Completed);
+}
+
+#[tokio::test]
+async fn who_panics_at_the_very_first_event_waits_too_and_fails_when_that_is_skipped() {
+    for skips in [false, true] {
+        let (contents, word) = (Arc::default(), format!("first {skips}"));
+        let show = Show::on(&contents).await;
+        show.tell(Said::start("t", "begin").doing([panic(&word)])).await;
+        show.until_in_trouble("t").await;
+        show.tell(Said::proceed("t", "one")).await;
+        let show = again(show, &contents, skips).await;
+        assert_eq!((show.heard("t").await, show.puppets.counts().in_trouble), (vec![], 1));
+        if skips {
+            show.skip("t").await;
+            let ended = show.end_of("t").await;
+            assert!(matches!(ended, InstanceStatus::Failed { .. }), "{ended}");
+            assert!(show.heard("t").await.is_empty());
+        } else {
+            mend(&word);
+            show.retry("t").await;
+            assert_eq!(show.heard("t").await, ["begin", "one"]);
+        }
+        assert!(show.is_well().await);
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_which_nobody_can_tell_whom_it_concerns_holds_up_nobody_else() {
+    let show = Show::new().await;
+    show.tell(Said::to(To::Panic("whose".to_owned(), "t".to_owned()), "begin")).await;
+    show.tell(Said::start("u", "begin").doing([Do::Complete])).await;
+    assert_eq!(show.end_of("u").await, InstanceStatus::Completed);
+    let events = show.puppets.events().unwrap();
+    assert_eq!(events.parked().await.len(), 1);
+    mend("whose");
+    assert_eq!(events.retry_parked("cue/crier").await.unwrap(), 1);
+    assert_eq!(show.heard("t").await, ["begin"]);
+    assert!(show.is_well().await);
+}
+
+#[tokio::test]
+async fn who_is_told_to_go_on_without_being_in_trouble_is_let_be() {
+    let show = Show::new().await;
+    show.tell(Said::start("t", "begin")).await;
+    for id in ["t", "nobody"] {
+        assert!(show.puppets.retry(id).await.is_err());
+        assert!(show.puppets.skip(id).await.is_err());
+    }
+    assert_eq!(show.runtime.head().get(), 2);
+}
