@@ -116,6 +116,10 @@ impl Board {
         self.keys.get(key).map(String::as_str)
     }
 
+    pub(super) fn is_in_trouble(&self, id: &str) -> bool {
+        self.live.get(id).is_some_and(|live| live.trouble.is_some())
+    }
+
     /// The living instances behind `after`, in the order of their ids.
     pub(super) fn live_behind<'a>(
         &'a self,

@@ -87,7 +87,7 @@ impl Book {
             Input::Answered { effect, told } => self.take_answer(*effect, told),
             Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),
             Input::Skipped => self.skip(),
-            Input::Poisoned | Input::Retried | Input::Cancelled => {}
+            Input::Poisoned | Input::Known | Input::Retried | Input::Cancelled => {}
         }
     }
 

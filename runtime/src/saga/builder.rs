@@ -149,9 +149,12 @@ impl<S: Saga> Conduct<S> {
         // An event is tried again by the saga, which knows whose fault it is.
         let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
         let subscribe = if from_end { subscribe.from_end() } else { subscribe };
-        let all = Triggers::of(host);
+        let all = Triggers::of(host.clone());
         let subscribe = triggers.into_iter().fold(subscribe, |it, add| add(it, &all));
-        Ok(sagas.with_events(subscribe.start().await?))
+        let events = subscribe.start().await?;
+        // Nobody else has set it.
+        let _ = host.events.set(events);
+        Ok(sagas)
     }
 }
 

@@ -16,6 +16,7 @@ use super::instance::{Instance, Kind};
 use super::stage::Stage;
 use super::stored::{At, EffectId};
 use crate::followers::{Runs, Wanted};
+use crate::subscription::ParkedError;
 
 /// How often the clock is looked at, because it may be set while we wait.
 const LOOKS_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
@@ -64,6 +65,7 @@ impl<S: Saga> Conductor<S> {
         let moved = host.engine.clock.moved();
         if *take_up_at <= Instant::now() {
             self.take_up().await;
+            self.hand_over().await;
             *take_up_at = Instant::now() + TAKES_UP_EVERY;
         }
         if self.let_come().await {
@@ -130,6 +132,22 @@ impl<S: Saga> Conductor<S> {
     }
 }
 
+impl<S: Saga> Conductor<S> {
+    /// Hands over the events that are parked although their instance takes events: somebody has helped
+    /// it, and then the power failed.
+    async fn hand_over(&self) {
+        let Some(events) = self.host.events.get() else { return };
+        for parked in events.parked().await {
+            let Ok(id) = Id::new(&*parked.key) else { continue };
+            let takes = |it: &Instance<S>| it.book.steps > 0 && it.book.trouble.is_none();
+            if self.host.look(&id, takes).await.is_ok_and(|takes| takes) {
+                let host = self.host.clone();
+                self.host.tasks.spawn(async move { host.hand_over(&id).await });
+            }
+        }
+    }
+}
+
 fn coming(coming: &Coming) -> MutexGuard<'_, HashSet<(Arc<str>, EffectId)>> {
     coming.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -141,6 +159,17 @@ impl<S: Saga> Host<S> {
             Ok(open) => self.carry_on(id, open, place),
             Err(error) => {
                 tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "not taken up");
+            }
+        }
+    }
+
+    /// Hands over the events that wait for an instance.
+    pub(super) async fn hand_over(&self, id: &Id<Instance<S>>) {
+        let Some(events) = self.events.get() else { return };
+        match events.retry_parked(id.as_str()).await {
+            Ok(_) | Err(ParkedError::NotParked { .. } | ParkedError::UnderWay { .. }) => {}
+            Err(error) => {
+                tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "not handed over");
             }
         }
     }

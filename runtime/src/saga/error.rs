@@ -16,9 +16,9 @@ pub enum SagaError {
     /// `sends_to`, or does not encode. Nothing was written; mend the code.
     #[error("what follows cannot be written down: {0}")]
     Unwritable(String),
-    /// There is no such instance. Nothing was written.
-    #[error("there is no instance {0:?}")]
-    Unknown(String),
+    /// The instance is neither quarantined nor stuck, or there is none of that name. Nothing was written.
+    #[error("no instance {0:?} is out of service")]
+    NotInTrouble(String),
     /// The runtime could not do it; the failure says whether anything was written.
     #[error(transparent)]
     Failed(#[from] Failure),

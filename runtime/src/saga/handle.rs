@@ -10,7 +10,6 @@ use super::history::{SagaStep, steps};
 use super::host::{Host, StepError, Story};
 use super::instance::{Instance, Kind};
 use super::status::{InstanceStatus, SagaInstance};
-use super::stored::{At, Trouble};
 use crate::deadline::Deadline;
 use crate::error::Failure;
 use crate::followers::{FollowerHealth, WaitError, Wanted};
@@ -25,25 +24,18 @@ const LISTED_MAX: usize = 10_000;
 /// It goes on when the handle is dropped, as long as the runtime is open.
 pub struct Sagas<S: Saga> {
     host: Arc<Host<S>>,
-    events: Option<Subscription>,
     alive: KeepAlive,
 }
 
 impl<S: Saga> Clone for Sagas<S> {
     fn clone(&self) -> Self {
-        let Self { host, events, alive } = self;
-        Self { host: host.clone(), events: events.clone(), alive: alive.clone() }
+        Self { host: self.host.clone(), alive: self.alive.clone() }
     }
 }
 
 impl<S: Saga> Sagas<S> {
     pub(super) fn new(host: Arc<Host<S>>, alive: KeepAlive) -> Self {
-        Self { host, events: None, alive }
-    }
-
-    pub(super) fn with_events(mut self, events: Subscription) -> Self {
-        self.events = Some(events);
-        self
+        Self { host, alive }
     }
 
     /// Begins an instance, without an event: `reaction` fills its state, and says what is to be done.
@@ -217,6 +209,7 @@ impl<S: Saga> Sagas<S> {
         let Some(news) = step else { return Ok(false) };
         self.host.carry_out(&id, news, &place);
         self.host.take_up(&id, &place).await;
+        self.host.hand_over(&id).await;
         Ok(true)
     }
 
@@ -224,7 +217,7 @@ impl<S: Saga> Sagas<S> {
     #[must_use]
     pub fn health(&self) -> Vec<FollowerHealth> {
         let own = [self.host.standing.health(), self.host.board.standing.health()];
-        own.into_iter().chain(self.events.iter().map(Subscription::health)).collect()
+        own.into_iter().chain(self.events().map(Subscription::health)).collect()
     }
 
     /// Waits until every event up to `position` is heard, durably, or parked.
@@ -236,7 +229,7 @@ impl<S: Saga> Sagas<S> {
         position: super::Position,
         within: Duration,
     ) -> Result<(), WaitError> {
-        match &self.events {
+        match self.events() {
             Some(events) => events.wait_for(position, within).await,
             None => Ok(()),
         }
@@ -246,12 +239,12 @@ impl<S: Saga> Sagas<S> {
     /// saga reacts to no events.
     #[must_use]
     pub fn events(&self) -> Option<&Subscription> {
-        self.events.as_ref()
+        self.host.events.get()
     }
 
     /// Stops the saga. What is under way is taken up at the next start.
     pub async fn stop(&self) {
-        if let Some(events) = &self.events {
+        if let Some(events) = self.events() {
             events.stop().await;
         }
         for standing in [&self.host.standing, &self.host.board.standing] {
@@ -262,23 +255,17 @@ impl<S: Saga> Sagas<S> {
 
     async fn release(&self, id: Id<Instance<S>>, kind: Kind<S>) -> Result<(), SagaError> {
         let trouble = self.host.look(&id, |instance| instance.book.trouble.clone()).await?;
-        let Some(Trouble { at, .. }) = trouble else {
-            return Err(SagaError::Unknown(format!("{id} in trouble")));
-        };
-        let skips = matches!(kind, Kind::Skip);
+        if trouble.is_none() {
+            return Err(SagaError::NotInTrouble(id.to_string()));
+        }
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
         let step = self.host.step(&id, kind, Story::of(&id).for_no_cause()).await;
         if let Some(news) = step.map_err(|error: StepError| SagaError::from(error))? {
             self.host.carry_out(&id, news, &place);
         }
         self.host.take_up(&id, &place).await;
-        if let (At::Event(_), Some(events)) = (at, &self.events) {
-            let parked = match skips {
-                true => events.skip_parked(id.as_str()).await,
-                false => events.retry_parked(id.as_str()).await,
-            };
-            tracing::debug!(target: "actuarius::saga", saga = S::TYPE, %id, ?parked, "released");
-        }
+        // An event that is passed over is ignored when it is handed over.
+        self.host.hand_over(&id).await;
         Ok(())
     }
 

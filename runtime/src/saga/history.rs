@@ -72,6 +72,7 @@ fn heard(input: &Input) -> String {
             format!("deadline {}.{} has come", deadline.step, deadline.index)
         }
         Input::Poisoned => "it was quarantined".to_owned(),
+        Input::Known => "it is known as something more".to_owned(),
         Input::Retried => "it is to try again".to_owned(),
         Input::Skipped => "it is to pass over what it stood before".to_owned(),
         Input::Cancelled => "it is to undo everything".to_owned(),

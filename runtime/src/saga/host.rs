@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use actuarius_domain::{CausationId, CommandId, CorrelationId, Id, Metadata, Position, Saga};
@@ -22,6 +22,7 @@ use crate::execute::Execute;
 use crate::followers::{Retry, Standing};
 use crate::projection::Glance;
 use crate::query::Query;
+use crate::subscription::Subscription;
 
 /// How many instances may be busy at once: many enough that one group of the store holds many of their
 /// steps, few enough that a flood of events waits in the log and not in memory.
@@ -42,6 +43,8 @@ pub(super) struct Host<S: Saga> {
     pub(super) at_work: AtWork,
     pub(super) stages: Stages,
     pub(super) tasks: Tasks,
+    /// What brings the events, once it is there; none if the saga reacts to no events.
+    pub(super) events: OnceLock<Subscription>,
     waiting: Mutex<HashMap<Arc<str>, Vec<oneshot::Sender<InstanceStatus>>>>,
 }
 
@@ -76,6 +79,7 @@ impl<S: Saga> Host<S> {
             at_work: AtWork::default(),
             stages,
             tasks: Tasks::default(),
+            events: OnceLock::new(),
             waiting: Mutex::default(),
         }
     }

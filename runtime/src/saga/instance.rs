@@ -32,10 +32,22 @@ pub(super) struct Ask<S: Saga> {
 
 pub(super) enum Kind<S: Saga> {
     Begin(Reaction<S>),
-    Event { heard: Heard, reaction: Reaction<S> },
-    Answer { effect: EffectId, told: Told, reaction: Reaction<S> },
+    Event {
+        heard: Heard,
+        reaction: Reaction<S>,
+    },
+    Answer {
+        effect: EffectId,
+        told: Told,
+        reaction: Reaction<S>,
+    },
     Due(EffectId),
-    Poison { trouble: Trouble, keys: Vec<String> },
+    Poison {
+        trouble: Trouble,
+        keys: Vec<String>,
+    },
+    /// While it is in trouble, it is known as these.
+    Know(Vec<String>),
     Retry,
     Skip,
     Cancel(String),
@@ -77,6 +89,7 @@ impl<S: Saga> Aggregate for Instance<S> {
             Kind::Answer { effect, told, reaction } => self.note(draft, effect, told, reaction)?,
             Kind::Due(deadline) => self.come_due(draft, deadline)?,
             Kind::Poison { trouble, keys } => self.poison(draft, trouble, keys),
+            Kind::Know(keys) => self.know(draft, keys)?,
             Kind::Retry => self.retry(draft)?,
             Kind::Skip => self.skip(draft)?,
             Kind::Cancel(why) => self.cancel(draft, why)?,
@@ -176,6 +189,14 @@ impl<S: Saga> Instance<S> {
         draft.step.trouble = Some(trouble);
         draft.step.keys = keys;
         draft.finish(Input::Poisoned).ok().flatten()
+    }
+
+    fn know(&self, mut draft: Draft<'_, S>, keys: Vec<String>) -> Finished<S> {
+        if self.book.trouble.is_none() {
+            return Ok(None);
+        }
+        draft.step.keys = keys;
+        draft.finish(Input::Known)
     }
 
     fn retry(&self, mut draft: Draft<'_, S>) -> Finished<S> {

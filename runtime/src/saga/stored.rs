@@ -43,10 +43,21 @@ pub(super) struct Step {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Input {
     Begun,
-    Event { stream: String, event_type: String, position: Position },
-    Answered { effect: EffectId, told: Told },
-    Due { deadline: EffectId },
+    Event {
+        stream: String,
+        event_type: String,
+        position: Position,
+    },
+    Answered {
+        effect: EffectId,
+        told: Told,
+    },
+    Due {
+        deadline: EffectId,
+    },
     Poisoned,
+    /// It is known as something more.
+    Known,
     Retried,
     Skipped,
     Cancelled,

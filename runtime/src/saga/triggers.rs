@@ -62,6 +62,19 @@ impl<S: Saga> Triggers<S> {
         named.or_else(|| known_as(correlation.key()?))
     }
 
+    /// An event that waits for its instance to be helped makes keys known before it is heard: also in the
+    /// next life, when it is not read again.
+    fn remember(&self, id: &str, keys: &[String]) {
+        // An id that cannot be one is told when the event is handled.
+        let Ok(id) = Id::new(id) else { return };
+        let (host, kind) = (self.host.clone(), Kind::Know(keys.to_vec()));
+        self.host.tasks.spawn(async move {
+            if let Err(error) = host.step(&id, kind, Story::of(&id).for_no_cause()).await {
+                tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "keys not kept");
+            }
+        });
+    }
+
     /// Has the event heard; when this returns, what follows from it is durable, or nothing does.
     async fn hear<A>(
         &self,
@@ -153,9 +166,10 @@ where
         let correlation = S::correlate(&event);
         let Some(id) = self.whose(&correlation) else { return Ok(()) };
         let (id, position) = (Id::new(id)?, event.header.position);
-        let heard = self.hear(&id, Arc::new(event), &correlation).await;
+        self.hear(&id, Arc::new(event), &correlation).await?;
+        // What was not heard is parked, and its keys are needed all the same.
         self.keys.forget(correlation.keys(), position);
-        heard
+        Ok(())
     }
 }
 
@@ -171,6 +185,10 @@ where
             let position = event.header.position;
             let mut keys = self.keys.all();
             keys.entry(key.clone()).or_insert_with(|| (id.clone(), position));
+        }
+        if !correlation.keys().is_empty() && self.host.board.read(|board| board.is_in_trouble(&id))
+        {
+            self.remember(&id, correlation.keys());
         }
         Some(id)
     }

@@ -125,7 +125,10 @@ async fn handled_again(plan: Arc<Plan>, commit: Position, position: Position) ->
     let looking = plan.clone();
     let found = tokio::task::spawn_blocking(move || read_again(&looking, commit)).await;
     match found {
-        Ok(Ok(Some(commit))) => handled(plan.routes.handling(&commit, position)).await,
+        Ok(Ok(Some(commit))) => match plan.routes.handling(&commit, position).transpose() {
+            Some(handling) => handled(handling).await,
+            None => Outcome::Done,
+        },
         Ok(Ok(None)) => Outcome::Unread(format!("there is no commit at position {commit}")),
         Ok(Err(error)) => Outcome::Unread(error.to_string()),
         Err(panic) => Outcome::Unread(panic.to_string()),

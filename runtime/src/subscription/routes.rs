@@ -118,17 +118,22 @@ impl Routes {
             && *key == *aggregate_key(stream.category(), stream.id())
     }
 
-    /// Another attempt at the event at `position` of a commit that was read again.
-    pub(super) fn handling(&self, commit: &Commit, position: Position) -> Result<Handling, String> {
+    /// Another attempt at the event at `position` of a commit that was read again; none if it has come
+    /// to concern nobody.
+    pub(super) fn handling(
+        &self,
+        commit: &Commit,
+        position: Position,
+    ) -> Result<Option<Handling>, String> {
         let view = commit.view();
         let event = view.events().find(|event| event.position == position);
         let event = event.ok_or("the event is not where it was")?;
         let stream = StreamId::new(view.category, view.id).map_err(|error| error.to_string())?;
         let route = self.route(&view, &event).ok_or("no handler takes it")?;
         let aggregate = aggregate_key(view.category, view.id);
-        let key = self.key(route, &aggregate, &view, &event);
-        key.ok_or("it concerns nobody any more")??;
-        route.handler.handling(&stream, &view, &event)
+        let Some(key) = self.key(route, &aggregate, &view, &event) else { return Ok(None) };
+        key?;
+        route.handler.handling(&stream, &view, &event).map(Some)
     }
 
     /// The first one added wins.
