@@ -80,7 +80,9 @@ pub trait Saga: Clone + Default + Serialize + DeserializeOwned + Send + Sync + '
 pub trait ReactsTo<A: Aggregate>: Saga {
     /// Which instance an event concerns.
     ///
-    /// It must give the same event the same answer each time, also in a later release.
+    /// It must give the same event the same answer each time, also in a later release, and must not
+    /// panic: an event of which it cannot be told whom it concerns waits by itself, and later events of
+    /// the same instance go past it.
     fn correlate(event: &Envelope<A>) -> Correlation;
 
     /// What follows. An instance hears of its events in the order of their positions, each once.

@@ -32,6 +32,6 @@ pub use builder::{OnPoison, Start, Subscribe};
 pub use error::{ParkedError, ResetError};
 pub use handle::Subscription;
 pub use handler::Handler;
-pub(crate) use handler::Routed;
+pub(crate) use handler::{NotNow, Routed};
 pub use parked::Parked;
 pub use recorded::Recorded;

@@ -8,10 +8,11 @@ use tokio::time::sleep;
 
 use super::carrying::{Obstacle, not_taken};
 use super::host::{Host, Story};
-use super::instance::{Heard, Instance, Kind};
+use super::instance::{Heard, Instance, Kind, Refused};
 use super::stored::At;
+use crate::error::ExecuteError;
 use crate::followers::BoxError;
-use crate::subscription::{Handler, Routed};
+use crate::subscription::{Handler, NotNow, Routed};
 
 /// Hands the events of the aggregate type `A` to the instances that they concern.
 pub(super) struct Triggers<S: Saga> {
@@ -88,7 +89,7 @@ impl<S: Saga> Triggers<S> {
     {
         let position = event.header.position;
         for attempts in 1.. {
-            let Some(place) = self.host.place().await else { return Err(ENDS.into()) };
+            let Some(place) = self.host.place().await else { return Err(NotNow(ENDS).into()) };
             let kind = Kind::Event {
                 heard: heard(&event, correlation),
                 reaction: reaction(event.clone()),
@@ -103,10 +104,8 @@ impl<S: Saga> Triggers<S> {
                     return Ok(());
                 }
                 Ok(None) => return Ok(()),
-                Err(error) => {
-                    let why = error.to_string();
-                    not_taken(error).ok_or(why)?
-                }
+                Err(ExecuteError::Rejected(Refused::Troubled(why))) => return Err(why.into()),
+                Err(error) => not_taken(error).ok_or(NotNow(ENDS))?,
             };
             drop(place);
             // What is not the event's fault does not make it poison.
@@ -136,7 +135,7 @@ impl<S: Saga> Triggers<S> {
 }
 
 /// Why an event is not heard any more.
-const ENDS: &str = "the saga is being stopped";
+const ENDS: &str = "the saga is being stopped, or the store has failed";
 
 fn heard<A: Aggregate>(event: &Envelope<A>, correlation: &Correlation) -> Heard {
     Heard {

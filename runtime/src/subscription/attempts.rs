@@ -7,7 +7,7 @@ use actuarius_persistence::{Commit, PageLimit, ReadError};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::checkpoint::Mark;
-use super::handler::Handling;
+use super::handler::{Handling, NotNow};
 use super::opening::Plan;
 use super::parked::Stretch;
 use super::rest::{self, Found};
@@ -36,7 +36,7 @@ pub(super) enum Job {
 pub(super) enum Outcome {
     Done,
     Failed(String),
-    /// The event, or the rest of its key, could not be read again.
+    /// The event, or the rest of its key, could not be read again, or can be handled by nobody now.
     Unread(String),
     /// What was looked for.
     Found(Found),
@@ -115,6 +115,7 @@ async fn handled(handling: Result<Handling, String>) -> Outcome {
     match handling {
         Ok(handling) => match handling.await {
             Ok(()) => Outcome::Done,
+            Err(error) if error.is::<NotNow>() => Outcome::Unread(error.to_string()),
             Err(error) => Outcome::Failed(error.to_string()),
         },
         Err(why) => Outcome::Failed(why),

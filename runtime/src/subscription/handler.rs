@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id, StreamId};
 use actuarius_persistence::{CommitView, EventView};
+use thiserror::Error;
 
 use crate::decoding;
 use crate::followers::BoxError;
@@ -52,6 +53,12 @@ pub(crate) trait Routed<A: Aggregate>: Handler<A> {
     /// long as the event is not finished.
     fn key(&self, event: &Envelope<A>) -> Option<String>;
 }
+
+/// What a handler says that can do nothing about an event now: it is neither handled nor poison, and
+/// comes again at the next start.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct NotNow(pub(crate) &'static str);
 
 /// Whose turn an event is.
 pub(super) enum Lane {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use actuarius::persistence::{CommitView, PageLimit, Reader};
 use actuarius::{InstanceStatus, OpenError, Position, Runtime};
@@ -8,6 +9,10 @@ use super::Bank;
 use super::bank::AccountEvent;
 use crate::verify::Finding;
 use crate::write::CLOSING;
+
+/// How long all transfers may take to come to their ends: what failed outside is tried again every ten
+/// seconds.
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// Opens the store, has every transfer come to its end, and holds the money against the log: at each
 /// position nothing is made and nothing lost, and in the end each transfer is done or undone.
@@ -36,6 +41,9 @@ async fn look(
     tell: &mut impl FnMut(Finding),
 ) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| error.to_string();
+    if let Err(error) = bank.transfers.settled(SETTLING).await {
+        return Err(format!("{error}: {}", still_live(bank).await));
+    }
     let orders = orders(&*runtime.reader().map_err(|error| failed(&error))?)?;
     let mut ends = BTreeMap::new();
     for order in &orders {
@@ -49,6 +57,15 @@ async fn look(
     }
     let live = bank.transfers.counts().live;
     if live > 0 { Err(format!("{live} transfers live on")) } else { Ok(()) }
+}
+
+/// What the first of those that live on has heard.
+async fn still_live(bank: &Bank) -> String {
+    let live = bank.transfers.list("", 1, |_| true);
+    let Some(first) = live.first() else { return "none lives".to_owned() };
+    let steps = bank.transfers.history(first.id.as_str(), 0).await.unwrap_or_default();
+    let heard: Vec<_> = steps.into_iter().map(|step| (step.heard, step.effects)).collect();
+    format!("{first:?} {heard:?}")
 }
 
 /// The ids of all orders.
