@@ -11,6 +11,7 @@ pub(crate) struct Account {
     cents: i64,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum AccountCommand {
     Open { owner: String },
     Deposit { cents: i64 },
@@ -51,6 +52,12 @@ impl Aggregate for Account {
             Deposited { cents } => self.cents += cents,
             Withdrawn { cents } => self.cents -= cents,
         }
+    }
+}
+
+impl Account {
+    pub(crate) fn cents(&self) -> i64 {
+        self.cents
     }
 }
 

@@ -7,8 +7,14 @@ mod database;
 mod holdings;
 #[allow(unused_must_use)] // a checked view may be dropped
 mod kit;
+mod later;
 mod letters;
+mod order;
 mod parked;
+mod purchase;
+mod purchases;
 mod reading;
 mod rebuilding;
+#[allow(unused_must_use)] // a checked saga may be dropped
+mod rehearsing;
 mod shown;

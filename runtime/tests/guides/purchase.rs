@@ -1,0 +1,162 @@
+//! A saga: the buyer's money is kept until the parcel is there.
+
+use std::time::Duration;
+
+use actuarius::{Answer, Correlation, Effects, Envelope, Id, Outcome, ReactsTo, Saga, Sends};
+use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::account::AccountCommand::{Deposit, Withdraw};
+use crate::order::{Order, OrderCommand, OrderEvent, Parcel, ParcelEvent, Terms};
+
+// region: state
+/// One purchase: the money leaves the buyer's account at once, and reaches the seller's when the parcel is
+/// delivered. If it is not, the buyer has the money back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Purchase {
+    order: Option<(Id<Order>, Terms)>,
+    has_money: bool,
+    is_delivered: bool,
+    /// The seller is being paid: there is no way back.
+    pays: bool,
+}
+
+/// What a purchase waits for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Waits {
+    ForParcel,
+}
+
+pub(crate) const TWO_WEEKS: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+// endregion: state
+
+// region: saga
+impl Saga for Purchase {
+    const TYPE: &'static str = "purchase";
+    type Deadline = Waits;
+
+    fn due(&mut self, Waits::ForParcel: Waits) -> Effects<Self> {
+        self.turn_back("the parcel did not come")
+    }
+
+    fn cancelled(&mut self, why: &str) -> Effects<Self> {
+        self.turn_back(why)
+    }
+
+    /// The money is back.
+    fn compensated(&mut self, why: &str) -> Effects<Self> {
+        self.tell_order(Effects::none(), OrderCommand::Refuse { why: why.to_owned() })
+    }
+}
+// endregion: saga
+
+// region: by-id
+impl ReactsTo<Order> for Purchase {
+    fn correlate(event: &Envelope<Order>) -> Correlation {
+        match &event.event {
+            OrderEvent::Placed(terms) => {
+                Correlation::start(event.id.as_str()).known_as(terms.parcel.as_str())
+            }
+            OrderEvent::Recalled => Correlation::proceed(event.id.as_str()),
+            // The purchase has said so itself.
+            OrderEvent::Finished | OrderEvent::Refused { .. } => Correlation::ignore(),
+        }
+    }
+
+    fn react(&mut self, event: &Envelope<Order>) -> Effects<Self> {
+        match &event.event {
+            OrderEvent::Placed(terms) => self.begin(event.id.clone(), terms.clone()),
+            OrderEvent::Recalled => self.turn_back("it was recalled"),
+            OrderEvent::Finished | OrderEvent::Refused { .. } => Effects::none(),
+        }
+    }
+}
+// endregion: by-id
+
+// region: by-key
+impl ReactsTo<Parcel> for Purchase {
+    /// A parcel knows of no order. The purchase is known by the parcel's number.
+    fn correlate(event: &Envelope<Parcel>) -> Correlation {
+        Correlation::proceed_by(event.id.as_str())
+    }
+
+    fn react(&mut self, event: &Envelope<Parcel>) -> Effects<Self> {
+        let ParcelEvent::Delivered = event.event;
+        self.is_delivered = true;
+        self.pay()
+    }
+}
+// endregion: by-key
+
+// region: effects
+impl Purchase {
+    pub(crate) fn begin(&mut self, order: Id<Order>, terms: Terms) -> Effects<Self> {
+        let (buyer, cents) = (terms.buyer.clone(), terms.cents);
+        self.order = Some((order, terms));
+        Effects::none()
+            .send_with_undo(&buyer, Withdraw { cents }, Deposit { cents })
+            .schedule_in(TWO_WEEKS, Waits::ForParcel)
+    }
+
+    fn pay(&mut self) -> Effects<Self> {
+        match &self.order {
+            Some((_, terms)) if self.has_money && self.is_delivered && !self.pays => {
+                self.pays = true;
+                let effects = Effects::none().cancel(Waits::ForParcel);
+                effects.send(&terms.seller, Deposit { cents: terms.cents })
+            }
+            _ => Effects::none(),
+        }
+    }
+}
+// endregion: effects
+
+// region: answers
+impl Sends<Account> for Purchase {
+    fn answered(&mut self, answer: Answer<Account>) -> Effects<Self> {
+        match answer.outcome {
+            Outcome::Accepted { .. } if self.pays => {
+                self.tell_order(Effects::complete(), OrderCommand::Finish)
+            }
+            Outcome::Accepted { .. } => {
+                self.has_money = true;
+                self.pay()
+            }
+            Outcome::Rejected(why) => Effects::compensate(why.to_string()),
+        }
+    }
+}
+
+impl Sends<Order> for Purchase {
+    /// The order is told last. What it says changes nothing.
+    fn answered(&mut self, _: Answer<Order>) -> Effects<Self> {
+        Effects::none()
+    }
+}
+// endregion: answers
+
+// region: back
+impl Purchase {
+    /// Undoes what was done, unless it is too late.
+    fn turn_back(&self, why: &str) -> Effects<Self> {
+        if self.pays { Effects::none() } else { Effects::compensate(why) }
+    }
+
+    fn tell_order(&self, effects: Effects<Self>, end: OrderCommand) -> Effects<Self> {
+        match &self.order {
+            Some((order, _)) => effects.send(order, end),
+            None => effects,
+        }
+    }
+}
+// endregion: back
+
+impl Purchase {
+    pub(crate) fn has_money(&self) -> bool {
+        self.has_money
+    }
+
+    pub(crate) fn pays(&self) -> bool {
+        self.pays
+    }
+}
