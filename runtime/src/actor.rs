@@ -8,7 +8,7 @@ use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef};
 
 use crate::error::{Failure, Quarantine, QuarantineReason};
 use crate::flight::Busy;
-use crate::incarnation::Incarnation;
+use crate::incarnation::{Certainty, Incarnation};
 use crate::recovery::{self, RecoveryError};
 use crate::seat::Seat;
 use crate::slot::{Bell, Found, Landing};
@@ -117,8 +117,12 @@ impl<A: Aggregate> AggregateActor<A> {
         myself: ActorRef<Bell>,
         _arguments: (),
     ) -> Result<InMemory<A>, ActorProcessingErr> {
-        // Boxed: ractor inlines this future into every idle actor.
-        let held = Box::pin(self.recover()).await;
+        let held = if self.seat.slot.awaits_birth() {
+            Some(Box::new(Incarnation::believed_unborn()))
+        } else {
+            // Boxed: ractor inlines this future into every idle actor.
+            Box::pin(self.recover()).await
+        };
         if held.is_some() {
             self.seat.home.came(&self.seat.slot);
             self.seat.slot.now_resident(self.seat.epoch, myself);
@@ -137,8 +141,10 @@ impl<A: Aggregate> AggregateActor<A> {
         let Some(found) = self.seat.slot.answer_bell(self.seat.epoch) else { return Ok(()) };
         // From here on the slot hears how the turn ends, whatever happens.
         let busy = (!found.requests.is_empty()).then(|| Busy::new(self.seat.clone()));
-        if found.landing == Some(Landing::Failed) {
-            // The state holds events that were never stored: rebuild it from those that were.
+        let is_wrong = found.landing == Some(Landing::Failed);
+        if is_wrong || held.as_ref().is_some_and(|it| it.must_be_proven(&found)) {
+            // The state holds events that were never stored, or was only believed: rebuild it from
+            // those that were.
             *held = None;
             match Box::pin(self.recover()).await {
                 Some(incarnation) => *held = Some(incarnation),
@@ -156,6 +162,19 @@ impl<A: Aggregate> AggregateActor<A> {
             myself.stop(None);
         }
         Ok(())
+    }
+}
+
+impl<A: Aggregate> Incarnation<A> {
+    /// Whether what waits could be answered from a state that is only believed.
+    fn must_be_proven(&self, found: &Found<A>) -> bool {
+        match self.certainty {
+            Certainty::Known => false,
+            // Its first events land now.
+            _ if matches!(found.landing, Some(Landing::Stored { .. })) => false,
+            Certainty::Believed => found.requests.front().is_some_and(|first| !first.creates()),
+            Certainty::Unproven => !found.requests.is_empty(),
+        }
     }
 }
 

@@ -63,6 +63,14 @@ impl<A: Aggregate> Execute<A> {
         self.through(Box::new(Looking::new(look, sender)), receiver)
     }
 
+    /// Says that the aggregate is believed not to exist yet, so that it need not be looked for before
+    /// the command is decided. If it does exist, nothing is written: the store refuses the events, and
+    /// the answer is [`Failure::Unavailable`].
+    pub(crate) fn creating(mut self, creates: bool) -> Self {
+        self.options.creates = creates;
+        self
+    }
+
     /// As [`returning`](Self::returning), with the receipt.
     pub(crate) fn telling<R, F>(self, look: F) -> Execute<A, (Receipt, R)>
     where

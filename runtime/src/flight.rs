@@ -137,13 +137,15 @@ pub(crate) struct Flight<A: Aggregate> {
     base: Version,
     held: Vec<Held<A>>,
     snapshot_due: bool,
+    /// That there was nothing before it was only believed, so that it may be refused.
+    is_believed: bool,
     sent: Instant,
 }
 
 impl<A: Aggregate> Flight<A> {
     /// A flight with these answers, sent off at `sent`, of the events behind `base`.
     pub(crate) fn new(busy: Busy<A>, base: Version, held: Vec<Held<A>>, sent: Instant) -> Self {
-        Self { busy, base, held, snapshot_due: false, sent }
+        Self { busy, base, held, snapshot_due: false, is_believed: false, sent }
     }
 
     /// Lets the actor hear of its end, because a snapshot is due then.
@@ -151,16 +153,23 @@ impl<A: Aggregate> Flight<A> {
         self.snapshot_due = due;
         self
     }
+
+    /// Says whether it was only believed that there was nothing before it.
+    pub(crate) fn with_belief(mut self, is_believed: bool) -> Self {
+        self.is_believed = is_believed;
+        self
+    }
 }
 
 impl<A: Aggregate> Waiter for Flight<A> {
     /// Answers first, in order, and ends the turn last: no later turn can overtake an answer.
     fn landed(self: Box<Self>, outcome: Result<Position, NotStored>) {
-        let Self { busy, base, held, snapshot_due, sent } = *self;
+        let Self { busy, base, held, snapshot_due, is_believed, sent } = *self;
         let meters = &busy.seat().home.meters;
         meters.flown(sent.elapsed());
         let landing = match &outcome {
             Ok(first) => Landing::Stored { base, first: *first, snapshot_due },
+            Err(NotStored::Conflict(_)) if is_believed => Landing::Failed,
             Err(why) => {
                 report(&busy.seat().slot.stream, why);
                 Landing::Failed

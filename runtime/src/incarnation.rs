@@ -18,6 +18,19 @@ pub(crate) struct Incarnation<A: Aggregate> {
     pub(crate) snapshot: Version,
     /// A snapshot shall be taken at the next chance, whatever the count says.
     pub(crate) snapshot_wanted: bool,
+    /// Whether it is known that this is all.
+    pub(crate) certainty: Certainty,
+}
+
+/// Whether an incarnation is known to be what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    Known,
+    /// It is only believed that nothing is stored. No answer may rest on that, until the store has taken
+    /// the first events as the first.
+    Believed,
+    /// The first request had no events that could prove it.
+    Unproven,
 }
 
 impl<A: Aggregate> Incarnation<A> {
@@ -29,12 +42,19 @@ impl<A: Aggregate> Incarnation<A> {
             window: Window::default(),
             snapshot: Version::NONE,
             snapshot_wanted: false,
+            certainty: Certainty::Known,
         }
+    }
+
+    /// One that is believed not to be stored yet.
+    pub(crate) fn believed_unborn() -> Self {
+        Self { certainty: Certainty::Believed, ..Self::unborn() }
     }
 
     /// Notes where the events of the last turn have landed.
     pub(crate) fn take_note(&mut self, landing: Option<Landing>) {
         if let Some(Landing::Stored { base, first, .. }) = landing {
+            self.certainty = Certainty::Known;
             self.window.landed(base, first);
             self.position = first.plus(self.version.get() - base.get() - 1);
         }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Quarantine, QuarantineReason, Unavailable};
 use crate::hosting::Hosting;
-use crate::incarnation::Incarnation;
+use crate::incarnation::{Certainty, Incarnation};
 use crate::panics::guarded;
 use crate::recoveries::Watch;
 use crate::saved_state;
@@ -232,6 +232,7 @@ fn wake<A: Aggregate>(state: A, window: Window, snapshot: &Snapshot) -> Start<A>
         window,
         snapshot: snapshot.version,
         snapshot_wanted: false,
+        certainty: Certainty::Known,
     };
     (Box::new(incarnation), snapshot.as_of)
 }

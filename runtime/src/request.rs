@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Chosen by the caller; otherwise the aggregate's actor draws one.
     pub(crate) command_id: Option<CommandId>,
     pub(crate) expected: Expected,
+    /// The caller believes that the aggregate does not exist yet. If that is wrong, nothing is
+    /// written, and the answer is [`Failure::Unavailable`].
+    pub(crate) creates: bool,
     /// Boxed, because most commands carry none.
     pub(crate) metadata: Option<Box<Metadata>>,
 }
@@ -191,6 +194,11 @@ where
 }
 
 impl<A: Aggregate> Request<A> {
+    /// Whether it is believed to be the aggregate's first.
+    pub(crate) fn creates(&self) -> bool {
+        matches!(&self.ask, Ask::Execute { options, .. } if options.creates)
+    }
+
     pub(crate) fn is_abandoned(&self) -> bool {
         match &self.ask {
             Ask::Execute { port, .. } => port.is_abandoned(),

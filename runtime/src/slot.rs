@@ -137,6 +137,11 @@ impl<A: Aggregate> Slot<A> {
         inner.start().map_or(Pushed::Queued, Pushed::Start)
     }
 
+    /// Whether what waits first is believed to be the aggregate's first request at all.
+    pub(crate) fn awaits_birth(&self) -> bool {
+        self.lock().inbox.front().is_some_and(Request::creates)
+    }
+
     /// Answers the bell: takes what waits, and marks the slot busy if that is anything. Finds
     /// nothing while a turn is under way: its end rings again.
     pub(crate) fn answer_bell(&self, epoch: Epoch) -> Option<Found<A>> {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::error::{ExecuteError, Failure, Place, Quarantine, QuarantineReason};
 use crate::flight::{Busy, Flight, Held, Prepared};
-use crate::incarnation::Incarnation;
+use crate::incarnation::{Certainty, Incarnation};
 use crate::panics::guarded;
 use crate::receipt::Receipt;
 use crate::request::{Ask, Options, Port, QueryPort, Request};
@@ -71,7 +71,10 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         self.held.reserve(requests.len());
         while let Some(request) = requests.pop_front() {
             self.take(request);
-            if self.append.bytes() >= TURN_BYTES && !requests.is_empty() {
+            let is_full = self.append.bytes() >= TURN_BYTES;
+            // What is only believed is for the first request alone.
+            let is_alone = self.incarnation.certainty != Certainty::Known;
+            if (is_full || is_alone) && !requests.is_empty() {
                 self.busy.seat().slot.put_back(requests);
                 break;
             }
@@ -108,16 +111,28 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     }
 
     fn execute(&mut self, command: A::Command, options: Options, mut port: Port<A>) -> Prepared<A> {
-        let Options { command_id, expected, metadata } = options;
+        let Options { command_id, expected, metadata, .. } = options;
         let id = command_id.unwrap_or_else(|| Uuid::now_v7().into());
         let verdict = match self.objection(command_id, expected) {
             Some(verdict) => verdict,
             None => self.decide(command, id, command_id.is_some(), metadata),
         };
+        let verdict = self.proven(verdict);
         if !matches!(verdict, Verdict::No(_)) {
             port.look(&self.incarnation.state);
         }
         self.prepare(verdict, id, port)
+    }
+
+    /// What rests on a state that is only believed must have events, which the store takes or refuses.
+    fn proven(&mut self, verdict: Verdict<A>) -> Verdict<A> {
+        match (self.incarnation.certainty, &verdict) {
+            (Certainty::Known, _) | (_, Verdict::Stored { .. }) => verdict,
+            _ => {
+                self.incarnation.certainty = Certainty::Unproven;
+                Verdict::No(Failure::undone().into())
+            }
+        }
     }
 
     /// What speaks against deciding at all.
@@ -247,7 +262,8 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         } else {
             let snapshot_due = incarnation.is_snapshot_due(&home.hosting);
             let flight = Flight::new(busy, append.expected(), held, ended);
-            let flight = flight.with_snapshot_due(snapshot_due);
+            let is_believed = incarnation.certainty == Certainty::Believed;
+            let flight = flight.with_snapshot_due(snapshot_due).with_belief(is_believed);
             home.engine.committer.append(append, Box::new(flight));
         }
         match quarantine {

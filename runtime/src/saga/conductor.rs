@@ -32,13 +32,15 @@ pub(super) struct Conductor<S: Saga> {
     host: Arc<Host<S>>,
     /// Deadlines that have come, and that the board may still show.
     coming: Coming,
+    /// Held while what was left is taken up.
+    alone: Arc<tokio::sync::Mutex<()>>,
 }
 
 type Coming = Arc<Mutex<HashSet<(Arc<str>, EffectId)>>>;
 
 impl<S: Saga> Conductor<S> {
     pub(super) fn of(host: Arc<Host<S>>) -> Self {
-        Self { host, coming: Coming::default() }
+        Self { host, coming: Coming::default(), alone: Arc::default() }
     }
 
     async fn conduct(&mut self) {
@@ -52,6 +54,7 @@ impl<S: Saga> Conductor<S> {
             }
         }
         self.host.busy.close();
+        self.host.coming.close();
         self.host.tasks.end().await;
         self.host.give_up_waiting();
     }
@@ -64,8 +67,7 @@ impl<S: Saga> Conductor<S> {
         host.standing.reached(position);
         let moved = host.engine.clock.moved();
         if *take_up_at <= Instant::now() {
-            self.take_up().await;
-            self.hand_over().await;
+            self.take_up_beside();
             *take_up_at = Instant::now() + TAKES_UP_EVERY;
         }
         if self.let_come().await {
@@ -88,7 +90,8 @@ impl<S: Saga> Conductor<S> {
         });
         let has_any = !due.is_empty();
         for due in due {
-            let Some(place) = host.place().await else { return false };
+            let place = host.coming.clone().acquire_owned().await;
+            let Ok(place) = place.map(Arc::new) else { return false };
             coming(&self.coming).insert(due.clone());
             let (host, all) = (host.clone(), self.coming.clone());
             self.host.tasks.spawn(async move {
@@ -108,9 +111,22 @@ impl<S: Saga> Conductor<S> {
         })
     }
 
+    /// Takes up what nobody is at work on, beside the deadlines, which may be what frees places for it.
+    fn take_up_beside(&self) {
+        let Ok(alone) = self.alone.clone().try_lock_owned() else { return };
+        let host = self.host.clone();
+        self.host.tasks.spawn(async move {
+            host.take_up_all().await;
+            host.hand_over_all().await;
+            drop(alone);
+        });
+    }
+}
+
+impl<S: Saga> Host<S> {
     /// Takes up the commands that nobody is at work on.
-    async fn take_up(&self) {
-        let host = &self.host;
+    async fn take_up_all(self: &Arc<Self>) {
+        let host = self;
         let mut after = String::new();
         loop {
             let page: Vec<_> = host.board.read(|board| {
@@ -126,33 +142,25 @@ impl<S: Saga> Conductor<S> {
                 // A stored id was valid when it was stored.
                 let (Some(place), Ok(id)) = (host.place().await, Id::new(id)) else { return };
                 let host = host.clone();
-                self.host.tasks.spawn(async move { host.take_up(&id, &place).await });
+                self.tasks.spawn(async move { host.take_up(&id, &place).await });
             }
         }
     }
-}
 
-impl<S: Saga> Conductor<S> {
     /// Hands over the events that are parked although their instance takes events: somebody has helped
     /// it, and then the power failed.
-    async fn hand_over(&self) {
-        let Some(events) = self.host.events.get() else { return };
+    async fn hand_over_all(self: &Arc<Self>) {
+        let Some(events) = self.events.get() else { return };
         for parked in events.parked().await {
             let Ok(id) = Id::new(&*parked.key) else { continue };
             let takes = |it: &Instance<S>| it.book.steps > 0 && it.book.trouble.is_none();
-            if self.host.look(&id, takes).await.is_ok_and(|takes| takes) {
-                let host = self.host.clone();
-                self.host.tasks.spawn(async move { host.hand_over(&id).await });
+            if self.look(&id, takes).await.is_ok_and(|takes| takes) {
+                let host = self.clone();
+                self.tasks.spawn(async move { host.hand_over(&id).await });
             }
         }
     }
-}
 
-fn coming(coming: &Coming) -> MutexGuard<'_, HashSet<(Arc<str>, EffectId)>> {
-    coming.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<S: Saga> Host<S> {
     /// Takes up what an instance waits for and nobody is at work on.
     pub(super) async fn take_up(self: &Arc<Self>, id: &Id<Instance<S>>, place: &Place) {
         match self.look(id, |instance| instance.book.open.clone()).await {
@@ -200,6 +208,10 @@ impl<S: Saga> Host<S> {
         }
         self.board.standing.progress.wait_for(self.engine.tail.head()).await;
     }
+}
+
+fn coming(coming: &Coming) -> MutexGuard<'_, HashSet<(Arc<str>, EffectId)>> {
+    coming.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S: Saga> Runs for Conductor<S> {

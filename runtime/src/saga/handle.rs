@@ -11,7 +11,7 @@ use super::host::{Host, StepError, Story};
 use super::instance::{Instance, Kind};
 use super::status::{InstanceStatus, SagaInstance};
 use crate::deadline::Deadline;
-use crate::error::Failure;
+use crate::error::{ExecuteError, Failure, Unavailable};
 use crate::followers::{FollowerHealth, WaitError, Wanted};
 use crate::keep_alive::KeepAlive;
 use crate::subscription::Subscription;
@@ -52,12 +52,19 @@ impl<S: Saga> Sagas<S> {
         let id = checked(id)?;
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
         let kind = Kind::Begin(Box::new(reaction));
-        let news = self.host.step(&id, kind, Story::of(&id).for_no_cause()).await?;
-        let has_begun = news.is_some();
-        if let Some(news) = news {
-            self.host.carry_out(&id, news, &place);
+        match self.host.step(&id, kind, Story::of(&id).for_no_cause()).await {
+            Ok(Some(news)) => {
+                self.host.carry_out(&id, news, &place);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            // It was believed that there is none, and the store knows better; or it was something else.
+            Err(error @ ExecuteError::Failed(Failure::Unavailable(Unavailable::Undone))) => {
+                let exists = self.status(id.as_str()).await?.is_some();
+                if exists { Ok(false) } else { Err(error.into()) }
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(has_begun)
     }
 
     /// Begins an instance, as [`begin`](Self::begin) does, and waits until it has ended.

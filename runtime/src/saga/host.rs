@@ -31,6 +31,10 @@ const BUSY_MAX: usize = 4_096;
 /// How often who waits for an end looks whether the store has failed: then there is none.
 const LOOKS_AT_STORE_EVERY: Duration = Duration::from_secs(1);
 
+/// How many deadlines may come at once: places of their own, because a deadline may be what frees the
+/// other ones.
+const COMING_MAX: usize = 1_024;
+
 /// What everyone who works for a saga shares. It does not keep the runtime open.
 pub(super) struct Host<S: Saga> {
     pub(super) engine: Arc<Engine>,
@@ -40,6 +44,7 @@ pub(super) struct Host<S: Saga> {
     pub(super) standing: Arc<Standing>,
     pub(super) retry: Retry,
     pub(super) busy: Arc<Semaphore>,
+    pub(super) coming: Arc<Semaphore>,
     pub(super) at_work: AtWork,
     pub(super) stages: Stages,
     pub(super) tasks: Tasks,
@@ -76,6 +81,7 @@ impl<S: Saga> Host<S> {
             standing,
             retry,
             busy: Arc::new(Semaphore::new(BUSY_MAX)),
+            coming: Arc::new(Semaphore::new(COMING_MAX)),
             at_work: AtWork::default(),
             stages,
             tasks: Tasks::default(),
@@ -92,8 +98,10 @@ impl<S: Saga> Host<S> {
         cause: Metadata,
     ) -> Result<Option<News>, StepError> {
         let head = self.engine.tail.head();
+        let creates = kind.creates();
         let ask = Ask { kind, targets: self.targets.clone(), head };
-        let execute = Execute::new(self.instances.clone(), Ok(id.clone()), ask).metadata(cause);
+        let execute = Execute::new(self.instances.clone(), Ok(id.clone()), ask);
+        let execute = execute.metadata(cause).creating(creates);
         let look = |instance: &Instance<S>| {
             let over = instance.book.is_over().then(|| instance.status());
             ((instance.book.steps, instance.to_carry()), over)

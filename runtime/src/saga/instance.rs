@@ -53,6 +53,17 @@ pub(super) enum Kind<S: Saga> {
     Cancel(String),
 }
 
+impl<S: Saga> Kind<S> {
+    /// Whether it concerns an instance only if there was none of its name.
+    pub(super) fn creates(&self) -> bool {
+        match self {
+            Self::Begin(_) => true,
+            Self::Event { heard, .. } => heard.starts && !heard.continues,
+            _ => false,
+        }
+    }
+}
+
 /// An event that concerns an instance.
 #[derive(Debug, Clone)]
 pub(super) struct Heard {

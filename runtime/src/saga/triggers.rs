@@ -1,12 +1,14 @@
 //! The events that a saga reacts to: whom each concerns, and how it gets there.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actuarius_domain::{Aggregate, Correlation, Envelope, Id, Position, ReactsTo, Saga};
 use tokio::time::sleep;
 
-use super::carrying::{Obstacle, not_taken};
+use super::carrying::{Obstacle, Place, not_taken};
 use super::host::{Host, Story};
 use super::instance::{Heard, Instance, Kind, Refused};
 use super::stored::At;
@@ -89,7 +91,7 @@ impl<S: Saga> Triggers<S> {
     {
         let position = event.header.position;
         for attempts in 1.. {
-            let Some(place) = self.host.place().await else { return Err(NotNow(ENDS).into()) };
+            let Some(place) = self.place().await else { return Err(NotNow(ENDS).into()) };
             let kind = Kind::Event {
                 heard: heard(&event, correlation),
                 reaction: reaction(event.clone()),
@@ -109,10 +111,14 @@ impl<S: Saga> Triggers<S> {
             };
             drop(place);
             // What is not the event's fault does not make it poison.
-            let is_outside = matches!(obstacle, Obstacle::Outside(_));
-            match self.host.retry.wait_after(if is_outside { 1 } else { attempts }) {
-                Some(wait) => sleep(wait).await,
-                None => return Err(self.poison(id, position, obstacle, correlation).await),
+            match (&obstacle, self.host.retry.wait_after(attempts)) {
+                (_, Some(wait)) => sleep(wait).await,
+                (Obstacle::Outside(_), None) => sleep(OUTSIDE_AGAIN_AFTER).await,
+                (Obstacle::Poison(why), None) => {
+                    let why = why.clone();
+                    self.poison(id, position, obstacle, correlation).await;
+                    return Err(why.into());
+                }
             }
         }
         Ok(())
@@ -125,14 +131,30 @@ impl<S: Saga> Triggers<S> {
         position: Position,
         obstacle: Obstacle,
         correlation: &Correlation,
-    ) -> BoxError {
-        let (Obstacle::Outside(why) | Obstacle::Poison(why)) = &obstacle;
-        let why = why.clone();
+    ) {
         let keys = correlation.keys().to_vec();
         self.host.give_up(id, At::Event(position), obstacle, keys).await;
-        why.into()
+    }
+
+    /// A place among the busy instances; none once the saga is asked to stop.
+    async fn place(&self) -> Option<Place> {
+        let stopping = async {
+            match self.host.events.get() {
+                Some(events) => events.until_stopping().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            place = self.host.place() => place,
+            () = stopping => None,
+        }
     }
 }
+
+/// How often it is tried again to have an event heard that nobody is to blame for, after the tries the
+/// user wants at once.
+const OUTSIDE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Why an event is not heard any more.
 const ENDS: &str = "the saga is being stopped, or the store has failed";

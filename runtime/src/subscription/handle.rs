@@ -62,6 +62,12 @@ impl Subscription {
         self.standing.lag()
     }
 
+    /// Waits until it is asked to stop.
+    pub(crate) async fn until_stopping(&self) {
+        // The sender is held by the standing.
+        let _ = self.standing.wanted().wait_for(|(wanted, _)| *wanted == Wanted::Stop).await;
+    }
+
     pub(crate) fn health(&self) -> FollowerHealth {
         self.standing.health()
     }
