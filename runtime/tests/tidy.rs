@@ -61,7 +61,8 @@ fn whoever_decides_and_commits_knows_nobody_who_follows() {
     let deciding = "admission slot seat home directory supervision actor recovery recoveries \
                     incarnation residency turn flight request committer engine";
     // "follower" is followers, too.
-    let following = ["follower", "progress", "consistency", "projection", "subscription", "view"];
+    let following =
+        ["follower", "progress", "consistency", "projection", "subscription", "view", "saga"];
     for name in deciding.split(' ') {
         nobody_uses("crate", &following, &room(&format!("runtime/src/{name}")));
     }
@@ -75,12 +76,18 @@ fn the_arrows_of_the_read_side_point_one_way() {
         nobody_says("use crate::", &room(&format!("runtime/src/{leaf}")));
     }
     let forbidden = [
-        ("follower", &["followers", "committer", "projection", "subscription", "alive"][..]),
-        ("followers", &["follower::", "committer", "projection", "subscription", "view", "alive"]),
-        ("consistency", &["follower::", "projection", "subscription", "view", "alive"]),
+        (
+            "follower",
+            &["followers", "committer", "projection", "subscription", "alive", "saga"][..],
+        ),
+        (
+            "followers",
+            &["follower::", "committer", "projection", "subscription", "view", "alive", "saga"],
+        ),
+        ("consistency", &["follower::", "projection", "subscription", "view", "alive", "saga"]),
         // A rebuild can run no effect: it does not know that there are any.
-        ("projection", &["subscription", "committer", "execute", "request", "slot"]),
-        ("subscription", &["projection", "view", "alive", "aggregates", "execute", "slot"]),
+        ("projection", &["subscription", "committer", "execute", "request", "slot", "saga"]),
+        ("subscription", &["projection", "view", "alive", "aggregates", "execute", "slot", "saga"]),
         ("testing", &["engine", "tail", "follower::", "projection", "alive", "runtime"]),
     ];
     for (name, rooms) in forbidden {
@@ -160,6 +167,65 @@ fn which_event_is_next_and_what_is_parked_is_decided_without_tasks_or_time() {
             nobody_says(word, &room(&format!("runtime/src/subscription/{name}")));
         }
     }
+}
+
+#[test]
+fn what_follows_from_an_input_of_a_saga_is_decided_without_tasks_or_time() {
+    let at_work = "host carrying conductor triggers at_work tasks builder handle schedules";
+    let at_work: Vec<_> = at_work.split(' ').collect();
+    // From what is stored to who decides: each knows only those before it.
+    let pure = ["stored", "stage", "status", "book", "instance", "draft", "board", "history"];
+    for name in pure {
+        let files = room(&format!("runtime/src/saga/{name}"));
+        nobody_uses("super", &at_work, &files);
+        for word in ["tokio", "async", "Instant::", "use crate::engine", "use crate::clock"] {
+            nobody_says(word, &files);
+        }
+    }
+    for (name, knows) in [
+        ("stored", &[][..]),
+        ("stage", &[]),
+        ("tasks", &[]),
+        ("status", &["stored"]),
+        ("book", &["stored"]),
+        ("at_work", &["stored"]),
+        ("board", &["instance", "status", "stored"]),
+        ("targets", &["instance", "stage", "stored"]),
+    ] {
+        let known = uses_beside(&format!("runtime/src/saga/{name}.rs"));
+        let more: Vec<_> = known.iter().filter(|it| !knows.contains(&it.as_str())).collect();
+        assert!(more.is_empty(), "saga/{name}.rs uses {more:?}, too");
+    }
+}
+
+#[test]
+fn who_works_for_a_saga_knows_only_those_it_needs() {
+    let forbidden = [
+        ("host", &["carrying", "conductor", "triggers", "builder", "handle", "schedules"][..]),
+        ("carrying", &["conductor", "triggers", "builder", "handle", "schedules"]),
+        ("triggers", &["conductor", "builder", "handle", "schedules"]),
+        ("conductor", &["triggers", "builder", "handle", "schedules"]),
+        ("handle", &["conductor", "triggers", "builder", "schedules", "carrying"]),
+        // A saga as a user's.
+        ("schedules", &["host", "instance", "stored", "book", "board", "targets", "carrying"]),
+        ("rehearsal", &["host", "carrying", "conductor", "triggers", "board", "handle"]),
+    ];
+    for (name, rooms) in forbidden {
+        nobody_uses("super", rooms, &room(&format!("runtime/src/saga/{name}")));
+    }
+    for room_of_engine in ["committer", "slot", "actor", "turn", "flight", "tail", "follower::"] {
+        nobody_uses("crate", &[room_of_engine], &files("runtime/src/saga"));
+    }
+}
+
+/// The modules beside it that a file uses.
+fn uses_beside(file: &str) -> BTreeSet<String> {
+    let text = read(&root().join(file));
+    let used = text.lines().filter_map(|line| line.strip_prefix("use super::"));
+    let names = used.map(|path| {
+        path.chars().take_while(|&letter| letter == '_' || letter.is_alphanumeric()).collect()
+    });
+    names.collect()
 }
 
 #[test]
