@@ -1,21 +1,26 @@
 //! The README shows code that compiles and runs: each of its blocks that names a file is equal to it,
-//! and those that show how to embed the library and how to read are run here.
+//! and those that show how to embed the library, how to read and how to get something done are run here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use actuarius::{BoxError, Codec, Envelope, ExecuteError, Hosting, Projection, Runtime};
+use actuarius::{
+    Answer, BoxError, Codec, Effects, Envelope, ExecuteError, Hosting, Id, InstanceStatus, Outcome,
+    Projection, Runtime, Saga, Sends,
+};
 use bank::AccountCommand::{Deposit, Open, Withdraw};
 use bank::{Account, AccountEvent, Cents, Statements};
 use serde::{Deserialize, Serialize};
 
-const SHOWN: [&str; 5] = [
+const SHOWN: [&str; 7] = [
     "examples/hello/src/main.rs",
     "examples/bank/src/small.rs",
     "examples/bank/tests/readme.rs#embed",
     "examples/bank/tests/readme.rs#view",
     "examples/bank/tests/readme.rs#read",
+    "examples/bank/tests/readme.rs#saga",
+    "examples/bank/tests/readme.rs#transfer",
 ];
 
 #[tokio::test]
@@ -90,6 +95,58 @@ async fn what_was_just_written_can_be_read() -> Result<(), Box<dyn std::error::E
     // endregion: read
     assert_eq!(newest.len(), 2);
     letters.wait_for(receipt.position, Duration::from_secs(60)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn money_is_moved_by_a_saga() -> Result<(), Box<dyn std::error::Error>> {
+    // region: saga
+    #[derive(Clone, Default, Serialize, Deserialize)]
+    struct Transfer {
+        to: Option<Id<Account>>,
+        amount: Cents,
+    }
+
+    impl Saga for Transfer {
+        const TYPE: &'static str = "transfer";
+        type Deadline = ();
+    }
+
+    impl Sends<Account> for Transfer {
+        fn answered(&mut self, answer: Answer<Account>) -> Effects<Self> {
+            match (answer.outcome, self.to.take()) {
+                (Outcome::Rejected(why), _) => Effects::compensate(why.to_string()),
+                (Outcome::Accepted { .. }, Some(to)) => {
+                    let (deposit, back) = (Deposit(self.amount), Withdraw(self.amount));
+                    Effects::none().send_with_undo(&to, deposit, back)
+                }
+                (Outcome::Accepted { .. }, None) => Effects::complete(),
+            }
+        }
+    }
+    // endregion: saga
+
+    let runtime = Runtime::in_memory().await?;
+    let accounts = runtime.host::<Account>();
+    for id in ["alice", "bob"] {
+        accounts.execute(id, Open).await?;
+        accounts.execute(id, Deposit(Cents(500))).await?;
+    }
+    // region: transfer
+    let transfers = runtime.saga::<Transfer>().sends_to(&accounts).start().await?;
+
+    let (alice, bob, amount) = (Id::new("alice")?, Id::new("bob")?, Cents(200));
+    let begin = move |transfer: &mut Transfer| {
+        (transfer.to, transfer.amount) = (Some(bob), amount);
+        Effects::none().send_with_undo(&alice, Withdraw(amount), Deposit(amount))
+    };
+    match transfers.run("transfer-17", begin).await? {
+        InstanceStatus::Completed => println!("the money is there"),
+        ended => println!("no money has moved: {ended}"),
+    }
+    // endregion: transfer
+    assert_eq!(accounts.query("bob", |account| account.balance).await?, Cents(700));
+    assert_eq!(transfers.status("transfer-17").await?, Some(InstanceStatus::Completed));
     Ok(())
 }
 
