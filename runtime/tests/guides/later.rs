@@ -26,6 +26,6 @@ async fn a_command_is_sent_at_its_moment() -> Result<(), Box<dyn std::error::Err
     assert!(is_new && is_taken_back);
     clock.advance(Duration::from_secs(86_400));
     assert_eq!(schedules.end_of("bonus-7").await?, InstanceStatus::Completed);
-    assert_eq!(accounts.query("alice", |it| it.cents()).await?, 9);
+    assert_eq!(accounts.query("alice", Account::cents).await?, 9);
     Ok(())
 }

@@ -59,8 +59,8 @@ async fn a_purchase_is_begun_by_an_event_and_ends() -> Result<(), Error> {
     parcels.execute("parcel-9", ()).await?;
     assert_eq!(purchases.end_of("order-1").await?, InstanceStatus::Completed);
     // endregion: order
-    assert_eq!(accounts.query("bob", |it| it.cents()).await?, 600);
-    assert_eq!(purchases.query("order-1", |it| it.pays()).await?, Some(true));
+    assert_eq!(accounts.query("bob", Account::cents).await?, 600);
+    assert_eq!(purchases.query("order-1", Purchase::pays).await?, Some(true));
     Ok(())
 }
 
@@ -81,7 +81,7 @@ async fn a_purchase_is_begun_by_a_call() -> Result<(), Error> {
     println!("gives up: {gives_up}; in the end it is {ended}");
     // endregion: cancel
     assert!(matches!(ended, InstanceStatus::Compensated { .. }), "{ended}");
-    assert_eq!(accounts.query("alice", |it| it.cents()).await?, 800);
+    assert_eq!(accounts.query("alice", Account::cents).await?, 800);
     Ok(())
 }
 
@@ -99,7 +99,7 @@ async fn who_is_stuck_is_retried_or_skipped() -> Result<(), Error> {
             )
         };
         assert!(purchases.begin(id, gift).await?);
-        while purchases.query(id, |it| it.has_money()).await? != Some(true) {
+        while purchases.query(id, Purchase::has_money).await? != Some(true) {
             tokio::task::yield_now().await;
         }
         assert!(purchases.cancel(id, "it was a mistake").await?);
