@@ -59,6 +59,9 @@ pub trait Saga: Clone + Default + Serialize + DeserializeOwned + Send + Sync + '
 
     /// Somebody outside asks the instance to give up. It compensates, unless this says otherwise: a saga
     /// that is past its point of no return answers [`Effects::none`], and goes on.
+    ///
+    /// Say so if you send anything without an undo: while it is on its way, compensating would undo
+    /// everything before it, and leave it done.
     fn cancelled(&mut self, why: &str) -> Effects<Self> {
         Effects::compensate(why)
     }

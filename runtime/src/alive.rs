@@ -149,7 +149,7 @@ pub struct ShutdownReport {
     pub unanswered: usize,
     /// Aggregates that were still in memory at the deadline, and so left without a snapshot.
     pub still_resident: usize,
-    /// Subscriptions and projections that were still at work at the deadline; what they had not
+    /// Subscriptions, projections and sagas that were still at work at the deadline; what they had not
     /// finished they do again after the next start.
     pub still_following: usize,
 }

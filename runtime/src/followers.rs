@@ -1,4 +1,4 @@
-//! Those who follow the log under a name: subscriptions and projections. Here is what they have in
+//! Those who follow the log under a name: subscriptions, projections and sagas. Here is what they have in
 //! common; a follower knows the log, and nobody knows its followers.
 
 mod actor;

@@ -20,7 +20,7 @@ pub struct Health {
     pub resident: usize,
     /// The aggregates out of service, at most 1,000 of each type.
     pub quarantined: Vec<Arc<Quarantine>>,
-    /// The subscriptions and projections.
+    /// The subscriptions, projections and sagas.
     pub followers: Vec<FollowerHealth>,
 }
 

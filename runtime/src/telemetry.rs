@@ -2,6 +2,7 @@
 //! runtime, and the figures arrive there.
 
 mod followers;
+mod sagas;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::error::{ExecuteError, Failure};
 use crate::receipt::Receipt;
 
 pub(crate) use followers::FollowerMeters;
+pub(crate) use sagas::SagaMeters;
 
 /// Every metric: its name, its unit and what it says. Names are part of the interface.
 ///
@@ -42,6 +44,9 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_follower_batch_seconds", Unit::Seconds, "Time of one batch, by follower"),
     ("actuarius_follower_parked_events", Unit::Count, "Events parked now, by follower"),
     ("actuarius_follower_halted", Unit::Count, "1 while it cannot get on, by follower"),
+    ("actuarius_saga_instances", Unit::Count, "Instances that have not ended, by saga and state"),
+    ("actuarius_saga_commands_under_way", Unit::Count, "Commands sent and not answered, by saga"),
+    ("actuarius_saga_ended_total", Unit::Count, "Instances that have ended, by saga and outcome"),
     ("actuarius_poisoned", Unit::Count, "1 once the store has failed"),
 ];
 
@@ -51,6 +56,8 @@ const GAUGES: &[&str] = &[
     "actuarius_follower_lag_events",
     "actuarius_follower_parked_events",
     "actuarius_follower_halted",
+    "actuarius_saga_instances",
+    "actuarius_saga_commands_under_way",
     "actuarius_poisoned",
 ];
 

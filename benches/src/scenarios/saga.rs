@@ -5,7 +5,7 @@ mod bank;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actuarius::{Aggregates, Id, InstanceStatus, Runtime, Sagas};
+use actuarius::{Aggregates, Codec, Id, InstanceStatus, Runtime, Sagas};
 
 use crate::clients::{Answer, Extent, Load, Seen, Target, drive};
 use crate::distribution::Chooser;
@@ -80,7 +80,8 @@ struct Transfers {
 
 impl Transfers {
     async fn start(runtime: &Runtime, accounts: usize, begins: Begins) -> Result<Self> {
-        let saga = runtime.saga::<Transfer>().sends_to(&runtime.host::<Account>());
+        let saga = runtime.saga::<Transfer>().codec(Codec::Bincode);
+        let saga = saga.sends_to(&runtime.host::<Account>());
         let saga = if begins == Begins::ByEvent { saga.reacts_to::<Order>() } else { saga };
         let (sagas, orders) = (saga.start().await?, runtime.host::<Order>());
         Ok(Self { sagas, orders, begins, accounts, number: Arc::default() })

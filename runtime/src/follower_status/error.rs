@@ -14,7 +14,7 @@ pub enum StartError {
     #[error("{0:?} cannot name a subscription or a projection")]
     InvalidName(String),
     /// One of this name is running. Stop it first, or choose another name.
-    #[error("a subscription or projection named {0:?} is running")]
+    #[error("a subscription, projection or saga named {0:?} is running")]
     NameTaken(String),
     /// No aggregate type was given with `on`.
     #[error("{0:?} follows no aggregate type")]

@@ -19,6 +19,9 @@ pub(super) struct Board {
     due: DueSet,
     keys: BTreeMap<String, String>,
     ended: VecDeque<SagaInstance>,
+    /// How many of the living are in trouble, and how many commands of theirs are on their way.
+    in_trouble: u64,
+    under_way: u64,
     completed: u64,
     compensated: u64,
     failed: u64,
@@ -53,10 +56,12 @@ impl Board {
         if !self.live.contains_key(id) {
             self.live.insert(id.to_owned(), Live { since: now, ..Live::default() });
         }
-        let Self { live, due, keys, .. } = self;
+        let Self { live, due, keys, in_trouble, under_way, .. } = self;
         let Some(live) = live.get_mut(id) else { return };
         live.withdraw_due(id, due);
+        (*in_trouble, *under_way) = (*in_trouble - live.in_trouble(), *under_way - live.open);
         live.take(step, now);
+        (*in_trouble, *under_way) = (*in_trouble + live.in_trouble(), *under_way + live.open);
         for key in &step.keys {
             // A key that another one has stays with that one.
             if !keys.contains_key(key) {
@@ -136,7 +141,8 @@ impl Board {
     pub(super) fn counts(&self) -> SagaCounts {
         SagaCounts {
             live: self.live.len() as u64,
-            in_trouble: self.live.values().filter(|live| live.trouble.is_some()).count() as u64,
+            in_trouble: self.in_trouble,
+            commands_under_way: self.under_way,
             completed: self.completed,
             compensated: self.compensated,
             failed: self.failed,
@@ -152,6 +158,8 @@ pub struct SagaCounts {
     pub live: u64,
     /// Those of them that are quarantined or stuck.
     pub in_trouble: u64,
+    /// How many commands of theirs are on their way.
+    pub commands_under_way: u64,
     /// Those that have completed.
     pub completed: u64,
     /// Those that were compensated.
@@ -163,6 +171,10 @@ pub struct SagaCounts {
 impl Live {
     fn is_over(&self) -> bool {
         self.life.has_ended() && self.open == 0 && self.trouble.is_none()
+    }
+
+    fn in_trouble(&self) -> u64 {
+        u64::from(self.trouble.is_some())
     }
 
     fn withdraw_due(&self, id: &str, due: &mut DueSet) {

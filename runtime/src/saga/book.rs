@@ -82,7 +82,8 @@ impl Book {
 
     fn take_input(&mut self, step: &Step) {
         match &step.input {
-            Input::Begun => self.has_begun = true,
+            // What was stored before it began does not concern it, also if it is read late.
+            Input::Begun => (self.has_begun, self.seen) = (true, step.as_of),
             Input::Event { position, .. } => (self.has_begun, self.seen) = (true, *position),
             Input::Answered { effect, told } => self.take_answer(*effect, told),
             Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),

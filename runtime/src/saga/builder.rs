@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, ReactsTo, Saga, Sends};
+use actuarius_persistence::Codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,8 +45,10 @@ type AddTrigger<S> = dyn FnOnce(Subscribe, &Triggers<S>) -> Subscribe + Send;
 
 impl<S: Saga> Conduct<S> {
     pub(crate) fn new(alive: Arc<Alive>) -> Self {
-        // What has ended is not asked again, and what lives has few steps.
+        // What has ended is not asked again, and what lives has few steps. Instances live longer than
+        // releases, so what they are stored with can be read by the next one.
         let hosting = Hosting::default().snapshot_on_passivation(false).snapshot_every(100);
+        let hosting = hosting.codec(Codec::MessagePack);
         Self {
             alive,
             hosting,
@@ -86,10 +89,18 @@ impl<S: Saga> Conduct<S> {
         self
     }
 
-    /// How instances are held in memory, and with which codec they, their commands and deadlines are
-    /// stored. Choose a self-describing codec if the state's fields will change while instances live.
-    pub fn hosting(mut self, hosting: Hosting) -> Self {
-        self.hosting = hosting;
+    /// With which codec instances, their commands and their deadlines are stored. Default: MessagePack,
+    /// which, like JSON, goes on to read what lives when fields of the state come (with a serde default)
+    /// or go. With bincode, which is faster, they must not change while any instance's steps are read.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.hosting = self.hosting.codec(codec);
+        self
+    }
+
+    /// Changes how instances are held in memory. What is not changed stays as sagas have it: no snapshot
+    /// of who leaves memory, one every 100 steps.
+    pub fn hosting(mut self, change: impl FnOnce(Hosting) -> Hosting) -> Self {
+        self.hosting = change(self.hosting);
         self
     }
 

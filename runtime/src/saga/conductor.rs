@@ -65,6 +65,7 @@ impl<S: Saga> Conductor<S> {
         let mut shown = host.board.standing.progress.changes();
         let position = *shown.borrow_and_update();
         host.standing.reached(position);
+        host.tell();
         let moved = host.engine.clock.moved();
         if *take_up_at <= Instant::now() {
             self.take_up_beside();

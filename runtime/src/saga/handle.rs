@@ -181,7 +181,8 @@ impl<S: Saga> Sagas<S> {
         tokio::task::spawn_blocking(read).await.map_err(|_| Failure::shutting_down())?
     }
 
-    /// Has an instance that is quarantined or stuck try again what it stands before, and go on.
+    /// Has an instance that is quarantined or stuck try again what it stands before, and go on. One that
+    /// the runtime has put out of service, because its steps could not be read, is put back.
     ///
     /// # Errors
     /// [`SagaError`]. What it stood before is in its way again soon if nothing was mended.
@@ -261,8 +262,9 @@ impl<S: Saga> Sagas<S> {
     }
 
     async fn release(&self, id: Id<Instance<S>>, kind: Kind<S>) -> Result<(), SagaError> {
+        let is_back = self.host.instances.release(&id);
         let trouble = self.host.look(&id, |instance| instance.book.trouble.clone()).await?;
-        if trouble.is_none() {
+        if trouble.is_none() && !is_back {
             return Err(SagaError::NotInTrouble(id.to_string()));
         }
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;

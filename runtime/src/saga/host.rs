@@ -23,6 +23,7 @@ use crate::followers::{Retry, Standing};
 use crate::projection::Glance;
 use crate::query::Query;
 use crate::subscription::Subscription;
+use crate::telemetry::SagaMeters;
 
 /// How many instances may be busy at once: many enough that one group of the store holds many of their
 /// steps, few enough that a flood of events waits in the log and not in memory.
@@ -48,6 +49,7 @@ pub(super) struct Host<S: Saga> {
     pub(super) at_work: AtWork,
     pub(super) stages: Stages,
     pub(super) tasks: Tasks,
+    meters: SagaMeters,
     /// What brings the events, once it is there; none if the saga reacts to no events.
     pub(super) events: OnceLock<Subscription>,
     waiting: Mutex<HashMap<Arc<str>, Vec<oneshot::Sender<InstanceStatus>>>>,
@@ -85,6 +87,7 @@ impl<S: Saga> Host<S> {
             at_work: AtWork::default(),
             stages,
             tasks: Tasks::default(),
+            meters: SagaMeters::of(S::TYPE),
             events: OnceLock::new(),
             waiting: Mutex::default(),
         }
@@ -170,6 +173,13 @@ impl<S: Saga> Host<S> {
         all.retain(|waiting| !waiting.is_closed());
         all.push(sender);
         ending
+    }
+
+    /// Tells the figures of all instances.
+    pub(super) fn tell(&self) {
+        let counts = self.board.read(Board::counts);
+        self.meters.living(counts.live, counts.in_trouble, counts.commands_under_way);
+        self.meters.ended(counts.completed, counts.compensated, counts.failed);
     }
 
     /// Nobody hears of ends any more.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actuarius::{Aggregates, Codec, Effects, Hosting, Id, InstanceStatus, Retry, Runtime, Sagas};
+use actuarius::{Aggregates, Codec, Effects, Id, InstanceStatus, Retry, Runtime, Sagas};
 
 use crate::account::AccountCommand::{Deposit, Withdraw};
 use crate::account::{Account, open};
@@ -134,10 +134,6 @@ async fn a_saga_is_started_with_options() -> Result<(), Error> {
     let runtime = Runtime::in_memory().await?;
     let (accounts, orders) = (accounts(&runtime).await?, runtime.host::<Order>());
     // region: options
-    let as_json = Hosting::default()
-        .codec(Codec::Json)
-        .snapshot_on_passivation(false) // who has ended is not asked again
-        .snapshot_every(100);
     let purchases = runtime
         .saga::<Purchase>()
         .reacts_to::<Order>()
@@ -145,7 +141,8 @@ async fn a_saga_is_started_with_options() -> Result<(), Error> {
         .sends_to(&accounts)
         .sends_to(&orders)
         .from_end()
-        .hosting(as_json)
+        .codec(Codec::Json)
+        .hosting(|hosting| hosting.resident_limit(10_000))
         .retry(Retry::default().attempts(3))
         .workers(100)
         .start()
