@@ -128,6 +128,20 @@ async fn answers_on_their_way_are_waited_for_and_what_they_accept_is_undone() {
 }
 
 #[tokio::test]
+async fn a_command_that_could_not_be_sent_is_abandoned_and_never_carried_out() {
+    let show = Show::new().await;
+    show.tills.execute("b", TillCommand::Burst).await.unwrap_err();
+    let script = Script::of([put_for_now("a", 1)]).at_answer([put_for_now("b", 2)]);
+    show.say(Said::start("t", "begin").follow(script)).await;
+    show.until_heard("t", "1 a accepted").await;
+    show.puppets.cancel("t", "enough").await.unwrap();
+    assert_eq!(show.end_of("t").await, compensated("enough"));
+    assert!(show.tills.release("b").unwrap());
+    show.till(TillCommand::Put(7), "b").await;
+    assert_eq!((show.put("a").await, show.put("b").await), (vec![1, -1], vec![7]));
+}
+
+#[tokio::test]
 async fn last_words_are_sent_when_all_is_undone_and_waited_for() {
     let show = Show::new().await;
     for (id, last) in [("t", "c"), ("u", "shut")] {

@@ -8,6 +8,8 @@ mod compensating;
 mod correlating;
 mod crashing;
 mod deadlines;
+mod loads;
+mod parking;
 mod poison;
 mod puppet;
 mod till;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use actuarius::persistence::memory::Contents;
 use actuarius::{InstanceStatus, Parked};
 
-use crate::puppet::{Do, Said, To, mend};
-use crate::till::{LONG, Show};
+use crate::puppet::{Do, Said, Script, To, mend};
+use crate::till::{LONG, NOON, Show, put};
 
 fn panic(word: &str) -> Do {
     Do::Panic(word.to_owned())
@@ -107,9 +107,9 @@ async fn who_is_mended_hears_everything_in_order_also_after_a_restart() {
 
 async fn again(show: Show, contents: &Arc<Contents>, is_killed: bool) -> Show {
     if is_killed {
-        show.kill(contents).await
+        show.kill(contents).await;
     } else {
-        show.shut_down().await
+        show.shut_down().await;
     }
     Show::on(contents).await
 }
@@ -158,6 +158,72 @@ async fn who_panics_at_the_very_first_event_waits_too_and_fails_when_that_is_ski
             show.retry("t").await;
             assert_eq!(show.heard("t").await, ["begin", "one"]);
         }
+        assert!(show.is_well().await);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_at_an_answer_does_not_send_the_command_again() {
+    for skips in [false, true] {
+        let (contents, word) = (Arc::default(), format!("answered {skips}"));
+        let show = Show::on(&contents).await;
+        let script = Script::of([put("a", 1)]).at_answer([panic(&word)]);
+        show.tell(Said::start("t", "begin").follow(script)).await;
+        let status = show.until_in_trouble("t").await;
+        assert!(quarantined(&status, &word), "{status}");
+        show.tell(Said::proceed("t", "one")).await;
+        let show = again(show, &contents, skips).await;
+        assert_eq!(
+            (show.heard("t").await, show.waiting("t").await.len()),
+            (vec!["begin".to_owned()], 1)
+        );
+        if skips {
+            show.skip("t").await;
+        } else {
+            mend(&word);
+            show.retry("t").await;
+        }
+        show.until("t", |shown| shown.commands_under_way == 0).await;
+        show.until_heard("t", "one").await;
+        let mut heard = show.heard("t").await;
+        heard.sort();
+        let all = ["1 a accepted", "begin", "one"];
+        assert_eq!(heard, all[usize::from(skips)..]);
+        assert_eq!(show.put("a").await, [1]);
+        assert!(show.is_well().await);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_at_a_deadline_waits_for_a_person() {
+    for skips in [false, true] {
+        let (contents, word) = (Arc::default(), format!("due {skips}"));
+        let show = Show::on(&contents).await;
+        let remind = Do::RemindAt(NOON - 1, "soon".to_owned());
+        let script = Script::of([remind]).at_due("soon", [panic(&word)]);
+        show.tell(Said::start("t", "begin").follow(script)).await;
+        show.until_in_trouble("t").await;
+        show.tell(Said::proceed("t", "one")).await;
+        let show = again(show, &contents, skips).await;
+        assert_eq!(
+            (show.heard("t").await, show.waiting("t").await.len()),
+            (vec!["begin".to_owned()], 1)
+        );
+        if skips {
+            show.skip("t").await;
+        } else {
+            mend(&word);
+            show.retry("t").await;
+            show.until_heard("t", "due soon").await;
+        }
+        show.until("t", |shown| shown.next_deadline.is_none()).await;
+        show.until_heard("t", "one").await;
+        let mut heard = show.heard("t").await;
+        heard.sort();
+        assert_eq!(
+            heard,
+            if skips { vec!["begin", "one"] } else { vec!["begin", "due soon", "one"] }
+        );
         assert!(show.is_well().await);
     }
 }

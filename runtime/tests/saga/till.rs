@@ -103,11 +103,19 @@ impl Show {
     }
 
     pub(crate) async fn at(contents: &Arc<Contents>, clock: Arc<ManualClock>) -> Self {
+        Self::with(contents, clock, at_once()).await
+    }
+
+    pub(crate) async fn with(
+        contents: &Arc<Contents>,
+        clock: Arc<ManualClock>,
+        retry: Retry,
+    ) -> Self {
         let (store, faults) = fault::over(memory::reopen(contents));
         let runtime = Runtime::builder().clock(clock.clone()).on_store(store).await.unwrap();
         let tills = runtime.host::<Till>();
         let puppets = runtime.saga::<Puppet>().reacts_to::<Cue>().reacts_to::<Hint>();
-        let puppets = puppets.sends_to(&tills).retry(at_once()).start().await.unwrap();
+        let puppets = puppets.sends_to(&tills).retry(retry).start().await.unwrap();
         let (cues, hints) = (runtime.host(), runtime.host());
         Self { runtime, faults, clock, tills, cues, hints, puppets }
     }

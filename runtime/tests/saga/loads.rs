@@ -1,0 +1,261 @@
+//! Floods wait in the log and not in memory, and whoever is stopped in the middle goes on at the next
+//! start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius::persistence::fault;
+use actuarius::persistence::memory::{self, Contents};
+use actuarius::{InstanceStatus, Runtime, Sagas, StreamId};
+
+use crate::common::eventually;
+use crate::puppet::{Cue, Do, Hint, Marionette, Puppet, Said, Script};
+use crate::till::{LONG, Show, Till, at_once, put};
+
+/// How many instances may be busy at once.
+const BUSY_MAX: usize = 4_096;
+
+const TILLS: i64 = 7;
+
+/// Instances that each put their number into one of `tills` tills, and complete.
+fn crowd(numbers: std::ops::Range<i64>, tills: i64) -> impl Iterator<Item = Said> {
+    numbers.map(move |number| {
+        let till = format!("till-{}", number % tills);
+        let script = Script::of([put(&till, number)]).at_answer([Do::Complete]);
+        Said::start(&format!("t-{number}"), "begin").follow(script)
+    })
+}
+
+impl Show {
+    /// Says all, many in one commit.
+    async fn say_all(&self, all: impl Iterator<Item = Said>) {
+        let all: Vec<_> = all.collect();
+        for some in all.chunks(500) {
+            self.cues.execute("crier", some.to_vec()).await.unwrap();
+        }
+    }
+
+    async fn until_completed(&self, many: u64) {
+        eventually(|| self.puppets.counts().completed >= many).await;
+        assert_eq!(self.puppets.counts().completed, many);
+    }
+
+    /// What is in so many tills, sorted.
+    async fn all_put(&self, tills: i64) -> Vec<i64> {
+        let mut all = Vec::new();
+        for till in 0..tills {
+            all.extend(self.put(&format!("till-{till}")).await);
+        }
+        all.sort_unstable();
+        all
+    }
+}
+
+/// Nobody can read the tills, and who has tried that once tries it again after an hour.
+async fn show_with_broken_tills(contents: &Arc<Contents>) -> Show {
+    let an_hour = Duration::from_secs(3_600);
+    let patient = at_once().waits(an_hour, an_hour);
+    let show = Show::with(contents, Arc::default(), patient).await;
+    for till in 0..TILLS {
+        let till = format!("till-{till}");
+        show.faults.fail_reads_of(&StreamId::new("till", till.as_str()).unwrap());
+    }
+    show
+}
+
+impl Show {
+    fn busy(&self) -> usize {
+        self.puppets.list("", 10_000, |shown| shown.commands_under_way > 0).len()
+    }
+
+    /// Waits until as many are busy as may be.
+    async fn until_all_places_are_taken(&self) {
+        while self.busy() < BUSY_MAX {
+            // To count them takes a while.
+            self.rest().await;
+        }
+    }
+
+    /// Lets the others go on for a little.
+    async fn rest(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_against_a_target_that_stands_still_waits_in_the_log() {
+    // Without optimization a third of them takes as long.
+    let many: i64 = if cfg!(debug_assertions) { 6_000 } else { 20_000 };
+    let contents = Arc::default();
+    let show = show_with_broken_tills(&contents).await;
+    show.say_all(crowd(0..many, TILLS)).await;
+    show.until_all_places_are_taken().await;
+    for _ in 0..20 {
+        assert_eq!(show.busy(), BUSY_MAX);
+        show.rest().await;
+    }
+    assert!(show.puppets.events().unwrap().lag() > 0);
+    show.leave(&contents).await;
+
+    let show = Show::on(&contents).await;
+    show.until_completed(many as u64).await;
+    assert_eq!(show.all_put(TILLS).await, (0..many).collect::<Vec<_>>());
+    show.shut_down().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_target_that_stands_still_holds_up_no_shutdown() {
+    let contents = Arc::default();
+    let show = show_with_broken_tills(&contents).await;
+    show.say_all(crowd(0..BUSY_MAX as i64 + 100, TILLS)).await;
+    show.until_all_places_are_taken().await;
+    show.shut_down().await;
+}
+
+#[tokio::test]
+async fn deadlines_come_although_thousands_wait_for_a_target_that_stands_still() {
+    let contents = Arc::default();
+    let show = show_with_broken_tills(&contents).await;
+    let reminds = Do::RemindIn(Duration::from_secs(1), "wake".to_owned());
+    show.tell(Said::start("waits", "begin").doing([reminds])).await;
+    show.say_all(crowd(0..BUSY_MAX as i64 + 100, TILLS)).await;
+    show.until_all_places_are_taken().await;
+    show.clock.advance(Duration::from_secs(1));
+    show.until_heard("waits", "due wake").await;
+}
+
+#[tokio::test]
+async fn a_step_may_send_hundreds_of_commands() {
+    let show = Show::new().await;
+    let all = (0..200).map(|number| put(&format!("till-{number}"), number));
+    let script = (0..199).fold(Script::of(all), |script, _| script.at_answer([]));
+    show.say(Said::start("t", "begin").follow(script.at_answer([Do::Complete]))).await;
+    assert_eq!(show.end_of("t").await, InstanceStatus::Completed);
+    assert_eq!(show.all_put(200).await, (0..200).collect::<Vec<_>>());
+    let mut heard = show.heard("t").await;
+    heard.sort();
+    heard.dedup();
+    assert_eq!(heard.len(), 201);
+}
+
+#[tokio::test]
+async fn two_sagas_react_to_the_same_events_each_for_itself() {
+    let show = Show::new().await;
+    let twins = show.runtime.saga::<Marionette<1>>().reacts_to::<Cue>().reacts_to::<Hint>();
+    let twins = twins.sends_to(&show.tills).start().await.unwrap();
+    let script = Script::of([put("a", 1)]).at_answer([Do::Complete]);
+    show.say(Said::start("t", "begin").follow(script)).await;
+    assert_eq!(show.end_of("t").await, InstanceStatus::Completed);
+    assert_eq!(twins.end_of("t").await.unwrap(), InstanceStatus::Completed);
+    assert_eq!(show.put("a").await, [1, 1]);
+}
+
+#[tokio::test]
+async fn who_sends_to_a_type_it_was_not_said_to_is_quarantined_and_told_what_is_missing() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let puppets = runtime.saga::<Puppet>().reacts_to::<Cue>().retry(at_once());
+    let puppets = puppets.start().await.unwrap();
+    let cues = runtime.host::<Cue>();
+    for said in [Said::start("t", "begin").doing([put("a", 1)]), Said::start("u", "begin")] {
+        cues.execute("crier", vec![said]).await.unwrap();
+    }
+    runtime.caught_up(LONG).await.unwrap();
+    let shown = puppets.list("", 10, |_| true);
+    let InstanceStatus::Quarantined { why } = &shown[0].status else { panic!("{shown:?}") };
+    assert!(why.contains("sends_to") && why.contains("till"), "{why}");
+    assert_eq!(shown[1].status, InstanceStatus::Running);
+}
+
+#[tokio::test]
+async fn a_shutdown_in_the_middle_is_clean_and_the_next_start_goes_on() {
+    for some in [0, 1, 50, 200] {
+        let contents = Arc::default();
+        let show = Show::on(&contents).await;
+        show.say_all(crowd(0..400, TILLS)).await;
+        eventually(|| show.puppets.counts().completed >= some).await;
+        show.shut_down().await;
+        all_end(&contents, 400).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_dropped_in_the_middle_loses_nothing() {
+    for some in [0, 1, 50, 200, 399] {
+        let contents = Arc::default();
+        let show = Show::on(&contents).await;
+        show.say_all(crowd(0..400, TILLS)).await;
+        eventually(|| show.puppets.counts().completed >= some).await;
+        show.leave(&contents).await;
+        all_end(&contents, 400).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_that_has_no_time_loses_nothing() {
+    for micros in [0, 0, 200, 1_000, 2_000, 5_000] {
+        let contents = Arc::default();
+        let show = Show::on(&contents).await;
+        show.say_all(crowd(0..400, TILLS)).await;
+        let _ = show.runtime.shutdown(Duration::from_micros(micros)).await;
+        show.leave(&contents).await;
+        all_end(&contents, 400).await;
+    }
+}
+
+/// In a last life everything is done, once.
+async fn all_end(contents: &Arc<Contents>, many: i64) {
+    let show = Show::on(contents).await;
+    show.runtime.caught_up(LONG).await.unwrap();
+    let parked = show.puppets.events().unwrap().parked().await;
+    assert!(parked.is_empty(), "{:?} and more: {}", parked[0], parked.len());
+    show.until_completed(many as u64).await;
+    assert_eq!(show.all_put(TILLS).await, (0..many).collect::<Vec<_>>());
+    show.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_saga_that_was_stopped_can_be_started_again_and_goes_on() {
+    let show = Show::new().await;
+    show.say_all(crowd(0..100, TILLS)).await;
+    show.puppets.stop().await;
+    show.say_all(crowd(100..200, TILLS)).await;
+    let puppets = show.runtime.saga::<Puppet>().reacts_to::<Cue>().reacts_to::<Hint>();
+    let puppets: Sagas<Puppet> = puppets.sends_to(&show.tills).start().await.unwrap();
+    eventually(|| puppets.counts().completed == 200).await;
+    assert_eq!(show.all_put(TILLS).await, (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_runtime_closes_when_its_handles_are_dropped_although_a_saga_runs() {
+    let contents: Arc<Contents> = Arc::default();
+    let show = Show::on(&contents).await;
+    let waits = Do::RemindIn(Duration::from_secs(1), "wake".to_owned());
+    show.tell(Said::start("t", "begin").doing([put("a", 1), waits])).await;
+    show.until_heard("t", "1 a accepted").await;
+    let puppets = show.puppets.clone();
+    drop(show);
+    // Whoever holds the saga keeps it open.
+    assert_eq!(puppets.query("t", |puppet| puppet.heard.len()).await.unwrap(), Some(2));
+    drop(puppets);
+    eventually(|| Arc::strong_count(&contents) == 1).await;
+}
+
+#[tokio::test]
+async fn an_instance_that_cannot_be_read_for_a_while_is_nobodys_fault() {
+    let contents = Arc::default();
+    let (store, faults) = fault::over(memory::reopen(&contents));
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let puppets = runtime.saga::<Puppet>().reacts_to::<Cue>().retry(at_once().attempts(1));
+    let puppets = puppets.sends_to(&runtime.host::<Till>()).start().await.unwrap();
+    let cues = runtime.host::<Cue>();
+    faults.fail_reads_of(&StreamId::new("puppet", "t").unwrap());
+    let reads = faults.counts().reads;
+    let script = Script::of([put("a", 1)]).at_answer([Do::Complete]);
+    let said = vec![Said::start("t", "begin").follow(script)];
+    cues.execute("crier", said).await.unwrap();
+    eventually(|| faults.counts().reads > reads).await;
+    faults.clear();
+    assert_eq!(puppets.end_of("t").await.unwrap(), InstanceStatus::Completed);
+}

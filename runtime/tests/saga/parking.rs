@@ -1,0 +1,108 @@
+//! What waits behind a quarantined instance is heard by and by, whatever becomes of the instance.
+
+use std::sync::Arc;
+
+use actuarius::persistence::fault::Failure;
+
+use crate::puppet::{Do, Said, Script, mend};
+use crate::till::{LONG, Show, put};
+
+fn panic(word: &str) -> Do {
+    Do::Panic(word.to_owned())
+}
+
+impl Show {
+    async fn parked(&self) -> usize {
+        self.puppets.events().unwrap().parked().await.len()
+    }
+
+    async fn until_none_parked(&self) {
+        while self.parked().await > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_by_a_key_waits_behind_the_parked_one_that_makes_the_key_known() {
+    let show = Show::new().await;
+    let script = Script::of([put("a", 1)]).at_answer([panic("by key")]);
+    show.tell(Said::start("t", "begin").follow(script)).await;
+    show.until_in_trouble("t").await;
+    show.tell(Said::proceed("t", "one").known_as("k")).await;
+    show.tell(Said::by("k", "two")).await;
+    mend("by key");
+    show.puppets.retry("t").await.unwrap();
+    show.runtime.caught_up(LONG).await.unwrap();
+    show.until_heard("t", "one").await;
+    show.until_heard("t", "1 a accepted").await;
+    assert_eq!(show.heard("t").await.len(), 4, "{:?}", show.heard("t").await);
+}
+
+#[tokio::test]
+async fn an_event_by_a_key_waits_behind_the_parked_one_also_after_a_restart() {
+    let contents = Arc::default();
+    let show = Show::on(&contents).await;
+    show.tell(Said::start("t", "begin")).await;
+    show.tell(Said::proceed("t", "bad").doing([panic("restarted")])).await;
+    show.until_in_trouble("t").await;
+    show.tell(Said::proceed("t", "one").known_as("k")).await;
+    show.shut_down().await;
+    let show = Show::on(&contents).await;
+    show.tell(Said::by("k", "two")).await;
+    mend("restarted");
+    show.puppets.retry("t").await.unwrap();
+    show.runtime.caught_up(LONG).await.unwrap();
+    show.until_heard("t", "one").await;
+    assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two"]);
+}
+
+#[tokio::test]
+async fn events_by_a_key_of_one_that_ends_when_it_is_retried_do_not_stay_parked() {
+    let show = Show::new().await;
+    show.tell(Said::start("t", "begin").known_as("k")).await;
+    show.tell(Said::proceed("t", "bad").doing([panic("ends"), Do::Complete])).await;
+    show.until_in_trouble("t").await;
+    show.tell(Said::by("k", "one")).await;
+    show.tell(Said::proceed("t", "two")).await;
+    mend("ends");
+    show.puppets.retry("t").await.unwrap();
+    show.end_of("t").await;
+    assert_eq!(show.parked().await, 0);
+}
+
+#[tokio::test]
+async fn who_is_cancelled_while_it_is_quarantined_leaves_no_events_parked() {
+    let show = Show::new().await;
+    show.tell(Said::start("t", "begin")).await;
+    show.tell(Said::proceed("t", "bad").doing([panic("cancelled")])).await;
+    show.until_in_trouble("t").await;
+    show.tell(Said::proceed("t", "one")).await;
+    assert!(show.puppets.cancel("t", "enough").await.unwrap());
+    show.end_of("t").await;
+    assert_eq!(show.parked().await, 0);
+}
+
+#[tokio::test]
+async fn a_retry_that_was_cut_short_can_be_repeated_after_a_restart() {
+    for nth in 1..=4 {
+        let (contents, word) = (Arc::default(), format!("cut {nth}"));
+        let show = Show::on(&contents).await;
+        show.tell(Said::start("t", "begin")).await;
+        show.tell(Said::proceed("t", "bad").doing([panic(&word)])).await;
+        show.until_in_trouble("t").await;
+        show.tell(Said::proceed("t", "one")).await;
+        show.shut_down().await;
+        mend(&word);
+        let show = Show::on(&contents).await;
+        show.faults.fail_commit(nth, Failure::Unwritten);
+        let _ = show.puppets.retry("t").await;
+        show.leave(&contents).await;
+        let show = Show::on(&contents).await;
+        // It may go on by itself by now.
+        let _ = show.puppets.retry("t").await;
+        show.until_heard("t", "one").await;
+        assert_eq!(show.heard("t").await, ["begin", "bad", "one"], "{nth}");
+        show.until_none_parked().await;
+    }
+}
