@@ -6,13 +6,23 @@ use smallvec::SmallVec;
 
 use super::stored::EffectId;
 
-/// The commands that someone is carrying out. No other may send one meanwhile: if it were rejected, and
-/// sent once more behind that, it could be accepted then.
+/// The commands that someone is carrying out. No other may send one meanwhile, nor behind it: if it were
+/// rejected, and sent once more behind that, it could be accepted then.
+///
+/// So who takes a step has the first right to what it sends: [`Stepping`] is held from before the step
+/// until those rights are taken, and keeps out who looks for commands that were left.
 #[derive(Default)]
 pub(super) struct AtWork(Arc<ByInstance>);
 
-/// Nearly always one for each instance.
-type ByInstance = DashMap<Arc<str>, SmallVec<[EffectId; 1]>, foldhash::fast::RandomState>;
+type ByInstance = DashMap<Arc<str>, Work, foldhash::fast::RandomState>;
+
+#[derive(Default)]
+struct Work {
+    /// Steps that are being taken.
+    steps: u32,
+    /// Nearly always one.
+    effects: SmallVec<[EffectId; 1]>,
+}
 
 /// The right to carry out one command. It ends when this is dropped.
 pub(super) struct Mine {
@@ -21,30 +31,94 @@ pub(super) struct Mine {
     effect: EffectId,
 }
 
+/// A step is being taken, or what it sends is not begun yet.
+pub(super) struct Stepping {
+    all: Arc<ByInstance>,
+    id: Arc<str>,
+}
+
 impl AtWork {
-    /// The right to carry it out; none if another has it.
+    pub(super) fn stepping(&self, id: &Arc<str>) -> Stepping {
+        self.0.entry(id.clone()).or_default().steps += 1;
+        Stepping { all: self.0.clone(), id: id.clone() }
+    }
+
+    /// The right of who has taken the step; none if another has it already.
     pub(super) fn take(&self, id: &Arc<str>, effect: EffectId) -> Option<Mine> {
-        let mut effects = self.0.entry(id.clone()).or_default();
-        if effects.contains(&effect) {
+        self.take_if(id, effect, |_| true)
+    }
+
+    /// The right to a command that was left; none if another has it, or may be about to.
+    pub(super) fn take_left(&self, id: &Arc<str>, effect: EffectId) -> Option<Mine> {
+        self.take_if(id, effect, |work| work.steps == 0)
+    }
+
+    /// The same for who is taking a step, and has found it on its way.
+    pub(super) fn take_older(&self, own: &Stepping, effect: EffectId) -> Option<Mine> {
+        self.take_if(&own.id, effect, |work| work.steps == 1)
+    }
+
+    fn take_if(
+        &self,
+        id: &Arc<str>,
+        effect: EffectId,
+        may: impl FnOnce(&Work) -> bool,
+    ) -> Option<Mine> {
+        let mut work = self.0.entry(id.clone()).or_default();
+        if work.effects.contains(&effect) || !may(&work) {
+            // The entry is not empty.
             return None;
         }
-        effects.push(effect);
+        work.effects.push(effect);
         Some(Mine { all: self.0.clone(), id: id.clone(), effect })
     }
 
     /// How many commands of an instance are carried out now.
     pub(super) fn of(&self, id: &str) -> usize {
-        self.0.get(id).map_or(0, |effects| effects.len())
+        self.0.get(id).map_or(0, |work| work.effects.len())
     }
 }
 
 impl Drop for Mine {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut entry) = self.all.entry(self.id.clone()) {
-            entry.get_mut().retain(|effect| *effect != self.effect);
-            if entry.get().is_empty() {
-                entry.remove();
-            }
+        change(&self.all, &self.id, |work| work.effects.retain(|effect| *effect != self.effect));
+    }
+}
+
+impl Drop for Stepping {
+    fn drop(&mut self) {
+        change(&self.all, &self.id, |work| work.steps -= 1);
+    }
+}
+
+/// Who has nothing at work has no entry.
+fn change(all: &ByInstance, id: &Arc<str>, change: impl FnOnce(&mut Work)) {
+    if let Entry::Occupied(mut entry) = all.entry(id.clone()) {
+        change(entry.get_mut());
+        if entry.get().steps == 0 && entry.get().effects.is_empty() {
+            entry.remove();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_step_sends_is_for_who_took_it_and_what_was_left_for_the_first_who_comes() {
+        let (at_work, id) = (AtWork::default(), Arc::from("t"));
+        let effect = EffectId { step: 1, index: 0 };
+        let stepping = at_work.stepping(&id);
+        assert!(at_work.take_left(&id, effect).is_none());
+        let other = at_work.stepping(&id);
+        assert!(at_work.take_older(&other, effect).is_none());
+        drop(other);
+        let mine = at_work.take(&id, effect).unwrap();
+        drop(stepping);
+        assert!(at_work.take(&id, effect).is_none() && at_work.take_left(&id, effect).is_none());
+        drop(mine);
+        assert!(at_work.take_left(&id, effect).is_some());
+        assert!(at_work.0.is_empty());
     }
 }

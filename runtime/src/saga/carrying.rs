@@ -7,6 +7,7 @@ use actuarius_domain::{Id, Saga};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
+use super::at_work::Mine;
 use super::book::Open;
 use super::host::{Host, News, StepError, Story, command_id};
 use super::instance::{Instance, Kind, Refused};
@@ -18,6 +19,14 @@ use crate::error::{ExecuteError, Failure, Unavailable};
 
 /// A place among the busy instances, shared by all that is done for one.
 pub(super) type Place = Arc<OwnedSemaphorePermit>;
+
+/// A command to be carried out, and the right to do so.
+struct Errand {
+    open: Open,
+    /// It may have been carried out before.
+    is_doubtful: bool,
+    _mine: Mine,
+}
 
 /// How an attempt at a command ended.
 enum Attempt {
@@ -45,66 +54,67 @@ impl<S: Saga> Host<S> {
 
     /// Carries out what a step has sent, and what follows from that, in tasks of their own.
     pub(super) fn carry_out(self: &Arc<Self>, id: &Id<Instance<S>>, news: News, place: &Place) {
-        for open in news.sent {
-            let is_doubtful = open.effect.step < news.step;
-            self.begin(id, open, place, is_doubtful);
+        for errand in self.errands(id, news) {
+            self.begin(id, errand, place);
         }
     }
 
-    /// Carries out commands that may have been carried out before.
+    /// Carries out commands that were left, and may have been carried out before.
     pub(super) fn carry_on(self: &Arc<Self>, id: &Id<Instance<S>>, open: Vec<Open>, place: &Place) {
         for open in open {
-            self.begin(id, open, place, true);
+            if let Some(mine) = self.at_work.take_left(id.shared(), open.effect) {
+                self.begin(id, Errand { open, is_doubtful: true, _mine: mine }, place);
+            }
         }
     }
 
-    fn begin(self: &Arc<Self>, id: &Id<Instance<S>>, open: Open, place: &Place, is_doubtful: bool) {
+    /// What a step has sent, and nobody else is at work on. While it compensates that may be older.
+    fn errands(&self, id: &Id<Instance<S>>, news: News) -> Vec<Errand> {
+        let News { step, sent, stepping, .. } = news;
+        let errand = |open: Open| {
+            let is_doubtful = open.effect.step < step;
+            let mine = match is_doubtful {
+                true => self.at_work.take_older(&stepping, open.effect)?,
+                false => self.at_work.take(id.shared(), open.effect)?,
+            };
+            Some(Errand { is_doubtful, open, _mine: mine })
+        };
+        let errands = sent.into_iter().filter_map(errand).collect();
+        drop(stepping);
+        errands
+    }
+
+    fn begin(self: &Arc<Self>, id: &Id<Instance<S>>, errand: Errand, place: &Place) {
         let (host, id, place) = (self.clone(), id.clone(), place.clone());
-        self.tasks.spawn(async move { host.carry_all(id, open, place, is_doubtful).await });
+        self.tasks.spawn(async move { host.carry_all(id, errand, place).await });
     }
 
     /// One command after the other; what is sent beside them goes its own way.
-    async fn carry_all(
-        self: Arc<Self>,
-        id: Id<Instance<S>>,
-        mut open: Open,
-        place: Place,
-        mut is_doubtful: bool,
-    ) {
+    async fn carry_all(self: Arc<Self>, id: Id<Instance<S>>, mut errand: Errand, place: Place) {
         let story = Story::of(&id);
-        while let Some(news) = self.carry(&id, &open, story, is_doubtful).await {
+        while let Some(news) = self.carry(&id, &errand, story).await {
             self.stages.reached(Stage::Answered, id.as_str());
-            let News { step, mut sent, .. } = news;
-            let Some(next) = sent.pop() else { return };
-            for beside in sent {
-                let is_doubtful = beside.effect.step < step;
-                self.begin(&id, beside, &place, is_doubtful);
+            let mut errands = self.errands(&id, news);
+            let Some(next) = errands.pop() else { return };
+            for beside in errands {
+                self.begin(&id, beside, &place);
             }
-            is_doubtful = next.effect.step < step;
-            open = next;
+            errand = next;
         }
     }
 
     /// Carries out one command, and tells the instance of its end. None if there is nothing more to do
     /// now: what is left is found again by and by.
-    async fn carry(
-        &self,
-        id: &Id<Instance<S>>,
-        open: &Open,
-        story: Story,
-        mut is_doubtful: bool,
-    ) -> Option<News> {
-        let _mine = self.at_work.take(id.shared(), open.effect)?;
-        // What may have been carried out before has been waited for already.
-        let is_patient = !is_doubtful;
+    async fn carry(&self, id: &Id<Instance<S>>, errand: &Errand, story: Story) -> Option<News> {
+        let Errand { open, is_doubtful, .. } = errand;
         for attempts in 1.. {
-            let obstacle = match self.attempt(id, open, story, is_doubtful).await {
+            let obstacle = match self.attempt(id, open, story, *is_doubtful || attempts > 1).await {
                 Attempt::Heard(news) => return Some(news),
                 Attempt::Over => break,
                 Attempt::Again(obstacle) => obstacle,
             };
-            is_doubtful = true;
-            match self.retry.wait_after(attempts).filter(|_| is_patient) {
+            // What was left has been waited for already.
+            match self.retry.wait_after(attempts).filter(|_| !is_doubtful) {
                 Some(wait) => sleep(wait).await,
                 None => {
                     self.give_up(id, At::Answer(open.effect), obstacle, Vec::new()).await;

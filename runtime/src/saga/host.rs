@@ -6,7 +6,7 @@ use actuarius_domain::{CausationId, CommandId, CorrelationId, Id, Metadata, Posi
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 
-use super::at_work::AtWork;
+use super::at_work::{AtWork, Stepping};
 use super::board::Board;
 use super::book::Open;
 use super::instance::{Ask, Instance, Kind, Refused};
@@ -60,6 +60,8 @@ pub(super) struct News {
     pub(super) position: Position,
     pub(super) step: u64,
     pub(super) sent: Vec<Open>,
+    /// Nobody else begins with what it has sent.
+    pub(super) stepping: Stepping,
 }
 
 /// Why a step was not taken.
@@ -100,6 +102,7 @@ impl<S: Saga> Host<S> {
         kind: Kind<S>,
         cause: Metadata,
     ) -> Result<Option<News>, StepError> {
+        let stepping = self.at_work.stepping(id.shared());
         let head = self.engine.tail.head();
         let creates = kind.creates();
         let ask = Ask { kind, targets: self.targets.clone(), head };
@@ -114,7 +117,12 @@ impl<S: Saga> Host<S> {
             self.ended(id, &status);
         }
         self.stages.reached(Stage::Committed, id.as_str());
-        Ok((receipt.events > 0).then_some(News { position: receipt.position, step, sent }))
+        Ok((receipt.events > 0).then_some(News {
+            position: receipt.position,
+            step,
+            sent,
+            stepping,
+        }))
     }
 
     /// Looks at an instance, behind every step that was asked for before.

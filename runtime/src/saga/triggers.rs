@@ -39,6 +39,13 @@ impl Keys {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the instance is known as.
+    fn of(&self, id: &str) -> Vec<String> {
+        let all = self.all();
+        let own = all.iter().filter(|(_, (whose, _))| whose == id);
+        own.map(|(key, _)| key.clone()).collect()
+    }
+
     /// The event is finished, and the board knows what it has to.
     fn forget(&self, keys: &[String], position: Position) {
         let mut all = self.all();
@@ -67,15 +74,29 @@ impl<S: Saga> Triggers<S> {
 
     /// An event that waits for its instance to be helped makes keys known before it is heard: also in the
     /// next life, when it is not read again.
-    fn remember(&self, id: &str, keys: &[String]) {
+    async fn remember(&self, id: &Id<Instance<S>>, keys: Vec<String>) {
+        if keys.is_empty() {
+            return;
+        }
+        let (host, kind) = (&self.host, Kind::Know(keys));
+        if let Err(error) = host.step(id, kind, Story::of(id).for_no_cause()).await {
+            tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "keys not kept");
+        }
+    }
+
+    fn remember_beside(&self, id: &str, keys: &[String]) {
         // An id that cannot be one is told when the event is handled.
         let Ok(id) = Id::new(id) else { return };
-        let (host, kind) = (self.host.clone(), Kind::Know(keys.to_vec()));
-        self.host.tasks.spawn(async move {
-            if let Err(error) = host.step(&id, kind, Story::of(&id).for_no_cause()).await {
-                tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "keys not kept");
-            }
-        });
+        let (triggers, keys) = (self.clone(), keys.to_vec());
+        self.host.tasks.spawn(async move { triggers.remember(&id, keys).await });
+    }
+
+    /// The instance is in trouble: remembers what it is known as because of all events that are read and
+    /// will be parked behind this one. Those that are read from now on are seen to when they are.
+    async fn remember_all(&self, id: &Id<Instance<S>>) {
+        self.host.board.standing.progress.wait_for(self.host.engine.tail.head()).await;
+        let keys = self.keys.of(id.as_str());
+        self.remember(id, keys).await;
     }
 
     /// Has the event heard; when this returns, what follows from it is durable, or nothing does.
@@ -106,7 +127,10 @@ impl<S: Saga> Triggers<S> {
                     return Ok(());
                 }
                 Ok(None) => return Ok(()),
-                Err(ExecuteError::Rejected(Refused::Troubled(why))) => return Err(why.into()),
+                Err(ExecuteError::Rejected(Refused::Troubled(why))) => {
+                    self.remember_all(id).await;
+                    return Err(why.into());
+                }
                 Err(error) => not_taken(error).ok_or(NotNow(ENDS))?,
             };
             drop(place);
@@ -117,6 +141,7 @@ impl<S: Saga> Triggers<S> {
                 (Obstacle::Poison(why), None) => {
                     let why = why.clone();
                     self.poison(id, position, obstacle, correlation).await;
+                    self.remember_all(id).await;
                     return Err(why.into());
                 }
             }
@@ -209,7 +234,7 @@ where
         }
         if !correlation.keys().is_empty() && self.host.board.read(|board| board.is_in_trouble(&id))
         {
-            self.remember(&id, correlation.keys());
+            self.remember_beside(&id, correlation.keys());
         }
         Some(id)
     }
