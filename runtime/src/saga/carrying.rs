@@ -9,8 +9,9 @@ use tokio::time::sleep;
 
 use super::at_work::Mine;
 use super::book::Open;
+use super::draft::Refused;
 use super::host::{Host, News, StepError, Story, command_id};
-use super::instance::{Instance, Kind, Refused};
+use super::instance::{Instance, Kind};
 use super::stage::Stage;
 use super::stored::{At, Trouble};
 use super::targets::Carried;

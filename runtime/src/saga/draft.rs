@@ -1,10 +1,19 @@
 use actuarius_domain::{Context, Effect, Ending, Position, Saga, When};
+use thiserror::Error;
 
 use super::book::Book;
-use super::instance::{Instance, Reaction, Refused};
 use super::stage::Stage;
 use super::stored::{At, Due, EffectId, Input, Life, Payload, Scheduled, Step, Stepped, Told};
-use super::targets::Targets;
+use super::targets::{Reaction, Targets};
+
+/// Why an instance takes an input not now.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(super) enum Refused {
+    #[error("the instance is out of service: {0}")]
+    Troubled(String),
+    #[error("what follows cannot be written down: {0}")]
+    Unwritable(String),
+}
 
 /// A step that is being written down.
 pub(super) struct Draft<'a, S: Saga> {
@@ -19,12 +28,11 @@ pub(super) struct Draft<'a, S: Saga> {
 
 impl<'a, S: Saga> Draft<'a, S> {
     pub(super) fn of(
-        instance: &'a Instance<S>,
+        (saga, book): (&S, &'a Book),
         targets: &'a Targets<S>,
         as_of: Position,
         context: &'a Context,
     ) -> Self {
-        let book = &instance.book;
         let step = Step {
             input: Input::Begun,
             as_of,
@@ -37,7 +45,7 @@ impl<'a, S: Saga> Draft<'a, S> {
             keys: Vec::new(),
             open: 0,
         };
-        Self { saga: instance.saga.clone(), book, targets, context, step, is_quiet: false }
+        Self { saga: saga.clone(), book, targets, context, step, is_quiet: false }
     }
 
     /// Has the saga react, and writes down what it wants.

@@ -26,7 +26,7 @@ pub enum SagaError {
 
 impl From<StepError> for SagaError {
     fn from(error: StepError) -> Self {
-        use super::instance::Refused;
+        use super::draft::Refused;
         match error {
             ExecuteError::Rejected(Refused::Troubled(why)) => Self::InTrouble(why),
             ExecuteError::Rejected(Refused::Unwritable(why)) => Self::Unwritable(why),

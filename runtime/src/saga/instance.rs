@@ -1,14 +1,13 @@
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Context, Effects, Position, Saga};
+use actuarius_domain::{Aggregate, Context, Position, Saga};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::book::{Book, Open};
-use super::draft::Draft;
+use super::draft::{Draft, Refused};
 use super::status::InstanceStatus;
 use super::stored::{At, Due, EffectId, Input, Life, Stepped, Told, Trouble};
-use super::targets::Targets;
+use super::targets::{Reaction, Targets};
 
 /// One instance of a saga: an aggregate like any other, so it is found, held in memory, made durable,
 /// put out of memory and recovered as those are.
@@ -18,9 +17,6 @@ pub(super) struct Instance<S: Saga> {
     pub(super) saga: S,
     pub(super) book: Book,
 }
-
-/// What the user's code makes of an input.
-pub(super) type Reaction<S> = Box<dyn FnOnce(&mut S) -> Effects<S> + Send>;
 
 /// An input of an instance, and what is needed to write down what follows.
 pub(super) struct Ask<S: Saga> {
@@ -75,15 +71,6 @@ pub(super) struct Heard {
     pub(super) keys: Vec<String>,
 }
 
-/// Why an instance takes an input not now.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Refused {
-    #[error("the instance is out of service: {0}")]
-    Troubled(String),
-    #[error("what follows cannot be written down: {0}")]
-    Unwritable(String),
-}
-
 impl<S: Saga> Aggregate for Instance<S> {
     const TYPE: &'static str = S::TYPE;
     const STATE_VERSION: u32 = S::STATE_VERSION;
@@ -93,7 +80,7 @@ impl<S: Saga> Aggregate for Instance<S> {
 
     fn decide(&self, ask: Ask<S>, context: &Context) -> Result<Vec<Stepped<S>>, Refused> {
         let Ask { kind, targets, head } = ask;
-        let draft = Draft::of(self, &targets, head, context);
+        let draft = Draft::of((&self.saga, &self.book), &targets, head, context);
         let finished = match kind {
             Kind::Begin(reaction) => self.begin(draft, reaction)?,
             Kind::Event { heard, reaction } => self.hear(draft, heard, reaction)?,

@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 
 use super::InstanceStatus;
 use super::book::Open;
-use super::instance::{Ask, Heard, Instance, Kind, Reaction};
+use super::instance::{Ask, Heard, Instance, Kind};
 use super::stored::{Due, Outgoing, Stepped, Told};
-use super::targets::{Carrying, Finding, Target, Targets, carried, written};
+use super::targets::{Carrying, Finding, Reaction, Target, Targets, carried, written};
 use crate::error::Failure;
 
 /// An instance under test.

@@ -11,7 +11,6 @@ use actuarius_persistence::{Codec, Notes, PageLimit, ReadError, Reader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::instance::Reaction;
 use super::stage::Stages;
 use super::stored::{Outgoing, Payload, Told};
 use crate::directory::Directory;
@@ -26,6 +25,9 @@ pub(super) struct Targets<S: Saga> {
     pub(super) codec: Codec,
     pub(super) stages: Stages,
 }
+
+/// What the code of the user makes of an input.
+pub(super) type Reaction<S> = Box<dyn FnOnce(&mut S) -> Effects<S> + Send>;
 
 /// A command that was carried out, and what the saga makes of it.
 pub(super) struct Carried<S: Saga> {

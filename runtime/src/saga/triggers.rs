@@ -9,8 +9,9 @@ use actuarius_domain::{Aggregate, Correlation, Envelope, Id, Position, ReactsTo,
 use tokio::time::sleep;
 
 use super::carrying::{Obstacle, Place, not_taken};
+use super::draft::Refused;
 use super::host::{Host, Story};
-use super::instance::{Heard, Instance, Kind, Refused};
+use super::instance::{Heard, Instance, Kind};
 use super::stored::At;
 use crate::error::ExecuteError;
 use crate::followers::BoxError;
@@ -195,7 +196,7 @@ fn heard<A: Aggregate>(event: &Envelope<A>, correlation: &Correlation) -> Heard 
     }
 }
 
-fn reaction<A, S>(event: Arc<Envelope<A>>) -> super::instance::Reaction<S>
+fn reaction<A, S>(event: Arc<Envelope<A>>) -> super::targets::Reaction<S>
 where
     A: Aggregate,
     S: ReactsTo<A>,
