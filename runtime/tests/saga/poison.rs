@@ -111,7 +111,9 @@ async fn again(show: Show, contents: &Arc<Contents>, is_killed: bool) -> Show {
     } else {
         show.shut_down().await;
     }
-    Show::on(contents).await
+    let show = Show::on(contents).await;
+    show.runtime.caught_up(LONG).await.unwrap();
+    show
 }
 
 #[tokio::test]
