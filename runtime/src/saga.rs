@@ -28,8 +28,6 @@ mod targets;
 mod tasks;
 mod triggers;
 
-use actuarius_domain::Position;
-
 pub use board::SagaCounts;
 pub use builder::Conduct;
 pub use error::SagaError;

@@ -57,6 +57,7 @@ impl<S: Saga> Conductor<S> {
         self.host.coming.close();
         self.host.tasks.end().await;
         self.host.give_up_waiting();
+        self.host.tell();
     }
 
     /// Does what there is to do now, then waits until there may be more. May be dropped at any time.

@@ -1,6 +1,7 @@
 use actuarius_domain::InvalidId;
 use thiserror::Error;
 
+use super::draft::Refused;
 use super::host::StepError;
 use crate::error::{ExecuteError, Failure};
 
@@ -26,7 +27,6 @@ pub enum SagaError {
 
 impl From<StepError> for SagaError {
     fn from(error: StepError) -> Self {
-        use super::draft::Refused;
         match error {
             ExecuteError::Rejected(Refused::Troubled(why)) => Self::InTrouble(why),
             ExecuteError::Rejected(Refused::Unwritable(why)) => Self::Unwritable(why),

@@ -1,18 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::{Effects, Id, InvalidId, Saga, Version};
+use actuarius_domain::{Effects, Id, InvalidId, Position, Saga, Version};
 use actuarius_persistence::PageLimit;
 
 use super::SagaError;
-use super::board::SagaCounts;
+use super::board::{Board, SagaCounts};
 use super::history::{SagaStep, steps};
-use super::host::{Host, StepError, Story};
+use super::host::{Host, Story};
 use super::instance::{Instance, Kind};
 use super::status::{InstanceStatus, SagaInstance};
 use crate::deadline::Deadline;
 use crate::error::{ExecuteError, Failure, Unavailable};
-use crate::followers::{FollowerHealth, WaitError, Wanted};
+use crate::followers::{FollowerHealth, FollowerStatus, WaitError, Wanted};
 use crate::keep_alive::KeepAlive;
 use crate::subscription::Subscription;
 
@@ -24,18 +24,18 @@ const LISTED_MAX: usize = 10_000;
 /// It goes on when the handle is dropped, as long as the runtime is open.
 pub struct Sagas<S: Saga> {
     host: Arc<Host<S>>,
-    alive: KeepAlive,
+    _alive: KeepAlive,
 }
 
 impl<S: Saga> Clone for Sagas<S> {
     fn clone(&self) -> Self {
-        Self { host: self.host.clone(), alive: self.alive.clone() }
+        Self { host: self.host.clone(), _alive: self._alive.clone() }
     }
 }
 
 impl<S: Saga> Sagas<S> {
     pub(super) fn new(host: Arc<Host<S>>, alive: KeepAlive) -> Self {
-        Self { host, alive }
+        Self { host, _alive: alive }
     }
 
     /// Begins an instance, without an event: `reaction` fills its state, and says what is to be done.
@@ -156,7 +156,7 @@ impl<S: Saga> Sagas<S> {
     /// How many instances are where.
     #[must_use]
     pub fn counts(&self) -> SagaCounts {
-        self.host.board.read(super::board::Board::counts)
+        self.host.board.read(Board::counts)
     }
 
     /// What an instance has heard and done, behind the step `after`: a page, the oldest step first. An
@@ -175,7 +175,7 @@ impl<S: Saga> Sagas<S> {
             let after = Version::new(after);
             let stream = id.stream();
             let limit = PageLimit::default();
-            let page = reader.read_stream(&stream, after, super::Position::NONE, limit)?;
+            let page = reader.read_stream(&stream, after, Position::NONE, limit)?;
             steps(&id, &page, after)
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| Failure::shutting_down())?
@@ -232,11 +232,7 @@ impl<S: Saga> Sagas<S> {
     ///
     /// # Errors
     /// [`WaitError`]; the events are durable all the same.
-    pub async fn wait_for(
-        &self,
-        position: super::Position,
-        within: Duration,
-    ) -> Result<(), WaitError> {
+    pub async fn wait_for(&self, position: Position, within: Duration) -> Result<(), WaitError> {
         match self.events() {
             Some(events) => events.wait_for(position, within).await,
             None => Ok(()),
@@ -257,7 +253,7 @@ impl<S: Saga> Sagas<S> {
         }
         for standing in [&self.host.standing, &self.host.board.standing] {
             standing.want(Wanted::Stop);
-            standing.until(|status| *status == crate::followers::FollowerStatus::Stopped).await;
+            standing.until(|status| *status == FollowerStatus::Stopped).await;
         }
     }
 
@@ -269,19 +265,13 @@ impl<S: Saga> Sagas<S> {
         }
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
         let step = self.host.step(&id, kind, Story::of(&id).for_no_cause()).await;
-        if let Some(news) = step.map_err(|error: StepError| SagaError::from(error))? {
+        if let Some(news) = step? {
             self.host.carry_out(&id, news, &place);
         }
         self.host.take_up(&id, &place).await;
         // An event that is passed over is ignored when it is handed over.
         self.host.hand_over(&id).await;
         Ok(())
-    }
-
-    /// Keeps the runtime open as long as the handle is there.
-    #[allow(dead_code)]
-    fn keeps(&self) -> &KeepAlive {
-        &self.alive
     }
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Answer, Effects, Id, Saga, Sends, Timestamp};
+use actuarius_domain::{Aggregate, Answer, Effects, Id, Outcome, Saga, Sends, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -23,8 +23,8 @@ impl Saga for Schedule {
 impl<A: Aggregate> Sends<A> for Schedule {
     fn answered(&mut self, answer: Answer<A>) -> Effects<Self> {
         match answer.outcome {
-            actuarius_domain::Outcome::Accepted { .. } => Effects::complete(),
-            actuarius_domain::Outcome::Rejected(why) => Effects::fail(why.to_string()),
+            Outcome::Accepted { .. } => Effects::complete(),
+            Outcome::Rejected(why) => Effects::fail(why.to_string()),
         }
     }
 }

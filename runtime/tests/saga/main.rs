@@ -8,6 +8,7 @@ mod compensating;
 mod correlating;
 mod crashing;
 mod deadlines;
+mod figures;
 mod loads;
 mod parking;
 mod poison;
