@@ -165,6 +165,8 @@ impl<S: Saga> Conduct<S> {
         let events = subscribe.start().await?;
         // Nobody else has set it.
         let _ = host.events.set(events);
+        let left = host.clone();
+        host.tasks.spawn(async move { left.hand_over_all().await });
         Ok(sagas)
     }
 }

@@ -151,7 +151,7 @@ impl<S: Saga> Host<S> {
 
     /// Hands over the events that are parked although their instance takes events: somebody has helped
     /// it, and then the power failed.
-    async fn hand_over_all(self: &Arc<Self>) {
+    pub(super) async fn hand_over_all(self: &Arc<Self>) {
         let Some(events) = self.events.get() else { return };
         for parked in events.parked().await {
             let Ok(id) = Id::new(&*parked.key) else { continue };
