@@ -1,6 +1,7 @@
 //! What waits behind a quarantined instance is heard by and by, whatever becomes of the instance.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actuarius::persistence::fault::Failure;
 
@@ -55,6 +56,63 @@ async fn an_event_by_a_key_waits_behind_the_parked_one_also_after_a_restart() {
     show.runtime.caught_up(LONG).await.unwrap();
     show.until_heard("t", "one").await;
     assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two"]);
+}
+
+#[tokio::test]
+async fn a_key_is_known_after_a_restart_also_if_its_event_was_read_together_with_the_poison() {
+    let contents = Arc::default();
+    let show = Show::on(&contents).await;
+    show.tell(Said::start("t", "begin")).await;
+    let bad = Said::proceed("t", "bad").doing([panic("together")]);
+    let one = Said::proceed("t", "one").known_as("k");
+    show.cues.execute("crier", vec![bad, one]).await.unwrap();
+    show.until_in_trouble("t").await;
+    show.shut_down().await;
+    let show = Show::on(&contents).await;
+    show.tell(Said::by("k", "two")).await;
+    mend("together");
+    show.puppets.retry("t").await.unwrap();
+    show.runtime.caught_up(LONG).await.unwrap();
+    show.until_heard("t", "one").await;
+    assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two"]);
+}
+
+/// What is said, once, in several lives.
+async fn say_once(show: &Show, all: &[Vec<Said>]) {
+    for (number, said) in all.iter().enumerate() {
+        let command = show.cues.execute("crier", said.clone());
+        let _ = command.command_id(format!("said {number}")).await;
+    }
+}
+
+#[tokio::test]
+async fn no_event_by_a_key_is_lost_whenever_the_power_fails() {
+    for failure in [Failure::Unwritten, Failure::HalfWritten, Failure::Unacknowledged] {
+        for (nth, is_together) in (1..=12).flat_map(|nth| [(nth, false), (nth, true)]) {
+            let (contents, word) = (Arc::default(), format!("{failure:?} {nth} {is_together}"));
+            let begin = Said::start("t", "begin");
+            let bad = Said::proceed("t", "bad").doing([panic(&word)]);
+            let one = Said::proceed("t", "one").known_as("k");
+            let all = match is_together {
+                true => vec![vec![begin], vec![bad, one]],
+                false => vec![vec![begin], vec![bad], vec![one]],
+            };
+            let show = Show::on(&contents).await;
+            show.faults.fail_commit(nth, failure);
+            say_once(&show, &all).await;
+            let _ = show.runtime.caught_up(Duration::from_millis(20)).await;
+            show.leave(&contents).await;
+            let show = Show::on(&contents).await;
+            say_once(&show, &all).await;
+            show.until_in_trouble("t").await;
+            show.tell(Said::by("k", "two")).await;
+            mend(&word);
+            show.puppets.retry("t").await.unwrap();
+            show.until_heard("t", "one").await;
+            show.until_none_parked().await;
+            assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two"], "{word}");
+        }
+    }
 }
 
 #[tokio::test]
