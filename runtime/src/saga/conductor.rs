@@ -118,6 +118,7 @@ impl<S: Saga> Conductor<S> {
         let Ok(alone) = self.alone.clone().try_lock_owned() else { return };
         let host = self.host.clone();
         self.host.tasks.spawn(async move {
+            host.forget_who_gave_up();
             host.take_up_all().await;
             host.hand_over_all().await;
             drop(alone);

@@ -191,6 +191,14 @@ impl<S: Saga> Host<S> {
         self.meters.ended(counts.completed, counts.compensated, counts.failed);
     }
 
+    /// Forgets who waited for an end and has given up.
+    pub(super) fn forget_who_gave_up(&self) {
+        self.waiting().retain(|_, all| {
+            all.retain(|waiting| !waiting.is_closed());
+            !all.is_empty()
+        });
+    }
+
     /// Nobody hears of ends any more.
     pub(super) fn give_up_waiting(&self) {
         self.waiting().clear();
