@@ -51,8 +51,9 @@ impl<T: Target> Host<T> {
         match self.with_target(T::serve).await {
             Some(Ok(())) => {
                 self.serve_from = None;
-                self.building.ends();
                 self.tell();
+                // Last, so that whoever sees that nothing is built any more sees how it is doing now.
+                self.building.ends();
             }
             Some(Err(failed)) => self.failed(failed).await,
             None => {}
