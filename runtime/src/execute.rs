@@ -14,7 +14,7 @@ use crate::directory::Directory;
 use crate::error::{ExecuteError, Failure};
 use crate::projection::{self, ProjectionHandle};
 use crate::receipt::Receipt;
-use crate::request::{Answer, Ask, Looking, Options, Port, Request, Telling, ValuePort};
+use crate::request::{Answer, Ask, Options, Port, Request, Returning, ValuePort};
 
 /// A command on its way: add to it, then await it. Nothing happens before.
 ///
@@ -60,7 +60,7 @@ impl<A: Aggregate> Execute<A> {
         R: Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        self.through(Box::new(Looking::new(look, sender)), receiver)
+        self.through(Box::new(Returning::new(look, |_, value| value, sender)), receiver)
     }
 
     /// Says that the aggregate is believed not to exist yet, so that it need not be looked for before
@@ -78,7 +78,8 @@ impl<A: Aggregate> Execute<A> {
         R: Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        self.through(Box::new(Telling::new(look, sender)), receiver)
+        let both = |receipt, value| (receipt, value);
+        self.through(Box::new(Returning::new(look, both, sender)), receiver)
     }
 
     fn through<R>(self, port: Box<dyn ValuePort<A>>, receiver: Receiver<A, R>) -> Execute<A, R> {

@@ -109,71 +109,19 @@ impl<F, R> Look<F, R> {
     }
 }
 
-pub(crate) struct Looking<F, R, E> {
+/// The port of a query with its closure.
+pub(crate) struct Looking<F, R> {
     look: Look<F, R>,
-    sender: oneshot::Sender<Result<R, E>>,
+    sender: oneshot::Sender<Result<R, Failure>>,
 }
 
-impl<F, R, E> Looking<F, R, E> {
-    pub(crate) fn new(closure: F, sender: oneshot::Sender<Result<R, E>>) -> Self {
+impl<F, R> Looking<F, R> {
+    pub(crate) fn new(closure: F, sender: oneshot::Sender<Result<R, Failure>>) -> Self {
         Self { look: Look::Ahead(closure), sender }
     }
 }
 
-impl<A, F, R> ValuePort<A> for Looking<F, R, ExecuteError<A::Error>>
-where
-    A: Aggregate,
-    F: FnOnce(&A) -> R + Send,
-    R: Send,
-{
-    fn is_abandoned(&self) -> bool {
-        self.sender.is_closed()
-    }
-
-    fn look(&mut self, state: &A) {
-        self.look.at(state);
-    }
-
-    fn answer(self: Box<Self>, answer: Answer<A>) {
-        let Self { look, sender } = *self;
-        drop(sender.send(answer.and_then(|_| Ok(look.value(Place::Returning)?))));
-    }
-}
-
-/// The port of a command that returns its receipt and a value.
-pub(crate) struct Telling<F, R, E> {
-    look: Look<F, R>,
-    sender: oneshot::Sender<Result<(Receipt, R), E>>,
-}
-
-impl<F, R, E> Telling<F, R, E> {
-    pub(crate) fn new(closure: F, sender: oneshot::Sender<Result<(Receipt, R), E>>) -> Self {
-        Self { look: Look::Ahead(closure), sender }
-    }
-}
-
-impl<A, F, R> ValuePort<A> for Telling<F, R, ExecuteError<A::Error>>
-where
-    A: Aggregate,
-    F: FnOnce(&A) -> R + Send,
-    R: Send,
-{
-    fn is_abandoned(&self) -> bool {
-        self.sender.is_closed()
-    }
-
-    fn look(&mut self, state: &A) {
-        self.look.at(state);
-    }
-
-    fn answer(self: Box<Self>, answer: Answer<A>) {
-        let Self { look, sender } = *self;
-        let told = answer.and_then(|receipt| Ok((receipt, look.value(Place::Returning)?)));
-        drop(sender.send(told));
-    }
-}
-
-impl<A, F, R> QueryPort<A> for Looking<F, R, Failure>
+impl<A, F, R> QueryPort<A> for Looking<F, R>
 where
     A: Aggregate,
     F: FnOnce(&A) -> R + Send,
@@ -190,6 +138,45 @@ where
     fn answer(self: Box<Self>, outcome: Result<(), Failure>) {
         let Self { look, sender } = *self;
         drop(sender.send(outcome.and_then(|()| look.value(Place::Query))));
+    }
+}
+
+/// The port of a command that returns something made of its receipt and the value of a closure.
+pub(crate) struct Returning<F, R, T, E> {
+    look: Look<F, R>,
+    made_of: fn(Receipt, R) -> T,
+    sender: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, R, T, E> Returning<F, R, T, E> {
+    pub(crate) fn new(
+        closure: F,
+        made_of: fn(Receipt, R) -> T,
+        sender: oneshot::Sender<Result<T, E>>,
+    ) -> Self {
+        Self { look: Look::Ahead(closure), made_of, sender }
+    }
+}
+
+impl<A, F, R, T> ValuePort<A> for Returning<F, R, T, ExecuteError<A::Error>>
+where
+    A: Aggregate,
+    F: FnOnce(&A) -> R + Send,
+    R: Send,
+    T: Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn look(&mut self, state: &A) {
+        self.look.at(state);
+    }
+
+    fn answer(self: Box<Self>, answer: Answer<A>) {
+        let Self { look, made_of, sender } = *self;
+        let made = |receipt| Ok(made_of(receipt, look.value(Place::Returning)?));
+        drop(sender.send(answer.and_then(made)));
     }
 }
 
