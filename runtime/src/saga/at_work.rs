@@ -73,6 +73,11 @@ impl AtWork {
         Some(Mine { all: self.0.clone(), id: id.clone(), effect })
     }
 
+    /// Whether a step of an instance is being taken.
+    pub(super) fn is_stepping(&self, id: &str) -> bool {
+        self.0.get(id).is_some_and(|work| work.steps > 0)
+    }
+
     /// How many commands of an instance are carried out now.
     pub(super) fn of(&self, id: &str) -> usize {
         self.0.get(id).map_or(0, |work| work.effects.len())

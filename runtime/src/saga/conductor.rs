@@ -25,6 +25,11 @@ const LOOKS_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// before are tried once each time.
 const TAKES_UP_EVERY: Duration = Duration::from_secs(10);
 
+/// How long, and how often, it is waited for a step that is being taken. What is left even then is taken up
+/// the next time.
+const TAKES_UP_AGAIN_AFTER: Duration = Duration::from_millis(10);
+const TAKES_UP_TRIES: u32 = 100;
+
 /// How many are taken from the board together.
 const AT_ONCE: usize = 1_024;
 
@@ -166,11 +171,20 @@ impl<S: Saga> Host<S> {
 
     /// Takes up what an instance waits for and nobody is at work on.
     pub(super) async fn take_up(self: &Arc<Self>, id: &Id<Instance<S>>, place: &Place) {
-        match self.look(id, |instance| instance.book.open.clone()).await {
-            Ok(open) => self.carry_on(id, open, place),
-            Err(error) => {
-                tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "not taken up");
+        for _ in 0..TAKES_UP_TRIES {
+            let was_stepping = self.at_work.is_stepping(id.as_str());
+            match self.look(id, |instance| instance.book.open.clone()).await {
+                Ok(open) => self.carry_on(id, open, place),
+                Err(error) => {
+                    tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "not taken up");
+                    return;
+                }
             }
+            if !was_stepping && !self.at_work.is_stepping(id.as_str()) {
+                return;
+            }
+            // Who takes a step has the first right, and mostly does not want what was left.
+            sleep(TAKES_UP_AGAIN_AFTER).await;
         }
     }
 
