@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actuarius_domain::{Id, Saga};
+use actuarius_domain::{CommandId, Id, Saga};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
@@ -24,6 +24,8 @@ pub(super) type Place = Arc<OwnedSemaphorePermit>;
 /// A command to be carried out, and the right to do so.
 struct Errand {
     open: Open,
+    command: CommandId,
+    story: Story,
     /// It may have been carried out before.
     is_doubtful: bool,
     _mine: Mine,
@@ -62,23 +64,27 @@ impl<S: Saga> Host<S> {
 
     /// Carries out commands that were left, and may have been carried out before.
     pub(super) fn carry_on(self: &Arc<Self>, id: &Id<Instance<S>>, open: Vec<Open>, place: &Place) {
+        let story = Story::of(id);
         for open in open {
             if let Some(mine) = self.at_work.take_left(id.shared(), open.effect) {
-                self.begin(id, Errand { open, is_doubtful: true, _mine: mine }, place);
+                let command = command_id(id, open.effect);
+                let errand = Errand { open, command, story, is_doubtful: true, _mine: mine };
+                self.begin(id, errand, place);
             }
         }
     }
 
     /// What a step has sent, and nobody else is at work on. While it compensates that may be older.
     fn errands(&self, id: &Id<Instance<S>>, news: News) -> Vec<Errand> {
-        let News { step, sent, stepping, .. } = news;
+        let News { step, sent, story, stepping, .. } = news;
         let errand = |open: Open| {
             let is_doubtful = open.effect.step < step;
             let mine = match is_doubtful {
                 true => self.at_work.take_older(&stepping, open.effect)?,
                 false => self.at_work.take(id.shared(), open.effect)?,
             };
-            Some(Errand { is_doubtful, open, _mine: mine })
+            let command = command_id(id, open.effect);
+            Some(Errand { open, command, story, is_doubtful, _mine: mine })
         };
         let errands = sent.into_iter().filter_map(errand).collect();
         drop(stepping);
@@ -92,8 +98,7 @@ impl<S: Saga> Host<S> {
 
     /// One command after the other; what is sent beside them goes its own way.
     async fn carry_all(self: Arc<Self>, id: Id<Instance<S>>, mut errand: Errand, place: Place) {
-        let story = Story::of(&id);
-        while let Some(news) = self.carry(&id, &errand, story).await {
+        while let Some(news) = self.carry(&id, &errand).await {
             self.stages.reached(Stage::Answered, id.as_str());
             let mut errands = self.errands(&id, news);
             let Some(next) = errands.pop() else { return };
@@ -106,19 +111,19 @@ impl<S: Saga> Host<S> {
 
     /// Carries out one command, and tells the instance of its end. None if there is nothing more to do
     /// now: what is left is found again by and by.
-    async fn carry(&self, id: &Id<Instance<S>>, errand: &Errand, story: Story) -> Option<News> {
-        let Errand { open, is_doubtful, .. } = errand;
+    async fn carry(&self, id: &Id<Instance<S>>, errand: &Errand) -> Option<News> {
         for attempts in 1.. {
-            let obstacle = match self.attempt(id, open, story, *is_doubtful || attempts > 1).await {
+            let obstacle = match self.attempt(id, errand, errand.is_doubtful || attempts > 1).await
+            {
                 Attempt::Heard(news) => return Some(news),
                 Attempt::Over => break,
                 Attempt::Again(obstacle) => obstacle,
             };
             // What was left has been waited for already.
-            match self.retry.wait_after(attempts).filter(|_| !is_doubtful) {
+            match self.retry.wait_after(attempts).filter(|_| !errand.is_doubtful) {
                 Some(wait) => sleep(wait).await,
                 None => {
-                    self.give_up(id, At::Answer(open.effect), obstacle, Vec::new()).await;
+                    self.give_up(id, At::Answer(errand.open.effect), obstacle, Vec::new()).await;
                     break;
                 }
             }
@@ -126,22 +131,17 @@ impl<S: Saga> Host<S> {
         None
     }
 
-    async fn attempt(
-        &self,
-        id: &Id<Instance<S>>,
-        open: &Open,
-        story: Story,
-        is_doubtful: bool,
-    ) -> Attempt {
-        let carried = match self.carried(id, open, story, is_doubtful).await {
+    async fn attempt(&self, id: &Id<Instance<S>>, errand: &Errand, is_doubtful: bool) -> Attempt {
+        let carried = match self.carried(id, errand, is_doubtful).await {
             Ok(Some(carried)) => carried,
             Ok(None) => return Attempt::Over,
             Err(failure) => return again(failure),
         };
         self.stages.reached(Stage::Carried, id.as_str());
         let Carried { told, reaction } = carried;
+        let Errand { open, command, story, .. } = errand;
         let kind = Kind::Answer { effect: open.effect, told, reaction };
-        match self.step(id, kind, story.because_of(command_id(id, open.effect))).await {
+        match self.step(id, kind, story.because_of(*command)).await {
             Ok(Some(news)) => Attempt::Heard(news),
             Ok(None) => Attempt::Over,
             Err(error) => not_taken(error).map_or(Attempt::Over, Attempt::Again),
@@ -153,12 +153,10 @@ impl<S: Saga> Host<S> {
     async fn carried(
         &self,
         id: &Id<Instance<S>>,
-        open: &Open,
-        story: Story,
+        Errand { open, command, story, .. }: &Errand,
         is_doubtful: bool,
     ) -> Result<Option<Carried<S>>, Failure> {
-        let (effect, outgoing) = (open.effect, &open.outgoing);
-        let command = command_id(id, effect);
+        let (effect, outgoing, command) = (open.effect, &open.outgoing, *command);
         let target = self.targets.target(&outgoing.aggregate);
         let target = target.map_err(|why| Failure::Unavailable(Unavailable::Recovery(why)))?;
         if is_doubtful {

@@ -61,6 +61,7 @@ pub(super) struct News {
     pub(super) position: Position,
     pub(super) step: u64,
     pub(super) sent: Vec<Open>,
+    pub(super) story: Story,
     /// Nobody else begins with what it has sent.
     pub(super) stepping: Stepping,
 }
@@ -103,6 +104,7 @@ impl<S: Saga> Host<S> {
         kind: Kind<S>,
         cause: Metadata,
     ) -> Result<Option<News>, StepError> {
+        let story = cause.correlation.map_or_else(|| Story::of(id), Story);
         let stepping = self.at_work.stepping(id.shared());
         let head = self.engine.tail.head();
         let creates = kind.creates();
@@ -122,6 +124,7 @@ impl<S: Saga> Host<S> {
             position: receipt.position,
             step,
             sent,
+            story,
             stepping,
         }))
     }
