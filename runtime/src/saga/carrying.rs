@@ -14,7 +14,7 @@ use super::host::{Host, News, StepError, Story, command_id};
 use super::instance::{Instance, Kind};
 use super::stage::Stage;
 use super::stored::{At, Trouble};
-use super::targets::Carried;
+use super::targets::{Carried, Target};
 use crate::error::Place as Code;
 use crate::error::{ExecuteError, Failure, Unavailable};
 
@@ -132,7 +132,11 @@ impl<S: Saga> Host<S> {
     }
 
     async fn attempt(&self, id: &Id<Instance<S>>, errand: &Errand, is_doubtful: bool) -> Attempt {
-        let carried = match self.carried(id, errand, is_doubtful).await {
+        let target = match self.targets.target(&errand.open.outgoing.aggregate) {
+            Ok(target) => target,
+            Err(why) => return Attempt::Again(Obstacle::Outside(why)),
+        };
+        let carried = match self.carried(id, errand, target, is_doubtful).await {
             Ok(Some(carried)) => carried,
             Ok(None) => return Attempt::Over,
             Err(failure) => return again(failure),
@@ -154,11 +158,10 @@ impl<S: Saga> Host<S> {
         &self,
         id: &Id<Instance<S>>,
         Errand { open, command, story, .. }: &Errand,
+        target: &dyn Target<S>,
         is_doubtful: bool,
     ) -> Result<Option<Carried<S>>, Failure> {
         let (effect, outgoing, command) = (open.effect, &open.outgoing, *command);
-        let target = self.targets.target(&outgoing.aggregate);
-        let target = target.map_err(|why| Failure::Unavailable(Unavailable::Recovery(why)))?;
         if is_doubtful {
             let look = move |instance: &Instance<S>| instance.is_abandoned(effect);
             let Some(is_abandoned) = self.look(id, look).await? else { return Ok(None) };

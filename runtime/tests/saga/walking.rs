@@ -1,6 +1,7 @@
 //! The way of one transfer, from its event to its end.
 
-use actuarius::{InstanceStatus, Runtime, Sagas};
+use actuarius::persistence::{fault, memory};
+use actuarius::{Failure, InstanceStatus, Runtime, SagaError, Sagas};
 
 use crate::bank::{
     Account, AccountCommand, Order, OrderEvent, Transfer, account, accounts, cents, placed,
@@ -72,4 +73,18 @@ async fn a_poison_instance_waits_with_its_later_events_and_goes_on_when_it_is_sk
     let ended = transfers.end_of("t-1").await.unwrap();
     assert!(matches!(ended, InstanceStatus::Compensated { .. }), "{ended}");
     orders.execute("t-1", OrderEvent::Poison).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_for_an_end_hears_that_the_store_has_failed() {
+    let (store, faults) = fault::over(memory::open());
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let accounts = accounts(&runtime, &[("alice", 500), ("bob", 0)]).await;
+    // Without events, so that nothing else is stored.
+    let transfers = runtime.saga::<Transfer>().sends_to(&accounts).start().await.unwrap();
+    // The withdrawal, behind the first step.
+    faults.fail_commit(2, fault::Failure::Unwritten);
+    let begin = |transfer: &mut Transfer| transfer.begin(&account("alice"), &account("bob"), 100);
+    let ended = transfers.run("t-1", begin).await;
+    assert!(matches!(ended, Err(SagaError::Failed(Failure::Poisoned(_)))), "{ended:?}");
 }
