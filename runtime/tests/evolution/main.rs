@@ -1,0 +1,7 @@
+//! A store outlives the code that wrote it: what a release has stored is read by those after it.
+
+#[path = "../common/archive.rs"]
+mod archive;
+mod first_release;
+mod unchanged;
+mod v1;
