@@ -39,7 +39,9 @@ impl Context {
         self.version
     }
 
-    /// The time of the decision: the runtime's clock, or the test's.
+    /// The time of the decision: the runtime's clock, or the test's. Never before the time of the
+    /// aggregate's last event: when the clock was set back, it is that time until the clock has
+    /// passed it.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now

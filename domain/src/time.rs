@@ -32,6 +32,13 @@ impl Timestamp {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(micros))
     }
+
+    /// The moment `duration` earlier, held at the earliest moment that can be written.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
 }
 
 impl From<SystemTime> for Timestamp {
@@ -63,5 +70,7 @@ mod tests {
     #[test]
     fn adding_more_than_fits_holds_at_the_end() {
         assert_eq!(Timestamp::from_micros(1).plus(Duration::MAX).as_micros(), i64::MAX);
+        assert_eq!(Timestamp::from_micros(-2).minus(Duration::MAX).as_micros(), i64::MIN);
+        assert_eq!(Timestamp::from_micros(-2).minus(Duration::from_micros(3)).as_micros(), -5);
     }
 }

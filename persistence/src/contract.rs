@@ -166,6 +166,7 @@ macro_rules! contract_tests {
             the_largest_commit_survives_reopening
             the_newest_snapshot_comes_first_and_before_leads_to_older_ones
             snapshots_beyond_keep_are_dropped_oldest_first
+            snapshots_that_are_too_old_go_when_a_new_one_comes
             a_snapshot_at_the_same_version_replaces_the_old_one
             a_late_snapshot_does_not_displace_a_newer_one
             snapshots_of_every_size_survive_reopening

@@ -117,6 +117,8 @@ impl Log {
             payload: new.payload.clone(),
         };
         kept.insert(place, snapshot);
+        let is_too_old = |old: &Snapshot| new.keep_since.is_some_and(|since| old.time < since);
+        kept.retain(|old| old.version >= new.version || !is_too_old(old));
         let surplus = kept.len().saturating_sub(new.keep.max(1) as usize);
         kept.drain(..surplus);
     }

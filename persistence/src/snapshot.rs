@@ -23,6 +23,9 @@ pub struct NewSnapshot {
     pub payload: Bytes,
     /// How many snapshots of this stream to keep, this one included; at least 1.
     pub keep: u32,
+    /// Older ones that were taken before this moment go, whatever their number; none when age does
+    /// not count. This one stays.
+    pub keep_since: Option<Timestamp>,
 }
 
 /// A stored snapshot whose checksum is right.

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use actuarius_domain::Timestamp;
 use tokio::sync::watch;
 
-/// Where the time of events comes from. Order never depends on it.
+/// Where the time of events comes from. Order never depends on it, and the history of an aggregate
+/// never goes back in time, even if its clock does.
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;

@@ -21,6 +21,7 @@ pub struct Hosting {
     pub(crate) snapshot_when_loading_took: Option<Duration>,
     pub(crate) snapshot_on_passivation: bool,
     pub(crate) snapshots_kept: u32,
+    pub(crate) snapshots_kept_for: Option<Duration>,
     pub(crate) codec: Codec,
     pub(crate) inbox_limit: usize,
     pub(crate) remembered_commands: usize,
@@ -35,6 +36,7 @@ impl Default for Hosting {
             snapshot_when_loading_took: Some(Duration::from_millis(50)),
             snapshot_on_passivation: true,
             snapshots_kept: 2,
+            snapshots_kept_for: None,
             codec: Codec::default(),
             inbox_limit: 4_096,
             remembered_commands: 256,
@@ -99,10 +101,19 @@ impl Hosting {
     }
 
     /// How many snapshots of each aggregate are kept; older ones are the fallback when the newest
-    /// is damaged. Default: 2.
+    /// is damaged, and states of the past begin with them. Default: 2.
     #[must_use]
     pub fn snapshots_kept(mut self, snapshots: u32) -> Self {
         self.snapshots_kept = snapshots.max(1);
+        self
+    }
+
+    /// How long snapshots are kept: when a new one is taken, those that were taken longer ago go,
+    /// even if they are fewer than [`snapshots_kept`](Self::snapshots_kept). The newest one always
+    /// stays. Default: for ever.
+    #[must_use]
+    pub fn snapshots_kept_for(mut self, age: Duration) -> Self {
+        self.snapshots_kept_for = Some(age);
         self
     }
 

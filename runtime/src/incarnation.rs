@@ -1,8 +1,9 @@
-use actuarius_domain::{Aggregate, Position, Version};
+use actuarius_domain::{Aggregate, Position, Timestamp, Version};
 use actuarius_persistence::NewSnapshot;
 
 use crate::home::Home;
 use crate::hosting::Hosting;
+use crate::replay::Start;
 use crate::saved_state;
 use crate::slot::{Landing, Slot};
 use crate::window::Window;
@@ -13,6 +14,8 @@ pub(crate) struct Incarnation<A: Aggregate> {
     pub(crate) version: Version,
     /// The position of its last durable event.
     pub(crate) position: Position,
+    /// When its last event was decided; none while it has none. Later ones are decided no earlier.
+    pub(crate) time: Option<Timestamp>,
     pub(crate) window: Window,
     /// The version of its newest snapshot.
     pub(crate) snapshot: Version,
@@ -34,13 +37,16 @@ pub(crate) enum Certainty {
 }
 
 impl<A: Aggregate> Incarnation<A> {
-    pub(crate) fn unborn() -> Self {
+    /// One that begins with what a replay has brought up.
+    pub(crate) fn waking(start: Start<A>) -> Self {
+        let Start { state, window, version, position, time, as_of: _ } = start;
         Self {
-            state: A::default(),
-            version: Version::NONE,
-            position: Position::NONE,
-            window: Window::default(),
-            snapshot: Version::NONE,
+            state,
+            version,
+            position,
+            time,
+            window,
+            snapshot: version,
             snapshot_wanted: false,
             certainty: Certainty::Known,
         }
@@ -48,7 +54,7 @@ impl<A: Aggregate> Incarnation<A> {
 
     /// One that is believed not to be stored yet.
     pub(crate) fn believed_unborn() -> Self {
-        Self { certainty: Certainty::Believed, ..Self::unborn() }
+        Self { certainty: Certainty::Believed, ..Self::waking(Start::unborn()) }
     }
 
     /// Notes where the events of the last turn have landed.
@@ -87,15 +93,17 @@ impl<A: Aggregate> Incarnation<A> {
                 return home.meters.snapshot_dropped();
             }
         };
+        let now = home.engine.clock.now();
         let taken = home.engine.committer.snapshot(NewSnapshot {
             stream: slot.stream.clone(),
             version: self.version,
             position: self.position,
             as_of: home.engine.library.head(),
             state_version: A::STATE_VERSION,
-            time: home.engine.clock.now(),
+            time: now,
             payload: payload.into(),
             keep: home.hosting.snapshots_kept,
+            keep_since: home.hosting.snapshots_kept_for.map(|age| now.minus(age)),
         });
         if taken {
             self.snapshot = self.version;

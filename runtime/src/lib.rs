@@ -80,6 +80,7 @@ mod query;
 mod receipt;
 mod recoveries;
 mod recovery;
+mod replay;
 mod request;
 mod residency;
 mod runtime;

@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actuarius_domain::{Aggregate, Position, Version};
-use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader, Snapshot};
+use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader};
 use tokio::sync::oneshot;
 
 use crate::error::{Quarantine, QuarantineReason, Unavailable};
 use crate::hosting::Hosting;
-use crate::incarnation::{Certainty, Incarnation};
-use crate::panics::guarded;
+use crate::incarnation::Incarnation;
 use crate::recoveries::Watch;
-use crate::saved_state;
+use crate::replay::{self, Found, Snapshots, Start, Unfolded};
 use crate::seat::Seat;
 use crate::slot::Slot;
 use crate::telemetry::Meters;
-use crate::window::{Remembered, Window};
+use crate::window::Remembered;
 
 pub(crate) enum RecoveryError {
     /// Not now; nothing is wrong with the aggregate as far as is known.
@@ -51,7 +50,8 @@ fn recover_now<A: Aggregate>(
     let reader = home.engine.library.reader().map_err(|_| unavailable(ReadError::Closed))?;
     let recovery =
         Recovery { reader: &*reader, slot, hosting: &home.hosting, meters: &home.meters };
-    let (mut incarnation, as_of) = recovery.start_from_snapshot()?;
+    let start = recovery.start()?;
+    let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::waking(start)));
     let replayed = recovery.replay(&mut incarnation, as_of, watch)?;
     let took = started.elapsed();
     let slow = home.hosting.snapshot_when_loading_took;
@@ -74,33 +74,22 @@ struct Recovery<'a, A: Aggregate> {
     meters: &'a Meters,
 }
 
-type Start<A> = (Box<Incarnation<A>>, Position);
-
 impl<A: Aggregate> Recovery<'_, A> {
-    /// The incarnation of the newest snapshot that is good, or an unborn one; and up to where the
-    /// log is known to hold no more of it.
-    fn start_from_snapshot(&self) -> Result<Start<A>, RecoveryError> {
-        let mut before = None;
+    /// The newest snapshot that is good, or the state before the first event.
+    fn start(&self) -> Result<Start<A>, RecoveryError> {
+        let (reader, stream) = (self.reader, &self.slot.stream);
+        let mut snapshots = Snapshots::of(reader, stream, self.hosting.remembered_commands);
         loop {
-            let found = match self.reader.snapshot(&self.slot.stream, before) {
-                Ok(Some(snapshot)) => snapshot,
-                Ok(None) => return Ok((Box::new(Incarnation::unborn()), Position::NONE)),
-                Err(ReadError::DamagedSnapshot { version, what, .. }) => {
-                    self.ignore(version, &what);
-                    before = Some(version);
-                    continue;
+            let found = snapshots.next().map_err(|error| self.unreadable(error, Version::NONE))?;
+            match found {
+                None => return Ok(Start::unborn()),
+                Some(Found::Good(start)) => return Ok(*start),
+                Some(Found::Useless { version, why }) => self.ignore(version, &why),
+                Some(Found::Ahead { version, why }) => {
+                    // Ignoring it would hide the loss, too.
+                    let reason = QuarantineReason::SnapshotAhead(why);
+                    return Err(self.quarantine(version, None, reason));
                 }
-                Err(error) => return Err(self.unreadable(error, Version::NONE)),
-            };
-            before = Some(found.version);
-            self.check_against_log(&found)?;
-            if found.state_version != A::STATE_VERSION {
-                self.ignore(found.version, "it holds another version of the state");
-                continue;
-            }
-            match saved_state::decode(&found.payload, self.hosting.remembered_commands) {
-                Ok((state, window)) => return Ok(wake(state, window, &found)),
-                Err(error) => self.ignore(found.version, &error.to_string()),
             }
         }
     }
@@ -114,34 +103,6 @@ impl<A: Aggregate> Recovery<'_, A> {
             why,
             "a snapshot is ignored; the state is rebuilt from events"
         );
-    }
-
-    /// A snapshot is only taken of durable events. One that knows more than the log is evidence of
-    /// loss: using it would hide the loss, ignoring it too.
-    fn check_against_log(&self, snapshot: &Snapshot) -> Result<(), RecoveryError> {
-        let head = self.reader.head();
-        let ahead = |what: String| {
-            self.quarantine(snapshot.version, None, QuarantineReason::SnapshotAhead(what))
-        };
-        if snapshot.position > head || snapshot.as_of > head {
-            let known = snapshot.position.max(snapshot.as_of);
-            return Err(ahead(format!("it knows position {known}, the log ends at {head}")));
-        }
-        let before = Position::new(snapshot.position.get().saturating_sub(1));
-        let one = PageLimit { commits: 1, bytes: 0 };
-        let page = self
-            .reader
-            .read_log(before, one)
-            .map_err(|error| self.unreadable(error, snapshot.version))?;
-        let is_its_last = page.commits.first().is_some_and(|commit| {
-            let view = commit.view();
-            view.belongs_to(&self.slot.stream) && view.last_version() == snapshot.version
-        });
-        if is_its_last {
-            return Ok(());
-        }
-        let (version, position) = (snapshot.version, snapshot.position);
-        Err(ahead(format!("its event {version} is not at position {position}")))
     }
 
     /// Applies the events behind the incarnation's version, page by page, and counts them.
@@ -176,19 +137,20 @@ impl<A: Aggregate> Recovery<'_, A> {
         let known = incarnation.version;
         for event in commit.events().filter(|event| event.version > known) {
             let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);
-            let decoded = guarded(|| event.decode::<A::Event>());
-            let decoded = decoded
-                .unwrap_or_else(|panic| Err(actuarius_persistence::CodecError::Decode(panic)));
-            let fact = decoded.map_err(|error| {
-                let event_type = event.event_type.to_owned();
-                let schema_version = event.schema_version;
-                quarantine(QuarantineReason::Undecodable { event_type, schema_version, error })
+            let fact = replay::decode::<A>(&event);
+            fact.and_then(|fact| replay::fold(&mut incarnation.state, &fact)).map_err(|why| {
+                quarantine(match why {
+                    Unfolded::Panicked(panic) => QuarantineReason::ApplyPanicked(panic),
+                    Unfolded::Undecodable(error) => {
+                        let event_type = event.event_type.to_owned();
+                        let schema_version = event.schema_version;
+                        QuarantineReason::Undecodable { event_type, schema_version, error }
+                    }
+                })
             })?;
-            let state = &mut incarnation.state;
-            guarded(|| state.apply(&fact))
-                .map_err(|panic| quarantine(QuarantineReason::ApplyPanicked(panic)))?;
             incarnation.version = event.version;
             incarnation.position = event.position;
+            incarnation.time = Some(commit.time);
         }
         if commit.named_by_caller() {
             let command = Remembered {
@@ -222,19 +184,6 @@ impl<A: Aggregate> Recovery<'_, A> {
         let aggregate = A::TYPE;
         RecoveryError::Quarantine(Box::new(Quarantine { aggregate, id, version, position, reason }))
     }
-}
-
-fn wake<A: Aggregate>(state: A, window: Window, snapshot: &Snapshot) -> Start<A> {
-    let incarnation = Incarnation {
-        state,
-        version: snapshot.version,
-        position: snapshot.position,
-        window,
-        snapshot: snapshot.version,
-        snapshot_wanted: false,
-        certainty: Certainty::Known,
-    };
-    (Box::new(incarnation), snapshot.as_of)
 }
 
 fn unavailable(error: ReadError) -> RecoveryError {

@@ -63,7 +63,9 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         started: Instant,
     ) -> Self {
         let append = Append::new(busy.seat().slot.stream.clone(), incarnation.version);
-        let now = busy.seat().home.engine.clock.now();
+        let clock = busy.seat().home.engine.clock.now();
+        // Its history never goes back in time, whatever the clock does.
+        let now = incarnation.time.map_or(clock, |last| clock.max(last));
         Self { busy, incarnation, append, held: Vec::new(), started, now, quarantine: None }
     }
 
@@ -195,6 +197,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             }
             self.incarnation.version = self.incarnation.version.next();
         }
+        self.incarnation.time = Some(self.now);
         self.remember(context.command_id(), named, events.len() as u64);
         Verdict::Stored { events: events.len() as u64 }
     }

@@ -32,6 +32,7 @@ fn taken(stream: &StreamId, version: u64, keep: u32) -> NewSnapshot {
         time: Timestamp::from_micros(-(version as i64)),
         payload: Bytes::from(format!("{stream} at {version}")),
         keep,
+        keep_since: None,
     }
 }
 
@@ -95,6 +96,30 @@ pub(super) fn snapshots_beyond_keep_are_dropped_oldest_first(stage: &dyn Stage) 
     let last = taken(&stream("a"), 10, 1);
     keep(&mut scene, std::slice::from_ref(&last));
     check(&mut scene, &stream("a"), &[&last]);
+}
+
+pub(super) fn snapshots_that_are_too_old_go_when_a_new_one_comes(stage: &dyn Stage) {
+    let mut scene = ten_events_each(stage);
+    let at = |version: u64, hour: i64, since: Option<i64>| NewSnapshot {
+        time: Timestamp::from_micros(hour),
+        keep_since: since.map(Timestamp::from_micros),
+        // Age counts also for those that take several places.
+        payload: Bytes::from(vec![7; 20_000]),
+        ..taken(&stream("a"), version, 4)
+    };
+    let [one, two, three] = [at(1, -9, None), at(2, 5, None), at(3, 6, None)];
+    keep(&mut scene, &[one, two.clone(), three.clone()]);
+    let four = at(4, 7, Some(5));
+    keep(&mut scene, std::slice::from_ref(&four));
+    check(&mut scene, &stream("a"), &[&four, &three, &two]);
+    // The new one stays, however old it is; so does a newer one.
+    let late = at(3, 1, Some(100));
+    keep(&mut scene, std::slice::from_ref(&late));
+    check(&mut scene, &stream("a"), &[&four, &late]);
+    // The number counts, too.
+    let last = NewSnapshot { keep: 2, ..at(5, 8, Some(0)) };
+    keep(&mut scene, std::slice::from_ref(&last));
+    check(&mut scene, &stream("a"), &[&last, &four]);
 }
 
 pub(super) fn a_snapshot_at_the_same_version_replaces_the_old_one(stage: &dyn Stage) {

@@ -191,7 +191,7 @@ impl<'a> Packing<'a> {
             self.sync()?;
         }
         let (engine, version) = (&self.shared.engine, new.version.get());
-        let surplus = snapshots::surplus(engine, key, version, new.keep)
+        let surplus = snapshots::surplus(engine, key, new)
             .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
         if surplus.unwanted {
             return Ok(());

@@ -55,6 +55,19 @@ fn parts(front: &[u8]) -> Result<u16> {
     Ok(u16::from_le_bytes(cursor.array()?))
 }
 
+/// When the snapshot whose part 0 this is was taken. Nothing is checked: it may be damaged.
+fn time(front: &[u8]) -> Result<Timestamp> {
+    let mut cursor = Cursor(front);
+    cursor.bytes(CHECKSUM + 3)?;
+    for _name in 0..2 {
+        cursor.text()?;
+    }
+    for _version_position_as_of_and_state_version in 0..4 {
+        cursor.varint()?;
+    }
+    Ok(Timestamp::from_micros(cursor.i64()?))
+}
+
 /// The snapshot in these bytes, if it is one of `stream`'s: another stream may have the same hash.
 fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapshot>> {
     let mut cursor = Cursor(&bytes);
@@ -149,8 +162,8 @@ fn read(
     }
 }
 
-/// What to remove so that a stream keeps `keep` snapshots, the new one at `version` included: the
-/// oldest ones, and what the new one replaces. The highest part of each is given.
+/// What to remove so that a stream keeps no more snapshots than the new one says: the oldest ones,
+/// those that are too old, and what the new one replaces. The highest part of each is given.
 pub(super) struct Surplus {
     /// Snapshots to remove, with their highest part.
     pub(super) older: Vec<(u64, u16)>,
@@ -163,22 +176,23 @@ pub(super) struct Surplus {
 pub(super) fn surplus(
     engine: &Engine,
     key: StreamHash,
-    version: u64,
-    keep: u32,
+    new: &NewSnapshot,
 ) -> sled::Result<Surplus> {
+    let (version, keep) = (new.version.get(), new.keep.max(1));
     let (mut newer, mut older) = (0, 0);
     let mut surplus = Surplus { older: vec![], replaced: None, unwanted: false };
     let mut last = keys::snapshot(key, u64::MAX, u16::MAX);
     while let Some((found, _)) = engine.floor(&last)?
         && let Some((at, part)) = keys::snapshot_place(key, &found)
     {
-        let exists = part == 0 || engine.get(&keys::snapshot(key, at, 0))?.is_some();
+        let front = engine.get(&keys::snapshot(key, at, 0))?;
         match at.cmp(&version) {
-            std::cmp::Ordering::Greater => newer += u32::from(exists),
+            std::cmp::Ordering::Greater => newer += u32::from(front.is_some()),
             std::cmp::Ordering::Equal => surplus.replaced = Some(part),
             std::cmp::Ordering::Less => {
-                older += u32::from(exists);
-                if !exists || newer + 1 + older > keep.max(1) {
+                let is_wanted = front.is_some_and(|front| !is_too_old(new, &front));
+                older += u32::from(is_wanted);
+                if !is_wanted || newer + 1 + older > keep {
                     surplus.older.push((at, part));
                 }
             }
@@ -186,8 +200,13 @@ pub(super) fn surplus(
         let Some(next) = at.checked_sub(1) else { break };
         last = keys::snapshot(key, next, u16::MAX);
     }
-    surplus.unwanted = newer >= keep.max(1);
+    surplus.unwanted = newer >= keep;
     Ok(surplus)
+}
+
+/// One whose age cannot be told is not too old: its number still counts.
+fn is_too_old(new: &NewSnapshot, front: &[u8]) -> bool {
+    new.keep_since.is_some_and(|since| time(front).is_ok_and(|time| time < since))
 }
 
 #[cfg(test)]
@@ -204,6 +223,7 @@ mod tests {
             time: Timestamp::from_micros(-7),
             payload: vec![7; payload].into(),
             keep: 1,
+            keep_since: None,
         }
     }
 

@@ -149,6 +149,7 @@ fn a_damaged_snapshot_leads_to_the_one_before() {
             time: Timestamp::from_micros(1),
             payload: vec![1; size].into(),
             keep: 9,
+            keep_since: None,
         };
         let batch = Batch { snapshots: vec![snapshot], ..Batch::default() };
         store.writer.commit(&batch).expect("stored");

@@ -23,6 +23,7 @@ fn forge(contents: &Arc<Contents>, version: u64, position: u64, state_version: u
         time: Timestamp::default(),
         payload: vec![1, 1, 0, 0, 0, 0, 0].into(),
         keep: 9,
+        keep_since: None,
     };
     let batch = Batch { snapshots: vec![snapshot], ..Batch::default() };
     memory::reopen(contents).writer.commit(&batch).unwrap();
