@@ -31,6 +31,7 @@ mod notes;
 mod ordering;
 mod pages;
 mod records;
+mod removals;
 mod sample;
 mod scene;
 mod snapshots;
@@ -43,6 +44,7 @@ use notes::*;
 use ordering::*;
 use pages::*;
 use records::*;
+use removals::*;
 use snapshots::*;
 
 use crate::Store;
@@ -184,6 +186,11 @@ macro_rules! contract_tests {
             notes_beside_a_conflict_are_kept
             notes_in_any_order_equal_their_model
             the_identity_stays_and_is_the_stores_own
+            the_chain_is_that_of_its_commits
+            removed_commits_leave_their_place_and_their_hash
+            removing_twice_or_what_is_not_there_changes_nothing
+            what_is_left_of_an_archived_commit_names_its_segment
+            dropped_snapshots_are_gone_and_new_ones_stay
             a_long_history_equals_its_model_through_every_reopening
             a_history_of_large_and_small_events_equals_its_model
             readers_beside_a_writer_see_whole_commits_up_to_the_head

@@ -15,6 +15,7 @@ mod snapshot;
 mod store;
 mod wire;
 
+pub mod chain;
 pub mod contract;
 pub mod disk;
 pub mod fault;
@@ -27,7 +28,7 @@ pub use note::{
     NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange, NoteTooLarge,
     Notes,
 };
-pub use record::{Append, Commit, CommitView, EventView, NewCommit};
+pub use record::{Append, Commit, CommitView, EventView, Gone, NewCommit, Removal};
 pub use snapshot::{NewSnapshot, Snapshot};
 pub use store::{
     AppendOutcome, Batch, COMMIT_BYTES_MAX, Page, PageLimit, Reader, Store, StoreInfo, Writer,

@@ -11,9 +11,11 @@ use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::chain::{ChainEnd, Link};
+use crate::record::stub_frame;
 use crate::{
     Append, AppendOutcome, Batch, Commit, Conflict, NewSnapshot, Note, NoteChange, Page, PageLimit,
-    ReadError, Reader, Snapshot, Store, StoreFailure, StoreInfo, Writer,
+    ReadError, Reader, Removal, Snapshot, Store, StoreFailure, StoreInfo, Writer,
 };
 
 /// A new, empty store in memory.
@@ -41,6 +43,7 @@ pub struct Contents {
 struct Log {
     commits: Vec<Commit>,
     head: Position,
+    link: Link,
     /// For each stream, the places of its commits in `commits`.
     streams: HashMap<StreamId, Vec<usize>>,
     /// For each stream its snapshots, oldest first.
@@ -66,7 +69,9 @@ struct MemoryWriter(Arc<Contents>);
 impl Writer for MemoryWriter {
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
         let mut log = self.0.log.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        batch.removals.iter().for_each(|removal| log.remove(removal));
         let outcomes = batch.appends.iter().map(|append| log.append(append)).collect();
+        batch.snapshots_dropped.iter().for_each(|stream| drop(log.snapshots.remove(stream)));
         for snapshot in &batch.snapshots {
             log.keep(snapshot);
         }
@@ -89,7 +94,8 @@ impl Log {
             return Err(Conflict { stream, expected, actual });
         }
         let first = self.head.next();
-        for (frame, events) in append.frames() {
+        for (frame, events, hash) in append.hashed_frames() {
+            self.link = self.link.then(&hash);
             let (commit, _) = Commit::take(&Bytes::copy_from_slice(frame), self.head.next())
                 .expect("an append frames its own commits");
             self.streams.entry(stream.clone()).or_default().push(self.commits.len());
@@ -97,6 +103,16 @@ impl Log {
             self.head = self.head.plus(u64::from(events));
         }
         Ok(first)
+    }
+
+    fn remove(&mut self, removal: &Removal) {
+        let position = Position::new(removal.position);
+        let found = self.commits.binary_search_by_key(&position, Commit::position);
+        let Some(commit) = found.ok().map(|place| &mut self.commits[place]) else { return };
+        if removal.concerns(commit) {
+            let stub = stub_frame(commit, removal.gone);
+            *commit = Commit::from_frame(&stub, position).expect("it was framed here");
+        }
     }
 
     fn version(&self, stream: &StreamId) -> Version {
@@ -136,6 +152,11 @@ struct MemoryReader(Arc<Contents>);
 impl Reader for MemoryReader {
     fn head(&self) -> Position {
         self.0.read().head
+    }
+
+    fn chain(&self) -> Result<ChainEnd, ReadError> {
+        let log = self.0.read();
+        Ok(ChainEnd { position: log.head, link: log.link })
     }
 
     fn version(&self, stream: &StreamId) -> Result<Version, ReadError> {

@@ -5,18 +5,23 @@
 
 mod append;
 mod commit;
+mod stub;
 #[cfg(test)]
 mod tests;
 
 pub use append::{Append, NewCommit};
 pub use commit::{Commit, CommitView, EventView};
+pub(crate) use stub::frame as stub_frame;
+pub use stub::{Gone, Removal};
 
 const NAMED_BY_CALLER: u8 = 1;
 const HAS_CORRELATION: u8 = 2;
 const HAS_CAUSATION: u8 = 4;
 const HAS_USER: u8 = 8;
 const HAS_ENTRIES: u8 = 16;
-const FLAGS: u8 = NAMED_BY_CALLER | HAS_CORRELATION | HAS_CAUSATION | HAS_USER | HAS_ENTRIES;
+/// The events are not here; nor has such a commit any other flag.
+const STUB: u8 = 32;
+const FLAGS: u8 = NAMED_BY_CALLER | HAS_CORRELATION | HAS_CAUSATION | HAS_USER | HAS_ENTRIES | STUB;
 
 /// Bytes before the body of a frame: its length and its checksum.
 pub(crate) const FRAME_HEAD: usize = 8;

@@ -4,8 +4,9 @@ use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::chain::ChainEnd;
 use crate::{
-    Append, Commit, Conflict, NewSnapshot, Note, Notes, ReadError, Snapshot, StoreFailure,
+    Append, Commit, Conflict, NewSnapshot, Note, Notes, ReadError, Removal, Snapshot, StoreFailure,
 };
 
 /// The largest commit (all events of one command, with their header) a store takes: 16 MiB.
@@ -23,7 +24,7 @@ pub struct Store {
 }
 
 /// What is stored together, with one sync.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// Events, stream by stream. Each commit of each append is stored whole or not at all. An
     /// append without commits has its expected version checked and stores nothing.
@@ -33,6 +34,10 @@ pub struct Batch {
     /// Changes of notes, in this order. Each set is stored whole or not at all, whatever becomes of
     /// the appends.
     pub notes: Vec<Notes>,
+    /// Commits whose events leave the log. They are durable, and stand before this batch.
+    pub removals: Vec<Removal>,
+    /// Streams whose snapshots are dropped, before those of this batch are stored.
+    pub snapshots_dropped: Vec<StreamId>,
 }
 
 /// What became of one append: the position of its first event, or a conflict that left nothing.
@@ -79,6 +84,24 @@ pub trait Reader: Send + Sync {
     /// The position of the last durable event.
     fn head(&self) -> Position;
 
+    /// The end of the log and the link of all commits up to there: what to keep somewhere else in
+    /// order to prove later that nothing before it was changed.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it has to be found out first and cannot be.
+    fn chain(&self) -> Result<ChainEnd, ReadError> {
+        let (mut end, head) = (ChainEnd::default(), self.head());
+        while end.position < head {
+            let page = self.read_raw(end.position, PageLimit::default())?;
+            let before = end.position;
+            end = page.commits.iter().fold(end, |end, commit| end.then(commit));
+            if end.position == before {
+                break;
+            }
+        }
+        Ok(end)
+    }
+
     /// The version of a stream; [`Version::NONE`] when it does not exist.
     ///
     /// # Errors
@@ -106,6 +129,15 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// [`ReadError`]; damage is never read as "no such event".
     fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError>;
+
+    /// The log as it is stored: as [`read_log`](Reader::read_log), but what was archived or removed
+    /// comes as what is left of it. For copies and checks.
+    ///
+    /// # Errors
+    /// [`ReadError`]; damage is never read as "no such event".
+    fn read_raw(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
+        self.read_log(after, limit)
+    }
 
     /// The newest snapshot of a stream, or the newest older than `before`.
     ///

@@ -160,7 +160,7 @@ impl Writer for Liar<Box<dyn Writer>> {
             RemovalsForgotten => notes.iter_mut().for_each(|set| *set = puts(set, set.len())),
             _ => {}
         }
-        let outcomes = self.0.commit(&Batch { appends, snapshots, notes })?;
+        let outcomes = self.0.commit(&Batch { appends, snapshots, notes, ..batch.clone() })?;
         let conflict = outcomes.iter().find(|it| it.is_err()).cloned();
         match conflict {
             Some(conflict) if self.1 == ConflictFailsTheBatch => Ok(vec![conflict; outcomes.len()]),

@@ -93,10 +93,10 @@ fn another_format_is_told_from_none() {
     let directory = closed_store(1);
     let marker = directory.path().join("store/FORMAT");
     let open = || disk::open(directory.path()).map(|_| ()).expect_err("refused");
-    let newer = "actuarius store\nformat 2\nanything\n";
+    let newer = "actuarius store\nformat 3\nanything\n";
     let checksum = crc32c::crc32c(newer.as_bytes());
     fs::write(&marker, format!("{newer}checksum {checksum:08x}\n")).expect("written");
-    assert!(matches!(open(), OpenError::NewerFormat { found: 2, supported: 1, .. }));
+    assert!(matches!(open(), OpenError::NewerFormat { found: 3, supported: 2, .. }));
     fs::write(&marker, "something else").expect("written");
     assert!(matches!(open(), OpenError::UnknownFormat { .. }));
     fs::remove_file(&marker).expect("removed");

@@ -9,9 +9,11 @@ use uuid::Uuid;
 
 use super::Stage;
 use super::sample::Sample;
+use crate::chain::ChainEnd;
+use crate::record::stub_frame;
 use crate::{
     Append, AppendOutcome, Batch, Codec, Commit, Conflict, NewCommit, NewSnapshot, Notes, Page,
-    PageLimit, Reader, Store,
+    PageLimit, Reader, Removal, Store,
 };
 
 /// An open store, the batch being put together, and the model of everything stored.
@@ -111,6 +113,18 @@ impl<'a> Scene<'a> {
         assert_eq!(self.reader().head(), self.model.head, "the head after a commit");
     }
 
+    /// The events of these commits are expected to be gone.
+    pub(super) fn removed(&mut self, removals: &[Removal]) {
+        for (_, commit) in &mut self.model.log {
+            let position = commit.position();
+            let removal = removals.iter().find(|removal| removal.position == position.get());
+            if let Some(removal) = removal.filter(|removal| removal.concerns(commit)) {
+                let stub = stub_frame(commit, removal.gone);
+                *commit = Commit::from_frame(&stub, position).expect("it was framed here");
+            }
+        }
+    }
+
     pub(super) fn write(&mut self, stream: &StreamId, events: Vec<Sample>) {
         self.put(stream, events);
         self.commit();
@@ -138,6 +152,9 @@ impl<'a> Scene<'a> {
         assert_eq!(reader.head(), self.model.head, "the head");
         let events = reader.info().expect("the store says what it takes").events;
         assert_eq!(events, self.model.head.get(), "the number of events");
+        let commits = self.model.log.iter().map(|(_, commit)| commit);
+        let chain = commits.fold(ChainEnd::default(), |end, commit| end.then(commit));
+        assert_eq!(reader.chain().expect("the chain is readable"), chain, "the chain");
         assert_same(&whole_log(&*reader, Position::NONE, limit), &self.expected(None), "the log");
 
         let mut streams: HashMap<&StreamId, Vec<&Commit>> = HashMap::new();

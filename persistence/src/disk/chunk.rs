@@ -2,12 +2,14 @@
 //! are large.
 //!
 //! ```text
-//! version u8 | flags u8 | parts u16 | raw bytes u32 | commits u32 | events u32 | checksum u32 | stored bytes
+//! version u8 | flags u8 | parts u16 | raw bytes u32 | commits u32 | events u32 | link 32 | checksum u32
+//! | stored bytes
 //! ```
 //!
 //! The stored bytes are the commits' frames, compressed with LZ4 when that makes them smaller. The
-//! checksum is CRC-32C over the first position, the header before it and all stored bytes, so that
-//! a chunk found in another's place is noticed too. A chunk whose bytes do not fit one value is
+//! link is that of all commits before the chunk ([`chain`](crate::chain)); version 1 has none. The
+//! checksum is CRC-32C over the first position, the header before it and all stored bytes, so that a
+//! chunk found in another's place is noticed too. A chunk whose bytes do not fit one value is
 //! continued in parts 1, 2, 3 …, which are bytes alone; it exists if part 0 exists.
 
 use actuarius_domain::Position;
@@ -16,12 +18,16 @@ use sled::IVec;
 
 use super::keys::VALUE_MAX;
 use super::trouble::{Result, Trouble};
+use crate::chain::{ChainEnd, Link};
 use crate::wire::Cursor;
 use crate::{COMMIT_BYTES_MAX, Commit};
 
-const VERSION: u8 = 1;
+const LINKED: u8 = 2;
+/// The layout of the first format, which has no link.
+const UNLINKED: u8 = 1;
 const COMPRESSED: u8 = 1;
-const CHECKED: usize = 16;
+const COUNTS: usize = 16;
+const CHECKED: usize = COUNTS + 32;
 const HEAD: usize = CHECKED + 4;
 
 /// How many bytes of frames go into one chunk, a single larger commit excepted: what surely fits
@@ -32,31 +38,47 @@ pub(super) const RAW_TARGET: usize = VALUE_MAX - HEAD;
 /// The most bytes a chunk says it has, so that damage cannot ask for all memory.
 const RAW_MAX: usize = COMMIT_BYTES_MAX + crate::record::FRAME_HEAD;
 
+/// Commits that go into one chunk.
+pub(super) struct Packed<'a> {
+    /// The position of the first event.
+    pub(super) first: u64,
+    /// The link of all commits before; none for a chunk of the first format that is written anew.
+    pub(super) before: Option<Link>,
+    pub(super) frames: &'a [u8],
+    pub(super) commits: u32,
+    pub(super) events: u32,
+}
+
 /// The values of a chunk, part 0 first.
-pub(super) fn pack(first: u64, frames: &[u8], commits: u32, events: u32) -> Vec<Vec<u8>> {
-    let (mut bytes, flags) = store(frames);
+pub(super) fn pack(packed: &Packed<'_>) -> Vec<Vec<u8>> {
+    let Packed { first, before, frames, commits, events } = *packed;
+    let checked = if before.is_some() { CHECKED } else { COUNTS };
+    let (mut bytes, flags) = store(frames, checked + 4);
     let parts = bytes.len().div_ceil(VALUE_MAX) as u16;
-    bytes[0] = VERSION;
+    bytes[0] = if before.is_some() { LINKED } else { UNLINKED };
     bytes[1] = flags;
     bytes[2..4].copy_from_slice(&parts.to_le_bytes());
     bytes[4..8].copy_from_slice(&(frames.len() as u32).to_le_bytes());
     bytes[8..12].copy_from_slice(&commits.to_le_bytes());
-    bytes[12..16].copy_from_slice(&events.to_le_bytes());
-    let checksum = checksum(first, &bytes[..CHECKED], &bytes[HEAD..]);
-    bytes[CHECKED..HEAD].copy_from_slice(&checksum.to_le_bytes());
+    bytes[12..COUNTS].copy_from_slice(&events.to_le_bytes());
+    if let Some(link) = before {
+        bytes[COUNTS..CHECKED].copy_from_slice(&link.0);
+    }
+    let checksum = checksum(first, &bytes[..checked], &bytes[checked + 4..]);
+    bytes[checked..checked + 4].copy_from_slice(&checksum.to_le_bytes());
     if parts == 1 { vec![bytes] } else { bytes.chunks(VALUE_MAX).map(<[u8]>::to_vec).collect() }
 }
 
 /// Room for the header, and the frames behind it.
-fn store(frames: &[u8]) -> (Vec<u8>, u8) {
-    let mut bytes = vec![0; HEAD + lz4_flex::block::get_maximum_output_size(frames.len())];
-    match lz4_flex::block::compress_into(frames, &mut bytes[HEAD..]) {
+fn store(frames: &[u8], head: usize) -> (Vec<u8>, u8) {
+    let mut bytes = vec![0; head + lz4_flex::block::get_maximum_output_size(frames.len())];
+    match lz4_flex::block::compress_into(frames, &mut bytes[head..]) {
         Ok(length) if length < frames.len() => {
-            bytes.truncate(HEAD + length);
+            bytes.truncate(head + length);
             (bytes, COMPRESSED)
         }
         _ => {
-            bytes.truncate(HEAD);
+            bytes.truncate(head);
             bytes.extend_from_slice(frames);
             (bytes, 0)
         }
@@ -75,6 +97,10 @@ pub(super) struct Chunk {
     pub(super) first: u64,
     /// The position of its last event.
     pub(super) last: u64,
+    /// The link of all commits before it; none in a chunk of the first format.
+    pub(super) before: Option<Link>,
+    /// In how many values it is stored.
+    pub(super) parts: u16,
     /// Its commits, oldest first; at least one.
     pub(super) commits: Vec<Commit>,
 }
@@ -85,6 +111,12 @@ impl Chunk {
         let position = Position::new(position);
         let found = self.commits.binary_search_by_key(&position, Commit::position);
         found.ok().map(|place| &self.commits[place])
+    }
+
+    /// The end of the chain behind it, when `before` is the link of all commits before.
+    pub(super) fn end_of_chain(&self, before: Link) -> ChainEnd {
+        let start = ChainEnd { position: Position::new(self.first - 1), link: before };
+        self.commits.iter().fold(start, |end, commit| end.then(commit))
     }
 }
 
@@ -114,22 +146,29 @@ struct Head {
     raw: usize,
     commits: u32,
     events: u32,
+    before: Option<Link>,
     checksum: u32,
+    /// How many bytes of the value it takes.
+    length: usize,
 }
 
 impl Head {
     fn parse(bytes: &[u8]) -> Result<Self> {
         let mut cursor = Cursor(bytes);
-        if cursor.byte()? != VERSION {
-            return Err(Trouble::Malformed("a chunk of an unknown version"));
-        }
+        let linked = match cursor.byte()? {
+            LINKED => true,
+            UNLINKED => false,
+            _ => return Err(Trouble::Malformed("a chunk of an unknown version")),
+        };
         let head = Self {
             flags: cursor.byte()?,
             parts: u16::from_le_bytes(cursor.array()?),
             raw: cursor.u32()? as usize,
             commits: cursor.u32()?,
             events: cursor.u32()?,
+            before: if linked { Some(Link(cursor.array()?)) } else { None },
             checksum: cursor.u32()?,
+            length: bytes.len() - cursor.0.len(),
         };
         if head.parts == 0 || head.commits == 0 || head.raw > RAW_MAX {
             return Err(Trouble::Malformed("the header of a chunk makes no sense"));
@@ -139,8 +178,8 @@ impl Head {
 }
 
 fn unpack(first: u64, head: &Head, bytes: &[u8]) -> Result<Chunk> {
-    let stored = &bytes[HEAD..];
-    if checksum(first, &bytes[..CHECKED], stored) != head.checksum {
+    let (checked, stored) = (&bytes[..head.length - 4], &bytes[head.length..]);
+    if checksum(first, checked, stored) != head.checksum {
         return Err(Trouble::Malformed("the checksum of a chunk is wrong"));
     }
     let frames = match head.flags {
@@ -166,7 +205,7 @@ fn take_commits(first: u64, head: &Head, mut frames: Bytes) -> Result<Chunk> {
     if whole != head.raw || commits.len() != head.commits as usize || next != last + 1 {
         return Err(Trouble::Malformed("a chunk does not hold what its header says"));
     }
-    Ok(Chunk { first, last, commits })
+    Ok(Chunk { first, last, before: head.before, parts: head.parts, commits })
 }
 
 #[cfg(test)]
@@ -180,7 +219,8 @@ mod tests {
 
     fn packed(first: u64, payload: usize) -> Vec<Vec<u8>> {
         let append = append("account", "alice", 0, &[payload, payload]);
-        pack(first, &frames(&append), 2, 2)
+        let (before, frames) = (Some(Link::of(b"before")), frames(&append));
+        pack(&Packed { first, before, frames: &frames, commits: 2, events: 2 })
     }
 
     #[test]
@@ -188,6 +228,7 @@ mod tests {
         for payload in [0, 1, 100, 7_000, 300_000] {
             let chunk = unpack_all(41, &packed(41, payload)).expect("whole").expect("there");
             assert_eq!((chunk.first, chunk.last, chunk.commits.len()), (41, 42, 2));
+            assert_eq!(chunk.before, Some(Link::of(b"before")));
             let second = chunk.commit_at(42).expect("there");
             assert_eq!((second.view().version.get(), second.view().id), (2, "alice"));
             assert!(chunk.commit_at(43).is_none());

@@ -3,10 +3,14 @@
 //! Four lines of text; the first two and the last keep their meaning in every format, so that an
 //! old release can tell a newer store from a damaged one.
 
+use std::ops::RangeInclusive;
+
 use uuid::Uuid;
 
-/// The format this release writes, and the newest it reads.
-pub(super) const NUMBER: u32 = 1;
+/// The format this release writes, and the newest it reads. It reads the first, too: chunks there
+/// have no link.
+pub(super) const NUMBER: u32 = 2;
+const OLDEST: u32 = 1;
 
 const MAGIC: &str = "actuarius store";
 
@@ -31,7 +35,7 @@ impl Format {
     }
 
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
-        let text = unsealed(MAGIC, NUMBER, text)?;
+        let text = unsealed(MAGIC, OLDEST..=NUMBER, text)?;
         Self::fields(text).ok_or(Unreadable::Unknown("FORMAT makes no sense"))
     }
 
@@ -54,10 +58,11 @@ pub(crate) fn sealed(text: &str) -> String {
     format!("{text}checksum {:08x}\n", crc32c::crc32c(text.as_bytes()))
 }
 
-/// A sealed text that begins with the line `magic` and names the format `number` in its second.
+/// A sealed text that begins with the line `magic` and names one of the formats `known` in its
+/// second.
 pub(crate) fn unsealed<'a>(
     magic: &str,
-    number: u32,
+    known: RangeInclusive<u32>,
     text: &'a [u8],
 ) -> Result<&'a str, Unreadable> {
     let text = str::from_utf8(text).map_err(|_| Unreadable::Unknown("FORMAT is not text"))?;
@@ -70,8 +75,8 @@ pub(crate) fn unsealed<'a>(
         return Err(Unreadable::Unknown("the checksum of FORMAT is wrong"));
     }
     match lines.next().and_then(|line| line.strip_prefix("format ")?.parse::<u32>().ok()) {
-        Some(found) if found == number => Ok(text),
-        Some(newer) if newer > number => Err(Unreadable::Newer(newer)),
+        Some(found) if known.contains(&found) => Ok(text),
+        Some(newer) if newer > *known.end() => Err(Unreadable::Newer(newer)),
         _ => Err(Unreadable::Unknown("FORMAT makes no sense")),
     }
 }
@@ -106,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_told_from_nonsense() {
-        assert_eq!(Format::parse(of_number("2").as_bytes()), Err(Unreadable::Newer(2)));
+        assert_eq!(Format::parse(of_number("3").as_bytes()), Err(Unreadable::Newer(3)));
         let unknown = Format::parse(of_number("one").as_bytes());
         assert!(matches!(unknown, Err(Unreadable::Unknown(_))));
     }

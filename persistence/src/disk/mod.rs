@@ -49,6 +49,7 @@ mod packing;
 mod part;
 mod reader;
 mod recover;
+mod removing;
 mod runs;
 mod shared;
 mod snapshots;

@@ -52,8 +52,9 @@ pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, Ope
     let (mark, acknowledged) = Mark::open(&store.mark(), format.store).on(&store.mark())?;
     let (release, engine) = open_engine(&store.log(), options)?;
     let recovered = recover::recover(&engine, &store, &format, acknowledged)?;
+    write_format(&store, &format)?;
     let shared =
-        Shared::new(engine, (release, lock), store, format, recovered.index, recovered.head);
+        Shared::new(engine, (release, lock), store, format, recovered.index, recovered.end);
     let shared = Arc::new(shared);
     let writer = DiskWriter::new(shared.clone(), mark, recovered.meta, options);
     let writer = writer.map_err(|failure| failed(&shared.files, &failure))?;
@@ -74,6 +75,15 @@ fn read_format(store: &Files) -> Result<Format, OpenError> {
         }
         Unreadable::Unknown(what) => OpenError::UnknownFormat { path, what: what.to_owned() },
     })
+}
+
+/// What is written from here on is of this release's format, so an older release must not open it.
+fn write_format(store: &Files, format: &Format) -> Result<(), OpenError> {
+    let (path, text) = (store.format(), format.to_text());
+    if fs::read(&path).on(&path)? == text.as_bytes() {
+        return Ok(());
+    }
+    files::replace(&path, &[text.as_bytes()])
 }
 
 /// The engine, and what waits until it has let go of its files: in this order, so that the engine is

@@ -1,7 +1,7 @@
 //! A batch on its way to disk: commits become chunks, chunks become groups, groups are synced.
 
 use super::chunk::{self, RAW_TARGET};
-use super::engine::{Group, SYNC_BYTES_MAX};
+use super::engine::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
 use super::keys::{self, StreamHash};
 use super::notes::{self, Closed};
 use super::part::Entry;
@@ -9,6 +9,7 @@ use super::shared::Shared;
 use super::snapshots::{self, Surplus};
 use super::trouble::engine_io;
 use super::upkeep::Upkeep;
+use crate::chain::{ChainEnd, Link};
 use crate::{NewSnapshot, Notes, StoreFailure};
 
 /// The room that chunks leave to the work on the index. At the pace it is done, it needs about as
@@ -20,6 +21,8 @@ pub(super) struct Packing<'a> {
     upkeep: &'a mut Upkeep,
     /// The position of the next event.
     next: u64,
+    /// The link of all commits so far.
+    link: Link,
     chunk: Open,
     group: Group,
     /// Commits in the group.
@@ -38,6 +41,8 @@ pub(super) struct Packing<'a> {
 pub(super) struct Packed<'a> {
     /// The position of the last event.
     pub(super) head: u64,
+    /// The link of all commits.
+    pub(super) link: Link,
     /// The index entries of all commits.
     pub(super) entries: Vec<Entry>,
     /// To be opened when the events are visible.
@@ -47,20 +52,22 @@ pub(super) struct Packed<'a> {
 /// The chunk being filled.
 struct Open {
     first: u64,
+    before: Link,
     frames: Vec<u8>,
     commits: u32,
     events: u32,
 }
 
 impl<'a> Packing<'a> {
-    /// Packs what comes behind the event at `head`.
-    pub(super) fn new(shared: &'a Shared, upkeep: &'a mut Upkeep, head: u64) -> Self {
-        let next = head + 1;
+    /// Packs what comes behind the end of the log.
+    pub(super) fn new(shared: &'a Shared, upkeep: &'a mut Upkeep, end: ChainEnd) -> Self {
+        let (next, link) = (end.position.get() + 1, end.link);
         Self {
             shared,
             upkeep,
             next,
-            chunk: Open { first: next, frames: vec![], commits: 0, events: 0 },
+            link,
+            chunk: Open { first: next, before: link, frames: vec![], commits: 0, events: 0 },
             group: Group::default(),
             commits: 0,
             entries: vec![],
@@ -79,8 +86,7 @@ impl<'a> Packing<'a> {
         &mut self,
         hash: u64,
         version: u64,
-        frame: &[u8],
-        events: u32,
+        (frame, events, link): (&[u8], u32, Link),
     ) -> Result<(), StoreFailure> {
         let filled = self.chunk.frames.len();
         if filled > 0 && filled + frame.len() > RAW_TARGET {
@@ -92,6 +98,7 @@ impl<'a> Packing<'a> {
         self.chunk.commits += 1;
         self.chunk.events += events;
         self.next += u64::from(events);
+        self.link = self.link.then(&link);
         Ok(())
     }
 
@@ -99,21 +106,23 @@ impl<'a> Packing<'a> {
     pub(super) fn finish(mut self) -> Result<Packed<'a>, StoreFailure> {
         self.close_chunk()?;
         self.sync()?;
-        Ok(Packed { head: self.next - 1, entries: self.entries, gate: self.gate })
+        let (head, link) = (self.next - 1, self.link);
+        Ok(Packed { head, link, entries: self.entries, gate: self.gate })
     }
 
     fn close_chunk(&mut self) -> Result<(), StoreFailure> {
-        let Open { first, frames, commits, events } = &mut self.chunk;
+        let Open { first, before, frames, commits, events } = &mut self.chunk;
         if frames.is_empty() {
             return Ok(());
         }
-        let parts = chunk::pack(*first, frames, *commits, *events);
-        let (first, commits) = (*first, u64::from(*commits));
+        let (first, before, commits, events) = (*first, *before, *commits, *events);
+        let parts =
+            chunk::pack(&chunk::Packed { first, before: Some(before), frames, commits, events });
         frames.clear();
-        self.chunk =
-            Open { first: self.next, frames: std::mem::take(frames), commits: 0, events: 0 };
+        let frames = std::mem::take(frames);
+        self.chunk = Open { first: self.next, before: self.link, frames, commits: 0, events: 0 };
         self.put_parts(|part| keys::chunk(first, part), parts)?;
-        self.commits += commits;
+        self.commits += u64::from(commits);
         Ok(())
     }
 
@@ -127,6 +136,25 @@ impl<'a> Packing<'a> {
         self.make_room(parts.iter().map(|part| part.len() + 2 * N).sum())?;
         for (number, part) in parts.into_iter().enumerate().rev() {
             self.make_room(part.len() + 2 * N)?;
+            self.group.put(&key(number as u16), part);
+        }
+        Ok(())
+    }
+
+    /// Replaces `old` parts by others, all in one group: what is there stays whole.
+    pub(super) fn replace<const N: usize>(
+        &mut self,
+        key: impl Fn(u16) -> [u8; N],
+        old: u16,
+        parts: Vec<Vec<u8>>,
+        charge: usize,
+    ) -> Result<(), StoreFailure> {
+        let gone = usize::from(old) * (N + KEY_OVERHEAD);
+        let new: usize = parts.iter().map(|part| part.len() + N + KEY_OVERHEAD).sum();
+        self.make_room(new + gone + charge)?;
+        self.group.charge(charge);
+        (parts.len() as u16..old).for_each(|part| self.group.remove(&key(part)));
+        for (number, part) in parts.into_iter().enumerate().rev() {
             self.group.put(&key(number as u16), part);
         }
         Ok(())
@@ -170,6 +198,20 @@ impl<'a> Packing<'a> {
             self.group.charge(notes::SCATTER_BYTES);
             self.has_notes = true;
         }
+        Ok(())
+    }
+
+    /// Drops all snapshots of a stream: part 0 of each first, so that none is seen in parts.
+    pub(super) fn drop_snapshots(&mut self, key: StreamHash) -> Result<(), StoreFailure> {
+        let found = snapshots::surplus(&self.shared.engine, key, u64::MAX, 1)
+            .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
+        for (version, last) in found.all() {
+            for part in 0..=last {
+                self.make_room(64)?;
+                self.group.remove(&keys::snapshot(key, version, part));
+            }
+        }
+        self.snapshots.push(key);
         Ok(())
     }
 

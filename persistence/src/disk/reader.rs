@@ -16,6 +16,7 @@ use super::part::Entry;
 use super::shared::Shared;
 use super::trouble::{self, Trouble};
 use super::{files, notes, recover, runs, snapshots};
+use crate::chain::ChainEnd;
 use crate::{Commit, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo};
 
 /// How many entries of a stream are gathered at a time: as many commits as a page usually has.
@@ -32,6 +33,10 @@ impl DiskReader {
 impl Reader for DiskReader {
     fn head(&self) -> Position {
         Position::new(self.0.durable())
+    }
+
+    fn chain(&self) -> Result<ChainEnd, ReadError> {
+        Ok(self.0.chain())
     }
 
     fn version(&self, stream: &StreamId) -> Result<Version, ReadError> {

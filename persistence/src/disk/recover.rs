@@ -15,13 +15,14 @@ use super::meta::Meta;
 use super::part::Entry;
 use super::trouble::{self, Result, Trouble};
 use super::{chunk, engine};
+use crate::chain::{ChainEnd, Link};
 use crate::{OpenError, StoreFailure};
 
 pub(super) struct Recovered {
     pub(super) index: Index,
     pub(super) meta: Meta,
-    /// The position of the last event.
-    pub(super) head: u64,
+    /// The end of the log.
+    pub(super) end: ChainEnd,
 }
 
 pub(super) fn recover(
@@ -31,7 +32,7 @@ pub(super) fn recover(
     acknowledged: Option<u64>,
 ) -> std::result::Result<Recovered, OpenError> {
     let recovered = walk(engine, format, store)?;
-    let found = recovered.head;
+    let found = recovered.end.position.get();
     let Some(acknowledged) = acknowledged else {
         return Err(damaged(store, "both slots of the high-water mark are unreadable"));
     };
@@ -56,30 +57,69 @@ fn walk(
     let meta = read_meta(engine).map_err(|trouble| damaged(store, trouble.to_string()))?;
     let index = Index::new(format.buckets, meta.runs.clone());
     let mut head = meta.indexed;
-    check_end(engine, store, head)?;
+    let mut last = check_end(engine, store, head)?;
     loop {
         let next = load(engine, head + 1).map_err(|trouble| {
             let error = trouble.at(head + 1, None);
             damaged(store, error.to_string())
         })?;
         let Some(chunk) = next else { break };
+        check_link(last.as_ref(), &chunk, store)?;
         index.extend(entries(&chunk, format.seed()));
         head = chunk.last;
+        last = Some(chunk);
     }
-    Ok(Recovered { index, meta, head })
+    let end = end_of_chain(engine, last.as_ref());
+    let end = end.map_err(|trouble| damaged(store, trouble.at(head, None).to_string()))?;
+    Ok(Recovered { index, meta, end })
 }
 
 /// The log reaches as far as the runs of the index do.
-fn check_end(engine: &Engine, store: &Files, head: u64) -> std::result::Result<(), OpenError> {
+fn check_end(
+    engine: &Engine,
+    store: &Files,
+    head: u64,
+) -> std::result::Result<Option<Chunk>, OpenError> {
     if head == 0 {
-        return Ok(());
+        return Ok(None);
     }
-    let ends = floor(engine, head).map(|chunk| chunk.is_some_and(|chunk| chunk.last == head));
-    match ends {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(damaged(store, format!("events before position {head} are missing"))),
+    match floor(engine, head).map(|chunk| chunk.filter(|chunk| chunk.last == head)) {
+        Ok(Some(chunk)) => Ok(Some(chunk)),
+        Ok(None) => Err(damaged(store, format!("events before position {head} are missing"))),
         Err(trouble) => Err(damaged(store, trouble.at(head, None).to_string())),
     }
+}
+
+/// A chunk is chained to the one before it.
+fn check_link(
+    last: Option<&Chunk>,
+    chunk: &Chunk,
+    store: &Files,
+) -> std::result::Result<(), OpenError> {
+    let first = (chunk.first == 1).then_some(Link::NONE);
+    let reached = last.map_or(first, |last| last.before.map(|link| last.end_of_chain(link).link));
+    match (reached, chunk.before) {
+        (Some(reached), Some(before)) if reached != before => {
+            let what = format!("the chain of commits is broken before position {}", chunk.first);
+            Err(damaged(store, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The end of the chain, when the log ends with `last`. Chunks of the first format have no link: if
+/// nothing has been written since, the chain is made from the beginning, once.
+fn end_of_chain(engine: &Engine, last: Option<&Chunk>) -> Result<ChainEnd> {
+    let Some(last) = last else { return Ok(ChainEnd::default()) };
+    if let Some(before) = last.before {
+        return Ok(last.end_of_chain(before));
+    }
+    let mut end = ChainEnd::default();
+    while end.position.get() < last.last {
+        let chunk = load(engine, end.position.get() + 1)?;
+        end = chunk.ok_or(Trouble::Malformed("events are missing"))?.end_of_chain(end.link);
+    }
+    Ok(end)
 }
 
 fn read_meta(engine: &Engine) -> Result<Meta> {

@@ -18,6 +18,7 @@ use super::notes::Gate;
 use super::part::Entry;
 use super::trouble::{Result, Trouble};
 use super::{recover, runs};
+use crate::chain::ChainEnd;
 use crate::{Commit, ReadError};
 
 /// How many opened chunks are kept, in each of two generations: 4 MiB in all, when they are full.
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) notes: Gate,
     /// The last position readers may see: all before it is durable.
     durable: AtomicU64,
+    /// The same, with its link; never ahead of it.
+    chain: Mutex<ChainEnd>,
     chunks: Mutex<Generations<u64, Arc<Chunk>>>,
 }
 
@@ -46,7 +49,7 @@ impl Shared {
         files: Files,
         format: Format,
         index: Index,
-        head: u64,
+        end: ChainEnd,
     ) -> Self {
         Self {
             engine,
@@ -57,7 +60,8 @@ impl Shared {
             seed: format.seed(),
             identity: format.store,
             notes: Gate::default(),
-            durable: AtomicU64::new(head),
+            durable: AtomicU64::new(end.position.get()),
+            chain: Mutex::new(end),
             chunks: Mutex::new(Generations::new(CHUNKS_KEPT)),
         }
     }
@@ -66,9 +70,14 @@ impl Shared {
         self.durable.load(Ordering::Acquire)
     }
 
-    /// Lets readers see everything up to `head`, which is durable.
-    pub(super) fn publish(&self, head: u64) {
-        self.durable.store(head, Ordering::Release);
+    pub(super) fn chain(&self) -> ChainEnd {
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets readers see everything up to `end`, which is durable.
+    pub(super) fn publish(&self, end: ChainEnd) {
+        self.durable.store(end.position.get(), Ordering::Release);
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
     pub(super) fn hash(&self, stream: &StreamId) -> StreamHash {
@@ -88,6 +97,12 @@ impl Shared {
             kept().insert(first, chunk.clone());
         }
         Ok(chunk)
+    }
+
+    /// Chunks have been written anew.
+    pub(super) fn forget_chunks(&self) {
+        let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        *chunks = Generations::new(CHUNKS_KEPT);
     }
 
     /// The commit an entry of the index leads to, if it is one of `stream`'s: another stream may

@@ -173,6 +173,13 @@ pub(super) struct Surplus {
     pub(super) unwanted: bool,
 }
 
+impl Surplus {
+    /// All snapshots of the stream, when what was asked about was the end of it.
+    pub(super) fn all(self) -> impl Iterator<Item = (u64, u16)> {
+        self.older.into_iter()
+    }
+}
+
 pub(super) fn surplus(
     engine: &Engine,
     key: StreamHash,

@@ -140,12 +140,15 @@ fn read_format(table: &Path) -> Result<Uuid, ViewError> {
         }
         text => text.on(&path)?,
     };
-    let text = format::unsealed(MAGIC, FORMAT, &text).map_err(|unreadable| match unreadable {
-        Unreadable::Newer(found) => {
-            ViewError::NewerFormat { what: table.display().to_string(), found, supported: FORMAT }
-        }
-        Unreadable::Unknown(what) => damaged(what),
-    })?;
+    let text =
+        format::unsealed(MAGIC, FORMAT..=FORMAT, &text).map_err(|unreadable| match unreadable {
+            Unreadable::Newer(found) => ViewError::NewerFormat {
+                what: table.display().to_string(),
+                found,
+                supported: FORMAT,
+            },
+            Unreadable::Unknown(what) => damaged(what),
+        })?;
     let id = text.lines().nth(2).and_then(|line| line.strip_prefix("id ")?.parse().ok());
     id.ok_or_else(|| damaged("FORMAT makes no sense"))
 }

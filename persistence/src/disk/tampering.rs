@@ -203,3 +203,20 @@ fn a_damaged_or_misplaced_note_is_told_by_its_name_and_the_others_read_on() {
     store.writer.commit(&Batch { notes: vec![mended], ..Batch::default() }).expect("stored");
     assert_eq!(store.reader.notes(b"", None, 9).expect("mended").len(), 3);
 }
+
+/// A checksum can be made again by whoever changes a commit; the chain cannot.
+#[test]
+fn a_replaced_commit_breaks_the_chain() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        let forged = append("account", "alice", 8, &[11]);
+        let before = super::chunk::read(9, |part| db.get(keys::chunk(9, part)));
+        let before = before.expect("whole").expect("there").before;
+        let frames = super::testing::frames(&forged);
+        let (frames, commits, events) = (frames.as_slice(), 1, 1);
+        let packed = super::chunk::Packed { first: 9, before, frames, commits, events };
+        let [value] = &super::chunk::pack(&packed)[..] else { panic!("a small commit") };
+        drop(db.insert(keys::chunk(9, 0), value.as_slice()).expect("written"));
+    });
+    assert!(is_damaged(open(&directory)));
+}

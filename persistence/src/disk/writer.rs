@@ -14,7 +14,8 @@ use super::meta::Meta;
 use super::packing::Packing;
 use super::shared::Shared;
 use super::upkeep::Upkeep;
-use super::{DiskOptions, trouble};
+use super::{DiskOptions, removing, trouble};
+use crate::chain::ChainEnd;
 use crate::{Append, AppendOutcome, Batch, Conflict, StoreFailure, Writer};
 
 /// How many streams' versions are kept in memory, in each of two generations: about 50 MB when full.
@@ -26,8 +27,8 @@ pub(super) struct DiskWriter {
     upkeep: Upkeep,
     /// The versions of streams lately used.
     heads: Generations<StreamHash, u64>,
-    /// The position of the last event.
-    head: u64,
+    /// The end of the log.
+    end: ChainEnd,
     /// The first failure. Nothing is written or synced after it: what the disk holds is not known.
     failure: Option<StoreFailure>,
 }
@@ -40,12 +41,12 @@ impl DiskWriter {
         meta: Meta,
         options: &DiskOptions,
     ) -> Result<Self, StoreFailure> {
-        let head = shared.durable();
-        mark.raise(head)?;
+        let end = shared.chain();
+        mark.raise(end.position.get())?;
         mark.settle()?;
         let upkeep = Upkeep::new(meta, options.index_run_commits, shared.index.buckets());
         let heads = Generations::new(HEADS_KEPT);
-        Ok(Self { shared, mark, upkeep, heads, head, failure: None })
+        Ok(Self { shared, mark, upkeep, heads, end, failure: None })
     }
 
     fn store(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
@@ -53,10 +54,14 @@ impl DiskWriter {
         self.mark.begin_sync();
         self.prepare_index()?;
         let shared = self.shared.clone();
-        let mut packing = Packing::new(&shared, &mut self.upkeep, self.head);
+        let mut packing = Packing::new(&shared, &mut self.upkeep, self.end);
+        removing::remove(&mut packing, &shared, &batch.removals)?;
         let mut outcomes = Vec::with_capacity(batch.appends.len());
         for append in &batch.appends {
             outcomes.push(accept(&shared, &mut self.heads, &mut packing, append)?);
+        }
+        for stream in &batch.snapshots_dropped {
+            packing.drop_snapshots(shared.hash(stream))?;
         }
         for snapshot in &batch.snapshots {
             packing.put_snapshot(shared.hash(&snapshot.stream), snapshot)?;
@@ -65,10 +70,13 @@ impl DiskWriter {
             packing.put_notes(notes)?;
         }
         let packed = packing.finish()?;
+        if !batch.removals.is_empty() {
+            shared.forget_chunks();
+        }
         self.mark.raise(packed.head)?;
         shared.index.extend(packed.entries);
-        shared.publish(packed.head);
-        self.head = packed.head;
+        self.end = ChainEnd { position: Position::new(packed.head), link: packed.link };
+        shared.publish(self.end);
         if let Some(gate) = packed.gate {
             gate.open();
         }
@@ -85,7 +93,7 @@ impl DiskWriter {
             shared.engine.sync(group)?;
             self.upkeep.settle(&shared.index);
         }
-        self.upkeep.freeze_if_full(&shared.index, self.head);
+        self.upkeep.freeze_if_full(&shared.index, self.end.position.get());
         Ok(())
     }
 }
@@ -135,9 +143,9 @@ fn accept(
     }
     let first = packing.position();
     let mut version = actual.get();
-    for (frame, events) in append.frames() {
-        packing.put_commit(hash.index(), version + 1, frame, events)?;
-        version += u64::from(events);
+    for commit in append.hashed_frames() {
+        packing.put_commit(hash.index(), version + 1, commit)?;
+        version += u64::from(commit.1);
     }
     heads.insert(hash, version);
     Ok(Ok(Position::new(first)))

@@ -87,7 +87,7 @@ fn without(batch: &Batch, rejections: &[Option<Conflict>]) -> Batch {
     let appends = batch.appends.iter().zip(rejections);
     let accepted = appends.filter(|(_, rejection)| rejection.is_none());
     let appends = accepted.map(|(append, _)| append.clone()).collect();
-    Batch { appends, snapshots: batch.snapshots.clone(), notes: batch.notes.clone() }
+    Batch { appends, ..batch.clone() }
 }
 
 /// Puts the outcomes of the accepted appends into the places between the rejected ones.
@@ -112,5 +112,5 @@ fn first_half(batch: &Batch) -> Batch {
             appends.push(front);
         }
     }
-    Batch { appends, snapshots: Vec::new(), notes: batch.notes[..left].to_vec() }
+    Batch { appends, notes: batch.notes[..left].to_vec(), ..Batch::default() }
 }

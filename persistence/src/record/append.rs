@@ -3,7 +3,9 @@
 use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
 use smallvec::SmallVec;
 
+use super::commit::Commit;
 use super::{FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER};
+use crate::chain::Link;
 use crate::codec::{Codec, CodecError};
 use crate::wire::{put_text, put_varint};
 
@@ -33,11 +35,13 @@ pub struct Append {
     events: u64,
 }
 
-/// Where a commit ends in its append's bytes, and how many events it has.
+/// Where a commit ends in its append's bytes, how many events it has, and its hash: made here, where
+/// many work side by side, so that the one writer has only to chain it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CommitShape {
     pub(crate) end: u32,
     pub(crate) events: u32,
+    pub(crate) hash: Link,
 }
 
 impl Append {
@@ -88,11 +92,38 @@ impl Append {
             put_event(out, codec, event, &schema_version)?;
         }
         seal_frame(&mut out[start..])?;
-        let end = u32::try_from(out.len()).map_err(|_| CodecError::TooLarge)?;
-        let count = events.len() as u32;
-        self.commits.push(CommitShape { end, events: count });
-        self.events += u64::from(count);
+        let hash = Link::of(&out[start + FRAME_HEAD..]);
+        self.add(events.len() as u32, hash)
+    }
+
+    fn add(&mut self, events: u32, hash: Link) -> Result<(), CodecError> {
+        let end = u32::try_from(self.frames.len()).map_err(|_| CodecError::TooLarge)?;
+        self.commits.push(CommitShape { end, events, hash });
+        self.events += u64::from(events);
         Ok(())
+    }
+
+    /// Adds a commit as it stands in another store, byte by byte: with its ids, time and metadata.
+    ///
+    /// # Errors
+    /// [`CodecError::TooLarge`] when the append would have more than 4 GiB;
+    /// [`CodecError::Encode`] when the commit is another stream's, or does not follow what the
+    /// append has: its events would have other versions. The append is as before.
+    pub fn push_commit(&mut self, commit: &Commit) -> Result<(), CodecError> {
+        let view = commit.view();
+        let next = self.expected.plus(self.events).next();
+        if !view.belongs_to(&self.stream) || view.version != next {
+            let (stream, found) = (&self.stream, view.version);
+            let what = format!("version {next} of {stream} is wanted, not {found} of another");
+            return Err(CodecError::Encode(what));
+        }
+        let start = self.frames.len();
+        self.frames.extend_from_slice(&commit.frame());
+        let added = self.add(view.events as u32, commit.hash());
+        if added.is_err() {
+            self.frames.truncate(start);
+        }
+        added
     }
 
     /// Takes the last commit off again.
@@ -155,6 +186,12 @@ impl Append {
         })
     }
 
+    /// The commits as framed bytes, with the number of their events and their hashes.
+    pub(crate) fn hashed_frames(&self) -> impl Iterator<Item = (&[u8], u32, Link)> {
+        let hashes = self.commits.iter().map(|shape| shape.hash);
+        self.frames().zip(hashes).map(|((frame, events), hash)| (frame, events, hash))
+    }
+
     /// The same append with its first `commits` commits only.
     pub(crate) fn front(&self, commits: usize) -> Self {
         let commits = SmallVec::from(&self.commits[..commits.min(self.commits.len())]);
@@ -168,18 +205,13 @@ impl Append {
 fn put_header(out: &mut Vec<u8>, stream: &StreamId, first: Version, commit: NewCommit<'_>) {
     let metadata = commit.metadata;
     let flag = |present: bool, bit: u8| if present { bit } else { 0 };
-    out.push(
-        flag(commit.named_by_caller, NAMED_BY_CALLER)
-            | flag(metadata.correlation.is_some(), HAS_CORRELATION)
-            | flag(metadata.causation.is_some(), HAS_CAUSATION)
-            | flag(metadata.user.is_some(), HAS_USER)
-            | flag(!metadata.entries.is_empty(), HAS_ENTRIES),
-    );
-    put_text(out, stream.category());
-    put_text(out, stream.id());
-    put_varint(out, first.next().get());
-    out.extend_from_slice(&commit.time.as_micros().to_le_bytes());
-    out.extend_from_slice(commit.command_id.as_bytes());
+    let flags = flag(commit.named_by_caller, NAMED_BY_CALLER)
+        | flag(metadata.correlation.is_some(), HAS_CORRELATION)
+        | flag(metadata.causation.is_some(), HAS_CAUSATION)
+        | flag(metadata.user.is_some(), HAS_USER)
+        | flag(!metadata.entries.is_empty(), HAS_ENTRIES);
+    let names = (stream.category(), stream.id());
+    put_head(out, flags, names, first.next(), commit.time, commit.command_id);
     if let Some(correlation) = metadata.correlation {
         out.extend_from_slice(correlation.as_bytes());
     }
@@ -196,6 +228,23 @@ fn put_header(out: &mut Vec<u8>, stream: &StreamId, first: Version, commit: NewC
             put_text(out, value);
         }
     }
+}
+
+/// What every commit begins with.
+pub(super) fn put_head(
+    out: &mut Vec<u8>,
+    flags: u8,
+    (category, id): (&str, &str),
+    first: Version,
+    time: Timestamp,
+    command_id: CommandId,
+) {
+    out.push(flags);
+    put_text(out, category);
+    put_text(out, id);
+    put_varint(out, first.get());
+    out.extend_from_slice(&time.as_micros().to_le_bytes());
+    out.extend_from_slice(command_id.as_bytes());
 }
 
 /// The payload stands before the name, because encoding it is what tells the name.

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::stub::{self, Gone};
 use super::{
-    FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER,
+    FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER, STUB,
 };
+use crate::chain::Link;
 use crate::codec::{Codec, CodecError};
 use crate::error::{Damage, Malformed};
 use crate::wire::Cursor;
@@ -21,7 +23,8 @@ pub struct Commit {
     position: Position,
     version: Version,
     events: u64,
-    body: Bytes,
+    /// The frame: its head, and the body.
+    frame: Bytes,
 }
 
 impl Commit {
@@ -47,10 +50,10 @@ impl Commit {
         if crc32c::crc32c(body) != checksum {
             return Err(Malformed("the checksum of a commit is wrong"));
         }
-        let body = bytes.slice(FRAME_HEAD..FRAME_HEAD + length);
-        let view = CommitView::parse(position, &body)?.check()?;
+        let view = CommitView::parse(position, body)?.check()?;
         let (version, events) = (view.version, view.events);
-        Ok((Self { position, version, events, body }, FRAME_HEAD + length))
+        let frame = bytes.slice(..FRAME_HEAD + length);
+        Ok((Self { position, version, events, frame }, FRAME_HEAD + length))
     }
 
     /// The position of its first event.
@@ -78,12 +81,36 @@ impl Commit {
     /// How many bytes it has.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.body.len()
+        self.body().len()
     }
 
     /// Whether every stored byte is the same.
     pub(crate) fn same_bytes(&self, other: &Self) -> bool {
-        self.body == other.body
+        self.frame == other.frame
+    }
+
+    fn body(&self) -> &[u8] {
+        &self.frame[FRAME_HEAD..]
+    }
+
+    /// The bytes it is stored as, from which [`from_frame`](Self::from_frame) makes it again.
+    #[must_use]
+    pub fn frame(&self) -> Bytes {
+        self.frame.clone()
+    }
+
+    /// Where its events have gone; none when they are here. Such a commit still spans its positions
+    /// and versions, but has no [events](CommitView::events).
+    #[must_use]
+    pub fn gone(&self) -> Option<Gone> {
+        self.view().stub().map(|(gone, _)| gone)
+    }
+
+    /// The hash of its bytes as they were first stored, which is what the [chain](crate::chain)
+    /// is made of.
+    #[must_use]
+    pub fn hash(&self) -> Link {
+        self.view().stub().map_or_else(|| Link::of(self.body()), |(_, hash)| hash)
     }
 
     /// Its fields and events.
@@ -92,7 +119,7 @@ impl Commit {
     /// Never: the bytes were parsed once when the commit was read.
     #[must_use]
     pub fn view(&self) -> CommitView<'_> {
-        CommitView::parse(self.position, &self.body)
+        CommitView::parse(self.position, self.body())
             .expect("the same bytes parsed when the commit was read")
     }
 }
@@ -119,7 +146,7 @@ pub struct CommitView<'a> {
     pub causation_id: Option<CausationId>,
     /// The user, when the caller named one.
     pub user: Option<&'a str>,
-    /// How many events it has; at least 1.
+    /// How many events it has, or had before they went; at least 1.
     pub events: u64,
     entries: Cursor<'a>,
     payload: Cursor<'a>,
@@ -130,7 +157,7 @@ impl<'a> CommitView<'a> {
     fn parse(position: Position, body: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor(body);
         let flags = cursor.byte()?;
-        if flags & !FLAGS != 0 {
+        if flags & !FLAGS != 0 || (flags & STUB != 0 && flags != STUB) {
             return Err(Malformed("a commit of a newer release"));
         }
         let has = |bit: u8| flags & bit != 0;
@@ -171,10 +198,22 @@ impl<'a> CommitView<'a> {
             return Err(Malformed("a version is too large"));
         }
         let mut cursor = self.payload;
+        if self.is_stub() {
+            return stub::parse(cursor.0).map(|_| self);
+        }
         for _ in 0..self.events {
             take_event(&mut cursor)?;
         }
         if cursor.0.is_empty() { Ok(self) } else { Err(Malformed("a commit with trailing bytes")) }
+    }
+
+    fn is_stub(&self) -> bool {
+        self.flags & STUB != 0
+    }
+
+    fn stub(&self) -> Option<(Gone, Link)> {
+        // `check` parsed the same bytes.
+        self.is_stub().then(|| stub::parse(self.payload.0).ok())?
     }
 
     /// Whether the caller chose the command id, so that it may come again.
@@ -222,10 +261,11 @@ impl<'a> CommitView<'a> {
         metadata
     }
 
-    /// Its events, in order.
+    /// Its events, in order; none when they are [gone](Commit::gone).
     pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
         let (mut cursor, version, position) = (self.payload, self.version, self.position);
-        (0..self.events).map_while(move |index| {
+        let here = if self.is_stub() { 0 } else { self.events };
+        (0..here).map_while(move |index| {
             // `check` walked over the same events, so none is missing here.
             let (codec, event_type, schema_version, payload) = take_event(&mut cursor).ok()?;
             Some(EventView {

@@ -100,12 +100,14 @@ impl DiskPlace {
         let Some(text) = read(&path)? else { return Ok(None) };
         let what = path.display().to_string();
         let text =
-            format::unsealed(MAGIC, FORMAT, &text).map_err(|unreadable| match unreadable {
-                Unreadable::Newer(found) => {
-                    ViewError::NewerFormat { what: what.clone(), found, supported: FORMAT }
-                }
-                Unreadable::Unknown(_) => ViewError::damaged(&*what),
-            })?;
+            format::unsealed(MAGIC, FORMAT..=FORMAT, &text).map_err(
+                |unreadable| match unreadable {
+                    Unreadable::Newer(found) => {
+                        ViewError::NewerFormat { what: what.clone(), found, supported: FORMAT }
+                    }
+                    Unreadable::Unknown(_) => ViewError::damaged(&*what),
+                },
+            )?;
         let line = text.lines().nth(2).and_then(|line| line.strip_prefix("current "));
         let current = line.and_then(|number| number.parse().ok());
         current.map(Some).ok_or_else(|| ViewError::damaged(what))
