@@ -3,8 +3,8 @@
 //! Everything here is synchronous: bytes and batches, no async. Read in this order: [`Append`] (what an aggregate wants stored) and [`Commit`] (what a store hands
 //! back), [`Codec`] (typed event to bytes), [`Writer`] and [`Reader`] (the seam), [`memory`] (the
 //! model store), [`disk`] (the sled store), [`fault`] (any store, failing on demand),
-//! [`contract`] (what every store must do, as runnable cases) and [`views`] (where the read side
-//! keeps what it derives).
+//! [`contract`] (what every store must do, as runnable cases), [`views`] (where the read side
+//! keeps what it derives) and [`segment`] (commits in files that never change).
 
 mod codec;
 mod dice;
@@ -20,6 +20,7 @@ pub mod contract;
 pub mod disk;
 pub mod fault;
 pub mod memory;
+pub mod segment;
 pub mod views;
 
 pub use codec::{Codec, CodecError};
