@@ -230,6 +230,7 @@ fn large_snapshots_replace_each_other_and_survive_reopening() {
         time: Timestamp::from_micros(1),
         payload: payload.into(),
         keep: 2,
+        keep_since: None,
     };
     let mut store = disk::open(directory.path()).expect("opens");
     commit(&mut store, append("a", 0, &[10; 9]));

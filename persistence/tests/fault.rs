@@ -51,6 +51,7 @@ fn snapshot(id: &str, version: u64) -> NewSnapshot {
         time: Timestamp::default(),
         payload: vec![version as u8].into(),
         keep: 9,
+        keep_since: None,
     }
 }
 
