@@ -111,6 +111,7 @@ pub(super) fn dropped_snapshots_are_gone_and_new_ones_stay(stage: &dyn Stage) {
         time: Timestamp::from_micros(1),
         payload: vec![7; bytes].into(),
         keep: 9,
+        keep_since: None,
     };
     let snapshots =
         vec![snapshot(&mine, 1, 20_000), snapshot(&mine, 2, 10), snapshot(&other, 1, 1)];

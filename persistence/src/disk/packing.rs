@@ -203,7 +203,7 @@ impl<'a> Packing<'a> {
 
     /// Drops all snapshots of a stream: part 0 of each first, so that none is seen in parts.
     pub(super) fn drop_snapshots(&mut self, key: StreamHash) -> Result<(), StoreFailure> {
-        let found = snapshots::surplus(&self.shared.engine, key, u64::MAX, 1)
+        let found = snapshots::surplus(&self.shared.engine, key, u64::MAX, (1, None))
             .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
         for (version, last) in found.all() {
             for part in 0..=last {
@@ -233,7 +233,7 @@ impl<'a> Packing<'a> {
             self.sync()?;
         }
         let (engine, version) = (&self.shared.engine, new.version.get());
-        let surplus = snapshots::surplus(engine, key, new)
+        let surplus = snapshots::surplus(engine, key, version, (new.keep, new.keep_since))
             .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
         if surplus.unwanted {
             return Ok(());

@@ -183,9 +183,10 @@ impl Surplus {
 pub(super) fn surplus(
     engine: &Engine,
     key: StreamHash,
-    new: &NewSnapshot,
+    version: u64,
+    (keep, since): (u32, Option<Timestamp>),
 ) -> sled::Result<Surplus> {
-    let (version, keep) = (new.version.get(), new.keep.max(1));
+    let keep = keep.max(1);
     let (mut newer, mut older) = (0, 0);
     let mut surplus = Surplus { older: vec![], replaced: None, unwanted: false };
     let mut last = keys::snapshot(key, u64::MAX, u16::MAX);
@@ -197,7 +198,7 @@ pub(super) fn surplus(
             std::cmp::Ordering::Greater => newer += u32::from(front.is_some()),
             std::cmp::Ordering::Equal => surplus.replaced = Some(part),
             std::cmp::Ordering::Less => {
-                let is_wanted = front.is_some_and(|front| !is_too_old(new, &front));
+                let is_wanted = front.is_some_and(|front| !is_too_old(&front, since));
                 older += u32::from(is_wanted);
                 if !is_wanted || newer + 1 + older > keep {
                     surplus.older.push((at, part));
@@ -212,8 +213,8 @@ pub(super) fn surplus(
 }
 
 /// One whose age cannot be told is not too old: its number still counts.
-fn is_too_old(new: &NewSnapshot, front: &[u8]) -> bool {
-    new.keep_since.is_some_and(|since| time(front).is_ok_and(|time| time < since))
+fn is_too_old(front: &[u8], since: Option<Timestamp>) -> bool {
+    since.is_some_and(|since| time(front).is_ok_and(|time| time < since))
 }
 
 #[cfg(test)]
