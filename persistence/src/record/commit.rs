@@ -342,7 +342,19 @@ pub struct EventView<'a> {
     payload: &'a [u8],
 }
 
-impl EventView<'_> {
+impl<'a> EventView<'a> {
+    /// The byte of the [`Codec`] that wrote the payload.
+    #[must_use]
+    pub fn codec_byte(&self) -> u8 {
+        self.codec
+    }
+
+    /// The variant's content, as that codec wrote it.
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
     /// The event itself.
     ///
     /// # Errors
