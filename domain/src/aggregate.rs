@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Context;
+use crate::{Context, Upcasters};
 
 /// A consistency boundary: state, the commands it answers, and the events it lives on.
 ///
@@ -89,10 +89,21 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + Sync + 'sta
     fn apply(&mut self, event: &Self::Event);
 
     /// The schema version stored in the header of an event with this name. Raise it together with
-    /// a change of that event's fields, so that old records can be told from new ones.
+    /// a change of that event's fields, so that old records can be told from new ones, and say in
+    /// [`upcasters`](Self::upcasters) how the old ones are read: without that, they are not.
+    ///
+    /// With a codec that describes itself (JSON, MessagePack) a change that serde bridges, such as a
+    /// new field with a default, needs no upcaster. Then leave the version as it is.
     fn schema_version(event_type: &str) -> u32 {
         let _ = event_type;
         1
+    }
+
+    /// How events that older releases have stored are read today. It is asked once, and must always
+    /// say the same.
+    #[must_use]
+    fn upcasters() -> Upcasters {
+        Upcasters::new()
     }
 }
 

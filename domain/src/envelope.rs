@@ -20,7 +20,8 @@ pub struct Envelope<A: Aggregate> {
 #[non_exhaustive]
 pub struct Header {
     /// The event's own name, derived from command, stream and version: the same event has the
-    /// same id for ever.
+    /// same id for ever. When one stored event has become several, the first keeps its id, and those
+    /// of the others are derived from it.
     pub event_id: EventId,
     /// Its number in its stream.
     pub version: Version,
@@ -30,6 +31,8 @@ pub struct Header {
     pub event_type: String,
     /// The version of that variant's shape.
     pub schema_version: u32,
+    /// As what it is stored, if that is not what it is today.
+    pub stored_as: Option<StoredAs>,
     /// When it was decided.
     pub time: Timestamp,
     /// The request it followed from.
@@ -42,6 +45,26 @@ pub struct Header {
     pub metadata: Metadata,
 }
 
+/// What stands in the store in place of an event that has been [upcast](crate::Upcasters).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredAs {
+    /// The name of the stored event's variant.
+    pub event_type: String,
+    /// The version of its shape.
+    pub schema_version: u32,
+    /// Which of the events that it has become this is: 0, 1, 2 …
+    pub part: u32,
+}
+
+impl StoredAs {
+    /// A part of a stored event.
+    #[must_use]
+    pub fn new(event_type: impl Into<String>, schema_version: u32, part: u32) -> Self {
+        Self { event_type: event_type.into(), schema_version, part }
+    }
+}
+
 impl Header {
     /// A header with the given identity and place; the remaining fields start empty.
     #[must_use]
@@ -52,6 +75,7 @@ impl Header {
             position,
             event_type: String::new(),
             schema_version: 1,
+            stored_as: None,
             time: Timestamp::default(),
             command_id: CommandId::default(),
             causation_id: None,
