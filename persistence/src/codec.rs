@@ -7,6 +7,8 @@
 mod content;
 mod variant;
 
+use std::cell::Cell;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -48,6 +50,41 @@ pub enum CodecError {
     /// The bytes could not be decoded: another shape, or an unknown variant.
     #[error("not decodable: {0}")]
     Decode(String),
+    /// The event's type is none of those that the program knows.
+    #[error("there is no event type `{event_type}`")]
+    UnknownEventType {
+        /// The name of the stored event's variant.
+        event_type: String,
+    },
+    /// The event has another schema version than events of its type have today, and nothing says how
+    /// such a one is read.
+    #[error(
+        "`{event_type}` has schema version {current} today, and no upcaster reads version {stored}"
+    )]
+    MissingUpcaster {
+        /// The name of the variant.
+        event_type: String,
+        /// The version that is stored, or that an upcaster has made.
+        stored: u32,
+        /// The version of today.
+        current: u32,
+    },
+    /// Upcasters lead back to where they began.
+    #[error(
+        "the upcasters of `{event_type}`, schema version {schema_version}, go round in a circle"
+    )]
+    EndlessUpcasters {
+        /// The name of the variant.
+        event_type: String,
+        /// Its version, where it was noticed.
+        schema_version: u32,
+    },
+    /// Upcasters make more of one event than can be right.
+    #[error("upcasters make more than {most} events of one")]
+    TooManyParts {
+        /// How many it may become.
+        most: usize,
+    },
     /// A codec this release does not know wrote the bytes.
     #[error("written with the unknown codec {0}")]
     UnknownCodec(u8),
@@ -98,13 +135,19 @@ impl Codec {
     /// The event whose variant is `name` and whose content is `bytes`.
     ///
     /// # Errors
-    /// [`CodecError::Decode`].
+    /// [`CodecError::Decode`], or [`CodecError::UnknownEventType`].
     pub fn decode_event<E: DeserializeOwned>(
         self,
         name: &str,
         bytes: &[u8],
     ) -> Result<E, CodecError> {
-        self.decode_seed(Variant::new(name), bytes)
+        let is_known = Cell::new(true);
+        let decoded = self.decode_seed(Variant::new(name, &is_known), bytes);
+        // What a catch-all variant takes is no error, whatever it is called.
+        decoded.map_err(|error| match is_known.get() {
+            true => error,
+            false => CodecError::UnknownEventType { event_type: name.to_owned() },
+        })
     }
 
     /// Appends any value to `out`.
@@ -134,7 +177,7 @@ impl Codec {
         self.decode_seed(std::marker::PhantomData::<T>, bytes)
     }
 
-    fn decode_seed<'de, S: serde::de::DeserializeSeed<'de>>(
+    pub(crate) fn decode_seed<'de, S: serde::de::DeserializeSeed<'de>>(
         self,
         seed: S,
         bytes: &'de [u8],

@@ -29,7 +29,7 @@ pub use note::{
     NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange, NoteTooLarge,
     Notes,
 };
-pub use record::{Append, Commit, CommitView, EventView, Gone, NewCommit, Removal};
+pub use record::{Append, Commit, CommitView, EventView, Gone, NewCommit, Part, Removal};
 pub use snapshot::{NewSnapshot, Snapshot};
 pub use store::{
     AppendOutcome, Batch, COMMIT_BYTES_MAX, Page, PageLimit, Reader, Store, StoreInfo, Writer,

@@ -8,11 +8,13 @@ mod commit;
 mod stub;
 #[cfg(test)]
 mod tests;
+mod upcasting;
 
 pub use append::{Append, NewCommit};
 pub use commit::{Commit, CommitView, EventView};
 pub(crate) use stub::frame as stub_frame;
 pub use stub::{Gone, Removal};
+pub use upcasting::Part;
 
 const NAMED_BY_CALLER: u8 = 1;
 const HAS_CORRELATION: u8 = 2;

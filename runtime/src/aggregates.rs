@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id, InvalidId, Position, Version};
-use actuarius_persistence::{PageLimit, ReadError, Reader};
+use actuarius_persistence::{Page, PageLimit, ReadError, Reader};
 
+use crate::decoding::{Decoder, Undecodable};
 use crate::directory::Directory;
 use crate::error::Failure;
 use crate::execute::Execute;
@@ -102,24 +103,22 @@ impl<A: Aggregate> Aggregates<A> {
         InvalidId: From<I::Error>,
     {
         let id = checked(id)?;
-        let stream = id.stream();
-        let page = self
-            .read(move |reader| {
-                reader.read_stream(&stream, after, Position::NONE, PageLimit::default())
-            })
-            .await?;
-        let mut envelopes = Vec::new();
-        for commit in &page.commits {
-            let commit = commit.view();
-            for event in commit.events().filter(|event| event.version > after) {
-                let header = commit.header(&event);
-                let version = event.version;
-                let event =
-                    event.decode().map_err(|error| Failure::Undecodable { version, error })?;
-                envelopes.push(Envelope { id: id.clone(), header, event });
+        let (stream, mut from) = (id.stream(), after);
+        loop {
+            let stream = stream.clone();
+            let read = move |reader: &dyn Reader| {
+                reader.read_stream(&stream, from, Position::NONE, PageLimit::default())
+            };
+            let page = self.read(read).await?;
+            let envelopes = envelopes(&id, &page, after)?;
+            match page.commits.last() {
+                // Nothing that is stored on this page is an event today.
+                Some(last) if envelopes.is_empty() && page.more => {
+                    from = last.view().last_version();
+                }
+                _ => return Ok(envelopes),
             }
         }
-        Ok(envelopes)
     }
 
     /// Has an aggregate leave memory as soon as it has nothing to do, through a snapshot; its next
@@ -162,6 +161,21 @@ impl<A: Aggregate> Aggregates<A> {
         let read = tokio::task::spawn_blocking(move || look(&*reader));
         Ok(read.await.map_err(|_| Failure::shutting_down())??)
     }
+}
+
+fn envelopes<A: Aggregate>(
+    id: &Id<A>,
+    page: &Page,
+    after: Version,
+) -> Result<Vec<Envelope<A>>, Undecodable> {
+    let (decoder, mut envelopes) = (Decoder::new(), Vec::new());
+    for commit in &page.commits {
+        let commit = commit.view();
+        for event in commit.events().filter(|event| event.version > after) {
+            envelopes.extend(decoder.envelopes(id, &commit, &event)?);
+        }
+    }
+    Ok(envelopes)
 }
 
 fn checked<A, I>(id: I) -> Result<Id<A>, Failure>

@@ -6,6 +6,7 @@ use actuarius_domain::{InvalidId, Position, Version};
 use actuarius_persistence::{CodecError, ReadError, StoreFailure};
 use thiserror::Error;
 
+use crate::decoding::Undecodable;
 use crate::follower_status::WaitError;
 
 /// Why a command was not acknowledged: a business no, or a failure.
@@ -84,15 +85,10 @@ pub enum Failure {
     /// tell: it recovers every acknowledged event.
     #[error("the store failed earlier and must be reopened: {0}")]
     Poisoned(StoreFailure),
-    /// A stored event does not decode. Nothing was to be written; read it with the release, or the
-    /// codec, that wrote it.
-    #[error("the event at version {version} does not decode: {error}")]
-    Undecodable {
-        /// Which event of the aggregate.
-        version: Version,
-        /// What the codec said.
-        error: CodecError,
-    },
+    /// A stored event does not decode. Nothing was to be written; say how it is read today, with an
+    /// [upcaster](crate::Upcasters), or read it with the release that wrote it.
+    #[error(transparent)]
+    Undecodable(Box<Undecodable>),
     /// The command is durable, but a projection it was to be consistent with does not show it yet.
     /// Read on, or wait for the position; do not send the command again.
     #[error("durable at position {position}, but not shown yet: {why}")]
@@ -267,6 +263,12 @@ impl Failure {
 
     pub(crate) fn timed_out(after: std::time::Duration) -> Self {
         Self::Indeterminate(format!("no answer within {after:?}"))
+    }
+}
+
+impl From<Undecodable> for Failure {
+    fn from(event: Undecodable) -> Self {
+        Self::Undecodable(Box::new(event))
     }
 }
 

@@ -101,8 +101,8 @@ pub mod testing;
 pub use actuarius_domain::{
     Aggregate, Answer, CausationId, CommandId, Context, Correlation, CorrelationId, Effect,
     Effects, Ending, Envelope, Event, EventId, Expected, Header, Id, InvalidId, MAX_ID_BYTES,
-    MAX_TYPE_BYTES, Metadata, Outcome, Position, Projection, ReactsTo, ReadModel, Saga, Sending,
-    Sends, StreamId, Timestamp, Version, When,
+    MAX_TYPE_BYTES, Metadata, Outcome, Position, Projection, ReactsTo, ReadModel, Recast, Saga,
+    Sending, Sends, StoredAs, StreamId, Timestamp, Upcasters, Version, When,
 };
 /// The storage seam, for those who bring their own store or look below the runtime.
 pub use actuarius_persistence as persistence;
@@ -111,6 +111,7 @@ pub use aggregates::Aggregates;
 pub use alive::ShutdownReport;
 pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use decoding::Undecodable;
 pub use error::{
     ExecuteError, Failure, Limit, Place, Quarantine, QuarantineReason, Unavailable, Written,
 };

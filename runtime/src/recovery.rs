@@ -7,6 +7,7 @@ use actuarius_domain::{Aggregate, Position, Version};
 use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader};
 use tokio::sync::oneshot;
 
+use crate::decoding::Decoder;
 use crate::error::{Quarantine, QuarantineReason, Unavailable};
 use crate::hosting::Hosting;
 use crate::incarnation::Incarnation;
@@ -48,8 +49,9 @@ fn recover_now<A: Aggregate>(
     let _entered = span.enter();
     let started = Instant::now();
     let reader = home.engine.library.reader().map_err(|_| unavailable(ReadError::Closed))?;
+    let decoder = Decoder::new();
     let recovery =
-        Recovery { reader: &*reader, slot, hosting: &home.hosting, meters: &home.meters };
+        Recovery { reader: &*reader, slot, hosting: &home.hosting, meters: &home.meters, decoder };
     let start = recovery.start()?;
     let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::waking(start)));
     let replayed = recovery.replay(&mut incarnation, as_of, watch)?;
@@ -72,6 +74,7 @@ struct Recovery<'a, A: Aggregate> {
     slot: &'a Slot<A>,
     hosting: &'a Hosting,
     meters: &'a Meters,
+    decoder: Decoder<A>,
 }
 
 impl<A: Aggregate> Recovery<'_, A> {
@@ -137,17 +140,19 @@ impl<A: Aggregate> Recovery<'_, A> {
         let known = incarnation.version;
         for event in commit.events().filter(|event| event.version > known) {
             let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);
-            let fact = replay::decode::<A>(&event);
-            fact.and_then(|fact| replay::fold(&mut incarnation.state, &fact)).map_err(|why| {
-                quarantine(match why {
-                    Unfolded::Panicked(panic) => QuarantineReason::ApplyPanicked(panic),
-                    Unfolded::Undecodable(error) => {
-                        let event_type = event.event_type.to_owned();
-                        let schema_version = event.schema_version;
-                        QuarantineReason::Undecodable { event_type, schema_version, error }
-                    }
-                })
-            })?;
+            let facts = replay::decode(self.decoder, &event);
+            facts.and_then(|facts| replay::fold(&mut incarnation.state, &facts)).map_err(
+                |why| {
+                    quarantine(match why {
+                        Unfolded::Panicked(panic) => QuarantineReason::ApplyPanicked(panic),
+                        Unfolded::Undecodable(error) => {
+                            let event_type = event.event_type.to_owned();
+                            let schema_version = event.schema_version;
+                            QuarantineReason::Undecodable { event_type, schema_version, error }
+                        }
+                    })
+                },
+            )?;
             incarnation.version = event.version;
             incarnation.position = event.position;
             incarnation.time = Some(commit.time);

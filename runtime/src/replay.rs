@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use actuarius_domain::{Aggregate, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::{CodecError, EventView, PageLimit, ReadError, Reader, Snapshot};
 
+use crate::decoding::{Decoder, Facts};
 use crate::panics::guarded;
 use crate::saved_state;
 use crate::window::Window;
@@ -128,14 +129,17 @@ pub(crate) enum Unfolded {
     Panicked(String),
 }
 
-/// A stored event, typed.
-pub(crate) fn decode<A: Aggregate>(event: &EventView<'_>) -> Result<A::Event, Unfolded> {
-    let decoded = guarded(|| event.decode::<A::Event>());
+/// What a stored event is today, typed: one event mostly.
+pub(crate) fn decode<A: Aggregate>(
+    decoder: Decoder<A>,
+    event: &EventView<'_>,
+) -> Result<Facts<A>, Unfolded> {
+    let decoded = guarded(|| decoder.facts(event));
     let decoded = decoded.unwrap_or_else(|panic| Err(CodecError::Decode(panic)));
     decoded.map_err(Unfolded::Undecodable)
 }
 
-/// Makes one event part of the state.
-pub(crate) fn fold<A: Aggregate>(state: &mut A, event: &A::Event) -> Result<(), Unfolded> {
-    guarded(|| state.apply(event)).map_err(Unfolded::Panicked)
+/// Makes one stored event part of the state.
+pub(crate) fn fold<A: Aggregate>(state: &mut A, facts: &[A::Event]) -> Result<(), Unfolded> {
+    guarded(|| facts.iter().for_each(|fact| state.apply(fact))).map_err(Unfolded::Panicked)
 }

@@ -135,7 +135,7 @@ impl Outcomes {
         match failure {
             Failure::Conflict { .. } => &self.conflict,
             Failure::Overloaded(_) => &self.overloaded,
-            Failure::Unavailable(_) | Failure::Unreadable(_) | Failure::Undecodable { .. } => {
+            Failure::Unavailable(_) | Failure::Unreadable(_) | Failure::Undecodable(_) => {
                 &self.unavailable
             }
             Failure::Indeterminate(_) => &self.indeterminate,

@@ -75,8 +75,8 @@ impl Database for Report {
         let refused = batch.events().try_for_each(|event| self.fails(event.position(), REFUSED));
         let transaction = self.connection.transaction()?;
         for event in batch.events() {
-            if let Some(envelope) = event.decode::<Journal>() {
-                add(&transaction, &envelope?)?;
+            for envelope in event.decode::<Journal>()? {
+                add(&transaction, &envelope)?;
             }
         }
         // Late, so that there is something to be undone.

@@ -1,5 +1,6 @@
 //! Deserializes an enum from the name of its variant and the variant's content.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 use serde::de::value::StrDeserializer;
@@ -9,12 +10,14 @@ use serde::{Deserialize, forward_to_deserialize_any};
 /// Reads a `T` whose variant is already known.
 pub(super) struct Variant<'a, T> {
     name: &'a str,
+    is_known: &'a Cell<bool>,
     event: PhantomData<T>,
 }
 
 impl<'a, T> Variant<'a, T> {
-    pub(super) fn new(name: &'a str) -> Self {
-        Self { name, event: PhantomData }
+    /// `is_known` becomes false if there is no variant of that name.
+    pub(super) fn new(name: &'a str, is_known: &'a Cell<bool>) -> Self {
+        Self { name, is_known, event: PhantomData }
     }
 }
 
@@ -22,13 +25,14 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Variant<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, content: D) -> Result<T, D::Error> {
-        T::deserialize(Wrap { name: self.name, content })
+        T::deserialize(Wrap { name: self.name, is_known: self.is_known, content })
     }
 }
 
 /// Puts the variant back around its content.
 struct Wrap<'a, D> {
     name: &'a str,
+    is_known: &'a Cell<bool>,
     content: D,
 }
 
@@ -38,9 +42,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Wrap<'_, D> {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        self.is_known.set(variants.contains(&self.name));
         visitor.visit_enum(self)
     }
 

@@ -1,7 +1,7 @@
 //! Reading: framed bytes become fields and events.
 
 use actuarius_domain::{
-    CausationId, CommandId, CorrelationId, EventId, Header, Metadata, Position, StreamId,
+    CausationId, CommandId, CorrelationId, EventId, Header, Metadata, Position, StoredAs, StreamId,
     Timestamp, Version,
 };
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::stub::{self, Gone};
 use super::{
-    FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER, STUB,
+    FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER,
+    Part, STUB,
 };
 use crate::chain::Link;
 use crate::codec::{Codec, CodecError};
@@ -294,6 +295,19 @@ impl<'a> CommitView<'a> {
         header
     }
 
+    /// The full header of the event with the number `part` of those that one of its events has become.
+    #[must_use]
+    pub fn header_of_part(&self, event: &EventView<'_>, part: &Part<'_>, number: u32) -> Header {
+        let mut header = self.header(event);
+        let stored_type = std::mem::replace(&mut header.event_type, part.event_type.to_string());
+        header.stored_as = Some(StoredAs::new(stored_type, header.schema_version, number));
+        header.schema_version = part.schema_version;
+        if number > 0 {
+            header.event_id = part_id(header.event_id, number);
+        }
+        header
+    }
+
     /// An event's id is a UUID (version 8, RFC 9562) over what makes the event unique, so it needs
     /// no bytes on disk and no randomness: command, stream and version, hashed with XXH3-128.
     fn event_id(&self, version: Version) -> EventId {
@@ -305,6 +319,14 @@ impl<'a> CommitView<'a> {
         hash.update(self.id.as_bytes());
         Uuid::new_v8(hash.digest128().to_le_bytes()).into()
     }
+}
+
+/// The id of a later one of the events that a stored event has become: as stable as that one's own.
+fn part_id(stored: EventId, number: u32) -> EventId {
+    let mut hash = Xxh3::new();
+    hash.update(stored.as_bytes());
+    hash.update(&number.to_le_bytes());
+    Uuid::new_v8(hash.digest128().to_le_bytes()).into()
 }
 
 fn skip_entries(cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
@@ -338,8 +360,8 @@ pub struct EventView<'a> {
     pub event_type: &'a str,
     /// The version of that variant's shape.
     pub schema_version: u32,
-    codec: u8,
-    payload: &'a [u8],
+    pub(super) codec: u8,
+    pub(super) payload: &'a [u8],
 }
 
 impl<'a> EventView<'a> {

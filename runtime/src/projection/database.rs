@@ -56,8 +56,8 @@ use target::{DatabaseSource, DatabaseTarget, Demands};
 ///     fn project(&mut self, batch: &EventBatch<'_>) -> Result<(), BoxError> {
 ///         let transaction = self.connection.transaction()?;
 ///         for event in batch.events() {
-///             if let Some(envelope) = event.decode::<Customer>() {
-///                 let CustomerEvent::Paid(cents) = envelope?.event;
+///             for envelope in event.decode::<Customer>()? {
+///                 let CustomerEvent::Paid(cents) = envelope.event;
 ///                 let add = "INSERT INTO spent VALUES (?1, ?2)
 ///                            ON CONFLICT (customer) DO UPDATE SET cents = cents + ?2";
 ///                 transaction.execute(add, (event.id(), cents))?;

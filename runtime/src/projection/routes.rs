@@ -5,7 +5,7 @@ use actuarius_persistence::{Commit, CommitView};
 
 use super::target::Failed;
 use super::types::Types;
-use crate::decoding::envelope;
+use crate::decoding::Decoder;
 use crate::panics::guarded;
 
 /// Which events concern a view of the type `V`, and what each does to it. Cheap to clone.
@@ -40,8 +40,9 @@ impl<V: ?Sized + 'static> Routes<V> {
     ) -> Self {
         let mut routes = Arc::into_inner(self.0).unwrap_or_default();
         routes.retain(|route| route.category != A::TYPE);
+        let decoder = Decoder::new();
         let project = move |view: &mut V, commit: &CommitView<'_>| {
-            project_commit::<A>(commit, |envelope| fold(view, envelope))
+            project_commit::<A>(decoder, commit, |envelope| fold(view, envelope))
         };
         routes.push(Route { category: A::TYPE, project: Box::new(project) });
         Self(Arc::new(routes))
@@ -68,6 +69,7 @@ impl<V: ?Sized + 'static> Routes<V> {
 }
 
 fn project_commit<A: Aggregate>(
+    decoder: Decoder<A>,
     commit: &CommitView<'_>,
     mut fold: impl FnMut(&Envelope<A>),
 ) -> Result<u64, Failed> {
@@ -76,8 +78,8 @@ fn project_commit<A: Aggregate>(
         let id = Id::<A>::try_from(commit.id).map_err(|invalid| invalid.to_string())?;
         for event in commit.events() {
             at = event.position;
-            let envelope = envelope(&id, commit, &event).map_err(|error| error.to_string())?;
-            fold(&envelope);
+            let decoded = decoder.envelopes(&id, commit, &event);
+            decoded.map_err(|error| error.to_string())?.iter().for_each(&mut fold);
         }
         Ok(commit.events)
     };

@@ -4,7 +4,7 @@ use actuarius_persistence::Page;
 use super::instance::Instance;
 use super::status::InstanceStatus;
 use super::stored::{Due, Input, Outgoing, Scheduled, Step, Stepped, Told};
-use crate::error::Failure;
+use crate::decoding::{Decoder, Undecodable};
 
 /// One step of an instance: what it heard, and what followed.
 #[derive(Debug, Clone)]
@@ -31,24 +31,23 @@ pub(super) fn steps<S: Saga>(
     id: &Id<Instance<S>>,
     page: &Page,
     after: Version,
-) -> Result<Vec<SagaStep<S>>, Failure> {
-    let mut steps = Vec::new();
+) -> Result<Vec<SagaStep<S>>, Undecodable> {
+    let (decoder, mut steps) = (Decoder::new(), Vec::new());
     for commit in &page.commits {
         let commit = commit.view();
         for event in commit.events().filter(|event| event.version > after) {
-            let version = event.version;
-            let decoded = crate::decoding::envelope(id, &commit, &event);
-            let envelope = decoded.map_err(|error| Failure::Undecodable { version, error })?;
-            let Stepped::Stepped { saga, step } = envelope.event;
-            steps.push(SagaStep {
-                number: version.get(),
-                position: envelope.header.position,
-                time: envelope.header.time,
-                heard: heard(&step.input),
-                effects: effects(&step),
-                status: InstanceStatus::of(&step.life, step.trouble.as_ref()),
-                state: saga,
-            });
+            for envelope in decoder.envelopes(id, &commit, &event)? {
+                let Stepped::Stepped { saga, step } = envelope.event;
+                steps.push(SagaStep {
+                    number: envelope.header.version.get(),
+                    position: envelope.header.position,
+                    time: envelope.header.time,
+                    heard: heard(&step.input),
+                    effects: effects(&step),
+                    status: InstanceStatus::of(&step.life, step.trouble.as_ref()),
+                    state: saga,
+                });
+            }
         }
     }
     Ok(steps)

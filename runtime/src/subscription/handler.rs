@@ -7,7 +7,7 @@ use actuarius_domain::{Aggregate, Envelope, Id, StreamId};
 use actuarius_persistence::{CommitView, EventView};
 use thiserror::Error;
 
-use crate::decoding;
+use crate::decoding::{self, Envelopes};
 use crate::followers::BoxError;
 use crate::panics::guarded;
 
@@ -109,9 +109,14 @@ impl<A: Aggregate, H: Handler<A>> AnyHandler for Typed<A, H> {
         commit: &CommitView<'_>,
         event: &EventView<'_>,
     ) -> Result<Handling, String> {
-        let envelope = envelope::<A>(stream.shared_id(), commit, event)?;
+        let envelopes = envelopes::<A>(stream.shared_id(), commit, event)?;
         let handler = self.handler.clone();
-        Ok(Box::pin(async move { handler.handle(envelope).await }))
+        Ok(Box::pin(async move {
+            for envelope in envelopes {
+                handler.handle(envelope).await?;
+            }
+            Ok(())
+        }))
     }
 }
 
@@ -126,7 +131,8 @@ impl<A: Aggregate, H: Routed<A>> TypedRouted<A, H> {
 
 impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
     fn lane(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Lane, String> {
-        let envelope = envelope::<A>(&commit.id.into(), commit, event)?;
+        let envelopes = envelopes::<A>(&commit.id.into(), commit, event)?;
+        let Some(envelope) = envelopes.into_iter().next() else { return Ok(Lane::Nobodys) };
         let told = guarded(|| self.0.handler.key(&envelope));
         let told = told.map_err(|panic| format!("telling whom it concerns panicked: {panic}"))?;
         Ok(told.map_or(Lane::Nobodys, Lane::Of))
@@ -146,13 +152,13 @@ impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
     }
 }
 
-fn envelope<A: Aggregate>(
+fn envelopes<A: Aggregate>(
     id: &Arc<str>,
     commit: &CommitView<'_>,
     event: &EventView<'_>,
-) -> Result<Envelope<A>, String> {
+) -> Result<Envelopes<A>, String> {
     let id = Id::<A>::new(id.clone()).map_err(|error| error.to_string())?;
-    let decoded = guarded(|| decoding::envelope(&id, commit, event));
+    let decoded = guarded(|| decoding::envelopes(&id, commit, event));
     let decoded = decoded.map_err(|panic| format!("decoding it panicked: {panic}"))?;
     decoded.map_err(|error| error.to_string())
 }

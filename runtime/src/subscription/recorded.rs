@@ -1,8 +1,9 @@
 use std::fmt;
 
-use actuarius_domain::{Metadata, Position, Timestamp, Version};
-use actuarius_persistence::{CodecError, CommitView, EventView};
-use serde::de::DeserializeOwned;
+use actuarius_domain::{Aggregate, Metadata, Position, Timestamp, Version};
+use actuarius_persistence::{CommitView, EventView};
+
+use crate::decoding::{Decoder, Facts, Undecodable};
 
 /// A stored event that is not decoded yet, as [`ordered_by`](super::Subscribe::ordered_by) sees it.
 #[derive(Clone, Copy)]
@@ -28,7 +29,7 @@ impl<'a> Recorded<'a> {
         self.commit.id
     }
 
-    /// The name of the event's variant.
+    /// The name of the event's variant, as it is stored.
     #[must_use]
     pub fn event_type(&self) -> &'a str {
         self.event.event_type
@@ -58,12 +59,18 @@ impl<'a> Recorded<'a> {
         self.commit.metadata()
     }
 
-    /// The event itself.
+    /// What the event is today, as one of an `A`: one event mostly, none or several only when the
+    /// [upcasters](crate::Upcasters) of `A` say so.
     ///
     /// # Errors
-    /// [`CodecError`] when it does not decode as `E`; nothing was changed.
-    pub fn decode<E: DeserializeOwned>(&self) -> Result<E, CodecError> {
-        self.event.decode()
+    /// [`Undecodable`] when it does not decode as `A::Event`; nothing was changed.
+    pub fn decode<A: Aggregate>(
+        &self,
+    ) -> Result<impl Iterator<Item = A::Event> + use<A>, Undecodable> {
+        let facts = Decoder::<A>::new().facts(self.event);
+        facts
+            .map(Facts::<A>::into_iter)
+            .map_err(|error| Undecodable::of(self.commit, self.event, error))
     }
 }
 

@@ -46,11 +46,12 @@ impl History {
     fn envelope<A: Aggregate>(&mut self, id: &Id<A>, event: A::Event) -> Envelope<A> {
         let commit = self.commit::<A>(id, event);
         let view = commit.view();
-        let stored = view.events().next().map(|event| decoding::envelope(id, &view, &event));
-        match stored {
-            Some(Ok(envelope)) => envelope,
+        let stored = view.events().next().map(|event| decoding::envelopes(id, &view, &event));
+        let back = stored.map(|decoded| decoded.map(|envelopes| envelopes.into_iter().next()));
+        match back {
+            Some(Ok(Some(envelope))) => envelope,
             Some(Err(error)) => fail(&format!("an event does not come back: {error}")),
-            None => fail("an event does not come back"),
+            _ => fail("an event does not come back"),
         }
     }
 

@@ -114,8 +114,8 @@ impl Database for Sums {
         for event in batch.events() {
             let seen = format!("INSERT INTO {tables}_seen VALUES (?1)");
             transaction.execute(&seen, [i64::try_from(event.position().get())?])?;
-            let Some(envelope) = event.decode::<Ledger>() else { continue };
-            if let Event::Added(amount) = envelope?.event {
+            for envelope in event.decode::<Ledger>()? {
+                let Event::Added(amount) = envelope.event else { continue };
                 let add = format!(
                     "INSERT INTO {tables}_sum VALUES (?1, ?2)
                      ON CONFLICT (ledger) DO UPDATE SET total = total + ?2"

@@ -35,8 +35,8 @@ impl Database for Deposits {
     fn project(&mut self, batch: &EventBatch<'_>) -> Result<(), BoxError> {
         let transaction = self.connection.transaction()?;
         for event in batch.events() {
-            let Some(envelope) = event.decode::<Account>() else { continue };
-            if let AccountEvent::Deposited { cents } = envelope?.event {
+            for envelope in event.decode::<Account>()? {
+                let AccountEvent::Deposited { cents } = envelope.event else { continue };
                 let insert = "INSERT INTO deposit VALUES (?1, ?2, ?3)";
                 let micros = event.time().as_micros();
                 transaction.execute(insert, params![event.id(), cents, micros])?;

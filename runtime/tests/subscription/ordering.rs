@@ -103,8 +103,8 @@ async fn a_key_may_be_taken_from_the_event_itself() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(10);
-    let by_parity = |event: &Recorded<'_>| match event.decode::<Event>() {
-        Ok(Event::Added(amount)) if amount % 2 == 0 => "even",
+    let by_parity = |event: &Recorded<'_>| match event.decode::<Ledger>().unwrap().next() {
+        Some(Event::Added(amount)) if amount % 2 == 0 => "even",
         _ => "odd",
     };
     let builder = mailer(&runtime, &scribe).workers(4).ordered_by(by_parity);

@@ -108,8 +108,8 @@ impl Database for SumsInSqlite {
         {
             let mut add = transaction.prepare_cached(ADD)?;
             for event in batch.events() {
-                if let Some(envelope) = event.decode::<Journal>() {
-                    let JournalEvent::Recorded { note } = envelope?.event;
+                for envelope in event.decode::<Journal>()? {
+                    let JournalEvent::Recorded { note } = envelope.event;
                     add.execute(params![event.id(), note.len()])?;
                 }
             }

@@ -76,11 +76,11 @@ fn project(transaction: &Transaction<'_>, batch: &EventBatch<'_>) -> Result<(), 
     let mut customers = adding(transaction, "customers", "id")?;
     let mut months = adding(transaction, "months", "month")?;
     for stored in batch.events() {
-        let Some(envelope) = stored.decode::<Customer>() else { continue };
-        let envelope = envelope?;
-        let CustomerEvent::Purchased { date, cds, cents } = &envelope.event;
-        customers.execute(params![envelope.id.as_str(), cds, cents.0])?;
-        months.execute(params![date.month().to_string(), cds, cents.0])?;
+        for envelope in stored.decode::<Customer>()? {
+            let CustomerEvent::Purchased { date, cds, cents } = &envelope.event;
+            customers.execute(params![envelope.id.as_str(), cds, cents.0])?;
+            months.execute(params![date.month().to_string(), cds, cents.0])?;
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 use actuarius_domain::{Aggregate, Envelope, Header, Id, Position, Timestamp, Version};
 use actuarius_persistence::{CodecError, Commit, CommitView, EventView};
 
-use crate::decoding::envelope;
+use crate::decoding::{Envelopes, Undecodable, envelopes};
 
 /// Events to be projected in one transaction, and the position they lead to.
 pub struct EventBatch<'a> {
@@ -81,27 +81,35 @@ impl<'a> StoredEvent<'a> {
         self.commit.id
     }
 
-    /// The name of its variant.
+    /// The name of its variant, as it is stored.
     #[must_use]
     pub fn event_type(&self) -> &'a str {
         self.event.event_type
     }
 
-    /// Everything known about it beside its content.
+    /// Everything known about it beside its content, as it is stored.
     #[must_use]
     pub fn header(&self) -> Header {
         self.commit.header(&self.event)
     }
 
-    /// The event itself, if it is one of an `A`; none when it is of another aggregate type.
+    /// What it is today, if it is of an `A`; nothing when it is of another aggregate type. One event
+    /// mostly: none or several only when the [upcasters](crate::Upcasters) of `A` say so. Those share
+    /// its position, and each has an id of its own.
     ///
     /// # Errors
-    /// [`CodecError`]: it is one, and does not decode as `A::Event`. The stored event is untouched.
-    pub fn decode<A: Aggregate>(&self) -> Option<Result<Envelope<A>, CodecError>> {
-        (self.commit.category == A::TYPE).then(|| {
-            let id = Id::try_from(self.commit.id);
-            let id = id.map_err(|invalid| CodecError::Decode(invalid.to_string()))?;
-            envelope(&id, &self.commit, &self.event)
-        })
+    /// [`Undecodable`]: it is of an `A`, and does not decode as `A::Event`. The stored event is
+    /// untouched.
+    pub fn decode<A: Aggregate>(
+        &self,
+    ) -> Result<impl Iterator<Item = Envelope<A>> + use<A>, Undecodable> {
+        if self.commit.category != A::TYPE {
+            return Ok(Envelopes::new().into_iter());
+        }
+        let (commit, event) = (&self.commit, &self.event);
+        let id = Id::try_from(commit.id).map_err(|invalid| {
+            Undecodable::of(commit, event, CodecError::Decode(invalid.to_string()))
+        })?;
+        Ok(envelopes(&id, commit, event)?.into_iter())
     }
 }

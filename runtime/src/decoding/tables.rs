@@ -1,0 +1,21 @@
+use std::any::TypeId;
+use std::sync::OnceLock;
+
+use actuarius_domain::{Aggregate, Upcasters};
+use dashmap::DashMap;
+
+/// The upcasters of all aggregate types that were ever asked for, by type. They are few, they are
+/// always the same, and they are kept as long as the program runs.
+static TABLES: OnceLock<DashMap<TypeId, &'static Upcasters, foldhash::fast::RandomState>> =
+    OnceLock::new();
+
+pub(super) fn upcasters<A: Aggregate>() -> &'static Upcasters {
+    let tables = TABLES.get_or_init(DashMap::default);
+    let id = TypeId::of::<A>();
+    if let Some(table) = tables.get(&id) {
+        return *table;
+    }
+    // The user's code runs while no part of the map is locked.
+    let table = A::upcasters();
+    *tables.entry(id).or_insert_with(|| Box::leak(Box::new(table)))
+}
