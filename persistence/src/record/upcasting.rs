@@ -9,8 +9,8 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _};
 use super::EventView;
 use crate::codec::{Codec, CodecError};
 
-/// How many events one stored event may become. More is a mistake: each is held in memory, and takes
-/// part in an effect that is done whole or again.
+/// How many events may be made of one, those between steps included. More is a mistake: each is held in
+/// memory, and takes part in an effect that is done whole or again.
 const PARTS_MAX: usize = 4_096;
 
 /// One of the events that a stored one has become.
@@ -71,22 +71,23 @@ impl<'a> EventView<'a> {
             steps: 0,
         };
         // The last is the next: what it becomes takes its place.
-        let (mut open, mut parts) = (vec![stored], Vec::new());
+        let (mut open, mut parts, mut made) = (vec![stored], Vec::new(), 0);
         while let Some(part) = open.pop() {
             match upcasters.find(&part.event_type, part.schema_version) {
                 // Each upcaster that another leads to is another one, unless they go round.
                 Some(_) if part.steps >= upcasters.len() => return Err(part.endless()),
                 Some(upcaster) => {
-                    let become_part = part.recast(upcaster)?;
-                    open.extend(become_part.into_iter().rev());
+                    let become_now = part.recast(upcaster)?;
+                    made += become_now.len();
+                    if made > PARTS_MAX {
+                        return Err(CodecError::TooManyParts { most: PARTS_MAX });
+                    }
+                    open.extend(become_now.into_iter().rev());
                 }
                 None => {
                     check_current(&part.event_type, part.schema_version, &schema_version)?;
                     parts.push(part);
                 }
-            }
-            if open.len() + parts.len() > PARTS_MAX {
-                return Err(CodecError::TooManyParts { most: PARTS_MAX });
             }
         }
         Ok(parts)
@@ -163,3 +164,6 @@ impl fmt::Debug for Part<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,7 +176,7 @@ impl<S: Saga> Sagas<S> {
             let stream = id.stream();
             let limit = PageLimit::default();
             let page = reader.read_stream(&stream, after, Position::NONE, limit)?;
-            steps(&id, &page, after)
+            Ok(steps(&id, &page, after)?)
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| Failure::shutting_down())?
     }
