@@ -21,6 +21,7 @@ pub mod disk;
 pub mod fault;
 pub mod memory;
 pub mod segment;
+pub mod verify;
 pub mod views;
 
 pub use codec::{Codec, CodecError};
