@@ -16,6 +16,8 @@ use thiserror::Error;
 use content::Content;
 use variant::Variant;
 
+use crate::keys::{PersonalError, scope};
+
 /// How payloads are written. Each stored event and snapshot says which codec wrote it, so a type
 /// may change its codec at any time: old and new live side by side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -85,9 +87,24 @@ pub enum CodecError {
         /// How many it may become.
         most: usize,
     },
+    /// A [`Personal`](crate::Personal) value in it could not be written or read.
+    #[error(transparent)]
+    Personal(PersonalError),
     /// A codec this release does not know wrote the bytes.
     #[error("written with the unknown codec {0}")]
     UnknownCodec(u8),
+}
+
+impl CodecError {
+    fn encode(error: &dyn std::fmt::Display) -> Self {
+        let text = error.to_string();
+        scope::failure(&text).map_or(Self::Encode(text), Self::Personal)
+    }
+
+    fn decode(error: &dyn std::fmt::Display) -> Self {
+        let text = error.to_string();
+        scope::failure(&text).map_or(Self::Decode(text), Self::Personal)
+    }
 }
 
 impl Codec {
@@ -159,13 +176,14 @@ impl Codec {
             Self::Bincode => {
                 bincode::serde::encode_into_std_write(value, out, bincode::config::standard())
                     .map(drop)
-                    .map_err(|error| CodecError::Encode(error.to_string()))
+                    .map_err(|error| CodecError::encode(&error))
             }
-            Self::Json => serde_json::to_writer(out, value)
-                .map_err(|error| CodecError::Encode(error.to_string())),
+            Self::Json => {
+                serde_json::to_writer(out, value).map_err(|error| CodecError::encode(&error))
+            }
             Self::MessagePack => value
                 .serialize(&mut rmp_serde::Serializer::new(out).with_struct_map())
-                .map_err(|error| CodecError::Encode(error.to_string())),
+                .map_err(|error| CodecError::encode(&error)),
         }
     }
 
@@ -182,7 +200,7 @@ impl Codec {
         seed: S,
         bytes: &'de [u8],
     ) -> Result<S::Value, CodecError> {
-        let failed = |error: &dyn std::fmt::Display| CodecError::Decode(error.to_string());
+        let failed = |error: &dyn std::fmt::Display| CodecError::decode(error);
         match self {
             Self::Bincode => {
                 let config = bincode::config::standard();

@@ -79,6 +79,14 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
+    /// The keys of its subjects cannot be used: a master key is missing, or another one.
+    #[error("the keys {path} could not be opened: {source}")]
+    Keys {
+        /// The file of the keys.
+        path: PathBuf,
+        /// Why not.
+        source: crate::keys::KeyError,
+    },
     /// The operating system refused. Remove the cause and open again.
     #[error("the store {path} could not be opened: {source}")]
     Io {

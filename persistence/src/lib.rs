@@ -4,12 +4,14 @@
 //! back), [`Codec`] (typed event to bytes), [`Writer`] and [`Reader`] (the seam), [`memory`] (the
 //! model store), [`disk`] (the sled store), [`fault`] (any store, failing on demand),
 //! [`contract`] (what every store must do, as runnable cases), [`views`] (where the read side
-//! keeps what it derives) and [`segment`] (commits in files that never change).
+//! keeps what it derives), [`segment`] (commits in files that never change), and [`Personal`] with
+//! [`keys`] (what can be forgotten).
 
 mod codec;
 mod dice;
 mod error;
 mod note;
+mod personal;
 mod record;
 mod snapshot;
 mod store;
@@ -19,9 +21,9 @@ pub mod chain;
 pub mod contract;
 pub mod disk;
 pub mod fault;
+pub mod keys;
 pub mod memory;
 pub mod segment;
-pub mod verify;
 pub mod views;
 
 pub use codec::{Codec, CodecError};
@@ -30,6 +32,7 @@ pub use note::{
     NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange, NoteTooLarge,
     Notes,
 };
+pub use personal::Personal;
 pub use record::{Append, Commit, CommitView, EventView, Gone, NewCommit, Part, Removal};
 pub use snapshot::{NewSnapshot, Snapshot};
 pub use store::{

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::chain::{ChainEnd, Link};
+use crate::keys::Subjects;
 use crate::record::stub_frame;
 use crate::{
     Append, AppendOutcome, Batch, Commit, Conflict, NewSnapshot, Note, NoteChange, Page, PageLimit,
@@ -131,6 +132,7 @@ impl Log {
             state_version: new.state_version,
             time: new.time,
             payload: new.payload.clone(),
+            subjects: Subjects::default(),
         };
         kept.insert(place, snapshot);
         let is_too_old = |old: &Snapshot| new.keep_since.is_some_and(|since| old.time < since);

@@ -1,6 +1,8 @@
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use bytes::Bytes;
 
+use crate::keys::Subjects;
+
 /// A snapshot to be stored: an aggregate's state at a version that is already durable.
 ///
 /// It replaces the one at the same version, and never displaces a newer one.
@@ -43,4 +45,7 @@ pub struct Snapshot {
     pub time: Timestamp,
     /// The state, in bytes only its owner understands.
     pub payload: Bytes,
+    /// Whose clear text the state holds. A store leaves it empty; [`keys::guard`](crate::keys::guard)
+    /// fills it in.
+    pub subjects: Subjects,
 }

@@ -7,6 +7,7 @@ use super::Stage;
 use super::sample::{Sample, stream, text};
 use super::scene::Scene;
 use crate::dice::Dice;
+use crate::keys::Subjects;
 use crate::{Batch, NewSnapshot, Snapshot};
 
 /// A scene whose streams "a" and "b" have ten events each, one per commit and in turn.
@@ -44,6 +45,7 @@ fn stored(new: &NewSnapshot) -> Snapshot {
         state_version: new.state_version,
         time: new.time,
         payload: new.payload.clone(),
+        subjects: Subjects::default(),
     }
 }
 

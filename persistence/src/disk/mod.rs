@@ -60,7 +60,6 @@ mod tampering;
 mod testing;
 mod trouble;
 mod upkeep;
-mod verify;
 mod writer;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Reading: framed bytes become fields and events.
 
+use std::sync::Arc;
+
 use actuarius_domain::{
     CausationId, CommandId, CorrelationId, EventId, Header, Metadata, Position, StoredAs, StreamId,
     Timestamp, Version,
@@ -16,6 +18,7 @@ use super::{
 use crate::chain::Link;
 use crate::codec::{Codec, CodecError};
 use crate::error::{Damage, Malformed};
+use crate::keys::{Keys, scope};
 use crate::wire::Cursor;
 
 /// One command's events, read back. Its checksum has been verified.
@@ -26,6 +29,8 @@ pub struct Commit {
     events: u64,
     /// The frame: its head, and the body.
     frame: Bytes,
+    /// What personal data in it is opened with.
+    keys: Option<Arc<Keys>>,
 }
 
 impl Commit {
@@ -54,7 +59,13 @@ impl Commit {
         let view = CommitView::parse(position, body)?.check()?;
         let (version, events) = (view.version, view.events);
         let frame = bytes.slice(..FRAME_HEAD + length);
-        Ok((Self { position, version, events, frame }, FRAME_HEAD + length))
+        let commit = Self { position, version, events, frame, keys: None };
+        Ok((commit, FRAME_HEAD + length))
+    }
+
+    /// Lets personal data in its events be opened with these keys wherever they are decoded.
+    pub fn give_keys(&mut self, keys: &Arc<Keys>) {
+        self.keys = Some(keys.clone());
     }
 
     /// The position of its first event.
@@ -120,8 +131,9 @@ impl Commit {
     /// Never: the bytes were parsed once when the commit was read.
     #[must_use]
     pub fn view(&self) -> CommitView<'_> {
-        CommitView::parse(self.position, self.body())
-            .expect("the same bytes parsed when the commit was read")
+        let view = CommitView::parse(self.position, self.body())
+            .expect("the same bytes parsed when the commit was read");
+        CommitView { keys: self.keys.as_ref(), ..view }
     }
 }
 
@@ -151,6 +163,7 @@ pub struct CommitView<'a> {
     pub events: u64,
     entries: Cursor<'a>,
     payload: Cursor<'a>,
+    keys: Option<&'a Arc<Keys>>,
 }
 
 impl<'a> CommitView<'a> {
@@ -188,6 +201,7 @@ impl<'a> CommitView<'a> {
             events,
             entries,
             payload: cursor,
+            keys: None,
         })
     }
 
@@ -266,6 +280,7 @@ impl<'a> CommitView<'a> {
     pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
         let (mut cursor, version, position) = (self.payload, self.version, self.position);
         let here = if self.is_stub() { 0 } else { self.events };
+        let keys = self.keys;
         (0..here).map_while(move |index| {
             // `check` walked over the same events, so none is missing here.
             let (codec, event_type, schema_version, payload) = take_event(&mut cursor).ok()?;
@@ -276,6 +291,7 @@ impl<'a> CommitView<'a> {
                 schema_version,
                 codec,
                 payload,
+                keys,
             })
         })
     }
@@ -362,6 +378,7 @@ pub struct EventView<'a> {
     pub schema_version: u32,
     pub(super) codec: u8,
     pub(super) payload: &'a [u8],
+    pub(super) keys: Option<&'a Arc<Keys>>,
 }
 
 impl<'a> EventView<'a> {
@@ -383,6 +400,7 @@ impl<'a> EventView<'a> {
     /// [`CodecError`] when the codec is unknown, the variant does not exist or its content does not
     /// decode. The stored event is untouched.
     pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, CodecError> {
-        Codec::from_byte(self.codec)?.decode_event(self.event_type, self.payload)
+        let codec = Codec::from_byte(self.codec)?;
+        scope::within(self.keys, || codec.decode_event(self.event_type, self.payload))
     }
 }

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use actuarius_domain::{Content, Recasted, Upcaster, Upcasters};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _};
 
 use super::EventView;
 use crate::codec::{Codec, CodecError};
+use crate::keys::{Keys, scope};
 
 /// How many events may be made of one, those between steps included. More is a mistake: each is held in
 /// memory, and takes part in an effect that is done whole or again.
@@ -22,6 +24,7 @@ pub struct Part<'a> {
     pub schema_version: u32,
     codec: Codec,
     payload: Cow<'a, [u8]>,
+    keys: Option<&'a Arc<Keys>>,
     /// How many upcasters it took.
     steps: usize,
 }
@@ -32,7 +35,7 @@ impl Part<'_> {
     /// # Errors
     /// [`CodecError`] as for [`EventView::decode`].
     pub fn decode<E: DeserializeOwned>(&self) -> Result<E, CodecError> {
-        self.codec.decode_event(&self.event_type, &self.payload)
+        scope::within(self.keys, || self.codec.decode_event(&self.event_type, &self.payload))
     }
 }
 
@@ -68,6 +71,7 @@ impl<'a> EventView<'a> {
             schema_version: self.schema_version,
             codec: Codec::from_byte(self.codec)?,
             payload: self.payload.into(),
+            keys: self.keys,
             steps: 0,
         };
         // The last is the next: what it becomes takes its place.
@@ -112,7 +116,13 @@ impl<'a> Part<'a> {
         CodecError::EndlessUpcasters { event_type, schema_version }
     }
 
+    /// Values about persons are opened and sealed again on the way; those of who was forgotten meanwhile
+    /// are erased.
     fn recast(self, upcaster: &Upcaster) -> Result<Vec<Self>, CodecError> {
+        scope::deriving(self.keys, || self.recast_here(upcaster))
+    }
+
+    fn recast_here(&self, upcaster: &Upcaster) -> Result<Vec<Self>, CodecError> {
         let recast = match upcaster.recast_unread() {
             Some(recast) => recast,
             None => self.codec.decode_seed(Reads(upcaster), &self.payload)?,
@@ -130,6 +140,7 @@ impl<'a> Part<'a> {
             schema_version: event.schema_version,
             codec: self.codec,
             payload,
+            keys: self.keys,
             steps: self.steps + 1,
         })
     }

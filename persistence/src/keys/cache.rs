@@ -1,0 +1,49 @@
+use std::collections::HashMap;
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::Fingerprint;
+
+/// How many unwrapped keys are in memory at most: twice this many, about 150 bytes each.
+const KEYS_MAX: usize = 8_192;
+
+/// The key of one subject. It is wiped from memory when the last one who holds it lets go.
+pub(super) struct DataKey {
+    pub(super) bytes: Zeroizing<[u8; 32]>,
+    /// Tells this key from others, and says nothing about it.
+    pub(super) mark: [u8; 4],
+}
+
+impl DataKey {
+    pub(super) fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+        let hash = blake3::derive_key("actuarius 2026 mark of a subject's key", &*bytes);
+        Self { bytes, mark: [hash[0], hash[1], hash[2], hash[3]] }
+    }
+}
+
+/// Those used last: when one generation is full, the older one goes.
+#[derive(Default)]
+pub(super) struct Cache {
+    young: HashMap<Fingerprint, Arc<DataKey>>,
+    old: HashMap<Fingerprint, Arc<DataKey>>,
+}
+
+impl Cache {
+    pub(super) fn get(&self, subject: Fingerprint) -> Option<Arc<DataKey>> {
+        self.young.get(&subject).or_else(|| self.old.get(&subject)).cloned()
+    }
+
+    pub(super) fn put(&mut self, subject: Fingerprint, key: Arc<DataKey>) {
+        if self.young.len() >= KEYS_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(subject, key);
+    }
+
+    pub(super) fn remove(&mut self, subject: Fingerprint) {
+        self.young.remove(&subject);
+        self.old.remove(&subject);
+    }
+}

@@ -1,0 +1,153 @@
+//! A store that knows the keys of its subjects.
+
+use std::sync::Arc;
+
+use actuarius_domain::{Position, StreamId, Version};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::Keys;
+use super::sealing::Opened;
+use crate::chain::ChainEnd;
+use crate::{
+    AppendOutcome, Batch, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store, StoreFailure,
+    StoreInfo, Writer,
+};
+
+/// The same store, with the keys of its subjects: new keys are durable before what was sealed with them
+/// is committed; commits that are read carry the keys, so that personal data in them is opened wherever
+/// they are decoded; and snapshots that were sealed for several subjects are opened, or passed over when
+/// one of these is forgotten.
+#[must_use]
+pub fn guard(store: Store, keys: &Arc<Keys>) -> Store {
+    let writer = GuardedWriter { writer: store.writer, keys: keys.clone(), failure: None };
+    let reader = GuardedReader { reader: store.reader, keys: keys.clone() };
+    Store { writer: Box::new(writer), reader: Arc::new(reader) }
+}
+
+struct GuardedWriter {
+    writer: Box<dyn Writer>,
+    keys: Arc<Keys>,
+    failure: Option<StoreFailure>,
+}
+
+impl GuardedWriter {
+    fn guarded(
+        &mut self,
+        work: impl FnOnce(&Keys) -> Result<(), super::KeyError>,
+    ) -> Result<(), StoreFailure> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        work(&self.keys).map_err(|error| {
+            let failure = StoreFailure::new("writing new keys", std::io::Error::other(error));
+            self.failure = Some(failure.clone());
+            failure
+        })
+    }
+}
+
+impl Writer for GuardedWriter {
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        self.guarded(Keys::flush)?;
+        self.writer.commit(batch)
+    }
+
+    fn settle(&mut self) -> Result<(), StoreFailure> {
+        self.guarded(Keys::settle)?;
+        self.writer.settle()
+    }
+
+    fn batch_bytes(&self) -> usize {
+        self.writer.batch_bytes()
+    }
+}
+
+struct GuardedReader {
+    reader: Arc<dyn Reader>,
+    keys: Arc<Keys>,
+}
+
+impl GuardedReader {
+    fn with_keys(&self, mut page: Page) -> Page {
+        page.commits.iter_mut().for_each(|commit| commit.give_keys(&self.keys));
+        page
+    }
+}
+
+impl Reader for GuardedReader {
+    fn head(&self) -> Position {
+        self.reader.head()
+    }
+
+    fn chain(&self) -> Result<ChainEnd, ReadError> {
+        self.reader.chain()
+    }
+
+    fn version(&self, stream: &StreamId) -> Result<Version, ReadError> {
+        self.reader.version(stream)
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        as_of: Position,
+        limit: PageLimit,
+    ) -> Result<Page, ReadError> {
+        Ok(self.with_keys(self.reader.read_stream(stream, after, as_of, limit)?))
+    }
+
+    fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
+        Ok(self.with_keys(self.reader.read_log(after, limit)?))
+    }
+
+    fn read_raw(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
+        Ok(self.with_keys(self.reader.read_raw(after, limit)?))
+    }
+
+    /// One that nobody can open any more is as if it were not there.
+    fn snapshot(
+        &self,
+        stream: &StreamId,
+        mut before: Option<Version>,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        loop {
+            let Some(mut found) = self.reader.snapshot(stream, before)? else { return Ok(None) };
+            let version = found.version;
+            let damaged =
+                |what: String| ReadError::DamagedSnapshot { stream: stream.clone(), version, what };
+            match self.keys.open_for(&found.payload).map_err(|error| damaged(error.to_string()))? {
+                Opened::Unsealed => return Ok(Some(found)),
+                Opened::Clear(clear, subjects) => {
+                    found.payload = Bytes::copy_from_slice(&clear);
+                    found.subjects = subjects;
+                    return Ok(Some(found));
+                }
+                Opened::Erased => before = Some(version),
+                Opened::Altered => return Err(damaged("it was altered".to_owned())),
+            }
+        }
+    }
+
+    fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        self.reader.note(key)
+    }
+
+    fn notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Note>, ReadError> {
+        self.reader.notes(prefix, after, limit)
+    }
+
+    fn identity(&self) -> Uuid {
+        self.reader.identity()
+    }
+
+    fn info(&self) -> Result<StoreInfo, ReadError> {
+        self.reader.info()
+    }
+}

@@ -1,0 +1,90 @@
+//! The first two pages of the key file: what it is, twice.
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::pages::{PAGE, SLOTS_PER_PAGE};
+use super::{KeyError, cipher};
+use crate::wire::Cursor;
+
+const MAGIC: &[u8; 8] = b"actukeys";
+
+/// The format this release writes, and the newest it reads.
+pub(super) const FORMAT: u32 = 1;
+
+const SEALED: usize = 8 + 4 + 16 + 32 + 4 + 8;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) file: Uuid,
+    /// Keys the hash that subjects are found by, so that files of two stores cannot be compared.
+    pub(super) salt: Zeroizing<[u8; 32]>,
+    /// How many pairs of pages of slots there are. A file that is shorter has lost some.
+    pub(super) pairs: u32,
+    /// Counts the changes: of two copies the one with the higher number is right.
+    pub(super) sequence: u64,
+}
+
+pub(super) enum Unreadable {
+    Newer(u32),
+    Unknown,
+}
+
+impl Header {
+    pub(super) fn fresh(pairs: u32) -> Result<Self, KeyError> {
+        let mut salt = Zeroizing::new([0; 32]);
+        cipher::fill_random(&mut *salt)?;
+        Ok(Self { file: Uuid::new_v4(), salt, pairs, sequence: 1 })
+    }
+
+    pub(super) fn slots(&self) -> u64 {
+        u64::from(self.pairs) * SLOTS_PER_PAGE
+    }
+
+    /// `actukeys | format u32 | file 16 | salt 32 | pairs u32 | sequence u64 | checksum u32 | 0 …`
+    pub(super) fn to_page(&self) -> Vec<u8> {
+        let mut page = Vec::with_capacity(PAGE);
+        page.extend_from_slice(MAGIC);
+        page.extend_from_slice(&FORMAT.to_le_bytes());
+        page.extend_from_slice(self.file.as_bytes());
+        page.extend_from_slice(&*self.salt);
+        page.extend_from_slice(&self.pairs.to_le_bytes());
+        page.extend_from_slice(&self.sequence.to_le_bytes());
+        page.extend_from_slice(&crc32c::crc32c(&page).to_le_bytes());
+        page.resize(PAGE, 0);
+        page
+    }
+
+    /// The right one of two copies.
+    pub(super) fn choose(first: &[u8], second: &[u8]) -> Result<Self, Unreadable> {
+        match (Self::parse(first), Self::parse(second)) {
+            (Ok(first), Ok(second)) if first.sequence >= second.sequence => Ok(first),
+            (_, Ok(right)) | (Ok(right), _) => Ok(right),
+            (Err(Unreadable::Newer(format)), _) | (_, Err(Unreadable::Newer(format))) => {
+                Err(Unreadable::Newer(format))
+            }
+            (Err(unknown), Err(_)) => Err(unknown),
+        }
+    }
+
+    fn parse(page: &[u8]) -> Result<Self, Unreadable> {
+        let unknown = |_| Unreadable::Unknown;
+        let (sealed, rest) = page.split_at_checked(SEALED).ok_or(Unreadable::Unknown)?;
+        let mut cursor = Cursor(sealed);
+        if cursor.array().map_err(unknown)? != *MAGIC
+            || rest.get(..4) != Some(&crc32c::crc32c(sealed).to_le_bytes())
+        {
+            return Err(Unreadable::Unknown);
+        }
+        let format = cursor.u32().map_err(unknown)?;
+        if format != FORMAT {
+            return Err(Unreadable::Newer(format));
+        }
+        Ok(Self {
+            file: Uuid::from_bytes(cursor.array().map_err(unknown)?),
+            salt: Zeroizing::new(cursor.array().map_err(unknown)?),
+            pairs: cursor.u32().map_err(unknown)?,
+            sequence: u64::from_le_bytes(cursor.array().map_err(unknown)?),
+        })
+    }
+}

@@ -1,0 +1,286 @@
+//! Master keys in a text file, for who has no service for them.
+//!
+//! ```text
+//! actuarius master keys
+//! format 1
+//! key 2026-11 5f0c…
+//! current 2026-11
+//! checksum 14f32779
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use zeroize::Zeroizing;
+
+use super::KeyError;
+use super::error::MasterKeyError;
+use super::master::{MasterKey, MasterKeyId, MasterKeyRing, MasterKeys};
+use crate::disk::files;
+use crate::disk::format::{self, Unreadable};
+
+const MAGIC: &str = "actuarius master keys";
+const FORMAT: u32 = 1;
+
+/// Master keys in a text file that its owner alone can read. **Keep it apart from the store, and from
+/// the backups of both the store and its keys**: who has all of them can read everything that is not
+/// forgotten, and who has lost it can read nothing.
+///
+/// ```
+/// use actuarius_persistence::keys::{FileMasterKeys, Keys};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let (secrets, data) = (directory.path().join("master.keys"), directory.path().join("data"));
+/// let master = FileMasterKeys::open_or_generate(&secrets, "2026-11")?;
+/// let keys = Keys::open(data.join("keys"), master)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct FileMasterKeys {
+    path: PathBuf,
+    ring: RwLock<MasterKeyRing>,
+}
+
+impl FileMasterKeys {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Unavailable`]: it is not there, or not a file of master keys.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, MasterKeyError> {
+        let path = path.into();
+        let text =
+            fs::read(&path).map(Zeroizing::new).map_err(|error| unavailable(&path, error))?;
+        let ring = parse(&text).map_err(|what| unavailable(&path, what))?;
+        if is_open_to_others(&path) {
+            tracing::warn!(
+                target: "actuarius::keys", path = %path.display(),
+                "others than its owner can read the master keys"
+            );
+        }
+        Ok(Self { path, ring: RwLock::new(ring) })
+    }
+
+    /// Makes a new file at `path` with one random key called `name`, which is current.
+    ///
+    /// # Errors
+    /// [`KeyError`]: there is a file already, or it cannot be written.
+    pub fn generate(path: impl Into<PathBuf>, name: &str) -> Result<Self, KeyError> {
+        let path = path.into();
+        if path.exists() {
+            return Err(unavailable(&path, "there is a file already").into());
+        }
+        let ring = MasterKeyRing::generate(name)?;
+        replace(&path, &to_text(&ring)).map_err(|error| unavailable(&path, error))?;
+        Ok(Self { path, ring: RwLock::new(ring) })
+    }
+
+    /// Reads the file at `path`, or makes a new one.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open) and [`generate`](Self::generate).
+    pub fn open_or_generate(path: impl Into<PathBuf>, name: &str) -> Result<Self, KeyError> {
+        let path = path.into();
+        if path.exists() { Ok(Self::open(path)?) } else { Self::generate(path, name) }
+    }
+
+    /// Adds a new, random key called `name`, which is current from now on. Behind it,
+    /// [`Keys::rotate`](super::Keys::rotate) makes the others superfluous.
+    ///
+    /// # Errors
+    /// [`KeyError`]: there is one of this name, or the file cannot be written; nothing was changed.
+    pub fn add(&self, name: &str) -> Result<MasterKeyId, KeyError> {
+        let id = MasterKeyId::new(name)?;
+        let key = MasterKey::random()?;
+        self.change(|ring| {
+            if ring.ids().any(|other| other == id) {
+                return Err(unavailable(&self.path, "there is a key of this name already"));
+            }
+            ring.add(id, key);
+            Ok(())
+        })?;
+        Ok(id)
+    }
+
+    /// Removes a key that is not current; do so once [`Keys::rotate`](super::Keys::rotate) has ended,
+    /// and destroy every other copy of it.
+    ///
+    /// # Errors
+    /// [`MasterKeyError`]: it is not there or current, or the file cannot be written; nothing was
+    /// changed.
+    pub fn remove(&self, id: &MasterKeyId) -> Result<(), MasterKeyError> {
+        self.change(|ring| match ring.remove(id) {
+            true => Ok(()),
+            false => Err(unavailable(&self.path, "the key is current, or not there")),
+        })
+    }
+
+    /// The names of all keys, in order.
+    #[must_use]
+    pub fn ids(&self) -> Vec<MasterKeyId> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).ids().collect()
+    }
+
+    fn change(
+        &self,
+        change: impl FnOnce(&mut MasterKeyRing) -> Result<(), MasterKeyError>,
+    ) -> Result<(), MasterKeyError> {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = ring.clone();
+        change(&mut changed)?;
+        replace(&self.path, &to_text(&changed)).map_err(|error| unavailable(&self.path, error))?;
+        *ring = changed;
+        Ok(())
+    }
+}
+
+impl MasterKeys for FileMasterKeys {
+    fn current(&self) -> Result<MasterKeyId, MasterKeyError> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).current()
+    }
+
+    fn key(&self, id: &MasterKeyId) -> Result<MasterKey, MasterKeyError> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).key(id)
+    }
+}
+
+fn unavailable(path: &Path, why: impl std::fmt::Display) -> MasterKeyError {
+    MasterKeyError::Unavailable { why: format!("{}: {why}", path.display()) }
+}
+
+fn to_text(ring: &MasterKeyRing) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(format!("{MAGIC}\nformat {FORMAT}\n"));
+    for (id, key) in ring.entries() {
+        text.push_str(&format!("key {id} "));
+        key.bytes().iter().for_each(|byte| text.push_str(&format!("{byte:02x}")));
+        text.push('\n');
+    }
+    if let Ok(current) = ring.current() {
+        text.push_str(&format!("current {current}\n"));
+    }
+    Zeroizing::new(format::sealed(&text))
+}
+
+fn parse(text: &[u8]) -> Result<MasterKeyRing, String> {
+    let text =
+        format::unsealed(MAGIC, FORMAT..=FORMAT, text).map_err(|unreadable| match unreadable {
+            Unreadable::Newer(format) => {
+                format!("it has format {format}, this release reads {FORMAT}")
+            }
+            Unreadable::Unknown(_) => "it does not hold master keys, or is damaged".to_owned(),
+        })?;
+    let (mut ring, mut current) = (None::<MasterKeyRing>, None);
+    for line in text.lines().skip(2) {
+        let mut words = line.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("key"), Some(name), Some(hex)) => {
+                let id = MasterKeyId::new(name).map_err(|error| error.to_string())?;
+                let key = key_of(hex).ok_or("a key does not have 64 hexadecimal digits")?;
+                match &mut ring {
+                    Some(ring) => ring.add(id, key),
+                    None => ring = Some(MasterKeyRing::new(id, key)),
+                }
+            }
+            (Some("current"), Some(name), None) => current = MasterKeyId::new(name).ok(),
+            _ => {}
+        }
+    }
+    let mut ring = ring.ok_or("there is no key in it")?;
+    let known = current.is_some_and(|id| ring.make_current(id));
+    if known { Ok(ring) } else { Err("it does not say which key is current".to_owned()) }
+}
+
+fn key_of(hex: &str) -> Option<MasterKey> {
+    let digits = hex.as_bytes();
+    let mut bytes = Zeroizing::new([0; 32]);
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(MasterKey::from_bytes(*bytes))
+}
+
+/// Like [`files::replace`], and nobody but the owner can read the file at any moment.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".writing");
+    let aside = PathBuf::from(aside);
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file: File = owned().create_new(true).write(true).open(&aside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    files::sync(parent.unwrap_or(Path::new("."))).map_err(io::Error::other)
+}
+
+#[cfg(unix)]
+fn owned() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+#[cfg(not(unix))]
+fn owned() -> OpenOptions {
+    OpenOptions::new()
+}
+
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_back_and_the_newest_is_current() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master.keys");
+        let first = FileMasterKeys::generate(&path, "one").unwrap();
+        assert!(FileMasterKeys::generate(&path, "one").is_err(), "there is one already");
+        let two = first.add("two").unwrap();
+        assert!(first.add("two").is_err());
+        let again = FileMasterKeys::open(&path).unwrap();
+        assert_eq!(again.current(), Ok(two));
+        for id in again.ids() {
+            assert_eq!(again.key(&id).unwrap().bytes(), first.key(&id).unwrap().bytes());
+        }
+        let one = MasterKeyId::new("one").unwrap();
+        assert!(again.remove(&two).is_err(), "it is current");
+        again.remove(&one).unwrap();
+        assert_eq!(FileMasterKeys::open(&path).unwrap().ids(), [two]);
+        assert_eq!(again.key(&one).unwrap_err(), MasterKeyError::Unknown { id: one });
+        assert!(!is_open_to_others(&path));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_the_file_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master.keys");
+        FileMasterKeys::generate(&path, "one").unwrap();
+        let whole = fs::read(&path).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, flipped).unwrap();
+            assert!(FileMasterKeys::open(&path).is_err(), "bit {bit}");
+        }
+    }
+}

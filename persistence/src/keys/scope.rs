@@ -1,0 +1,100 @@
+//! Which keys are at hand on this thread, and whose clear text has passed through it.
+//!
+//! serde hands no context to the types it serializes, so the keys stand in a thread-local while
+//! something is encoded or decoded. Both are synchronous, so what is set here never leaves the thread,
+//! and is put back however the work ends.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::{Fingerprint, Keys, PersonalError, Subjects};
+
+#[derive(Default)]
+struct Scope {
+    keys: Option<Arc<Keys>>,
+    /// What is written is derived from what is stored: the values of who was forgotten meanwhile are
+    /// erased in it. Otherwise they are refused.
+    derives: bool,
+    subjects: Option<Subjects>,
+    /// Why a personal value failed last: serde keeps only its text.
+    failure: Option<PersonalError>,
+}
+
+thread_local! {
+    static SCOPE: RefCell<Scope> = RefCell::default();
+}
+
+fn with<R>(change: impl FnOnce(&mut Scope) -> R) -> R {
+    // Borrowed for one assignment at a time, never while foreign code runs.
+    SCOPE.with_borrow_mut(change)
+}
+
+/// Does the work with these keys at hand; without any, with those that are already. A value about
+/// someone who was forgotten cannot be written.
+pub(crate) fn within<R>(keys: Option<&Arc<Keys>>, work: impl FnOnce() -> R) -> R {
+    enter(keys, false, work)
+}
+
+/// The same, for what is derived from what is stored: a value about someone who was forgotten is
+/// written as erased.
+pub(crate) fn deriving<R>(keys: Option<&Arc<Keys>>, work: impl FnOnce() -> R) -> R {
+    enter(keys, true, work)
+}
+
+fn enter<R>(keys: Option<&Arc<Keys>>, derives: bool, work: impl FnOnce() -> R) -> R {
+    struct Back(Option<Arc<Keys>>, bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            let before = self.0.take();
+            with(|scope| scope.derives = self.1);
+            drop(with(|scope| std::mem::replace(&mut scope.keys, before)));
+        }
+    }
+    let Some(keys) = keys else { return work() };
+    let _back = with(|scope| {
+        let derived = std::mem::replace(&mut scope.derives, derives);
+        Back(scope.keys.replace(keys.clone()), derived)
+    });
+    work()
+}
+
+/// Does the work, and adds to `subjects` those whose clear text passed through it.
+pub(crate) fn collecting<R>(subjects: &mut Subjects, work: impl FnOnce() -> R) -> R {
+    struct Back<'a>(Option<Subjects>, &'a mut Subjects);
+    impl Drop for Back<'_> {
+        fn drop(&mut self) {
+            let before = self.0.take();
+            if let Some(seen) = with(|scope| std::mem::replace(&mut scope.subjects, before)) {
+                self.1.add_all(&seen);
+                // Whoever collects around this collects them, too.
+                with(|scope| scope.subjects.as_mut().map(|outer| outer.add_all(&seen)));
+            }
+        }
+    }
+    let _back = Back(with(|scope| scope.subjects.replace(Subjects::default())), subjects);
+    work()
+}
+
+pub(crate) fn keys() -> Result<Arc<Keys>, PersonalError> {
+    with(|scope| scope.keys.clone()).ok_or(PersonalError::NoKeys)
+}
+
+pub(crate) fn derives() -> bool {
+    with(|scope| scope.derives)
+}
+
+pub(crate) fn passed(subject: Fingerprint) {
+    with(|scope| scope.subjects.as_mut().map(|subjects| subjects.add(subject)));
+}
+
+/// Remembers why a value failed, and returns what it says.
+pub(crate) fn failed(failure: PersonalError) -> String {
+    let text = failure.to_string();
+    with(|scope| scope.failure = Some(failure));
+    text
+}
+
+/// The failure that `text` comes from, if it is one of a personal value.
+pub(crate) fn failure(text: &str) -> Option<PersonalError> {
+    with(|scope| scope.failure.take()).filter(|failure| text.contains(&failure.to_string()))
+}

@@ -1,0 +1,133 @@
+//! Sealing a value of one subject, and bytes that hold the clear text of several.
+
+use std::sync::atomic::Ordering;
+
+use zeroize::Zeroizing;
+
+use super::store::{Looked, missing};
+use super::{
+    Fingerprint, KeyError, Keys, PersonalError, Subjects, cipher, must_be_a_subject, scope,
+};
+
+/// `layout u8 = 1 | mark of the key 4 | nonce 12 | ciphertext | tag 16`
+const VALUE: u8 = 1;
+
+/// `magic 4 | subjects u16 | fingerprints 16 each | nonce 12 | ciphertext | tag 16`
+const SEALED_FOR: &[u8; 4] = b"\xe5ac1";
+
+/// What was sealed for some subjects.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It was not sealed at all.
+    Unsealed,
+    /// What was sealed, and for whom.
+    Clear(Zeroizing<Vec<u8>>, Subjects),
+    /// One of them was forgotten, so nobody can open it any more.
+    Erased,
+    /// It is not what was sealed.
+    Altered,
+}
+
+impl Keys {
+    /// Seals the encoded value of a subject, whose key is made if there is none.
+    pub(crate) fn seal(&self, subject: &str, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
+        must_be_a_subject(subject)?;
+        let fingerprint = self.fingerprint(subject);
+        let key = {
+            let mut inner = self.lock();
+            match inner.look_up(fingerprint, &*self.master)? {
+                Looked::Live(key) => key,
+                Looked::Unknown => inner.create(fingerprint, &*self.master)?,
+                Looked::Forgotten => {
+                    return Err(PersonalError::Forgotten { subject: subject.to_owned() });
+                }
+            }
+        };
+        let sealed = cipher::seal(&key.bytes, &bound_to(subject), clear)?;
+        scope::passed(fingerprint);
+        Ok([&[VALUE], &key.mark[..], &sealed].concat())
+    }
+
+    /// What was sealed for a subject; none when it was forgotten.
+    pub(crate) fn unseal(
+        &self,
+        subject: &str,
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, PersonalError> {
+        let fingerprint = self.fingerprint(subject);
+        let key = match self.lock().look_up(fingerprint, &*self.master)? {
+            Looked::Live(key) => key,
+            Looked::Forgotten => return Ok(None),
+            Looked::Unknown => return Err(missing(subject)),
+        };
+        let altered = || PersonalError::Altered { subject: subject.to_owned() };
+        let Some((&[VALUE, ref mark @ ..], sealed)) = sealed.split_first_chunk::<5>() else {
+            return Err(altered());
+        };
+        if *mark != key.mark {
+            return Err(PersonalError::OtherKey { subject: subject.to_owned() });
+        }
+        let clear = cipher::open(&key.bytes, &bound_to(subject), sealed).ok_or_else(altered)?;
+        scope::passed(fingerprint);
+        Ok(Some(clear))
+    }
+
+    /// Seals bytes that hold the clear text of all these subjects: to forget any one of them destroys
+    /// what was sealed. None when one of them is forgotten already.
+    ///
+    /// # Errors
+    /// [`KeyError`]: a key could not be had.
+    pub fn seal_for(&self, subjects: &Subjects, clear: &[u8]) -> Result<Option<Vec<u8>>, KeyError> {
+        let mut sealed = SEALED_FOR.to_vec();
+        // At most `SUBJECTS_MAX` are known.
+        sealed.extend_from_slice(&(subjects.iter().len() as u16).to_le_bytes());
+        subjects.iter().for_each(|subject| sealed.extend_from_slice(&subject.0));
+        let Some(key) = self.join(subjects.iter())? else { return Ok(None) };
+        let body = cipher::seal(&key, &sealed, clear)?;
+        sealed.extend_from_slice(&body);
+        Ok(Some(sealed))
+    }
+
+    /// Opens what [`seal_for`](Keys::seal_for) has sealed.
+    ///
+    /// # Errors
+    /// [`KeyError`]: a key could not be had.
+    pub fn open_for(&self, sealed: &[u8]) -> Result<Opened, KeyError> {
+        let Some(rest) = sealed.strip_prefix(SEALED_FOR) else { return Ok(Opened::Unsealed) };
+        let names = rest.split_first_chunk().and_then(|(count, rest)| {
+            rest.split_at_checked(usize::from(u16::from_le_bytes(*count)) * 16)
+        });
+        let Some((names, body)) = names else { return Ok(Opened::Altered) };
+        let subjects = names.as_chunks::<16>().0.iter().copied().map(Fingerprint);
+        let Some(key) = self.join(subjects.clone())? else {
+            self.erased_snapshots.fetch_add(1, Ordering::Relaxed);
+            return Ok(Opened::Erased);
+        };
+        let head = &sealed[..sealed.len() - body.len()];
+        Ok(match cipher::open(&key, head, body) {
+            Some(clear) => Opened::Clear(clear, subjects.collect()),
+            None => Opened::Altered,
+        })
+    }
+
+    /// The key that follows from those of all these subjects; none when one of them has none any more.
+    fn join(
+        &self,
+        subjects: impl Iterator<Item = Fingerprint>,
+    ) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError> {
+        let mut hasher = blake3::Hasher::new_derive_key("actuarius 2026 key of several subjects");
+        for subject in subjects {
+            match self.lock().look_up(subject, &*self.master)? {
+                Looked::Live(key) => drop(hasher.update(&*key.bytes)),
+                // One that is not known belongs to other keys, or its key never became durable.
+                Looked::Forgotten | Looked::Unknown => return Ok(None),
+            }
+        }
+        Ok(Some(Zeroizing::new(*hasher.finalize().as_bytes())))
+    }
+}
+
+/// What a sealed value is bound to: it cannot pass for one of another subject.
+fn bound_to(subject: &str) -> Vec<u8> {
+    [b"actuarius personal 1", subject.as_bytes()].concat()
+}

@@ -1,0 +1,62 @@
+//! Sealed bytes as serde sees them: bytes where a format has such, text in base64 where people read it.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[derive(Default)]
+pub(super) struct Sealed(pub(super) Vec<u8>);
+
+impl Serialize for Sealed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&BASE64.encode(&self.0))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            // Whatever it is now: a value may have been turned from one format into another.
+            deserializer.deserialize_any(Bytes)
+        } else {
+            deserializer.deserialize_byte_buf(Bytes)
+        }
+    }
+}
+
+struct Bytes;
+
+impl<'de> Visitor<'de> for Bytes {
+    type Value = Sealed;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("what was sealed, as bytes or in base64")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Sealed, E> {
+        BASE64.decode(text).map(Sealed).map_err(E::custom)
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Sealed, E> {
+        Ok(Sealed(bytes.to_vec()))
+    }
+
+    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Sealed, E> {
+        Ok(Sealed(bytes))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<Sealed, A::Error> {
+        let mut sealed = Vec::new();
+        while let Some(byte) = bytes.next_element()? {
+            sealed.push(byte);
+        }
+        Ok(Sealed(sealed))
+    }
+}
