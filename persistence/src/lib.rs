@@ -24,6 +24,7 @@ pub mod fault;
 pub mod keys;
 pub mod memory;
 pub mod segment;
+pub mod verify;
 pub mod views;
 
 pub use codec::{Codec, CodecError};

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::chain::ChainEnd;
+use crate::verify::{Verified, Verify};
 use crate::{
     Append, Commit, Conflict, NewSnapshot, Note, Notes, ReadError, Removal, Snapshot, StoreFailure,
 };
@@ -173,6 +174,14 @@ pub trait Reader: Send + Sync {
 
     /// The store's own name, drawn when it was made. It never changes, and no other store has it.
     fn identity(&self) -> Uuid;
+
+    /// Whether everything in the store is what was stored. It reads all of it, and changes nothing.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store cannot be read at all; what is damaged is in the result.
+    fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
+        crate::verify::log(self, what)
+    }
 
     /// What the store takes on disk.
     ///

@@ -58,6 +58,14 @@ impl Engine {
         self.db.range::<Vec<u8>, _>((start, Bound::Unbounded))
     }
 
+    /// All keys that begin with `prefix`, with their values.
+    pub(super) fn keys_and_values(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
+        self.db.scan_prefix(prefix)
+    }
+
     /// All keys that begin with `prefix`.
     pub(super) fn keys(&self, prefix: &[u8]) -> impl Iterator<Item = sled::Result<IVec>> + use<> {
         self.db.scan_prefix(prefix).keys()

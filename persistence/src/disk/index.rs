@@ -103,6 +103,12 @@ impl Index {
         self.count
     }
 
+    /// The runs on disk, oldest first; none of them is removed while the lease is held.
+    pub(super) fn runs(&self) -> (Arc<Vec<Run>>, Lease) {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        (state.runs.clone(), state.lease.clone())
+    }
+
     /// What is known of the streams hashed `hash`: the first `want` entries in memory.
     pub(super) fn first(&self, hash: u64, range: &Range, want: usize) -> Look {
         self.look(|state| {

@@ -69,6 +69,16 @@ pub(super) fn chunk(first: u64, part: u16) -> [u8; 11] {
     key
 }
 
+/// What the keys of all chunks begin with.
+pub(super) fn chunk_prefix() -> [u8; 1] {
+    [CHUNK]
+}
+
+/// What the keys of all snapshots begin with.
+pub(super) fn snapshot_prefix() -> [u8; 1] {
+    [SNAPSHOT]
+}
+
 /// The first position and the part a chunk's key stands for; none when it is another kind of key.
 pub(super) fn chunk_place(key: &[u8]) -> Option<(u64, u16)> {
     let (&[CHUNK], rest) = key.split_first_chunk()? else { return None };
@@ -107,6 +117,12 @@ pub(super) fn snapshot(stream: StreamHash, version: u64, part: u16) -> [u8; 27] 
     key[17..25].copy_from_slice(&version.to_be_bytes());
     key[25..].copy_from_slice(&part.to_be_bytes());
     key
+}
+
+/// The stream, the version and the part any snapshot's key stands for.
+pub(super) fn any_snapshot_place(key: &[u8]) -> Option<(StreamHash, u64, u16)> {
+    let stream = StreamHash(u128::from_be_bytes(*key.get(1..)?.first_chunk()?));
+    snapshot_place(stream, key).map(|(version, part)| (stream, version, part))
 }
 
 /// The version and the part a snapshot's key stands for; none when it is another stream's key.

@@ -22,6 +22,7 @@ use std::thread::{self, JoinHandle};
 use uuid::Uuid;
 
 use crate::StoreFailure;
+use crate::verify::{Place, Verified};
 use crate::wire::Cursor;
 
 const MAGIC: &[u8; 8] = b"actmark1";
@@ -41,6 +42,20 @@ pub(super) fn create(path: &Path, store: Uuid) -> io::Result<()> {
     let mut bytes = vec![0; 2 * SLOT_BYTES];
     bytes[..SEALED + 4].copy_from_slice(&seal(store, Slot { sequence: 0, acknowledged: 0 }));
     fs::write(path, bytes)
+}
+
+/// Whether both slots are readable: the newer one counts, the other is there if it is torn.
+pub(super) fn verify(path: &Path, store: Uuid, verified: &mut Verified) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    for (number, slot) in bytes.chunks(SLOT_BYTES).take(2).enumerate() {
+        // The second one is empty until it is written for the first time.
+        let unwritten = number == 1 && slot.iter().all(|&byte| byte == 0);
+        if unseal(store, slot).is_none() && !unwritten {
+            let what = format!("slot {number} of the high-water mark is not readable");
+            verified.find(Place::File(path.to_owned()), what);
+        }
+    }
+    Ok(())
 }
 
 pub(super) struct Mark {

@@ -60,6 +60,7 @@ mod tampering;
 mod testing;
 mod trouble;
 mod upkeep;
+mod verify;
 mod writer;
 
 use std::path::Path;

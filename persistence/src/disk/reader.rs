@@ -15,8 +15,9 @@ use super::index::Range;
 use super::part::Entry;
 use super::shared::Shared;
 use super::trouble::{self, Trouble};
-use super::{files, notes, recover, runs, snapshots};
+use super::{files, notes, recover, runs, snapshots, verify};
 use crate::chain::ChainEnd;
+use crate::verify::{Verified, Verify};
 use crate::{Commit, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo};
 
 /// How many entries of a stream are gathered at a time: as many commits as a page usually has.
@@ -86,6 +87,10 @@ impl Reader for DiskReader {
 
     fn identity(&self) -> Uuid {
         self.0.identity
+    }
+
+    fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
+        guarded(|| verify::verify(&self.0, what))
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {

@@ -145,7 +145,7 @@ pub(super) fn floor_place(engine: &Engine, position: u64) -> Result<Option<u64>>
 }
 
 /// The entries of a chunk's commits.
-fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
+pub(super) fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
     chunk.commits.iter().map(move |commit| {
         let view = commit.view();
         Entry {

@@ -80,6 +80,10 @@ impl Shared {
         *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     pub(super) fn hash(&self, stream: &StreamId) -> StreamHash {
         StreamHash::of_stream(self.seed, stream)
     }

@@ -71,14 +71,18 @@ fn time(front: &[u8]) -> Result<Timestamp> {
 
 /// The snapshot in these bytes, if it is one of `stream`'s: another stream may have the same hash.
 fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapshot>> {
-    let mut cursor = Cursor(&bytes);
+    let (names, snapshot) = unpack_any(version, &bytes)?;
+    Ok((names == (stream.category(), stream.id())).then_some(snapshot))
+}
+
+/// The snapshot in these bytes, with its type and id.
+fn unpack_any(version: u64, bytes: &Bytes) -> Result<((&str, &str), Snapshot)> {
+    let mut cursor = Cursor(bytes);
     if cursor.u32()? != crc32c::crc32c(&bytes[CHECKSUM..]) {
         return Err(Trouble::Malformed("the checksum is wrong"));
     }
     cursor.bytes(3)?;
-    if (cursor.text()?, cursor.text()?) != (stream.category(), stream.id()) {
-        return Ok(None);
-    }
+    let names = (cursor.text()?, cursor.text()?);
     if cursor.varint()? != version {
         return Err(Trouble::Malformed("it stands at another version"));
     }
@@ -90,7 +94,7 @@ fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapsh
     if cursor.0.len() != length {
         return Err(Trouble::Malformed("the length is wrong"));
     }
-    Ok(Some(Snapshot {
+    let snapshot = Snapshot {
         version: Version::new(version),
         position: Position::new(position),
         as_of: Position::new(as_of),
@@ -98,7 +102,39 @@ fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapsh
         time,
         payload: bytes.slice(bytes.len() - length..),
         subjects: Subjects::default(),
-    }))
+    };
+    Ok((names, snapshot))
+}
+
+/// What stands at a version, whosever it is.
+pub(super) type Found = (u64, Result<(StreamId, Snapshot)>);
+
+/// All snapshots there are. One that is replaced or removed meanwhile may be left out.
+pub(super) fn all(engine: &Engine) -> impl Iterator<Item = sled::Result<Option<Found>>> + '_ {
+    engine.keys_and_values(&keys::snapshot_prefix()).map(|entry| {
+        let (key, front) = entry?;
+        let Some((hash, version, 0)) = keys::any_snapshot_place(&key) else { return Ok(None) };
+        let read = read_any(engine, (hash, version), &front);
+        let stays = read.is_ok() || engine.get(&key)?.is_some_and(|now| now == front);
+        Ok(stays.then_some((version, read)))
+    })
+}
+
+fn read_any(
+    engine: &Engine,
+    (hash, version): (StreamHash, u64),
+    front: &[u8],
+) -> Result<(StreamId, Snapshot)> {
+    let mut bytes = front.to_vec();
+    for part in 1..parts(front)? {
+        let more = engine.get(&keys::snapshot(hash, version, part))?;
+        bytes.extend_from_slice(&more.ok_or(Trouble::Malformed("a part is missing"))?);
+    }
+    let bytes = Bytes::from(bytes);
+    let ((category, id), snapshot) = unpack_any(version, &bytes)?;
+    let stream = StreamId::new(category, id);
+    let stream = stream.map_err(|_| Trouble::Malformed("its name is none"))?;
+    Ok((stream, snapshot))
 }
 
 /// The newest snapshot of a stream older than `before`. One of a state that is not in the log is

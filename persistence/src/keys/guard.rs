@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Keys;
 use super::sealing::Opened;
 use crate::chain::ChainEnd;
+use crate::verify::{Verified, Verify};
 use crate::{
     AppendOutcome, Batch, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store, StoreFailure,
     StoreInfo, Writer,
@@ -145,6 +146,10 @@ impl Reader for GuardedReader {
 
     fn identity(&self) -> Uuid {
         self.reader.identity()
+    }
+
+    fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
+        self.reader.verify(what)
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {
