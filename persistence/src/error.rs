@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use thiserror::Error;
+use uuid::Uuid;
 
 /// Bytes that are not what they should be; the text says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -121,6 +122,22 @@ pub enum ReadError {
         key: Bytes,
         /// What is wrong.
         what: String,
+    },
+    /// The events are in the archive, and the segment they are in is not where it should be. Put
+    /// its file back, and read again.
+    #[error(
+        "the events of {stream} from position {position} on are in the archive: \
+         segment {segment} is not in {}", .directory.display()
+    )]
+    Archived {
+        /// Whose events they are.
+        stream: StreamId,
+        /// The position of the first.
+        position: Position,
+        /// The segment's name.
+        segment: Uuid,
+        /// Where it was looked for.
+        directory: PathBuf,
     },
     /// The store could not be read now. Try again, or reopen the store.
     #[error("the store could not be read: {0}")]

@@ -17,6 +17,7 @@ mod snapshot;
 mod store;
 mod wire;
 
+pub mod archive;
 pub mod chain;
 pub mod contract;
 pub mod disk;

@@ -1,9 +1,11 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::archive::ArchiveError;
 use crate::chain::ChainEnd;
 use crate::verify::{Verified, Verify};
 use crate::{
@@ -171,6 +173,21 @@ pub trait Reader: Send + Sync {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Note>, ReadError>;
+
+    /// Where the [archive](crate::archive) of the store is; none when it cannot have one.
+    fn archive(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Takes the events of a stream, all of whose commits were [removed](crate::Gone::Removed) from the log,
+    /// out of the archive, too. Returns how many commits went.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; what was done stays so, call it again for the rest.
+    fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
+        let _ = stream;
+        Ok(0)
+    }
 
     /// The store's own name, drawn when it was made. It never changes, and no other store has it.
     fn identity(&self) -> Uuid;

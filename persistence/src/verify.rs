@@ -55,6 +55,9 @@ pub struct Verified {
     pub streams: u64,
     /// Commits whose events are in the archive.
     pub archived: u64,
+    /// Those of them whose segment is not where the archive is looked for, so that they were not
+    /// looked at.
+    pub elsewhere: u64,
     /// Commits whose events were removed for good.
     pub removed: u64,
     /// Entries of the index on disk.
@@ -214,6 +217,15 @@ impl<'v, 'a> LogCheck<'v, 'a> {
         }
         let reached = |end: &ChainEnd| end.position == chain.position;
         self.verify.expected.retain(|end| !reached(end));
+    }
+
+    /// What the archive gave for a commit that is there.
+    pub(crate) fn archived(&mut self, position: Position, fetched: Result<(), ReadError>) {
+        match fetched {
+            Ok(()) => {}
+            Err(ReadError::Archived { .. }) => self.verified.elsewhere += 1,
+            Err(error) => self.verified.find(Place::Log(position), error),
+        }
     }
 
     /// The version a stream was found to have.

@@ -28,6 +28,7 @@
 //! store/FORMAT    what this is, in text
 //! store/mark      the high-water mark
 //! store/log/      sled
+//! archive/        segments with what was moved out of the log
 //! ```
 
 mod chunk;
@@ -63,7 +64,7 @@ mod upkeep;
 mod verify;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{OpenError, Store};
@@ -92,6 +93,7 @@ pub fn open_with(directory: impl AsRef<Path>, options: &DiskOptions) -> Result<S
 pub struct DiskOptions {
     cache_bytes: u64,
     lock_wait: Duration,
+    archive: Option<PathBuf>,
     index_run_commits: u64,
     index_buckets: u16,
 }
@@ -101,6 +103,7 @@ impl Default for DiskOptions {
         Self {
             cache_bytes: 128 * 1024 * 1024,
             lock_wait: Duration::from_millis(500),
+            archive: None,
             // Small enough to be walked in milliseconds when the store is opened, large enough that
             // a bucket of a run makes a value worth its insert.
             index_run_commits: 65_536,
@@ -123,6 +126,14 @@ impl DiskOptions {
     #[must_use]
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
+        self
+    }
+
+    /// Where the segments of the archive are: in the folder `archive` beside the store unless told. It
+    /// need not be there as long as nobody reads what was moved into it.
+    #[must_use]
+    pub fn archive(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.archive = Some(directory.into());
         self
     }
 

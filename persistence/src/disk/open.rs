@@ -18,6 +18,7 @@ use super::recover::failed;
 use super::shared::Shared;
 use super::writer::DiskWriter;
 use super::{DiskOptions, create, recover, trouble};
+use crate::archive::Mounted;
 use crate::{OpenError, Store};
 
 /// How often sled's own thread writes, cleans segments and syncs, in milliseconds.
@@ -53,8 +54,10 @@ pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, Ope
     let (release, engine) = open_engine(&store.log(), options)?;
     let recovered = recover::recover(&engine, &store, &format, acknowledged)?;
     write_format(&store, &format)?;
+    let archive = options.archive.clone().unwrap_or_else(|| directory.join("archive"));
+    let places = (store, Mounted::at(archive));
     let shared =
-        Shared::new(engine, (release, lock), store, format, recovered.index, recovered.end);
+        Shared::new(engine, (release, lock), places, format, recovered.index, recovered.end);
     let shared = Arc::new(shared);
     let writer = DiskWriter::new(shared.clone(), mark, recovered.meta, options);
     let writer = writer.map_err(|failure| failed(&shared.files, &failure))?;

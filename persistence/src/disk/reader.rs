@@ -4,6 +4,7 @@
 //! to the end that was acknowledged. What is missing or wrong is told.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
@@ -16,6 +17,7 @@ use super::part::Entry;
 use super::shared::Shared;
 use super::trouble::{self, Trouble};
 use super::{files, notes, recover, runs, snapshots, verify};
+use crate::archive::{self, ArchiveError};
 use crate::chain::ChainEnd;
 use crate::verify::{Verified, Verify};
 use crate::{Commit, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo};
@@ -56,11 +58,16 @@ impl Reader for DiskReader {
     ) -> Result<Page, ReadError> {
         guarded(|| {
             let (after, as_of) = (after.get(), as_of.get());
-            StreamRead::new(&self.0, stream, after, as_of, limit).read()
+            let page = StreamRead::new(&self.0, stream, after, as_of, limit).read()?;
+            self.0.archive.complete(page)
         })
     }
 
     fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
+        guarded(|| self.0.archive.complete(read_log(&self.0, after.get(), limit)?))
+    }
+
+    fn read_raw(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
         guarded(|| read_log(&self.0, after.get(), limit))
     }
 
@@ -83,6 +90,18 @@ impl Reader for DiskReader {
         limit: usize,
     ) -> Result<Vec<Note>, ReadError> {
         guarded(|| notes::list(&self.0, prefix, after, limit))
+    }
+
+    fn archive(&self) -> Option<&Path> {
+        Some(self.0.archive.directory())
+    }
+
+    fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
+        let archive = &self.0.archive;
+        // Whatever was done, the files may be others now.
+        let purged = archive::purge(archive.directory(), stream);
+        archive.forget();
+        purged
     }
 
     fn identity(&self) -> Uuid {

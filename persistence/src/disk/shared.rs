@@ -18,6 +18,7 @@ use super::notes::Gate;
 use super::part::Entry;
 use super::trouble::{Result, Trouble};
 use super::{recover, runs};
+use crate::archive::Mounted;
 use crate::chain::ChainEnd;
 use crate::{Commit, ReadError};
 
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     _release: Release,
     _lock: StoreLock,
     pub(super) files: Files,
+    pub(super) archive: Mounted,
     pub(super) index: Index,
     seed: u64,
     pub(super) identity: Uuid,
@@ -46,7 +48,7 @@ impl Shared {
     pub(super) fn new(
         engine: Engine,
         (release, lock): (Release, StoreLock),
-        files: Files,
+        (files, archive): (Files, Mounted),
         format: Format,
         index: Index,
         end: ChainEnd,
@@ -56,6 +58,7 @@ impl Shared {
             _release: release,
             _lock: lock,
             files,
+            archive,
             index,
             seed: format.seed(),
             identity: format.store,

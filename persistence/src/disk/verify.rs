@@ -12,9 +12,11 @@ use super::part::{Entry, Part, Place as At, START};
 use super::shared::Shared;
 use super::trouble::Trouble;
 use super::{index, keys, mark, notes, recover, snapshots};
+use crate::archive;
 use crate::chain::ChainEnd;
+use crate::segment::Segment;
 use crate::verify::{LogCheck, Place, Verified, Verify};
-use crate::{Note, ReadError};
+use crate::{Gone, Note, ReadError};
 
 /// How many chunks may wait between the thread that reads and the one that looks: a few
 /// milliseconds of work, half a megabyte.
@@ -35,7 +37,13 @@ pub(super) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verifie
                 .before
                 .map(|link| ChainEnd { position: Position::new(chunk.first - 1), link });
             check.goes_on(chunk.first, before);
-            chunk.commits.iter().for_each(|commit| check.commit(commit));
+            for commit in &chunk.commits {
+                check.commit(commit);
+                if let Some(Gone::Archived(segment)) = commit.gone() {
+                    let fetched = shared.archive.fetch(commit, segment);
+                    check.archived(commit.position(), fetched.map(drop));
+                }
+            }
             let entries = recover::entries(&chunk, shared.seed());
             entries.filter(|entry| entry.position <= indexed).for_each(|entry| sums.of_log(&entry));
         }
@@ -48,6 +56,7 @@ pub(super) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verifie
     }
     walk_snapshots(shared, &check, &mut verified);
     walk_notes(shared, &mut verified)?;
+    walk_archive(shared, &mut verified)?;
     mark::verify(&shared.files.mark(), shared.identity, &mut verified)?;
     Ok(verified)
 }
@@ -206,6 +215,17 @@ fn walk_snapshots(shared: &Shared, check: &LogCheck<'_, '_>, verified: &mut Veri
             Ok(_) => {}
         }
     }
+}
+
+/// Segments nobody can open are no segment's: whoever needs one is told it is elsewhere. Here it is
+/// told why.
+fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
+    for path in archive::files(shared.archive.directory())? {
+        if let Err(error) = Segment::open(&path) {
+            verified.find(Place::File(path), error);
+        }
+    }
+    Ok(())
 }
 
 fn walk_notes(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
