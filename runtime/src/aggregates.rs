@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id, InvalidId, Position, Version};
-use actuarius_persistence::{Page, PageLimit, ReadError, Reader};
+use actuarius_persistence::{Page, PageLimit, Reader};
 
 use crate::decoding::{Decoder, Undecodable};
 use crate::directory::Directory;
 use crate::error::Failure;
 use crate::execute::Execute;
 use crate::keep_alive::KeepAlive;
+use crate::past::{self, Diff, History, Moment, Past};
 use crate::query::Query;
 
 /// The aggregates of one type: address them by id. Cheap to clone, and all a service needs to hold.
@@ -77,7 +78,7 @@ impl<A: Aggregate> Aggregates<A> {
         InvalidId: From<I::Error>,
     {
         let stream = checked(id)?.stream();
-        self.read(move |reader| reader.version(&stream)).await
+        self.directory.home.engine.read(move |reader| reader.version(&stream)).await
     }
 
     /// Whether an aggregate has any events, without bringing it into memory.
@@ -109,7 +110,7 @@ impl<A: Aggregate> Aggregates<A> {
             let read = move |reader: &dyn Reader| {
                 reader.read_stream(&stream, from, Position::NONE, PageLimit::default())
             };
-            let page = self.read(read).await?;
+            let page = self.directory.home.engine.read(read).await?;
             let envelopes = envelopes(&id, &page, after)?;
             match page.commits.last() {
                 // Nothing that is stored on this page is an event today.
@@ -119,6 +120,83 @@ impl<A: Aggregate> Aggregates<A> {
                 _ => return Ok(envelopes),
             }
         }
+    }
+
+    /// An aggregate's state at a moment of its history, without bringing it into memory: at a
+    /// [`Version`], a [`Position`] of the log or a [`Timestamp`](crate::Timestamp). [`Moment`] says
+    /// which events had happened then. A moment that has not come yet shows the present, which the
+    /// version tells.
+    ///
+    /// It is replayed from the last snapshot before that moment, if one is
+    /// [kept](crate::Hosting::snapshots_kept), in pages: also a long history takes little memory.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use actuarius::{Aggregate, Context, Runtime};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter(i64);
+    /// # #[derive(Serialize, Deserialize)]
+    /// # enum Counted { Added(i64) }
+    /// # impl Aggregate for Counter {
+    /// #     const TYPE: &'static str = "counter";
+    /// #     type Command = i64;
+    /// #     type Event = Counted;
+    /// #     type Error = Infallible;
+    /// #     fn decide(&self, amount: i64, _: &Context) -> Result<Vec<Counted>, Infallible> {
+    /// #         Ok(vec![Counted::Added(amount)])
+    /// #     }
+    /// #     fn apply(&mut self, Counted::Added(amount): &Counted) { self.0 += amount; }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = Runtime::in_memory().await?;
+    /// let counters = runtime.host::<Counter>();
+    /// let receipt = counters.execute("visits", 2).await?;
+    /// counters.execute("visits", 3).await?;
+    ///
+    /// let before = counters.as_of("visits", receipt.version).await?;
+    /// assert_eq!(before.state.0, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`] when stored data is damaged, [`Failure::Undecodable`] when an event
+    /// does not decode, [`Failure::Panicked`] when `apply` does. Nothing was to be written.
+    pub async fn as_of<I>(&self, id: I, moment: impl Into<Moment>) -> Result<Past<A>, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        past::as_of(&self.directory.home, &checked(id)?, moment.into()).await
+    }
+
+    /// An aggregate's history, event by event, each with the state after it.
+    pub fn history<I>(&self, id: I) -> History<A>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        History::of(self.directory.home.clone(), checked(id))
+    }
+
+    /// What has changed between two moments of an aggregate's history: the state at each, which fields
+    /// are different, and the events in between. The first moment may be the later one.
+    ///
+    /// # Errors
+    /// As for [`as_of`](Aggregates::as_of).
+    pub async fn diff<I>(
+        &self,
+        id: I,
+        from: impl Into<Moment>,
+        to: impl Into<Moment>,
+    ) -> Result<Diff<A>, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        Diff::between(self.directory.home.clone(), checked(id)?, from.into(), to.into()).await
     }
 
     /// Has an aggregate leave memory as soon as it has nothing to do, through a snapshot; its next
@@ -151,15 +229,6 @@ impl<A: Aggregate> Aggregates<A> {
     #[must_use]
     pub fn resident(&self) -> usize {
         self.directory.home.residency.resident()
-    }
-
-    async fn read<R: Send + 'static>(
-        &self,
-        look: impl FnOnce(&dyn Reader) -> Result<R, ReadError> + Send + 'static,
-    ) -> Result<R, Failure> {
-        let reader = self.directory.home.engine.library.reader()?;
-        let read = tokio::task::spawn_blocking(move || look(&*reader));
-        Ok(read.await.map_err(|_| Failure::shutting_down())??)
     }
 }
 

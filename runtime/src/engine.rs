@@ -6,6 +6,7 @@ use actuarius_persistence::{ReadError, Reader, StoreFailure};
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::committer::Committer;
+use crate::error::Failure;
 use crate::recoveries::Recoveries;
 use crate::supervision::Supervision;
 use crate::tail::Tail;
@@ -25,6 +26,24 @@ impl Engine {
     /// The failure that poisoned the store, if one has.
     pub(crate) fn failure(&self) -> Option<&StoreFailure> {
         self.committer.failure()
+    }
+
+    /// Reads from the store where waiting for a disk holds nobody up.
+    ///
+    /// # Errors
+    /// What `look` says; and that the store is closed, or being closed.
+    pub(crate) async fn read<R, E>(
+        &self,
+        look: impl FnOnce(&dyn Reader) -> Result<R, E> + Send + 'static,
+    ) -> Result<R, Failure>
+    where
+        R: Send + 'static,
+        E: Send + 'static,
+        Failure: From<E>,
+    {
+        let reader = self.library.reader()?;
+        let read = tokio::task::spawn_blocking(move || look(&*reader));
+        Ok(read.await.map_err(|_| Failure::shutting_down())??)
     }
 }
 

@@ -190,15 +190,19 @@ pub enum Place {
     Returning,
     /// The closure of a query: nothing was to be written.
     Query,
+    /// `apply`, at the event of this version, when a state of the past was rebuilt: nothing was to be
+    /// written.
+    Apply(Version),
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Decide => "decide",
-            Self::Returning => "the closure of `returning`",
-            Self::Query => "the closure of a query",
-        })
+        match self {
+            Self::Decide => formatter.write_str("decide"),
+            Self::Returning => formatter.write_str("the closure of `returning`"),
+            Self::Query => formatter.write_str("the closure of a query"),
+            Self::Apply(version) => write!(formatter, "apply, at the event of version {version},"),
+        }
     }
 }
 

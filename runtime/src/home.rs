@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use actuarius_domain::Aggregate;
+use actuarius_domain::{Aggregate, StreamId, Version};
 
 use crate::engine::Engine;
 use crate::error::{Failure, Quarantine};
@@ -33,6 +33,18 @@ impl<A: Aggregate> Home<A> {
     pub(crate) fn left(&self, slot: &Slot<A>) {
         self.residency.left(slot.take_asked());
         self.meters.left();
+    }
+
+    /// A replay could not begin with this snapshot.
+    pub(crate) fn ignored_snapshot(&self, stream: &StreamId, version: Version, why: &str) {
+        self.meters.snapshot_ignored();
+        tracing::warn!(
+            target: "actuarius::recovery",
+            %stream,
+            version = version.get(),
+            why,
+            "a snapshot is ignored; the state is rebuilt from events"
+        );
     }
 
     /// Puts an aggregate out of service and answers what waits for it.

@@ -74,6 +74,7 @@ mod hosting;
 mod incarnation;
 mod keep_alive;
 mod panics;
+mod past;
 mod progress;
 mod projection;
 mod query;
@@ -122,6 +123,7 @@ pub use follower_status::{
 pub use followers::Retry;
 pub use health::{Health, Status};
 pub use hosting::Hosting;
+pub use past::{Diff, FieldChange, History, HistoryStep, LogMoment, Moment, Past};
 pub use projection::{
     Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, Project, ProjectInto,
     ProjectKeyed, ProjectionHandle, Rebuild, RebuildError, StoredEvent,

@@ -9,13 +9,12 @@ use tokio::sync::oneshot;
 
 use crate::decoding::Decoder;
 use crate::error::{Quarantine, QuarantineReason, Unavailable};
-use crate::hosting::Hosting;
+use crate::home::Home;
 use crate::incarnation::Incarnation;
 use crate::recoveries::Watch;
-use crate::replay::{self, Found, Snapshots, Start, Unfolded};
+use crate::replay::{self, Found, Snapshots, Start};
 use crate::seat::Seat;
 use crate::slot::Slot;
-use crate::telemetry::Meters;
 use crate::window::Remembered;
 
 pub(crate) enum RecoveryError {
@@ -49,9 +48,7 @@ fn recover_now<A: Aggregate>(
     let _entered = span.enter();
     let started = Instant::now();
     let reader = home.engine.library.reader().map_err(|_| unavailable(ReadError::Closed))?;
-    let decoder = Decoder::new();
-    let recovery =
-        Recovery { reader: &*reader, slot, hosting: &home.hosting, meters: &home.meters, decoder };
+    let recovery = Recovery { reader: &*reader, slot, home, decoder: Decoder::new() };
     let start = recovery.start()?;
     let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::waking(start)));
     let replayed = recovery.replay(&mut incarnation, as_of, watch)?;
@@ -72,8 +69,7 @@ fn recover_now<A: Aggregate>(
 struct Recovery<'a, A: Aggregate> {
     reader: &'a dyn Reader,
     slot: &'a Slot<A>,
-    hosting: &'a Hosting,
-    meters: &'a Meters,
+    home: &'a Home<A>,
     decoder: Decoder<A>,
 }
 
@@ -81,13 +77,15 @@ impl<A: Aggregate> Recovery<'_, A> {
     /// The newest snapshot that is good, or the state before the first event.
     fn start(&self) -> Result<Start<A>, RecoveryError> {
         let (reader, stream) = (self.reader, &self.slot.stream);
-        let mut snapshots = Snapshots::of(reader, stream, self.hosting.remembered_commands);
+        let mut snapshots = Snapshots::of(reader, stream, self.home.hosting.remembered_commands);
         loop {
             let found = snapshots.next().map_err(|error| self.unreadable(error, Version::NONE))?;
             match found {
                 None => return Ok(Start::unborn()),
                 Some(Found::Good(start)) => return Ok(*start),
-                Some(Found::Useless { version, why }) => self.ignore(version, &why),
+                Some(Found::Useless { version, why }) => {
+                    self.home.ignored_snapshot(stream, version, &why);
+                }
                 Some(Found::Ahead { version, why }) => {
                     // Ignoring it would hide the loss, too.
                     let reason = QuarantineReason::SnapshotAhead(why);
@@ -95,17 +93,6 @@ impl<A: Aggregate> Recovery<'_, A> {
                 }
             }
         }
-    }
-
-    fn ignore(&self, version: Version, why: &str) {
-        self.meters.snapshot_ignored();
-        tracing::warn!(
-            target: "actuarius::recovery",
-            stream = %self.slot.stream,
-            version = version.get(),
-            why,
-            "a snapshot is ignored; the state is rebuilt from events"
-        );
     }
 
     /// Applies the events behind the incarnation's version, page by page, and counts them.
@@ -140,19 +127,13 @@ impl<A: Aggregate> Recovery<'_, A> {
         let known = incarnation.version;
         for event in commit.events().filter(|event| event.version > known) {
             let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);
-            let facts = replay::decode(self.decoder, &event);
-            facts.and_then(|facts| replay::fold(&mut incarnation.state, &facts)).map_err(
-                |why| {
-                    quarantine(match why {
-                        Unfolded::Panicked(panic) => QuarantineReason::ApplyPanicked(panic),
-                        Unfolded::Undecodable(error) => {
-                            let event_type = event.event_type.to_owned();
-                            let schema_version = event.schema_version;
-                            QuarantineReason::Undecodable { event_type, schema_version, error }
-                        }
-                    })
-                },
-            )?;
+            let facts = replay::decode(self.decoder, &event).map_err(|error| {
+                let event_type = event.event_type.to_owned();
+                let schema_version = event.schema_version;
+                quarantine(QuarantineReason::Undecodable { event_type, schema_version, error })
+            })?;
+            replay::fold(&mut incarnation.state, &facts)
+                .map_err(|panic| quarantine(QuarantineReason::ApplyPanicked(panic)))?;
             incarnation.version = event.version;
             incarnation.position = event.position;
             incarnation.time = Some(commit.time);
@@ -164,7 +145,7 @@ impl<A: Aggregate> Recovery<'_, A> {
                 events: commit.events,
                 position: commit.last_position(),
             };
-            incarnation.window.remember(command, self.hosting.remembered_commands);
+            incarnation.window.remember(command, self.home.hosting.remembered_commands);
         }
         Ok(())
     }

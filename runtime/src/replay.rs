@@ -3,10 +3,12 @@
 
 use std::marker::PhantomData;
 
-use actuarius_domain::{Aggregate, Position, StreamId, Timestamp, Version};
-use actuarius_persistence::{CodecError, EventView, PageLimit, ReadError, Reader, Snapshot};
+use actuarius_domain::{Aggregate, Id, Position, StreamId, Timestamp, Version};
+use actuarius_persistence::{
+    CodecError, CommitView, EventView, PageLimit, ReadError, Reader, Snapshot,
+};
 
-use crate::decoding::{Decoder, Facts};
+use crate::decoding::{Decoder, Envelopes, Facts, Undecodable};
 use crate::panics::guarded;
 use crate::saved_state;
 use crate::window::Window;
@@ -67,6 +69,12 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
         Self { reader, stream, remembered_commands, before: None, aggregate: PhantomData }
     }
 
+    /// Only those up to `version`.
+    pub(crate) fn up_to(mut self, version: Version) -> Self {
+        self.before = version.get().checked_add(1).map(Version::new);
+        self
+    }
+
     /// The next older one.
     ///
     /// # Errors
@@ -122,24 +130,28 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
     }
 }
 
-/// Why an event could not be made part of a state.
-pub(crate) enum Unfolded {
-    Undecodable(CodecError),
-    /// `apply` panicked, so the state is half changed.
-    Panicked(String),
-}
-
 /// What a stored event is today, typed: one event mostly.
 pub(crate) fn decode<A: Aggregate>(
     decoder: Decoder<A>,
     event: &EventView<'_>,
-) -> Result<Facts<A>, Unfolded> {
+) -> Result<Facts<A>, CodecError> {
     let decoded = guarded(|| decoder.facts(event));
-    let decoded = decoded.unwrap_or_else(|panic| Err(CodecError::Decode(panic)));
-    decoded.map_err(Unfolded::Undecodable)
+    decoded.unwrap_or_else(|panic| Err(CodecError::Decode(panic)))
 }
 
-/// Makes one stored event part of the state.
-pub(crate) fn fold<A: Aggregate>(state: &mut A, facts: &[A::Event]) -> Result<(), Unfolded> {
-    guarded(|| facts.iter().for_each(|fact| state.apply(fact))).map_err(Unfolded::Panicked)
+/// The same, with everything known about it.
+pub(crate) fn envelopes<A: Aggregate>(
+    decoder: Decoder<A>,
+    id: &Id<A>,
+    commit: &CommitView<'_>,
+    event: &EventView<'_>,
+) -> Result<Envelopes<A>, Undecodable> {
+    let decoded = guarded(|| decoder.envelopes(id, commit, event));
+    decoded.unwrap_or_else(|panic| Err(Undecodable::of(commit, event, CodecError::Decode(panic))))
+}
+
+/// Makes what one stored event is part of the state; or tells how `apply` panicked, so that the state is
+/// half changed.
+pub(crate) fn fold<A: Aggregate>(state: &mut A, facts: &[A::Event]) -> Result<(), String> {
+    guarded(|| facts.iter().for_each(|fact| state.apply(fact)))
 }

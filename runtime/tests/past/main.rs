@@ -2,6 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod failing;
+mod moments;
 mod retention;
 mod scene;
+mod stepping;
 mod time;
+mod writers;

@@ -1,11 +1,13 @@
-//! A ledger whose clock is set by hand, on contents that outlive its runtime.
+//! A ledger whose clock is set by hand, on a store that outlives its runtime.
 #![allow(missing_docs, unreachable_pub)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius::persistence::memory::{self, Contents};
+use actuarius::persistence::{Store, disk};
 use actuarius::{Aggregates, Hosting, ManualClock, Receipt, Runtime, Timestamp, Version};
+use tempfile::TempDir;
 
 use crate::common::{Command, Ledger};
 
@@ -13,26 +15,49 @@ pub struct Scene {
     pub runtime: Runtime,
     pub ledgers: Aggregates<Ledger>,
     pub clock: Arc<ManualClock>,
-    contents: Arc<Contents>,
+    ground: Ground,
     hosting: Hosting,
+}
+
+/// What a scene stands on.
+pub enum Ground {
+    Memory(Arc<Contents>),
+    Disk(TempDir),
+}
+
+impl Ground {
+    pub fn disk() -> Self {
+        Self::Disk(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> Store {
+        match self {
+            Self::Memory(contents) => memory::reopen(contents),
+            Self::Disk(directory) => disk::open(directory.path()).unwrap(),
+        }
+    }
 }
 
 impl Scene {
     pub async fn open(hosting: Hosting) -> Self {
-        Self::over(Arc::default(), Arc::default(), hosting).await
+        Self::on(Ground::Memory(Arc::default()), hosting).await
     }
 
-    async fn over(contents: Arc<Contents>, clock: Arc<ManualClock>, hosting: Hosting) -> Self {
-        let store = memory::reopen(&contents);
+    pub async fn on(ground: Ground, hosting: Hosting) -> Self {
+        Self::over(ground, Arc::default(), hosting).await
+    }
+
+    async fn over(ground: Ground, clock: Arc<ManualClock>, hosting: Hosting) -> Self {
         let builder = Runtime::builder().clock(clock.clone());
-        let runtime = builder.on_store(store).await.unwrap();
+        let runtime = builder.on_store(ground.open()).await.unwrap();
         let ledgers = runtime.host_with(hosting.clone());
-        Self { runtime, ledgers, clock, contents, hosting }
+        Self { runtime, ledgers, clock, ground, hosting }
     }
 
     pub async fn restart(self) -> Self {
         assert!(self.runtime.shutdown(Duration::from_secs(60)).await.is_clean());
-        Self::over(self.contents, self.clock, self.hosting).await
+        drop((self.ledgers, self.runtime));
+        Self::over(self.ground, self.clock, self.hosting).await
     }
 
     pub async fn add(&self, id: &str, amount: i64) -> Receipt {

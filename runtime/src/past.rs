@@ -1,0 +1,21 @@
+//! What was: the state of an aggregate at any moment, its history step by step, and what has changed
+//! between two moments.
+//!
+//! `moment` (what can be asked for, and which version it means), `walk` (a state on its way through its
+//! events, page by page), `history` (the same walk, event by event), `diff` (two moments) and `fields`
+//! (what is different between two values). Nothing here brings an aggregate into memory, and no more
+//! than a page of events is held at a time.
+
+mod diff;
+mod fields;
+mod history;
+mod moment;
+mod walk;
+
+pub use diff::Diff;
+pub use fields::FieldChange;
+
+pub use history::{History, HistoryStep};
+pub use moment::{LogMoment, Moment};
+pub use walk::Past;
+pub(crate) use walk::as_of;

@@ -1,0 +1,142 @@
+use actuarius_domain::{Position, StreamId, Timestamp, Version};
+use actuarius_persistence::{Commit, CommitView, Damage, PageLimit, ReadError, Reader};
+
+/// A moment in the history of one aggregate. Made from a [`Version`], a [`Position`] or a
+/// [`Timestamp`].
+///
+/// The order of commits rules, not the clock. A version and a position say exactly which events were
+/// there. A time means *up to, and not including, the first commit that was decided later*; within
+/// one aggregate times never go back, so these are all events that were decided by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Behind the aggregate's event of this version.
+    Version(Version),
+    /// When the log ended at this position.
+    Position(Position),
+    /// When the clock showed this time, and all that was decided then was stored.
+    Time(Timestamp),
+}
+
+/// A moment in the history of the whole log. Made from a [`Position`] or a [`Timestamp`].
+///
+/// A time means *up to, and not including, the first commit that was decided later*. Commits are
+/// decided side by side, and clocks step back, so a commit behind that one may have an earlier time:
+/// it is not included, because the log never was in such a state. Ask by position where that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogMoment {
+    /// When the log ended at this position. In the middle of a command, the moment before it.
+    Position(Position),
+    /// When the clock showed this time.
+    Time(Timestamp),
+}
+
+impl From<Version> for Moment {
+    fn from(version: Version) -> Self {
+        Self::Version(version)
+    }
+}
+
+impl From<Position> for Moment {
+    fn from(position: Position) -> Self {
+        Self::Position(position)
+    }
+}
+
+impl From<Timestamp> for Moment {
+    fn from(time: Timestamp) -> Self {
+        Self::Time(time)
+    }
+}
+
+impl From<LogMoment> for Moment {
+    fn from(moment: LogMoment) -> Self {
+        match moment {
+            LogMoment::Position(position) => Self::Position(position),
+            LogMoment::Time(time) => Self::Time(time),
+        }
+    }
+}
+
+impl From<Position> for LogMoment {
+    fn from(position: Position) -> Self {
+        Self::Position(position)
+    }
+}
+
+impl From<Timestamp> for LogMoment {
+    fn from(time: Timestamp) -> Self {
+        Self::Time(time)
+    }
+}
+
+/// How much of a commit was there at a moment.
+enum Share {
+    All,
+    /// Its events up to this version.
+    UpTo(Version),
+    None,
+}
+
+impl Moment {
+    /// The version the aggregate had. One that it has not reached yet is left as it is.
+    pub(super) fn version(
+        self,
+        reader: &dyn Reader,
+        stream: &StreamId,
+    ) -> Result<Version, ReadError> {
+        match self {
+            Self::Version(version) => Ok(version),
+            Self::Position(position) => search(reader, stream, |commit| {
+                if commit.last_position() <= position {
+                    Share::All
+                } else if position < commit.position {
+                    Share::None
+                } else {
+                    let events = position.get() - commit.position.get();
+                    Share::UpTo(commit.version.plus(events))
+                }
+            }),
+            Self::Time(time) => search(reader, stream, |commit| match commit.time <= time {
+                true => Share::All,
+                false => Share::None,
+            }),
+        }
+    }
+}
+
+/// Halves the stream until it is known which of its versions was the last. The end is looked at first:
+/// often the moment is not long ago.
+fn search(
+    reader: &dyn Reader,
+    stream: &StreamId,
+    share: impl Fn(&CommitView<'_>) -> Share,
+) -> Result<Version, ReadError> {
+    let (mut included, mut possible) = (0, reader.version(stream)?.get());
+    let mut next = possible;
+    while included < possible {
+        let commit = commit_with(reader, stream, Version::new(next))?;
+        let commit = commit.view();
+        match share(&commit) {
+            Share::All => included = commit.last_version().get(),
+            Share::UpTo(version) => return Ok(version),
+            Share::None => possible = commit.version.get() - 1,
+        }
+        next = included + (possible - included.min(possible)).div_ceil(2);
+    }
+    Ok(Version::new(included))
+}
+
+/// The commit that holds this event of the stream.
+fn commit_with(
+    reader: &dyn Reader,
+    stream: &StreamId,
+    version: Version,
+) -> Result<Commit, ReadError> {
+    let before = Version::new(version.get() - 1);
+    let one = PageLimit { commits: 1, bytes: 0 };
+    let page = reader.read_stream(stream, before, Position::NONE, one)?;
+    page.commits.into_iter().next().ok_or_else(|| {
+        let what = format!("the event of version {version} is missing");
+        Damage { stream: Some(stream.clone()), position: Position::NONE, what }.into()
+    })
+}

@@ -1,0 +1,183 @@
+use std::sync::Arc;
+
+use actuarius_domain::{Aggregate, Id, Position, StreamId, Timestamp, Version};
+use actuarius_persistence::{
+    Commit, CommitView, Damage, EventView, Page, PageLimit, ReadError, Reader,
+};
+
+use super::moment::Moment;
+use crate::decoding::{Decoder, Undecodable};
+use crate::error::{Failure, Place};
+use crate::home::Home;
+use crate::replay::{self, Found, Snapshots, Start};
+
+/// The state of an aggregate at a moment of its history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past<A> {
+    /// What it was. The default if there was no event yet.
+    pub state: A,
+    /// How many events it had. Less than what was asked for says that it has no more: then this is
+    /// the present.
+    pub version: Version,
+    /// The position of the last of them.
+    pub position: Position,
+    /// When that was decided; none if there was no event yet.
+    pub time: Option<Timestamp>,
+}
+
+/// The state of an aggregate at a moment.
+pub(crate) async fn as_of<A: Aggregate>(
+    home: &Arc<Home<A>>,
+    id: &Id<A>,
+    moment: Moment,
+) -> Result<Past<A>, Failure> {
+    Ok(walk_to(home, id.stream(), moment).await?.into_past())
+}
+
+/// Goes to a moment, or to the present if it has not come: off the async threads, a page at a time, so that it
+/// ends when nobody waits any more.
+pub(super) async fn walk_to<A: Aggregate>(
+    home: &Arc<Home<A>>,
+    stream: StreamId,
+    moment: Moment,
+) -> Result<Walk<A>, Failure> {
+    let of = home.clone();
+    let begin = move |reader: &dyn Reader| Walk::begin(&of, stream, reader, moment)?.go_on(reader);
+    let mut walk = home.engine.read(begin).await?;
+    while walk.wanted().is_some() && !walk.is_at_end {
+        walk = home.engine.read(move |reader| walk.go_on(reader)).await?;
+    }
+    Ok(walk)
+}
+
+/// A state on its way from one moment to another.
+pub(super) struct Walk<A> {
+    pub(super) state: A,
+    stream: StreamId,
+    version: Version,
+    position: Position,
+    time: Option<Timestamp>,
+    as_of: Position,
+    /// Where it goes.
+    until: Version,
+    is_at_end: bool,
+}
+
+/// A page of the way: commits of which the last one may reach beyond its end.
+pub(super) struct Wanted {
+    stream: StreamId,
+    after: Version,
+    as_of: Position,
+    limit: PageLimit,
+}
+
+impl Wanted {
+    pub(super) fn read(&self, reader: &dyn Reader) -> Result<Page, ReadError> {
+        reader.read_stream(&self.stream, self.after, self.as_of, self.limit)
+    }
+}
+
+impl<A: Aggregate> Walk<A> {
+    /// From the newest good snapshot that is no later than the moment, on the way there.
+    pub(super) fn begin(
+        home: &Home<A>,
+        stream: StreamId,
+        reader: &dyn Reader,
+        moment: Moment,
+    ) -> Result<Self, ReadError> {
+        let until = moment.version(reader, &stream)?;
+        let start = start(home, &stream, reader, until)?;
+        let Start { state, version, position, time, as_of, .. } = start;
+        Ok(Self { state, stream, version, position, time, as_of, until, is_at_end: false })
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Sets out for a later version.
+    pub(super) fn set_out(&mut self, until: Version) {
+        self.until = until;
+    }
+
+    /// Takes the events of the next page.
+    fn go_on(mut self, reader: &dyn Reader) -> Result<Self, Failure> {
+        let Some(wanted) = self.wanted() else { return Ok(self) };
+        let Page { commits, more } = wanted.read(reader)?;
+        let decoder = Decoder::<A>::new();
+        for commit in &commits {
+            self.must_be_here(commit)?;
+            let commit = commit.view();
+            for event in self.ahead(&commit) {
+                let facts = replay::decode(decoder, &event);
+                let facts = facts.map_err(|error| Undecodable::of(&commit, &event, error))?;
+                let folded = replay::fold(&mut self.state, &facts);
+                folded.map_err(|message| panicked(event.version, message))?;
+                self.passed(&commit, &event);
+            }
+        }
+        self.is_at_end = !more;
+        Ok(self)
+    }
+
+    /// Behind events that are not in the log any more, nobody knows what the state was.
+    pub(super) fn must_be_here(&self, commit: &Commit) -> Result<(), Failure> {
+        let Some(gone) = commit.gone() else { return Ok(()) };
+        let (stream, position) = (Some(self.stream.clone()), commit.position());
+        let what = format!("these events have left the log: {gone:?}");
+        Err(ReadError::Damaged(Damage { stream, position, what }).into())
+    }
+
+    /// What is to be read next; nothing when it is there.
+    pub(super) fn wanted(&self) -> Option<Wanted> {
+        let missing = self.until.get().checked_sub(self.version.get()).filter(|it| *it > 0)?;
+        let most = PageLimit::default();
+        let commits = usize::try_from(missing).map_or(most.commits, |it| it.min(most.commits));
+        let limit = PageLimit { commits, ..most };
+        let (stream, after, as_of) = (self.stream.clone(), self.version, self.as_of);
+        Some(Wanted { stream, after, as_of, limit })
+    }
+
+    /// The events of a commit that are on the way.
+    pub(super) fn ahead<'a>(
+        &self,
+        commit: &CommitView<'a>,
+    ) -> impl Iterator<Item = EventView<'a>> + use<'a, A> {
+        let way = self.version.next()..=self.until;
+        commit.events().filter(move |event| way.contains(&event.version))
+    }
+
+    pub(super) fn passed(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) {
+        self.version = event.version;
+        self.position = event.position;
+        self.time = Some(commit.time);
+    }
+
+    pub(super) fn into_past(self) -> Past<A> {
+        let Self { state, version, position, time, .. } = self;
+        Past { state, version, position, time }
+    }
+}
+
+fn start<A: Aggregate>(
+    home: &Home<A>,
+    stream: &StreamId,
+    reader: &dyn Reader,
+    until: Version,
+) -> Result<Start<A>, ReadError> {
+    let mut snapshots = Snapshots::of(reader, stream, 0).up_to(until);
+    while let Some(found) = snapshots.next()? {
+        match found {
+            Found::Good(start) => return Ok(*start),
+            Found::Useless { version, why } | Found::Ahead { version, why } => {
+                home.ignored_snapshot(stream, version, &why);
+            }
+        }
+    }
+    Ok(Start::unborn())
+}
+
+/// `apply` panicked at the event of this version, so the state is spoilt.
+pub(super) fn panicked(version: Version, message: String) -> Failure {
+    Failure::Panicked { place: Place::Apply(version), message }
+}
