@@ -8,16 +8,21 @@
 //! [`keys`] (what can be forgotten).
 
 mod codec;
+mod cuts;
 mod dice;
 mod error;
+mod filling;
+mod lineage;
 mod note;
 mod personal;
+mod progress;
 mod record;
 mod snapshot;
 mod store;
 mod wire;
 
 pub mod archive;
+pub mod backup;
 pub mod chain;
 pub mod contract;
 pub mod disk;
@@ -30,11 +35,13 @@ pub mod views;
 
 pub use codec::{Codec, CodecError};
 pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};
+pub use lineage::{Ancestor, Lineage};
 pub use note::{
     NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange, NoteTooLarge,
     Notes,
 };
 pub use personal::Personal;
+pub use progress::{OnProgress, Progress, go_on};
 pub use record::{Append, Commit, CommitView, EventView, Gone, NewCommit, Part, Removal};
 pub use snapshot::{NewSnapshot, Snapshot};
 pub use store::{

@@ -7,14 +7,13 @@
 //!
 //! ```
 //! use actuarius_persistence::segment::{Kind, Segment, SegmentHead, Writing};
-//! use uuid::Uuid;
 //!
 //! # let directory = tempfile::tempdir()?;
-//! # let frames: Vec<(actuarius_domain::Position, bytes::Bytes)> = vec![];
+//! # let store = actuarius_persistence::memory::open();
 //! let path = directory.path().join("1997.seg");
-//! let mut writing = Writing::create(&path, SegmentHead::new(Kind::Archive, Uuid::from_u128(7)))?;
-//! for (position, frame) in frames {
-//!     writing.put(position, &frame)?;
+//! let mut writing = Writing::create(&path, SegmentHead::new(Kind::Archive, store.reader.identity()))?;
+//! for commit in store.reader.read_log(Default::default(), Default::default())?.commits {
+//!     writing.put(commit.position(), &commit.frame())?;
 //! }
 //! writing.finish(None)?;
 //!
@@ -33,9 +32,14 @@ mod writing;
 use actuarius_domain::Position;
 use uuid::Uuid;
 
+use crate::Commit;
+use crate::chain::Link;
+
 pub use error::SegmentError;
 pub use reading::{Commits, Segment};
 pub use writing::{Finished, Writing};
+
+pub(crate) use blocks::{BLOCK_BYTES, Blocks, Writer as BlockWriter};
 
 /// What a segment is for. Each reader takes its own kind only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,11 +87,22 @@ pub struct Summary {
     pub links: Option<Links>,
 }
 
+impl Summary {
+    fn count(&mut self, commit: &Commit) {
+        if self.commits == 0 {
+            self.first = commit.position();
+        }
+        self.commits += 1;
+        self.events += commit.view().events;
+        self.last = commit.last_position();
+    }
+}
+
 /// Two links of the chain of all commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Links {
     /// The link that the first commit is chained to.
-    pub before: [u8; 32],
+    pub before: Link,
     /// The link of the last commit.
-    pub after: [u8; 32],
+    pub after: Link,
 }

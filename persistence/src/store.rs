@@ -9,7 +9,8 @@ use crate::archive::ArchiveError;
 use crate::chain::ChainEnd;
 use crate::verify::{Verified, Verify};
 use crate::{
-    Append, Commit, Conflict, NewSnapshot, Note, Notes, ReadError, Removal, Snapshot, StoreFailure,
+    Append, Commit, Conflict, Lineage, NewSnapshot, Note, Notes, ReadError, Removal, Snapshot,
+    StoreFailure,
 };
 
 /// The largest commit (all events of one command, with their header) a store takes: 16 MiB.
@@ -198,6 +199,16 @@ pub trait Reader: Send + Sync {
     /// [`ReadError`] when the store cannot be read at all; what is damaged is in the result.
     fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
         crate::verify::log(self, what)
+    }
+
+    /// Whose history the store has: its own, and that of the stores it was restored from.
+    fn lineage(&self) -> Lineage {
+        Lineage::of(self.identity())
+    }
+
+    /// Whether what was true at `position` of the store `identity` is true of this one, too.
+    fn shares(&self, identity: Uuid, position: Position) -> bool {
+        self.lineage().shares(identity, position)
     }
 
     /// What the store takes on disk.

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use actuarius_domain::Position;
+use actuarius_persistence::chain::Link;
 use actuarius_persistence::segment::{
     Kind, Links, Segment, SegmentError, SegmentHead, Summary, Writing,
 };
@@ -83,13 +84,20 @@ proptest! {
 #[test]
 fn a_segment_says_what_it_is_and_has() {
     let all = commits(&[10, 20, 30]);
-    let links = Some(Links { before: [1; 32], after: [2; 32] });
+    let before = Link([1; 32]);
+    let whole =
+        all.iter().map(|(position, frame)| Commit::from_frame(frame, *position).expect("whole"));
+    let after = whole.fold(before, |link, commit| link.then(&commit.hash()));
+    let links = Some(Links { before, after });
     let (_directory, path) = write(&all, links);
     let segment = Segment::open(&path).expect("opens");
     assert_eq!(segment.head(), head(Kind::Archive));
     let (first, last) = (Position::new(1), Position::new(3));
     assert_eq!(*segment.summary(), Summary { commits: 3, events: 3, first, last, links });
     assert_eq!(segment.path(), path);
+    segment.verify().expect("its commits lead from link to link");
+    let (_directory, path) = write(&all, Some(Links { before, after: before }));
+    assert!(Segment::open(path).expect("opens").verify().is_err());
 }
 
 #[test]

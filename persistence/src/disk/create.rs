@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use actuarius_domain::Position;
 use uuid::Uuid;
 
 use super::files::{self, Files, OnFile};
@@ -13,7 +14,7 @@ use super::format::Format;
 use super::lock::Release;
 use super::meta::Meta;
 use super::{DiskOptions, keys, mark, open};
-use crate::OpenError;
+use crate::{Lineage, OpenError};
 
 pub(super) fn create(directory: &Path, options: &DiskOptions) -> Result<(), OpenError> {
     let new = Files::creating(directory);
@@ -21,7 +22,8 @@ pub(super) fn create(directory: &Path, options: &DiskOptions) -> Result<(), Open
         fs::remove_dir_all(&new.root).on(&new.root)?;
     }
     fs::create_dir(&new.root).on(&new.root)?;
-    let format = Format { store: Uuid::new_v4(), buckets: options.index_buckets };
+    let (store, buckets) = (Uuid::new_v4(), options.index_buckets);
+    let format = Format { store, buckets, ancestors: Vec::new() };
     fs::write(new.format(), format.to_text()).on(&new.format())?;
     mark::create(&new.mark(), format.store).on(&new.mark())?;
     create_log(&new, options)?;
@@ -38,4 +40,13 @@ fn create_log(new: &Files, options: &DiskOptions) -> Result<(), OpenError> {
     let db = open::open_sled(&log, options, None)?;
     let written = db.insert(keys::META, Meta::default().to_value()).and_then(|_| db.flush());
     written.map(|_| ()).map_err(super::trouble::engine_io).on(&log)
+}
+
+/// Has the closed store in `directory` say from now on that it shares the history of another one up
+/// to `position`.
+pub(crate) fn claim(directory: &Path, from: &Lineage, position: Position) -> Result<(), OpenError> {
+    let store = Files::store(directory);
+    let mut format = open::read_format(&store)?;
+    format.ancestors = from.restored_as(format.store, position).ancestors().to_vec();
+    files::replace(&store.format(), &[format.to_text().as_bytes()])
 }

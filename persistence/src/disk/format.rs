@@ -1,11 +1,14 @@
 //! The marker that says: this is a store, of this format, with this identity.
 //!
-//! Four lines of text; the first two and the last keep their meaning in every format, so that an
+//! Some lines of text; the first two and the last keep their meaning in every format, so that an
 //! old release can tell a newer store from a damaged one.
 
 use std::ops::RangeInclusive;
 
+use actuarius_domain::Position;
 use uuid::Uuid;
+
+use crate::Ancestor;
 
 /// The format this release writes, and the newest it reads. It reads the first, too: chunks there
 /// have no link.
@@ -14,12 +17,14 @@ const OLDEST: u32 = 1;
 
 const MAGIC: &str = "actuarius store";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Format {
     /// The store's identity.
     pub(super) store: Uuid,
     /// How many buckets its index has.
     pub(super) buckets: u16,
+    /// Whose history it shares.
+    pub(super) ancestors: Vec<Ancestor>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +34,11 @@ pub(crate) enum Unreadable {
 }
 
 impl Format {
-    pub(super) fn to_text(self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let (store, buckets) = (self.store, self.buckets);
-        sealed(&format!("{MAGIC}\nformat {NUMBER}\nid {store} buckets {buckets}\n"))
+        let from = |it: &Ancestor| format!("from {} {}\n", it.store, it.position);
+        let from: String = self.ancestors.iter().map(from).collect();
+        sealed(&format!("{MAGIC}\nformat {NUMBER}\nid {store} buckets {buckets}\n{from}"))
     }
 
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
@@ -44,7 +51,15 @@ impl Format {
         let mut field = |name| (words.next()? == name).then(|| words.next())?;
         let store = field("id")?.parse().ok()?;
         let buckets = field("buckets")?.parse().ok().filter(|&buckets| buckets > 0)?;
-        Some(Self { store, buckets })
+        let last = text.lines().count().checked_sub(1)?;
+        let from = text.lines().take(last).skip(3).map(|line| {
+            let (store, position) = line.strip_prefix("from ")?.split_once(' ')?;
+            Some(Ancestor {
+                store: store.parse().ok()?,
+                position: Position::new(position.parse().ok()?),
+            })
+        });
+        Some(Self { store, buckets, ancestors: from.collect::<Option<_>>()? })
     }
 
     /// The seed of the stream hashes.
@@ -91,15 +106,26 @@ fn of_number(number: &str) -> String {
 mod tests {
     use super::*;
 
+    fn format(ancestors: u32) -> Format {
+        let of = |number| Ancestor {
+            store: Uuid::from_u128(u128::from(number)),
+            position: Position::new(u64::from(number) * 100),
+        };
+        let ancestors = (0..ancestors).map(of).collect();
+        Format { store: Uuid::from_u128(7), buckets: 16, ancestors }
+    }
+
     #[test]
-    fn the_marker_comes_back() {
-        let format = Format { store: Uuid::from_u128(7), buckets: 16 };
-        assert_eq!(Format::parse(format.to_text().as_bytes()), Ok(format));
+    fn the_marker_comes_back_with_all_ancestors() {
+        for ancestors in [0, 1, 3] {
+            let format = format(ancestors);
+            assert_eq!(Format::parse(format.to_text().as_bytes()), Ok(format));
+        }
     }
 
     #[test]
     fn every_flipped_bit_is_found() {
-        let text = Format { store: Uuid::from_u128(7), buckets: 16 }.to_text().into_bytes();
+        let text = format(1).to_text().into_bytes();
         for bit in 0..text.len() * 8 {
             let mut damaged = text.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);

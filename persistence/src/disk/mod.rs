@@ -64,10 +64,18 @@ mod upkeep;
 mod verify;
 mod writer;
 
+pub(crate) use create::claim;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{OpenError, Store};
+
+/// Where a store is built that is being restored, beside where it will be.
+pub(crate) const RESTORING: &str = "store.restoring";
+
+/// Where the archive of a store is, beside it.
+pub(crate) const ARCHIVE: &str = "archive";
 
 /// Opens the store in `directory`, or creates one there, with settings that need no thought.
 ///

@@ -17,7 +17,7 @@ use super::reader::DiskReader;
 use super::recover::failed;
 use super::shared::Shared;
 use super::writer::DiskWriter;
-use super::{DiskOptions, create, recover, trouble};
+use super::{DiskOptions, RESTORING, create, recover, trouble};
 use crate::archive::Mounted;
 use crate::{OpenError, Store};
 
@@ -47,6 +47,11 @@ pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, Ope
     let lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
     let store = Files::store(directory);
     if !store.root.exists() {
+        if directory.join(RESTORING).exists() {
+            // An empty store would look as if nothing had ever been in it.
+            let what = "it was not restored to its end; restore it again".to_owned();
+            return Err(OpenError::UnknownFormat { path: store.root, what });
+        }
         create::create(directory, options)?;
     }
     let format = read_format(&store)?;
@@ -64,7 +69,7 @@ pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, Ope
     Ok(Store { writer: Box::new(writer), reader: Arc::new(DiskReader::new(shared)) })
 }
 
-fn read_format(store: &Files) -> Result<Format, OpenError> {
+pub(super) fn read_format(store: &Files) -> Result<Format, OpenError> {
     let path = store.root.clone();
     let text = match fs::read(store.format()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -20,7 +20,7 @@ use super::{files, notes, recover, runs, snapshots, verify};
 use crate::archive::{self, ArchiveError};
 use crate::chain::ChainEnd;
 use crate::verify::{Verified, Verify};
-use crate::{Commit, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo};
+use crate::{Commit, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo};
 
 /// How many entries of a stream are gathered at a time: as many commits as a page usually has.
 const GATHERED_MAX: usize = 1024;
@@ -105,7 +105,11 @@ impl Reader for DiskReader {
     }
 
     fn identity(&self) -> Uuid {
-        self.0.identity
+        self.0.lineage.store()
+    }
+
+    fn lineage(&self) -> Lineage {
+        self.0.lineage.clone()
     }
 
     fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {

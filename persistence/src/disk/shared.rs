@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actuarius_domain::StreamId;
-use uuid::Uuid;
 
 use super::chunk::Chunk;
 use super::engine::Engine;
@@ -20,7 +19,7 @@ use super::trouble::{Result, Trouble};
 use super::{recover, runs};
 use crate::archive::Mounted;
 use crate::chain::ChainEnd;
-use crate::{Commit, ReadError};
+use crate::{Commit, Lineage, ReadError};
 
 /// How many opened chunks are kept, in each of two generations: 4 MiB in all, when they are full.
 const CHUNKS_KEPT: usize = 256;
@@ -34,7 +33,7 @@ pub(super) struct Shared {
     pub(super) archive: Mounted,
     pub(super) index: Index,
     seed: u64,
-    pub(super) identity: Uuid,
+    pub(super) lineage: Lineage,
     /// Between those who read notes and the writer.
     pub(super) notes: Gate,
     /// The last position readers may see: all before it is durable.
@@ -61,7 +60,7 @@ impl Shared {
             archive,
             index,
             seed: format.seed(),
-            identity: format.store,
+            lineage: Lineage::of(format.store).with(format.ancestors),
             notes: Gate::default(),
             durable: AtomicU64::new(end.position.get()),
             chain: Mutex::new(end),

@@ -57,7 +57,7 @@ pub(super) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verifie
     walk_snapshots(shared, &check, &mut verified);
     walk_notes(shared, &mut verified)?;
     walk_archive(shared, &mut verified)?;
-    mark::verify(&shared.files.mark(), shared.identity, &mut verified)?;
+    mark::verify(&shared.files.mark(), shared.lineage.store(), &mut verified)?;
     Ok(verified)
 }
 

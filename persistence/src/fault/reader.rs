@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Faults;
 use crate::{
-    Batch, Commit, CommitView, Damage, Note, Page, PageLimit, ReadError, Reader, Snapshot,
+    Batch, Commit, CommitView, Damage, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot,
     StoreInfo,
 };
 
@@ -238,6 +238,10 @@ impl Reader for FaultReader {
 
     fn identity(&self) -> Uuid {
         self.reader.identity()
+    }
+
+    fn lineage(&self) -> Lineage {
+        self.reader.lineage()
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {

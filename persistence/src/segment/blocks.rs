@@ -13,7 +13,7 @@ use super::layout::{
     self, BLOCK_HEAD_BYTES, BlockHead, BlockPlace, FORMAT, Footer, HEAD_BYTES, NoHead, TAIL_BYTES,
 };
 use super::{SegmentHead, Summary};
-use crate::COMMIT_BYTES_MAX;
+use crate::{COMMIT_BYTES_MAX, cuts};
 
 /// How many bytes make a block: enough to compress well, little enough to be read for one commit.
 pub(crate) const BLOCK_BYTES: usize = 128 * 1024;
@@ -51,6 +51,7 @@ impl Writer {
         let mut aside = path.to_owned().into_os_string();
         aside.push(".writing");
         let aside = PathBuf::from(aside);
+        cuts::here().on(&aside)?;
         let file = Some(BufWriter::with_capacity(BLOCK_BYTES, File::create(&aside).on(&aside)?));
         let compressor = Compressor::new(LEVEL).on(&aside)?;
         let (hash, path) = (blake3::Hasher::new(), path.to_owned());
@@ -91,6 +92,7 @@ impl Writer {
     pub(crate) fn finish(mut self, summary: Summary) -> Result<Sealed, SegmentError> {
         let footer = Footer { blocks: std::mem::take(&mut self.blocks), summary };
         self.write(&footer.encode(self.head.id, self.offset))?;
+        cuts::here().on(&self.aside)?;
         if let Some(file) = self.file.take() {
             let synced = file.into_inner().map_err(io::IntoInnerError::into_error);
             synced.and_then(|file| file.sync_all()).on(&self.aside)?;
@@ -98,9 +100,11 @@ impl Writer {
         if self.path.exists() {
             return Err(SegmentError::Exists { path: self.path.clone() });
         }
+        cuts::here().on(&self.path)?;
         fs::rename(&self.aside, &self.path).on(&self.path)?;
         let directory = self.path.parent().filter(|it| !it.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
+        cuts::here().on(directory)?;
         File::open(directory).and_then(|directory| directory.sync_all()).on(directory)?;
         Ok(Sealed { bytes: self.offset, hash: *self.hash.finalize().as_bytes() })
     }
@@ -110,7 +114,9 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // What was not finished is no use to anybody; nor does it harm, if it stays.
         drop(self.file.take());
-        let _ = fs::remove_file(&self.aside);
+        if cuts::here().is_ok() {
+            let _ = fs::remove_file(&self.aside);
+        }
     }
 }
 

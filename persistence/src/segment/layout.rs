@@ -4,6 +4,7 @@ use actuarius_domain::Position;
 use uuid::Uuid;
 
 use super::{Kind, Links, SegmentHead, Summary};
+use crate::chain::Link;
 use crate::error::Malformed;
 use crate::wire::{Cursor, put_varint};
 
@@ -144,8 +145,8 @@ impl Footer {
         }
         out.push(u8::from(summary.links.is_some()));
         if let Some(links) = &summary.links {
-            out.extend_from_slice(&links.before);
-            out.extend_from_slice(&links.after);
+            out.extend_from_slice(&links.before.0);
+            out.extend_from_slice(&links.after.0);
         }
         // A list of as many blocks as would not fit is that of a file of a petabyte.
         let length = u32::try_from(out.len()).unwrap_or(u32::MAX);
@@ -182,7 +183,7 @@ impl Footer {
         let (first, last) = (Position::new(cursor.varint()?), Position::new(cursor.varint()?));
         let links = match cursor.byte()? {
             0 => None,
-            _ => Some(Links { before: cursor.array()?, after: cursor.array()? }),
+            _ => Some(Links { before: Link(cursor.array()?), after: Link(cursor.array()?) }),
         };
         Ok(Self { blocks, summary: Summary { commits, events, first, last, links } })
     }

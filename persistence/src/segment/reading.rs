@@ -5,7 +5,7 @@ use actuarius_domain::Position;
 use bytes::Bytes;
 
 use super::blocks::{BLOCK_BYTES, Blocks};
-use super::{Kind, SegmentError, SegmentHead, Summary};
+use super::{Kind, Links, SegmentError, SegmentHead, Summary};
 use crate::Commit;
 use crate::wire::Cursor;
 
@@ -99,28 +99,27 @@ impl Segment {
         Commits { segment: self, from: position, number, block: Arc::from([]), next: 0 }
     }
 
-    /// Reads all of it, and compares it with what the footer says.
+    /// Reads all of it, and compares it with what the footer says; with links, that its commits lead
+    /// from the one to the other.
     ///
     /// # Errors
     /// [`SegmentError`]: the first thing that is wrong.
     pub fn verify(&self) -> Result<(), SegmentError> {
-        let (mut found, mut number) = (Summary::default(), 0);
-        while number < self.blocks.len() {
+        let (mut found, mut link) = (Summary::default(), self.summary().links.map(|it| it.before));
+        for number in 0..self.blocks.len() {
             for commit in &*self.block(number)? {
-                if found.commits == 0 {
-                    found.first = commit.position();
-                } else if commit.position() <= found.last {
+                if found.commits > 0 && commit.position() <= found.last {
                     return Err(self.blocks.damaged(number, "its commits are out of order"));
                 }
-                found.commits += 1;
-                found.events += commit.view().events;
-                found.last = commit.last_position();
+                found.count(commit);
+                link = link.map(|link| link.then(&commit.hash()));
             }
-            number += 1;
         }
-        found.links = self.summary().links;
+        let before = self.summary().links.map(|it| it.before);
+        found.links = before.zip(link).map(|(before, after)| Links { before, after });
         if found != *self.summary() {
-            return Err(self.blocks.damaged(number, "it does not hold what its footer says"));
+            let what = "it does not hold what its footer says";
+            return Err(self.blocks.damaged(self.blocks.len(), what));
         }
         Ok(())
     }

@@ -63,18 +63,8 @@ impl Writing {
         put_varint(&mut self.raw, position.get() - self.before);
         self.raw.extend_from_slice(frame);
         (self.before, self.entries) = (position.get(), self.entries + 1);
-        self.count(&commit);
+        self.summary.count(&commit);
         if self.raw.len() >= BLOCK_BYTES { self.end_block() } else { Ok(()) }
-    }
-
-    fn count(&mut self, commit: &Commit) {
-        let summary = &mut self.summary;
-        if summary.commits == 0 {
-            summary.first = commit.position();
-        }
-        summary.commits += 1;
-        summary.events += commit.view().events;
-        summary.last = commit.last_position();
     }
 
     fn end_block(&mut self) -> Result<(), SegmentError> {

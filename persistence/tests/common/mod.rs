@@ -1,5 +1,7 @@
 //! Events to store, and what is found of them.
-#![allow(missing_docs, unreachable_pub)]
+#![allow(missing_docs, unreachable_pub, dead_code)]
+
+pub mod log;
 
 use actuarius_domain::{CommandId, Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::{Append, Batch, Codec, NewCommit, PageLimit, ReadError, Reader, Store};

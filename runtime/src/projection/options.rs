@@ -31,7 +31,7 @@ impl Options {
         let (views, version) = (alive.views.clone(), self.version);
         let reader = alive.engine.library.reader().map_err(|_| StartError::ShuttingDown)?;
         let shelf = move || {
-            Ok(Shelf { place: views.place(&name)?, name, version, store: reader.identity() })
+            Ok(Shelf { place: views.place(&name)?, name, version, lineage: reader.lineage() })
         };
         opening(shelf).await
     }

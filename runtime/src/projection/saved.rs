@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actuarius_domain::{Position, ReadModel};
-use actuarius_persistence::Codec;
 use actuarius_persistence::views::{Place, ViewError};
+use actuarius_persistence::{Codec, Lineage};
 use uuid::Uuid;
 
 use super::types::Types;
@@ -11,12 +11,12 @@ use crate::panics::guarded;
 const LAYOUT: u8 = 2;
 
 /// The place of one projection's views, and what makes a view one of its own: the version of the
-/// projection's code, and the store whose log it was made from.
+/// projection's code, and the store whose log it was made from, or that it was restored from.
 pub(crate) struct Shelf {
     pub(crate) name: String,
     pub(crate) place: Place,
     pub(crate) version: u32,
-    pub(crate) store: Uuid,
+    pub(crate) lineage: Lineage,
 }
 
 /// The saved states of one view in memory, by generation.
@@ -62,7 +62,7 @@ impl States {
     ) -> Result<Vec<u8>, String> {
         let mut out = vec![LAYOUT, self.codec.byte()];
         out.extend_from_slice(&self.shelf.version.to_le_bytes());
-        out.extend_from_slice(self.shelf.store.as_bytes());
+        out.extend_from_slice(self.shelf.lineage.store().as_bytes());
         out.extend_from_slice(&position.get().to_le_bytes());
         self.types.write(&mut out);
         let encoded = guarded(|| self.codec.encode(view, &mut out))?;
@@ -85,7 +85,7 @@ impl States {
 
     /// Whether a state was made from this log.
     pub(crate) fn is_ours(&self, saved: &Saved) -> bool {
-        saved.store == self.shelf.store
+        self.shelf.lineage.shares(saved.store, saved.position)
     }
 
     /// Whether a state was made by this version of the projection, from the same types. That it was
@@ -180,7 +180,7 @@ mod tests {
 
     fn states(codec: Codec) -> States {
         let (name, place) = ("sums".to_owned(), Views::in_memory().place("sums").unwrap());
-        let shelf = Shelf { name, place, version: 3, store: Uuid::from_u128(9) };
+        let shelf = Shelf { name, place, version: 3, lineage: Lineage::of(Uuid::from_u128(9)) };
         States::of(shelf, Types::of(["bell", "ledger"]), codec)
     }
 

@@ -133,10 +133,12 @@ fn look(reader: &dyn Reader, name: &str, start: Start) -> Result<(Found, bool), 
         let checkpoint = Checkpoint::beginning(reader.identity(), mark);
         return Ok((Found { checkpoint, parked: ParkedEvents::beside(&checkpoint) }, true));
     };
-    let checkpoint = Checkpoint::decode(name, note).map_err(unread)?;
-    if checkpoint.store != reader.identity() {
+    let mut checkpoint = Checkpoint::decode(name, note).map_err(unread)?;
+    if !reader.shares(checkpoint.store, checkpoint.mark.position) {
         return Err(StartError::OtherStore(name.to_owned()));
     }
+    // From here on it is this store's, also when it came from one that this one was restored from.
+    checkpoint.store = reader.identity();
     let (position, head) = (checkpoint.mark.position, reader.head());
     if position > head {
         return Err(no_place(name, NoPlace::Ahead { position, head }));

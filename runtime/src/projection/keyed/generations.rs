@@ -75,13 +75,13 @@ impl Generations {
 
     /// What a table of this view says when it has come to `position`.
     pub(super) fn meta(&self, position: Position) -> Meta {
-        let (version, store) = (self.shelf.version, self.shelf.store);
+        let (version, store) = (self.shelf.version, self.shelf.lineage.store());
         Meta { version, store, position, types: self.types.clone() }
     }
 
     /// Whether a table was made from this log.
     pub(super) fn is_ours(&self, meta: &Meta) -> bool {
-        meta.store == self.shelf.store
+        self.shelf.lineage.shares(meta.store, meta.position)
     }
 
     /// Whether a table was made from this log, by this version of the projection. That should have

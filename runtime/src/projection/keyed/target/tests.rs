@@ -48,7 +48,8 @@ fn target() -> KeyedTarget<Numbers> {
         let at = envelope.header.position;
         draft.project(at, |rows| rows.put(at.get(), at.get()));
     });
-    let shelf = Shelf { name, place, version: 1, store };
+    let shelf =
+        Shelf { name, place, version: 1, lineage: actuarius_persistence::Lineage::of(store) };
     let generations = Arc::new(Generations::of(shelf, routes.types()));
     let generation = generations.create().unwrap();
     let (parts, outputs) = ((routes, generations), (Shown::default(), Moves::new()));
