@@ -38,6 +38,7 @@ impl<'a> Filling<'a> {
         if self.bytes >= self.store.writer.batch_bytes() { self.flush() } else { Ok(()) }
     }
 
+    #[expect(dead_code, reason = "copies look")]
     /// Whether what was put is stored.
     pub(crate) fn is_flushed(&self) -> bool {
         self.batch.appends.is_empty()
@@ -60,6 +61,7 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
+    #[expect(dead_code, reason = "copies look")]
     pub(crate) fn store(&self) -> &Store {
         self.store
     }

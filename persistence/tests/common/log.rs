@@ -40,7 +40,7 @@ pub fn append(stream: StreamId, expected: Version, number: u64) -> Append {
     let commit = NewCommit {
         time: Timestamp::from_micros(number as i64 - 3),
         command_id: format!("{number}").into(),
-        named_by_caller: number % 5 == 0,
+        named_by_caller: number.is_multiple_of(5),
         metadata: &metadata,
     };
     let events: Vec<_> = (0..=number % 3).map(|at| event(number + at)).collect();
@@ -55,7 +55,7 @@ fn event(number: u64) -> Event {
         1 | 2 => Event::Noted {
             text: format!("\"{number}\" \n\t \u{1F600} \\ {}", "x".repeat(number as usize % 99)),
         },
-        _ => Event::Kept((0..number * 37 % 900).map(|at| (at * number >> 3) as u8).collect()),
+        _ => Event::Kept((0..number * 37 % 900).map(|at| ((at * number) >> 3) as u8).collect()),
     }
 }
 
