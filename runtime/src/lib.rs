@@ -97,6 +97,7 @@ mod turn;
 mod view;
 mod window;
 
+pub mod inspection;
 pub mod testing;
 
 pub use actuarius_domain::{

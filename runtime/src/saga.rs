@@ -5,7 +5,7 @@
 //! `book` what it adds up to, `instance` and `draft` decide it, `targets` knows the types it is sent to.
 //! `host` takes steps; `triggers` brings events, `conductor` deadlines and what was left, `carrying` sends
 //! what is durable and brings the answers. `board` shows all that live. `builder` and `handle` are the
-//! user's side, `schedules` commands for later.
+//! user's side, `schedules` commands for later; `inspecting` reads all this where nothing is started.
 
 mod at_work;
 mod board;
@@ -18,6 +18,7 @@ mod error;
 mod handle;
 mod history;
 mod host;
+mod inspecting;
 mod instance;
 mod rehearsal;
 mod schedules;
@@ -33,6 +34,7 @@ pub use builder::Conduct;
 pub use error::SagaError;
 pub use handle::Sagas;
 pub use history::SagaStep;
+pub use inspecting::{SagaBoards, saga_steps};
 pub(crate) use rehearsal::Rehearsal;
 pub use schedules::{PlanSchedules, Schedule, Schedules};
 pub use stage::Stage;

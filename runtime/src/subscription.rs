@@ -6,7 +6,8 @@
 //! runs) with `reading` (from the log into the lanes), `lanes` (which event is next), `handling` and
 //! `attempts` (handlers at work), `failures` (events that failed), `parked` (events set aside),
 //! `retrying` and `rest` (handling those after all), `writing` (what is finished becomes durable) and
-//! `requests` (what it is asked for); `handle` is what the user holds.
+//! `requests` (what it is asked for); `handle` is what the user holds, `inspecting` what is seen of it when
+//! it is not started.
 
 mod attempts;
 mod builder;
@@ -17,6 +18,7 @@ mod failures;
 mod handle;
 mod handler;
 mod handling;
+mod inspecting;
 mod lanes;
 mod opening;
 mod parked;
@@ -33,5 +35,8 @@ pub use error::{ParkedError, ResetError};
 pub use handle::Subscription;
 pub use handler::Handler;
 pub(crate) use handler::{NotNow, Routed};
+pub use inspecting::{
+    NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
+};
 pub use parked::Parked;
 pub use recorded::Recorded;

@@ -52,7 +52,7 @@ impl<S: Saga> Projection<Instance<S>> for Board {
 }
 
 impl Board {
-    fn take(&mut self, id: &str, step: &Step, now: Timestamp) {
+    pub(super) fn take(&mut self, id: &str, step: &Step, now: Timestamp) {
         if !self.live.contains_key(id) {
             self.live.insert(id.to_owned(), Live { since: now, ..Live::default() });
         }

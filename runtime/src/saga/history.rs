@@ -38,19 +38,29 @@ pub(super) fn steps<S: Saga>(
         for event in commit.events().filter(|event| event.version > after) {
             for envelope in decoder.envelopes(id, &commit, &event)? {
                 let Stepped::Stepped { saga, step } = envelope.event;
-                steps.push(SagaStep {
-                    number: envelope.header.version.get(),
-                    position: envelope.header.position,
-                    time: envelope.header.time,
-                    heard: heard(&step.input),
-                    effects: effects(&step),
-                    status: InstanceStatus::of(&step.life, step.trouble.as_ref()),
-                    state: saga,
-                });
+                let header = &envelope.header;
+                steps.push(shown((header.version, header.position, header.time), saga, &step));
             }
         }
     }
     Ok(steps)
+}
+
+/// A step that stands there in its stream and in the log, in words.
+pub(super) fn shown<S>(
+    (version, position, time): (Version, Position, Timestamp),
+    state: S,
+    step: &Step,
+) -> SagaStep<S> {
+    SagaStep {
+        number: version.get(),
+        position,
+        time,
+        heard: heard(&step.input),
+        effects: effects(step),
+        status: InstanceStatus::of(&step.life, step.trouble.as_ref()),
+        state,
+    }
 }
 
 fn heard(input: &Input) -> String {

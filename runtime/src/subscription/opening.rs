@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::followers::{Standing, StartError};
 
 /// How many notes of parked events are read at once: a commit with notes waits meanwhile.
-const NOTES_AT_ONCE: usize = 256;
+pub(super) const NOTES_AT_ONCE: usize = 256;
 
 /// What stays the same as long as a subscription runs.
 pub(super) struct Plan {
@@ -147,7 +147,7 @@ fn look(reader: &dyn Reader, name: &str, start: Start) -> Result<(Found, bool), 
     Ok((Found { checkpoint, parked }, false))
 }
 
-fn parked_events(
+pub(super) fn parked_events(
     reader: &dyn Reader,
     name: &str,
     checkpoint: &Checkpoint,

@@ -1,0 +1,158 @@
+use std::path::PathBuf;
+
+use actuarius::{Position, StreamId, Version};
+use clap::{Args, Parser, Subcommand};
+
+use crate::moment::At;
+use crate::trouble::Trouble;
+
+/// Looks into the store of a runtime that is not running, checks it and copies it.
+///
+/// The exit code is 0 when all is well, 1 when something was found that should not be (damage), and 2 when
+/// an argument cannot be used or the work could not be done.
+///
+/// For a subcommand of a program of your own: parse it with `clap`, and give it to
+/// [`Tool::run_with`](crate::Tool::run_with).
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Arguments {
+    /// The directory of the store
+    #[arg(long, short, global = true, env = "ACTUARIUS_STORE", value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Write JSON: one document, or one for each line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What the store is: its identity, the end of its log, its size
+    Info,
+    /// All streams, in the order in which they began
+    Streams(Streams),
+    /// What one aggregate is, or was
+    Show(Show),
+    /// The last events of the log
+    Tail(Tail),
+    /// The events of one stream, with the state behind each if its type is registered
+    History(History),
+    /// The subscriptions, how far each is, and what it has parked
+    Subscriptions,
+    /// The sagas and how many instances of each are where; or the instances of one
+    Sagas(Sagas),
+    /// Events that a subscription has set aside
+    #[command(subcommand)]
+    Parked(Parked),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Streams {
+    /// Only streams of this aggregate type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) aggregate_type: Option<String>,
+    /// Only streams whose ids begin with this
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// At most so many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    pub(crate) limit: u64,
+}
+
+/// How a stream is named.
+#[derive(Debug, Args)]
+pub(crate) struct Stream {
+    /// The stream, as TYPE/ID: the type goes up to the first slash
+    #[arg(value_name = "STREAM")]
+    name: String,
+    /// The aggregate type; STREAM is then the id alone
+    #[arg(long = "type", value_name = "TYPE")]
+    aggregate_type: Option<String>,
+}
+
+impl Stream {
+    pub(crate) fn id(&self) -> Result<StreamId, Trouble> {
+        let (category, id) = match &self.aggregate_type {
+            Some(category) => (category.as_str(), self.name.as_str()),
+            None => self.name.split_once('/').ok_or_else(|| {
+                Trouble::Other(format!("{:?} names no stream: write TYPE/ID", self.name))
+            })?,
+        };
+        Ok(StreamId::new(category, id)?)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) stream: Stream,
+    /// When: a version (17), a position of the log (position:1234) or a time, in UTC unless it says otherwise
+    /// (2026-11-21T10:00:00Z); a day is the end of that day
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) at: Option<At>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// How many events
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+    pub(crate) number: u64,
+    /// The first N events behind this position, instead of the last ones
+    #[arg(long, value_name = "POSITION", value_parser = position)]
+    pub(crate) after: Option<Position>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    #[command(flatten)]
+    pub(crate) stream: Stream,
+    /// Begin with this version
+    #[arg(long, value_name = "VERSION", default_value = "1", value_parser = version)]
+    pub(crate) from: Version,
+    /// At most so many events
+    #[arg(long, short = 'n', value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    pub(crate) limit: u64,
+    /// Without the state behind each event
+    #[arg(long)]
+    pub(crate) no_state: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sagas {
+    /// List the instances of this saga; with /ID, the steps of one instance
+    #[arg(value_name = "SAGA[/ID]")]
+    pub(crate) saga: Option<String>,
+    /// List also those that have ended lately
+    #[arg(long)]
+    pub(crate) ended: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Parked {
+    /// The first parked event of each key; or all that are listed of one key
+    List {
+        /// The subscription
+        subscription: String,
+        /// The key
+        key: Option<String>,
+    },
+    /// Drop the first event parked under a key: it is never handled. Those behind it stay parked
+    Skip {
+        /// The subscription
+        subscription: String,
+        /// The key
+        key: String,
+        /// The position of the event, so that no other one is dropped
+        #[arg(long, value_name = "POSITION", value_parser = position)]
+        position: Position,
+    },
+}
+
+fn position(text: &str) -> Result<Position, std::num::ParseIntError> {
+    text.parse().map(Position::new)
+}
+
+fn version(text: &str) -> Result<Version, std::num::ParseIntError> {
+    text.parse().map(Version::new)
+}

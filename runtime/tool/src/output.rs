@@ -1,0 +1,154 @@
+//! What a command says on standard output: JSON lines, or text for people.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::value;
+
+/// How many rows are kept before the widths of a table's columns are fixed: a screen or two.
+const MEASURED_ROWS: usize = 100;
+
+/// Standard output, in one of two languages.
+pub(crate) struct Output<'a> {
+    json: bool,
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(json: bool, out: &'a mut dyn Write) -> Self {
+        Self { json, out }
+    }
+
+    /// One thing: a JSON document, or its fields line by line.
+    pub(crate) fn document(
+        &mut self,
+        document: &impl Serialize,
+        fields: &[(&str, String)],
+    ) -> io::Result<()> {
+        if self.json {
+            return self.json_line(document);
+        }
+        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in fields {
+            writeln!(self.out, "{name:width$}  {value}")?;
+        }
+        Ok(())
+    }
+
+    /// One line of JSON.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let json = value::json(value).map_err(io::Error::other)?;
+        writeln!(self.out, "{}", json.get())
+    }
+
+    /// A remark for people.
+    pub(crate) fn remark(&mut self, text: &str) -> io::Result<()> {
+        if self.json { Ok(()) } else { writeln!(self.out, "{text}") }
+    }
+
+    /// A list of things: JSON lines, or a table. Columns whose names begin with `#` hold numbers.
+    pub(crate) fn list<'b>(&'b mut self, columns: &'b [&'b str]) -> Table<'b, 'a> {
+        Table { output: self, columns, widths: Vec::new(), waiting: Vec::new(), rows: 0 }
+    }
+}
+
+/// A table being written. The first rows are kept until the widths of the columns are known.
+pub(crate) struct Table<'b, 'a> {
+    output: &'b mut Output<'a>,
+    columns: &'b [&'b str],
+    widths: Vec<usize>,
+    waiting: Vec<Vec<String>>,
+    rows: u64,
+}
+
+impl Table<'_, '_> {
+    /// Adds one thing: as JSON, or as what stands in the columns.
+    pub(crate) fn row<T: Serialize>(
+        &mut self,
+        item: &T,
+        cells: impl FnOnce(&T) -> Vec<String>,
+    ) -> io::Result<()> {
+        self.rows += 1;
+        if self.output.json {
+            return self.output.json_line(item);
+        }
+        let cells = cells(item);
+        if !self.widths.is_empty() {
+            return self.write(&cells);
+        }
+        self.waiting.push(cells);
+        if self.waiting.len() == MEASURED_ROWS { self.begin() } else { Ok(()) }
+    }
+
+    /// Writes what is left, and says how many rows there were.
+    pub(crate) fn end(mut self) -> io::Result<u64> {
+        if !self.waiting.is_empty() {
+            self.begin()?;
+        }
+        Ok(self.rows)
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        let titles: Vec<_> =
+            self.columns.iter().map(|it| it.trim_start_matches('#').to_owned()).collect();
+        let rows = std::mem::take(&mut self.waiting);
+        let width = |column: usize| {
+            let cells = rows.iter().chain([&titles]).filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        self.widths = (0..self.columns.len()).map(width).collect();
+        self.write(&titles)?;
+        rows.iter().try_for_each(|row| self.write(row))
+    }
+
+    fn write(&mut self, cells: &[String]) -> io::Result<()> {
+        let last = cells.len().saturating_sub(1);
+        for (place, cell) in cells.iter().enumerate() {
+            let width = self.widths.get(place).copied().unwrap_or(0);
+            let is_number = self.columns.get(place).is_some_and(|name| name.starts_with('#'));
+            match (is_number, place == last) {
+                (true, _) => write!(self.output.out, "{cell:>width$}")?,
+                // Nothing stands behind it.
+                (false, true) => write!(self.output.out, "{cell}")?,
+                (false, false) => write!(self.output.out, "{cell:<width$}")?,
+            }
+            if place != last {
+                write!(self.output.out, "  ")?;
+            }
+        }
+        writeln!(self.output.out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(json: bool, rows: usize) -> String {
+        let mut out = Vec::new();
+        let mut output = Output::new(json, &mut out);
+        let mut table = output.list(&["NAME", "#COUNT", "REST"]);
+        for row in 0..rows {
+            table
+                .row(&row, |row| vec![format!("n{row}"), row.to_string(), "x y".to_owned()])
+                .unwrap();
+        }
+        assert_eq!(table.end().unwrap(), rows as u64);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        assert_eq!(written(false, 2), "NAME  COUNT  REST\nn0        0  x y\nn1        1  x y\n");
+        assert_eq!(written(false, 0), "");
+        assert_eq!(written(true, 2), "0\n1\n");
+    }
+
+    #[test]
+    fn a_long_table_is_written_while_it_grows() {
+        let long = written(false, 1_000);
+        assert_eq!(long.lines().count(), 1_001);
+        assert!(long.ends_with("n999    999  x y\n"), "{}", &long[long.len() - 40..]);
+    }
+}

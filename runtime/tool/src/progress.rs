@@ -1,0 +1,37 @@
+//! How far a long command is, for people: on a terminal only, and never on standard output.
+
+use std::io::{self, IsTerminal};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar on standard error. It goes away when it is dropped.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar for `all` positions of a log; `what` is being done. Hidden where it would be in the way: of
+    /// lines that are written to the same terminal meanwhile.
+    pub(crate) fn of(what: &'static str, all: u64, writes_lines: bool) -> Self {
+        let in_the_way = writes_lines && io::stdout().is_terminal();
+        let target =
+            if in_the_way { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(all), target);
+        let template = "{msg} [{bar:40}] {human_pos} of {human_len} events, {eta} left";
+        // The template is valid; if it were not, the default one is as good.
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("=> "));
+        bar.set_message(what);
+        Self(bar)
+    }
+
+    /// So far it has come.
+    pub(crate) fn at(&self, position: u64) {
+        self.0.set_position(position);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,93 @@
+use std::io;
+use std::path::PathBuf;
+
+use actuarius::inspection::NotSkipped;
+use actuarius::{InvalidId, OpenError, ReadError, StoreFailure, StreamId, Version};
+use thiserror::Error;
+
+/// How a command ended that could do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Fine,
+    /// It found what should not be.
+    #[expect(dead_code, reason = "for commands that check")]
+    Findings,
+}
+
+impl Outcome {
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Findings => 1,
+        }
+    }
+}
+
+/// Why a command ended before it was done.
+#[derive(Debug, Error)]
+pub(crate) enum Trouble {
+    #[error("say which store: --store DIR, or the environment's ACTUARIUS_STORE")]
+    NoStoreNamed,
+    #[error("{} holds no store", .0.display())]
+    NoStore(PathBuf),
+    #[error(
+        "the store {} is open in another process. Stop that one; or have it make a backup (`backup` of the \
+         running program), and look at the backup instead",
+        .0.display()
+    )]
+    Locked(PathBuf),
+    #[error(transparent)]
+    Open(OpenError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Write(#[from] StoreFailure),
+    #[error("event {version} of {stream} cannot be made part of a state: {why}")]
+    Unfolded { stream: StreamId, version: Version, why: String },
+    #[error("it could not be written out: {0}")]
+    Output(#[from] io::Error),
+    #[error(transparent)]
+    InvalidName(#[from] InvalidId),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Trouble {
+    /// 1 if something in the store is not as it should be, else 2.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open(OpenError::Damaged { .. } | OpenError::Shorter { .. }) => 1,
+            Self::Read(
+                ReadError::Damaged(_)
+                | ReadError::DamagedNote { .. }
+                | ReadError::DamagedSnapshot { .. },
+            ) => 1,
+            Self::Unfolded { .. } => 1,
+            _ => 2,
+        }
+    }
+
+    /// Whether whoever reads the output has heard enough.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<OpenError> for Trouble {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Locked { path } => Self::Locked(path),
+            error => Self::Open(error),
+        }
+    }
+}
+
+impl From<NotSkipped> for Trouble {
+    fn from(error: NotSkipped) -> Self {
+        match error {
+            NotSkipped::Read(error) => error.into(),
+            NotSkipped::Failed(error) => error.into(),
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
