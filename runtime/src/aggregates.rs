@@ -78,7 +78,7 @@ impl<A: Aggregate> Aggregates<A> {
         InvalidId: From<I::Error>,
     {
         let stream = checked(id)?.stream();
-        self.directory.home.engine.read(move |reader| reader.version(&stream)).await
+        Ok(self.directory.home.engine.read(move |reader| reader.version(&stream)).await?)
     }
 
     /// Whether an aggregate has any events, without bringing it into memory.

@@ -6,7 +6,6 @@ use actuarius_persistence::{ReadError, Reader, StoreFailure};
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::committer::Committer;
-use crate::error::Failure;
 use crate::recoveries::Recoveries;
 use crate::supervision::Supervision;
 use crate::tail::Tail;
@@ -31,19 +30,25 @@ impl Engine {
     /// Reads from the store where waiting for a disk holds nobody up.
     ///
     /// # Errors
-    /// What `look` says; and that the store is closed, or being closed.
+    /// What `look` says; and that the store is closed.
     pub(crate) async fn read<R, E>(
         &self,
         look: impl FnOnce(&dyn Reader) -> Result<R, E> + Send + 'static,
-    ) -> Result<R, Failure>
+    ) -> Result<R, E>
     where
         R: Send + 'static,
-        E: Send + 'static,
-        Failure: From<E>,
+        E: From<ReadError> + Send + 'static,
     {
         let reader = self.library.reader()?;
         let read = tokio::task::spawn_blocking(move || look(&*reader));
-        Ok(read.await.map_err(|_| Failure::shutting_down())??)
+        read.await.unwrap_or_else(|error| {
+            Err(match error.is_panic() {
+                true => ReadError::Io(Arc::new(std::io::Error::other(error))),
+                // The runtime of tokio ends.
+                false => ReadError::Closed,
+            }
+            .into())
+        })
     }
 }
 

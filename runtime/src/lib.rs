@@ -126,8 +126,9 @@ pub use health::{Health, Status};
 pub use hosting::Hosting;
 pub use past::{Diff, FieldChange, History, HistoryStep, LogMoment, Moment, Past};
 pub use projection::{
-    Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, Project, ProjectInto,
-    ProjectKeyed, ProjectionHandle, Rebuild, RebuildError, StoredEvent,
+    AsOfError, Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, PastRows,
+    PastView, Project, ProjectInto, ProjectKeyed, ProjectionHandle, Rebuild, RebuildError,
+    StoredEvent,
 };
 pub use query::{Query, Querying};
 pub use receipt::Receipt;

@@ -2,13 +2,14 @@
 //! between two moments.
 //!
 //! `moment` (what can be asked for, and which version it means), `walk` (a state on its way through its
-//! events, page by page), `history` (the same walk, event by event), `diff` (two moments) and `fields`
-//! (what is different between two values). Nothing here brings an aggregate into memory, and no more
+//! events, page by page), `history` (the same walk, event by event), `diff` (two moments), `fields` (what is different
+//! between two values) and `log` (the whole log up to a moment). Nothing here brings an aggregate into memory, and no more
 //! than a page of events is held at a time.
 
 mod diff;
 mod fields;
 mod history;
+mod log;
 mod moment;
 mod walk;
 
@@ -16,6 +17,7 @@ pub use diff::Diff;
 pub use fields::FieldChange;
 
 pub use history::{History, HistoryStep};
+pub(crate) use log::fold_log;
 pub use moment::{LogMoment, Moment};
 pub use walk::Past;
 pub(crate) use walk::as_of;

@@ -2,8 +2,10 @@
 //!
 //! `routes` (which events concern a view), `types` (which it was made from), `target` (where they go: `memory`, `keyed`, `database`),
 //! `track` (a place in the log), `host` (the loop that follows the log for one projection), `rebuild` (a second view beside the one
-//! that is read), `building` (how far that is) and `handle` (what all projections can be asked for).
+//! that is read), `building` (how far that is), `as_of` (a view of the
+//! past) and `handle` (what all projections can be asked for).
 
+mod as_of;
 mod building;
 mod database;
 mod handle;
@@ -19,10 +21,11 @@ mod target;
 mod track;
 mod types;
 
+pub use as_of::{AsOfError, PastView};
 pub use database::{Database, EventBatch, InDatabase, ProjectInto, StoredEvent};
 pub use handle::ProjectionHandle;
 pub(crate) use handle::WAITS_AT_MOST;
 pub(crate) use in_memory::Glance;
 pub use in_memory::{InMemory, Project};
-pub use keyed::{Change, Keyed, Missed, ProjectKeyed};
+pub use keyed::{Change, Keyed, Missed, PastRows, ProjectKeyed};
 pub use rebuild::{Rebuild, RebuildError};

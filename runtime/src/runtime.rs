@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Saga};
+use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Saga, Timestamp};
 use actuarius_persistence::{OpenError, ReadError, Reader};
 
 use crate::aggregates::Aggregates;
@@ -12,6 +12,7 @@ use crate::deadline::Deadline;
 use crate::followers::{Standing, WaitError};
 use crate::health::{Health, Status};
 use crate::hosting::Hosting;
+use crate::past::{LogMoment, fold_log};
 use crate::projection::{Database, Project, ProjectInto, ProjectKeyed};
 use crate::saga::{Conduct, PlanSchedules};
 use crate::subscription::Subscribe;
@@ -181,6 +182,22 @@ impl Runtime {
     #[must_use]
     pub fn head(&self) -> Position {
         self.alive.engine.library.head()
+    }
+
+    /// Where the log ended at a time: up to, and not including, the first commit that was decided later.
+    /// So what several aggregates and views were then can be asked for by one position, which is one
+    /// moment for all of them.
+    ///
+    /// The log is read from its beginning for it, a page at a time: clocks step back, so only whoever has
+    /// seen all commits knows which one is the first.
+    ///
+    /// # Errors
+    /// [`ReadError`]; nothing was changed.
+    pub async fn position_at(&self, time: Timestamp) -> Result<Position, ReadError> {
+        let moment = LogMoment::Time(time);
+        let ((), position) =
+            fold_log(&self.alive.engine, moment, (), |(), _| Ok::<_, ReadError>(())).await?;
+        Ok(position)
     }
 
     /// The store's reader, for tools that look below the runtime. While it is held, the store stays

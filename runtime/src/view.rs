@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use draft::{Draft, Staged};
 pub use error::ViewReadError;
+pub(crate) use key::bytes as bytes_of;
 pub use key::{Key, KeyBytes, TextKey};
 pub use listing::{KeyedRow, Listing, SecondaryListing};
 pub use rows::Rows;

@@ -69,6 +69,16 @@ impl From<Timestamp> for LogMoment {
     }
 }
 
+impl LogMoment {
+    /// Whether all of the commit was there.
+    pub(crate) fn includes(self, commit: &CommitView<'_>) -> bool {
+        match self {
+            Self::Position(position) => commit.last_position() <= position,
+            Self::Time(time) => commit.time <= time,
+        }
+    }
+}
+
 /// How much of a commit was there at a moment.
 enum Share {
     All,

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 
+use super::as_of::{self, AsOfError, PastView};
 use super::handle::ProjectionHandle;
 use super::host::{self, Opened, Source};
 use super::memory::{Cell, Held, Memory};
@@ -18,6 +19,7 @@ use super::saved::{Saved, States};
 use super::target::Failed;
 use crate::alive::Alive;
 use crate::followers::{FollowerKind, Retry, Standing, StartError};
+use crate::past::{self, LogMoment};
 
 /// A projection into a value in memory, about to start: say what it follows, then `start`.
 #[must_use = "a projection does nothing before `start`"]
@@ -90,6 +92,22 @@ impl<P: ReadModel> Project<P> {
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = retry;
         self
+    }
+
+    /// The view as it was at a moment of the log, by a [`Position`] or a
+    /// [`Timestamp`](crate::Timestamp): built aside from the first event on. Nothing is started, and a
+    /// projection of this name may run.
+    ///
+    /// # Errors
+    /// [`AsOfError`]; nothing was changed.
+    pub async fn as_of(self, moment: impl Into<LogMoment>) -> Result<PastView<P>, AsOfError> {
+        let Self { alive, name, routes, .. } = self;
+        if routes.is_empty() {
+            return Err(AsOfError::FollowsNothing(name));
+        }
+        let take = as_of::folding(routes);
+        let folded = past::fold_log(&alive.engine, moment.into(), P::default(), take).await;
+        folded.map(|(view, position)| PastView { view, position })
     }
 
     /// Starts the projection, from the saved view or the first event. It catches up while it is

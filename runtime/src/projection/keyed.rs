@@ -3,8 +3,10 @@
 //!
 //! `handle` (what is read), `target` (takes events), `batch` (what is about to be stored),
 //! `generations` (which tables there are, and what they say about themselves), `opening` (which one
-//! is gone on with) and `moves` (who hears of changes).
+//! is gone on with) `moves` (who hears of changes) and
+//! `as_of` (rows of the past).
 
+mod as_of;
 mod batch;
 mod generations;
 mod handle;
@@ -17,15 +19,18 @@ use std::sync::Arc;
 use actuarius_domain::Aggregate;
 use actuarius_persistence::Codec;
 
+pub use as_of::PastRows;
 pub use handle::Keyed;
 pub use moves::{Change, Missed};
 
+use super::as_of::AsOfError;
 use super::handle::ProjectionHandle;
 use super::host;
 use super::options::Options;
 use super::routes::Routes;
 use crate::alive::Alive;
 use crate::followers::{FollowerKind, Retry, StartError};
+use crate::past::LogMoment;
 use crate::view::{Draft, KeyedProjection, Shown, View};
 use generations::Generations;
 use moves::Moves;
@@ -90,6 +95,20 @@ impl<V: View> ProjectKeyed<V> {
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = retry;
         self
+    }
+
+    /// The rows as they were at a moment of the log, by a [`Position`](crate::Position) or a
+    /// [`Timestamp`](crate::Timestamp): built aside from the first event on, in memory. Nothing is started, and
+    /// a projection of this name may run.
+    ///
+    /// # Errors
+    /// [`AsOfError`]; nothing was changed.
+    pub async fn as_of(self, moment: impl Into<LogMoment>) -> Result<PastRows<V>, AsOfError> {
+        let Self { alive, name, routes, codec, .. } = self;
+        if routes.is_empty() {
+            return Err(AsOfError::FollowsNothing(name));
+        }
+        as_of::as_of(&alive.engine, name, routes, codec, moment.into()).await
     }
 
     /// Starts the projection where its view stands. It catches up while it is read:

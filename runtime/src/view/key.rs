@@ -59,7 +59,7 @@ impl TextKey for String {}
 
 impl<A: Send + Sync + ?Sized + 'static> TextKey for Id<A> {}
 
-pub(super) fn bytes(key: &(impl KeyBytes + ?Sized)) -> Vec<u8> {
+pub(crate) fn bytes(key: &(impl KeyBytes + ?Sized)) -> Vec<u8> {
     let mut out = Vec::new();
     key.write(&mut out);
     out

@@ -8,4 +8,5 @@ mod retention;
 mod scene;
 mod stepping;
 mod time;
+mod views;
 mod writers;

@@ -8,7 +8,7 @@ use super::moves::{Change, Missed, Moves};
 use super::target::KeyedTarget;
 use crate::projection::handle::ProjectionHandle;
 use crate::projection::rebuild::{Order, Rebuild, order};
-use crate::view::{KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError};
+use crate::view::{KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError, bytes_of};
 
 /// A running projection into a keyed view: read its rows, wait for it, follow its changes. Cheap to
 /// clone. [`ProjectionHandle`] has what all projections can be asked for.
@@ -49,7 +49,7 @@ impl<V: View> Keyed<V> {
         V::Key: Borrow<Q>,
         Q: KeyBytes + ?Sized,
     {
-        self.shown.get(&bytes(key))
+        self.shown.get(&bytes_of(key))
     }
 
     /// Rows in the order of their keys, page by page.
@@ -78,7 +78,7 @@ impl<V: View> Keyed<V> {
         &self,
         key: impl Into<V::Key>,
     ) -> impl Stream<Item = Result<Option<V::Row>, ViewReadError>> + Send + Unpin + 'static {
-        let (key, shown, mut last) = (bytes(&key.into()), self.shown.clone(), None);
+        let (key, shown, mut last) = (bytes_of(&key.into()), self.shown.clone(), None);
         self.moves.changes_of(key.clone()).filter_map(move |()| match shown.stored(&key) {
             Ok(row) if last.as_ref() == Some(&row) => None,
             Ok(row) => {
@@ -95,10 +95,4 @@ impl<V: View> Keyed<V> {
     pub fn rebuild(&self) -> Rebuild {
         order(&self.orders, None)
     }
-}
-
-fn bytes(key: &(impl KeyBytes + ?Sized)) -> Vec<u8> {
-    let mut out = Vec::new();
-    key.write(&mut out);
-    out
 }

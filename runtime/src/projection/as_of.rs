@@ -1,0 +1,61 @@
+use actuarius_domain::{Position, ReadModel};
+use actuarius_persistence::views::ViewError;
+use actuarius_persistence::{Commit, ReadError};
+use thiserror::Error;
+
+use super::routes::Routes;
+use super::target::Failed;
+
+/// A view in memory as it was at a moment of the log, built aside. A projection of the same name that runs is
+/// not concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastView<P> {
+    /// What it showed.
+    pub view: P,
+    /// The position of the last event it has: all of those before it that were followed, too.
+    pub position: Position,
+}
+
+/// Why a view of the past could not be built. Nothing was changed.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum AsOfError {
+    /// No aggregate type was given with `on`.
+    #[error("{0:?} follows no aggregate type")]
+    FollowsNothing(String),
+    /// `project` panicked at an event, or the event does not decode. Mend the code and ask again.
+    #[error("the view cannot get past position {position}: {why}")]
+    Failed {
+        /// The event.
+        position: Position,
+        /// What went wrong.
+        why: String,
+    },
+    /// The log could not be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+}
+
+impl From<Failed> for AsOfError {
+    fn from(Failed { position, why }: Failed) -> Self {
+        Self::Failed { position, why }
+    }
+}
+
+impl From<ViewError> for AsOfError {
+    fn from(error: ViewError) -> Self {
+        Failed::at(Position::NONE, error).into()
+    }
+}
+
+/// Says how commits are folded into a fresh view.
+pub(super) fn folding<P: ReadModel>(
+    routes: Routes<P>,
+) -> impl Fn(&mut P, &[Commit]) -> Result<(), AsOfError> + Clone + Send + 'static {
+    move |view, commits| {
+        commits.iter().try_for_each(|commit| {
+            routes.project(view, commit)?;
+            Ok(())
+        })
+    }
+}
