@@ -1,6 +1,6 @@
 //! What a snapshot's payload holds: the remembered commands and the state.
 //!
-//! `layout u8 = 1 | codec u8 | commands u32 | per command: id 16, version u64, events u64,
+//! `layout u8 = 2 | codec u8 | shape u64 | commands u32 | per command: id 16, version u64, events u64,
 //! position u64 | state`, integers little-endian. The store adds checksum and header.
 
 use actuarius_domain::{Aggregate, Position, Version};
@@ -8,9 +8,11 @@ use actuarius_persistence::{Codec, CodecError};
 use uuid::Uuid;
 
 use crate::panics::guarded;
+use crate::shape::fingerprint;
 use crate::window::{Remembered, Window};
 
-const LAYOUT: u8 = 1;
+/// Layout 1 did not say which shape the state has: it could decode to a wrong one.
+const LAYOUT: u8 = 2;
 const COMMAND_BYTES: usize = 40;
 
 pub(crate) fn encode<A: Aggregate>(
@@ -18,9 +20,10 @@ pub(crate) fn encode<A: Aggregate>(
     window: &Window,
     codec: Codec,
 ) -> Result<Vec<u8>, CodecError> {
-    let mut out = Vec::with_capacity(6 + COMMAND_BYTES * window.iter().len() + 64);
+    let mut out = Vec::with_capacity(14 + COMMAND_BYTES * window.iter().len() + 64);
     out.push(LAYOUT);
     out.push(codec.byte());
+    out.extend_from_slice(&fingerprint::<A>().to_le_bytes());
     out.extend_from_slice(&(window.iter().len() as u32).to_le_bytes());
     for command in window.iter() {
         out.extend_from_slice(command.id.as_bytes());
@@ -41,6 +44,10 @@ pub(crate) fn decode<A: Aggregate>(
     let (&[layout, codec], rest) = payload.split_first_chunk().ok_or_else(short)?;
     if layout != LAYOUT {
         return Err(CodecError::Decode(format!("unknown layout {layout}")));
+    }
+    let (shape, rest) = rest.split_first_chunk().ok_or_else(short)?;
+    if u64::from_le_bytes(*shape) != fingerprint::<A>() {
+        return Err(CodecError::Decode("the state had another shape".to_owned()));
     }
     let (count, rest) = rest.split_first_chunk().ok_or_else(short)?;
     let bytes = (u32::from_le_bytes(*count) as usize).checked_mul(COMMAND_BYTES);
@@ -123,5 +130,29 @@ mod tests {
         for length in 0..payload.len() {
             assert!(decode::<Sum>(&payload[..length], 9).is_err(), "cut at {length}");
         }
+    }
+
+    /// The same bytes would decode, to another number.
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Difference(i64);
+
+    impl Aggregate for Difference {
+        const TYPE: &'static str = "sum";
+        type Command = ();
+        type Event = ();
+        type Error = Infallible;
+        fn decide(&self, (): (), _: &Context) -> Result<Vec<()>, Infallible> {
+            Ok(vec![])
+        }
+        fn apply(&mut self, (): &()) {}
+    }
+
+    #[test]
+    fn a_state_of_another_shape_or_of_an_unknown_one_is_refused() {
+        let payload = encode(&Sum(7), &window(), Codec::Bincode).expect("encodable");
+        assert!(decode::<Sum>(&payload, 9).is_ok());
+        assert!(decode::<Difference>(&payload, 9).is_err());
+        let first_layout = [&[1], &payload[1..2], &payload[10..]].concat();
+        assert!(decode::<Sum>(&first_layout, 9).is_err());
     }
 }

@@ -20,6 +20,7 @@ use super::target::Failed;
 use crate::alive::Alive;
 use crate::followers::{FollowerKind, Retry, Standing, StartError};
 use crate::past::{self, LogMoment};
+use crate::shape::fingerprint;
 
 /// A projection into a value in memory, about to start: say what it follows, then `start`.
 #[must_use = "a projection does nothing before `start`"]
@@ -122,7 +123,8 @@ impl<P: ReadModel> Project<P> {
         }
         let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
         let (retry, shown) = (options.retry.clone(), Cell::default());
-        let states = States::of(options.shelf(&alive, name).await?, routes.types(), codec);
+        let shelf = options.shelf(fingerprint::<P>(), &alive, name);
+        let states = States::of(shelf.await?, routes.types(), codec);
         let (states, read) = (Arc::new(states), shown.clone());
         let source = InMemorySource { routes, states, shown: read, options, save_every };
         let (standing, orders) =

@@ -31,6 +31,7 @@ use super::routes::Routes;
 use crate::alive::Alive;
 use crate::followers::{FollowerKind, Retry, StartError};
 use crate::past::LogMoment;
+use crate::shape::fingerprint;
 use crate::view::{Draft, KeyedProjection, Shown, View};
 use generations::Generations;
 use moves::Moves;
@@ -126,7 +127,7 @@ impl<V: View> ProjectKeyed<V> {
         }
         let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
         let (retry, shown, moves) = (options.retry.clone(), Shown::default(), Moves::new());
-        let shelf = options.shelf(&alive, name).await?;
+        let shelf = options.shelf(fingerprint::<V::Row>(), &alive, name).await?;
         let generations = Arc::new(Generations::of(shelf, routes.types()));
         let outputs = (shown.clone(), moves.clone());
         let source = KeyedSource { routes, generations, options, codec, outputs };

@@ -22,16 +22,18 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The place of the view named `name`.
+    /// The place of the view named `name`, whose value or row has that shape.
     pub(crate) async fn shelf(
         &self,
+        shape: u64,
         alive: &Arc<Alive>,
         name: String,
     ) -> Result<Shelf, StartError> {
         let (views, version) = (alive.views.clone(), self.version);
         let reader = alive.engine.library.reader().map_err(|_| StartError::ShuttingDown)?;
         let shelf = move || {
-            Ok(Shelf { place: views.place(&name)?, name, version, lineage: reader.lineage() })
+            let (place, lineage) = (views.place(&name)?, reader.lineage());
+            Ok(Shelf { name, place, version, shape, lineage })
         };
         opening(shelf).await
     }

@@ -8,14 +8,17 @@ use uuid::Uuid;
 use super::types::Types;
 use crate::panics::guarded;
 
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 
 /// The place of one projection's views, and what makes a view one of its own: the version of the
-/// projection's code, and the store whose log it was made from, or that it was restored from.
+/// projection's code, the shape of what it keeps, and the store whose log it was made from, or that it was
+/// restored from.
 pub(crate) struct Shelf {
     pub(crate) name: String,
     pub(crate) place: Place,
     pub(crate) version: u32,
+    /// The fingerprint of what is kept: the whole view, or a row.
+    pub(crate) shape: u64,
     pub(crate) lineage: Lineage,
 }
 
@@ -53,7 +56,7 @@ impl States {
         Ok(next)
     }
 
-    /// `layout u8 = 2 | codec u8 | version u32 | store 16 | position u64 | types | view`, integers
+    /// `layout u8 = 3 | codec u8 | version u32 | shape u64 | store 16 | position u64 | types | view`, integers
     /// little-endian. The checksum is the place's.
     pub(crate) fn encode<P: ReadModel>(
         &self,
@@ -62,6 +65,7 @@ impl States {
     ) -> Result<Vec<u8>, String> {
         let mut out = vec![LAYOUT, self.codec.byte()];
         out.extend_from_slice(&self.shelf.version.to_le_bytes());
+        out.extend_from_slice(&self.shelf.shape.to_le_bytes());
         out.extend_from_slice(self.shelf.lineage.store().as_bytes());
         out.extend_from_slice(&position.get().to_le_bytes());
         self.types.write(&mut out);
@@ -89,14 +93,20 @@ impl States {
     }
 
     /// Whether a state was made by this version of the projection, from the same types. That it was
-    /// not from the same is told: it would lack their events, or have too many.
+    /// not from the same, or of the same shape, is told: it would lack their events, or have too many;
+    /// or would decode to something else.
     pub(crate) fn is_same(&self, saved: &Saved) -> bool {
-        if saved.version == self.shelf.version && saved.types != self.types {
+        if saved.version != self.shelf.version {
+            return false;
+        }
+        if saved.types != self.types {
             let (before, now) = (&saved.types, &self.types);
             let why = format_args!("it was made from the events of {before}, not of {now}");
             let _: Option<()> = self.useless(why);
+        } else if saved.shape != self.shelf.shape {
+            let _: Option<()> = self.useless("it has another shape than the view of this version");
         }
-        saved.version == self.shelf.version && saved.types == self.types
+        saved.types == self.types && saved.shape == self.shelf.shape
     }
 
     pub(crate) fn save(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
@@ -134,6 +144,7 @@ impl States {
 pub(crate) struct Saved {
     codec: Codec,
     pub(crate) version: u32,
+    shape: u64,
     pub(crate) store: Uuid,
     pub(crate) position: Position,
     types: Types,
@@ -151,11 +162,12 @@ impl Saved {
         }
         let codec = Codec::from_byte(codec).map_err(|error| error.to_string())?;
         let version = u32::from_le_bytes(take(&mut rest)?);
+        let shape = u64::from_le_bytes(take(&mut rest)?);
         let store = Uuid::from_bytes(take(&mut rest)?);
         let position = Position::new(u64::from_le_bytes(take(&mut rest)?));
         let types = Types::read(&mut rest).ok_or(CUT_SHORT)?;
         let view = bytes.len() - rest.len();
-        Ok(Self { codec, version, store, position, types, bytes, view })
+        Ok(Self { codec, version, shape, store, position, types, bytes, view })
     }
 
     pub(crate) fn decode<P: ReadModel>(&self) -> Result<(P, Position), String> {
@@ -180,7 +192,8 @@ mod tests {
 
     fn states(codec: Codec) -> States {
         let (name, place) = ("sums".to_owned(), Views::in_memory().place("sums").unwrap());
-        let shelf = Shelf { name, place, version: 3, lineage: Lineage::of(Uuid::from_u128(9)) };
+        let lineage = Lineage::of(Uuid::from_u128(9));
+        let shelf = Shelf { name, place, version: 3, shape: 5, lineage };
         States::of(shelf, Types::of(["bell", "ledger"]), codec)
     }
 

@@ -5,6 +5,8 @@ use actuarius::{
     Envelope, KeyedProjection, Position, ProjectKeyed, Rows, Runtime, StartError, View,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::common::{Ledger, eventually};
 use crate::views::{Kept, Model, Sum, Sums, add, close, show_all, sums};
 
@@ -41,6 +43,38 @@ async fn the_same_version_goes_on_without_replaying_history() {
     let view = nothing(&runtime).start().await.unwrap();
     assert_eq!(view.position(), Position::new(10));
     assert_eq!(view.get("ledger 3").unwrap(), Some(Sum { total: 3, entries: 1 }));
+}
+
+/// The rows of `Sums`, with a field more, in the same version by mistake.
+struct Grown;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct GrownSum {
+    total: i64,
+    entries: u64,
+    last: u64,
+}
+
+impl View for Grown {
+    type Key = String;
+    type Row = GrownSum;
+}
+
+impl KeyedProjection<Ledger> for Grown {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Ledger>) {
+        let last = envelope.header.position.get();
+        rows.put(envelope.id.as_str(), GrownSum { total: 0, entries: 0, last });
+    }
+}
+
+#[tokio::test]
+async fn rows_of_another_shape_in_the_same_version_are_built_anew() {
+    let kept = shut_down_after_ten().await;
+    let runtime = kept.open().await;
+    let view = runtime.keyed::<Grown>("sums").on::<Ledger>().start().await.unwrap();
+    show_all(&runtime, &view).await;
+    let row = GrownSum { total: 0, entries: 0, last: 4 };
+    assert_eq!(view.get("ledger 3").unwrap(), Some(row));
 }
 
 #[tokio::test]

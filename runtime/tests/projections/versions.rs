@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use actuarius::persistence::memory::Contents;
 use actuarius::persistence::views::{ViewError, Views};
-use actuarius::{FollowerStatus, Position, StartError};
+use actuarius::{Envelope, FollowerStatus, Position, Projection, StartError};
+use serde::{Deserialize, Serialize};
 
 use crate::common::{Ledger, eventually};
 use crate::saving::{open, shut_down_after_ten};
@@ -21,6 +22,27 @@ async fn another_version_is_built_anew() {
     let view = view.start().await.unwrap();
     view.wait_for(runtime.head()).await.unwrap();
     assert_eq!(view.read(Clone::clone), Entries::default());
+}
+
+/// As `Entries` may become, in the same version by mistake: its bytes would decode to a wrong view.
+#[derive(Default, Serialize, Deserialize)]
+struct Reshaped {
+    count: u64,
+}
+
+impl Projection<Ledger> for Reshaped {
+    fn project(&mut self, _: &Envelope<Ledger>) {
+        self.count += 1;
+    }
+}
+
+#[tokio::test]
+async fn a_view_of_another_shape_in_the_same_version_is_built_anew() {
+    let (contents, views) = shut_down_after_ten().await;
+    let runtime = open(&contents, &views).await;
+    let view = runtime.projection::<Reshaped>("entries").on::<Ledger>().start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    assert_eq!(view.read(|view| view.count), runtime.head().get());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use crate::projection::as_of::AsOfError;
 use crate::projection::routes::Routes;
 use crate::projection::saved::Shelf;
 use crate::projection::target::Target;
+use crate::shape::fingerprint;
 use crate::view::{
     Draft, KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError, bytes_of,
 };
@@ -70,9 +71,10 @@ pub(super) async fn as_of<V: View>(
     codec: Codec,
     moment: LogMoment,
 ) -> Result<PastRows<V>, AsOfError> {
-    let (version, lineage) = (1, engine.library.reader()?.lineage());
+    let (version, shape) = (1, fingerprint::<V::Row>());
+    let lineage = engine.library.reader()?.lineage();
     let place = Views::in_memory().place(&name)?;
-    let shelf = Shelf { name, place, version, lineage };
+    let shelf = Shelf { name, place, version, shape, lineage };
     let generations = Arc::new(Generations::of(shelf, routes.types()));
     let (shown, generation) = (Shown::default(), generations.create()?);
     shown.show(generation.table.reader());

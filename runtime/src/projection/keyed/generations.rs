@@ -10,22 +10,25 @@ use crate::view::META;
 /// Where a table says what it is.
 const KEY: &[u8] = b"view";
 
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// What a table says about itself, changed together with its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Meta {
     pub(super) version: u32,
+    /// The fingerprint of a row.
+    pub(super) shape: u64,
     pub(super) store: Uuid,
     pub(super) position: Position,
     pub(super) types: Types,
 }
 
 impl Meta {
-    /// `layout u8 = 1 | version u32 | store 16 | position u64 | types`, integers little-endian.
+    /// `layout u8 = 2 | version u32 | shape u64 | store 16 | position u64 | types`, integers little-endian.
     pub(super) fn add_to(&self, changes: &mut Changes) -> Result<(), ViewError> {
         let mut out = vec![LAYOUT];
         out.extend_from_slice(&self.version.to_le_bytes());
+        out.extend_from_slice(&self.shape.to_le_bytes());
         out.extend_from_slice(self.store.as_bytes());
         out.extend_from_slice(&self.position.get().to_le_bytes());
         self.types.write(&mut out);
@@ -40,13 +43,14 @@ impl Meta {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (layout, rest) = bytes.split_first()?;
         let (version, rest) = rest.split_first_chunk()?;
+        let (shape, rest) = rest.split_first_chunk()?;
         let (store, rest) = rest.split_first_chunk()?;
         let (position, mut rest) = rest.split_first_chunk()?;
         let position = Position::new(u64::from_le_bytes(*position));
         let (version, store) = (u32::from_le_bytes(*version), Uuid::from_bytes(*store));
-        let types = Types::read(&mut rest)?;
+        let (shape, types) = (u64::from_le_bytes(*shape), Types::read(&mut rest)?);
         let is_known = *layout == LAYOUT && rest.is_empty();
-        is_known.then_some(Self { version, store, position, types })
+        is_known.then_some(Self { version, shape, store, position, types })
     }
 }
 
@@ -75,8 +79,9 @@ impl Generations {
 
     /// What a table of this view says when it has come to `position`.
     pub(super) fn meta(&self, position: Position) -> Meta {
-        let (version, store) = (self.shelf.version, self.shelf.lineage.store());
-        Meta { version, store, position, types: self.types.clone() }
+        let (version, shape, store) =
+            (self.shelf.version, self.shelf.shape, self.shelf.lineage.store());
+        Meta { version, shape, store, position, types: self.types.clone() }
     }
 
     /// Whether a table was made from this log.
@@ -84,10 +89,17 @@ impl Generations {
         self.shelf.lineage.shares(meta.store, meta.position)
     }
 
-    /// Whether a table was made from this log, by this version of the projection. That should have
-    /// made it from the same types.
+    /// Whether a table was made from this log, by this version of the projection, of rows of the same
+    /// shape. That should have made it from the same types.
     pub(super) fn is_of_this_version(&self, meta: &Meta) -> bool {
-        self.is_ours(meta) && meta.version == self.shelf.version
+        let is_ours = self.is_ours(meta) && meta.version == self.shelf.version;
+        if is_ours && meta.shape != self.shelf.shape {
+            tracing::warn!(
+                target: "actuarius::projection", name = self.name(),
+                "the rows had another shape in the same version of the view; it is built anew"
+            );
+        }
+        is_ours && meta.shape == self.shelf.shape
     }
 
     pub(super) fn must_be_of_these_types(&self, meta: &Meta) -> Result<(), StartError> {
@@ -168,7 +180,7 @@ mod tests {
         let mut table = Views::in_memory().place("spend").unwrap().table(1).unwrap();
         assert_eq!(Meta::read(&table.reader()).unwrap(), None);
         let (store, position) = (Uuid::from_u128(7), Position::new(u64::MAX - 1));
-        let meta = Meta { version: 3, store, position, types: Types::of(["account"]) };
+        let meta = Meta { version: 3, shape: 5, store, position, types: Types::of(["account"]) };
         let mut changes = Changes::new();
         meta.add_to(&mut changes).unwrap();
         table.commit(changes).unwrap();

@@ -48,8 +48,8 @@ fn target() -> KeyedTarget<Numbers> {
         let at = envelope.header.position;
         draft.project(at, |rows| rows.put(at.get(), at.get()));
     });
-    let shelf =
-        Shelf { name, place, version: 1, lineage: actuarius_persistence::Lineage::of(store) };
+    let lineage = actuarius_persistence::Lineage::of(store);
+    let shelf = Shelf { name, place, version: 1, shape: 1, lineage };
     let generations = Arc::new(Generations::of(shelf, routes.types()));
     let generation = generations.create().unwrap();
     let (parts, outputs) = ((routes, generations), (Shown::default(), Moves::new()));
