@@ -15,6 +15,7 @@ mod walk;
 
 pub use diff::Diff;
 pub use fields::FieldChange;
+pub(crate) use fields::{as_value, changes};
 
 pub use history::{History, HistoryStep};
 pub(crate) use log::fold_log;

@@ -1,6 +1,6 @@
 //! Tests without a runtime, a store or a clock: [`given`] / when / then for decisions, [`view`] and
 //! [`rows_of`] for projections, [`envelopes`] and [`twice`] for handlers of subscriptions, [`saga`] for
-//! sagas.
+//! sagas. [`divergence`] and [`view_divergence`] run changed code over real history.
 //!
 //! Where a whole runtime is wanted, [`Runtime::in_memory`](crate::Runtime::in_memory) needs no disk, and
 //! [`Runtime::caught_up`](crate::Runtime::caught_up) waits until every projection and subscription has
@@ -9,6 +9,7 @@
 //! All functions panic when a check fails, and name the line of the test.
 
 mod decisions;
+mod divergence;
 mod handlers;
 mod history;
 mod rows;
@@ -16,6 +17,7 @@ mod sagas;
 mod views;
 
 pub use decisions::{Given, Outcome, given};
+pub use divergence::{Divergence, Divergences, ViewDivergences, divergence, view_divergence};
 pub use handlers::{Twice, envelopes, twice};
 pub use rows::{RowsUnderTest, rows_of};
 pub use sagas::{SagaUnderTest, saga};

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod diverging;
 mod failing;
 mod moments;
 mod retention;
