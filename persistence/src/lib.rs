@@ -42,7 +42,7 @@ pub use note::{
 };
 pub use personal::Personal;
 pub use progress::{OnProgress, Progress, go_on};
-pub use record::{Append, Commit, CommitView, EventView, Gone, NewCommit, Part, Removal};
+pub use record::{Append, Commit, CommitView, Deletion, EventView, Gone, NewCommit, Part, Removal};
 pub use snapshot::{NewSnapshot, Snapshot};
 pub use store::{
     AppendOutcome, Batch, COMMIT_BYTES_MAX, Page, PageLimit, Reader, Store, StoreInfo, Writer,

@@ -5,6 +5,7 @@
 
 mod append;
 mod commit;
+mod deletion;
 mod stub;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod upcasting;
 
 pub use append::{Append, NewCommit};
 pub use commit::{Commit, CommitView, EventView};
+pub use deletion::Deletion;
 pub(crate) use stub::frame as stub_frame;
 pub use stub::{Gone, Removal};
 pub use upcasting::Part;

@@ -134,6 +134,20 @@ pub trait Reader: Send + Sync {
     /// [`ReadError`]; damage is never read as "no such event".
     fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError>;
 
+    /// A stream as it is stored: as [`read_stream`](Reader::read_stream), but what was archived comes as
+    /// what is left of it.
+    ///
+    /// # Errors
+    /// [`ReadError`]; damage is never read as "no such event".
+    fn read_raw_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Page, ReadError> {
+        self.read_stream(stream, after, Position::NONE, limit)
+    }
+
     /// The log as it is stored: as [`read_log`](Reader::read_log), but what was archived or removed
     /// comes as what is left of it. For copies and checks.
     ///

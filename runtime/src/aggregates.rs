@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id, InvalidId, Position, Version};
-use actuarius_persistence::{Page, PageLimit, Reader};
+use actuarius_persistence::{Page, PageLimit, ReadError, Reader};
 
+use crate::archiving::{self, ArchivePart, Archived, ArchivingError};
 use crate::decoding::{Decoder, Undecodable};
+use crate::deletion::{self, Deleted, Reuse};
 use crate::directory::Directory;
 use crate::error::Failure;
 use crate::execute::Execute;
@@ -81,7 +83,8 @@ impl<A: Aggregate> Aggregates<A> {
         Ok(self.directory.home.engine.read(move |reader| reader.version(&stream)).await?)
     }
 
-    /// Whether an aggregate has any events, without bringing it into memory.
+    /// Whether an aggregate has any events, and was not deleted behind them, without bringing it into
+    /// memory.
     ///
     /// # Errors
     /// [`Failure::Unreadable`].
@@ -90,7 +93,19 @@ impl<A: Aggregate> Aggregates<A> {
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        Ok(self.version(id).await? > Version::NONE)
+        let stream = checked(id)?.stream();
+        let look = move |reader: &dyn Reader| {
+            let version = reader.version(&stream)?;
+            if version == Version::NONE {
+                return Ok::<_, ReadError>(false);
+            }
+            let before = Version::new(version.get() - 1);
+            let last =
+                reader.read_raw_stream(&stream, before, PageLimit { commits: 1, bytes: 0 })?;
+            let last = last.commits.last().map(|commit| commit.view());
+            Ok(!last.is_some_and(|it| it.events().any(|event| event.deletion().is_some())))
+        };
+        self.directory.home.engine.read(look).await
     }
 
     /// One page of an aggregate's events behind `after`, oldest first. An empty page is the end.
@@ -197,6 +212,59 @@ impl<A: Aggregate> Aggregates<A> {
         InvalidId: From<I::Error>,
     {
         Diff::between(self.directory.home.clone(), checked(id)?, from.into(), to.into()).await
+    }
+
+    /// Moves events of one aggregate into the [archive](crate::persistence::archive), from where they are
+    /// read as if they were in the log.
+    ///
+    /// # Errors
+    /// [`ArchivingError`]; every event is in the log or in the archive. Call it again.
+    pub async fn archive<I>(&self, id: I, part: ArchivePart) -> Result<Archived, ArchivingError>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        let stream = checked(id)?.stream();
+        let engine = self.directory.home.engine.clone();
+        archiving::archive::<A>(engine, Some(stream), part, |_| true).await
+    }
+
+    /// Moves events of all aggregates of this type that `which` names into the archive. It walks along
+    /// the whole log once, and asks once about each aggregate it meets.
+    ///
+    /// # Errors
+    /// [`ArchivingError`]; every event is in the log or in the archive. Call it again.
+    pub async fn archive_where(
+        &self,
+        part: ArchivePart,
+        which: impl FnMut(&Id<A>) -> bool + Send + 'static,
+    ) -> Result<Archived, ArchivingError> {
+        archiving::archive::<A>(self.directory.home.engine.clone(), None, part, which).await
+    }
+
+    /// Deletes an aggregate: its stream ends with an event of this library's own, and the events before
+    /// it leave the log and the archive, as do its snapshots. When this returns they are gone from
+    /// what can be read; the bytes are given back to the file system when the store is
+    /// [compacted](crate::persistence::disk::compact).
+    ///
+    /// Projections and subscriptions are not told: have the aggregate say goodbye with an event of its
+    /// own first, if they should know. Backups keep what they have.
+    ///
+    /// Deleting what is deleted or was never there changes nothing. Dropping the future, or a crash, ends
+    /// nothing half: once the stream has ended the rest is done, if need be when the runtime is opened
+    /// again.
+    ///
+    /// # Errors
+    /// A [`Failure`]; as long as the stream has not ended, nothing was removed. Call it again.
+    pub async fn delete<I>(&self, id: I, reuse: Reuse) -> Result<Deleted, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        let id = checked(id)?;
+        let stream = id.stream();
+        let execute = Execute::deleting(self.directory.clone(), id, reuse.into());
+        deletion::delete(self.directory.home.engine.clone(), execute, stream).await
     }
 
     /// Has an aggregate leave memory as soon as it has nothing to do, through a snapshot; its next

@@ -9,6 +9,7 @@ use crate::admission::Admission;
 use crate::alive::Alive;
 use crate::clock::{Clock, SystemClock};
 use crate::committer::Committer;
+use crate::deletion;
 use crate::engine::{Engine, Library};
 use crate::recoveries::Recoveries;
 use crate::runtime::Runtime;
@@ -99,6 +100,7 @@ impl Builder {
     async fn start(self, store: Store) -> std::io::Result<Runtime> {
         telemetry::describe();
         let engine = self.engine(store).await?;
+        tokio::spawn(deletion::resume(engine.clone()));
         Ok(Runtime::of(Alive::new(engine, self.views.unwrap_or_else(Views::in_memory))))
     }
 

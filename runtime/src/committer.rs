@@ -9,8 +9,8 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use actuarius_domain::Position;
-use actuarius_persistence::{Append, Conflict, NewSnapshot, Notes, StoreFailure, Writer};
+use actuarius_domain::{Position, StreamId};
+use actuarius_persistence::{Append, Conflict, NewSnapshot, Notes, Removal, StoreFailure, Writer};
 use tokio::sync::oneshot;
 
 use crate::admission::Admission;
@@ -56,6 +56,8 @@ enum Work {
     Append(Append, Box<dyn Waiter>),
     Snapshot(NewSnapshot),
     Notes(Notes, oneshot::Sender<Result<(), NotStored>>),
+    /// Commits whose events leave the log, and streams whose snapshots do.
+    Removals(Vec<Removal>, Vec<StreamId>, oneshot::Sender<Result<(), NotStored>>),
     Stop,
 }
 
@@ -114,6 +116,21 @@ impl Committer {
         // When the thread is gone, the other end is dropped with what could not be sent.
         let _ = self.work.send(Work::Notes(notes, sender));
         async move { stored.await.unwrap_or(Err(NotStored::Stopped)) }
+    }
+
+    /// Has the events of commits leave the log, and all snapshots of streams.
+    ///
+    /// # Errors
+    /// [`NotStored`] says whether they may have left.
+    pub(crate) fn remove(
+        &self,
+        removals: Vec<Removal>,
+        snapshots: Vec<StreamId>,
+    ) -> impl Future<Output = Result<(), NotStored>> + Send + use<> {
+        let (sender, removed) = oneshot::channel();
+        // When the thread is gone, the other end is dropped with what could not be sent.
+        let _ = self.work.send(Work::Removals(removals, snapshots, sender));
+        async move { removed.await.unwrap_or(Err(NotStored::Stopped)) }
     }
 
     /// The failure that poisoned the store, if one has.

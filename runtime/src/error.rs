@@ -6,6 +6,7 @@ use actuarius_domain::{InvalidId, Position, Version};
 use actuarius_persistence::{CodecError, ReadError, StoreFailure};
 use thiserror::Error;
 
+use crate::committer::NotStored;
 use crate::decoding::Undecodable;
 use crate::follower_status::WaitError;
 
@@ -66,6 +67,9 @@ pub enum Failure {
         /// Where the aggregate stands.
         actual: Version,
     },
+    /// The aggregate was deleted, and its id is not used again. Nothing was written; use another id.
+    #[error("the aggregate was deleted for good")]
+    Deleted,
     /// Too many requests are waiting. Nothing was written; wait a little and retry.
     #[error("overloaded: {0}")]
     Overloaded(Limit),
@@ -109,6 +113,16 @@ pub enum Failure {
         /// What it said.
         message: String,
     },
+}
+
+/// For what waits for the committer and has no version to conflict with.
+impl From<NotStored> for Failure {
+    fn from(why: NotStored) -> Self {
+        match why {
+            NotStored::Perhaps(failure) | NotStored::Poisoned(failure) => Self::Poisoned(failure),
+            NotStored::Conflict(_) | NotStored::Stopped => Self::shutting_down(),
+        }
+    }
 }
 
 impl Failure {

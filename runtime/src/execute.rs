@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actuarius_domain::{Aggregate, CausationId, CommandId, CorrelationId, Expected, Id, Metadata};
+use actuarius_persistence::Deletion;
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -14,7 +15,7 @@ use crate::directory::Directory;
 use crate::error::{ExecuteError, Failure};
 use crate::projection::{self, ProjectionHandle};
 use crate::receipt::Receipt;
-use crate::request::{Answer, Ask, Options, Port, Request, Returning, ValuePort};
+use crate::request::{Answer, Ask, Options, Order, Port, Request, Returning, ValuePort};
 
 /// A command on its way: add to it, then await it. Nothing happens before.
 ///
@@ -24,7 +25,7 @@ use crate::request::{Answer, Ask, Options, Port, Request, Returning, ValuePort};
 pub struct Execute<A: Aggregate, R = Receipt> {
     directory: Arc<Directory<A>>,
     id: Result<Id<A>, Failure>,
-    command: A::Command,
+    order: Order<A>,
     options: Options,
     timeout: Option<Duration>,
     /// Boxed, because most commands wait for none.
@@ -46,10 +47,19 @@ impl<A: Aggregate> Execute<A> {
         id: Result<Id<A>, Failure>,
         command: A::Command,
     ) -> Self {
+        Self::of(directory, id, Order::Decide(command))
+    }
+
+    /// The end of the aggregate's stream.
+    pub(crate) fn deleting(directory: Arc<Directory<A>>, id: Id<A>, deletion: Deletion) -> Self {
+        Self::of(directory, Ok(id), Order::Delete(deletion))
+    }
+
+    fn of(directory: Arc<Directory<A>>, id: Result<Id<A>, Failure>, order: Order<A>) -> Self {
         let (sender, receiver) = oneshot::channel::<Answer<A>>();
         let reply = Reply { port: Port::Receipt(sender), receiver };
         let options = Options::default();
-        Self { directory, id, command, options, timeout: None, views: None, reply }
+        Self { directory, id, order, options, timeout: None, views: None, reply }
     }
 
     /// Answers with a value computed from the state right behind this command, once the command is
@@ -84,8 +94,8 @@ impl<A: Aggregate> Execute<A> {
 
     fn through<R>(self, port: Box<dyn ValuePort<A>>, receiver: Receiver<A, R>) -> Execute<A, R> {
         let reply = Reply { port: Port::Value(port), receiver };
-        let Self { directory, id, command, options, timeout, views, .. } = self;
-        Execute { directory, id, command, options, timeout, views, reply }
+        let Self { directory, id, order, options, timeout, views, .. } = self;
+        Execute { directory, id, order, options, timeout, views, reply }
     }
 }
 
@@ -145,9 +155,9 @@ impl<A: Aggregate, R> Execute<A, R> {
     /// Takes the views out, and has the answer note its position for them.
     fn with_views_noted(mut self) -> (Self, Option<Box<Views>>) {
         let Some(views) = self.views.take() else { return (self, None) };
-        let Self { directory, id, command, options, timeout, reply, .. } = self;
+        let Self { directory, id, order, options, timeout, reply, .. } = self;
         let reply = Reply { port: views.noting(reply.port), receiver: reply.receiver };
-        (Self { directory, id, command, options, timeout, views: None, reply }, Some(views))
+        (Self { directory, id, order, options, timeout, views: None, reply }, Some(views))
     }
 
     fn edit_metadata(&mut self) -> &mut Metadata {
@@ -165,10 +175,10 @@ impl<A: Aggregate, R> Submission for Execute<A, R> {
     }
 
     fn submit(self) -> Result<Receiver<A, R>, Failure> {
-        let Self { directory, id, command, options, reply, .. } = self;
+        let Self { directory, id, order, options, reply, .. } = self;
         let (id, permit) = directory.admit_command(id)?;
         let Reply { port, receiver } = reply;
-        let ask = Ask::Execute { command, options, port };
+        let ask = Ask::Execute { order, options, port };
         directory.send(&id, Request { ask, queued: Instant::now(), permit });
         Ok(receiver)
     }

@@ -1,5 +1,5 @@
 use actuarius_domain::{Aggregate, Position, Timestamp, Version};
-use actuarius_persistence::NewSnapshot;
+use actuarius_persistence::{Deletion, NewSnapshot};
 
 use crate::home::Home;
 use crate::hosting::Hosting;
@@ -17,6 +17,8 @@ pub(crate) struct Incarnation<A: Aggregate> {
     /// When its last event was decided; none while it has none. Later ones are decided no earlier.
     pub(crate) time: Option<Timestamp>,
     pub(crate) window: Window,
+    /// Its stream has ended, and nothing has come since.
+    pub(crate) ended: Option<Deletion>,
     /// The version of its newest snapshot.
     pub(crate) snapshot: Version,
     /// A snapshot shall be taken at the next chance, whatever the count says.
@@ -24,6 +26,9 @@ pub(crate) struct Incarnation<A: Aggregate> {
     /// Whether it is known that this is all.
     pub(crate) certainty: Certainty,
 }
+
+/// The end behind which nothing comes.
+pub(crate) const FOR_GOOD: Deletion = Deletion { reusable: false };
 
 /// Whether an incarnation is known to be what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +51,7 @@ impl<A: Aggregate> Incarnation<A> {
             position,
             time,
             window,
+            ended: None,
             snapshot: version,
             snapshot_wanted: false,
             certainty: Certainty::Known,
@@ -57,6 +63,13 @@ impl<A: Aggregate> Incarnation<A> {
         Self { certainty: Certainty::Believed, ..Self::waking(Start::unborn()) }
     }
 
+    /// Its stream has ended: what was before counts no more.
+    pub(crate) fn end(&mut self, deletion: Deletion) {
+        self.state = A::default();
+        self.window = Window::default();
+        self.ended = Some(deletion);
+    }
+
     /// Notes where the events of the last turn have landed.
     pub(crate) fn take_note(&mut self, landing: Option<Landing>) {
         if let Some(Landing::Stored { base, first, .. }) = landing {
@@ -66,13 +79,15 @@ impl<A: Aggregate> Incarnation<A> {
         }
     }
 
+    /// The end of a stream is found in the log: it is no state a snapshot could hold.
     pub(crate) fn is_changed_since_snapshot(&self) -> bool {
-        self.version > self.snapshot
+        self.version > self.snapshot && self.ended.is_none()
     }
 
     pub(crate) fn is_snapshot_due(&self, hosting: &Hosting) -> bool {
         let since = self.version.get() - self.snapshot.get();
-        (self.snapshot_wanted && since > 0) || hosting.snapshot_every.is_some_and(|n| since >= n)
+        let is_due = hosting.snapshot_every.is_some_and(|n| since >= n);
+        self.ended.is_none() && (is_due || (self.snapshot_wanted && since > 0))
     }
 
     /// Captures the state and hands it to the committer, off the way of any answer. Only called

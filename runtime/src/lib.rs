@@ -54,12 +54,14 @@ mod admission;
 mod aggregates;
 mod alive;
 mod answering;
+mod archiving;
 mod builder;
 mod clock;
 mod committer;
 mod consistency;
 mod deadline;
 mod decoding;
+mod deletion;
 mod directory;
 mod engine;
 mod error;
@@ -112,9 +114,11 @@ pub use actuarius_persistence as persistence;
 pub use actuarius_persistence::{Codec, CodecError, Damage, OpenError, ReadError, StoreFailure};
 pub use aggregates::Aggregates;
 pub use alive::ShutdownReport;
+pub use archiving::{ArchivePart, Archived, ArchivingError};
 pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use decoding::Undecodable;
+pub use deletion::{Deleted, Reuse};
 pub use error::{
     ExecuteError, Failure, Limit, Place, Quarantine, QuarantineReason, Unavailable, Written,
 };

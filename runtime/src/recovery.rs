@@ -126,6 +126,12 @@ impl<A: Aggregate> Recovery<'_, A> {
     ) -> Result<(), RecoveryError> {
         let known = incarnation.version;
         for event in commit.events().filter(|event| event.version > known) {
+            if let Some(deletion) = event.deletion() {
+                incarnation.end(deletion);
+                (incarnation.version, incarnation.position) = (event.version, event.position);
+                incarnation.time = Some(commit.time);
+                continue;
+            }
             let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);
             let facts = replay::decode(self.decoder, &event).map_err(|error| {
                 let event_type = event.event_type.to_owned();
@@ -137,7 +143,11 @@ impl<A: Aggregate> Recovery<'_, A> {
             incarnation.version = event.version;
             incarnation.position = event.position;
             incarnation.time = Some(commit.time);
+            incarnation.ended = None;
         }
+        // The events of a commit that was removed are none, and yet they were.
+        incarnation.version = incarnation.version.max(commit.last_version());
+        incarnation.position = incarnation.position.max(commit.last_position());
         if commit.named_by_caller() {
             let command = Remembered {
                 id: commit.command_id,

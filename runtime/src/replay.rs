@@ -111,7 +111,7 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
             return Ok(Err(format!("it knows position {known}, the log ends at {head}")));
         }
         let before = Position::new(position.get().saturating_sub(1));
-        let page = self.reader.read_log(before, PageLimit { commits: 1, bytes: 0 })?;
+        let page = self.reader.read_raw(before, PageLimit { commits: 1, bytes: 0 })?;
         let its_last = page.commits.first().map(|commit| commit.view()).filter(|commit| {
             commit.belongs_to(self.stream) && commit.last_version() == snapshot.version
         });

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use actuarius_domain::{Aggregate, CommandId, Expected, Metadata};
+use actuarius_persistence::Deletion;
 use tokio::sync::oneshot;
 
 use crate::admission::Permit;
@@ -19,8 +20,16 @@ pub(crate) struct Request<A: Aggregate> {
 }
 
 pub(crate) enum Ask<A: Aggregate> {
-    Execute { command: A::Command, options: Options, port: Port<A> },
+    Execute { order: Order<A>, options: Options, port: Port<A> },
     Query(Box<dyn QueryPort<A>>),
+}
+
+/// What is to be done.
+pub(crate) enum Order<A: Aggregate> {
+    /// The aggregate decides what follows.
+    Decide(A::Command),
+    /// Its stream ends.
+    Delete(Deletion),
 }
 
 /// What a caller said beside the command.

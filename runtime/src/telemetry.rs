@@ -141,7 +141,7 @@ impl Outcomes {
             Failure::Indeterminate(_) => &self.indeterminate,
             Failure::Quarantined(_) => &self.quarantined,
             Failure::Poisoned(_) => &self.poisoned,
-            Failure::InvalidId(_) | Failure::Unstorable(_) => &self.invalid,
+            Failure::InvalidId(_) | Failure::Unstorable(_) | Failure::Deleted => &self.invalid,
             Failure::Panicked { .. } => &self.panicked,
             // Counted when it was accepted; only its caller hears of this one.
             Failure::NotShown { .. } => &self.accepted,

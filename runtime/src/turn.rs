@@ -11,15 +11,15 @@ use std::time::Instant;
 use actuarius_domain::{
     Aggregate, CommandId, Context, Expected, Metadata, Position, Timestamp, Version,
 };
-use actuarius_persistence::{Append, CodecError, NewCommit};
+use actuarius_persistence::{Append, CodecError, Deletion, NewCommit};
 use uuid::Uuid;
 
 use crate::error::{ExecuteError, Failure, Place, Quarantine, QuarantineReason};
 use crate::flight::{Busy, Flight, Held, Prepared};
-use crate::incarnation::{Certainty, Incarnation};
+use crate::incarnation::{Certainty, FOR_GOOD, Incarnation};
 use crate::panics::guarded;
 use crate::receipt::Receipt;
-use crate::request::{Ask, Options, Port, QueryPort, Request};
+use crate::request::{Ask, Options, Order, Port, QueryPort, Request};
 use crate::slot::Landing;
 use crate::window::Remembered;
 
@@ -93,7 +93,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         meters.queued(self.started.saturating_duration_since(request.queued));
         let Request { ask, permit, .. } = request;
         let answer = match ask {
-            Ask::Execute { command, options, port } => self.execute(command, options, port),
+            Ask::Execute { order, options, port } => self.execute(order, options, port),
             Ask::Query(port) => self.query(port),
         };
         if self.append.is_empty() {
@@ -112,12 +112,12 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         Prepared::Query(port)
     }
 
-    fn execute(&mut self, command: A::Command, options: Options, mut port: Port<A>) -> Prepared<A> {
+    fn execute(&mut self, order: Order<A>, options: Options, mut port: Port<A>) -> Prepared<A> {
         let Options { command_id, expected, metadata, .. } = options;
         let id = command_id.unwrap_or_else(|| Uuid::now_v7().into());
         let verdict = match self.objection(command_id, expected) {
             Some(verdict) => verdict,
-            None => self.decide(command, id, command_id.is_some(), metadata),
+            None => self.carry_out(order, id, command_id.is_some(), metadata),
         };
         let verdict = self.proven(verdict);
         if !matches!(verdict, Verdict::No(_)) {
@@ -154,9 +154,9 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         }
     }
 
-    fn decide(
+    fn carry_out(
         &mut self,
-        command: A::Command,
+        order: Order<A>,
         id: CommandId,
         named: bool,
         metadata: Option<Box<Metadata>>,
@@ -166,23 +166,56 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         if let Some(metadata) = metadata {
             context = context.with_metadata(*metadata);
         }
+        match order {
+            Order::Decide(command) => self.decide(command, named, &context),
+            Order::Delete(deletion) => self.delete(deletion, named, &context),
+        }
+    }
+
+    fn decide(&mut self, command: A::Command, named: bool, context: &Context) -> Verdict<A> {
+        if self.incarnation.ended == Some(FOR_GOOD) {
+            return Verdict::No(Failure::Deleted.into());
+        }
         let state = &self.incarnation.state;
-        match guarded(|| state.decide(command, &context)) {
+        match guarded(|| state.decide(command, context)) {
             Err(message) => Verdict::No(Failure::Panicked { place: Place::Decide, message }.into()),
             Ok(Err(rejection)) => Verdict::No(ExecuteError::Rejected(rejection)),
             Ok(Ok(events)) if events.is_empty() => Verdict::Empty,
-            Ok(Ok(events)) => self.store(&events, named, &context),
+            Ok(Ok(events)) => self.store(&events, named, context),
+        }
+    }
+
+    /// Ends the stream, if it is not at its end already.
+    fn delete(&mut self, deletion: Deletion, named: bool, context: &Context) -> Verdict<A> {
+        let ended = self.incarnation.ended;
+        if self.incarnation.version == Version::NONE
+            || ended == Some(FOR_GOOD)
+            || ended == Some(deletion)
+        {
+            return Verdict::Empty;
+        }
+        if let Err(error) = self.append.push_deletion(self.commit(named, context), deletion) {
+            return Verdict::No(Failure::Unstorable(error).into());
+        }
+        self.incarnation.end(deletion);
+        self.incarnation.version = self.incarnation.version.next();
+        self.incarnation.time = Some(self.now);
+        self.remember(context.command_id(), named, 1);
+        Verdict::Stored { events: 1 }
+    }
+
+    fn commit<'c>(&self, named: bool, context: &'c Context) -> NewCommit<'c> {
+        NewCommit {
+            time: self.now,
+            command_id: context.command_id(),
+            named_by_caller: named,
+            metadata: context.metadata(),
         }
     }
 
     /// Encodes the events into the append and applies them.
     fn store(&mut self, events: &[A::Event], named: bool, context: &Context) -> Verdict<A> {
-        let commit = NewCommit {
-            time: self.now,
-            command_id: context.command_id(),
-            named_by_caller: named,
-            metadata: context.metadata(),
-        };
+        let commit = self.commit(named, context);
         let codec = self.busy.seat().home.hosting.codec;
         let pushed = guarded(|| self.append.push(commit, codec, events, A::schema_version));
         if let Err(error) = pushed.unwrap_or_else(|panic| Err(CodecError::Encode(panic))) {
@@ -198,6 +231,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             self.incarnation.version = self.incarnation.version.next();
         }
         self.incarnation.time = Some(self.now);
+        self.incarnation.ended = None;
         self.remember(context.command_id(), named, events.len() as u64);
         Verdict::Stored { events: events.len() as u64 }
     }

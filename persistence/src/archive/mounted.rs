@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actuarius_domain::StreamId;
 use uuid::Uuid;
 
 use crate::segment::{Kind, Segment};
@@ -43,7 +42,7 @@ impl Mounted {
     pub(crate) fn fetch(&self, stub: &Commit, segment: Uuid) -> Result<Commit, ReadError> {
         let Some(open) = self.segment(segment)? else {
             return Err(ReadError::Archived {
-                stream: stream_of(stub),
+                stream: stub.stream(),
                 position: stub.position(),
                 segment,
                 directory: self.directory.clone(),
@@ -53,7 +52,7 @@ impl Mounted {
         match found.filter(|commit| commit.hash() == stub.hash() && commit.gone().is_none()) {
             Some(commit) => Ok(commit),
             None => Err(ReadError::Damaged(Damage {
-                stream: Some(stream_of(stub)),
+                stream: Some(stub.stream()),
                 position: stub.position(),
                 what: format!("{} does not hold what was moved there", open.path().display()),
             })),
@@ -73,11 +72,6 @@ impl Mounted {
     pub(crate) fn forget(&self) {
         self.segments.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
-}
-
-fn stream_of(commit: &Commit) -> StreamId {
-    let view = commit.view();
-    StreamId::new(view.category, view.id).expect("names that were stored were valid when they were")
 }
 
 /// All segments in the directory, by their names. A file that is none is not in the way: the

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::mounted::ENDING;
 use crate::segment::{Kind, Segment, SegmentError, SegmentHead, Writing};
-use crate::{Commit, Gone, PageLimit, ReadError, Reader, Removal};
+use crate::{Commit, Gone, Page, PageLimit, ReadError, Reader, Removal};
 
 /// How large a segment grows, in compressed bytes and in commits: small enough that its removals
 /// fit in memory, about 15 MB, and that little is done twice after an interruption.
@@ -43,7 +43,7 @@ pub struct Moved {
 /// stays as it is.
 pub type Wanted<'a> = Box<dyn FnMut(&StreamId) -> Result<Option<Version>, ReadError> + Send + 'a>;
 
-/// Walks along the log, from its start to its end of now, and writes segments of what is wanted.
+/// Walks along the log or one stream, to its end of now, and writes segments of what is wanted.
 ///
 /// It remembers what is wanted of each stream: about 150 bytes for each.
 pub struct Moving<'a> {
@@ -51,6 +51,8 @@ pub struct Moving<'a> {
     directory: PathBuf,
     wanted: Wanted<'a>,
     known: HashMap<StreamId, Option<Version>>,
+    /// The only stream, and how far it has been read.
+    only: Option<(StreamId, Version)>,
     at: Position,
     end: Position,
 }
@@ -60,7 +62,14 @@ impl<'a> Moving<'a> {
     /// archive of the reader's store.
     pub fn new(reader: &'a dyn Reader, directory: PathBuf, wanted: Wanted<'a>) -> Self {
         let (known, at, end) = (HashMap::new(), Position::NONE, reader.head());
-        Self { reader, directory, wanted, known, at, end }
+        Self { reader, directory, wanted, known, only: None, at, end }
+    }
+
+    /// Looks at this stream only, without walking along the whole log for it.
+    #[must_use]
+    pub fn only(mut self, stream: StreamId) -> Self {
+        self.only = Some((stream, Version::NONE));
+        self
     }
 
     /// How far it has come, of how far.
@@ -76,7 +85,7 @@ impl<'a> Moving<'a> {
     pub fn next_segment(&mut self) -> Result<Option<Moved>, ArchiveError> {
         let mut filling: Option<Filling> = None;
         while self.at < self.end && !filling.as_ref().is_some_and(Filling::is_full) {
-            let page = self.reader.read_raw(self.at, PageLimit::default())?;
+            let page = self.next_page()?;
             let Some(last) = page.commits.last() else { break };
             self.at = last.last_position();
             for commit in &page.commits {
@@ -94,13 +103,21 @@ impl<'a> Moving<'a> {
         filling.map(Filling::finish).transpose()
     }
 
+    fn next_page(&mut self) -> Result<Page, ReadError> {
+        let Some((stream, after)) = &mut self.only else {
+            return self.reader.read_raw(self.at, PageLimit::default());
+        };
+        let page = self.reader.read_raw_stream(stream, *after, PageLimit::default())?;
+        *after = page.commits.last().map_or(*after, |last| last.view().last_version());
+        Ok(page)
+    }
+
     fn wants(&mut self, commit: &Commit) -> Result<bool, ReadError> {
         if commit.gone().is_some() {
             return Ok(false);
         }
         let view = commit.view();
-        let stream = StreamId::new(view.category, view.id)
-            .expect("names that were stored were valid when they were");
+        let stream = commit.stream();
         let up_to = match self.known.get(&stream) {
             Some(known) => *known,
             None => {

@@ -18,19 +18,27 @@ use crate::{Lineage, OpenError};
 
 pub(super) fn create(directory: &Path, options: &DiskOptions) -> Result<(), OpenError> {
     let new = Files::creating(directory);
+    let (store, buckets) = (Uuid::new_v4(), options.index_buckets);
+    create_aside(&new, &Format { store, buckets, ancestors: Vec::new() }, options)?;
+    let store = Files::store(directory);
+    fs::rename(&new.root, &store.root).on(&store.root)?;
+    files::sync(directory)
+}
+
+/// An empty store of this format, on disk; what was begun in its place is removed.
+pub(super) fn create_aside(
+    new: &Files,
+    format: &Format,
+    options: &DiskOptions,
+) -> Result<(), OpenError> {
     if new.root.exists() {
         fs::remove_dir_all(&new.root).on(&new.root)?;
     }
     fs::create_dir(&new.root).on(&new.root)?;
-    let (store, buckets) = (Uuid::new_v4(), options.index_buckets);
-    let format = Format { store, buckets, ancestors: Vec::new() };
     fs::write(new.format(), format.to_text()).on(&new.format())?;
     mark::create(&new.mark(), format.store).on(&new.mark())?;
-    create_log(&new, options)?;
-    files::sync_tree(&new.root)?;
-    let store = Files::store(directory);
-    fs::rename(&new.root, &store.root).on(&store.root)?;
-    files::sync(directory)
+    create_log(new, options)?;
+    files::sync_tree(&new.root)
 }
 
 /// An empty index list is written at once, so that a missing one later on is noticed.

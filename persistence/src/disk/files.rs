@@ -16,6 +16,10 @@ impl Files {
         Self { root: directory.join("store") }
     }
 
+    pub(super) fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// Where a new store is built before it gets its name.
     pub(super) fn creating(directory: &Path) -> Self {
         Self { root: directory.join("store.creating") }

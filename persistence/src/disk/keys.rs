@@ -79,6 +79,11 @@ pub(super) fn snapshot_prefix() -> [u8; 1] {
     [SNAPSHOT]
 }
 
+/// What the keys of all notes begin with.
+pub(super) fn note_prefix() -> [u8; 1] {
+    [NOTE]
+}
+
 /// The first position and the part a chunk's key stands for; none when it is another kind of key.
 pub(super) fn chunk_place(key: &[u8]) -> Option<(u64, u16)> {
     let (&[CHUNK], rest) = key.split_first_chunk()? else { return None };

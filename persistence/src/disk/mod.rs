@@ -28,10 +28,12 @@
 //! store/FORMAT    what this is, in text
 //! store/mark      the high-water mark
 //! store/log/      sled
+//! store.*/        a store being made or compacted
 //! archive/        segments with what was moved out of the log
 //! ```
 
 mod chunk;
+mod compact;
 mod create;
 mod drain;
 mod engine;
@@ -68,6 +70,8 @@ pub(crate) use create::claim;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use compact::{Compacted, compact};
 
 use crate::{OpenError, Store};
 

@@ -17,7 +17,7 @@ use super::reader::DiskReader;
 use super::recover::failed;
 use super::shared::Shared;
 use super::writer::DiskWriter;
-use super::{DiskOptions, RESTORING, create, recover, trouble};
+use super::{DiskOptions, RESTORING, compact, create, recover, trouble};
 use crate::archive::Mounted;
 use crate::{OpenError, Store};
 
@@ -45,6 +45,7 @@ const _: () = assert!(
 pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, OpenError> {
     files::create_directory(directory)?;
     let lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
+    compact::settle(directory)?;
     let store = Files::store(directory);
     if !store.root.exists() {
         if directory.join(RESTORING).exists() {
@@ -54,19 +55,30 @@ pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, Ope
         }
         create::create(directory, options)?;
     }
+    let archive = options.archive.clone().unwrap_or_else(|| directory.join("archive"));
+    let (shared, writer) = open_parts(store, Mounted::at(archive), Some(lock), options)?;
+    Ok(Store { writer: Box::new(writer), reader: Arc::new(DiskReader::new(shared)) })
+}
+
+/// The store in `store`. Without a lock, whoever opens it keeps others out.
+pub(super) fn open_parts(
+    store: Files,
+    archive: Mounted,
+    lock: Option<StoreLock>,
+    options: &DiskOptions,
+) -> Result<(Arc<Shared>, DiskWriter), OpenError> {
     let format = read_format(&store)?;
     let (mark, acknowledged) = Mark::open(&store.mark(), format.store).on(&store.mark())?;
     let (release, engine) = open_engine(&store.log(), options)?;
     let recovered = recover::recover(&engine, &store, &format, acknowledged)?;
     write_format(&store, &format)?;
-    let archive = options.archive.clone().unwrap_or_else(|| directory.join("archive"));
-    let places = (store, Mounted::at(archive));
+    let places = (store, archive);
     let shared =
         Shared::new(engine, (release, lock), places, format, recovered.index, recovered.end);
     let shared = Arc::new(shared);
     let writer = DiskWriter::new(shared.clone(), mark, recovered.meta, options);
     let writer = writer.map_err(|failure| failed(&shared.files, &failure))?;
-    Ok(Store { writer: Box::new(writer), reader: Arc::new(DiskReader::new(shared)) })
+    Ok((shared, writer))
 }
 
 pub(super) fn read_format(store: &Files) -> Result<Format, OpenError> {

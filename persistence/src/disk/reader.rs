@@ -67,6 +67,15 @@ impl Reader for DiskReader {
         guarded(|| self.0.archive.complete(read_log(&self.0, after.get(), limit)?))
     }
 
+    fn read_raw_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Page, ReadError> {
+        guarded(|| StreamRead::new(&self.0, stream, after.get(), 0, limit).read())
+    }
+
     fn read_raw(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
         guarded(|| read_log(&self.0, after.get(), limit))
     }

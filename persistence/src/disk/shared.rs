@@ -28,7 +28,7 @@ const CHUNKS_KEPT: usize = 256;
 pub(super) struct Shared {
     pub(super) engine: Engine,
     _release: Release,
-    _lock: StoreLock,
+    _lock: Option<StoreLock>,
     pub(super) files: Files,
     pub(super) archive: Mounted,
     pub(super) index: Index,
@@ -46,7 +46,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         engine: Engine,
-        (release, lock): (Release, StoreLock),
+        (release, lock): (Release, Option<StoreLock>),
         (files, archive): (Files, Mounted),
         format: Format,
         index: Index,

@@ -1,5 +1,6 @@
 //! A store that knows the keys of its subjects.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
@@ -8,6 +9,7 @@ use uuid::Uuid;
 
 use super::Keys;
 use super::sealing::Opened;
+use crate::archive::ArchiveError;
 use crate::chain::ChainEnd;
 use crate::verify::{Verified, Verify};
 use crate::{
@@ -105,6 +107,23 @@ impl Reader for GuardedReader {
 
     fn read_raw(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
         Ok(self.with_keys(self.reader.read_raw(after, limit)?))
+    }
+
+    fn read_raw_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Page, ReadError> {
+        Ok(self.with_keys(self.reader.read_raw_stream(stream, after, limit)?))
+    }
+
+    fn archive(&self) -> Option<&Path> {
+        self.reader.archive()
+    }
+
+    fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
+        self.reader.purge_archive(stream)
     }
 
     /// One that nobody can open any more is as if it were not there.

@@ -96,6 +96,27 @@ impl Append {
         self.add(events.len() as u32, hash)
     }
 
+    /// Adds a commit whose events are bytes already.
+    pub(super) fn push_encoded(
+        &mut self,
+        commit: NewCommit<'_>,
+        count: u32,
+        events: &[u8],
+    ) -> Result<(), CodecError> {
+        let start = self.frames.len();
+        let out = &mut self.frames;
+        out.extend_from_slice(&[0; FRAME_HEAD]);
+        put_header(out, &self.stream, self.expected.plus(self.events), commit);
+        put_varint(out, u64::from(count));
+        out.extend_from_slice(events);
+        if let Err(error) = seal_frame(&mut out[start..]) {
+            out.truncate(start);
+            return Err(error);
+        }
+        let hash = Link::of(&out[start + FRAME_HEAD..]);
+        self.add(count, hash)
+    }
+
     fn add(&mut self, events: u32, hash: Link) -> Result<(), CodecError> {
         let end = u32::try_from(self.frames.len()).map_err(|_| CodecError::TooLarge)?;
         self.commits.push(CommitShape { end, events, hash });

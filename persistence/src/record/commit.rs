@@ -68,6 +68,16 @@ impl Commit {
         self.keys = Some(keys.clone());
     }
 
+    /// The stream it belongs to.
+    ///
+    /// # Panics
+    /// Never: what was stored had a valid name.
+    #[must_use]
+    pub fn stream(&self) -> StreamId {
+        let view = self.view();
+        StreamId::new(view.category, view.id).expect("what was stored had a valid name")
+    }
+
     /// The position of its first event.
     #[must_use]
     pub fn position(&self) -> Position {

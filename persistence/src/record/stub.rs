@@ -38,10 +38,7 @@ impl Removal {
     /// The removal of a commit, which was read from the same store.
     #[must_use]
     pub fn of(commit: &Commit, gone: Gone) -> Self {
-        let view = commit.view();
-        let stream = StreamId::new(view.category, view.id)
-            .expect("names that were stored were valid when they were");
-        Self { stream, position: commit.position().get(), gone }
+        Self { stream: commit.stream(), position: commit.position().get(), gone }
     }
 
     /// Whether this would change the commit.

@@ -50,13 +50,17 @@ impl<'a> EventView<'a> {
         upcasters: &Upcasters,
         schema_version: impl Fn(&str) -> u32,
     ) -> Result<bool, CodecError> {
+        if self.deletion().is_some() {
+            return Ok(false);
+        }
         if !upcasters.is_empty() && upcasters.find(self.event_type, self.schema_version).is_some() {
             return Ok(false);
         }
         check_current(self.event_type, self.schema_version, schema_version).map(|()| true)
     }
 
-    /// The events that it is today: itself, or what its upcasters have made of it, in order.
+    /// The events that it is today: itself, or what its upcasters have made of it, in order. The end of a
+    /// stream is [none](EventView::deletion).
     ///
     /// # Errors
     /// [`CodecError`] when an upcaster is missing, refuses the content, or makes no end. The stored
@@ -66,6 +70,9 @@ impl<'a> EventView<'a> {
         upcasters: &Upcasters,
         schema_version: impl Fn(&str) -> u32,
     ) -> Result<Vec<Part<'a>>, CodecError> {
+        if self.deletion().is_some() {
+            return Ok(vec![]);
+        }
         let stored = Part {
             event_type: self.event_type.into(),
             schema_version: self.schema_version,

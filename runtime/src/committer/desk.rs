@@ -55,6 +55,9 @@ const LINGER_FROM: usize = 32;
 const LINGER: Duration = Duration::from_micros(60);
 const LINGER_TIMES: usize = 4;
 
+/// What a removal takes of a batch: the store writes a page anew for it.
+const REMOVAL_BYTES: usize = 8 * 1024;
+
 /// How long nothing comes before the store is told so.
 const IDLE: Duration = Duration::from_millis(5);
 
@@ -142,6 +145,11 @@ impl Desk {
                     self.batch.notes.push(notes);
                     self.keepers.push(keeper);
                 }
+                Work::Removals(removals, snapshots, keeper) => {
+                    self.batch.removals.extend(removals);
+                    self.batch.snapshots_dropped.extend(snapshots);
+                    self.keepers.push(keeper);
+                }
                 Work::Stop => return Gathered::LastBatch,
             }
         }
@@ -178,7 +186,8 @@ impl Desk {
 
     fn is_batch_empty(&self) -> bool {
         let Batch { appends, snapshots, notes, .. } = &self.batch;
-        appends.is_empty() && snapshots.is_empty() && notes.is_empty()
+        // Notes and removals have someone who waits for them.
+        appends.is_empty() && snapshots.is_empty() && notes.is_empty() && self.keepers.is_empty()
     }
 
     /// Nothing comes: the store may do what it put off.
@@ -285,6 +294,7 @@ impl Work {
             Self::Append(append, _) => append.bytes(),
             Self::Snapshot(snapshot) => snapshot.payload.len(),
             Self::Notes(notes, _) => notes.bytes(),
+            Self::Removals(removals, ..) => removals.len() * REMOVAL_BYTES,
             Self::Stop => 0,
         }
     }

@@ -211,6 +211,8 @@ fn outside(failure: Failure) -> Option<Obstacle> {
     match failure {
         // What is durable is found again after the next start.
         Failure::Unavailable(Unavailable::ShuttingDown) | Failure::Poisoned(_) => None,
+        // No later try will fare better: a person has to say what now.
+        Failure::Deleted => Some(Obstacle::Poison(failure.to_string())),
         other => Some(Obstacle::Outside(other.to_string())),
     }
 }

@@ -1,0 +1,55 @@
+//! The end of a stream: an event of this library's own, which no type of the user's has.
+
+use smallvec::SmallVec;
+
+use super::append::{Append, NewCommit};
+use super::commit::EventView;
+use crate::codec::CodecError;
+use crate::wire::{put_text, put_varint};
+
+/// Where other events have their codec: what follows is none of the user's.
+const NO_CODEC: u8 = 0;
+const NAME: &str = "$deleted";
+const FINAL: u8 = 0;
+const REUSABLE: u8 = 1;
+
+/// The event that ends a stream. What stood before it counts no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deletion {
+    /// Whether the stream may begin anew behind it.
+    pub reusable: bool,
+}
+
+impl Append {
+    /// Adds the end of the stream, as a commit of one event.
+    ///
+    /// # Errors
+    /// [`CodecError::TooLarge`] when the metadata is; the append is as before.
+    pub fn push_deletion(
+        &mut self,
+        commit: NewCommit<'_>,
+        deletion: Deletion,
+    ) -> Result<(), CodecError> {
+        let mut event = SmallVec::<[u8; 24]>::new();
+        event.extend_from_slice(&1u32.to_le_bytes());
+        event.push(if deletion.reusable { REUSABLE } else { FINAL });
+        event.push(NO_CODEC);
+        let mut name = Vec::with_capacity(NAME.len() + 2);
+        put_text(&mut name, NAME);
+        put_varint(&mut name, 1);
+        event.extend_from_slice(&name);
+        self.push_encoded(commit, 1, &event)
+    }
+}
+
+impl EventView<'_> {
+    /// Whether it is the end of the stream, and which.
+    #[must_use]
+    #[inline]
+    pub fn deletion(&self) -> Option<Deletion> {
+        if self.codec != NO_CODEC || self.event_type != NAME {
+            return None;
+        }
+        Some(Deletion { reusable: self.payload == [REUSABLE] })
+    }
+}
