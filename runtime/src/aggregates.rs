@@ -105,7 +105,7 @@ impl<A: Aggregate> Aggregates<A> {
             let last = last.commits.last().map(|commit| commit.view());
             Ok(!last.is_some_and(|it| it.events().any(|event| event.deletion().is_some())))
         };
-        self.directory.home.engine.read(look).await
+        Ok(self.directory.home.engine.read(look).await?)
     }
 
     /// One page of an aggregate's events behind `after`, oldest first. An empty page is the end.

@@ -46,7 +46,7 @@ impl<A: Aggregate> Decoder<A> {
             return Ok(Facts::<A>::from_buf([event.decode()?]));
         }
         let parts = event.parts(self.upcasters, A::schema_version)?;
-        parts.iter().map(|part| part.decode()).collect()
+        parts.iter().map(actuarius_persistence::Part::decode).collect()
     }
 
     /// The events, with everything known about them.

@@ -143,7 +143,7 @@ async fn last_end(engine: &Engine, stream: &StreamId) -> Result<Option<Version>,
             }
         }
     });
-    found.await
+    Ok(found.await?)
 }
 
 /// What to remove next, and up to which version that is all.
@@ -167,7 +167,7 @@ async fn page(
         }
         Ok::<_, ReadError>((removals, last))
     });
-    read.await
+    Ok(read.await?)
 }
 
 impl Engine {

@@ -79,7 +79,7 @@ fn today(codec: Codec, event: &Old, upcasters: &Upcasters) -> Result<Vec<New>, C
     let commit = stored(codec, event);
     let event = commit.view().events().next().unwrap();
     assert!(!event.is_current(upcasters, version).unwrap_or(false));
-    event.parts(upcasters, version)?.iter().map(|part| part.decode()).collect()
+    event.parts(upcasters, version)?.iter().map(super::Part::decode).collect()
 }
 
 #[test]
