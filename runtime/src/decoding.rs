@@ -3,6 +3,7 @@
 mod tables;
 mod undecodable;
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use actuarius_domain::{Aggregate, Envelope, Id, Upcasters};
@@ -16,6 +17,9 @@ pub(crate) type Facts<A> = SmallVec<[<A as Aggregate>::Event; 1]>;
 
 /// The same, each with everything known about it. They share version and position.
 pub(crate) type Envelopes<A> = SmallVec<[Envelope<A>; 1]>;
+
+/// The same, by their names.
+pub(crate) type Names<'a> = SmallVec<[Cow<'a, str>; 1]>;
 
 /// Decodes the events of one aggregate type. Make one for a page or for a route, not for each event.
 pub(crate) struct Decoder<A> {
@@ -47,6 +51,18 @@ impl<A: Aggregate> Decoder<A> {
         }
         let parts = event.parts(self.upcasters, A::schema_version)?;
         parts.iter().map(actuarius_persistence::Part::decode).collect()
+    }
+
+    /// What the events are called.
+    ///
+    /// # Errors
+    /// [`CodecError`]: it needs to be upcast for that, and cannot be.
+    pub(crate) fn names<'a>(self, event: &EventView<'a>) -> Result<Names<'a>, CodecError> {
+        if self.upcasters.find(event.event_type, event.schema_version).is_none() {
+            return Ok(Names::from_buf([event.event_type.into()]));
+        }
+        let parts = event.parts(self.upcasters, A::schema_version)?;
+        Ok(parts.into_iter().map(|part| part.event_type).collect())
     }
 
     /// The events, with everything known about them.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Context, Position, Saga};
+use actuarius_domain::{Aggregate, Context, Correlation, Position, Saga};
 use serde::{Deserialize, Serialize};
 
 use super::book::{Book, Open};
@@ -30,7 +30,8 @@ pub(super) enum Kind<S: Saga> {
     Begin(Reaction<S>),
     Event {
         heard: Heard,
-        reaction: Reaction<S>,
+        /// One, unless the event has been upcast to several.
+        reactions: Vec<(Concern, Reaction<S>)>,
     },
     Answer {
         effect: EffectId,
@@ -54,7 +55,9 @@ impl<S: Saga> Kind<S> {
     pub(super) fn creates(&self) -> bool {
         match self {
             Self::Begin(_) => true,
-            Self::Event { heard, .. } => heard.starts && !heard.continues,
+            Self::Event { reactions, .. } => {
+                reactions.iter().all(|(concern, _)| concern.starts && !concern.continues)
+            }
             _ => false,
         }
     }
@@ -66,9 +69,20 @@ pub(super) struct Heard {
     pub(super) stream: String,
     pub(super) event_type: String,
     pub(super) position: Position,
+    pub(super) keys: Vec<String>,
+}
+
+/// Which instances an event concerns: new ones, or those that there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Concern {
     pub(super) starts: bool,
     pub(super) continues: bool,
-    pub(super) keys: Vec<String>,
+}
+
+impl Concern {
+    pub(super) fn of(correlation: &Correlation) -> Self {
+        Self { starts: correlation.starts(), continues: correlation.continues() }
+    }
 }
 
 impl<S: Saga> Aggregate for Instance<S> {
@@ -83,7 +97,7 @@ impl<S: Saga> Aggregate for Instance<S> {
         let draft = Draft::of((&self.saga, &self.book), &targets, head, context);
         let finished = match kind {
             Kind::Begin(reaction) => self.begin(draft, reaction)?,
-            Kind::Event { heard, reaction } => self.hear(draft, heard, reaction)?,
+            Kind::Event { heard, reactions } => self.hear(draft, heard, reactions)?,
             Kind::Answer { effect, told, reaction } => self.note(draft, effect, told, reaction)?,
             Kind::Due(deadline) => self.come_due(draft, deadline)?,
             Kind::Poison { trouble, keys } => self.poison(draft, trouble, keys),
@@ -131,15 +145,32 @@ impl<S: Saga> Instance<S> {
         draft.reacting(reaction)?.finish(Input::Begun)
     }
 
-    fn hear(&self, mut draft: Draft<'_, S>, heard: Heard, reaction: Reaction<S>) -> Finished<S> {
-        let Heard { stream, event_type, position, starts, continues, keys } = heard;
-        let concerns = if self.book.has_begun { continues } else { starts };
-        if !concerns || position <= self.book.seen || self.book.life != Life::Running {
+    fn hear(
+        &self,
+        mut draft: Draft<'_, S>,
+        heard: Heard,
+        mut reactions: Vec<(Concern, Reaction<S>)>,
+    ) -> Finished<S> {
+        let Heard { stream, event_type, position, keys } = heard;
+        let mut has_begun = self.book.has_begun;
+        reactions.retain(|(concern, _)| {
+            let concerns = if has_begun { concern.continues } else { concern.starts };
+            has_begun |= concerns;
+            concerns
+        });
+        let is_over = self.book.life != Life::Running;
+        if reactions.is_empty() || position <= self.book.seen || is_over {
             return Ok(None);
         }
         self.check()?;
         draft.step.keys = keys;
-        draft.reacting(reaction)?.finish(Input::Event { stream, event_type, position })
+        for (_, reaction) in reactions {
+            // What comes behind an end is not heard of any more.
+            if draft.step.life == Life::Running {
+                draft = draft.reacting(reaction)?;
+            }
+        }
+        draft.finish(Input::Event { stream, event_type, position })
     }
 
     fn note(

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::InstanceStatus;
 use super::book::Open;
-use super::instance::{Ask, Heard, Instance, Kind};
+use super::instance::{Ask, Concern, Heard, Instance, Kind};
 use super::stored::{Due, Outgoing, Stepped, Told};
 use super::targets::{Carrying, Finding, Reaction, Target, Targets, carried, written};
 use crate::error::Failure;
@@ -62,17 +62,15 @@ impl<S: Saga> Rehearsal<S> {
         S: ReactsTo<A>,
     {
         let correlation = S::correlate(&event);
-        let (starts, continues) = (correlation.starts(), correlation.continues());
+        let concern = Concern::of(&correlation);
         let heard = Heard {
             stream: event.id.stream().to_string(),
             event_type: event.header.event_type.clone(),
             position: event.header.position,
-            starts,
-            continues,
             keys: correlation.keys().to_vec(),
         };
         let reaction: Reaction<S> = Box::new(move |saga| saga.react(&event));
-        self.take(Kind::Event { heard, reaction })
+        self.take(Kind::Event { heard, reactions: vec![(concern, reaction)] })
     }
 
     /// The oldest command on its way to an aggregate is answered.

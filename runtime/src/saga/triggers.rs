@@ -11,11 +11,11 @@ use tokio::time::sleep;
 use super::carrying::{Obstacle, Place, not_taken};
 use super::draft::Refused;
 use super::host::{Host, Story};
-use super::instance::{Heard, Instance, Kind};
+use super::instance::{Concern, Heard, Instance, Kind};
 use super::stored::At;
 use crate::error::ExecuteError;
 use crate::followers::BoxError;
-use crate::subscription::{Handler, NotNow, Routed};
+use crate::subscription::{NotNow, Routed};
 
 /// Hands the events of the aggregate type `A` to the instances that they concern.
 pub(super) struct Triggers<S: Saga> {
@@ -100,28 +100,28 @@ impl<S: Saga> Triggers<S> {
         self.remember(id, keys).await;
     }
 
-    /// Has the event heard; when this returns, what follows from it is durable, or nothing does.
-    async fn hear<A>(
+    /// Has the events heard, which are all of one stored event; when this returns, what follows from it is durable, or nothing does.
+    async fn hear_all<A>(
         &self,
         id: &Id<Instance<S>>,
-        event: Arc<Envelope<A>>,
-        correlation: &Correlation,
+        events: &[(Arc<Envelope<A>>, Correlation)],
     ) -> Result<(), BoxError>
     where
         A: Aggregate,
         S: ReactsTo<A>,
     {
-        let position = event.header.position;
+        let Some(heard) = heard(events) else { return Ok(()) };
+        let cause = events[0].0.header.event_id;
+        let (position, keys) = (heard.position, heard.keys.clone());
         for attempts in 1.. {
             let Some(place) = self.place().await else { return Err(NotNow(ENDS).into()) };
-            let kind = Kind::Event {
-                heard: heard(&event, correlation),
-                reaction: reaction(event.clone()),
-            };
-            let cause = Story::of(id).because_of(event.header.event_id);
-            let obstacle = match self.host.step(id, kind, cause).await {
+            let reactions = events
+                .iter()
+                .map(|(event, correlation)| (Concern::of(correlation), reaction(event.clone())));
+            let kind = Kind::Event { heard: heard.clone(), reactions: reactions.collect() };
+            let obstacle = match self.host.step(id, kind, Story::of(id).because_of(cause)).await {
                 Ok(Some(news)) => {
-                    if !correlation.keys().is_empty() {
+                    if !keys.is_empty() {
                         self.host.board.standing.progress.wait_for(news.position).await;
                     }
                     self.host.carry_out(id, news, &place);
@@ -141,25 +141,13 @@ impl<S: Saga> Triggers<S> {
                 (Obstacle::Outside(_), None) => sleep(OUTSIDE_AGAIN_AFTER).await,
                 (Obstacle::Poison(why), None) => {
                     let why = why.clone();
-                    self.poison(id, position, obstacle, correlation).await;
+                    self.host.give_up(id, At::Event(position), obstacle, keys).await;
                     self.remember_all(id).await;
                     return Err(why.into());
                 }
             }
         }
         Ok(())
-    }
-
-    /// The instance is quarantined, and the event waits with all later ones of the same instance.
-    async fn poison(
-        &self,
-        id: &Id<Instance<S>>,
-        position: Position,
-        obstacle: Obstacle,
-        correlation: &Correlation,
-    ) {
-        let keys = correlation.keys().to_vec();
-        self.host.give_up(id, At::Event(position), obstacle, keys).await;
     }
 
     /// A place among the busy instances; none once the saga is asked to stop.
@@ -185,15 +173,15 @@ const OUTSIDE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Why an event is not heard any more.
 const ENDS: &str = "the saga is being stopped, or the store has failed";
 
-fn heard<A: Aggregate>(event: &Envelope<A>, correlation: &Correlation) -> Heard {
-    Heard {
-        stream: event.id.stream().to_string(),
-        event_type: event.header.event_type.clone(),
-        position: event.header.position,
-        starts: correlation.starts(),
-        continues: correlation.continues(),
-        keys: correlation.keys().to_vec(),
-    }
+/// What is heard with the events of one instance that a stored event is today.
+fn heard<A: Aggregate>(events: &[(Arc<Envelope<A>>, Correlation)]) -> Option<Heard> {
+    let (first, _) = events.first()?;
+    Some(Heard {
+        stream: first.id.stream().to_string(),
+        event_type: first.header.event_type.clone(),
+        position: first.header.position,
+        keys: events.iter().flat_map(|(_, correlation)| correlation.keys()).cloned().collect(),
+    })
 }
 
 fn reaction<A, S>(event: Arc<Envelope<A>>) -> super::targets::Reaction<S>
@@ -202,22 +190,6 @@ where
     S: ReactsTo<A>,
 {
     Box::new(move |saga| saga.react(&event))
-}
-
-impl<A, S> Handler<A> for Triggers<S>
-where
-    A: Aggregate,
-    S: ReactsTo<A>,
-{
-    async fn handle(&self, event: Envelope<A>) -> Result<(), BoxError> {
-        let correlation = S::correlate(&event);
-        let Some(id) = self.whose(&correlation) else { return Ok(()) };
-        let (id, position) = (Id::new(id)?, event.header.position);
-        self.hear(&id, Arc::new(event), &correlation).await?;
-        // What was not heard is parked, and its keys are needed all the same.
-        self.keys.forget(correlation.keys(), position);
-        Ok(())
-    }
 }
 
 impl<A, S> Routed<A> for Triggers<S>
@@ -238,5 +210,20 @@ where
             self.remember_beside(&id, correlation.keys());
         }
         Some(id)
+    }
+    async fn hear(&self, events: Vec<Envelope<A>>) -> Result<(), BoxError> {
+        let told = events.into_iter().map(|event| (S::correlate(&event), Arc::new(event)));
+        let mut events: Vec<_> = told.map(|(correlation, event)| (event, correlation)).collect();
+        let whose = |(_, correlation): &(_, Correlation)| self.whose(correlation);
+        let Some(id) = events.iter().find_map(whose) else { return Ok(()) };
+        // All have the key of the first, unless it has come to be somebody else's since.
+        events.retain(|event| whose(event).as_ref() == Some(&id));
+        let id = Id::new(id)?;
+        self.hear_all(&id, &events).await?;
+        // What was not heard is parked, and its keys are needed all the same.
+        for (event, correlation) in &events {
+            self.keys.forget(correlation.keys(), event.header.position);
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use super::checkpoint::Mark;
 use super::handler::{Handling, NotNow};
+use super::lanes::Spot;
 use super::opening::Plan;
 use super::parked::Stretch;
 use super::rest::{self, Found};
@@ -24,12 +25,22 @@ pub(super) struct Attempts {
 /// What is attempted.
 #[derive(Debug, Clone)]
 pub(super) enum Job {
-    /// The event at this position, which stands in its lane.
-    Event(Position),
+    /// The share of an event that stands in its lane.
+    Event(Spot),
     /// The first event parked under this key.
     Parked(Arc<str>),
     /// To find what is parked under this key behind what is known.
     Rest(Arc<str>),
+}
+
+/// What is read again for another attempt.
+#[derive(Debug)]
+pub(super) struct Again {
+    /// The position of the event's commit.
+    pub(super) commit: Position,
+    pub(super) position: Position,
+    /// Whose share of it is handled.
+    pub(super) key: Arc<str>,
 }
 
 /// How an attempt ended.
@@ -49,15 +60,9 @@ impl Attempts {
         self.jobs.insert(task.id(), job);
     }
 
-    /// Another attempt at the event at `position`, whose commit is read again.
-    pub(super) fn start_again(
-        &mut self,
-        job: Job,
-        plan: &Arc<Plan>,
-        commit: Position,
-        position: Position,
-    ) {
-        let task = self.tasks.spawn(handled_again(plan.clone(), commit, position));
+    /// Another attempt at an event.
+    pub(super) fn start_again(&mut self, job: Job, plan: &Arc<Plan>, again: Again) {
+        let task = self.tasks.spawn(handled_again(plan.clone(), again));
         self.jobs.insert(task.id(), job);
     }
 
@@ -122,14 +127,17 @@ async fn handled(handling: Result<Handling, String>) -> Outcome {
     }
 }
 
-async fn handled_again(plan: Arc<Plan>, commit: Position, position: Position) -> Outcome {
-    let looking = plan.clone();
+async fn handled_again(plan: Arc<Plan>, again: Again) -> Outcome {
+    let (looking, commit) = (plan.clone(), again.commit);
     let found = tokio::task::spawn_blocking(move || read_again(&looking, commit)).await;
     match found {
-        Ok(Ok(Some(commit))) => match plan.routes.handling(&commit, position).transpose() {
-            Some(handling) => handled(handling).await,
-            None => Outcome::Done,
-        },
+        Ok(Ok(Some(commit))) => {
+            let handling = plan.routes.handling(&commit, again.position, &again.key);
+            match handling.transpose() {
+                Some(handling) => handled(handling).await,
+                None => Outcome::Done,
+            }
+        }
         Ok(Ok(None)) => Outcome::Unread(format!("there is no commit at position {commit}")),
         Ok(Err(error)) => Outcome::Unread(error.to_string()),
         Err(panic) => Outcome::Unread(panic.to_string()),

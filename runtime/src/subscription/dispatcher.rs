@@ -144,8 +144,8 @@ impl Work {
         if self.wanted == Wanted::Run {
             self.halted = None;
             self.reading.resume();
-            for position in self.failures.resume() {
-                self.lanes.wake(position);
+            for spot in self.failures.resume() {
+                self.lanes.wake(spot);
             }
         }
     }

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use actuarius_domain::Position;
 use tokio::time::Instant;
 
+use super::lanes::Spot;
 use crate::deadline::Deadline;
 use crate::followers::{FollowerStatus, Retry};
 
@@ -10,8 +10,8 @@ use crate::followers::{FollowerStatus, Retry};
 /// are tried again. Bounded by the events in the lanes.
 #[derive(Default)]
 pub(super) struct Failures {
-    failed: BTreeMap<Position, Failed>,
-    again_at: BTreeSet<(Instant, Position)>,
+    failed: BTreeMap<Spot, Failed>,
+    again_at: BTreeSet<(Instant, Spot)>,
 }
 
 struct Failed {
@@ -26,40 +26,40 @@ struct Failed {
 
 impl Failures {
     /// Counts another failure, and returns how many there are.
-    pub(super) fn count(&mut self, position: Position, why: String) -> u32 {
-        let before = self.failed.remove(&position).map_or(0, |failed| failed.attempts);
+    pub(super) fn count(&mut self, spot: Spot, why: String) -> u32 {
+        let before = self.failed.remove(&spot).map_or(0, |failed| failed.attempts);
         let attempts = before.saturating_add(1);
-        self.failed.insert(position, Failed { attempts, unread: 0, why, given_up: false });
+        self.failed.insert(spot, Failed { attempts, unread: 0, why, given_up: false });
         attempts
     }
 
     /// Counts that the event could not be read for another attempt.
-    pub(super) fn count_unread(&mut self, position: Position, why: String) {
+    pub(super) fn count_unread(&mut self, spot: Spot, why: String) {
         let (attempts, before) =
-            self.failed.remove(&position).map_or((0, 0), |failed| (failed.attempts, failed.unread));
+            self.failed.remove(&spot).map_or((0, 0), |failed| (failed.attempts, failed.unread));
         let unread = before.saturating_add(1);
-        self.failed.insert(position, Failed { attempts, unread, why, given_up: false });
+        self.failed.insert(spot, Failed { attempts, unread, why, given_up: false });
     }
 
     /// Has the event tried again after the wait its failures earn, and says whether it is.
-    pub(super) fn try_again(&mut self, position: Position, retry: &Retry, now: Instant) -> bool {
-        let Some(failed) = self.failed.get(&position) else { return false };
+    pub(super) fn try_again(&mut self, spot: Spot, retry: &Retry, now: Instant) -> bool {
+        let Some(failed) = self.failed.get(&spot) else { return false };
         let times = if failed.unread > 0 { failed.unread } else { failed.attempts };
         let Some(wait) = retry.wait_after(times) else { return false };
-        self.again_at.insert((Deadline::behind(now, wait).at(), position));
+        self.again_at.insert((Deadline::behind(now, wait).at(), spot));
         true
     }
 
     /// The event is not tried again before someone asks for it.
-    pub(super) fn give_up(&mut self, position: Position) {
-        if let Some(failed) = self.failed.get_mut(&position) {
+    pub(super) fn give_up(&mut self, spot: Spot) {
+        if let Some(failed) = self.failed.get_mut(&spot) {
             failed.given_up = true;
         }
     }
 
     /// The event is finished or forgotten: how often it has failed, and why.
-    pub(super) fn forget(&mut self, position: Position) -> Option<(u32, String)> {
-        self.failed.remove(&position).map(|failed| (failed.attempts, failed.why))
+    pub(super) fn forget(&mut self, spot: Spot) -> Option<(u32, String)> {
+        self.failed.remove(&spot).map(|failed| (failed.attempts, failed.why))
     }
 
     /// When the next event is tried again.
@@ -68,27 +68,27 @@ impl Failures {
     }
 
     /// An event that is to be tried again now.
-    pub(super) fn next_due(&mut self, now: Instant) -> Option<Position> {
-        let (_, position) = *self.again_at.first().filter(|(at, _)| *at <= now)?;
+    pub(super) fn next_due(&mut self, now: Instant) -> Option<Spot> {
+        let (_, spot) = *self.again_at.first().filter(|(at, _)| *at <= now)?;
         self.again_at.pop_first();
-        Some(position)
+        Some(spot)
     }
 
     /// Someone asks for it: the events that were given up begin with their attempts anew.
-    pub(super) fn resume(&mut self) -> Vec<Position> {
+    pub(super) fn resume(&mut self) -> Vec<Spot> {
         let given_up = self.failed.iter_mut().filter(|(_, failed)| failed.given_up);
-        let resumed = given_up.map(|(position, failed)| {
+        let resumed = given_up.map(|(spot, failed)| {
             (failed.attempts, failed.unread, failed.given_up) = (0, 0, false);
-            *position
+            *spot
         });
         resumed.collect()
     }
 
     /// How to say that some event is tried again: the first of them.
     pub(super) fn status(&self) -> Option<FollowerStatus> {
-        let (position, failed) = self.failed.first_key_value()?;
+        let (spot, failed) = self.failed.first_key_value()?;
         Some(FollowerStatus::Retrying {
-            position: *position,
+            position: spot.position,
             attempts: failed.attempts.saturating_add(failed.unread),
             why: failed.why.clone(),
         })
@@ -99,14 +99,20 @@ impl Failures {
 mod tests {
     use std::time::Duration;
 
+    use actuarius_domain::Position;
+
     use super::*;
+
+    fn at(position: u64) -> Spot {
+        Spot { position: Position::new(position), share: 0 }
+    }
 
     #[test]
     fn an_event_is_tried_again_when_its_wait_is_over_and_not_before() {
         let (mut failures, begun) = (Failures::default(), Instant::now());
         let second = Duration::from_secs(1);
         let retry = Retry::default().attempts(4).waits(second * 10, second * 30);
-        let (position, mut now) = (Position::new(7), begun);
+        let (position, mut now) = (at(7), begun);
         while failures.count(position, "no".to_owned()) > 0
             && failures.try_again(position, &retry, now)
         {
@@ -121,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_event_that_cannot_be_read_again_is_tried_as_often_and_has_failed_no_more_than_before() {
-        let (mut failures, now, position) = (Failures::default(), Instant::now(), Position::new(7));
+        let (mut failures, now, position) = (Failures::default(), Instant::now(), at(7));
         let retry = Retry::default().attempts(3).waits(Duration::ZERO, Duration::ZERO);
         for _ in 0..2 {
             failures.count(position, "no".to_owned());
@@ -137,9 +143,9 @@ mod tests {
     #[test]
     fn a_wait_for_ever_is_no_panic() {
         let mut failures = Failures::default();
-        failures.count(Position::new(7), "no".to_owned());
+        failures.count(at(7), "no".to_owned());
         let retry = Retry::default().waits(Duration::MAX, Duration::MAX);
-        assert!(failures.try_again(Position::new(7), &retry, Instant::now()));
+        assert!(failures.try_again(at(7), &retry, Instant::now()));
         assert_eq!(failures.next_due(Instant::now()), None);
     }
 
@@ -147,12 +153,12 @@ mod tests {
     fn only_an_event_that_was_given_up_begins_its_attempts_anew() {
         let mut failures = Failures::default();
         for position in [3, 5] {
-            failures.count(Position::new(position), "no".to_owned());
+            failures.count(at(position), "no".to_owned());
         }
-        failures.give_up(Position::new(5));
-        assert_eq!(failures.resume(), [Position::new(5)]);
+        failures.give_up(at(5));
+        assert_eq!(failures.resume(), [at(5)]);
         assert_eq!(failures.resume(), []);
-        assert_eq!(failures.count(Position::new(5), "no".to_owned()), 1);
-        assert_eq!(failures.count(Position::new(3), "no".to_owned()), 2);
+        assert_eq!(failures.count(at(5), "no".to_owned()), 1);
+        assert_eq!(failures.count(at(3), "no".to_owned()), 2);
     }
 }

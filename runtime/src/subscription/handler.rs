@@ -1,5 +1,4 @@
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -7,7 +6,7 @@ use actuarius_domain::{Aggregate, Envelope, Id, StreamId};
 use actuarius_persistence::{CommitView, EventView};
 use thiserror::Error;
 
-use crate::decoding::{self, Envelopes};
+use crate::decoding::{Decoder, Envelopes, Names};
 use crate::followers::BoxError;
 use crate::panics::guarded;
 
@@ -48,10 +47,16 @@ where
 pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 /// A handler that says of each event whose turn it is: what the events it takes are ordered by.
-pub(crate) trait Routed<A: Aggregate>: Handler<A> {
+pub(crate) trait Routed<A: Aggregate>: Send + Sync + 'static {
     /// The key of an event; none if it concerns nobody. It must give the same event the same key as
     /// long as the event is not finished.
     fn key(&self, event: &Envelope<A>) -> Option<String>;
+
+    /// Does what is to be done about the events of one key that a stored event is today: one, mostly.
+    ///
+    /// # Errors
+    /// As of a [`Handler`].
+    fn hear(&self, events: Vec<Envelope<A>>) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
 /// What a handler says that can do nothing about an event now: it is neither handled nor poison, and
@@ -70,46 +75,97 @@ pub(super) enum Lane {
 
 /// A handler whose aggregate type is forgotten.
 pub(super) trait AnyHandler: Send + Sync {
-    /// Whose turn the event is, if the handler has a say in that; or why that cannot be told.
-    fn lane(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Lane, String> {
-        let _ = (commit, event);
-        Ok(Lane::AsOrdered)
-    }
+    /// What the events that a stored one is today are called.
+    fn names<'a>(&self, event: &EventView<'a>) -> Result<Names<'a>, String>;
+
+    /// Whose turn one of them is, if the handler has a say in that; or why that cannot be told.
+    fn lane(
+        &self,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+        number: usize,
+    ) -> Result<Lane, String>;
 
     /// Whether the handler has a say in the order.
-    fn is_routed(&self) -> bool {
-        false
-    }
+    fn is_routed(&self) -> bool;
 
-    /// The event, decoded, on its way into the handler; or why it does not decode.
+    /// Those of them with these numbers, decoded, on their way into the handler; or why that cannot be.
     fn handling(
         &self,
         stream: &StreamId,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
+        numbers: &[usize],
     ) -> Result<Handling, String>;
 }
 
 /// A handler that knows its aggregate type.
 pub(super) struct Typed<A, H> {
     handler: Arc<H>,
-    aggregate: PhantomData<fn() -> A>,
+    decoder: Decoder<A>,
 }
 
-impl<A: Aggregate, H: Handler<A>> Typed<A, H> {
+impl<A: Aggregate, H> Typed<A, H> {
     pub(super) fn new(handler: H) -> Self {
-        Self { handler: Arc::new(handler), aggregate: PhantomData }
+        Self { handler: Arc::new(handler), decoder: Decoder::new() }
+    }
+
+    fn names<'a>(&self, event: &EventView<'a>) -> Result<Names<'a>, String> {
+        let names = guarded(|| self.decoder.names(event)).map_err(decoding_panicked)?;
+        names.map_err(|error| error.to_string())
+    }
+
+    fn envelopes(
+        &self,
+        id: &Arc<str>,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<Envelopes<A>, String> {
+        let id = Id::<A>::new(id.clone()).map_err(|error| error.to_string())?;
+        let decoded = guarded(|| self.decoder.envelopes(&id, commit, event));
+        decoded.map_err(decoding_panicked)?.map_err(|error| error.to_string())
+    }
+
+    /// Those with these numbers.
+    fn chosen(
+        &self,
+        stream: &StreamId,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+        numbers: &[usize],
+    ) -> Result<Envelopes<A>, String> {
+        let mut number = 0..;
+        let mut envelopes = self.envelopes(stream.shared_id(), commit, event)?;
+        envelopes.retain(|_| number.next().is_some_and(|it| numbers.contains(&it)));
+        Ok(envelopes)
     }
 }
 
+fn decoding_panicked(panic: String) -> String {
+    format!("decoding it panicked: {panic}")
+}
+
 impl<A: Aggregate, H: Handler<A>> AnyHandler for Typed<A, H> {
+    fn names<'a>(&self, event: &EventView<'a>) -> Result<Names<'a>, String> {
+        self.names(event)
+    }
+
+    fn lane(&self, _: &CommitView<'_>, _: &EventView<'_>, _: usize) -> Result<Lane, String> {
+        Ok(Lane::AsOrdered)
+    }
+
+    fn is_routed(&self) -> bool {
+        false
+    }
+
     fn handling(
         &self,
         stream: &StreamId,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
+        numbers: &[usize],
     ) -> Result<Handling, String> {
-        let envelopes = envelopes::<A>(stream.shared_id(), commit, event)?;
+        let envelopes = self.chosen(stream, commit, event, numbers)?;
         let handler = self.handler.clone();
         Ok(Box::pin(async move {
             for envelope in envelopes {
@@ -130,10 +186,19 @@ impl<A: Aggregate, H: Routed<A>> TypedRouted<A, H> {
 }
 
 impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
-    fn lane(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Lane, String> {
-        let envelopes = envelopes::<A>(&commit.id.into(), commit, event)?;
-        let Some(envelope) = envelopes.into_iter().next() else { return Ok(Lane::Nobodys) };
-        let told = guarded(|| self.0.handler.key(&envelope));
+    fn names<'a>(&self, event: &EventView<'a>) -> Result<Names<'a>, String> {
+        self.0.names(event)
+    }
+
+    fn lane(
+        &self,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+        number: usize,
+    ) -> Result<Lane, String> {
+        let envelopes = self.0.envelopes(&commit.id.into(), commit, event)?;
+        let Some(envelope) = envelopes.get(number) else { return Ok(Lane::Nobodys) };
+        let told = guarded(|| self.0.handler.key(envelope));
         let told = told.map_err(|panic| format!("telling whom it concerns panicked: {panic}"))?;
         Ok(told.map_or(Lane::Nobodys, Lane::Of))
     }
@@ -147,18 +212,10 @@ impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
         stream: &StreamId,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
+        numbers: &[usize],
     ) -> Result<Handling, String> {
-        self.0.handling(stream, commit, event)
+        let envelopes = self.0.chosen(stream, commit, event, numbers)?.into_vec();
+        let handler = self.0.handler.clone();
+        Ok(Box::pin(async move { handler.hear(envelopes).await }))
     }
-}
-
-fn envelopes<A: Aggregate>(
-    id: &Arc<str>,
-    commit: &CommitView<'_>,
-    event: &EventView<'_>,
-) -> Result<Envelopes<A>, String> {
-    let id = Id::<A>::new(id.clone()).map_err(|error| error.to_string())?;
-    let decoded = guarded(|| decoding::envelopes(&id, commit, event));
-    let decoded = decoded.map_err(|panic| format!("decoding it panicked: {panic}"))?;
-    decoded.map_err(|error| error.to_string())
 }

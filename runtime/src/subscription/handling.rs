@@ -3,17 +3,18 @@ use std::sync::Arc;
 use actuarius_domain::Position;
 use tokio::time::Instant;
 
-use super::attempts::{Job, Outcome};
+use super::attempts::{Again, Job, Outcome};
 use super::builder::OnPoison;
 use super::dispatcher::Work;
+use super::lanes::Spot;
 use super::parked::Entry;
 use crate::followers::{FollowerStatus, Wanted};
 
 impl Work {
     pub(super) fn wake(&mut self) {
         let now = Instant::now();
-        while let Some(position) = self.failures.next_due(now) {
-            self.lanes.wake(position);
+        while let Some(spot) = self.failures.next_due(now) {
+            self.lanes.wake(spot);
         }
         self.reading.wake(now);
     }
@@ -33,15 +34,15 @@ impl Work {
         let mut has_room = false;
         while self.may_start()
             && self.has_a_worker()
-            && let Some(position) = self.next()
-            && let Some(key) = self.lanes.key(position).cloned()
+            && let Some(spot) = self.next()
+            && let Some(key) = self.lanes.key(spot).cloned()
         {
-            if self.parked.has_skipped(position) {
-                has_room |= self.lanes.finish(position).is_some();
+            if self.parked.has_skipped(spot.position, &key) {
+                has_room |= self.lanes.finish(spot).is_some();
             } else if self.parked.holds(&key) {
-                has_room |= self.park(position, &key);
+                has_room |= self.park(spot, &key);
             } else {
-                self.handle(position);
+                self.handle(spot, key);
             }
         }
         has_room
@@ -55,40 +56,40 @@ impl Work {
         self.attempts.len() < self.plan.options.workers
     }
 
-    fn next(&self) -> Option<Position> {
+    fn next(&self) -> Option<Spot> {
         let holds_back = self.plan.options.on_poison == OnPoison::Halt && self.lanes.resting() > 0;
         if holds_back { None } else { self.lanes.next() }
     }
 
-    fn handle(&mut self, position: Position) {
+    fn handle(&mut self, spot: Spot, key: Arc<str>) {
         if let Some(why) = self.failure() {
             // The effect could not be remembered.
-            return self.halt(position, why);
+            return self.halt(spot.position, why);
         }
-        self.lanes.begin(position);
-        let Some(due) = self.lanes.get_mut(position) else { return };
+        self.lanes.begin(spot);
+        let Some(due) = self.lanes.get_mut(spot) else { return };
         match due.first_attempt.take() {
-            Some(handling) => self.attempts.start(Job::Event(position), handling),
+            Some(handling) => self.attempts.start(Job::Event(spot), handling),
             None => {
-                let commit = due.commit;
-                self.attempts.start_again(Job::Event(position), &self.plan, commit, position);
+                let again = Again { commit: due.commit, position: spot.position, key };
+                self.attempts.start_again(Job::Event(spot), &self.plan, again);
             }
         }
     }
 
     pub(super) fn attempted(&mut self, (job, outcome): (Job, Outcome)) {
-        let position = match job {
-            Job::Event(position) => position,
+        let spot = match job {
+            Job::Event(spot) => spot,
             Job::Parked(key) | Job::Rest(key) => return self.retried(&key, outcome),
         };
         match outcome {
             Outcome::Done => {
                 self.plan.standing.meters.handled(1);
-                self.failures.forget(position);
-                self.lanes.finish(position);
+                self.failures.forget(spot);
+                self.lanes.finish(spot);
             }
-            Outcome::Failed(why) => self.failed(position, why),
-            Outcome::Unread(why) => self.unread_again(position, why),
+            Outcome::Failed(why) => self.failed(spot, why),
+            Outcome::Unread(why) => self.unread_again(spot, why),
             // Only the rest of a key is looked for.
             Outcome::Found(_) => {}
         }
@@ -106,57 +107,57 @@ impl Work {
     }
 
     /// The event could not be read for another attempt. It may be all right, so it is not parked.
-    fn unread_again(&mut self, position: Position, why: String) {
-        self.lanes.rest(position);
-        self.failures.count_unread(position, why.clone());
-        if !self.failures.try_again(position, &self.plan.options.retry, Instant::now()) {
-            self.failures.give_up(position);
-            self.halt(position, why);
+    fn unread_again(&mut self, spot: Spot, why: String) {
+        self.lanes.rest(spot);
+        self.failures.count_unread(spot, why.clone());
+        if !self.failures.try_again(spot, &self.plan.options.retry, Instant::now()) {
+            self.failures.give_up(spot);
+            self.halt(spot.position, why);
         }
     }
 
-    fn failed(&mut self, position: Position, why: String) {
+    fn failed(&mut self, spot: Spot, why: String) {
         let plan = self.plan.clone();
         plan.standing.meters.failed();
-        self.lanes.rest(position);
-        let attempts = self.failures.count(position, why.clone());
+        self.lanes.rest(spot);
+        let attempts = self.failures.count(spot, why.clone());
         tracing::warn!(
             target: "actuarius::subscription",
-            name = %plan.standing.name, %position, attempts, why, "an event failed"
+            name = %plan.standing.name, position = %spot.position, attempts, why, "an event failed"
         );
-        if self.failures.try_again(position, &plan.options.retry, Instant::now()) {
+        if self.failures.try_again(spot, &plan.options.retry, Instant::now()) {
             return;
         }
-        match (plan.options.on_poison, self.lanes.key(position).cloned()) {
-            (OnPoison::Park, Some(key)) => drop(self.park(position, &key)),
+        match (plan.options.on_poison, self.lanes.key(spot).cloned()) {
+            (OnPoison::Park, Some(key)) => drop(self.park(spot, &key)),
             _ => {
-                self.failures.give_up(position);
-                self.halt(position, why);
+                self.failures.give_up(spot);
+                self.halt(spot.position, why);
             }
         }
     }
 
     /// Sets an event aside that failed too often, or whose key is held up by one that did. Says
     /// whether there was room for it.
-    fn park(&mut self, position: Position, key: &Arc<str>) -> bool {
-        let has_key = self.lanes.get_mut(position).is_some_and(|due| due.has_key);
+    fn park(&mut self, spot: Spot, key: &Arc<str>) -> bool {
+        let has_key = self.lanes.get_mut(spot).is_some_and(|due| due.has_key);
         if let Err(why) = self.parked.has_room_for(key, has_key) {
-            self.failures.give_up(position);
-            self.halt(position, why);
+            self.failures.give_up(spot);
+            self.halt(spot.position, why);
             return false;
         }
-        let Some((key, due)) = self.lanes.finish(position) else { return false };
-        let (attempts, error) = self.failures.forget(position).unwrap_or_default();
+        let Some((key, due)) = self.lanes.finish(spot) else { return false };
+        let (attempts, error) = self.failures.forget(spot).unwrap_or_default();
         let standing = &self.plan.standing;
         if attempts > 0 {
             // Thousands may be parked behind it.
             tracing::warn!(
                 target: "actuarius::subscription",
-                name = %standing.name, %position, attempts, "an event is parked"
+                name = %standing.name, position = %spot.position, attempts, "an event is parked"
             );
         }
         let entry = Entry {
-            position,
+            position: spot.position,
             commit: due.commit,
             stream: due.stream,
             event_type: due.event_type.into(),

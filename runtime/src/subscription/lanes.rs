@@ -8,13 +8,21 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 
+/// Where an event stands in the log, and which share of it: one that has been upcast may have become
+/// several, of several keys, and each key has its share of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot {
+    pub(super) position: Position,
+    pub(super) share: u32,
+}
+
 /// The unfinished events of a subscription. Their number is bounded by who fills it.
 pub(super) struct Lanes<T> {
     /// In each the first is handled, rests, or is in `free`.
-    lanes: HashMap<Arc<str>, VecDeque<Position>>,
-    events: BTreeMap<Position, Entry<T>>,
+    lanes: HashMap<Arc<str>, VecDeque<Spot>>,
+    events: BTreeMap<Spot, Entry<T>>,
     /// The first of their lanes that may be handled now.
-    free: BTreeSet<Position>,
+    free: BTreeSet<Spot>,
     resting: usize,
     bytes: usize,
     /// How many were ever taken.
@@ -54,36 +62,36 @@ impl<T> Default for Lanes<T> {
 
 impl<T> Lanes<T> {
     /// Takes an event behind all that were taken before.
-    pub(super) fn accept(&mut self, position: Position, key: Arc<str>, bytes: usize, event: T) {
-        debug_assert!(self.events.last_key_value().is_none_or(|(last, _)| *last < position));
+    pub(super) fn accept(&mut self, spot: Spot, key: Arc<str>, bytes: usize, event: T) {
+        debug_assert!(self.events.last_key_value().is_none_or(|(last, _)| *last < spot));
         let lane = self.lanes.entry(key.clone()).or_default();
         if lane.is_empty() {
-            self.free.insert(position);
+            self.free.insert(spot);
         }
-        lane.push_back(position);
+        lane.push_back(spot);
         self.bytes += bytes;
         let number = self.taken;
         self.taken += 1;
-        self.events.insert(position, Entry { key, number, bytes, state: State::Waits, event });
+        self.events.insert(spot, Entry { key, number, bytes, state: State::Waits, event });
     }
 
     /// The lowest event that may be handled now.
-    pub(super) fn next(&self) -> Option<Position> {
+    pub(super) fn next(&self) -> Option<Spot> {
         self.free.first().copied()
     }
 
-    /// The event at `position`, which [`next`](Self::next) gave, is handled from now on.
-    pub(super) fn begin(&mut self, position: Position) {
-        if self.free.remove(&position)
-            && let Some(entry) = self.events.get_mut(&position)
+    /// The event at `spot`, which [`next`](Self::next) gave, is handled from now on.
+    pub(super) fn begin(&mut self, spot: Spot) {
+        if self.free.remove(&spot)
+            && let Some(entry) = self.events.get_mut(&spot)
         {
             entry.state = State::Handled;
         }
     }
 
     /// The event has failed: it keeps its lane shut, and is not handled until it is woken.
-    pub(super) fn rest(&mut self, position: Position) {
-        if let Some(entry) = self.events.get_mut(&position)
+    pub(super) fn rest(&mut self, spot: Spot) {
+        if let Some(entry) = self.events.get_mut(&spot)
             && entry.state == State::Handled
         {
             entry.state = State::Rests;
@@ -92,24 +100,24 @@ impl<T> Lanes<T> {
     }
 
     /// An event that rests may be handled again.
-    pub(super) fn wake(&mut self, position: Position) {
-        if let Some(entry) = self.events.get_mut(&position)
+    pub(super) fn wake(&mut self, spot: Spot) {
+        if let Some(entry) = self.events.get_mut(&spot)
             && entry.state == State::Rests
         {
             entry.state = State::Waits;
             self.resting -= 1;
-            self.free.insert(position);
+            self.free.insert(spot);
         }
     }
 
     /// The event, the first of its lane, needs nothing more: the next of its key is free.
-    pub(super) fn finish(&mut self, position: Position) -> Option<(Arc<str>, T)> {
-        let entry = self.events.remove(&position)?;
+    pub(super) fn finish(&mut self, spot: Spot) -> Option<(Arc<str>, T)> {
+        let entry = self.events.remove(&spot)?;
         self.bytes -= entry.bytes;
         self.resting -= usize::from(entry.state == State::Rests);
-        self.free.remove(&position);
+        self.free.remove(&spot);
         if let Some(lane) = self.lanes.get_mut(&entry.key) {
-            debug_assert_eq!(lane.front(), Some(&position));
+            debug_assert_eq!(lane.front(), Some(&spot));
             lane.pop_front();
             match lane.front() {
                 Some(next) => drop(self.free.insert(*next)),
@@ -121,7 +129,7 @@ impl<T> Lanes<T> {
 
     /// The lowest unfinished event: everything before it is finished.
     pub(super) fn first(&self) -> Option<(Position, &T)> {
-        self.events.first_key_value().map(|(position, entry)| (*position, &entry.event))
+        self.events.first_key_value().map(|(spot, entry)| (spot.position, &entry.event))
     }
 
     /// How many were taken from the lowest unfinished one on: that many come again after a crash.
@@ -129,12 +137,12 @@ impl<T> Lanes<T> {
         self.events.first_key_value().map_or(0, |(_, first)| self.taken - first.number)
     }
 
-    pub(super) fn key(&self, position: Position) -> Option<&Arc<str>> {
-        self.events.get(&position).map(|entry| &entry.key)
+    pub(super) fn key(&self, spot: Spot) -> Option<&Arc<str>> {
+        self.events.get(&spot).map(|entry| &entry.key)
     }
 
-    pub(super) fn get_mut(&mut self, position: Position) -> Option<&mut T> {
-        self.events.get_mut(&position).map(|entry| &mut entry.event)
+    pub(super) fn get_mut(&mut self, spot: Spot) -> Option<&mut T> {
+        self.events.get_mut(&spot).map(|entry| &mut entry.event)
     }
 
     /// The events that rest and keep their lanes shut.

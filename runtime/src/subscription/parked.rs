@@ -8,7 +8,7 @@ mod key;
 mod note;
 mod noting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -49,7 +49,7 @@ pub(super) struct ParkedEvents {
     counts: Counts,
     /// Events with their keys that were dropped before the stored checkpoint had passed them: they
     /// come again after a crash, and are not handled then either.
-    skipped: BTreeMap<Position, Arc<str>>,
+    skipped: BTreeSet<(Position, Arc<str>)>,
     noting: Noting,
 }
 
@@ -60,7 +60,7 @@ impl ParkedEvents {
             bounds: BOUNDS,
             keys: BTreeMap::new(),
             counts: Counts::default(),
-            skipped: BTreeMap::new(),
+            skipped: BTreeSet::new(),
             noting: Noting::beside(checkpoint),
         }
     }
@@ -85,7 +85,7 @@ impl ParkedEvents {
             Said::Skipped(position) if self.noting.has_forgotten(position) => {
                 self.noting.is_outdated(&key, Name::Skipped(position));
             }
-            Said::Skipped(position) => drop(self.skipped.insert(position, key)),
+            Said::Skipped(position) => drop(self.skipped.insert((position, key))),
         }
         Ok(())
     }
@@ -99,9 +99,10 @@ impl ParkedEvents {
         self.counts.listed as u64 + self.counts.more
     }
 
-    /// Whether the event was dropped: it is not handled when it comes again.
-    pub(super) fn has_skipped(&self, position: Position) -> bool {
-        self.skipped.contains_key(&position)
+    /// Whether what the key has of the event was dropped: it is not handled when it comes again.
+    pub(super) fn has_skipped(&self, position: Position, key: &Arc<str>) -> bool {
+        // There are hardly ever any.
+        !self.skipped.is_empty() && self.skipped.contains(&(position, key.clone()))
     }
 
     /// Whether an event of `key` may be parked, or why not. `has_key` is whether it is found again by
@@ -161,7 +162,7 @@ impl ParkedEvents {
 
     /// These are the parked events of the key up to a place, behind those that are listed.
     pub(super) fn add_read(&mut self, key: &Arc<str>, mut entries: Vec<Entry>, read: Mark) {
-        entries.retain(|entry| !self.skipped.contains_key(&entry.position));
+        entries.retain(|entry| !self.has_skipped(entry.position, key));
         self.changed(key, |its| its.add_read(entries, read));
     }
 
@@ -182,7 +183,7 @@ impl ParkedEvents {
         let entry = self.remove_first(key)?;
         if !self.noting.has_passed(entry.position) {
             // It comes again after a crash, so that must be noted.
-            self.skipped.insert(entry.position, key.clone());
+            self.skipped.insert((entry.position, key.clone()));
             self.noting.is_outdated(key, Name::Skipped(entry.position));
         }
         Some(entry)
@@ -208,7 +209,7 @@ impl ParkedEvents {
                 self.noting.is_gone(&key, name, position);
             }
         }
-        for (position, key) in self.skipped.split_off(&position.next()) {
+        for (position, key) in self.skipped.split_off(&(position.next(), "".into())) {
             self.noting.is_outdated(&key, Name::Skipped(position));
         }
         self.noting.is_reset_to(position);

@@ -5,7 +5,7 @@ use actuarius_persistence::{Commit, ReadError};
 use tokio::time::Instant;
 
 use super::checkpoint::Mark;
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Spot};
 use super::routes::{Due, Routes};
 use crate::deadline::Deadline;
 use crate::engine::Engine;
@@ -156,9 +156,10 @@ fn take(
         if !has_room(lanes, elsewhere, 0) {
             return false;
         }
-        match routes.due(&stream, &view, &event) {
-            Some((key, due)) => lanes.accept(event.position, key, bytes, due),
-            None => *passed += 1,
+        let shares = routes.due(&stream, &view, &event);
+        *passed += u64::from(shares.is_empty());
+        for (share, (key, due)) in (0..).zip(shares) {
+            lanes.accept(Spot { position: event.position, share }, key, bytes, due);
         }
         *taken = Mark { position: event.position, behind: taken.behind };
     }
@@ -182,15 +183,16 @@ mod tests {
     #[test]
     fn nothing_is_taken_far_ahead_of_an_event_that_is_not_finished() {
         let mut lanes = Lanes::default();
-        lanes.accept(Position::new(1), "slow".into(), 1, ());
+        let at = |position| Spot { position: Position::new(position), share: 0 };
+        lanes.accept(at(1), "slow".into(), 1, ());
         let mut next = 2;
         while has_room(&lanes, 0, 0) {
-            lanes.accept(Position::new(next), "quick".into(), 1, ());
-            lanes.finish(Position::new(next));
+            lanes.accept(at(next), "quick".into(), 1, ());
+            lanes.finish(at(next));
             next += 1;
         }
         assert_eq!(next, 1 + EVENTS_AHEAD);
-        lanes.finish(Position::new(1));
+        lanes.finish(at(1));
         assert!(has_room(&lanes, 0, 0));
     }
 }

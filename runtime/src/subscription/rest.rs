@@ -101,7 +101,7 @@ impl<'a> Looking<'a> {
                 self.found.read = Mark::before(event.position, view.position);
                 return false;
             }
-            if self.plan.routes.key_of(&aggregate, &view, &event).as_ref() == Some(self.key) {
+            if self.plan.routes.concerns(self.key, &aggregate, &view, &event) {
                 let entry = self.entry(&stream, view.position, &event);
                 self.found.entries.push(entry);
             }

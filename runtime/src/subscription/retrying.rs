@@ -5,7 +5,7 @@ use actuarius_domain::Position;
 use tokio::sync::oneshot;
 
 use super::ParkedError;
-use super::attempts::{Job, Outcome};
+use super::attempts::{Again, Job, Outcome};
 use super::dispatcher::Work;
 use crate::followers::Wanted;
 
@@ -115,7 +115,8 @@ impl Work {
                 self.attempts.read(key, &self.plan, stretch);
             } else if let Some(first) = self.parked.first(&key) {
                 let (commit, position) = (first.commit, first.position);
-                self.attempts.start_again(Job::Parked(key), &self.plan, commit, position);
+                let again = Again { commit, position, key: key.clone() };
+                self.attempts.start_again(Job::Parked(key), &self.plan, again);
             }
         }
     }

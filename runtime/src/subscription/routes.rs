@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Position, StreamId};
 use actuarius_persistence::{Commit, CommitView, EventView};
+use smallvec::{SmallVec, smallvec};
 
 use super::Recorded;
 use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed, TypedRouted};
@@ -29,7 +30,21 @@ struct Route {
     handler: Box<dyn AnyHandler>,
 }
 
-/// An event that waits to be handled.
+/// One of the events that a stored one is today, and who takes it.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// Its place among them.
+    number: usize,
+    route: usize,
+}
+
+/// Those of them that have one key.
+struct Share {
+    key: Arc<str>,
+    parts: SmallVec<[Part; 1]>,
+}
+
+/// An event, or the share of it that has one key, that waits to be handled.
 pub(super) struct Due {
     pub(super) stream: StreamId,
     pub(super) event_type: Box<str>,
@@ -73,40 +88,42 @@ impl Routes {
         Some((stream, aggregate_key(commit.category, commit.id)))
     }
 
-    /// The event with its key, if a handler takes it. `stream` and `aggregate` are those of
-    /// [`stream_of`](Self::stream_of).
+    /// What of the event each key has, as far as handlers take it: mostly one key all of it. `stream` and
+    /// `aggregate` are those of [`stream_of`](Self::stream_of).
     pub(super) fn due(
         &self,
         (stream, aggregate): &(StreamId, Arc<str>),
         commit: &CommitView<'_>,
         event: &EventView<'_>,
-    ) -> Option<(Arc<str>, Due)> {
-        let route = self.route(commit, event)?;
-        let told = self.key(route, aggregate, commit, event)?;
-        let has_key = told.is_ok();
-        let (key, attempt) = match told {
-            Ok(key) => (key, route.handler.handling(stream, commit, event)),
-            Err(why) => (aggregate.clone(), Err(why)),
-        };
-        let due = Due {
+    ) -> SmallVec<[(Arc<str>, Due); 1]> {
+        let due = |has_key, attempt| Due {
             stream: stream.clone(),
             event_type: event.event_type.into(),
             commit: commit.position,
             has_key,
             first_attempt: Some(attempt),
         };
-        Some((key, due))
+        match self.shares(aggregate, commit, event) {
+            Ok(shares) => {
+                let shares = shares.into_iter().map(|Share { key, parts }| {
+                    (key, due(true, self.attempt(stream, commit, event, &parts)))
+                });
+                shares.collect()
+            }
+            Err(why) => smallvec![(aggregate.clone(), due(false, Err(why)))],
+        }
     }
 
-    /// The event's key, if a handler takes the event and its key can be told.
-    pub(super) fn key_of(
+    /// Whether a handler takes something of the event that has this key.
+    pub(super) fn concerns(
         &self,
+        key: &Arc<str>,
         aggregate: &Arc<str>,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
-    ) -> Option<Arc<str>> {
-        let route = self.route(commit, event)?;
-        self.key(route, aggregate, commit, event)?.ok()
+    ) -> bool {
+        let shares = self.shares(aggregate, commit, event);
+        shares.is_ok_and(|shares| shares.iter().any(|share| share.key == *key))
     }
 
     /// Whether the events with this key are those of this stream.
@@ -118,50 +135,115 @@ impl Routes {
             && *key == *aggregate_key(stream.category(), stream.id())
     }
 
-    /// Another attempt at the event at `position` of a commit that was read again; none if it has come
-    /// to concern nobody.
+    /// Another attempt at what `key` has of the event at `position` of a commit that was read again; none
+    /// if it has come to concern nobody.
     pub(super) fn handling(
         &self,
         commit: &Commit,
         position: Position,
+        key: &str,
     ) -> Result<Option<Handling>, String> {
         let view = commit.view();
         let event = view.events().find(|event| event.position == position);
         let event = event.ok_or("the event is not where it was")?;
-        let stream = StreamId::new(view.category, view.id).map_err(|error| error.to_string())?;
-        let route = self.route(&view, &event).ok_or("no handler takes it")?;
-        let aggregate = aggregate_key(view.category, view.id);
-        let Some(key) = self.key(route, &aggregate, &view, &event) else { return Ok(None) };
-        key?;
-        route.handler.handling(&stream, &view, &event).map(Some)
+        let (stream, aggregate) = self.stream_of(&view).ok_or("no handler takes it")?;
+        let shares = self.shares(&aggregate, &view, &event)?;
+        let parts: SmallVec<[Part; 1]> = match shares.iter().position(|share| *share.key == *key) {
+            Some(its) => shares.into_iter().nth(its).map(|share| share.parts).unwrap_or_default(),
+            // Its keys could not be told before, or it is ordered in another way now.
+            None => shares.into_iter().flat_map(|share| share.parts).collect(),
+        };
+        match parts.is_empty() {
+            true => Ok(None),
+            false => self.attempt(&stream, &view, &event, &parts).map(Some),
+        }
     }
 
-    /// The first one added wins.
-    fn route(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Option<&Route> {
-        self.routes.iter().find(|route| {
-            let takes = |types: &BTreeSet<String>| types.contains(event.event_type);
-            route.category == commit.category && route.event_types.as_ref().is_none_or(takes)
-        })
-    }
-
-    /// The key of an event, or why it cannot be told; none if the event concerns nobody.
-    fn key(
+    /// What the event is today, as far as handlers take it, by its keys.
+    ///
+    /// # Errors
+    /// It does not decode, or a key cannot be told.
+    fn shares(
         &self,
-        route: &Route,
         aggregate: &Arc<str>,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
-    ) -> Option<Result<Arc<str>, String>> {
-        match (route.handler.lane(commit, event), &self.ordered_by) {
-            (Err(why), _) => Some(Err(why)),
-            (Ok(Lane::Nobodys), _) => None,
-            (Ok(Lane::Of(key)), _) => Some(Ok(cut(key).into())),
-            (Ok(Lane::AsOrdered), None) => Some(Ok(aggregate.clone())),
-            (Ok(Lane::AsOrdered), Some(ordered_by)) => {
+    ) -> Result<SmallVec<[Share; 1]>, String> {
+        let mut shares = SmallVec::<[Share; 1]>::new();
+        for part in self.parts(commit, event)? {
+            let Some(key) = self.key(part, aggregate, commit, event)? else { continue };
+            match shares.iter_mut().find(|share| share.key == key) {
+                Some(share) => share.parts.push(part),
+                None => shares.push(Share { key, parts: smallvec![part] }),
+            }
+        }
+        Ok(shares)
+    }
+
+    /// The events that the stored one is today, as far as handlers take them. The first handler that was
+    /// added and takes one wins.
+    fn parts(
+        &self,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<SmallVec<[Part; 1]>, String> {
+        let mut parts = SmallVec::<[Part; 1]>::new();
+        let routes = self.routes.iter().enumerate();
+        for (route, its) in routes.filter(|(_, its)| its.category == commit.category) {
+            for (number, name) in its.handler.names(event)?.iter().enumerate() {
+                let takes = its.event_types.as_ref().is_none_or(|types| types.contains(&**name));
+                if takes && parts.iter().all(|part| part.number != number) {
+                    parts.push(Part { route, number });
+                }
+            }
+        }
+        parts.sort_by_key(|part| part.number);
+        Ok(parts)
+    }
+
+    /// The key of one part of an event; none if it concerns nobody.
+    fn key(
+        &self,
+        part: Part,
+        aggregate: &Arc<str>,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<Option<Arc<str>>, String> {
+        let handler = &self.routes[part.route].handler;
+        match (handler.lane(commit, event, part.number)?, &self.ordered_by) {
+            (Lane::Nobodys, _) => Ok(None),
+            (Lane::Of(key), _) => Ok(Some(cut(key).into())),
+            (Lane::AsOrdered, None) => Ok(Some(aggregate.clone())),
+            (Lane::AsOrdered, Some(ordered_by)) => {
                 let key = guarded(|| ordered_by(&Recorded::new(commit, event)));
                 let why = |panic| format!("`ordered_by` panicked: {panic}");
-                Some(key.map(|key| cut(key).into()).map_err(why))
+                key.map(|key| Some(cut(key).into())).map_err(why)
             }
+        }
+    }
+
+    /// The parts on their way into their handlers, one after the other.
+    fn attempt(
+        &self,
+        stream: &StreamId,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+        parts: &[Part],
+    ) -> Result<Handling, String> {
+        let of_one_route = parts.chunk_by(|one, next| one.route == next.route);
+        let handlings = of_one_route.map(|parts| {
+            let numbers: SmallVec<[usize; 1]> = parts.iter().map(|part| part.number).collect();
+            self.routes[parts[0].route].handler.handling(stream, commit, event, &numbers)
+        });
+        let mut handlings = handlings.collect::<Result<SmallVec<[Handling; 1]>, String>>()?;
+        match (handlings.len(), handlings.pop()) {
+            (1, Some(only)) => Ok(only),
+            (_, last) => Ok(Box::pin(async move {
+                for handling in handlings.into_iter().chain(last) {
+                    handling.await?;
+                }
+                Ok(())
+            })),
         }
     }
 }

@@ -2,8 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn at(position: u64) -> Position {
-    Position::new(position)
+fn at(position: u64) -> Spot {
+    share(position, 0)
+}
+
+fn share(position: u64, share: u32) -> Spot {
+    Spot { position: Position::new(position), share }
 }
 
 fn lanes_of(events: &[(u64, &str)]) -> Lanes<()> {
@@ -116,7 +120,7 @@ fn take(step: &Step, at_most: u64, lanes: &mut Lanes<()>, model: &mut Model) {
         Step::Begin => {
             if let Some(position) = lanes.next() {
                 lanes.begin(position);
-                model.now(position.get(), State::Handled);
+                model.now(position.position.get(), State::Handled);
             }
         }
         Step::Finish(choice) => {
@@ -146,9 +150,9 @@ proptest! {
         let (mut lanes, mut model) = (Lanes::default(), Model::default());
         for (number, step) in steps.iter().enumerate() {
             take(step, number as u64 + 1, &mut lanes, &mut model);
-            let free: Vec<_> = lanes.free.iter().map(|position| position.get()).collect();
+            let free: Vec<_> = lanes.free.iter().map(|spot| spot.position.get()).collect();
             prop_assert_eq!(&free, &model.may_be_handled());
-            prop_assert_eq!(lanes.next().map(Position::get), free.first().copied());
+            prop_assert_eq!(lanes.next().map(|spot| spot.position.get()), free.first().copied());
             prop_assert_eq!(first(&lanes), model.0.first().map(|event| event.0));
             let ahead = |first| model.1.iter().filter(|taken| **taken >= first).count() as u64;
             prop_assert_eq!(lanes.ahead(), first(&lanes).map_or(0, ahead));
@@ -156,4 +160,21 @@ proptest! {
             prop_assert_eq!((lanes.len(), lanes.bytes()), (model.0.len(), model.0.len()));
         }
     }
+}
+
+#[test]
+fn an_event_is_finished_when_what_every_key_has_of_it_is() {
+    let mut lanes = Lanes::default();
+    for (spot, key) in [(at(1), "a"), (share(2, 0), "a"), (share(2, 1), "b"), (at(3), "b")] {
+        lanes.accept(spot, key.into(), 10, ());
+    }
+    lanes.begin(at(1));
+    assert_eq!(lanes.next(), Some(share(2, 1)));
+    lanes.finish(share(2, 1));
+    assert_eq!(lanes.next(), Some(at(3)));
+    lanes.finish(at(1));
+    lanes.finish(at(3));
+    assert_eq!(first(&lanes), Some(2));
+    lanes.finish(share(2, 0));
+    assert_eq!(first(&lanes), None);
 }

@@ -9,7 +9,7 @@
 //! - A skipped event has a note as long as it would come again: until the checkpoint has passed it,
 //!   and no rest is to be read over it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -30,7 +30,7 @@ pub(super) struct Noting {
     resetting: bool,
     /// Parked events without a note, because the checkpoint has not passed them. They count as in
     /// flight, so their number is bounded.
-    unstored: BTreeMap<Position, Arc<str>>,
+    unstored: BTreeSet<(Position, Arc<str>)>,
     /// Notes that say something that is no longer so.
     outdated: BTreeSet<(Arc<str>, Name)>,
 }
@@ -41,7 +41,7 @@ struct Full;
 impl Noting {
     pub(super) fn beside(checkpoint: &Checkpoint) -> Self {
         let Checkpoint { mark: stored, resetting, .. } = *checkpoint;
-        Self { stored, resetting, unstored: BTreeMap::new(), outdated: BTreeSet::new() }
+        Self { stored, resetting, unstored: BTreeSet::new(), outdated: BTreeSet::new() }
     }
 
     /// Whether the stored checkpoint has passed the event: it does not come again.
@@ -60,7 +60,7 @@ impl Noting {
     }
 
     pub(super) fn is_unstored(&mut self, key: &Arc<str>, position: Position) {
-        self.unstored.insert(position, key.clone());
+        self.unstored.insert((position, key.clone()));
     }
 
     pub(super) fn is_outdated(&mut self, key: &Arc<str>, name: Name) {
@@ -78,7 +78,7 @@ impl Noting {
 
     /// The note `name` is not to be about the event any more.
     pub(super) fn is_gone(&mut self, key: &Arc<str>, name: Name, position: Position) {
-        if self.unstored.remove(&position).is_none() {
+        if !self.unstored.remove(&(position, key.clone())) {
             self.is_outdated(key, name);
         }
     }
@@ -97,7 +97,7 @@ impl ParkedEvents {
 
     /// How many are held in memory because the checkpoint has not passed them.
     pub(in crate::subscription) fn unstored(&self) -> usize {
-        let skipped = self.skipped.range(self.noting.passed().next()..);
+        let skipped = self.skipped.range((self.noting.passed().next(), "".into())..);
         self.noting.unstored.len() + skipped.count()
     }
 
@@ -152,7 +152,9 @@ impl ParkedEvents {
     /// What a note should say; none when there should be none.
     fn said(&self, key: &str, name: Name) -> Option<Vec<u8>> {
         let position = match name {
-            Name::Skipped(position) => return self.has_skipped(position).then(note::skipped),
+            Name::Skipped(position) => {
+                return self.has_skipped(position, &key.into()).then(note::skipped);
+            }
             Name::Parked(position) => position,
             Name::Rest => self.keys.get(key)?.rest()?.position,
         };
@@ -163,7 +165,8 @@ impl ParkedEvents {
 
     /// Returns how far the checkpoint may go: before the first parked event that does not fit.
     fn take_unstored(&mut self, name: &str, target: Mark, notes: &mut Notes) -> Mark {
-        while let Some((&position, key)) = self.noting.unstored.first_key_value()
+        while let Some((position, key)) = self.noting.unstored.first()
+            && let position = *position
             && position <= target.position
             && let Some((noted, entry)) =
                 self.keys.get(key).and_then(|its| its.to_be_noted(position))
@@ -180,13 +183,12 @@ impl ParkedEvents {
     /// Forgets what was skipped and does not come again: the checkpoint has passed it, and it is not
     /// read with a rest. To be called when all notes are loaded.
     pub(in crate::subscription) fn forget_skipped(&mut self) {
-        let passed = self.skipped.range(..=self.noting.passed());
-        let over = passed.filter(|(position, key)| !self.is_in_rest(**position, key));
-        let over: Vec<_> = over.map(|(position, _)| *position).collect();
-        for position in over {
-            if let Some(key) = self.skipped.remove(&position) {
-                self.noting.is_outdated(&key, Name::Skipped(position));
-            }
+        let passed = self.skipped.range(..(self.noting.passed().next(), "".into()));
+        let over = passed.filter(|(position, key)| !self.is_in_rest(*position, key));
+        let over: Vec<_> = over.cloned().collect();
+        for (position, key) in over {
+            self.skipped.remove(&(position, key.clone()));
+            self.noting.is_outdated(&key, Name::Skipped(position));
         }
     }
 

@@ -104,7 +104,7 @@ fn what_is_parked_or_skipped_comes_back_from_its_notes_whatever_its_key_is() {
         }
         disk.store_all(&mut parked, checkpoint(3));
         let (found, _) = disk.found();
-        assert_eq!((found.count(), found.has_skipped(at(9))), (0, true), "{key:?}");
+        assert_eq!((found.count(), found.has_skipped(at(9), &key.into())), (0, true), "{key:?}");
 
         let mut parked = parked_under(key, [2, 3]);
         disk.store_all(&mut parked, checkpoint(4));
@@ -160,6 +160,31 @@ fn an_event_that_was_never_noted_leaves_nothing_to_remove() {
     assert!(!parked.holds("a") && !parked.has_outdated() && parked.count() == 0);
 }
 
+/// An event that has been upcast to several may have something for each of two keys.
+#[test]
+fn what_two_keys_have_of_one_event_is_parked_noted_and_skipped_for_each() {
+    let (mut parked, mut disk) = (ParkedEvents::beside(&checkpoint(0)), Disk::default());
+    for key in ["a", "b"] {
+        parked.park(&key.into(), entry(3));
+    }
+    assert_eq!((parked.count(), parked.unstored()), (2, 2));
+    disk.store_all(&mut parked, checkpoint(3));
+    let (mut found, _) = disk.found();
+    assert!(found.holds("a") && found.holds("b"));
+    found.remove_first(&"a".into());
+    disk.store_all(&mut found, checkpoint(3));
+    let (found, _) = disk.found();
+    assert!(!found.holds("a") && found.holds("b"));
+
+    let mut parked = ParkedEvents::beside(&checkpoint(0));
+    for key in ["a", "b"] {
+        parked.park(&key.into(), entry(3));
+    }
+    parked.skip_first(&"b".into());
+    assert!(parked.has_skipped(at(3), &"b".into()) && !parked.has_skipped(at(3), &"a".into()));
+    assert_eq!((parked.holds("a"), parked.unstored()), (true, 2));
+}
+
 #[test]
 fn a_skipped_event_is_noted_only_as_long_as_it_would_come_again() {
     let (mut parked, mut disk) = (parked_under("a", [3]), Disk::default());
@@ -167,9 +192,9 @@ fn a_skipped_event_is_noted_only_as_long_as_it_would_come_again() {
     disk.store(&parked.take_notes("mailer", checkpoint(2)).0);
     assert_eq!(disk.names(), ["parked/mailer/a/skipped-00000000000000000003"]);
     let (mut found, _) = disk.found();
-    assert!(found.has_skipped(at(3)) && !found.holds("a"));
+    assert!(found.has_skipped(at(3), &"a".into()) && !found.holds("a"));
     disk.store_all(&mut found, checkpoint(3));
-    assert!(disk.names().is_empty() && !found.has_skipped(at(3)));
+    assert!(disk.names().is_empty() && !found.has_skipped(at(3), &"a".into()));
 
     // One that was passed does not come again.
     let mut passed = parked_under("a", [1]);
@@ -188,7 +213,7 @@ fn events_behind_a_place_are_forgotten_and_those_before_it_stay() {
     disk.store_all(&mut parked, checkpoint(4));
     parked.forget_behind(at(2));
     assert_eq!((listed(&parked, "a"), parked.count(), parked.firsts().len()), (vec![1, 2], 2, 1));
-    assert!(!parked.has_skipped(at(5)));
+    assert!(!parked.has_skipped(at(5), &"a".into()));
     disk.store_all(&mut parked, checkpoint(2));
     assert_eq!(disk.names().len(), 2);
 }

@@ -62,12 +62,12 @@ fn a_reset_that_is_cut_short_leaves_nothing_skipped_behind_the_new_place() {
         parked.skip_first(&"a".into());
     }
     disk.store_all(&mut parked, checkpoint(10));
-    assert!(disk.names().len() == 500 && disk.found().0.has_skipped(at(11)));
+    assert!(disk.names().len() == 500 && disk.found().0.has_skipped(at(11), &"a".into()));
     parked.forget_behind(at(5));
     for cut in cut_after_each_set(disk, &mut parked, checkpoint(5)) {
         let (found, checkpoint) = cut.found();
         assert_eq!(checkpoint.resetting, found.has_outdated());
-        assert!((11..=510).all(|position| !found.has_skipped(at(position))));
+        assert!((11..=510).all(|position| !found.has_skipped(at(position), &"a".into())));
     }
 }
 

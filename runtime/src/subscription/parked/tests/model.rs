@@ -111,7 +111,7 @@ impl World {
         self.taken += 1;
         let position = self.taken;
         let key: Arc<str> = self.key(position).to_string().into();
-        if self.parked.has_skipped(at(position)) {
+        if self.parked.has_skipped(at(position), &key) {
             return;
         }
         if self.key(position) == SLOW {

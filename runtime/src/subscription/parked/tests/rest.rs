@@ -100,7 +100,7 @@ fn a_skipped_event_is_not_read_again_with_a_rest() {
 
     let (mut parked, _) = disk.found();
     parked.bounds.listed_of_key = 3;
-    let come_again = (1..=7).filter(|position| !parked.has_skipped(at(*position)));
+    let come_again = (1..=7).filter(|position| !parked.has_skipped(at(*position), &"a".into()));
     for position in come_again.collect::<Vec<_>>() {
         parked.park(&"a".into(), entry(position));
     }
