@@ -13,7 +13,29 @@
 //! # Ok::<(), actuarius::ReadError>(())
 //! ```
 
+use actuarius_domain::{Aggregate, Envelope, Id};
+use actuarius_persistence::{CommitView, EventView};
+
+use crate::decoding::{self, Undecodable};
+
 pub use crate::saga::{SagaBoards, saga_steps};
 pub use crate::subscription::{
     NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
 };
+
+/// What a stored event of an aggregate of the type `A` is today: itself mostly, or none or several when
+/// upcasters say so. They share version and position.
+///
+/// # Errors
+/// [`Undecodable`]; the stored event is untouched.
+///
+/// # Panics
+/// When an upcaster does.
+pub fn envelopes<A: Aggregate>(
+    commit: &CommitView<'_>,
+    event: &EventView<'_>,
+) -> Result<Vec<Envelope<A>>, Undecodable> {
+    let id = Id::new(commit.id).expect("names that were stored were valid when they were");
+    let envelopes = decoding::envelopes(&id, commit, event)?;
+    Ok(envelopes.into_iter().collect())
+}

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use actuarius::persistence::backup::Until;
+use actuarius::persistence::chain::ChainEnd;
 use actuarius::{Position, StreamId, Version};
 use clap::{Args, Parser, Subcommand};
 
@@ -28,7 +30,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// What the store is: its identity, the end of its log, its size
+    /// What the store is: its identity, the end of its log, its size; of a backup its runs
     Info,
     /// All streams, in the order in which they began
     Streams(Streams),
@@ -45,6 +47,15 @@ pub(crate) enum Command {
     /// Events that a subscription has set aside
     #[command(subcommand)]
     Parked(Parked),
+    /// Checks that everything in a store or a backup is what was stored
+    Verify(Verify),
+    /// Takes a backup; into a directory that has one, of what is new since
+    Backup {
+        /// The directory of the backup, made if it is not there
+        to: PathBuf,
+    },
+    /// Restores a backup into an empty directory
+    Restore(Restore),
 }
 
 #[derive(Debug, Args)]
@@ -91,6 +102,28 @@ pub(crate) struct Show {
     /// (2026-11-21T10:00:00Z); a day is the end of that day
     #[arg(long, value_name = "WHEN")]
     pub(crate) at: Option<At>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The end of the chain as it was noted once, as POSITION:LINK: the history up to there must be the same.
+    /// `info` tells it
+    #[arg(long, value_name = "POSITION:LINK")]
+    pub(crate) expect: Vec<ChainEnd>,
+    /// Also that each snapshot of a registered type is what its events come to
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The directory of the backup
+    pub(crate) from: PathBuf,
+    /// The directory of the new store
+    pub(crate) to: PathBuf,
+    /// Up to when: a position of the log, or a time
+    #[arg(long, value_name = "POSITION|TIME", value_parser = until)]
+    pub(crate) at: Option<Until>,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +184,15 @@ pub(crate) enum Parked {
 
 fn position(text: &str) -> Result<Position, std::num::ParseIntError> {
     text.parse().map(Position::new)
+}
+
+/// In a log there are no versions: a number is a position.
+fn until(text: &str) -> Result<Until, String> {
+    Ok(match text.parse()? {
+        At::Version(version) => Until::Position(Position::new(version.get())),
+        At::Position(position) => Until::Position(position),
+        At::Time(time) => Until::Time(time),
+    })
 }
 
 fn version(text: &str) -> Result<Version, std::num::ParseIntError> {

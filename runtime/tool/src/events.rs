@@ -1,17 +1,20 @@
-//! One stored event, as it is shown.
+//! Stored events, as they are shown.
 
+use std::collections::BTreeMap;
+
+use actuarius::Header;
 use actuarius::persistence::{CommitView, EventView};
 use serde::Serialize;
 
 use crate::moment::Utc;
 use crate::text;
-use crate::types::Types;
+use crate::types::{Today, Types};
 use crate::value::{self, Json};
 
 /// How much of a value stands in a table.
-const CUT_AT: usize = 160;
+pub(crate) const CUT_AT: usize = 160;
 
-/// An event in JSON. Exactly one of `value`, `bytes` is there.
+/// An event in JSON. It has a `value` if that is known, else the `bytes`.
 #[derive(Serialize)]
 pub(crate) struct EventShown<'a> {
     position: u64,
@@ -19,7 +22,7 @@ pub(crate) struct EventShown<'a> {
     r#type: &'a str,
     id: &'a str,
     version: u64,
-    event: &'a str,
+    event: String,
     schema_version: u32,
     codec: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +32,12 @@ pub(crate) struct EventShown<'a> {
     /// Why there is no value, though there should be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     undecodable: Option<String>,
+    /// What is stored, when upcasters have made something else of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored_as: Option<Stored>,
+    /// Upcasters say that it never happened.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    left_out: bool,
     event_id: String,
     command_id: String,
     correlation_id: String,
@@ -36,54 +45,115 @@ pub(crate) struct EventShown<'a> {
     causation_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
-    metadata: std::collections::BTreeMap<String, String>,
+    metadata: BTreeMap<String, String>,
     /// The state behind the event, of a registered type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<Json>,
 }
 
+#[derive(Serialize)]
+struct Stored {
+    event: String,
+    schema_version: u32,
+    /// Its place among those that the stored one has become.
+    part: u32,
+}
+
 impl<'a> EventShown<'a> {
-    pub(crate) fn of(types: &Types, commit: &CommitView<'a>, event: &EventView<'a>) -> Self {
-        let header = commit.header(event);
-        let read = match types.find(commit.category) {
-            Some(known) => Some(known.content(event)),
-            None => value::described(event.codec_byte(), event.payload()),
+    /// What a stored event is: one mostly, several or none when upcasters of its type say so; then it is
+    /// shown as left out.
+    pub(crate) fn all(
+        types: &Types,
+        commit: &CommitView<'a>,
+        event: &EventView<'a>,
+    ) -> Vec<EventShown<'a>> {
+        let Some(known) = types.find(commit.category) else {
+            return vec![Self::described(commit, event)];
         };
-        let (value, undecodable) = match read {
-            Some(Ok(value)) => (Some(value), None),
-            Some(Err(why)) => (None, Some(why)),
-            None => (None, None),
-        };
+        match known.today(commit, event) {
+            Ok(all) if all.is_empty() => {
+                vec![Self { left_out: true, ..Self::described(commit, event) }]
+            }
+            Ok(all) => all.into_iter().map(|today| Self::read(commit, event, today)).collect(),
+            Err(why) => {
+                let shown = Self::of(commit, event, commit.header(event));
+                vec![Self { undecodable: Some(why), ..shown.with_bytes(event) }]
+            }
+        }
+    }
+
+    /// With the value, if the codec tells it.
+    fn described(commit: &CommitView<'a>, event: &EventView<'a>) -> Self {
+        let shown = Self::of(commit, event, commit.header(event));
+        match value::described(event.codec_byte(), event.payload()) {
+            Some(Ok(value)) => Self { value: Some(value), ..shown },
+            Some(Err(why)) => Self { undecodable: Some(why), ..shown.with_bytes(event) },
+            None => shown.with_bytes(event),
+        }
+    }
+
+    fn read(commit: &CommitView<'a>, event: &EventView<'a>, today: Today) -> Self {
+        Self { value: Some(today.content), ..Self::of(commit, event, today.header) }
+    }
+
+    fn with_bytes(self, event: &EventView<'_>) -> Self {
+        Self { bytes: Some(value::hex(event.payload())), ..self }
+    }
+
+    fn of(commit: &CommitView<'a>, event: &EventView<'a>, header: Header) -> Self {
+        let stored_as = header.stored_as.map(|it| Stored {
+            event: it.event_type,
+            schema_version: it.schema_version,
+            part: it.part,
+        });
         Self {
             position: event.position.get(),
             time: Utc(commit.time),
             r#type: commit.category,
             id: commit.id,
             version: event.version.get(),
-            event: event.event_type,
-            schema_version: event.schema_version,
+            event: header.event_type,
+            schema_version: header.schema_version,
             codec: value::codec_name(event.codec_byte()),
-            bytes: value.is_none().then(|| value::hex(event.payload())),
-            value,
-            undecodable,
+            value: None,
+            bytes: None,
+            undecodable: None,
+            stored_as,
+            left_out: false,
             event_id: header.event_id.to_string(),
             command_id: header.command_id.to_string(),
             correlation_id: header.correlation_id.to_string(),
             causation_id: header.causation_id.map(|id| id.to_string()),
             user: header.metadata.user,
-            metadata: header.metadata.entries.into_iter().collect(),
+            metadata: header.metadata.entries,
             state: None,
         }
+    }
+
+    /// Whether it is an event for its type today.
+    pub(crate) fn is_applied(&self) -> bool {
+        !self.left_out
     }
 
     /// Position, time, stream, version, event, value: what stands in a table.
     pub(crate) fn cells(&self, with_stream: bool) -> Vec<String> {
         let stream = with_stream.then(|| text::stream(self.r#type, self.id));
-        let version = self.version.to_string();
         let mut cells = vec![self.position.to_string(), self.time.to_string()];
         cells.extend(stream);
-        cells.extend([version, text::Name(self.event).to_string(), self.content()]);
+        cells.extend([self.version.to_string(), self.name(), self.content()]);
         cells
+    }
+
+    fn name(&self) -> String {
+        let name = text::Name(&self.event);
+        match (&self.stored_as, self.left_out) {
+            (Some(stored), _) => {
+                let (event, version) = (text::Name(&stored.event), stored.schema_version);
+                format!("{name} (stored as {event} {version})")
+            }
+            (None, true) => format!("({name}, left out)"),
+            (None, false) => name.to_string(),
+        }
     }
 
     /// The value, or what is known of the bytes.
@@ -93,8 +163,8 @@ impl<'a> EventShown<'a> {
         }
         let hex = self.bytes.as_deref().unwrap_or_default();
         let (codec, version, bytes) = (&self.codec, self.schema_version, hex.len() / 2);
-        let why =
-            self.undecodable.as_deref().map(|why| format!(", not decodable: {}", text::Name(why)));
+        let why = self.undecodable.as_deref();
+        let why = why.map(|why| format!(", not decodable: {}", text::Name(why)));
         let why = why.unwrap_or_default();
         format!("{} ({codec}, schema {version}, {bytes} bytes{why})", text::cut(hex, 64))
     }

@@ -23,12 +23,13 @@
 //! ```
 //!
 //! `arguments` is what can be asked for, `tool` who is asked; `commands` are the answers, one file each.
-//! `place` opens the store, `types` are those that were registered; `events` and `value` make JSON of what
+//! `place` opens the store, `types` are those that were registered and `engine` a runtime for them; `events` and `value` make JSON of what
 //! is stored, `moment` and `text` make it readable, `output` writes it. `docs/guides/tool.md` has the names
 //! of all JSON fields.
 
 mod arguments;
 mod commands;
+mod engine;
 mod events;
 mod moment;
 mod output;

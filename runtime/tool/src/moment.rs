@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use actuarius::{Position, Timestamp, Version};
+use actuarius::{Moment, Position, Timestamp, Version};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -40,6 +40,16 @@ pub(crate) enum At {
     Position(Position),
     /// At this time, by the times of the commits.
     Time(Timestamp),
+}
+
+impl From<At> for Moment {
+    fn from(at: At) -> Self {
+        match at {
+            At::Version(version) => version.into(),
+            At::Position(position) => position.into(),
+            At::Time(time) => time.into(),
+        }
+    }
 }
 
 impl FromStr for At {

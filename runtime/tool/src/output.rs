@@ -12,11 +12,11 @@ const MEASURED_ROWS: usize = 100;
 /// Standard output, in one of two languages.
 pub(crate) struct Output<'a> {
     json: bool,
-    out: &'a mut dyn Write,
+    out: &'a mut (dyn Write + Send),
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(json: bool, out: &'a mut dyn Write) -> Self {
+    pub(crate) fn new(json: bool, out: &'a mut (dyn Write + Send)) -> Self {
         Self { json, out }
     }
 
@@ -45,6 +45,22 @@ impl<'a> Output<'a> {
     /// A remark for people.
     pub(crate) fn remark(&mut self, text: &str) -> io::Result<()> {
         if self.json { Ok(()) } else { writeln!(self.out, "{text}") }
+    }
+
+    /// A table for people only, of what a document says, too.
+    pub(crate) fn table_of(
+        &mut self,
+        columns: &[&str],
+        rows: impl Iterator<Item = Vec<String>>,
+    ) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let mut table = self.list(columns);
+        for cells in rows {
+            table.row(&(), |()| cells)?;
+        }
+        table.end().map(|_rows| ())
     }
 
     /// A list of things: JSON lines, or a table. Columns whose names begin with `#` hold numbers.

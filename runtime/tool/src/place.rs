@@ -1,28 +1,91 @@
-//! The store a command works on.
+//! The store a command works on: in a directory, or in a backup, of which a copy is made to look into.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use actuarius::persistence::backup::{self, BackupError, Until};
 use actuarius::persistence::{Reader, Store, disk};
+use tempfile::TempDir;
 
+use crate::engine::Engine;
+use crate::progress::Progress;
 use crate::trouble::Trouble;
+
+/// What a directory holds.
+pub(crate) enum Held {
+    Store,
+    Backup(Vec<backup::Run>),
+}
+
+impl Held {
+    /// Looks what is in `directory`, which is not changed.
+    pub(crate) fn by(directory: &Path) -> Result<Self, Trouble> {
+        if directory.join("store").is_dir() {
+            return Ok(Self::Store);
+        }
+        match backup::runs(directory) {
+            Ok(runs) => Ok(Self::Backup(runs)),
+            Err(BackupError::NotABackup { .. }) => Err(Trouble::NoStore(directory.to_owned())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 /// An open store. Nobody else has it open meanwhile.
 pub(crate) struct Place {
     pub(crate) directory: PathBuf,
-    pub(crate) store: Store,
+    pub(crate) reader: Arc<dyn Reader>,
+    /// None as soon as an engine has it.
+    store: Option<Store>,
+    /// Where a backup was restored to be looked into.
+    copy: Option<TempDir>,
 }
 
 impl Place {
-    /// Opens the store that is in `directory`. Unlike a runtime's opening, this makes none.
+    /// Opens the store that is in `directory`, or a copy of the backup that is there. Unlike a runtime's
+    /// opening, this makes no new store.
     pub(crate) fn open(directory: &Path) -> Result<Self, Trouble> {
-        if !directory.join("store").is_dir() {
-            return Err(Trouble::NoStore(directory.to_owned()));
+        match Held::by(directory)? {
+            Held::Store => Self::of(directory, None),
+            Held::Backup(_) => {
+                let copy = tempfile::Builder::new().prefix("actuarius-").tempdir()?;
+                restore(directory, copy.path(), Until::End)?;
+                Self::of(directory, Some(copy))
+            }
         }
-        let store = disk::open(directory)?;
-        Ok(Self { directory: directory.to_owned(), store })
     }
 
-    pub(crate) fn reader(&self) -> &dyn Reader {
-        &*self.store.reader
+    fn of(directory: &Path, copy: Option<TempDir>) -> Result<Self, Trouble> {
+        let store = disk::open(copy.as_ref().map_or(directory, TempDir::path))?;
+        let (directory, reader) = (directory.to_owned(), store.reader.clone());
+        Ok(Self { directory, reader, store: Some(store), copy })
     }
+
+    /// The store, to be changed.
+    pub(crate) fn writable(&mut self) -> Result<&mut Store, Trouble> {
+        if self.copy.is_some() {
+            return Err(Trouble::Backup(self.directory.clone()));
+        }
+        self.store.as_mut().ok_or_else(|| Trouble::Other("the store is in use".to_owned()))
+    }
+
+    /// A runtime on the store, from which nothing is written unless it is asked to.
+    pub(crate) fn engine(&mut self) -> Result<Engine, Trouble> {
+        let store = self.store.take();
+        Engine::start(store.ok_or_else(|| Trouble::Other("the store is in use".to_owned()))?)
+    }
+}
+
+/// Restores a backup, with a bar.
+pub(crate) fn restore(
+    from: &Path,
+    to: &Path,
+    until: Until,
+) -> Result<backup::Restored, BackupError> {
+    let bar = Progress::of("restoring", 0, false);
+    backup::restore(from, to, until, &mut |progress| {
+        bar.at_of(progress.position.get(), progress.end.get());
+        ControlFlow::Continue(())
+    })
 }

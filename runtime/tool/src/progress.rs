@@ -24,6 +24,12 @@ impl Progress {
         Self(bar)
     }
 
+    /// So far it has come, of so much.
+    pub(crate) fn at_of(&self, position: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(position);
+    }
+
     /// So far it has come.
     pub(crate) fn at(&self, position: u64) {
         self.0.set_position(position);

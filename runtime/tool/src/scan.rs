@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use actuarius::persistence::{CommitView, PageLimit, Reader};
+use actuarius::persistence::{Commit, Page, PageLimit, Reader};
 use actuarius::{Damage, Position, ReadError, StreamId, Version};
 
 use crate::progress::Progress;
@@ -11,18 +11,39 @@ use crate::trouble::Trouble;
 /// Whether to go on.
 pub(crate) type Step = Result<ControlFlow<()>, Trouble>;
 
-/// Hands out the commits of the log that hold events behind `after`, as they are stored.
+/// Goes on.
+pub(crate) const GO_ON: Step = Ok(ControlFlow::Continue(()));
+
+/// Hands out the commits of the log that hold events behind `after`. What was archived is fetched.
 pub(crate) fn log(
     reader: &dyn Reader,
     after: Position,
     progress: &Progress,
-    mut each: impl FnMut(&CommitView<'_>) -> Step,
+    each: impl FnMut(&Commit) -> Step,
+) -> Result<(), Trouble> {
+    walk(|after| reader.read_log(after, PageLimit::default()), after, progress, each)
+}
+
+/// The same, with what was archived as what is left of it.
+pub(crate) fn raw_log(
+    reader: &dyn Reader,
+    progress: &Progress,
+    each: impl FnMut(&Commit) -> Step,
+) -> Result<(), Trouble> {
+    walk(|after| reader.read_raw(after, PageLimit::default()), Position::NONE, progress, each)
+}
+
+fn walk(
+    read: impl Fn(Position) -> Result<Page, ReadError>,
+    after: Position,
+    progress: &Progress,
+    mut each: impl FnMut(&Commit) -> Step,
 ) -> Result<(), Trouble> {
     let mut after = after;
     loop {
-        let page = reader.read_raw(after, PageLimit::default())?;
+        let page = read(after)?;
         for commit in &page.commits {
-            if each(&commit.view())?.is_break() {
+            if each(commit)?.is_break() {
                 return Ok(());
             }
         }
@@ -43,15 +64,14 @@ pub(crate) fn stream(
     reader: &dyn Reader,
     stream: &StreamId,
     after: Version,
-    mut each: impl FnMut(&CommitView<'_>) -> Step,
+    mut each: impl FnMut(&Commit) -> Step,
 ) -> Result<(), Trouble> {
     let mut after = after;
     loop {
         let page = reader.read_stream(stream, after, Position::NONE, PageLimit::default())?;
         for commit in &page.commits {
-            let view = commit.view();
-            after = view.last_version();
-            if each(&view)?.is_break() {
+            after = commit.view().last_version();
+            if each(commit)?.is_break() {
                 return Ok(());
             }
         }

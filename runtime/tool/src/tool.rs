@@ -1,7 +1,9 @@
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 
 use actuarius::{Aggregate, Saga};
 use clap::{CommandFactory, FromArgMatches};
@@ -64,7 +66,7 @@ impl Tool {
         self,
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> ExitCode {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(io::stdout());
         ExitCode::from(self.answer(arguments, &mut out, &mut io::stderr()))
     }
 
@@ -72,7 +74,7 @@ impl Tool {
     /// commands beside these.
     #[must_use = "the code tells whether anything was found"]
     pub fn run_with(self, arguments: &Arguments) -> ExitCode {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(io::stdout());
         ExitCode::from(self.answer_parsed(arguments, &mut out, &mut io::stderr()))
     }
 
@@ -81,7 +83,7 @@ impl Tool {
     pub fn answer(
         &self,
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-        out: &mut dyn Write,
+        out: &mut (dyn Write + Send),
         errors: &mut dyn Write,
     ) -> u8 {
         let name = self.name();
@@ -103,12 +105,17 @@ impl Tool {
     fn answer_parsed(
         &self,
         arguments: &Arguments,
-        out: &mut dyn Write,
+        out: &mut (dyn Write + Send),
         errors: &mut dyn Write,
     ) -> u8 {
         let store = arguments.store.as_ref().or(self.store.as_ref()).map(PathBuf::as_path);
-        let mut output = Output::new(arguments.json, out);
-        let done = commands::run(&arguments.command, store, &self.types, &mut output);
+        let mut work = || {
+            let mut output = Output::new(arguments.json, out);
+            commands::run(&arguments.command, store, &self.types, &mut output)
+        };
+        // A thread of its own may wait for futures, also when this one is one of an async runtime.
+        let done = thread::scope(|scope| scope.spawn(&mut work).join());
+        let done = done.unwrap_or_else(|panic| resume_unwind(panic));
         // What was written before something went wrong is worth reading.
         let flushed = out.flush().map_err(Trouble::from);
         match done.and_then(|outcome| flushed.map(|()| outcome)) {

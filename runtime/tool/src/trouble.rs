@@ -2,7 +2,8 @@ use std::io;
 use std::path::PathBuf;
 
 use actuarius::inspection::NotSkipped;
-use actuarius::{InvalidId, OpenError, ReadError, StoreFailure, StreamId, Version};
+use actuarius::persistence::backup::BackupError;
+use actuarius::{Failure, InvalidId, OpenError, ReadError, StoreFailure};
 use thiserror::Error;
 
 /// How a command ended that could do its work.
@@ -10,7 +11,6 @@ use thiserror::Error;
 pub(crate) enum Outcome {
     Fine,
     /// It found what should not be.
-    #[expect(dead_code, reason = "for commands that check")]
     Findings,
 }
 
@@ -36,14 +36,19 @@ pub(crate) enum Trouble {
         .0.display()
     )]
     Locked(PathBuf),
+    #[error("{} is a backup, which is only looked into: restore it, and change what was restored", .0.display())]
+    Backup(PathBuf),
     #[error(transparent)]
     Open(OpenError),
+    #[error(transparent)]
+    Copy(BackupError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] StoreFailure),
-    #[error("event {version} of {stream} cannot be made part of a state: {why}")]
-    Unfolded { stream: StreamId, version: Version, why: String },
+    /// The state of a registered type could not be had.
+    #[error("the state: {0}")]
+    State(#[from] Failure),
     #[error("it could not be written out: {0}")]
     Output(#[from] io::Error),
     #[error(transparent)]
@@ -62,7 +67,9 @@ impl Trouble {
                 | ReadError::DamagedNote { .. }
                 | ReadError::DamagedSnapshot { .. },
             ) => 1,
-            Self::Unfolded { .. } => 1,
+            Self::Copy(BackupError::Damaged { .. } | BackupError::Segment(_)) => 1,
+            Self::State(Failure::Undecodable(_) | Failure::Panicked { .. }) => 1,
+            Self::State(Failure::Unreadable(ReadError::Damaged(_))) => 1,
             _ => 2,
         }
     }
@@ -78,6 +85,17 @@ impl From<OpenError> for Trouble {
         match error {
             OpenError::Locked { path } => Self::Locked(path),
             error => Self::Open(error),
+        }
+    }
+}
+
+impl From<BackupError> for Trouble {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Read(error) => error.into(),
+            BackupError::Open(error) => error.into(),
+            BackupError::Store(error) => error.into(),
+            error => Self::Copy(error),
         }
     }
 }

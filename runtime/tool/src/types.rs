@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use actuarius::inspection::SagaBoards;
-use actuarius::persistence::EventView;
-use actuarius::{Aggregate, Codec, Saga};
+use actuarius::inspection::{self, SagaBoards};
+use actuarius::persistence::{CommitView, EventView};
+use actuarius::{Aggregate, Codec, Envelope, Failure, Header, History, Moment, Saga, Version};
 
+use crate::engine::Engine;
 use crate::value::{self, Json};
 
 /// All of them, by the names their streams begin with.
@@ -38,58 +39,118 @@ impl Types {
 
 /// A registered aggregate type.
 pub(crate) trait Known: Send + Sync {
-    /// The content of the event's variant, as JSON.
-    fn content(&self, event: &EventView<'_>) -> Result<Json, String>;
+    /// What a stored event is today.
+    fn today(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Vec<Today>, String>;
+
+    /// The state at a moment.
+    fn as_of(&self, engine: &Engine, id: &str, at: Moment) -> Result<Was, Failure>;
+
+    /// The states behind the events from this version on.
+    fn states<'e>(&self, engine: &'e Engine, id: &str, from: Version) -> Box<dyn States + 'e>;
 
     /// A state without any event.
-    fn unborn(&self) -> Box<dyn State>;
+    fn replay(&self) -> Box<dyn Replay>;
 }
 
-/// The state of an aggregate whose type is forgotten.
-pub(crate) trait State {
-    /// Folds in the next event of the stream.
-    fn take(&mut self, event: &EventView<'_>) -> Result<(), String>;
+/// A state being folded from its events.
+pub(crate) trait Replay {
+    /// Folds in the next event.
+    fn take(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<(), String>;
 
-    /// The state as JSON.
-    fn json(&self) -> Result<Json, String>;
+    /// The state so far.
+    fn state(&self) -> Result<Json, String>;
+}
+
+/// An event as its type reads it: of today's shape.
+pub(crate) struct Today {
+    pub(crate) header: Header,
+    /// The content of its variant.
+    pub(crate) content: Json,
+}
+
+/// The state of an aggregate at a moment.
+pub(crate) struct Was {
+    pub(crate) version: Version,
+    pub(crate) state: Result<Json, String>,
+}
+
+/// The states of an aggregate, one after the other.
+pub(crate) trait States {
+    /// The state behind the next event: one for each event of today.
+    fn next(&mut self) -> Result<Option<Was>, Failure>;
 }
 
 struct Type<A>(PhantomData<fn() -> A>);
 
 impl<A: Aggregate> Known for Type<A> {
-    fn content(&self, event: &EventView<'_>) -> Result<Json, String> {
+    fn today(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Vec<Today>, String> {
         guarded(|| {
-            let decoded: A::Event = event.decode().map_err(|error| error.to_string())?;
-            let mut content = Vec::new();
-            Codec::Json.encode_event(&decoded, &mut content).map_err(|error| error.to_string())?;
-            value::raw(std::str::from_utf8(&content).map_err(|error| error.to_string())?)
+            let envelopes = inspection::envelopes::<A>(commit, event);
+            let envelopes = envelopes.map_err(|undecodable| undecodable.error.to_string())?;
+            envelopes.into_iter().map(today).collect()
         })
     }
 
-    fn unborn(&self) -> Box<dyn State> {
+    fn as_of(&self, engine: &Engine, id: &str, at: Moment) -> Result<Was, Failure> {
+        let past = engine.wait(engine.host::<A>().as_of(id, at))?;
+        Ok(Was { version: past.version, state: state(&past.state) })
+    }
+
+    fn states<'e>(&self, engine: &'e Engine, id: &str, from: Version) -> Box<dyn States + 'e> {
+        let history = engine.host::<A>().history(id).from(from);
+        Box::new(Stepping { engine, history })
+    }
+
+    fn replay(&self) -> Box<dyn Replay> {
         Box::new(Folding(A::default()))
     }
 }
 
 struct Folding<A>(A);
 
-impl<A: Aggregate> State for Folding<A> {
-    fn take(&mut self, event: &EventView<'_>) -> Result<(), String> {
+impl<A: Aggregate> Replay for Folding<A> {
+    fn take(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<(), String> {
         guarded(|| {
-            let decoded: A::Event = event.decode().map_err(|error| error.to_string())?;
-            self.0.apply(&decoded);
+            let envelopes = inspection::envelopes::<A>(commit, event);
+            let envelopes = envelopes.map_err(|undecodable| undecodable.to_string())?;
+            envelopes.iter().for_each(|envelope| self.0.apply(&envelope.event));
             Ok(())
         })
     }
 
-    fn json(&self) -> Result<Json, String> {
-        guarded(|| value::json(&self.0))
+    fn state(&self) -> Result<Json, String> {
+        state(&self.0)
     }
+}
+
+struct Stepping<'e, A: Aggregate> {
+    engine: &'e Engine,
+    history: History<A>,
+}
+
+impl<A: Aggregate> States for Stepping<'_, A> {
+    fn next(&mut self) -> Result<Option<Was>, Failure> {
+        let step = self.engine.wait(self.history.next())?;
+        let was = |version, state_then: &A| Was { version, state: state(state_then) };
+        Ok(step.map(|step| was(step.envelope.header.version, step.state)))
+    }
+}
+
+fn today<A: Aggregate>(envelope: Envelope<A>) -> Result<Today, String> {
+    let mut content = Vec::new();
+    let written = Codec::Json.encode_event(&envelope.event, &mut content);
+    written.map_err(|error| error.to_string())?;
+    let text = std::str::from_utf8(&content).map_err(|error| error.to_string())?;
+    Ok(Today { header: envelope.header, content: value::raw(text)? })
+}
+
+fn state<A: Aggregate>(state: &A) -> Result<Json, String> {
+    guarded(|| value::json(state))
 }
 
 /// The code of an aggregate may panic, here as in a runtime.
 fn guarded<T>(code: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     // What it leaves half changed is not used any more.
-    catch_unwind(AssertUnwindSafe(code))
-        .unwrap_or_else(|_| Err("the code of its type panicked".to_owned()))
+    let done = catch_unwind(AssertUnwindSafe(code));
+    done.unwrap_or_else(|_| Err("the code of its type panicked".to_owned()))
 }

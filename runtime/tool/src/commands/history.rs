@@ -1,80 +1,92 @@
 use std::ops::ControlFlow;
 
-use actuarius::persistence::{CommitView, EventView};
-use actuarius::{StreamId, Version};
+use actuarius::persistence::Commit;
+use actuarius::{Failure, StreamId, Version};
 
 use super::Desk;
+use super::tail::removed;
 use crate::arguments::History;
-use crate::events::EventShown;
-use crate::scan;
+use crate::events::{CUT_AT, EventShown};
+use crate::output::Table;
+use crate::scan::{self, GO_ON, Step};
 use crate::text;
 use crate::trouble::{Outcome, Trouble};
-use crate::types::State;
+use crate::types::{States, Types};
 
 /// Each event of a stream and, of a registered type, the state behind it.
 ///
-/// The state is folded from the first event on, also when the first ones are not shown. When that fails,
-/// the events go on without it, and the failure is a finding.
+/// When a state cannot be had, the events go on without, and that is said at the end.
 pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &History) -> Result<Outcome, Trouble> {
     let stream = asked.stream.id()?;
-    let reader = &*desk.place.store.reader;
+    let (reader, types) = (desk.place.reader.clone(), desk.types);
     if reader.version(&stream)? == Version::NONE {
         return Err(no_such(&stream));
     }
-    let known = desk.types.find(stream.category()).filter(|_| !asked.no_state);
-    let mut state = known.map(|known| Folded { state: known.unborn(), failed: None });
-    let before_first = Version::new(asked.from.get().saturating_sub(1));
-    let after = if state.is_some() { Version::NONE } else { before_first };
-    let columns = ["#POSITION", "TIME", "#VERSION", "EVENT", "VALUE"];
-    let columns =
-        if state.is_some() { [&columns[..], &["STATE"]].concat() } else { columns.to_vec() };
-    let (mut table, mut left) = (desk.output.list(&columns), asked.limit);
-    let mut show = |commit: &CommitView<'_>, event: &EventView<'_>| {
-        let folded = state.as_mut().map(|state| state.take(event));
-        if event.version < asked.from || left == 0 {
-            return Ok(left > 0);
-        }
-        left -= 1;
-        let mut shown = EventShown::of(desk.types, commit, event);
-        shown.state = folded.and_then(Result::ok);
-        table.row(&shown, |shown| {
-            let mut cells = shown.cells(false);
-            cells.extend(shown.state.as_ref().map(|state| text::cut(state.get(), 160)));
-            cells
-        })?;
-        Ok::<_, Trouble>(true)
-    };
-    scan::stream(reader, &stream, after, |commit| {
-        for event in commit.events().filter(|event| event.version > after) {
-            if !show(commit, &event)? {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
+    let known = types.find(stream.category()).filter(|_| !asked.no_state);
+    let engine = known.map(|_| desk.place.engine()).transpose()?;
+    let states = known.zip(engine.as_ref());
+    let states = states.map(|(known, engine)| known.states(engine, stream.id(), asked.from));
+    let columns = ["#POSITION", "TIME", "#VERSION", "EVENT", "VALUE", "STATE"];
+    let columns = if states.is_some() { &columns[..] } else { &columns[..5] };
+    let table = desk.output.list(columns);
+    let after = Version::new(asked.from.get().saturating_sub(1));
+    let mut telling = Telling { types, table, states, left: asked.limit, after, failed: None };
+    scan::stream(&*reader, &stream, after, |commit| telling.commit(commit))?;
+    let Telling { table, failed, .. } = telling;
     table.end()?;
-    match state.and_then(|state| state.failed) {
-        None => Ok(Outcome::Fine),
-        Some((version, why)) => Err(Trouble::Unfolded { stream, version, why }),
-    }
+    failed.map_or(Ok(Outcome::Fine), |failure| Err(failure.into()))
 }
 
 pub(super) fn no_such(stream: &StreamId) -> Trouble {
     Trouble::Other(format!("there is no stream {stream}"))
 }
 
-/// A state that follows the events, as long as it can.
-pub(super) struct Folded {
-    pub(super) state: Box<dyn State>,
-    pub(super) failed: Option<(Version, String)>,
+/// A history on its way to the output.
+struct Telling<'a, 'b, 'c> {
+    types: &'a Types,
+    table: Table<'b, 'c>,
+    states: Option<Box<dyn States + 'a>>,
+    left: u64,
+    after: Version,
+    failed: Option<Failure>,
 }
 
-impl Folded {
-    pub(super) fn take(&mut self, event: &EventView<'_>) -> Result<crate::value::Json, ()> {
-        if self.failed.is_some() {
-            return Err(());
+impl Telling<'_, '_, '_> {
+    fn commit(&mut self, commit: &Commit) -> Step {
+        if self.left == 0 {
+            return Ok(ControlFlow::Break(()));
         }
-        let taken = self.state.take(event).and_then(|()| self.state.json());
-        taken.map_err(|why| self.failed = Some((event.version, why)))
+        if commit.gone().is_some() {
+            removed(&mut self.table, commit, false)?;
+        }
+        let (view, after) = (commit.view(), self.after);
+        for event in view.events().filter(|event| event.version > after) {
+            if self.left == 0 {
+                return Ok(ControlFlow::Break(()));
+            }
+            self.left -= 1;
+            for mut shown in EventShown::all(self.types, &view, &event) {
+                if shown.is_applied() {
+                    shown.state = self.next_state();
+                }
+                self.table.row(&shown, |shown| {
+                    let mut cells = shown.cells(false);
+                    cells.extend(shown.state.as_ref().map(|it| text::cut(it.get(), CUT_AT)));
+                    cells
+                })?;
+            }
+        }
+        GO_ON
+    }
+
+    /// The state behind the next event; none from the first on that cannot be had.
+    fn next_state(&mut self) -> Option<crate::value::Json> {
+        match self.states.as_mut()?.next() {
+            Ok(was) => was.and_then(|was| was.state.ok()),
+            Err(failure) => {
+                (self.states, self.failed) = (None, Some(failure));
+                None
+            }
+        }
     }
 }

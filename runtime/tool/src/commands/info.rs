@@ -1,11 +1,18 @@
+use std::path::Path;
+
 use actuarius::Position;
 use actuarius::persistence::PageLimit;
+use actuarius::persistence::backup::Run;
 use serde::Serialize;
 
 use super::Desk;
+use super::backup::{RUN_COLUMNS, RunShown};
 use crate::moment::Utc;
+use crate::output::Output;
+use crate::place::{Held, Place};
 use crate::text;
 use crate::trouble::{Outcome, Trouble};
+use crate::types::Types;
 
 #[derive(Serialize)]
 struct Info {
@@ -13,45 +20,78 @@ struct Info {
     engine: &'static str,
     identity: String,
     head: u64,
-    link: String,
+    chain: String,
     disk_bytes: u64,
     first_time: Option<Utc>,
     last_time: Option<Utc>,
     subscriptions: usize,
 }
 
-pub(super) fn run(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
-    let reader = desk.place.reader();
+#[derive(Serialize)]
+struct BackupInfo {
+    backup: String,
+    runs: Vec<RunShown>,
+}
+
+pub(super) fn run(
+    directory: &Path,
+    types: &Types,
+    output: &mut Output<'_>,
+) -> Result<Outcome, Trouble> {
+    match Held::by(directory)? {
+        Held::Store => store(&mut Desk { place: Place::open(directory)?, types, output }),
+        Held::Backup(runs) => backup(directory, &runs, output),
+    }
+}
+
+fn backup(directory: &Path, runs: &[Run], output: &mut Output<'_>) -> Result<Outcome, Trouble> {
+    let runs = runs.iter().map(RunShown::of).collect();
+    let shown = BackupInfo { backup: directory.display().to_string(), runs };
+    let fields =
+        [("backup", text::Name(&shown.backup).to_string()), ("runs", shown.runs.len().to_string())];
+    output.document(&shown, &fields)?;
+    output.table_of(&RUN_COLUMNS, shown.runs.iter().map(RunShown::cells))?;
+    Ok(Outcome::Fine)
+}
+
+fn store(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
+    let reader = &*desk.place.reader;
     let (info, end) = (reader.info()?, reader.chain()?);
+    let before_last = Position::new(end.position.get().saturating_sub(1));
     let shown = Info {
         directory: desk.place.directory.display().to_string(),
         engine: info.engine,
         identity: reader.identity().to_string(),
         head: end.position.get(),
-        link: end.link.to_string(),
+        chain: end.to_string(),
         disk_bytes: info.disk_bytes,
         first_time: time_behind(desk, Position::NONE)?,
-        last_time: time_behind(desk, Position::new(end.position.get().saturating_sub(1)))?,
+        last_time: time_behind(desk, before_last)?,
         subscriptions: actuarius::inspection::subscriptions(reader)?.len(),
     };
-    let time = |time: &Option<Utc>| time.as_ref().map_or("–".to_owned(), Utc::to_string);
-    let fields = [
-        ("directory", text::Name(&shown.directory).to_string()),
-        ("engine", shown.engine.to_owned()),
-        ("identity", shown.identity.clone()),
-        ("head", shown.head.to_string()),
-        ("link", shown.link.clone()),
-        ("on disk", text::bytes(shown.disk_bytes)),
-        ("first event", time(&shown.first_time)),
-        ("last event", time(&shown.last_time)),
-        ("subscriptions", shown.subscriptions.to_string()),
-    ];
-    desk.output.document(&shown, &fields)?;
+    desk.output.document(&shown, &shown.fields())?;
     Ok(Outcome::Fine)
+}
+
+impl Info {
+    fn fields(&self) -> [(&'static str, String); 9] {
+        let time = |time: &Option<Utc>| time.as_ref().map_or("–".to_owned(), Utc::to_string);
+        [
+            ("directory", text::Name(&self.directory).to_string()),
+            ("engine", self.engine.to_owned()),
+            ("identity", self.identity.clone()),
+            ("head", self.head.to_string()),
+            ("chain", self.chain.clone()),
+            ("on disk", text::bytes(self.disk_bytes)),
+            ("first event", time(&self.first_time)),
+            ("last event", time(&self.last_time)),
+            ("subscriptions", self.subscriptions.to_string()),
+        ]
+    }
 }
 
 /// When the commit with the event behind `after` was decided.
 fn time_behind(desk: &Desk<'_, '_>, after: Position) -> Result<Option<Utc>, Trouble> {
-    let page = desk.place.reader().read_raw(after, PageLimit { commits: 1, bytes: 0 })?;
+    let page = desk.place.reader.read_raw(after, PageLimit { commits: 1, bytes: 0 })?;
     Ok(page.commits.first().map(|commit| Utc(commit.view().time)))
 }

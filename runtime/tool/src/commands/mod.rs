@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod backup;
 mod history;
 mod info;
 mod parked;
@@ -8,6 +9,7 @@ mod show;
 mod streams;
 mod subscriptions;
 mod tail;
+mod verify;
 
 use std::path::Path;
 
@@ -17,7 +19,7 @@ use crate::place::Place;
 use crate::trouble::{Outcome, Trouble};
 use crate::types::Types;
 
-/// What every command is given.
+/// What most commands are given.
 pub(crate) struct Desk<'a, 'b> {
     pub(crate) place: Place,
     pub(crate) types: &'a Types,
@@ -30,16 +32,19 @@ pub(crate) fn run(
     types: &Types,
     output: &mut Output<'_>,
 ) -> Result<Outcome, Trouble> {
-    let place = Place::open(store.ok_or(Trouble::NoStoreNamed)?)?;
-    let mut desk = Desk { place, types, output };
+    let directory = || store.ok_or(Trouble::NoStoreNamed);
+    let open = |output| Ok::<_, Trouble>(Desk { place: Place::open(directory()?)?, types, output });
     match command {
-        Command::Info => info::run(&mut desk),
-        Command::Streams(asked) => streams::run(&mut desk, asked),
-        Command::Show(asked) => show::run(&mut desk, asked),
-        Command::Tail(asked) => tail::run(&mut desk, asked),
-        Command::History(asked) => history::run(&mut desk, asked),
-        Command::Subscriptions => subscriptions::run(&mut desk),
-        Command::Sagas(asked) => sagas::run(&mut desk, asked),
-        Command::Parked(asked) => parked::run(&mut desk, asked),
+        Command::Info => info::run(directory()?, types, output),
+        Command::Streams(asked) => streams::run(&mut open(output)?, asked),
+        Command::Show(asked) => show::run(&mut open(output)?, asked),
+        Command::Tail(asked) => tail::run(&mut open(output)?, asked),
+        Command::History(asked) => history::run(&mut open(output)?, asked),
+        Command::Subscriptions => subscriptions::run(&mut open(output)?),
+        Command::Sagas(asked) => sagas::run(&mut open(output)?, asked),
+        Command::Parked(asked) => parked::run(&mut open(output)?, asked),
+        Command::Verify(asked) => verify::run(directory()?, types, output, asked),
+        Command::Backup { to } => backup::take(&mut open(output)?, to),
+        Command::Restore(asked) => backup::restore(output, asked),
     }
 }

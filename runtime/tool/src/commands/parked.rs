@@ -33,7 +33,7 @@ fn list(
     subscription: &str,
     key: Option<&str>,
 ) -> Result<Outcome, Trouble> {
-    let reader = desk.place.reader();
+    let reader = &*desk.place.reader;
     let all = inspection::subscriptions(reader)?;
     if !all.iter().any(|it| it.name == subscription) {
         return Err(Trouble::Other(format!("there is no subscription {subscription:?}")));
@@ -60,14 +60,14 @@ fn skip(
     key: &str,
     position: Position,
 ) -> Result<Outcome, Trouble> {
-    let first = inspection::parked_of(desk.place.reader(), subscription, key)?.into_iter().next();
+    let first = inspection::parked_of(&*desk.place.reader, subscription, key)?.into_iter().next();
     if let Some(first) = first.filter(|first| first.position != position) {
         let found = first.position;
         let why =
             format!("the first event parked under {key:?} is at position {found}, not {position}");
         return Err(Trouble::Other(why));
     }
-    let skipped = inspection::skip_parked(&mut desk.place.store, subscription, key)?;
+    let skipped = inspection::skip_parked(desk.place.writable()?, subscription, key)?;
     let shown = shown(subscription, &skipped);
     let said = format!("{} of {}", shown.event, text::stream(&shown.r#type, &shown.id));
     let fields = [("skipped", said), ("position", position.to_string())];

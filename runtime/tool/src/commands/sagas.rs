@@ -1,5 +1,3 @@
-use std::ops::ControlFlow;
-
 use actuarius::inspection::{SagaBoards, saga_steps};
 use actuarius::{Position, SagaCounts, SagaInstance, StreamId, Version};
 use serde::Serialize;
@@ -9,7 +7,7 @@ use super::history::no_such;
 use crate::arguments::Sagas;
 use crate::moment::Utc;
 use crate::progress::Progress;
-use crate::scan;
+use crate::scan::{self, GO_ON};
 use crate::text::Name;
 use crate::trouble::{Outcome, Trouble};
 use crate::value::{self, Json, Tree};
@@ -24,12 +22,12 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Sagas) -> Result<Outcome, Tro
 
 /// Where all instances are, from all events of the log: memory grows with those that live.
 fn boards(desk: &Desk<'_, '_>) -> Result<SagaBoards, Trouble> {
-    let reader = desk.place.reader();
+    let reader = &*desk.place.reader;
     let progress = Progress::of("reading", reader.head().get(), false);
     let mut boards = desk.types.boards();
     scan::log(reader, Position::NONE, &progress, |commit| {
-        boards.take(commit);
-        Ok(ControlFlow::Continue(()))
+        boards.take(&commit.view());
+        GO_ON
     })?;
     Ok(boards)
 }
@@ -174,13 +172,13 @@ struct StepShown {
 }
 
 fn steps(desk: &mut Desk<'_, '_>, stream: &StreamId) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.store.reader;
+    let reader = &*desk.place.reader;
     let columns = ["#STEP", "#POSITION", "TIME", "HEARD", "EFFECTS", "STATUS", "STATE"];
     let mut table = desk.output.list(&columns);
     let unread = |why: String| Trouble::Other(format!("a step of {stream} cannot be read: {why}"));
     scan::stream(reader, stream, Version::NONE, |commit| {
-        let steps =
-            saga_steps::<Tree>(commit, Version::NONE).map_err(|it| unread(it.to_string()))?;
+        let steps = saga_steps::<Tree>(&commit.view(), Version::NONE)
+            .map_err(|it| unread(it.to_string()))?;
         for step in steps {
             let shown = StepShown {
                 step: step.number,
@@ -193,7 +191,7 @@ fn steps(desk: &mut Desk<'_, '_>, stream: &StreamId) -> Result<Outcome, Trouble>
             };
             table.row(&shown, StepShown::cells)?;
         }
-        Ok(ControlFlow::Continue(()))
+        GO_ON
     })?;
     if table.end()? == 0 { Err(no_such(stream)) } else { Ok(Outcome::Fine) }
 }

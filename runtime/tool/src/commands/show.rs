@@ -1,17 +1,17 @@
 use std::ops::ControlFlow;
 
 use actuarius::persistence::{CommitView, EventView};
-use actuarius::{StreamId, Version};
+use actuarius::{Moment, StreamId, Version};
 use serde::Serialize;
 
 use super::Desk;
 use super::history::no_such;
 use crate::arguments::Show;
 use crate::moment::{At, Utc};
-use crate::scan;
+use crate::scan::{self, GO_ON};
 use crate::text;
 use crate::trouble::{Outcome, Trouble};
-use crate::value::Json;
+use crate::value::{Json, Tree};
 
 #[derive(Serialize)]
 struct Shown {
@@ -28,43 +28,29 @@ struct Shown {
     state: Option<Json>,
 }
 
-/// What an aggregate was. Its state is folded from its events by the code of its type; without that, what
-/// is known of the stream is shown.
+/// What an aggregate was. Its state is known to the code of its type; without that, what is known of the
+/// stream is shown.
 pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Show) -> Result<Outcome, Trouble> {
     let stream = asked.stream.id()?;
-    let reader = &*desk.place.store.reader;
-    let end = reader.version(&stream)?;
+    let end = desk.place.reader.version(&stream)?;
     if end == Version::NONE {
         return Err(no_such(&stream));
     }
-    let known = desk.types.find(stream.category());
-    let mut state = known.map(|known| known.unborn());
-    let mut shown = Shown::before(&stream, state.is_some());
-    // Without a state to fold, whoever wants the end needs no more than the end.
-    let skipped = if known.is_none() { skipped(asked.at, end) } else { Version::NONE };
-    scan::stream(reader, &stream, skipped, |commit| {
-        for event in commit.events().filter(|event| event.version > skipped) {
-            if asked.at.is_some_and(|at| is_later(at, commit, &event)) {
-                return Ok(ControlFlow::Break(()));
-            }
-            if let Some(state) = &mut state {
-                let (stream, version) = (stream.clone(), event.version);
-                let unfolded = |why| Trouble::Unfolded { stream, version, why };
-                state.take(&event).map_err(unfolded)?;
-            }
-            shown.take(commit, &event);
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    if let Some(state) = state {
+    let mut shown = Shown::before(&stream);
+    if let Some(known) = desk.types.find(stream.category()) {
+        let at = asked.at.map_or(Moment::Version(end), Moment::from);
+        let was = known.as_of(&desk.place.engine()?, stream.id(), at)?;
         let unwritten = |why| Trouble::Other(format!("the state of {stream} is no JSON: {why}"));
-        shown.state = Some(state.json().map_err(unwritten)?);
+        (shown.registered, shown.state) = (true, Some(was.state.map_err(unwritten)?));
+        shown.find(desk, &stream, Some(At::Version(was.version)), end)?;
+    } else {
+        shown.find(desk, &stream, asked.at, end)?;
     }
     desk.output.document(&shown, &shown.fields(&stream))?;
     Ok(Outcome::Fine)
 }
 
-/// Up to which version nothing is looked at.
+/// Up to which version nothing has to be looked at.
 fn skipped(at: Option<At>, end: Version) -> Version {
     let wanted = match at {
         None => end,
@@ -83,7 +69,7 @@ fn is_later(at: At, commit: &CommitView<'_>, event: &EventView<'_>) -> bool {
 }
 
 impl Shown {
-    fn before(stream: &StreamId, registered: bool) -> Self {
+    fn before(stream: &StreamId) -> Self {
         Self {
             r#type: stream.category().to_owned(),
             id: stream.id().to_owned(),
@@ -91,16 +77,33 @@ impl Shown {
             position: None,
             time: None,
             event: None,
-            registered,
+            registered: false,
             state: None,
         }
     }
 
-    fn take(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) {
-        self.version = event.version.get();
-        self.position = Some(event.position.get());
-        self.time = Some(Utc(commit.time));
-        self.event = Some(event.event_type.to_owned());
+    /// Looks for the last event that was there.
+    fn find(
+        &mut self,
+        desk: &Desk<'_, '_>,
+        stream: &StreamId,
+        at: Option<At>,
+        end: Version,
+    ) -> Result<(), Trouble> {
+        let skipped = skipped(at, end);
+        scan::stream(&*desk.place.reader, stream, skipped, |commit| {
+            let view = commit.view();
+            for event in view.events().filter(|event| event.version > skipped) {
+                if at.is_some_and(|at| is_later(at, &view, &event)) {
+                    return Ok(ControlFlow::Break(()));
+                }
+                self.version = event.version.get();
+                self.position = Some(event.position.get());
+                self.time = Some(Utc(view.time));
+                self.event = Some(event.event_type.to_owned());
+            }
+            GO_ON
+        })
     }
 
     fn fields(&self, stream: &StreamId) -> Vec<(&'static str, String)> {
@@ -124,9 +127,9 @@ impl Shown {
 
 /// JSON on several lines, if it has several fields.
 fn pretty(json: &Json) -> String {
-    let parsed = serde_json::from_str::<crate::value::Tree>(json.get());
+    let parsed = serde_json::from_str::<Tree>(json.get());
     let pretty = parsed.ok().and_then(|tree| serde_json::to_string_pretty(&tree).ok());
     let lines = pretty.unwrap_or_else(|| json.get().to_owned());
-    // Lines of our own; in texts of the user's nothing breaks a line.
-    lines.lines().map(text::tame_json).collect::<Vec<_>>().join("\n")
+    // Lines of our own: in texts of the user's nothing breaks a line.
+    lines.lines().map(text::tame_json).collect::<Vec<_>>().join("\n            ")
 }

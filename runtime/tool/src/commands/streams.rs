@@ -8,8 +8,9 @@ use super::Desk;
 use crate::arguments::Streams;
 use crate::moment::Utc;
 use crate::progress::Progress;
+use crate::scan::{self, GO_ON};
+use crate::text;
 use crate::trouble::{Outcome, Trouble};
-use crate::{scan, text};
 
 #[derive(Serialize)]
 struct StreamShown {
@@ -25,11 +26,12 @@ struct StreamShown {
 /// Each stream has exactly one commit with its first event, so none is met twice and none has to be
 /// remembered: memory does not grow with their number.
 pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Streams) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.store.reader;
+    let reader = &*desk.place.reader;
     let progress = Progress::of("reading", reader.head().get(), true);
     let columns = ["STREAM", "#EVENTS", "#FIRST", "#LAST", "BEGAN", "CHANGED"];
     let (mut table, mut left) = (desk.output.list(&columns), asked.limit);
-    scan::log(reader, Position::NONE, &progress, |commit| {
+    scan::raw_log(reader, &progress, |commit| {
+        let commit = commit.view();
         let is_asked_for = commit.version == Version::NONE.next()
             && commit.id.starts_with(asked.prefix.as_str())
             && asked.aggregate_type.as_deref().is_none_or(|it| it == commit.category);
@@ -37,7 +39,7 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Streams) -> Result<Outcome, T
             return Ok(ControlFlow::Break(()));
         }
         if !is_asked_for {
-            return Ok(ControlFlow::Continue(()));
+            return GO_ON;
         }
         left -= 1;
         let stream = StreamId::new(commit.category, commit.id)?;
@@ -61,7 +63,7 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Streams) -> Result<Outcome, T
                 it.last_time.to_string(),
             ]
         })?;
-        Ok(ControlFlow::Continue(()))
+        GO_ON
     })?;
     table.end()?;
     Ok(Outcome::Fine)

@@ -16,7 +16,7 @@ struct SubscriptionShown {
 }
 
 pub(super) fn run(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.store.reader;
+    let reader = &*desk.place.reader;
     let head = reader.head().get();
     let all = inspection::subscriptions(reader)?;
     let columns = ["NAME", "#POSITION", "#LAG", "PAUSED", "#KEYS PARKED", "#EVENTS PARKED"];

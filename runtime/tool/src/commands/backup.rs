@@ -1,0 +1,121 @@
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use actuarius::persistence::backup::{Restored, Run, TakeOptions, take as take_run};
+use serde::Serialize;
+
+use super::Desk;
+use crate::arguments::Restore;
+use crate::moment::Utc;
+use crate::output::Output;
+use crate::place;
+use crate::progress::Progress;
+use crate::text;
+use crate::trouble::{Outcome, Trouble};
+
+/// One run of a backup.
+#[derive(Serialize)]
+pub(super) struct RunShown {
+    run: u32,
+    store: String,
+    from: String,
+    to: String,
+    until: Option<Utc>,
+    commits: u64,
+    events: u64,
+    notes: u64,
+    bytes: u64,
+}
+
+pub(super) const RUN_COLUMNS: [&str; 6] =
+    ["#RUN", "#COMMITS", "#EVENTS", "#NOTES", "#SIZE", "ENDS AT"];
+
+impl RunShown {
+    pub(super) fn of(run: &Run) -> Self {
+        Self {
+            run: run.number,
+            store: run.store.to_string(),
+            from: run.from.to_string(),
+            to: run.to.to_string(),
+            until: run.until.map(Utc),
+            commits: run.commits,
+            events: run.events,
+            notes: run.notes,
+            bytes: run.bytes,
+        }
+    }
+
+    pub(super) fn cells(&self) -> Vec<String> {
+        vec![
+            self.run.to_string(),
+            self.commits.to_string(),
+            self.events.to_string(),
+            self.notes.to_string(),
+            text::bytes(self.bytes),
+            self.to.clone(),
+        ]
+    }
+}
+
+pub(super) fn take(desk: &mut Desk<'_, '_>, to: &Path) -> Result<Outcome, Trouble> {
+    let reader = desk.place.writable()?.reader.clone();
+    let bar = Progress::of("copying", reader.head().get(), false);
+    let run = take_run(&*reader, to, &TakeOptions::default(), &mut |progress| {
+        bar.at(progress.position.get());
+        ControlFlow::Continue(())
+    })?;
+    drop(bar);
+    let shown = RunShown::of(&run);
+    let fields = [
+        ("run", shown.run.to_string()),
+        ("events", shown.events.to_string()),
+        ("size", text::bytes(shown.bytes)),
+        ("ends at", shown.to.clone()),
+    ];
+    desk.output.document(&shown, &fields)?;
+    Ok(Outcome::Fine)
+}
+
+#[derive(Serialize)]
+struct RestoredShown {
+    directory: String,
+    end: String,
+    commits: u64,
+    notes: Option<u64>,
+    archived: usize,
+    /// Segments of the archive that the backup does not have.
+    archived_missing: Vec<String>,
+}
+
+impl RestoredShown {
+    fn of(to: &Path, restored: &Restored) -> Self {
+        Self {
+            directory: to.display().to_string(),
+            end: restored.end.to_string(),
+            commits: restored.commits,
+            notes: restored.notes.map(|(notes, _)| notes),
+            archived: restored.archived.len(),
+            archived_missing: restored.archived_missing.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+pub(super) fn restore(output: &mut Output<'_>, asked: &Restore) -> Result<Outcome, Trouble> {
+    let until = asked.at.unwrap_or_default();
+    let restored = place::restore(&asked.from, &asked.to, until)?;
+    let shown = RestoredShown::of(&asked.to, &restored);
+    let notes = match shown.notes {
+        Some(notes) => notes.to_string(),
+        None => "none: subscriptions begin as if they were new".to_owned(),
+    };
+    let fields = [
+        ("restored", text::Name(&shown.directory).to_string()),
+        ("ends at", shown.end.clone()),
+        ("commits", shown.commits.to_string()),
+        ("notes", notes),
+        ("archive", format!("{} segments", shown.archived)),
+        ("missing", format!("{} segments", shown.archived_missing.len())),
+    ];
+    output.document(&shown, &fields)?;
+    Ok(if shown.archived_missing.is_empty() { Outcome::Fine } else { Outcome::Findings })
+}
