@@ -38,12 +38,6 @@ impl<'a> Filling<'a> {
         if self.bytes >= self.store.writer.batch_bytes() { self.flush() } else { Ok(()) }
     }
 
-    #[expect(dead_code, reason = "copies look")]
-    /// Whether what was put is stored.
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.batch.appends.is_empty()
-    }
-
     /// Stores what was put.
     pub(crate) fn flush(&mut self) -> Result<(), StoreFailure> {
         self.flush_with(None)
@@ -61,7 +55,6 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    #[expect(dead_code, reason = "copies look")]
     pub(crate) fn store(&self) -> &Store {
         self.store
     }

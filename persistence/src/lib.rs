@@ -25,7 +25,9 @@ pub mod archive;
 pub mod backup;
 pub mod chain;
 pub mod contract;
+pub mod copy;
 pub mod disk;
+pub mod export;
 pub mod fault;
 pub mod keys;
 pub mod memory;
@@ -42,7 +44,9 @@ pub use note::{
 };
 pub use personal::Personal;
 pub use progress::{OnProgress, Progress, go_on};
-pub use record::{Append, Commit, CommitView, Deletion, EventView, Gone, NewCommit, Part, Removal};
+pub use record::{
+    Append, Commit, CommitView, Deletion, EncodedEvent, EventView, Gone, NewCommit, Part, Removal,
+};
 pub use snapshot::{NewSnapshot, Snapshot};
 pub use store::{
     AppendOutcome, Batch, COMMIT_BYTES_MAX, Page, PageLimit, Reader, Store, StoreInfo, Writer,

@@ -6,6 +6,7 @@
 mod append;
 mod commit;
 mod deletion;
+mod encoded;
 mod stub;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod upcasting;
 pub use append::{Append, NewCommit};
 pub use commit::{Commit, CommitView, EventView};
 pub use deletion::Deletion;
+pub use encoded::EncodedEvent;
 pub(crate) use stub::frame as stub_frame;
 pub use stub::{Gone, Removal};
 pub use upcasting::Part;

@@ -97,7 +97,7 @@ impl Append {
     }
 
     /// Adds a commit whose events are bytes already.
-    pub(super) fn push_encoded(
+    pub(super) fn push_events(
         &mut self,
         commit: NewCommit<'_>,
         count: u32,
@@ -223,7 +223,12 @@ impl Append {
     }
 }
 
-fn put_header(out: &mut Vec<u8>, stream: &StreamId, first: Version, commit: NewCommit<'_>) {
+pub(super) fn put_header(
+    out: &mut Vec<u8>,
+    stream: &StreamId,
+    first: Version,
+    commit: NewCommit<'_>,
+) {
     let metadata = commit.metadata;
     let flag = |present: bool, bit: u8| if present { bit } else { 0 };
     let flags = flag(commit.named_by_caller, NAMED_BY_CALLER)

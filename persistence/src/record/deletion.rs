@@ -38,7 +38,7 @@ impl Append {
         put_text(&mut name, NAME);
         put_varint(&mut name, 1);
         event.extend_from_slice(&name);
-        self.push_encoded(commit, 1, &event)
+        self.push_events(commit, 1, &event)
     }
 }
 

@@ -1,0 +1,118 @@
+//! Copies of events from one store into another.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use actuarius_domain::{Position, StreamId, Version};
+use actuarius_persistence::copy::{self, Copied, CopyError, Selection};
+use actuarius_persistence::fault::{self, Failure};
+use actuarius_persistence::{
+    Batch, Commit, Gone, PageLimit, Reader, Removal, Store, disk, go_on, memory,
+};
+use common::log::{log, same, stream, write};
+use proptest::prelude::*;
+
+fn source(commits: u64) -> Store {
+    let mut store = memory::open();
+    write(&mut store, 0..commits);
+    store
+}
+
+fn copy(from: &Store, to: &mut Store, selection: &Selection<'_>) -> Result<Copied, CopyError> {
+    copy::run(&*from.reader, to, selection, &mut go_on)
+}
+
+fn stream_of(reader: &dyn Reader, stream: &StreamId) -> Vec<Commit> {
+    let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
+    reader.read_stream(stream, Version::NONE, Position::NONE, limit).expect("readable").commits
+}
+
+fn frames(commits: &[Commit]) -> Vec<bytes::Bytes> {
+    commits.iter().map(Commit::frame).collect()
+}
+
+#[test]
+fn a_whole_log_is_the_same_in_the_other_store() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (from, mut to) = (source(100), disk::open(directory.path()).expect("opens"));
+    let copied = copy(&from, &mut to, &Selection::all()).expect("copied");
+    assert_eq!((copied.commits, copied.events, copied.found), (100, from.reader.head().get(), 0));
+    assert!(same(&log(&*from.reader), &log(&*to.reader)));
+    assert_eq!(from.reader.chain().expect("readable"), to.reader.chain().expect("readable"));
+    let again = copy(&from, &mut to, &Selection::all()).expect("the same once more");
+    assert_eq!((again.commits, again.found), (0, 100));
+}
+
+#[test]
+fn one_aggregate_and_a_set_of_them_keep_their_versions_and_their_order() {
+    let (from, mut to) = (source(60), memory::open());
+    copy(&from, &mut to, &Selection::stream(stream(3))).expect("copied");
+    assert_eq!(frames(&log(&*to.reader)), frames(&stream_of(&*from.reader, &stream(3))));
+
+    let mut to = memory::open();
+    let wanted = |kind: &str, id: &str| kind == "note" && ["0", "2"].contains(&id);
+    copy(&from, &mut to, &Selection::matching(wanted)).expect("copied");
+    let all = log(&*from.reader);
+    let some = all.iter().filter(|it| wanted(it.view().category, it.view().id));
+    assert_eq!(frames(&log(&*to.reader)), some.map(Commit::frame).collect::<Vec<_>>());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_copy_up_to_a_position_goes_on_later(ends in prop::collection::vec(0u64..130, 1..4)) {
+        let (from, mut to) = (source(60), memory::open());
+        let mut furthest = 0;
+        for end in ends {
+            furthest = furthest.max(end);
+            copy(&from, &mut to, &Selection::all().up_to(Position::new(end))).expect("copied");
+            let wanted: Vec<_> =
+                log(&*from.reader).into_iter().filter(|it| it.last_position().get() <= furthest).collect();
+            prop_assert!(same(&log(&*to.reader), &wanted));
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_has_other_events_is_refused() {
+    let (from, mut to) = (source(30), memory::open());
+    write(&mut to, [103]);
+    assert_eq!(stream(103), stream(5));
+    let error = copy(&from, &mut to, &Selection::all()).expect_err("other events");
+    let told = matches!(&error, CopyError::OtherEvents { stream: it, version } if *it == stream(5) && version.get() == 1);
+    assert!(told, "{error}");
+    let before = log(&*to.reader).len();
+    copy(&from, &mut to, &Selection::stream(stream(2))).expect("another stream");
+    assert!(log(&*to.reader).len() >= before);
+}
+
+#[test]
+fn what_was_removed_is_copied_as_what_is_left_of_it() {
+    let (mut from, mut to) = (source(30), memory::open());
+    let removals = stream_of(&*from.reader, &stream(3));
+    let removals = removals.iter().map(|commit| Removal::of(commit, Gone::Removed)).collect();
+    from.writer.commit(&Batch { removals, ..Batch::default() }).expect("removed");
+    copy(&from, &mut to, &Selection::all()).expect("copied");
+    assert!(same(&log(&*from.reader), &log(&*to.reader)));
+    assert_eq!(from.reader.chain().expect("readable"), to.reader.chain().expect("readable"));
+}
+
+#[test]
+fn a_copy_that_is_stopped_or_fails_goes_on_when_it_is_run_again() {
+    let from = source(3_000);
+    let contents = std::sync::Arc::default();
+    let mut to = memory::reopen(&contents);
+    let stopped =
+        copy::run(&*from.reader, &mut to, &Selection::all(), &mut |_| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(CopyError::Stopped)));
+    assert!(to.reader.head() > Position::NONE, "what was read is not read again");
+    let (mut failing, faults) = fault::over(memory::reopen(&contents));
+    faults.fail_commit(1, Failure::HalfWritten);
+    assert!(matches!(copy(&from, &mut failing, &Selection::all()), Err(CopyError::Store(_))));
+    let copied = copy(&from, &mut to, &Selection::all()).expect("goes on");
+    assert!(copied.found > 0 && copied.commits > 0);
+    assert!(same(&log(&*from.reader), &log(&*to.reader)));
+}
