@@ -1,7 +1,6 @@
 //! Segments: what is put in comes out, and every flipped bit is named.
 #![allow(missing_docs)]
 
-#[allow(dead_code)]
 mod common;
 
 use std::fs;
@@ -154,7 +153,7 @@ fn damage_is_told_with_its_position_and_the_other_blocks_read_on() {
     bytes[70] ^= 1;
     fs::write(&path, bytes).expect("written");
     let segment = Segment::open(&path).expect("its ends are whole");
-    let error = segment.commit_at(Position::new(2)).err().expect("told");
+    let error = segment.commit_at(Position::new(2)).expect_err("told");
     assert!(
         matches!(error, SegmentError::Damaged { position, .. } if position.get() == 1),
         "{error}"
