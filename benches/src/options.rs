@@ -45,6 +45,8 @@ pub enum Scenario {
     Open,
     /// Bytes on disk per event, after closing
     Disk,
+    /// Events per second that a store is verified with
+    Verify,
     /// Ten times more clients than may wait
     Overload,
     /// Catching up into views, their lag under load, and what they cost those who write
@@ -72,6 +74,7 @@ impl Scenario {
             Self::Disk => "disk",
             Self::Overload => "overload",
             Self::Projection => "projection",
+            Self::Verify => "verify",
             Self::Saga => "saga",
             Self::All => "all",
         }

@@ -5,7 +5,7 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 12] = [
+const IN_ORDER: [Scenario; 13] = [
     Scenario::Spread,
     Scenario::Hot,
     Scenario::OneClient,
@@ -15,6 +15,7 @@ const IN_ORDER: [Scenario; 12] = [
     Scenario::Resident,
     Scenario::Open,
     Scenario::Disk,
+    Scenario::Verify,
     Scenario::Overload,
     Scenario::Projection,
     Scenario::Saga,

@@ -29,6 +29,7 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
         Scenario::Resident => memory::resident(options).await,
         Scenario::Open => storage::open(options).await,
         Scenario::Disk => storage::disk(options).await,
+        Scenario::Verify => storage::verify(options).await,
         Scenario::Overload => overload::overload(options).await,
         Scenario::Projection => projection::projection(options).await,
         Scenario::Saga => saga::saga(options).await,

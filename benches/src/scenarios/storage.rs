@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use actuarius::persistence::verify::Verify;
 use actuarius::{Hosting, Runtime};
 
 use super::throughput::with_disk;
@@ -36,6 +37,29 @@ pub(super) async fn disk(options: &Options) -> Result<Vec<Row>> {
     let row = filled(row, options, &store, events).await?;
     let bytes = row.disk_bytes_per_event.unwrap_or_default();
     Ok(vec![row.with_figure(bytes, "bytes/event")])
+}
+
+/// Fills a store and verifies it while it is open.
+pub(super) async fn verify(options: &Options) -> Result<Vec<Row>> {
+    let scratch = options.scratch()?;
+    let store = scratch.path().join("store");
+    let events = options.or(options.events, 1_000_000, 20_000);
+    let row = Row::new("verify", options, scratch.path());
+    let mut row = filled(row, options, &store, events).await?;
+    let runtime = Runtime::open(&store).await?;
+    let (reader, mut rates) = (runtime.reader()?, Vec::new());
+    for _ in 0..options.rounds() {
+        let reader = reader.clone();
+        let started = Instant::now();
+        let verified = tokio::task::spawn_blocking(move || reader.verify(&mut Verify::default()));
+        let verified = verified.await??;
+        if !verified.is_whole() || verified.events != events {
+            return Err(format!("{} of {events} events are whole", verified.events).into());
+        }
+        rates.push(events as f64 / started.elapsed().as_secs_f64());
+    }
+    row.workload.rounds = rates.len();
+    Ok(vec![row.with_figure(median(&rates).unwrap_or_default(), "events/s")])
 }
 
 /// Adds events, spread over the aggregates in turn, and closes the store.
