@@ -33,7 +33,7 @@ pub use id::{Id, InvalidId, MAX_ID_BYTES, MAX_TYPE_BYTES, StreamId};
 pub use metadata::{CausationId, CommandId, CorrelationId, EventId, Metadata};
 pub use projection::{Projection, ReadModel};
 pub use recast::{Content, Recast, Recasted};
-pub use saga::{ReactsTo, Saga, Sends};
+pub use saga::{ReactsTo, STEPPED, Saga, Sends};
 pub use time::Timestamp;
 pub use upcasters::{Upcaster, Upcasters};
 pub use version::{Expected, Position, Version};

@@ -1,7 +1,10 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Aggregate, Answer, Correlation, Effects, Envelope};
+use crate::{Aggregate, Answer, Correlation, Effects, Envelope, Upcasters};
+
+/// The event type of the steps of all sagas.
+pub const STEPPED: &str = "Stepped";
 
 /// Long-running work across aggregates, in the literature also called a process manager: it reacts to
 /// events, sends commands, hears how they ended, and undoes what was done when it cannot go on.
@@ -47,6 +50,35 @@ pub trait Saga: Clone + Default + Serialize + DeserializeOwned + Send + Sync + '
     /// The version of the state's serialized shape, as
     /// [`Aggregate::STATE_VERSION`](crate::Aggregate::STATE_VERSION).
     const STATE_VERSION: u32 = 1;
+
+    /// The schema version of the steps, each of which holds the state behind it. Raise it together with
+    /// a change of the state's fields that serde does not bridge, and say in
+    /// [`upcasters`](Self::upcasters) how older states are read.
+    const SCHEMA_VERSION: u32 = 1;
+
+    /// How states that older releases have stored are read today: upcasters for the event type
+    /// [`STEPPED`], whose content is the state, and which make one state of one.
+    ///
+    /// ```
+    /// use actuarius_domain::{Recast, STEPPED, Upcasters};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct OrderV1 { paid: bool }
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct OrderV2 { paid: Option<i64> }
+    ///
+    /// fn upcasters() -> Upcasters {
+    ///     Upcasters::new().upcast(STEPPED, 1, |old: OrderV1| {
+    ///         Recast::to(2, OrderV2 { paid: old.paid.then_some(0) })
+    ///     })
+    /// }
+    /// # assert_eq!(upcasters().len(), 1);
+    /// ```
+    #[must_use]
+    fn upcasters() -> Upcasters {
+        Upcasters::new()
+    }
 
     /// What its deadlines are called. `()` if it has one, or none.
     type Deadline: Serialize + DeserializeOwned + Send + Sync + 'static;

@@ -81,6 +81,20 @@ impl Upcasters {
         self.with(event_type.into(), schema_version, Run::Reading(Box::new(read)))
     }
 
+    /// As [`upcast`](Self::upcast), for who wants to read the content in a way of their own.
+    #[must_use]
+    pub fn upcast_with(
+        self,
+        event_type: impl Into<Cow<'static, str>>,
+        schema_version: u32,
+        read: impl Fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Recast, erased_serde::Error>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.with(event_type.into(), schema_version, Run::Reading(Box::new(read)))
+    }
+
     /// Events of this type and schema version have another name, or another version, and the same
     /// content.
     #[must_use]
@@ -118,6 +132,11 @@ impl Upcasters {
     pub fn find(&self, event_type: &str, schema_version: u32) -> Option<&Upcaster> {
         let place = self.0.binary_search_by(|it| it.compare(event_type, schema_version)).ok()?;
         Some(&self.0[place])
+    }
+
+    /// The event types and schema versions they are for.
+    pub fn names(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.0.iter().map(|it| (&*it.event_type, it.schema_version))
     }
 
     /// How many there are.

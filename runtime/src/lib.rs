@@ -106,8 +106,8 @@ pub mod testing;
 pub use actuarius_domain::{
     Aggregate, Answer, CausationId, CommandId, Context, Correlation, CorrelationId, Effect,
     Effects, Ending, Envelope, Event, EventId, Expected, Header, Id, InvalidId, MAX_ID_BYTES,
-    MAX_TYPE_BYTES, Metadata, Outcome, Position, Projection, ReactsTo, ReadModel, Recast, Saga,
-    Sending, Sends, StoredAs, StreamId, Timestamp, Upcasters, Version, When,
+    MAX_TYPE_BYTES, Metadata, Outcome, Position, Projection, ReactsTo, ReadModel, Recast, STEPPED,
+    Saga, Sending, Sends, StoredAs, StreamId, Timestamp, Upcasters, Version, When,
 };
 /// The storage seam, for those who bring their own store or look below the runtime.
 pub use actuarius_persistence as persistence;

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Context, Correlation, Position, Saga};
+use actuarius_domain::{Aggregate, Context, Correlation, Position, Saga, Upcasters};
 use serde::{Deserialize, Serialize};
 
 use super::book::{Book, Open};
 use super::draft::{Draft, Refused};
 use super::status::InstanceStatus;
-use super::stored::{At, Due, EffectId, Input, Life, Stepped, Told, Trouble};
+use super::stored::{self, At, Due, EffectId, Input, Life, Stepped, Told, Trouble};
 use super::targets::{Reaction, Targets};
 
 /// One instance of a saga: an aggregate like any other, so it is found, held in memory, made durable,
@@ -112,6 +112,14 @@ impl<S: Saga> Aggregate for Instance<S> {
     fn apply(&mut self, Stepped::Stepped { saga, step }: &Stepped<S>) {
         self.saga = saga.clone();
         self.book.take(step);
+    }
+
+    fn schema_version(_: &str) -> u32 {
+        S::SCHEMA_VERSION
+    }
+
+    fn upcasters() -> Upcasters {
+        stored::upcasters(S::upcasters())
     }
 }
 

@@ -1,6 +1,8 @@
 //! What an instance stores: one step each time, which is everything that follows from one input. It is
 //! one event and so one commit: state, outbox and deadlines are durable together, or not at all.
 
+mod upcasting;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use actuarius_domain::{Position, Timestamp, Version};
 use actuarius_persistence::{Codec, CodecError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub(super) use upcasting::upcasters;
 
 /// The event of an instance.
 #[derive(Clone, Serialize, Deserialize)]

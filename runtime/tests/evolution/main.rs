@@ -2,6 +2,9 @@
 
 #[path = "../common/archive.rs"]
 mod archive;
+mod changed;
 mod first_release;
+mod followers;
 mod unchanged;
 mod v1;
+mod v2;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actuarius::{Codec, Hosting, InstanceStatus, Runtime};
+use actuarius::{Codec, Hosting, InstanceStatus, ManualClock, Runtime, Timestamp};
 use tempfile::TempDir;
 
 use crate::archive;
@@ -13,6 +13,12 @@ pub(crate) fn first_store() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     archive::unpack(include_bytes!("../fixtures/store-0.1.0.lz4"), folder.path());
     folder
+}
+
+/// Opens it shortly after it was written.
+pub(crate) async fn open(store: &TempDir) -> Runtime {
+    let clock = ManualClock::at(Timestamp::from_micros(1_700_000_100_000_000));
+    Runtime::builder().clock(clock).open(store.path()).await.unwrap()
 }
 
 /// What is on an account, sent parcels aside.
@@ -29,7 +35,7 @@ pub(crate) fn postage(number: u64) -> i64 {
 #[tokio::test]
 async fn the_program_that_wrote_a_store_finds_all_as_it_was() {
     let folder = first_store();
-    let runtime = Runtime::open(folder.path()).await.unwrap();
+    let runtime = open(&folder).await;
     let accounts = runtime.host::<Account>();
     let sagas =
         runtime.saga::<Postage>().reacts_to::<Parcel>().sends_to(&accounts).start().await.unwrap();
