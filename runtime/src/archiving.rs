@@ -67,7 +67,7 @@ pub(crate) async fn archive<A: Aggregate>(
         let wanted: Wanted<'_> = Box::new(|stream| {
             let id = (stream.category() == A::TYPE).then(|| Id::<A>::new(stream.id()).ok());
             match id.flatten().filter(|id| which(id)) {
-                Some(_) => up_to(&*reader, stream, part),
+                Some(_) => part.up_to(&*reader, stream),
                 None => Ok(None),
             }
         });
@@ -80,19 +80,25 @@ pub(crate) async fn archive<A: Aggregate>(
     work.await.map_err(|_| Failure::shutting_down())?
 }
 
-fn up_to(
-    reader: &dyn Reader,
-    stream: &StreamId,
-    part: ArchivePart,
-) -> Result<Option<Version>, ReadError> {
-    if part == ArchivePart::Whole {
-        return reader.version(stream).map(Some);
-    }
-    match reader.snapshot(stream, None) {
-        Ok(snapshot) => Ok(snapshot.map(|snapshot| snapshot.version)),
-        // It may have to be rebuilt from these very events.
-        Err(ReadError::DamagedSnapshot { .. }) => Ok(None),
-        Err(error) => Err(error),
+impl ArchivePart {
+    /// Up to which version events of a stream are to be moved; none if none are.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn up_to(
+        self,
+        reader: &dyn Reader,
+        stream: &StreamId,
+    ) -> Result<Option<Version>, ReadError> {
+        if self == Self::Whole {
+            return reader.version(stream).map(Some);
+        }
+        match reader.snapshot(stream, None) {
+            Ok(snapshot) => Ok(snapshot.map(|snapshot| snapshot.version)),
+            // It may have to be rebuilt from these very events.
+            Err(ReadError::DamagedSnapshot { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -4,15 +4,19 @@
 //! finds it. Taking away what stood before is done page by page, and takes as long as it takes. A note
 //! says that it is under way, so what was interrupted goes on when the runtime is opened again.
 
+mod closed;
+
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, StreamId, Version};
 use actuarius_persistence::archive::ArchiveError;
-use actuarius_persistence::{Deletion, Gone, Notes, PageLimit, ReadError, Removal};
+use actuarius_persistence::{Deletion, Gone, Notes, PageLimit, ReadError, Reader, Removal};
 
 use crate::engine::Engine;
 use crate::error::{ExecuteError, Failure};
 use crate::execute::Execute;
+
+pub use closed::{NotDeleted, delete as delete_closed};
 
 /// Whether the id of a deleted aggregate may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,25 +129,26 @@ fn purge_failed(error: ArchiveError) -> ReadError {
     std::io::Error::other(error).into()
 }
 
-/// The version of the last event that ends the stream.
 async fn last_end(engine: &Engine, stream: &StreamId) -> Result<Option<Version>, Failure> {
     let stream = stream.clone();
-    let found = engine.read(move |reader| {
-        let (mut end, mut after) = (None, Version::NONE);
-        loop {
-            let page = reader.read_raw_stream(&stream, after, PageLimit::default())?;
-            for commit in &page.commits {
-                let view = commit.view();
-                let ends = view.events().filter(|event| event.deletion().is_some());
-                end = ends.map(|event| event.version).last().or(end);
-                after = view.last_version();
-            }
-            if !page.more {
-                return Ok::<_, ReadError>(end);
-            }
+    Ok(engine.read(move |reader| end_of(reader, &stream)).await?)
+}
+
+/// The version of the last event that ends the stream.
+fn end_of(reader: &dyn Reader, stream: &StreamId) -> Result<Option<Version>, ReadError> {
+    let (mut end, mut after) = (None, Version::NONE);
+    loop {
+        let page = reader.read_raw_stream(stream, after, PageLimit::default())?;
+        for commit in &page.commits {
+            let view = commit.view();
+            let ends = view.events().filter(|event| event.deletion().is_some());
+            end = ends.map(|event| event.version).last().or(end);
+            after = view.last_version();
         }
-    });
-    Ok(found.await?)
+        if !page.more {
+            return Ok(end);
+        }
+    }
 }
 
 /// What to remove next, and up to which version that is all.
@@ -154,33 +159,44 @@ async fn page(
     end: Version,
 ) -> Result<(Vec<Removal>, Version), Failure> {
     let stream = stream.clone();
-    let read = engine.read(move |reader| {
-        let limit = PageLimit { commits: AT_ONCE, ..PageLimit::default() };
-        let page = reader.read_raw_stream(&stream, after, limit)?;
-        let mut last = end;
-        let mut removals = Vec::new();
-        for commit in &page.commits {
-            last = commit.view().last_version();
-            if last < end && commit.gone() != Some(Gone::Removed) {
-                removals.push(Removal::of(commit, Gone::Removed));
-            }
+    Ok(engine.read(move |reader| removals(reader, &stream, after, end)).await?)
+}
+
+fn removals(
+    reader: &dyn Reader,
+    stream: &StreamId,
+    after: Version,
+    end: Version,
+) -> Result<(Vec<Removal>, Version), ReadError> {
+    let limit = PageLimit { commits: AT_ONCE, ..PageLimit::default() };
+    let page = reader.read_raw_stream(stream, after, limit)?;
+    let mut last = end;
+    let mut removals = Vec::new();
+    for commit in &page.commits {
+        last = commit.view().last_version();
+        if last < end && commit.gone() != Some(Gone::Removed) {
+            removals.push(Removal::of(commit, Gone::Removed));
         }
-        Ok::<_, ReadError>((removals, last))
-    });
-    Ok(read.await?)
+    }
+    Ok((removals, last))
+}
+
+/// Says that the stream is being deleted, or that it has been.
+fn note(stream: &StreamId, is_under_way: bool) -> Notes {
+    let (category, id) = (stream.category(), stream.id());
+    let key = format!("{NOTES}{}/{category}{id}", category.len());
+    let mut notes = Notes::default();
+    let noted = match is_under_way {
+        true => notes.put(key.as_bytes(), b""),
+        false => notes.remove(key.as_bytes()),
+    };
+    noted.expect("the longest name of a stream is far shorter than the longest of a note");
+    notes
 }
 
 impl Engine {
     /// Notes that the stream is being deleted, or that it has been.
     async fn note(&self, stream: &StreamId, is_under_way: bool) -> Result<(), Failure> {
-        let (category, id) = (stream.category(), stream.id());
-        let key = format!("{NOTES}{}/{category}{id}", category.len());
-        let mut notes = Notes::default();
-        let noted = match is_under_way {
-            true => notes.put(key.as_bytes(), b""),
-            false => notes.remove(key.as_bytes()),
-        };
-        noted.expect("the longest name of a stream is far shorter than the longest of a note");
-        Ok(self.committer.store_notes(notes).await?)
+        Ok(self.committer.store_notes(note(stream, is_under_way)).await?)
     }
 }

@@ -56,6 +56,21 @@ pub(crate) enum Command {
     },
     /// Restores a backup into an empty directory
     Restore(Restore),
+    /// Moves events into the archive, from where they are read as before
+    Archive(Archive),
+    /// Deletes a stream for good
+    Delete(Delete),
+    /// Gives back the room of what was archived or deleted
+    Compact,
+    /// Writes events as lines of JSON from which they can be imported byte by byte
+    Export(Export),
+    /// Reads exported lines into a store
+    Import {
+        /// The file; `-` is standard input
+        from: PathBuf,
+        /// The directory of the store, made if it is not there
+        to: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -84,14 +99,18 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn id(&self) -> Result<StreamId, Trouble> {
-        let (category, id) = match &self.aggregate_type {
-            Some(category) => (category.as_str(), self.name.as_str()),
-            None => self.name.split_once('/').ok_or_else(|| {
-                Trouble::Other(format!("{:?} names no stream: write TYPE/ID", self.name))
-            })?,
-        };
-        Ok(StreamId::new(category, id)?)
+        match &self.aggregate_type {
+            Some(category) => Ok(StreamId::new(category.as_str(), self.name.as_str())?),
+            None => stream(&self.name),
+        }
     }
+}
+
+/// The stream `TYPE/ID`.
+pub(crate) fn stream(name: &str) -> Result<StreamId, Trouble> {
+    let wrong = || Trouble::Other(format!("{name:?} names no stream: write TYPE/ID"));
+    let (category, id) = name.split_once('/').ok_or_else(wrong)?;
+    Ok(StreamId::new(category, id)?)
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +143,49 @@ pub(crate) struct Restore {
     /// Up to when: a position of the log, or a time
     #[arg(long, value_name = "POSITION|TIME", value_parser = until)]
     pub(crate) at: Option<Until>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Archive {
+    /// One stream, as TYPE/ID
+    #[arg(value_name = "STREAM", conflicts_with_all = ["aggregate_type", "prefix"])]
+    pub(crate) stream: Option<String>,
+    /// All streams of this aggregate type
+    #[arg(long = "type", value_name = "TYPE", required_unless_present = "stream")]
+    pub(crate) aggregate_type: Option<String>,
+    /// Of these, the ones whose ids begin with this
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// All events, of aggregates that are closed. Otherwise those that the newest snapshot holds
+    #[arg(long)]
+    pub(crate) whole: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) stream: Stream,
+    /// The id may be used again; versions go on
+    #[arg(long)]
+    pub(crate) reusable: bool,
+    /// Yes, delete it
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The file, which must not be there yet; standard output unless told
+    pub(crate) to: Option<PathBuf>,
+    /// Only streams of this aggregate type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) aggregate_type: Option<String>,
+    /// Only streams whose ids begin with this
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) prefix: String,
+    /// Only up to this position
+    #[arg(long, value_name = "POSITION", value_parser = position)]
+    pub(crate) at: Option<Position>,
 }
 
 #[derive(Debug, Args)]

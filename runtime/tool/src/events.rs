@@ -35,6 +35,9 @@ pub(crate) struct EventShown<'a> {
     /// What is stored, when upcasters have made something else of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_as: Option<Stored>,
+    /// It ends the stream: whatever stood before it was deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
     /// Upcasters say that it never happened.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     left_out: bool,
@@ -67,6 +70,9 @@ impl<'a> EventShown<'a> {
         commit: &CommitView<'a>,
         event: &EventView<'a>,
     ) -> Vec<EventShown<'a>> {
+        if event.deletion().is_some() {
+            return vec![Self { deleted: true, ..Self::of(commit, event, commit.header(event)) }];
+        }
         let Some(known) = types.find(commit.category) else {
             return vec![Self::described(commit, event)];
         };
@@ -119,6 +125,7 @@ impl<'a> EventShown<'a> {
             bytes: None,
             undecodable: None,
             stored_as,
+            deleted: false,
             left_out: false,
             event_id: header.event_id.to_string(),
             command_id: header.command_id.to_string(),
@@ -132,7 +139,7 @@ impl<'a> EventShown<'a> {
 
     /// Whether it is an event for its type today.
     pub(crate) fn is_applied(&self) -> bool {
-        !self.left_out
+        !self.left_out && !self.deleted
     }
 
     /// Position, time, stream, version, event, value: what stands in a table.
@@ -158,6 +165,9 @@ impl<'a> EventShown<'a> {
 
     /// The value, or what is known of the bytes.
     fn content(&self) -> String {
+        if self.deleted {
+            return "the stream was deleted".to_owned();
+        }
         if let Some(value) = &self.value {
             return text::cut(value.get(), CUT_AT);
         }

@@ -42,6 +42,11 @@ impl<'a> Output<'a> {
         writeln!(self.out, "{}", json.get())
     }
 
+    /// Where the output goes, for what is neither.
+    pub(crate) fn raw(&mut self) -> &mut (dyn Write + Send) {
+        self.out
+    }
+
     /// A remark for people.
     pub(crate) fn remark(&mut self, text: &str) -> io::Result<()> {
         if self.json { Ok(()) } else { writeln!(self.out, "{text}") }

@@ -21,7 +21,8 @@ pub(crate) enum Held {
 impl Held {
     /// Looks what is in `directory`, which is not changed.
     pub(crate) fn by(directory: &Path) -> Result<Self, Trouble> {
-        if directory.join("store").is_dir() {
+        // Compacting that was interrupted is ended when the store is opened.
+        if ["store", "store.compacted"].iter().any(|name| directory.join(name).is_dir()) {
             return Ok(Self::Store);
         }
         match backup::runs(directory) {

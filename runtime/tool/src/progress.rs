@@ -24,6 +24,15 @@ impl Progress {
         Self(bar)
     }
 
+    /// A count whose end is not known.
+    pub(crate) fn lines(what: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{msg} {spinner} {human_pos} commits");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_message(what);
+        Self(bar)
+    }
+
     /// So far it has come, of so much.
     pub(crate) fn at_of(&self, position: u64, all: u64) {
         self.0.set_length(all);

@@ -1,8 +1,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use actuarius::inspection::NotSkipped;
+use actuarius::inspection::{NotDeleted, NotSkipped};
+use actuarius::persistence::archive::ArchiveError;
 use actuarius::persistence::backup::BackupError;
+use actuarius::persistence::export::{ExportError, ImportError};
 use actuarius::{Failure, InvalidId, OpenError, ReadError, StoreFailure};
 use thiserror::Error;
 
@@ -49,6 +51,12 @@ pub(crate) enum Trouble {
     /// The state of a registered type could not be had.
     #[error("the state: {0}")]
     State(#[from] Failure),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
     #[error("it could not be written out: {0}")]
     Output(#[from] io::Error),
     #[error(transparent)]
@@ -68,6 +76,7 @@ impl Trouble {
                 | ReadError::DamagedSnapshot { .. },
             ) => 1,
             Self::Copy(BackupError::Damaged { .. } | BackupError::Segment(_)) => 1,
+            Self::Archive(ArchiveError::Segment(_)) => 1,
             Self::State(Failure::Undecodable(_) | Failure::Panicked { .. }) => 1,
             Self::State(Failure::Unreadable(ReadError::Damaged(_))) => 1,
             _ => 2,
@@ -96,6 +105,17 @@ impl From<BackupError> for Trouble {
             BackupError::Open(error) => error.into(),
             BackupError::Store(error) => error.into(),
             error => Self::Copy(error),
+        }
+    }
+}
+
+impl From<NotDeleted> for Trouble {
+    fn from(error: NotDeleted) -> Self {
+        match error {
+            NotDeleted::Read(error) => error.into(),
+            NotDeleted::Failed(error) => error.into(),
+            NotDeleted::Archive(error) => error.into(),
+            error => Self::Other(error.to_string()),
         }
     }
 }

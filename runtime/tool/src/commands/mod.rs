@@ -1,6 +1,9 @@
 //! What each command does.
 
+mod archive;
 mod backup;
+mod delete;
+mod export;
 mod history;
 mod info;
 mod parked;
@@ -46,5 +49,10 @@ pub(crate) fn run(
         Command::Verify(asked) => verify::run(directory()?, types, output, asked),
         Command::Backup { to } => backup::take(&mut open(output)?, to),
         Command::Restore(asked) => backup::restore(output, asked),
+        Command::Archive(asked) => archive::run(&mut open(output)?, asked),
+        Command::Delete(asked) => delete::run(&mut open(output)?, asked),
+        Command::Compact => archive::compact(directory()?, output),
+        Command::Export(asked) => export::export(&mut open(output)?, asked),
+        Command::Import { from, to } => export::import(from, to, output),
     }
 }

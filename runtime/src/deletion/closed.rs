@@ -1,0 +1,128 @@
+//! Deleting a stream of any type in a store that no runtime has open.
+
+use std::time::SystemTime;
+
+use actuarius_domain::{Metadata, StreamId, Timestamp, Version};
+use actuarius_persistence::archive::ArchiveError;
+use actuarius_persistence::{
+    Append, Batch, NewCommit, PageLimit, ReadError, Reader, Removal, Store, StoreFailure,
+};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::{Deleted, Reuse, end_of, note, removals};
+
+/// Deletes a stream, as [`Aggregates::delete`](crate::Aggregates::delete) does, without its type. None if
+/// it was deleted before, or never there.
+///
+/// What is interrupted goes on when a runtime opens the store, or when this is called again.
+///
+/// # Errors
+/// [`NotDeleted`]; call it again.
+pub fn delete(
+    store: &mut Store,
+    stream: &StreamId,
+    reuse: Reuse,
+) -> Result<Option<Deleted>, NotDeleted> {
+    let version = store.reader.version(stream)?;
+    let Some(last) = last_commit(&*store.reader, stream, version)? else { return Ok(None) };
+    let end = match last {
+        // Perhaps it was interrupted.
+        Last::End => version,
+        Last::Event(time) => end(store, stream, version, time, reuse)?,
+    };
+    let commits = sweep(store, stream, end)?;
+    Ok(matches!(last, Last::Event(_)).then_some(Deleted { version: end, commits }))
+}
+
+/// What a stream ends with.
+#[derive(Clone, Copy)]
+enum Last {
+    /// It was deleted.
+    End,
+    /// It goes on, since then.
+    Event(Timestamp),
+}
+
+fn last_commit(
+    reader: &dyn Reader,
+    stream: &StreamId,
+    version: Version,
+) -> Result<Option<Last>, ReadError> {
+    if version == Version::NONE {
+        return Ok(None);
+    }
+    let before = Version::new(version.get() - 1);
+    let one = PageLimit { commits: 1, bytes: 0 };
+    let page = reader.read_raw_stream(stream, before, one)?;
+    Ok(page.commits.last().map(|commit| {
+        let view = commit.view();
+        let is_end = view.events().any(|event| event.deletion().is_some());
+        if is_end { Last::End } else { Last::Event(view.time) }
+    }))
+}
+
+/// Ends the stream, and notes that it is to be swept: both or none.
+fn end(
+    store: &mut Store,
+    stream: &StreamId,
+    version: Version,
+    last: Timestamp,
+    reuse: Reuse,
+) -> Result<Version, NotDeleted> {
+    let commit = NewCommit {
+        // The times of one aggregate never go back.
+        time: Timestamp::from(SystemTime::now()).max(last),
+        command_id: Uuid::now_v7().into(),
+        named_by_caller: false,
+        metadata: &Metadata::default(),
+    };
+    let mut append = Append::new(stream.clone(), version);
+    append.push_deletion(commit, reuse.into()).expect("it is short");
+    let batch =
+        Batch { appends: vec![append], notes: vec![note(stream, true)], ..Batch::default() };
+    let outcomes = store.writer.commit(&batch)?;
+    match outcomes.first() {
+        Some(Ok(_)) => Ok(version.next()),
+        _ => Err(NotDeleted::Conflict),
+    }
+}
+
+fn sweep(store: &mut Store, stream: &StreamId, end: Version) -> Result<u64, NotDeleted> {
+    let reader = store.reader.clone();
+    let end = end_of(&*reader, stream)?.unwrap_or(end);
+    let mut remove = |removals: Vec<Removal>, snapshots_dropped: Vec<StreamId>| {
+        store.writer.commit(&Batch { removals, snapshots_dropped, ..Batch::default() })
+    };
+    remove(vec![], vec![stream.clone()])?;
+    let (mut removed, mut after) = (0, Version::NONE);
+    while after.next() < end {
+        let (gone, last) = removals(&*reader, stream, after, end)?;
+        (removed, after) = (removed + gone.len() as u64, last);
+        if !gone.is_empty() {
+            remove(gone, vec![])?;
+        }
+    }
+    reader.purge_archive(stream)?;
+    store.writer.commit(&Batch { notes: vec![note(stream, false)], ..Batch::default() })?;
+    Ok(removed)
+}
+
+/// Why a stream was not deleted, or not all of it. What was begun goes on when it is asked for again, or
+/// when a runtime opens the store.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum NotDeleted {
+    /// The stream could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store has failed. Open it again.
+    #[error(transparent)]
+    Failed(#[from] StoreFailure),
+    /// The events could not be taken out of the archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The stream got another event meanwhile. Nothing was written.
+    #[error("the stream has changed meanwhile")]
+    Conflict,
+}
