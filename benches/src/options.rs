@@ -53,6 +53,8 @@ pub enum Scenario {
     Projection,
     /// Transfers between accounts that a saga carries out, from their first step to their end
     Saga,
+    /// States of the past of a long stream, and its history step by step
+    Past,
     /// All of the above, each in a process of its own
     All,
 }
@@ -76,6 +78,7 @@ impl Scenario {
             Self::Projection => "projection",
             Self::Verify => "verify",
             Self::Saga => "saga",
+            Self::Past => "past",
             Self::All => "all",
         }
     }

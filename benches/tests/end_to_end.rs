@@ -53,3 +53,14 @@ async fn every_scenario_runs_on_disk() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_is_asked_for_in_every_way() {
+    let rows = run("past --aggregates 3 --events 3000 --commands 20").await;
+    let [moments, history] = &rows[..] else { panic!("{rows:?}") };
+    for kind in ["version", "position", "time"] {
+        assert!(moments.details[&format!("by_{kind}_p99_us")] > 0.0, "{moments:?}");
+    }
+    assert_eq!(moments.details["events_of_the_stream"], 1_000.0);
+    assert!(history.figure.is_some_and(|rate| rate > 0.0), "{history:?}");
+}

@@ -19,6 +19,7 @@ const IN_ORDER: [Scenario; 13] = [
     Scenario::Overload,
     Scenario::Projection,
     Scenario::Saga,
+    Scenario::Past,
 ];
 
 pub(super) fn all() -> Result<Vec<Row>> {

@@ -4,6 +4,7 @@ mod all;
 mod memory;
 mod one_client;
 mod overload;
+mod past;
 mod projection;
 mod recovery;
 mod saga;
@@ -33,6 +34,7 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
         Scenario::Overload => overload::overload(options).await,
         Scenario::Projection => projection::projection(options).await,
         Scenario::Saga => saga::saga(options).await,
+        Scenario::Past => past::past(options).await,
         Scenario::All => all::all(),
     }
 }
