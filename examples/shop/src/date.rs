@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
+use actuarius::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -32,6 +34,25 @@ impl Date {
         exists.then_some(Self { year, month, day })
     }
 
+    /// Its noon, in UTC.
+    #[must_use]
+    pub fn noon(&self) -> Timestamp {
+        Timestamp::default().plus(DAY * self.days_since_1970() + DAY / 2)
+    }
+
+    /// The last moment of it, in UTC.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        Timestamp::default().plus(DAY * (self.days_since_1970() + 1)).minus(MICROSECOND)
+    }
+
+    /// Of a day before 1970, which nobody has bought anything on, nothing.
+    fn days_since_1970(&self) -> u32 {
+        let years = (1970..self.year).map(|year| if is_leap(year) { 366 } else { 365 });
+        let months = (1..self.month).map(|month| u32::from(days_of(self.year, month)));
+        years.sum::<u32>() + months.sum::<u32>() + u32::from(self.day) - 1
+    }
+
     /// The month it is in.
     #[must_use]
     pub fn month(&self) -> Month {
@@ -39,12 +60,18 @@ impl Date {
     }
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+fn is_leap(year: u16) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
 fn days_of(year: u16, month: u8) -> u8 {
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
+        2 if is_leap(year) => 29,
         2 => 28,
         _ => 0,
     }
@@ -109,6 +136,18 @@ mod tests {
         for text in ["", "1997", "1997-13", "1997-1", "97-01", "1997-01-31"] {
             assert!(text.parse::<Month>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_day_has_a_noon_and_an_end() {
+        let seconds = |text: &str| {
+            let date: Date = text.parse().unwrap();
+            assert_eq!(date.end().as_micros() % 1_000_000, 999_999);
+            (date.noon().as_micros() / 1_000_000, date.end().as_micros() / 1_000_000 + 1)
+        };
+        assert_eq!(seconds("19700101"), (43_200, 86_400));
+        assert_eq!(seconds("19970630"), (867_672_000, 867_715_200));
+        assert_eq!(seconds("20000229"), (951_825_600, 951_868_800));
     }
 
     #[test]

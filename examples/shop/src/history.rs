@@ -88,6 +88,26 @@ impl History {
         })
     }
 
+    /// What the file would have said on the evening of a day.
+    #[must_use]
+    pub fn until(&self, day: Date) -> Self {
+        let (mut totals, mut buyers, mut days) = (Totals::default(), Vec::new(), None);
+        for buyer in &*self.buyers {
+            let by_then = buyer.purchases.iter().take_while(|purchase| purchase.date <= day);
+            let purchases: Vec<_> = by_then.copied().collect();
+            for Purchase { date, cds, cents } in &purchases {
+                totals.bought.add(*cds, *cents);
+                let (first, last) = days.unwrap_or((*date, *date));
+                days = Some((first.min(*date), last.max(*date)));
+            }
+            if !purchases.is_empty() {
+                buyers.push(Buyer { id: buyer.id.clone(), purchases });
+            }
+        }
+        totals.customers = buyers.len() as u64;
+        Self { buyers: buyers.into(), totals, days }
+    }
+
     fn parse(text: &str) -> Result<Self, (usize, LineError)> {
         let mut buyers: Vec<Buyer> = Vec::new();
         let mut places = HashMap::new();

@@ -10,7 +10,7 @@ use crate::progress::{self, Shown};
 use crate::report::{self, Row, say};
 
 /// How many of the best customers are shown.
-const BEST: usize = 10;
+pub(crate) const BEST: usize = 10;
 
 /// Why the job did not end well.
 #[derive(Debug, Error)]
@@ -43,8 +43,8 @@ struct Said {
     tables: Figures,
 }
 
-/// The whole job, a section of the report for each step.
-pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failed> {
+/// The whole job, a section of the report for each step. The file that was read comes back.
+pub(crate) async fn run(arguments: &Arguments) -> Result<History, Failed> {
     say(report::HEADLINE);
     let history = History::read(&arguments.file)?;
     say(report::input(&arguments.file, &history));
@@ -55,7 +55,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failed> {
     shop.close().await?;
 
     let after = reopened(&arguments.data, &history).await?;
-    prove(&arguments.data, &history, &before, &after)
+    prove(&arguments.data, &history, &before, &after)?;
+    Ok(history)
 }
 
 async fn replay(shop: &Shop, history: &History, arguments: &Arguments) -> Result<(), Failed> {

@@ -4,6 +4,7 @@
 //! when the input or an argument cannot be used.
 
 mod job;
+mod looking_back;
 mod progress;
 mod report;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use shop::Date;
 
 /// Replays real purchases of an online record shop as commands to an embedded, durable runtime,
 /// adds up what the customers say they bought, and proves it by closing, reopening and asking again.
@@ -29,6 +31,13 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1_024,
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=60_000))]
     clients: usize,
+    /// Show what was on the evening of this day, like 19970630: the best customers, and one of them step by
+    /// step. The file is then replayed once more, day by day, into a store below DIR whose clock follows it
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<Date>,
+    /// Whom to show step by step [default: the best customer of that day]
+    #[arg(long, value_name = "ID", requires = "as_of")]
+    customer: Option<String>,
 }
 
 /// Beside this crate's sources, so that a fresh clone runs from any directory.
@@ -39,11 +48,19 @@ fn sample() -> PathBuf {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match job::run(&arguments).await {
+    match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
             eprintln!("shop: {failed}");
             ExitCode::from(failed.exit_code())
         }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), job::Failed> {
+    let history = job::run(arguments).await?;
+    match arguments.as_of {
+        Some(day) => looking_back::run(arguments, &history, day).await,
+        None => Ok(()),
     }
 }

@@ -92,36 +92,45 @@ impl Replay {
 
     async fn send_all(&self, buyer: &Buyer) -> Result<Vec<Answer>, Trouble> {
         let mut answers = Vec::with_capacity(buyer.purchases.len());
-        for (index, purchase) in buyer.purchases.iter().enumerate() {
-            // The name of the command is what makes a second replay write nothing. It counts the
-            // customer's purchases, not the lines: the sample and the full file name them alike.
-            let name = CommandId::from(format!("{}/{}", buyer.id, index + 1));
+        for index in 0..buyer.purchases.len() {
             let sent = self.watch.elapsed();
-            let receipt = self.send(&buyer.id, *purchase, name).await.map_err(|source| {
-                Trouble::Purchase { customer: buyer.id.clone(), number: index + 1, source }
-            })?;
+            let receipt = book(&self.customers, buyer, index).await?;
             let after = self.watch.elapsed().saturating_sub(sent);
             answers.push(Answer { repeated: receipt.repeated, after });
             self.progress.acknowledged();
         }
         Ok(answers)
     }
+}
 
-    /// Sends again while the answer says that this may help. The same name makes it safe.
-    async fn send(
-        &self,
-        id: &str,
-        purchase: Purchase,
-        name: CommandId,
-    ) -> Result<Receipt, ExecuteError<Refused>> {
-        for _ in 0..RETRIES {
-            match self.customers.execute(id, purchase).command_id(name).await {
-                Err(error) if error.is_retryable() => tokio::time::sleep(RETRY_AFTER).await,
-                answer => return answer,
-            }
+/// Books one of a buyer's purchases, by its place among them.
+pub(crate) async fn book(
+    customers: &Aggregates<Customer>,
+    buyer: &Buyer,
+    index: usize,
+) -> Result<Receipt, Trouble> {
+    // The name of the command is what makes a second replay write nothing. It counts the
+    // customer's purchases, not the lines: the sample and the full file name them alike.
+    let name = CommandId::from(format!("{}/{}", buyer.id, index + 1));
+    send(customers, &buyer.id, buyer.purchases[index], name).await.map_err(|source| {
+        Trouble::Purchase { customer: buyer.id.clone(), number: index + 1, source }
+    })
+}
+
+/// Sends again while the answer says that this may help. The same name makes it safe.
+async fn send(
+    customers: &Aggregates<Customer>,
+    id: &str,
+    purchase: Purchase,
+    name: CommandId,
+) -> Result<Receipt, ExecuteError<Refused>> {
+    for _ in 0..RETRIES {
+        match customers.execute(id, purchase).command_id(name).await {
+            Err(error) if error.is_retryable() => tokio::time::sleep(RETRY_AFTER).await,
+            answer => return answer,
         }
-        self.customers.execute(id, purchase).command_id(name).await
     }
+    customers.execute(id, purchase).command_id(name).await
 }
 
 /// Five seconds in all: a runtime that has had no room for so long will not have any.

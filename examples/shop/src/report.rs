@@ -1,4 +1,5 @@
 mod numbers;
+mod past;
 mod views;
 
 use std::fmt::{Display, Write as _};
@@ -10,6 +11,7 @@ use shop::{Behind, History, Replayed, Sums, Totals};
 
 pub(crate) use numbers::grouped;
 use numbers::{dollars, micros, seconds};
+pub(crate) use past::{best_on, by_day_begins, by_day_ended, since, steps};
 pub(crate) use views::{best, months, tables, tiers, views};
 
 pub(crate) const HEADLINE: &str = "\

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actuarius::persistence::StoreInfo;
 use actuarius::{
-    Aggregates, ExecuteError, Failure, Hosting, OpenError, ReadError, Runtime, ShutdownReport,
-    StartError, ViewReadError, WaitError,
+    Aggregates, AsOfError, Builder, ExecuteError, Failure, Hosting, OpenError, ReadError, Runtime,
+    ShutdownReport, StartError, ViewReadError, WaitError,
 };
 use thiserror::Error;
 
@@ -28,8 +28,8 @@ const ASKED_AT_ONCE: usize = 256;
 
 /// An open shop.
 pub struct Shop {
-    runtime: Runtime,
-    customers: Aggregates<Customer>,
+    pub(crate) runtime: Runtime,
+    pub(crate) customers: Aggregates<Customer>,
     directory: PathBuf,
 }
 
@@ -63,6 +63,9 @@ pub enum Trouble {
     /// A view did not start.
     #[error(transparent)]
     View(#[from] StartError),
+    /// A view of the past could not be built.
+    #[error(transparent)]
+    Past(#[from] AsOfError),
     /// A view did not show everything in time.
     #[error(transparent)]
     Waiting(#[from] WaitError),
@@ -86,7 +89,12 @@ impl Shop {
     /// # Errors
     /// [`Trouble::Open`].
     pub async fn open(directory: &Path) -> Result<Self, Trouble> {
-        let runtime = Runtime::open(directory).await?;
+        Self::open_with(Runtime::builder(), directory).await
+    }
+
+    /// Opens it with other than the defaults.
+    pub(crate) async fn open_with(builder: Builder, directory: &Path) -> Result<Self, Trouble> {
+        let runtime = builder.open(directory).await?;
         let hosting = Hosting::default().remembered_commands(REMEMBERED_COMMANDS);
         let customers = runtime.host_with::<Customer>(hosting);
         Ok(Self { runtime, customers, directory: directory.to_owned() })

@@ -42,7 +42,11 @@ fn two(left: &str, right: Option<&String>) -> String {
 }
 
 pub(crate) fn best(spenders: &[Spender]) -> String {
-    let mut text = section("Best customers");
+    self::spenders("Best customers", spenders)
+}
+
+pub(super) fn spenders(heading: &str, spenders: &[Spender]) -> String {
+    let mut text = section(heading);
     let _ = writeln!(text, "      customer   purchases     CDs       dollars   tier");
     for (rank, Spender { id, bought }) in spenders.iter().enumerate() {
         let (purchases, cds) = (grouped(bought.purchases), grouped(bought.cds));
