@@ -178,7 +178,8 @@ impl<A: Aggregate> Aggregates<A> {
     ///
     /// # Errors
     /// [`Failure::Unreadable`] when stored data is damaged, [`Failure::Undecodable`] when an event
-    /// does not decode, [`Failure::Panicked`] when `apply` does. Nothing was to be written.
+    /// does not decode, [`Failure::Panicked`] when `apply` does, [`Failure::Removed`] when it was
+    /// deleted since. Nothing was to be written.
     pub async fn as_of<I>(&self, id: I, moment: impl Into<Moment>) -> Result<Past<A>, Failure>
     where
         I: TryInto<Id<A>>,

@@ -93,6 +93,13 @@ pub enum Failure {
     /// [upcaster](crate::Upcasters), or read it with the release that wrote it.
     #[error(transparent)]
     Undecodable(Box<Undecodable>),
+    /// What the aggregate was at this version rested on events that were deleted since. Nothing was to be
+    /// written; ask for a later moment, or look into a backup.
+    #[error("the events up to version {version} were deleted")]
+    Removed {
+        /// The version asked for.
+        version: Version,
+    },
     /// The command is durable, but a projection it was to be consistent with does not show it yet.
     /// Read on, or wait for the position; do not send the command again.
     #[error("durable at position {position}, but not shown yet: {why}")]

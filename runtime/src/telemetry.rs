@@ -135,9 +135,10 @@ impl Outcomes {
         match failure {
             Failure::Conflict { .. } => &self.conflict,
             Failure::Overloaded(_) => &self.overloaded,
-            Failure::Unavailable(_) | Failure::Unreadable(_) | Failure::Undecodable(_) => {
-                &self.unavailable
-            }
+            Failure::Unavailable(_)
+            | Failure::Unreadable(_)
+            | Failure::Undecodable(_)
+            | Failure::Removed { .. } => &self.unavailable,
             Failure::Indeterminate(_) => &self.indeterminate,
             Failure::Quarantined(_) => &self.quarantined,
             Failure::Poisoned(_) => &self.poisoned,

@@ -52,6 +52,8 @@ const END: Moment = Moment::Version(Version::new(u64::MAX));
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Of an aggregate that was deleted it has what came behind the deletion, if its id was used again.
 #[must_use = "a history is read with `next`"]
 pub struct History<A: Aggregate> {
     home: Arc<Home<A>>,
@@ -174,13 +176,8 @@ impl<A: Aggregate> History<A> {
 
     fn decode(&mut self, commit: &Commit) {
         let (Ok(id), Some(walk)) = (&self.id, &mut self.walk) else { return };
-        if let Err(failure) = walk.must_be_here(commit) {
-            return self.events.push_back(Err(failure));
-        }
-        let commit = commit.view();
-        for event in walk.ahead(&commit) {
-            walk.passed(&commit, &event);
-            match replay::envelopes(self.decoder, id, &commit, &event) {
+        for event in walk.pass(commit) {
+            match replay::envelopes(self.decoder, id, &commit.view(), &event) {
                 Ok(envelopes) => self.events.extend(envelopes.into_iter().map(Ok)),
                 Err(undecodable) => self.events.push_back(Err(undecodable.into())),
             }

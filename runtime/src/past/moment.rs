@@ -144,7 +144,8 @@ fn commit_with(
 ) -> Result<Commit, ReadError> {
     let before = Version::new(version.get() - 1);
     let one = PageLimit { commits: 1, bytes: 0 };
-    let page = reader.read_stream(stream, before, Position::NONE, one)?;
+    // What has left the log still says where and when it was.
+    let page = reader.read_raw_stream(stream, before, one)?;
     page.commits.into_iter().next().ok_or_else(|| {
         let what = format!("the event of version {version} is missing");
         Damage { stream: Some(stream.clone()), position: Position::NONE, what }.into()

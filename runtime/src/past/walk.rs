@@ -1,9 +1,8 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Id, Position, StreamId, Timestamp, Version};
-use actuarius_persistence::{
-    Commit, CommitView, Damage, EventView, Page, PageLimit, ReadError, Reader,
-};
+use actuarius_persistence::{Commit, EventView, Page, PageLimit, ReadError, Reader};
+use smallvec::SmallVec;
 
 use super::moment::Moment;
 use crate::decoding::{Decoder, Undecodable};
@@ -31,7 +30,7 @@ pub(crate) async fn as_of<A: Aggregate>(
     id: &Id<A>,
     moment: Moment,
 ) -> Result<Past<A>, Failure> {
-    Ok(walk_to(home, id.stream(), moment).await?.into_past())
+    walk_to(home, id.stream(), moment).await?.into_past()
 }
 
 /// Goes to a moment, or to the present if it has not come: off the async threads, a page at a time, so that it
@@ -61,6 +60,9 @@ pub(super) struct Walk<A> {
     /// Where it goes.
     until: Version,
     is_at_end: bool,
+    /// Events on the way were removed, so what the state was is not known; until the event that ends the
+    /// stream, behind which it begins anew.
+    is_lost: bool,
 }
 
 /// A page of the way: commits of which the last one may reach beyond its end.
@@ -88,7 +90,8 @@ impl<A: Aggregate> Walk<A> {
         let until = moment.version(reader, &stream)?;
         let start = start(home, &stream, reader, until)?;
         let Start { state, version, position, time, as_of, .. } = start;
-        Ok(Self { state, stream, version, position, time, as_of, until, is_at_end: false })
+        let (is_at_end, is_lost) = (false, false);
+        Ok(Self { state, stream, version, position, time, as_of, until, is_at_end, is_lost })
     }
 
     pub(super) fn version(&self) -> Version {
@@ -106,26 +109,15 @@ impl<A: Aggregate> Walk<A> {
         let Page { commits, more } = wanted.read(reader)?;
         let decoder = Decoder::<A>::new();
         for commit in &commits {
-            self.must_be_here(commit)?;
-            let commit = commit.view();
-            for event in self.ahead(&commit) {
+            for event in self.pass(commit) {
                 let facts = replay::decode(decoder, &event);
-                let facts = facts.map_err(|error| Undecodable::of(&commit, &event, error))?;
-                let folded = replay::fold(&mut self.state, &facts);
+                let told = |error| Undecodable::of(&commit.view(), &event, error);
+                let folded = replay::fold(&mut self.state, &facts.map_err(told)?);
                 folded.map_err(|message| panicked(event.version, message))?;
-                self.passed(&commit, &event);
             }
         }
         self.is_at_end = !more;
         Ok(self)
-    }
-
-    /// Behind events that are not in the log any more, nobody knows what the state was.
-    pub(super) fn must_be_here(&self, commit: &Commit) -> Result<(), Failure> {
-        let Some(gone) = commit.gone() else { return Ok(()) };
-        let (stream, position) = (Some(self.stream.clone()), commit.position());
-        let what = format!("these events have left the log: {gone:?}");
-        Err(ReadError::Damaged(Damage { stream, position, what }).into())
     }
 
     /// What is to be read next; nothing when it is there.
@@ -138,24 +130,36 @@ impl<A: Aggregate> Walk<A> {
         Some(Wanted { stream, after, as_of, limit })
     }
 
-    /// The events of a commit that are on the way.
-    pub(super) fn ahead<'a>(
-        &self,
-        commit: &CommitView<'a>,
-    ) -> impl Iterator<Item = EventView<'a>> + use<'a, A> {
-        let way = self.version.next()..=self.until;
-        commit.events().filter(move |event| way.contains(&event.version))
-    }
-
-    pub(super) fn passed(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) {
-        self.version = event.version;
-        self.position = event.position;
+    /// Goes past a commit, and tells which of its events are to be made part of the state.
+    pub(super) fn pass<'a>(&mut self, commit: &'a Commit) -> SmallVec<[EventView<'a>; 1]> {
+        let (is_removed, commit) = (commit.gone().is_some(), commit.view());
+        let known = self.version;
+        if commit.version > self.until || commit.last_version() <= known {
+            return SmallVec::new();
+        }
+        self.version = commit.last_version().min(self.until);
+        self.position = commit.position.plus(self.version.get() - commit.version.get());
         self.time = Some(commit.time);
+        self.is_lost |= is_removed;
+        let mut events = SmallVec::new();
+        let way = known.next()..=self.version;
+        for event in commit.events().filter(|event| way.contains(&event.version)) {
+            if event.deletion().is_some() {
+                (self.state, self.is_lost) = (A::default(), false);
+                events.clear();
+            } else if !self.is_lost {
+                events.push(event);
+            }
+        }
+        events
     }
 
-    pub(super) fn into_past(self) -> Past<A> {
-        let Self { state, version, position, time, .. } = self;
-        Past { state, version, position, time }
+    fn into_past(self) -> Result<Past<A>, Failure> {
+        let Self { state, version, position, time, is_lost, .. } = self;
+        if is_lost {
+            return Err(Failure::Removed { version });
+        }
+        Ok(Past { state, version, position, time })
     }
 }
 

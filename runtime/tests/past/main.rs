@@ -5,6 +5,7 @@ mod common;
 mod diverging;
 mod failing;
 mod moments;
+mod removed;
 mod retention;
 mod scene;
 mod stepping;

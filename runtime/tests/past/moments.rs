@@ -1,7 +1,10 @@
 //! The state at a moment is a fold over the events that were there then, whatever was written, and
 //! whichever snapshots there are.
 
-use actuarius::{Aggregate, Envelope, Hosting, Moment, Past, Position, Timestamp, Version};
+use actuarius::{
+    Aggregate, ArchivePart, ArchivingError, Envelope, Hosting, Moment, Past, Position, Timestamp,
+    Version,
+};
 use proptest::prelude::*;
 
 use crate::common::{Command, Event, Ledger, eventually};
@@ -14,6 +17,8 @@ enum Step {
     Move(i64),
     Passivate(u8),
     Restart,
+    /// What can be archived of one, where there is an archive.
+    Archive(u8, ArchivePart),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -23,6 +28,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (-3i64..5).prop_map(Step::Move),
         2 => (0u8..3).prop_map(Step::Passivate),
         1 => Just(Step::Restart),
+        1 => (0u8..3, prop_oneof![Just(ArchivePart::Whole), Just(ArchivePart::BeforeSnapshot)])
+            .prop_map(|(id, part)| Step::Archive(id, part)),
     ]
 }
 
@@ -53,6 +60,10 @@ async fn take(mut scene: Scene, step: Step) -> Scene {
             }
         }
         Step::Restart => scene = scene.restart().await,
+        Step::Archive(id, part) => match scene.ledgers.archive(name(id), part).await {
+            Ok(_) | Err(ArchivingError::Unsupported) => {}
+            Err(error) => panic!("{error}"),
+        },
     }
     scene
 }

@@ -159,15 +159,20 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
             alike: self.alike.as_ref(),
             told: &told,
         };
-        let mut after = Version::NONE;
+        // What rests on events that were removed cannot be compared.
+        let (mut after, mut is_lost) = (Version::NONE, false);
         loop {
             let page =
                 self.reader.read_stream(stream, after, Position::NONE, PageLimit::default())?;
             for commit in &page.commits {
                 let view = commit.view();
                 after = view.last_version();
+                is_lost |= commit.gone().is_some();
                 for event in view.events().take_while(|event| event.position <= self.until) {
-                    if let Some(found) = pair.take(&view, &event, true) {
+                    if event.deletion().is_some() {
+                        // Both begin anew.
+                        (pair.old.0, pair.new.0, is_lost) = (Old::default(), New::default(), false);
+                    } else if !is_lost && let Some(found) = pair.take(&view, &event, true) {
                         return Ok(Some(*found));
                     }
                 }
