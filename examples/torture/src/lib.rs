@@ -14,6 +14,9 @@
 //!
 //! `torture transfers DIR` moves money between accounts with a saga, some of which refuse it or never
 //! answer; `torture balance DIR` holds the money against the log.
+//!
+//! `torture retire DIR` has events leave the log while others are written, and compacts the store;
+//! `torture retired DIR` says which items are still in their places.
 
 mod check;
 mod diary;
@@ -28,6 +31,7 @@ mod operator;
 mod oracle;
 mod order;
 mod report;
+mod retire;
 mod rows;
 mod total;
 mod transfers;
@@ -40,6 +44,7 @@ pub use follow::{FollowOptions, follow};
 pub use item::Item;
 pub use journal::{Fact, Journal};
 pub use log::{Entry, Log, Stream};
+pub use retire::{RetireOptions, retire, retired};
 pub use transfers::{TransferOptions, balance, transfers};
 pub use verify::{Finding, verify};
 pub use write::{Stopped, WriteOptions, write};

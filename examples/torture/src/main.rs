@@ -1,4 +1,4 @@
-//! `torture write DIR`, `verify`, `follow`, `check`, `transfers` and `balance`: see the library's documentation.
+//! `torture write DIR`, `verify`, `follow`, `check`, `transfers`, `balance`, `retire` and `retired`: see the library's documentation.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use actuarius::OpenError;
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
-use torture::{CheckOptions, Finding, FollowOptions, Stopped, TransferOptions, WriteOptions};
+use torture::{CheckOptions, Finding, FollowOptions, RetireOptions, TransferOptions, WriteOptions};
 
 /// Promises on lines of their own, and their check: for kill, power-cut and fault tests.
 #[derive(Parser)]
@@ -36,6 +36,13 @@ enum Torture {
     /// Orders transfers between accounts; says TRY before each order, ACK once it is acknowledged and AT
     /// when the transfer has ended
     Transfers(TransferOptions),
+    /// Writes items while others are archived and removed, and compacts the store; says TRY and ACK
+    Retire(RetireOptions),
+    /// Says FOUND for each item in its place, BAD for what is not as it should be
+    Retired {
+        /// Where the store is
+        directory: PathBuf,
+    },
     /// Has every transfer end, and says BAD for any money that is made, lost or half moved
     Balance {
         /// Where the store is
@@ -54,6 +61,8 @@ fn main() -> ExitCode {
             told(|mut tell| on_one_thread().block_on(torture::check(&options, &mut tell)))
         }
         Torture::Transfers(options) => written(on_threads().block_on(torture::transfers(&options))),
+        Torture::Retire(options) => written(torture::retire(&options)),
+        Torture::Retired { directory } => told(|tell| torture::retired(&directory, tell)),
         Torture::Balance { directory } => {
             told(|mut tell| on_threads().block_on(torture::balance(&directory, &mut tell)))
         }
@@ -69,7 +78,7 @@ fn on_one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("the system gives what it needs")
 }
 
-fn written(outcome: Result<(), Stopped>) -> ExitCode {
+fn written<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped) => fail(1, &stopped),

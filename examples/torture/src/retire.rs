@@ -1,0 +1,174 @@
+//! Events leave the log while others are written: some are archived, some removed, and now and then the
+//! store is compacted.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use actuarius::persistence::archive::Moving;
+use actuarius::persistence::disk;
+use actuarius::persistence::verify::Verify;
+use actuarius::persistence::{
+    Append, Batch, Codec, Commit, Gone, NewCommit, PageLimit, Removal, Store,
+};
+use actuarius::{CommandId, Metadata, OpenError, Position, StreamId, Timestamp, Version};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::verify::Finding;
+
+type Stopped = Box<dyn std::error::Error + Send + Sync>;
+
+/// The stream whose events go into the archive.
+const ARCHIVED: u64 = 1;
+/// The stream whose events are removed.
+const REMOVED: u64 = 2;
+/// One more has all of its events in the log.
+const STREAMS: u64 = 3;
+
+/// What is retired, and how much.
+#[derive(Debug, Args)]
+pub struct RetireOptions {
+    /// Where the store is
+    pub directory: PathBuf,
+    /// How many items to write
+    #[arg(long, default_value_t = 400)]
+    pub items: u64,
+}
+
+/// An item is its position in the log.
+#[derive(Debug, Serialize, Deserialize)]
+enum Said {
+    Item(u64, Vec<u8>),
+}
+
+/// Writes items, and says `ACK` of each; every 40 items what stands before leaves the log, every 150
+/// the store is compacted.
+///
+/// # Errors
+/// The first thing that failed; nothing is done after it.
+pub fn retire(options: &RetireOptions) -> Result<(), Stopped> {
+    let mut store = disk::open(&options.directory)?;
+    let mut out = std::io::stdout();
+    for item in store.reader.head().get() + 1..=options.items {
+        writeln!(out, "TRY {item}")?;
+        commit(&mut store, vec![append(item)], vec![])?;
+        writeln!(out, "ACK {item}")?;
+        out.flush()?;
+        if item % 40 == 0 {
+            archive(&mut store)?;
+            remove(&mut store)?;
+        }
+        if item % 150 == 0 {
+            drop(store);
+            disk::compact(&options.directory, |_, _| {})?;
+            store = disk::open(&options.directory)?;
+        }
+    }
+    Ok(())
+}
+
+fn stream(number: u64) -> StreamId {
+    StreamId::new("retired", number.to_string()).expect("a number is a valid id")
+}
+
+fn append(item: u64) -> Append {
+    let (number, version) = ((item - 1) % STREAMS, (item - 1) / STREAMS);
+    let mut append = Append::new(stream(number), Version::new(version));
+    let commit = NewCommit {
+        time: Timestamp::from_micros(item as i64),
+        command_id: CommandId::from(item.to_string().as_str()),
+        named_by_caller: false,
+        metadata: &Metadata::default(),
+    };
+    let bytes = if item % 33 == 0 { 20_000 } else { 300 };
+    let event = Said::Item(item, bytes_of(item, bytes));
+    append.push(commit, Codec::Bincode, &[event], |_| 1).expect("small");
+    append
+}
+
+fn bytes_of(item: u64, count: usize) -> Vec<u8> {
+    let mut dice = fastrand::Rng::with_seed(item);
+    std::iter::repeat_with(|| dice.u8(..)).take(count).collect()
+}
+
+fn commit(store: &mut Store, appends: Vec<Append>, removals: Vec<Removal>) -> Result<(), Stopped> {
+    let batch = Batch { appends, removals, ..Batch::default() };
+    for outcome in store.writer.commit(&batch)? {
+        outcome?;
+    }
+    Ok(())
+}
+
+fn archive(store: &mut Store) -> Result<(), Stopped> {
+    let reader = store.reader.clone();
+    let directory = reader.archive().ok_or("a store on disk has an archive")?.to_owned();
+    let wanted = |of: &StreamId| Ok((*of == stream(ARCHIVED)).then_some(Version::new(u64::MAX)));
+    let mut moving = Moving::new(&*reader, directory, Box::new(wanted));
+    while let Some(moved) = moving.next_segment()? {
+        commit(store, vec![], moved.removals)?;
+    }
+    Ok(())
+}
+
+fn remove(store: &mut Store) -> Result<(), Stopped> {
+    let of = stream(REMOVED);
+    let page = store.reader.read_raw_stream(&of, Version::NONE, PageLimit::default())?;
+    let whole = page.commits.iter().filter(|commit| commit.gone().is_none());
+    let removals = whole.map(|commit| Removal::of(commit, Gone::Removed)).collect();
+    commit(store, vec![], removals)
+}
+
+/// Opens the store, and says what is there: each item at its place, removed only where it may be.
+///
+/// # Errors
+/// The store does not open.
+pub fn retired(directory: &Path, tell: &mut dyn FnMut(Finding)) -> Result<(), OpenError> {
+    let store = disk::open(directory)?;
+    match store.reader.verify(&mut Verify::default()) {
+        Ok(verified) => {
+            verified.findings.iter().for_each(|it| tell(Finding::Bad(it.to_string())));
+            if verified.elsewhere > 0 {
+                tell(Finding::Bad(format!("{} commits have no segment", verified.elsewhere)));
+            }
+        }
+        Err(error) => tell(Finding::Damaged(error.to_string())),
+    }
+    let mut at = Position::NONE;
+    while at < store.reader.head() {
+        let page = match store.reader.read_log(at, PageLimit::default()) {
+            Ok(page) => page,
+            Err(error) => {
+                tell(Finding::Damaged(error.to_string()));
+                break;
+            }
+        };
+        for commit in &page.commits {
+            at = commit.last_position();
+            match wrong_with(commit) {
+                None => tell(Finding::Ended(at.to_string())),
+                Some(what) => tell(Finding::Bad(format!("item {at}: {what}"))),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wrong_with(commit: &Commit) -> Option<&'static str> {
+    let item = commit.position().get();
+    let number = (item - 1) % STREAMS;
+    if commit.view().id != stream(number).id() {
+        return Some("it is in another stream");
+    }
+    if commit.gone() == Some(Gone::Removed) {
+        return (number != REMOVED).then_some("it was removed");
+    }
+    let mut events = commit.view().events().map(|event| event.decode::<Said>());
+    match (events.next(), events.next()) {
+        (Some(Ok(Said::Item(said, bytes))), None)
+            if said == item && bytes == bytes_of(item, bytes.len()) =>
+        {
+            None
+        }
+        _ => Some("it says something else"),
+    }
+}
