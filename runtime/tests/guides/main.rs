@@ -17,4 +17,5 @@ mod reading;
 mod rebuilding;
 #[allow(unused_must_use)] // a checked saga may be dropped
 mod rehearsing;
+mod retiring;
 mod shown;
