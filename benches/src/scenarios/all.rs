@@ -5,7 +5,7 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 13] = [
+const IN_ORDER: [Scenario; 14] = [
     Scenario::Spread,
     Scenario::Hot,
     Scenario::OneClient,
