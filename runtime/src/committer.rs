@@ -14,6 +14,7 @@ use actuarius_persistence::{Append, Conflict, NewSnapshot, Notes, Removal, Store
 use tokio::sync::oneshot;
 
 use crate::admission::Admission;
+use crate::error::Failure;
 use crate::tail::Tail;
 use crate::telemetry::CommitMeters;
 use desk::Desk;
@@ -42,6 +43,16 @@ pub(crate) enum NotStored {
     Poisoned(StoreFailure),
     /// The committer has stopped; nothing was written.
     Stopped,
+}
+
+/// For what waits for the committer and has no version to conflict with.
+impl From<NotStored> for Failure {
+    fn from(why: NotStored) -> Self {
+        match why {
+            NotStored::Perhaps(failure) | NotStored::Poisoned(failure) => Self::Poisoned(failure),
+            NotStored::Conflict(_) | NotStored::Stopped => Self::shutting_down(),
+        }
+    }
 }
 
 /// The way to the committer.

@@ -6,7 +6,6 @@ use actuarius_domain::{InvalidId, Position, Version};
 use actuarius_persistence::{CodecError, ReadError, StoreFailure};
 use thiserror::Error;
 
-use crate::committer::NotStored;
 use crate::decoding::Undecodable;
 use crate::follower_status::WaitError;
 
@@ -120,16 +119,6 @@ pub enum Failure {
         /// What it said.
         message: String,
     },
-}
-
-/// For what waits for the committer and has no version to conflict with.
-impl From<NotStored> for Failure {
-    fn from(why: NotStored) -> Self {
-        match why {
-            NotStored::Perhaps(failure) | NotStored::Poisoned(failure) => Self::Poisoned(failure),
-            NotStored::Conflict(_) | NotStored::Stopped => Self::shutting_down(),
-        }
-    }
 }
 
 impl Failure {

@@ -17,7 +17,10 @@ fn archived_events_are_read_as_before() {
     let before = tail();
     // Alice has a snapshot since the runtime was closed, or not: the whole stream is closed here.
     let moved = json(directory.path(), &["archive", "account/alice", "--whole"]).is_fine();
-    assert_eq!((&moved.document()["events"], &moved.document()["segments"]), (&json!(3), &json!(1)));
+    assert_eq!(
+        (&moved.document()["events"], &moved.document()["segments"]),
+        (&json!(3), &json!(1))
+    );
     let none = json(directory.path(), &["archive", "--type", "order", "--whole"]).is_fine();
     assert_eq!(none.document()["events"], json!(0));
     assert_eq!(tail(), before);
@@ -43,9 +46,8 @@ fn archived(directory: &Path) -> (u64, u64) {
 fn a_deleted_stream_is_gone_and_its_room_is_given_back() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
-    let delete = |more: &[&str]| {
-        json(directory.path(), &[&["delete", "account/alice"], more].concat())
-    };
+    let delete =
+        |more: &[&str]| json(directory.path(), &[&["delete", "account/alice"], more].concat());
     let refused = delete(&[]);
     assert_eq!(refused.code, 2);
     assert!(refused.errors.contains("--yes"), "{}", refused.errors);
@@ -54,7 +56,8 @@ fn a_deleted_stream_is_gone_and_its_room_is_given_back() {
     assert_eq!(named, [&json!(4), &json!(2), &json!(false)]);
     assert_eq!(delete(&["--yes"]).is_fine().document()["already"], json!(true));
     let history = json(directory.path(), &["history", "account/alice"]).is_fine().json();
-    let marks: Vec<_> = history.iter().map(|it| (it["removed"].clone(), it["deleted"].clone())).collect();
+    let marks: Vec<_> =
+        history.iter().map(|it| (it["removed"].clone(), it["deleted"].clone())).collect();
     let (yes, no) = (json!(true), Value::Null);
     assert_eq!(marks, [(yes.clone(), no.clone()), (yes.clone(), no.clone()), (no, yes)]);
     let compacted = json(directory.path(), &["compact"]).is_fine().document();
@@ -73,7 +76,9 @@ fn a_deleted_stream_is_gone_and_its_room_is_given_back() {
 
 fn walk(folder: &Path) -> Vec<Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|it| if it.is_dir() { walk(&it) } else { vec![fs::read(&it).unwrap()] }).collect()
+    entries
+        .flat_map(|it| if it.is_dir() { walk(&it) } else { vec![fs::read(&it).unwrap()] })
+        .collect()
 }
 
 #[test]
