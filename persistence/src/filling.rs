@@ -18,8 +18,14 @@ impl<'a> Filling<'a> {
         Self { store, batch: Batch::default(), bytes: 0 }
     }
 
-    /// Adds a commit of `stream`, behind what the stream has.
+    /// Adds a commit of `stream`, behind what the stream has, and stores what was put when it is enough.
     pub(crate) fn put(&mut self, stream: StreamId, commit: &Commit) -> Result<(), StoreFailure> {
+        self.add(stream, commit)?;
+        if self.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds a commit of `stream`, behind what the stream has.
+    pub(crate) fn add(&mut self, stream: StreamId, commit: &Commit) -> Result<(), StoreFailure> {
         let before = Version::new(commit.view().version.get() - 1);
         let goes_on = |last: &&mut Append| {
             *last.stream() == stream && last.expected().plus(last.events()) == before
@@ -35,7 +41,12 @@ impl<'a> Filling<'a> {
         };
         pushed.map_err(|error| failed("adding a commit", error))?;
         self.bytes += commit.bytes();
-        if self.bytes >= self.store.writer.batch_bytes() { self.flush() } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Whether what was put is as much as the store likes at once.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= self.store.writer.batch_bytes()
     }
 
     /// Stores what was put.

@@ -31,6 +31,7 @@ pub mod export;
 pub mod fault;
 pub mod keys;
 pub mod memory;
+pub mod migrate;
 pub mod segment;
 pub mod verify;
 pub mod views;

@@ -1,0 +1,217 @@
+//! Copy and transform: a log becomes another one, whatever comes in between.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use actuarius_domain::{Position, StreamId};
+use actuarius_persistence::fault::{self, Failure};
+use actuarius_persistence::memory::Contents;
+use actuarius_persistence::migrate::{self, BoxError, MigrateError, Migrated, Rewrite, Transform};
+use actuarius_persistence::{
+    Batch, Codec, Commit, CommitView, EncodedEvent, Gone, Removal, Store, disk, go_on, memory,
+};
+use common::log::{Event, log, note, same, stream, write};
+use proptest::prelude::*;
+
+fn source(commits: u64) -> Store {
+    let mut store = memory::open();
+    write(&mut store, 0..commits);
+    store
+}
+
+fn keep(_: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {
+    out.keep();
+    Ok(())
+}
+
+fn run(
+    from: &Store,
+    to: &mut Store,
+    transform: &mut dyn Transform,
+) -> Result<Migrated, MigrateError> {
+    migrate::run(&*from.reader, to, transform, &mut go_on)
+}
+
+/// Drops, doubles, renames and writes anew, each for some.
+fn everything(commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {
+    if commit.id == "4" {
+        return Ok(());
+    }
+    if commit.id == "5" {
+        // Two streams become one.
+        out.rename(StreamId::new("note", "0")?);
+    }
+    for event in commit.events() {
+        match event.event_type {
+            "Struck" => {}
+            "Noted" => {
+                out.encode(&event.decode::<Event>()?, |_| 9, Codec::Json)?;
+                out.put(&event);
+            }
+            _ => {
+                let mut kept = EncodedEvent::from(&event);
+                kept.event_type = "Renamed".to_owned();
+                out.put(kept);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_kept_is_the_same_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut from = source(150);
+    let removals = log(&*from.reader).into_iter().filter(|it| it.view().belongs_to(&stream(3)));
+    let removals = removals.map(|commit| Removal::of(&commit, Gone::Removed)).collect();
+    from.writer.commit(&Batch { removals, ..Batch::default() }).expect("removed");
+    let mut to = disk::open(directory.path()).expect("opens");
+    let migrated = run(&from, &mut to, &mut keep).expect("migrated");
+    assert!(same(&log(&*from.reader), &log(&*to.reader)));
+    assert_eq!(migrated.from, migrated.to);
+    assert_eq!((migrated.commits_read, migrated.commits_written), (150, 150));
+    assert_eq!(migrated.events_written, from.reader.head().get());
+    assert_eq!(run(&from, &mut to, &mut keep).expect("nothing to do"), migrated);
+}
+
+#[test]
+fn events_are_dropped_added_changed_and_moved_and_keep_all_else() {
+    let (from, mut to) = (source(150), memory::open());
+    let migrated = run(&from, &mut to, &mut everything).expect("migrated");
+    let (old, new) = (log(&*from.reader), log(&*to.reader));
+    assert_eq!((migrated.commits_read, migrated.commits_written), (150, new.len() as u64));
+    assert_eq!(migrated.events_written, to.reader.head().get());
+    let mut left = old.iter();
+    for commit in &new {
+        let view = commit.view();
+        let before = left.find(|it| it.view().command_id == view.command_id).expect("in order");
+        let before = before.view();
+        assert_eq!((view.time, view.metadata()), (before.time, before.metadata()));
+        assert_eq!(view.named_by_caller(), before.named_by_caller());
+        assert!(view.events().all(|event| event.event_type != "Struck"));
+        let doubled = view.events().filter(|it| it.schema_version == 9);
+        let noted = before.events().filter(|it| it.event_type == "Noted");
+        assert_eq!(doubled.count(), noted.count());
+    }
+    for id in ["4", "5"] {
+        let gone = StreamId::new("note", id).expect("valid");
+        assert_eq!(to.reader.version(&gone).expect("readable").get(), 0);
+    }
+    // Whatever the versions are now, a second migration that keeps them is the same.
+    let mut again = memory::open();
+    run(&to, &mut again, &mut keep).expect("migrated");
+    assert!(same(&new, &log(&*again.reader)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_migration_that_fails_again_and_again_comes_to_the_same_end(
+        failures in prop::collection::vec((1u64..5, 0usize..3), 0..6),
+        page in any::<bool>(),
+    ) {
+        let (from, mut whole) = (source(2_500), memory::open());
+        let wanted = run(&from, &mut whole, &mut everything).expect("migrated");
+        let contents = Arc::<Contents>::default();
+        for (nth, how) in failures {
+            let (mut to, faults) = fault::over(memory::reopen(&contents));
+            let how = [Failure::Unwritten, Failure::HalfWritten, Failure::Unacknowledged][how];
+            faults.fail_commit(nth, how);
+            let mut pages = 0;
+            let done = migrate::run(&*from.reader, &mut to, &mut everything, &mut |_| {
+                pages += 1;
+                if page && pages == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            prop_assert!(done.is_ok() || matches!(done, Err(MigrateError::Store(_) | MigrateError::Stopped)));
+        }
+        let mut to = memory::reopen(&contents);
+        prop_assert_eq!(run(&from, &mut to, &mut everything).expect("migrated"), wanted);
+        prop_assert!(same(&log(&*whole.reader), &log(&*to.reader)));
+    }
+}
+
+#[test]
+fn what_is_new_in_the_old_store_is_migrated_by_another_run() {
+    let (mut from, mut to) = (source(50), memory::open());
+    run(&from, &mut to, &mut everything).expect("migrated");
+    write(&mut from, 50..90);
+    let migrated = run(&from, &mut to, &mut everything).expect("migrated");
+    assert_eq!(migrated.commits_read, 90);
+    let mut at_once = memory::open();
+    run(&from, &mut at_once, &mut everything).expect("migrated");
+    assert!(same(&log(&*to.reader), &log(&*at_once.reader)));
+}
+
+#[test]
+fn a_transform_that_fails_goes_on_when_it_is_mended() {
+    let (from, mut to) = (source(50), memory::open());
+    let error = run(&from, &mut to, &mut |commit: &CommitView<'_>, out: &mut Rewrite| {
+        if commit.position > Position::new(40) {
+            Err("not this one")?
+        }
+        everything(commit, out)
+    });
+    let error = error.expect_err("told");
+    assert!(error.to_string().contains("not this one"), "{error}");
+    run(&from, &mut to, &mut everything).expect("goes on");
+    let mut at_once = memory::open();
+    run(&from, &mut at_once, &mut everything).expect("migrated");
+    assert!(same(&log(&*to.reader), &log(&*at_once.reader)));
+}
+
+#[test]
+fn what_is_too_large_is_told_with_its_place() {
+    let (from, mut to) = (source(5), memory::open());
+    let mut blow_up = |commit: &CommitView<'_>, out: &mut Rewrite| {
+        for event in commit.events() {
+            out.put(EncodedEvent::new(event.event_type, 1, Codec::Json, vec![0; 17 << 20]));
+        }
+        Ok(())
+    };
+    let error = run(&from, &mut to, &mut blow_up).expect_err("told");
+    assert!(
+        matches!(&error, MigrateError::Unstorable { position, .. } if position.get() == 1),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_target_another_source_and_another_transform_are_told() {
+    let from = source(50);
+    let mut with_events = source(3);
+    let error = run(&from, &mut with_events, &mut keep).expect_err("has events");
+    assert!(matches!(error, MigrateError::OtherTarget), "{error}");
+
+    let mut to = memory::open();
+    run(&from, &mut to, &mut keep).expect("migrated");
+    let error = run(&source(60), &mut to, &mut keep).expect_err("another source");
+    assert!(matches!(error, MigrateError::OtherTarget), "{error}");
+
+    write(&mut to, [60]);
+    let error = run(&from, &mut to, &mut keep).expect_err("written beside it");
+    assert!(matches!(error, MigrateError::OtherTransform { .. }), "{error}");
+
+    let mut damaged = memory::open();
+    run(&from, &mut damaged, &mut keep).expect("migrated");
+    note(&mut damaged, "migration", "x");
+    assert!(matches!(run(&from, &mut damaged, &mut keep), Err(MigrateError::Read(_))));
+}
+
+/// What was written without a note of it is compared with what the transform says now.
+#[test]
+fn another_transform_after_an_interruption_is_told() {
+    let from = source(2_500);
+    let contents = Arc::<Contents>::default();
+    let (mut to, faults) = fault::over(memory::reopen(&contents));
+    faults.fail_commit(2, Failure::HalfWritten);
+    assert!(run(&from, &mut to, &mut keep).is_err());
+    let error = run(&from, &mut memory::reopen(&contents), &mut everything).expect_err("another");
+    assert!(matches!(error, MigrateError::OtherTransform { .. }), "{error}");
+    run(&from, &mut memory::reopen(&contents), &mut keep).expect("the same goes on");
+    let found: Vec<Commit> = log(&*memory::reopen(&contents).reader);
+    assert!(same(&found, &log(&*from.reader)));
+}
