@@ -40,6 +40,14 @@ impl<A: Aggregate> Decoder<A> {
         Self { upcasters: tables::upcasters::<A>(), aggregate: PhantomData }
     }
 
+    /// Whether a stored event has today's shape.
+    ///
+    /// # Errors
+    /// [`CodecError`]; the stored event is untouched.
+    pub(crate) fn is_current(self, event: &EventView<'_>) -> Result<bool, CodecError> {
+        event.is_current(self.upcasters, A::schema_version)
+    }
+
     /// The events, without anything around them.
     ///
     /// # Errors

@@ -75,6 +75,7 @@ mod home;
 mod hosting;
 mod incarnation;
 mod keep_alive;
+mod migration;
 mod panics;
 mod past;
 mod progress;
@@ -129,6 +130,7 @@ pub use follower_status::{
 pub use followers::Retry;
 pub use health::{Health, Status};
 pub use hosting::Hosting;
+pub use migration::{OtherState, Reencode, SameStates, same_states};
 pub use past::{Diff, FieldChange, History, HistoryStep, LogMoment, Moment, Past};
 pub use projection::{
     AsOfError, Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, PastRows,

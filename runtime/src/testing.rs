@@ -8,6 +8,7 @@
 //!
 //! All functions panic when a check fails, and name the line of the test.
 
+mod copying;
 mod decisions;
 mod divergence;
 mod handlers;
@@ -16,6 +17,7 @@ mod rows;
 mod sagas;
 mod views;
 
+pub use copying::copy_of;
 pub use decisions::{Given, Outcome, given};
 pub use divergence::{Divergence, Divergences, ViewDivergences, divergence, view_divergence};
 pub use handlers::{Twice, envelopes, twice};

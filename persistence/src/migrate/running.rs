@@ -5,6 +5,7 @@ use super::note::Done;
 use super::output::{Output, stream_of};
 use super::rewrite::Rewrite;
 use super::{MigrateError, Migrated, Transform};
+use crate::keys::Keys;
 use crate::{
     Append, CodecError, Commit, NewCommit, OnProgress, PageLimit, Progress, ReadError, Reader,
     Store,
@@ -97,11 +98,11 @@ impl Running<'_, '_> {
     fn rewritten(&mut self, commit: &Commit) -> Result<Option<(StreamId, Commit)>, MigrateError> {
         let (view, old) = (commit.view(), stream_of(commit)?);
         let mut out = Rewrite::default();
-        self.transform.transform(&view, &mut out).map_err(|source| MigrateError::Transform {
-            stream: old.clone(),
-            position: view.position,
-            source,
-        })?;
+        // What is about persons is opened and sealed again with the old store's keys.
+        let transformed =
+            Keys::deriving(commit.keys(), || self.transform.transform(&view, &mut out));
+        let (stream, position) = (old.clone(), view.position);
+        transformed.map_err(|source| MigrateError::Transform { stream, position, source })?;
         let stream = out.stream.take().unwrap_or_else(|| old.clone());
         let version = self.output.version(&stream, self.done)?;
         let position = self.output.end.position.next();

@@ -63,6 +63,11 @@ impl Commit {
         Ok((commit, FRAME_HEAD + length))
     }
 
+    /// The keys that were given to it.
+    pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
+        self.keys.as_ref()
+    }
+
     /// Lets personal data in its events be opened with these keys wherever they are decoded.
     pub fn give_keys(&mut self, keys: &Arc<Keys>) {
         self.keys = Some(keys.clone());
