@@ -151,7 +151,7 @@ fn a_transform_that_fails_goes_on_when_it_is_mended() {
     let (from, mut to) = (source(50), memory::open());
     let error = run(&from, &mut to, &mut |commit: &CommitView<'_>, out: &mut Rewrite| {
         if commit.position > Position::new(40) {
-            Err("not this one")?
+            Err("not this one")?;
         }
         everything(commit, out)
     });

@@ -100,7 +100,7 @@ impl Running<'_, '_> {
         let mut out = Rewrite::default();
         // What is about persons is opened and sealed again with the old store's keys.
         let transformed =
-            Keys::deriving(commit.keys(), || self.transform.transform(&view, &mut out));
+            Keys::deriving(commit.keys.as_ref(), || self.transform.transform(&view, &mut out));
         let (stream, position) = (old.clone(), view.position);
         transformed.map_err(|source| MigrateError::Transform { stream, position, source })?;
         let stream = out.stream.take().unwrap_or_else(|| old.clone());

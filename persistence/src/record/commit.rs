@@ -30,7 +30,7 @@ pub struct Commit {
     /// The frame: its head, and the body.
     frame: Bytes,
     /// What personal data in it is opened with.
-    keys: Option<Arc<Keys>>,
+    pub(crate) keys: Option<Arc<Keys>>,
 }
 
 impl Commit {
@@ -61,11 +61,6 @@ impl Commit {
         let frame = bytes.slice(..FRAME_HEAD + length);
         let commit = Self { position, version, events, frame, keys: None };
         Ok((commit, FRAME_HEAD + length))
-    }
-
-    /// The keys that were given to it.
-    pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
-        self.keys.as_ref()
     }
 
     /// Lets personal data in its events be opened with these keys wherever they are decoded.
