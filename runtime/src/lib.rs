@@ -55,6 +55,7 @@ mod aggregates;
 mod alive;
 mod answering;
 mod archiving;
+mod backup;
 mod builder;
 mod clock;
 mod committer;
@@ -116,6 +117,7 @@ pub use actuarius_persistence::{Codec, CodecError, Damage, OpenError, ReadError,
 pub use aggregates::Aggregates;
 pub use alive::ShutdownReport;
 pub use archiving::{ArchivePart, Archived, ArchivingError};
+pub use backup::TakeBackup;
 pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use decoding::Undecodable;

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use actuarius_persistence::{OpenError, ReadError, Reader};
 
 use crate::aggregates::Aggregates;
 use crate::alive::{Alive, ShutdownReport};
+use crate::backup::TakeBackup;
 use crate::builder::Builder;
 use crate::deadline::Deadline;
 use crate::followers::{Standing, WaitError};
@@ -176,6 +177,27 @@ impl Runtime {
             follower.wait_for(head, until.rest()).await?;
         }
         Ok(())
+    }
+
+    /// Takes a backup into the directory `to`, while everything goes on: all events the first time,
+    /// later what is new, and the checkpoints of subscriptions. Views are made again from events, so
+    /// they are not in it. See [`backup`](crate::persistence::backup) for how it is restored.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let (data, saved) = (directory.path().join("data"), directory.path().join("saved"));
+    /// let runtime = actuarius::Runtime::open(data).await?;
+    /// let run = runtime.backup(&saved).await?;
+    /// println!("keep this elsewhere: {}", run.to);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It is stopped by a shutdown, and by dropping its future; then nothing of it is left.
+    pub fn backup(&self, to: impl Into<PathBuf>) -> TakeBackup {
+        TakeBackup::new(self.alive.engine.clone(), to.into())
     }
 
     /// The last durable position.

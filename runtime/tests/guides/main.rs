@@ -2,6 +2,7 @@
 //! here that it is equal to, which `reading` checks.
 
 mod account;
+mod backing_up;
 mod balances;
 mod database;
 mod holdings;
