@@ -12,6 +12,7 @@ mod later;
 mod letters;
 mod order;
 mod parked;
+mod past;
 mod purchase;
 mod purchases;
 mod reading;
