@@ -3,8 +3,13 @@
 #[path = "../common/archive.rs"]
 mod archive;
 mod changed;
+#[path = "../common/mod.rs"]
+mod common;
 mod first_release;
 mod followers;
+mod missing;
+mod model;
+mod splits;
 mod unchanged;
 mod v1;
 mod v2;
