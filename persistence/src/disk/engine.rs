@@ -96,6 +96,20 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    /// sled writes what it has moved around when it is closed, and tells nobody if that fails. All that
+    /// was acknowledged is synced long since; but who opens the store again should know.
+    fn drop(&mut self) {
+        if let Err(failure) = self.make_durable() {
+            tracing::error!(
+                target: "actuarius::store",
+                %failure,
+                "closing the store failed; before it is written to again, have a backup or verify it"
+            );
+        }
+    }
+}
+
 /// What is stored with one sync. A later change of a key replaces the earlier.
 #[derive(Default)]
 pub(super) struct Group {
