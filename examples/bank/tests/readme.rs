@@ -6,14 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use actuarius::{
-    Answer, BoxError, Codec, Effects, Envelope, ExecuteError, Hosting, Id, InstanceStatus, Outcome,
-    Projection, Runtime, Saga, Sends,
+    Answer, ArchivePart, BoxError, Codec, Effects, Envelope, ExecuteError, Hosting, Id,
+    InstanceStatus, Outcome, Projection, Reuse, Runtime, Saga, Sends,
 };
 use bank::AccountCommand::{Deposit, Open, Withdraw};
 use bank::{Account, AccountEvent, Cents, Statements};
 use serde::{Deserialize, Serialize};
 
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 9] = [
     "examples/hello/src/main.rs",
     "examples/bank/src/small.rs",
     "examples/bank/tests/readme.rs#embed",
@@ -21,6 +21,8 @@ const SHOWN: [&str; 7] = [
     "examples/bank/tests/readme.rs#read",
     "examples/bank/tests/readme.rs#saga",
     "examples/bank/tests/readme.rs#transfer",
+    "examples/bank/tests/readme.rs#past",
+    "examples/bank/tests/readme.rs#keep",
 ];
 
 #[tokio::test]
@@ -95,6 +97,40 @@ async fn what_was_just_written_can_be_read() -> Result<(), Box<dyn std::error::E
     // endregion: read
     assert_eq!(newest.len(), 2);
     letters.wait_for(receipt.position, Duration::from_secs(60)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_can_be_asked_and_kept_elsewhere() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let runtime = Runtime::open(folder.path().join("data")).await?;
+    let accounts = runtime.host::<Account>();
+    for id in ["alice", "bob"] {
+        accounts.execute(id, Open).await?;
+    }
+    let receipt = accounts.execute("alice", Deposit(Cents(500))).await?;
+    accounts.execute("alice", Withdraw(Cents(200))).await?;
+    // region: past
+    let past = accounts.as_of("alice", receipt.version).await?; // or a position, or a time
+    let now = accounts.as_of("alice", runtime.head()).await?;
+    println!("{:?} became {:?}", past.state, now.state);
+
+    let mut history = accounts.history("alice");
+    while let Some(step) = history.next().await? {
+        println!("{}: {:?}", step.envelope.header.time, step.envelope.event);
+        println!("    {:?}", step.state);
+    }
+    // endregion: past
+    let saved = folder.path().join("saved");
+    // region: keep
+    let run = runtime.backup(&saved).await?; // while commands come in; the next one adds what is new
+    println!("keep this elsewhere, it proves the history: {}", run.to);
+
+    let moved = accounts.archive_where(ArchivePart::BeforeSnapshot, |_| true).await?;
+    println!("{} events are in the archive, and read from there as before", moved.events);
+    accounts.delete("bob", Reuse::Never).await?;
+    // endregion: keep
+    assert!(!accounts.exists("bob").await?);
     Ok(())
 }
 
