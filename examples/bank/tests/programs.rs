@@ -34,6 +34,27 @@ fn the_story_ends_well_on_every_run() {
     }
 }
 
+#[test]
+fn the_admin_sees_accounts_as_the_bank_does() {
+    let directory = tempfile::tempdir().unwrap();
+    output(env!("CARGO_BIN_EXE_bank"), directory.path());
+    let admin = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bank-admin"));
+        let output = command.arg("--store").arg(directory.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // Events are stored with bincode, which only the bank's own types can read.
+    let state = r#""state":{"status":"Open","balance":10000}"#;
+    let history = admin(&["history", "account/account-1", "--json"]);
+    assert!(history.contains(r#""event":"Withdrawn""#), "{history}");
+    assert!(history.contains(state), "{history}");
+    let now = admin(&["show", "account/account-1", "--json"]);
+    assert!(now.contains(r#""state":{"status":"Closed","balance":0}"#), "{now}");
+    let verified = admin(&["verify", "--full", "--json"]);
+    assert!(verified.contains(r#""whole":true"#), "{verified}");
+}
+
 fn output(program: &str, directory: &std::path::Path) -> String {
     let output = Command::new(program).arg(directory).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

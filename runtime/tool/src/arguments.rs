@@ -8,15 +8,18 @@ use clap::{Args, Parser, Subcommand};
 use crate::moment::At;
 use crate::trouble::Trouble;
 
+const LONG_ABOUT: &str = "\
+Looks into the store of a runtime that is not running, checks it and copies it; of a backup a copy.
+
+The exit code is 0 when all is well, 1 when something was found that should not be (damage), and 2 when an \
+argument cannot be used or the work could not be done.";
+
 /// Looks into the store of a runtime that is not running, checks it and copies it.
-///
-/// The exit code is 0 when all is well, 1 when something was found that should not be (damage), and 2 when
-/// an argument cannot be used or the work could not be done.
 ///
 /// For a subcommand of a program of your own: parse it with `clap`, and give it to
 /// [`Tool::run_with`](crate::Tool::run_with).
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(version, propagate_version = true, long_about = LONG_ABOUT)]
 pub struct Arguments {
     /// The directory of the store
     #[arg(long, short, global = true, env = "ACTUARIUS_STORE", value_name = "DIR")]

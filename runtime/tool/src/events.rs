@@ -176,6 +176,7 @@ impl<'a> EventShown<'a> {
         let why = self.undecodable.as_deref();
         let why = why.map(|why| format!(", not decodable: {}", text::Name(why)));
         let why = why.unwrap_or_default();
-        format!("{} ({codec}, schema {version}, {bytes} bytes{why})", text::cut(hex, 64))
+        let hex = if hex.is_empty() { String::new() } else { text::cut(hex, 64) + " " };
+        format!("{hex}({codec}, schema {version}, {bytes} bytes{why})")
     }
 }

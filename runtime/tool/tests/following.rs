@@ -1,0 +1,173 @@
+//! `subscriptions`, `parked` and `sagas`.
+
+mod common;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actuarius::{BoxError, Codec, Envelope, Id, Retry, Runtime, Timestamp};
+use actuarius_tool::Tool;
+use common::AccountEvent::{self, Closed, Deposited};
+use common::{Account, actuarius, filled, json};
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Hands all events to a mailer that refuses deposits of 13, and tells the amounts it took.
+async fn mail(runtime: &Runtime) -> Vec<i64> {
+    let taken = Arc::<Mutex<Vec<i64>>>::default();
+    let of_handler = taken.clone();
+    let handle = move |event: Envelope<Account>| {
+        let taken = of_handler.clone();
+        async move {
+            match event.event {
+                Deposited(13) => Err::<(), BoxError>("unlucky\u{1b}[2J".into()),
+                Deposited(cents) => {
+                    taken.lock().unwrap().push(cents);
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        }
+    };
+    let retry = Retry::default().attempts(1);
+    let mailer = runtime.subscribe("mailer").on(handle).retry(retry).start().await.unwrap();
+    mailer.wait_for(runtime.head(), LONG).await.unwrap();
+    mailer.stop().await;
+    taken.lock().unwrap().clone()
+}
+
+/// Five deposits into a, of which the second is refused, and one into b.
+fn parked_store(directory: &Path) {
+    filled(directory, Codec::Json, async |runtime, accounts| {
+        for cents in [1, 13, 2, 3] {
+            accounts.execute("a", vec![Deposited(cents)]).await.unwrap();
+        }
+        accounts.execute("b", vec![Deposited(4)]).await.unwrap();
+        let mut taken = mail(runtime).await;
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 4]);
+        accounts.execute("b", vec![Closed]).await.unwrap();
+    });
+}
+
+#[test]
+fn subscriptions_are_listed_with_what_they_have_parked() {
+    let directory = tempfile::tempdir().unwrap();
+    parked_store(directory.path());
+    let listed = json(directory.path(), &["subscriptions"]).is_fine().document();
+    let expected = json!({
+        "name": "mailer", "position": 5, "lag": 1, "paused": false, "keys_parked": 1, "events_parked": 3,
+    });
+    assert_eq!(listed, expected);
+    let info = json(directory.path(), &["info"]).is_fine().document();
+    assert_eq!(info["subscriptions"], json!(1));
+}
+
+#[test]
+fn parked_events_are_listed_and_the_first_is_skipped_for_good() {
+    let directory = tempfile::tempdir().unwrap();
+    parked_store(directory.path());
+    let listed = |more: &[&str]| {
+        let all = json(directory.path(), &[&["parked", "list", "mailer"], more].concat());
+        let row = |it: &Value| (it["position"].as_u64().unwrap(), it["behind"].as_u64().unwrap());
+        all.is_fine().json().iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&[]), [(2, 2)]);
+    assert_eq!(listed(&["account/a"]), [(2, 2), (3, 1), (4, 0)]);
+    let text = actuarius(directory.path(), &["parked", "list", "mailer"]).is_fine().out;
+    assert!(text.contains("unlucky\\u{1b}[2J"), "{text}");
+
+    let skip = |position: &str| {
+        json(directory.path(), &["parked", "skip", "mailer", "account/a", "--position", position])
+    };
+    assert_eq!(skip("3").code, 2, "it is not the first");
+    assert_eq!(listed(&[]), [(2, 2)]);
+    let skipped = skip("2").is_fine().document();
+    assert_eq!((&skipped["event"], &skipped["attempts"]), (&json!("Deposited"), &json!(1)));
+    assert_eq!(listed(&["account/a"]), [(3, 1), (4, 0)]);
+
+    // The subscription goes on from there.
+    filled(directory.path(), Codec::Json, async |runtime, _| {
+        let taken = Arc::<Mutex<Vec<AccountEvent>>>::default();
+        let of_handler = taken.clone();
+        let handle = move |event: Envelope<Account>| {
+            of_handler.lock().unwrap().push(event.event);
+            async { Ok::<(), BoxError>(()) }
+        };
+        let mailer = runtime.subscribe("mailer").on(handle).start().await.unwrap();
+        assert_eq!(mailer.retry_parked("account/a").await, Ok(2));
+        mailer.wait_for(runtime.head(), LONG).await.unwrap();
+        assert!(mailer.parked().await.is_empty());
+        let taken = format!("{:?}", taken.lock().unwrap());
+        assert!(taken.contains("Deposited(2), ") && taken.contains("Deposited(3)"), "{taken}");
+        assert!(!taken.contains("Deposited(13)"), "{taken}");
+    });
+    assert!(listed(&[]).is_empty());
+}
+
+/// A saga of the runtime's own: one instance waits for the year 2100, one has ended.
+fn scheduled_store(directory: &Path, codec: Codec) {
+    filled(directory, codec, async |runtime, accounts| {
+        let schedules = runtime.schedules().sends_to(accounts).start().await.unwrap();
+        let alice = Id::<Account>::new("alice").unwrap();
+        let late = Timestamp::from_micros(4_102_444_800_000_000);
+        let now = Timestamp::from_micros(0);
+        schedules.schedule_as("late", &alice, vec![Deposited(1)], late).await.unwrap();
+        schedules.schedule_as("now", &alice, vec![Deposited(2)], now).await.unwrap();
+        schedules.end_of("now").await.unwrap();
+    });
+}
+
+#[test]
+fn sagas_are_counted_their_instances_listed_and_their_steps_told() {
+    let directory = tempfile::tempdir().unwrap();
+    scheduled_store(directory.path(), Codec::Json);
+    let all = json(directory.path(), &["sagas"]).is_fine().document();
+    let name = all["saga"].as_str().unwrap().to_owned();
+    let counts = ["live", "in_trouble", "completed", "unreadable"].map(|it| &all[it]);
+    assert_eq!(counts, [&json!(1), &json!(0), &json!(1), &json!(0)]);
+
+    let live = json(directory.path(), &["sagas", &name]).is_fine().document();
+    assert_eq!((&live["id"], &live["status"]), (&json!("late"), &json!("running")));
+    assert_eq!(live["next_deadline"], json!("2100-01-01T00:00:00.000000Z"));
+    let ended = json(directory.path(), &["sagas", &name, "--ended"]).is_fine().json();
+    assert_eq!(ended.iter().map(|it| &it["id"]).collect::<Vec<_>>(), ["late", "now"]);
+
+    let steps = json(directory.path(), &["sagas", &format!("{name}/now")]).is_fine().json();
+    assert_eq!(steps[0]["heard"], json!("it was begun"));
+    assert_eq!(steps.last().unwrap()["status"], json!("completed"));
+    assert!(steps.iter().all(|step| step.get("state").is_some()));
+    let text = actuarius(directory.path(), &["sagas"]).is_fine().out;
+    assert!(text.starts_with("SAGA"), "{text}");
+}
+
+#[test]
+fn what_only_looks_like_a_saga_is_told_as_unreadable() {
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
+    struct Walk;
+    #[derive(serde::Serialize, serde::Deserialize)]
+    enum Walked {
+        Stepped { metres: u8 },
+    }
+    impl actuarius::Aggregate for Walk {
+        const TYPE: &'static str = "walk";
+        type Command = ();
+        type Event = Walked;
+        type Error = common::No;
+        fn decide(&self, (): (), _: &actuarius::Context) -> Result<Vec<Walked>, common::No> {
+            Ok(vec![Walked::Stepped { metres: 1 }])
+        }
+        fn apply(&mut self, _: &Walked) {}
+    }
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path(), Codec::Json, async |runtime, _| {
+        runtime.host::<Walk>().execute("home", ()).await.unwrap();
+    });
+    let all = json(directory.path(), &["sagas"]).is_fine().document();
+    assert_eq!((&all["saga"], &all["unreadable"]), (&json!("walk"), &json!(1)));
+    let mut out = Vec::new();
+    let tool = Tool::new().store(directory.path()).aggregate::<Walk>();
+    assert_eq!(tool.answer(["x", "sagas"], &mut out, &mut Vec::new()), 0);
+}
