@@ -83,7 +83,7 @@ fn compare(
         GO_ON
     })?;
     let replayed = failed.map_or_else(|| replay.state(), Err);
-    Ok(match (saved.and_then(value), replayed.and_then(value)) {
+    Ok(match (saved.and_then(|it| value(&it)), replayed.and_then(|it| value(&it))) {
         (Ok(saved), Ok(replayed)) if saved == replayed => Ok(()),
         (Ok(_), Ok(_)) => Err("it is not what its events come to".to_owned()),
         (Err(why), _) | (_, Err(why)) => Err(format!("it could not be compared: {why}")),
@@ -91,6 +91,6 @@ fn compare(
 }
 
 /// Without an order of fields.
-fn value(json: Json) -> Result<serde_json::Value, String> {
+fn value(json: &Json) -> Result<serde_json::Value, String> {
     serde_json::from_str(json.get()).map_err(|error| error.to_string())
 }
