@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use actuarius_tool::Tool;
 use bank::{Account, Transfer, TransferOrder};
 
+// region: admin
 fn main() -> ExitCode {
     Tool::new()
         .named("bank-admin")
@@ -15,3 +16,4 @@ fn main() -> ExitCode {
         .saga::<Transfer>()
         .run()
 }
+// endregion: admin
