@@ -10,7 +10,7 @@ use actuarius_domain::{Position, Timestamp, Version};
 use actuarius_persistence::disk::{self, DiskOptions};
 use actuarius_persistence::verify::{Verified, Verify};
 use actuarius_persistence::{Batch, Gone, NewSnapshot, Notes, PageLimit, Removal, Store};
-use common::{append, commit, events};
+use common::{append, commit, copy, events};
 
 const FLIPS: u64 = 500;
 
@@ -53,18 +53,6 @@ fn commit_derived(store: &mut Store, stream: &str, version: u64) {
     notes.put(stream.as_bytes(), position.to_string().as_bytes()).expect("small");
     let batch = Batch { snapshots: vec![snapshot], notes: vec![notes], ..Batch::default() };
     store.writer.commit(&batch).expect("stored");
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("made");
-    for entry in fs::read_dir(from).expect("listed") {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("listed");
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            fs::copy(&path, to.join(name)).expect("copied");
-        }
-    }
 }
 
 fn files(below: &Path, found: &mut Vec<PathBuf>) {

@@ -11,7 +11,7 @@ use actuarius_persistence::verify::Verify;
 use actuarius_persistence::{
     Append, Batch, Codec, Gone, NewCommit, NewSnapshot, Notes, PageLimit, Removal, Store,
 };
-use common::{commit, events, stream};
+use common::{commit, copy, events, stream};
 use tempfile::TempDir;
 
 /// A commit of bytes that do not compress.
@@ -133,16 +133,4 @@ fn a_cut_at_any_step_leaves_one_whole_store() {
     fs::create_dir(at.join("store.creating")).expect("made");
     disk::compact(&at, |_, _| {}).expect("what was begun before is no hindrance");
     check(&at, &chain);
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("made");
-    for entry in fs::read_dir(from).expect("listed") {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("listed");
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            fs::copy(&path, to.join(name)).expect("copied");
-        }
-    }
 }

@@ -3,6 +3,9 @@
 
 pub mod log;
 
+use std::fs;
+use std::path::Path;
+
 use actuarius_domain::{CommandId, Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::{Append, Batch, Codec, NewCommit, PageLimit, ReadError, Reader, Store};
 
@@ -48,6 +51,19 @@ pub fn events(reader: &dyn Reader) -> Result<u64, ReadError> {
         match page.commits.last() {
             Some(last) if page.more => after = last.view().last_position(),
             _ => return Ok(count),
+        }
+    }
+}
+
+/// Copies a directory with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for entry in fs::read_dir(from).expect("listed") {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("listed");
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            fs::copy(&path, to.join(name)).expect("copied");
         }
     }
 }
