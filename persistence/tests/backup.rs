@@ -8,11 +8,15 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actuarius_domain::{Position, Timestamp};
+use actuarius_domain::{Position, StreamId, Timestamp, Version};
+use actuarius_persistence::archive::Moving;
 use actuarius_persistence::backup::{self, BackupError, Run, TakeOptions, Until};
 use actuarius_persistence::segment::SegmentError;
-use actuarius_persistence::{OpenError, PageLimit, Reader, Store, disk, go_on, memory};
-use common::log::{log, note, notes, same, write};
+use actuarius_persistence::verify::Verify;
+use actuarius_persistence::{
+    Batch, Commit, OpenError, PageLimit, ReadError, Reader, Store, disk, go_on, memory,
+};
+use common::log::{log, note, notes, same, stream, write};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -301,6 +305,76 @@ fn segments_of_another_run_or_backup_are_told() {
     let error =
         backup::load(&saved, &mut memory::open(), Until::End, &mut go_on).expect_err("told");
     assert!(!matches!(error, BackupError::Segment(SegmentError::Io { .. })), "{error}");
+}
+
+/// Moves all events of one stream into the archive.
+fn archive(store: &mut Store, wanted: StreamId) {
+    let reader = store.reader.clone();
+    let directory = reader.archive().expect("a store on disk has one").to_owned();
+    let wanted =
+        Box::new(move |of: &StreamId| Ok((*of == wanted).then_some(Version::new(u64::MAX))));
+    let mut moving = Moving::new(&*reader, directory, wanted);
+    while let Some(segment) = moving.next_segment().expect("written") {
+        let batch = Batch { removals: segment.removals.clone(), ..Batch::default() };
+        store.writer.commit(&batch).expect("removed");
+    }
+}
+
+/// As readers see it: with what is in the archive.
+fn whole(reader: &dyn Reader) -> Result<Vec<bytes::Bytes>, ReadError> {
+    let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
+    let page = reader.read_log(Position::NONE, limit)?;
+    Ok(page.commits.iter().map(Commit::frame).collect())
+}
+
+#[test]
+fn what_was_moved_to_the_archive_comes_back_with_it_once() {
+    let (directory, [saved, back]) = place();
+    let mut store = disk::open(directory.path().join("data")).expect("opens");
+    write(&mut store, 0..30);
+    let before = whole(&*store.reader).expect("readable");
+    archive(&mut store, stream(3));
+    let first = take(&*store.reader, &saved).expect("taken");
+    archive(&mut store, stream(4));
+    let second = take(&*store.reader, &saved).expect("taken");
+    assert!(first.commits == 30 && second.commits == 0);
+    let archived = files(&saved.join("archive"));
+    assert_eq!(archived.len(), 2, "each segment once");
+    backup::verify(&saved, &mut go_on).expect("whole");
+
+    let restored = backup::restore(&saved, &back, Until::End, &mut go_on).expect("restored");
+    // The events of the second were in the log when that was read.
+    assert_eq!((restored.archived.len(), restored.archived_missing.len()), (1, 0));
+    let found = disk::open(&back).expect("opens");
+    assert_eq!(whole(&*found.reader).expect("readable"), before);
+    let verified = found.reader.verify(&mut Verify::default()).expect("readable");
+    assert_eq!((verified.findings, verified.elsewhere), (vec![], 0));
+
+    fs::remove_file(&archived[0]).expect("removed");
+    let error = backup::verify(&saved, &mut go_on).expect_err("told").to_string();
+    assert!(error.contains("archive"), "{error}");
+}
+
+/// An archive may be kept elsewhere; then it is not in the backup, and the restored store says what it
+/// lacks.
+#[test]
+fn an_archive_that_is_elsewhere_is_missed_by_what_is_restored() {
+    let (directory, [saved, back]) = place();
+    let mut store = disk::open(directory.path().join("data")).expect("opens");
+    write(&mut store, 0..30);
+    let before = whole(&*store.reader).expect("readable");
+    archive(&mut store, stream(3));
+    let (archive, elsewhere) =
+        (directory.path().join("data/archive"), directory.path().join("tape"));
+    fs::rename(&archive, &elsewhere).expect("moved");
+    take(&*store.reader, &saved).expect("taken");
+    let restored = backup::restore(&saved, &back, Until::End, &mut go_on).expect("restored");
+    assert_eq!(restored.archived_missing.len(), 1);
+    let found = disk::open(&back).expect("opens");
+    assert!(matches!(whole(&*found.reader), Err(ReadError::Archived { .. })));
+    assert_eq!(found.reader.chain().expect("known"), store.reader.chain().expect("known"));
+    fs::rename(&elsewhere, back.join("archive")).expect("mounted");
+    assert_eq!(whole(&*found.reader).expect("readable"), before);
 }
 
 #[test]

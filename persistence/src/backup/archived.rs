@@ -1,6 +1,6 @@
 //! Segments of the archive, beside those of the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -9,37 +9,40 @@ use uuid::Uuid;
 use super::BackupError;
 use super::error::OnBackup;
 use super::manifest::{Item, Manifest};
-use super::place::{Place, copied, names};
+use super::place::{Place, copied, file_of, names};
 use crate::cuts;
 use crate::disk::files;
 use crate::segment::Segment;
 
-/// Copies the segments in the directory `archive` that no run before has, and lists them.
+/// Copies the segments in the directory `archive` that no run before has as they are now, and lists them.
 pub(super) fn copy_new(
     archive: &Path,
     place: &Place,
     before: &[Manifest],
+    number: u32,
 ) -> Result<Vec<Item>, BackupError> {
     if !archive.is_dir() {
         return Ok(vec![]);
     }
-    let known: BTreeSet<_> = before.iter().flat_map(|it| &it.archived).map(|it| it.id).collect();
+    // One that was written anew, without a stream that was deleted, keeps its name and gets shorter.
+    let known = before.iter().flat_map(|it| &it.archived).map(|it| (it.id, it.bytes));
+    let known: BTreeMap<_, _> = known.collect();
     let mut items = Vec::new();
     for name in names(archive).on(archive)?.iter().filter(|name| name.ends_with(".seg")) {
         let from = archive.join(name);
-        let id = Segment::open(&from)?.head().id;
-        if !known.contains(&id) {
-            items.push(copy(&from, id, place)?);
+        let (id, bytes) = (Segment::open(&from)?.head().id, fs::metadata(&from).on(&from)?.len());
+        if known.get(&id) != Some(&bytes) {
+            items.push(copy(&from, id, place, number)?);
         }
     }
     Ok(items)
 }
 
-fn copy(from: &Path, id: Uuid, place: &Place) -> Result<Item, BackupError> {
+fn copy(from: &Path, id: Uuid, place: &Place, number: u32) -> Result<Item, BackupError> {
     let directory = place.path.join("archive");
     cuts::here().on(&directory)?;
     files::create_directory(&directory)?;
-    let file = format!("archive/{id}.seg");
+    let file = format!("archive/{}", file_of(number, &format!(".{id}.seg")));
     let to = place.path.join(&file);
     let (bytes, hash) = copied(from, &to)?;
     Segment::open(&to)?.verify()?;
@@ -47,25 +50,25 @@ fn copy(from: &Path, id: Uuid, place: &Place) -> Result<Item, BackupError> {
 }
 
 /// Copies those of the archived segments `wanted` that the backup has into the archive of a restored
-/// store, and tells which it has.
+/// store that ends in the run `last`, and tells which it has.
 pub(super) fn copy_back(
     place: &Place,
     manifests: &[Manifest],
+    last: u32,
     wanted: &BTreeSet<Uuid>,
     archive: &Path,
 ) -> Result<BTreeSet<Uuid>, BackupError> {
-    let items = manifests.iter().flat_map(|manifest| &manifest.archived);
+    // As they were then: the newest up to that run, and those that were not there yet.
+    let (until, behind) = manifests.split_at(manifests.len().min(last as usize));
+    let newest_first = until.iter().rev().chain(behind).flat_map(|it| &it.archived);
     let mut found = BTreeSet::new();
-    for item in items.filter(|item| wanted.contains(&item.id)) {
-        let from = place.checked(item)?;
-        files::create_directory(archive)?;
-        let to = archive.join(format!("{}.seg", item.id));
-        if to.exists() {
-            // Of a restore that was cut short.
-            fs::remove_file(&to).on(&to)?;
+    for item in newest_first.filter(|item| wanted.contains(&item.id)) {
+        if found.insert(item.id) {
+            let from = place.checked(item)?;
+            files::create_directory(archive)?;
+            // What a restore that was cut short has left is replaced.
+            copied(&from, &archive.join(format!("{}.seg", item.id)))?;
         }
-        copied(&from, &to)?;
-        found.insert(item.id);
     }
     Ok(found)
 }

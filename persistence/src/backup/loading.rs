@@ -18,6 +18,8 @@ use crate::{Commit, Gone, Lineage, OnProgress, Progress, Store};
 pub struct Loaded {
     /// Where it ends.
     pub end: ChainEnd,
+    /// The run it ends in.
+    pub run: u32,
     /// How many commits there are.
     pub commits: u64,
     /// How many notes, and the position of the run they were taken with; none when the first run
@@ -76,11 +78,11 @@ pub(super) fn load_from(
         archived: BTreeSet::new(),
         filling: Filling::new(to),
     };
-    let mut lineage = Lineage::of(Uuid::nil());
+    let (mut run, mut lineage) = (0, Lineage::of(Uuid::nil()));
     for manifest in manifests {
         if !loading.is_over {
             loading.run(manifest, progress)?;
-            lineage = manifest.lineage.clone();
+            (run, lineage) = (manifest.number, manifest.lineage.clone());
         }
     }
     let Loading { end, so_far, archived, mut filling, .. } = loading;
@@ -88,7 +90,7 @@ pub(super) fn load_from(
     check(to, end)?;
     let notes = load_notes(place, manifests, end.position, to)?;
     to.writer.settle()?;
-    Ok(Loaded { end, commits: so_far.commits, notes, lineage, archived })
+    Ok(Loaded { end, run, commits: so_far.commits, notes, lineage, archived })
 }
 
 fn check(to: &Store, wanted: ChainEnd) -> Result<(), BackupError> {

@@ -104,7 +104,7 @@ impl Place {
     pub(super) fn remove_unfinished(&self, number: u32) -> Result<(), BackupError> {
         let (mine, archive) = (format!("run-{number:06}."), self.path.join("archive"));
         remove(&self.path, |name| name.starts_with(&mine))?;
-        if archive.is_dir() { remove(&archive, |name| name.ends_with(".writing")) } else { Ok(()) }
+        if archive.is_dir() { remove(&archive, |name| name.starts_with(&mine)) } else { Ok(()) }
     }
 
     /// Where an item is, once it is certain that its file is the one that was written.

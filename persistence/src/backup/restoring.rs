@@ -64,8 +64,8 @@ pub fn restore(
     drop(store);
     cuts::here().on(&aside)?;
     disk::claim(&aside, &loaded.lineage, loaded.end.position)?;
-    let wanted = &loaded.archived;
-    let found = archived::copy_back(&place, &manifests, wanted, &to.join(disk::ARCHIVE))?;
+    let (wanted, archive) = (&loaded.archived, to.join(disk::ARCHIVE));
+    let found = archived::copy_back(&place, &manifests, loaded.run, wanted, &archive)?;
     give_name(&aside, to)?;
     Ok(Restored {
         end: loaded.end,

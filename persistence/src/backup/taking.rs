@@ -80,7 +80,7 @@ pub fn take(
     copy_log(reader, &place, &mut manifest, options, progress)?;
     if let Some(archive) = options.archive.as_deref().or_else(|| reader.archive()) {
         // Behind the log: what it says is archived, is in there.
-        manifest.archived = archived::copy_new(archive, &place, &manifests)?;
+        manifest.archived = archived::copy_new(archive, &place, &manifests, number)?;
     }
     place.store(&manifest)?;
     unfinished.counts = true;
@@ -188,7 +188,7 @@ impl Copying<'_> {
             Some(open) => open,
             none => none.insert(Open::begin(self.place, self.manifest, self.store, end.link)?),
         };
-        open.writing.put(commit.position(), &commit.frame())?;
+        open.writing.put_commit(commit)?;
         let is_full = open.writing.bytes() >= self.options.segment_bytes;
         let view = commit.view();
         self.manifest.commits += 1;

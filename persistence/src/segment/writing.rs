@@ -53,17 +53,24 @@ impl Writing {
     /// [`SegmentError::Misplaced`], [`SegmentError::Io`]. The segment cannot be finished any more: drop it.
     pub fn put(&mut self, position: Position, frame: &Bytes) -> Result<(), SegmentError> {
         let misplaced = |what: String| SegmentError::Misplaced { position, what };
-        if position <= self.summary.last {
-            return Err(misplaced(format!("position {} is written", self.summary.last)));
-        }
         let commit = Commit::from_frame(frame, position).map_err(|it| misplaced(it.what))?;
+        self.put_commit(&commit)
+    }
+
+    /// The same, of a commit that was read.
+    pub(crate) fn put_commit(&mut self, commit: &Commit) -> Result<(), SegmentError> {
+        let position = commit.position();
+        if position <= self.summary.last {
+            let what = format!("position {} is written", self.summary.last);
+            return Err(SegmentError::Misplaced { position, what });
+        }
         if self.entries == 0 {
             (self.first, self.before) = (position.get(), position.get());
         }
         put_varint(&mut self.raw, position.get() - self.before);
-        self.raw.extend_from_slice(frame);
+        self.raw.extend_from_slice(&commit.frame());
         (self.before, self.entries) = (position.get(), self.entries + 1);
-        self.summary.count(&commit);
+        self.summary.count(commit);
         if self.raw.len() >= BLOCK_BYTES { self.end_block() } else { Ok(()) }
     }
 
