@@ -7,17 +7,22 @@ mod append;
 mod commit;
 mod deletion;
 mod encoded;
-mod stub;
+mod event;
+mod frame;
+mod gone;
+mod removal;
 #[cfg(test)]
 mod tests;
 mod upcasting;
 
 pub use append::{Append, NewCommit};
-pub use commit::{Commit, CommitView, EventView};
+pub use commit::{Commit, CommitView};
 pub use deletion::Deletion;
 pub use encoded::EncodedEvent;
-pub(crate) use stub::frame as stub_frame;
-pub use stub::{Gone, Removal};
+pub use event::EventView;
+pub use gone::Gone;
+pub use removal::Removal;
+pub(crate) use removal::frame as stub_frame;
 pub use upcasting::Part;
 
 const NAMED_BY_CALLER: u8 = 1;

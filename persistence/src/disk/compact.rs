@@ -3,16 +3,6 @@
 //!
 //! sled keeps the bytes of removed values until it happens to need their room, and never makes its file
 //! shorter. What is copied is the same store: identity, positions, versions, chain, notes, snapshots.
-//!
-//! ```text
-//! store.creating/   the new one is made here, then filled
-//! store.compacted/  it is whole and on disk
-//! store.old/        the one that was in its place
-//! ```
-//!
-//! The new store gets its name `store.compacted` when all of it is on disk; then the old one is renamed
-//! to `store.old`, the new one to `store`, and the old one is removed. Whatever a power cut leaves,
-//! [`settle`] ends with one whole store, when it is opened or compacted the next time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +14,7 @@ use super::engine::{Engine, Group, KEY_OVERHEAD};
 use super::files::{self, Files, OnFile};
 use super::lock::{self, StoreLock};
 use super::reader::DiskReader;
+use super::swap::{Places, settle};
 use super::trouble::engine_io;
 use super::{DiskOptions, create, keys, notes, open};
 use crate::archive::Mounted;
@@ -70,45 +61,6 @@ fn compact_with(
     files::sync(directory)?;
     settle(directory)?;
     Ok(Compacted { bytes_before, bytes_after: bytes(&places.store)? })
-}
-
-/// Ends what a power cut or a kill interrupted: there is one store then, or none as before. The store's
-/// lock is held.
-pub(super) fn settle(directory: &Path) -> Result<(), OpenError> {
-    let Places { store, compacted, old, .. } = Places::of(directory);
-    if !store.exists() && compacted.exists() {
-        fs::rename(&compacted, &store).on(&store)?;
-        files::sync(directory)?;
-    }
-    if !store.exists() && old.exists() {
-        fs::rename(&old, &store).on(&store)?;
-        files::sync(directory)?;
-    }
-    // The store may have been written to since a copy of it was made and not put into its place.
-    for superfluous in [compacted, old] {
-        if superfluous.exists() {
-            fs::remove_dir_all(&superfluous).on(&superfluous)?;
-        }
-    }
-    Ok(())
-}
-
-struct Places {
-    store: PathBuf,
-    creating: PathBuf,
-    compacted: PathBuf,
-    old: PathBuf,
-}
-
-impl Places {
-    fn of(directory: &Path) -> Self {
-        Self {
-            store: Files::store(directory).root,
-            creating: Files::creating(directory).root,
-            compacted: directory.join("store.compacted"),
-            old: directory.join("store.old"),
-        }
-    }
 }
 
 fn bytes(path: &Path) -> Result<u64, OpenError> {

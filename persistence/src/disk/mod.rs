@@ -56,6 +56,7 @@ mod removing;
 mod runs;
 mod shared;
 mod snapshots;
+mod swap;
 pub(crate) mod table;
 #[cfg(test)]
 mod tampering;

@@ -17,7 +17,7 @@ use super::reader::DiskReader;
 use super::recover::failed;
 use super::shared::Shared;
 use super::writer::DiskWriter;
-use super::{DiskOptions, RESTORING, compact, create, recover, trouble};
+use super::{DiskOptions, RESTORING, create, recover, swap, trouble};
 use crate::archive::Mounted;
 use crate::{OpenError, Store};
 
@@ -45,7 +45,7 @@ const _: () = assert!(
 pub(super) fn open(directory: &Path, options: &DiskOptions) -> Result<Store, OpenError> {
     files::create_directory(directory)?;
     let lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
-    compact::settle(directory)?;
+    swap::settle(directory)?;
     let store = Files::store(directory);
     if !store.root.exists() {
         if directory.join(RESTORING).exists() {

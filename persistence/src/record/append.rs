@@ -4,6 +4,7 @@ use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
 use smallvec::SmallVec;
 
 use super::commit::Commit;
+use super::frame::{put_head, seal_frame};
 use super::{FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER};
 use crate::chain::Link;
 use crate::codec::{Codec, CodecError};
@@ -256,23 +257,6 @@ pub(super) fn put_header(
     }
 }
 
-/// What every commit begins with.
-pub(super) fn put_head(
-    out: &mut Vec<u8>,
-    flags: u8,
-    (category, id): (&str, &str),
-    first: Version,
-    time: Timestamp,
-    command_id: CommandId,
-) {
-    out.push(flags);
-    put_text(out, category);
-    put_text(out, id);
-    put_varint(out, first.get());
-    out.extend_from_slice(&time.as_micros().to_le_bytes());
-    out.extend_from_slice(command_id.as_bytes());
-}
-
 /// The payload stands before the name, because encoding it is what tells the name.
 fn put_event<E: serde::Serialize>(
     out: &mut Vec<u8>,
@@ -288,15 +272,5 @@ fn put_event<E: serde::Serialize>(
     out.push(codec.byte());
     put_text(out, name);
     put_varint(out, u64::from(schema_version(name)));
-    Ok(())
-}
-
-pub(super) fn seal_frame(frame: &mut [u8]) -> Result<(), CodecError> {
-    let (head, body) = frame.split_at_mut(FRAME_HEAD);
-    if body.len() > crate::COMMIT_BYTES_MAX {
-        return Err(CodecError::TooLarge);
-    }
-    head[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
-    head[4..].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
     Ok(())
 }

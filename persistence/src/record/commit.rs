@@ -10,15 +10,15 @@ use bytes::Bytes;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::stub::{self, Gone};
+use super::event::{EventView, take_event};
+use super::gone::{self, Gone};
 use super::{
     FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER,
     Part, STUB,
 };
 use crate::chain::Link;
-use crate::codec::{Codec, CodecError};
 use crate::error::{Damage, Malformed};
-use crate::keys::{Keys, scope};
+use crate::keys::Keys;
 use crate::wire::Cursor;
 
 /// One command's events, read back. Its checksum has been verified.
@@ -224,7 +224,7 @@ impl<'a> CommitView<'a> {
         }
         let mut cursor = self.payload;
         if self.is_stub() {
-            return stub::parse(cursor.0).map(|_| self);
+            return gone::parse(cursor.0).map(|_| self);
         }
         for _ in 0..self.events {
             take_event(&mut cursor)?;
@@ -238,7 +238,7 @@ impl<'a> CommitView<'a> {
 
     fn stub(&self) -> Option<(Gone, Link)> {
         // `check` parsed the same bytes.
-        self.is_stub().then(|| stub::parse(self.payload.0).ok())?
+        self.is_stub().then(|| gone::parse(self.payload.0).ok())?
     }
 
     /// Whether the caller chose the command id, so that it may come again.
@@ -361,56 +361,4 @@ fn skip_entries(cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
         cursor.text()?;
     }
     Ok(())
-}
-
-type RawEvent<'a> = (u8, &'a str, u32, &'a [u8]);
-
-fn take_event<'a>(cursor: &mut Cursor<'a>) -> Result<RawEvent<'a>, Malformed> {
-    let length = cursor.u32()? as usize;
-    let payload = cursor.bytes(length)?;
-    let codec = cursor.byte()?;
-    let event_type = cursor.text()?;
-    let schema_version =
-        u32::try_from(cursor.varint()?).map_err(|_| Malformed("a schema version is too large"))?;
-    Ok((codec, event_type, schema_version, payload))
-}
-
-/// One stored event, borrowed from its commit.
-#[derive(Debug, Clone, Copy)]
-pub struct EventView<'a> {
-    /// Its number in its stream.
-    pub version: Version,
-    /// Its number in the whole log.
-    pub position: Position,
-    /// The name of its variant.
-    pub event_type: &'a str,
-    /// The version of that variant's shape.
-    pub schema_version: u32,
-    pub(super) codec: u8,
-    pub(super) payload: &'a [u8],
-    pub(super) keys: Option<&'a Arc<Keys>>,
-}
-
-impl<'a> EventView<'a> {
-    /// The byte of the [`Codec`] that wrote the payload.
-    #[must_use]
-    pub fn codec_byte(&self) -> u8 {
-        self.codec
-    }
-
-    /// The variant's content, as that codec wrote it.
-    #[must_use]
-    pub fn payload(&self) -> &'a [u8] {
-        self.payload
-    }
-
-    /// The event itself.
-    ///
-    /// # Errors
-    /// [`CodecError`] when the codec is unknown, the variant does not exist or its content does not
-    /// decode. The stored event is untouched.
-    pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, CodecError> {
-        let codec = Codec::from_byte(self.codec)?;
-        scope::within(self.keys, || codec.decode_event(self.event_type, self.payload))
-    }
 }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::append::{Append, NewCommit};
-use super::commit::EventView;
+use super::event::EventView;
 use crate::codec::CodecError;
 use crate::wire::{put_text, put_varint};
 

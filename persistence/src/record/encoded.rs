@@ -1,7 +1,7 @@
 //! Events that are encoded already: of a commit that is written once more, somewhere else.
 
 use super::append::{Append, NewCommit};
-use super::commit::EventView;
+use super::event::EventView;
 use crate::codec::{Codec, CodecError};
 use crate::wire::{put_text, put_varint};
 

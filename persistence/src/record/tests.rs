@@ -3,7 +3,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::append::seal_frame;
+use super::frame::seal_frame;
 use super::*;
 use crate::codec::{Codec, CodecError};
 

@@ -7,21 +7,10 @@ use actuarius_domain::{CommandId, StreamId};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::append::{put_head, seal_frame};
 use super::commit::Commit;
+use super::frame::{put_head, seal_frame};
+use super::gone::Gone;
 use super::{FRAME_HEAD, STUB};
-use crate::chain::Link;
-use crate::error::Malformed;
-use crate::wire::Cursor;
-
-/// Why a commit's events are not in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
-    /// They are in the archive, in the segment of this name.
-    Archived(Uuid),
-    /// They were deleted, for good.
-    Removed,
-}
 
 /// A commit whose events are to leave the log.
 ///
@@ -49,12 +38,6 @@ impl Removal {
     }
 }
 
-const ARCHIVED: u8 = 1;
-const REMOVED: u8 = 2;
-
-/// Bytes behind the number of events: where they are, segment, hash.
-const TAIL: usize = 1 + 16 + 32;
-
 /// The frame that stands for `commit` when its events are gone.
 pub(crate) fn frame(commit: &Commit, gone: Gone) -> Bytes {
     let view = commit.view();
@@ -62,28 +45,7 @@ pub(crate) fn frame(commit: &Commit, gone: Gone) -> Bytes {
     let names = (view.category, view.id);
     put_head(&mut out, STUB, names, view.version, view.time, CommandId::from(Uuid::nil()));
     crate::wire::put_varint(&mut out, view.events);
-    let (kind, segment) = match gone {
-        Gone::Archived(segment) => (ARCHIVED, segment),
-        Gone::Removed => (REMOVED, Uuid::nil()),
-    };
-    out.push(kind);
-    out.extend_from_slice(segment.as_bytes());
-    out.extend_from_slice(&commit.hash().0);
+    gone.put(&mut out, commit.hash());
     seal_frame(&mut out).expect("names and numbers are far below the largest commit");
     out.into()
-}
-
-/// Where the events are, and the hash of their commit; `tail` is what stands behind their number.
-pub(super) fn parse(tail: &[u8]) -> Result<(Gone, Link), Malformed> {
-    let mut cursor = Cursor(tail);
-    let (kind, segment) = (cursor.byte()?, Uuid::from_bytes(cursor.array()?));
-    let hash = Link(cursor.array()?);
-    if tail.len() != TAIL {
-        return Err(Malformed("a commit with trailing bytes"));
-    }
-    match kind {
-        ARCHIVED => Ok((Gone::Archived(segment), hash)),
-        REMOVED => Ok((Gone::Removed, hash)),
-        _ => Err(Malformed("a commit of a newer release")),
-    }
 }

@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use actuarius_domain::{Position, Version};
+
+use crate::codec::{Codec, CodecError};
+use crate::error::Malformed;
+use crate::keys::{Keys, scope};
+use crate::wire::Cursor;
+
+/// Codec, event type, schema version and payload.
+pub(super) type RawEvent<'a> = (u8, &'a str, u32, &'a [u8]);
+
+/// Takes the event at the front.
+pub(super) fn take_event<'a>(cursor: &mut Cursor<'a>) -> Result<RawEvent<'a>, Malformed> {
+    let length = cursor.u32()? as usize;
+    let payload = cursor.bytes(length)?;
+    let codec = cursor.byte()?;
+    let event_type = cursor.text()?;
+    let schema_version =
+        u32::try_from(cursor.varint()?).map_err(|_| Malformed("a schema version is too large"))?;
+    Ok((codec, event_type, schema_version, payload))
+}
+
+/// One stored event, borrowed from its commit.
+#[derive(Debug, Clone, Copy)]
+pub struct EventView<'a> {
+    /// Its number in its stream.
+    pub version: Version,
+    /// Its number in the whole log.
+    pub position: Position,
+    /// The name of its variant.
+    pub event_type: &'a str,
+    /// The version of that variant's shape.
+    pub schema_version: u32,
+    pub(super) codec: u8,
+    pub(super) payload: &'a [u8],
+    pub(super) keys: Option<&'a Arc<Keys>>,
+}
+
+impl<'a> EventView<'a> {
+    /// The byte of the [`Codec`] that wrote the payload.
+    #[must_use]
+    pub fn codec_byte(&self) -> u8 {
+        self.codec
+    }
+
+    /// The variant's content, as that codec wrote it.
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// The event itself.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the codec is unknown, the variant does not exist or its content does not
+    /// decode. The stored event is untouched.
+    pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, CodecError> {
+        let codec = Codec::from_byte(self.codec)?;
+        scope::within(self.keys, || codec.decode_event(self.event_type, self.payload))
+    }
+}
