@@ -39,6 +39,8 @@ pub use guard::guard;
 pub use master::{MasterKey, MasterKeyId, MasterKeyRing, MasterKeys};
 pub use master_file::FileMasterKeys;
 pub use record::Fingerprint;
+pub use scope::in_clear;
+pub use sealing::Opened;
 pub use subjects::{SUBJECTS_MAX, Subjects};
 
 use crate::OpenError;
@@ -58,6 +60,8 @@ pub struct Keys {
     identity: Uuid,
     salt: zeroize::Zeroizing<[u8; 32]>,
     inner: Mutex<Inner>,
+    /// How many subjects are forgotten.
+    forgotten: AtomicU64,
     /// How many snapshots were passed over because a subject in them is forgotten.
     erased_snapshots: AtomicU64,
     _lock: Option<StoreLock>,
@@ -105,6 +109,12 @@ impl Keys {
         open::on_disk(directory.as_ref(), Arc::new(master)).map(Arc::new)
     }
 
+    /// Whether there are keys in `directory`.
+    #[must_use]
+    pub fn exist_in(directory: impl AsRef<Path>) -> bool {
+        open::exist_in(directory.as_ref())
+    }
+
     /// Keys in memory, gone with the process.
     ///
     /// # Errors
@@ -139,7 +149,12 @@ impl Keys {
     /// the keys again and repeat it. After any other the key is still there.
     pub fn forget(&self, subject: &str) -> Result<Forgotten, KeyError> {
         must_be_a_subject(subject)?;
-        self.lock().forget(self.fingerprint(subject))
+        let subject = self.fingerprint(subject);
+        let mut inner = self.lock();
+        let forgotten = inner.forget(subject);
+        // Also when it failed: the key is not used any more.
+        self.forgotten.store(inner.forgotten, Ordering::SeqCst);
+        forgotten
     }
 
     /// Whether `subject` was forgotten.
@@ -154,7 +169,7 @@ impl Keys {
     /// How many subjects are forgotten. It only grows, so it numbers the forgettings.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
-        self.lock().forgotten
+        self.forgotten.load(Ordering::SeqCst)
     }
 
     /// Wraps the keys of all subjects with the current master key. When this returns no other master
@@ -201,17 +216,14 @@ impl Keys {
         scope::deriving(keys, work)
     }
 
-    /// Does the work with these keys at hand, if there are any, and adds to `subjects` those whose clear
-    /// text passed through it.
+    /// Does the work, and adds to `subjects` those whose clear text was written or read by it. Without
+    /// keys there are none.
     pub fn collecting<R>(
         keys: Option<&Arc<Self>>,
         subjects: &mut Subjects,
         work: impl FnOnce() -> R,
     ) -> R {
-        match keys {
-            Some(keys) => scope::collecting(subjects, || keys.within(work)),
-            None => work(),
-        }
+        if keys.is_some() { scope::collecting(subjects, work) } else { work() }
     }
 
     /// Makes the keys that were made since the last time durable, with one sync. Nothing sealed with

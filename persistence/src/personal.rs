@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::codec::Codec;
-use crate::keys::{PersonalError, scope};
+use crate::keys::PersonalError;
+use crate::keys::scope::{self, Hand};
 use sealed::Sealed;
 
 /// A value about a data subject, for a field of an event, a command, a state or a view.
@@ -104,6 +105,9 @@ impl<T> fmt::Debug for Personal<T> {
 /// it may grow.
 const INNER: Codec = Codec::MessagePack;
 
+/// Stands before a value that is not sealed. With keys at hand it is refused.
+const IN_CLEAR: u8 = 0;
+
 /// Bytes of a usual value, so that clear text is not left behind by a buffer that grows.
 const VALUE_USUAL: usize = 512;
 
@@ -111,10 +115,14 @@ impl<T: Serialize> Personal<T> {
     /// Nothing for a value that is erased, or was never set.
     fn seal(&self) -> Result<Sealed, PersonalError> {
         let Some(value) = &self.value else { return Ok(Sealed::default()) };
-        let keys = scope::keys()?;
+        let hand = scope::at_hand()?;
         let mut clear = Zeroizing::new(Vec::with_capacity(VALUE_USUAL));
         INNER.encode(value, &mut clear).map_err(|error| self.content(&error))?;
-        match keys.seal(&self.subject, &clear) {
+        let sealed = match hand {
+            Hand::Keys(keys) => keys.seal(&self.subject, &clear),
+            Hand::Clear => Ok([&[IN_CLEAR], &clear[..]].concat()),
+        };
+        match sealed {
             Err(PersonalError::Forgotten { .. }) if scope::derives() => Ok(Sealed::default()),
             sealed => sealed.map(Sealed),
         }
@@ -124,9 +132,15 @@ impl<T: Serialize> Personal<T> {
 impl<T: DeserializeOwned> Personal<T> {
     fn open(subject: Box<str>, Sealed(sealed): Sealed) -> Result<Self, PersonalError> {
         let mut opened = Self { subject, value: None };
-        if !sealed.is_empty()
-            && let Some(clear) = scope::keys()?.unseal(&opened.subject, &sealed)?
-        {
+        if sealed.is_empty() {
+            return Ok(opened);
+        }
+        let clear = match (scope::at_hand()?, sealed.split_first()) {
+            (Hand::Keys(keys), _) => keys.unseal(&opened.subject, &sealed)?,
+            (Hand::Clear, Some((&IN_CLEAR, clear))) => Some(Zeroizing::new(clear.to_vec())),
+            (Hand::Clear, _) => return Err(PersonalError::NoKeys),
+        };
+        if let Some(clear) = clear {
             opened.value = Some(INNER.decode(&clear).map_err(|error| opened.content(&error))?);
         }
         Ok(opened)

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::archive::ArchiveError;
 use crate::chain::ChainEnd;
+use crate::keys::Keys;
 use crate::verify::{Verified, Verify};
 use crate::{
     Append, Commit, Conflict, Lineage, NewSnapshot, Note, Notes, ReadError, Removal, Snapshot,
@@ -202,6 +203,12 @@ pub trait Reader: Send + Sync {
     fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
         let _ = stream;
         Ok(0)
+    }
+
+    /// What personal data in the store is opened with; none unless a [guard](crate::keys::guard) has
+    /// them.
+    fn keys(&self) -> Option<Arc<Keys>> {
+        None
     }
 
     /// The store's own name, drawn when it was made. It never changes, and no other store has it.

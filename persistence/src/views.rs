@@ -24,6 +24,7 @@ pub use error::ViewError;
 pub use table::{Table, TableReader};
 
 use crate::disk::DiskOptions;
+use crate::keys::Keys;
 use directory::DiskPlace;
 use memory::{MemoryPlace, Shelf};
 
@@ -40,6 +41,7 @@ pub type Entry = (Bytes, Bytes);
 #[derive(Clone)]
 pub struct Views {
     kept: Kept,
+    keys: Option<Arc<Keys>>,
 }
 
 #[derive(Clone)]
@@ -52,13 +54,13 @@ impl Views {
     /// In a directory, which is made when it is first used. It may hold other files.
     pub fn on_disk(directory: impl Into<PathBuf>) -> Self {
         let options = DiskOptions::default().cache_bytes(CACHE_BYTES);
-        Self { kept: Kept::Disk(directory.into(), options) }
+        Self { kept: Kept::Disk(directory.into(), options), keys: None }
     }
 
     /// In memory, as long as any clone of this lives.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { kept: Kept::Memory(Arc::default()) }
+        Self { kept: Kept::Memory(Arc::default()), keys: None }
     }
 
     /// How many bytes of each table's pages are kept in memory: 64 MiB unless told. The process
@@ -69,6 +71,27 @@ impl Views {
             *options = options.clone().cache_bytes(bytes);
         }
         self
+    }
+
+    /// Lets personal data in views be sealed and opened with these keys.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<Keys>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// The names of all views there are, in order.
+    ///
+    /// # Errors
+    /// [`ViewError::Io`].
+    pub fn names(&self) -> Result<Vec<String>, ViewError> {
+        let mut names = match &self.kept {
+            Kept::Memory(shelf) => shelf.names(),
+            Kept::Disk(directory, _) => directory::names(directory)?,
+        };
+        names.retain(|name| is_valid(name));
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// The place of the view `name`. It is open until it, its tables and their readers are gone.
@@ -86,7 +109,7 @@ impl Views {
                 Kind::Disk(DiskPlace::open(directory.join(name), options.clone())?)
             }
         };
-        Ok(Place { kind })
+        Ok(Place { kind, keys: self.keys.clone() })
     }
 }
 
@@ -102,6 +125,7 @@ fn is_valid(name: &str) -> bool {
 /// A generation is a [`Table`], a saved state, or both, and exists once it has either.
 pub struct Place {
     kind: Kind,
+    keys: Option<Arc<Keys>>,
 }
 
 enum Kind {
@@ -110,6 +134,12 @@ enum Kind {
 }
 
 impl Place {
+    /// What personal data in the view is sealed and opened with, if there are keys.
+    #[must_use]
+    pub fn keys(&self) -> Option<&Arc<Keys>> {
+        self.keys.as_ref()
+    }
+
     /// The numbers of all generations, in order.
     ///
     /// # Errors
@@ -163,10 +193,11 @@ impl Place {
     /// [`ViewError::NewerFormat`]: rebuild the view in another generation; [`ViewError::Io`]. No row
     /// was changed.
     pub fn table(&self, generation: u64) -> Result<Table, ViewError> {
-        match &self.kind {
+        let table = match &self.kind {
             Kind::Memory(place) => place.table(generation).map(Table::in_memory),
             Kind::Disk(place) => place.table(generation).map(Table::on_disk),
-        }
+        };
+        Ok(table?.with_keys(self.keys.clone()))
     }
 
     /// The state saved last for a generation; none when none was.

@@ -141,11 +141,12 @@ impl<A: Aggregate> AggregateActor<A> {
         let Some(found) = self.seat.slot.answer_bell(self.seat.epoch) else { return Ok(()) };
         // From here on the slot hears how the turn ends, whatever happens.
         let busy = (!found.requests.is_empty()).then(|| Busy::new(self.seat.clone()));
-        let is_wrong = found.landing == Some(Landing::Failed);
+        let is_wrong = found.landing == Some(Landing::Failed) || found.renews;
         if is_wrong || held.as_ref().is_some_and(|it| it.must_be_proven(&found)) {
-            // The state holds events that were never stored, or was only believed: rebuild it from
-            // those that were.
+            // The state holds events that were never stored, or clear text that is forgotten, or was
+            // only believed: rebuild it from what is stored.
             *held = None;
+            self.seat.slot.let_go();
             match Box::pin(self.recover()).await {
                 Some(incarnation) => *held = Some(incarnation),
                 None => {

@@ -1,9 +1,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use actuarius_persistence::keys::{self, KeyError, Keys, MasterKeys};
 use actuarius_persistence::views::Views;
-use actuarius_persistence::{OpenError, Store, disk, memory};
+use actuarius_persistence::{Batch, Notes, OpenError, Store, disk, memory};
 use tokio::runtime::Handle;
+use uuid::Uuid;
 
 use crate::admission::Admission;
 use crate::alive::Alive;
@@ -11,6 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::committer::Committer;
 use crate::deletion;
 use crate::engine::{Engine, Library};
+use crate::keyring::Keyring;
 use crate::recoveries::Recoveries;
 use crate::runtime::Runtime;
 use crate::supervision::Supervision;
@@ -24,6 +27,14 @@ pub struct Builder {
     concurrent_recoveries: usize,
     clock: Arc<dyn Clock>,
     views: Option<Views>,
+    personal_data: Option<PersonalData>,
+}
+
+/// Where the keys of data subjects come from.
+enum PersonalData {
+    /// From the store's directory, or memory.
+    Wrapped(Arc<dyn MasterKeys>),
+    Open(Arc<Keys>),
 }
 
 impl Default for Builder {
@@ -33,6 +44,7 @@ impl Default for Builder {
             concurrent_recoveries: 64,
             clock: Arc::new(SystemClock),
             views: None,
+            personal_data: None,
         }
     }
 }
@@ -65,6 +77,22 @@ impl Builder {
         self
     }
 
+    /// Lets events, states and views hold [`Personal`](crate::Personal) data: it is sealed with a key
+    /// for each data subject, which is destroyed when that is [forgotten](Runtime::forget). The keys are
+    /// kept in the folder `keys` beside the durable store, wrapped with the master key; otherwise in
+    /// memory.
+    pub fn personal_data(mut self, master: impl MasterKeys) -> Self {
+        self.personal_data = Some(PersonalData::Wrapped(Arc::new(master)));
+        self
+    }
+
+    /// Like [`personal_data`](Builder::personal_data), with keys that are open already, from a place of
+    /// one's own.
+    pub fn personal_data_with(mut self, keys: Arc<Keys>) -> Self {
+        self.personal_data = Some(PersonalData::Open(keys));
+        self
+    }
+
     /// Opens the durable store in `directory`, which is made if it does not exist.
     ///
     /// # Errors
@@ -72,13 +100,19 @@ impl Builder {
     pub async fn open(mut self, directory: impl AsRef<Path>) -> Result<Runtime, OpenError> {
         let directory = directory.as_ref().to_owned();
         let place = directory.clone();
-        let opened = tokio::task::spawn_blocking(move || disk::open(place)).await;
-        let store = opened.map_err(|panic| OpenError::Damaged {
+        let personal_data = self.personal_data.take();
+        let opening = move || {
+            let store = disk::open(&place)?;
+            keyed(store, personal_data, Some(&place.join("keys")))
+        };
+        let opened = tokio::task::spawn_blocking(opening).await;
+        let (store, keys) = opened.map_err(|panic| OpenError::Damaged {
             path: directory.clone(),
             what: format!("opening it panicked: {panic}"),
         })??;
         self.views.get_or_insert_with(|| Views::on_disk(directory.join("views")));
-        self.start(store).await.map_err(|source| OpenError::Io { path: directory, source })
+        let started = self.start(store, keys).await;
+        started.map_err(|source| OpenError::Io { path: directory, source })
     }
 
     /// Runs on a store in memory: nothing survives the process.
@@ -93,30 +127,85 @@ impl Builder {
     ///
     /// # Errors
     /// [`OpenError::Io`] when the system refuses a thread.
-    pub async fn on_store(self, store: Store) -> Result<Runtime, OpenError> {
-        self.start(store).await.map_err(|source| OpenError::Io { path: "".into(), source })
+    pub async fn on_store(mut self, store: Store) -> Result<Runtime, OpenError> {
+        let (store, keys) = keyed(store, self.personal_data.take(), None)?;
+        self.start(store, keys).await.map_err(|source| OpenError::Io { path: "".into(), source })
     }
 
-    async fn start(self, store: Store) -> std::io::Result<Runtime> {
+    async fn start(self, store: Store, keys: Option<Arc<Keys>>) -> std::io::Result<Runtime> {
         telemetry::describe();
-        let engine = self.engine(store).await?;
+        let engine = self.engine(store, keys.clone()).await?;
         tokio::spawn(deletion::resume(engine.clone()));
-        Ok(Runtime::of(Alive::new(engine, self.views.unwrap_or_else(Views::in_memory))))
+        let views = self.views.unwrap_or_else(Views::in_memory);
+        let views = keys.into_iter().fold(views, Views::with_keys);
+        Ok(Runtime::of(Alive::new(engine, views)))
     }
 
-    pub(crate) async fn engine(&self, store: Store) -> std::io::Result<Arc<Engine>> {
+    pub(crate) async fn engine(
+        &self,
+        store: Store,
+        keys: Option<Arc<Keys>>,
+    ) -> std::io::Result<Arc<Engine>> {
         let supervision = Supervision::start_managers().await.map_err(std::io::Error::other)?;
         let admission = Admission::new(self.pending_limit);
         let meters = CommitMeters::new();
-        let tail = Tail::at(store.reader.head());
+        let tail = Tail::with_keys(store.reader.head(), keys.clone());
         Ok(Arc::new(Engine {
             committer: Committer::start(store.writer, admission.clone(), tail.clone(), meters)?,
             admission,
             library: Library::new(store.reader),
+            keyring: Keyring::of(keys),
             tail,
             clock: self.clock.clone(),
             supervision,
             recoveries: Recoveries::new(Handle::current(), self.concurrent_recoveries),
         }))
     }
+}
+
+/// Which key file the store was written with.
+const KEYS: &[u8] = b"keys";
+
+/// The store with its keys, if it is to have any: those in `directory`, or in memory.
+fn keyed(
+    mut store: Store,
+    personal_data: Option<PersonalData>,
+    directory: Option<&Path>,
+) -> Result<(Store, Option<Arc<Keys>>), OpenError> {
+    let Some(personal_data) = personal_data else { return Ok((store, None)) };
+    let path = directory.unwrap_or(Path::new("")).to_owned();
+    let failed = |source| OpenError::Keys { path: path.clone(), source };
+    let said = store.reader.note(KEYS).map_err(|error| failed(unreadable(error)))?;
+    let expected = said.and_then(|said| Uuid::from_slice(&said).ok());
+    let keys = match (personal_data, directory) {
+        (PersonalData::Open(keys), _) => keys,
+        (PersonalData::Wrapped(master), None) => Keys::in_memory(master).map_err(failed)?,
+        (PersonalData::Wrapped(master), Some(directory)) => match expected {
+            // A new file would hide that the right one is missing.
+            Some(expected) if !Keys::exist_in(directory) => {
+                let found = "but there is none".to_owned();
+                return Err(failed(KeyError::OtherFile { expected, found }));
+            }
+            _ => Keys::open(directory, master)?,
+        },
+    };
+    match expected {
+        Some(expected) if expected != keys.identity() => {
+            let found = format!("not with {}", keys.identity());
+            return Err(failed(KeyError::OtherFile { expected, found }));
+        }
+        Some(_) => {}
+        None => {
+            let mut notes = Notes::default();
+            // It fits: 4 bytes, and 16.
+            let _ = notes.put(KEYS, keys.identity().as_bytes());
+            let batch = Batch { notes: vec![notes], ..Batch::default() };
+            store.writer.commit(&batch).map_err(|error| failed(unreadable(error)))?;
+        }
+    }
+    Ok((keys::guard(store, &keys), Some(keys)))
+}
+
+fn unreadable(error: impl std::fmt::Display) -> KeyError {
+    KeyError::Unreadable { what: error.to_string() }
 }

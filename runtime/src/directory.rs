@@ -2,6 +2,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Id};
+use actuarius_persistence::keys::Fingerprint;
 use dashmap::DashMap;
 
 use crate::admission::Permit;
@@ -103,10 +104,18 @@ impl<A: Aggregate> Keeper<A> for Directory<A> {
     }
 }
 
+/// Aggregates whose states are being rebuilt.
+pub(crate) struct Renewing {
+    pub(crate) aggregates: usize,
+    pub(crate) is_done: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
 /// What the runtime does with a hosted type without knowing the type.
 pub(crate) trait Hosted: Send + Sync {
     /// Has all aggregates leave memory as soon as they have nothing to do.
     fn passivate_all(&self);
+    /// Has those rebuilt that may hold the clear text of a subject.
+    fn renew_those_who_hold(&self, subject: Fingerprint) -> Renewing;
     /// Answers what waits for any of them; the runtime has closed.
     fn end_all(&self);
     /// How many aggregates are in memory.
@@ -119,6 +128,15 @@ impl<A: Aggregate> Hosted for Directory<A> {
     fn passivate_all(&self) {
         for slot in self.all() {
             slot.leave_when_idle();
+        }
+    }
+
+    fn renew_those_who_hold(&self, subject: Fingerprint) -> Renewing {
+        let mut slots = self.all();
+        slots.retain(|slot| slot.renew_if_it_holds(subject));
+        Renewing {
+            aggregates: slots.len(),
+            is_done: Box::new(move || !slots.iter().any(|slot| slot.is_to_renew())),
         }
     }
 

@@ -6,6 +6,7 @@ use actuarius_persistence::{ReadError, Reader, StoreFailure};
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::committer::Committer;
+use crate::keyring::Keyring;
 use crate::recoveries::Recoveries;
 use crate::supervision::Supervision;
 use crate::tail::Tail;
@@ -15,6 +16,7 @@ pub(crate) struct Engine {
     pub(crate) admission: Arc<Admission>,
     pub(crate) committer: Committer,
     pub(crate) library: Library,
+    pub(crate) keyring: Keyring,
     pub(crate) tail: Arc<Tail>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) supervision: Supervision,

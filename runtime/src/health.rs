@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::StoreFailure;
+use actuarius_persistence::keys::KeyFigures;
 
 use crate::error::Quarantine;
 use crate::follower_status::{FollowerHealth, FollowerStatus};
@@ -20,6 +21,8 @@ pub struct Health {
     pub resident: usize,
     /// The aggregates out of service, at most 1,000 of each type.
     pub quarantined: Vec<Arc<Quarantine>>,
+    /// The keys of data subjects, if there are any.
+    pub keys: Option<KeyFigures>,
     /// The subscriptions, projections and sagas.
     pub followers: Vec<FollowerHealth>,
 }
@@ -32,6 +35,7 @@ impl Health {
         matches!(self.status, Status::Running)
             && self.quarantined.is_empty()
             && !self.followers.iter().any(halted)
+            && self.keys.is_none_or(|keys| keys.damaged == 0)
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, StreamId, Version};
+use actuarius_persistence::keys::Subjects;
 
 use crate::engine::Engine;
 use crate::error::{Failure, Quarantine};
@@ -27,6 +28,18 @@ impl<A: Aggregate> Home<A> {
     pub(crate) fn came(&self, slot: &Arc<Slot<A>>) {
         self.meters.activated();
         self.residency.came(slot);
+    }
+
+    /// An incarnation's state holds the clear text of these, which came in when so many had been
+    /// forgotten.
+    ///
+    /// Who forgets a subject first destroys its key, and then looks for states that hold it. So a state
+    /// that is noted here too late for that look finds that the number has changed.
+    pub(crate) fn holds(&self, slot: &Slot<A>, subjects: &Subjects, forgotten: u64) {
+        slot.holds(subjects);
+        if !subjects.is_empty() && self.engine.keyring.forgotten() != forgotten {
+            slot.renew();
+        }
     }
 
     /// An incarnation has left memory, however it did.

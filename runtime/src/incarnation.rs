@@ -1,4 +1,5 @@
 use actuarius_domain::{Aggregate, Position, Timestamp, Version};
+use actuarius_persistence::keys::{Keys, SUBJECTS_MAX, Subjects};
 use actuarius_persistence::{Deletion, NewSnapshot};
 
 use crate::home::Home;
@@ -23,6 +24,8 @@ pub(crate) struct Incarnation<A: Aggregate> {
     pub(crate) snapshot: Version,
     /// A snapshot shall be taken at the next chance, whatever the count says.
     pub(crate) snapshot_wanted: bool,
+    /// Whose clear text is in the state.
+    pub(crate) subjects: Subjects,
     /// Whether it is known that this is all.
     pub(crate) certainty: Certainty,
 }
@@ -44,7 +47,7 @@ pub(crate) enum Certainty {
 impl<A: Aggregate> Incarnation<A> {
     /// One that begins with what a replay has brought up.
     pub(crate) fn waking(start: Start<A>) -> Self {
-        let Start { state, window, version, position, time, as_of: _ } = start;
+        let Start { state, window, version, position, time, as_of: _, subjects } = start;
         Self {
             state,
             version,
@@ -54,6 +57,7 @@ impl<A: Aggregate> Incarnation<A> {
             ended: None,
             snapshot: version,
             snapshot_wanted: false,
+            subjects,
             certainty: Certainty::Known,
         }
     }
@@ -94,14 +98,14 @@ impl<A: Aggregate> Incarnation<A> {
     /// between turns, so every event in the state is durable.
     pub(crate) fn take_snapshot(&mut self, home: &Home<A>, slot: &Slot<A>) {
         self.snapshot_wanted = false;
-        let payload = match saved_state::encode(&self.state, &self.window, home.hosting.codec) {
+        let payload = match self.sealed_state(home) {
             Ok(payload) => payload,
-            Err(error) => {
+            Err(why) => {
                 tracing::warn!(
                     target: "actuarius::snapshot",
                     stream = %slot.stream,
-                    %error,
-                    "the state does not encode; the aggregate will be recovered from its events"
+                    why,
+                    "no snapshot was taken; the aggregate will be recovered from its events"
                 );
                 // Tried once per version: what does not encode now will not in a moment.
                 self.snapshot = self.version;
@@ -125,6 +129,26 @@ impl<A: Aggregate> Incarnation<A> {
             home.meters.snapshot_taken();
         } else {
             home.meters.snapshot_dropped();
+        }
+    }
+
+    /// The state as bytes. Clear text that `apply` has copied out of personal values is in there, so it
+    /// is sealed for all of their subjects: to forget one of them makes it noise.
+    fn sealed_state(&mut self, home: &Home<A>) -> Result<Vec<u8>, String> {
+        let keys = home.engine.keyring.keys();
+        let (state, window, subjects) = (&self.state, &self.window, &mut self.subjects);
+        let encode = || saved_state::encode(state, window, home.hosting.codec);
+        let clear = Keys::collecting(keys, subjects, || Keys::deriving(keys, encode));
+        let clear = clear.map_err(|error| error.to_string())?;
+        match keys {
+            Some(_) if subjects.are_too_many() => {
+                Err(format!("its state holds personal data of more than {SUBJECTS_MAX} subjects"))
+            }
+            Some(keys) if !subjects.is_empty() => {
+                let sealed = keys.seal_for(subjects, &clear).map_err(|error| error.to_string())?;
+                sealed.ok_or_else(|| "a subject in it is forgotten".to_owned())
+            }
+            _ => Ok(clear),
         }
     }
 }

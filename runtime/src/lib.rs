@@ -71,11 +71,13 @@ mod flight;
 mod follower;
 mod follower_status;
 mod followers;
+mod forgetting;
 mod health;
 mod home;
 mod hosting;
 mod incarnation;
 mod keep_alive;
+mod keyring;
 mod migration;
 mod panics;
 mod past;
@@ -113,7 +115,11 @@ pub use actuarius_domain::{
 };
 /// The storage seam, for those who bring their own store or look below the runtime.
 pub use actuarius_persistence as persistence;
-pub use actuarius_persistence::{Codec, CodecError, Damage, OpenError, ReadError, StoreFailure};
+/// The keys of data subjects, and the master keys that wrap them.
+pub use actuarius_persistence::keys;
+pub use actuarius_persistence::{
+    Codec, CodecError, Damage, OpenError, Personal, ReadError, StoreFailure,
+};
 pub use aggregates::Aggregates;
 pub use alive::ShutdownReport;
 pub use archiving::{ArchivePart, Archived, ArchivingError};
@@ -130,6 +136,7 @@ pub use follower_status::{
     BoxError, FollowerHealth, FollowerKind, FollowerStatus, StartError, WaitError,
 };
 pub use followers::Retry;
+pub use forgetting::{ForgetError, Forgotten};
 pub use health::{Health, Status};
 pub use hosting::Hosting;
 pub use migration::{OtherState, Reencode, SameStates, same_states};

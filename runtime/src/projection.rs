@@ -17,7 +17,9 @@ mod options;
 mod rebuild;
 mod routes;
 mod saved;
+mod sweeping;
 mod target;
+mod traces;
 mod track;
 mod types;
 
@@ -29,3 +31,4 @@ pub(crate) use in_memory::Glance;
 pub use in_memory::{InMemory, Project};
 pub use keyed::{Change, Keyed, Missed, PastRows, ProjectKeyed};
 pub use rebuild::{Rebuild, RebuildError};
+pub(crate) use sweeping::{Swept, sweep};

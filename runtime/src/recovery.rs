@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actuarius_domain::{Aggregate, Position, Version};
+use actuarius_persistence::keys::Keys;
 use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader};
 use tokio::sync::oneshot;
 
@@ -47,11 +48,13 @@ fn recover_now<A: Aggregate>(
     );
     let _entered = span.enter();
     let started = Instant::now();
+    let forgotten = home.engine.keyring.forgotten();
     let reader = home.engine.library.reader().map_err(|_| unavailable(ReadError::Closed))?;
     let recovery = Recovery { reader: &*reader, slot, home, decoder: Decoder::new() };
     let start = recovery.start()?;
     let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::waking(start)));
     let replayed = recovery.replay(&mut incarnation, as_of, watch)?;
+    home.holds(slot, &incarnation.subjects, forgotten);
     let took = started.elapsed();
     let slow = home.hosting.snapshot_when_loading_took;
     incarnation.snapshot_wanted = slow.is_some_and(|limit| took >= limit);
@@ -133,7 +136,9 @@ impl<A: Aggregate> Recovery<'_, A> {
                 continue;
             }
             let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);
-            let facts = replay::decode(self.decoder, &event).map_err(|error| {
+            let (keys, subjects) = (self.home.engine.keyring.keys(), &mut incarnation.subjects);
+            let facts = Keys::collecting(keys, subjects, || replay::decode(self.decoder, &event));
+            let facts = facts.map_err(|error| {
                 let event_type = event.event_type.to_owned();
                 let schema_version = event.schema_version;
                 quarantine(QuarantineReason::Undecodable { event_type, schema_version, error })

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 
 use actuarius_domain::{Aggregate, Id, Position, StreamId, Timestamp, Version};
+use actuarius_persistence::keys::{Keys, Subjects};
 use actuarius_persistence::{
     CodecError, CommitView, EventView, PageLimit, ReadError, Reader, Snapshot,
 };
@@ -43,6 +44,8 @@ pub(crate) struct Start<A> {
     pub(crate) time: Option<Timestamp>,
     /// Up to here, the log has no more of the stream.
     pub(crate) as_of: Position,
+    /// Whose clear text the state holds.
+    pub(crate) subjects: Subjects,
 }
 
 impl<A: Aggregate> Start<A> {
@@ -55,6 +58,7 @@ impl<A: Aggregate> Start<A> {
             position: Position::NONE,
             time: None,
             as_of: Position::NONE,
+            subjects: Subjects::default(),
         }
     }
 }
@@ -123,10 +127,12 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
         if snapshot.state_version != A::STATE_VERSION {
             return Err("it holds another version of the state".to_owned());
         }
-        let (state, window) = saved_state::decode(&snapshot.payload, self.remembered_commands)
-            .map_err(|error| error.to_string())?;
-        let Snapshot { version, position, as_of, .. } = snapshot;
-        Ok(Start { state, window, version, position, time: Some(time), as_of })
+        let keys = self.reader.keys();
+        let decode = || saved_state::decode(&snapshot.payload, self.remembered_commands);
+        let decoded = Keys::deriving(keys.as_ref(), decode);
+        let (state, window) = decoded.map_err(|error| error.to_string())?;
+        let Snapshot { version, position, as_of, subjects, .. } = snapshot;
+        Ok(Start { state, window, version, position, time: Some(time), as_of, subjects })
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Saga, Timestamp};
+use actuarius_persistence::keys::Keys;
 use actuarius_persistence::{OpenError, ReadError, Reader};
 
 use crate::aggregates::Aggregates;
@@ -11,6 +12,7 @@ use crate::backup::TakeBackup;
 use crate::builder::Builder;
 use crate::deadline::Deadline;
 use crate::followers::{Standing, WaitError};
+use crate::forgetting::{self, ForgetError, Forgotten};
 use crate::health::{Health, Status};
 use crate::hosting::Hosting;
 use crate::past::{LogMoment, fold_log};
@@ -161,8 +163,36 @@ impl Runtime {
             pending: engine.admission.inside(),
             resident: hosted.iter().map(|host| host.resident()).sum(),
             quarantined: hosted.iter().flat_map(|host| host.quarantined()).collect(),
+            keys: engine.keyring.keys().map(|keys| keys.figures()),
             followers: self.alive.followers.all().iter().map(|it| it.health()).collect(),
         }
+    }
+
+    /// Forgets a data subject: destroys its key, durably, and then removes its clear text from everything
+    /// that was derived from it.
+    ///
+    /// When this returns, [`Personal`](crate::Personal) values of the subject read as erased wherever they
+    /// are stored, in backups of the log, too, and nothing more is written about it. Aggregates that held
+    /// its clear text were rebuilt from what is stored; snapshots that did can be opened by nobody;
+    /// projections that did were rebuilt beside, replaced, and their files removed; views that no
+    /// projection is at work on were removed. So it takes as long as those rebuilds do. It goes on when it
+    /// is not waited for; when the process ends meanwhile, the key stays destroyed, each view that holds
+    /// the subject is built anew at its next start, and forgetting it once more sees to the others.
+    ///
+    /// What left the runtime is not its to take back: rows in a [`Database`](crate::Database) of your own,
+    /// what handlers have sent, copies of the key file.
+    ///
+    /// # Errors
+    /// [`ForgetError`]; forget it again.
+    pub async fn forget(&self, subject: impl Into<String>) -> Result<Forgotten, ForgetError> {
+        forgetting::forget(self.alive.clone(), subject.into()).await
+    }
+
+    /// The keys of data subjects, if the runtime was opened with
+    /// [`Builder::personal_data`](crate::Builder::personal_data): to rotate the master key, for instance.
+    #[must_use]
+    pub fn keys(&self) -> Option<Arc<Keys>> {
+        self.alive.engine.keyring.keys().cloned()
     }
 
     /// Waits until every projection and subscription that runs has finished all

@@ -3,6 +3,8 @@
 //! ractor's mailbox cannot carry commands: it has no bound and dies with its actor. So commands
 //! wait here, and the actor's mailbox carries only a doorbell, rung when there is something to do.
 
+mod clear_text;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,7 @@ use ractor::ActorRef;
 
 use crate::error::{Failure, Limit, Quarantine};
 use crate::request::Request;
+use clear_text::ClearText;
 
 /// The most requests an actor takes at once: keeps one hot aggregate from holding a thread, and its
 /// callers' answers, for more than a fraction of a millisecond.
@@ -44,6 +47,7 @@ struct Inner<A: Aggregate> {
     landing: Option<Landing>,
     /// How often in a row its actor failed.
     failures: u32,
+    clear_text: ClearText,
 }
 
 enum Phase {
@@ -101,6 +105,8 @@ pub(crate) struct Found<A: Aggregate> {
     pub(crate) leaving: bool,
     /// It was asked to make room, and is wanted again.
     pub(crate) stays: bool,
+    /// The state must be rebuilt before anything else.
+    pub(crate) renews: bool,
 }
 
 impl<A: Aggregate> Slot<A> {
@@ -115,6 +121,7 @@ impl<A: Aggregate> Slot<A> {
             asked: false,
             landing: None,
             failures: 0,
+            clear_text: ClearText::default(),
         };
         Self { stream, inner: Mutex::new(inner), last_used: AtomicU64::new(0) }
     }
@@ -160,7 +167,8 @@ impl<A: Aggregate> Slot<A> {
         if inner.busy && inner.leaving == Leaving::IfIdle {
             inner.leaving = Leaving::No;
         }
-        Some(Found { requests, landing: inner.landing.take(), leaving, stays })
+        let renews = inner.clear_text.begin_renewal();
+        Some(Found { requests, landing: inner.landing.take(), leaving, stays, renews })
     }
 
     /// Puts requests that were taken and not looked at back to the front, in order.
@@ -185,7 +193,8 @@ impl<A: Aggregate> Slot<A> {
             (before, Landing::Nothing) => before,
             (_, landing) => Some(landing),
         };
-        if snapshot_due || inner.leaving != Leaving::No {
+        let renews = inner.clear_text.is_to_renew();
+        if snapshot_due || inner.leaving != Leaving::No || renews {
             inner.ring();
         }
         inner.start_if_awaited()
@@ -199,7 +208,8 @@ impl<A: Aggregate> Slot<A> {
             // What an earlier incarnation left behind concerns this one no more.
             inner.landing = None;
             inner.rung = false;
-            if !inner.inbox.is_empty() || inner.leaving != Leaving::No {
+            let renews = inner.clear_text.is_to_renew();
+            if !inner.inbox.is_empty() || inner.leaving != Leaving::No || renews {
                 inner.ring();
             }
         }
@@ -357,6 +367,8 @@ impl<A: Aggregate> Inner<A> {
         match self.phase {
             Phase::Vacant if !self.busy => {
                 self.phase = Phase::Loading;
+                // It is rebuilt from what is stored now.
+                self.clear_text = ClearText::default();
                 self.epoch += 1;
                 Some(self.epoch)
             }

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use actuarius_domain::Position;
+use actuarius_persistence::keys::Keys;
 use actuarius_persistence::{Append, AppendOutcome, Commit, Damage};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ pub(crate) struct Tail {
     head: watch::Sender<Position>,
     followers: AtomicUsize,
     recent: Mutex<Recent>,
+    /// What personal data in commits is opened with.
+    keys: Option<Arc<Keys>>,
 }
 
 /// The last groups, each beginning where the one before it ends.
@@ -38,12 +41,19 @@ pub(crate) struct Group {
     places: Vec<(usize, Position)>,
     /// Read when the first follower asks.
     commits: OnceLock<Result<Arc<[Commit]>, Damage>>,
+    keys: Option<Arc<Keys>>,
 }
 
 impl Tail {
+    #[cfg(test)]
     pub(crate) fn at(head: Position) -> Arc<Self> {
+        Self::with_keys(head, None)
+    }
+
+    pub(crate) fn with_keys(head: Position, keys: Option<Arc<Keys>>) -> Arc<Self> {
         let (head, _) = watch::channel(head);
-        Arc::new(Self { head, followers: AtomicUsize::new(0), recent: Mutex::default() })
+        let (followers, recent) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(Self { head, followers, recent, keys })
     }
 
     /// The last durable position.
@@ -61,7 +71,7 @@ impl Tail {
             return;
         };
         if self.followers.load(Ordering::Acquire) > 0 {
-            self.recent().keep(Group::of(stored(), head));
+            self.recent().keep(Group::of(stored(), head, self.keys.clone()));
         }
         self.head.send_replace(head);
     }
@@ -122,7 +132,11 @@ impl Recent {
 }
 
 impl Group {
-    fn of<'a>(stored: impl Iterator<Item = (&'a Append, Position)>, last: Position) -> Self {
+    fn of<'a>(
+        stored: impl Iterator<Item = (&'a Append, Position)>,
+        last: Position,
+        keys: Option<Arc<Keys>>,
+    ) -> Self {
         let (mut bytes, mut places) = (BytesMut::new(), Vec::new());
         for (append, first) in stored {
             let mut position = first;
@@ -133,7 +147,7 @@ impl Group {
             }
         }
         let first = places.first().map_or(last, |&(_, position)| position);
-        Self { first, last, frames: bytes.freeze(), places, commits: OnceLock::new() }
+        Self { first, last, frames: bytes.freeze(), places, commits: OnceLock::new(), keys }
     }
 
     /// Its commits, in order.
@@ -146,7 +160,11 @@ impl Group {
         let commits = self.places.iter().map(|&(end, position)| {
             let frame = self.frames.slice(start..end);
             start = end;
-            Commit::from_frame(&frame, position)
+            let mut commit = Commit::from_frame(&frame, position)?;
+            if let Some(keys) = &self.keys {
+                commit.give_keys(keys);
+            }
+            Ok(commit)
         });
         commits.collect()
     }

@@ -47,6 +47,7 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_saga_instances", Unit::Count, "Instances that have not ended, by saga and state"),
     ("actuarius_saga_commands_under_way", Unit::Count, "Commands sent and not answered, by saga"),
     ("actuarius_saga_ended_total", Unit::Count, "Instances that have ended, by saga and outcome"),
+    ("actuarius_subjects_forgotten_total", Unit::Count, "Data subjects whose key was destroyed"),
     ("actuarius_poisoned", Unit::Count, "1 once the store has failed"),
 ];
 

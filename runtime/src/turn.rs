@@ -11,6 +11,7 @@ use std::time::Instant;
 use actuarius_domain::{
     Aggregate, CommandId, Context, Expected, Metadata, Position, Timestamp, Version,
 };
+use actuarius_persistence::keys::{Keys, Subjects};
 use actuarius_persistence::{Append, CodecError, Deletion, NewCommit};
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ use crate::incarnation::{Certainty, FOR_GOOD, Incarnation};
 use crate::panics::guarded;
 use crate::receipt::Receipt;
 use crate::request::{Ask, Options, Order, Port, QueryPort, Request};
+use crate::seat::Seat;
 use crate::slot::Landing;
 use crate::window::Remembered;
 
@@ -176,6 +178,36 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         if self.incarnation.ended == Some(FOR_GOOD) {
             return Verdict::No(Failure::Deleted.into());
         }
+        match self.busy.seat().home.engine.keyring.keys().cloned() {
+            None => self.decide_and_store(command, named, context),
+            Some(keys) => {
+                self.decide_with(&keys, |turn| turn.decide_and_store(command, named, context))
+            }
+        }
+    }
+
+    /// Decides with keys at hand, and notes whose clear text may be in the state from then on.
+    fn decide_with(
+        &mut self,
+        keys: &Arc<Keys>,
+        decide: impl FnOnce(&mut Self) -> Verdict<A>,
+    ) -> Verdict<A> {
+        let (mut subjects, forgotten) = (Subjects::default(), keys.forgotten());
+        let verdict = Keys::collecting(Some(keys), &mut subjects, || keys.within(|| decide(self)));
+        if !subjects.is_empty() {
+            self.incarnation.subjects.add_all(&subjects);
+            let Seat { home, slot, .. } = &**self.busy.seat();
+            home.holds(slot, &self.incarnation.subjects, forgotten);
+        }
+        verdict
+    }
+
+    fn decide_and_store(
+        &mut self,
+        command: A::Command,
+        named: bool,
+        context: &Context,
+    ) -> Verdict<A> {
         let state = &self.incarnation.state;
         match guarded(|| state.decide(command, context)) {
             Err(message) => Verdict::No(Failure::Panicked { place: Place::Decide, message }.into()),

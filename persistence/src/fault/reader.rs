@@ -6,6 +6,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Faults;
+use crate::keys::Keys;
 use crate::{
     Batch, Commit, CommitView, Damage, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot,
     StoreInfo,
@@ -234,6 +235,10 @@ impl Reader for FaultReader {
         let found = self.visible_notes(prefix, after, limit)?;
         found.iter().try_for_each(|note| self.check_note(&note.key))?;
         Ok(found)
+    }
+
+    fn keys(&self) -> Option<Arc<Keys>> {
+        self.reader.keys()
     }
 
     fn identity(&self) -> Uuid {

@@ -26,6 +26,15 @@ pub enum KeyError {
         /// What the system said.
         what: String,
     },
+    /// The store was written with the keys of another file, and these are not they: what was sealed
+    /// with those cannot be read. Restore the right file, which is called `expected`.
+    #[error("the store was written with the key file {expected}, {found}")]
+    OtherFile {
+        /// The [identity](super::Keys::identity) of the right file.
+        expected: uuid::Uuid,
+        /// What is there.
+        found: String,
+    },
     /// The key file could not be read now. Try again.
     #[error("the key file could not be read: {what}")]
     Unreadable {

@@ -13,8 +13,8 @@ use crate::archive::ArchiveError;
 use crate::chain::ChainEnd;
 use crate::verify::{Verified, Verify};
 use crate::{
-    AppendOutcome, Batch, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store, StoreFailure,
-    StoreInfo, Writer,
+    AppendOutcome, Batch, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store,
+    StoreFailure, StoreInfo, Writer,
 };
 
 /// The same store, with the keys of its subjects: new keys are durable before what was sealed with them
@@ -163,12 +163,24 @@ impl Reader for GuardedReader {
         self.reader.notes(prefix, after, limit)
     }
 
+    fn keys(&self) -> Option<Arc<Keys>> {
+        Some(self.keys.clone())
+    }
+
     fn identity(&self) -> Uuid {
         self.reader.identity()
     }
 
     fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
         self.reader.verify(what)
+    }
+
+    fn lineage(&self) -> Lineage {
+        self.reader.lineage()
+    }
+
+    fn shares(&self, identity: Uuid, position: Position) -> bool {
+        self.reader.shares(identity, position)
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -119,6 +120,16 @@ pub trait MasterKeys: Send + Sync + 'static {
     /// # Errors
     /// [`MasterKeyError`]; what needed it is refused.
     fn key(&self, id: &MasterKeyId) -> Result<MasterKey, MasterKeyError>;
+}
+
+impl<M: MasterKeys + ?Sized> MasterKeys for Arc<M> {
+    fn current(&self) -> Result<MasterKeyId, MasterKeyError> {
+        (**self).current()
+    }
+
+    fn key(&self, id: &MasterKeyId) -> Result<MasterKey, MasterKeyError> {
+        (**self).key(id)
+    }
 }
 
 /// Some master keys in memory, one of which is current.

@@ -20,6 +20,10 @@ const LOCK_WAIT: Duration = Duration::from_millis(500);
 /// The file of the keys, within its directory.
 const FILE: &str = "keys";
 
+pub(super) fn exist_in(directory: &Path) -> bool {
+    directory.join(FILE).exists()
+}
+
 pub(super) fn on_disk(directory: &Path, master: Arc<dyn MasterKeys>) -> Result<Keys, OpenError> {
     files::create_directory(directory)?;
     let lock = lock::retry(LOCK_WAIT, || StoreLock::take(directory, "lock"))?;
@@ -86,6 +90,7 @@ pub(super) fn open(
             "the key file was not as it should be"
         );
     }
-    let (inner, erased_snapshots) = (Mutex::new(inner), Default::default());
-    Ok(Keys { master, identity, salt, inner, erased_snapshots, _lock: lock })
+    let (forgotten, erased_snapshots) = (inner.forgotten.into(), Default::default());
+    let inner = Mutex::new(inner);
+    Ok(Keys { master, identity, salt, inner, forgotten, erased_snapshots, _lock: lock })
 }

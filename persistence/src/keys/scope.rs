@@ -9,9 +9,17 @@ use std::sync::Arc;
 
 use super::{Fingerprint, Keys, PersonalError, Subjects};
 
+/// What personal values are written and read with.
+#[derive(Clone)]
+pub(crate) enum Hand {
+    Keys(Arc<Keys>),
+    /// Nothing is sealed: for tests without a runtime.
+    Clear,
+}
+
 #[derive(Default)]
 struct Scope {
-    keys: Option<Arc<Keys>>,
+    hand: Option<Hand>,
     /// What is written is derived from what is stored: the values of who was forgotten meanwhile are
     /// erased in it. Otherwise they are refused.
     derives: bool,
@@ -32,28 +40,42 @@ fn with<R>(change: impl FnOnce(&mut Scope) -> R) -> R {
 /// Does the work with these keys at hand; without any, with those that are already. A value about
 /// someone who was forgotten cannot be written.
 pub(crate) fn within<R>(keys: Option<&Arc<Keys>>, work: impl FnOnce() -> R) -> R {
-    enter(keys, false, work)
+    match keys {
+        Some(keys) => enter(Hand::Keys(keys.clone()), false, work),
+        None => work(),
+    }
 }
 
 /// The same, for what is derived from what is stored: a value about someone who was forgotten is
 /// written as erased.
 pub(crate) fn deriving<R>(keys: Option<&Arc<Keys>>, work: impl FnOnce() -> R) -> R {
-    enter(keys, true, work)
+    match keys {
+        Some(keys) => enter(Hand::Keys(keys.clone()), true, work),
+        None => work(),
+    }
 }
 
-fn enter<R>(keys: Option<&Arc<Keys>>, derives: bool, work: impl FnOnce() -> R) -> R {
-    struct Back(Option<Arc<Keys>>, bool);
+/// Does the work without keys: personal values are written in clear text, and read from it. **For tests
+/// of aggregates, views and codecs without a runtime**; what is written so is read nowhere else.
+pub fn in_clear<R>(work: impl FnOnce() -> R) -> R {
+    enter(Hand::Clear, false, work)
+}
+
+fn enter<R>(hand: Hand, derives: bool, work: impl FnOnce() -> R) -> R {
+    struct Back(Option<Hand>, bool);
     impl Drop for Back {
         fn drop(&mut self) {
             let before = self.0.take();
-            with(|scope| scope.derives = self.1);
-            drop(with(|scope| std::mem::replace(&mut scope.keys, before)));
+            // Dropped behind the borrow: closing keys is work of its own.
+            drop(with(|scope| {
+                scope.derives = self.1;
+                std::mem::replace(&mut scope.hand, before)
+            }));
         }
     }
-    let Some(keys) = keys else { return work() };
     let _back = with(|scope| {
         let derived = std::mem::replace(&mut scope.derives, derives);
-        Back(scope.keys.replace(keys.clone()), derived)
+        Back(scope.hand.replace(hand), derived)
     });
     work()
 }
@@ -75,8 +97,8 @@ pub(crate) fn collecting<R>(subjects: &mut Subjects, work: impl FnOnce() -> R) -
     work()
 }
 
-pub(crate) fn keys() -> Result<Arc<Keys>, PersonalError> {
-    with(|scope| scope.keys.clone()).ok_or(PersonalError::NoKeys)
+pub(crate) fn at_hand() -> Result<Hand, PersonalError> {
+    with(|scope| scope.hand.clone()).ok_or(PersonalError::NoKeys)
 }
 
 pub(crate) fn derives() -> bool {
@@ -96,5 +118,9 @@ pub(crate) fn failed(failure: PersonalError) -> String {
 
 /// The failure that `text` comes from, if it is one of a personal value.
 pub(crate) fn failure(text: &str) -> Option<PersonalError> {
-    with(|scope| scope.failure.take()).filter(|failure| text.contains(&failure.to_string()))
+    let failure = with(|scope| scope.failure.take())?;
+    let own = failure.to_string();
+    // bincode shows its errors with quotes escaped.
+    let is_it = text.contains(&own) || text.contains(&own.escape_debug().to_string());
+    is_it.then_some(failure)
 }

@@ -159,6 +159,22 @@ impl DiskPlace {
     }
 }
 
+/// The names of the directories in the directory of all views.
+pub(super) fn names(root: &Path) -> Result<Vec<String>, ViewError> {
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.on(root)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.on(root)?;
+        if entry.file_type().on(root)?.is_dir() {
+            names.extend(entry.file_name().to_str().map(str::to_owned));
+        }
+    }
+    Ok(names)
+}
+
 /// The content of a file; none when there is none.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, ViewError> {
     match fs::read(path) {

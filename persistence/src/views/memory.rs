@@ -16,6 +16,11 @@ use super::{Entry, ViewError};
 pub(super) struct Shelf(Mutex<HashMap<String, Arc<Contents>>>);
 
 impl Shelf {
+    pub(super) fn names(&self) -> Vec<String> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.keys().cloned().collect()
+    }
+
     pub(super) fn place(&self, name: &str) -> Result<MemoryPlace, ViewError> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let contents = places.entry(name.to_owned()).or_default().clone();

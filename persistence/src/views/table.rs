@@ -1,4 +1,5 @@
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -6,6 +7,7 @@ use super::changes::{self, Changes};
 use super::memory::MemoryTable;
 use super::{Entry, ViewError};
 use crate::disk::table::{DiskTable, DiskTableReader};
+use crate::keys::Keys;
 
 /// Keys and values in order, in up to 256 spaces, changed by one writer in batches that are atomic
 /// and durable.
@@ -14,6 +16,7 @@ use crate::disk::table::{DiskTable, DiskTableReader};
 /// [`TableReader`]s. The table stays open until the writer and all readers are gone.
 pub struct Table {
     kind: Kind,
+    keys: Option<Arc<Keys>>,
 }
 
 enum Kind {
@@ -28,6 +31,7 @@ enum Kind {
 #[derive(Clone)]
 pub struct TableReader {
     kind: ReaderKind,
+    keys: Option<Arc<Keys>>,
 }
 
 #[derive(Clone)]
@@ -38,11 +42,15 @@ enum ReaderKind {
 
 impl Table {
     pub(super) fn in_memory(table: MemoryTable) -> Self {
-        Self { kind: Kind::Memory(table) }
+        Self { kind: Kind::Memory(table), keys: None }
     }
 
     pub(super) fn on_disk(table: DiskTable) -> Self {
-        Self { kind: Kind::Disk(table) }
+        Self { kind: Kind::Disk(table), keys: None }
+    }
+
+    pub(super) fn with_keys(self, keys: Option<Arc<Keys>>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Someone who looks into this table.
@@ -52,7 +60,7 @@ impl Table {
             Kind::Memory(table) => ReaderKind::Memory(table.clone()),
             Kind::Disk(table) => ReaderKind::Disk(table.reader()),
         };
-        TableReader { kind }
+        TableReader { kind, keys: self.keys.clone() }
     }
 
     /// Makes the changes, all or none. When this returns they survive a power cut.
@@ -70,6 +78,12 @@ impl Table {
 }
 
 impl TableReader {
+    /// What personal data in the table is sealed and opened with, if there are keys.
+    #[must_use]
+    pub fn keys(&self) -> Option<&Arc<Keys>> {
+        self.keys.as_ref()
+    }
+
     /// What `key` says.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub(crate) struct Standing {
     pub(crate) meters: FollowerMeters,
     tail: Arc<Tail>,
     status: watch::Sender<FollowerStatus>,
+    /// What it keeps holds no clear text of the first so many who were forgotten.
+    erased: watch::Sender<u64>,
     /// Counts the requests, so that a second `resume` is heard, too.
     wanted: watch::Sender<(Wanted, u64)>,
 }
@@ -39,6 +41,8 @@ impl Standing {
             progress: Progress::at(Position::NONE),
             tail,
             status: watch::Sender::new(FollowerStatus::CatchingUp),
+            // Who keeps no view has nothing to erase.
+            erased: watch::Sender::new(u64::MAX),
             wanted: watch::Sender::new((Wanted::Run, 0)),
         }
     }
@@ -79,6 +83,16 @@ impl Standing {
                 | FollowerStatus::Stopped
         );
         !is_held_up && self.wanted.borrow().0 == Wanted::Run
+    }
+
+    /// What it keeps holds no clear text of the first so many who were forgotten.
+    pub(crate) fn erased(&self, forgotten: u64) {
+        self.erased.send_replace(forgotten);
+    }
+
+    /// Whether it does not, or has stopped, so that what it has kept can be looked at.
+    pub(crate) fn has_erased(&self, forgotten: u64) -> bool {
+        *self.erased.borrow() >= forgotten || self.has_stopped()
     }
 
     pub(crate) fn has_stopped(&self) -> bool {

@@ -2,6 +2,7 @@
 //! and ends. `taking` is what it does with events, `rebuilding` what it does with the view that is
 //! built beside.
 
+mod erasing;
 mod rebuilding;
 mod taking;
 
@@ -59,6 +60,10 @@ pub(crate) struct Host<T: Target> {
     rebuilding: Option<Rebuilding<T>>,
     /// How far the view is that is built beside the one that is read, in either case.
     building: Building,
+    /// How many subjects are forgotten.
+    forgotten: watch::Receiver<u64>,
+    /// How many were when it was opened: nobody of these is in what it goes on with.
+    forgotten_at_opening: u64,
 }
 
 /// What everyone may know of a projection.
@@ -98,7 +103,10 @@ pub(crate) async fn start<T: Target>(
         failures: Failures::default(),
         rebuilding: None,
         building: building.clone(),
+        forgotten: engine.keyring.changes(),
+        forgotten_at_opening: 0,
     };
+    host.standing.erased(0);
     host.open().await?;
     let standing = enlisted.keep();
     followers::start(engine, standing.clone(), host);
@@ -118,6 +126,7 @@ impl<T: Target> Runs for Host<T> {
             let wanted = self.standing.wanted();
             // It may have all events already.
             self.after_taking().await;
+            self.erase().await;
             self.follow(wanted).await;
             self.end_rebuilding().await;
             self.close().await;
@@ -133,11 +142,13 @@ enum Next<T> {
     TryAgain,
     Commits(Result<Slice, ReadError>),
     SaveDue,
+    Forgotten,
 }
 
 impl<T: Target> Host<T> {
     /// Opens what there is to go on with, in place of what an actor that failed had open.
     async fn open(&mut self) -> Result<(), StartError> {
+        self.forgotten_at_opening = self.engine.keyring.forgotten();
         let (source, before) = (self.source.clone(), self.track.take());
         let (name, head) = (self.standing.name.to_string(), self.engine.tail.head());
         let (target, older) = opening(move || {
@@ -178,6 +189,7 @@ impl<T: Target> Host<T> {
             let next = tokio::select! {
                 biased;
                 _ = wanted.changed() => Next::Asked,
+                Ok(()) = self.forgotten.changed() => Next::Forgotten,
                 Some(order) = self.orders.recv() => Next::Ordered(order),
                 step = next_step(&mut self.rebuilding) => Next::Rebuilding(step),
                 () = until(again) => Next::TryAgain,
@@ -204,6 +216,7 @@ impl<T: Target> Host<T> {
             Next::Ordered(order) => self.begin_rebuild(order).await,
             Next::Rebuilding(step) => self.rebuilding_goes_on(step).await,
             Next::SaveDue => self.after_taking().await,
+            Next::Forgotten => self.erase().await,
             Next::Commits(Ok(slice)) => self.take(slice).await,
             Next::Commits(Err(error)) => {
                 let at = self.track.as_ref().map_or(Position::NONE, |it| it.follower.at());

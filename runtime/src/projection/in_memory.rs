@@ -250,9 +250,10 @@ impl<P: ReadModel> InMemorySource<P> {
 
     /// Has what was saved read from now on, and tells its position; if it can be understood.
     fn show(&self, saved: &Saved) -> Option<Position> {
-        let decoded = saved.decode();
-        let (view, position) = decoded.map_or_else(|why| self.states.useless(why), Some)?;
-        self.shown.put(Held { view, position });
+        let decoded = Held::saved(saved);
+        let held: Held<P> = decoded.map_or_else(|why| self.states.useless(why), Some)?;
+        let position = held.position;
+        self.shown.put(held);
         Some(position)
     }
 }
@@ -263,6 +264,10 @@ impl<P: ReadModel> Source<Memory<P>> for InMemorySource<P> {
             return Ok(Opened { target: self.begin_from_scratch()?, older: None });
         }
         if let Some((generation, saved)) = self.current()? {
+            if self.states.must_go(saved.traces) {
+                let _: Option<()> = self.states.useless("someone in it was forgotten");
+                return Ok(Opened { target: self.begin_from_scratch()?, older: None });
+            }
             if self.states.is_same(&saved) && self.show(&saved).is_some() {
                 let mut target = self.target(generation, self.shown.clone());
                 target.was_found();

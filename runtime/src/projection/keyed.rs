@@ -34,6 +34,7 @@ use crate::past::LogMoment;
 use crate::shape::fingerprint;
 use crate::view::{Draft, KeyedProjection, Shown, View};
 use generations::Generations;
+pub(super) use generations::must_go;
 use moves::Moves;
 use opening::KeyedSource;
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 pub(crate) use cell::{Cell, Held};
 
 use super::routes::Routes;
-use super::saved::{Saved, States};
+use super::saved::States;
 use super::target::{Failed, PORTION_TAKES, Target};
 
 /// Folds events into a view in memory.
@@ -90,7 +90,8 @@ impl<P: ReadModel> Memory<P> {
         let started = Instant::now();
         // Others can read meanwhile.
         let held = self.cell.read();
-        let (state, position) = (self.states.encode(&held.view, held.position)?, held.position);
+        let (position, traces) = (held.position, held.traces);
+        let state = self.states.encode(&held.view, position, traces)?;
         drop(held);
         self.states.save(self.generation, &state).map_err(|error| error.to_string())?;
         self.is_saved = true;
@@ -113,10 +114,10 @@ impl<P: ReadModel> Memory<P> {
         let saved = if self.is_saved { self.states.load(self.generation) } else { Ok(None) };
         let saved = saved.unwrap_or_else(|error| self.states.useless(error));
         let held = saved.and_then(|saved| {
-            let decoded = saved.decode();
+            let decoded = Held::saved(&saved);
             decoded.map_or_else(|why| self.states.useless(why), Some)
         });
-        held.map_or_else(Held::default, |(view, position)| Held { view, position })
+        held.unwrap_or_default()
     }
 
     /// Folds commits for the time of a portion.
@@ -141,7 +142,8 @@ impl<P: ReadModel> Memory<P> {
     fn fold(&mut self, held: &mut Held<P>, commit: &Commit) -> Result<u64, Failed> {
         let is_suspect = self.suspect == Some(commit.position());
         let copy = if is_suspect { self.copy(held) } else { None };
-        match self.routes.project(&mut held.view, commit) {
+        let Held { view, traces, .. } = held;
+        match traces.watch(self.states.keys(), || self.routes.project(view, commit)) {
             Ok(events) => {
                 held.position = commit.last_position();
                 if is_suspect {
@@ -159,9 +161,8 @@ impl<P: ReadModel> Memory<P> {
     }
 
     fn copy(&self, held: &Held<P>) -> Option<Held<P>> {
-        let copy = self.states.encode(&held.view, held.position).ok()?;
-        let (view, position) = Saved::parse(copy).ok()?.decode().ok()?;
-        Some(Held { view, position })
+        let copy = self.states.encode(&held.view, held.position, held.traces).ok()?;
+        Held::saved(&self.states.parse(copy).ok()?).ok()
     }
 }
 
@@ -225,6 +226,15 @@ impl<P: ReadModel> Target for Memory<P> {
         std::mem::swap(&mut *self.shown.write(), &mut *self.cell.write());
         self.cell = self.shown.clone();
         Ok(())
+    }
+
+    fn must_go(&self) -> bool {
+        self.states.must_go(self.cell.read().traces)
+    }
+
+    fn clean_up(&mut self) -> bool {
+        self.states.remove_others(self.generation);
+        self.states.has_only(self.generation)
     }
 
     fn look_again(&mut self) {

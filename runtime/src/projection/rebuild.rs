@@ -89,6 +89,14 @@ pub(crate) struct Order<T> {
     pub(crate) end: End,
 }
 
+impl<T> Order<T> {
+    /// One that nobody waits for.
+    pub(crate) fn of_our_own() -> Self {
+        let (end, _) = watch::channel(None);
+        Self { beside: None, progress: Progress::at(Position::NONE), end: End(end) }
+    }
+}
+
 pub(crate) fn order<T>(orders: &mpsc::Sender<Order<T>>, beside: Option<T>) -> Rebuild {
     let (end, ended) = watch::channel(None);
     let progress = Progress::at(Position::NONE);

@@ -1,10 +1,13 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actuarius_domain::{Position, ReadModel};
+use actuarius_persistence::keys::Keys;
 use actuarius_persistence::views::{Place, ViewError};
 use actuarius_persistence::{Codec, Lineage};
 use uuid::Uuid;
 
+use super::traces::Traces;
 use super::types::Types;
 use crate::panics::guarded;
 
@@ -56,20 +59,23 @@ impl States {
         Ok(next)
     }
 
-    /// `layout u8 = 3 | codec u8 | version u32 | shape u64 | store 16 | position u64 | types | view`, integers
-    /// little-endian. The checksum is the place's.
+    /// `layout u8 = 3 | codec u8 | version u32 | shape u64 | store 16 | position u64 | traces | types |
+    /// view`, integers little-endian. The checksum is the place's.
     pub(crate) fn encode<P: ReadModel>(
         &self,
         view: &P,
         position: Position,
+        traces: Traces,
     ) -> Result<Vec<u8>, String> {
         let mut out = vec![LAYOUT, self.codec.byte()];
         out.extend_from_slice(&self.shelf.version.to_le_bytes());
         out.extend_from_slice(&self.shelf.shape.to_le_bytes());
         out.extend_from_slice(self.shelf.lineage.store().as_bytes());
         out.extend_from_slice(&position.get().to_le_bytes());
+        traces.write(&mut out);
         self.types.write(&mut out);
-        let encoded = guarded(|| self.codec.encode(view, &mut out))?;
+        let keys = self.shelf.place.keys();
+        let encoded = guarded(|| Keys::deriving(keys, || self.codec.encode(view, &mut out)))?;
         encoded.map_err(|error| error.to_string())?;
         Ok(out)
     }
@@ -77,7 +83,12 @@ impl States {
     /// The state of a generation, if there is one. One of no use is told.
     pub(crate) fn load(&self, generation: u64) -> Result<Option<Saved>, ViewError> {
         let Some(bytes) = self.shelf.place.load_state(generation)? else { return Ok(None) };
-        Ok(Saved::parse(bytes).map_or_else(|why| self.useless(why), Some))
+        Ok(self.parse(bytes).map_or_else(|why| self.useless(why), Some))
+    }
+
+    /// What a state says.
+    pub(crate) fn parse(&self, bytes: Vec<u8>) -> Result<Saved, String> {
+        Ok(Saved { keys: self.shelf.place.keys().cloned(), ..Saved::parse(bytes)? })
     }
 
     /// Tells why a state is not gone on from.
@@ -107,6 +118,21 @@ impl States {
             let _: Option<()> = self.useless("it has another shape than the view of this version");
         }
         saved.types == self.types && saved.shape == self.shelf.shape
+    }
+
+    /// Whether someone may be in a view who is forgotten by now.
+    pub(crate) fn must_go(&self, traces: Traces) -> bool {
+        traces.must_go(self.keys().map_or(0, |keys| keys.forgotten()))
+    }
+
+    pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
+        self.shelf.place.keys()
+    }
+
+    /// Whether no other generation has left anything.
+    pub(crate) fn has_only(&self, generation: u64) -> bool {
+        let all = self.shelf.place.generations();
+        all.is_ok_and(|all| all.iter().all(|other| *other == generation))
     }
 
     pub(crate) fn save(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
@@ -147,10 +173,13 @@ pub(crate) struct Saved {
     shape: u64,
     pub(crate) store: Uuid,
     pub(crate) position: Position,
+    pub(crate) traces: Traces,
     types: Types,
     bytes: Vec<u8>,
     /// Where the view begins in them.
     view: usize,
+    /// What personal data in it is opened with.
+    keys: Option<Arc<Keys>>,
 }
 
 impl Saved {
@@ -165,13 +194,15 @@ impl Saved {
         let shape = u64::from_le_bytes(take(&mut rest)?);
         let store = Uuid::from_bytes(take(&mut rest)?);
         let position = Position::new(u64::from_le_bytes(take(&mut rest)?));
+        let traces = Traces::read(&mut rest).ok_or(CUT_SHORT)?;
         let types = Types::read(&mut rest).ok_or(CUT_SHORT)?;
         let view = bytes.len() - rest.len();
-        Ok(Self { codec, version, shape, store, position, types, bytes, view })
+        Ok(Self { codec, version, shape, store, position, traces, types, bytes, view, keys: None })
     }
 
     pub(crate) fn decode<P: ReadModel>(&self) -> Result<(P, Position), String> {
-        let view = guarded(|| self.codec.decode(&self.bytes[self.view..]))?;
+        let decode = || self.codec.decode(&self.bytes[self.view..]);
+        let view = guarded(|| Keys::deriving(self.keys.as_ref(), decode))?;
         Ok((view.map_err(|error| error.to_string())?, self.position))
     }
 }
@@ -201,7 +232,8 @@ mod tests {
     fn a_state_comes_back_with_all_that_makes_it_one_of_this_projection() {
         for codec in [Codec::Bincode, Codec::Json, Codec::MessagePack] {
             let states = states(codec);
-            let bytes = states.encode(&vec![1u64, 2], Position::new(77)).unwrap();
+            let bytes =
+                states.encode(&vec![1u64, 2], Position::new(77), Traces::default()).unwrap();
             let saved = Saved::parse(bytes).unwrap();
             assert!(states.is_ours(&saved) && states.is_same(&saved));
             assert_eq!(saved.decode(), Ok((vec![1u64, 2], Position::new(77))));
@@ -210,7 +242,8 @@ mod tests {
 
     #[test]
     fn a_state_cut_short_is_refused() {
-        let whole = states(Codec::Bincode).encode(&(), Position::new(77)).unwrap();
+        let whole =
+            states(Codec::Bincode).encode(&(), Position::new(77), Traces::default()).unwrap();
         assert!(Saved::parse(whole.clone()).is_ok());
         for length in 0..whole.len() {
             assert!(Saved::parse(whole[..length].to_vec()).is_err());

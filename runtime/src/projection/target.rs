@@ -69,6 +69,17 @@ pub(crate) trait Target: Send + 'static {
     /// [`Failed`]: the one before is read on. It may be called again.
     fn serve(&mut self) -> Result<(), Failed>;
 
+    /// Whether the clear text of someone may be in it who is forgotten by now.
+    fn must_go(&self) -> bool {
+        false
+    }
+
+    /// Removes what is left of views that nobody reads any more. False when something stays. Waits for a
+    /// disk.
+    fn clean_up(&mut self) -> bool {
+        true
+    }
+
     /// Another one was about to be read in place of this one and failed, which may have changed
     /// what this one stands on.
     fn look_again(&mut self) {}

@@ -9,6 +9,7 @@ use actuarius_domain::{
     Sending, Sends, Timestamp, Version,
 };
 use actuarius_persistence::Codec;
+use actuarius_persistence::keys::in_clear;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -116,6 +117,10 @@ impl<S: Saga> Rehearsal<S> {
     }
 
     fn take(&mut self, kind: Kind<S>) -> Result<(), String> {
+        in_clear(|| self.take_in_clear(kind))
+    }
+
+    fn take_in_clear(&mut self, kind: Kind<S>) -> Result<(), String> {
         let version = Version::new(self.instance.book.steps);
         let context = Context::new(self.id.clone(), version, self.now, CommandId::default());
         let ask = Ask { kind, targets: self.targets.clone(), head: Position::NONE };
@@ -148,7 +153,8 @@ impl<S: Saga> Rehearsal<S> {
         let mut sent = if self.took_step { self.instance.to_carry() } else { Vec::new() };
         sent.retain(|open| open.effect.step == last);
         let shown = |Outgoing { aggregate, id, command, .. }: &Outgoing| {
-            let command = if aggregate == A::TYPE { command.decode().ok() } else { None };
+            let command =
+                if aggregate == A::TYPE { in_clear(|| command.decode().ok()) } else { None };
             (format!("{aggregate}/{id}"), command)
         };
         sent.iter().map(|open| shown(&open.outgoing)).collect()
@@ -161,7 +167,7 @@ impl<S: Saga> Rehearsal<S> {
             Duration::from_micros(u64::try_from(micros).unwrap_or_default())
         };
         let named = |what: &Due| match what {
-            Due::Remind(name) => name.decode().ok(),
+            Due::Remind(name) => in_clear(|| name.decode().ok()),
             Due::Send(_) => None,
         };
         let deadlines = self.instance.book.deadlines.iter();

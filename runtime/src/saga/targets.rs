@@ -7,6 +7,7 @@ use actuarius_domain::{
     Aggregate, Answer, CommandId, Effects, Id, Metadata, Outcome, Position, Saga, Sending, Sends,
     Version,
 };
+use actuarius_persistence::keys::Keys;
 use actuarius_persistence::{Codec, Notes, PageLimit, ReadError, Reader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +17,7 @@ use super::stored::{Outgoing, Payload, Told};
 use crate::directory::Directory;
 use crate::error::{ExecuteError, Failure, Unavailable};
 use crate::execute::Execute;
+use crate::keyring::Keyring;
 use crate::query::Query;
 
 /// The aggregate types that a saga sends commands to, by name.
@@ -130,7 +132,8 @@ where
     ) -> Carrying<'a, S> {
         Box::pin(async move {
             let id = Id::<A>::new(outgoing.id.clone())?;
-            let execute = Execute::new(self.directory.clone(), Ok(id.clone()), decoded(outgoing)?);
+            let decoded = decoded(&self.directory.home.engine.keyring, outgoing)?;
+            let execute = Execute::new(self.directory.clone(), Ok(id.clone()), decoded);
             match execute.command_id(command).metadata(metadata).await {
                 Ok(receipt) => Ok(accepted(id, outgoing, receipt.version, receipt.position)),
                 Err(ExecuteError::Rejected(error)) => {
@@ -192,8 +195,9 @@ where
     }))
 }
 
-fn decoded<C: DeserializeOwned>(outgoing: &Outgoing) -> Result<C, Failure> {
-    outgoing.command.decode().map_err(Failure::Unstorable)
+fn decoded<C: DeserializeOwned>(keyring: &Keyring, outgoing: &Outgoing) -> Result<C, Failure> {
+    let decoded = Keys::deriving(keyring.keys(), || outgoing.command.decode());
+    decoded.map_err(Failure::Unstorable)
 }
 
 fn accepted<S, A>(

@@ -2,6 +2,7 @@ use std::fmt::Debug;
 
 use actuarius_domain::{Aggregate, CommandId, Context, Metadata, Timestamp, Version};
 use actuarius_persistence::Codec;
+use actuarius_persistence::keys::in_clear;
 
 use super::fail;
 
@@ -103,6 +104,11 @@ impl<A: Aggregate> Given<A> {
 
 #[track_caller]
 pub(super) fn through_codec<E: actuarius_domain::Event>(codec: Codec, event: &E) -> E {
+    in_clear(|| through_bytes(codec, event))
+}
+
+#[track_caller]
+fn through_bytes<E: actuarius_domain::Event>(codec: Codec, event: &E) -> E {
     let mut bytes = Vec::new();
     let name = match codec.encode_event(event, &mut bytes) {
         Ok(name) => name,

@@ -3,6 +3,7 @@ use std::fmt::Debug;
 
 use actuarius_domain::Aggregate;
 use actuarius_persistence::Codec;
+use actuarius_persistence::keys::{Keys, MasterKeyRing};
 use actuarius_persistence::views::{Changes, Table, ViewError, Views};
 
 use super::fail;
@@ -18,7 +19,10 @@ use crate::view::{
 #[must_use = "a test checks nothing before `then_row`"]
 #[track_caller]
 pub fn rows_of<V: View>() -> RowsUnderTest<V> {
-    let table = Views::in_memory().place("view").and_then(|place| place.table(1));
+    let keys = MasterKeyRing::generate("test").and_then(Keys::in_memory);
+    let views = keys.map(|keys| Views::in_memory().with_keys(keys));
+    let Ok(views) = views else { fail("there is no randomness for keys") };
+    let table = views.place("view").and_then(|place| place.table(1));
     let Ok(table) = table else { fail("a view in memory cannot be made") };
     let shown = Shown::default();
     shown.show(table.reader());

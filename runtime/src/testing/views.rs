@@ -2,6 +2,7 @@ use std::fmt::Debug;
 
 use actuarius_domain::{Aggregate, Projection, ReadModel, Timestamp};
 use actuarius_persistence::Codec;
+use actuarius_persistence::keys::in_clear;
 
 use super::fail;
 use super::history::History;
@@ -110,6 +111,11 @@ impl<P: ReadModel> ViewUnderTest<P> {
 
 #[track_caller]
 fn through_codec<P: ReadModel>(codec: Codec, view: &P) -> P {
+    in_clear(|| through_bytes(codec, view))
+}
+
+#[track_caller]
+fn through_bytes<P: ReadModel>(codec: Codec, view: &P) -> P {
     let mut bytes = Vec::new();
     if let Err(error) = codec.encode(view, &mut bytes) {
         fail(&format!("the view cannot be saved with {codec:?}: {error}"));

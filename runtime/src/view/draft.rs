@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::Codec;
+use actuarius_persistence::keys::Keys;
 use actuarius_persistence::views::{Changes, TableReader, ViewError};
 
 use super::error::{ViewReadError, name};
@@ -90,7 +92,10 @@ impl<V: View> Draft<V> {
     fn before(&mut self, key: &[u8]) -> Result<Option<&V::Row>, ViewReadError> {
         if self.known.get(key).is_none() {
             let stored = self.table.get(ROWS, key)?;
-            let row = stored.as_ref().map(|bytes| row::decode(key, bytes)).transpose()?;
+            let row = stored
+                .as_ref()
+                .map(|bytes| row::decode(key, bytes, self.table.keys()))
+                .transpose()?;
             self.known.put(key.to_vec(), row, stored.map_or(0, |bytes| bytes.len()));
         }
         Ok(self.known.get(key).flatten())
@@ -108,12 +113,19 @@ impl<V: View> Draft<V> {
     ) -> Result<Staged<V>, String> {
         let (mut keys, mut sizes) = (BTreeMap::new(), Vec::with_capacity(self.touched.len()));
         let touched = std::mem::take(&mut self.touched);
+        let personal = self.table.keys().cloned();
         for (bytes, Touched { key, row }) in &touched {
             let before = self.before(bytes).map_err(|error| error.to_string())?;
             let size = if before.is_none() && row.is_none() {
                 0
             } else {
-                let change = Change::<V> { bytes, key, before, after: row.as_ref() };
+                let change = Change::<V> {
+                    bytes,
+                    key,
+                    before,
+                    after: row.as_ref(),
+                    keys: personal.as_ref(),
+                };
                 keys.insert(bytes.clone(), key.clone());
                 change
                     .add_to(&mut changes, codec)
@@ -150,6 +162,7 @@ struct Change<'a, V: View> {
     key: &'a V::Key,
     before: Option<&'a V::Row>,
     after: Option<&'a V::Row>,
+    keys: Option<&'a Arc<Keys>>,
 }
 
 impl<V: View> Change<'_, V> {
@@ -159,7 +172,7 @@ impl<V: View> Change<'_, V> {
         if bytes > most {
             return Err(format!("its key has {bytes} bytes, {most} are accepted"));
         }
-        let content = self.after.map(|row| row::encode(row, codec)).transpose()?;
+        let content = self.after.map(|row| row::encode(row, codec, self.keys)).transpose()?;
         let told = |error: ViewError| error.to_string();
         match &content {
             Some(content) => changes.put(ROWS, self.bytes, content).map_err(told)?,

@@ -135,10 +135,13 @@ impl<V: View> Listing<V> {
     pub fn list(&self) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
         let page = &self.page;
         let span = page.rest(page.span.clone(), page.after.as_deref());
-        let entries = page
-            .shown
-            .read(|table| Ok(table.scan(ROWS, span.bounds(), page.descending, page.limit)?))?;
-        entries.iter().map(|(key, row)| Ok((own_key(key)?, row::decode(key, row)?))).collect()
+        let (entries, keys) = page.shown.read(|table| {
+            let entries = table.scan(ROWS, span.bounds(), page.descending, page.limit)?;
+            Ok((entries, table.keys().cloned()))
+        })?;
+        let row =
+            |key: &Bytes, row: &Bytes| Ok((own_key(key)?, row::decode(key, row, keys.as_ref())?));
+        entries.iter().map(|(key, content)| row(key, content)).collect()
     }
 }
 
@@ -225,7 +228,8 @@ fn find<V: View>(
     let (kept, bytes) = parts(entry, begins)
         .ok_or_else(|| ViewReadError::row(entry, "its secondary key is cut short"))?;
     let Some(stored) = table.get(ROWS, bytes)? else { return Ok(None) };
-    let (key, row) = (own_key::<V::Key>(bytes)?, row::decode::<V::Row>(bytes, &stored)?);
+    let row = row::decode::<V::Row>(bytes, &stored, table.keys())?;
+    let key = own_key::<V::Key>(bytes)?;
     let mut keys = SecondaryKeys::default();
     V::secondary(&key, &row, &mut keys);
     let is_wanted = keys.kept_as(kept).any(|secondary| span.contains(secondary));

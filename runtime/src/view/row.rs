@@ -1,21 +1,34 @@
 //! A row as bytes: `codec u8 | content`. The byte lets a view change its codec: each row is read with
 //! the one that wrote it.
 
+use std::sync::Arc;
+
 use actuarius_persistence::Codec;
+use actuarius_persistence::keys::Keys;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ViewReadError;
 
-pub(super) fn encode<R: Serialize>(row: &R, codec: Codec) -> Result<Vec<u8>, String> {
+pub(super) fn encode<R: Serialize>(
+    row: &R,
+    codec: Codec,
+    keys: Option<&Arc<Keys>>,
+) -> Result<Vec<u8>, String> {
     let mut out = vec![codec.byte()];
-    codec.encode(row, &mut out).map_err(|error| error.to_string())?;
+    let encoded = Keys::deriving(keys, || codec.encode(row, &mut out));
+    encoded.map_err(|error| error.to_string())?;
     Ok(out)
 }
 
-pub(super) fn decode<R: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<R, ViewReadError> {
+pub(super) fn decode<R: DeserializeOwned>(
+    key: &[u8],
+    bytes: &[u8],
+    keys: Option<&Arc<Keys>>,
+) -> Result<R, ViewReadError> {
     let (&codec, content) =
         bytes.split_first().ok_or_else(|| ViewReadError::row(key, "it is empty"))?;
     let codec = Codec::from_byte(codec).map_err(|error| ViewReadError::row(key, error))?;
-    codec.decode(content).map_err(|error| ViewReadError::row(key, error))
+    let decoded = Keys::deriving(keys, || codec.decode(content));
+    decoded.map_err(|error| ViewReadError::row(key, error))
 }

@@ -37,7 +37,10 @@ impl<V: View> Shown<V> {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<V::Row>, ViewReadError> {
-        self.stored(key)?.map(|row| Self::decode(key, &row)).transpose()
+        self.read(|table| {
+            let row = table.get(ROWS, key)?;
+            row.map(|row| row::decode(key, &row, table.keys())).transpose()
+        })
     }
 
     /// The row, not yet decoded.
@@ -45,8 +48,9 @@ impl<V: View> Shown<V> {
         self.read(|table| Ok(table.get(ROWS, key)?))
     }
 
-    pub(crate) fn decode(key: &[u8], row: &[u8]) -> Result<V::Row, ViewReadError> {
-        row::decode(key, row)
+    pub(crate) fn decode(&self, key: &[u8], row: &[u8]) -> Result<V::Row, ViewReadError> {
+        let keys = self.read(|table| Ok(table.keys().cloned()))?;
+        row::decode(key, row, keys.as_ref())
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Option<TableReader>> {

@@ -82,7 +82,7 @@ impl Runs for Failing {
 
 /// Who takes the names, and a follower that fails so often.
 async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
-    let engine = Builder::default().engine(memory::open()).await.unwrap();
+    let engine = Builder::default().engine(memory::open(), None).await.unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
     let enlisted = followers.enlist("failing", FollowerKind::Projection).unwrap();
     let runs = Failing(Arc::new(Inner {

@@ -107,6 +107,7 @@ impl<T: Target> Host<T> {
         self.building.ends();
         let rebuilding = self.rebuilding.take();
         self.discard(left).await;
+        self.erase_after(&end).await;
         if let Some(rebuilding) = rebuilding {
             rebuilding.tell(end);
         }

@@ -60,7 +60,7 @@ impl<T: Target> Host<T> {
         }
     }
 
-    async fn with_target<R: Send + 'static>(
+    pub(super) async fn with_target<R: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut T) -> R + Send + 'static,
     ) -> Option<R> {

@@ -62,7 +62,7 @@ impl Source<Bursting> for Refusing {
 }
 
 async fn refusing(refusals: u32) -> Arc<Standing> {
-    let engine = Builder::default().engine(memory::open()).await.unwrap();
+    let engine = Builder::default().engine(memory::open(), None).await.unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
     let enlisted = followers.enlist("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: refusals.into() };

@@ -73,7 +73,8 @@ pub(super) async fn as_of<V: View>(
 ) -> Result<PastRows<V>, AsOfError> {
     let (version, shape) = (1, fingerprint::<V::Row>());
     let lineage = engine.library.reader()?.lineage();
-    let place = Views::in_memory().place(&name)?;
+    let keys = engine.keyring.keys().cloned();
+    let place = keys.into_iter().fold(Views::in_memory(), Views::with_keys).place(&name)?;
     let shelf = Shelf { name, place, version, shape, lineage };
     let generations = Arc::new(Generations::of(shelf, routes.types()));
     let (shown, generation) = (Shown::default(), generations.create()?);

@@ -1,9 +1,13 @@
+use std::sync::Arc;
+
 use actuarius_domain::Position;
+use actuarius_persistence::keys::Keys;
 use actuarius_persistence::views::{Changes, Table, TableReader, ViewError};
 use uuid::Uuid;
 
 use crate::followers::StartError;
 use crate::projection::saved::Shelf;
+use crate::projection::traces::Traces;
 use crate::projection::types::Types;
 use crate::view::META;
 
@@ -20,17 +24,20 @@ pub(super) struct Meta {
     pub(super) shape: u64,
     pub(super) store: Uuid,
     pub(super) position: Position,
+    pub(super) traces: Traces,
     pub(super) types: Types,
 }
 
 impl Meta {
-    /// `layout u8 = 2 | version u32 | shape u64 | store 16 | position u64 | types`, integers little-endian.
+    /// `layout u8 = 2 | version u32 | shape u64 | store 16 | position u64 | traces | types`, integers
+    /// little-endian.
     pub(super) fn add_to(&self, changes: &mut Changes) -> Result<(), ViewError> {
         let mut out = vec![LAYOUT];
         out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&self.shape.to_le_bytes());
         out.extend_from_slice(self.store.as_bytes());
         out.extend_from_slice(&self.position.get().to_le_bytes());
+        self.traces.write(&mut out);
         self.types.write(&mut out);
         changes.put(META, KEY, &out)
     }
@@ -48,10 +55,19 @@ impl Meta {
         let (position, mut rest) = rest.split_first_chunk()?;
         let position = Position::new(u64::from_le_bytes(*position));
         let (version, store) = (u32::from_le_bytes(*version), Uuid::from_bytes(*store));
-        let (shape, types) = (u64::from_le_bytes(*shape), Types::read(&mut rest)?);
+        let (shape, traces) = (u64::from_le_bytes(*shape), Traces::read(&mut rest)?);
+        let types = Types::read(&mut rest)?;
         let is_known = *layout == LAYOUT && rest.is_empty();
-        is_known.then_some(Self { version, shape, store, position, types })
+        is_known.then_some(Self { version, shape, store, position, traces, types })
     }
+}
+
+/// Whether someone may be in a table who is forgotten by now; so many are.
+pub(in crate::projection) fn must_go(
+    table: &TableReader,
+    forgotten: u64,
+) -> Result<bool, ViewError> {
+    Ok(Meta::read(table)?.is_some_and(|meta| meta.traces.must_go(forgotten)))
 }
 
 /// The tables of one view.
@@ -78,10 +94,10 @@ impl Generations {
     }
 
     /// What a table of this view says when it has come to `position`.
-    pub(super) fn meta(&self, position: Position) -> Meta {
+    pub(super) fn meta(&self, position: Position, traces: Traces) -> Meta {
         let (version, shape, store) =
             (self.shelf.version, self.shelf.shape, self.shelf.lineage.store());
-        Meta { version, shape, store, position, types: self.types.clone() }
+        Meta { version, shape, store, position, traces, types: self.types.clone() }
     }
 
     /// Whether a table was made from this log.
@@ -100,6 +116,21 @@ impl Generations {
             );
         }
         is_ours && meta.shape == self.shelf.shape
+    }
+
+    /// Whether someone may be in a table who is forgotten by now.
+    pub(super) fn must_go(&self, traces: Traces) -> bool {
+        traces.must_go(self.keys().map_or(0, |keys| keys.forgotten()))
+    }
+
+    pub(super) fn keys(&self) -> Option<&Arc<Keys>> {
+        self.shelf.place.keys()
+    }
+
+    /// Whether no other generation has left anything.
+    pub(super) fn has_only(&self, number: u64) -> bool {
+        let all = self.shelf.place.generations();
+        all.is_ok_and(|all| all.iter().all(|other| *other == number))
     }
 
     pub(super) fn must_be_of_these_types(&self, meta: &Meta) -> Result<(), StartError> {
@@ -127,7 +158,7 @@ impl Generations {
         // A generation may be current and have no files any more.
         let number = last.max(self.current().unwrap_or(None)).unwrap_or(0) + 1;
         let mut table = self.shelf.place.table(number)?;
-        let meta = self.meta(Position::NONE);
+        let meta = self.meta(Position::NONE, Traces::default());
         let mut changes = Changes::new();
         meta.add_to(&mut changes)?;
         table.commit(changes)?;
@@ -142,7 +173,8 @@ impl Generations {
         for number in others.filter(|number| Some(*number) != current).rev() {
             // One that cannot be read is of no use.
             let Ok(generation) = self.open(number) else { continue };
-            if generation.meta.as_ref().is_some_and(|meta| self.is_usable(meta)) {
+            let is_usable = |meta: &Meta| self.is_usable(meta) && !self.must_go(meta.traces);
+            if generation.meta.as_ref().is_some_and(is_usable) {
                 self.remove_all_but(&[number]);
                 return Ok(generation);
             }
@@ -180,7 +212,8 @@ mod tests {
         let mut table = Views::in_memory().place("spend").unwrap().table(1).unwrap();
         assert_eq!(Meta::read(&table.reader()).unwrap(), None);
         let (store, position) = (Uuid::from_u128(7), Position::new(u64::MAX - 1));
-        let meta = Meta { version: 3, shape: 5, store, position, types: Types::of(["account"]) };
+        let (traces, types) = (Traces::default(), Types::of(["account"]));
+        let meta = Meta { version: 3, shape: 5, store, position, traces, types };
         let mut changes = Changes::new();
         meta.add_to(&mut changes).unwrap();
         table.commit(changes).unwrap();

@@ -82,7 +82,7 @@ impl<V: View> Keyed<V> {
         self.moves.changes_of(key.clone()).filter_map(move |()| match shown.stored(&key) {
             Ok(row) if last.as_ref() == Some(&row) => None,
             Ok(row) => {
-                let decoded = row.as_deref().map(|row| Shown::<V>::decode(&key, row)).transpose();
+                let decoded = row.as_deref().map(|row| shown.decode(&key, row)).transpose();
                 last = Some(row);
                 Some(decoded)
             }

@@ -68,6 +68,15 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
             return self.go_on(self.generations.create()?);
         }
         match self.current()? {
+            Some((generation, meta)) if self.generations.must_go(meta.traces) => {
+                let name = self.generations.name();
+                tracing::info!(
+                    target: "actuarius::projection", name,
+                    "someone in the view was forgotten; it is built anew"
+                );
+                drop(generation);
+                self.go_on(self.generations.create()?)
+            }
             Some((generation, meta)) if self.generations.is_of_this_version(&meta) => {
                 self.generations.must_be_of_these_types(&meta)?;
                 self.go_on(generation)

@@ -12,6 +12,7 @@ use super::generations::{Generation, Generations};
 use super::moves::Moves;
 use crate::projection::routes::Routes;
 use crate::projection::target::{Failed, Target};
+use crate::projection::traces::Traces;
 use crate::view::{Draft, Shown, Staged, View};
 
 /// How many events that change nothing may pass before the position is stored on its own: at the next
@@ -33,6 +34,8 @@ pub(crate) struct KeyedTarget<V: View> {
     position: Position,
     /// What the table says.
     stored: Position,
+    /// Whose clear text may be in it.
+    traces: Traces,
 }
 
 impl<V: View> KeyedTarget<V> {
@@ -42,7 +45,9 @@ impl<V: View> KeyedTarget<V> {
         codec: Codec,
         outputs: (Shown<V>, Moves<V>),
     ) -> Self {
-        let position = generation.meta.as_ref().map_or(Position::NONE, |meta| meta.position);
+        let meta = generation.meta.as_ref();
+        let position = meta.map_or(Position::NONE, |meta| meta.position);
+        let traces = meta.map_or_else(Traces::default, |meta| meta.traces);
         Self {
             routes,
             generations,
@@ -53,6 +58,7 @@ impl<V: View> KeyedTarget<V> {
             open: Some(Open::of(generation.table)),
             position,
             stored: position,
+            traces,
         }
     }
 
@@ -66,10 +72,11 @@ impl<V: View> KeyedTarget<V> {
 
     fn fold(&mut self, commit: &Commit) -> Result<u64, Failed> {
         let Some(open) = &mut self.open else { return Ok(0) };
-        let events = open.project(commit, &self.routes)?;
+        let (keys, routes) = (self.generations.keys(), &self.routes);
+        let events = self.traces.watch(keys, || open.project(commit, routes))?;
         if open.draft.is_touched() {
             let mut changes = Changes::new();
-            let meta = self.generations.meta(commit.last_position());
+            let meta = self.generations.meta(commit.last_position(), self.traces);
             let staged = meta.add_to(&mut changes).map_err(|error| error.to_string());
             let staged = staged.and_then(|()| open.stage(changes, self.codec));
             self.add(staged.map_err(|why| Failed::at(commit.position(), why))?)?;
@@ -108,7 +115,7 @@ impl<V: View> KeyedTarget<V> {
         let Batch { mut changes, keys } = std::mem::take(&mut open.batch);
         if !changes.is_empty() {
             // In place of that of the last commit that changed rows.
-            let meta = self.generations.meta(self.position);
+            let meta = self.generations.meta(self.position, self.traces);
             let stored = meta.add_to(&mut changes).and_then(|()| open.table.commit(changes));
             stored.map_err(|error| self.give_up(error))?;
             self.stored = self.position;
@@ -135,7 +142,7 @@ impl<V: View> KeyedTarget<V> {
         let Some(meta) = meta else {
             return Err(Failed::at(self.stored.next(), "the table does not say what it is"));
         };
-        (self.position, self.stored) = (meta.position, meta.position);
+        (self.position, self.stored, self.traces) = (meta.position, meta.position, meta.traces);
         self.open = Some(Open::of(generation.table));
         if self.is_shown {
             self.show();
@@ -146,7 +153,7 @@ impl<V: View> KeyedTarget<V> {
 
     fn store_position(&mut self) -> Result<(), Failed> {
         if let Some(open) = &mut self.open {
-            let meta = self.generations.meta(self.position);
+            let meta = self.generations.meta(self.position, self.traces);
             let added = meta.add_to(&mut open.batch.changes);
             added.map_err(|error| Failed::at(self.position, error))?;
         }
@@ -207,6 +214,15 @@ impl<V: View> Target for KeyedTarget<V> {
         self.outputs.1.all_changed();
         self.generations.remove_all_but(&[]);
         Ok(())
+    }
+
+    fn must_go(&self) -> bool {
+        self.generations.must_go(self.traces)
+    }
+
+    fn clean_up(&mut self) -> bool {
+        self.generations.remove_all_but(&[self.generation]);
+        self.generations.has_only(self.generation)
     }
 
     fn discard(self) {

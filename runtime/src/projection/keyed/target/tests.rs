@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::projection::saved::Shelf;
+use crate::projection::traces::Traces;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Counter;
@@ -106,7 +107,7 @@ fn after_a_failed_commit_the_table_is_opened_again_and_gone_on_from_where_it_is(
 fn a_table_that_comes_back_from_an_earlier_batch_is_not_gone_on_with_behind_a_gap() {
     let mut target = target();
     target.take(&commits(1..=3)).unwrap();
-    let earlier = target.generations.meta(Position::new(3));
+    let earlier = target.generations.meta(Position::new(3), Traces::default());
     target.take(&commits(4..=7)).unwrap();
     let _ = fail(&mut target);
     target.outputs.0.hide();
