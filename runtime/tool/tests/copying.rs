@@ -16,7 +16,7 @@ fn a_backup_is_taken_in_runs_and_restored_to_any_position() {
     let path = |name: &str| all.path().join(name);
     let (data, saved) = (path("data"), path("saved"));
     two_accounts(&data, Codec::Json);
-    let take = || json(&data, &["backup", saved.to_str().unwrap()]).is_fine().document();
+    let take = || json(&data, &["backup", saved.to_str().unwrap()]).fine().document();
     let first = take();
     assert_eq!((&first["run"], &first["events"]), (&json!(1), &json!(5)));
     filled(&data, Codec::Json, async |_, accounts| {
@@ -24,21 +24,21 @@ fn a_backup_is_taken_in_runs_and_restored_to_any_position() {
     });
     let second = take();
     assert_eq!((&second["run"], &second["events"]), (&json!(2), &json!(1)));
-    let info = json(&saved, &["info"]).is_fine().document();
+    let info = json(&saved, &["info"]).fine().document();
     assert_eq!(info["runs"].as_array().unwrap().len(), 2);
-    assert!(actuarius(&saved, &["info"]).is_fine().out.contains("RUN  COMMITS"));
+    assert!(actuarius(&saved, &["info"]).fine().out.contains("RUN  COMMITS"));
 
     let restore = |to: &Path, at: &[&str]| {
         let arguments = ["restore", saved.to_str().unwrap(), to.to_str().unwrap()];
         json(Path::new("nowhere"), &[&arguments[..], at].concat())
     };
-    let whole = restore(&path("whole"), &[]).is_fine().document();
+    let whole = restore(&path("whole"), &[]).fine().document();
     assert_eq!(whole["end"], second["to"]);
-    assert_eq!(json(&path("whole"), &["tail", "-n", "99"]).is_fine().json().len(), 6);
-    restore(&path("part"), &["--at", "3"]).is_fine();
-    assert_eq!(json(&path("part"), &["tail", "-n", "99"]).is_fine().json().len(), 3);
-    restore(&path("never"), &["--at", "1999-01-01"]).is_fine();
-    assert!(json(&path("never"), &["streams"]).is_fine().json().is_empty());
+    assert_eq!(json(&path("whole"), &["tail", "-n", "99"]).fine().json().len(), 6);
+    restore(&path("part"), &["--at", "3"]).fine();
+    assert_eq!(json(&path("part"), &["tail", "-n", "99"]).fine().json().len(), 3);
+    restore(&path("never"), &["--at", "1999-01-01"]).fine();
+    assert!(json(&path("never"), &["streams"]).fine().json().is_empty());
     assert_eq!(restore(&path("whole"), &[]).code, 2, "it is not empty");
     assert_eq!(restore(&path("ahead"), &["--at", "position:99"]).code, 2);
 }
@@ -48,7 +48,7 @@ fn a_backup_is_looked_into_like_a_store_and_never_changed() {
     let all = tempfile::tempdir().unwrap();
     let (data, saved) = (all.path().join("data"), all.path().join("saved"));
     two_accounts(&data, Codec::MessagePack);
-    actuarius(&data, &["backup", saved.to_str().unwrap()]).is_fine();
+    actuarius(&data, &["backup", saved.to_str().unwrap()]).fine();
     let files = || fs::read_dir(&saved).unwrap().count();
     let before = files();
     for arguments in [
@@ -59,7 +59,7 @@ fn a_backup_is_looked_into_like_a_store_and_never_changed() {
         &["subscriptions"],
         &["sagas"],
     ] {
-        let said = |directory| actuarius(directory, arguments).is_fine().out;
+        let said = |directory| actuarius(directory, arguments).fine().out;
         assert_eq!(said(&saved), said(&data), "{arguments:?}");
     }
     let skip = actuarius(&saved, &["backup", all.path().join("other").to_str().unwrap()]);
@@ -72,12 +72,12 @@ fn a_backup_is_looked_into_like_a_store_and_never_changed() {
 fn a_whole_store_is_verified_and_a_noted_end_is_proved() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
-    let end = json(directory.path(), &["info"]).is_fine().document()["chain"].clone();
+    let end = json(directory.path(), &["info"]).fine().document()["chain"].clone();
     filled(directory.path(), Codec::Json, async |_, accounts| {
         accounts.execute("carol", vec![AccountEvent::Closed]).await.unwrap();
     });
     let verify = |end: &str| json(directory.path(), &["verify", "--expect", end]);
-    let verified = verify(end.as_str().unwrap()).is_fine().document();
+    let verified = verify(end.as_str().unwrap()).fine().document();
     let counts = ["events", "commits", "streams"].map(|name| &verified[name]);
     assert_eq!(counts, [&json!(6), &json!(4), &json!(3)]);
     assert_eq!((&verified["whole"], &verified["findings"]), (&json!(true), &json!([])));
@@ -92,10 +92,10 @@ fn damage_in_a_store_and_in_a_backup_is_found() {
     let all = tempfile::tempdir().unwrap();
     let (data, saved) = (all.path().join("data"), all.path().join("saved"));
     two_accounts(&data, Codec::Json);
-    actuarius(&data, &["backup", saved.to_str().unwrap()]).is_fine();
-    assert_eq!(json(&saved, &["verify"]).is_fine().json().len(), 1);
-    let end = json(&data, &["info"]).is_fine().document()["chain"].clone();
-    let proved = json(&saved, &["verify", "--expect", end.as_str().unwrap()]).is_fine().document();
+    actuarius(&data, &["backup", saved.to_str().unwrap()]).fine();
+    assert_eq!(json(&saved, &["verify"]).fine().json().len(), 1);
+    let end = json(&data, &["info"]).fine().document()["chain"].clone();
+    let proved = json(&saved, &["verify", "--expect", end.as_str().unwrap()]).fine().document();
     assert_eq!(proved["events"], json!(5));
 
     let segment = fs::read_dir(&saved).unwrap().map(|it| it.unwrap().path());
@@ -125,7 +125,7 @@ fn json_is_one_document_for_one_thing() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     for arguments in [&["info"][..], &["verify"], &["show", "account/bob"]] {
-        let out = json(directory.path(), arguments).is_fine().out;
+        let out = json(directory.path(), arguments).fine().out;
         assert!(matches!(serde_json::from_str(&out).unwrap(), Value::Object(_)), "{out}");
     }
 }

@@ -56,12 +56,12 @@ fn parked_store(directory: &Path) {
 fn subscriptions_are_listed_with_what_they_have_parked() {
     let directory = tempfile::tempdir().unwrap();
     parked_store(directory.path());
-    let listed = json(directory.path(), &["subscriptions"]).is_fine().document();
+    let listed = json(directory.path(), &["subscriptions"]).fine().document();
     let expected = json!({
         "name": "mailer", "position": 5, "lag": 1, "paused": false, "keys_parked": 1, "events_parked": 3,
     });
     assert_eq!(listed, expected);
-    let info = json(directory.path(), &["info"]).is_fine().document();
+    let info = json(directory.path(), &["info"]).fine().document();
     assert_eq!(info["subscriptions"], json!(1));
 }
 
@@ -72,11 +72,11 @@ fn parked_events_are_listed_and_the_first_is_skipped_for_good() {
     let listed = |more: &[&str]| {
         let all = json(directory.path(), &[&["parked", "list", "mailer"], more].concat());
         let row = |it: &Value| (it["position"].as_u64().unwrap(), it["behind"].as_u64().unwrap());
-        all.is_fine().json().iter().map(row).collect::<Vec<_>>()
+        all.fine().json().iter().map(row).collect::<Vec<_>>()
     };
     assert_eq!(listed(&[]), [(2, 2)]);
     assert_eq!(listed(&["account/a"]), [(2, 2), (3, 1), (4, 0)]);
-    let text = actuarius(directory.path(), &["parked", "list", "mailer"]).is_fine().out;
+    let text = actuarius(directory.path(), &["parked", "list", "mailer"]).fine().out;
     assert!(text.contains("unlucky\\u{1b}[2J"), "{text}");
 
     let skip = |position: &str| {
@@ -84,7 +84,7 @@ fn parked_events_are_listed_and_the_first_is_skipped_for_good() {
     };
     assert_eq!(skip("3").code, 2, "it is not the first");
     assert_eq!(listed(&[]), [(2, 2)]);
-    let skipped = skip("2").is_fine().document();
+    let skipped = skip("2").fine().document();
     assert_eq!((&skipped["event"], &skipped["attempts"]), (&json!("Deposited"), &json!(1)));
     assert_eq!(listed(&["account/a"]), [(3, 1), (4, 0)]);
 
@@ -124,22 +124,22 @@ fn scheduled_store(directory: &Path, codec: Codec) {
 fn sagas_are_counted_their_instances_listed_and_their_steps_told() {
     let directory = tempfile::tempdir().unwrap();
     scheduled_store(directory.path(), Codec::Json);
-    let all = json(directory.path(), &["sagas"]).is_fine().document();
+    let all = json(directory.path(), &["sagas"]).fine().document();
     let name = all["saga"].as_str().unwrap().to_owned();
     let counts = ["live", "in_trouble", "completed", "unreadable"].map(|it| &all[it]);
     assert_eq!(counts, [&json!(1), &json!(0), &json!(1), &json!(0)]);
 
-    let live = json(directory.path(), &["sagas", &name]).is_fine().document();
+    let live = json(directory.path(), &["sagas", &name]).fine().document();
     assert_eq!((&live["id"], &live["status"]), (&json!("late"), &json!("running")));
     assert_eq!(live["next_deadline"], json!("2100-01-01T00:00:00.000000Z"));
-    let ended = json(directory.path(), &["sagas", &name, "--ended"]).is_fine().json();
+    let ended = json(directory.path(), &["sagas", &name, "--ended"]).fine().json();
     assert_eq!(ended.iter().map(|it| &it["id"]).collect::<Vec<_>>(), ["late", "now"]);
 
-    let steps = json(directory.path(), &["sagas", &format!("{name}/now")]).is_fine().json();
+    let steps = json(directory.path(), &["sagas", &format!("{name}/now")]).fine().json();
     assert_eq!(steps[0]["heard"], json!("it was begun"));
     assert_eq!(steps.last().unwrap()["status"], json!("completed"));
     assert!(steps.iter().all(|step| step.get("state").is_some()));
-    let text = actuarius(directory.path(), &["sagas"]).is_fine().out;
+    let text = actuarius(directory.path(), &["sagas"]).fine().out;
     assert!(text.starts_with("SAGA"), "{text}");
 }
 
@@ -165,7 +165,7 @@ fn what_only_looks_like_a_saga_is_told_as_unreadable() {
     filled(directory.path(), Codec::Json, async |runtime, _| {
         runtime.host::<Walk>().execute("home", ()).await.unwrap();
     });
-    let all = json(directory.path(), &["sagas"]).is_fine().document();
+    let all = json(directory.path(), &["sagas"]).fine().document();
     assert_eq!((&all["saga"], &all["unreadable"]), (&json!("walk"), &json!(1)));
     let mut out = Vec::new();
     let tool = Tool::new().store(directory.path()).aggregate::<Walk>();

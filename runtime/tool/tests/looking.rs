@@ -10,12 +10,12 @@ use serde_json::json;
 fn info_tells_what_the_store_is() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
-    let info = json(directory.path(), &["info"]).is_fine().document();
+    let info = json(directory.path(), &["info"]).fine().document();
     assert_eq!((&info["head"], &info["engine"]), (&json!(5), &json!("sled")));
     assert!(info["chain"].as_str().unwrap().starts_with("5:"));
     assert!(info["disk_bytes"].as_u64().unwrap() > 0);
     assert!(info["first_time"].as_str() <= info["last_time"].as_str());
-    let text = actuarius(directory.path(), &["info"]).is_fine().out;
+    let text = actuarius(directory.path(), &["info"]).fine().out;
     assert!(text.contains("head           5\n"), "{text}");
 }
 
@@ -24,7 +24,7 @@ fn streams_are_listed_once_each_and_can_be_chosen() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Bincode);
     let listed = |more: &[&str]| -> Vec<(String, u64, u64, u64)> {
-        let all = json(directory.path(), &[&["streams"], more].concat()).is_fine().json();
+        let all = json(directory.path(), &[&["streams"], more].concat()).fine().json();
         let number = |it: &serde_json::Value, name: &str| it[name].as_u64().unwrap();
         let row = |it: &serde_json::Value| {
             let id = it["id"].as_str().unwrap().to_owned();
@@ -37,7 +37,7 @@ fn streams_are_listed_once_each_and_can_be_chosen() {
     assert_eq!(listed(&["--prefix", "b"]), [bob]);
     assert_eq!(listed(&["--type", "account", "-n", "1"]), [alice]);
     assert!(listed(&["--type", "order"]).is_empty());
-    let text = actuarius(directory.path(), &["streams"]).is_fine().out;
+    let text = actuarius(directory.path(), &["streams"]).fine().out;
     assert!(text.starts_with("STREAM         EVENTS  FIRST  LAST  BEGAN "), "{text}");
 }
 
@@ -46,7 +46,7 @@ fn tail_shows_the_last_events_and_values_where_the_codec_has_them() {
     for codec in [Codec::Json, Codec::MessagePack, Codec::Bincode] {
         let directory = tempfile::tempdir().unwrap();
         two_accounts(directory.path(), codec);
-        let last = json(directory.path(), &["tail", "-n", "3"]).is_fine().json();
+        let last = json(directory.path(), &["tail", "-n", "3"]).fine().json();
         let events: Vec<_> = last.iter().map(|it| it["event"].as_str().unwrap()).collect();
         assert_eq!(events, ["Deposited", "Deposited", "Closed"]);
         assert_eq!((&last[0]["position"], &last[0]["version"]), (&json!(3), &json!(2)));
@@ -57,9 +57,9 @@ fn tail_shows_the_last_events_and_values_where_the_codec_has_them() {
             assert_eq!((&last[0]["value"], &last[2]["value"]), (&json!(7), &json!(null)));
             assert!(last[0].get("bytes").is_none());
         }
-        let first = json(directory.path(), &["tail", "-n", "2", "--after", "0"]).is_fine().json();
+        let first = json(directory.path(), &["tail", "-n", "2", "--after", "0"]).fine().json();
         assert_eq!(first.iter().map(|it| &it["position"]).collect::<Vec<_>>(), [1, 2]);
-        assert!(json(directory.path(), &["tail", "-n", "0"]).is_fine().json().is_empty());
+        assert!(json(directory.path(), &["tail", "-n", "0"]).fine().json().is_empty());
     }
 }
 
@@ -67,18 +67,17 @@ fn tail_shows_the_last_events_and_values_where_the_codec_has_them() {
 fn a_history_begins_and_ends_where_it_is_asked_to() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
-    let all = json(directory.path(), &["history", "account/alice"]).is_fine().json();
+    let all = json(directory.path(), &["history", "account/alice"]).fine().json();
     assert_eq!(all.iter().map(|it| &it["version"]).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(all[0]["value"], json!({ "owner": "Alice" }));
     assert!(all[0].get("state").is_none());
     // In the middle of a commit.
-    let rest =
-        json(directory.path(), &["history", "account/alice", "--from", "3"]).is_fine().json();
+    let rest = json(directory.path(), &["history", "account/alice", "--from", "3"]).fine().json();
     assert_eq!(rest.iter().map(|it| &it["event"]).collect::<Vec<_>>(), ["Closed"]);
     let one = json(directory.path(), &["history", "alice", "--type", "account", "-n", "1"]);
-    assert_eq!(one.is_fine().json().len(), 1);
+    assert_eq!(one.fine().json().len(), 1);
     let past_end = json(directory.path(), &["history", "account/bob", "--from", "9"]);
-    assert!(past_end.is_fine().json().is_empty());
+    assert!(past_end.fine().json().is_empty());
 }
 
 #[test]
@@ -87,7 +86,7 @@ fn a_stream_of_an_unknown_type_is_shown_without_its_state() {
     two_accounts(directory.path(), Codec::Json);
     let show = |at: &[&str]| {
         let shown = json(directory.path(), &[&["show", "account/alice"], at].concat());
-        let shown = shown.is_fine().document();
+        let shown = shown.fine().document();
         assert_eq!((&shown["registered"], shown.get("state")), (&json!(false), None));
         (shown["version"].as_u64().unwrap(), shown["event"].as_str().map(str::to_owned))
     };
@@ -112,13 +111,13 @@ fn a_name_cannot_trick_the_terminal_and_is_exact_in_json() {
     });
     for arguments in [&["streams"][..], &["tail"], &["history", &format!("account/{odd}")]] {
         for flags in [&[][..], &["--json"]] {
-            let ran = actuarius(directory.path(), &[flags, arguments].concat()).is_fine();
+            let ran = actuarius(directory.path(), &[flags, arguments].concat()).fine();
             let is_harmless = |it: char| it == '\n' || it == 'é' || (' '..='~').contains(&it);
             assert!(ran.out.chars().all(is_harmless), "{}", ran.out);
         }
     }
-    let listed = json(directory.path(), &["streams"]).is_fine().document();
+    let listed = json(directory.path(), &["streams"]).fine().document();
     assert_eq!(listed["id"], json!(odd));
-    let tail = json(directory.path(), &["tail"]).is_fine().document();
+    let tail = json(directory.path(), &["tail"]).fine().document();
     assert_eq!((&tail["value"]["owner"], &tail["user"]), (&json!(odd), &json!(odd)));
 }

@@ -13,19 +13,19 @@ use serde_json::{Value, json};
 fn archived_events_are_read_as_before() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
-    let tail = || actuarius(directory.path(), &["tail"]).is_fine().out;
+    let tail = || actuarius(directory.path(), &["tail"]).fine().out;
     let before = tail();
     // Alice has a snapshot since the runtime was closed, or not: the whole stream is closed here.
-    let moved = json(directory.path(), &["archive", "account/alice", "--whole"]).is_fine();
+    let moved = json(directory.path(), &["archive", "account/alice", "--whole"]).fine();
     assert_eq!(
         (&moved.document()["events"], &moved.document()["segments"]),
         (&json!(3), &json!(1))
     );
-    let none = json(directory.path(), &["archive", "--type", "order", "--whole"]).is_fine();
+    let none = json(directory.path(), &["archive", "--type", "order", "--whole"]).fine();
     assert_eq!(none.document()["events"], json!(0));
     assert_eq!(tail(), before);
     assert_eq!(archived(directory.path()), (2, 0));
-    let rest = json(directory.path(), &["archive", "--type", "account", "--whole"]).is_fine();
+    let rest = json(directory.path(), &["archive", "--type", "account", "--whole"]).fine();
     assert_eq!(rest.document()["events"], json!(2));
     assert_eq!(tail(), before);
     // Away with it: now it is missed, and streams can be listed all the same.
@@ -37,7 +37,7 @@ fn archived_events_are_read_as_before() {
 
 /// How many commits are in the archive, and of how many that is elsewhere.
 fn archived(directory: &Path) -> (u64, u64) {
-    let verified = json(directory, &["verify"]).is_fine().document();
+    let verified = json(directory, &["verify"]).fine().document();
     let number = |name: &str| verified[name].as_u64().unwrap();
     (number("archived"), number("archived_elsewhere"))
 }
@@ -51,18 +51,18 @@ fn a_deleted_stream_is_gone_and_its_room_is_given_back() {
     let refused = delete(&[]);
     assert_eq!(refused.code, 2);
     assert!(refused.errors.contains("--yes"), "{}", refused.errors);
-    let deleted = delete(&["--yes"]).is_fine().document();
+    let deleted = delete(&["--yes"]).fine().document();
     let named = ["version", "commits", "already"].map(|name| &deleted[name]);
     assert_eq!(named, [&json!(4), &json!(2), &json!(false)]);
-    assert_eq!(delete(&["--yes"]).is_fine().document()["already"], json!(true));
-    let history = json(directory.path(), &["history", "account/alice"]).is_fine().json();
+    assert_eq!(delete(&["--yes"]).fine().document()["already"], json!(true));
+    let history = json(directory.path(), &["history", "account/alice"]).fine().json();
     let marks: Vec<_> =
         history.iter().map(|it| (it["removed"].clone(), it["deleted"].clone())).collect();
     let (yes, no) = (json!(true), Value::Null);
     assert_eq!(marks, [(yes.clone(), no.clone()), (yes.clone(), no.clone()), (no, yes)]);
-    let compacted = json(directory.path(), &["compact"]).is_fine().document();
+    let compacted = json(directory.path(), &["compact"]).fine().document();
     assert!(compacted["bytes_after"].as_u64().unwrap() > 0);
-    let verified = json(directory.path(), &["verify"]).is_fine().document();
+    let verified = json(directory.path(), &["verify"]).fine().document();
     assert_eq!((&verified["removed"], &verified["events"]), (&json!(2), &json!(6)));
     let files = walk(&directory.path().join("store"));
     assert!(files.iter().all(|bytes| !bytes.windows(5).any(|it| it == b"Alice")));
@@ -88,23 +88,23 @@ fn what_is_exported_is_imported_byte_by_byte() {
     let text = |name: &str| path(name).to_str().unwrap().to_owned();
     let (data, file, copy) = (path("data"), text("lines.json"), path("copy"));
     two_accounts(&data, Codec::Bincode);
-    let exported = json(&data, &["export", &file]).is_fine().document();
-    let end = json(&data, &["info"]).is_fine().document()["chain"].clone();
+    let exported = json(&data, &["export", &file]).fine().document();
+    let end = json(&data, &["info"]).fine().document()["chain"].clone();
     assert_eq!((&exported["commits"], &exported["end"]), (&json!(3), &end));
     assert_eq!(json(&data, &["export", &file]).code, 2, "the file is there");
-    let lines = actuarius(&data, &["export"]).is_fine().out;
+    let lines = actuarius(&data, &["export"]).fine().out;
     assert_eq!(lines, fs::read_to_string(&file).unwrap());
 
-    let import = || json(&data, &["import", &file, copy.to_str().unwrap()]).is_fine().document();
+    let import = || json(&data, &["import", &file, copy.to_str().unwrap()]).fine().document();
     let first = import();
     assert_eq!((&first["commits"], &first["found"], &first["end"]), (&json!(3), &json!(0), &end));
     let again = import();
     assert_eq!((&again["commits"], &again["found"]), (&json!(0), &json!(3)));
-    let shown = |directory| actuarius(directory, &["tail"]).is_fine().out;
+    let shown = |directory| actuarius(directory, &["tail"]).fine().out;
     assert_eq!(shown(&copy), shown(&data));
 
     let part = text("part.json");
-    let exported = json(&data, &["export", &part, "--prefix", "b"]).is_fine().document();
+    let exported = json(&data, &["export", &part, "--prefix", "b"]).fine().document();
     assert_eq!((&exported["commits"], &exported["end"]), (&json!(1), &Value::Null));
     fs::write(&part, "{}").unwrap();
     assert_eq!(json(&data, &["import", &part, &text("none")]).code, 2);

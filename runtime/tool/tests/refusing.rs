@@ -65,13 +65,13 @@ fn what_is_asked_for_wrongly_is_refused() {
 
 #[test]
 fn help_is_no_error() {
-    let help = actuarius(Path::new("."), &["--help"]).is_fine();
+    let help = actuarius(Path::new("."), &["--help"]).fine();
     for command in
         ["info", "streams", "show", "tail", "history", "subscriptions", "sagas", "parked"]
     {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command}: {}", help.out);
     }
-    assert!(actuarius(Path::new("."), &["--version"]).is_fine().out.starts_with("actuarius 0."));
+    assert!(actuarius(Path::new("."), &["--version"]).fine().out.starts_with("actuarius 0."));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn damage_is_told_with_code_1() {
 fn looking_changes_nothing_that_is_stored() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
-    let seen = || json(directory.path(), &["tail", "-n", "100"]).is_fine().out;
+    let seen = || json(directory.path(), &["tail", "-n", "100"]).fine().out;
     let before = (seen(), names(directory.path()));
     for arguments in [
         &["info"][..],
@@ -98,7 +98,7 @@ fn looking_changes_nothing_that_is_stored() {
         &["subscriptions"],
         &["sagas"],
     ] {
-        json(directory.path(), arguments).is_fine();
+        json(directory.path(), arguments).fine();
     }
     assert_eq!((seen(), names(directory.path())), before);
 }

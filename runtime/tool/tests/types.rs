@@ -26,7 +26,7 @@ fn events_of_a_registered_type_are_values_whatever_codec_wrote_them() {
     for codec in [Codec::Bincode, Codec::Json, Codec::MessagePack] {
         let directory = tempfile::tempdir().unwrap();
         two_accounts(directory.path(), codec);
-        let values = bank(directory.path(), &["tail"]).is_fine().json();
+        let values = bank(directory.path(), &["tail"]).fine().json();
         all.push(values.iter().map(|it| (it["event"].clone(), it["value"].clone())).collect());
     }
     let expected: Vec<_> = [
@@ -47,7 +47,7 @@ fn the_state_is_shown_as_of_any_moment() {
     two_accounts(directory.path(), Codec::Bincode);
     let show = |at: &[&str]| {
         let shown = bank(directory.path(), &[&["show", "account/alice"], at].concat());
-        let shown = shown.is_fine().document();
+        let shown = shown.fine().document();
         (shown["version"].as_u64().unwrap(), shown["state"].clone())
     };
     let alice = |cents: i64| json!({ "owner": "Alice", "cents": cents });
@@ -67,7 +67,7 @@ fn a_history_shows_the_state_behind_each_event() {
     two_accounts(directory.path(), Codec::Bincode);
     let cents = |more: &[&str]| -> Vec<serde_json::Value> {
         let history = bank(directory.path(), &[&["history", "account/alice"], more].concat());
-        history.is_fine().json().iter().map(|it| it["state"]["cents"].clone()).collect()
+        history.fine().json().iter().map(|it| it["state"]["cents"].clone()).collect()
     };
     assert_eq!(cents(&[]), [json!(0), json!(500), json!(0)]);
     assert_eq!(cents(&["--from", "2", "-n", "1"]), [json!(500)]);
@@ -134,10 +134,10 @@ fn a_snapshot_that_is_not_what_its_events_come_to_is_found() {
         });
     };
     fill(false);
-    let verified = bank(directory.path(), &["verify", "--full"]).is_fine().document();
+    let verified = bank(directory.path(), &["verify", "--full"]).fine().document();
     assert_eq!(verified["snapshots_replayed"], json!(1));
     fill(true);
-    assert_eq!(bank(directory.path(), &["verify"]).is_fine().document()["whole"], json!(true));
+    assert_eq!(bank(directory.path(), &["verify"]).fine().document()["whole"], json!(true));
     let verified = bank(directory.path(), &["verify", "--full"]);
     assert_eq!(verified.code, 1, "{verified:?}");
     let finding = &verified.document()["findings"][0];

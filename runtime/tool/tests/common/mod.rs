@@ -99,7 +99,7 @@ impl Ran {
         all.remove(0)
     }
 
-    pub(crate) fn is_fine(self) -> Self {
+    pub(crate) fn fine(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self
     }
