@@ -55,6 +55,8 @@ pub enum Scenario {
     Saga,
     /// States of the past of a long stream, and its history step by step
     Past,
+    /// Replaying a stream whose events could be upcast, beside one whose could not
+    Upcasting,
     /// All of the above, each in a process of its own
     All,
 }
@@ -79,6 +81,7 @@ impl Scenario {
             Self::Verify => "verify",
             Self::Saga => "saga",
             Self::Past => "past",
+            Self::Upcasting => "upcasting",
             Self::All => "all",
         }
     }

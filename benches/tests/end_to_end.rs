@@ -64,3 +64,11 @@ async fn the_past_is_asked_for_in_every_way() {
     assert_eq!(moments.details["events_of_the_stream"], 1_000.0);
     assert!(history.figure.is_some_and(|rate| rate > 0.0), "{history:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_upcasting_costs_is_measured_beside_a_type_without() {
+    let rows = run("upcasting --events 500 --rounds 1").await;
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert!(row.figure.is_some_and(|ratio| ratio > 0.0), "{row:?}");
+    assert!(row.details["all_old_events_per_second"] > 0.0, "{row:?}");
+}

@@ -1,6 +1,6 @@
 //! Tests without a runtime, a store or a clock: [`given`] / when / then for decisions, [`view`] and
 //! [`rows_of`] for projections, [`envelopes`] and [`twice`] for handlers of subscriptions, [`saga`] for
-//! sagas. [`divergence`] and [`view_divergence`] run changed code over real history.
+//! sagas, [`fixtures`] for the events that were ever stored. [`divergence`] and [`view_divergence`] run changed code over real history.
 //!
 //! Where a whole runtime is wanted, [`Runtime::in_memory`](crate::Runtime::in_memory) needs no disk, and
 //! [`Runtime::caught_up`](crate::Runtime::caught_up) waits until every projection and subscription has
@@ -11,6 +11,7 @@
 mod copying;
 mod decisions;
 mod divergence;
+mod fixtures;
 mod handlers;
 mod history;
 mod rows;
@@ -20,6 +21,7 @@ mod views;
 pub use copying::copy_of;
 pub use decisions::{Given, Outcome, given};
 pub use divergence::{Divergence, Divergences, ViewDivergences, divergence, view_divergence};
+pub use fixtures::{Fixtures, fixtures};
 pub use handlers::{Twice, envelopes, twice};
 pub use rows::{RowsUnderTest, rows_of};
 pub use sagas::{SagaUnderTest, saga};

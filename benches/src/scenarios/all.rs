@@ -5,7 +5,7 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 14] = [
+const IN_ORDER: [Scenario; 15] = [
     Scenario::Spread,
     Scenario::Hot,
     Scenario::OneClient,
@@ -20,6 +20,7 @@ const IN_ORDER: [Scenario; 14] = [
     Scenario::Projection,
     Scenario::Saga,
     Scenario::Past,
+    Scenario::Upcasting,
 ];
 
 pub(super) fn all() -> Result<Vec<Row>> {

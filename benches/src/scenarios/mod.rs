@@ -10,6 +10,7 @@ mod recovery;
 mod saga;
 mod storage;
 mod throughput;
+mod upcasting;
 
 use crate::Result;
 use crate::options::{Options, Scenario};
@@ -34,6 +35,7 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
         Scenario::Overload => overload::overload(options).await,
         Scenario::Projection => projection::projection(options).await,
         Scenario::Saga => saga::saga(options).await,
+        Scenario::Upcasting => upcasting::upcasting(options).await,
         Scenario::Past => past::past(options).await,
         Scenario::All => all::all(),
     }

@@ -38,6 +38,18 @@ pub struct EventView<'a> {
 }
 
 impl<'a> EventView<'a> {
+    /// An event that is in no store: this content of a variant, as `codec` writes it. For tests and tools.
+    #[must_use]
+    pub fn apart(
+        event_type: &'a str,
+        schema_version: u32,
+        codec: Codec,
+        payload: &'a [u8],
+    ) -> Self {
+        let (version, position, codec) = (Version::new(1), Position::new(1), codec.byte());
+        Self { version, position, event_type, schema_version, codec, payload, keys: None }
+    }
+
     /// The byte of the [`Codec`] that wrote the payload.
     #[must_use]
     pub fn codec_byte(&self) -> u8 {

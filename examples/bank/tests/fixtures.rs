@@ -1,0 +1,40 @@
+//! What the bank has ever stored is read for ever, and becomes what it became.
+//!
+//! Before a release: `cargo test -p bank --test fixtures -- --ignored` adds the events of that release.
+
+use actuarius::Id;
+use actuarius::testing::{Fixtures, fixtures};
+use bank::{Account, AccountEvent, Cents, OrderEvent, TransferOrder, Wanted};
+
+fn accounts() -> Fixtures<Account> {
+    fixtures("tests/fixtures/account.jsonl")
+}
+
+fn orders() -> Fixtures<TransferOrder> {
+    fixtures("tests/fixtures/transfer-order.jsonl")
+}
+
+#[test]
+fn all_events_that_were_ever_stored_are_read() {
+    accounts().check();
+    orders().check();
+}
+
+#[test]
+#[ignore = "it adds samples; run it by hand before a release"]
+fn the_events_of_this_release_are_recorded() {
+    let (some, all) = (Cents(1_250), Cents(100_000));
+    accounts().record([
+        AccountEvent::Opened,
+        AccountEvent::Deposited(all),
+        AccountEvent::Withdrawn(some),
+        AccountEvent::Closed,
+    ]);
+    let id = |name| Id::new(name).expect("a good id");
+    orders().record([
+        OrderEvent::Placed(Wanted { from: id("alice"), to: id("bob"), amount: some }),
+        OrderEvent::Recalled,
+        OrderEvent::Finished,
+        OrderEvent::Refused("not enough".to_owned()),
+    ]);
+}

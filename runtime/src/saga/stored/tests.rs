@@ -1,0 +1,139 @@
+//! Steps of all releases are read for ever. Before a release that changes what is stored, record its
+//! steps: `cargo test -p actuarius --lib saga::stored -- --ignored`.
+
+use actuarius_domain::{Effects, Recast, STEPPED, Saga};
+
+use super::*;
+use crate::saga::instance::Instance;
+use crate::testing::{Fixtures, fixtures};
+
+#[derive(Default, Clone, Serialize, Deserialize)]
+struct Sample {
+    count: u32,
+}
+
+impl Saga for Sample {
+    const TYPE: &'static str = "sample";
+    type Deadline = String;
+    fn due(&mut self, _: String) -> Effects<Self> {
+        Effects::none()
+    }
+}
+
+const ALL: [(Codec, &str); 3] =
+    [(Codec::Bincode, "bincode"), (Codec::Json, "json"), (Codec::MessagePack, "messagepack")];
+
+fn samples((codec, name): (Codec, &str)) -> Fixtures<Instance<Sample>> {
+    fixtures(format!("tests/fixtures/stepped-{name}.jsonl")).codec(codec)
+}
+
+fn step(input: Input) -> Step {
+    Step {
+        input,
+        as_of: Position::new(1_000),
+        life: Life::Running,
+        trouble: None,
+        sent: vec![],
+        undoes: false,
+        scheduled: vec![],
+        cancelled: vec![],
+        keys: vec![],
+        open: 0,
+    }
+}
+
+/// Each input, and each thing that can follow from one.
+fn steps(codec: Codec) -> Vec<Step> {
+    let effect = EffectId { step: 3, index: 1 };
+    let payload = |text: &str| Payload::of(codec, &text.to_owned()).unwrap();
+    let command = Arc::new(Outgoing {
+        aggregate: "account".into(),
+        id: "alice".into(),
+        command: payload("withdraw"),
+        undo: Some(payload("deposit")),
+    });
+    let at = Timestamp::from_micros(1_700_000_000_000_000);
+    let event = Input::Event {
+        stream: "order/one".to_owned(),
+        event_type: "Placed".to_owned(),
+        position: Position::new(999),
+    };
+    let accepted = Told::Accepted { version: Version::new(7), position: Position::new(990) };
+    let answered = |told| step(Input::Answered { effect, told });
+    let trouble = |at| Some(Trouble { at, why: "it panicked".to_owned() });
+    let life = |life| Step { life, ..step(Input::Due { deadline: effect }) };
+    vec![
+        Step { sent: vec![command.clone()], open: 1, ..step(Input::Begun) },
+        Step { keys: vec!["parcel".to_owned()], ..step(event) },
+        Step { undoes: true, ..answered(accepted) },
+        answered(Told::Rejected("not enough".to_owned())),
+        answered(Told::Abandoned),
+        Step {
+            scheduled: vec![
+                Scheduled { at, what: Due::Remind(payload("late")) },
+                Scheduled { at, what: Due::Send(command) },
+            ],
+            cancelled: vec![effect],
+            ..step(Input::Known)
+        },
+        Step { trouble: trouble(At::Event(Position::new(5))), ..step(Input::Poisoned) },
+        Step { trouble: trouble(At::Answer(effect)), ..step(Input::Retried) },
+        Step { trouble: trouble(At::Deadline(effect)), ..step(Input::Skipped) },
+        Step { trouble: trouble(At::Undo), ..step(Input::Cancelled) },
+        life(Life::Compensating("late".to_owned())),
+        life(Life::Compensated("late".to_owned())),
+        life(Life::Completed),
+        life(Life::Failed("no".to_owned())),
+    ]
+}
+
+#[test]
+fn the_steps_of_all_releases_are_read() {
+    for codec in ALL {
+        samples(codec).check();
+    }
+}
+
+#[test]
+#[ignore = "it adds samples; run it by hand before a release"]
+fn the_steps_of_this_release_are_recorded() {
+    for codec in ALL {
+        let all = steps(codec.0).into_iter().zip(0..);
+        let all = all.map(|(step, count)| Stepped::Stepped { saga: Sample { count }, step });
+        samples(codec).record(all);
+    }
+}
+
+/// The saga in a later release.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+struct Later {
+    count: u64,
+    name: String,
+}
+
+impl Saga for Later {
+    const TYPE: &'static str = "sample";
+    const SCHEMA_VERSION: u32 = 2;
+    type Deadline = String;
+    fn upcasters() -> actuarius_domain::Upcasters {
+        actuarius_domain::Upcasters::new().upcast(STEPPED, 1, |old: Sample| {
+            Recast::to(2, Self { count: old.count.into(), name: "later".to_owned() })
+        })
+    }
+}
+
+#[test]
+fn the_state_in_a_step_is_upcast_and_all_else_stays() {
+    for (codec, _) in ALL {
+        for before in steps(codec) {
+            let stepped = Stepped::Stepped { saga: Sample { count: 7 }, step: before.clone() };
+            let mut bytes = Vec::new();
+            codec.encode_event(&stepped, &mut bytes).unwrap();
+            let event = actuarius_persistence::EventView::apart(STEPPED, 1, codec, &bytes);
+            let facts = crate::decoding::Decoder::<Instance<Later>>::new().facts(&event).unwrap();
+            let [Stepped::Stepped { saga, step }] = &facts[..] else { panic!("one of one") };
+            assert_eq!(*saga, Later { count: 7, name: "later".to_owned() });
+            assert_eq!(*step, before);
+        }
+    }
+}
