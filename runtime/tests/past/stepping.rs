@@ -117,3 +117,17 @@ async fn a_difference_may_go_back_in_time_and_may_be_none() {
     assert_eq!((none.events(), none.changes().unwrap()), (0, vec![]));
     assert!(none.history().next().await.unwrap().is_none());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_may_be_read_by_a_task_of_its_own() {
+    let scene = written().await;
+    let mut history = scene.ledgers.history("a");
+    let total = tokio::spawn(async move {
+        let mut total = 0;
+        while let Some(step) = history.next().await.unwrap() {
+            total = step.state.total;
+        }
+        total
+    });
+    assert_eq!(total.await.unwrap(), 21);
+}
