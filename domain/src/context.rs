@@ -9,6 +9,7 @@ pub struct Context {
     id: Arc<str>,
     version: Version,
     now: Timestamp,
+    clock: Timestamp,
     command_id: CommandId,
     metadata: Metadata,
 }
@@ -17,7 +18,14 @@ impl Context {
     /// A context for one command of the aggregate `id`, which stands at `version`.
     #[must_use]
     pub fn new(id: Arc<str>, version: Version, now: Timestamp, command_id: CommandId) -> Self {
-        Self { id, version, now, command_id, metadata: Metadata::default() }
+        Self { id, version, now, clock: now, command_id, metadata: Metadata::default() }
+    }
+
+    /// The same context, when the clock shows another time than that of the decision.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Timestamp) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// The same context with the metadata of the request.
@@ -45,6 +53,13 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// What the clock shows, even if that is before [`now`](Self::now). For waiting from here on:
+    /// whoever waits goes by the clock, too.
+    #[must_use]
+    pub fn clock(&self) -> Timestamp {
+        self.clock
     }
 
     /// The id of this request.

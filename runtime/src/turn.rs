@@ -36,6 +36,7 @@ pub(crate) struct Turn<'a, A: Aggregate> {
     held: Vec<Held<A>>,
     started: Instant,
     now: Timestamp,
+    clock: Timestamp,
     quarantine: Option<Arc<Quarantine>>,
 }
 
@@ -68,7 +69,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         let clock = busy.seat().home.engine.clock.now();
         // Its history never goes back in time, whatever the clock does.
         let now = incarnation.time.map_or(clock, |last| clock.max(last));
-        Self { busy, incarnation, append, held: Vec::new(), started, now, quarantine: None }
+        Self { busy, incarnation, append, held: Vec::new(), started, now, clock, quarantine: None }
     }
 
     pub(crate) fn run(mut self, mut requests: VecDeque<Request<A>>) -> TurnEnd {
@@ -164,7 +165,8 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         metadata: Option<Box<Metadata>>,
     ) -> Verdict<A> {
         let stream = self.append.stream().shared_id().clone();
-        let mut context = Context::new(stream, self.incarnation.version, self.now, id);
+        let context = Context::new(stream, self.incarnation.version, self.now, id);
+        let mut context = context.with_clock(self.clock);
         if let Some(metadata) = metadata {
             context = context.with_metadata(*metadata);
         }

@@ -76,7 +76,8 @@ impl<'a, S: Saga> Draft<'a, S> {
                 self.cancel(&name);
                 let at = match when {
                     When::At(moment) => moment,
-                    When::In(time) => self.context.now().plus(time),
+                    // The conductor goes by the clock, too.
+                    When::In(time) => self.context.clock().plus(time),
                 };
                 self.step.scheduled.push(Scheduled { at, what: Due::Remind(name) });
             }
