@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::machine::{Usage, quiet};
 use crate::options::Options;
-use crate::row::{Row, median, ratio};
+use crate::row::{Row, median, ratio, store_name};
+use crate::subject::StoreKind;
 use crate::workload::{Journal, JournalEvent, payload};
 
 /// The schema version that all events are stored with.
@@ -96,7 +97,9 @@ pub(super) async fn upcasting(options: &Options) -> Result<Vec<Row>> {
     }
     let [plain, nothing_old, all_old] = &rates;
     let mut row = Row::new("upcasting", options, &std::env::temp_dir());
-    row.workload.store = "memory".to_owned();
+    let memory = StoreKind::Memory;
+    row.workload.store = store_name(memory).to_owned();
+    row.workload.durability = memory.durability().to_owned();
     (row.workload.aggregates, row.workload.clients) = (1, 1);
     row.workload.rounds = plain.len();
     row.foreign_cores = Some(usage.since().1);

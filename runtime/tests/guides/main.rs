@@ -5,6 +5,7 @@ mod account;
 mod backing_up;
 mod balances;
 mod database;
+mod evolving;
 mod holdings;
 #[allow(unused_must_use)] // a checked view may be dropped
 mod kit;
