@@ -135,7 +135,7 @@ impl Builder {
     async fn start(self, store: Store, keys: Option<Arc<Keys>>) -> std::io::Result<Runtime> {
         telemetry::describe();
         let engine = self.engine(store, keys.clone()).await?;
-        tokio::spawn(deletion::resume(engine.clone()));
+        deletion::resume(&engine).await;
         let views = self.views.unwrap_or_else(Views::in_memory);
         let views = keys.into_iter().fold(views, Views::with_keys);
         Ok(Runtime::of(Alive::new(engine, views)))

@@ -71,19 +71,17 @@ pub(crate) async fn delete<A: Aggregate>(
     Ok(Deleted { version: receipt.version, commits })
 }
 
-/// Goes on with what was interrupted.
-pub(crate) async fn resume(engine: Arc<Engine>) {
-    loop {
-        let Ok(reader) = engine.library.reader() else { return };
-        let notes = tokio::task::spawn_blocking(move || {
-            reader.notes(NOTES.as_bytes(), None, NOTES_AT_ONCE)
-        });
-        let Ok(Ok(notes)) = notes.await else { return };
-        if notes.is_empty() {
-            return;
-        }
-        for note in notes {
-            let Some(stream) = stream_of(&note.key) else { return };
+/// Goes on with what was interrupted, behind the opening, which only looks whether there is anything.
+pub(crate) async fn resume(engine: &Arc<Engine>) {
+    let left = left_over(engine).await;
+    if !left.is_empty() {
+        tokio::spawn(finish(engine.clone(), left));
+    }
+}
+
+async fn finish(engine: Arc<Engine>, mut left: Vec<StreamId>) {
+    while !left.is_empty() {
+        for stream in left {
             if let Err(error) = sweep(&engine, &stream).await {
                 tracing::warn!(
                     target: "actuarius::deletion",
@@ -93,6 +91,23 @@ pub(crate) async fn resume(engine: Arc<Engine>) {
                 );
                 return;
             }
+        }
+        left = left_over(&engine).await;
+    }
+}
+
+/// The streams whose deletion is under way: some of them.
+async fn left_over(engine: &Engine) -> Vec<StreamId> {
+    let notes = engine.read(|reader| reader.notes(NOTES.as_bytes(), None, NOTES_AT_ONCE)).await;
+    match notes {
+        Ok(notes) => notes.iter().filter_map(|note| stream_of(&note.key)).collect(),
+        Err(error) => {
+            tracing::warn!(
+                target: "actuarius::deletion",
+                %error,
+                "it is not known which deletions were interrupted"
+            );
+            vec![]
         }
     }
 }
