@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 pub use error::{KeyError, MasterKeyError, PersonalError};
-pub use guard::guard;
+pub use guard::{guard, guard_with_its_own};
 pub use master::{MasterKey, MasterKeyId, MasterKeyRing, MasterKeys};
 pub use master_file::FileMasterKeys;
 pub use record::Fingerprint;
@@ -64,7 +64,7 @@ pub struct Keys {
     forgotten: AtomicU64,
     /// How many snapshots were passed over because a subject in them is forgotten.
     erased_snapshots: AtomicU64,
-    _lock: Option<StoreLock>,
+    lock: Mutex<Option<StoreLock>>,
 }
 
 /// What became of forgetting a subject's key. It is durable.
@@ -247,6 +247,16 @@ impl Keys {
         self.lock().settle()
     }
 
+    /// Lets go of the file, whoever still holds this: it opens and seals nothing any more.
+    ///
+    /// # Errors
+    /// As for [`flush`](Keys::flush); it is closed all the same.
+    pub fn close(&self) -> Result<(), KeyError> {
+        let closed = self.lock().close();
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        closed
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic in there would have to come from the allocator, or from the user's provider of master
         // keys, which is asked before anything is changed.
@@ -263,7 +273,7 @@ impl fmt::Debug for Keys {
 impl Drop for Keys {
     fn drop(&mut self) {
         // What fails here is durable in one copy, and mended at the next start.
-        let _ = self.settle();
+        let _ = self.close();
     }
 }
 

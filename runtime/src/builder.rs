@@ -177,6 +177,7 @@ fn keyed(
     let failed = |source| OpenError::Keys { path: path.clone(), source };
     let said = store.reader.note(KEYS).map_err(|error| failed(unreadable(error)))?;
     let expected = said.and_then(|said| Uuid::from_slice(&said).ok());
+    let is_its_own = matches!(personal_data, PersonalData::Wrapped(_));
     let keys = match (personal_data, directory) {
         (PersonalData::Open(keys), _) => keys,
         (PersonalData::Wrapped(master), None) => Keys::in_memory(master).map_err(failed)?,
@@ -203,7 +204,11 @@ fn keyed(
             store.writer.commit(&batch).map_err(|error| failed(unreadable(error)))?;
         }
     }
-    Ok((keys::guard(store, &keys), Some(keys)))
+    let guarded = match is_its_own {
+        true => keys::guard_with_its_own(store, &keys),
+        false => keys::guard(store, &keys),
+    };
+    Ok((guarded, Some(keys)))
 }
 
 fn unreadable(error: impl std::fmt::Display) -> KeyError {

@@ -41,6 +41,9 @@ pub enum KeyError {
         /// What the system said.
         what: String,
     },
+    /// The keys are closed, and so is their store. Open them again.
+    #[error("the keys are closed")]
+    Closed,
     /// The system has no randomness. Try again.
     #[error("the system gave no random numbers: {what}")]
     Random {

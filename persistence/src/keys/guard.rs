@@ -23,8 +23,18 @@ use crate::{
 /// one of these is forgotten.
 #[must_use]
 pub fn guard(store: Store, keys: &Arc<Keys>) -> Store {
+    guarded(store, keys, false)
+}
+
+/// The same, for keys that are this store's alone: they are [closed](Keys::close) with it.
+#[must_use]
+pub fn guard_with_its_own(store: Store, keys: &Arc<Keys>) -> Store {
+    guarded(store, keys, true)
+}
+
+fn guarded(store: Store, keys: &Arc<Keys>, closes: bool) -> Store {
     let writer = GuardedWriter { writer: store.writer, keys: keys.clone(), failure: None };
-    let reader = GuardedReader { reader: store.reader, keys: keys.clone() };
+    let reader = GuardedReader { reader: store.reader, keys: keys.clone(), closes };
     Store { writer: Box::new(writer), reader: Arc::new(reader) }
 }
 
@@ -69,6 +79,16 @@ impl Writer for GuardedWriter {
 struct GuardedReader {
     reader: Arc<dyn Reader>,
     keys: Arc<Keys>,
+    closes: bool,
+}
+
+impl Drop for GuardedReader {
+    fn drop(&mut self) {
+        if self.closes {
+            // What fails here is durable in one copy, and mended at the next start.
+            let _ = self.keys.close();
+        }
+    }
 }
 
 impl GuardedReader {

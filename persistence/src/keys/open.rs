@@ -91,6 +91,6 @@ pub(super) fn open(
         );
     }
     let (forgotten, erased_snapshots) = (inner.forgotten.into(), Default::default());
-    let inner = Mutex::new(inner);
-    Ok(Keys { master, identity, salt, inner, forgotten, erased_snapshots, _lock: lock })
+    let (inner, lock) = (Mutex::new(inner), Mutex::new(lock));
+    Ok(Keys { master, identity, salt, inner, forgotten, erased_snapshots, lock })
 }

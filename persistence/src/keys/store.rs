@@ -28,6 +28,7 @@ pub(super) struct Inner {
     pub(super) forgotten: u64,
     /// The next slot that was never used.
     next: u32,
+    is_closed: bool,
 }
 
 /// What is to be had of a subject's key.
@@ -45,7 +46,7 @@ impl Inner {
         let slots: HashMap<_, _> = slots.collect();
         let forgotten = slots.values().filter(|slot| slot.is_forgotten).count() as u64;
         let next = census.used;
-        Self { pages, slots, cache: Cache::default(), census, forgotten, next }
+        Self { pages, slots, cache: Cache::default(), census, forgotten, next, is_closed: false }
     }
 
     pub(super) fn pages(&mut self) -> &mut Pages {
@@ -65,6 +66,7 @@ impl Inner {
         subject: Fingerprint,
         master: &dyn MasterKeys,
     ) -> Result<Looked, KeyError> {
+        self.must_be_open()?;
         if let Some(key) = self.cache.get(subject) {
             return Ok(Looked::Live(key));
         }
@@ -131,6 +133,7 @@ impl Inner {
     /// Overwrites the subject's key in both copies, syncs each, and keeps in mind that it was
     /// forgotten.
     pub(super) fn forget(&mut self, subject: Fingerprint) -> Result<Forgotten, KeyError> {
+        self.must_be_open()?;
         let before = self.slots.get(&subject).copied();
         let had_key = before.is_some_and(|slot| !slot.is_forgotten);
         if before.is_some_and(|slot| slot.is_forgotten) {
@@ -154,6 +157,17 @@ impl Inner {
         Ok(Forgotten { had_key, number: self.forgotten })
     }
 
+    pub(super) fn close(&mut self) -> Result<(), KeyError> {
+        let settled = if self.is_closed { Ok(()) } else { self.settle() };
+        self.is_closed = true;
+        self.cache = Cache::default();
+        settled
+    }
+
+    fn must_be_open(&self) -> Result<(), KeyError> {
+        if self.is_closed { Err(KeyError::Closed) } else { Ok(()) }
+    }
+
     pub(super) fn settle(&mut self) -> Result<(), KeyError> {
         self.pages.settle().map_err(|what| KeyError::Failed { what })
     }
@@ -166,6 +180,7 @@ impl Inner {
         slots: u32,
         master: &dyn MasterKeys,
     ) -> Result<(u64, Option<u32>), KeyError> {
+        self.must_be_open()?;
         let current = master.current()?;
         let until = from.saturating_add(slots).min(self.next);
         let mut rewrapped = Vec::new();

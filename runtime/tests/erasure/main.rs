@@ -5,5 +5,7 @@ mod common;
 
 mod customers;
 mod forgetting;
+mod rotation;
+mod saga;
 mod sealing;
 mod views;
