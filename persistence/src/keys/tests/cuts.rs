@@ -259,3 +259,23 @@ fn the_file_grows_and_says_so_before_it_is_used() {
         assert_eq!(read(&keys, name, value), Ok(Some((*name).to_owned())));
     }
 }
+
+#[test]
+fn a_commit_waits_for_the_keys_of_what_is_in_it_and_fails_with_them_for_good() {
+    let ring = ring("one");
+    let disk = Disk::new(empty());
+    let keys = opened(disk.clone(), &ring);
+    let mut store = guard(crate::memory::open(), &keys);
+    let values = sealed(&keys, &["ada"]);
+    store.writer.commit(&crate::Batch::default()).unwrap();
+    let after = opened(disk.after_a_cut(&mut Dice::new(2)), &ring);
+    assert_eq!(read(&after, "ada", &values[0]), Ok(Some("ada".to_owned())));
+    // Nothing new: the commit touches no key.
+    disk.fail_after(0);
+    store.writer.commit(&crate::Batch::default()).unwrap();
+    sealed(&keys, &["bob"]);
+    assert!(store.writer.commit(&crate::Batch::default()).is_err());
+    disk.fail_after(u64::MAX);
+    assert!(store.writer.commit(&crate::Batch::default()).is_err(), "a failed writer stays failed");
+    assert!(store.writer.settle().is_err());
+}
