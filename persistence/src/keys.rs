@@ -6,8 +6,8 @@
 //! in snapshots and in every backup of them, is noise from then on.
 //!
 //! Read in this order: [`MasterKeys`] (where master keys come from), [`Keys`] (the file, open),
-//! `record` and `pages` (its bytes), `store` (which slot is whose), `scope` (how values find the keys)
-//! and [`guard`] (a store whose commits wait for new keys).
+//! `record` and `pages` (its bytes), `store` (which slot is whose), `scope` (how values find the keys),
+//! [`guard`] (a store whose commits wait for new keys) and `verify` (whether every key is what was written).
 
 mod cache;
 mod cipher;
@@ -26,6 +26,7 @@ mod store;
 mod subjects;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::fmt;
 use std::path::Path;
@@ -39,9 +40,10 @@ pub use guard::{guard, guard_with_its_own};
 pub use master::{MasterKey, MasterKeyId, MasterKeyRing, MasterKeys};
 pub use master_file::FileMasterKeys;
 pub use record::Fingerprint;
-pub use scope::in_clear;
+pub use scope::{in_clear, showing};
 pub use sealing::Opened;
 pub use subjects::{SUBJECTS_MAX, Subjects};
+pub use verify::VerifiedKeys;
 
 use crate::OpenError;
 use crate::disk::lock::StoreLock;
@@ -50,9 +52,9 @@ use store::{Inner, Looked};
 /// The longest name of a subject.
 pub const SUBJECT_BYTES_MAX: usize = 512;
 
-/// How many slots a rotation works on at a time: what waits for the keys meanwhile waits for
+/// How many slots a rotation or a check works on at a time: what waits for the keys meanwhile waits for
 /// milliseconds.
-const REWRAPPED_AT_ONCE: u32 = 1_024;
+const SLOTS_AT_ONCE: u32 = 1_024;
 
 /// The keys of all subjects, open. Shared by all who write and read personal data.
 pub struct Keys {
@@ -183,7 +185,7 @@ impl Keys {
         let (mut rewrapped, mut next) = (0, Some(0));
         while let Some(from) = next {
             let count;
-            (count, next) = self.lock().rewrap(from, REWRAPPED_AT_ONCE, &*self.master)?;
+            (count, next) = self.lock().rewrap(from, SLOTS_AT_ONCE, &*self.master)?;
             rewrapped += count;
         }
         Ok(rewrapped)

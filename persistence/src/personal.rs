@@ -22,7 +22,8 @@ use sealed::Sealed;
 ///
 /// It serializes only where there are keys, which is everywhere in a runtime that was opened with
 /// `Builder::personal_data`. Elsewhere serializing it is an error, so that no clear text gets out by
-/// accident: take it out with [`get`](Personal::get) to show it.
+/// accident: to show it take it out with [`get`](Personal::get), or say so with
+/// [`showing`](crate::keys::showing).
 ///
 /// ```
 /// use actuarius_persistence::Personal;
@@ -121,6 +122,8 @@ impl<T: Serialize> Personal<T> {
         let sealed = match hand {
             Hand::Keys(keys) => keys.seal(&self.subject, &clear),
             Hand::Clear => Ok([&[IN_CLEAR], &clear[..]].concat()),
+            // It is shown instead.
+            Hand::Shown => Err(PersonalError::NoKeys),
         };
         match sealed {
             Err(PersonalError::Forgotten { .. }) if scope::derives() => Ok(Sealed::default()),
@@ -138,7 +141,7 @@ impl<T: DeserializeOwned> Personal<T> {
         let clear = match (scope::at_hand()?, sealed.split_first()) {
             (Hand::Keys(keys), _) => keys.unseal(&opened.subject, &sealed)?,
             (Hand::Clear, Some((&IN_CLEAR, clear))) => Some(Zeroizing::new(clear.to_vec())),
-            (Hand::Clear, _) => return Err(PersonalError::NoKeys),
+            (Hand::Clear | Hand::Shown, _) => return Err(PersonalError::NoKeys),
         };
         if let Some(clear) = clear {
             opened.value = Some(INNER.decode(&clear).map_err(|error| opened.content(&error))?);
@@ -162,8 +165,25 @@ impl<T> Personal<T> {
 
 const NAME: &str = "Personal";
 
+impl<T: Serialize> Personal<T> {
+    /// For people.
+    fn show<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct(NAME, 2)?;
+        fields.serialize_field("subject", &*self.subject)?;
+        if self.is_erased() {
+            fields.serialize_field("erased", &true)?;
+        } else {
+            fields.serialize_field("value", &self.value)?;
+        }
+        fields.end()
+    }
+}
+
 impl<T: Serialize> Serialize for Personal<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if scope::shows() {
+            return self.show(serializer);
+        }
         let sealed = self.seal().map_err(|error| S::Error::custom(scope::failed(error)))?;
         let mut fields = serializer.serialize_struct(NAME, 2)?;
         fields.serialize_field("subject", &*self.subject)?;

@@ -5,7 +5,6 @@ use actuarius_persistence::keys::{self, KeyError, Keys, MasterKeys};
 use actuarius_persistence::views::Views;
 use actuarius_persistence::{Batch, Notes, OpenError, Store, disk, memory};
 use tokio::runtime::Handle;
-use uuid::Uuid;
 
 use crate::admission::Admission;
 use crate::alive::Alive;
@@ -13,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::committer::Committer;
 use crate::deletion;
 use crate::engine::{Engine, Library};
-use crate::keyring::Keyring;
+use crate::keyring::{KEY_FILE, Keyring, key_file};
 use crate::recoveries::Recoveries;
 use crate::runtime::Runtime;
 use crate::supervision::Supervision;
@@ -163,9 +162,6 @@ impl Builder {
     }
 }
 
-/// Which key file the store was written with.
-const KEYS: &[u8] = b"keys";
-
 /// The store with its keys, if it is to have any: those in `directory`, or in memory.
 fn keyed(
     mut store: Store,
@@ -175,8 +171,7 @@ fn keyed(
     let Some(personal_data) = personal_data else { return Ok((store, None)) };
     let path = directory.unwrap_or(Path::new("")).to_owned();
     let failed = |source| OpenError::Keys { path: path.clone(), source };
-    let said = store.reader.note(KEYS).map_err(|error| failed(unreadable(error)))?;
-    let expected = said.and_then(|said| Uuid::from_slice(&said).ok());
+    let expected = key_file(&*store.reader).map_err(|error| failed(unreadable(error)))?;
     let is_its_own = matches!(personal_data, PersonalData::Wrapped(_));
     let keys = match (personal_data, directory) {
         (PersonalData::Open(keys), _) => keys,
@@ -199,7 +194,7 @@ fn keyed(
         None => {
             let mut notes = Notes::default();
             // It fits: 4 bytes, and 16.
-            let _ = notes.put(KEYS, keys.identity().as_bytes());
+            let _ = notes.put(KEY_FILE, keys.identity().as_bytes());
             let batch = Batch { notes: vec![notes], ..Batch::default() };
             store.writer.commit(&batch).map_err(|error| failed(unreadable(error)))?;
         }

@@ -1,5 +1,5 @@
 //! What a store has that no runtime has open: subscriptions and sagas, looked at without
-//! starting them, events as their type reads them, and streams to be deleted. For tools.
+//! starting them, events as their type reads them, streams to be deleted, and which keys it has. For tools.
 //!
 //! A store that is open in a runtime shows these through [`Subscription`](crate::Subscription) and
 //! [`Sagas`](crate::Sagas), where also what is not durable yet is known.
@@ -19,6 +19,7 @@ use actuarius_persistence::{CommitView, EventView};
 use crate::decoding::{self, Undecodable};
 
 pub use crate::deletion::{NotDeleted, delete_closed as delete};
+pub use crate::keyring::key_file;
 pub use crate::saga::{SagaBoards, saga_steps};
 pub use crate::subscription::{
     NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,

@@ -1,7 +1,22 @@
 use std::sync::Arc;
 
 use actuarius_persistence::keys::Keys;
+use actuarius_persistence::{ReadError, Reader};
 use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The note in a store that names the key file it was written with.
+pub(crate) const KEY_FILE: &[u8] = b"keys";
+
+/// The [identity](Keys::identity) of the key file that the store was written with; none when it was never
+/// opened with personal data.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn key_file(reader: &dyn Reader) -> Result<Option<Uuid>, ReadError> {
+    let said = reader.note(KEY_FILE)?;
+    Ok(said.and_then(|said| Uuid::from_slice(&said).ok()))
+}
 
 /// The keys of data subjects, if there are any, and who hears when one is forgotten.
 pub(crate) struct Keyring {

@@ -204,6 +204,17 @@ impl Pages {
         Ok(None)
     }
 
+    /// Both copies of a slot as they are on the medium.
+    pub(super) fn copies(&self, slot: u32) -> io::Result<[Copied; 2]> {
+        let mut copies = [Copied::Free; 2];
+        for (side, copy) in copies.iter_mut().enumerate() {
+            let mut bytes = [0; RECORD_BYTES];
+            self.medium.read(offset(side as u64, u64::from(slot)), &mut bytes)?;
+            *copy = Copied::parse(&bytes, self.place(slot));
+        }
+        Ok(copies)
+    }
+
     /// Changes a slot. Durable after the next [`flush`](Pages::flush).
     pub(super) fn put(&mut self, slot: u32, record: Record) {
         let bytes = record.to_bytes(self.place(slot));

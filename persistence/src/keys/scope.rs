@@ -15,6 +15,8 @@ pub(crate) enum Hand {
     Keys(Arc<Keys>),
     /// Nothing is sealed: for tests without a runtime.
     Clear,
+    /// Nothing is sealed, and nothing is read: for people.
+    Shown,
 }
 
 #[derive(Default)]
@@ -61,6 +63,22 @@ pub fn in_clear<R>(work: impl FnOnce() -> R) -> R {
     enter(Hand::Clear, false, work)
 }
 
+/// Does the work so that personal values in it are serialized for people, with their values in clear text:
+/// `{"subject": …, "value": …}`, or `{"subject": …, "erased": true}`. **For showing them to who may see
+/// them**; nothing reads them back, and what is written so is not forgotten with the subject.
+///
+/// ```
+/// use actuarius_persistence::{Personal, keys};
+///
+/// let name = Personal::new("customer-7f3a", "Ada");
+/// let shown = keys::showing(|| serde_json::to_string(&name))?;
+/// assert_eq!(shown, r#"{"subject":"customer-7f3a","value":"Ada"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn showing<R>(work: impl FnOnce() -> R) -> R {
+    enter(Hand::Shown, false, work)
+}
+
 fn enter<R>(hand: Hand, derives: bool, work: impl FnOnce() -> R) -> R {
     struct Back(Option<Hand>, bool);
     impl Drop for Back {
@@ -103,6 +121,10 @@ pub(crate) fn at_hand() -> Result<Hand, PersonalError> {
 
 pub(crate) fn derives() -> bool {
     with(|scope| scope.derives)
+}
+
+pub(crate) fn shows() -> bool {
+    with(|scope| matches!(scope.hand, Some(Hand::Shown)))
 }
 
 pub(crate) fn passed(subject: Fingerprint) {

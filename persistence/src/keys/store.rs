@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::cache::{Cache, DataKey};
 use super::master::{MasterKeyId, MasterKeys};
 use super::pages::{Census, Pages};
-use super::record::{Kept, Record, WRAPPED};
+use super::record::{Copied, Kept, Record, WRAPPED};
 use super::{Fingerprint, Forgotten, KeyError, MasterKeyError, PersonalError, cipher};
 
 /// Where a subject's slot is. About 40 bytes for each subject, with what the map takes.
@@ -206,6 +206,17 @@ impl Inner {
         Ok((count, (until < self.next).then_some(until)))
     }
 
+    /// One behind the last slot that was ever used.
+    pub(super) fn used(&self) -> u32 {
+        self.next
+    }
+
+    /// Both copies of a slot as they are in the file. What waits to be written has to be settled before.
+    pub(super) fn copies(&self, number: u32) -> Result<[Copied; 2], KeyError> {
+        let copies = self.pages.copies(number);
+        copies.map_err(|error| KeyError::Unreadable { what: error.to_string() })
+    }
+
     /// Tries one key of each master key that is named in the file: whether all of them are there, and
     /// are the right ones.
     pub(super) fn try_masters(
@@ -235,7 +246,7 @@ fn wrap(subject: Fingerprint, key: &[u8; 32], master: &dyn MasterKeys) -> Result
     Ok(Kept::Live { master: id, wrapped })
 }
 
-fn unwrap(
+pub(super) fn unwrap(
     subject: Fingerprint,
     id: &MasterKeyId,
     wrapped: &[u8],

@@ -4,6 +4,7 @@
 mod cuts;
 mod damage;
 mod values;
+mod verify;
 
 use std::sync::Arc;
 

@@ -24,6 +24,9 @@ pub struct Arguments {
     /// The directory of the store
     #[arg(long, short, global = true, env = "ACTUARIUS_STORE", value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
+    /// The file of the master keys, to read and to forget personal data
+    #[arg(long, global = true, env = "ACTUARIUS_MASTER_KEYS", value_name = "FILE")]
+    pub(crate) master_keys: Option<PathBuf>,
     /// Write JSON: one document, or one for each line
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -63,6 +66,11 @@ pub(crate) enum Command {
     Archive(Archive),
     /// Deletes a stream for good
     Delete(Delete),
+    /// Forgets a data subject for good: destroys its key, and removes views that may hold its clear text
+    Forget(Forget),
+    /// The keys of data subjects
+    #[command(subcommand)]
+    Keys(Keys),
     /// Gives back the room of what was archived or deleted
     Compact,
     /// Writes events as lines of JSON from which they can be imported byte by byte
@@ -174,6 +182,23 @@ pub(crate) struct Delete {
     /// Yes, delete it
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// The subject, as the program calls it
+    pub(crate) subject: String,
+    /// Yes, forget it
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// How many there are, and which master keys they are wrapped with
+    Info,
+    /// Wraps all of them with the current master key: no other one is needed behind it
+    Rotate,
 }
 
 #[derive(Debug, Args)]

@@ -19,10 +19,10 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn start(store: Store) -> Result<Self, Trouble> {
+    pub(crate) fn start(builder: Builder, store: Store) -> Result<Self, Trouble> {
         let driver =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
-        let runtime = driver.block_on(Builder::default().on_store(store))?;
+        let runtime = driver.block_on(builder.on_store(store))?;
         Ok(Self { runtime, driver })
     }
 
@@ -30,6 +30,11 @@ impl Engine {
     pub(crate) fn host<A: Aggregate>(&self) -> Aggregates<A> {
         let _tasks = self.driver.enter();
         self.runtime.host()
+    }
+
+    /// The runtime itself.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// Waits for something. Not to be called from where tasks run.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::moment::Utc;
 use crate::text;
-use crate::types::{Today, Types};
+use crate::types::{Today, Types, Unread};
 use crate::value::{self, Json};
 
 /// How much of a value stands in a table.
@@ -32,6 +32,9 @@ pub(crate) struct EventShown<'a> {
     /// Why there is no value, though there should be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     undecodable: Option<String>,
+    /// There is personal data in it, or in the state behind it, and no key to open it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sealed: bool,
     /// What is stored, when upcasters have made something else of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_as: Option<Stored>,
@@ -81,7 +84,9 @@ impl<'a> EventShown<'a> {
                 vec![Self { left_out: true, ..Self::described(commit, event) }]
             }
             Ok(all) => all.into_iter().map(|today| Self::read(commit, event, today)).collect(),
-            Err(why) => {
+            // As it is stored, if its codec tells.
+            Err(Unread::Sealed) => vec![Self { sealed: true, ..Self::described(commit, event) }],
+            Err(Unread::Undecodable(why)) => {
                 let shown = Self::of(commit, event, commit.header(event));
                 vec![Self { undecodable: Some(why), ..shown.with_bytes(event) }]
             }
@@ -124,6 +129,7 @@ impl<'a> EventShown<'a> {
             value: None,
             bytes: None,
             undecodable: None,
+            sealed: false,
             stored_as,
             deleted: false,
             left_out: false,
@@ -175,7 +181,8 @@ impl<'a> EventShown<'a> {
         let (codec, version, bytes) = (&self.codec, self.schema_version, hex.len() / 2);
         let why = self.undecodable.as_deref();
         let why = why.map(|why| format!(", not decodable: {}", text::Name(why)));
-        let why = why.unwrap_or_default();
+        let sealed = if self.sealed { ", sealed: say --master-keys FILE" } else { "" };
+        let why = why.unwrap_or_default() + sealed;
         let hex = if hex.is_empty() { String::new() } else { text::cut(hex, 64) + " " };
         format!("{hex}({codec}, schema {version}, {bytes} bytes{why})")
     }

@@ -4,8 +4,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use actuarius::keys::{self, KeyError, Keys, MasterKeys};
 use actuarius::persistence::backup::{self, BackupError, Until};
+use actuarius::persistence::views::Views;
 use actuarius::persistence::{Reader, Store, disk};
+use actuarius::{Builder, OpenError, inspection};
 use tempfile::TempDir;
 
 use crate::engine::Engine;
@@ -71,10 +74,61 @@ impl Place {
         self.store.as_mut().ok_or_else(|| Trouble::Other("the store is in use".to_owned()))
     }
 
+    /// Opens personal data in what is read from now on. A backup has no keys, so there it stays sealed.
+    pub(crate) fn unlock(&mut self, master: Arc<dyn MasterKeys>) -> Result<(), Trouble> {
+        let Some(keys) = self.keys(master)? else { return Ok(()) };
+        if let Some(store) = self.store.take() {
+            let store = keys::guard(store, &keys);
+            self.reader = store.reader.clone();
+            self.store = Some(store);
+        }
+        Ok(())
+    }
+
+    /// The keys of the subjects, if the store has personal data. None are made.
+    pub(crate) fn keys(&self, master: Arc<dyn MasterKeys>) -> Result<Option<Arc<Keys>>, Trouble> {
+        if self.copy.is_some() {
+            return Ok(None);
+        }
+        let (path, expected) = (self.key_directory(), inspection::key_file(&*self.reader)?);
+        let other = |expected, found| {
+            let source = KeyError::OtherFile { expected, found };
+            Trouble::Open(OpenError::Keys { path: path.clone(), source })
+        };
+        if !Keys::exist_in(&path) {
+            return expected.map_or(Ok(None), |it| Err(other(it, "but there is none".to_owned())));
+        }
+        let keys = Keys::open(&path, master)?;
+        match expected.filter(|it| *it != keys.identity()) {
+            Some(expected) => Err(other(expected, format!("not with {}", keys.identity()))),
+            None => Ok(Some(keys)),
+        }
+    }
+
+    /// Whether there are keys that could be opened.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.copy.is_none() && Keys::exist_in(self.key_directory())
+    }
+
+    fn key_directory(&self) -> PathBuf {
+        self.directory.join("keys")
+    }
+
     /// A runtime on the store, from which nothing is written unless it is asked to.
     pub(crate) fn engine(&mut self) -> Result<Engine, Trouble> {
+        self.start(Builder::default())
+    }
+
+    /// A runtime that can forget subjects, also in the views beside the store.
+    pub(crate) fn forgetting_engine(&mut self, keys: Arc<Keys>) -> Result<Engine, Trouble> {
+        let views = Views::on_disk(self.directory.join("views"));
+        self.start(Builder::default().views(views).personal_data_with(keys))
+    }
+
+    fn start(&mut self, builder: Builder) -> Result<Engine, Trouble> {
         let store = self.store.take();
-        Engine::start(store.ok_or_else(|| Trouble::Other("the store is in use".to_owned()))?)
+        let store = store.ok_or_else(|| Trouble::Other("the store is in use".to_owned()))?;
+        Engine::start(builder, store)
     }
 }
 

@@ -3,13 +3,15 @@ use std::io::{self, BufWriter, Write};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
+use actuarius::keys::MasterKeys;
 use actuarius::{Aggregate, Saga};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::arguments::Arguments;
-use crate::commands;
+use crate::commands::{self, Means};
 use crate::output::Output;
 use crate::text;
 use crate::trouble::Trouble;
@@ -21,6 +23,7 @@ use crate::types::Types;
 pub struct Tool {
     name: Option<&'static str>,
     store: Option<PathBuf>,
+    master: Option<Arc<dyn MasterKeys>>,
     types: Types,
 }
 
@@ -39,6 +42,12 @@ impl Tool {
     /// Where the store is unless an argument says otherwise.
     pub fn store(mut self, directory: impl Into<PathBuf>) -> Self {
         self.store = Some(directory.into());
+        self
+    }
+
+    /// Reads and forgets personal data with these master keys, unless an argument names a file of others.
+    pub fn personal_data(mut self, master: impl MasterKeys) -> Self {
+        self.master = Some(Arc::new(master));
         self
     }
 
@@ -108,10 +117,15 @@ impl Tool {
         out: &mut (dyn Write + Send),
         errors: &mut dyn Write,
     ) -> u8 {
-        let store = arguments.store.as_ref().or(self.store.as_ref()).map(PathBuf::as_path);
+        let means = Means {
+            store: arguments.store.as_ref().or(self.store.as_ref()).map(PathBuf::as_path),
+            master_file: arguments.master_keys.as_deref(),
+            master: self.master.as_ref(),
+            types: &self.types,
+        };
         let mut work = || {
             let mut output = Output::new(arguments.json, out);
-            commands::run(&arguments.command, store, &self.types, &mut output)
+            commands::run(&arguments.command, &means, &mut output)
         };
         // A thread of its own may wait for futures, also when this one is one of an async runtime.
         let done = thread::scope(|scope| scope.spawn(&mut work).join());

@@ -2,10 +2,11 @@ use std::io;
 use std::path::PathBuf;
 
 use actuarius::inspection::{NotDeleted, NotSkipped};
+use actuarius::keys::{KeyError, MasterKeyError};
 use actuarius::persistence::archive::ArchiveError;
 use actuarius::persistence::backup::BackupError;
 use actuarius::persistence::export::{ExportError, ImportError};
-use actuarius::{Failure, InvalidId, OpenError, ReadError, StoreFailure};
+use actuarius::{Failure, ForgetError, InvalidId, OpenError, ReadError, StoreFailure};
 use thiserror::Error;
 
 /// How a command ended that could do its work.
@@ -57,6 +58,16 @@ pub(crate) enum Trouble {
     Export(#[from] ExportError),
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(
+        "say which master keys: --master-keys FILE, or the environment's ACTUARIUS_MASTER_KEYS"
+    )]
+    NoMasterKeys,
+    #[error("there is no personal data in the store: it has no keys")]
+    NoKeys,
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Forget(#[from] ForgetError),
     #[error("it could not be written out: {0}")]
     Output(#[from] io::Error),
     #[error(transparent)]
@@ -77,6 +88,8 @@ impl Trouble {
             ) => 1,
             Self::Copy(BackupError::Damaged { .. } | BackupError::Segment(_)) => 1,
             Self::Archive(ArchiveError::Segment(_)) => 1,
+            Self::Keys(KeyError::Damaged { .. })
+            | Self::Forget(ForgetError::Keys(KeyError::Damaged { .. })) => 1,
             Self::State(Failure::Undecodable(_) | Failure::Panicked { .. }) => 1,
             Self::State(Failure::Unreadable(ReadError::Damaged(_))) => 1,
             _ => 2,
@@ -95,6 +108,12 @@ impl From<OpenError> for Trouble {
             OpenError::Locked { path } => Self::Locked(path),
             error => Self::Open(error),
         }
+    }
+}
+
+impl From<MasterKeyError> for Trouble {
+    fn from(error: MasterKeyError) -> Self {
+        Self::Keys(error.into())
     }
 }
 

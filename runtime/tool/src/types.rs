@@ -5,8 +5,11 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actuarius::inspection::{self, SagaBoards};
+use actuarius::keys::{self, PersonalError};
 use actuarius::persistence::{CommitView, EventView};
-use actuarius::{Aggregate, Codec, Envelope, Failure, Header, History, Moment, Saga, Version};
+use actuarius::{
+    Aggregate, Codec, CodecError, Envelope, Failure, Header, History, Moment, Saga, Version,
+};
 
 use crate::engine::Engine;
 use crate::value::{self, Json};
@@ -40,7 +43,7 @@ impl Types {
 /// A registered aggregate type.
 pub(crate) trait Known: Send + Sync {
     /// What a stored event is today.
-    fn today(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Vec<Today>, String>;
+    fn today(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Vec<Today>, Unread>;
 
     /// The state at a moment.
     fn as_of(&self, engine: &Engine, id: &str, at: Moment) -> Result<Was, Failure>;
@@ -68,6 +71,34 @@ pub(crate) struct Today {
     pub(crate) content: Json,
 }
 
+/// Why there is no value of an event.
+pub(crate) enum Unread {
+    /// There is personal data in it, and no key to open it.
+    Sealed,
+    Undecodable(String),
+}
+
+impl From<CodecError> for Unread {
+    fn from(error: CodecError) -> Self {
+        match error {
+            CodecError::Personal(PersonalError::NoKeys) => Self::Sealed,
+            error => Self::Undecodable(error.to_string()),
+        }
+    }
+}
+
+impl From<String> for Unread {
+    fn from(why: String) -> Self {
+        Self::Undecodable(why)
+    }
+}
+
+/// Whether a state could not be had because there is personal data in it, and no key to open it.
+pub(crate) fn is_sealed(failure: &Failure) -> bool {
+    let Failure::Undecodable(undecodable) = failure else { return false };
+    undecodable.error == CodecError::Personal(PersonalError::NoKeys)
+}
+
 /// The state of an aggregate at a moment.
 pub(crate) struct Was {
     pub(crate) version: Version,
@@ -83,11 +114,10 @@ pub(crate) trait States {
 struct Type<A>(PhantomData<fn() -> A>);
 
 impl<A: Aggregate> Known for Type<A> {
-    fn today(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Vec<Today>, String> {
+    fn today(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Vec<Today>, Unread> {
         guarded(|| {
-            let envelopes = inspection::envelopes::<A>(commit, event);
-            let envelopes = envelopes.map_err(|undecodable| undecodable.error.to_string())?;
-            envelopes.into_iter().map(today).collect()
+            let envelopes = inspection::envelopes::<A>(commit, event).map_err(|it| it.error)?;
+            Ok(envelopes.into_iter().map(today).collect::<Result<_, _>>()?)
         })
     }
 
@@ -138,19 +168,19 @@ impl<A: Aggregate> States for Stepping<'_, A> {
 
 fn today<A: Aggregate>(envelope: Envelope<A>) -> Result<Today, String> {
     let mut content = Vec::new();
-    let written = Codec::Json.encode_event(&envelope.event, &mut content);
+    let written = keys::showing(|| Codec::Json.encode_event(&envelope.event, &mut content));
     written.map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(&content).map_err(|error| error.to_string())?;
     Ok(Today { header: envelope.header, content: value::raw(text)? })
 }
 
 fn state<A: Aggregate>(state: &A) -> Result<Json, String> {
-    guarded(|| value::json(state))
+    guarded(|| keys::showing(|| value::json(state)))
 }
 
 /// The code of an aggregate may panic, here as in a runtime.
-fn guarded<T>(code: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+fn guarded<T, E: From<String>>(code: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     // What it leaves half changed is not used any more.
     let done = catch_unwind(AssertUnwindSafe(code));
-    done.unwrap_or_else(|_| Err("the code of its type panicked".to_owned()))
+    done.unwrap_or_else(|_| Err("the code of its type panicked".to_owned().into()))
 }

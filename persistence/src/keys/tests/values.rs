@@ -1,4 +1,5 @@
 use super::*;
+use crate::Personal;
 
 #[test]
 fn a_value_is_read_until_its_subject_is_forgotten_and_all_others_for_ever() {
@@ -134,4 +135,22 @@ fn the_file_holds_neither_names_nor_keys_and_is_open_once() {
     let bytes = std::fs::read(directory.path().join("keys")).unwrap();
     assert!(!bytes.windows(3).any(|found| found == b"ada"));
     assert!(matches!(Keys::open(directory.path(), ring("one")), Err(OpenError::Locked { .. })));
+}
+
+#[test]
+fn what_is_shown_is_clear_text_or_said_to_be_erased_and_is_not_read_back() {
+    let keys = Keys::in_memory(ring("one")).unwrap();
+    let nested = Personal::new("ada", vec![Personal::new("bob", 7u8)]);
+    let stored = keys.within(|| serde_json::to_string(&nested)).unwrap();
+    keys.forget("bob").unwrap();
+    let read =
+        keys.within(|| serde_json::from_str::<Personal<Vec<Personal<u8>>>>(&stored)).unwrap();
+    // Also while keys are at hand.
+    let shown = keys.within(|| showing(|| serde_json::to_string(&read))).unwrap();
+    let bob = r#"{"subject":"bob","erased":true}"#;
+    assert_eq!(shown, format!(r#"{{"subject":"ada","value":[{bob}]}}"#));
+    let unset = showing(|| serde_json::to_string(&Personal::<u8>::default())).unwrap();
+    assert_eq!(unset, r#"{"subject":"","value":null}"#);
+    assert!(showing(|| serde_json::from_str::<Personal<Vec<Personal<u8>>>>(&stored)).is_err());
+    assert!(serde_json::to_string(&read).is_err(), "outside of it nothing has changed");
 }

@@ -11,7 +11,7 @@ use crate::output::Table;
 use crate::scan::{self, GO_ON, Step};
 use crate::text;
 use crate::trouble::{Outcome, Trouble};
-use crate::types::{States, Types};
+use crate::types::{States, Types, is_sealed};
 
 /// Each event of a stream and, of a registered type, the state behind it.
 ///
@@ -30,10 +30,14 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &History) -> Result<Outcome, T
     let columns = if states.is_some() { &columns[..] } else { &columns[..5] };
     let table = desk.output.list(columns);
     let after = Version::new(asked.from.get().saturating_sub(1));
-    let mut telling = Telling { types, table, states, left: asked.limit, after, failed: None };
+    let (left, failed, is_sealed) = (asked.limit, None, false);
+    let mut telling = Telling { types, table, states, left, after, failed, is_sealed };
     scan::stream(&*reader, &stream, after, |commit| telling.commit(commit))?;
-    let Telling { table, failed, .. } = telling;
+    let Telling { table, failed, is_sealed, .. } = telling;
     table.end()?;
+    if is_sealed {
+        desk.output.remark("There is personal data in the states: say --master-keys FILE.")?;
+    }
     failed.map_or(Ok(Outcome::Fine), |failure| Err(failure.into()))
 }
 
@@ -49,6 +53,8 @@ struct Telling<'a, 'b, 'c> {
     left: u64,
     after: Version,
     failed: Option<Failure>,
+    /// There is personal data in the states from here on.
+    is_sealed: bool,
 }
 
 impl Telling<'_, '_, '_> {
@@ -68,6 +74,7 @@ impl Telling<'_, '_, '_> {
             for mut shown in EventShown::all(self.types, &view, &event) {
                 if shown.is_applied() {
                     shown.state = self.next_state();
+                    shown.sealed |= self.is_sealed;
                 }
                 self.table.row(&shown, |shown| {
                     let mut cells = shown.cells(false);
@@ -84,7 +91,8 @@ impl Telling<'_, '_, '_> {
         match self.states.as_mut()?.next() {
             Ok(was) => was.and_then(|was| was.state.ok()),
             Err(failure) => {
-                (self.states, self.failed) = (None, Some(failure));
+                self.is_sealed = is_sealed(&failure);
+                (self.states, self.failed) = (None, Some(failure).filter(|_| !self.is_sealed));
                 None
             }
         }

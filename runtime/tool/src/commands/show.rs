@@ -11,6 +11,7 @@ use crate::moment::{At, Utc};
 use crate::scan::{self, GO_ON};
 use crate::text;
 use crate::trouble::{Outcome, Trouble};
+use crate::types::is_sealed;
 use crate::value::{Json, Tree};
 
 #[derive(Serialize)]
@@ -24,6 +25,9 @@ struct Shown {
     /// The type of its last event.
     event: Option<String>,
     registered: bool,
+    /// There is personal data in the state, and no key to open it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    sealed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Json>,
 }
@@ -39,10 +43,19 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Show) -> Result<Outcome, Trou
     let mut shown = Shown::before(&stream);
     if let Some(known) = desk.types.find(stream.category()) {
         let at = asked.at.map_or(Moment::Version(end), Moment::from);
-        let was = known.as_of(&desk.place.engine()?, stream.id(), at)?;
         let unwritten = |why| Trouble::Other(format!("the state of {stream} is no JSON: {why}"));
-        (shown.registered, shown.state) = (true, Some(was.state.map_err(unwritten)?));
-        shown.find(desk, &stream, Some(At::Version(was.version)), end)?;
+        shown.registered = true;
+        match known.as_of(&desk.place.engine()?, stream.id(), at) {
+            Ok(was) => {
+                shown.state = Some(was.state.map_err(unwritten)?);
+                shown.find(desk, &stream, Some(At::Version(was.version)), end)?;
+            }
+            Err(failure) if is_sealed(&failure) => {
+                shown.sealed = true;
+                shown.find(desk, &stream, asked.at, end)?;
+            }
+            Err(failure) => return Err(failure.into()),
+        }
     } else {
         shown.find(desk, &stream, asked.at, end)?;
     }
@@ -78,6 +91,7 @@ impl Shown {
             time: None,
             event: None,
             registered: false,
+            sealed: false,
             state: None,
         }
     }
@@ -118,6 +132,9 @@ impl Shown {
         }
         let state = match &self.state {
             Some(state) => pretty(state),
+            None if self.sealed => {
+                "sealed: there is personal data in it; say --master-keys FILE".to_owned()
+            }
             None => "not known here: this program has no such aggregate type registered".to_owned(),
         };
         fields.push(("state", state));

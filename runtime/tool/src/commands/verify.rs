@@ -2,32 +2,36 @@ mod replaying;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
+use actuarius::keys::{Keys, MasterKeys};
 use actuarius::persistence::backup;
 use actuarius::persistence::verify::{Finding, Verified, Verify as What};
 use serde::Serialize;
 
-use super::Desk;
 use super::backup::{RUN_COLUMNS, RunShown};
+use super::{Desk, Means};
 use crate::arguments::Verify;
 use crate::output::Output;
 use crate::place::{Held, Place};
 use crate::progress::Progress;
 use crate::text;
 use crate::trouble::{Outcome, Trouble};
-use crate::types::Types;
 
 /// Checks a store. Of a backup, its files and what they prove; it is restored and checked as a store only
 /// if more is asked for.
 pub(super) fn run(
-    directory: &Path,
-    types: &Types,
+    means: &Means<'_>,
     output: &mut Output<'_>,
     asked: &Verify,
 ) -> Result<Outcome, Trouble> {
+    let (directory, types) = (means.directory()?, means.types);
     match Held::by(directory)? {
         Held::Backup(_) if asked.expect.is_empty() && !asked.full => backup(directory, output),
-        _ => store(&mut Desk { place: Place::open(directory)?, types, output }, asked),
+        _ => {
+            let master = means.master()?;
+            store(&mut Desk { place: Place::open(directory)?, types, output }, master, asked)
+        }
     }
 }
 
@@ -61,6 +65,8 @@ struct VerifiedShown {
     /// Snapshots that were compared with what their events come to; none if that was not asked for.
     snapshots_replayed: Option<u64>,
     notes: u64,
+    /// Keys of subjects that were opened; none if there are no keys, or no master keys.
+    keys: Option<u64>,
     chain: String,
     findings: Vec<FindingShown>,
     more_findings: u64,
@@ -72,7 +78,11 @@ struct FindingShown {
     what: String,
 }
 
-fn store(desk: &mut Desk<'_, '_>, asked: &Verify) -> Result<Outcome, Trouble> {
+fn store(
+    desk: &mut Desk<'_, '_>,
+    master: Option<Arc<dyn MasterKeys>>,
+    asked: &Verify,
+) -> Result<Outcome, Trouble> {
     let bar = Progress::of("checking", 0, false);
     let watch = |position, head| bar.at_of(position, head);
     let mut what =
@@ -81,11 +91,24 @@ fn store(desk: &mut Desk<'_, '_>, asked: &Verify) -> Result<Outcome, Trouble> {
     drop(what);
     drop(bar);
     let mut shown = VerifiedShown::of(&verified);
+    let has_keys = desk.place.has_keys();
+    if let Some(master) = master {
+        // Closed again behind it.
+        let keys = desk.place.keys(master.clone())?;
+        keys.map_or(Ok(()), |keys| shown.look_at(&keys))?;
+        desk.place.unlock(master)?;
+    }
     if asked.full {
         shown.snapshots_replayed = Some(replaying::run(desk, &mut shown.findings)?);
     }
     shown.whole = shown.findings.is_empty();
     desk.output.document(&shown, &shown.fields())?;
+    if has_keys && shown.keys.is_none() {
+        let more =
+            if asked.full { ", and states with personal data were not compared" } else { "" };
+        let said = format!("The keys were not looked at{more}: say --master-keys FILE.");
+        desk.output.remark(&said)?;
+    }
     for finding in &shown.findings {
         let (place, what) = (text::Name(&finding.place), text::Name(&finding.what));
         desk.output.remark(&format!("{place}: {what}"))?;
@@ -109,10 +132,20 @@ impl VerifiedShown {
             snapshots: verified.snapshots,
             snapshots_replayed: None,
             notes: verified.notes,
+            keys: None,
             chain: verified.chain.to_string(),
             findings: verified.findings.iter().map(finding).collect(),
             more_findings: verified.more_findings,
         }
+    }
+
+    fn look_at(&mut self, keys: &Keys) -> Result<(), Trouble> {
+        let verified = keys.verify()?;
+        self.keys = Some(verified.live());
+        self.more_findings += verified.more_findings;
+        let finding = |what| FindingShown { place: "keys".to_owned(), what };
+        self.findings.extend(verified.findings.into_iter().map(finding));
+        Ok(())
     }
 
     fn fields(&self) -> Vec<(&'static str, String)> {
@@ -131,6 +164,7 @@ impl VerifiedShown {
         fields.extend(self.snapshots_replayed.map(|it| ("replayed", it.to_string())));
         let findings = self.findings.len() as u64 + self.more_findings;
         let said = if self.whole { "whole".to_owned() } else { format!("{findings} FINDINGS") };
+        fields.extend(self.keys.map(|it| ("keys", it.to_string())));
         fields.extend([("notes", self.notes.to_string()), ("chain", self.chain.clone())]);
         fields.push(("the store is", said));
         fields

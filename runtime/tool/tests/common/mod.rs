@@ -108,7 +108,8 @@ impl Ran {
 /// Runs `actuarius --store DIRECTORY …`.
 pub(crate) fn actuarius(directory: &Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_actuarius"));
-    command.env_remove("ACTUARIUS_STORE").arg("--store").arg(directory).args(arguments);
+    command.env_remove("ACTUARIUS_STORE").env_remove("ACTUARIUS_MASTER_KEYS");
+    command.arg("--store").arg(directory).args(arguments);
     let output = command.output().unwrap();
     Ran {
         code: output.status.code().unwrap(),
