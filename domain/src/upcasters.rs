@@ -34,7 +34,12 @@ use crate::Recast;
 /// assert_eq!(upcasters.len(), 3);
 /// ```
 #[derive(Default)]
-pub struct Upcasters(Vec<Upcaster>);
+pub struct Upcasters {
+    /// By event type and schema version.
+    sorted: Vec<Upcaster>,
+    /// The newest schema version that any is for: what is newer is today's at a glance.
+    newest: u32,
+}
 
 /// How one event type of one schema version is read today.
 pub struct Upcaster {
@@ -118,37 +123,43 @@ impl Upcasters {
     }
 
     fn with(mut self, event_type: Cow<'static, str>, schema_version: u32, run: Run) -> Self {
-        let place = self.0.binary_search_by(|it| it.compare(&event_type, schema_version));
+        let place = self.sorted.binary_search_by(|it| it.compare(&event_type, schema_version));
         let upcaster = Upcaster { event_type, schema_version, run };
+        self.newest = self.newest.max(schema_version);
         match place {
-            Ok(place) => self.0[place] = upcaster,
-            Err(place) => self.0.insert(place, upcaster),
+            Ok(place) => self.sorted[place] = upcaster,
+            Err(place) => self.sorted.insert(place, upcaster),
         }
         self
     }
 
     /// The one for this event type and schema version.
     #[must_use]
+    #[inline]
     pub fn find(&self, event_type: &str, schema_version: u32) -> Option<&Upcaster> {
-        let place = self.0.binary_search_by(|it| it.compare(event_type, schema_version)).ok()?;
-        Some(&self.0[place])
+        if schema_version > self.newest {
+            return None;
+        }
+        let compare = |it: &Upcaster| it.compare(event_type, schema_version);
+        let place = self.sorted.binary_search_by(compare).ok()?;
+        Some(&self.sorted[place])
     }
 
     /// The event types and schema versions they are for.
     pub fn names(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.0.iter().map(|it| (&*it.event_type, it.schema_version))
+        self.sorted.iter().map(|it| (&*it.event_type, it.schema_version))
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.sorted.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.sorted.is_empty()
     }
 }
 
@@ -185,7 +196,7 @@ impl Upcaster {
 
 impl fmt::Debug for Upcasters {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(&self.0).finish()
+        formatter.debug_list().entries(&self.sorted).finish()
     }
 }
 
