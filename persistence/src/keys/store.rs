@@ -11,7 +11,7 @@ use super::pages::{Census, Pages};
 use super::record::{Copied, Kept, Record, WRAPPED};
 use super::{Fingerprint, Forgotten, KeyError, MasterKeyError, PersonalError, cipher};
 
-/// Where a subject's slot is. About 40 bytes for each subject, with what the map takes.
+/// Where a subject's slot is. Some 30 to 60 bytes for each subject, with what the map takes.
 #[derive(Clone, Copy)]
 struct Slot {
     number: u32,

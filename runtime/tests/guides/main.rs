@@ -14,6 +14,7 @@ mod letters;
 mod order;
 mod parked;
 mod past;
+mod personal;
 mod purchase;
 mod purchases;
 mod reading;
