@@ -54,11 +54,11 @@ pub fn retire(options: &RetireOptions) -> Result<(), Stopped> {
         commit(&mut store, vec![append(item)], vec![])?;
         writeln!(out, "ACK {item}")?;
         out.flush()?;
-        if item % 40 == 0 {
+        if item.is_multiple_of(40) {
             archive(&mut store)?;
             remove(&mut store)?;
         }
-        if item % 150 == 0 {
+        if item.is_multiple_of(150) {
             drop(store);
             disk::compact(&options.directory, |_, _| {})?;
             store = disk::open(&options.directory)?;
@@ -80,7 +80,7 @@ fn append(item: u64) -> Append {
         named_by_caller: false,
         metadata: &Metadata::default(),
     };
-    let bytes = if item % 33 == 0 { 20_000 } else { 300 };
+    let bytes = if item.is_multiple_of(33) { 20_000 } else { 300 };
     let event = Said::Item(item, bytes_of(item, bytes));
     append.push(commit, Codec::Bincode, &[event], |_| 1).expect("small");
     append
