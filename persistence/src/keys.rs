@@ -40,7 +40,7 @@ pub use guard::{guard, guard_with_its_own};
 pub use master::{MasterKey, MasterKeyId, MasterKeyRing, MasterKeys};
 pub use master_file::FileMasterKeys;
 pub use record::Fingerprint;
-pub use scope::{in_clear, showing};
+pub use scope::{in_clear, masked, showing};
 pub use sealing::Opened;
 pub use subjects::{SUBJECTS_MAX, Subjects};
 pub use verify::VerifiedKeys;

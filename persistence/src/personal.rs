@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::codec::Codec;
 use crate::keys::PersonalError;
 use crate::keys::scope::{self, Hand};
-use sealed::Sealed;
+use sealed::{Name, Sealed};
 
 /// A value about a data subject, for a field of an event, a command, a state or a view.
 ///
@@ -109,6 +109,9 @@ const INNER: Codec = Codec::MessagePack;
 /// Stands before a value that is not sealed. With keys at hand it is refused.
 const IN_CLEAR: u8 = 0;
 
+/// Stands before a mask, which nobody can read.
+const MASK: u8 = 0xff;
+
 /// Bytes of a usual value, so that clear text is not left behind by a buffer that grows.
 const VALUE_USUAL: usize = 512;
 
@@ -124,6 +127,9 @@ impl<T: Serialize> Personal<T> {
             Hand::Clear => Ok([&[IN_CLEAR], &clear[..]].concat()),
             // It is shown instead.
             Hand::Shown => Err(PersonalError::NoKeys),
+            Hand::Masked => {
+                scope::mask(&self.subject, &clear).map(|mask| [&[MASK], &mask[..]].concat())
+            }
         };
         match sealed {
             Err(PersonalError::Forgotten { .. }) if scope::derives() => Ok(Sealed::default()),
@@ -141,7 +147,7 @@ impl<T: DeserializeOwned> Personal<T> {
         let clear = match (scope::at_hand()?, sealed.split_first()) {
             (Hand::Keys(keys), _) => keys.unseal(&opened.subject, &sealed)?,
             (Hand::Clear, Some((&IN_CLEAR, clear))) => Some(Zeroizing::new(clear.to_vec())),
-            (Hand::Clear | Hand::Shown, _) => return Err(PersonalError::NoKeys),
+            (Hand::Clear | Hand::Shown | Hand::Masked, _) => return Err(PersonalError::NoKeys),
         };
         if let Some(clear) = clear {
             opened.value = Some(INNER.decode(&clear).map_err(|error| opened.content(&error))?);
@@ -195,13 +201,13 @@ impl<T: Serialize> Serialize for Personal<T> {
 #[derive(Deserialize)]
 #[serde(rename = "Personal")]
 struct AtRest {
-    subject: Box<str>,
+    subject: Name,
     sealed: Sealed,
 }
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let AtRest { subject, sealed } = AtRest::deserialize(deserializer)?;
+        let AtRest { subject: Name(subject), sealed } = AtRest::deserialize(deserializer)?;
         Self::open(subject, sealed).map_err(|error| D::Error::custom(scope::failed(error)))
     }
 }

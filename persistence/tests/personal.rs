@@ -126,6 +126,17 @@ proptest! {
     }
 }
 
+/// Room was made for as many bytes as damaged ones said, which ended the process.
+#[test]
+fn a_length_that_cannot_be_is_an_error() {
+    let keys = Keys::in_memory(ring()).unwrap();
+    let huge = [&[253][..], &u64::MAX.to_le_bytes()].concat();
+    for bytes in [huge.clone(), [&[1, b'a'][..], &huge].concat()] {
+        let read = keys.within(|| Codec::Bincode.decode_event::<Event>("One", &bytes));
+        assert!(matches!(read, Err(CodecError::Decode(_))), "{read:?}");
+    }
+}
+
 #[test]
 fn a_value_that_was_never_set_needs_no_keys_and_is_not_erased() {
     let unset = Personal::<String>::default();

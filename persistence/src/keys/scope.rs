@@ -5,7 +5,7 @@
 //! and is put back however the work ends.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Fingerprint, Keys, PersonalError, Subjects};
 
@@ -17,6 +17,8 @@ pub(crate) enum Hand {
     Clear,
     /// Nothing is sealed, and nothing is read: for people.
     Shown,
+    /// A value shows only whether it is the same as another.
+    Masked,
 }
 
 #[derive(Default)]
@@ -77,6 +79,34 @@ pub fn in_clear<R>(work: impl FnOnce() -> R) -> R {
 /// ```
 pub fn showing<R>(work: impl FnOnce() -> R) -> R {
     enter(Hand::Shown, false, work)
+}
+
+/// Does the work without keys: personal values are written as masks. Two masks of one process are the same
+/// exactly if the values are, and they say nothing else. For comparing and showing what holds them;
+/// nobody can read them again. Within [`showing`] they are shown all the same.
+pub fn masked<R>(work: impl FnOnce() -> R) -> R {
+    let hand = match with(|scope| scope.hand.clone()) {
+        Some(Hand::Shown) => Hand::Shown,
+        _ => Hand::Masked,
+    };
+    enter(hand, false, work)
+}
+
+/// The mask of an encoded value.
+pub(crate) fn mask(subject: &str, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
+    // Drawn once, so that values cannot be guessed from masks, and masks of two threads can be compared.
+    static SALT: OnceLock<[u8; 32]> = OnceLock::new();
+    let salt = match SALT.get() {
+        Some(salt) => salt,
+        None => {
+            let mut drawn = [0; 32];
+            super::cipher::fill_random(&mut drawn)?;
+            SALT.get_or_init(|| drawn)
+        }
+    };
+    let mut hasher = blake3::Hasher::new_keyed(salt);
+    hasher.update(&(subject.len() as u64).to_le_bytes()).update(subject.as_bytes()).update(clear);
+    Ok(hasher.finalize().as_bytes()[..16].to_vec())
 }
 
 fn enter<R>(hand: Hand, derives: bool, work: impl FnOnce() -> R) -> R {

@@ -26,8 +26,32 @@ impl<'de> Deserialize<'de> for Sealed {
             // Whatever it is now: a value may have been turned from one format into another.
             deserializer.deserialize_any(Bytes)
         } else {
-            deserializer.deserialize_byte_buf(Bytes)
+            // Not as a buffer: bincode would make room for as many bytes as damaged ones may say.
+            deserializer.deserialize_bytes(Bytes)
         }
+    }
+}
+
+/// A subject's name.
+pub(super) struct Name(pub(super) Box<str>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text)
+    }
+}
+
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = Name;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a subject's name")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
+        Ok(Name(text.into()))
     }
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use actuarius_persistence::keys::masked;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -41,9 +42,9 @@ impl fmt::Display for FieldChange {
     }
 }
 
-/// A state as a tree of values.
+/// A state as a tree of values. What is personal in it is masked: it is told that it has changed, not to what.
 pub(crate) fn as_value(state: &impl Serialize) -> Result<Value, String> {
-    serde_json::to_value(state).map_err(|error| error.to_string())
+    masked(|| serde_json::to_value(state)).map_err(|error| error.to_string())
 }
 
 /// The innermost fields that are different, in the order of their paths. Lists are compared place by

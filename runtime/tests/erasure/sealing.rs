@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use actuarius::keys::{KeyError, Keys, PersonalError};
-use actuarius::{CodecError, ExecuteError, Failure, OpenError, Personal, Runtime};
+use actuarius::{CodecError, ExecuteError, Failure, OpenError, Personal, Runtime, Version};
 
 use crate::customers::{
     CODECS, Customer, CustomerCommand, Place, hosting, register, ring, says, subject,
@@ -78,4 +78,23 @@ async fn clear_text_is_not_serialized_by_accident() {
     assert_eq!(inside, Ok(()));
     let outside = actuarius::Codec::Json.encode(&customer, &mut Vec::new());
     assert_eq!(outside, Err(CodecError::Personal(PersonalError::NoKeys)));
+}
+
+#[tokio::test]
+async fn what_changed_in_a_state_is_told_and_not_what_is_personal_in_it() {
+    let runtime = Runtime::builder().personal_data(ring()).in_memory().await.unwrap();
+    let customers = runtime.host::<Customer>();
+    let name = register(&customers, "ada").await;
+    let other = CustomerCommand::Register(Personal::new(subject("ada"), "Another".to_owned()));
+    customers.execute("ada", other).await.unwrap();
+    customers.execute("ada", CustomerCommand::Order).await.unwrap();
+    let [one, two, three] = [1, 2, 3].map(Version::new);
+    let paths = async |from: Version, to: Version| {
+        let changes = customers.diff("ada", from, to).await.unwrap().changes().unwrap();
+        let sealed = changes.iter().find(|it| it.path == "/name/sealed");
+        assert!(sealed.is_none_or(|it| !format!("{it}").contains(&name)));
+        changes.into_iter().map(|it| it.path).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(one, two).await, ["/greeting", "/name/sealed"]);
+    assert_eq!(paths(two, three).await, ["/orders"], "the name is the same, though sealed anew");
 }
