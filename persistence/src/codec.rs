@@ -107,6 +107,14 @@ impl CodecError {
     }
 }
 
+/// How much bincode may claim while it decodes: of bytes of another shape it takes anything for the
+/// length of a text, and allocates that much before it looks whether it is there, which ends the
+/// process. What is claimed is up to 16 times what is stored, because a number of one byte counts as
+/// 16. What is not there is only asked for, never touched.
+const SMALL_BYTES: usize = 64 * 1024;
+const SMALL_CLAIM: usize = 32 * SMALL_BYTES;
+const LARGE_CLAIM: usize = u32::MAX as usize;
+
 impl Codec {
     /// The byte that stands for the codec on disk.
     #[must_use]
@@ -203,9 +211,15 @@ impl Codec {
         let failed = |error: &dyn std::fmt::Display| CodecError::decode(error);
         match self {
             Self::Bincode => {
-                let config = bincode::config::standard();
-                let (value, read) = bincode::serde::seed_decode_from_slice(seed, bytes, config)
-                    .map_err(|error| failed(&error))?;
+                let standard = bincode::config::standard();
+                let decoded = if bytes.len() <= SMALL_BYTES {
+                    let config = standard.with_limit::<SMALL_CLAIM>();
+                    bincode::serde::seed_decode_from_slice(seed, bytes, config)
+                } else {
+                    let config = standard.with_limit::<LARGE_CLAIM>();
+                    bincode::serde::seed_decode_from_slice(seed, bytes, config)
+                };
+                let (value, read) = decoded.map_err(|error| failed(&error))?;
                 if read < bytes.len() {
                     // A shorter shape would otherwise decode as silently wrong data.
                     return Err(CodecError::Decode("bytes are left over".to_owned()));
@@ -280,6 +294,19 @@ mod tests {
             for codec in ALL {
                 let _ = codec.decode_event::<Sample>(&name, &bytes);
             }
+        }
+    }
+
+    /// A text of a length nobody has memory for once ended the process.
+    #[test]
+    fn a_length_that_makes_no_sense_is_refused() {
+        for length in [u64::MAX, 1 << 62, 1 << 40] {
+            let mut bytes = vec![253];
+            bytes.extend_from_slice(&length.to_le_bytes());
+            assert!(Codec::Bincode.decode::<String>(&bytes).is_err());
+            assert!(Codec::Bincode.decode::<Vec<u8>>(&bytes).is_err());
+            bytes.resize(100_000, 7);
+            assert!(Codec::Bincode.decode::<String>(&bytes).is_err());
         }
     }
 
