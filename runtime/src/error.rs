@@ -255,6 +255,10 @@ pub enum QuarantineReason {
     /// A snapshot knows events that the log does not have: acknowledged data is missing.
     #[error("its snapshot is newer than the log: {0}")]
     SnapshotAhead(String),
+    /// Events of it were removed from the log, and the event that ended its stream is not there: the
+    /// store was restored to a moment before its deletion, from a backup taken after it.
+    #[error("events of it were removed, and its deletion is not in the log")]
+    Removed,
     /// Its actor failed again and again.
     #[error("its actor failed {0} times in a row")]
     KeepsFailing(u32),

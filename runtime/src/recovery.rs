@@ -105,7 +105,7 @@ impl<A: Aggregate> Recovery<'_, A> {
         as_of: Position,
         watch: &mut Watch<'_>,
     ) -> Result<u64, RecoveryError> {
-        let from = incarnation.version;
+        let (from, mut gap) = (incarnation.version, None);
         loop {
             let after = incarnation.version;
             let page = self
@@ -113,26 +113,43 @@ impl<A: Aggregate> Recovery<'_, A> {
                 .read_stream(&self.slot.stream, after, as_of, PageLimit::default())
                 .map_err(|error| self.unreadable(error, after.next()))?;
             for commit in &page.commits {
-                self.apply(incarnation, &commit.view())?;
+                self.apply(incarnation, &commit.view(), &mut gap)?;
             }
             watch.look();
             if !page.more {
+                if let Some((version, position)) = gap {
+                    return Err(self.quarantine(
+                        version,
+                        Some(position),
+                        QuarantineReason::Removed,
+                    ));
+                }
                 return Ok(incarnation.version.get() - from.get());
             }
         }
     }
 
+    /// Makes the events of a commit part of the state. Behind some that were removed the state is not
+    /// known, until the event that ends the stream: that is the `gap`.
     fn apply(
         &self,
         incarnation: &mut Incarnation<A>,
         commit: &CommitView<'_>,
+        gap: &mut Option<(Version, Position)>,
     ) -> Result<(), RecoveryError> {
         let known = incarnation.version;
+        if commit.is_gone() && gap.is_none() {
+            *gap = Some((commit.version, commit.position));
+        }
         for event in commit.events().filter(|event| event.version > known) {
             if let Some(deletion) = event.deletion() {
                 incarnation.end(deletion);
+                *gap = None;
                 (incarnation.version, incarnation.position) = (event.version, event.position);
                 incarnation.time = Some(commit.time);
+                continue;
+            }
+            if gap.is_some() {
                 continue;
             }
             let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);

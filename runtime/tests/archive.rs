@@ -6,9 +6,10 @@ use std::fs;
 use std::time::Duration;
 
 use actuarius::{
-    ArchivePart, ArchivingError, ExecuteError, Failure, Hosting, Runtime, Unavailable, Version,
+    ArchivePart, ArchivingError, Envelope, ExecuteError, Failure, Hosting, Projection, Runtime,
+    Unavailable, Version,
 };
-use common::{Command, Ledger};
+use common::{Command, Event, Ledger};
 
 async fn shut(runtime: Runtime) {
     let report = runtime.shutdown(Duration::from_secs(60)).await;
@@ -103,4 +104,38 @@ async fn a_store_in_memory_has_no_archive() {
     let runtime = Runtime::in_memory().await.expect("opens");
     let refused = runtime.host::<Ledger>().archive("alice", ArchivePart::Whole).await;
     assert!(matches!(refused, Err(ArchivingError::Unsupported)));
+}
+
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct Sum(i64);
+
+impl Projection<Ledger> for Sum {
+    fn project(&mut self, envelope: &Envelope<Ledger>) {
+        if let Event::Added(amount) = envelope.event {
+            self.0 += amount;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projection_never_goes_on_behind_a_gap_and_ends_right_once_the_archive_is_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let runtime = filled(directory.path()).await;
+    let ledgers = runtime.host::<Ledger>();
+    ledgers.archive("closed", ArchivePart::Whole).await.expect("moved");
+    drop(ledgers);
+    shut(runtime).await;
+    let (archive, elsewhere) = (directory.path().join("archive"), directory.path().join("shelf"));
+    fs::rename(&archive, &elsewhere).expect("moved");
+    let runtime = Runtime::open(directory.path()).await.expect("opens");
+    let sum = runtime.projection::<Sum>("sum").on::<Ledger>().start().await.expect("starts");
+    let stopped = sum.wait_for_within(runtime.head(), Duration::from_secs(2)).await;
+    assert!(stopped.is_err() && sum.read(|sum| sum.0) == 0, "the first commit is in the archive");
+    drop(sum);
+    shut(runtime).await;
+    fs::rename(&elsewhere, &archive).expect("moved back");
+    let runtime = Runtime::open(directory.path()).await.expect("opens");
+    let sum = runtime.projection::<Sum>("sum").on::<Ledger>().start().await.expect("starts");
+    sum.wait_for(runtime.head()).await.expect("it reaches the end");
+    assert_eq!(sum.read(|sum| sum.0), 3 * 325);
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use actuarius::persistence::memory::{self, Contents};
 use actuarius::persistence::verify::Verify;
-use actuarius::persistence::{Append, Batch, Deletion, Gone, NewCommit, Notes, PageLimit};
+use actuarius::persistence::{Append, Batch, Deletion, Gone, NewCommit, Notes, PageLimit, Removal};
 use actuarius::{
-    CommandId, Failure, Hosting, Metadata, Position, Projection, Reuse, Runtime, StreamId,
-    Timestamp, Version,
+    CommandId, Failure, Hosting, Metadata, Position, Projection, QuarantineReason, Reuse, Runtime,
+    StreamId, Timestamp, Version,
 };
 use common::{Command, Event, Ledger, eventually, open_on};
 
@@ -164,4 +164,31 @@ async fn an_interrupted_deletion_goes_on_when_the_runtime_is_opened_again() {
     let gone = page.commits.iter().filter(|commit| commit.gone() == Some(Gone::Removed)).count();
     assert_eq!((gone, page.commits.len()), (100, 101));
     assert_eq!(total(&runtime, "alice").await, 0);
+}
+
+/// A backup that was taken after a deletion, and is restored to a moment before it, has neither the
+/// events nor the end of the stream. Once the aggregate came back as if it had never lived.
+#[tokio::test]
+async fn events_that_are_gone_without_an_end_put_their_aggregate_out_of_service() {
+    let contents = Arc::<Contents>::default();
+    let (runtime, _) = open_on(&contents).await;
+    add(&runtime, "alice", [1, 2, 3]).await;
+    add(&runtime, "bob", [10]).await;
+    drop(runtime);
+    let mut store = memory::reopen(&contents);
+    let page = store.reader.read_log(Position::NONE, PageLimit::default()).expect("readable");
+    let removals = page.commits[..2].iter().map(|it| Removal::of(it, Gone::Removed)).collect();
+    store.writer.commit(&Batch { removals, ..Batch::default() }).expect("removed");
+    drop(store);
+    let (runtime, _) = open_on(&contents).await;
+    let ledgers = runtime.host::<Ledger>();
+    let refused = ledgers.execute("alice", Command::Add(1)).await.expect_err("refused");
+    let Some(Failure::Quarantined(why)) = refused.failure() else { panic!("{refused}") };
+    assert_eq!((why.version, why.position), (Version::new(1), Some(Position::new(1))));
+    assert!(matches!(why.reason, QuarantineReason::Removed), "{why}");
+    assert_eq!(total(&runtime, "bob").await, 10, "nobody else is touched");
+    ledgers
+        .delete("alice", Reuse::Allowed)
+        .await
+        .expect_err("nothing is decided without its state");
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use sled::{Db, IVec};
@@ -27,13 +28,15 @@ pub(super) struct Engine {
     file: File,
     blobs: PathBuf,
     blobs_changed: SystemTime,
+    /// Nothing is synced behind a failure: what the disk holds is not known any more.
+    has_failed: AtomicBool,
 }
 
 impl Engine {
     pub(super) fn new(db: Db, file: File, directory: &Path) -> io::Result<Self> {
         let blobs = directory.join("blobs");
         let blobs_changed = fs::metadata(&blobs)?.modified()?;
-        Ok(Self { db, file, blobs, blobs_changed })
+        Ok(Self { db, file, blobs, blobs_changed, has_failed: AtomicBool::new(false) })
     }
 
     /// For what becomes whole in another way than as a group: see [`Self::make_durable`].
@@ -74,12 +77,20 @@ impl Engine {
     /// Stores the group: when this returns, it survives a power cut, whole.
     pub(super) fn sync(&self, group: Group) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
-        group.apply(&self.db).map_err(failed)?;
+        group.apply(&self.db).map_err(failed).inspect_err(|_| self.fail())?;
         self.make_durable()
     }
 
     /// When this returns, all that was written before survives a power cut.
     pub(super) fn make_durable(&self) -> Result<(), StoreFailure> {
+        self.sync_all().inspect_err(|_| self.fail())
+    }
+
+    fn fail(&self) {
+        self.has_failed.store(true, Ordering::Relaxed);
+    }
+
+    fn sync_all(&self) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
         self.db.flush().map_err(failed)?;
         self.file.sync_data().map_err(|error| StoreFailure::new("syncing the log", error))?;
@@ -100,6 +111,9 @@ impl Drop for Engine {
     /// sled writes what it has moved around when it is closed, and tells nobody if that fails. All that
     /// was acknowledged is synced long since; but who opens the store again should know.
     fn drop(&mut self) {
+        if self.has_failed.load(Ordering::Relaxed) {
+            return;
+        }
         if let Err(failure) = self.make_durable() {
             tracing::error!(
                 target: "actuarius::store",

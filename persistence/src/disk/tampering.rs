@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use super::keys::{self, StreamHash, VALUE_MAX};
 use super::testing::append;
 use super::{DiskOptions, format::Format, open_with};
+use crate::verify::{Place, Verify};
 use crate::{Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store};
 
 /// A store of ten commits to one stream in chunks of their own; the first eight are indexed.
@@ -219,4 +220,55 @@ fn a_replaced_commit_breaks_the_chain() {
         drop(db.insert(keys::chunk(9, 0), value.as_slice()).expect("written"));
     });
     assert!(is_damaged(open(&directory)));
+}
+
+/// In history that is indexed, which opening does not walk, a forged commit has a right checksum and the
+/// right place. What comes behind it is still chained to what was there.
+#[test]
+fn verifying_finds_what_was_replaced_long_ago() {
+    let directory = closed_store();
+    let whole = open(&directory).expect("opens");
+    let noted = whole.reader.chain().expect("known");
+    drop(whole);
+    tamper(&directory, |db| {
+        let forged = append("account", "alice", 2, &[11]);
+        let before = super::chunk::read(3, |part| db.get(keys::chunk(3, part)));
+        let before = before.expect("whole").expect("there").before;
+        let frames = super::testing::frames(&forged);
+        let (frames, commits, events) = (frames.as_slice(), 1, 1);
+        let packed = super::chunk::Packed { first: 3, before, frames, commits, events };
+        let [value] = &super::chunk::pack(&packed)[..] else { panic!("a small commit") };
+        drop(db.insert(keys::chunk(3, 0), value.as_slice()).expect("written"));
+    });
+    let store = open(&directory).expect("opening looks at the end only");
+    let verified = store.reader.verify(&mut Verify::default().expect(noted)).expect("readable");
+    let places: Vec<_> = verified.findings.into_iter().map(|finding| finding.place).collect();
+    assert_eq!(places, [Place::Log(Position::new(4))], "the next commit is chained to another one");
+}
+
+#[test]
+fn verifying_finds_commits_that_were_put_into_another_order() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory).expect("opens");
+    for id in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
+        let appends = vec![append("account", id, 0, &[10])];
+        store.writer.commit(&Batch { appends, ..Batch::default() }).expect("stored");
+    }
+    drop(store);
+    let repacked = |id: &str, first: u64, db: &sled::Db| {
+        let before = super::chunk::read(first, |part| db.get(keys::chunk(first, part)));
+        let before = before.expect("whole").expect("there").before;
+        let frames = super::testing::frames(&append("account", id, 0, &[10]));
+        let packed = super::chunk::Packed { first, before, frames: &frames, commits: 1, events: 1 };
+        db.insert(keys::chunk(first, 0), &*super::chunk::pack(&packed)[0]).expect("written");
+    };
+    tamper(&directory, |db| {
+        repacked("c", 2, db);
+        repacked("b", 3, db);
+    });
+    let store = open(&directory).expect("opening looks at the end only");
+    let verified = store.reader.verify(&mut Verify::default()).expect("readable");
+    let told = |position| Place::Log(Position::new(position));
+    assert!(verified.findings.iter().any(|finding| finding.place == told(3)));
+    assert!(verified.findings.iter().any(|finding| finding.place == told(4)));
 }

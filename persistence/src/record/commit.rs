@@ -223,7 +223,7 @@ impl<'a> CommitView<'a> {
             return Err(Malformed("a version is too large"));
         }
         let mut cursor = self.payload;
-        if self.is_stub() {
+        if self.is_gone() {
             return gone::parse(cursor.0).map(|_| self);
         }
         for _ in 0..self.events {
@@ -232,19 +232,21 @@ impl<'a> CommitView<'a> {
         if cursor.0.is_empty() { Ok(self) } else { Err(Malformed("a commit with trailing bytes")) }
     }
 
-    fn is_stub(&self) -> bool {
-        self.flags & STUB != 0
-    }
-
     fn stub(&self) -> Option<(Gone, Link)> {
         // `check` parsed the same bytes.
-        self.is_stub().then(|| gone::parse(self.payload.0).ok())?
+        self.is_gone().then(|| gone::parse(self.payload.0).ok())?
     }
 
     /// Whether the caller chose the command id, so that it may come again.
     #[must_use]
     pub fn named_by_caller(&self) -> bool {
         self.flags & NAMED_BY_CALLER != 0
+    }
+
+    /// Whether its events are [gone](Commit::gone).
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.flags & STUB != 0
     }
 
     /// Whether it belongs to `stream`.
@@ -289,7 +291,7 @@ impl<'a> CommitView<'a> {
     /// Its events, in order; none when they are [gone](Commit::gone).
     pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
         let (mut cursor, version, position) = (self.payload, self.version, self.position);
-        let here = if self.is_stub() { 0 } else { self.events };
+        let here = if self.is_gone() { 0 } else { self.events };
         let keys = self.keys;
         (0..here).map_while(move |index| {
             // `check` walked over the same events, so none is missing here.
