@@ -1,5 +1,4 @@
-//! The README shows code that compiles and runs: each of its blocks that names a file is equal to it,
-//! and those that show how to embed the library, how to read and how to get something done are run here.
+//! Compares the code in the README, the book's tour and the examples' page with its sources, and runs the regions here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,16 +12,17 @@ use bank::AccountCommand::{Deposit, Open, Withdraw};
 use bank::{Account, AccountEvent, Cents, Statements};
 use serde::{Deserialize, Serialize};
 
-const SHOWN: [&str; 9] = [
-    "examples/hello/src/main.rs",
-    "examples/bank/src/small.rs",
-    "examples/bank/tests/readme.rs#embed",
-    "examples/bank/tests/readme.rs#view",
-    "examples/bank/tests/readme.rs#read",
-    "examples/bank/tests/readme.rs#saga",
-    "examples/bank/tests/readme.rs#transfer",
-    "examples/bank/tests/readme.rs#past",
-    "examples/bank/tests/readme.rs#keep",
+/// Which page shows which file, or which region of a file.
+const SHOWN: [(&str, &str); 9] = [
+    ("README.md", "examples/hello/src/main.rs"),
+    ("examples/README.md", "examples/bank/src/small.rs"),
+    ("docs/book/src/embedding.md", "examples/bank/tests/readme.rs#embed"),
+    ("docs/book/src/tour.md", "examples/bank/tests/readme.rs#view"),
+    ("docs/book/src/tour.md", "examples/bank/tests/readme.rs#read"),
+    ("docs/book/src/tour.md", "examples/bank/tests/readme.rs#saga"),
+    ("docs/book/src/tour.md", "examples/bank/tests/readme.rs#transfer"),
+    ("docs/book/src/tour.md", "examples/bank/tests/readme.rs#past"),
+    ("docs/book/src/tour.md", "examples/bank/tests/readme.rs#keep"),
 ];
 
 #[tokio::test]
@@ -187,15 +187,14 @@ async fn money_is_moved_by_a_saga() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[test]
-fn the_readme_shows_the_examples_as_they_are() {
-    let readme = read("README.md");
-    for shown in SHOWN {
+fn pages_show_the_examples_as_they_are() {
+    for (page, shown) in SHOWN {
         let block = format!("<!-- {shown} -->\n```rust\n{}```\n", source(shown));
-        assert!(readme.contains(&block), "README.md should show {shown} like this:\n\n{block}");
+        assert!(read(page).contains(&block), "{page} should show {shown} like this:\n\n{block}");
     }
 }
 
-/// A whole file, or what stands between its marks, moved to the left.
+/// Returns a whole file, or the text between the marks of its region, without indentation.
 fn source(shown: &str) -> String {
     let (file, region) = shown.split_once('#').unwrap_or((shown, ""));
     let text = read(file);
