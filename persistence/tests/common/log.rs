@@ -2,7 +2,7 @@
 
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::{
-    Append, Batch, Codec, Commit, NewCommit, Notes, PageLimit, Reader, Store,
+    Append, Batch, Codec, Commit, NewCommit, Notes, PageLimit, Reader, Store, memory,
 };
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -22,6 +22,13 @@ pub fn write(store: &mut Store, numbers: impl IntoIterator<Item = u64>) {
         let outcomes = store.writer.commit(&batch).expect("stored");
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     }
+}
+
+/// A store in memory with as many commits in its log.
+pub fn source(commits: u64) -> Store {
+    let mut store = memory::open();
+    write(&mut store, 0..commits);
+    store
 }
 
 pub fn stream(number: u64) -> StreamId {

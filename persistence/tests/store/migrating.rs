@@ -1,7 +1,4 @@
 //! Copy and transform: a log becomes another one, whatever comes in between.
-#![allow(missing_docs)]
-
-mod common;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,17 +7,10 @@ use actuarius_domain::{Position, StreamId};
 use actuarius_persistence::fault::{self, Failure};
 use actuarius_persistence::memory::Contents;
 use actuarius_persistence::migrate::{self, BoxError, MigrateError, Migrated, Rewrite, Transform};
-use actuarius_persistence::{
-    Batch, Codec, Commit, CommitView, EncodedEvent, Gone, Removal, Store, disk, go_on, memory,
-};
-use common::log::{Event, log, note, same, stream, write};
+use actuarius_persistence::{Codec, Commit, CommitView, EncodedEvent, Store, go_on, memory};
 use proptest::prelude::*;
 
-fn source(commits: u64) -> Store {
-    let mut store = memory::open();
-    write(&mut store, 0..commits);
-    store
-}
+use crate::common::log::{Event, log, note, same, source, write};
 
 fn keep(_: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {
     out.keep();
@@ -59,22 +49,6 @@ fn everything(commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError
         }
     }
     Ok(())
-}
-
-#[test]
-fn what_is_kept_is_the_same_log() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let mut from = source(150);
-    let removals = log(&*from.reader).into_iter().filter(|it| it.view().belongs_to(&stream(3)));
-    let removals = removals.map(|commit| Removal::of(&commit, Gone::Removed)).collect();
-    from.writer.commit(&Batch { removals, ..Batch::default() }).expect("removed");
-    let mut to = disk::open(directory.path()).expect("opens");
-    let migrated = run(&from, &mut to, &mut keep).expect("migrated");
-    assert!(same(&log(&*from.reader), &log(&*to.reader)));
-    assert_eq!(migrated.from, migrated.to);
-    assert_eq!((migrated.commits_read, migrated.commits_written), (150, 150));
-    assert_eq!(migrated.events_written, from.reader.head().get());
-    assert_eq!(run(&from, &mut to, &mut keep).expect("nothing to do"), migrated);
 }
 
 #[test]

@@ -23,8 +23,8 @@ fn the_guard_passes_everything_on() {
         let lines = body.lines().filter_map(|line| line.strip_prefix("    fn "));
         lines.map(|line| line.split('(').next().unwrap_or_default().to_owned()).collect()
     };
-    let store = include_str!("../src/store.rs");
-    let guard = include_str!("../src/keys/guard.rs");
+    let store = include_str!("../../src/store.rs");
+    let guard = include_str!("../../src/keys/guard.rs");
     for (of, by) in [
         ("pub trait Reader", "impl Reader for GuardedReader"),
         ("pub trait Writer", "impl Writer for GuardedWriter"),

@@ -1,7 +1,4 @@
 //! Segments: what is put in comes out, and every flipped bit is named.
-#![allow(missing_docs)]
-
-mod common;
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +19,7 @@ type Put = (Position, Bytes);
 
 /// Commits of one stream, one per payload size, each of one event.
 fn commits(payloads: &[usize]) -> Vec<Put> {
-    let append = common::append("alice", 0, payloads);
+    let append = crate::common::append("alice", 0, payloads);
     let frames = append.frames().map(|(frame, _)| Bytes::copy_from_slice(frame));
     frames.enumerate().map(|(at, frame)| (Position::new(at as u64 + 1), frame)).collect()
 }

@@ -1,7 +1,4 @@
 //! Copies of events from one store into another.
-#![allow(missing_docs)]
-
-mod common;
 
 use std::ops::ControlFlow;
 
@@ -9,16 +6,11 @@ use actuarius_domain::{Position, StreamId, Version};
 use actuarius_persistence::copy::{self, Copied, CopyError, Selection};
 use actuarius_persistence::fault::{self, Failure};
 use actuarius_persistence::{
-    Batch, Commit, Gone, PageLimit, Reader, Removal, Store, disk, go_on, memory,
+    Batch, Commit, Gone, PageLimit, Reader, Removal, Store, go_on, memory,
 };
-use common::log::{log, same, stream, write};
 use proptest::prelude::*;
 
-fn source(commits: u64) -> Store {
-    let mut store = memory::open();
-    write(&mut store, 0..commits);
-    store
-}
+use crate::common::log::{log, same, source, stream, write};
 
 fn copy(from: &Store, to: &mut Store, selection: &Selection<'_>) -> Result<Copied, CopyError> {
     copy::run(&*from.reader, to, selection, &mut go_on)
@@ -31,18 +23,6 @@ fn stream_of(reader: &dyn Reader, stream: &StreamId) -> Vec<Commit> {
 
 fn frames(commits: &[Commit]) -> Vec<bytes::Bytes> {
     commits.iter().map(Commit::frame).collect()
-}
-
-#[test]
-fn a_whole_log_is_the_same_in_the_other_store() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let (from, mut to) = (source(100), disk::open(directory.path()).expect("opens"));
-    let copied = copy(&from, &mut to, &Selection::all()).expect("copied");
-    assert_eq!((copied.commits, copied.events, copied.found), (100, from.reader.head().get(), 0));
-    assert!(same(&log(&*from.reader), &log(&*to.reader)));
-    assert_eq!(from.reader.chain().expect("readable"), to.reader.chain().expect("readable"));
-    let again = copy(&from, &mut to, &Selection::all()).expect("the same once more");
-    assert_eq!((again.commits, again.found), (0, 100));
 }
 
 #[test]

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use actuarius_domain::{CommandId, Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::keys::{
     self, KeyError, Keys, MasterKey, MasterKeyError, MasterKeyId, MasterKeyRing, MasterKeys,
     PersonalError, Subjects,
 };
-use actuarius_persistence::{
-    Append, Batch, Codec, CodecError, NewCommit, PageLimit, Personal, disk,
-};
+use actuarius_persistence::{Codec, CodecError, Personal};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -185,35 +182,6 @@ fn scopes_nest_and_are_put_back_after_a_panic() {
     assert_eq!(read(&one, &outer), Ok(event.clone()));
     assert_eq!(read(&two, &inner), Ok(event.clone()));
     assert!(read(&one, &inner).is_err() && read(&two, &outer).is_err());
-}
-
-#[test]
-fn commits_that_are_read_open_their_values_wherever_they_are_decoded() {
-    let directory = tempfile::tempdir().unwrap();
-    let ring = ring();
-    let keys = Keys::open(directory.path().join("keys"), ring.clone()).unwrap();
-    let mut store = keys::guard(disk::open(directory.path()).unwrap(), &keys);
-    let event = Event::One(Personal::new("ada", "Ada".to_owned()));
-    let (metadata, stream) = (Metadata::default(), StreamId::new("customer", "1").unwrap());
-    let mut append = Append::new(stream, Version::NONE);
-    let commit = NewCommit {
-        time: Timestamp::default(),
-        command_id: CommandId::default(),
-        named_by_caller: false,
-        metadata: &metadata,
-    };
-    keys.within(|| append.push(commit, Codec::Bincode, std::slice::from_ref(&event), |_| 1))
-        .unwrap();
-    store.writer.commit(&Batch { appends: vec![append], ..Batch::default() }).unwrap();
-    let decoded = |store: &actuarius_persistence::Store| -> Result<Event, CodecError> {
-        let page = store.reader.read_log(Position::NONE, PageLimit::default()).unwrap();
-        let commit = page.commits[0].clone();
-        std::thread::spawn(move || commit.view().events().next().unwrap().decode()).join().unwrap()
-    };
-    assert_eq!(decoded(&store), Ok(event.clone()));
-    keys.forget("ada").unwrap();
-    let Ok(Event::One(name)) = decoded(&store) else { panic!() };
-    assert!(name.is_erased());
 }
 
 /// Master keys that are not to be had now and then.

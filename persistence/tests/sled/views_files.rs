@@ -4,11 +4,13 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::ops::Bound::Unbounded;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use actuarius_persistence::views::{Changes, Place, Table, ViewError, Views};
 use tempfile::TempDir;
+
+use crate::child;
 
 fn home() -> (TempDir, Views) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -201,11 +203,9 @@ fn a_place_in_use_is_refused_within_a_second_in_this_process_and_in_another() {
     let refused = views.place("orders").map(|_| ()).expect_err("in use");
     assert!(matches!(refused, ViewError::InUse { .. }), "{refused}");
     assert!(begun.elapsed() < Duration::from_secs(1));
-    let mut child = Command::new(std::env::current_exe().expect("this test"));
-    child.args(["--exact", "the_view_named_by_the_environment_is_in_use"]);
-    let views = directory.path().join("made/when/used");
-    let status = child.env("VIEWS_IN_USE", views).output().expect("ran").status;
-    assert!(status.success());
+    let mut child = child::running(module_path!(), "the_view_named_by_the_environment_is_in_use");
+    child.env("VIEWS_IN_USE", directory.path().join("made/when/used"));
+    child::must_pass(child);
     drop(held);
 }
 
@@ -257,8 +257,7 @@ fn a_killed_process_leaves_whole_batches_and_all_that_were_acknowledged() {
 /// Lets another process write the view, kills it once it has acknowledged `more` batches, and
 /// returns the last one it acknowledged.
 fn killed_after(directory: &TempDir, before: u64, more: u64) -> u64 {
-    let mut child = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "--nocapture", "the_view_named_by_the_environment_is_written"])
+    let mut child = child::running(module_path!(), "the_view_named_by_the_environment_is_written")
         .env("VIEWS_WRITTEN", directory.path().join("made/when/used"))
         .stdout(Stdio::piped())
         .spawn()

@@ -1,16 +1,16 @@
 //! Whatever is committed, however often the store is opened again or its process killed, streams and
 //! log are what they should be.
 
-mod common;
-
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use actuarius_domain::{Position, Version};
 use actuarius_persistence::{Batch, PageLimit, Reader, disk};
-use common::{append, commit, events, stream};
 use proptest::prelude::*;
+
+use crate::child;
+use crate::common::{append, commit, events, stream};
 
 /// What a store is asked to do.
 #[derive(Debug, Clone)]
@@ -104,9 +104,8 @@ fn a_killed_process_loses_nothing_it_acknowledged() {
 /// Has a child process write to the store, and kills it after so many acknowledgements. Returns the
 /// version acknowledged last.
 fn write_and_kill(directory: &Path, acknowledgements: usize) -> u64 {
-    let mut child = Command::new(std::env::current_exe().expect("this test"));
-    child.args(["--exact", "--nocapture"]);
-    child.arg("the_store_named_by_the_environment_is_written_until_the_end");
+    let test = "the_store_named_by_the_environment_is_written_until_the_end";
+    let mut child = child::running(module_path!(), test);
     let mut child =
         child.env("STORE_TO_WRITE", directory).stdout(Stdio::piped()).spawn().expect("started");
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();

@@ -1,7 +1,5 @@
 //! Compacting gives room back, changes nothing that can be read, and ends well wherever it is cut.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
@@ -11,8 +9,9 @@ use actuarius_persistence::verify::Verify;
 use actuarius_persistence::{
     Append, Batch, Codec, Gone, NewCommit, NewSnapshot, Notes, PageLimit, Removal, Store,
 };
-use common::{commit, copy, events, stream};
 use tempfile::TempDir;
+
+use crate::common::{commit, copy, events, stream};
 
 /// A commit of bytes that do not compress.
 fn append(id: &str, expected: u64, bytes: usize) -> Append {

@@ -1,7 +1,5 @@
 //! One flipped bit, anywhere: it is named, or nothing that was acknowledged has changed.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +8,8 @@ use actuarius_domain::{Position, Timestamp, Version};
 use actuarius_persistence::disk::{self, DiskOptions};
 use actuarius_persistence::verify::{Verified, Verify};
 use actuarius_persistence::{Batch, Gone, NewSnapshot, Notes, PageLimit, Removal, Store};
-use common::{append, commit, copy, events};
+
+use crate::common::{append, commit, copy, events};
 
 const FLIPS: u64 = 500;
 
@@ -39,7 +38,7 @@ fn fill(store: &mut Store) {
 fn commit_derived(store: &mut Store, stream: &str, version: u64) {
     let position = store.reader.head();
     let snapshot = NewSnapshot {
-        stream: common::stream(stream),
+        stream: crate::common::stream(stream),
         version: Version::new(version),
         position,
         as_of: position,

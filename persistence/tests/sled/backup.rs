@@ -1,7 +1,4 @@
 //! Backups: full and incremental, verified, and restored to any position.
-#![allow(missing_docs)]
-
-mod common;
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -16,9 +13,10 @@ use actuarius_persistence::verify::Verify;
 use actuarius_persistence::{
     Batch, Commit, OpenError, PageLimit, ReadError, Reader, Store, disk, go_on, memory,
 };
-use common::log::{log, note, notes, same, stream, write};
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use crate::common::log::{log, note, notes, same, stream, write};
 
 /// Segments and pages as small as can be.
 fn small() -> TakeOptions {

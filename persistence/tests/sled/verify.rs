@@ -1,15 +1,14 @@
 //! Verifying names what is not as it was stored, and nothing else.
 
-mod common;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actuarius_domain::{Position, Timestamp, Version};
 use actuarius_persistence::chain::ChainEnd;
 use actuarius_persistence::disk::{self, DiskOptions};
 use actuarius_persistence::verify::{Place, Verified, Verify};
-use actuarius_persistence::{Batch, Gone, NewSnapshot, Notes, PageLimit, Removal, Store, memory};
-use common::{append, commit, events};
+use actuarius_persistence::{Batch, Gone, NewSnapshot, Notes, PageLimit, Removal, Store};
+
+use crate::common::{append, commit, events};
 
 /// Few commits make a run, so that the index has runs of several levels.
 fn open(directory: &tempfile::TempDir) -> Store {
@@ -30,7 +29,7 @@ fn verify(store: &Store) -> Verified {
 
 fn snapshot(position: u64, version: u64) -> NewSnapshot {
     NewSnapshot {
-        stream: common::stream("stream-0"),
+        stream: crate::common::stream("stream-0"),
         version: Version::new(version),
         position: Position::new(position),
         as_of: Position::new(position),
@@ -67,15 +66,6 @@ fn a_whole_store_has_no_findings_and_all_is_counted() {
 }
 
 #[test]
-fn a_store_in_memory_is_verified_too() {
-    let mut store = memory::open();
-    fill(&mut store, 50);
-    let verified = verify(&store);
-    assert!(verified.is_whole());
-    assert_eq!((verified.events, verified.chain), (100, store.reader.chain().expect("known")));
-}
-
-#[test]
 fn a_noted_end_is_the_same_for_ever_and_another_history_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
@@ -105,7 +95,7 @@ fn a_snapshot_the_log_does_not_have_is_told() {
     let snapshots = vec![snapshot(3, 2)];
     store.writer.commit(&Batch { snapshots, ..Batch::default() }).expect("stored");
     let verified = verify(&store);
-    let expected = Place::Snapshot(Some(common::stream("stream-0")), Version::new(2));
+    let expected = Place::Snapshot(Some(crate::common::stream("stream-0")), Version::new(2));
     assert_eq!(verified.findings.len(), 1);
     assert_eq!(verified.findings[0].place, expected);
 }

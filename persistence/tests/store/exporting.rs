@@ -1,7 +1,4 @@
 //! Exports as lines of JSON, and back.
-#![allow(missing_docs)]
-
-mod common;
 
 use std::ops::ControlFlow;
 
@@ -9,17 +6,11 @@ use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::copy::{CopyError, Selection};
 use actuarius_persistence::export::{self, ExportError, ImportError, Imported};
 use actuarius_persistence::{
-    Append, Batch, Codec, Commit, EncodedEvent, Gone, NewCommit, Removal, Store, disk, go_on,
-    memory,
+    Append, Batch, Codec, Commit, EncodedEvent, Gone, NewCommit, Removal, Store, go_on, memory,
 };
-use common::log::{log, same, stream, write};
 use proptest::prelude::*;
 
-fn source(commits: u64) -> Store {
-    let mut store = memory::open();
-    write(&mut store, 0..commits);
-    store
-}
+use crate::common::log::{log, same, source, stream, write};
 
 fn exported(store: &Store, selection: &Selection<'_>) -> String {
     let mut lines = Vec::new();
@@ -29,21 +20,6 @@ fn exported(store: &Store, selection: &Selection<'_>) -> String {
 
 fn import(lines: &str, to: &mut Store) -> Result<Imported, ImportError> {
     export::read(lines.as_bytes(), to, &mut go_on)
-}
-
-#[test]
-fn a_whole_log_comes_back_byte_by_byte() {
-    let from = source(200);
-    let lines = exported(&from, &Selection::all());
-    assert_eq!(lines.lines().count(), 202);
-    let directory = tempfile::tempdir().expect("a directory");
-    let mut to = disk::open(directory.path()).expect("opens");
-    let imported = import(&lines, &mut to).expect("imported");
-    assert_eq!(imported.end, Some(from.reader.chain().expect("readable")));
-    assert!(same(&log(&*from.reader), &log(&*to.reader)));
-    let again = import(&lines, &mut to).expect("what is there is passed");
-    assert_eq!((again.copied.commits, again.copied.found), (0, 200));
-    assert_eq!(exported(&to, &Selection::all()).lines().nth(50), lines.lines().nth(50));
 }
 
 #[test]

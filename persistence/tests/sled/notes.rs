@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::{
@@ -11,6 +11,8 @@ use actuarius_persistence::{
     disk,
 };
 use tempfile::TempDir;
+
+use crate::child;
 
 const NOTES: u64 = 20;
 
@@ -189,9 +191,8 @@ fn a_killed_process_loses_no_note_it_acknowledged_and_leaves_no_set_half() {
 /// Has a child process set the notes, and kills it after so many acknowledgements. Returns the
 /// number acknowledged last.
 fn write_and_kill(directory: &Path, acknowledgements: usize) -> u64 {
-    let mut child = Command::new(std::env::current_exe().expect("this test"));
-    child.args(["--exact", "--nocapture"]);
-    child.arg("the_notes_named_by_the_environment_are_written_until_the_end");
+    let test = "the_notes_named_by_the_environment_are_written_until_the_end";
+    let mut child = child::running(module_path!(), test);
     let mut child =
         child.env("NOTES_TO_WRITE", directory).stdout(Stdio::piped()).spawn().expect("started");
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();

@@ -1,16 +1,15 @@
 //! What the store on disk does about leftovers, damage and company.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use actuarius_domain::{Position, Timestamp, Version};
 use actuarius_persistence::{Batch, NewSnapshot, OpenError, PageLimit, Store, disk};
-use common::{append, commit, events, stream};
 use tempfile::TempDir;
+
+use crate::child;
+use crate::common::{append, commit, events, stream};
 
 /// A closed store with `commits` commits of one event each.
 fn closed_store(commits: u64) -> TempDir {
@@ -64,10 +63,10 @@ fn a_store_in_use_is_refused_within_a_second_and_opens_once_it_is_closed() {
 fn another_process_is_refused_too() {
     let directory = closed_store(1);
     let _store = disk::open(directory.path()).expect("opens");
-    let mut child = Command::new(std::env::current_exe().expect("this test"));
-    child.args(["--exact", "the_store_named_by_the_environment_is_in_use"]);
-    let status = child.env("STORE_IN_USE", directory.path()).output().expect("ran").status;
-    assert!(status.success());
+    let test = "the_store_named_by_the_environment_is_in_use";
+    let mut child = child::running(module_path!(), test);
+    child.env("STORE_IN_USE", directory.path());
+    child::must_pass(child);
 }
 
 /// What the child process above does; alone it does nothing.

@@ -1,7 +1,5 @@
 //! What is in the archive is read as if it were in the log, or is said to be there.
 
-mod common;
-
 use std::fs;
 
 use actuarius_domain::{Position, StreamId, Version};
@@ -9,8 +7,9 @@ use actuarius_persistence::archive::{Moved, Moving};
 use actuarius_persistence::disk;
 use actuarius_persistence::verify::{Verified, Verify};
 use actuarius_persistence::{Batch, Commit, PageLimit, ReadError, Reader, Removal, Store};
-use common::{append, commit, events, stream};
 use tempfile::TempDir;
+
+use crate::common::{append, commit, events, stream};
 
 fn filled() -> (TempDir, Store) {
     let directory = tempfile::tempdir().expect("a directory");
