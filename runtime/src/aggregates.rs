@@ -3,15 +3,15 @@ use std::sync::Arc;
 use actuarius_domain::{Aggregate, Envelope, Id, InvalidId, Position, Version};
 use actuarius_persistence::{Page, PageLimit, ReadError, Reader};
 
-use crate::archiving::{self, ArchivePart, Archived, ArchivingError};
-use crate::decoding::{Decoder, Undecodable};
-use crate::deletion::{self, Deleted, Reuse};
-use crate::directory::Directory;
-use crate::error::Failure;
-use crate::execute::Execute;
-use crate::keep_alive::KeepAlive;
-use crate::past::{self, Diff, History, Moment, Past};
-use crate::query::Query;
+use crate::aggregate::directory::Directory;
+use crate::base::error::Failure;
+use crate::base::keep_alive::KeepAlive;
+use crate::history::{self, Diff, History, Moment, Past};
+use crate::operations::archive::{self, ArchivePart, Archived, ArchivingError};
+use crate::operations::deletion::{self, Deleted, Reuse};
+use crate::request::execute::Execute;
+use crate::request::query::Query;
+use crate::schema::decoding::{Decoder, Undecodable};
 
 /// The aggregates of one type: address them by id. Cheap to clone, and all a service needs to hold.
 ///
@@ -19,18 +19,18 @@ use crate::query::Query;
 /// [`Failure::InvalidId`].
 pub struct Aggregates<A: Aggregate> {
     directory: Arc<Directory<A>>,
-    alive: KeepAlive,
+    inner: KeepAlive,
 }
 
 impl<A: Aggregate> Clone for Aggregates<A> {
     fn clone(&self) -> Self {
-        Self { directory: self.directory.clone(), alive: self.alive.clone() }
+        Self { directory: self.directory.clone(), inner: self.inner.clone() }
     }
 }
 
 impl<A: Aggregate> Aggregates<A> {
-    pub(crate) fn new(directory: Arc<Directory<A>>, alive: KeepAlive) -> Self {
-        Self { directory, alive }
+    pub(crate) fn new(directory: Arc<Directory<A>>, inner: KeepAlive) -> Self {
+        Self { directory, inner }
     }
 
     pub(crate) fn directory(&self) -> &Arc<Directory<A>> {
@@ -80,7 +80,7 @@ impl<A: Aggregate> Aggregates<A> {
         InvalidId: From<I::Error>,
     {
         let stream = checked(id)?.stream();
-        Ok(self.directory.home.engine.read(move |reader| reader.version(&stream)).await?)
+        Ok(self.directory.hosted.engine.read(move |reader| reader.version(&stream)).await?)
     }
 
     /// Whether an aggregate has any events, and was not deleted behind them, without bringing it into
@@ -105,7 +105,7 @@ impl<A: Aggregate> Aggregates<A> {
             let last = last.commits.last().map(|commit| commit.view());
             Ok(!last.is_some_and(|it| it.events().any(|event| event.deletion().is_some())))
         };
-        Ok(self.directory.home.engine.read(look).await?)
+        Ok(self.directory.hosted.engine.read(look).await?)
     }
 
     /// One page of an aggregate's events behind `after`, oldest first. An empty page is the end.
@@ -125,7 +125,7 @@ impl<A: Aggregate> Aggregates<A> {
             let read = move |reader: &dyn Reader| {
                 reader.read_stream(&stream, from, Position::NONE, PageLimit::default())
             };
-            let page = self.directory.home.engine.read(read).await?;
+            let page = self.directory.hosted.engine.read(read).await?;
             let envelopes = envelopes(&id, &page, after)?;
             match page.commits.last() {
                 // Nothing that is stored on this page is an event today.
@@ -185,7 +185,7 @@ impl<A: Aggregate> Aggregates<A> {
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        past::as_of(&self.directory.home, &checked(id)?, moment.into()).await
+        history::as_of(&self.directory.hosted, &checked(id)?, moment.into()).await
     }
 
     /// An aggregate's history, event by event, each with the state after it.
@@ -194,7 +194,7 @@ impl<A: Aggregate> Aggregates<A> {
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        History::of(self.directory.home.clone(), checked(id))
+        History::of(self.directory.hosted.clone(), checked(id))
     }
 
     /// What has changed between two moments of an aggregate's history: the state at each, which fields
@@ -212,7 +212,7 @@ impl<A: Aggregate> Aggregates<A> {
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        Diff::between(self.directory.home.clone(), checked(id)?, from.into(), to.into()).await
+        Diff::between(self.directory.hosted.clone(), checked(id)?, from.into(), to.into()).await
     }
 
     /// Moves events of one aggregate into the [archive](crate::persistence::archive), from where they are
@@ -226,8 +226,8 @@ impl<A: Aggregate> Aggregates<A> {
         InvalidId: From<I::Error>,
     {
         let stream = checked(id)?.stream();
-        let engine = self.directory.home.engine.clone();
-        archiving::archive::<A>(engine, Some(stream), part, |_| true).await
+        let engine = self.directory.hosted.engine.clone();
+        archive::archive::<A>(engine, Some(stream), part, |_| true).await
     }
 
     /// Moves events of all aggregates of this type that `which` names into the archive. It walks along
@@ -240,7 +240,7 @@ impl<A: Aggregate> Aggregates<A> {
         part: ArchivePart,
         which: impl FnMut(&Id<A>) -> bool + Send + 'static,
     ) -> Result<Archived, ArchivingError> {
-        archiving::archive::<A>(self.directory.home.engine.clone(), None, part, which).await
+        archive::archive::<A>(self.directory.hosted.engine.clone(), None, part, which).await
     }
 
     /// Deletes an aggregate: its stream ends with an event of this library's own, and the events before
@@ -265,7 +265,7 @@ impl<A: Aggregate> Aggregates<A> {
         let id = checked(id)?;
         let stream = id.stream();
         let execute = Execute::deleting(self.directory.clone(), id, reuse.into());
-        deletion::delete(self.directory.home.engine.clone(), execute, stream).await
+        deletion::delete(self.directory.hosted.engine.clone(), execute, stream).await
     }
 
     /// Has an aggregate leave memory as soon as it has nothing to do, through a snapshot; its next
@@ -297,7 +297,7 @@ impl<A: Aggregate> Aggregates<A> {
     /// How many aggregates of this type are in memory.
     #[must_use]
     pub fn resident(&self) -> usize {
-        self.directory.home.residency.resident()
+        self.directory.hosted.residency.resident()
     }
 }
 

@@ -6,18 +6,18 @@ use actuarius_persistence::views::Views;
 use actuarius_persistence::{Batch, Notes, OpenError, Store, disk, memory};
 use tokio::runtime::Handle;
 
-use crate::admission::Admission;
-use crate::alive::Alive;
-use crate::clock::{Clock, SystemClock};
-use crate::committer::Committer;
-use crate::deletion;
-use crate::engine::{Engine, Library};
-use crate::keyring::{KEY_FILE, Keyring, key_file};
-use crate::recoveries::Recoveries;
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::telemetry::{self, CommitMeters};
+use crate::commit::admission::Admission;
+use crate::commit::committer::Committer;
+use crate::commit::tail::Tail;
+use crate::engine::keyring::{KEY_FILE, Keyring, key_file};
+use crate::engine::recovery_pool::RecoveryPool;
+use crate::engine::supervision::Supervision;
+use crate::engine::{Engine, SharedReader};
+use crate::inner::Inner;
+use crate::operations::deletion;
 use crate::runtime::Runtime;
-use crate::supervision::Supervision;
-use crate::tail::Tail;
-use crate::telemetry::{self, CommitMeters};
 
 /// How a runtime is opened.
 #[must_use = "a builder does nothing until it opens"]
@@ -58,8 +58,8 @@ impl Builder {
 
     /// How many aggregates may be recovered at once. Each holds a thread and a page of events.
     /// Default: 64.
-    pub fn concurrent_recoveries(mut self, recoveries: usize) -> Self {
-        self.concurrent_recoveries = recoveries.max(1);
+    pub fn concurrent_recoveries(mut self, recovery_pool: usize) -> Self {
+        self.concurrent_recoveries = recovery_pool.max(1);
         self
     }
 
@@ -137,7 +137,7 @@ impl Builder {
         deletion::resume(&engine).await;
         let views = self.views.unwrap_or_else(Views::in_memory);
         let views = keys.into_iter().fold(views, Views::with_keys);
-        Ok(Runtime::of(Alive::new(engine, views)))
+        Ok(Runtime::of(Inner::new(engine, views)))
     }
 
     pub(crate) async fn engine(
@@ -152,12 +152,12 @@ impl Builder {
         Ok(Arc::new(Engine {
             committer: Committer::start(store.writer, admission.clone(), tail.clone(), meters)?,
             admission,
-            library: Library::new(store.reader),
+            store: SharedReader::new(store.reader),
             keyring: Keyring::of(keys),
             tail,
             clock: self.clock.clone(),
             supervision,
-            recoveries: Recoveries::new(Handle::current(), self.concurrent_recoveries),
+            recovery_pool: RecoveryPool::new(Handle::current(), self.concurrent_recoveries),
         }))
     }
 }

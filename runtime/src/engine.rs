@@ -1,26 +1,30 @@
+pub(crate) mod keyring;
+pub(crate) mod recovery_pool;
+pub(crate) mod supervision;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actuarius_domain::Position;
 use actuarius_persistence::{ReadError, Reader, StoreFailure};
 
-use crate::admission::Admission;
-use crate::clock::Clock;
-use crate::committer::Committer;
-use crate::keyring::Keyring;
-use crate::recoveries::Recoveries;
-use crate::supervision::Supervision;
-use crate::tail::Tail;
+use crate::base::clock::Clock;
+use crate::commit::admission::Admission;
+use crate::commit::committer::Committer;
+use crate::commit::tail::Tail;
+use keyring::Keyring;
+use recovery_pool::RecoveryPool;
+use supervision::Supervision;
 
 /// What all hosted types share.
 pub(crate) struct Engine {
     pub(crate) admission: Arc<Admission>,
     pub(crate) committer: Committer,
-    pub(crate) library: Library,
+    pub(crate) store: SharedReader,
     pub(crate) keyring: Keyring,
     pub(crate) tail: Arc<Tail>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) supervision: Supervision,
-    pub(crate) recoveries: Arc<Recoveries>,
+    pub(crate) recovery_pool: Arc<RecoveryPool>,
 }
 
 impl Engine {
@@ -41,7 +45,7 @@ impl Engine {
         R: Send + 'static,
         E: From<ReadError> + Send + 'static,
     {
-        let reader = self.library.reader()?;
+        let reader = self.store.reader()?;
         let read = tokio::task::spawn_blocking(move || look(&*reader));
         read.await.unwrap_or_else(|error| {
             Err(match error.is_panic() {
@@ -56,9 +60,9 @@ impl Engine {
 
 /// The reader, until the store is closed: then the last use of it ends, and the store lets go of
 /// its files.
-pub(crate) struct Library(RwLock<Option<Arc<dyn Reader>>>);
+pub(crate) struct SharedReader(RwLock<Option<Arc<dyn Reader>>>);
 
-impl Library {
+impl SharedReader {
     pub(crate) fn new(reader: Arc<dyn Reader>) -> Self {
         Self(RwLock::new(Some(reader)))
     }

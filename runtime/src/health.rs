@@ -4,8 +4,8 @@ use actuarius_domain::Position;
 use actuarius_persistence::StoreFailure;
 use actuarius_persistence::keys::KeyFigures;
 
-use crate::error::Quarantine;
-use crate::follower_status::{FollowerHealth, FollowerStatus};
+use crate::base::error::Quarantine;
+use crate::base::follower_status::{FollowerHealth, FollowerStatus};
 
 /// How the runtime is.
 #[derive(Debug, Clone)]

@@ -16,10 +16,10 @@
 use actuarius_domain::{Aggregate, Envelope, Id};
 use actuarius_persistence::{CommitView, EventView};
 
-use crate::decoding::{self, Undecodable};
+use crate::schema::decoding::{self, Undecodable};
 
-pub use crate::deletion::{NotDeleted, delete_closed as delete};
-pub use crate::keyring::key_file;
+pub use crate::engine::keyring::key_file;
+pub use crate::operations::deletion::{NotDeleted, delete_closed as delete};
 pub use crate::saga::{SagaBoards, saga_steps};
 pub use crate::subscription::{
     NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,

@@ -49,64 +49,53 @@
 //! `directory` and `slot` (the inbox that outlives every incarnation), `actor` and `turn` (decide),
 //! `committer` (one writer, one sync for many) and `flight` (answers, in order, once durable).
 
-mod actor;
-mod admission;
+mod aggregate;
 mod aggregates;
-mod alive;
-mod answering;
-mod archiving;
-mod backup;
+mod base;
 mod builder;
-mod clock;
-mod committer;
-mod consistency;
-mod deadline;
-mod decoding;
-mod deletion;
-mod directory;
+mod commit;
 mod engine;
-mod error;
-mod execute;
-mod flight;
-mod follower;
-mod follower_status;
-mod followers;
-mod forgetting;
+mod erasure;
+mod follow;
 mod health;
-mod home;
-mod hosting;
-mod incarnation;
-mod keep_alive;
-mod keyring;
-mod migration;
-mod panics;
-mod past;
-mod progress;
+mod history;
+mod inner;
+mod operations;
 mod projection;
-mod query;
-mod receipt;
-mod recoveries;
-mod recovery;
-mod replay;
 mod request;
-mod residency;
 mod runtime;
 mod saga;
-mod saved_state;
-mod seat;
-mod shape;
-mod slot;
+mod schema;
 mod subscription;
-mod supervision;
-mod tail;
-mod telemetry;
-mod turn;
-mod view;
-mod window;
 
 pub mod inspection;
 pub mod testing;
 
+pub use crate::aggregate::hosting::Hosting;
+pub use crate::base::clock::{Clock, ManualClock, SystemClock};
+pub use crate::base::error::{
+    ExecuteError, Failure, Limit, Place, Quarantine, QuarantineReason, Unavailable, Written,
+};
+pub use crate::base::follower_status::{
+    BoxError, FollowerHealth, FollowerKind, FollowerStatus, StartError, WaitError,
+};
+pub use crate::base::receipt::Receipt;
+pub use crate::base::telemetry::METRICS;
+pub use crate::erasure::forget::{ForgetError, Forgotten};
+pub use crate::follow::followers::Retry;
+pub use crate::history::{Diff, FieldChange, History, HistoryStep, LogMoment, Moment, Past};
+pub use crate::inner::ShutdownReport;
+pub use crate::operations::archive::{ArchivePart, Archived, ArchivingError};
+pub use crate::operations::backup::TakeBackup;
+pub use crate::operations::deletion::{Deleted, Reuse};
+pub use crate::operations::migration::{OtherState, Reencode, SameStates, same_states};
+pub use crate::projection::rows::{
+    Key, KeyBytes, KeyedProjection, KeyedRow, Listing, Rows, SecondaryKeys, SecondaryListing,
+    TextKey, TupleKey, View, ViewReadError,
+};
+pub use crate::request::execute::{Execute, Executing};
+pub use crate::request::query::{Query, Querying};
+pub use crate::schema::decoding::Undecodable;
 pub use actuarius_domain::{
     Aggregate, Answer, CausationId, CommandId, Context, Correlation, CorrelationId, Effect,
     Effects, Ending, Envelope, Event, EventId, Expected, Header, Id, InvalidId, MAX_ID_BYTES,
@@ -121,33 +110,13 @@ pub use actuarius_persistence::{
     Codec, CodecError, Damage, OpenError, Personal, ReadError, StoreFailure,
 };
 pub use aggregates::Aggregates;
-pub use alive::ShutdownReport;
-pub use archiving::{ArchivePart, Archived, ArchivingError};
-pub use backup::TakeBackup;
 pub use builder::Builder;
-pub use clock::{Clock, ManualClock, SystemClock};
-pub use decoding::Undecodable;
-pub use deletion::{Deleted, Reuse};
-pub use error::{
-    ExecuteError, Failure, Limit, Place, Quarantine, QuarantineReason, Unavailable, Written,
-};
-pub use execute::{Execute, Executing};
-pub use follower_status::{
-    BoxError, FollowerHealth, FollowerKind, FollowerStatus, StartError, WaitError,
-};
-pub use followers::Retry;
-pub use forgetting::{ForgetError, Forgotten};
 pub use health::{Health, Status};
-pub use hosting::Hosting;
-pub use migration::{OtherState, Reencode, SameStates, same_states};
-pub use past::{Diff, FieldChange, History, HistoryStep, LogMoment, Moment, Past};
 pub use projection::{
     AsOfError, Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, PastRows,
     PastView, Project, ProjectInto, ProjectKeyed, ProjectionHandle, Rebuild, RebuildError,
     StoredEvent,
 };
-pub use query::{Query, Querying};
-pub use receipt::Receipt;
 pub use runtime::Runtime;
 pub use saga::{
     Conduct, InstanceStatus, PlanSchedules, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas,
@@ -155,9 +124,4 @@ pub use saga::{
 };
 pub use subscription::{
     Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, Subscribe, Subscription,
-};
-pub use telemetry::METRICS;
-pub use view::{
-    Key, KeyBytes, KeyedProjection, KeyedRow, Listing, Rows, SecondaryKeys, SecondaryListing,
-    TextKey, TupleKey, View, ViewReadError,
 };

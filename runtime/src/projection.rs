@@ -1,13 +1,16 @@
 //! Projections: events folded into views that can be asked without asking aggregates.
 //!
 //! `routes` (which events concern a view), `types` (which it was made from), `target` (where they go: `memory`, `keyed`, `database`),
-//! `track` (a place in the log), `host` (the loop that follows the log for one projection), `rebuild` (a second view beside the one
+//! `cursor` (a place in the log), `host` (the loop that follows the log for one projection), `rebuild` (a second view beside the one
 //! that is read), `building` (how far that is), `as_of` (a view of the
 //! past) and `handle` (what all projections can be asked for).
 
 mod as_of;
 mod building;
+mod cursor;
 mod database;
+mod erase_closed_views;
+mod erasure_taint;
 mod handle;
 mod host;
 mod in_memory;
@@ -16,19 +19,17 @@ mod memory;
 mod options;
 mod rebuild;
 mod routes;
+pub(crate) mod rows;
 mod saved;
-mod sweeping;
 mod target;
-mod traces;
-mod track;
 mod types;
 
 pub use as_of::{AsOfError, PastView};
 pub use database::{Database, EventBatch, InDatabase, ProjectInto, StoredEvent};
+pub(crate) use erase_closed_views::{Swept, sweep};
 pub use handle::ProjectionHandle;
 pub(crate) use handle::WAITS_AT_MOST;
-pub(crate) use in_memory::Glance;
+pub(crate) use in_memory::ViewReader;
 pub use in_memory::{InMemory, Project};
 pub use keyed::{Change, Keyed, Missed, PastRows, ProjectKeyed};
 pub use rebuild::{Rebuild, RebuildError};
-pub(crate) use sweeping::{Swept, sweep};

@@ -6,20 +6,20 @@ use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Saga, Tim
 use actuarius_persistence::keys::Keys;
 use actuarius_persistence::{OpenError, ReadError, Reader};
 
+use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
-use crate::alive::{Alive, ShutdownReport};
-use crate::backup::TakeBackup;
+use crate::base::deadline::Deadline;
 use crate::builder::Builder;
-use crate::deadline::Deadline;
-use crate::followers::{Standing, WaitError};
-use crate::forgetting::{self, ForgetError, Forgotten};
+use crate::erasure::forget::{self, ForgetError, Forgotten};
+use crate::follow::followers::{FollowerShared, WaitError};
 use crate::health::{Health, Status};
-use crate::hosting::Hosting;
-use crate::past::{LogMoment, fold_log};
+use crate::history::{LogMoment, fold_log};
+use crate::inner::{Inner, ShutdownReport};
+use crate::operations::backup::TakeBackup;
+use crate::projection::rows::View;
 use crate::projection::{Database, Project, ProjectInto, ProjectKeyed};
 use crate::saga::{Conduct, PlanSchedules};
 use crate::subscription::Subscribe;
-use crate::view::View;
 
 /// An open store with the aggregates hosted on it. Cheap to clone.
 ///
@@ -28,12 +28,12 @@ use crate::view::View;
 /// [`shutdown`](Runtime::shutdown) to drain it first.
 #[derive(Clone)]
 pub struct Runtime {
-    alive: Arc<Alive>,
+    inner: Arc<Inner>,
 }
 
 impl Runtime {
-    pub(crate) fn of(alive: Alive) -> Self {
-        Self { alive: Arc::new(alive) }
+    pub(crate) fn of(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
     /// Opens the durable store in `directory`, with defaults that need no reading.
@@ -81,37 +81,37 @@ impl Runtime {
             assert!(!A::TYPE.is_empty(), "Aggregate::TYPE must not be empty");
             assert!(A::TYPE.len() <= MAX_TYPE_BYTES, "Aggregate::TYPE is too long");
         }
-        Aggregates::new(self.alive.host(hosting), self.alive.clone())
+        Aggregates::new(self.inner.host(hosting), self.inner.clone())
     }
 
     /// A projection into a value in memory, under a name of its own: say what it follows, then start
     /// it.
     pub fn projection<P: ReadModel>(&self, name: impl Into<String>) -> Project<P> {
-        Project::new(self.alive.clone(), name.into())
+        Project::new(self.inner.clone(), name.into())
     }
 
     /// A projection into rows by key, kept on disk under a name of its own: say what it follows, then
     /// start it.
     pub fn keyed<V: View>(&self, name: impl Into<String>) -> ProjectKeyed<V> {
-        ProjectKeyed::new(self.alive.clone(), name.into())
+        ProjectKeyed::new(self.inner.clone(), name.into())
     }
 
     /// A projection into a database of one's own, under a name of its own: say what it follows, then
     /// start it.
     pub fn database<D: Database>(&self, name: impl Into<String>, database: D) -> ProjectInto<D> {
-        ProjectInto::new(self.alive.clone(), name.into(), database)
+        ProjectInto::new(self.inner.clone(), name.into(), database)
     }
 
     /// Describes a durable subscription called `name`: its handlers hear of every event at least
     /// once, in order. It goes on where it was when it is started again under the same name.
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe {
-        let (engine, followers) = (self.alive.engine.clone(), self.alive.followers.clone());
+        let (engine, followers) = (self.inner.engine.clone(), self.inner.followers.clone());
         Subscribe::new(engine, followers, name.into())
     }
 
     /// Describes a saga: say what it reacts to and where it sends commands, then start it.
     pub fn saga<S: Saga>(&self) -> Conduct<S> {
-        Conduct::new(self.alive.clone())
+        Conduct::new(self.inner.clone())
     }
 
     /// Describes commands for later: say whom they may be sent to, then start it.
@@ -145,26 +145,26 @@ impl Runtime {
     /// # }
     /// ```
     pub fn schedules(&self) -> PlanSchedules {
-        PlanSchedules::new(self.alive.clone())
+        PlanSchedules::new(self.inner.clone())
     }
 
     /// How the runtime is.
     #[must_use]
     pub fn health(&self) -> Health {
-        let engine = &self.alive.engine;
-        let hosted = self.alive.hosted();
+        let engine = &self.inner.engine;
+        let hosted = self.inner.hosted();
         Health {
             status: match engine.failure() {
                 Some(failure) => Status::Poisoned(failure.clone()),
                 None if engine.admission.is_closed() => Status::ShuttingDown,
                 None => Status::Running,
             },
-            head: engine.library.head(),
+            head: engine.store.head(),
             pending: engine.admission.inside(),
             resident: hosted.iter().map(|host| host.resident()).sum(),
             quarantined: hosted.iter().flat_map(|host| host.quarantined()).collect(),
             keys: engine.keyring.keys().map(|keys| keys.figures()),
-            followers: self.alive.followers.all().iter().map(|it| it.health()).collect(),
+            followers: self.inner.followers.all().iter().map(|it| it.health()).collect(),
         }
     }
 
@@ -185,14 +185,14 @@ impl Runtime {
     /// # Errors
     /// [`ForgetError`]; forget it again.
     pub async fn forget(&self, subject: impl Into<String>) -> Result<Forgotten, ForgetError> {
-        forgetting::forget(self.alive.clone(), subject.into()).await
+        forget::forget(self.inner.clone(), subject.into()).await
     }
 
     /// The keys of data subjects, if the runtime was opened with
     /// [`Builder::personal_data`](crate::Builder::personal_data): to rotate the master key, for instance.
     #[must_use]
     pub fn keys(&self) -> Option<Arc<Keys>> {
-        self.alive.engine.keyring.keys().cloned()
+        self.inner.engine.keyring.keys().cloned()
     }
 
     /// Waits until every projection and subscription that runs has finished all
@@ -202,8 +202,8 @@ impl Runtime {
     /// [`WaitError`]: one of them is not there within `time`, has halted or was stopped.
     pub async fn caught_up(&self, time: Duration) -> Result<(), WaitError> {
         let (head, until) = (self.head(), Deadline::within(time));
-        let running = |follower: &Arc<Standing>| !follower.has_stopped();
-        for follower in self.alive.followers.all().into_iter().filter(running) {
+        let running = |follower: &Arc<FollowerShared>| !follower.has_stopped();
+        for follower in self.inner.followers.all().into_iter().filter(running) {
             follower.wait_for(head, until.rest()).await?;
         }
         Ok(())
@@ -227,13 +227,13 @@ impl Runtime {
     ///
     /// It is stopped by a shutdown, and by dropping its future; then nothing of it is left.
     pub fn backup(&self, to: impl Into<PathBuf>) -> TakeBackup {
-        TakeBackup::new(self.alive.engine.clone(), to.into())
+        TakeBackup::new(self.inner.engine.clone(), to.into())
     }
 
     /// The last durable position.
     #[must_use]
     pub fn head(&self) -> Position {
-        self.alive.engine.library.head()
+        self.inner.engine.store.head()
     }
 
     /// Where the log ended at a time: up to, and not including, the first commit that was decided later.
@@ -248,7 +248,7 @@ impl Runtime {
     pub async fn position_at(&self, time: Timestamp) -> Result<Position, ReadError> {
         let moment = LogMoment::Time(time);
         let ((), position) =
-            fold_log(&self.alive.engine, moment, (), |(), _| Ok::<_, ReadError>(())).await?;
+            fold_log(&self.inner.engine, moment, (), |(), _| Ok::<_, ReadError>(())).await?;
         Ok(position)
     }
 
@@ -258,7 +258,7 @@ impl Runtime {
     /// # Errors
     /// [`ReadError::Closed`] after a shutdown.
     pub fn reader(&self) -> Result<Arc<dyn Reader>, ReadError> {
-        self.alive.engine.library.reader()
+        self.inner.engine.store.reader()
     }
 
     /// Closes the runtime, step by step: subscriptions finish what is being handled and store how far
@@ -276,6 +276,6 @@ impl Runtime {
     /// half a second more; if the store stands still, its callers hear when it moves again. Nothing
     /// acknowledged is lost either way.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        self.alive.shut_down(deadline).await
+        self.inner.shut_down(deadline).await
     }
 }

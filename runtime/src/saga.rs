@@ -7,12 +7,10 @@
 //! what is durable and brings the answers. `board` shows all that live. `builder` and `handle` are the
 //! user's side, `schedules` commands for later; `inspecting` reads all this where nothing is started.
 
-mod at_work;
-mod board;
-mod book;
 mod builder;
-mod carrying;
-mod conductor;
+mod claims;
+mod coordinator;
+mod dispatch;
 mod draft;
 mod error;
 mod handle;
@@ -20,6 +18,8 @@ mod history;
 mod host;
 mod inspecting;
 mod instance;
+mod instance_index;
+mod instance_state;
 mod rehearsal;
 mod schedules;
 mod stage;
@@ -29,12 +29,12 @@ mod targets;
 mod tasks;
 mod triggers;
 
-pub use board::SagaCounts;
 pub use builder::Conduct;
 pub use error::SagaError;
 pub use handle::Sagas;
 pub use history::SagaStep;
 pub use inspecting::{SagaBoards, saga_steps};
+pub use instance_index::SagaCounts;
 pub(crate) use rehearsal::Rehearsal;
 pub use schedules::{PlanSchedules, Schedule, Schedules};
 pub use stage::Stage;

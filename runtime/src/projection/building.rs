@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actuarius_domain::Position;
 
-use crate::progress::Progress;
+use crate::follow::progress::Progress;
 
 /// How far the view is that is built beside the one that is read, for everyone to see.
 #[derive(Clone, Default)]

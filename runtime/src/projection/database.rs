@@ -18,9 +18,9 @@ pub use batch::{EventBatch, StoredEvent};
 use super::handle::ProjectionHandle;
 use super::host;
 use super::rebuild::{Order, Rebuild, order};
-use crate::alive::Alive;
 use crate::engine::Engine;
-use crate::followers::{BoxError, FollowerKind, Retry, StartError};
+use crate::follow::followers::{BoxError, FollowerKind, Retry, StartError};
+use crate::inner::Inner;
 use target::{DatabaseSource, DatabaseTarget, Demands};
 
 /// A database of the user's, which keeps a view and the position it stands for.
@@ -101,7 +101,7 @@ pub trait Database: Send + 'static {
 /// A projection into a database of the user's, about to start: say what it follows, then `start`.
 #[must_use = "a projection does nothing before `start`"]
 pub struct ProjectInto<D> {
-    alive: Arc<Alive>,
+    inner: Arc<Inner>,
     name: String,
     database: D,
     demands: Demands,
@@ -109,8 +109,8 @@ pub struct ProjectInto<D> {
 }
 
 impl<D: Database> ProjectInto<D> {
-    pub(crate) fn new(alive: Arc<Alive>, name: String, database: D) -> Self {
-        Self { alive, name, database, demands: Demands::default(), retry: Retry::default() }
+    pub(crate) fn new(inner: Arc<Inner>, name: String, database: D) -> Self {
+        Self { inner, name, database, demands: Demands::default(), retry: Retry::default() }
     }
 
     /// Hands over the events of an aggregate type; call it for each type.
@@ -138,20 +138,20 @@ impl<D: Database> ProjectInto<D> {
     /// [`StartError`]; nothing was projected. [`StartError::Ahead`] when the database has events that
     /// the log has not: it belongs to another store, or the store was restored from a backup.
     pub async fn start(self) -> Result<InDatabase<D>, StartError> {
-        let Self { alive, name, database, demands, retry } = self;
+        let Self { inner, name, database, demands, retry } = self;
         if demands.categories.is_empty() {
             return Err(StartError::FollowsNothing(name));
         }
-        let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
-        let (engine, demands) = (alive.engine.clone(), Arc::new(demands));
+        let registration = inner.followers.register(&name, FollowerKind::Projection)?;
+        let (engine, demands) = (inner.engine.clone(), Arc::new(demands));
         let source = DatabaseSource {
             name,
             engine: engine.clone(),
             demands: demands.clone(),
             database: Mutex::new(Some(database)),
         };
-        let (standing, orders) = host::start(&engine, enlisted, retry, Arc::new(source)).await?;
-        let projection = ProjectionHandle::new(standing, alive);
+        let (shared, orders) = host::start(&engine, registration, retry, Arc::new(source)).await?;
+        let projection = ProjectionHandle::new(shared, inner);
         Ok(InDatabase { projection, engine, demands, orders })
     }
 }

@@ -5,8 +5,10 @@ use actuarius_domain::Position;
 
 use super::building::Building;
 use super::host::Hosted;
-use crate::followers::{FollowerHealth, FollowerStatus, Standing, WaitError, Wanted};
-use crate::keep_alive::KeepAlive;
+use crate::base::keep_alive::KeepAlive;
+use crate::follow::followers::{
+    DesiredState, FollowerHealth, FollowerShared, FollowerStatus, WaitError,
+};
 
 /// How long a wait for a projection takes at most, unless told otherwise.
 pub(crate) const WAITS_AT_MOST: Duration = Duration::from_secs(5);
@@ -15,30 +17,30 @@ pub(crate) const WAITS_AT_MOST: Duration = Duration::from_secs(5);
 /// and [`InDatabase`](crate::InDatabase) all are one.
 #[derive(Clone)]
 pub struct ProjectionHandle {
-    standing: Arc<Standing>,
+    shared: Arc<FollowerShared>,
     building: Building,
     _alive: KeepAlive,
 }
 
 impl ProjectionHandle {
-    pub(crate) fn new(Hosted { standing, building }: Hosted, alive: KeepAlive) -> Self {
-        Self { standing, building, _alive: alive }
+    pub(crate) fn new(Hosted { shared, building }: Hosted, inner: KeepAlive) -> Self {
+        Self { shared, building, _alive: inner }
     }
 
-    pub(crate) fn standing(&self) -> &Arc<Standing> {
-        &self.standing
+    pub(crate) fn shared(&self) -> &Arc<FollowerShared> {
+        &self.shared
     }
 
     /// The name it was started under.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.standing.name
+        &self.shared.name
     }
 
     /// The position up to which the view that is read has all events.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.standing.progress.position()
+        self.shared.progress.position()
     }
 
     /// The position up to which another view has all events that is being built to be read in place
@@ -52,19 +54,19 @@ impl ProjectionHandle {
     /// How many events the view is behind the end of the log.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        self.standing.lag()
+        self.shared.lag()
     }
 
     /// How it is doing.
     #[must_use]
     pub fn status(&self) -> FollowerStatus {
-        self.standing.status()
+        self.shared.status()
     }
 
     /// Name, status, position and lag in one.
     #[must_use]
     pub fn health(&self) -> FollowerHealth {
-        self.standing.health()
+        self.shared.health()
     }
 
     /// Waits until the view shows everything up to `position`, for instance a receipt's; at most 5
@@ -85,24 +87,24 @@ impl ProjectionHandle {
         position: Position,
         within: Duration,
     ) -> Result<(), WaitError> {
-        self.standing.wait_for(position, within).await
+        self.shared.wait_for(position, within).await
     }
 
     /// Takes no more events until [`resume`](ProjectionHandle::resume); the view can be read on. One
     /// that has halted goes on saying so.
     pub fn pause(&self) {
-        self.standing.want(Wanted::Pause);
+        self.shared.want(DesiredState::Pause);
     }
 
     /// Goes on after a pause, or tries again after it has halted.
     pub fn resume(&self) {
-        self.standing.want(Wanted::Run);
+        self.shared.want(DesiredState::Run);
     }
 
     /// Stops the projection, which keeps what it has; it can be started again under its name. The
     /// view can be read on.
     pub async fn stop(&self) {
-        self.standing.want(Wanted::Stop);
-        self.standing.until(|status| *status == FollowerStatus::Stopped).await;
+        self.shared.want(DesiredState::Stop);
+        self.shared.until(|status| *status == FollowerStatus::Stopped).await;
     }
 }

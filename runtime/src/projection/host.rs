@@ -16,14 +16,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::building::Building;
+use super::cursor::Cursor;
 use super::rebuild::{Failures, Order, Rebuilding, Step};
 use super::target::{Failed, Target, opening};
-use super::track::Track;
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
 use crate::engine::Engine;
-use crate::follower::Slice;
-use crate::followers::{
-    self, BoxError, Enlisted, FollowerStatus, Retry, Runs, Standing, StartError, Wanted,
+use crate::follow::follower::Slice;
+use crate::follow::followers::{
+    self, BoxError, DesiredState, FollowerShared, FollowerStatus, Registration, Retry, Runs,
+    StartError,
 };
 
 /// Where the targets of one projection come from. Both calls wait for a disk.
@@ -45,12 +46,12 @@ pub(crate) struct Opened<T> {
 /// Follows the log for one projection: the loop its actor runs.
 pub(crate) struct Host<T: Target> {
     engine: Arc<Engine>,
-    standing: Arc<Standing>,
+    shared: Arc<FollowerShared>,
     retry: Retry,
     source: Arc<dyn Source<T>>,
     orders: mpsc::Receiver<Order<T>>,
     /// None only while it is worked on, and after a failure of the actor.
-    track: Option<Track<T>>,
+    cursor: Option<Cursor<T>>,
     /// Set while an older view is read: from this position on, the new one is.
     serve_from: Option<Position>,
     pace: Pace,
@@ -68,7 +69,7 @@ pub(crate) struct Host<T: Target> {
 
 /// What everyone may know of a projection.
 pub(crate) struct Hosted {
-    pub(crate) standing: Arc<Standing>,
+    pub(crate) shared: Arc<FollowerShared>,
     pub(crate) building: Building,
 }
 
@@ -85,7 +86,7 @@ enum Pace {
 /// Starts a projection under the name that was taken for it, and returns where to order rebuilds.
 pub(crate) async fn start<T: Target>(
     engine: &Arc<Engine>,
-    enlisted: Enlisted,
+    registration: Registration,
     retry: Retry,
     source: Arc<dyn Source<T>>,
 ) -> Result<(Hosted, mpsc::Sender<Order<T>>), StartError> {
@@ -93,11 +94,11 @@ pub(crate) async fn start<T: Target>(
     let building = Building::default();
     let mut host = Host {
         engine: engine.clone(),
-        standing: enlisted.standing().clone(),
+        shared: registration.shared().clone(),
         retry,
         source,
         orders,
-        track: None,
+        cursor: None,
         serve_from: None,
         pace: Pace::Running,
         failures: Failures::default(),
@@ -106,11 +107,11 @@ pub(crate) async fn start<T: Target>(
         forgotten: engine.keyring.changes(),
         forgotten_at_opening: 0,
     };
-    host.standing.erased(0);
+    host.shared.erased(0);
     host.open().await?;
-    let standing = enlisted.keep();
-    followers::start(engine, standing.clone(), host);
-    Ok((Hosted { standing, building }, sender))
+    let shared = registration.keep();
+    followers::start(engine, shared.clone(), host);
+    Ok((Hosted { shared, building }, sender))
 }
 
 impl<T: Target> Runs for Host<T> {
@@ -123,7 +124,7 @@ impl<T: Target> Runs for Host<T> {
 
     fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
-            let wanted = self.standing.wanted();
+            let wanted = self.shared.wanted();
             // It may have all events already.
             self.after_taking().await;
             self.erase().await;
@@ -149,8 +150,8 @@ impl<T: Target> Host<T> {
     /// Opens what there is to go on with, in place of what an actor that failed had open.
     async fn open(&mut self) -> Result<(), StartError> {
         self.forgotten_at_opening = self.engine.keyring.forgotten();
-        let (source, before) = (self.source.clone(), self.track.take());
-        let (name, head) = (self.standing.name.to_string(), self.engine.tail.head());
+        let (source, before) = (self.source.clone(), self.cursor.take());
+        let (name, head) = (self.shared.name.to_string(), self.engine.tail.head());
         let (target, older) = opening(move || {
             drop(before);
             let Opened { target, older } = source.open()?;
@@ -161,31 +162,31 @@ impl<T: Target> Host<T> {
             Ok((target, older))
         })
         .await?;
-        let track = Track::of(&self.engine, target);
-        self.read_older(older.map(|older| older.max(head)), &track);
-        self.standing.progress.reached(older.unwrap_or(track.target.position()));
-        self.track = Some(track);
+        let cursor = Cursor::of(&self.engine, target);
+        self.read_older(older.map(|older| older.max(head)), &cursor);
+        self.shared.progress.reached(older.unwrap_or(cursor.target.position()));
+        self.cursor = Some(cursor);
         self.begin_again();
         Ok(())
     }
 
-    async fn follow(&mut self, mut wanted: watch::Receiver<(Wanted, u64)>) {
+    async fn follow(&mut self, mut wanted: watch::Receiver<(DesiredState, u64)>) {
         loop {
             // Only looked at: what was asked while it was at work is heard below.
             let asked = wanted.borrow().0;
             let pausing = match asked {
-                Wanted::Stop => return,
-                Wanted::Pause => true,
-                Wanted::Run => false,
+                DesiredState::Stop => return,
+                DesiredState::Pause => true,
+                DesiredState::Run => false,
             };
             if pausing {
-                self.standing.now(FollowerStatus::Paused);
+                self.shared.now(FollowerStatus::Paused);
             }
-            let Some(track) = &mut self.track else { return };
+            let Some(cursor) = &mut self.cursor else { return };
             let again = if let Pace::Waiting(until) = self.pace { Some(until.at()) } else { None };
             let is_near = self.rebuilding.as_ref().is_some_and(Rebuilding::is_near);
             let takes = !pausing && !is_near && self.pace == Pace::Running;
-            let save_at = track.target.save_at().filter(|_| self.serve_from.is_none());
+            let save_at = cursor.target.save_at().filter(|_| self.serve_from.is_none());
             let next = tokio::select! {
                 biased;
                 _ = wanted.changed() => Next::Asked,
@@ -193,7 +194,7 @@ impl<T: Target> Host<T> {
                 Some(order) = self.orders.recv() => Next::Ordered(order),
                 step = next_step(&mut self.rebuilding) => Next::Rebuilding(step),
                 () = until(again) => Next::TryAgain,
-                slice = track.next(), if takes => Next::Commits(slice),
+                slice = cursor.next(), if takes => Next::Commits(slice),
                 () = until(save_at) => Next::SaveDue,
             };
             self.go_on(next).await;
@@ -204,7 +205,7 @@ impl<T: Target> Host<T> {
         match next {
             Next::Asked => {
                 // After a halt, too, everything is tried again, but not because of a pause.
-                if self.standing.wanted().borrow().0 == Wanted::Run {
+                if self.shared.wanted().borrow().0 == DesiredState::Run {
                     self.begin_again();
                 }
                 self.after_taking().await;
@@ -219,7 +220,7 @@ impl<T: Target> Host<T> {
             Next::Forgotten => self.erase().await,
             Next::Commits(Ok(slice)) => self.take(slice).await,
             Next::Commits(Err(error)) => {
-                let at = self.track.as_ref().map_or(Position::NONE, |it| it.follower.at());
+                let at = self.cursor.as_ref().map_or(Position::NONE, |it| it.follower.at());
                 self.failed(Failed::at(at.next(), error)).await;
             }
         }
@@ -227,7 +228,7 @@ impl<T: Target> Host<T> {
 
     /// Keeps what there is to keep, and closes the view's files, which waits for a disk.
     async fn close(&mut self) {
-        let Some(Track { mut target, .. }) = self.track.take() else { return };
+        let Some(Cursor { mut target, .. }) = self.cursor.take() else { return };
         let saves = self.serve_from.is_none();
         let closing = tokio::task::spawn_blocking(move || {
             if saves {
@@ -235,7 +236,7 @@ impl<T: Target> Host<T> {
             }
         });
         if let Err(error) = closing.await {
-            let name = &self.standing.name;
+            let name = &self.shared.name;
             tracing::error!(target: "actuarius::projection", %name, %error, "closing a view failed");
         }
     }

@@ -17,15 +17,15 @@ use super::rebuild::{Order, Rebuild, order};
 use super::routes::Routes;
 use super::saved::{Saved, States};
 use super::target::Failed;
-use crate::alive::Alive;
-use crate::followers::{FollowerKind, Retry, Standing, StartError};
-use crate::past::{self, LogMoment};
-use crate::shape::fingerprint;
+use crate::follow::followers::{FollowerKind, FollowerShared, Retry, StartError};
+use crate::history::{self, LogMoment};
+use crate::inner::Inner;
+use crate::schema::shape::fingerprint;
 
 /// A projection into a value in memory, about to start: say what it follows, then `start`.
 #[must_use = "a projection does nothing before `start`"]
 pub struct Project<P> {
-    alive: Arc<Alive>,
+    inner: Arc<Inner>,
     name: String,
     routes: Routes<P>,
     options: Options,
@@ -34,9 +34,9 @@ pub struct Project<P> {
 }
 
 impl<P: ReadModel> Project<P> {
-    pub(crate) fn new(alive: Arc<Alive>, name: String) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, name: String) -> Self {
         Self {
-            alive,
+            inner,
             name,
             routes: Routes::default(),
             options: Options::default(),
@@ -102,12 +102,12 @@ impl<P: ReadModel> Project<P> {
     /// # Errors
     /// [`AsOfError`]; nothing was changed.
     pub async fn as_of(self, moment: impl Into<LogMoment>) -> Result<PastView<P>, AsOfError> {
-        let Self { alive, name, routes, .. } = self;
+        let Self { inner, name, routes, .. } = self;
         if routes.is_empty() {
             return Err(AsOfError::FollowsNothing(name));
         }
         let take = as_of::folding(routes);
-        let folded = past::fold_log(&alive.engine, moment.into(), P::default(), take).await;
+        let folded = history::fold_log(&inner.engine, moment.into(), P::default(), take).await;
         folded.map(|(view, position)| PastView { view, position })
     }
 
@@ -117,19 +117,19 @@ impl<P: ReadModel> Project<P> {
     /// # Errors
     /// [`StartError`]; nothing was changed.
     pub async fn start(self) -> Result<InMemory<P>, StartError> {
-        let Self { alive, name, routes, options, codec, save_every } = self;
+        let Self { inner, name, routes, options, codec, save_every } = self;
         if routes.is_empty() {
             return Err(StartError::FollowsNothing(name));
         }
-        let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
+        let registration = inner.followers.register(&name, FollowerKind::Projection)?;
         let (retry, shown) = (options.retry.clone(), Cell::default());
-        let shelf = options.shelf(fingerprint::<P>(), &alive, name);
-        let states = States::of(shelf.await?, routes.types(), codec);
+        let saved_views = options.saved_views(fingerprint::<P>(), &inner, name);
+        let states = States::of(saved_views.await?, routes.types(), codec);
         let (states, read) = (Arc::new(states), shown.clone());
         let source = InMemorySource { routes, states, shown: read, options, save_every };
-        let (standing, orders) =
-            host::start(&alive.engine, enlisted, retry, Arc::new(source)).await?;
-        Ok(InMemory { projection: ProjectionHandle::new(standing, alive), shown, orders })
+        let (shared, orders) =
+            host::start(&inner.engine, registration, retry, Arc::new(source)).await?;
+        Ok(InMemory { projection: ProjectionHandle::new(shared, inner), shown, orders })
     }
 }
 
@@ -169,8 +169,8 @@ impl<P: ReadModel> InMemory<P> {
         look(&held.view, held.position)
     }
 
-    pub(crate) fn glance(&self) -> Glance<P> {
-        Glance { shown: self.shown.clone(), standing: self.standing().clone() }
+    pub(crate) fn view_reader(&self) -> ViewReader<P> {
+        ViewReader { shown: self.shown.clone(), shared: self.shared().clone() }
     }
 
     /// A value out of the view, now and whenever it has changed: for a page that shows it live. Who
@@ -184,7 +184,7 @@ impl<P: ReadModel> InMemory<P> {
         T: Clone + PartialEq + Send + 'static,
     {
         let (shown, mut last) = (self.shown.clone(), None);
-        let moves = WatchStream::new(self.standing().progress.changes());
+        let moves = WatchStream::new(self.shared().progress.changes());
         moves.filter_map(move |_| {
             let value = select(&shown.read().view);
             let changed = last.as_ref() != Some(&value);
@@ -200,12 +200,12 @@ impl<P: ReadModel> InMemory<P> {
 }
 
 /// A view, and how it is doing, for who must not keep the runtime open.
-pub(crate) struct Glance<P> {
+pub(crate) struct ViewReader<P> {
     shown: Cell<P>,
-    pub(crate) standing: Arc<Standing>,
+    pub(crate) shared: Arc<FollowerShared>,
 }
 
-impl<P: ReadModel> Glance<P> {
+impl<P: ReadModel> ViewReader<P> {
     pub(crate) fn read<R>(&self, look: impl FnOnce(&P) -> R) -> R {
         look(&self.shown.read().view)
     }
@@ -264,7 +264,7 @@ impl<P: ReadModel> Source<Memory<P>> for InMemorySource<P> {
             return Ok(Opened { target: self.begin_from_scratch()?, older: None });
         }
         if let Some((generation, saved)) = self.current()? {
-            if self.states.must_go(saved.traces) {
+            if self.states.must_go(saved.taint) {
                 let _: Option<()> = self.states.useless("someone in it was forgotten");
                 return Ok(Opened { target: self.begin_from_scratch()?, older: None });
             }

@@ -28,11 +28,11 @@ use super::handle::ProjectionHandle;
 use super::host;
 use super::options::Options;
 use super::routes::Routes;
-use crate::alive::Alive;
-use crate::followers::{FollowerKind, Retry, StartError};
-use crate::past::LogMoment;
-use crate::shape::fingerprint;
-use crate::view::{Draft, KeyedProjection, Shown, View};
+use super::rows::{Draft, KeyedProjection, Shown, View};
+use crate::follow::followers::{FollowerKind, Retry, StartError};
+use crate::history::LogMoment;
+use crate::inner::Inner;
+use crate::schema::shape::fingerprint;
 use generations::Generations;
 pub(super) use generations::must_go;
 use moves::Moves;
@@ -41,7 +41,7 @@ use opening::KeyedSource;
 /// A projection into a keyed view, about to start: say what it follows, then `start`.
 #[must_use = "a projection does nothing before `start`"]
 pub struct ProjectKeyed<V: View> {
-    alive: Arc<Alive>,
+    inner: Arc<Inner>,
     name: String,
     routes: Routes<Draft<V>>,
     options: Options,
@@ -49,9 +49,9 @@ pub struct ProjectKeyed<V: View> {
 }
 
 impl<V: View> ProjectKeyed<V> {
-    pub(crate) fn new(alive: Arc<Alive>, name: String) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, name: String) -> Self {
         let (routes, options) = (Routes::default(), Options::default());
-        Self { alive, name, routes, options, codec: Codec::default() }
+        Self { inner, name, routes, options, codec: Codec::default() }
     }
 
     /// Lets the view follow the events of an aggregate type; call it for each type. Raise the version
@@ -106,11 +106,11 @@ impl<V: View> ProjectKeyed<V> {
     /// # Errors
     /// [`AsOfError`]; nothing was changed.
     pub async fn as_of(self, moment: impl Into<LogMoment>) -> Result<PastRows<V>, AsOfError> {
-        let Self { alive, name, routes, codec, .. } = self;
+        let Self { inner, name, routes, codec, .. } = self;
         if routes.is_empty() {
             return Err(AsOfError::FollowsNothing(name));
         }
-        as_of::as_of(&alive.engine, name, routes, codec, moment.into()).await
+        as_of::as_of(&inner.engine, name, routes, codec, moment.into()).await
     }
 
     /// Starts the projection where its view stands. It catches up while it is read:
@@ -122,18 +122,18 @@ impl<V: View> ProjectKeyed<V> {
     /// [`from_scratch`](ProjectKeyed::from_scratch). [`StartError::OtherTypes`] says that it was made
     /// from the events of other types. No row was changed.
     pub async fn start(self) -> Result<Keyed<V>, StartError> {
-        let Self { alive, name, routes, options, codec } = self;
+        let Self { inner, name, routes, options, codec } = self;
         if routes.is_empty() {
             return Err(StartError::FollowsNothing(name));
         }
-        let enlisted = alive.followers.enlist(&name, FollowerKind::Projection)?;
+        let registration = inner.followers.register(&name, FollowerKind::Projection)?;
         let (retry, shown, moves) = (options.retry.clone(), Shown::default(), Moves::new());
-        let shelf = options.shelf(fingerprint::<V::Row>(), &alive, name).await?;
-        let generations = Arc::new(Generations::of(shelf, routes.types()));
+        let saved_views = options.saved_views(fingerprint::<V::Row>(), &inner, name).await?;
+        let generations = Arc::new(Generations::of(saved_views, routes.types()));
         let outputs = (shown.clone(), moves.clone());
         let source = KeyedSource { routes, generations, options, codec, outputs };
-        let (standing, orders) =
-            host::start(&alive.engine, enlisted, retry, Arc::new(source)).await?;
-        Ok(Keyed { projection: ProjectionHandle::new(standing, alive), shown, moves, orders })
+        let (shared, orders) =
+            host::start(&inner.engine, registration, retry, Arc::new(source)).await?;
+        Ok(Keyed { projection: ProjectionHandle::new(shared, inner), shown, moves, orders })
     }
 }

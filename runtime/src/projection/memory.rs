@@ -90,8 +90,8 @@ impl<P: ReadModel> Memory<P> {
         let started = Instant::now();
         // Others can read meanwhile.
         let held = self.cell.read();
-        let (position, traces) = (held.position, held.traces);
-        let state = self.states.encode(&held.view, position, traces)?;
+        let (position, taint) = (held.position, held.taint);
+        let state = self.states.encode(&held.view, position, taint)?;
         drop(held);
         self.states.save(self.generation, &state).map_err(|error| error.to_string())?;
         self.is_saved = true;
@@ -142,8 +142,8 @@ impl<P: ReadModel> Memory<P> {
     fn fold(&mut self, held: &mut Held<P>, commit: &Commit) -> Result<u64, Failed> {
         let is_suspect = self.suspect == Some(commit.position());
         let copy = if is_suspect { self.copy(held) } else { None };
-        let Held { view, traces, .. } = held;
-        match traces.watch(self.states.keys(), || self.routes.project(view, commit)) {
+        let Held { view, taint, .. } = held;
+        match taint.watch(self.states.keys(), || self.routes.project(view, commit)) {
             Ok(events) => {
                 held.position = commit.last_position();
                 if is_suspect {
@@ -161,7 +161,7 @@ impl<P: ReadModel> Memory<P> {
     }
 
     fn copy(&self, held: &Held<P>) -> Option<Held<P>> {
-        let copy = self.states.encode(&held.view, held.position, held.traces).ok()?;
+        let copy = self.states.encode(&held.view, held.position, held.taint).ok()?;
         Held::saved(&self.states.parse(copy).ok()?).ok()
     }
 }
@@ -229,7 +229,7 @@ impl<P: ReadModel> Target for Memory<P> {
     }
 
     fn must_go(&self) -> bool {
-        self.states.must_go(self.cell.read().traces)
+        self.states.must_go(self.cell.read().taint)
     }
 
     fn clean_up(&mut self) -> bool {

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use super::saved::Shelf;
+use super::saved::SavedViews;
 use super::target::opening;
-use crate::alive::Alive;
-use crate::followers::{Retry, StartError};
+use crate::follow::followers::{Retry, StartError};
+use crate::inner::Inner;
 
 /// What all projections whose views are kept here can be told.
 #[derive(Clone)]
@@ -23,18 +23,18 @@ impl Default for Options {
 
 impl Options {
     /// The place of the view named `name`, whose value or row has that shape.
-    pub(crate) async fn shelf(
+    pub(crate) async fn saved_views(
         &self,
         shape: u64,
-        alive: &Arc<Alive>,
+        inner: &Arc<Inner>,
         name: String,
-    ) -> Result<Shelf, StartError> {
-        let (views, version) = (alive.views.clone(), self.version);
-        let reader = alive.engine.library.reader().map_err(|_| StartError::ShuttingDown)?;
-        let shelf = move || {
+    ) -> Result<SavedViews, StartError> {
+        let (views, version) = (inner.views.clone(), self.version);
+        let reader = inner.engine.store.reader().map_err(|_| StartError::ShuttingDown)?;
+        let saved_views = move || {
             let (place, lineage) = (views.place(&name)?, reader.lineage());
-            Ok(Shelf { name, place, version, shape, lineage })
+            Ok(SavedViews { name, place, version, shape, lineage })
         };
-        opening(shelf).await
+        opening(saved_views).await
     }
 }

@@ -15,7 +15,7 @@ pub(crate) use build::{Build, Failures};
 pub(crate) use rebuilding::{Around, CaughtUp, Rebuilding, Step};
 
 use super::target::Failed;
-use crate::progress::Progress;
+use crate::follow::progress::Progress;
 
 /// Why a rebuild did not come to its end. The view that served before serves on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

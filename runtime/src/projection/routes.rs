@@ -5,8 +5,8 @@ use actuarius_persistence::{Commit, CommitView};
 
 use super::target::Failed;
 use super::types::Types;
-use crate::decoding::Decoder;
-use crate::panics::guarded;
+use crate::base::panics::guarded;
+use crate::schema::decoding::Decoder;
 
 /// Which events concern a view of the type `V`, and what each does to it. Cheap to clone.
 pub(crate) struct Routes<V: ?Sized>(Arc<Vec<Route<V>>>);

@@ -7,16 +7,16 @@ use actuarius_persistence::views::{Place, ViewError};
 use actuarius_persistence::{Codec, Lineage};
 use uuid::Uuid;
 
-use super::traces::Traces;
+use super::erasure_taint::ErasureTaint;
 use super::types::Types;
-use crate::panics::guarded;
+use crate::base::panics::guarded;
 
 const LAYOUT: u8 = 3;
 
 /// The place of one projection's views, and what makes a view one of its own: the version of the
 /// projection's code, the shape of what it keeps, and the store whose log it was made from, or that it was
 /// restored from.
-pub(crate) struct Shelf {
+pub(crate) struct SavedViews {
     pub(crate) name: String,
     pub(crate) place: Place,
     pub(crate) version: u32,
@@ -27,7 +27,7 @@ pub(crate) struct Shelf {
 
 /// The saved states of one view in memory, by generation.
 pub(crate) struct States {
-    shelf: Shelf,
+    saved_views: SavedViews,
     types: Types,
     codec: Codec,
     /// The last number that was given to a generation: none is given twice, because its state may not
@@ -36,21 +36,21 @@ pub(crate) struct States {
 }
 
 impl States {
-    pub(crate) fn of(shelf: Shelf, types: Types, codec: Codec) -> Self {
-        Self { shelf, types, codec, last: AtomicU64::new(0) }
+    pub(crate) fn of(saved_views: SavedViews, types: Types, codec: Codec) -> Self {
+        Self { saved_views, types, codec, last: AtomicU64::new(0) }
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.shelf.name
+        &self.saved_views.name
     }
 
     pub(crate) fn current(&self) -> Result<Option<u64>, ViewError> {
-        self.shelf.place.current()
+        self.saved_views.place.current()
     }
 
     /// A number behind those of all other generations.
     pub(crate) fn next(&self) -> Result<u64, ViewError> {
-        let stored = self.shelf.place.generations()?.into_iter().max();
+        let stored = self.saved_views.place.generations()?.into_iter().max();
         // A generation may be current and have no state. When it is not known which one is, there is
         // none that could be taken for it.
         let stored = stored.max(self.current().unwrap_or(None)).unwrap_or(0);
@@ -65,16 +65,16 @@ impl States {
         &self,
         view: &P,
         position: Position,
-        traces: Traces,
+        taint: ErasureTaint,
     ) -> Result<Vec<u8>, String> {
         let mut out = vec![LAYOUT, self.codec.byte()];
-        out.extend_from_slice(&self.shelf.version.to_le_bytes());
-        out.extend_from_slice(&self.shelf.shape.to_le_bytes());
-        out.extend_from_slice(self.shelf.lineage.store().as_bytes());
+        out.extend_from_slice(&self.saved_views.version.to_le_bytes());
+        out.extend_from_slice(&self.saved_views.shape.to_le_bytes());
+        out.extend_from_slice(self.saved_views.lineage.store().as_bytes());
         out.extend_from_slice(&position.get().to_le_bytes());
-        traces.write(&mut out);
+        taint.write(&mut out);
         self.types.write(&mut out);
-        let keys = self.shelf.place.keys();
+        let keys = self.saved_views.place.keys();
         let encoded = guarded(|| Keys::deriving(keys, || self.codec.encode(view, &mut out)))?;
         encoded.map_err(|error| error.to_string())?;
         Ok(out)
@@ -82,13 +82,13 @@ impl States {
 
     /// The state of a generation, if there is one. One of no use is told.
     pub(crate) fn load(&self, generation: u64) -> Result<Option<Saved>, ViewError> {
-        let Some(bytes) = self.shelf.place.load_state(generation)? else { return Ok(None) };
+        let Some(bytes) = self.saved_views.place.load_state(generation)? else { return Ok(None) };
         Ok(self.parse(bytes).map_or_else(|why| self.useless(why), Some))
     }
 
     /// What a state says.
     pub(crate) fn parse(&self, bytes: Vec<u8>) -> Result<Saved, String> {
-        Ok(Saved { keys: self.shelf.place.keys().cloned(), ..Saved::parse(bytes)? })
+        Ok(Saved { keys: self.saved_views.place.keys().cloned(), ..Saved::parse(bytes)? })
     }
 
     /// Tells why a state is not gone on from.
@@ -100,48 +100,48 @@ impl States {
 
     /// Whether a state was made from this log.
     pub(crate) fn is_ours(&self, saved: &Saved) -> bool {
-        self.shelf.lineage.shares(saved.store, saved.position)
+        self.saved_views.lineage.shares(saved.store, saved.position)
     }
 
     /// Whether a state was made by this version of the projection, from the same types. That it was
     /// not from the same, or of the same shape, is told: it would lack their events, or have too many;
     /// or would decode to something else.
     pub(crate) fn is_same(&self, saved: &Saved) -> bool {
-        if saved.version != self.shelf.version {
+        if saved.version != self.saved_views.version {
             return false;
         }
         if saved.types != self.types {
             let (before, now) = (&saved.types, &self.types);
             let why = format_args!("it was made from the events of {before}, not of {now}");
             let _: Option<()> = self.useless(why);
-        } else if saved.shape != self.shelf.shape {
+        } else if saved.shape != self.saved_views.shape {
             let _: Option<()> = self.useless("it has another shape than the view of this version");
         }
-        saved.types == self.types && saved.shape == self.shelf.shape
+        saved.types == self.types && saved.shape == self.saved_views.shape
     }
 
     /// Whether someone may be in a view who is forgotten by now.
-    pub(crate) fn must_go(&self, traces: Traces) -> bool {
-        traces.must_go(self.keys().map_or(0, |keys| keys.forgotten()))
+    pub(crate) fn must_go(&self, taint: ErasureTaint) -> bool {
+        taint.must_go(self.keys().map_or(0, |keys| keys.forgotten()))
     }
 
     pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
-        self.shelf.place.keys()
+        self.saved_views.place.keys()
     }
 
     /// Whether no other generation has left anything.
     pub(crate) fn has_only(&self, generation: u64) -> bool {
-        let all = self.shelf.place.generations();
+        let all = self.saved_views.place.generations();
         all.is_ok_and(|all| all.iter().all(|other| *other == generation))
     }
 
     pub(crate) fn save(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
-        self.shelf.place.save_state(generation, state)
+        self.saved_views.place.save_state(generation, state)
     }
 
     /// From now on this generation is the view; those before it go. One behind it is being built.
     pub(crate) fn make_current(&self, generation: u64) -> Result<(), ViewError> {
-        self.shelf.place.make_current(generation)?;
+        self.saved_views.place.make_current(generation)?;
         self.remove_those(|other| other < generation);
         Ok(())
     }
@@ -156,9 +156,9 @@ impl States {
     }
 
     fn remove_those(&self, which: impl Fn(u64) -> bool) {
-        let all = self.shelf.place.generations().unwrap_or_default();
+        let all = self.saved_views.place.generations().unwrap_or_default();
         for generation in all.into_iter().filter(|generation| which(*generation)) {
-            if let Err(error) = self.shelf.place.remove(generation) {
+            if let Err(error) = self.saved_views.place.remove(generation) {
                 let name = self.name();
                 tracing::warn!(target: "actuarius::projection", name, %error, "an old view stays");
             }
@@ -173,7 +173,7 @@ pub(crate) struct Saved {
     shape: u64,
     pub(crate) store: Uuid,
     pub(crate) position: Position,
-    pub(crate) traces: Traces,
+    pub(crate) taint: ErasureTaint,
     types: Types,
     bytes: Vec<u8>,
     /// Where the view begins in them.
@@ -194,10 +194,10 @@ impl Saved {
         let shape = u64::from_le_bytes(take(&mut rest)?);
         let store = Uuid::from_bytes(take(&mut rest)?);
         let position = Position::new(u64::from_le_bytes(take(&mut rest)?));
-        let traces = Traces::read(&mut rest).ok_or(CUT_SHORT)?;
+        let taint = ErasureTaint::read(&mut rest).ok_or(CUT_SHORT)?;
         let types = Types::read(&mut rest).ok_or(CUT_SHORT)?;
         let view = bytes.len() - rest.len();
-        Ok(Self { codec, version, shape, store, position, traces, types, bytes, view, keys: None })
+        Ok(Self { codec, version, shape, store, position, taint, types, bytes, view, keys: None })
     }
 
     pub(crate) fn decode<P: ReadModel>(&self) -> Result<(P, Position), String> {
@@ -224,8 +224,8 @@ mod tests {
     fn states(codec: Codec) -> States {
         let (name, place) = ("sums".to_owned(), Views::in_memory().place("sums").unwrap());
         let lineage = Lineage::of(Uuid::from_u128(9));
-        let shelf = Shelf { name, place, version: 3, shape: 5, lineage };
-        States::of(shelf, Types::of(["bell", "ledger"]), codec)
+        let saved_views = SavedViews { name, place, version: 3, shape: 5, lineage };
+        States::of(saved_views, Types::of(["bell", "ledger"]), codec)
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
         for codec in [Codec::Bincode, Codec::Json, Codec::MessagePack] {
             let states = states(codec);
             let bytes =
-                states.encode(&vec![1u64, 2], Position::new(77), Traces::default()).unwrap();
+                states.encode(&vec![1u64, 2], Position::new(77), ErasureTaint::default()).unwrap();
             let saved = Saved::parse(bytes).unwrap();
             assert!(states.is_ours(&saved) && states.is_same(&saved));
             assert_eq!(saved.decode(), Ok((vec![1u64, 2], Position::new(77))));
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_state_cut_short_is_refused() {
         let whole =
-            states(Codec::Bincode).encode(&(), Position::new(77), Traces::default()).unwrap();
+            states(Codec::Bincode).encode(&(), Position::new(77), ErasureTaint::default()).unwrap();
         assert!(Saved::parse(whole.clone()).is_ok());
         for length in 0..whole.len() {
             assert!(Saved::parse(whole[..length].to_vec()).is_err());

@@ -7,7 +7,7 @@ use actuarius_persistence::views::ViewError;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::followers::StartError;
+use crate::follow::followers::StartError;
 
 /// How long a portion of commits may take: what is asked of the projection meanwhile waits for it,
 /// and so does everything else that its worker could do.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::followers::StartError;
+use crate::follow::followers::StartError;
 
 /// Which aggregate types a view is made from, by name and in order.
 ///

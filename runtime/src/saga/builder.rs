@@ -6,19 +6,19 @@ use actuarius_persistence::Codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::board::Board;
-use super::conductor::Conductor;
+use super::coordinator::Coordinator;
 use super::handle::Sagas;
 use super::host::Host;
 use super::instance::Instance;
+use super::instance_index::InstanceIndex;
 use super::stage::{Stage, Stages};
 use super::targets::Targets;
 use super::triggers::Triggers;
+use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
-use crate::alive::Alive;
-use crate::followers::{self, FollowerKind, Retry, StartError};
-use crate::hosting::Hosting;
-use crate::projection::{Glance, Project};
+use crate::follow::followers::{self, FollowerKind, Retry, StartError};
+use crate::inner::Inner;
+use crate::projection::{Project, ViewReader};
 use crate::subscription::Subscribe;
 
 /// How long a start waits before it looks again whether the board halts.
@@ -27,7 +27,7 @@ const LOOKS_AT_BOARD_EVERY: Duration = Duration::from_secs(1);
 /// A saga that is being described; see [`Runtime::saga`](crate::Runtime::saga).
 #[must_use = "a saga does nothing before `start`"]
 pub struct Conduct<S: Saga> {
-    alive: Arc<Alive>,
+    inner: Arc<Inner>,
     hosting: Hosting,
     targets: Vec<Box<AddTarget<S>>>,
     triggers: Vec<Box<AddTrigger<S>>>,
@@ -44,13 +44,13 @@ type AddTarget<S> = dyn FnOnce(&mut Targets<S>) + Send;
 type AddTrigger<S> = dyn FnOnce(Subscribe, &Triggers<S>) -> Subscribe + Send;
 
 impl<S: Saga> Conduct<S> {
-    pub(crate) fn new(alive: Arc<Alive>) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
         // What has ended is not asked again, and what lives has few steps. Instances live longer than
         // releases, so what they are stored with can be read by the next one.
         let hosting = Hosting::default().snapshot_on_passivation(false).snapshot_every(100);
         let hosting = hosting.codec(Codec::MessagePack);
         Self {
-            alive,
+            inner,
             hosting,
             targets: Vec::new(),
             triggers: Vec::new(),
@@ -138,25 +138,25 @@ impl<S: Saga> Conduct<S> {
             assert!(!S::TYPE.is_empty(), "Saga::TYPE must not be empty");
             assert!(S::TYPE.len() <= MAX_TYPE_BYTES - 32, "Saga::TYPE is too long");
         }
-        let Self { alive, hosting, targets, triggers, from_end, workers, retry, stages } = self;
+        let Self { inner, hosting, targets, triggers, from_end, workers, retry, stages } = self;
         let name = format!("saga.{}", S::TYPE);
-        let enlisted = alive.followers.enlist(&name, FollowerKind::Saga)?;
+        let registration = inner.followers.register(&name, FollowerKind::Saga)?;
         let mut all = Targets::new(hosting.codec);
         targets.into_iter().for_each(|add| add(&mut all));
         all.stages = stages;
-        let instances = alive.host::<Instance<S>>(hosting);
-        let board = board::<S>(&alive, &name).await?;
-        let standing = enlisted.keep();
-        let engine = &alive.engine;
+        let instances = inner.host::<Instance<S>>(hosting);
+        let index = index::<S>(&inner, &name).await?;
+        let shared = registration.keep();
+        let engine = &inner.engine;
         let host =
-            Host::new(engine.clone(), instances, Arc::new(all), board, standing.clone(), retry);
+            Host::new(engine.clone(), instances, Arc::new(all), index, shared.clone(), retry);
         let host = Arc::new(host);
-        followers::start(engine, standing, Conductor::of(host.clone()));
-        let sagas = Sagas::new(host.clone(), alive.clone());
+        followers::start(engine, shared, Coordinator::of(host.clone()));
+        let sagas = Sagas::new(host.clone(), inner.clone());
         if triggers.is_empty() {
             return Ok(sagas);
         }
-        let subscribe = Subscribe::new(engine.clone(), alive.followers.clone(), name + ".events");
+        let subscribe = Subscribe::new(engine.clone(), inner.followers.clone(), name + ".events");
         // An event is tried again by the saga, which knows whose fault it is.
         let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
         let subscribe = if from_end { subscribe.from_end() } else { subscribe };
@@ -172,14 +172,17 @@ impl<S: Saga> Conduct<S> {
 }
 
 /// The board, once it shows everything: what is under way is known before anything is begun.
-async fn board<S: Saga>(alive: &Arc<Alive>, name: &str) -> Result<Glance<Board>, StartError> {
-    let board = Project::<Board>::new(alive.clone(), format!("{name}.board"));
-    let board = board.on::<Instance<S>>().start().await?;
-    let (glance, head) = (board.glance(), alive.engine.tail.head());
-    while let Err(error) = glance.standing.wait_for(head, LOOKS_AT_BOARD_EVERY).await {
+async fn index<S: Saga>(
+    inner: &Arc<Inner>,
+    name: &str,
+) -> Result<ViewReader<InstanceIndex>, StartError> {
+    let index = Project::<InstanceIndex>::new(inner.clone(), format!("{name}.board"));
+    let index = index.on::<Instance<S>>().start().await?;
+    let (view_reader, head) = (index.view_reader(), inner.engine.tail.head());
+    while let Err(error) = view_reader.shared.wait_for(head, LOOKS_AT_BOARD_EVERY).await {
         if !matches!(error, followers::WaitError::TimedOut { .. }) {
             return Err(StartError::Instances { name: S::TYPE.to_owned(), source: error });
         }
     }
-    Ok(glance)
+    Ok(view_reader)
 }

@@ -1,9 +1,11 @@
 use actuarius_domain::{Context, Effect, Ending, Position, Saga, When};
 use thiserror::Error;
 
-use super::book::Book;
+use super::instance_state::InstanceState;
 use super::stage::Stage;
-use super::stored::{At, Due, EffectId, Input, Life, Payload, Scheduled, Step, Stepped, Told};
+use super::stored::{
+    At, CommandOutcome, Due, EffectId, Input, Life, Payload, Scheduled, Step, Stepped,
+};
 use super::targets::{Reaction, Targets};
 
 /// Why an instance takes an input not now.
@@ -18,7 +20,7 @@ pub(super) enum Refused {
 /// A step that is being written down.
 pub(super) struct Draft<'a, S: Saga> {
     saga: S,
-    book: &'a Book,
+    instance_state: &'a InstanceState,
     targets: &'a Targets<S>,
     context: &'a Context,
     pub(super) step: Step,
@@ -28,7 +30,7 @@ pub(super) struct Draft<'a, S: Saga> {
 
 impl<'a, S: Saga> Draft<'a, S> {
     pub(super) fn of(
-        (saga, book): (&S, &'a Book),
+        (saga, instance_state): (&S, &'a InstanceState),
         targets: &'a Targets<S>,
         as_of: Position,
         context: &'a Context,
@@ -36,8 +38,8 @@ impl<'a, S: Saga> Draft<'a, S> {
         let step = Step {
             input: Input::Begun,
             as_of,
-            life: book.life.clone(),
-            trouble: book.trouble.clone(),
+            life: instance_state.life.clone(),
+            trouble: instance_state.trouble.clone(),
             sent: Vec::new(),
             undoes: false,
             scheduled: Vec::new(),
@@ -45,7 +47,7 @@ impl<'a, S: Saga> Draft<'a, S> {
             keys: Vec::new(),
             open: 0,
         };
-        Self { saga: saga.clone(), book, targets, context, step, is_quiet: false }
+        Self { saga: saga.clone(), instance_state, targets, context, step, is_quiet: false }
     }
 
     /// Has the saga react, and writes down what it wants.
@@ -104,7 +106,7 @@ impl<'a, S: Saga> Draft<'a, S> {
                 .is_ok_and(|other| other == *name),
             Due::Send(_) => false,
         };
-        let pending = self.book.deadlines.iter().filter(|(_, it)| is_called(&it.what));
+        let pending = self.instance_state.deadlines.iter().filter(|(_, it)| is_called(&it.what));
         self.step.cancelled.extend(pending.map(|(deadline, _)| *deadline));
         self.step.scheduled.retain(|scheduled| !is_called(&scheduled.what));
     }
@@ -139,7 +141,7 @@ impl<'a, S: Saga> Draft<'a, S> {
         Ok(self)
     }
 
-    fn answered(&self) -> Option<(EffectId, &Told)> {
+    fn answered(&self) -> Option<(EffectId, &CommandOutcome)> {
         match &self.step.input {
             Input::Answered { effect, told } => Some((*effect, told)),
             _ => None,
@@ -149,19 +151,22 @@ impl<'a, S: Saga> Draft<'a, S> {
     /// How many of the commands on their way still are.
     fn still_open(&self) -> usize {
         let answered = self.answered().map(|(effect, _)| effect);
-        self.book.open.iter().filter(|open| Some(open.effect) != answered).count()
+        self.instance_state.open.iter().filter(|open| Some(open.effect) != answered).count()
     }
 
     /// Whether there is anything left to undo.
     fn has_undos(&self) -> bool {
-        let undos = self.book.undos.len();
-        let skipped = self.book.trouble.as_ref().is_some_and(|trouble| trouble.at == At::Undo);
+        let undos = self.instance_state.undos.len();
+        let skipped =
+            self.instance_state.trouble.as_ref().is_some_and(|trouble| trouble.at == At::Undo);
         match (self.answered(), &self.step.input) {
-            (Some((effect, Told::Accepted { .. })), _) => match self.book.open(effect) {
-                Some(open) if open.is_undo => undos > 1,
-                Some(open) if open.outgoing.undo.is_some() => true,
-                _ => undos > 0,
-            },
+            (Some((effect, CommandOutcome::Accepted { .. })), _) => {
+                match self.instance_state.open(effect) {
+                    Some(open) if open.is_undo => undos > 1,
+                    Some(open) if open.outgoing.undo.is_some() => true,
+                    _ => undos > 0,
+                }
+            }
             (None, Input::Skipped) if skipped => undos > 1,
             _ => undos > 0,
         }

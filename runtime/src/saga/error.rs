@@ -3,7 +3,7 @@ use thiserror::Error;
 
 use super::draft::Refused;
 use super::host::StepError;
-use crate::error::{ExecuteError, Failure};
+use crate::base::error::{ExecuteError, Failure};
 
 /// Why an instance of a saga could not be begun, looked at or told something.
 #[derive(Debug, Clone, Error)]

@@ -5,15 +5,15 @@ use actuarius_domain::{Effects, Id, InvalidId, Position, Saga, Version};
 use actuarius_persistence::PageLimit;
 
 use super::SagaError;
-use super::board::{Board, SagaCounts};
 use super::history::{SagaStep, steps};
-use super::host::{Host, Story};
+use super::host::{Host, TraceIds};
 use super::instance::{Instance, Kind};
+use super::instance_index::{InstanceIndex, SagaCounts};
 use super::status::{InstanceStatus, SagaInstance};
-use crate::deadline::Deadline;
-use crate::error::{ExecuteError, Failure, Unavailable};
-use crate::followers::{FollowerHealth, FollowerStatus, WaitError, Wanted};
-use crate::keep_alive::KeepAlive;
+use crate::base::deadline::Deadline;
+use crate::base::error::{ExecuteError, Failure, Unavailable};
+use crate::base::keep_alive::KeepAlive;
+use crate::follow::followers::{DesiredState, FollowerHealth, FollowerStatus, WaitError};
 use crate::subscription::Subscription;
 
 /// How many instances one listing has at most.
@@ -34,8 +34,8 @@ impl<S: Saga> Clone for Sagas<S> {
 }
 
 impl<S: Saga> Sagas<S> {
-    pub(super) fn new(host: Arc<Host<S>>, alive: KeepAlive) -> Self {
-        Self { host, _alive: alive }
+    pub(super) fn new(host: Arc<Host<S>>, inner: KeepAlive) -> Self {
+        Self { host, _alive: inner }
     }
 
     /// Begins an instance, without an event: `reaction` fills its state, and says what is to be done.
@@ -52,9 +52,9 @@ impl<S: Saga> Sagas<S> {
         let id = checked(id)?;
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
         let kind = Kind::Begin(Box::new(reaction));
-        match self.host.step(&id, kind, Story::of(&id).for_no_cause()).await {
-            Ok(Some(news)) => {
-                self.host.carry_out(&id, news, &place);
+        match self.host.step(&id, kind, TraceIds::of(&id).for_no_cause()).await {
+            Ok(Some(outcome)) => {
+                self.host.dispatch_step(&id, outcome, &place);
                 Ok(true)
             }
             Ok(None) => Ok(false),
@@ -90,7 +90,7 @@ impl<S: Saga> Sagas<S> {
     /// # Errors
     /// A [`Failure`]; nothing was to be written.
     pub async fn status(&self, id: impl Into<String>) -> Result<Option<InstanceStatus>, Failure> {
-        let exists = |instance: &Instance<S>| instance.book.steps > 0;
+        let exists = |instance: &Instance<S>| instance.instance_state.steps > 0;
         let look = move |instance: &Instance<S>| exists(instance).then(|| instance.status());
         self.host.look(&checked(id)?, look).await
     }
@@ -104,7 +104,9 @@ impl<S: Saga> Sagas<S> {
         id: impl Into<String>,
         look: impl FnOnce(&S) -> R + Send + 'static,
     ) -> Result<Option<R>, Failure> {
-        let look = |instance: &Instance<S>| (instance.book.steps > 0).then(|| look(&instance.saga));
+        let look = |instance: &Instance<S>| {
+            (instance.instance_state.steps > 0).then(|| look(&instance.saga))
+        };
         self.host.look(&checked(id)?, look).await
     }
 
@@ -121,16 +123,16 @@ impl<S: Saga> Sagas<S> {
     /// # Errors
     /// [`WaitError`]: some live still, or the view of all instances does not get on.
     pub async fn settled(&self, within: Duration) -> Result<(), WaitError> {
-        let (board, until) = (&self.host.board, Deadline::within(within));
+        let (index, until) = (&self.host.index, Deadline::within(within));
         self.wait_for(self.host.engine.tail.head(), until.rest()).await?;
         loop {
             let shown = self.host.engine.tail.head();
-            board.standing.wait_for(shown, until.rest()).await?;
-            if board.read(|board| board.counts().live) == 0 {
+            index.shared.wait_for(shown, until.rest()).await?;
+            if index.read(|index| index.counts().live) == 0 {
                 return Ok(());
             }
             // A step of theirs, or of anybody else.
-            board.standing.wait_for(shown.next(), until.rest()).await?;
+            index.shared.wait_for(shown.next(), until.rest()).await?;
         }
     }
 
@@ -144,19 +146,19 @@ impl<S: Saga> Sagas<S> {
         wanted: impl Fn(&SagaInstance) -> bool,
     ) -> Vec<SagaInstance> {
         let limit = limit.min(LISTED_MAX);
-        self.host.board.read(|board| board.live_behind(after).filter(wanted).take(limit).collect())
+        self.host.index.read(|index| index.live_behind(after).filter(wanted).take(limit).collect())
     }
 
     /// The instances that have ended lately, the last one first: 1,000 at most.
     #[must_use]
     pub fn ended(&self) -> Vec<SagaInstance> {
-        self.host.board.read(|board| board.ended().cloned().collect())
+        self.host.index.read(|index| index.ended().cloned().collect())
     }
 
     /// How many instances are where.
     #[must_use]
     pub fn counts(&self) -> SagaCounts {
-        self.host.board.read(Board::counts)
+        self.host.index.read(InstanceIndex::counts)
     }
 
     /// What an instance has heard and done, behind the step `after`: a page, the oldest step first. An
@@ -170,7 +172,7 @@ impl<S: Saga> Sagas<S> {
         after: u64,
     ) -> Result<Vec<SagaStep<S>>, Failure> {
         let id = checked::<S>(id)?;
-        let reader = self.host.engine.library.reader()?;
+        let reader = self.host.engine.store.reader()?;
         let read = move || {
             let after = Version::new(after);
             let stream = id.stream();
@@ -213,9 +215,9 @@ impl<S: Saga> Sagas<S> {
         let id = checked(id)?;
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
         let step =
-            self.host.step(&id, Kind::Cancel(why.into()), Story::of(&id).for_no_cause()).await?;
-        let Some(news) = step else { return Ok(false) };
-        self.host.carry_out(&id, news, &place);
+            self.host.step(&id, Kind::Cancel(why.into()), TraceIds::of(&id).for_no_cause()).await?;
+        let Some(outcome) = step else { return Ok(false) };
+        self.host.dispatch_step(&id, outcome, &place);
         self.host.take_up(&id, &place).await;
         self.host.hand_over(&id).await;
         Ok(true)
@@ -224,7 +226,7 @@ impl<S: Saga> Sagas<S> {
     /// How the saga, its events and its board are doing.
     #[must_use]
     pub fn health(&self) -> Vec<FollowerHealth> {
-        let own = [self.host.standing.health(), self.host.board.standing.health()];
+        let own = [self.host.shared.health(), self.host.index.shared.health()];
         own.into_iter().chain(self.events().map(Subscription::health)).collect()
     }
 
@@ -251,22 +253,23 @@ impl<S: Saga> Sagas<S> {
         if let Some(events) = self.events() {
             events.stop().await;
         }
-        for standing in [&self.host.standing, &self.host.board.standing] {
-            standing.want(Wanted::Stop);
-            standing.until(|status| *status == FollowerStatus::Stopped).await;
+        for shared in [&self.host.shared, &self.host.index.shared] {
+            shared.want(DesiredState::Stop);
+            shared.until(|status| *status == FollowerStatus::Stopped).await;
         }
     }
 
     async fn release(&self, id: Id<Instance<S>>, kind: Kind<S>) -> Result<(), SagaError> {
         let is_back = self.host.instances.release(&id);
-        let trouble = self.host.look(&id, |instance| instance.book.trouble.clone()).await?;
+        let trouble =
+            self.host.look(&id, |instance| instance.instance_state.trouble.clone()).await?;
         if trouble.is_none() && !is_back {
             return Err(SagaError::NotInTrouble(id.to_string()));
         }
         let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
-        let step = self.host.step(&id, kind, Story::of(&id).for_no_cause()).await;
-        if let Some(news) = step? {
-            self.host.carry_out(&id, news, &place);
+        let step = self.host.step(&id, kind, TraceIds::of(&id).for_no_cause()).await;
+        if let Some(outcome) = step? {
+            self.host.dispatch_step(&id, outcome, &place);
         }
         self.host.take_up(&id, &place).await;
         // An event that is passed over is ignored when it is handed over.

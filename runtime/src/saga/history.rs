@@ -3,8 +3,8 @@ use actuarius_persistence::Page;
 
 use super::instance::Instance;
 use super::status::InstanceStatus;
-use super::stored::{Due, Input, Outgoing, Scheduled, Step, Stepped, Told};
-use crate::decoding::{Decoder, Undecodable};
+use super::stored::{CommandOutcome, Due, Input, Outgoing, Scheduled, Step, Stepped};
+use crate::schema::decoding::{Decoder, Undecodable};
 
 /// One step of an instance: what it heard, and what followed.
 #[derive(Debug, Clone)]
@@ -72,9 +72,11 @@ fn heard(input: &Input) -> String {
         Input::Answered { effect, told } => {
             let command = format!("command {}.{}", effect.step, effect.index);
             match told {
-                Told::Accepted { version, .. } => format!("{command} accepted, version {version}"),
-                Told::Rejected(why) => format!("{command} rejected: {why}"),
-                Told::Abandoned => format!("{command} was never carried out"),
+                CommandOutcome::Accepted { version, .. } => {
+                    format!("{command} accepted, version {version}")
+                }
+                CommandOutcome::Rejected(why) => format!("{command} rejected: {why}"),
+                CommandOutcome::Abandoned => format!("{command} was never carried out"),
             }
         }
         Input::Due { deadline } => {

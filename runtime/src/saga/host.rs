@@ -6,25 +6,25 @@ use actuarius_domain::{CausationId, CommandId, CorrelationId, Id, Metadata, Posi
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 
-use super::at_work::{AtWork, Stepping};
-use super::board::Board;
-use super::book::Open;
+use super::claims::{Claims, Stepping};
 use super::draft::Refused;
 use super::instance::{Ask, Instance, Kind};
+use super::instance_index::InstanceIndex;
+use super::instance_state::Open;
 use super::stage::{Stage, Stages};
 use super::status::InstanceStatus;
 use super::stored::EffectId;
 use super::targets::Targets;
 use super::tasks::Tasks;
-use crate::directory::Directory;
+use crate::aggregate::directory::Directory;
+use crate::base::error::{ExecuteError, Failure};
+use crate::base::telemetry::SagaMeters;
 use crate::engine::Engine;
-use crate::error::{ExecuteError, Failure};
-use crate::execute::Execute;
-use crate::followers::{Retry, Standing};
-use crate::projection::Glance;
-use crate::query::Query;
+use crate::follow::followers::{FollowerShared, Retry};
+use crate::projection::ViewReader;
+use crate::request::execute::Execute;
+use crate::request::query::Query;
 use crate::subscription::Subscription;
-use crate::telemetry::SagaMeters;
 
 /// How many instances may be busy at once: many enough that one group of the store holds many of their
 /// steps, few enough that a flood of events waits in the log and not in memory.
@@ -42,12 +42,12 @@ pub(super) struct Host<S: Saga> {
     pub(super) engine: Arc<Engine>,
     pub(super) instances: Arc<Directory<Instance<S>>>,
     pub(super) targets: Arc<Targets<S>>,
-    pub(super) board: Glance<Board>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) index: ViewReader<InstanceIndex>,
+    pub(super) shared: Arc<FollowerShared>,
     pub(super) retry: Retry,
     pub(super) busy: Arc<Semaphore>,
     pub(super) coming: Arc<Semaphore>,
-    pub(super) at_work: AtWork,
+    pub(super) claims: Claims,
     pub(super) stages: Stages,
     pub(super) tasks: Tasks,
     meters: SagaMeters,
@@ -57,11 +57,11 @@ pub(super) struct Host<S: Saga> {
 }
 
 /// What a step has left to do, told right behind it.
-pub(super) struct News {
+pub(super) struct StepOutcome {
     pub(super) position: Position,
     pub(super) step: u64,
     pub(super) sent: Vec<Open>,
-    pub(super) story: Story,
+    pub(super) trace: TraceIds,
     /// Nobody else begins with what it has sent.
     pub(super) stepping: Stepping,
 }
@@ -74,8 +74,8 @@ impl<S: Saga> Host<S> {
         engine: Arc<Engine>,
         instances: Arc<Directory<Instance<S>>>,
         targets: Arc<Targets<S>>,
-        board: Glance<Board>,
-        standing: Arc<Standing>,
+        index: ViewReader<InstanceIndex>,
+        shared: Arc<FollowerShared>,
         retry: Retry,
     ) -> Self {
         let stages = targets.stages.clone();
@@ -83,12 +83,12 @@ impl<S: Saga> Host<S> {
             engine,
             instances,
             targets,
-            board,
-            standing,
+            index,
+            shared,
             retry,
             busy: Arc::new(Semaphore::new(BUSY_MAX)),
             coming: Arc::new(Semaphore::new(COMING_MAX)),
-            at_work: AtWork::default(),
+            claims: Claims::default(),
             stages,
             tasks: Tasks::default(),
             meters: SagaMeters::of(S::TYPE),
@@ -103,28 +103,28 @@ impl<S: Saga> Host<S> {
         id: &Id<Instance<S>>,
         kind: Kind<S>,
         cause: Metadata,
-    ) -> Result<Option<News>, StepError> {
-        let story = cause.correlation.map_or_else(|| Story::of(id), Story);
-        let stepping = self.at_work.stepping(id.shared());
+    ) -> Result<Option<StepOutcome>, StepError> {
+        let trace = cause.correlation.map_or_else(|| TraceIds::of(id), TraceIds);
+        let stepping = self.claims.stepping(id.shared());
         let head = self.engine.tail.head();
         let creates = kind.creates();
         let ask = Ask { kind, targets: self.targets.clone(), head };
         let execute = Execute::new(self.instances.clone(), Ok(id.clone()), ask);
         let execute = execute.metadata(cause).creating(creates);
         let look = |instance: &Instance<S>| {
-            let over = instance.book.is_over().then(|| instance.status());
-            ((instance.book.steps, instance.to_carry()), over)
+            let over = instance.instance_state.is_over().then(|| instance.status());
+            ((instance.instance_state.steps, instance.to_carry()), over)
         };
         let (receipt, ((step, sent), over)) = execute.telling(look).await?;
         if let Some(status) = over {
             self.ended(id, &status);
         }
         self.stages.reached(Stage::Committed, id.as_str());
-        Ok((receipt.events > 0).then_some(News {
+        Ok((receipt.events > 0).then_some(StepOutcome {
             position: receipt.position,
             step,
             sent,
-            story,
+            trace,
             stepping,
         }))
     }
@@ -150,7 +150,8 @@ impl<S: Saga> Host<S> {
     pub(super) async fn end_of(&self, id: &Id<Instance<S>>) -> Result<InstanceStatus, Failure> {
         let ending = self.ending(id);
         // It may have ended before we were in the list.
-        let look = |instance: &Instance<S>| instance.book.is_over().then(|| instance.status());
+        let look =
+            |instance: &Instance<S>| instance.instance_state.is_over().then(|| instance.status());
         match self.look(id, look).await? {
             Some(status) => {
                 self.ended(id, &status);
@@ -189,7 +190,7 @@ impl<S: Saga> Host<S> {
 
     /// Tells the figures of all instances.
     pub(super) fn tell(&self) {
-        let counts = self.board.read(Board::counts);
+        let counts = self.index.read(InstanceIndex::counts);
         self.meters.living(counts.live, counts.in_trouble, counts.commands_under_way);
         self.meters.ended(counts.completed, counts.compensated, counts.failed);
     }
@@ -220,9 +221,9 @@ pub(super) fn command_id<S: Saga>(id: &Id<Instance<S>>, effect: EffectId) -> Com
 
 /// The story of an instance: everything that follows from it belongs to it.
 #[derive(Clone, Copy)]
-pub(super) struct Story(CorrelationId);
+pub(super) struct TraceIds(CorrelationId);
 
-impl Story {
+impl TraceIds {
     pub(super) fn of<S: Saga>(id: &Id<Instance<S>>) -> Self {
         Self(CorrelationId::from(format!("saga/{}/{id}", S::TYPE)))
     }

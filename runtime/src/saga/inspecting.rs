@@ -6,8 +6,8 @@ use actuarius_domain::{Saga, Version};
 use actuarius_persistence::{CodecError, CommitView, EventView};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::board::{Board, SagaCounts};
 use super::history::{SagaStep, shown};
+use super::instance_index::{InstanceIndex, SagaCounts};
 use super::status::SagaInstance;
 use super::stored::{Step, Stepped};
 
@@ -20,7 +20,7 @@ const STEPPED: &str = "Stepped";
 /// lives takes some hundred bytes of memory; of those that have ended, the last 1,000 of each saga do.
 #[derive(Default)]
 pub struct SagaBoards {
-    boards: BTreeMap<String, Board>,
+    boards: BTreeMap<String, InstanceIndex>,
     known: BTreeMap<&'static str, ReadStep>,
     unreadable: BTreeMap<String, u64>,
 }
@@ -45,8 +45,8 @@ impl SagaBoards {
             );
             match read {
                 Ok(step) => {
-                    let board = self.boards.entry(commit.category.to_owned()).or_default();
-                    board.take(commit.id, &step, commit.time);
+                    let index = self.boards.entry(commit.category.to_owned()).or_default();
+                    index.take(commit.id, &step, commit.time);
                 }
                 Err(_) => *self.unreadable.entry(commit.category.to_owned()).or_default() += 1,
             }
@@ -55,7 +55,7 @@ impl SagaBoards {
 
     /// The sagas that were found, and how many of their instances are where.
     pub fn sagas(&self) -> impl Iterator<Item = (&str, SagaCounts)> {
-        self.boards.iter().map(|(saga, board)| (saga.as_str(), board.counts()))
+        self.boards.iter().map(|(saga, index)| (saga.as_str(), index.counts()))
     }
 
     /// Of which aggregate types so many events are called as steps are and could not be read: of sagas
@@ -70,12 +70,12 @@ impl SagaBoards {
         saga: &str,
         after: &'a str,
     ) -> impl Iterator<Item = SagaInstance> + 'a {
-        self.boards.get(saga).into_iter().flat_map(move |board| board.live_behind(after))
+        self.boards.get(saga).into_iter().flat_map(move |index| index.live_behind(after))
     }
 
     /// The instances of a saga that have ended lately, the last one first.
     pub fn ended<'a>(&'a self, saga: &str) -> impl Iterator<Item = &'a SagaInstance> + 'a {
-        self.boards.get(saga).into_iter().flat_map(Board::ended)
+        self.boards.get(saga).into_iter().flat_map(InstanceIndex::ended)
     }
 }
 

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use actuarius_domain::{Aggregate, Context, Correlation, Position, Saga, Upcasters};
 use serde::{Deserialize, Serialize};
 
-use super::book::{Book, Open};
 use super::draft::{Draft, Refused};
+use super::instance_state::{InstanceState, Open};
 use super::status::InstanceStatus;
-use super::stored::{self, At, Due, EffectId, Input, Life, Stepped, Told, Trouble};
+use super::stored::{self, At, CommandOutcome, Due, EffectId, Input, Life, Stepped, Trouble};
 use super::targets::{Reaction, Targets};
 
 /// One instance of a saga: an aggregate like any other, so it is found, held in memory, made durable,
@@ -15,7 +15,7 @@ use super::targets::{Reaction, Targets};
 #[serde(bound = "")]
 pub(super) struct Instance<S: Saga> {
     pub(super) saga: S,
-    pub(super) book: Book,
+    pub(super) instance_state: InstanceState,
 }
 
 /// An input of an instance, and what is needed to write down what follows.
@@ -35,7 +35,7 @@ pub(super) enum Kind<S: Saga> {
     },
     Answer {
         effect: EffectId,
-        told: Told,
+        told: CommandOutcome,
         reaction: Reaction<S>,
     },
     Due(EffectId),
@@ -94,7 +94,7 @@ impl<S: Saga> Aggregate for Instance<S> {
 
     fn decide(&self, ask: Ask<S>, context: &Context) -> Result<Vec<Stepped<S>>, Refused> {
         let Ask { kind, targets, head } = ask;
-        let draft = Draft::of((&self.saga, &self.book), &targets, head, context);
+        let draft = Draft::of((&self.saga, &self.instance_state), &targets, head, context);
         let finished = match kind {
             Kind::Begin(reaction) => self.begin(draft, reaction)?,
             Kind::Event { heard, reactions } => self.hear(draft, heard, reactions)?,
@@ -111,7 +111,7 @@ impl<S: Saga> Aggregate for Instance<S> {
 
     fn apply(&mut self, Stepped::Stepped { saga, step }: &Stepped<S>) {
         self.saga = saga.clone();
-        self.book.take(step);
+        self.instance_state.take(step);
     }
 
     fn schema_version(_: &str) -> u32 {
@@ -130,24 +130,25 @@ impl<S: Saga> Instance<S> {
     /// The commands that the last step has sent. Once it compensates, all that are on their way: those
     /// that nobody is at work on have to be given up, or found to be carried out.
     pub(super) fn to_carry(&self) -> Vec<Open> {
-        let is_compensating = matches!(self.book.life, Life::Compensating(_));
-        let due = |open: &&Open| is_compensating || open.effect.step == self.book.steps;
-        self.book.open.iter().filter(due).cloned().collect()
+        let is_compensating = matches!(self.instance_state.life, Life::Compensating(_));
+        let due = |open: &&Open| is_compensating || open.effect.step == self.instance_state.steps;
+        self.instance_state.open.iter().filter(due).cloned().collect()
     }
 
     pub(super) fn status(&self) -> InstanceStatus {
-        InstanceStatus::of(&self.book.life, self.book.trouble.as_ref())
+        InstanceStatus::of(&self.instance_state.life, self.instance_state.trouble.as_ref())
     }
 
     /// Whether a command on its way is not to be sent any more; none if it is not on its way, or its
     /// answer is not taken now.
     pub(super) fn is_abandoned(&self, effect: EffectId) -> Option<bool> {
-        let open = self.book.open(effect).filter(|_| self.book.trouble.is_none())?;
-        Some(self.book.is_abandoned(open))
+        let open =
+            self.instance_state.open(effect).filter(|_| self.instance_state.trouble.is_none())?;
+        Some(self.instance_state.is_abandoned(open))
     }
 
     fn begin(&self, draft: Draft<'_, S>, reaction: Reaction<S>) -> Finished<S> {
-        if self.book.steps > 0 {
+        if self.instance_state.steps > 0 {
             return Ok(None);
         }
         draft.reacting(reaction)?.finish(Input::Begun)
@@ -160,14 +161,14 @@ impl<S: Saga> Instance<S> {
         mut reactions: Vec<(Concern, Reaction<S>)>,
     ) -> Finished<S> {
         let Heard { stream, event_type, position, keys } = heard;
-        let mut has_begun = self.book.has_begun;
+        let mut has_begun = self.instance_state.has_begun;
         reactions.retain(|(concern, _)| {
             let concerns = if has_begun { concern.continues } else { concern.starts };
             has_begun |= concerns;
             concerns
         });
-        let is_over = self.book.life != Life::Running;
-        if reactions.is_empty() || position <= self.book.seen || is_over {
+        let is_over = self.instance_state.life != Life::Running;
+        if reactions.is_empty() || position <= self.instance_state.seen || is_over {
             return Ok(None);
         }
         self.check()?;
@@ -185,14 +186,14 @@ impl<S: Saga> Instance<S> {
         &self,
         mut draft: Draft<'_, S>,
         effect: EffectId,
-        told: Told,
+        told: CommandOutcome,
         reaction: Reaction<S>,
     ) -> Finished<S> {
-        let Some(open) = self.book.open(effect) else { return Ok(None) };
+        let Some(open) = self.instance_state.open(effect) else { return Ok(None) };
         self.check()?;
-        draft.is_quiet = self.book.muted == Some(effect);
-        let reacts = self.book.life == Life::Running && !open.is_undo && !draft.is_quiet;
-        if let (Told::Rejected(why), true) = (&told, open.is_undo) {
+        draft.is_quiet = self.instance_state.muted == Some(effect);
+        let reacts = self.instance_state.life == Life::Running && !open.is_undo && !draft.is_quiet;
+        if let (CommandOutcome::Rejected(why), true) = (&told, open.is_undo) {
             draft.step.trouble = Some(Trouble { at: At::Undo, why: why.clone() });
         } else if reacts {
             draft = draft.reacting(reaction)?;
@@ -201,7 +202,7 @@ impl<S: Saga> Instance<S> {
     }
 
     fn come_due(&self, mut draft: Draft<'_, S>, deadline: EffectId) -> Finished<S> {
-        let Some(scheduled) = self.book.deadline(deadline) else { return Ok(None) };
+        let Some(scheduled) = self.instance_state.deadline(deadline) else { return Ok(None) };
         self.check()?;
         match &scheduled.what {
             Due::Send(outgoing) => draft.step.sent.push(outgoing.clone()),
@@ -220,7 +221,7 @@ impl<S: Saga> Instance<S> {
         trouble: Trouble,
         keys: Vec<String>,
     ) -> Option<Stepped<S>> {
-        if self.book.trouble.is_some() || self.book.is_over() {
+        if self.instance_state.trouble.is_some() || self.instance_state.is_over() {
             return None;
         }
         draft.step.trouble = Some(trouble);
@@ -229,7 +230,7 @@ impl<S: Saga> Instance<S> {
     }
 
     fn know(&self, mut draft: Draft<'_, S>, keys: Vec<String>) -> Finished<S> {
-        if self.book.trouble.is_none() {
+        if self.instance_state.trouble.is_none() {
             return Ok(None);
         }
         draft.step.keys = keys;
@@ -237,7 +238,7 @@ impl<S: Saga> Instance<S> {
     }
 
     fn retry(&self, mut draft: Draft<'_, S>) -> Finished<S> {
-        if self.book.trouble.is_none() {
+        if self.instance_state.trouble.is_none() {
             return Ok(None);
         }
         draft.step.trouble = None;
@@ -245,18 +246,18 @@ impl<S: Saga> Instance<S> {
     }
 
     fn skip(&self, mut draft: Draft<'_, S>) -> Finished<S> {
-        if self.book.trouble.is_none() {
+        if self.instance_state.trouble.is_none() {
             return Ok(None);
         }
         draft.step.trouble = None;
-        if !self.book.has_begun {
+        if !self.instance_state.has_begun {
             draft.step.life = Life::Failed("its first event was skipped".to_owned());
         }
         draft.finish(Input::Skipped)
     }
 
     fn cancel(&self, mut draft: Draft<'_, S>, why: String) -> Finished<S> {
-        if !self.book.has_begun || self.book.life != Life::Running {
+        if !self.instance_state.has_begun || self.instance_state.life != Life::Running {
             return Ok(None);
         }
         draft.step.trouble = None;
@@ -267,7 +268,7 @@ impl<S: Saga> Instance<S> {
     /// # Errors
     /// While something is the matter, nothing is taken.
     fn check(&self) -> Result<(), Refused> {
-        match &self.book.trouble {
+        match &self.instance_state.trouble {
             Some(trouble) => Err(Refused::Troubled(trouble.why.clone())),
             None => Ok(()),
         }

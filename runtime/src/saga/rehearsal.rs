@@ -14,11 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::InstanceStatus;
-use super::book::Open;
 use super::instance::{Ask, Concern, Heard, Instance, Kind};
-use super::stored::{Due, Outgoing, Stepped, Told};
+use super::instance_state::Open;
+use super::stored::{CommandOutcome, Due, Outgoing, Stepped};
 use super::targets::{Carrying, Finding, Reaction, Target, Targets, carried, written};
-use crate::error::Failure;
+use crate::base::error::Failure;
 
 /// An instance under test.
 pub(crate) struct Rehearsal<S: Saga> {
@@ -82,13 +82,13 @@ impl<S: Saga> Rehearsal<S> {
     {
         let is_it =
             |it: &&Open| it.outgoing.aggregate == A::TYPE && &*it.outgoing.id == id.as_str();
-        let open = self.instance.book.open.iter().find(is_it);
+        let open = self.instance.instance_state.open.iter().find(is_it);
         let open = open.ok_or_else(|| format!("no command is on its way to {id}"))?.clone();
         let told = match &outcome {
             Outcome::Accepted { version, position } => {
-                Told::Accepted { version: *version, position: *position }
+                CommandOutcome::Accepted { version: *version, position: *position }
             }
-            Outcome::Rejected(why) => Told::Rejected(why.to_string()),
+            Outcome::Rejected(why) => CommandOutcome::Rejected(why.to_string()),
         };
         let answer = carried::<S, A>(told, id.clone(), &open.outgoing, outcome);
         let (told, reaction) = (answer.told, answer.reaction);
@@ -112,7 +112,7 @@ impl<S: Saga> Rehearsal<S> {
     }
 
     fn next_deadline(&self) -> Option<(super::stored::EffectId, Timestamp)> {
-        let deadlines = self.instance.book.deadlines.iter().map(|(id, it)| (*id, it.at));
+        let deadlines = self.instance.instance_state.deadlines.iter().map(|(id, it)| (*id, it.at));
         deadlines.min_by_key(|(id, at)| (*at, *id))
     }
 
@@ -121,7 +121,7 @@ impl<S: Saga> Rehearsal<S> {
     }
 
     fn take_in_clear(&mut self, kind: Kind<S>) -> Result<(), String> {
-        let version = Version::new(self.instance.book.steps);
+        let version = Version::new(self.instance.instance_state.steps);
         let context = Context::new(self.id.clone(), version, self.now, CommandId::default());
         let ask = Ask { kind, targets: self.targets.clone(), head: Position::NONE };
         let steps = self.instance.decide(ask, &context).map_err(|error| error.to_string())?;
@@ -149,7 +149,7 @@ impl<S: Saga> Rehearsal<S> {
     where
         A: Aggregate<Command: DeserializeOwned>,
     {
-        let last = self.instance.book.steps;
+        let last = self.instance.instance_state.steps;
         let mut sent = if self.took_step { self.instance.to_carry() } else { Vec::new() };
         sent.retain(|open| open.effect.step == last);
         let shown = |Outgoing { aggregate, id, command, .. }: &Outgoing| {
@@ -170,7 +170,7 @@ impl<S: Saga> Rehearsal<S> {
             Due::Remind(name) => in_clear(|| name.decode().ok()),
             Due::Send(_) => None,
         };
-        let deadlines = self.instance.book.deadlines.iter();
+        let deadlines = self.instance.instance_state.deadlines.iter();
         deadlines.map(|(_, scheduled)| (until(scheduled.at), named(&scheduled.what))).collect()
     }
 }

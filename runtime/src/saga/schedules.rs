@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{Conduct, InstanceStatus, SagaError, Sagas};
 use crate::aggregates::Aggregates;
-use crate::alive::Alive;
-use crate::error::Failure;
-use crate::followers::StartError;
+use crate::base::error::Failure;
+use crate::follow::followers::StartError;
+use crate::inner::Inner;
 
 /// A command for later: a saga that waits, sends it, and ends with the answer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -34,8 +34,8 @@ impl<A: Aggregate> Sends<A> for Schedule {
 pub struct PlanSchedules(Conduct<Schedule>);
 
 impl PlanSchedules {
-    pub(crate) fn new(alive: Arc<Alive>) -> Self {
-        Self(Conduct::new(alive))
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self(Conduct::new(inner))
     }
 
     /// Lets commands be scheduled for the aggregates of a type; call it for each type.

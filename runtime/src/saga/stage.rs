@@ -13,7 +13,7 @@ pub enum Stage {
     /// A command is about to be sent.
     Sending,
     /// A command is carried out, durably; the saga has not heard of it.
-    Carried,
+    Dispatched,
     /// The answer is durable; what follows from it is not sent.
     Answered,
     /// A deadline has come; the saga has not heard of it.
@@ -22,8 +22,14 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order of a life.
-    pub const ALL: [Self; 6] =
-        [Self::Reacted, Self::Committed, Self::Sending, Self::Carried, Self::Answered, Self::Due];
+    pub const ALL: [Self; 6] = [
+        Self::Reacted,
+        Self::Committed,
+        Self::Sending,
+        Self::Dispatched,
+        Self::Answered,
+        Self::Due,
+    ];
 }
 
 impl fmt::Display for Stage {
@@ -32,7 +38,7 @@ impl fmt::Display for Stage {
             Self::Reacted => "reacted",
             Self::Committed => "committed",
             Self::Sending => "sending",
-            Self::Carried => "carried",
+            Self::Dispatched => "carried",
             Self::Answered => "answered",
             Self::Due => "due",
         })

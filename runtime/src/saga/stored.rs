@@ -54,7 +54,7 @@ pub(super) enum Input {
     },
     Answered {
         effect: EffectId,
-        told: Told,
+        told: CommandOutcome,
     },
     Due {
         deadline: EffectId,
@@ -69,7 +69,7 @@ pub(super) enum Input {
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) enum Told {
+pub(super) enum CommandOutcome {
     Accepted {
         version: Version,
         position: Position,

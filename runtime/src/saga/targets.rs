@@ -13,12 +13,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::stage::Stages;
-use super::stored::{Outgoing, Payload, Told};
-use crate::directory::Directory;
-use crate::error::{ExecuteError, Failure, Unavailable};
-use crate::execute::Execute;
-use crate::keyring::Keyring;
-use crate::query::Query;
+use super::stored::{CommandOutcome, Outgoing, Payload};
+use crate::aggregate::directory::Directory;
+use crate::base::error::{ExecuteError, Failure, Unavailable};
+use crate::engine::keyring::Keyring;
+use crate::request::execute::Execute;
+use crate::request::query::Query;
 
 /// The aggregate types that a saga sends commands to, by name.
 pub(super) struct Targets<S: Saga> {
@@ -32,25 +32,25 @@ pub(super) struct Targets<S: Saga> {
 pub(super) type Reaction<S> = Box<dyn FnOnce(&mut S) -> Effects<S> + Send>;
 
 /// A command that was carried out, and what the saga makes of it.
-pub(super) struct Carried<S: Saga> {
-    pub(super) told: Told,
+pub(super) struct Dispatched<S: Saga> {
+    pub(super) told: CommandOutcome,
     pub(super) reaction: Reaction<S>,
 }
 
-impl<S: Saga> Carried<S> {
+impl<S: Saga> Dispatched<S> {
     /// It was never carried out, and will not be.
     pub(super) fn abandoned() -> Self {
-        Self { told: Told::Abandoned, reaction: Box::new(|_| Effects::none()) }
+        Self { told: CommandOutcome::Abandoned, reaction: Box::new(|_| Effects::none()) }
     }
 }
 
 /// How carrying out a command ends.
 pub(super) type Carrying<'a, S> =
-    Pin<Box<dyn Future<Output = Result<Carried<S>, Failure>> + Send + 'a>>;
+    Pin<Box<dyn Future<Output = Result<Dispatched<S>, Failure>> + Send + 'a>>;
 
 /// How looking for a command ends.
 pub(super) type Finding<'a, S> =
-    Pin<Box<dyn Future<Output = Result<Option<Carried<S>>, Failure>> + Send + 'a>>;
+    Pin<Box<dyn Future<Output = Result<Option<Dispatched<S>>, Failure>> + Send + 'a>>;
 
 /// One aggregate type.
 pub(super) trait Target<S: Saga>: Send + Sync {
@@ -132,12 +132,12 @@ where
     ) -> Carrying<'a, S> {
         Box::pin(async move {
             let id = Id::<A>::new(outgoing.id.clone())?;
-            let decoded = decoded(&self.directory.home.engine.keyring, outgoing)?;
+            let decoded = decoded(&self.directory.hosted.engine.keyring, outgoing)?;
             let execute = Execute::new(self.directory.clone(), Ok(id.clone()), decoded);
             match execute.command_id(command).metadata(metadata).await {
                 Ok(receipt) => Ok(accepted(id, outgoing, receipt.version, receipt.position)),
                 Err(ExecuteError::Rejected(error)) => {
-                    let told = Told::Rejected(error.to_string());
+                    let told = CommandOutcome::Rejected(error.to_string());
                     Ok(carried(told, id, outgoing, Outcome::Rejected(error)))
                 }
                 Err(ExecuteError::Failed(failure)) => Err(failure),
@@ -154,7 +154,7 @@ where
         Box::pin(async move {
             let id = Id::<A>::new(outgoing.id.clone())?;
             self.let_all_before_end(&id).await?;
-            let (reader, stream) = (self.directory.home.engine.library.reader()?, id.stream());
+            let (reader, stream) = (self.directory.hosted.engine.store.reader()?, id.stream());
             let look = move || find_back(&*reader, &stream, command, as_of);
             let found = tokio::task::spawn_blocking(look).await;
             let found = found.map_err(|_| Failure::shutting_down())??;
@@ -169,7 +169,7 @@ impl<S, A: Aggregate> Typed<S, A> {
         match Query::new(self.directory.clone(), Ok(id.clone()), |_| ()).await {
             // It takes nothing, and what it had taken is with the committer, which keeps the order.
             Err(Failure::Quarantined(_) | Failure::Unavailable(Unavailable::Recovery(_))) => {
-                let committer = &self.directory.home.engine.committer;
+                let committer = &self.directory.hosted.engine.committer;
                 let stored = committer.store_notes(Notes::default()).await;
                 stored.map_err(|_| Failure::shutting_down())
             }
@@ -205,21 +205,21 @@ fn accepted<S, A>(
     outgoing: &Arc<Outgoing>,
     version: Version,
     position: Position,
-) -> Carried<S>
+) -> Dispatched<S>
 where
     A: Aggregate<Command: DeserializeOwned>,
     S: Sends<A>,
 {
-    let told = Told::Accepted { version, position };
+    let told = CommandOutcome::Accepted { version, position };
     carried(told, id, outgoing, Outcome::Accepted { version, position })
 }
 
 pub(super) fn carried<S, A>(
-    told: Told,
+    told: CommandOutcome,
     id: Id<A>,
     outgoing: &Arc<Outgoing>,
     outcome: Outcome<A::Error>,
-) -> Carried<S>
+) -> Dispatched<S>
 where
     A: Aggregate<Command: DeserializeOwned>,
     S: Sends<A>,
@@ -230,7 +230,7 @@ where
         // It did decode when it was sent.
         Err(error) => panic!("the command does not decode: {error}"),
     };
-    Carried { told, reaction: Box::new(reaction) }
+    Dispatched { told, reaction: Box::new(reaction) }
 }
 
 /// How many versions are looked at together.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use actuarius_domain::{Aggregate, Correlation, Envelope, Id, Position, ReactsTo, Saga};
 use tokio::time::sleep;
 
-use super::carrying::{Obstacle, Place, not_taken};
+use super::dispatch::{Place, RetryCause, not_taken};
 use super::draft::Refused;
-use super::host::{Host, Story};
+use super::host::{Host, TraceIds};
 use super::instance::{Concern, Heard, Instance, Kind};
 use super::stored::At;
-use crate::error::ExecuteError;
-use crate::followers::BoxError;
+use crate::base::error::ExecuteError;
+use crate::follow::followers::BoxError;
 use crate::subscription::{NotNow, Routed};
 
 /// Hands the events of the aggregate type `A` to the instances that they concern.
@@ -66,7 +66,7 @@ impl<S: Saga> Triggers<S> {
     /// The id of the instance that an event concerns.
     fn whose(&self, correlation: &Correlation) -> Option<String> {
         let known_as = |key: &str| {
-            let on_board = self.host.board.read(|board| board.known_as(key).map(str::to_owned));
+            let on_board = self.host.index.read(|index| index.known_as(key).map(str::to_owned));
             on_board.or_else(|| self.keys.all().get(key).map(|(id, _)| id.clone()))
         };
         let named = correlation.id().map(str::to_owned);
@@ -80,7 +80,7 @@ impl<S: Saga> Triggers<S> {
             return;
         }
         let (host, kind) = (&self.host, Kind::Know(keys));
-        if let Err(error) = host.step(id, kind, Story::of(id).for_no_cause()).await {
+        if let Err(error) = host.step(id, kind, TraceIds::of(id).for_no_cause()).await {
             tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "keys not kept");
         }
     }
@@ -95,7 +95,7 @@ impl<S: Saga> Triggers<S> {
     /// The instance is in trouble: remembers what it is known as because of all events that are read and
     /// will be parked behind this one. Those that are read from now on are seen to when they are.
     async fn remember_all(&self, id: &Id<Instance<S>>) {
-        self.host.board.standing.progress.wait_for(self.host.engine.tail.head()).await;
+        self.host.index.shared.progress.wait_for(self.host.engine.tail.head()).await;
         let keys = self.keys.of(id.as_str());
         self.remember(id, keys).await;
     }
@@ -119,12 +119,12 @@ impl<S: Saga> Triggers<S> {
                 .iter()
                 .map(|(event, correlation)| (Concern::of(correlation), reaction(event.clone())));
             let kind = Kind::Event { heard: heard.clone(), reactions: reactions.collect() };
-            let obstacle = match self.host.step(id, kind, Story::of(id).because_of(cause)).await {
-                Ok(Some(news)) => {
+            let cause = match self.host.step(id, kind, TraceIds::of(id).because_of(cause)).await {
+                Ok(Some(outcome)) => {
                     if !keys.is_empty() {
-                        self.host.board.standing.progress.wait_for(news.position).await;
+                        self.host.index.shared.progress.wait_for(outcome.position).await;
                     }
-                    self.host.carry_out(id, news, &place);
+                    self.host.dispatch_step(id, outcome, &place);
                     return Ok(());
                 }
                 Ok(None) => return Ok(()),
@@ -136,12 +136,12 @@ impl<S: Saga> Triggers<S> {
             };
             drop(place);
             // What is not the event's fault does not make it poison.
-            match (&obstacle, self.host.retry.wait_after(attempts)) {
+            match (&cause, self.host.retry.wait_after(attempts)) {
                 (_, Some(wait)) => sleep(wait).await,
-                (Obstacle::Outside(_), None) => sleep(OUTSIDE_AGAIN_AFTER).await,
-                (Obstacle::Poison(why), None) => {
+                (RetryCause::Outside(_), None) => sleep(OUTSIDE_AGAIN_AFTER).await,
+                (RetryCause::Poison(why), None) => {
                     let why = why.clone();
-                    self.host.give_up(id, At::Event(position), obstacle, keys).await;
+                    self.host.give_up(id, At::Event(position), cause, keys).await;
                     self.remember_all(id).await;
                     return Err(why.into());
                 }
@@ -205,7 +205,7 @@ where
             let mut keys = self.keys.all();
             keys.entry(key.clone()).or_insert_with(|| (id.clone(), position));
         }
-        if !correlation.keys().is_empty() && self.host.board.read(|board| board.is_in_trouble(&id))
+        if !correlation.keys().is_empty() && self.host.index.read(|index| index.is_in_trouble(&id))
         {
             self.remember_beside(&id, correlation.keys());
         }

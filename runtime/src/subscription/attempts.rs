@@ -11,8 +11,8 @@ use super::handler::{Handling, NotNow};
 use super::lanes::Spot;
 use super::opening::Plan;
 use super::parked::Stretch;
-use super::rest::{self, Found};
-use crate::panics::guarded;
+use super::parked_overflow::{self, Found};
+use crate::base::panics::guarded;
 
 /// The handlers at work, each in a task of its own: one that panics, or computes for long, is
 /// nobody else's trouble. When this is dropped they end.
@@ -69,7 +69,7 @@ impl Attempts {
     /// Reads on in the rest of a key.
     pub(super) fn read(&mut self, key: Arc<str>, plan: &Arc<Plan>, stretch: Stretch) {
         let (plan, of) = (plan.clone(), key.clone());
-        let read = move || match rest::read(&plan, &of, &stretch) {
+        let read = move || match parked_overflow::read(&plan, &of, &stretch) {
             Ok(found) => Outcome::Found(found),
             Err(error) => Outcome::Unread(error.to_string()),
         };
@@ -146,7 +146,6 @@ async fn handled_again(plan: Arc<Plan>, again: Again) -> Outcome {
 
 fn read_again(plan: &Plan, position: Position) -> Result<Option<Commit>, ReadError> {
     let before = Mark::before(position, position).behind;
-    let page =
-        plan.engine.library.reader()?.read_log(before, PageLimit { commits: 1, bytes: 1 })?;
+    let page = plan.engine.store.reader()?.read_log(before, PageLimit { commits: 1, bytes: 1 })?;
     Ok(page.commits.into_iter().find(|commit| commit.position() == position))
 }

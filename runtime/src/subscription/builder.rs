@@ -12,7 +12,7 @@ use super::opening::{self, Plan};
 use super::routes::Routes;
 use super::{Handler, Recorded, Subscription};
 use crate::engine::Engine;
-use crate::followers::{self, FollowerKind, Followers, Retry, StartError, Wanted};
+use crate::follow::followers::{self, DesiredState, FollowerKind, Followers, Retry, StartError};
 
 /// How many requests of the handle may wait: each has a caller who waits for it, and the next one
 /// waits for a place.
@@ -214,26 +214,26 @@ impl Subscribe {
     /// # Errors
     /// [`StartError`]; no event was handled.
     pub async fn start(self) -> Result<Subscription, StartError> {
-        let enlisted = self.followers.enlist(&self.name, FollowerKind::Subscription)?;
+        let registration = self.followers.register(&self.name, FollowerKind::Subscription)?;
         if self.routes.is_empty() {
             return Err(StartError::FollowsNothing(self.name));
         }
         let found = opening::open(&self.engine, &self.name, self.start, self.from_scratch).await?;
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
-        let standing = enlisted.keep();
-        standing.progress.reached(found.checkpoint.mark.position);
+        let shared = registration.keep();
+        shared.progress.reached(found.checkpoint.mark.position);
         if found.checkpoint.paused {
-            standing.want(Wanted::Pause);
+            shared.want(DesiredState::Pause);
         }
         let is_paused = Arc::new(AtomicBool::new(found.checkpoint.paused));
         let plan = Arc::new(Plan {
             is_paused: is_paused.clone(),
             engine: self.engine.clone(),
-            standing: standing.clone(),
+            shared: shared.clone(),
             routes: self.routes,
             options: self.options,
         });
-        followers::start(&self.engine, standing.clone(), Dispatcher::new(plan, requests, found));
-        Ok(Subscription::new(standing, sender, is_paused))
+        followers::start(&self.engine, shared.clone(), Dispatcher::new(plan, requests, found));
+        Ok(Subscription::new(shared, sender, is_paused))
     }
 }

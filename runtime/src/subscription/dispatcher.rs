@@ -16,7 +16,7 @@ use super::requests::{Request, Requests};
 use super::retrying::Retries;
 use super::routes::Due;
 use super::writing::Writing;
-use crate::followers::{FollowerStatus, Runs, Wanted};
+use crate::follow::followers::{DesiredState, FollowerStatus, Runs};
 
 /// What a subscription's actor runs.
 pub(super) struct Dispatcher {
@@ -46,14 +46,14 @@ impl Dispatcher {
             return Some(found);
         }
         // An actor failed: what is durable is a good place to begin again.
-        let (engine, standing) = (&self.plan.engine, &self.plan.standing);
-        let mut asked = standing.wanted();
-        while asked.borrow_and_update().0 != Wanted::Stop {
-            match opening::open(engine, &standing.name, Start::default(), false).await {
+        let (engine, shared) = (&self.plan.engine, &self.plan.shared);
+        let mut asked = shared.wanted();
+        while asked.borrow_and_update().0 != DesiredState::Stop {
+            match opening::open(engine, &shared.name, Start::default(), false).await {
                 Ok(found) => return Some(found),
                 Err(error) => {
-                    let position = standing.progress.position().next();
-                    standing.now(FollowerStatus::Halted { position, why: error.to_string() });
+                    let position = shared.progress.position().next();
+                    shared.now(FollowerStatus::Halted { position, why: error.to_string() });
                 }
             }
             // The sender is held by the standing.
@@ -73,8 +73,8 @@ impl Runs for Dispatcher {
 /// into the checkpoint. It waits for all of them at once, and for none of them alone.
 pub(super) struct Work {
     pub(super) plan: Arc<Plan>,
-    asked: watch::Receiver<(Wanted, u64)>,
-    pub(super) wanted: Wanted,
+    asked: watch::Receiver<(DesiredState, u64)>,
+    pub(super) wanted: DesiredState,
     pub(super) reading: Reading,
     pub(super) lanes: Lanes<Due>,
     pub(super) attempts: Attempts,
@@ -92,9 +92,9 @@ pub(super) struct Work {
 impl Work {
     fn new(plan: Arc<Plan>, found: Found) -> Self {
         let mark = found.checkpoint.mark;
-        let mut asked = plan.standing.wanted();
+        let mut asked = plan.shared.wanted();
         let (wanted, _) = *asked.borrow_and_update();
-        plan.standing.meters.parked(found.parked.count());
+        plan.shared.meters.parked(found.parked.count());
         Self {
             asked,
             wanted,
@@ -141,7 +141,7 @@ impl Work {
         (self.wanted, _) = *self.asked.borrow_and_update();
         // Whoever asked may have changed the status with it.
         self.told = None;
-        if self.wanted == Wanted::Run {
+        if self.wanted == DesiredState::Run {
             self.halted = None;
             self.reading.resume();
             for spot in self.failures.resume() {
@@ -153,7 +153,7 @@ impl Work {
     fn is_over(&self) -> bool {
         let is_stored = self.writing.broken().is_some()
             || (!self.writing.is_under_way() && self.is_stored(&self.checkpoint()));
-        self.wanted == Wanted::Stop && self.attempts.is_empty() && is_stored
+        self.wanted == DesiredState::Stop && self.attempts.is_empty() && is_stored
     }
 
     /// Lets everyone see how it is doing.
@@ -161,20 +161,20 @@ impl Work {
         if let (Some(why), None) = (self.writing.broken(), &self.halted) {
             self.halt(self.finished().position.next(), why.to_owned());
         }
-        let (standing, position) = (self.plan.standing.clone(), self.finished().position);
+        let (shared, position) = (self.plan.shared.clone(), self.finished().position);
         let status = self.status();
         match &status {
-            None => standing.reached(position),
+            None => shared.reached(position),
             Some(status) => {
-                standing.progress.reached(position);
-                standing.meters.lag(standing.lag());
+                shared.progress.reached(position);
+                shared.meters.lag(shared.lag());
                 if self.told.as_ref() != Some(status) {
-                    standing.now(status.clone());
+                    shared.now(status.clone());
                 }
             }
         }
         self.told = status;
-        let is_over = self.wanted != Wanted::Pause || self.writing.broken().is_some();
+        let is_over = self.wanted != DesiredState::Pause || self.writing.broken().is_some();
         if is_over || self.is_paused() {
             self.requests.tell_paused();
         }
@@ -182,7 +182,7 @@ impl Work {
 
     /// Whether nothing is at work, durably.
     fn is_paused(&self) -> bool {
-        self.wanted == Wanted::Pause
+        self.wanted == DesiredState::Pause
             && self.attempts.is_empty()
             && !self.writing.is_under_way()
             && self.is_stored(&self.checkpoint())

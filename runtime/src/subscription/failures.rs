@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::lanes::Spot;
-use crate::deadline::Deadline;
-use crate::followers::{FollowerStatus, Retry};
+use crate::base::deadline::Deadline;
+use crate::follow::followers::{FollowerStatus, Retry};
 
 /// The events in the lanes that have failed and are not finished yet: how often, why, and when they
 /// are tried again. Bounded by the events in the lanes.

@@ -10,7 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::requests::Request;
 use super::{Parked, ParkedError, ResetError, Start};
-use crate::followers::{FollowerHealth, FollowerStatus, Standing, WaitError, Wanted};
+use crate::follow::followers::{
+    DesiredState, FollowerHealth, FollowerShared, FollowerStatus, WaitError,
+};
 
 /// A running subscription. Cheap to clone; it goes on when the handle is dropped.
 ///
@@ -29,7 +31,7 @@ use crate::followers::{FollowerHealth, FollowerStatus, Standing, WaitError, Want
 /// first, unless 64 others wait already. So `drop(mailer.pause())` is a pause.
 #[derive(Clone)]
 pub struct Subscription {
-    standing: Arc<Standing>,
+    shared: Arc<FollowerShared>,
     requests: mpsc::Sender<Request>,
     /// What was asked for last; how often it changes may escape who listens.
     is_paused: Arc<AtomicBool>,
@@ -37,45 +39,45 @@ pub struct Subscription {
 
 impl Subscription {
     pub(super) fn new(
-        standing: Arc<Standing>,
+        shared: Arc<FollowerShared>,
         requests: mpsc::Sender<Request>,
         is_paused: Arc<AtomicBool>,
     ) -> Self {
-        Self { standing, requests, is_paused }
+        Self { shared, requests, is_paused }
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.standing.name
+        &self.shared.name
     }
 
     /// The position up to which every event is handled, parked, or no concern of its handlers.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.standing.progress.position()
+        self.shared.progress.position()
     }
 
     /// How many events it is behind the end of the log.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        self.standing.lag()
+        self.shared.lag()
     }
 
     /// Waits until it is asked to stop.
     pub(crate) async fn until_stopping(&self) {
         // The sender is held by the standing.
-        let _ = self.standing.wanted().wait_for(|(wanted, _)| *wanted == Wanted::Stop).await;
+        let _ = self.shared.wanted().wait_for(|(wanted, _)| *wanted == DesiredState::Stop).await;
     }
 
     pub(crate) fn health(&self) -> FollowerHealth {
-        self.standing.health()
+        self.shared.health()
     }
 
     /// How it is doing.
     #[must_use]
     pub fn status(&self) -> FollowerStatus {
-        self.standing.status()
+        self.shared.status()
     }
 
     /// Has it finish what is being handled and start nothing more. When this returns it is paused,
@@ -87,7 +89,7 @@ impl Subscription {
     /// but may ask for it.
     pub fn pause(&self) -> impl Future<Output = ()> + Send + use<> {
         self.is_paused.store(true, Ordering::SeqCst);
-        self.standing.want(Wanted::Pause);
+        self.shared.want(DesiredState::Pause);
         let paused = self.ask(Request::Paused);
         async move {
             let _ = paused.await;
@@ -97,7 +99,7 @@ impl Subscription {
     /// Has it go on after a pause, or try again what it has halted at.
     pub fn resume(&self) {
         self.is_paused.store(false, Ordering::SeqCst);
-        self.standing.want(Wanted::Run);
+        self.shared.want(DesiredState::Run);
     }
 
     /// Has it finish what is being handled, then end. When this returns, how far it has come is
@@ -105,9 +107,9 @@ impl Subscription {
     ///
     /// A handler [must not wait](Self) for it, but may ask for it.
     pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.standing.want(Wanted::Stop);
-        let standing = self.standing.clone();
-        async move { drop(standing.until(|status| *status == FollowerStatus::Stopped).await) }
+        self.shared.want(DesiredState::Stop);
+        let shared = self.shared.clone();
+        async move { drop(shared.until(|status| *status == FollowerStatus::Stopped).await) }
     }
 
     /// Waits until everything up to `position`, such as that of a
@@ -116,7 +118,7 @@ impl Subscription {
     /// # Errors
     /// [`WaitError`]; the events are durable all the same.
     pub async fn wait_for(&self, position: Position, within: Duration) -> Result<(), WaitError> {
-        self.standing.wait_for(position, within).await
+        self.shared.wait_for(position, within).await
     }
 
     /// Moves it to another place in the log: waits for the handlers at work, forgets what failed or

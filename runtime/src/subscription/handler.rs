@@ -6,9 +6,9 @@ use actuarius_domain::{Aggregate, Envelope, Id, StreamId};
 use actuarius_persistence::{CommitView, EventView};
 use thiserror::Error;
 
-use crate::decoding::{Decoder, Envelopes, Names};
-use crate::followers::BoxError;
-use crate::panics::guarded;
+use crate::base::panics::guarded;
+use crate::follow::followers::BoxError;
+use crate::schema::decoding::{Decoder, Envelopes, Names};
 
 /// What a subscription does with an event of the aggregate type `A`.
 ///

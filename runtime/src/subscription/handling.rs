@@ -8,7 +8,7 @@ use super::builder::OnPoison;
 use super::dispatcher::Work;
 use super::lanes::Spot;
 use super::parked::Entry;
-use crate::followers::{FollowerStatus, Wanted};
+use crate::follow::followers::{DesiredState, FollowerStatus};
 
 impl Work {
     pub(super) fn wake(&mut self) {
@@ -23,7 +23,7 @@ impl Work {
         if self.may_start() {
             let elsewhere = self.parked.unstored();
             let passed = self.reading.fill(&mut self.lanes, &self.plan.routes, elsewhere);
-            self.plan.standing.meters.filtered(passed);
+            self.plan.shared.meters.filtered(passed);
         }
     }
 
@@ -49,7 +49,7 @@ impl Work {
     }
 
     pub(super) fn may_start(&self) -> bool {
-        self.wanted == Wanted::Run && self.halted.is_none() && !self.requests.wants_reset()
+        self.wanted == DesiredState::Run && self.halted.is_none() && !self.requests.wants_reset()
     }
 
     pub(super) fn has_a_worker(&self) -> bool {
@@ -84,7 +84,7 @@ impl Work {
         };
         match outcome {
             Outcome::Done => {
-                self.plan.standing.meters.handled(1);
+                self.plan.shared.meters.handled(1);
                 self.failures.forget(spot);
                 self.lanes.finish(spot);
             }
@@ -97,7 +97,7 @@ impl Work {
 
     /// The log could not be read on.
     pub(super) fn unread(&mut self, why: String) {
-        let (position, name) = (self.reading.next_position(), &self.plan.standing.name);
+        let (position, name) = (self.reading.next_position(), &self.plan.shared.name);
         tracing::warn!(
             target: "actuarius::subscription", %name, %position, why, "the log could not be read"
         );
@@ -118,12 +118,12 @@ impl Work {
 
     fn failed(&mut self, spot: Spot, why: String) {
         let plan = self.plan.clone();
-        plan.standing.meters.failed();
+        plan.shared.meters.failed();
         self.lanes.rest(spot);
         let attempts = self.failures.count(spot, why.clone());
         tracing::warn!(
             target: "actuarius::subscription",
-            name = %plan.standing.name, position = %spot.position, attempts, why, "an event failed"
+            name = %plan.shared.name, position = %spot.position, attempts, why, "an event failed"
         );
         if self.failures.try_again(spot, &plan.options.retry, Instant::now()) {
             return;
@@ -148,12 +148,12 @@ impl Work {
         }
         let Some((key, due)) = self.lanes.finish(spot) else { return false };
         let (attempts, error) = self.failures.forget(spot).unwrap_or_default();
-        let standing = &self.plan.standing;
+        let shared = &self.plan.shared;
         if attempts > 0 {
             // Thousands may be parked behind it.
             tracing::warn!(
                 target: "actuarius::subscription",
-                name = %standing.name, position = %spot.position, attempts, "an event is parked"
+                name = %shared.name, position = %spot.position, attempts, "an event is parked"
             );
         }
         let entry = Entry {
@@ -166,8 +166,8 @@ impl Work {
             parked_at: self.plan.engine.clock.now(),
         };
         self.parked.park(&key, entry);
-        standing.meters.parks();
-        standing.meters.parked(self.parked.count());
+        shared.meters.parks();
+        shared.meters.parked(self.parked.count());
         true
     }
 

@@ -10,7 +10,7 @@ use super::checkpoint::{self, Checkpoint, NoPlace};
 use super::parked::{self, ParkedEvents};
 use super::routes::Routes;
 use crate::engine::Engine;
-use crate::followers::{Standing, StartError};
+use crate::follow::followers::{FollowerShared, StartError};
 
 /// How many notes of parked events are read at once: a commit with notes waits meanwhile.
 pub(super) const NOTES_AT_ONCE: usize = 256;
@@ -18,7 +18,7 @@ pub(super) const NOTES_AT_ONCE: usize = 256;
 /// What stays the same as long as a subscription runs.
 pub(super) struct Plan {
     pub(super) engine: Arc<Engine>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) shared: Arc<FollowerShared>,
     pub(super) routes: Routes,
     pub(super) options: Options,
     /// Whether it is to be paused after a restart, too: what the handle was asked for last.
@@ -119,7 +119,7 @@ async fn blocking<T: Send + 'static>(
     name: &str,
     look: impl FnOnce(&dyn Reader) -> Result<T, StartError> + Send + 'static,
 ) -> Result<T, StartError> {
-    let reader = engine.library.reader().map_err(|_| StartError::ShuttingDown)?;
+    let reader = engine.store.reader().map_err(|_| StartError::ShuttingDown)?;
     match tokio::task::spawn_blocking(move || look(&*reader)).await {
         Ok(found) => found,
         Err(panic) => Err(unreadable(name, std::io::Error::other(panic).into())),

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::checkpoint::Mark;
 use super::lanes::{Lanes, Spot};
 use super::routes::{Due, Routes};
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
 use crate::engine::Engine;
-use crate::follower::{Follower, Slice};
-use crate::followers::{FollowerStatus, Retry};
+use crate::follow::follower::{Follower, Slice};
+use crate::follow::followers::{FollowerStatus, Retry};
 
 /// How many events of a subscription are in memory: enough to keep many workers busy, few enough
 /// that a hundred slow subscriptions fit in memory. Over it the log is not read on.

@@ -3,7 +3,7 @@ use std::fmt;
 use actuarius_domain::{Aggregate, Metadata, Position, Timestamp, Version};
 use actuarius_persistence::{CommitView, EventView};
 
-use crate::decoding::{Decoder, Facts, Undecodable};
+use crate::schema::decoding::{Decoder, Facts, Undecodable};
 
 /// A stored event that is not decoded yet, as [`ordered_by`](super::Subscribe::ordered_by) sees it.
 #[derive(Clone, Copy)]

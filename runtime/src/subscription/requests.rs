@@ -82,17 +82,17 @@ impl Work {
     }
 
     async fn reset(&mut self, start: Start) -> Result<(), ResetError> {
-        let mark = place(self.plan.engine.library.reader()?, start).await?;
+        let mark = place(self.plan.engine.store.reader()?, start).await?;
         tracing::info!(
             target: "actuarius::subscription",
-            name = %self.plan.standing.name, position = %mark.position, "reset"
+            name = %self.plan.shared.name, position = %mark.position, "reset"
         );
         self.reading = Reading::behind(&self.plan.engine, mark);
         self.lanes = Lanes::default();
         self.failures = Failures::default();
         self.halted = None;
         self.parked.forget_behind(mark.position);
-        self.plan.standing.meters.parked(self.parked.count());
+        self.plan.shared.meters.parked(self.parked.count());
         self.store().await?;
         self.look_at_retries_again();
         Ok(())
@@ -102,7 +102,7 @@ impl Work {
     /// takes. What one of them leaves behind is recognised at the next start.
     async fn store(&mut self) -> Result<(), ResetError> {
         while self.writing.broken().is_none() && !self.is_stored(&self.checkpoint()) {
-            let taken = self.parked.take_notes(&self.plan.standing.name, self.checkpoint());
+            let taken = self.parked.take_notes(&self.plan.shared.name, self.checkpoint());
             self.writing.begin(&self.plan.engine, taken, Vec::new());
             self.writing.ended().await;
         }

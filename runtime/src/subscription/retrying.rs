@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::ParkedError;
 use super::attempts::{Again, Job, Outcome};
 use super::dispatcher::Work;
-use crate::followers::Wanted;
+use crate::follow::followers::DesiredState;
 
 /// The answer to who asked for parked events, given when what was done is durable.
 pub(super) type Answer = (oneshot::Sender<Result<usize, ParkedError>>, Result<usize, ParkedError>);
@@ -90,12 +90,12 @@ impl Work {
         }
         retry.skips = false;
         if let Some(skipped) = self.parked.skip_first(key) {
-            let standing = &self.plan.standing;
+            let shared = &self.plan.shared;
             tracing::warn!(
                 target: "actuarius::subscription",
-                name = %standing.name, position = %skipped.position, "a parked event is skipped"
+                name = %shared.name, position = %skipped.position, "a parked event is skipped"
             );
-            standing.meters.parked(self.parked.count());
+            shared.meters.parked(self.parked.count());
         }
     }
 
@@ -106,7 +106,7 @@ impl Work {
         {
             return self.refuse_retries_waiting(&why);
         }
-        let waits = self.requests.wants_reset() || self.wanted == Wanted::Stop;
+        let waits = self.requests.wants_reset() || self.wanted == DesiredState::Stop;
         while !waits
             && self.has_a_worker()
             && let Some(key) = self.retries.waiting.pop_front()
@@ -130,7 +130,7 @@ impl Work {
 
     /// The first event parked under `key` was tried again, or what follows it was looked for.
     pub(super) fn retried(&mut self, key: &Arc<str>, outcome: Outcome) {
-        let meters = &self.plan.standing.meters;
+        let meters = &self.plan.shared.meters;
         match outcome {
             Outcome::Found(found) => {
                 self.parked.add_read(key, found.entries, found.read);
@@ -169,7 +169,7 @@ impl Work {
         let Some(position) = self.parked.first(key).map(|first| first.position) else { return };
         tracing::warn!(
             target: "actuarius::subscription",
-            name = %self.plan.standing.name, %position, why, "a parked event was retried in vain"
+            name = %self.plan.shared.name, %position, why, "a parked event was retried in vain"
         );
         self.retries.end(key, |_| Err(error(position, why)));
     }

@@ -7,7 +7,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::Recorded;
 use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed, TypedRouted};
-use crate::panics::guarded;
+use crate::base::panics::guarded;
 
 /// How many bytes of a key count: it is part of a note's name. Two longer keys that begin alike
 /// share their order, which is stricter than asked for and never wrong.

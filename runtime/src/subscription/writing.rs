@@ -11,10 +11,10 @@ use super::checkpoint::{Checkpoint, Mark};
 use super::dispatcher::Work;
 use super::reading::EVENTS_IN_FLIGHT;
 use super::retrying::Answer;
-use crate::committer::NotStored;
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
+use crate::commit::committer::NotStored;
 use crate::engine::Engine;
-use crate::followers::Wanted;
+use crate::follow::followers::DesiredState;
 
 /// What is durable of a subscription, and what is on its way: one write at a time.
 pub(super) struct Writing {
@@ -145,7 +145,7 @@ impl Work {
         }
         let at = self.writing.next_at(self.plan.options.checkpoint_every);
         if self.is_urgent(&checkpoint) || at.is_none_or(|at| at <= Instant::now()) {
-            let name = &self.plan.standing.name;
+            let name = &self.plan.shared.name;
             let taken = self.parked.take_notes(name, checkpoint);
             let all = !self.parked.has_outdated();
             let answers = if all { self.retries.take_answers() } else { Vec::new() };
@@ -160,7 +160,7 @@ impl Work {
     /// Whether it is stored at once: someone waits for it, or too much waits in memory.
     fn is_urgent(&self, checkpoint: &Checkpoint) -> bool {
         let is_quiet = self.attempts.is_empty();
-        let is_ending = self.wanted != Wanted::Run || self.halted.is_some();
+        let is_ending = self.wanted != DesiredState::Run || self.halted.is_some();
         self.parked.has_outdated()
             || self.parked.unstored() >= EVENTS_IN_FLIGHT / 2
             || checkpoint.paused != self.writing.stored().paused

@@ -10,8 +10,8 @@ use actuarius_persistence::{CommitView, EventView};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::panics::guarded;
-use crate::past::{FieldChange, as_value, changes};
+use crate::base::panics::guarded;
+use crate::history::{FieldChange, as_value, changes};
 
 pub use aggregates::{Divergences, divergence};
 pub use views::{ViewDivergences, view_divergence};

@@ -9,7 +9,7 @@ use actuarius_persistence::keys::in_clear;
 use actuarius_persistence::{Codec, EventView};
 
 use super::fail;
-use crate::decoding::Decoder;
+use crate::schema::decoding::Decoder;
 use sample::{Sample, decoded};
 
 /// Events of an aggregate type as releases have stored them, in a file that is kept for ever. Each release

@@ -1,7 +1,7 @@
 use actuarius_domain::{Aggregate, Envelope};
 
 use super::history::History;
-use crate::followers::BoxError;
+use crate::follow::followers::BoxError;
 use crate::subscription::Handler;
 
 /// The events of an aggregate as a handler gets them, stored and read back.

@@ -7,7 +7,7 @@ use actuarius_persistence::{Append, Codec, Commit, NewCommit};
 use bytes::Bytes;
 
 use super::fail;
-use crate::decoding;
+use crate::schema::decoding;
 
 /// Events as a log would have them, each stored and read back: versions without gaps in each stream,
 /// positions without gaps over all.

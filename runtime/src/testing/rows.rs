@@ -8,7 +8,7 @@ use actuarius_persistence::views::{Changes, Table, ViewError, Views};
 
 use super::fail;
 use super::history::History;
-use crate::view::{
+use crate::projection::rows::{
     Draft, KeyBytes, KeyedProjection, Listing, SecondaryListing, Shown, Staged, View,
 };
 

@@ -1,7 +1,7 @@
 use actuarius_domain::{Aggregate, Envelope, Header, Id, Position, Timestamp, Version};
 use actuarius_persistence::{CodecError, Commit, CommitView, EventView};
 
-use crate::decoding::{Envelopes, Undecodable, envelopes};
+use crate::schema::decoding::{Envelopes, Undecodable, envelopes};
 
 /// Events to be projected in one transaction, and the position they lead to.
 pub struct EventBatch<'a> {

@@ -5,9 +5,9 @@ use actuarius_domain::Position;
 use actuarius_persistence::Commit;
 
 use super::{Database, EventBatch};
+use crate::base::panics::guarded;
 use crate::engine::Engine;
-use crate::followers::{BoxError, StartError};
-use crate::panics::guarded;
+use crate::follow::followers::{BoxError, StartError};
 use crate::projection::host::{Opened, Source};
 use crate::projection::target::{Failed, Target};
 

@@ -15,7 +15,7 @@ impl<T: Target> Host<T> {
             // An older view is read, of which nothing else is known here.
             self.begin_anew().await;
         }
-        match self.track.as_ref().map(|track| track.target.must_go()) {
+        match self.cursor.as_ref().map(|cursor| cursor.target.must_go()) {
             Some(true) if self.serve_from.is_none() => {
                 self.begin_rebuild(Order::of_our_own()).await;
             }
@@ -27,7 +27,7 @@ impl<T: Target> Host<T> {
     /// After a rebuild: what it has made may hold someone who was forgotten meanwhile. When it failed the
     /// view that holds them is given up: to forget counts for more than to show.
     pub(super) async fn erase_after(&mut self, end: &Result<(), RebuildError>) {
-        let must_go = self.track.as_ref().is_some_and(|track| track.target.must_go());
+        let must_go = self.cursor.as_ref().is_some_and(|cursor| cursor.target.must_go());
         if must_go && end.is_err() {
             self.begin_anew().await;
         }
@@ -42,7 +42,7 @@ impl<T: Target> Host<T> {
     /// Opens what there is to go on with. A view that must go is not.
     async fn begin_anew(&mut self) {
         if let Err(error) = self.open().await {
-            let at = self.standing.progress.position().next();
+            let at = self.shared.progress.position().next();
             self.failed(Failed::at(at, error)).await;
         }
     }
@@ -53,7 +53,7 @@ impl<T: Target> Host<T> {
             || self.serve_from.is_some()
             || self.with_target(T::clean_up).await == Some(true);
         if is_alone {
-            self.standing.erased(forgotten);
+            self.shared.erased(forgotten);
         }
     }
 }

@@ -1,11 +1,11 @@
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
 
+use super::super::cursor::Cursor;
 use super::Host;
-use crate::follower::Slice;
+use crate::follow::follower::Slice;
 use crate::projection::rebuild::{Around, Build, CaughtUp, Order, RebuildError, Rebuilding, Step};
 use crate::projection::target::{Failed, Target};
-use crate::projection::track::Track;
 
 impl<T: Target> Host<T> {
     pub(super) async fn begin_rebuild(&mut self, order: Order<T>) {
@@ -24,9 +24,9 @@ impl<T: Target> Host<T> {
         match fresh {
             Ok(target) => {
                 self.building.begins(progress.clone());
-                let (retry, wanted) = (self.retry.clone(), self.standing.wanted());
+                let (retry, wanted) = (self.retry.clone(), self.shared.wanted());
                 let around = Around { progress, retry, wanted };
-                let build = Build::of(Track::of(&self.engine, target));
+                let build = Build::of(Cursor::of(&self.engine, target));
                 self.rebuilding = Some(Rebuilding::begin(build, around, end));
             }
             Err(failed) => end.tell(Err(failed.into())),
@@ -37,7 +37,7 @@ impl<T: Target> Host<T> {
         match step {
             Step::CaughtUp(Ok(caught_up)) => self.caught_up(caught_up).await,
             Step::CaughtUp(Err(panic)) => {
-                let name = &self.standing.name;
+                let name = &self.shared.name;
                 tracing::error!(target: "actuarius::projection", %name, %panic, "a rebuild failed");
                 let at = self.rebuilding.as_ref().map_or(Position::NONE, Rebuilding::position);
                 self.end_rebuild(None, Err(Failed::at(at.next(), panic).into())).await;
@@ -52,9 +52,9 @@ impl<T: Target> Host<T> {
                 rebuilding.keep(build);
                 self.replace_once_it_shows_as_much().await;
             }
-            (Ok(build), None) => self.discard(Some(build.track.target)).await,
+            (Ok(build), None) => self.discard(Some(build.cursor.target)).await,
             (Err((build, error)), _) => {
-                self.end_rebuild(Some(build.track.target), Err(error)).await;
+                self.end_rebuild(Some(build.cursor.target), Err(error)).await;
             }
         }
     }
@@ -82,20 +82,20 @@ impl<T: Target> Host<T> {
 
     /// Until the new view is the one that is read, the old one can go on.
     async fn replace_once_it_shows_as_much(&mut self) {
-        let shown = self.standing.progress.position();
+        let shown = self.shared.progress.position();
         let Some(rebuilding) = &mut self.rebuilding else { return };
         let Some(build) = rebuilding.take_near_from(shown) else { return };
         let (build, served) = build.serve().await;
         match served {
             Ok(()) => {
-                let old = self.track.replace(build.track).map(|track| track.target);
+                let old = self.cursor.replace(build.cursor).map(|cursor| cursor.target);
                 self.begin_again();
                 self.end_rebuild(old, Ok(())).await;
             }
             failed => {
                 rebuilding.follow(build, failed);
-                if let Some(track) = &mut self.track {
-                    track.target.look_again();
+                if let Some(cursor) = &mut self.cursor {
+                    cursor.target.look_again();
                 }
                 self.go_back().await;
             }
@@ -117,7 +117,7 @@ impl<T: Target> Host<T> {
     pub(super) fn forget_lost_rebuild(&mut self) {
         if let Some(lost) = self.rebuilding.take_if(|rebuilding| rebuilding.is_lost()) {
             self.building.ends();
-            let at = self.standing.progress.position().next();
+            let at = self.shared.progress.position().next();
             lost.tell(Err(Failed::at(at, "the projection's actor failed").into()));
         }
     }
@@ -130,7 +130,7 @@ impl<T: Target> Host<T> {
         }
         if let Some(mut rebuilding) = self.rebuilding.take() {
             let build = rebuilding.stopped().await;
-            self.discard(build.map(|build| build.track.target)).await;
+            self.discard(build.map(|build| build.cursor.target)).await;
         }
         self.building.ends();
     }
@@ -140,7 +140,7 @@ impl<T: Target> Host<T> {
         let Some(target) = target else { return };
         let discarding = tokio::task::spawn_blocking(move || target.discard());
         if let Err(error) = discarding.await {
-            let name = &self.standing.name;
+            let name = &self.shared.name;
             tracing::error!(target: "actuarius::projection", %name, %error, "closing a view failed");
         }
     }

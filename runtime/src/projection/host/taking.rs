@@ -2,34 +2,34 @@ use std::time::Instant;
 
 use actuarius_domain::Position;
 
+use super::super::cursor::{Cursor, Taken};
 use super::{Host, Pace};
-use crate::deadline::Deadline;
-use crate::follower::Slice;
-use crate::followers::FollowerStatus;
-use crate::progress::Progress;
+use crate::base::deadline::Deadline;
+use crate::follow::follower::Slice;
+use crate::follow::followers::FollowerStatus;
+use crate::follow::progress::Progress;
 use crate::projection::rebuild::Failures;
 use crate::projection::target::{Failed, Target};
-use crate::projection::track::{Taken, Track};
 
 impl<T: Target> Host<T> {
     /// Has an older view read until this track has come to `serve_from`, if that is some.
-    pub(super) fn read_older(&mut self, serve_from: Option<Position>, track: &Track<T>) {
+    pub(super) fn read_older(&mut self, serve_from: Option<Position>, cursor: &Cursor<T>) {
         self.serve_from = serve_from;
         if serve_from.is_some() {
-            self.building.begins(Progress::at(track.target.position()));
+            self.building.begins(Progress::at(cursor.target.position()));
         }
     }
 
     pub(super) async fn take(&mut self, slice: Slice) {
-        let Some(track) = self.track.take() else { return };
+        let Some(cursor) = self.cursor.take() else { return };
         let started = Instant::now();
-        let (track, Taken { events, outcome }) = track.take(slice).await;
-        self.standing.meters.batch(started.elapsed());
-        self.track = Some(track);
+        let (cursor, Taken { events, outcome }) = cursor.take(slice).await;
+        self.shared.meters.batch(started.elapsed());
+        self.cursor = Some(cursor);
         match outcome {
             Ok(handled) => {
-                self.standing.meters.handled(handled);
-                self.standing.meters.filtered(events - handled);
+                self.shared.meters.handled(handled);
+                self.shared.meters.filtered(events - handled);
                 self.tell();
                 self.after_taking().await;
             }
@@ -38,10 +38,10 @@ impl<T: Target> Host<T> {
     }
 
     pub(super) async fn after_taking(&mut self) {
-        let Some(track) = &self.track else { return };
-        if self.serve_from.is_some_and(|from| track.target.position() >= from) {
+        let Some(cursor) = &self.cursor else { return };
+        if self.serve_from.is_some_and(|from| cursor.target.position() >= from) {
             self.serve().await;
-        } else if self.serve_from.is_none() && track.target.is_save_due() {
+        } else if self.serve_from.is_none() && cursor.target.is_save_due() {
             self.with_target(T::save).await;
         }
     }
@@ -64,19 +64,19 @@ impl<T: Target> Host<T> {
         &mut self,
         work: impl FnOnce(&mut T) -> R + Send + 'static,
     ) -> Option<R> {
-        let (track, done) = self.track.take()?.work(work).await;
-        self.track = Some(track);
+        let (cursor, done) = self.cursor.take()?.work(work).await;
+        self.cursor = Some(cursor);
         Some(done)
     }
 
     pub(super) async fn failed(&mut self, Failed { position, why }: Failed) {
-        self.standing.meters.failed();
+        self.shared.meters.failed();
         let attempts = self.failures.at(position);
         let wait = self.retry.wait_after(attempts);
         self.pace = wait.map_or(Pace::Halted, |wait| Pace::Waiting(Deadline::within(wait)));
         // First, so that whoever sees it halted sees where.
         self.tell_position();
-        self.standing.now(match wait {
+        self.shared.now(match wait {
             Some(_) => FollowerStatus::Retrying { position, attempts, why },
             None => FollowerStatus::Halted { position, why },
         });
@@ -85,15 +85,15 @@ impl<T: Target> Host<T> {
 
     /// Goes on behind what the target has after a failure.
     pub(super) async fn go_back(&mut self) {
-        let Some(track) = self.track.take() else { return };
-        self.track = Some(track.go_back().await);
+        let Some(cursor) = self.cursor.take() else { return };
+        self.cursor = Some(cursor.go_back().await);
         self.tell_position();
     }
 
     /// Where the view that is read is, unless that is an older one.
     fn tell_position(&self) {
-        if let (Some(track), None) = (&self.track, self.serve_from) {
-            self.standing.progress.reached(track.target.position());
+        if let (Some(cursor), None) = (&self.cursor, self.serve_from) {
+            self.shared.progress.reached(cursor.target.position());
         }
     }
 
@@ -106,13 +106,13 @@ impl<T: Target> Host<T> {
 
     /// That it runs, and how far it is. An older view that is read meanwhile stands still.
     fn tell(&self) {
-        let Some(track) = &self.track else { return };
-        let position = track.target.position();
+        let Some(cursor) = &self.cursor else { return };
+        let position = cursor.target.position();
         match self.serve_from {
-            None => self.standing.reached(position),
+            None => self.shared.reached(position),
             Some(_) => {
                 self.building.reached(position);
-                self.standing.now(FollowerStatus::CatchingUp);
+                self.shared.now(FollowerStatus::CatchingUp);
             }
         }
     }

@@ -6,7 +6,7 @@ use actuarius_persistence::{Commit, memory};
 
 use super::*;
 use crate::builder::Builder;
-use crate::followers::{FollowerKind, Followers};
+use crate::follow::followers::{FollowerKind, Followers};
 
 /// A target that brings its actor down at the first opportunity.
 struct Bursting {
@@ -61,46 +61,46 @@ impl Source<Bursting> for Refusing {
     }
 }
 
-async fn refusing(refusals: u32) -> Arc<Standing> {
+async fn refusing(refusals: u32) -> Arc<FollowerShared> {
     let engine = Builder::default().engine(memory::open(), None).await.unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
-    let enlisted = followers.enlist("report", FollowerKind::Projection).unwrap();
+    let registration = followers.register("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: refusals.into() };
     let source: Arc<dyn Source<_>> = Arc::new(source);
-    let (hosted, _) = start(&engine, enlisted, Retry::default(), source).await.unwrap();
-    hosted.standing
+    let (hosted, _) = start(&engine, registration, Retry::default(), source).await.unwrap();
+    hosted.shared
 }
 
-async fn until_halted(standing: &Standing) -> String {
+async fn until_halted(shared: &FollowerShared) -> String {
     let is_halted = |status: &FollowerStatus| matches!(status, FollowerStatus::Halted { .. });
-    standing.until(is_halted).await;
-    match standing.status() {
+    shared.until(is_halted).await;
+    match shared.status() {
         FollowerStatus::Halted { why, .. } => why,
         other => panic!("{other:?}"),
     }
 }
 
-async fn stop(standing: &Standing) {
-    standing.want(Wanted::Stop);
-    standing.until(|status| *status == FollowerStatus::Stopped).await;
+async fn stop(shared: &FollowerShared) {
+    shared.want(DesiredState::Stop);
+    shared.until(|status| *status == FollowerStatus::Stopped).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_is_opened_again_as_often_as_it_takes() {
-    let standing = refusing(3).await;
-    standing.until(|status| matches!(status, FollowerStatus::Retrying { .. })).await;
-    standing.until(|status| *status == FollowerStatus::Live).await;
-    stop(&standing).await;
+    let shared = refusing(3).await;
+    shared.until(|status| matches!(status, FollowerStatus::Retrying { .. })).await;
+    shared.until(|status| *status == FollowerStatus::Live).await;
+    stop(&shared).await;
 }
 
 /// It ended as if it had been asked to, at the first refusal: the health was good, and the views of
 /// all later events were missing.
 #[tokio::test(start_paused = true)]
 async fn one_that_cannot_be_opened_again_halts_until_it_is_asked_to_resume() {
-    let standing = refusing(4).await;
-    let why = until_halted(&standing).await;
+    let shared = refusing(4).await;
+    let why = until_halted(&shared).await;
     assert!(why.contains("it could not be opened again"), "{why}");
-    standing.want(Wanted::Run);
-    standing.until(|status| *status == FollowerStatus::Live).await;
-    stop(&standing).await;
+    shared.want(DesiredState::Run);
+    shared.until(|status| *status == FollowerStatus::Live).await;
+    stop(&shared).await;
 }

@@ -5,19 +5,19 @@ use actuarius_domain::Position;
 use actuarius_persistence::Codec;
 use actuarius_persistence::views::Views;
 
+use super::super::rows::{
+    Draft, KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError, bytes_of,
+};
 use super::generations::Generations;
 use super::moves::Moves;
 use super::target::KeyedTarget;
 use crate::engine::Engine;
-use crate::past::{LogMoment, fold_log};
+use crate::history::{LogMoment, fold_log};
 use crate::projection::as_of::AsOfError;
 use crate::projection::routes::Routes;
-use crate::projection::saved::Shelf;
+use crate::projection::saved::SavedViews;
 use crate::projection::target::Target;
-use crate::shape::fingerprint;
-use crate::view::{
-    Draft, KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError, bytes_of,
-};
+use crate::schema::shape::fingerprint;
 
 /// The rows of a keyed view as they were at a moment of the log, built aside and held in memory. A projection
 /// of the same name that runs is not concerned. Cheap to clone.
@@ -72,11 +72,11 @@ pub(super) async fn as_of<V: View>(
     moment: LogMoment,
 ) -> Result<PastRows<V>, AsOfError> {
     let (version, shape) = (1, fingerprint::<V::Row>());
-    let lineage = engine.library.reader()?.lineage();
+    let lineage = engine.store.reader()?.lineage();
     let keys = engine.keyring.keys().cloned();
     let place = keys.into_iter().fold(Views::in_memory(), Views::with_keys).place(&name)?;
-    let shelf = Shelf { name, place, version, shape, lineage };
-    let generations = Arc::new(Generations::of(shelf, routes.types()));
+    let saved_views = SavedViews { name, place, version, shape, lineage };
+    let generations = Arc::new(Generations::of(saved_views, routes.types()));
     let (shown, generation) = (Shown::default(), generations.create()?);
     shown.show(generation.table.reader());
     let outputs = (Shown::default(), Moves::new());

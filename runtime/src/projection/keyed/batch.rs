@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use actuarius_persistence::views::{Changes, Table, ViewError};
 use actuarius_persistence::{Codec, Commit};
 
-use crate::panics::guarded;
+use super::super::rows::{Draft, Staged, View};
+use crate::base::panics::guarded;
 use crate::projection::routes::Routes;
 use crate::projection::target::Failed;
-use crate::view::{Draft, Staged, View};
 
 /// How many changed rows are stored at once, at most, apart from those of one command: enough to
 /// share the cost of a sync, few enough that it takes milliseconds.

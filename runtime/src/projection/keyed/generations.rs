@@ -5,11 +5,11 @@ use actuarius_persistence::keys::Keys;
 use actuarius_persistence::views::{Changes, Table, TableReader, ViewError};
 use uuid::Uuid;
 
-use crate::followers::StartError;
-use crate::projection::saved::Shelf;
-use crate::projection::traces::Traces;
+use super::super::erasure_taint::ErasureTaint;
+use super::super::rows::META;
+use crate::follow::followers::StartError;
+use crate::projection::saved::SavedViews;
 use crate::projection::types::Types;
-use crate::view::META;
 
 /// Where a table says what it is.
 const KEY: &[u8] = b"view";
@@ -24,12 +24,12 @@ pub(super) struct Meta {
     pub(super) shape: u64,
     pub(super) store: Uuid,
     pub(super) position: Position,
-    pub(super) traces: Traces,
+    pub(super) taint: ErasureTaint,
     pub(super) types: Types,
 }
 
 impl Meta {
-    /// `layout u8 = 2 | version u32 | shape u64 | store 16 | position u64 | traces | types`, integers
+    /// `layout u8 = 2 | version u32 | shape u64 | store 16 | position u64 | taint | types`, integers
     /// little-endian.
     pub(super) fn add_to(&self, changes: &mut Changes) -> Result<(), ViewError> {
         let mut out = vec![LAYOUT];
@@ -37,7 +37,7 @@ impl Meta {
         out.extend_from_slice(&self.shape.to_le_bytes());
         out.extend_from_slice(self.store.as_bytes());
         out.extend_from_slice(&self.position.get().to_le_bytes());
-        self.traces.write(&mut out);
+        self.taint.write(&mut out);
         self.types.write(&mut out);
         changes.put(META, KEY, &out)
     }
@@ -55,10 +55,10 @@ impl Meta {
         let (position, mut rest) = rest.split_first_chunk()?;
         let position = Position::new(u64::from_le_bytes(*position));
         let (version, store) = (u32::from_le_bytes(*version), Uuid::from_bytes(*store));
-        let (shape, traces) = (u64::from_le_bytes(*shape), Traces::read(&mut rest)?);
+        let (shape, taint) = (u64::from_le_bytes(*shape), ErasureTaint::read(&mut rest)?);
         let types = Types::read(&mut rest)?;
         let is_known = *layout == LAYOUT && rest.is_empty();
-        is_known.then_some(Self { version, shape, store, position, traces, types })
+        is_known.then_some(Self { version, shape, store, position, taint, types })
     }
 }
 
@@ -67,12 +67,12 @@ pub(in crate::projection) fn must_go(
     table: &TableReader,
     forgotten: u64,
 ) -> Result<bool, ViewError> {
-    Ok(Meta::read(table)?.is_some_and(|meta| meta.traces.must_go(forgotten)))
+    Ok(Meta::read(table)?.is_some_and(|meta| meta.taint.must_go(forgotten)))
 }
 
 /// The tables of one view.
 pub(super) struct Generations {
-    shelf: Shelf,
+    saved_views: SavedViews,
     /// What the view follows.
     types: Types,
 }
@@ -85,51 +85,51 @@ pub(super) struct Generation {
 }
 
 impl Generations {
-    pub(super) fn of(shelf: Shelf, types: Types) -> Self {
-        Self { shelf, types }
+    pub(super) fn of(saved_views: SavedViews, types: Types) -> Self {
+        Self { saved_views, types }
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.shelf.name
+        &self.saved_views.name
     }
 
     /// What a table of this view says when it has come to `position`.
-    pub(super) fn meta(&self, position: Position, traces: Traces) -> Meta {
+    pub(super) fn meta(&self, position: Position, taint: ErasureTaint) -> Meta {
         let (version, shape, store) =
-            (self.shelf.version, self.shelf.shape, self.shelf.lineage.store());
-        Meta { version, shape, store, position, traces, types: self.types.clone() }
+            (self.saved_views.version, self.saved_views.shape, self.saved_views.lineage.store());
+        Meta { version, shape, store, position, taint, types: self.types.clone() }
     }
 
     /// Whether a table was made from this log.
     pub(super) fn is_ours(&self, meta: &Meta) -> bool {
-        self.shelf.lineage.shares(meta.store, meta.position)
+        self.saved_views.lineage.shares(meta.store, meta.position)
     }
 
     /// Whether a table was made from this log, by this version of the projection, of rows of the same
     /// shape. That should have made it from the same types.
     pub(super) fn is_of_this_version(&self, meta: &Meta) -> bool {
-        let is_ours = self.is_ours(meta) && meta.version == self.shelf.version;
-        if is_ours && meta.shape != self.shelf.shape {
+        let is_ours = self.is_ours(meta) && meta.version == self.saved_views.version;
+        if is_ours && meta.shape != self.saved_views.shape {
             tracing::warn!(
                 target: "actuarius::projection", name = self.name(),
                 "the rows had another shape in the same version of the view; it is built anew"
             );
         }
-        is_ours && meta.shape == self.shelf.shape
+        is_ours && meta.shape == self.saved_views.shape
     }
 
     /// Whether someone may be in a table who is forgotten by now.
-    pub(super) fn must_go(&self, traces: Traces) -> bool {
-        traces.must_go(self.keys().map_or(0, |keys| keys.forgotten()))
+    pub(super) fn must_go(&self, taint: ErasureTaint) -> bool {
+        taint.must_go(self.keys().map_or(0, |keys| keys.forgotten()))
     }
 
     pub(super) fn keys(&self) -> Option<&Arc<Keys>> {
-        self.shelf.place.keys()
+        self.saved_views.place.keys()
     }
 
     /// Whether no other generation has left anything.
     pub(super) fn has_only(&self, number: u64) -> bool {
-        let all = self.shelf.place.generations();
+        let all = self.saved_views.place.generations();
         all.is_ok_and(|all| all.iter().all(|other| *other == number))
     }
 
@@ -143,22 +143,22 @@ impl Generations {
     }
 
     pub(super) fn current(&self) -> Result<Option<u64>, ViewError> {
-        self.shelf.place.current()
+        self.saved_views.place.current()
     }
 
     pub(super) fn open(&self, number: u64) -> Result<Generation, ViewError> {
-        let table = self.shelf.place.table(number)?;
+        let table = self.saved_views.place.table(number)?;
         let meta = Meta::read(&table.reader())?;
         Ok(Generation { number, table, meta })
     }
 
     /// An empty one behind all others, which says what it is.
     pub(super) fn create(&self) -> Result<Generation, ViewError> {
-        let last = self.shelf.place.generations()?.into_iter().max();
+        let last = self.saved_views.place.generations()?.into_iter().max();
         // A generation may be current and have no files any more.
         let number = last.max(self.current().unwrap_or(None)).unwrap_or(0) + 1;
-        let mut table = self.shelf.place.table(number)?;
-        let meta = self.meta(Position::NONE, Traces::default());
+        let mut table = self.saved_views.place.table(number)?;
+        let meta = self.meta(Position::NONE, ErasureTaint::default());
         let mut changes = Changes::new();
         meta.add_to(&mut changes)?;
         table.commit(changes)?;
@@ -169,11 +169,11 @@ impl Generations {
     /// current go.
     pub(super) fn unfinished(&self) -> Result<Generation, ViewError> {
         let current = self.current()?;
-        let others = self.shelf.place.generations()?.into_iter();
+        let others = self.saved_views.place.generations()?.into_iter();
         for number in others.filter(|number| Some(*number) != current).rev() {
             // One that cannot be read is of no use.
             let Ok(generation) = self.open(number) else { continue };
-            let is_usable = |meta: &Meta| self.is_usable(meta) && !self.must_go(meta.traces);
+            let is_usable = |meta: &Meta| self.is_usable(meta) && !self.must_go(meta.taint);
             if generation.meta.as_ref().is_some_and(is_usable) {
                 self.remove_all_but(&[number]);
                 return Ok(generation);
@@ -184,13 +184,13 @@ impl Generations {
     }
 
     pub(super) fn make_current(&self, number: u64) -> Result<(), ViewError> {
-        self.shelf.place.make_current(number)
+        self.saved_views.place.make_current(number)
     }
 
     /// Removes all that are not current and not among these, and gives back their space. What is
     /// still open goes at another time.
     pub(super) fn remove_all_but(&self, kept: &[u64]) {
-        let (name, place) = (self.name(), &self.shelf.place);
+        let (name, place) = (self.name(), &self.saved_views.place);
         let Ok(current) = place.current() else { return };
         let removable = |number: &u64| !kept.contains(number) && Some(*number) != current;
         for number in place.generations().unwrap_or_default().into_iter().filter(removable) {
@@ -212,8 +212,8 @@ mod tests {
         let mut table = Views::in_memory().place("spend").unwrap().table(1).unwrap();
         assert_eq!(Meta::read(&table.reader()).unwrap(), None);
         let (store, position) = (Uuid::from_u128(7), Position::new(u64::MAX - 1));
-        let (traces, types) = (Traces::default(), Types::of(["account"]));
-        let meta = Meta { version: 3, shape: 5, store, position, traces, types };
+        let (taint, types) = (ErasureTaint::default(), Types::of(["account"]));
+        let meta = Meta { version: 3, shape: 5, store, position, taint, types };
         let mut changes = Changes::new();
         meta.add_to(&mut changes).unwrap();
         table.commit(changes).unwrap();

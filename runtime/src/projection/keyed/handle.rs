@@ -4,11 +4,13 @@ use std::ops::Deref;
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt};
 
+use super::super::rows::{
+    KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError, bytes_of,
+};
 use super::moves::{Change, Missed, Moves};
 use super::target::KeyedTarget;
 use crate::projection::handle::ProjectionHandle;
 use crate::projection::rebuild::{Order, Rebuild, order};
-use crate::view::{KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError, bytes_of};
 
 /// A running projection into a keyed view: read its rows, wait for it, follow its changes. Cheap to
 /// clone. [`ProjectionHandle`] has what all projections can be asked for.

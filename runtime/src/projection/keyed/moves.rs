@@ -6,7 +6,7 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt, once};
 
-use crate::view::View;
+use super::super::rows::View;
 
 /// How many batches wait for those who listen, at most. Each has the keys of a thousand rows or so,
 /// and those of its last command.

@@ -4,15 +4,15 @@ use actuarius_domain::Position;
 use actuarius_persistence::Codec;
 use actuarius_persistence::views::ViewError;
 
+use super::super::rows::{Draft, Shown, View};
 use super::generations::{Generation, Generations, Meta};
 use super::moves::Moves;
 use super::target::KeyedTarget;
-use crate::followers::StartError;
+use crate::follow::followers::StartError;
 use crate::projection::host::{Opened, Source};
 use crate::projection::options::Options;
 use crate::projection::routes::Routes;
 use crate::projection::target::Failed;
-use crate::view::{Draft, Shown, View};
 
 /// Where the tables of one keyed view come from.
 pub(super) struct KeyedSource<V: View> {
@@ -68,7 +68,7 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
             return self.go_on(self.generations.create()?);
         }
         match self.current()? {
-            Some((generation, meta)) if self.generations.must_go(meta.traces) => {
+            Some((generation, meta)) if self.generations.must_go(meta.taint) => {
                 let name = self.generations.name();
                 tracing::info!(
                     target: "actuarius::projection", name,

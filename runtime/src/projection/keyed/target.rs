@@ -7,13 +7,13 @@ use actuarius_domain::Position;
 use actuarius_persistence::views::{CHANGES_BYTES_MAX, Changes, ViewError};
 use actuarius_persistence::{Codec, Commit};
 
+use super::super::erasure_taint::ErasureTaint;
+use super::super::rows::{Draft, Shown, Staged, View};
 use super::batch::{Batch, Open};
 use super::generations::{Generation, Generations};
 use super::moves::Moves;
 use crate::projection::routes::Routes;
 use crate::projection::target::{Failed, Target};
-use crate::projection::traces::Traces;
-use crate::view::{Draft, Shown, Staged, View};
 
 /// How many events that change nothing may pass before the position is stored on its own: at the next
 /// start as many are read again.
@@ -35,7 +35,7 @@ pub(crate) struct KeyedTarget<V: View> {
     /// What the table says.
     stored: Position,
     /// Whose clear text may be in it.
-    traces: Traces,
+    taint: ErasureTaint,
 }
 
 impl<V: View> KeyedTarget<V> {
@@ -47,7 +47,7 @@ impl<V: View> KeyedTarget<V> {
     ) -> Self {
         let meta = generation.meta.as_ref();
         let position = meta.map_or(Position::NONE, |meta| meta.position);
-        let traces = meta.map_or_else(Traces::default, |meta| meta.traces);
+        let taint = meta.map_or_else(ErasureTaint::default, |meta| meta.taint);
         Self {
             routes,
             generations,
@@ -58,7 +58,7 @@ impl<V: View> KeyedTarget<V> {
             open: Some(Open::of(generation.table)),
             position,
             stored: position,
-            traces,
+            taint,
         }
     }
 
@@ -73,10 +73,10 @@ impl<V: View> KeyedTarget<V> {
     fn fold(&mut self, commit: &Commit) -> Result<u64, Failed> {
         let Some(open) = &mut self.open else { return Ok(0) };
         let (keys, routes) = (self.generations.keys(), &self.routes);
-        let events = self.traces.watch(keys, || open.project(commit, routes))?;
+        let events = self.taint.watch(keys, || open.project(commit, routes))?;
         if open.draft.is_touched() {
             let mut changes = Changes::new();
-            let meta = self.generations.meta(commit.last_position(), self.traces);
+            let meta = self.generations.meta(commit.last_position(), self.taint);
             let staged = meta.add_to(&mut changes).map_err(|error| error.to_string());
             let staged = staged.and_then(|()| open.stage(changes, self.codec));
             self.add(staged.map_err(|why| Failed::at(commit.position(), why))?)?;
@@ -115,7 +115,7 @@ impl<V: View> KeyedTarget<V> {
         let Batch { mut changes, keys } = std::mem::take(&mut open.batch);
         if !changes.is_empty() {
             // In place of that of the last commit that changed rows.
-            let meta = self.generations.meta(self.position, self.traces);
+            let meta = self.generations.meta(self.position, self.taint);
             let stored = meta.add_to(&mut changes).and_then(|()| open.table.commit(changes));
             stored.map_err(|error| self.give_up(error))?;
             self.stored = self.position;
@@ -142,7 +142,7 @@ impl<V: View> KeyedTarget<V> {
         let Some(meta) = meta else {
             return Err(Failed::at(self.stored.next(), "the table does not say what it is"));
         };
-        (self.position, self.stored, self.traces) = (meta.position, meta.position, meta.traces);
+        (self.position, self.stored, self.taint) = (meta.position, meta.position, meta.taint);
         self.open = Some(Open::of(generation.table));
         if self.is_shown {
             self.show();
@@ -153,7 +153,7 @@ impl<V: View> KeyedTarget<V> {
 
     fn store_position(&mut self) -> Result<(), Failed> {
         if let Some(open) = &mut self.open {
-            let meta = self.generations.meta(self.position, self.traces);
+            let meta = self.generations.meta(self.position, self.taint);
             let added = meta.add_to(&mut open.batch.changes);
             added.map_err(|error| Failed::at(self.position, error))?;
         }
@@ -217,7 +217,7 @@ impl<V: View> Target for KeyedTarget<V> {
     }
 
     fn must_go(&self) -> bool {
-        self.generations.must_go(self.traces)
+        self.generations.must_go(self.taint)
     }
 
     fn clean_up(&mut self) -> bool {

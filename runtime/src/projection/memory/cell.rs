@@ -2,8 +2,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Try
 
 use actuarius_domain::{Position, ReadModel};
 
+use super::super::erasure_taint::ErasureTaint;
 use crate::projection::saved::Saved;
-use crate::projection::traces::Traces;
 
 /// A view in memory, with the position up to which it has all events. Shared by those who read it.
 pub(crate) struct Cell<P>(Arc<RwLock<Held<P>>>);
@@ -11,12 +11,12 @@ pub(crate) struct Cell<P>(Arc<RwLock<Held<P>>>);
 pub(crate) struct Held<P> {
     pub(crate) view: P,
     pub(crate) position: Position,
-    pub(crate) traces: Traces,
+    pub(crate) taint: ErasureTaint,
 }
 
 impl<P: ReadModel> Default for Held<P> {
     fn default() -> Self {
-        Self { view: P::default(), position: Position::NONE, traces: Traces::default() }
+        Self { view: P::default(), position: Position::NONE, taint: ErasureTaint::default() }
     }
 }
 
@@ -24,7 +24,7 @@ impl<P: ReadModel> Held<P> {
     /// What was saved, if it can be understood.
     pub(crate) fn saved(saved: &Saved) -> Result<Self, String> {
         let (view, position) = saved.decode()?;
-        Ok(Self { view, position, traces: saved.traces })
+        Ok(Self { view, position, taint: saved.taint })
     }
 }
 

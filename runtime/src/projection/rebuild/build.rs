@@ -1,9 +1,9 @@
 use actuarius_domain::Position;
 
+use super::super::cursor::Cursor;
 use super::{Around, CaughtUp, RebuildError};
-use crate::follower::Slice;
+use crate::follow::follower::Slice;
 use crate::projection::target::{Failed, Target};
-use crate::projection::track::Track;
 
 /// How near to the end of the log a rebuild is done, once it has come to where the end was when it
 /// began: the view that is read stands still while it takes the rest. Under load the end moves on
@@ -12,18 +12,18 @@ const NEAR: u64 = 4_096;
 
 /// A view that nobody reads yet, on its way to the end of the log.
 pub(crate) struct Build<T> {
-    pub(crate) track: Track<T>,
+    pub(crate) cursor: Cursor<T>,
     failures: Failures,
     is_prepared: bool,
 }
 
 impl<T: Target> Build<T> {
-    pub(crate) fn of(track: Track<T>) -> Self {
-        Self { track, failures: Failures::default(), is_prepared: false }
+    pub(crate) fn of(cursor: Cursor<T>) -> Self {
+        Self { cursor, failures: Failures::default(), is_prepared: false }
     }
 
     pub(crate) fn position(&self) -> Position {
-        self.track.target.position()
+        self.cursor.target.position()
     }
 
     /// Follows the log until it is near to its end and all that takes long is done. It begins with
@@ -33,14 +33,14 @@ impl<T: Target> Build<T> {
         mut outcome: Result<(), Failed>,
         around: Around,
     ) -> CaughtUp<T> {
-        let goal = self.track.follower.head();
+        let goal = self.cursor.follower.head();
         loop {
             if let Err(failed) = outcome {
                 let attempts = self.failures.at(failed.position);
                 let Some(wait) = around.retry.wait_after(attempts) else {
                     return Err((self, failed.into()));
                 };
-                self.track = self.track.go_back().await;
+                self.cursor = self.cursor.go_back().await;
                 around.progress.reached(self.position());
                 around.wait(wait).await;
             }
@@ -48,7 +48,7 @@ impl<T: Target> Build<T> {
             if around.is_stopped() {
                 return Err((self, RebuildError::Stopped));
             }
-            let is_near = self.position() >= goal && self.track.lag() <= NEAR;
+            let is_near = self.position() >= goal && self.cursor.lag() <= NEAR;
             (self, outcome) = match is_near {
                 false => self.step().await,
                 true if self.is_prepared => return Ok(self),
@@ -58,10 +58,10 @@ impl<T: Target> Build<T> {
     }
 
     async fn step(mut self) -> (Self, Result<(), Failed>) {
-        match self.track.next().await {
+        match self.cursor.next().await {
             Ok(slice) => self.take(slice).await,
             Err(error) => {
-                let failed = Failed::at(self.track.follower.at().next(), error);
+                let failed = Failed::at(self.cursor.follower.at().next(), error);
                 (self, Err(failed))
             }
         }
@@ -70,13 +70,13 @@ impl<T: Target> Build<T> {
     /// Takes a portion of these commits.
     pub(crate) async fn take(mut self, slice: Slice) -> (Self, Result<(), Failed>) {
         let taken;
-        (self.track, taken) = self.track.take(slice).await;
+        (self.cursor, taken) = self.cursor.take(slice).await;
         (self, taken.outcome.map(|_| ()))
     }
 
     async fn prepare(mut self) -> (Self, Result<(), Failed>) {
         let prepared;
-        (self.track, prepared) = self.track.work(T::prepare).await;
+        (self.cursor, prepared) = self.cursor.work(T::prepare).await;
         self.is_prepared = prepared.is_ok();
         (self, prepared)
     }
@@ -84,7 +84,7 @@ impl<T: Target> Build<T> {
     /// Lets it be the one that is read.
     pub(crate) async fn serve(mut self) -> (Self, Result<(), Failed>) {
         let served;
-        (self.track, served) = self.track.work(T::serve).await;
+        (self.cursor, served) = self.cursor.work(T::serve).await;
         (self, served)
     }
 }

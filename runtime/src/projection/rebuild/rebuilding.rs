@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use super::{Build, End, RebuildError};
-use crate::follower::Slice;
-use crate::followers::{Retry, Wanted};
-use crate::progress::Progress;
+use crate::follow::follower::Slice;
+use crate::follow::followers::{DesiredState, Retry};
+use crate::follow::progress::Progress;
 use crate::projection::target::{Failed, Target};
 
 /// What a build has to do with the projection it is for.
@@ -17,19 +17,19 @@ use crate::projection::target::{Failed, Target};
 pub(crate) struct Around {
     pub(crate) progress: Progress,
     pub(crate) retry: Retry,
-    pub(crate) wanted: watch::Receiver<(Wanted, u64)>,
+    pub(crate) wanted: watch::Receiver<(DesiredState, u64)>,
 }
 
 impl Around {
     pub(super) fn is_stopped(&self) -> bool {
-        self.wanted.borrow().0 == Wanted::Stop
+        self.wanted.borrow().0 == DesiredState::Stop
     }
 
     /// Until an event is tried again, or the projection is stopped.
     pub(super) async fn wait(&self, time: Duration) {
         let mut wanted = self.wanted.clone();
         tokio::select! {
-            _ = wanted.wait_for(|(wanted, _)| *wanted == Wanted::Stop) => {}
+            _ = wanted.wait_for(|(wanted, _)| *wanted == DesiredState::Stop) => {}
             () = tokio::time::sleep(time) => {}
         }
     }
@@ -98,7 +98,7 @@ impl<T: Target> Rebuilding<T> {
     /// What comes next; waits for it. May be dropped at any time.
     pub(crate) async fn next(&mut self) -> Step<T> {
         if let Some(build) = &mut self.near {
-            return Step::Commits(build.track.next().await);
+            return Step::Commits(build.cursor.next().await);
         }
         match self.task.join_next().await {
             Some(caught_up) => Step::CaughtUp(caught_up),

@@ -58,7 +58,8 @@ fn steps(codec: Codec) -> Vec<Step> {
         event_type: "Placed".to_owned(),
         position: Position::new(999),
     };
-    let accepted = Told::Accepted { version: Version::new(7), position: Position::new(990) };
+    let accepted =
+        CommandOutcome::Accepted { version: Version::new(7), position: Position::new(990) };
     let answered = |told| step(Input::Answered { effect, told });
     let trouble = |at| Some(Trouble { at, why: "it panicked".to_owned() });
     let life = |life| Step { life, ..step(Input::Due { deadline: effect }) };
@@ -66,8 +67,8 @@ fn steps(codec: Codec) -> Vec<Step> {
         Step { sent: vec![command.clone()], open: 1, ..step(Input::Begun) },
         Step { keys: vec!["parcel".to_owned()], ..step(event) },
         Step { undoes: true, ..answered(accepted) },
-        answered(Told::Rejected("not enough".to_owned())),
-        answered(Told::Abandoned),
+        answered(CommandOutcome::Rejected("not enough".to_owned())),
+        answered(CommandOutcome::Abandoned),
         Step {
             scheduled: vec![
                 Scheduled { at, what: Due::Remind(payload("late")) },
@@ -130,7 +131,8 @@ fn the_state_in_a_step_is_upcast_and_all_else_stays() {
             let mut bytes = Vec::new();
             codec.encode_event(&stepped, &mut bytes).unwrap();
             let event = actuarius_persistence::EventView::apart(STEPPED, 1, codec, &bytes);
-            let facts = crate::decoding::Decoder::<Instance<Later>>::new().facts(&event).unwrap();
+            let facts =
+                crate::schema::decoding::Decoder::<Instance<Later>>::new().facts(&event).unwrap();
             let [Stepped::Stepped { saga, step }] = &facts[..] else { panic!("one of one") };
             assert_eq!(*saga, Later { count: 7, name: "later".to_owned() });
             assert_eq!(*step, before);

@@ -3,8 +3,8 @@ use actuarius_persistence::{CommitView, EventView, PageLimit, ReadError, Reader}
 use serde_json::Value;
 
 use super::{Alike, Divergence, Pair, must_be_none, stream_of, value};
-use crate::decoding::Decoder;
-use crate::replay;
+use crate::aggregate::replay;
+use crate::schema::decoding::Decoder;
 
 /// Runs two releases of an aggregate over the same real history, and finds the first event behind which
 /// they do not agree: `Old` as it is, and `New` as it is to be, of the same [`Aggregate::TYPE`]. They may

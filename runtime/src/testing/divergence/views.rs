@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::aggregates::told;
 use super::{Alike, Divergence, Fold, Pair, must_be_none};
-use crate::decoding::Decoder;
-use crate::panics::guarded;
-use crate::replay;
+use crate::aggregate::replay;
+use crate::base::panics::guarded;
+use crate::schema::decoding::Decoder;
 
 /// How many commits lie between two comparisons, if nothing else is said: a view may be large, and
 /// comparing it behind each event would take hours.

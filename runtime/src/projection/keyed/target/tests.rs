@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::*;
-use crate::projection::saved::Shelf;
-use crate::projection::traces::Traces;
+use crate::projection::erasure_taint::ErasureTaint;
+use crate::projection::saved::SavedViews;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Counter;
@@ -50,8 +50,8 @@ fn target() -> KeyedTarget<Numbers> {
         draft.project(at, |rows| rows.put(at.get(), at.get()));
     });
     let lineage = actuarius_persistence::Lineage::of(store);
-    let shelf = Shelf { name, place, version: 1, shape: 1, lineage };
-    let generations = Arc::new(Generations::of(shelf, routes.types()));
+    let saved_views = SavedViews { name, place, version: 1, shape: 1, lineage };
+    let generations = Arc::new(Generations::of(saved_views, routes.types()));
     let generation = generations.create().unwrap();
     let (parts, outputs) = ((routes, generations), (Shown::default(), Moves::new()));
     let mut target = KeyedTarget::over(generation, parts, Codec::default(), outputs);
@@ -107,7 +107,7 @@ fn after_a_failed_commit_the_table_is_opened_again_and_gone_on_from_where_it_is(
 fn a_table_that_comes_back_from_an_earlier_batch_is_not_gone_on_with_behind_a_gap() {
     let mut target = target();
     target.take(&commits(1..=3)).unwrap();
-    let earlier = target.generations.meta(Position::new(3), Traces::default());
+    let earlier = target.generations.meta(Position::new(3), ErasureTaint::default());
     target.take(&commits(4..=7)).unwrap();
     let _ = fail(&mut target);
     target.outputs.0.hide();

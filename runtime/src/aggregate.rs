@@ -1,0 +1,17 @@
+//! One aggregate instance: its inbox, its actor, its turns, and how it is recovered and unloaded.
+
+pub(crate) mod activation;
+pub(crate) mod actor;
+pub(crate) mod dedup_window;
+pub(crate) mod directory;
+pub(crate) mod hosted_type;
+pub(crate) mod hosting;
+pub(crate) mod inbox;
+pub(crate) mod incarnation;
+pub(crate) mod pending_append;
+pub(crate) mod recovery;
+pub(crate) mod replay;
+pub(crate) mod request;
+pub(crate) mod residency;
+pub(crate) mod saved_state;
+pub(crate) mod turn;

@@ -1,0 +1,212 @@
+//! Brings an aggregate into memory: the newest good snapshot, then the events behind it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actuarius_domain::{Aggregate, Position, Version};
+use actuarius_persistence::keys::Keys;
+use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader};
+use tokio::sync::oneshot;
+
+use super::activation::Activation;
+use super::dedup_window::Remembered;
+use super::hosted_type::HostedType;
+use super::inbox::Slot;
+use super::incarnation::Incarnation;
+use super::replay::{self, Found, Snapshots, Start};
+use crate::base::error::{Quarantine, QuarantineReason, Unavailable};
+use crate::engine::recovery_pool::Watch;
+use crate::schema::decoding::Decoder;
+
+pub(crate) enum RecoveryError {
+    /// Not now; nothing is wrong with the aggregate as far as is known.
+    Unavailable(Unavailable),
+    /// The history cannot be turned into a state.
+    Quarantine(Box<Quarantine>),
+}
+
+/// Recovers on a blocking thread, as one of a bounded number at a time.
+pub(crate) async fn recover<A: Aggregate>(
+    activation: Arc<Activation<A>>,
+) -> Result<Box<Incarnation<A>>, RecoveryError> {
+    let (done, recovered) = oneshot::channel();
+    let recovery_pool = activation.hosted.engine.recovery_pool.clone();
+    recovery_pool.take_on(move |watch| {
+        // Nobody waits any more when the actor was killed in the meantime.
+        drop(done.send(recover_now(&activation, watch)));
+    });
+    recovered.await.unwrap_or(Err(RecoveryError::Unavailable(Unavailable::ShuttingDown)))
+}
+
+fn recover_now<A: Aggregate>(
+    activation: &Activation<A>,
+    watch: &mut Watch<'_>,
+) -> Result<Box<Incarnation<A>>, RecoveryError> {
+    let (hosted, slot) = (&activation.hosted, &activation.slot);
+    let span = tracing::debug_span!(
+        target: "actuarius::recovery", "recovery", stream = %slot.stream
+    );
+    let _entered = span.enter();
+    let started = Instant::now();
+    let forgotten = hosted.engine.keyring.forgotten();
+    let reader = hosted.engine.store.reader().map_err(|_| unavailable(ReadError::Closed))?;
+    let recovery = Recovery { reader: &*reader, slot, hosted, decoder: Decoder::new() };
+    let start = recovery.start()?;
+    let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::waking(start)));
+    let replayed = recovery.replay(&mut incarnation, as_of, watch)?;
+    hosted.holds(slot, &incarnation.subjects, forgotten);
+    let took = started.elapsed();
+    let slow = hosted.hosting.snapshot_when_loading_took;
+    incarnation.snapshot_wanted = slow.is_some_and(|limit| took >= limit);
+    hosted.meters.recovered(took, replayed);
+    tracing::debug!(
+        target: "actuarius::recovery",
+        stream = %slot.stream,
+        version = incarnation.version.get(),
+        replayed,
+        "recovered"
+    );
+    Ok(incarnation)
+}
+
+struct Recovery<'a, A: Aggregate> {
+    reader: &'a dyn Reader,
+    slot: &'a Slot<A>,
+    hosted: &'a HostedType<A>,
+    decoder: Decoder<A>,
+}
+
+impl<A: Aggregate> Recovery<'_, A> {
+    /// The newest snapshot that is good, or the state before the first event.
+    fn start(&self) -> Result<Start<A>, RecoveryError> {
+        let (reader, stream) = (self.reader, &self.slot.stream);
+        let mut snapshots = Snapshots::of(reader, stream, self.hosted.hosting.remembered_commands);
+        loop {
+            let found = snapshots.next().map_err(|error| self.unreadable(error, Version::NONE))?;
+            match found {
+                None => return Ok(Start::unborn()),
+                Some(Found::Good(start)) => return Ok(*start),
+                Some(Found::Useless { version, why }) => {
+                    self.hosted.ignored_snapshot(stream, version, &why);
+                }
+                Some(Found::Ahead { version, why }) => {
+                    // Ignoring it would hide the loss, too.
+                    let reason = QuarantineReason::SnapshotAhead(why);
+                    return Err(self.quarantine(version, None, reason));
+                }
+            }
+        }
+    }
+
+    /// Applies the events behind the incarnation's version, page by page, and counts them.
+    fn replay(
+        &self,
+        incarnation: &mut Incarnation<A>,
+        as_of: Position,
+        watch: &mut Watch<'_>,
+    ) -> Result<u64, RecoveryError> {
+        let (from, mut gap) = (incarnation.version, None);
+        loop {
+            let after = incarnation.version;
+            let page = self
+                .reader
+                .read_stream(&self.slot.stream, after, as_of, PageLimit::default())
+                .map_err(|error| self.unreadable(error, after.next()))?;
+            for commit in &page.commits {
+                self.apply(incarnation, &commit.view(), &mut gap)?;
+            }
+            watch.look();
+            if !page.more {
+                if let Some((version, position)) = gap {
+                    return Err(self.quarantine(
+                        version,
+                        Some(position),
+                        QuarantineReason::Removed,
+                    ));
+                }
+                return Ok(incarnation.version.get() - from.get());
+            }
+        }
+    }
+
+    /// Makes the events of a commit part of the state. Behind some that were removed the state is not
+    /// known, until the event that ends the stream: that is the `gap`.
+    fn apply(
+        &self,
+        incarnation: &mut Incarnation<A>,
+        commit: &CommitView<'_>,
+        gap: &mut Option<(Version, Position)>,
+    ) -> Result<(), RecoveryError> {
+        let known = incarnation.version;
+        if commit.is_gone() && gap.is_none() {
+            *gap = Some((commit.version, commit.position));
+        }
+        for event in commit.events().filter(|event| event.version > known) {
+            if let Some(deletion) = event.deletion() {
+                incarnation.end(deletion);
+                *gap = None;
+                (incarnation.version, incarnation.position) = (event.version, event.position);
+                incarnation.time = Some(commit.time);
+                continue;
+            }
+            if gap.is_some() {
+                continue;
+            }
+            let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);
+            let (keys, subjects) = (self.hosted.engine.keyring.keys(), &mut incarnation.subjects);
+            let facts = Keys::collecting(keys, subjects, || replay::decode(self.decoder, &event));
+            let facts = facts.map_err(|error| {
+                let event_type = event.event_type.to_owned();
+                let schema_version = event.schema_version;
+                quarantine(QuarantineReason::Undecodable { event_type, schema_version, error })
+            })?;
+            replay::fold(&mut incarnation.state, &facts)
+                .map_err(|panic| quarantine(QuarantineReason::ApplyPanicked(panic)))?;
+            incarnation.version = event.version;
+            incarnation.position = event.position;
+            incarnation.time = Some(commit.time);
+            incarnation.ended = None;
+        }
+        // The events of a commit that was removed are none, and yet they were.
+        incarnation.version = incarnation.version.max(commit.last_version());
+        incarnation.position = incarnation.position.max(commit.last_position());
+        if commit.named_by_caller() {
+            let command = Remembered {
+                id: commit.command_id,
+                version: commit.last_version(),
+                events: commit.events,
+                position: commit.last_position(),
+            };
+            incarnation.window.remember(command, self.hosted.hosting.remembered_commands);
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, error: ReadError, version: Version) -> RecoveryError {
+        match error {
+            ReadError::Damaged(damage) => {
+                let reason = QuarantineReason::Damaged(damage.what.clone());
+                self.quarantine(version, Some(damage.position), reason)
+            }
+            other => unavailable(other),
+        }
+    }
+
+    fn quarantine(
+        &self,
+        version: Version,
+        position: Option<Position>,
+        reason: QuarantineReason,
+    ) -> RecoveryError {
+        let id = self.slot.stream.shared_id().clone();
+        let aggregate = A::TYPE;
+        RecoveryError::Quarantine(Box::new(Quarantine { aggregate, id, version, position, reason }))
+    }
+}
+
+fn unavailable(error: ReadError) -> RecoveryError {
+    RecoveryError::Unavailable(match error {
+        ReadError::Closed => Unavailable::ShuttingDown,
+        other => Unavailable::Recovery(other.to_string()),
+    })
+}

@@ -1,0 +1,292 @@
+//! The figures the runtime keeps. No recorder is installed here: install one before opening the
+//! runtime, and the figures arrive there.
+
+mod followers;
+mod sagas;
+
+use std::time::Duration;
+
+use actuarius_persistence::Batch;
+use metrics::{Counter, Gauge, Histogram, Unit};
+
+use super::error::{ExecuteError, Failure};
+use super::receipt::Receipt;
+
+pub(crate) use followers::FollowerMeters;
+pub(crate) use sagas::SagaMeters;
+
+/// Every metric: its name, its unit and what it says. Names are part of the interface.
+///
+/// The label `aggregate` is the aggregate's type, the label `outcome` one of `accepted`,
+/// `repeated`, `rejected`, `conflict`, `overloaded`, `unavailable`, `indeterminate`,
+/// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned`. Ids are never labels. The label
+/// `follower` is the name of a subscription or projection; its events have the outcomes `handled`,
+/// `filtered`, `failed` (an attempt) and `parked`.
+pub const METRICS: &[(&str, Unit, &str)] = &[
+    ("actuarius_commands_total", Unit::Count, "Commands, by aggregate and outcome"),
+    ("actuarius_queries_total", Unit::Count, "Queries answered, by aggregate"),
+    ("actuarius_events_total", Unit::Count, "Events made durable, by aggregate"),
+    ("actuarius_queue_seconds", Unit::Seconds, "Time a request waits for its turn, by aggregate"),
+    ("actuarius_decide_seconds", Unit::Seconds, "Time of one turn of decisions, by aggregate"),
+    ("actuarius_commit_seconds", Unit::Seconds, "Time from decision to durability, by aggregate"),
+    ("actuarius_sync_seconds", Unit::Seconds, "Time the store takes for one group"),
+    ("actuarius_group_appends", Unit::Count, "Appends in one group, if there are any"),
+    ("actuarius_group_bytes", Unit::Bytes, "Bytes of events in one group, if there are any"),
+    ("actuarius_resident_aggregates", Unit::Count, "Aggregates in memory, by aggregate"),
+    ("actuarius_activations_total", Unit::Count, "Aggregates come into memory, by aggregate"),
+    ("actuarius_passivations_total", Unit::Count, "Aggregates gone from memory, by aggregate"),
+    ("actuarius_recovery_seconds", Unit::Seconds, "Time of one recovery, by aggregate"),
+    ("actuarius_recovery_events", Unit::Count, "Events replayed in one recovery, by aggregate"),
+    ("actuarius_snapshots_total", Unit::Count, "Snapshots, by aggregate and outcome"),
+    ("actuarius_quarantines_total", Unit::Count, "Aggregates put out of service, by aggregate"),
+    ("actuarius_follower_lag_events", Unit::Count, "Events behind the log's end, by follower"),
+    ("actuarius_follower_events_total", Unit::Count, "Events followed, by follower and outcome"),
+    ("actuarius_follower_batch_seconds", Unit::Seconds, "Time of one batch, by follower"),
+    ("actuarius_follower_parked_events", Unit::Count, "Events parked now, by follower"),
+    ("actuarius_follower_halted", Unit::Count, "1 while it cannot get on, by follower"),
+    ("actuarius_saga_instances", Unit::Count, "Instances that have not ended, by saga and state"),
+    ("actuarius_saga_commands_under_way", Unit::Count, "Commands sent and not answered, by saga"),
+    ("actuarius_saga_ended_total", Unit::Count, "Instances that have ended, by saga and outcome"),
+    ("actuarius_subjects_forgotten_total", Unit::Count, "Data subjects whose key was destroyed"),
+    ("actuarius_poisoned", Unit::Count, "1 once the store has failed"),
+];
+
+/// Those of them that go up and down.
+const GAUGES: &[&str] = &[
+    "actuarius_resident_aggregates",
+    "actuarius_follower_lag_events",
+    "actuarius_follower_parked_events",
+    "actuarius_follower_halted",
+    "actuarius_saga_instances",
+    "actuarius_saga_commands_under_way",
+    "actuarius_poisoned",
+];
+
+pub(crate) fn describe() {
+    for &(name, unit, description) in METRICS {
+        if name.ends_with("_total") {
+            metrics::describe_counter!(name, unit, description);
+        } else if GAUGES.contains(&name) {
+            metrics::describe_gauge!(name, unit, description);
+        } else {
+            metrics::describe_histogram!(name, unit, description);
+        }
+    }
+}
+
+/// The figures of one hosted type. The handles are looked up once, because a look-up per command
+/// would cost as much as the command.
+pub(crate) struct Meters {
+    outcomes: Outcomes,
+    queries: Counter,
+    events: Counter,
+    queue: Histogram,
+    decide: Histogram,
+    commit: Histogram,
+    resident: Gauge,
+    activations: Counter,
+    passivations: Counter,
+    recovery: Histogram,
+    recovery_events: Histogram,
+    snapshots_taken: Counter,
+    snapshots_dropped: Counter,
+    snapshots_ignored: Counter,
+    quarantines: Counter,
+}
+
+struct Outcomes {
+    accepted: Counter,
+    repeated: Counter,
+    rejected: Counter,
+    conflict: Counter,
+    overloaded: Counter,
+    unavailable: Counter,
+    indeterminate: Counter,
+    quarantined: Counter,
+    poisoned: Counter,
+    invalid: Counter,
+    panicked: Counter,
+    abandoned: Counter,
+}
+
+impl Outcomes {
+    fn of(aggregate: &'static str) -> Self {
+        let outcome = |outcome: &'static str| {
+            metrics::counter!(
+                "actuarius_commands_total", "aggregate" => aggregate, "outcome" => outcome
+            )
+        };
+        Self {
+            accepted: outcome("accepted"),
+            repeated: outcome("repeated"),
+            rejected: outcome("rejected"),
+            conflict: outcome("conflict"),
+            overloaded: outcome("overloaded"),
+            unavailable: outcome("unavailable"),
+            indeterminate: outcome("indeterminate"),
+            quarantined: outcome("quarantined"),
+            poisoned: outcome("poisoned"),
+            invalid: outcome("invalid"),
+            panicked: outcome("panicked"),
+            abandoned: outcome("abandoned"),
+        }
+    }
+
+    fn failed(&self, failure: &Failure) -> &Counter {
+        match failure {
+            Failure::Conflict { .. } => &self.conflict,
+            Failure::Overloaded(_) => &self.overloaded,
+            Failure::Unavailable(_)
+            | Failure::Unreadable(_)
+            | Failure::Undecodable(_)
+            | Failure::Removed { .. } => &self.unavailable,
+            Failure::Indeterminate(_) => &self.indeterminate,
+            Failure::Quarantined(_) => &self.quarantined,
+            Failure::Poisoned(_) => &self.poisoned,
+            Failure::InvalidId(_) | Failure::Unstorable(_) | Failure::Deleted => &self.invalid,
+            Failure::Panicked { .. } => &self.panicked,
+            // Counted when it was accepted; only its caller hears of this one.
+            Failure::NotShown { .. } => &self.accepted,
+        }
+    }
+}
+
+impl Meters {
+    pub(crate) fn of(aggregate: &'static str) -> Self {
+        let snapshots = |outcome: &'static str| {
+            metrics::counter!(
+                "actuarius_snapshots_total", "aggregate" => aggregate, "outcome" => outcome
+            )
+        };
+        let counter = |name: &'static str| metrics::counter!(name, "aggregate" => aggregate);
+        let histogram = |name: &'static str| metrics::histogram!(name, "aggregate" => aggregate);
+        Self {
+            outcomes: Outcomes::of(aggregate),
+            queries: counter("actuarius_queries_total"),
+            events: counter("actuarius_events_total"),
+            queue: histogram("actuarius_queue_seconds"),
+            decide: histogram("actuarius_decide_seconds"),
+            commit: histogram("actuarius_commit_seconds"),
+            resident: metrics::gauge!("actuarius_resident_aggregates", "aggregate" => aggregate),
+            activations: counter("actuarius_activations_total"),
+            passivations: counter("actuarius_passivations_total"),
+            recovery: histogram("actuarius_recovery_seconds"),
+            recovery_events: histogram("actuarius_recovery_events"),
+            snapshots_taken: snapshots("taken"),
+            snapshots_dropped: snapshots("dropped"),
+            snapshots_ignored: snapshots("ignored"),
+            quarantines: counter("actuarius_quarantines_total"),
+        }
+    }
+
+    pub(crate) fn accepted(&self, receipt: &Receipt) {
+        if receipt.repeated {
+            self.outcomes.repeated.increment(1);
+        } else {
+            self.outcomes.accepted.increment(1);
+            self.events.increment(receipt.events);
+        }
+    }
+
+    pub(crate) fn refused_command<E>(&self, error: &ExecuteError<E>) {
+        match error {
+            ExecuteError::Rejected(_) => self.outcomes.rejected.increment(1),
+            ExecuteError::Failed(failure) => self.refused(failure),
+        }
+    }
+
+    pub(crate) fn refused(&self, failure: &Failure) {
+        self.outcomes.failed(failure).increment(1);
+    }
+
+    pub(crate) fn abandoned(&self) {
+        self.outcomes.abandoned.increment(1);
+    }
+
+    pub(crate) fn queried(&self) {
+        self.queries.increment(1);
+    }
+
+    pub(crate) fn queued(&self, time: Duration) {
+        self.queue.record(time);
+    }
+
+    pub(crate) fn decided(&self, time: Duration) {
+        self.decide.record(time);
+    }
+
+    pub(crate) fn flown(&self, time: Duration) {
+        self.commit.record(time);
+    }
+
+    pub(crate) fn activated(&self) {
+        self.activations.increment(1);
+        self.resident.increment(1);
+    }
+
+    pub(crate) fn passivated(&self) {
+        self.passivations.increment(1);
+    }
+
+    /// However it left.
+    pub(crate) fn left(&self) {
+        self.resident.decrement(1);
+    }
+
+    pub(crate) fn recovered(&self, time: Duration, events: u64) {
+        self.recovery.record(time);
+        self.recovery_events.record(events as f64);
+    }
+
+    pub(crate) fn snapshot_taken(&self) {
+        self.snapshots_taken.increment(1);
+    }
+
+    pub(crate) fn snapshot_dropped(&self) {
+        self.snapshots_dropped.increment(1);
+    }
+
+    pub(crate) fn snapshot_ignored(&self) {
+        self.snapshots_ignored.increment(1);
+    }
+
+    pub(crate) fn quarantined(&self) {
+        self.quarantines.increment(1);
+    }
+}
+
+/// The figures of the committer.
+pub(crate) struct CommitMeters {
+    sync: Histogram,
+    appends: Histogram,
+    bytes: Histogram,
+    poisoned: Gauge,
+}
+
+impl CommitMeters {
+    pub(crate) fn new() -> Self {
+        let poisoned = metrics::gauge!("actuarius_poisoned");
+        poisoned.set(0);
+        Self {
+            sync: metrics::histogram!("actuarius_sync_seconds"),
+            appends: metrics::histogram!("actuarius_group_appends"),
+            bytes: metrics::histogram!("actuarius_group_bytes"),
+            poisoned,
+        }
+    }
+
+    pub(crate) fn committed(&self, batch: &Batch, time: Duration) {
+        self.sync.record(time);
+        if batch.appends.is_empty() {
+            // Notes of those who follow, or snapshots: they would make groups look smaller than they are.
+            return;
+        }
+        self.appends.record(batch.appends.len() as f64);
+        let bytes: usize = batch.appends.iter().map(actuarius_persistence::Append::bytes).sum();
+        self.bytes.record(bytes as f64);
+    }
+
+    pub(crate) fn poisoned(&self) {
+        self.poisoned.set(1);
+    }
+}

@@ -1,0 +1,5 @@
+//! The commit path: admission, the committer with its thread, and the tail of the log.
+
+pub(crate) mod admission;
+pub(crate) mod committer;
+pub(crate) mod tail;

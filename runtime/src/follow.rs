@@ -1,0 +1,5 @@
+//! Followers of the log: what projections, subscriptions and sagas share.
+
+pub(crate) mod follower;
+pub(crate) mod followers;
+pub(crate) mod progress;

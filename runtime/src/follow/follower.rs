@@ -1,0 +1,155 @@
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use actuarius_persistence::{Commit, Damage, Page, PageLimit, ReadError};
+use tokio::task::JoinHandle;
+
+use crate::commit::tail::{Following, Group};
+use crate::engine::Engine;
+
+/// How much is read from the store at once: enough to spread the cost of going there, little enough
+/// that a hundred followers fit in memory.
+const PAGE: PageLimit = PageLimit { commits: 4_096, bytes: 1024 * 1024 };
+
+/// One reader's place in the log: catches up in bounded pages, then goes on live, without a gap or a
+/// repeat.
+pub(crate) struct Follower {
+    engine: Arc<Engine>,
+    following: Following,
+    at: Position,
+    /// The page behind `at`, on its way.
+    reading: Option<JoinHandle<Result<Page, ReadError>>>,
+}
+
+/// Some commits that follow each other.
+pub(crate) struct Slice {
+    commits: Arc<[Commit]>,
+    range: Range<usize>,
+}
+
+impl Slice {
+    fn of(commits: Arc<[Commit]>, from: usize) -> Self {
+        let range = from..commits.len();
+        Self { commits, range }
+    }
+
+    /// The first `count` commits, and the rest if there is any.
+    pub(crate) fn split(self, count: usize) -> (Self, Option<Self>) {
+        let Self { commits, range } = self;
+        let middle = range.start.saturating_add(count).min(range.end);
+        let rest = (middle < range.end)
+            .then(|| Self { commits: commits.clone(), range: middle..range.end });
+        (Self { commits, range: range.start..middle }, rest)
+    }
+}
+
+impl Deref for Slice {
+    type Target = [Commit];
+
+    fn deref(&self) -> &[Commit] {
+        &self.commits[self.range.clone()]
+    }
+}
+
+impl Follower {
+    /// A follower of what comes behind `at`, the last position of a commit or none.
+    pub(crate) fn behind(engine: &Arc<Engine>, at: Position) -> Self {
+        let following = engine.tail.follow();
+        Self { engine: engine.clone(), following, at, reading: None }
+    }
+
+    /// The position it has read up to.
+    pub(crate) fn at(&self) -> Position {
+        self.at
+    }
+
+    /// The last durable position.
+    pub(crate) fn head(&self) -> Position {
+        self.following.tail().head()
+    }
+
+    /// Whether nothing durable is behind its place.
+    pub(crate) fn is_at_head(&self) -> bool {
+        self.at >= self.head()
+    }
+
+    /// Goes on behind `at`.
+    pub(crate) fn seek(&mut self, at: Position) {
+        self.at = at;
+        self.reading = None;
+    }
+
+    /// The next commits; waits until there are any. May be dropped at any time.
+    ///
+    /// # Errors
+    /// [`ReadError`]; nothing was skipped, asking again reads the same place.
+    pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
+        loop {
+            if self.reading.is_none() {
+                let groups = self.following.tail().groups_behind(self.at, PAGE.commits);
+                if !groups.is_empty() {
+                    return self.take_groups(&groups);
+                }
+            }
+            if self.reading.is_none() && self.is_at_head() {
+                self.following.moved_past(self.at).await;
+                continue;
+            }
+            let page = self.read_page().await?;
+            if !page.commits.is_empty() {
+                return self.take_page(page);
+            }
+        }
+    }
+
+    /// All at once: who waits for a disk for each slice would never catch up group by group.
+    fn take_groups(&mut self, groups: &[Arc<Group>]) -> Result<Slice, ReadError> {
+        let commits = match groups {
+            [group] => group.commits()?,
+            groups => {
+                let all: Result<Vec<_>, _> = groups.iter().map(|group| group.commits()).collect();
+                all?.iter().flat_map(|commits| commits.iter().cloned()).collect()
+            }
+        };
+        let from = commits.partition_point(|commit| commit.last_position() <= self.at);
+        self.advance(Slice::of(commits, from))
+    }
+
+    fn take_page(&mut self, page: Page) -> Result<Slice, ReadError> {
+        let more = page.more;
+        let slice = self.advance(Slice::of(page.commits.into(), 0))?;
+        if more && !self.following.tail().keeps_behind(self.at) {
+            // Read while the one before it is worked off.
+            self.reading = Some(self.start_reading());
+        }
+        Ok(slice)
+    }
+
+    async fn read_page(&mut self) -> Result<Page, ReadError> {
+        if self.reading.is_none() {
+            self.reading = Some(self.start_reading());
+        }
+        let Some(reading) = &mut self.reading else { return Ok(Page::default()) };
+        let page = reading.await;
+        self.reading = None;
+        page.map_err(|panic| ReadError::Io(Arc::new(std::io::Error::other(panic))))?
+    }
+
+    fn start_reading(&self) -> JoinHandle<Result<Page, ReadError>> {
+        let (engine, at) = (self.engine.clone(), self.at);
+        tokio::task::spawn_blocking(move || engine.store.reader()?.read_log(at, PAGE))
+    }
+
+    /// Moves on behind the slice, whose first commit must be the one behind this place.
+    fn advance(&mut self, slice: Slice) -> Result<Slice, ReadError> {
+        let (Some(first), Some(last)) = (slice.first(), slice.last()) else { return Ok(slice) };
+        if first.position() != self.at.next() {
+            let position = self.at.next();
+            let what = format!("the log goes on at position {}", first.position());
+            return Err(Damage { stream: None, position, what }.into());
+        }
+        self.at = last.last_position();
+        Ok(slice)
+    }
+}

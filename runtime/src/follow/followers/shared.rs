@@ -1,0 +1,223 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius_domain::Position;
+use tokio::sync::watch;
+
+use super::super::progress::Progress;
+use super::{FollowerHealth, FollowerKind, FollowerStatus, WaitError};
+use crate::base::telemetry::FollowerMeters;
+use crate::commit::tail::Tail;
+
+/// What a follower is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DesiredState {
+    Run,
+    Pause,
+    Stop,
+}
+
+/// What everyone may know of a follower, and ask of it.
+pub(crate) struct FollowerShared {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: FollowerKind,
+    /// The position it has finished, and who waits for it.
+    pub(crate) progress: Progress,
+    pub(crate) meters: FollowerMeters,
+    tail: Arc<Tail>,
+    status: watch::Sender<FollowerStatus>,
+    /// What it keeps holds no clear text of the first so many who were forgotten.
+    erased: watch::Sender<u64>,
+    /// Counts the requests, so that a second `resume` is heard, too.
+    wanted: watch::Sender<(DesiredState, u64)>,
+}
+
+impl FollowerShared {
+    pub(super) fn new(name: Arc<str>, kind: FollowerKind, tail: Arc<Tail>) -> Self {
+        Self {
+            meters: FollowerMeters::of(&name),
+            name,
+            kind,
+            progress: Progress::at(Position::NONE),
+            tail,
+            status: watch::Sender::new(FollowerStatus::CatchingUp),
+            // Who keeps no view has nothing to erase.
+            erased: watch::Sender::new(u64::MAX),
+            wanted: watch::Sender::new((DesiredState::Run, 0)),
+        }
+    }
+
+    pub(crate) fn health(&self) -> FollowerHealth {
+        FollowerHealth {
+            name: self.name.clone(),
+            kind: self.kind,
+            status: self.status(),
+            position: self.progress.position(),
+            lag: self.lag(),
+        }
+    }
+
+    /// How many events it is behind the end of the log.
+    pub(crate) fn lag(&self) -> u64 {
+        self.tail.head().get().saturating_sub(self.progress.position().get())
+    }
+
+    pub(super) fn tell_lag(&self) {
+        // Held, so that nothing is told behind the stop.
+        let status = self.status.borrow();
+        if *status != FollowerStatus::Stopped {
+            self.meters.lag(self.lag());
+        }
+    }
+
+    pub(crate) fn status(&self) -> FollowerStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Whether it takes events, or is about to, and none is in its way.
+    pub(crate) fn gets_on(&self) -> bool {
+        let is_held_up = matches!(
+            *self.status.borrow(),
+            FollowerStatus::Retrying { .. }
+                | FollowerStatus::Halted { .. }
+                | FollowerStatus::Stopped
+        );
+        !is_held_up && self.wanted.borrow().0 == DesiredState::Run
+    }
+
+    /// What it keeps holds no clear text of the first so many who were forgotten.
+    pub(crate) fn erased(&self, forgotten: u64) {
+        self.erased.send_replace(forgotten);
+    }
+
+    /// Whether it does not, or has stopped, so that what it has kept can be looked at.
+    pub(crate) fn has_erased(&self, forgotten: u64) -> bool {
+        *self.erased.borrow() >= forgotten || self.has_stopped()
+    }
+
+    pub(crate) fn has_stopped(&self) -> bool {
+        *self.status.borrow() == FollowerStatus::Stopped
+    }
+
+    /// Says how it is doing. That it is paused does not hide that it has halted: someone has to mend
+    /// the cause all the same.
+    pub(crate) fn now(&self, status: FollowerStatus) {
+        self.change(|before| match (before, &status) {
+            (FollowerStatus::Halted { .. }, FollowerStatus::Paused) => before.clone(),
+            _ => status,
+        });
+    }
+
+    /// It runs, and has finished everything up to `position`, which may be back.
+    pub(crate) fn reached(&self, position: Position) {
+        let went_back = position < self.progress.position();
+        self.progress.reached(position);
+        let lag = self.lag();
+        self.meters.lag(lag);
+        self.change(|before| {
+            let is_live = lag == 0 || (*before == FollowerStatus::Live && !went_back);
+            if is_live { FollowerStatus::Live } else { FollowerStatus::CatchingUp }
+        });
+    }
+
+    /// Asks for something; who follows hears of it at once.
+    pub(crate) fn want(&self, wanted: DesiredState) {
+        self.wanted.send_modify(|before| {
+            // A stop is final.
+            if before.0 != DesiredState::Stop {
+                *before = (wanted, before.1 + 1);
+            }
+        });
+        if wanted == DesiredState::Run {
+            // At once, so that who waits from here on does not hear of the halt before.
+            self.change(|before| match before {
+                FollowerStatus::Halted { .. } => FollowerStatus::CatchingUp,
+                other => other.clone(),
+            });
+        }
+    }
+
+    fn change(&self, next: impl FnOnce(&FollowerStatus) -> FollowerStatus) {
+        let mut changed = None;
+        self.status.send_if_modified(|status| {
+            // A stop is final: the next one of the name has a standing of its own, and its figures.
+            if *status == FollowerStatus::Stopped {
+                return false;
+            }
+            let next = next(status);
+            if next == *status {
+                return false;
+            }
+            status.clone_from(&next);
+            changed = Some(next);
+            true
+        });
+        if let Some(status) = changed {
+            self.tell(&status);
+        }
+    }
+
+    fn tell(&self, status: &FollowerStatus) {
+        self.meters.halted(matches!(status, FollowerStatus::Halted { .. }));
+        if *status == FollowerStatus::Stopped {
+            // Nobody is behind any more.
+            self.meters.lag(0);
+        }
+        if let FollowerStatus::Halted { position, why } = status {
+            tracing::error!(
+                target: "actuarius::follower", name = %self.name, %position, why, "halted"
+            );
+        }
+    }
+
+    /// What is wanted, now and later.
+    pub(crate) fn wanted(&self) -> watch::Receiver<(DesiredState, u64)> {
+        self.wanted.subscribe()
+    }
+
+    /// Waits until the status is one of those wanted. May be dropped at any time.
+    pub(crate) async fn until(
+        &self,
+        wanted: impl FnMut(&FollowerStatus) -> bool,
+    ) -> FollowerStatus {
+        let mut statuses = self.status.subscribe();
+        // The sender is held here.
+        statuses.wait_for(wanted).await.map_or(FollowerStatus::Stopped, |status| status.clone())
+    }
+
+    /// Waits until everything up to `position` is finished, or until it is clear that it will not be:
+    /// a halt at a later event is in nobody's way.
+    pub(crate) async fn wait_for(
+        &self,
+        position: Position,
+        within: Duration,
+    ) -> Result<(), WaitError> {
+        let in_the_way = |status: &FollowerStatus| match status {
+            FollowerStatus::Halted { position: at, .. } => *at <= position,
+            other => *other == FollowerStatus::Stopped,
+        };
+        tokio::select! {
+            biased;
+            () = self.progress.wait_for(position) => Ok(()),
+            status = self.until(in_the_way) => Err(self.ended(status)),
+            () = tokio::time::sleep(within) => Err(WaitError::TimedOut {
+                name: self.name.to_string(),
+                wanted: position,
+                reached: self.progress.position(),
+            }),
+        }
+    }
+
+    fn ended(&self, status: FollowerStatus) -> WaitError {
+        let name = self.name.to_string();
+        match status {
+            FollowerStatus::Halted { position, why } => {
+                WaitError::Halted { name, at: position, why }
+            }
+            _ => WaitError::Stopped { name },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

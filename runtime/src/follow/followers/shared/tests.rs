@@ -1,0 +1,61 @@
+use super::*;
+
+fn shared(head: u64) -> FollowerShared {
+    FollowerShared::new("view".into(), FollowerKind::Projection, Tail::at(Position::new(head)))
+}
+
+fn halted(at: u64) -> FollowerStatus {
+    FollowerStatus::Halted { position: Position::new(at), why: "no".to_owned() }
+}
+
+/// A pause hid it: the gauge went to zero, the health was good, and nobody mended the cause.
+#[test]
+fn a_halt_shows_until_someone_asks_to_resume() {
+    let shared = shared(9);
+    shared.now(halted(4));
+    shared.want(DesiredState::Pause);
+    shared.now(FollowerStatus::Paused);
+    assert_eq!(shared.status(), halted(4));
+    shared.want(DesiredState::Run);
+    assert_eq!(shared.status(), FollowerStatus::CatchingUp);
+}
+
+/// It stayed live, however far it was behind.
+#[test]
+fn who_goes_back_is_catching_up_until_it_is_at_the_end_again() {
+    let shared = shared(9);
+    shared.reached(Position::new(9));
+    assert_eq!(shared.status(), FollowerStatus::Live);
+    shared.reached(Position::new(2));
+    assert_eq!(shared.status(), FollowerStatus::CatchingUp);
+    shared.reached(Position::new(8));
+    assert_eq!(shared.status(), FollowerStatus::CatchingUp);
+    shared.reached(Position::new(9));
+    assert_eq!(shared.status(), FollowerStatus::Live);
+}
+
+/// Who waited for an event before the halt was told that it had halted, and did not wait.
+#[tokio::test(start_paused = true)]
+async fn only_a_halt_at_the_position_or_before_it_ends_a_wait() {
+    let shared = shared(9);
+    shared.now(halted(5));
+    let wait = |position| shared.wait_for(Position::new(position), Duration::from_secs(1));
+    assert!(matches!(wait(4).await, Err(WaitError::TimedOut { .. })));
+    for position in [5, 6] {
+        assert!(matches!(wait(position).await, Err(WaitError::Halted { .. })));
+    }
+    shared.reached(Position::new(4));
+    shared.now(halted(5));
+    assert_eq!(wait(4).await, Ok(()));
+}
+
+#[test]
+fn a_stop_is_final() {
+    let shared = shared(9);
+    shared.want(DesiredState::Stop);
+    shared.now(FollowerStatus::Stopped);
+    shared.want(DesiredState::Run);
+    shared.reached(Position::new(9));
+    assert_eq!(shared.status(), FollowerStatus::Stopped);
+    assert_eq!(shared.wanted().borrow().0, DesiredState::Stop);
+}

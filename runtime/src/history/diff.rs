@@ -1,0 +1,71 @@
+use std::fmt;
+use std::sync::Arc;
+
+use actuarius_domain::{Aggregate, Id};
+use actuarius_persistence::CodecError;
+
+use super::fields::{self, FieldChange};
+use super::moment::Moment;
+use super::steps::History;
+use super::walk::{Past, as_of};
+use crate::aggregate::hosted_type::HostedType;
+use crate::base::error::Failure;
+use crate::base::panics::guarded;
+
+/// What has changed between two moments of an aggregate's history.
+pub struct Diff<A: Aggregate> {
+    /// What it was at the first moment.
+    pub before: Past<A>,
+    /// What it was at the second.
+    pub after: Past<A>,
+    hosted: Arc<HostedType<A>>,
+    id: Id<A>,
+}
+
+impl<A: Aggregate> Diff<A> {
+    pub(crate) async fn between(
+        hosted: Arc<HostedType<A>>,
+        id: Id<A>,
+        from: Moment,
+        to: Moment,
+    ) -> Result<Self, Failure> {
+        let (before, after) = tokio::try_join!(as_of(&hosted, &id, from), as_of(&hosted, &id, to))?;
+        Ok(Self { before, after, hosted, id })
+    }
+
+    /// How many events lie between the two.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.before.version.get().abs_diff(self.after.version.get())
+    }
+
+    /// The events that lie between the two, each with the state after it: those of the later one that
+    /// the earlier one had not.
+    pub fn history(&self) -> History<A> {
+        let (first, last) = (self.before.version, self.after.version);
+        let history = History::of(self.hosted.clone(), Ok(self.id.clone()));
+        history.from(first.min(last).next()).until(first.max(last))
+    }
+
+    /// The fields of the state that are different, by their paths. It takes as long as writing both
+    /// states as JSON.
+    ///
+    /// # Errors
+    /// [`CodecError::Encode`] when the state cannot be written as JSON: a map in it has keys that are
+    /// neither texts nor numbers.
+    pub fn changes(&self) -> Result<Vec<FieldChange>, CodecError> {
+        let value = |past: &Past<A>| {
+            let value = guarded(|| fields::as_value(&past.state));
+            value.and_then(|value| value).map_err(CodecError::Encode)
+        };
+        Ok(fields::changes(&value(&self.before)?, &value(&self.after)?))
+    }
+}
+
+impl<A: Aggregate + fmt::Debug> fmt::Debug for Diff<A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, after, id, .. } = self;
+        let mut diff = formatter.debug_struct("Diff");
+        diff.field("id", id).field("before", before).field("after", after).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,202 @@
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use actuarius_domain::Aggregate;
+use actuarius_persistence::Reader;
+use actuarius_persistence::views::Views;
+use tokio::time::sleep;
+
+use crate::aggregate::directory::{Directory, Hosted};
+use crate::aggregate::hosted_type::HostedType;
+use crate::aggregate::hosting::Hosting;
+use crate::base::deadline::Deadline;
+use crate::engine::Engine;
+use crate::follow::followers::{DesiredState, FollowerKind, FollowerShared, Followers};
+
+/// How often idle aggregates are looked for, at most and at least, whatever the idle time is.
+const SWEEP_EVERY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
+
+/// How many events a shutdown lets a projection take: about a second of work.
+const THE_REST: u64 = 100_000;
+
+/// How long a shutdown waits for the group that is being written at its deadline.
+const LAST_GROUP: Duration = Duration::from_millis(500);
+
+/// How often a shutdown looks whether it is done.
+const SHUTDOWN_LOOKS_EVERY: Duration = Duration::from_millis(1);
+
+/// Keeps the runtime running; ends it when dropped.
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) followers: Arc<Followers>,
+    pub(crate) views: Views,
+    /// By [`Aggregate::TYPE`].
+    hosts: Mutex<HashMap<&'static str, HostEntry>>,
+}
+
+/// A hosted type, once for those who know the type and once for those who do not.
+type HostEntry = (Arc<dyn Any + Send + Sync>, Arc<dyn Hosted>);
+
+impl Inner {
+    pub(crate) fn new(engine: Arc<Engine>, views: Views) -> Self {
+        let followers = Arc::new(Followers::of(&engine.tail));
+        tokio::spawn(Followers::tell_lags(Arc::downgrade(&followers)));
+        Self { engine, followers, views, hosts: Mutex::default() }
+    }
+
+    /// The directory of an aggregate type, which is hosted from now on.
+    ///
+    /// # Panics
+    /// When another Rust type was hosted under the same [`Aggregate::TYPE`], and outside of a tokio
+    /// runtime.
+    pub(crate) fn host<A: Aggregate>(&self, hosting: Hosting) -> Arc<Directory<A>> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
+            let hosted = HostedType::<A>::new(self.engine.clone(), hosting);
+            let directory = Arc::new(Directory::new(hosted));
+            tokio::spawn(sweep(Arc::downgrade(&directory.hosted)));
+            (directory.clone(), directory)
+        });
+        match directory.clone().downcast::<Directory<A>>() {
+            Ok(directory) => directory,
+            Err(_) => panic!("two aggregate types are called {:?}", A::TYPE),
+        }
+    }
+
+    pub(crate) fn hosted(&self) -> Vec<Arc<dyn Hosted>> {
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.values().map(|(_, hosted)| hosted.clone()).collect()
+    }
+
+    pub(crate) async fn shut_down(&self, time: Duration) -> ShutdownReport {
+        let until = Deadline::within(time);
+        let engine = &self.engine;
+        let followers = self.followers.close();
+        // First, because what they do may take commands. A handler that never ends leaves half of the
+        // time to the others.
+        stop(&followers, FollowerKind::Subscription, until.half()).await;
+        // What they have not carried out is durable, and is taken up at the next start.
+        stop(&followers, FollowerKind::Saga, until.half()).await;
+        engine.admission.close();
+        let pending = engine.admission.inside();
+        wait_until(until, || engine.admission.inside() == 0).await;
+        let unanswered = engine.admission.inside();
+        let still_resident = self.passivate_all(until).await;
+        // Last, because only now nothing more is stored.
+        take_the_rest(&followers, until.half()).await;
+        stop(&followers, FollowerKind::Projection, until).await;
+        // The committer writes the last snapshots, then drops the writer.
+        engine.committer.stop();
+        wait_until(until.max(Deadline::within(LAST_GROUP)), || engine.committer.has_stopped())
+            .await;
+        // Whoever is at work still is cut off now.
+        let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
+        let reader = self.end();
+        let closed = tokio::task::spawn_blocking(move || drop(reader)).await;
+        if let Err(error) = closed {
+            tracing::error!(target: "actuarius::shutdown", %error, "closing the store panicked");
+        }
+        let drained = pending.saturating_sub(unanswered);
+        ShutdownReport { drained, unanswered, still_resident, still_following }
+    }
+
+    async fn passivate_all(&self, until: Deadline) -> usize {
+        let hosted = self.hosted();
+        let resident = || hosted.iter().map(|host| host.resident()).sum::<usize>();
+        for host in &hosted {
+            host.passivate_all();
+        }
+        wait_until(until, || resident() == 0).await;
+        resident()
+    }
+
+    /// Ends everything that still runs, and answers what still waits. Dropping the reader closes
+    /// the store's files, which takes a moment that no task should be held up by.
+    #[must_use = "dropping it closes the store's files"]
+    fn end(&self) -> Option<Arc<dyn Reader>> {
+        self.engine.recovery_pool.close();
+        self.engine.supervision.stop();
+        for hosted in self.hosted() {
+            hosted.end_all();
+        }
+        self.engine.store.close()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for follower in self.followers.close() {
+            follower.want(DesiredState::Stop);
+        }
+        self.engine.admission.close();
+        self.engine.committer.stop();
+        let reader = self.end();
+        // Without a thread it is dropped here.
+        let _ = std::thread::Builder::new().spawn(move || drop(reader));
+    }
+}
+
+/// What a shutdown found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Requests that were inside when it began and got their answer.
+    pub drained: usize,
+    /// Requests that were still inside at the deadline. Their callers hear of it.
+    pub unanswered: usize,
+    /// Aggregates that were still in memory at the deadline, and so left without a snapshot.
+    pub still_resident: usize,
+    /// Subscriptions, projections and sagas that were still at work at the deadline; what they had not
+    /// finished they do again after the next start.
+    pub still_following: usize,
+}
+
+impl ShutdownReport {
+    /// Whether everything was answered, and aggregates and followers ended in good order.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.unanswered == 0 && self.still_resident == 0 && self.still_following == 0
+    }
+}
+
+/// Has all followers of one kind finish what they do.
+async fn stop(followers: &[Arc<FollowerShared>], kind: FollowerKind, until: Deadline) {
+    for follower in followers.iter().filter(|follower| follower.kind == kind) {
+        follower.want(DesiredState::Stop);
+    }
+    let stopped = |it: &Arc<FollowerShared>| it.kind != kind || it.has_stopped();
+    wait_until(until, || followers.iter().all(stopped)).await;
+}
+
+/// Has the projections take what was stored last: what is saved then is all, and the next start
+/// replays nothing. Who stands still, or has more to do than that, goes on at the next start.
+async fn take_the_rest(followers: &[Arc<FollowerShared>], until: Deadline) {
+    let takes_more = |it: &Arc<FollowerShared>| {
+        it.kind == FollowerKind::Projection && it.gets_on() && (1..=THE_REST).contains(&it.lag())
+    };
+    wait_until(until, || !followers.iter().any(takes_more)).await;
+}
+
+async fn wait_until(until: Deadline, done: impl Fn() -> bool) {
+    while !done() && !until.is_over() {
+        sleep(SHUTDOWN_LOOKS_EVERY).await;
+    }
+}
+
+/// Looks for idle aggregates of one type, as long as the type is hosted.
+async fn sweep<A: Aggregate>(hosted: Weak<HostedType<A>>) {
+    let Some(idle) = hosted.upgrade().map(|hosted| hosted.hosting.passivate_after) else { return };
+    let every = idle.unwrap_or(SWEEP_EVERY.1) / 8;
+    let every = every.clamp(SWEEP_EVERY.0, SWEEP_EVERY.1);
+    loop {
+        sleep(every).await;
+        let Some(hosted) = hosted.upgrade() else { return };
+        if hosted.engine.store.reader().is_err() {
+            return;
+        }
+        hosted.residency.sweep(idle);
+    }
+}

@@ -1,0 +1,194 @@
+//! What a [migration](crate::persistence::migrate) has to know of types: events in today's shape, and states that
+//! must be the same before and after.
+
+use std::collections::HashMap;
+
+use actuarius_domain::{Aggregate, Position, StreamId, Version};
+use actuarius_persistence::migrate::{BoxError, Rewrite, Transform};
+use actuarius_persistence::{
+    Codec, CodecError, Commit, CommitView, EncodedEvent, PageLimit, ReadError, Reader,
+};
+use thiserror::Error;
+
+use crate::base::panics::guarded;
+use crate::schema::decoding::Decoder;
+
+/// Writes the events of some types anew: in today's shape, as their upcasters make it, and with another codec.
+/// All others stay as they are.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use actuarius::{Aggregate, Context};
+/// use actuarius::persistence::{disk, go_on, migrate};
+/// use actuarius::{Codec, Reencode};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Account(i64);
+/// # #[derive(Serialize, Deserialize)]
+/// # enum Paid { In(i64) }
+/// # impl Aggregate for Account {
+/// #     const TYPE: &'static str = "account";
+/// #     type Command = i64;
+/// #     type Event = Paid;
+/// #     type Error = Infallible;
+/// #     fn decide(&self, cents: i64, _: &Context) -> Result<Vec<Paid>, Infallible> { Ok(vec![Paid::In(cents)]) }
+/// #     fn apply(&mut self, Paid::In(cents): &Paid) { self.0 += cents; }
+/// # }
+/// # let directory = tempfile::tempdir()?;
+/// # let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+///
+/// let (old, mut new) = (disk::open(old)?, disk::open(new)?);
+/// let mut to_json = Reencode::default().on::<Account>(Codec::Json);
+/// migrate::run(&*old.reader, &mut new, &mut to_json, &mut go_on)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Default)]
+pub struct Reencode {
+    types: HashMap<&'static str, Rewriting>,
+}
+
+type Rewriting = Box<dyn Fn(&CommitView<'_>, &mut Rewrite) -> Result<(), BoxError> + Send>;
+
+impl Reencode {
+    /// The events of this type are written by `codec`.
+    #[must_use]
+    pub fn on<A: Aggregate>(mut self, codec: Codec) -> Self {
+        let rewriting =
+            move |commit: &CommitView<'_>, out: &mut Rewrite| Ok(rewrite::<A>(commit, codec, out)?);
+        self.types.insert(A::TYPE, Box::new(rewriting));
+        self
+    }
+}
+
+impl Transform for Reencode {
+    fn transform(&mut self, commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {
+        match self.types.get(commit.category) {
+            Some(rewriting) => rewriting(commit, out),
+            None => {
+                out.keep();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn rewrite<A: Aggregate>(
+    commit: &CommitView<'_>,
+    codec: Codec,
+    out: &mut Rewrite,
+) -> Result<(), CodecError> {
+    let (decoder, mut is_same) = (Decoder::<A>::new(), true);
+    for event in commit.events() {
+        let is_ours = event.deletion().is_some()
+            || (event.codec_byte() == codec.byte() && decoder.is_current(&event)?);
+        if is_ours {
+            out.put(&event);
+            continue;
+        }
+        is_same = false;
+        for fact in decoder.facts(&event)? {
+            out.put(EncodedEvent::encode(&fact, A::schema_version, codec)?);
+        }
+    }
+    if is_same {
+        // Byte by byte; and what was removed, without events, stays what is left of it.
+        out.keep();
+    }
+    Ok(())
+}
+
+/// What was compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SameStates {
+    /// How many aggregates have the same state in both stores.
+    pub same: u64,
+    /// How many the other store does not have.
+    pub missing: u64,
+}
+
+/// Why two stores were not found to have the same states.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OtherState {
+    /// This aggregate's state is not the same.
+    #[error("the state of {stream} is another one")]
+    Differs {
+        /// The aggregate.
+        stream: StreamId,
+    },
+    /// An event of this aggregate does not decode, or cannot be applied.
+    #[error("the state of {stream} cannot be made: {why}")]
+    Unmade {
+        /// The aggregate.
+        stream: StreamId,
+        /// Why not.
+        why: String,
+    },
+    /// A store cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Makes the state of every aggregate of a type from the events of both stores, with today's upcasters and
+/// `apply`, and compares them. One state of each store is in memory at a time.
+///
+/// # Errors
+/// [`OtherState`]: the first that is not the same.
+pub fn same_states<A: Aggregate + PartialEq>(
+    before: &dyn Reader,
+    after: &dyn Reader,
+) -> Result<SameStates, OtherState> {
+    let (mut found, mut place) = (SameStates::default(), Position::NONE);
+    while place < before.head() {
+        let page = before.read_log(place, PageLimit::default())?;
+        for commit in page.commits.iter().filter(|commit| begins::<A>(commit)) {
+            // A name that was stored was valid when it was.
+            let Ok(stream) = StreamId::new(A::TYPE, commit.view().id) else { continue };
+            match (state::<A>(before, &stream)?, state::<A>(after, &stream)?) {
+                (_, None) => found.missing += 1,
+                (one, other) if one == other => found.same += 1,
+                _ => return Err(OtherState::Differs { stream }),
+            }
+        }
+        let Some(last) = page.commits.last() else { break };
+        place = last.last_position();
+    }
+    Ok(found)
+}
+
+fn begins<A: Aggregate>(commit: &Commit) -> bool {
+    let view = commit.view();
+    view.category == A::TYPE && view.version == Version::NONE.next()
+}
+
+/// None when there is no such stream.
+fn state<A: Aggregate>(reader: &dyn Reader, stream: &StreamId) -> Result<Option<A>, OtherState> {
+    let (decoder, mut state, mut version) = (Decoder::<A>::new(), A::default(), Version::NONE);
+    loop {
+        let page = reader.read_stream(stream, version, Position::NONE, PageLimit::default())?;
+        let Some(last) = page.commits.last() else { break };
+        version = last.view().last_version();
+        for commit in &page.commits {
+            apply(decoder, commit, &mut state)
+                .map_err(|why| OtherState::Unmade { stream: stream.clone(), why })?;
+        }
+        if !page.more {
+            break;
+        }
+    }
+    Ok((version > Version::NONE).then_some(state))
+}
+
+fn apply<A: Aggregate>(decoder: Decoder<A>, commit: &Commit, to: &mut A) -> Result<(), String> {
+    for event in commit.view().events() {
+        if event.deletion().is_some() {
+            *to = A::default();
+            continue;
+        }
+        for fact in decoder.facts(&event).map_err(|error| error.to_string())? {
+            guarded(|| to.apply(&fact))?;
+        }
+    }
+    Ok(())
+}

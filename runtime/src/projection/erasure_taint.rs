@@ -1,0 +1,44 @@
+use std::sync::Arc;
+
+use actuarius_persistence::keys::{Keys, Subjects};
+
+/// Whether clear text may be in a view, and whose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ErasureTaint {
+    has_any: bool,
+    /// How many subjects were forgotten when the first came in: it is of none of these.
+    forgotten: u64,
+}
+
+impl ErasureTaint {
+    /// Does what events do to a view, and notes if clear text came in.
+    pub(crate) fn watch<R>(&mut self, keys: Option<&Arc<Keys>>, work: impl FnOnce() -> R) -> R {
+        // One who is forgotten from here on may be in it.
+        let (forgotten, mut subjects) =
+            (keys.map_or(0, |keys| keys.forgotten()), Subjects::default());
+        let done = Keys::collecting(keys, &mut subjects, work);
+        if !subjects.is_empty() && !self.has_any {
+            *self = Self { has_any: true, forgotten };
+        }
+        done
+    }
+
+    /// Whether someone may be in it who is forgotten by now: so many are.
+    pub(crate) fn must_go(self, forgotten: u64) -> bool {
+        self.has_any && forgotten > self.forgotten
+    }
+
+    /// `has any u8 | forgotten u64`, little-endian.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.has_any));
+        out.extend_from_slice(&self.forgotten.to_le_bytes());
+    }
+
+    /// Takes what was written from the front of `bytes`; none when it is something else.
+    pub(crate) fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let (&has_any, rest) = bytes.split_first()?;
+        let (forgotten, rest) = rest.split_first_chunk()?;
+        *bytes = rest;
+        Some(Self { has_any: has_any != 0, forgotten: u64::from_le_bytes(*forgotten) })
+    }
+}

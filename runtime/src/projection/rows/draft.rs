@@ -1,0 +1,200 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use actuarius_persistence::Codec;
+use actuarius_persistence::keys::Keys;
+use actuarius_persistence::views::{Changes, TableReader, ViewError};
+
+use super::changing::Rows;
+use super::error::{ViewReadError, name};
+use super::key::ROW_KEY_BYTES_MAX;
+use super::known::Known;
+use super::secondary::{self, SecondaryKeys};
+use super::{ROWS, SECONDARY, View, row};
+
+/// The rows of a view while events are folded into them: what one command's events have touched, over
+/// what is known, over the table.
+pub(crate) struct Draft<V: View> {
+    table: TableReader,
+    known: Known<V::Row>,
+    /// By key: what the command being taken makes of rows.
+    touched: BTreeMap<Vec<u8>, Touched<V>>,
+    /// The first row that could not be read, and at which event.
+    failure: Option<(Position, ViewReadError)>,
+}
+
+/// A row that is put, changed or, when there is none, removed.
+struct Touched<V: View> {
+    key: V::Key,
+    row: Option<V::Row>,
+}
+
+impl<V: View> Draft<V> {
+    pub(crate) fn over(table: TableReader) -> Self {
+        Self { table, known: Known::default(), touched: BTreeMap::new(), failure: None }
+    }
+
+    /// Projects one event. Behind a failure nothing is projected, since rows may be missing.
+    pub(crate) fn project(&mut self, at: Position, project: impl FnOnce(&mut Rows<'_, V>)) {
+        if self.failure.is_none() {
+            project(&mut Rows::of(self, at));
+        }
+    }
+
+    /// What could not be read, if anything could not.
+    pub(crate) fn failure(&mut self) -> Option<(Position, ViewReadError)> {
+        self.failure.take()
+    }
+
+    /// Whether the command that is being taken has put, changed or removed any row.
+    pub(crate) fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// Forgets what the command that is being taken has done.
+    pub(crate) fn discard(&mut self) {
+        self.touched.clear();
+        self.failure = None;
+    }
+
+    pub(super) fn failed(&mut self, at: Position, error: ViewReadError) {
+        self.failure.get_or_insert((at, error));
+    }
+
+    /// A row as the events so far have left it.
+    pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<&V::Row>, ViewReadError> {
+        if self.touched.contains_key(key) {
+            return Ok(self.touched.get(key).and_then(|touched| touched.row.as_ref()));
+        }
+        self.before(key)
+    }
+
+    pub(super) fn put(&mut self, bytes: Vec<u8>, key: V::Key, row: Option<V::Row>) {
+        self.touched.insert(bytes, Touched { key, row });
+    }
+
+    /// A row to be changed.
+    pub(super) fn touch(
+        &mut self,
+        bytes: Vec<u8>,
+        key: V::Key,
+    ) -> Result<&mut Option<V::Row>, ViewReadError> {
+        if !self.touched.contains_key(&bytes) {
+            let row = self.before(&bytes)?.cloned();
+            self.touched.insert(bytes.clone(), Touched { key: key.clone(), row });
+        }
+        let touched = self.touched.entry(bytes).or_insert(Touched { key, row: None });
+        Ok(&mut touched.row)
+    }
+
+    /// A row as the commands before this one have left it.
+    fn before(&mut self, key: &[u8]) -> Result<Option<&V::Row>, ViewReadError> {
+        if self.known.get(key).is_none() {
+            let stored = self.table.get(ROWS, key)?;
+            let row = stored
+                .as_ref()
+                .map(|bytes| row::decode(key, bytes, self.table.keys()))
+                .transpose()?;
+            self.known.put(key.to_vec(), row, stored.map_or(0, |bytes| bytes.len()));
+        }
+        Ok(self.known.get(key).flatten())
+    }
+
+    /// Adds to `changes` what the command does to the table: to rows, and to their secondary keys.
+    /// From then on it is part of what is known, so it must be stored, or all of this thrown away.
+    ///
+    /// # Errors
+    /// A row could not be read, or is too large. Nothing was added to what is known.
+    pub(crate) fn stage(
+        &mut self,
+        codec: Codec,
+        mut changes: Changes,
+    ) -> Result<Staged<V>, String> {
+        let (mut keys, mut sizes) = (BTreeMap::new(), Vec::with_capacity(self.touched.len()));
+        let touched = std::mem::take(&mut self.touched);
+        let personal = self.table.keys().cloned();
+        for (bytes, Touched { key, row }) in &touched {
+            let before = self.before(bytes).map_err(|error| error.to_string())?;
+            let size = if before.is_none() && row.is_none() {
+                0
+            } else {
+                let change = Change::<V> {
+                    bytes,
+                    key,
+                    before,
+                    after: row.as_ref(),
+                    keys: personal.as_ref(),
+                };
+                keys.insert(bytes.clone(), key.clone());
+                change
+                    .add_to(&mut changes, codec)
+                    .map_err(|why| format!("the row {} cannot be stored: {why}", name(key)))?
+            };
+            sizes.push(size);
+        }
+        for ((bytes, Touched { row, .. }), size) in touched.into_iter().zip(sizes) {
+            self.known.put(bytes, row, size);
+        }
+        Ok(Staged { changes, keys })
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.known.is_full()
+    }
+
+    /// Everything that was staged is in the table.
+    pub(crate) fn stored(&mut self) {
+        self.known.shrink();
+    }
+}
+
+/// What one command does to the table.
+pub(crate) struct Staged<V: View> {
+    pub(crate) changes: Changes,
+    /// The rows that change, by their keys' bytes.
+    pub(crate) keys: BTreeMap<Vec<u8>, V::Key>,
+}
+
+/// One row's change.
+struct Change<'a, V: View> {
+    bytes: &'a [u8],
+    key: &'a V::Key,
+    before: Option<&'a V::Row>,
+    after: Option<&'a V::Row>,
+    keys: Option<&'a Arc<Keys>>,
+}
+
+impl<V: View> Change<'_, V> {
+    /// Returns how many bytes the row takes.
+    fn add_to(&self, changes: &mut Changes, codec: Codec) -> Result<usize, String> {
+        let (bytes, most) = (self.bytes.len(), ROW_KEY_BYTES_MAX);
+        if bytes > most {
+            return Err(format!("its key has {bytes} bytes, {most} are accepted"));
+        }
+        let content = self.after.map(|row| row::encode(row, codec, self.keys)).transpose()?;
+        let told = |error: ViewError| error.to_string();
+        match &content {
+            Some(content) => changes.put(ROWS, self.bytes, content).map_err(told)?,
+            None => changes.remove(ROWS, self.bytes).map_err(told)?,
+        }
+        let (before, after) = (self.secondary(self.before), self.secondary(self.after));
+        for gone in before.iter().filter(|key| after.binary_search(key).is_err()) {
+            let (entry, _) = secondary::entry(gone, self.bytes);
+            changes.remove(SECONDARY, &entry).map_err(told)?;
+        }
+        for new in after.iter().filter(|key| before.binary_search(key).is_err()) {
+            let (entry, begins) = secondary::entry(new, self.bytes);
+            changes.put(SECONDARY, &entry, &begins).map_err(told)?;
+        }
+        Ok(content.map_or(0, |content| content.len()))
+    }
+
+    fn secondary(&self, row: Option<&V::Row>) -> Vec<Vec<u8>> {
+        let mut keys = SecondaryKeys::default();
+        if let Some(row) = row {
+            V::secondary(self.key, row, &mut keys);
+        }
+        keys.into_kept()
+    }
+}

@@ -1,0 +1,227 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
+
+use actuarius_domain::{Envelope, Projection, Saga, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::instance::Instance;
+use super::status::{InstanceStatus, SagaInstance};
+use super::stored::{At, EffectId, Input, Life, Step, Stepped, Trouble};
+
+/// How many instances that have ended are listed. All others are found by their id.
+const ENDED_LISTED: usize = 1_000;
+
+/// Who lives, what each of them waits for, and who has ended lately: a view of the instances' events.
+/// Whoever lives is in memory here, with some hundred bytes.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct InstanceIndex {
+    live: BTreeMap<String, Live>,
+    due: DueSet,
+    keys: BTreeMap<String, String>,
+    ended: VecDeque<SagaInstance>,
+    /// How many of the living are in trouble, and how many commands of theirs are on their way.
+    in_trouble: u64,
+    under_way: u64,
+    completed: u64,
+    compensated: u64,
+    failed: u64,
+}
+
+/// Deadlines, the next one first.
+type DueSet = BTreeSet<(Timestamp, String, EffectId)>;
+
+/// One that lives.
+#[derive(Default, Serialize, Deserialize)]
+struct Live {
+    life: Life,
+    trouble: Option<Trouble>,
+    steps: u64,
+    /// How many commands are on their way.
+    open: u64,
+    deadlines: Vec<(EffectId, Timestamp)>,
+    keys: Vec<String>,
+    since: Timestamp,
+    last: Timestamp,
+}
+
+impl<S: Saga> Projection<Instance<S>> for InstanceIndex {
+    fn project(&mut self, envelope: &Envelope<Instance<S>>) {
+        let Stepped::Stepped { step, .. } = &envelope.event;
+        self.take(envelope.id.as_str(), step, envelope.header.time);
+    }
+}
+
+impl InstanceIndex {
+    pub(super) fn take(&mut self, id: &str, step: &Step, now: Timestamp) {
+        if !self.live.contains_key(id) {
+            self.live.insert(id.to_owned(), Live { since: now, ..Live::default() });
+        }
+        let Self { live, due, keys, in_trouble, under_way, .. } = self;
+        let Some(live) = live.get_mut(id) else { return };
+        live.withdraw_due(id, due);
+        (*in_trouble, *under_way) = (*in_trouble - live.in_trouble(), *under_way - live.open);
+        live.take(step, now);
+        (*in_trouble, *under_way) = (*in_trouble + live.in_trouble(), *under_way + live.open);
+        for key in &step.keys {
+            // A key that another one has stays with that one.
+            if !keys.contains_key(key) {
+                keys.insert(key.clone(), id.to_owned());
+                live.keys.push(key.clone());
+            }
+        }
+        if live.is_over() {
+            self.end(id);
+        } else {
+            live.announce_due(id, due);
+        }
+    }
+
+    fn end(&mut self, id: &str) {
+        let Some(live) = self.live.remove(id) else { return };
+        for key in &live.keys {
+            self.keys.remove(key);
+        }
+        match live.life {
+            Life::Completed => self.completed += 1,
+            Life::Compensated(_) => self.compensated += 1,
+            _ => self.failed += 1,
+        }
+        if self.ended.len() == ENDED_LISTED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(live.shown(id));
+    }
+
+    /// The deadlines that have come by `now`, the oldest first.
+    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (&str, EffectId)> {
+        let due = self.due.iter().take_while(move |(at, ..)| *at <= now);
+        due.map(|(_, id, deadline)| (id.as_str(), *deadline))
+    }
+
+    /// When the next deadline behind `now` comes.
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let behind = (now, String::new(), EffectId { step: u64::MAX, index: u32::MAX });
+        let rest = self.due.range((Excluded(behind), Unbounded));
+        rest.map(|(at, ..)| *at).find(|at| *at > now)
+    }
+
+    /// The instances behind `after` in the order of their ids, with how many commands of theirs are on
+    /// their way, if any are.
+    pub(super) fn open_behind<'a>(
+        &'a self,
+        after: &'a str,
+    ) -> impl Iterator<Item = (&'a str, u64)> + 'a {
+        let behind = self.live.range::<str, _>((Excluded(after), Unbounded));
+        let open = behind.filter(|(_, live)| live.open > 0 && live.trouble.is_none());
+        open.map(|(id, live)| (id.as_str(), live.open))
+    }
+
+    /// The living instance that is known as `key`.
+    pub(super) fn known_as(&self, key: &str) -> Option<&str> {
+        self.keys.get(key).map(String::as_str)
+    }
+
+    pub(super) fn is_in_trouble(&self, id: &str) -> bool {
+        self.live.get(id).is_some_and(|live| live.trouble.is_some())
+    }
+
+    /// The living instances behind `after`, in the order of their ids.
+    pub(super) fn live_behind<'a>(
+        &'a self,
+        after: &'a str,
+    ) -> impl Iterator<Item = SagaInstance> + 'a {
+        self.live.range::<str, _>((Excluded(after), Unbounded)).map(|(id, live)| live.shown(id))
+    }
+
+    /// Those that have ended lately, the last one first.
+    pub(super) fn ended(&self) -> impl Iterator<Item = &SagaInstance> {
+        self.ended.iter().rev()
+    }
+
+    pub(super) fn counts(&self) -> SagaCounts {
+        SagaCounts {
+            live: self.live.len() as u64,
+            in_trouble: self.in_trouble,
+            commands_under_way: self.under_way,
+            completed: self.completed,
+            compensated: self.compensated,
+            failed: self.failed,
+        }
+    }
+}
+
+/// How many instances of a saga are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SagaCounts {
+    /// Those that have not ended.
+    pub live: u64,
+    /// Those of them that are quarantined or stuck.
+    pub in_trouble: u64,
+    /// How many commands of theirs are on their way.
+    pub commands_under_way: u64,
+    /// Those that have completed.
+    pub completed: u64,
+    /// Those that were compensated.
+    pub compensated: u64,
+    /// Those that gave up without compensating.
+    pub failed: u64,
+}
+
+impl Live {
+    fn is_over(&self) -> bool {
+        self.life.has_ended() && self.open == 0 && self.trouble.is_none()
+    }
+
+    fn in_trouble(&self) -> u64 {
+        u64::from(self.trouble.is_some())
+    }
+
+    fn withdraw_due(&self, id: &str, due: &mut DueSet) {
+        for (deadline, at) in &self.deadlines {
+            due.remove(&(*at, id.to_owned(), *deadline));
+        }
+    }
+
+    /// While something is the matter, no deadline comes.
+    fn announce_due(&self, id: &str, due: &mut DueSet) {
+        if self.trouble.is_none() {
+            due.extend(self.deadlines.iter().map(|(it, at)| (*at, id.to_owned(), *it)));
+        }
+    }
+
+    fn take(&mut self, step: &Step, now: Timestamp) {
+        self.steps += 1;
+        self.last = now;
+        if let Input::Due { deadline } = step.input {
+            self.deadlines.retain(|(it, _)| *it != deadline);
+        }
+        if let (Input::Skipped, Some(At::Deadline(skipped))) =
+            (&step.input, self.trouble.as_ref().map(|trouble| trouble.at))
+        {
+            self.deadlines.retain(|(it, _)| *it != skipped);
+        }
+        self.deadlines.retain(|(it, _)| !step.cancelled.contains(it));
+        let new = (0..).zip(&step.scheduled);
+        let new = new.map(|(index, it)| (EffectId { step: self.steps, index }, it.at));
+        self.deadlines.extend(new);
+        if step.life != Life::Running {
+            self.deadlines.clear();
+        }
+        self.life = step.life.clone();
+        self.trouble = step.trouble.clone();
+        self.open = step.open;
+    }
+
+    fn shown(&self, id: &str) -> SagaInstance {
+        SagaInstance {
+            id: id.to_owned(),
+            status: InstanceStatus::of(&self.life, self.trouble.as_ref()),
+            steps: self.steps,
+            commands_under_way: self.open,
+            next_deadline: self.deadlines.iter().map(|(_, at)| *at).min(),
+            since: self.since,
+            last: self.last,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::sync::Arc;
+
+use actuarius_domain::Position;
+use serde::{Deserialize, Serialize};
+
+use super::stored::{
+    At, CommandOutcome, EffectId, Input, Life, Outgoing, Scheduled, Step, Trouble,
+};
+
+/// What an instance has to keep in mind beside the state of its saga: a fold over its steps, which runs
+/// no code of the user's.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub(super) struct InstanceState {
+    /// How many steps there were.
+    pub(super) steps: u64,
+    /// Whether the saga has reacted to anything. What is poison from its first event on has not.
+    pub(super) has_begun: bool,
+    pub(super) life: Life,
+    pub(super) trouble: Option<Trouble>,
+    /// The last event it has heard of.
+    pub(super) seen: Position,
+    /// The commands on their way, oldest first.
+    pub(super) open: Vec<Open>,
+    /// How to undo what was accepted, in the order in which it was.
+    pub(super) undos: Vec<Arc<Outgoing>>,
+    /// Pending deadlines.
+    pub(super) deadlines: Vec<(EffectId, Scheduled)>,
+    /// The answer to this command is noted without a reaction.
+    pub(super) muted: Option<EffectId>,
+}
+
+/// A command on its way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Open {
+    pub(super) effect: EffectId,
+    pub(super) outgoing: Arc<Outgoing>,
+    pub(super) is_undo: bool,
+    /// It has not been carried out up to here.
+    pub(super) as_of: Position,
+}
+
+impl InstanceState {
+    pub(super) fn open(&self, effect: EffectId) -> Option<&Open> {
+        self.open.iter().find(|open| open.effect == effect)
+    }
+
+    pub(super) fn deadline(&self, id: EffectId) -> Option<&Scheduled> {
+        self.deadlines.iter().find(|(deadline, _)| *deadline == id).map(|(_, scheduled)| scheduled)
+    }
+
+    /// Whether nothing more will happen.
+    pub(super) fn is_over(&self) -> bool {
+        self.life.has_ended() && self.open.is_empty() && self.trouble.is_none()
+    }
+
+    /// Whether a command on its way is not to be sent any more if it has not been carried out.
+    pub(super) fn is_abandoned(&self, open: &Open) -> bool {
+        !open.is_undo && matches!(self.life, Life::Compensating(_))
+    }
+
+    pub(super) fn take(&mut self, step: &Step) {
+        self.steps += 1;
+        self.take_input(step);
+        let effect = |index: usize| EffectId { step: self.steps, index: index as u32 };
+        for (index, outgoing) in step.sent.iter().enumerate() {
+            let (effect, outgoing) = (effect(index), outgoing.clone());
+            self.open.push(Open { effect, outgoing, is_undo: false, as_of: step.as_of });
+        }
+        if let Some(undo) = self.undos.last().filter(|_| step.undoes) {
+            let (effect, outgoing) = (effect(step.sent.len()), undo.clone());
+            self.open.push(Open { effect, outgoing, is_undo: true, as_of: step.as_of });
+        }
+        self.deadlines.retain(|(deadline, _)| !step.cancelled.contains(deadline));
+        for (index, scheduled) in step.scheduled.iter().enumerate() {
+            let deadline = EffectId { step: self.steps, index: index as u32 };
+            self.deadlines.push((deadline, scheduled.clone()));
+        }
+        self.life = step.life.clone();
+        self.trouble = step.trouble.clone();
+        if self.life != Life::Running {
+            self.deadlines.clear();
+        }
+    }
+
+    fn take_input(&mut self, step: &Step) {
+        match &step.input {
+            // What was stored before it began does not concern it, also if it is read late.
+            Input::Begun => (self.has_begun, self.seen) = (true, step.as_of),
+            Input::Event { position, .. } => (self.has_begun, self.seen) = (true, *position),
+            Input::Answered { effect, told } => self.take_answer(*effect, told),
+            Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),
+            Input::Skipped => self.skip(),
+            Input::Poisoned | Input::Known | Input::Retried | Input::Cancelled => {}
+        }
+    }
+
+    fn take_answer(&mut self, effect: EffectId, told: &CommandOutcome) {
+        self.muted = self.muted.filter(|muted| *muted != effect);
+        let Some(at) = self.open.iter().position(|open| open.effect == effect) else { return };
+        let Open { outgoing, is_undo, .. } = self.open.remove(at);
+        match told {
+            CommandOutcome::Accepted { .. } if is_undo => drop(self.undos.pop()),
+            CommandOutcome::Accepted { .. } => {
+                self.undos.extend(outgoing.undoing().map(Arc::new));
+            }
+            CommandOutcome::Rejected(_) | CommandOutcome::Abandoned => {}
+        }
+    }
+
+    fn skip(&mut self) {
+        match self.trouble.as_ref().map(|trouble| trouble.at) {
+            Some(At::Event(position)) => self.seen = position,
+            Some(At::Answer(effect)) => self.muted = Some(effect),
+            Some(At::Deadline(deadline)) => self.deadlines.retain(|(it, _)| *it != deadline),
+            Some(At::Undo) => drop(self.undos.pop()),
+            None => {}
+        }
+    }
+}
