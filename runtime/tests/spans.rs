@@ -3,6 +3,7 @@
 //! One test in a file of its own, because a subscriber of one thread and callsites first met on
 //! another do not always find each other.
 
+#[path = "common/mod.rs"]
 mod common;
 
 use std::io::{self, Write};

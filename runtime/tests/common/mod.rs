@@ -1,5 +1,7 @@
-//! The account all promises are tested on.
-#![allow(dead_code, missing_docs, unreachable_pub)] // each test uses a part of it
+//! The aggregate that most tests use, and helpers to send commands and to wait.
+#![allow(dead_code, missing_docs, unreachable_pub)] // each binary uses a part of it
+
+pub mod packed;
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;

@@ -1,0 +1,241 @@
+//! Backups of a runtime at work, and what goes on with what is restored.
+
+use std::collections::BTreeMap;
+use std::future::IntoFuture;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actuarius::persistence::backup::{self, BackupError, Until};
+use actuarius::persistence::views::Views;
+use actuarius::persistence::{PageLimit, Reader, go_on, memory};
+use actuarius::{
+    BoxError, Envelope, Handler, InMemory, Position, Projection, Runtime, StartError, Subscription,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Command, Event, Ledger, eventually};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// The sum of all that was added, and how many events it was made from in this process.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Sum {
+    total: i64,
+    #[serde(skip)]
+    projected: u64,
+}
+
+impl Projection<Ledger> for Sum {
+    fn project(&mut self, envelope: &Envelope<Ledger>) {
+        self.projected += 1;
+        if let Event::Added(amount) = envelope.event {
+            self.total += amount;
+        }
+    }
+}
+
+/// The positions a handler was handed, whatever the process.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u64>>>);
+
+impl Handler<Ledger> for Heard {
+    async fn handle(&self, envelope: Envelope<Ledger>) -> Result<(), BoxError> {
+        self.0.lock().unwrap().push(envelope.header.position.get());
+        Ok(())
+    }
+}
+
+impl Heard {
+    async fn follow(&self, runtime: &Runtime) -> Result<Subscription, StartError> {
+        runtime.subscribe("heard").on(self.clone()).start().await
+    }
+}
+
+async fn sum(runtime: &Runtime) -> InMemory<Sum> {
+    runtime.projection::<Sum>("sum").on::<Ledger>().start().await.unwrap()
+}
+
+/// What every ledger has at `end`, from the log alone.
+fn fold(reader: &dyn Reader, end: Position) -> BTreeMap<String, Ledger> {
+    let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
+    let page = reader.read_log(Position::NONE, limit).unwrap();
+    let mut ledgers = BTreeMap::<String, Ledger>::new();
+    for commit in page.commits.iter().take_while(|it| it.last_position() <= end) {
+        let view = commit.view();
+        for event in view.events() {
+            let ledger = ledgers.entry(view.id.to_owned()).or_default();
+            actuarius::Aggregate::apply(ledger, &event.decode::<Event>().unwrap());
+        }
+    }
+    ledgers
+}
+
+async fn add(runtime: &Runtime, amounts: std::ops::Range<i64>) {
+    let ledgers = runtime.host::<Ledger>();
+    for amount in amounts {
+        let id = format!("{}", amount % 5);
+        ledgers.execute(id.as_str(), Command::Add(amount)).await.unwrap();
+    }
+}
+
+async fn restored(saved: &Path, to: &Path, until: Until) -> (Runtime, Position) {
+    let restored = backup::restore(saved, to, until, &mut go_on).unwrap();
+    (Runtime::open(to).await.unwrap(), restored.end.position)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_under_full_load_is_restored_at_any_position_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let runtime = Runtime::open(place("data")).await.unwrap();
+    let load = {
+        let ledgers = runtime.host::<Ledger>();
+        let client = move |client: i64| {
+            let ledgers = ledgers.clone();
+            tokio::spawn(async move {
+                let id = format!("{}", client % 20);
+                for amount in 0..60 {
+                    let command = Command::AddAll(vec![amount, client]);
+                    ledgers.execute(id.as_str(), command).await.unwrap();
+                }
+            })
+        };
+        (0..64).map(client).collect::<Vec<_>>()
+    };
+    let mut ends = vec![];
+    while ends.len() < 5 || load.iter().any(|client| !client.is_finished()) {
+        let head = runtime.head();
+        let run = runtime.backup(place("saved")).segment_bytes(10_000).await.unwrap();
+        assert!(run.to.position >= head, "what was acknowledged is in it");
+        ends.push(run.to);
+    }
+    backup::verify(place("saved"), &mut go_on).unwrap();
+    let (reader, last) = (runtime.reader().unwrap(), ends.last().unwrap().position);
+    for number in 0..6 {
+        let wanted = Position::new(last.get() * (number * 31 % 17) / 16);
+        let (again, end) =
+            restored(&place("saved"), &place(&format!("{number}")), wanted.into()).await;
+        assert!(end <= wanted && wanted.get() - end.get() < 2, "a commit is whole");
+        let ledgers = again.host::<Ledger>();
+        for (id, ledger) in fold(&*reader, end) {
+            let found = ledgers.query(id.as_str(), Ledger::clone).await.unwrap();
+            assert_eq!(found, ledger, "{id} at {end}");
+        }
+        assert!(again.shutdown(LONG).await.is_clean());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_and_views_go_on_with_what_is_restored() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let runtime = Runtime::open(place("data")).await.unwrap();
+    let heard = Heard::default();
+    heard.follow(&runtime).await.unwrap();
+    add(&runtime, 0..10).await;
+    sum(&runtime).await;
+    runtime.caught_up(LONG).await.unwrap();
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    let runtime = Runtime::open(place("data")).await.unwrap();
+    runtime.backup(place("saved")).await.unwrap();
+    add(&runtime, 10..20).await;
+    runtime.backup(place("saved")).await.unwrap();
+    assert!(runtime.shutdown(LONG).await.is_clean());
+
+    backup::restore(place("saved"), place("back"), Until::End, &mut go_on).unwrap();
+    // The views of the old store, beside the new one.
+    let views = || Runtime::builder().views(Views::on_disk(place("data").join("views")));
+    let again = views().open(place("back")).await.unwrap();
+    let subscription = heard.follow(&again).await.unwrap();
+    let sum = sum(&again).await;
+    again.caught_up(LONG).await.unwrap();
+    assert_eq!(*heard.0.lock().unwrap(), (1..=20).collect::<Vec<_>>(), "each event once");
+    assert_eq!(sum.read(|sum| (sum.total, sum.projected)), (190, 10), "ten were saved");
+    add(&again, 20..21).await;
+    again.caught_up(LONG).await.unwrap();
+    assert_eq!(subscription.position(), Position::new(21));
+    assert!(again.shutdown(LONG).await.is_clean());
+    // The checkpoint is its own now.
+    let again = views().open(place("back")).await.unwrap();
+    assert_eq!(heard.follow(&again).await.unwrap().position(), Position::new(21));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_heard_behind_the_position_is_heard_again_and_views_of_it_are_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let runtime = Runtime::open(place("data")).await.unwrap();
+    let heard = Heard::default();
+    heard.follow(&runtime).await.unwrap();
+    sum(&runtime).await;
+    for round in 0..3 {
+        add(&runtime, round * 10..round * 10 + 10).await;
+        runtime.caught_up(LONG).await.unwrap();
+        // The checkpoint is stored a moment later.
+        eventually(|| has_checkpoint(&runtime, (round as u64 + 1) * 10)).await;
+        runtime.backup(place("saved")).await.unwrap();
+    }
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    let until = Position::new(25).into();
+    backup::restore(place("saved"), place("back"), until, &mut go_on).unwrap();
+    let views = Views::on_disk(place("data").join("views"));
+    let again = Runtime::builder().views(views).open(place("back")).await.unwrap();
+    add(&again, 100..101).await;
+    let sum = sum(&again).await;
+    heard.follow(&again).await.unwrap();
+    again.caught_up(LONG).await.unwrap();
+    assert_eq!(heard.0.lock().unwrap()[30..], [21, 22, 23, 24, 25, 26], "from the run at 20 on");
+    let events_of_its_own: i64 = (0..25).sum::<i64>() + 100;
+    assert_eq!(sum.read(|sum| (sum.total, sum.projected)), (events_of_its_own, 26));
+}
+
+fn has_checkpoint(runtime: &Runtime, position: u64) -> bool {
+    let note = runtime.reader().unwrap().note(b"subscription/heard").unwrap();
+    note.is_some_and(|note| note[17..25] == position.to_le_bytes())
+}
+
+/// Restored before the first run ended, there are no checkpoints; the subscription says where it begins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_the_first_run_a_subscription_is_new() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let runtime = Runtime::open(place("data")).await.unwrap();
+    let heard = Heard::default();
+    heard.follow(&runtime).await.unwrap();
+    add(&runtime, 0..10).await;
+    runtime.caught_up(LONG).await.unwrap();
+    runtime.backup(place("saved")).await.unwrap();
+    let (again, end) = restored(&place("saved"), &place("back"), Position::new(4).into()).await;
+    let subscription = again.subscribe("heard").after(end);
+    let subscription = subscription.on(heard.clone()).start().await.unwrap();
+    again.caught_up(LONG).await.unwrap();
+    assert_eq!(subscription.position(), Position::new(4));
+    assert_eq!(heard.0.lock().unwrap().len(), 10, "none is heard again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_nobody_waits_for_and_one_of_a_closed_runtime_leave_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("saved");
+    let runtime = Runtime::builder().on_store(memory::open()).await.unwrap();
+    add(&runtime, 0..10).await;
+    let (started, has_started) = std::sync::mpsc::channel();
+    let taking = runtime.backup(&saved).on_progress(move |_| {
+        let _ = started.send(());
+        ControlFlow::Continue(())
+    });
+    let taking = tokio::spawn(taking.into_future());
+    crate::common::blocking(move || has_started.recv()).await.unwrap();
+    taking.abort();
+    let _ = taking.await;
+    let stopped = runtime.backup(&saved).on_progress(|_| ControlFlow::Break(())).await;
+    assert!(
+        matches!(stopped, Err(BackupError::Stopped | BackupError::InUse { .. })),
+        "{stopped:?}"
+    );
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    let closed = runtime.backup(&saved).await;
+    assert!(matches!(closed, Err(BackupError::Read(_))), "{closed:?}");
+}

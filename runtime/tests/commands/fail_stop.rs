@@ -1,0 +1,156 @@
+//! After the first failed write or sync nothing more is acknowledged, everybody hears what became
+//! of his command, and a restart has every acknowledged event.
+
+use std::sync::Arc;
+
+use actuarius::persistence::fault::Failure as Failing;
+use actuarius::persistence::memory::Contents;
+use actuarius::{Aggregates, ExecuteError, Failure, Hosting, Receipt, Runtime, Status, Written};
+
+use crate::common::{Command, Ledger, Refused, join_all, open_on};
+
+const FAILURES: [Failing; 3] = [Failing::Unwritten, Failing::HalfWritten, Failing::Unacknowledged];
+const CLIENTS: i64 = 4;
+const COMMANDS: i64 = 6;
+const LEDGERS: i64 = 3;
+
+type Answer = Result<Receipt, ExecuteError<Refused>>;
+
+/// Client and number in one; the amount is the command's own, so that entries can be told apart.
+fn amount(client: i64, number: i64) -> i64 {
+    client * 100 + number
+}
+
+fn ledger_of(amount: i64) -> String {
+    (amount % LEDGERS).to_string()
+}
+
+async fn execute(ledgers: &Aggregates<Ledger>, amount: i64) -> Answer {
+    let name = format!("command {amount}");
+    ledgers.execute(ledger_of(amount), Command::Add(amount)).command_id(name).await
+}
+
+/// All commands of all clients, with their answers, in the order each client got them.
+async fn drive(ledgers: &Aggregates<Ledger>) -> Vec<Vec<(i64, Answer)>> {
+    let client = |client| {
+        let ledgers = ledgers.clone();
+        async move {
+            let mut answers = Vec::new();
+            for number in 0..COMMANDS {
+                let amount = amount(client, number);
+                answers.push((amount, execute(&ledgers, amount).await));
+            }
+            answers
+        }
+    };
+    join_all((0..CLIENTS).map(client)).await
+}
+
+fn host(runtime: &Runtime) -> Aggregates<Ledger> {
+    runtime.host_with(Hosting::default().snapshot_every(2).resident_limit(2))
+}
+
+fn failure(answer: &Answer) -> &Failure {
+    answer.as_ref().expect_err("the store has failed").failure().expect("not a rejection")
+}
+
+/// What was acknowledged, and what a client heard of its first command that was not.
+fn judge(answers: &[(i64, Answer)]) -> Vec<i64> {
+    let acknowledged = answers.iter().take_while(|(_, answer)| answer.is_ok());
+    let acknowledged: Vec<_> = acknowledged.map(|(amount, _)| *amount).collect();
+    for (nth, (amount, answer)) in answers[acknowledged.len()..].iter().enumerate() {
+        match failure(answer) {
+            Failure::Indeterminate(_) => assert_eq!(nth, 0, "{amount} came after the failure"),
+            Failure::Poisoned(_) => {}
+            other => panic!("{amount}: {other}"),
+        }
+    }
+    acknowledged
+}
+
+/// Every reader sees what was acknowledged, and nothing else.
+async fn assert_state_as_before(ledgers: &Aggregates<Ledger>, acknowledged: &[i64]) {
+    for ledger in 0..LEDGERS {
+        let mut entries = ledgers.query(ledger.to_string(), |it| it.entries.clone()).await.unwrap();
+        entries.sort_unstable();
+        let of_ledger = acknowledged.iter().copied();
+        let expected: Vec<_> = of_ledger.filter(|amount| amount % LEDGERS == ledger).collect();
+        assert_eq!(entries, expected, "ledger {ledger}");
+        let version = ledgers.version(ledger.to_string()).await.unwrap();
+        assert_eq!(version.get(), expected.len() as u64);
+    }
+}
+
+/// The same commands once more, under their ids: what was written is answered with its first
+/// receipt, what was not is carried out now.
+async fn assert_restart_recovers(contents: &Arc<Contents>, before: &[(i64, Answer)]) {
+    let (runtime, _) = open_on(contents).await;
+    let ledgers = host(&runtime);
+    for (amount, first) in before {
+        let again = execute(&ledgers, *amount).await.expect("the store is whole again");
+        match first {
+            Ok(first) => {
+                assert!(again.repeated, "{amount} was acknowledged");
+                assert_eq!((again.version, again.position), (first.version, first.position));
+            }
+            Err(_) => {
+                let written = failure(first).written();
+                assert!(written == Written::Perhaps || !again.repeated, "{amount} was denied");
+            }
+        }
+    }
+    let mut all: Vec<_> = before.iter().map(|(amount, _)| *amount).collect();
+    all.sort_unstable();
+    assert_state_as_before(&ledgers, &all).await;
+    assert_eq!(runtime.head().get(), all.len() as u64);
+}
+
+async fn fail_the(nth: u64, failing: Failing) {
+    let contents = Arc::default();
+    let (runtime, faults) = open_on(&contents).await;
+    let ledgers = host(&runtime);
+    faults.fail_commit(nth, failing);
+    let answers = drive(&ledgers).await;
+    let mut acknowledged: Vec<_> = answers.iter().flat_map(|answers| judge(answers)).collect();
+    acknowledged.sort_unstable();
+    assert!(acknowledged.len() < (CLIENTS * COMMANDS) as usize, "the failure came");
+    assert_eq!(runtime.head().get(), acknowledged.len() as u64);
+    assert!(matches!(runtime.health().status, Status::Poisoned(_)));
+    assert_state_as_before(&ledgers, &acknowledged).await;
+    drop((runtime, ledgers));
+    let answers: Vec<_> = answers.into_iter().flatten().collect();
+    assert_restart_recovers(&contents, &answers).await;
+}
+
+/// Each client waits for its answer before it sends the next command, so there are at least as many
+/// commits as a client has commands, and every failure of the sweep comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wherever_the_store_fails_nothing_more_is_acknowledged_and_a_restart_recovers() {
+    for failing in FAILURES {
+        for nth in 1..=COMMANDS as u64 {
+            fail_the(nth, failing).await;
+        }
+    }
+}
+
+/// The value was computed from a state that held events of the turn, and those were never stored;
+/// the repeated command's receipt is a fact, the value is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_of_a_repeated_command_rests_on_what_came_before_it() {
+    let (runtime, faults) = open_on(&Default::default()).await;
+    let ledgers = runtime.host::<Ledger>();
+    ledgers.execute("a", Command::Add(1)).command_id("one").await.unwrap();
+    faults.fail_commit(2, Failing::Unwritten);
+    let hold = faults.hold();
+    let first = crate::common::send(ledgers.execute("a", Command::Add(10)));
+    let hold = crate::common::until_held(hold).await;
+    let failing = crate::common::send(ledgers.execute("a", Command::Add(100)));
+    let again = ledgers.execute("a", Command::Add(1)).command_id("one");
+    let value = crate::common::send(again.returning(|it| it.total));
+    let again = crate::common::send(ledgers.execute("a", Command::Add(1)).command_id("one"));
+    hold.release();
+    first.await.unwrap();
+    assert!(failing.await.is_err());
+    assert!(value.await.is_err());
+    assert!(again.await.unwrap().repeated);
+}

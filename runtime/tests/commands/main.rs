@@ -1,0 +1,21 @@
+//! Runs commands end to end: what receipts promise, and what failures, overload, cancellation, shutdown,
+//! crashes, backup, migration and deletion do to them.
+
+mod archive;
+mod backup;
+mod cancellation;
+#[path = "../common/mod.rs"]
+mod common;
+mod deletion;
+mod execute;
+mod fail_stop;
+mod idempotency;
+mod migration;
+mod model;
+mod ordering;
+mod overload;
+mod passivation;
+mod poisoned;
+mod recovery;
+mod shutdown;
+mod telemetry;

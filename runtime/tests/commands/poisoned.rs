@@ -1,0 +1,145 @@
+//! What a runtime whose store has failed still does, and what it no longer says.
+
+use std::io;
+use std::sync::Arc;
+
+use actuarius::persistence::fault::Failure as Failing;
+use actuarius::persistence::memory;
+use actuarius::persistence::{AppendOutcome, Batch, Store, StoreFailure, Writer};
+use actuarius::{Aggregates, ExecuteError, Failure, Receipt, Runtime, Status, Version, Written};
+
+use crate::common::{Command, Ledger, Refused, eventually, open_on, send};
+
+type Answer = Result<Receipt, ExecuteError<Refused>>;
+
+fn failure(answer: &Answer) -> &Failure {
+    answer.as_ref().expect_err("the store has failed").failure().expect("not a rejection")
+}
+
+/// A refusal, a query and a command without events write nothing, but what they say rests on the
+/// command before them, which was lost: so none of them says it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_rests_on_a_lost_command_is_withheld() {
+    let (runtime, faults) = open_on(&Arc::default()).await;
+    let ledgers = runtime.host::<Ledger>();
+    let hold = faults.hold();
+    let before = send(ledgers.execute("a", Command::Add(1)));
+    let hold = crate::common::until_held(hold).await;
+    let lost = send(ledgers.execute("a", Command::Add(2)).command_id("lost"));
+    let again = send(ledgers.execute("a", Command::Add(2)).command_id("lost"));
+    let seen = send(ledgers.query("a", |it| it.total));
+    let refused = send(ledgers.execute("a", Command::Refuse));
+    let nothing = send(ledgers.execute("a", Command::Nothing));
+    faults.fail_commit(1, Failing::Unacknowledged);
+    hold.release();
+    before.await.unwrap();
+    // Sent twice within one turn: either may have been the one that was written.
+    assert_eq!(failure(&lost.await).written(), Written::Perhaps);
+    assert_eq!(failure(&again.await).written(), Written::Perhaps);
+    assert!(matches!(seen.await, Err(Failure::Poisoned(_))));
+    assert!(matches!(failure(&refused.await), Failure::Poisoned(_)));
+    assert!(matches!(failure(&nothing.await), Failure::Poisoned(_)));
+    assert_eq!(ledgers.query("a", |it| it.entries.clone()).await.unwrap(), [1]);
+}
+
+/// An aggregate that was never in memory can still be looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_answer_from_durable_state_after_the_failure() {
+    let contents = Arc::default();
+    let (runtime, _) = open_on(&contents).await;
+    runtime.host::<Ledger>().execute("cold", Command::Add(7)).await.unwrap();
+    drop(runtime);
+    let (runtime, faults) = open_on(&contents).await;
+    let ledgers = runtime.host::<Ledger>();
+    faults.fail_commit(1, Failing::Unwritten);
+    ledgers.execute("hot", Command::Add(1)).await.unwrap_err();
+    assert_eq!(ledgers.query("cold", |it| it.total).await.unwrap(), 7);
+    assert_eq!(ledgers.query("hot", |it| it.total).await.unwrap(), 0);
+    assert_eq!(ledgers.events("cold", Version::NONE).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_fails_to_be_written_stops_the_store_too() {
+    let contents = Arc::default();
+    let (runtime, faults) = open_on(&contents).await;
+    let ledgers = runtime.host::<Ledger>();
+    let receipt = ledgers.execute("a", Command::Add(1)).await.unwrap();
+    faults.fail_commit(1, Failing::Unacknowledged);
+    ledgers.passivate("a").unwrap();
+    eventually(|| matches!(runtime.health().status, Status::Poisoned(_))).await;
+    let error = ledgers.execute("a", Command::Add(2)).await;
+    assert!(matches!(failure(&error), Failure::Poisoned(_)));
+    assert_eq!(ledgers.query("a", |it| it.total).await.unwrap(), 1);
+    let (runtime, _) = open_on(&contents).await;
+    let next = runtime.host::<Ledger>().execute("a", Command::Add(2)).await.unwrap();
+    assert_eq!(next.version, receipt.version.next());
+}
+
+/// A writer over one in memory, with a trouble of its own.
+struct Troubled {
+    writer: Box<dyn Writer>,
+    trouble: Trouble,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Trouble {
+    Panics,
+    CannotSettle,
+}
+
+impl Writer for Troubled {
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        assert!(self.trouble != Trouble::Panics, "the writer went wrong");
+        self.writer.commit(batch)
+    }
+
+    fn settle(&mut self) -> Result<(), StoreFailure> {
+        match self.trouble {
+            Trouble::Panics => Ok(()),
+            Trouble::CannotSettle => Err(StoreFailure::new("settling", io::Error::other("no"))),
+        }
+    }
+
+    fn batch_bytes(&self) -> usize {
+        self.writer.batch_bytes()
+    }
+}
+
+async fn troubled(trouble: Trouble) -> (Runtime, Aggregates<Ledger>) {
+    let Store { writer, reader } = memory::open();
+    let store = Store { writer: Box::new(Troubled { writer, trouble }), reader };
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    (runtime, ledgers)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_panics_has_failed() {
+    let (runtime, ledgers) = troubled(Trouble::Panics).await;
+    let first = ledgers.execute("a", Command::Add(1)).await;
+    assert!(matches!(failure(&first), Failure::Indeterminate(_)));
+    let second = ledgers.execute("b", Command::Add(1)).await;
+    assert!(matches!(failure(&second), Failure::Poisoned(_)));
+    assert!(matches!(runtime.health().status, Status::Poisoned(_)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_in_its_spare_time_takes_nothing_more() {
+    let (runtime, ledgers) = troubled(Trouble::CannotSettle).await;
+    eventually(|| matches!(runtime.health().status, Status::Poisoned(_))).await;
+    let error = ledgers.execute("a", Command::Add(1)).await;
+    assert!(matches!(failure(&error), Failure::Poisoned(_)));
+    assert_eq!(ledgers.query("a", |it| it.total).await.unwrap(), 0);
+}
+
+/// Closing a failed runtime neither hangs nor pretends that all is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_runtime_still_shuts_down() {
+    let (runtime, faults) = open_on(&Arc::default()).await;
+    let ledgers = runtime.host::<Ledger>();
+    faults.fail_commit(1, Failing::Unwritten);
+    ledgers.execute("a", Command::Add(1)).await.unwrap_err();
+    let report = runtime.shutdown(std::time::Duration::from_secs(60)).await;
+    assert_eq!(report.unanswered, 0);
+    assert!(matches!(runtime.health().status, Status::Poisoned(_)));
+}

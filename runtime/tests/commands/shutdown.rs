@@ -1,0 +1,96 @@
+//! A shutdown answers everything that is inside, and loses nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius::persistence::{fault, memory};
+use actuarius::{Failure, Runtime, Status};
+
+use crate::common::{Command, Ledger, join_all};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_each_command_is_acknowledged_or_refused_and_none_hangs() {
+    let contents = Arc::default();
+    let runtime = Runtime::builder().on_store(memory::reopen(&contents)).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let clients: Vec<_> = (0..32)
+        .map(|client| (client, ledgers.clone()))
+        .map(|(client, ledgers)| async move {
+            let mut acknowledged = 0;
+            loop {
+                match ledgers.execute(format!("{}", client % 5), Command::Add(1)).await {
+                    Ok(_) => acknowledged += 1,
+                    Err(error) => {
+                        let failure = error.failure().cloned();
+                        assert!(matches!(failure, Some(Failure::Unavailable(_))), "{failure:?}");
+                        return acknowledged;
+                    }
+                }
+            }
+        })
+        .collect();
+    let clients = tokio::spawn(join_all(clients));
+    crate::common::eventually(|| runtime.head().get() > 1_000).await;
+    let report = runtime.shutdown(Duration::from_secs(60)).await;
+    assert!(report.is_clean(), "{report:?}");
+    let acknowledged: u64 = clients.await.unwrap().into_iter().sum();
+    assert!(matches!(runtime.health().status, Status::ShuttingDown));
+
+    let runtime = Runtime::builder().on_store(memory::reopen(&contents)).await.unwrap();
+    assert_eq!(runtime.head().get(), acknowledged);
+    let ledgers = runtime.host::<Ledger>();
+    let mut total = 0;
+    for id in 0..5 {
+        total += ledgers.query(id.to_string(), |it| it.total).await.unwrap();
+    }
+    assert_eq!(total.unsigned_abs(), acknowledged);
+}
+
+/// A store that stands still must not hold the shutdown up for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_deadline_it_says_who_is_still_waiting() {
+    let (store, faults) = fault::over(memory::open());
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let hold = faults.hold();
+    let waiting = crate::common::send(ledgers.execute("a", Command::Add(1)));
+    let hold = crate::common::until_held(hold).await;
+    let closing = runtime.clone();
+    let shutdown = tokio::spawn(async move { closing.shutdown(Duration::from_millis(1)).await });
+    crate::common::eventually(|| matches!(runtime.health().status, Status::ShuttingDown)).await;
+    hold.release();
+    let report = shutdown.await.unwrap();
+    // The store moved again before the committer was stopped, so the command is answered.
+    waiting.await.unwrap();
+    assert!(report.drained + report.unanswered == 1, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_runtime_lets_go_of_its_store() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    ledgers.execute("a", Command::Add(1)).await.unwrap();
+    let reader = Arc::downgrade(&runtime.reader().unwrap());
+    drop(ledgers);
+    drop(runtime);
+    crate::common::eventually(|| reader.strong_count() == 0).await;
+}
+
+/// A store that stands still must not hold the shutdown up for ever, and whoever waits behind it
+/// must hear: the aggregate's handle is still held, so nothing else would tell them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_store_that_stands_still_everyone_who_waits_is_told() {
+    let (store, faults) = fault::over(memory::open());
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let hold = faults.hold();
+    let first = crate::common::send(ledgers.execute("a", Command::Add(1)));
+    let hold = crate::common::until_held(hold).await;
+    let behind = crate::common::send(ledgers.execute("a", Command::Add(1)));
+    let report = runtime.shutdown(Duration::from_millis(1)).await;
+    assert_eq!(report.unanswered, 2);
+    let error = behind.await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::Unavailable(_))), "{error}");
+    hold.release();
+    first.await.unwrap();
+}

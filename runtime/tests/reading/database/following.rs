@@ -1,0 +1,206 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actuarius::{Aggregate, Context, FollowerStatus, Position, Runtime, StartError};
+use serde::{Deserialize, Serialize};
+
+use super::sums::{Levers, Mishap, Sums, add, at_once, check, look, open};
+use crate::common::{Command, Ledger, eventually};
+
+#[tokio::test]
+async fn a_database_has_every_event_once_and_goes_on_after_a_restart() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let contents = Arc::default();
+    for round in 0..3 {
+        let runtime = open(&contents).await;
+        add(&runtime, round * 40..round * 40 + 20).await;
+        let sums = Sums::in_directory(directory.path(), &levers);
+        let view = runtime.database("sums", sums).on::<Ledger>().start().await.unwrap();
+        add(&runtime, round * 40 + 20..(round + 1) * 40).await;
+        view.wait_for(runtime.head()).await.unwrap();
+        check(directory.path(), (round + 1) * 40);
+        assert!(runtime.shutdown(Duration::from_secs(60)).await.is_clean());
+        assert_eq!(view.status(), FollowerStatus::Stopped);
+    }
+}
+
+#[tokio::test]
+async fn whatever_fails_and_however_often_each_event_counts_once() {
+    use Mishap::{PanicHalfWay, RefusedAtOnce, RefusedHalfWay, StoredAndGone, StoredAndRefused};
+    let all = [RefusedAtOnce, RefusedHalfWay, PanicHalfWay, StoredAndRefused, StoredAndGone];
+    for first in all {
+        for second in all {
+            let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+            levers.mishaps.lock().unwrap().extend([first, second, first]);
+            let runtime = Runtime::in_memory().await.unwrap();
+            add(&runtime, 0..15).await;
+            let sums = Sums::in_directory(directory.path(), &levers);
+            let view = runtime.database("sums", sums).on::<Ledger>().batch_events(4);
+            let view = view.retry(at_once(10)).start().await.unwrap();
+            add(&runtime, 15..30).await;
+            view.wait_for(runtime.head()).await.unwrap();
+            check(directory.path(), 30);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_for_good_halts_the_projection_and_a_resume_goes_on() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let runtime = Runtime::in_memory().await.unwrap();
+    let sums = Sums::in_directory(directory.path(), &levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().retry(at_once(2));
+    let view = view.start().await.unwrap();
+    add(&runtime, 0..5).await;
+    view.wait_for(runtime.head()).await.unwrap();
+    levers.mishaps.lock().unwrap().extend([Mishap::PanicHalfWay, Mishap::PanicHalfWay]);
+    add(&runtime, 5..6).await;
+    eventually(|| matches!(view.status(), FollowerStatus::Halted { .. })).await;
+    let FollowerStatus::Halted { position, why } = view.status() else { unreachable!() };
+    assert_eq!(position, Position::new(6));
+    assert!(why.contains("half way"), "{why}");
+    check(directory.path(), 5);
+    view.resume();
+    view.wait_for(runtime.head()).await.unwrap();
+    check(directory.path(), 6);
+}
+
+#[tokio::test]
+async fn a_process_killed_within_a_transaction_leaves_view_and_position_together() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let killed = tempfile::tempdir().unwrap();
+    let contents = Arc::default();
+    let runtime = open(&contents).await;
+    let sums = Sums::in_directory(directory.path(), &levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().start().await.unwrap();
+    add(&runtime, 0..10).await;
+    view.wait_for(runtime.head()).await.unwrap();
+    view.pause();
+    eventually(|| view.status() == FollowerStatus::Paused).await;
+    add(&runtime, 10..200).await;
+    *levers.copy_to.lock().unwrap() = Some(killed.path().to_owned());
+    view.resume();
+    view.wait_for(runtime.head()).await.unwrap();
+    let _ = runtime.shutdown(Duration::from_secs(60)).await;
+    // What the kill has left goes on; SQLite undoes the transaction when it finds its journal.
+    assert!(killed.path().join("sums.sqlite-journal").exists());
+    let runtime = open(&contents).await;
+    let sums = Sums::in_directory(killed.path(), &Levers::default());
+    check(killed.path(), 10);
+    let view = runtime.database("sums", sums).on::<Ledger>().start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    check(killed.path(), 200);
+}
+
+/// An aggregate of another type.
+#[derive(Default, Serialize, Deserialize)]
+struct Bell;
+
+#[derive(Serialize, Deserialize)]
+enum Rung {
+    Rung,
+}
+
+impl Aggregate for Bell {
+    const TYPE: &'static str = "bell";
+    type Command = ();
+    type Event = Rung;
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, (): (), _: &Context) -> Result<Vec<Rung>, Self::Error> {
+        Ok(vec![Rung::Rung])
+    }
+
+    fn apply(&mut self, _: &Rung) {}
+}
+
+#[tokio::test]
+async fn events_of_other_types_pass_by_without_a_transaction_each() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let runtime = Runtime::in_memory().await.unwrap();
+    let sums = Sums::in_directory(directory.path(), &levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().start().await.unwrap();
+    add(&runtime, 0..1).await;
+    view.wait_for(runtime.head()).await.unwrap();
+    for _ in 0..20 {
+        runtime.host::<Bell>().execute("tower", ()).await.unwrap();
+        view.wait_for(runtime.head()).await.unwrap();
+    }
+    assert_eq!(*levers.batches.lock().unwrap(), [1]);
+    view.stop().await;
+    assert_eq!(*levers.batches.lock().unwrap(), [1, 0], "the position is stored when it stops");
+    assert_eq!(look(directory.path()).2, 21);
+}
+
+#[tokio::test]
+async fn several_types_come_in_one_batch_in_the_order_of_the_log() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let runtime = Runtime::in_memory().await.unwrap();
+    for amount in 0..5 {
+        add(&runtime, amount..amount + 1).await;
+        runtime.host::<Bell>().execute("tower", ()).await.unwrap();
+    }
+    let sums = Sums::in_directory(directory.path(), &levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().on::<Bell>();
+    let view = view.start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    assert!(look(directory.path()).1.into_iter().eq(1..=10));
+}
+
+#[tokio::test]
+async fn a_batch_has_no_more_events_than_wanted_and_never_parts_those_of_one_command() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let contents = Arc::default();
+    let runtime = open(&contents).await;
+    let ledgers = runtime.host::<Ledger>();
+    for events in [2, 3, 7, 1, 1, 1, 5] {
+        ledgers.execute("a", Command::AddAll(vec![1; events])).await.unwrap();
+    }
+    // Read back from the log, they all come in one page.
+    let _ = runtime.shutdown(Duration::from_secs(60)).await;
+    let runtime = open(&contents).await;
+    let sums = Sums::in_directory(directory.path(), &levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().batch_events(5);
+    let view = view.start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    assert_eq!(*levers.batches.lock().unwrap(), [5, 7, 3, 5]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_ahead_of_the_log_or_says_nothing_does_not_start() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let runtime = Runtime::in_memory().await.unwrap();
+    let sums = || Sums::in_directory(directory.path(), &levers);
+    let start = || runtime.database("sums", sums()).on::<Ledger>().start();
+    let insert = "INSERT INTO live_progress VALUES (1, 7)";
+    sums().connection.execute(insert, []).unwrap();
+    let error = start().await.err().expect("the log is shorter");
+    let seven = Position::new(7);
+    assert!(matches!(error, StartError::Ahead { checkpoint, .. } if checkpoint == seven));
+    levers.gone.store(1, Ordering::SeqCst);
+    let error = start().await.err().expect("nobody answers");
+    assert!(matches!(error, StartError::Database { .. }), "{error}");
+    let nothing = runtime.database("sums", sums()).start().await;
+    assert!(matches!(nothing, Err(StartError::FollowsNothing(_))));
+}
+
+/// A database took all that was read at once, batch after batch, before anything else was heard.
+#[tokio::test]
+async fn a_pause_is_heard_behind_the_batch_that_is_being_stored() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let runtime = Runtime::in_memory().await.unwrap();
+    add(&runtime, 0..20).await;
+    levers.gate.is_shut.store(true, Ordering::SeqCst);
+    let sums = Sums::in_directory(directory.path(), &levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().batch_events(1);
+    let view = view.start().await.unwrap();
+    eventually(|| levers.gate.is_waited_at.load(Ordering::SeqCst)).await;
+    view.pause();
+    levers.gate.is_shut.store(false, Ordering::SeqCst);
+    eventually(|| view.status() == FollowerStatus::Paused).await;
+    assert_eq!(*levers.batches.lock().unwrap(), [1]);
+    view.resume();
+    view.wait_for(runtime.head()).await.unwrap();
+    check(directory.path(), 20);
+}

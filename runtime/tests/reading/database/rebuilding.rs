@@ -1,0 +1,139 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius::{FollowerStatus, InDatabase, Position, Rebuild, RebuildError, Retry, Runtime};
+use rusqlite::Connection;
+
+use super::sums::{Levers, Mishap, Sums, add, at_once, check, open};
+use crate::common::{Ledger, eventually};
+
+/// Longer than any test takes: who waits so long waits in vain.
+const LONG: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn a_rebuild_beside_takes_over_with_the_same_result_while_commands_run() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let runtime = Runtime::in_memory().await.unwrap();
+    add(&runtime, 0..100).await;
+    let sums = Sums::in_directory(directory.path(), &levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().retry(at_once(10));
+    let view = view.start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    // It goes wrong once on the way.
+    levers.mishaps.lock().unwrap().extend([Mishap::StoredAndRefused]);
+    // What was wrong with the old one is gone afterwards.
+    let spoil = Connection::open(directory.path().join("sums.sqlite")).unwrap();
+    spoil.execute("UPDATE live_sum SET total = 0", []).unwrap();
+    let beside = view.rebuild_beside(Sums::open(directory.path(), "next", &levers));
+    add(&runtime, 100..120).await;
+    beside.await.unwrap();
+    add(&runtime, 120..130).await;
+    view.wait_for(runtime.head()).await.unwrap();
+    check(directory.path(), 130);
+}
+
+/// A view of twenty events, and where its database is.
+async fn twenty(
+    runtime: &Runtime,
+    levers: &Levers,
+    retry: Retry,
+) -> (InDatabase<Sums>, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    add(runtime, 0..20).await;
+    let sums = Sums::in_directory(directory.path(), levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().retry(retry).start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    (view, directory)
+}
+
+/// The old database was given up before the new one had taken over.
+#[tokio::test]
+async fn a_database_that_does_not_take_over_is_told_and_the_old_one_goes_on() {
+    let (runtime, levers) = (Runtime::in_memory().await.unwrap(), Levers::default());
+    let (view, directory) = twenty(&runtime, &levers, at_once(2)).await;
+    levers.takeovers.lock().unwrap().extend([Mishap::RefusedAtOnce; 2]);
+    let beside = || Sums::open(directory.path(), "next", &levers);
+    let failed = view.rebuild_beside(beside()).await.unwrap_err().to_string();
+    assert!(failed.contains("not now"), "{failed}");
+    assert_eq!((view.status(), view.building()), (FollowerStatus::Live, None));
+    add(&runtime, 20..30).await;
+    view.wait_for(runtime.head()).await.unwrap();
+    check(directory.path(), 30);
+    view.rebuild_beside(beside()).await.unwrap();
+    add(&runtime, 30..40).await;
+    view.wait_for(runtime.head()).await.unwrap();
+    check(directory.path(), 40);
+}
+
+/// What the old one stands on is the new one's then: it has to be asked where that is.
+#[tokio::test]
+async fn a_database_that_takes_over_and_says_that_it_failed_counts_no_event_twice() {
+    let (runtime, levers) = (Runtime::in_memory().await.unwrap(), Levers::default());
+    let (view, directory) = twenty(&runtime, &levers, at_once(2)).await;
+    levers.takeovers.lock().unwrap().push_back(Mishap::StoredAndRefused);
+    // So that the new one is further than the old one.
+    view.pause();
+    eventually(|| view.status() == FollowerStatus::Paused).await;
+    add(&runtime, 20..30).await;
+    let rebuild = view.rebuild_beside(Sums::open(directory.path(), "next", &levers));
+    rebuild.await.unwrap_err();
+    view.resume();
+    add(&runtime, 30..40).await;
+    view.wait_for(runtime.head()).await.unwrap();
+    check(directory.path(), 40);
+}
+
+/// A rebuild that refuses its first batch, and tries again in an hour.
+async fn stuck_rebuild(view: &InDatabase<Sums>, levers: &Levers) -> Rebuild {
+    levers.mishaps.lock().unwrap().push_back(Mishap::RefusedAtOnce);
+    let directory = tempfile::tempdir().unwrap();
+    let rebuild = view.rebuild_beside(Sums::open(directory.path(), "next", levers));
+    eventually(|| levers.mishaps.lock().unwrap().is_empty()).await;
+    rebuild
+}
+
+#[tokio::test]
+async fn a_stop_ends_a_rebuild_and_closes_both_databases_where_that_holds_up_nobody() {
+    let (runtime, levers) = (Runtime::in_memory().await.unwrap(), Levers::default());
+    let (view, directory) = twenty(&runtime, &levers, Retry::default().waits(LONG, LONG)).await;
+    let rebuild = stuck_rebuild(&view, &levers).await;
+    assert_eq!(view.building(), Some(Position::NONE));
+    view.stop().await;
+    assert_eq!(rebuild.await, Err(RebuildError::Stopped));
+    let here = std::thread::current().id();
+    let closed_on = levers.closed_on.lock().unwrap().clone();
+    assert!(closed_on.len() == 2 && !closed_on.contains(&here), "{closed_on:?}");
+    check(directory.path(), 20);
+}
+
+#[tokio::test]
+async fn a_shutdown_while_a_database_is_rebuilt_is_clean_and_the_old_one_goes_on_afterwards() {
+    let (contents, levers) = (Arc::default(), Levers::default());
+    let runtime = open(&contents).await;
+    let (view, directory) = twenty(&runtime, &levers, Retry::default().waits(LONG, LONG)).await;
+    let rebuild = stuck_rebuild(&view, &levers).await;
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    assert_eq!(rebuild.await, Err(RebuildError::Stopped));
+    let runtime = open(&contents).await;
+    add(&runtime, 20..30).await;
+    let sums = Sums::in_directory(directory.path(), &levers);
+    let view = runtime.database("sums", sums).on::<Ledger>().start().await.unwrap();
+    view.wait_for(runtime.head()).await.unwrap();
+    check(directory.path(), 30);
+}
+
+#[tokio::test]
+async fn the_old_database_is_closed_where_that_holds_up_nobody_when_the_rebuild_says_that_it_is_done()
+ {
+    let (runtime, levers) = (Runtime::in_memory().await.unwrap(), Levers::default());
+    let (view, directory) = twenty(&runtime, &levers, at_once(2)).await;
+    view.rebuild_beside(Sums::open(directory.path(), "next", &levers)).await.unwrap();
+    let here = std::thread::current().id();
+    let closed_on = levers.closed_on.lock().unwrap().clone();
+    assert!(closed_on.len() == 1 && !closed_on.contains(&here), "{closed_on:?}");
+    // One that is refused, too.
+    let stopped = view.clone();
+    view.stop().await;
+    let refused = stopped.rebuild_beside(Sums::open(directory.path(), "next", &levers)).await;
+    assert_eq!(refused, Err(RebuildError::Stopped));
+}

@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use actuarius::keys::{KeyError, Keys, PersonalError};
+use actuarius::{CodecError, ExecuteError, Failure, OpenError, Personal, Runtime, Version};
+
+use super::customers::{
+    CODECS, Customer, CustomerCommand, Place, hosting, register, ring, says, subject,
+};
+
+#[tokio::test]
+async fn no_file_says_what_is_personal_and_everything_comes_back_with_the_keys() {
+    for codec in CODECS {
+        let place = Place::new();
+        let runtime = place.open().await;
+        let customers = runtime.host_with::<Customer>(hosting(codec));
+        let name = register(&customers, "ada").await;
+        customers.execute("ada", CustomerCommand::Order).await.unwrap();
+        let before = customers.query("ada", Customer::clone).await.unwrap();
+        assert_eq!(before.name.get(), Some(&name));
+        assert!(runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+        drop((customers, runtime));
+        assert!(!place.says(&name), "{codec:?}");
+        assert!(place.says(&subject("ada")), "the search finds what is there");
+
+        let runtime = place.open().await;
+        let customers = runtime.host_with::<Customer>(hosting(codec));
+        assert_eq!(customers.query("ada", Customer::clone).await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn without_keys_it_is_said_what_to_do() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let customers = runtime.host::<Customer>();
+    let command = CustomerCommand::Register(Personal::new("subject-ada", "Ada".to_owned()));
+    let refused = customers.execute("ada", command).await.unwrap_err();
+    let ExecuteError::Failed(Failure::Unstorable(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!(error, CodecError::Personal(PersonalError::NoKeys));
+    assert!(error.to_string().contains("Builder::personal_data"));
+
+    let place = Place::new();
+    let runtime = place.open().await;
+    register(&runtime.host::<Customer>(), "ada").await;
+    assert!(runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+    drop(runtime);
+    let runtime = Runtime::open(&place.data).await.unwrap();
+    let failed = runtime.host::<Customer>().query("ada", Customer::clone).await.unwrap_err();
+    assert!(failed.to_string().contains("Builder::personal_data"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_copy_of_the_store_without_its_keys_reveals_nothing_and_does_not_pass_for_a_new_one() {
+    let place = Place::new();
+    let runtime = place.open().await;
+    let name = register(&runtime.host::<Customer>(), "ada").await;
+    assert!(runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+    drop(runtime);
+    std::fs::remove_dir_all(place.data.join("keys")).unwrap();
+    assert!(!says(&place.data, &name));
+    let Err(OpenError::Keys { source: KeyError::OtherFile { .. }, .. }) =
+        place.builder().open(&place.data).await
+    else {
+        panic!("its keys are missing")
+    };
+    assert!(!Keys::exist_in(place.data.join("keys")), "no new file hides that");
+    let others = Keys::in_memory(ring()).unwrap();
+    let opened = Runtime::builder().personal_data_with(others).open(&place.data).await;
+    assert!(matches!(opened, Err(OpenError::Keys { .. })), "nor do other keys");
+}
+
+#[tokio::test]
+async fn clear_text_is_not_serialized_by_accident() {
+    let customer =
+        Customer { name: Personal::new("subject-ada", "Ada".to_owned()), ..Customer::default() };
+    assert!(!format!("{customer:?}").contains("Ada"));
+    let keys = Keys::in_memory(ring()).unwrap();
+    let inside = keys.within(|| actuarius::Codec::Json.encode(&customer, &mut Vec::new()));
+    assert_eq!(inside, Ok(()));
+    let outside = actuarius::Codec::Json.encode(&customer, &mut Vec::new());
+    assert_eq!(outside, Err(CodecError::Personal(PersonalError::NoKeys)));
+}
+
+#[tokio::test]
+async fn what_changed_in_a_state_is_told_and_not_what_is_personal_in_it() {
+    let runtime = Runtime::builder().personal_data(ring()).in_memory().await.unwrap();
+    let customers = runtime.host::<Customer>();
+    let name = register(&customers, "ada").await;
+    let other = CustomerCommand::Register(Personal::new(subject("ada"), "Another".to_owned()));
+    customers.execute("ada", other).await.unwrap();
+    customers.execute("ada", CustomerCommand::Order).await.unwrap();
+    let [one, two, three] = [1, 2, 3].map(Version::new);
+    let paths = async |from: Version, to: Version| {
+        let changes = customers.diff("ada", from, to).await.unwrap().changes().unwrap();
+        let sealed = changes.iter().find(|it| it.path == "/name/sealed");
+        assert!(sealed.is_none_or(|it| !format!("{it}").contains(&name)));
+        changes.into_iter().map(|it| it.path).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(one, two).await, ["/greeting", "/name/sealed"]);
+    assert_eq!(paths(two, three).await, ["/orders"], "the name is the same, though sealed anew");
+}

@@ -1,0 +1,59 @@
+//! Views of customers that copy clear text.
+
+use std::collections::BTreeMap;
+
+use actuarius::{
+    Envelope, InMemory, Keyed, KeyedProjection, Personal, Projection, Rows, Runtime, SecondaryKeys,
+    View,
+};
+use serde::{Deserialize, Serialize};
+
+use super::customers::{Customer, CustomerEvent};
+
+/// The names of all customers, in memory.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Names(pub(crate) BTreeMap<String, String>);
+
+impl Projection<Customer> for Names {
+    fn project(&mut self, envelope: &Envelope<Customer>) {
+        if let CustomerEvent::Registered { name } = &envelope.event {
+            let name = name.get().cloned().unwrap_or_else(|| "erased".to_owned());
+            self.0.insert(envelope.id.as_str().to_owned(), name);
+        }
+    }
+}
+
+/// A row for each customer, on disk.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Card {
+    pub(crate) name: Personal<String>,
+    pub(crate) greeting: String,
+}
+
+pub(crate) struct Cards;
+
+impl View for Cards {
+    type Key = String;
+    type Row = Card;
+
+    fn secondary(_: &String, row: &Card, keys: &mut SecondaryKeys) {
+        keys.add("greeting", &row.greeting);
+    }
+}
+
+impl KeyedProjection<Customer> for Cards {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Customer>) {
+        if let CustomerEvent::Registered { name } = &envelope.event {
+            let greeting = name.get().map_or("erased".to_owned(), |name| format!("dear {name}"));
+            rows.put(envelope.id.as_str(), Card { name: name.clone(), greeting });
+        }
+    }
+}
+
+pub(crate) async fn names(runtime: &Runtime) -> InMemory<Names> {
+    runtime.projection::<Names>("names").on::<Customer>().start().await.unwrap()
+}
+
+pub(crate) async fn cards(runtime: &Runtime) -> Keyed<Cards> {
+    runtime.keyed::<Cards>("cards").on::<Customer>().start().await.unwrap()
+}

@@ -1,0 +1,73 @@
+//! Whoever shows rows hears of their changes.
+
+use actuarius::{Missed, Position, Runtime};
+use tokio_stream::StreamExt;
+
+use super::views::{ALL, Sum, add, show_all, sums};
+use crate::common::{Command, Ledger};
+
+#[tokio::test]
+async fn changes_name_the_rows_of_each_batch_and_the_position_they_stand_for() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let view = sums(&runtime).start().await.unwrap();
+    let mut changes = view.changes();
+    for amount in 1..4 {
+        add(&runtime, amount..amount + 1).await;
+        show_all(&runtime, &view).await;
+        let change = changes.next().await.unwrap().unwrap();
+        assert_eq!(change.position, Position::new(amount as u64));
+        assert_eq!(change.keys, [ALL.to_owned(), format!("ledger {amount}")]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_too_slow_or_sees_a_rebuild_is_told_that_changes_were_missed() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let view = sums(&runtime).start().await.unwrap();
+    let mut changes = view.changes();
+    for amount in 0..200 {
+        add(&runtime, amount..amount + 1).await;
+        show_all(&runtime, &view).await;
+    }
+    assert_eq!(changes.next().await, Some(Err(Missed)));
+    let change = changes.next().await.unwrap().unwrap();
+    assert!(change.position > Position::new(100), "the newest ones are still there");
+    let mut changes = view.changes();
+    view.rebuild().await.unwrap();
+    assert_eq!(changes.next().await, Some(Err(Missed)));
+}
+
+#[tokio::test]
+async fn the_changes_of_a_row_give_it_now_and_whenever_it_is_another_one() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let view = sums(&runtime).start().await.unwrap();
+    let mut row = view.changes_of("ledger 7");
+    let mut next = async || row.next().await.unwrap().unwrap().map(|row: Sum| row.total);
+    assert_eq!(next().await, None);
+    add(&runtime, 1..8).await;
+    assert_eq!(next().await, Some(7));
+    // Others' changes are none of its own, and a rebuild that makes the same row is none either.
+    add(&runtime, 11..14).await;
+    view.rebuild().await.unwrap();
+    for amount in [1, 2, 0] {
+        let command = Command::Add(amount);
+        runtime.host::<Ledger>().execute("ledger 7", command).await.unwrap();
+        show_all(&runtime, &view).await;
+        // Who is slow gets the newest.
+        if amount != 1 {
+            assert_eq!(next().await, if amount == 0 { None } else { Some(10) });
+        }
+    }
+}
+
+#[tokio::test]
+async fn changes_end_when_the_view_is_gone() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let view = sums(&runtime).start().await.unwrap();
+    let (mut changes, mut row) = (view.changes(), view.changes_of("ledger 1"));
+    assert_eq!(row.next().await.unwrap().unwrap(), None);
+    view.stop().await;
+    drop(view);
+    assert_eq!(changes.next().await, None);
+    assert!(row.next().await.is_none());
+}

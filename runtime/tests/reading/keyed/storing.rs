@@ -1,0 +1,42 @@
+use actuarius::persistence::views::Views;
+use actuarius::{FollowerStatus, Position, Runtime};
+
+use super::views::{Kept, Model, Sums, add, close, show_all, sums};
+use crate::common::Ledger;
+
+#[tokio::test]
+async fn a_view_on_disk_goes_on_after_a_restart_with_what_it_has_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = Runtime::open(directory.path()).await.unwrap();
+    add(&runtime, 0..50).await;
+    let view = sums(&runtime).start().await.unwrap();
+    add(&runtime, 50..100).await;
+    show_all(&runtime, &view).await;
+    Model::of(100).check(&view);
+    close(runtime, view).await;
+
+    let runtime = Runtime::open(directory.path()).await.unwrap();
+    let view = sums(&runtime).start().await.unwrap();
+    assert_eq!(view.position(), Position::new(100));
+    Model::of(100).check(&view);
+    add(&runtime, 100..120).await;
+    show_all(&runtime, &view).await;
+    Model::of(120).check(&view);
+    assert_eq!((view.lag(), view.status()), (0, FollowerStatus::Live));
+}
+
+#[tokio::test]
+async fn a_view_that_was_stopped_can_be_read_and_goes_on_when_it_is_started_again() {
+    let kept = Kept { views: Views::in_memory(), ..Kept::in_memory() };
+    let runtime = kept.open().await;
+    let view = sums(&runtime).start().await.unwrap();
+    add(&runtime, 0..10).await;
+    show_all(&runtime, &view).await;
+    view.stop().await;
+    add(&runtime, 10..20).await;
+    Model::of(10).check(&view);
+    drop(view);
+    let view = runtime.keyed::<Sums>("sums").on::<Ledger>().start().await.unwrap();
+    show_all(&runtime, &view).await;
+    Model::of(20).check(&view);
+}

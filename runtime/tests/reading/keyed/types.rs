@@ -1,0 +1,119 @@
+//! A view knows which aggregate types it was made from.
+//!
+//! Another `on` without another version once went on at the old position: what that type's aggregates
+//! had done until then was never counted, and nobody was told.
+
+use std::convert::Infallible;
+
+use actuarius::{
+    Aggregate, Context, Envelope, KeyedProjection, ProjectKeyed, Rows, Runtime, StartError, View,
+};
+use serde::{Deserialize, Serialize};
+
+use super::views::{Kept, show_all};
+use crate::common::{Command, Ledger};
+
+/// A second type, beside `Ledger`.
+#[derive(Default, Serialize, Deserialize)]
+struct Visit;
+
+#[derive(Serialize, Deserialize)]
+struct Came;
+
+#[derive(Serialize, Deserialize)]
+enum VisitEvent {
+    Came(Came),
+}
+
+impl Aggregate for Visit {
+    const TYPE: &'static str = "visit";
+    type Command = ();
+    type Event = VisitEvent;
+    type Error = Infallible;
+
+    fn decide(&self, (): (), _: &Context) -> Result<Vec<VisitEvent>, Infallible> {
+        Ok(vec![VisitEvent::Came(Came)])
+    }
+
+    fn apply(&mut self, _: &VisitEvent) {}
+}
+
+/// How many events there were, of each type.
+struct Counts;
+
+impl View for Counts {
+    type Key = String;
+    type Row = u64;
+}
+
+impl KeyedProjection<Ledger> for Counts {
+    fn project(rows: &mut Rows<'_, Self>, _: &Envelope<Ledger>) {
+        rows.update("ledger", |count| *count += 1);
+    }
+}
+
+impl KeyedProjection<Visit> for Counts {
+    fn project(rows: &mut Rows<'_, Self>, _: &Envelope<Visit>) {
+        rows.update("visit", |count| *count += 1);
+    }
+}
+
+fn counts(runtime: &Runtime) -> ProjectKeyed<Counts> {
+    runtime.keyed::<Counts>("counts")
+}
+
+/// Three ledgers' events and two visits, seen by a view of ledgers only.
+async fn of_ledgers() -> (Kept, Runtime) {
+    let kept = Kept::in_memory();
+    let runtime = kept.open().await;
+    for ledger in ["a", "b", "c"] {
+        runtime.host::<Ledger>().execute(ledger, Command::Add(1)).await.unwrap();
+    }
+    for visit in ["a", "b"] {
+        runtime.host::<Visit>().execute(visit, ()).await.unwrap();
+    }
+    let view = counts(&runtime).on::<Ledger>().start().await.unwrap();
+    show_all(&runtime, &view).await;
+    view.stop().await;
+    (kept, runtime)
+}
+
+async fn both(runtime: &Runtime, start: ProjectKeyed<Counts>) {
+    let view = start.on::<Visit>().on::<Ledger>().start().await.unwrap();
+    show_all(runtime, &view).await;
+    let rows = [("ledger".to_owned(), 3), ("visit".to_owned(), 2)];
+    assert_eq!(view.rows().list().unwrap(), rows);
+    view.stop().await;
+}
+
+#[tokio::test]
+async fn another_type_without_another_version_is_refused_and_said() {
+    let (_kept, runtime) = of_ledgers().await;
+    let refused = counts(&runtime).on::<Ledger>().on::<Visit>().start().await.err().unwrap();
+    assert!(
+        matches!(&refused, StartError::OtherTypes { name, .. } if name == "counts"),
+        "{refused}"
+    );
+    let said = refused.to_string();
+    assert!(said.contains("of ledger,") && said.contains("follows ledger, visit"), "{said}");
+    // So is one type in place of the other.
+    let refused = counts(&runtime).on::<Visit>().start().await.err().unwrap();
+    assert!(matches!(refused, StartError::OtherTypes { .. }), "{refused}");
+    let view = counts(&runtime).on::<Ledger>().start().await.unwrap();
+    assert_eq!(view.get("ledger").unwrap(), Some(3), "nothing was changed");
+}
+
+#[tokio::test]
+async fn another_version_sees_the_other_type_from_its_first_event_on() {
+    let (_kept, runtime) = of_ledgers().await;
+    both(&runtime, counts(&runtime).version(2)).await;
+    // In whichever order they are named.
+    let view = counts(&runtime).version(2).on::<Ledger>().on::<Visit>().start().await.unwrap();
+    assert_eq!(view.position(), runtime.head());
+}
+
+#[tokio::test]
+async fn from_scratch_sees_the_other_type_from_its_first_event_on() {
+    let (_kept, runtime) = of_ledgers().await;
+    both(&runtime, counts(&runtime).from_scratch()).await;
+}

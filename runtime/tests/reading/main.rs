@@ -1,0 +1,15 @@
+//! Everything that reads events: projections, subscriptions, states of the past, upcasting and erasure.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod database;
+mod ending;
+mod erasure;
+mod evolution;
+mod history;
+mod keyed;
+mod kit;
+mod patience;
+mod projections;
+mod read_your_writes;
+mod subscription;
