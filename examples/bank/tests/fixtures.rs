@@ -1,6 +1,6 @@
-//! What the bank has ever stored is read for ever, and becomes what it became.
+//! Events that earlier releases of the bank stored are read, and give the same states.
 //!
-//! Before a release: `cargo test -p bank --test fixtures -- --ignored` adds the events of that release.
+//! Before a release: `cargo test -p bank fixtures -- --ignored` adds the events of that release.
 
 use actuarius::Id;
 use actuarius::testing::{Fixtures, fixtures};

@@ -1,17 +1,16 @@
 //! The way of an order, without a runtime, a store or a clock: what is sent, and what is undone in which
 //! order when something fails.
 
-mod common;
-
 use actuarius::testing::{SagaUnderTest, saga};
 use actuarius::{Id, InstanceStatus};
-use common::{PAY_WITHIN, cup, pot, terms};
 use orders::ItemCommand::{HandOver, Release, Reserve};
 use orders::{
     Cents, Fulfilment, Item, ItemRefused, Means, Order, OrderCommand, OrderEvent, Payment,
     PaymentCommand, PaymentEvent, PaymentRefused, Shipment, ShipmentCommand, ShipmentRefused,
     Stage, Zone,
 };
+
+use crate::common::{PAY_WITHIN, cup, pot, terms};
 
 const PRICE: Cents = Cents(1_000);
 

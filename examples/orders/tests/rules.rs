@@ -1,14 +1,13 @@
 //! Every rule of the four aggregates, without a runtime, a store or a clock.
 
-mod common;
-
 use actuarius::testing::given;
-use common::{cup, line, terms};
 use orders::{
     Cents, Item, ItemCommand, ItemEvent, ItemRefused, Line, Means, Order, OrderCommand, OrderEvent,
     OrderRefused, Payment, PaymentCommand, PaymentEvent, PaymentRefused, Shipment, ShipmentCommand,
     ShipmentEvent, ShipmentRefused, Terms, Zone,
 };
+
+use crate::common::{cup, line, terms};
 
 const PRICE: Cents = Cents(1_000);
 const CARD: Means = Means::Card { limit: PRICE };

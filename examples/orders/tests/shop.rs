@@ -1,15 +1,14 @@
 //! The whole shop in memory, with a clock that is moved by hand: how orders of each kind end.
 
-mod common;
-
 use std::sync::Arc;
 
 use actuarius::{Aggregates, Id, ManualClock, Runtime, Sagas};
-use common::{PAY_WITHIN, cup, pot, terms};
 use orders::{
     Cents, Fulfilment, Item, ItemCommand, Means, Order, OrderCommand, Payment, PaymentCommand,
     PaymentRefused, Shipment, Terms, Zone,
 };
+
+use crate::common::{PAY_WITHIN, cup, pot, terms};
 
 const CARD: Means = Means::Card { limit: Cents(1_000) };
 

@@ -5,13 +5,12 @@
 //! acknowledgement hits the work on the eighteenth. `TORTURE_KILLS=1000` runs longer,
 //! `TORTURE_SEED=7` runs something else.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
-use common::{Known, setting, start, torture};
 use fastrand::Rng;
+
+use crate::common::{Known, setting, start, torture};
 
 /// What one cycle writes, and how.
 struct Cycle {

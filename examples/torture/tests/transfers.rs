@@ -5,13 +5,12 @@
 //! Moments are counted in lines of output, as in `kill.rs`; `TORTURE_KILLS` and `TORTURE_SEED` are
 //! the same, too.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
-use common::{Known, setting, start, torture};
 use fastrand::Rng;
+
+use crate::common::{Known, setting, start, torture};
 
 /// What a kill may hit: the work behind the lines that begin so, at most so many of them.
 const MOMENTS: [(&str, usize); 3] = [("ACK ", 150), ("AT ", 150), ("TRY ", 40)];

@@ -1,14 +1,13 @@
 //! `backup`, `restore`, `verify`, and looking into a backup.
 
-mod common;
-
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use actuarius::Codec;
-use common::{AccountEvent, actuarius, filled, json, two_accounts};
 use serde_json::{Value, json};
+
+use crate::common::{AccountEvent, actuarius, filled, json, two_accounts};
 
 #[test]
 fn a_backup_is_taken_in_runs_and_restored_to_any_position() {

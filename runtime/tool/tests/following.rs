@@ -1,16 +1,15 @@
 //! `subscriptions`, `parked` and `sagas`.
 
-mod common;
-
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actuarius::{BoxError, Codec, Envelope, Id, Retry, Runtime, Timestamp};
 use actuarius_tool::Tool;
-use common::AccountEvent::{self, Closed, Deposited};
-use common::{Account, actuarius, filled, json};
 use serde_json::{Value, json};
+
+use crate::common::AccountEvent::{self, Closed, Deposited};
+use crate::common::{Account, actuarius, filled, json};
 
 const LONG: Duration = Duration::from_secs(60);
 

@@ -1,10 +1,9 @@
 //! `info`, `streams`, `tail`, `history` and `show`, on stores of types that the program does not know.
 
-mod common;
-
 use actuarius::{Codec, Metadata};
-use common::{AccountEvent, actuarius, filled, json, two_accounts};
 use serde_json::json;
+
+use crate::common::{AccountEvent, actuarius, filled, json, two_accounts};
 
 #[test]
 fn info_tells_what_the_store_is() {

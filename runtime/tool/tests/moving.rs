@@ -1,13 +1,12 @@
 //! `archive`, `delete`, `compact`, `export` and `import`.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
 use actuarius::Codec;
-use common::{AccountEvent, actuarius, filled, json, two_accounts};
 use serde_json::{Value, json};
+
+use crate::common::{AccountEvent, actuarius, filled, json, two_accounts};
 
 #[test]
 fn archived_events_are_read_as_before() {

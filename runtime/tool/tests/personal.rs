@@ -1,16 +1,15 @@
 //! Stores with personal data: what is shown of it with and without keys, and its keys.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actuarius::keys::FileMasterKeys;
 use actuarius::{Aggregate, Codec, Context, Envelope, Hosting, Personal, Projection, Runtime};
 use actuarius_tool::Tool;
-use common::Ran;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::common::Ran;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Customer {
@@ -93,7 +92,7 @@ impl Store {
     /// The program, with the master keys.
     fn actuarius(&self, arguments: &[&str]) -> Ran {
         let keys = ["--master-keys", self.master.to_str().unwrap()];
-        common::json(&self.data, &[&keys, arguments].concat())
+        crate::common::json(&self.data, &[&keys, arguments].concat())
     }
 
     /// The library, with the master keys.
@@ -161,7 +160,7 @@ fn without_keys_personal_data_stays_sealed_and_all_else_is_shown() {
         assert_eq!((&verified["keys"], &verified["whole"]), (&json!(null), &json!(true)));
         assert_eq!(verified["snapshots_replayed"], json!(0));
         // A type that nobody knows.
-        let unknown = common::json(&store.data, &["history", "customer/ada"]).fine();
+        let unknown = crate::common::json(&store.data, &["history", "customer/ada"]).fine();
         assert!(!unknown.out.contains("Ada L."));
         let unknown = unknown.json();
         let has_value = codec != Codec::Bincode;
@@ -210,14 +209,14 @@ fn a_subject_is_forgotten_only_with_a_yes_and_the_right_keys() {
         assert!(ran.errors.contains(why), "{}", ran.errors);
     };
     refused(store.actuarius(&["forget", "subject-ada"]), "--yes");
-    refused(common::json(&store.data, &["forget", "subject-ada", "--yes"]), "--master-keys");
+    refused(crate::common::json(&store.data, &["forget", "subject-ada", "--yes"]), "--master-keys");
     refused(store.actuarius(&["forget", "", "--yes"]), "1 to 512 bytes");
     let other = store.data.with_file_name("other");
     FileMasterKeys::generate(&other, "first").unwrap();
     let with_others = ["--master-keys", other.to_str().unwrap(), "keys", "info"];
-    refused(common::json(&store.data, &with_others), "is not the one");
+    refused(crate::common::json(&store.data, &with_others), "is not the one");
     let missing = ["--master-keys", "/nowhere", "tail"];
-    refused(common::json(&store.data, &missing), "/nowhere");
+    refused(crate::common::json(&store.data, &missing), "/nowhere");
     assert_eq!(store.actuarius(&["keys", "info"]).fine().document()["live"], json!(2));
     let file = store.data.join("keys").join("keys");
     std::fs::rename(&file, store.data.with_file_name("away")).unwrap();
@@ -229,11 +228,11 @@ fn a_subject_is_forgotten_only_with_a_yes_and_the_right_keys() {
 fn a_store_without_personal_data_needs_no_keys_and_gets_none() {
     let directory = tempfile::tempdir().unwrap();
     let (data, master) = (directory.path().join("data"), directory.path().join("master"));
-    common::two_accounts(&data, Codec::Json);
+    crate::common::two_accounts(&data, Codec::Json);
     FileMasterKeys::generate(&master, "first").unwrap();
     let with_keys = |arguments: &[&str]| {
         let keys = ["--master-keys", master.to_str().unwrap()];
-        common::json(&data, &[&keys, arguments].concat())
+        crate::common::json(&data, &[&keys, arguments].concat())
     };
     assert_eq!(with_keys(&["tail"]).fine().json().len(), 5);
     assert_eq!(with_keys(&["verify"]).fine().document()["keys"], json!(null));

@@ -1,14 +1,13 @@
 //! What cannot be done is said, with an exit code, and changes nothing.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use actuarius::Codec;
-use common::{actuarius, filled, json, two_accounts};
+
+use crate::common::{actuarius, filled, json, two_accounts};
 
 #[test]
 fn a_directory_without_a_store_stays_one() {

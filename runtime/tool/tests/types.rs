@@ -1,15 +1,14 @@
 //! The library: a program with types of its own.
 
-mod common;
-
 use std::io::Write;
 use std::path::Path;
 
 use actuarius::{Codec, Hosting, Runtime};
 use actuarius_tool::Tool;
-use common::AccountEvent::{Deposited, Opened};
-use common::{Account, Ran, two_accounts};
 use serde_json::json;
+
+use crate::common::AccountEvent::{Deposited, Opened};
+use crate::common::{Account, Ran, two_accounts};
 
 fn bank(directory: &Path, arguments: &[&str]) -> Ran {
     let (mut out, mut errors) = (Vec::new(), Vec::new());
