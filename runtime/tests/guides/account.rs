@@ -1,4 +1,4 @@
-//! The account the guides are about.
+//! The account that the book uses as its example.
 
 use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use AccountCommand::{Deposit, Open, Withdraw};
 use AccountEvent::{Deposited, Opened, Withdrawn};
 
+// region: commands
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Account {
     cents: i64,
@@ -17,6 +18,7 @@ pub(crate) enum AccountCommand {
     Deposit { cents: i64 },
     Withdraw { cents: i64 },
 }
+// endregion: commands
 
 // region: events
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,7 +29,8 @@ pub(crate) enum AccountEvent {
 }
 // endregion: events
 
-#[derive(Debug, thiserror::Error)]
+// region: aggregate
+#[derive(Debug, PartialEq, thiserror::Error)]
 #[error("there is not enough on the account")]
 pub(crate) struct NotEnough;
 
@@ -54,6 +57,7 @@ impl Aggregate for Account {
         }
     }
 }
+// endregion: aggregate
 
 impl Account {
     pub(crate) fn cents(&self) -> i64 {

@@ -33,7 +33,7 @@ async fn a_backup_is_taken_checked_and_restored() -> Result<(), BoxError> {
     let runtime = Runtime::open(&data).await?;
     // region: take
     let run = runtime.backup(&saved).await?;
-    println!("run {} ends at {}", run.number, run.to); // keep this line elsewhere
+    println!("run {} ends at {}", run.number, run.to); // keep this line in another place
     // endregion: take
     // region: slowly
     let gently = |_: &_| {
@@ -62,7 +62,7 @@ async fn a_backup_is_taken_checked_and_restored() -> Result<(), BoxError> {
 }
 
 #[tokio::test]
-async fn an_account_is_looked_at_aside() -> Result<(), BoxError> {
+async fn an_account_is_copied_into_memory() -> Result<(), BoxError> {
     let directory = tempfile::tempdir()?;
     closed(directory.path()).await?;
     let runtime = Runtime::open(directory.path()).await?;
@@ -78,7 +78,7 @@ async fn an_account_is_looked_at_aside() -> Result<(), BoxError> {
 }
 
 #[tokio::test]
-async fn events_are_written_anew() -> Result<(), BoxError> {
+async fn events_are_rewritten_into_another_store() -> Result<(), BoxError> {
     let directory = tempfile::tempdir()?;
     let [old, new, other] = ["old", "new", "other"].map(|it| directory.path().join(it));
     closed(&old).await?;
@@ -95,7 +95,7 @@ async fn events_are_written_anew() -> Result<(), BoxError> {
             out.keep();
             return Ok(());
         }
-        // Accounts are called by their country, too.
+        // Ids of accounts begin with their country now.
         out.rename(StreamId::new("account", format!("DE/{}", commit.id))?);
         for event in commit.events() {
             let mut event = EncodedEvent::from(&event);

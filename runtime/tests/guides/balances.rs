@@ -1,4 +1,4 @@
-//! Rows by key.
+//! A keyed projection: one row for each account.
 
 use actuarius::{Envelope, Keyed, KeyedProjection, Rows, Runtime, SecondaryKeys, View};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! A view in a database of one's own.
+//! A projection into a SQLite database.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ impl Database for Deposits {
 // endregion: database
 
 #[tokio::test]
-async fn a_database_is_kept_and_found_again() -> Result<(), BoxError> {
+async fn a_database_is_continued_after_a_stop_and_rebuilt() -> Result<(), BoxError> {
     let (runtime, directory) = (Runtime::in_memory().await?, tempfile::tempdir()?);
     let path = directory.path().join("deposits.sqlite");
     let accounts = runtime.host::<Account>();

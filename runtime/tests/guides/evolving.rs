@@ -109,7 +109,7 @@ async fn open(contents: &Arc<Contents>) -> Runtime {
 }
 
 #[tokio::test]
-async fn events_of_before_are_read_as_those_of_today() -> Result<(), BoxError> {
+async fn old_events_are_read_as_events_of_today() -> Result<(), BoxError> {
     let contents = Arc::default();
     let runtime = open(&contents).await;
     let accounts = runtime.host::<account::Account>();
@@ -141,7 +141,7 @@ async fn events_of_before_are_read_as_those_of_today() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The same on a tree of values.
+/// The same upcaster on a tree of values.
 fn of_values() -> Upcasters {
     // region: values
     Upcasters::new().upcast("Opened", 1, |mut old: serde_json::Value| {
@@ -186,7 +186,7 @@ impl Saga for Transfer {
 // endregion: saga
 
 #[test]
-fn a_saga_says_how_its_states_of_before_are_read() {
+fn a_saga_upcasts_its_earlier_states() {
     assert_eq!(Transfer::upcasters().len(), 1);
 }
 

@@ -1,4 +1,4 @@
-//! A view in memory.
+//! A projection into a value in memory.
 
 use std::time::Duration;
 

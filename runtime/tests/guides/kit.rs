@@ -1,4 +1,4 @@
-//! Testing the read side.
+//! Tests of views and rows without a runtime.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn the_richest_come_first() -> Result<(), Box<dyn std::error::Error>> {
 // endregion: rows
 
 #[tokio::test]
-async fn everything_that_follows_has_seen_everything() -> Result<(), Box<dyn std::error::Error>> {
+async fn caught_up_waits_for_every_follower() -> Result<(), Box<dyn std::error::Error>> {
     // region: caught-up
     let runtime = Runtime::in_memory().await?;
     let holdings = runtime.projection::<Holdings>("holdings").on::<Account>().start().await?;

@@ -1,4 +1,4 @@
-//! Subscriptions: handlers, and effects that may be repeated.
+//! Subscriptions: handlers whose effects may be repeated safely.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -93,7 +93,7 @@ async fn a_command_that_follows_from_an_event_happens_once() -> Result<(), BoxEr
                 .command_id(event.header.event_id.as_uuid())
                 .causation(event.header.event_id);
             match deposit.await {
-                // The account's no is an answer: asking again would not change it.
+                // A rejection is an answer: another attempt would not change it.
                 Ok(_) | Err(ExecuteError::Rejected(_)) => Ok::<_, BoxError>(()),
                 Err(ExecuteError::Failed(why)) => Err(why.into()),
             }
@@ -132,10 +132,10 @@ async fn a_subscription_is_started_with_options() -> Result<(), BoxError> {
     runtime.host::<Account>().execute("alice", open("Alice")).await?;
     runtime.caught_up(Duration::from_secs(60)).await?;
     // region: control
-    letters.pause().await; // what is being handled is finished; it stays paused over a restart
+    letters.pause().await; // running handlers finish; the pause survives a restart
     letters.reset(Start::After(Position::new(1))).await?; // durable when it returns
     letters.resume();
-    letters.stop().await; // how far it has come is durable when it returns
+    letters.stop().await; // the checkpoint is durable when it returns
     // endregion: control
     assert_eq!(letters.position(), Position::new(1));
     Ok(())

@@ -1,5 +1,5 @@
-//! The guides show code that compiles and runs: each block of theirs names the file and the region
-//! here that it is equal to, which `reading` checks.
+//! The code that the book shows: each of its blocks names a file and a region here, and `reading` checks
+//! that the two are equal.
 
 mod account;
 mod backing_up;
@@ -23,3 +23,4 @@ mod rebuilding;
 mod rehearsing;
 mod retiring;
 mod shown;
+mod starting;

@@ -1,5 +1,4 @@
-//! What customers of the guide about sagas do: they order, and get parcels. Nobody here knows of accounts
-//! being moved.
+//! Orders and parcels, the other two aggregates of the chapter on sagas.
 
 use std::convert::Infallible;
 
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 
-/// An order. Whoever carries it out tells it the end.
+/// An order. The saga that processes it sends the final command.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Order {
     end: Option<OrderEvent>,
@@ -46,7 +45,7 @@ pub(crate) enum ParcelEvent {
 // endregion: events
 
 #[derive(Debug, thiserror::Error)]
-#[error("the order has come to its end")]
+#[error("the order is settled already")]
 pub(crate) struct Settled;
 
 impl Aggregate for Order {
@@ -74,7 +73,7 @@ impl Aggregate for Order {
     }
 }
 
-/// A parcel, which knows of no order.
+/// A parcel. It does not refer to an order.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Parcel;
 

@@ -1,4 +1,4 @@
-//! Parked events.
+//! Parked events: listed, retried and skipped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,10 @@ use crate::account::AccountCommand::Deposit;
 use crate::account::{Account, open};
 
 #[tokio::test]
-async fn parked_events_are_looked_at_retried_and_skipped() -> Result<(), BoxError> {
+async fn parked_events_are_listed_retried_and_skipped() -> Result<(), BoxError> {
     let runtime = Runtime::in_memory().await?;
     let (accounts, works) = (runtime.host::<Account>(), Arc::new(AtomicBool::new(false)));
-    let mended = works.clone();
+    let works_again = works.clone();
     let handler = move |_: Envelope<Account>| {
         let works = works.load(Ordering::SeqCst);
         async move { if works { Ok(()) } else { Err("the post is on strike") } }
@@ -29,10 +29,10 @@ async fn parked_events_are_looked_at_retried_and_skipped() -> Result<(), BoxErro
     for parked in letters.parked().await {
         let (event_type, stream, attempts) = (parked.event_type, parked.stream, parked.attempts);
         println!("{event_type} of {stream} failed {attempts} times: {}", parked.error);
-        println!("{} wait behind it, under {:?}", parked.behind, parked.key);
+        println!("{} later events of {:?} wait for it", parked.behind, parked.key);
     }
     // endregion: look
-    mended.store(true, Ordering::SeqCst);
+    works_again.store(true, Ordering::SeqCst);
     // region: retry
     match letters.retry_parked("account/alice").await {
         Ok(handled) => println!("{handled} events; later ones are handled as they come"),

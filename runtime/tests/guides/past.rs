@@ -1,4 +1,4 @@
-//! What was.
+//! States of the past, histories and differences.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn day(number: u32) -> Timestamp {
 }
 
 #[tokio::test]
-async fn an_account_is_asked_what_it_was() -> Result<(), Box<dyn std::error::Error>> {
+async fn an_account_shows_its_past_states() -> Result<(), Box<dyn std::error::Error>> {
     let clock = Arc::new(ManualClock::at(day(1)));
     let runtime = Runtime::builder().clock(clock.clone()).in_memory().await?;
     // region: retention
@@ -37,7 +37,7 @@ async fn an_account_is_asked_what_it_was() -> Result<(), Box<dyn std::error::Err
     accounts.execute("alice", Deposit { cents: 50 }).await?;
     let noon_of_day_two = day(2).plus(DAY / 2);
     // region: as_of
-    let opened = accounts.as_of("alice", Version::new(1)).await?; // behind its first event
+    let opened = accounts.as_of("alice", Version::new(1)).await?; // after its first event
     let then = accounts.as_of("alice", receipt.position).await?; // when the log ended there
     let evening = accounts.as_of("alice", noon_of_day_two).await?; // by the clock
     assert_eq!([opened.state.cents(), then.state.cents(), evening.state.cents()], [0, 300, 300]);
@@ -106,7 +106,7 @@ impl Aggregate for NextAccount {
 }
 
 #[tokio::test]
-async fn changed_code_is_run_over_what_was() -> Result<(), Box<dyn std::error::Error>> {
+async fn changed_code_is_compared_over_real_history() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::in_memory().await?;
     let accounts = runtime.host::<Account>();
     for command in [open("Alice"), Deposit { cents: 500 }, Withdraw { cents: 200 }] {

@@ -1,3 +1,5 @@
+//! Personal data: marked, shown, forgotten.
+
 use std::path::Path;
 
 use actuarius::keys::FileMasterKeys;
@@ -98,7 +100,7 @@ async fn a_patient_is_admitted_and_forgotten() -> Result<(), Box<dyn std::error:
 
     let patient = patients.query("case-17", Patient::clone).await?;
     assert!(patient.name.is_erased());
-    assert_eq!((patient.ward, patient.diagnoses), (3, 1)); // all else reads on
+    assert_eq!((patient.ward, patient.diagnoses), (3, 1)); // everything else is still there
     // endregion: forget
     assert_eq!(greeting(&patient), "Good morning");
 

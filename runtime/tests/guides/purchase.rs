@@ -1,4 +1,4 @@
-//! A saga: the buyer's money is kept until the parcel is there.
+//! A saga that pays the seller once the parcel has arrived.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::account::AccountCommand::{Deposit, Withdraw};
 use crate::order::{Order, OrderCommand, OrderEvent, Parcel, ParcelEvent, Terms};
 
 // region: state
-/// One purchase: the money leaves the buyer's account at once, and reaches the seller's when the parcel is
-/// delivered. If it is not, the buyer has the money back.
+/// One purchase: the buyer's account is debited at once, and the seller's is credited when the parcel is
+/// delivered. If it is not delivered, the buyer is refunded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Purchase {
     order: Option<(Id<Order>, Terms)>,
     has_money: bool,
     is_delivered: bool,
-    /// The seller is being paid: there is no way back.
+    /// The seller is being paid, so the purchase can no longer be compensated.
     pays: bool,
 }
 
-/// What a purchase waits for.
+/// The deadlines of a purchase.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Waits {
     ForParcel,
@@ -36,16 +36,16 @@ impl Saga for Purchase {
     type Deadline = Waits;
 
     fn due(&mut self, Waits::ForParcel: Waits) -> Effects<Self> {
-        self.turn_back("the parcel did not come")
+        self.give_up("the parcel did not arrive")
     }
 
     fn cancelled(&mut self, why: &str) -> Effects<Self> {
-        self.turn_back(why)
+        self.give_up(why)
     }
 
-    /// The money is back.
+    /// The buyer has been refunded.
     fn compensated(&mut self, why: &str) -> Effects<Self> {
-        self.tell_order(Effects::none(), OrderCommand::Refuse { why: why.to_owned() })
+        self.settle_order(Effects::none(), OrderCommand::Refuse { why: why.to_owned() })
     }
 }
 // endregion: saga
@@ -58,7 +58,7 @@ impl ReactsTo<Order> for Purchase {
                 Correlation::start(event.id.as_str()).known_as(terms.parcel.as_str())
             }
             OrderEvent::Recalled => Correlation::proceed(event.id.as_str()),
-            // The purchase has said so itself.
+            // The purchase has caused these itself.
             OrderEvent::Finished | OrderEvent::Refused { .. } => Correlation::ignore(),
         }
     }
@@ -66,7 +66,7 @@ impl ReactsTo<Order> for Purchase {
     fn react(&mut self, event: &Envelope<Order>) -> Effects<Self> {
         match &event.event {
             OrderEvent::Placed(terms) => self.begin(event.id.clone(), terms.clone()),
-            OrderEvent::Recalled => self.turn_back("it was recalled"),
+            OrderEvent::Recalled => self.give_up("it was recalled"),
             OrderEvent::Finished | OrderEvent::Refused { .. } => Effects::none(),
         }
     }
@@ -75,7 +75,7 @@ impl ReactsTo<Order> for Purchase {
 
 // region: by-key
 impl ReactsTo<Parcel> for Purchase {
-    /// A parcel knows of no order. The purchase is known by the parcel's number.
+    /// A parcel does not refer to an order. The purchase is found by the parcel's number.
     fn correlate(event: &Envelope<Parcel>) -> Correlation {
         Correlation::proceed_by(event.id.as_str())
     }
@@ -116,7 +116,7 @@ impl Sends<Account> for Purchase {
     fn answered(&mut self, answer: Answer<Account>) -> Effects<Self> {
         match answer.outcome {
             Outcome::Accepted { .. } if self.pays => {
-                self.tell_order(Effects::complete(), OrderCommand::Finish)
+                self.settle_order(Effects::complete(), OrderCommand::Finish)
             }
             Outcome::Accepted { .. } => {
                 self.has_money = true;
@@ -128,28 +128,28 @@ impl Sends<Account> for Purchase {
 }
 
 impl Sends<Order> for Purchase {
-    /// The order is told last. What it says changes nothing.
+    /// The command to the order is the last one. Its answer changes nothing.
     fn answered(&mut self, _: Answer<Order>) -> Effects<Self> {
         Effects::none()
     }
 }
 // endregion: answers
 
-// region: back
+// region: compensation
 impl Purchase {
-    /// Undoes what was done, unless it is too late.
-    fn turn_back(&self, why: &str) -> Effects<Self> {
+    /// Compensates, unless the seller is being paid already.
+    fn give_up(&self, why: &str) -> Effects<Self> {
         if self.pays { Effects::none() } else { Effects::compensate(why) }
     }
 
-    fn tell_order(&self, effects: Effects<Self>, end: OrderCommand) -> Effects<Self> {
+    fn settle_order(&self, effects: Effects<Self>, end: OrderCommand) -> Effects<Self> {
         match &self.order {
             Some((order, _)) => effects.send(order, end),
             None => effects,
         }
     }
 }
-// endregion: back
+// endregion: compensation
 
 impl Purchase {
     pub(crate) fn has_money(&self) -> bool {

@@ -1,4 +1,4 @@
-//! A saga at work, and who looks after it.
+//! A running saga: started, listed, cancelled, retried and skipped.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ async fn a_purchase_is_begun_by_a_call() -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn who_is_stuck_is_retried_or_skipped() -> Result<(), Error> {
+async fn stuck_instances_are_retried_or_skipped() -> Result<(), Error> {
     let runtime = Runtime::in_memory().await?;
     let accounts = accounts(&runtime).await?;
     let purchases = purchases(&runtime, &accounts).await?;
@@ -115,13 +115,13 @@ async fn who_is_stuck_is_retried_or_skipped() -> Result<(), Error> {
         }
     }
     // endregion: look
-    // region: mend
+    // region: repair
     accounts.execute("bob", Deposit { cents: 1_000 }).await?; // there was not enough for the undo
-    purchases.retry("order-2").await?; // it tries again what it stands before, and goes on
-    purchases.skip("order-3").await?; // it passes over what it stands before, and goes on
-    // endregion: mend
+    purchases.retry("order-2").await?; // tries the failed step again, then continues
+    purchases.skip("order-3").await?; // passes over the failed step, then continues
+    // endregion: repair
     // region: settled
-    purchases.settled(Duration::from_secs(60)).await?; // no instance lives any more
+    purchases.settled(Duration::from_secs(60)).await?; // every instance has ended
     let counts = purchases.counts();
     println!("{} completed, {} compensated", counts.completed, counts.compensated);
     // endregion: settled

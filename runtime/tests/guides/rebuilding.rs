@@ -1,4 +1,4 @@
-//! New versions, and rebuilds.
+//! New versions of a view, and rebuilds.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ async fn a_new_version_is_built_while_the_old_one_is_read() -> Result<(), Box<dy
 }
 
 #[tokio::test]
-async fn a_view_is_built_anew_beside_itself() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_view_is_rebuilt_while_it_is_read() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::in_memory().await?;
     let balances = balances(&runtime).await?;
     // region: rebuild

@@ -1,4 +1,4 @@
-//! Testing a saga.
+//! Tests of a saga without a runtime.
 
 use actuarius::testing::{SagaUnderTest, saga};
 use actuarius::{Id, InstanceStatus};
@@ -22,7 +22,7 @@ fn placed() -> SagaUnderTest<Purchase> {
 }
 
 #[test]
-fn the_seller_is_paid_when_the_parcel_is_there() {
+fn the_seller_is_paid_when_the_parcel_arrives() {
     placed()
         .then_sends(&account("alice"), Withdraw { cents: 500 })
         .then_waits_for(TWO_WEEKS)
@@ -40,8 +40,8 @@ fn the_seller_is_paid_when_the_parcel_is_there() {
 }
 
 #[test]
-fn a_parcel_that_does_not_come_brings_the_money_back() {
-    let why = "the parcel did not come".to_owned();
+fn the_buyer_is_refunded_when_the_parcel_does_not_arrive() {
+    let why = "the parcel did not arrive".to_owned();
     placed()
         .when_accepted(&account("alice"))
         .when_time_passes(TWO_WEEKS)
@@ -54,7 +54,7 @@ fn a_parcel_that_does_not_come_brings_the_money_back() {
 // endregion: test
 
 #[test]
-fn a_parcel_that_is_quicker_than_the_money_waits_for_it() {
+fn a_parcel_that_arrives_before_the_debit_is_remembered() {
     placed()
         .when_event::<Parcel>("parcel-9", ParcelEvent::Delivered)
         .then_sends_nothing_more::<Account>()
@@ -63,7 +63,7 @@ fn a_parcel_that_is_quicker_than_the_money_waits_for_it() {
 }
 
 #[test]
-fn who_has_not_enough_buys_nothing() {
+fn a_purchase_without_enough_money_is_refused() {
     let why = NotEnough.to_string();
     placed()
         .when_rejected(&account("alice"), NotEnough)

@@ -1,4 +1,4 @@
-//! Keeping less, and proving what is kept.
+//! Retention: archive, deletion, compaction, and proof of the history.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn closed(runtime: Runtime) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_old_is_archived_deleted_and_compacted() -> Result<(), Box<dyn std::error::Error>> {
+async fn old_events_are_archived_deleted_and_compacted() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let directory = folder.path();
     let runtime = Runtime::open(directory).await?;
@@ -34,7 +34,7 @@ async fn what_is_old_is_archived_deleted_and_compacted() -> Result<(), Box<dyn s
     let moved = accounts.archive("alice", ArchivePart::Whole).await?;
     let more = accounts.archive_where(ArchivePart::BeforeSnapshot, |id| id.as_str() < "m").await?;
 
-    let events = accounts.events("alice", Version::NONE).await?; // from the archive, as before
+    let events = accounts.events("alice", Version::NONE).await?; // read from the archive
     // endregion: archive
     assert_eq!((moved.events, more.events, events.len()), (2, 0, 2));
     // region: delete

@@ -1,4 +1,4 @@
-//! Reading one's own writes, and pages that show a view live.
+//! Read your own writes, and pages that follow a view live.
 
 use std::time::Duration;
 
@@ -11,15 +11,16 @@ use crate::balances::balances;
 use crate::holdings::holdings;
 
 #[tokio::test]
-async fn an_answer_waits_until_the_view_shows_it() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_receipt_waits_until_the_view_shows_the_events() -> Result<(), Box<dyn std::error::Error>>
+{
     let runtime = Runtime::in_memory().await?;
     let (accounts, balances) = (runtime.host::<Account>(), balances(&runtime).await?);
     // region: consistent
     let deposit = accounts.execute("alice", Deposit { cents: 100 }).consistent_with(&balances);
     match deposit.timeout(Duration::from_secs(2)).await {
-        Ok(_) => println!("{:?} is what the page shows from now on", balances.get("alice")?),
+        Ok(_) => println!("{:?} is what the view shows now", balances.get("alice")?),
         Err(ExecuteError::Failed(Failure::NotShown { position, .. })) => {
-            println!("durable at {position}; the page shows it a little later");
+            println!("durable at {position}; the view shows it a little later");
         }
         Err(error) => return Err(error.into()),
     }
@@ -29,7 +30,7 @@ async fn an_answer_waits_until_the_view_shows_it() -> Result<(), Box<dyn std::er
 }
 
 #[tokio::test]
-async fn a_page_shows_a_view_live() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_page_follows_a_view_live() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::in_memory().await?;
     let (accounts, holdings) = (runtime.host::<Account>(), holdings(&runtime).await?);
     let shows = |cents: i64| cents < 600;
@@ -46,7 +47,7 @@ async fn a_page_shows_a_view_live() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[tokio::test]
-async fn a_page_shows_rows_live() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_page_follows_rows_live() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::in_memory().await?;
     let (accounts, balances) = (runtime.host::<Account>(), balances(&runtime).await?);
     let mut moves = balances.changes();
@@ -55,7 +56,7 @@ async fn a_page_shows_rows_live() -> Result<(), Box<dyn std::error::Error>> {
     // region: moves
     match moves.next().await {
         Some(Ok(change)) => println!("{:?} changed up to {}", change.keys, change.position),
-        Some(Err(missed)) => println!("{missed}: read again what is shown"),
+        Some(Err(missed)) => println!("{missed}: read the rows again"),
         None => println!("the view is closed"),
     }
     // endregion: moves
@@ -71,23 +72,23 @@ async fn a_page_shows_rows_live() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[tokio::test]
-async fn health_tells_how_far_each_follower_is() -> Result<(), Box<dyn std::error::Error>> {
+async fn health_reports_the_lag_of_each_follower() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::in_memory().await?;
     let holdings = holdings(&runtime).await?;
     // region: health
     for follower in runtime.health().followers {
         match follower.status {
             FollowerStatus::Halted { position, why } => {
-                println!("{} stands before event {position}: {why}", follower.name);
+                println!("{} has halted before event {position}: {why}", follower.name);
             }
             _ => println!("{} is {} events behind", follower.name, follower.lag),
         }
     }
     // endregion: health
     // region: resume
-    holdings.pause(); // takes no more events; it can be read on
-    holdings.resume(); // goes on, or tries again what it had halted at
-    holdings.stop().await; // ends; started again under its name it goes on where it was
+    holdings.pause(); // takes no more events; the view can still be read
+    holdings.resume(); // continues, or tries again the event it had halted at
+    holdings.stop().await; // ends; started again under its name, it continues where it was
     // endregion: resume
     Ok(())
 }
