@@ -124,7 +124,7 @@ async fn what_was_can_be_asked_and_kept_elsewhere() -> Result<(), Box<dyn std::e
     let saved = folder.path().join("saved");
     // region: keep
     let run = runtime.backup(&saved).await?; // while commands come in; the next one adds what is new
-    println!("keep this elsewhere, it proves the history: {}", run.to);
+    println!("keep this in another place, it proves the history: {}", run.to);
 
     let moved = accounts.archive_where(ArchivePart::BeforeSnapshot, |_| true).await?;
     println!("{} events are in the archive, and read from there as before", moved.events);
