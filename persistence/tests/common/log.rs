@@ -1,4 +1,4 @@
-//! Logs of many streams, and what is in them.
+//! Writes logs of many streams, and reads what is in them.
 
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::{
@@ -12,8 +12,7 @@ pub enum Event {
     Struck,
 }
 
-/// Writes commits to a few streams, one after the other: as many as there are numbers, which say what is
-/// in them.
+/// Writes one commit per number to a few streams. The number decides what the commit contains.
 pub fn write(store: &mut Store, numbers: impl IntoIterator<Item = u64>) {
     for number in numbers {
         let stream = stream(number);
@@ -24,7 +23,7 @@ pub fn write(store: &mut Store, numbers: impl IntoIterator<Item = u64>) {
     }
 }
 
-/// A store in memory with as many commits in its log.
+/// Opens a store in memory whose log has `commits` commits.
 pub fn source(commits: u64) -> Store {
     let mut store = memory::open();
     write(&mut store, 0..commits);
@@ -72,7 +71,7 @@ pub fn note(store: &mut Store, key: &str, value: &str) {
     store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("stored");
 }
 
-/// All commits, as they are stored.
+/// Returns all commits as they are stored.
 pub fn log(reader: &dyn Reader) -> Vec<Commit> {
     let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
     reader.read_raw(Position::NONE, limit).expect("readable").commits
@@ -85,7 +84,7 @@ pub fn same(one: &[Commit], other: &[Commit]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
-/// What all notes say.
+/// Returns the keys and values of all notes.
 pub fn notes(reader: &dyn Reader) -> Vec<(Vec<u8>, Vec<u8>)> {
     let notes = reader.notes(b"", None, usize::MAX).expect("readable");
     notes.into_iter().map(|note| (note.key.to_vec(), note.value.to_vec())).collect()

@@ -1,4 +1,4 @@
-//! Events to store, and what is found of them.
+//! Helpers to store events and to count those that are found.
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
 pub mod log;
@@ -18,7 +18,7 @@ pub fn stream(id: &str) -> StreamId {
     StreamId::new("note", id).expect("a valid name")
 }
 
-/// A commit per payload size, each of one event.
+/// Makes an append with one commit of one event per payload size.
 pub fn append(id: &str, expected: u64, payloads: &[usize]) -> Append {
     let mut append = Append::new(stream(id), Version::new(expected));
     let metadata = Metadata::default();
@@ -55,7 +55,7 @@ pub fn events(reader: &dyn Reader) -> Result<u64, ReadError> {
     }
 }
 
-/// Copies a directory with all that is in it.
+/// Copies a directory with its contents.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
     for entry in fs::read_dir(from).expect("listed") {

@@ -1,4 +1,4 @@
-//! What is in the archive is read as if it were in the log, or is said to be there.
+//! Archived events are read like those in the log; if their file is missing, readers report it.
 
 use std::fs;
 
@@ -70,13 +70,13 @@ fn moved_events_are_read_as_before_and_the_chain_is_the_same() {
         drop(store);
         store = disk::open(directory.path()).expect("opens");
     }
-    assert!(move_some(&mut store).is_empty(), "there is nothing more to move");
+    assert!(move_some(&mut store).is_empty(), "nothing is left to move");
     commit(&mut store, append("1", 60, &[10]));
     assert_eq!(events(&*store.reader).expect("readable"), 181);
 }
 
 #[test]
-fn what_is_elsewhere_is_said_to_be_there_and_never_skipped() {
+fn events_of_a_missing_archive_are_reported_and_never_skipped() {
     let (directory, mut store) = filled();
     move_some(&mut store);
     drop(store);
@@ -88,21 +88,27 @@ fn what_is_elsewhere_is_said_to_be_there_and_never_skipped() {
         store.reader.read_stream(&stream(id), after, Position::NONE, PageLimit::default())
     };
     for archived in [read("0", 0), read("0", 29), read("1", 0)] {
-        let Err(ReadError::Archived { stream, .. }) = archived else { panic!("it is told") };
+        let Err(ReadError::Archived { stream, .. }) = archived else {
+            panic!("expected an archived event")
+        };
         assert_ne!(stream.id(), "2");
     }
     assert!(store.reader.read_log(Position::NONE, PageLimit::default()).is_err());
-    assert_eq!(read("0", 30).expect("in the log").commits.len(), 30, "what stayed is read");
+    assert_eq!(
+        read("0", 30).expect("in the log").commits.len(),
+        30,
+        "events in the log are still readable"
+    );
     assert_eq!(read("2", 0).expect("in the log").commits.len(), 60);
     assert_eq!(store.reader.version(&stream("1")).expect("known"), Version::new(60));
     let verified = verify(&store);
     assert_eq!((verified.findings, verified.elsewhere), (vec![], 90));
     fs::rename(&elsewhere, &archive).expect("moved back");
-    assert_eq!(read("1", 0).expect("it is there again").commits.len(), 60);
+    assert_eq!(read("1", 0).expect("readable again").commits.len(), 60);
 }
 
 #[test]
-fn a_changed_segment_is_named() {
+fn verification_finds_every_change_of_a_segment() {
     let (directory, mut store) = filled();
     let moved = move_some(&mut store);
     drop(store);
@@ -135,7 +141,7 @@ fn the_archive_of_a_removed_stream_is_purged() {
     assert_eq!(store.reader.purge_archive(&stream("1")).expect("purged"), 60);
     assert_eq!(store.reader.purge_archive(&stream("1")).expect("purged"), 0);
     let files: Vec<_> = fs::read_dir(directory.path().join("archive")).expect("there").collect();
-    assert_eq!(files.len(), 1, "the old file is gone");
+    assert_eq!(files.len(), 1, "the old file was removed");
     assert!(files[0].as_ref().expect("there").metadata().expect("there").len() < before);
     let verified = verify(&store);
     assert_eq!((verified.findings, verified.removed, verified.archived), (vec![], 60, 30));

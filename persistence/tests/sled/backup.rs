@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::common::log::{log, note, notes, same, stream, write};
 
-/// Segments and pages as small as can be.
+/// The smallest segments and pages.
 fn small() -> TakeOptions {
     TakeOptions::default().segment_bytes(2_000).page(PageLimit { commits: 3, bytes: 10_000 })
 }
@@ -49,7 +49,7 @@ fn files(path: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn runs_go_on_where_the_one_before_ended_and_all_comes_back() {
+fn each_run_continues_after_the_previous_one_and_all_of_them_restore_the_store() {
     let (_directory, [saved, back]) = place();
     let mut store = memory::open();
     let mut end = backup::runs(&saved).expect_err("none").to_string();
@@ -79,7 +79,7 @@ fn an_empty_store_is_backed_up_and_restored_like_any_other() {
     let mut restored = restore(&saved, &back, Until::End).expect("restored");
     assert_eq!(restored.reader.head(), Position::NONE);
     write(&mut restored, 0..3);
-    take(&*restored.reader, &saved).expect("the backup goes on with what was restored from it");
+    take(&*restored.reader, &saved).expect("the restored store can continue the backup");
 }
 
 proptest! {
@@ -124,7 +124,7 @@ proptest! {
 }
 
 #[test]
-fn a_commit_that_reaches_beyond_the_position_is_not_restored() {
+fn a_commit_that_ends_after_the_position_is_not_restored() {
     let (_directory, [saved, back]) = place();
     let mut store = memory::open();
     write(&mut store, [2, 2]);
@@ -136,7 +136,7 @@ fn a_commit_that_reaches_beyond_the_position_is_not_restored() {
 }
 
 #[test]
-fn a_backup_of_a_store_that_is_written_meanwhile_is_of_one_moment() {
+fn a_backup_taken_during_writes_is_a_consistent_snapshot() {
     let (_directory, [saved, _]) = place();
     let data = tempfile::tempdir().expect("a directory");
     let mut store = disk::open(data.path()).expect("opens");
@@ -175,7 +175,7 @@ fn a_backup_of_a_store_that_is_written_meanwhile_is_of_one_moment() {
 }
 
 #[test]
-fn what_is_restored_shares_the_history_and_takes_its_own_way() {
+fn a_restored_store_keeps_the_history_and_diverges_with_its_first_write() {
     let (_directory, [saved, back]) = place();
     let mut first = memory::open();
     write(&mut first, 0..10);
@@ -188,7 +188,7 @@ fn what_is_restored_shares_the_history_and_takes_its_own_way() {
     assert!(second.reader.shares(old, end) && second.reader.shares(new, Position::new(99)));
     assert!(!second.reader.shares(old, end.next()) && !first.reader.shares(new, end));
     write(&mut second, 100..120);
-    let error = take(&*second.reader, &saved).expect_err("the backup went another way");
+    let error = take(&*second.reader, &saved).expect_err("the histories diverged");
     assert!(matches!(error, BackupError::OtherHistory { .. }), "{error}");
     assert_eq!(backup::runs(&saved).expect("readable").len(), 1);
 
@@ -201,7 +201,7 @@ fn what_is_restored_shares_the_history_and_takes_its_own_way() {
 }
 
 #[test]
-fn a_backup_takes_neither_another_store_nor_one_that_has_lost_events() {
+fn a_backup_refuses_another_store_and_one_that_has_lost_events() {
     let (_directory, [saved, _]) = place();
     let mut store = memory::open();
     write(&mut store, 0..10);
@@ -215,7 +215,7 @@ fn a_backup_takes_neither_another_store_nor_one_that_has_lost_events() {
 }
 
 #[test]
-fn a_store_is_restored_only_where_nothing_is() {
+fn a_restore_refuses_a_target_that_is_not_empty() {
     let (_directory, [saved, back]) = place();
     let mut store = memory::open();
     write(&mut store, 0..10);
@@ -228,7 +228,7 @@ fn a_store_is_restored_only_where_nothing_is() {
 }
 
 #[test]
-fn a_run_that_is_stopped_leaves_nothing_and_the_next_one_is_whole() {
+fn a_stopped_run_leaves_nothing_and_the_next_run_is_complete() {
     let (_directory, [saved, back]) = place();
     let mut store = memory::open();
     write(&mut store, 0..40);
@@ -251,12 +251,12 @@ fn a_run_that_is_stopped_leaves_nothing_and_the_next_one_is_whole() {
         matches!(disk::open(&back), Err(OpenError::UnknownFormat { .. })),
         "not an empty store"
     );
-    let restored = restore(&saved, &back, Until::End).expect("the next try removes what is left");
+    let restored = restore(&saved, &back, Until::End).expect("the next run removes the leftovers");
     assert!(same(&log(&*restored.reader), &log(&*store.reader)));
 }
 
 #[test]
-fn every_file_of_a_backup_is_missed_and_every_flipped_bit_is_named() {
+fn every_missing_file_and_every_flipped_bit_of_a_backup_is_reported() {
     let (_directory, [saved, _]) = place();
     let mut store = memory::open();
     for round in 0..2 {
@@ -268,7 +268,7 @@ fn every_file_of_a_backup_is_missed_and_every_flipped_bit_is_named() {
     for file in files(&saved) {
         let whole = fs::read(&file).expect("there");
         let name = file.file_name().expect("a name").to_string_lossy().into_owned();
-        // All bits in turn, so that each place of each kind of file is met.
+        // Takes the bits in turn, so that each field of each kind of file is covered.
         for byte in (0..whole.len()).step_by(3) {
             bit = (bit + 3) % 8;
             let mut damaged = whole.clone();
@@ -289,7 +289,7 @@ fn every_file_of_a_backup_is_missed_and_every_flipped_bit_is_named() {
 }
 
 #[test]
-fn segments_of_another_run_or_backup_are_told() {
+fn segments_of_another_run_or_backup_are_reported() {
     let (_directory, [saved, other]) = place();
     let mut store = memory::open();
     write(&mut store, 0..12);
@@ -318,7 +318,7 @@ fn archive(store: &mut Store, wanted: StreamId) {
     }
 }
 
-/// As readers see it: with what is in the archive.
+/// Reads the whole log as readers see it, with archived events.
 fn whole(reader: &dyn Reader) -> Result<Vec<bytes::Bytes>, ReadError> {
     let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
     let page = reader.read_log(Position::NONE, limit)?;
@@ -326,7 +326,7 @@ fn whole(reader: &dyn Reader) -> Result<Vec<bytes::Bytes>, ReadError> {
 }
 
 #[test]
-fn what_was_moved_to_the_archive_comes_back_with_it_once() {
+fn archived_events_are_restored_exactly_once() {
     let (directory, [saved, back]) = place();
     let mut store = disk::open(directory.path().join("data")).expect("opens");
     write(&mut store, 0..30);
@@ -341,7 +341,7 @@ fn what_was_moved_to_the_archive_comes_back_with_it_once() {
     backup::verify(&saved, &mut go_on).expect("whole");
 
     let restored = backup::restore(&saved, &back, Until::End, &mut go_on).expect("restored");
-    // The events of the second were in the log when that was read.
+    // The events of the second segment were still in the log when the log was read.
     assert_eq!((restored.archived.len(), restored.archived_missing.len()), (1, 0));
     let found = disk::open(&back).expect("opens");
     assert_eq!(whole(&*found.reader).expect("readable"), before);
@@ -353,10 +353,10 @@ fn what_was_moved_to_the_archive_comes_back_with_it_once() {
     assert!(error.contains("archive"), "{error}");
 }
 
-/// An archive may be kept elsewhere; then it is not in the backup, and the restored store says what it
-/// lacks.
+/// An archive may be stored in another place. Then it is not part of the backup, and the restored
+/// store reports what is missing.
 #[test]
-fn an_archive_that_is_elsewhere_is_missed_by_what_is_restored() {
+fn a_restored_store_reports_an_archive_that_was_not_in_the_backup() {
     let (directory, [saved, back]) = place();
     let mut store = disk::open(directory.path().join("data")).expect("opens");
     write(&mut store, 0..30);
@@ -376,7 +376,7 @@ fn an_archive_that_is_elsewhere_is_missed_by_what_is_restored() {
 }
 
 #[test]
-fn two_do_not_add_to_a_backup_at_once() {
+fn a_backup_in_use_refuses_a_second_run() {
     let (_directory, [saved, _]) = place();
     let mut store = memory::open();
     write(&mut store, 0..12);

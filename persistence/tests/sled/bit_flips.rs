@@ -1,4 +1,4 @@
-//! One flipped bit, anywhere: it is named, or nothing that was acknowledged has changed.
+//! Flips one bit anywhere in a store: either it is reported, or no acknowledged event has changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn options() -> DiskOptions {
     DiskOptions::default().index_runs(64, 4).cache_bytes(4 * 1024 * 1024)
 }
 
-/// A store with everything a store can hold; what was acknowledged last is an event.
+/// Fills a store with everything a store can contain. The last acknowledged write is an event.
 fn fill(store: &mut Store) {
     for number in 0..600u64 {
         let (stream, version) = (format!("stream-{}", number % 9), number / 9);
@@ -61,7 +61,7 @@ fn files(below: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Where sled's file has any data, and how much: most of a small store's is empty.
+/// Finds the parts of sled's file that contain data: most of the file of a small store is empty.
 fn places(directory: &Path) -> Vec<(PathBuf, Vec<u64>)> {
     let mut found = Vec::new();
     files(directory, &mut found);
@@ -87,7 +87,7 @@ fn verified(store: &Store) -> Verified {
     store.reader.verify(&mut Verify::default()).expect("readable")
 }
 
-/// What one flip led to.
+/// The outcome of one flip.
 enum Led {
     Refused,
     Named,
@@ -100,7 +100,7 @@ fn led_to(directory: &Path, whole: &Verified) -> Led {
     if !now.is_whole() {
         return Led::Named;
     }
-    assert_eq!(now.chain, whole.chain, "an acknowledged event is gone, and nobody says so");
+    assert_eq!(now.chain, whole.chain, "an acknowledged event was lost without a report");
     assert_eq!(
         (now.events, now.commits, now.streams, now.removed),
         (whole.events, whole.commits, whole.streams, whole.removed)
@@ -111,13 +111,13 @@ fn led_to(directory: &Path, whole: &Verified) -> Led {
 }
 
 #[test]
-fn a_flipped_bit_is_named_or_changes_nothing_that_was_acknowledged() {
+fn a_flipped_bit_is_reported_or_changes_no_acknowledged_event() {
     let directory = tempfile::tempdir().expect("a directory");
     let original = directory.path().join("original");
     let mut store = disk::open_with(&original, &options()).expect("opens");
     fill(&mut store);
     drop(store);
-    // Opened and closed once more, so that what opening itself writes has been written.
+    // Opens and closes the store again, so that writes of opening itself are done.
     let store = disk::open_with(&original, &options()).expect("opens");
     let whole = verified(&store);
     assert_eq!(whole.findings, []);
@@ -137,7 +137,7 @@ fn a_flipped_bit_is_named_or_changes_nothing_that_was_acknowledged() {
                         return;
                     }
                     let mut dice = fastrand::Rng::with_seed(number);
-                    // Half of the flips hit the small files, of which each is as likely.
+                    // Half of the flips hit the small files, with equal probability.
                     let (path, used) = if number % 2 == 0 {
                         places.iter().max_by_key(|(_, used)| used.len()).expect("there are files")
                     } else {
@@ -159,7 +159,7 @@ fn a_flipped_bit_is_named_or_changes_nothing_that_was_acknowledged() {
         }
     });
     let [refused, named, nothing] = counts.map(AtomicU64::into_inner);
-    println!("{refused} did not open, {named} were named, {nothing} changed nothing");
+    println!("{refused} did not open, {named} were reported, {nothing} changed nothing");
     assert_eq!(refused + named + nothing, FLIPS);
     assert!(refused > 0 && named > 0 && nothing > 0);
 }

@@ -1,4 +1,4 @@
-//! Compacting gives room back, changes nothing that can be read, and ends well wherever it is cut.
+//! Compaction frees disk space, changes nothing that can be read, and survives a crash at any step.
 
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ enum Event {
     Noise(Vec<u8>),
 }
 
-/// A store of which nearly all was removed.
+/// A store from which nearly everything was removed.
 fn emptied() -> (TempDir, Store) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = disk::open(directory.path()).expect("opens");
@@ -78,7 +78,7 @@ fn check(directory: &Path, chain: &str) {
 }
 
 #[test]
-fn the_room_of_what_was_removed_is_given_back_and_nothing_else_changes() {
+fn the_disk_space_of_removed_events_is_freed_and_nothing_else_changes() {
     let (directory, store) = emptied();
     let (chain, identity) = (store.reader.chain().expect("known"), store.reader.identity());
     drop(store);
@@ -96,15 +96,16 @@ fn the_room_of_what_was_removed_is_given_back_and_nothing_else_changes() {
 }
 
 #[test]
-fn a_store_that_is_open_is_not_compacted() {
+fn an_open_store_cannot_be_compacted() {
     let (directory, store) = emptied();
     assert!(disk::compact(directory.path(), |_, _| {}).is_err());
     drop(store);
 }
 
-/// What a power cut can leave, from the first file of the copy to the last of the old store.
+/// The states that a power cut can leave, from the first file of the copy to the last file of the
+/// old store.
 #[test]
-fn a_cut_at_any_step_leaves_one_whole_store() {
+fn a_crash_at_any_step_leaves_one_complete_store() {
     let (directory, store) = emptied();
     let chain = store.reader.chain().expect("known").to_string();
     drop(store);
@@ -130,6 +131,6 @@ fn a_cut_at_any_step_leaves_one_whole_store() {
     }
     places(&["store"]);
     fs::create_dir(at.join("store.creating")).expect("made");
-    disk::compact(&at, |_, _| {}).expect("what was begun before is no hindrance");
+    disk::compact(&at, |_, _| {}).expect("leftovers of an interrupted compaction do not matter");
     check(&at, &chain);
 }

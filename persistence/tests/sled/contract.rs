@@ -1,4 +1,4 @@
-//! The store on disk keeps the contract.
+//! The store on disk passes the contract.
 
 use actuarius_persistence::contract::Stage;
 use actuarius_persistence::disk;

@@ -1,4 +1,4 @@
-//! The contract, on a store on disk whose index runs are so small that they are drained, merged and
+//! The store on disk passes the contract with index runs so small that they are flushed, merged and
 //! removed all the time.
 
 use actuarius_persistence::Store;

@@ -1,4 +1,4 @@
-//! What the store on disk does about leftovers, damage and company.
+//! The store on disk handles leftovers of crashes, damaged files, and other processes that open it.
 
 use std::fs;
 use std::path::Path;
@@ -69,7 +69,7 @@ fn another_process_is_refused_too() {
     child::must_pass(child);
 }
 
-/// What the child process above does; alone it does nothing.
+/// The work of the child process of the test above. Does nothing without its environment variable.
 #[test]
 fn the_store_named_by_the_environment_is_in_use() {
     if let Some(directory) = std::env::var_os("STORE_IN_USE") {
@@ -88,7 +88,7 @@ fn a_store_is_reopened_many_times_at_once_after_it_was_closed() {
 }
 
 #[test]
-fn another_format_is_told_from_none() {
+fn a_newer_or_unknown_format_is_refused() {
     let directory = closed_store(1);
     let marker = directory.path().join("store/FORMAT");
     let open = || disk::open(directory.path()).map(|_| ()).expect_err("refused");
@@ -103,7 +103,7 @@ fn another_format_is_told_from_none() {
 }
 
 #[test]
-fn a_log_shorter_than_what_was_acknowledged_is_told() {
+fn a_log_without_its_acknowledged_end_is_reported() {
     let directory = closed_store(2);
     let before = tempfile::tempdir().expect("a directory");
     let log = directory.path().join("store/log");
@@ -119,7 +119,7 @@ fn a_log_shorter_than_what_was_acknowledged_is_told() {
 }
 
 #[test]
-fn a_lost_mark_is_told() {
+fn a_lost_high_water_mark_is_reported() {
     let directory = closed_store(2);
     let mark = directory.path().join("store/mark");
     fs::write(&mark, [0; 8192]).expect("written");
@@ -130,7 +130,7 @@ fn a_lost_mark_is_told() {
 }
 
 #[test]
-fn a_creation_cut_short_leaves_room_for_another() {
+fn an_interrupted_creation_can_be_repeated() {
     let directory = tempfile::tempdir().expect("a directory");
     let leftover = directory.path().join("store.creating");
     fs::create_dir_all(leftover.join("log")).expect("a directory");
@@ -155,10 +155,10 @@ fn missing_directories_are_created() {
 }
 
 #[test]
-fn a_flipped_bit_never_makes_the_store_shorter() {
+fn a_flipped_bit_never_hides_events() {
     let directory = closed_store(200);
     let bytes = fs::read(directory.path().join("store/log/db")).expect("readable");
-    let used = bytes.iter().rposition(|&byte| byte != 0).expect("something is there");
+    let used = bytes.iter().rposition(|&byte| byte != 0).expect("the file has data");
     let mut told = 0;
     for flip in 0..80 {
         let copy = tempfile::tempdir().expect("a directory");
@@ -176,7 +176,7 @@ fn a_flipped_bit_never_makes_the_store_shorter() {
 }
 
 #[test]
-fn a_file_the_engine_never_syncs_stops_the_writer_for_good() {
+fn a_file_that_the_engine_never_syncs_stops_the_writer_permanently() {
     let directory = closed_store(2);
     let mut store = disk::open(directory.path()).expect("opens");
     let blob = directory.path().join("store/log/blobs/4711");
@@ -184,7 +184,7 @@ fn a_file_the_engine_never_syncs_stops_the_writer_for_good() {
     let batch = |version| Batch { appends: vec![append("a", version, &[10])], ..Batch::default() };
     let failure = store.writer.commit(&batch(2)).expect_err("stopped");
     fs::remove_file(&blob).expect("removed");
-    let again = store.writer.commit(&batch(2)).expect_err("for good");
+    let again = store.writer.commit(&batch(2)).expect_err("permanently");
     assert_eq!(failure.to_string(), again.to_string());
     assert_eq!(store.reader.head(), Position::new(2), "nothing of it is visible");
     assert_eq!(store.reader.version(&stream("a")).expect("readable"), Version::new(2));

@@ -1,5 +1,4 @@
-//! Whatever is committed, however often the store is opened again or its process killed, streams and
-//! log are what they should be.
+//! Streams and log equal a model after any commits, reopenings and kills of the process.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,10 +11,10 @@ use proptest::prelude::*;
 use crate::child;
 use crate::common::{append, commit, events, stream};
 
-/// What a store is asked to do.
+/// One step of a history.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Streams and payload sizes, an append each.
+    /// One append per pair of a stream and a payload size.
     Commit(Vec<(u8, usize)>),
     Reopen,
 }
@@ -30,10 +29,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
-    /// With index runs of a few commits, each case drains, merges and removes hundreds of runs, and
-    /// is interrupted in the middle of that.
+    /// With index runs of a few commits, each case flushes, merges and removes hundreds of runs,
+    /// and is interrupted meanwhile.
     #[test]
-    fn streams_and_log_equal_their_model_through_runs_and_merges(
+    fn streams_and_log_equal_a_model_while_index_runs_are_merged(
         steps in steps(),
         run_commits in 1..9u64,
         buckets in 1..4u16,
@@ -67,7 +66,8 @@ proptest! {
     }
 }
 
-/// Commits until it is killed, and tells its parent of each acknowledgement. Alone it does nothing.
+/// Commits until it is killed, and reports each acknowledgement to its parent. Does nothing without
+/// its environment variable.
 #[test]
 fn the_store_named_by_the_environment_is_written_until_the_end() {
     let Some(directory) = std::env::var_os("STORE_TO_WRITE") else { return };
@@ -101,8 +101,8 @@ fn a_killed_process_loses_nothing_it_acknowledged() {
     }
 }
 
-/// Has a child process write to the store, and kills it after so many acknowledgements. Returns the
-/// version acknowledged last.
+/// Lets a child process write to the store, and kills it after `acknowledgements` acknowledgements.
+/// Returns the version that was acknowledged last.
 fn write_and_kill(directory: &Path, acknowledgements: usize) -> u64 {
     let test = "the_store_named_by_the_environment_is_written_until_the_end";
     let mut child = child::running(module_path!(), test);
@@ -118,7 +118,8 @@ fn write_and_kill(directory: &Path, acknowledgements: usize) -> u64 {
     acknowledged
 }
 
-/// Every stream has exactly the versions it should, from wherever it is read, and so has the log.
+/// Checks that each stream, read from several versions, and the log have exactly the expected
+/// versions.
 fn check(reader: &dyn Reader, versions: &[u64]) {
     let total: u64 = versions.iter().sum();
     assert_eq!(reader.head(), Position::new(total));

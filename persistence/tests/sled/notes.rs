@@ -1,4 +1,5 @@
-//! What the store on disk does about notes when files are damaged, syncs fail, or it is killed.
+//! Notes in the store on disk survive damaged files, failed syncs and a killed process, or the loss
+//! is reported.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -21,24 +22,24 @@ enum Event {
     Happened,
 }
 
-/// Sets all notes to one number: they are one set.
+/// Sets all notes to one number, as one set.
 fn commit(store: &mut Store, number: u64) {
     let mut notes = Notes::default();
     for note in 0..NOTES {
-        // Of many sizes, so that they are spread over several pages of the engine.
+        // The sizes differ, so that the notes are spread over several pages of the engine.
         let value = [&number.to_be_bytes()[..], &vec![note as u8; note as usize * 100]].concat();
         notes.put(format!("note {note:02}"), value).expect("small");
     }
     store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("stored");
 }
 
-/// The number that all notes say; 0 when there are none.
+/// Returns the number in all notes, or 0 if there are none.
 fn number(reader: &dyn Reader) -> Result<u64, ReadError> {
     let notes = reader.notes(b"", None, 100)?;
     let of = |note: &Note| u64::from_be_bytes(note.value[..8].try_into().expect("eight bytes"));
     let number = notes.first().map_or(0, of);
-    assert!(notes.iter().all(|note| of(note) == number), "half a set");
-    assert!(notes.is_empty() || notes.len() as u64 == NOTES, "half a set");
+    assert!(notes.iter().all(|note| of(note) == number), "a part of a set");
+    assert!(notes.is_empty() || notes.len() as u64 == NOTES, "a part of a set");
     Ok(number)
 }
 
@@ -50,13 +51,13 @@ fn closed_store(numbers: u64) -> TempDir {
 }
 
 #[test]
-fn a_batch_of_notes_alone_is_synced_and_leaves_the_mark_alone() {
+fn a_batch_of_notes_alone_is_synced_without_a_new_high_water_mark() {
     let directory = closed_store(1);
     let mark = fs::read(directory.path().join("store/mark")).expect("readable");
     let mut store = disk::open(directory.path()).expect("opens");
     commit(&mut store, 2);
     store.writer.settle().expect("settled");
-    // A file in the place that no sync may leave unnoticed.
+    // A file where the sync must notice it.
     let blob = directory.path().join("store/log/blobs/4711");
     fs::write(&blob, "large").expect("written");
     let mut notes = Notes::default();
@@ -64,7 +65,8 @@ fn a_batch_of_notes_alone_is_synced_and_leaves_the_mark_alone() {
     let batch = Batch { notes: vec![notes], ..Batch::default() };
     assert!(store.writer.commit(&batch).is_err(), "the sync was checked");
     fs::remove_file(&blob).expect("removed");
-    let unknown = store.reader.note(b"note 00").expect_err("what was not acknowledged is not seen");
+    let unknown =
+        store.reader.note(b"note 00").expect_err("a write without acknowledgement is not visible");
     assert!(matches!(unknown, ReadError::Io(_)), "{unknown}");
     assert!(store.reader.notes(b"", None, 9).is_err());
     assert_eq!(store.reader.head(), Position::NONE, "the log is still readable");
@@ -76,7 +78,7 @@ fn a_batch_of_notes_alone_is_synced_and_leaves_the_mark_alone() {
 }
 
 #[test]
-fn two_stores_have_two_identities_and_keep_them() {
+fn each_store_has_an_identity_of_its_own_and_keeps_it() {
     let (one, other) = (closed_store(1), closed_store(1));
     let identity = |of: &TempDir| disk::open(of.path()).expect("opens").reader.identity();
     assert_ne!(identity(&one), identity(&other));
@@ -85,16 +87,16 @@ fn two_stores_have_two_identities_and_keep_them() {
     assert!(format.contains(&identity(&one).to_string()));
 }
 
-/// The engine may drop everything behind a flipped bit without a word. The mark tells when an event
-/// is among it; so here is one behind the notes.
+/// The engine may silently drop everything after a flipped bit. The high-water mark shows the loss
+/// if an event is among it, so this test stores one after the notes.
 #[test]
-fn a_flipped_bit_never_takes_a_note_back_unnoticed() {
+fn a_flipped_bit_never_silently_reverts_a_note() {
     let directory = closed_store(40);
     let mut store = disk::open(directory.path()).expect("opens");
     store.writer.commit(&Batch { appends: vec![append()], ..Batch::default() }).expect("stored");
     drop(store);
     let bytes = fs::read(directory.path().join("store/log/db")).expect("readable");
-    let used = bytes.iter().rposition(|&byte| byte != 0).expect("something is there");
+    let used = bytes.iter().rposition(|&byte| byte != 0).expect("the file has data");
     let mut told = 0;
     for flip in 0..80 {
         let mut damaged = bytes.clone();
@@ -136,8 +138,8 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// The engine's inner nodes hold up to some three hundred keys. With the longest, and with values
-/// among the largest, none of its nodes may become a file it does not sync.
+/// The engine's inner nodes contain up to about three hundred keys. Even with the longest keys and
+/// large values, no node may become a file that the engine does not sync.
 #[test]
 fn thousands_of_notes_with_the_longest_keys_survive_reopening() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -164,8 +166,8 @@ fn thousands_of_notes_with_the_longest_keys_survive_reopening() {
     }
 }
 
-/// Sets the notes until it is killed, and tells its parent of each acknowledgement. Alone it does
-/// nothing.
+/// Sets the notes until it is killed, and reports each acknowledgement to its parent. Does nothing
+/// without its environment variable.
 #[test]
 fn the_notes_named_by_the_environment_are_written_until_the_end() {
     let Some(directory) = std::env::var_os("NOTES_TO_WRITE") else { return };
@@ -178,18 +180,18 @@ fn the_notes_named_by_the_environment_are_written_until_the_end() {
 }
 
 #[test]
-fn a_killed_process_loses_no_note_it_acknowledged_and_leaves_no_set_half() {
+fn a_killed_process_loses_no_acknowledged_note_and_leaves_no_partial_set() {
     let directory = tempfile::tempdir().expect("a directory");
     for acknowledgements in [1, 40, 7, 100, 3] {
         let acknowledged = write_and_kill(directory.path(), acknowledgements);
         let store = disk::open(directory.path()).expect("opens");
         let found = number(&*store.reader).expect("readable");
-        assert!(found >= acknowledged, "{acknowledged} was acknowledged, {found} is there");
+        assert!(found >= acknowledged, "{acknowledged} was acknowledged, {found} was found");
     }
 }
 
-/// Has a child process set the notes, and kills it after so many acknowledgements. Returns the
-/// number acknowledged last.
+/// Lets a child process set the notes, and kills it after `acknowledgements` acknowledgements.
+/// Returns the number that was acknowledged last.
 fn write_and_kill(directory: &Path, acknowledgements: usize) -> u64 {
     let test = "the_notes_named_by_the_environment_are_written_until_the_end";
     let mut child = child::running(module_path!(), test);

@@ -1,4 +1,4 @@
-//! Verifying names what is not as it was stored, and nothing else.
+//! Verification reports everything that differs from what was stored, and nothing else.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use actuarius_persistence::{Batch, Gone, NewSnapshot, Notes, PageLimit, Removal,
 
 use crate::common::{append, commit, events};
 
-/// Few commits make a run, so that the index has runs of several levels.
+/// A run has few commits, so that the index has runs of several levels.
 fn open(directory: &tempfile::TempDir) -> Store {
     disk::open_with(directory.path(), &DiskOptions::default().index_runs(16, 4)).expect("opens")
 }
@@ -42,7 +42,7 @@ fn snapshot(position: u64, version: u64) -> NewSnapshot {
 }
 
 #[test]
-fn a_whole_store_has_no_findings_and_all_is_counted() {
+fn an_intact_store_has_no_findings_and_everything_is_counted() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
     fill(&mut store, 200);
@@ -54,7 +54,7 @@ fn a_whole_store_has_no_findings_and_all_is_counted() {
     store.writer.commit(&batch).expect("stored");
     for _ in 0..2 {
         let verified = verify(&store);
-        assert_eq!(verified.findings, [], "nothing is wrong");
+        assert_eq!(verified.findings, [], "no findings");
         assert_eq!((verified.events, verified.commits, verified.streams), (400, 400, 7));
         assert_eq!((verified.snapshots, verified.notes), (2, 2));
         assert!(verified.index_entries > 300, "most of the index is on disk");
@@ -66,7 +66,7 @@ fn a_whole_store_has_no_findings_and_all_is_counted() {
 }
 
 #[test]
-fn a_noted_end_is_the_same_for_ever_and_another_history_is_told() {
+fn a_recorded_chain_end_stays_valid_and_a_forged_one_is_reported() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
     fill(&mut store, 20);
@@ -88,7 +88,7 @@ fn a_noted_end_is_the_same_for_ever_and_another_history_is_told() {
 }
 
 #[test]
-fn a_snapshot_the_log_does_not_have_is_told() {
+fn a_snapshot_of_events_that_are_not_in_the_log_is_reported() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory);
     fill(&mut store, 20);

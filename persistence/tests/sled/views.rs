@@ -1,4 +1,5 @@
-//! What views may rely on, wherever they are kept.
+//! Tables of views behave the same in memory and on disk: rows, scans, limits, generations and
+//! locks.
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use actuarius_persistence::views::{
 };
 use tempfile::TempDir;
 
-/// Views, and the directory they are in, which is removed with this.
+/// Views and their directory, which is removed on drop.
 struct Home {
     views: Views,
     _directory: Option<TempDir>,
@@ -116,7 +117,7 @@ fn two_rows_of_one_batch_never_differ() {
                         let found = reader.scan(0, whole, descending, 200).expect("readable");
                         assert_eq!(found.len(), 200);
                         assert!(found.iter().all(|(_, value)| *value == found[0].1));
-                        assert!(last <= found[0].1, "a reader went back");
+                        assert!(last <= found[0].1, "a reader saw an older batch");
                         last = found[0].1.to_vec();
                     }
                 });
@@ -173,8 +174,11 @@ fn scans_keep_to_their_range_direction_limit_and_space() {
         assert_eq!(keys((Included(b"a/9"), Unbounded), false, 10), ["b"]);
         assert_eq!(keys((Included(b"b"), Included(b"b")), false, 10), ["b"]);
         assert!(keys((Unbounded, Unbounded), false, 0).is_empty());
-        assert!(keys((Included(b"b"), Included(b"a")), false, 10).is_empty(), "upside down");
-        assert!(keys((Excluded(b"a"), Excluded(b"a")), false, 10).is_empty(), "nothing between");
+        assert!(
+            keys((Included(b"b"), Included(b"a")), false, 10).is_empty(),
+            "the bounds are reversed"
+        );
+        assert!(keys((Excluded(b"a"), Excluded(b"a")), false, 10).is_empty(), "the range is empty");
     });
 }
 
@@ -222,7 +226,7 @@ fn what_is_too_large_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn changes_say_when_they_are_full_and_have_an_end() {
+fn changes_report_when_they_are_full_and_have_a_maximum() {
     let (mut changes, value) = (Changes::new(), vec![0; VALUE_BYTES_MAX]);
     assert!(changes.is_empty() && !changes.is_full());
     let full = (0u64..).find(|row| {
@@ -244,7 +248,7 @@ fn changes_say_when_they_are_full_and_have_an_end() {
 }
 
 #[test]
-fn the_largest_changes_are_stored_whole() {
+fn the_largest_changes_are_stored_completely() {
     everywhere(|views| {
         let mut open = table(views);
         let mut changes = Changes::new();
@@ -283,7 +287,7 @@ fn the_current_generation_survives_reopening() {
 }
 
 #[test]
-fn a_removed_generation_is_gone_and_its_number_free() {
+fn the_number_of_a_removed_generation_can_be_used_again() {
     everywhere(|views| {
         let place = views.place("orders").expect("opens");
         put(&mut place.table(1).expect("opens"), &[(0, b"a", b"old")]);
@@ -314,7 +318,7 @@ fn neither_the_current_generation_nor_an_open_one_is_removed() {
 }
 
 #[test]
-fn a_place_and_a_table_are_open_once() {
+fn a_place_and_a_table_cannot_be_opened_twice() {
     everywhere(|views| {
         let place = views.place("orders").expect("opens");
         let other = views.place("customers").expect("another view");
@@ -351,7 +355,7 @@ fn a_saved_state_is_replaced_and_kept() {
 }
 
 #[test]
-fn names_are_those_of_directories_everywhere() {
+fn names_must_be_valid_directory_names_in_memory_too() {
     everywhere(|views| {
         let long = "n".repeat(129);
         for name in ["", ".", "..", ".hidden", "a/b", "a\\b", "ä", "a b", "a\0", &long] {

@@ -1,4 +1,4 @@
-//! What views on disk do about leftovers, damage, company and a killed process.
+//! Views on disk handle leftovers, damaged files, other processes and a killed process.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -51,14 +51,14 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_half_made_table_opens_as_an_empty_one() {
+fn a_partly_created_table_opens_as_an_empty_one() {
     let (directory, views) = home();
     let half = root(&directory).join("1/table.creating");
     fs::create_dir_all(half.join("log")).expect("made");
     fs::write(half.join("log/conf"), b"torn").expect("written");
     fs::write(half.join("FORMAT"), b"").expect("written");
     let place = place(&views);
-    assert!(place.generations().expect("readable").is_empty(), "it is not one yet");
+    assert!(place.generations().expect("readable").is_empty(), "it is not a table yet");
     let reader = place.table(1).expect("opens").reader();
     assert_eq!(reader.get(0, b"a").expect("readable"), None);
     assert_eq!(place.generations().expect("readable"), [1]);
@@ -76,7 +76,7 @@ fn a_half_written_snapshot_of_the_engine_does_not_keep_a_table_from_opening() {
 }
 
 #[test]
-fn what_was_being_removed_or_replaced_is_gone_after_opening() {
+fn opening_finishes_interrupted_removals_and_replacements() {
     let (directory, views) = home();
     one_row(&views);
     fs::create_dir_all(root(&directory).join("7.removed/table/log")).expect("made");
@@ -93,7 +93,7 @@ fn what_was_being_removed_or_replaced_is_gone_after_opening() {
 }
 
 #[test]
-fn the_files_of_a_removed_generation_are_gone() {
+fn the_files_of_a_removed_generation_are_deleted() {
     let (directory, views) = home();
     one_row(&views);
     let place = place(&views);
@@ -104,7 +104,7 @@ fn the_files_of_a_removed_generation_are_gone() {
 }
 
 #[test]
-fn a_damaged_byte_of_a_state_or_of_the_pointer_is_told() {
+fn a_damaged_byte_of_a_state_or_of_the_pointer_is_reported() {
     let (directory, views) = home();
     let place = place(&views);
     place.save_state(3, b"the state").expect("stored");
@@ -129,7 +129,7 @@ fn a_damaged_byte_of_a_state_or_of_the_pointer_is_told() {
 }
 
 #[test]
-fn a_damaged_pointer_is_mended_by_making_one_current() {
+fn a_damaged_pointer_is_repaired_by_making_a_generation_current() {
     let (directory, views) = home();
     let place = place(&views);
     fs::write(root(&directory).join("current"), b"").expect("written");
@@ -161,7 +161,7 @@ fn a_newer_or_unknown_table_is_refused_by_name() {
 }
 
 #[test]
-fn what_the_system_refuses_is_told_with_the_path() {
+fn errors_of_the_file_system_name_the_path() {
     let (directory, views) = home();
     let place = place(&views);
     fs::write(root(&directory).join("5"), b"a file in the way").expect("written");
@@ -171,8 +171,8 @@ fn what_the_system_refuses_is_told_with_the_path() {
     ];
     fs::remove_dir_all(root(&directory)).expect("removed");
     let gone = [
-        place.make_current(1).expect_err("its directory is gone"),
-        place.generations().expect_err("its directory is gone"),
+        place.make_current(1).expect_err("its directory was removed"),
+        place.generations().expect_err("its directory was removed"),
     ];
     for error in refused.into_iter().chain(gone) {
         let error = match error {
@@ -184,7 +184,7 @@ fn what_the_system_refuses_is_told_with_the_path() {
 }
 
 #[test]
-fn a_number_is_free_again_when_its_table_did_not_open() {
+fn a_table_that_failed_to_open_can_be_opened_again() {
     let (directory, views) = home();
     one_row(&views);
     let place = place(&views);
@@ -209,7 +209,7 @@ fn a_place_in_use_is_refused_within_a_second_in_this_process_and_in_another() {
     drop(held);
 }
 
-/// Does nothing unless another test says which view to try.
+/// The work of the child process of the test above. Does nothing without its environment variable.
 #[test]
 fn the_view_named_by_the_environment_is_in_use() {
     let Some(directory) = std::env::var_os("VIEWS_IN_USE") else { return };
@@ -217,7 +217,7 @@ fn the_view_named_by_the_environment_is_in_use() {
     assert!(matches!(refused, ViewError::InUse { .. }), "{refused}");
 }
 
-/// Commits batches of rows that all say the same number, until it is killed.
+/// Commits batches of rows that all contain the same number, until it is killed.
 #[test]
 fn the_view_named_by_the_environment_is_written() {
     let Some(directory) = std::env::var_os("VIEWS_WRITTEN") else { return };
@@ -226,7 +226,7 @@ fn the_view_named_by_the_environment_is_written() {
     let number = before.map_or(0, |bytes| u64::from_le_bytes(bytes[..8].try_into().expect("8")));
     for number in number + 1.. {
         let mut changes = Changes::new();
-        // Now and then a large one, which takes several syncs.
+        // Every seventh batch is large and takes several syncs.
         let bytes = if number.is_multiple_of(7) { 20_000 } else { 100 };
         let mut value = vec![0; bytes];
         value[..8].copy_from_slice(&number.to_le_bytes());
@@ -238,7 +238,7 @@ fn the_view_named_by_the_environment_is_written() {
 }
 
 #[test]
-fn a_killed_process_leaves_whole_batches_and_all_that_were_acknowledged() {
+fn a_killed_process_leaves_complete_batches_and_every_acknowledged_one() {
     let (directory, views) = home();
     let mut acknowledged = 0;
     for kill in 0..6u64 {
@@ -266,7 +266,7 @@ fn killed_after(directory: &TempDir, before: u64, more: u64) -> u64 {
     let mut numbers = lines.by_ref().filter_map(|line| {
         line.expect("readable").strip_prefix("acknowledged ").and_then(|text| text.parse().ok())
     });
-    let reached = numbers.find(|&number: &u64| number >= before + more).expect("it goes on");
+    let reached = numbers.find(|&number: &u64| number >= before + more).expect("it continues");
     child.kill().expect("killed");
     let last = numbers.last().unwrap_or(reached);
     child.wait().expect("ended");

@@ -1,4 +1,4 @@
-//! A table, in memory and on disk, against a map of the standard library.
+//! A table, in memory and on disk, equals a `BTreeMap` after any steps.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -17,7 +17,7 @@ enum Step {
     Scan(u8, Bound<Vec<u8>>, Bound<Vec<u8>>, bool, usize),
 }
 
-/// Short ones, which come again and again, and long ones that begin alike.
+/// Short keys that repeat often, and long keys with a common prefix.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     let bytes = |some| {
         let byte = prop::sample::select(vec![0u8, 1, 0x7F, 0x80, 0xFE, 0xFF]);
@@ -72,7 +72,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_table_is_a_map_in_order(steps in prop::collection::vec(step(), 1..30)) {
+    fn a_table_equals_an_ordered_map(steps in prop::collection::vec(step(), 1..30)) {
         let directory = tempfile::tempdir().expect("a directory");
         for views in [Views::in_memory(), Views::on_disk(directory.path())] {
             let (mut model, mut open) = (Model::new(), table(&views));

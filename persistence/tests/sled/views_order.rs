@@ -1,8 +1,8 @@
-//! Rows come in the order of their keys in both directions, whatever bytes the keys have.
+//! Scans return rows in the order of their keys in both directions, for keys of any bytes.
 //!
-//! sled walks down by guessing what stands before a leaf, and the guess has four bytes of `FF`. It
-//! did not come past keys with five of them: signed numbers have those just below zero, so pages
-//! that were read downwards over it ended in a panic, and an undamaged table was called damaged.
+//! sled finds the leaf before another one by a guess that has four bytes of `FF`. The guess failed
+//! on keys with five of them, which signed numbers just below zero have: a descending scan over
+//! zero panicked, and an intact table was reported as damaged.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -27,12 +27,12 @@ fn put<'a>(table: &mut Table, space: u8, keys: impl IntoIterator<Item = &'a Vec<
     table.commit(changes).expect("stored");
 }
 
-/// A signed number as keys have it: the sign bit puts negative ones first.
+/// Encodes a signed number as a key: the flipped sign bit puts negative numbers first.
 fn signed(number: i64) -> Vec<u8> {
     (number.cast_unsigned() ^ 1 << 63).to_be_bytes().to_vec()
 }
 
-/// All keys of a space, a page at a time.
+/// Reads all keys of a space, page by page.
 fn paged(table: &Table, space: u8, descending: bool) -> Vec<Vec<u8>> {
     let (reader, mut keys): (_, Vec<Vec<u8>>) = (table.reader(), vec![]);
     loop {
@@ -46,7 +46,7 @@ fn paged(table: &Table, space: u8, descending: bool) -> Vec<Vec<u8>> {
     }
 }
 
-/// Amounts up to this one in both directions, spread like random ones.
+/// Amounts between `-most` and `most`, spread like random ones.
 fn amounts(start: u64, count: u64, most: i64) -> Vec<Vec<u8>> {
     let spread = |number: u64| {
         let number = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -57,10 +57,10 @@ fn amounts(start: u64, count: u64, most: i64) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn amounts_around_zero_are_read_downwards() {
+fn amounts_around_zero_are_read_in_descending_order() {
     let (_directory, mut table) = table();
     for space in 0..42 {
-        // Then two in many leaves, below more than one node.
+        // The last two have many leaves below several nodes.
         let (count, most) = if space < 40 { (100, 100_000) } else { (6_000, 1 << 24) };
         let mut keys = amounts(u64::from(space) * 100, count, most);
         put(&mut table, space, &keys);
@@ -72,7 +72,7 @@ fn amounts_around_zero_are_read_downwards() {
     }
 }
 
-/// Keys that are full of what is special, many of which begin alike.
+/// Keys with many special bytes, many of them with a common prefix.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     let bytes = |some| {
         let byte = prop::sample::select(vec![0u8, 1, 0x7F, 0x80, 0xFE, 0xFF]);

@@ -1,4 +1,4 @@
-//! The contract finds out stores that are wrong in one thing only.
+//! Tests the contract itself: it finds each store that is wrong in a single respect.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use actuarius_persistence::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-/// What is wrong with a store.
+/// The respect in which a store is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lie {
     Honest,
@@ -173,7 +173,7 @@ impl Writer for Liar<Box<dyn Writer>> {
     }
 }
 
-/// The first of the set's puts, at most so many.
+/// Returns the first `count` puts of the set.
 fn puts(set: &Notes, count: usize) -> Notes {
     let mut puts = Notes::default();
     let all = set.iter().filter_map(|it| it.value.as_ref().map(|value| (&it.key, value)));
@@ -221,7 +221,7 @@ fn each_lie_is_found_by_the_case_made_for_it() {
         (IdentityDrawnAnew, "the_identity_stays_and_is_the_stores_own"),
     ];
     for (lie, case) in lies {
-        assert!(passes(case, Honest), "{case} fails a store that is right");
+        assert!(passes(case, Honest), "{case} fails a correct store");
         assert!(!passes(case, lie), "{case} does not notice {lie:?}");
     }
 }

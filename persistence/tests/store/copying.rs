@@ -1,4 +1,5 @@
-//! Copies of events from one store into another.
+//! Copies events from one store into another, whole or in part, and continues after an
+//! interruption.
 
 use std::ops::ControlFlow;
 
@@ -43,7 +44,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_copy_up_to_a_position_goes_on_later(ends in prop::collection::vec(0u64..130, 1..4)) {
+    fn a_copy_up_to_a_position_can_be_continued_later(ends in prop::collection::vec(0u64..130, 1..4)) {
         let (from, mut to) = (source(60), memory::open());
         let mut furthest = 0;
         for end in ends {
@@ -70,7 +71,7 @@ fn a_stream_that_has_other_events_is_refused() {
 }
 
 #[test]
-fn what_was_removed_is_copied_as_what_is_left_of_it() {
+fn removed_events_are_copied_as_their_remaining_headers() {
     let (mut from, mut to) = (source(30), memory::open());
     let removals = stream_of(&*from.reader, &stream(3));
     let removals = removals.iter().map(|commit| Removal::of(commit, Gone::Removed)).collect();
@@ -81,18 +82,18 @@ fn what_was_removed_is_copied_as_what_is_left_of_it() {
 }
 
 #[test]
-fn a_copy_that_is_stopped_or_fails_goes_on_when_it_is_run_again() {
+fn a_stopped_or_failed_copy_continues_when_it_is_run_again() {
     let from = source(3_000);
     let contents = std::sync::Arc::default();
     let mut to = memory::reopen(&contents);
     let stopped =
         copy::run(&*from.reader, &mut to, &Selection::all(), &mut |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(CopyError::Stopped)));
-    assert!(to.reader.head() > Position::NONE, "what was read is not read again");
+    assert!(to.reader.head() > Position::NONE, "copied commits are not read again");
     let (mut failing, faults) = fault::over(memory::reopen(&contents));
     faults.fail_commit(1, Failure::HalfWritten);
     assert!(matches!(copy(&from, &mut failing, &Selection::all()), Err(CopyError::Store(_))));
-    let copied = copy(&from, &mut to, &Selection::all()).expect("goes on");
+    let copied = copy(&from, &mut to, &Selection::all()).expect("continues");
     assert!(copied.found > 0 && copied.commits > 0);
     assert!(same(&log(&*from.reader), &log(&*to.reader)));
 }

@@ -1,4 +1,4 @@
-//! Exports as lines of JSON, and back.
+//! Exports events as lines of JSON and imports them again without a difference.
 
 use std::ops::ControlFlow;
 
@@ -23,7 +23,7 @@ fn import(lines: &str, to: &mut Store) -> Result<Imported, ImportError> {
 }
 
 #[test]
-fn payloads_of_json_stand_in_the_line_as_they_are() {
+fn json_payloads_are_part_of_the_line_without_a_change() {
     let mut store = memory::open();
     for (payload, number) in [("{\"a\" :1e5, \"b\":null}", 0), ("null", 1), ("{\n}", 2), ("", 3)] {
         let event = EncodedEvent::new("Told", 7, Codec::Json, payload);
@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whatever_is_in_a_commit_comes_back(
+    fn any_commit_survives_export_and_import(
         id in "\\PC{1,40}",
         name in "[\\x00-\\x1f\"\\\\a-zé\u{1F600}]{0,20}",
         user in prop::option::of("[\\x00-\\u{ffff}]{0,20}"),
@@ -92,7 +92,7 @@ proptest! {
 }
 
 #[test]
-fn the_largest_commit_and_what_was_removed_come_back() {
+fn the_largest_commit_and_removed_events_survive_export_and_import() {
     let mut from = source(20);
     let size = 16 * 1024 * 1024 - 100;
     push(&mut from, 1, &[EncodedEvent::new("Told", 1, Codec::Bincode, vec![0xff; size])]);
@@ -108,13 +108,13 @@ fn the_largest_commit_and_what_was_removed_come_back() {
 }
 
 #[test]
-fn a_part_is_exported_and_imported_beside_other_streams() {
+fn a_selection_is_exported_and_imported_next_to_other_streams() {
     let from = source(60);
     let lines = exported(&from, &Selection::stream(stream(3)).up_to(Position::new(70)));
     let mut to = memory::open();
     write(&mut to, [4]);
     let imported = import(&lines, &mut to).expect("imported");
-    assert_eq!(imported.end, None, "a part proves nothing about the whole");
+    assert_eq!(imported.end, None, "a selection has no chain end");
     let frames = |store: &Store, end: u64| -> Vec<_> {
         let all = log(&*store.reader).into_iter();
         all.filter(|it| it.view().belongs_to(&stream(3)) && it.last_position().get() <= end)
@@ -131,7 +131,7 @@ fn a_part_is_exported_and_imported_beside_other_streams() {
 }
 
 #[test]
-fn a_line_that_is_missing_changed_or_not_ours_is_told_by_its_number() {
+fn a_missing_changed_or_foreign_line_is_reported_by_its_number() {
     let from = source(9);
     let whole = exported(&from, &Selection::all());
     let lines: Vec<_> = whole.lines().map(str::to_owned).collect();
@@ -164,7 +164,7 @@ fn a_line_that_is_missing_changed_or_not_ours_is_told_by_its_number() {
 }
 
 #[test]
-fn who_stops_an_export_gets_no_last_line() {
+fn a_stopped_export_has_no_last_line() {
     let from = source(3_000);
     let mut lines = Vec::new();
     let stop = &mut |_: &_| ControlFlow::Break(());

@@ -1,4 +1,4 @@
-//! A store failing on demand fails exactly as scripted, and keeps every other promise.
+//! The fault store fails exactly as scripted, and keeps every other promise.
 
 use std::sync::Arc;
 use std::thread;
@@ -21,7 +21,7 @@ fn stream(id: &str) -> StreamId {
     StreamId::new("sample", id).expect("valid")
 }
 
-/// One append with so many commits of one event each.
+/// Makes one append of `commits` commits with one event each.
 fn append(id: &str, expected: u64, commits: usize) -> Append {
     let mut append = Append::new(stream(id), Version::new(expected));
     let metadata = Metadata::default();
@@ -55,7 +55,7 @@ fn snapshot(id: &str, version: u64) -> NewSnapshot {
     }
 }
 
-/// A store whose stream "a" has two events, and what is underneath it.
+/// A fault store whose stream "a" has two events, its script, and the contents underneath.
 fn two_events() -> (Store, Faults, Arc<Contents>) {
     let disk = Arc::default();
     let (mut store, faults) = fault::over(memory::reopen(&disk));
@@ -63,7 +63,7 @@ fn two_events() -> (Store, Faults, Arc<Contents>) {
     (store, faults, disk)
 }
 
-/// What a reader can see of the streams "a" and "b", and of the log.
+/// Returns what a reader sees of the streams "a" and "b", and of the log.
 fn visible(reader: &dyn Reader) -> (u64, u64, u64, usize) {
     let limit = PageLimit { commits: 1, bytes: usize::MAX };
     let (mut events, mut last) = (0, Position::NONE);
@@ -83,7 +83,7 @@ fn visible(reader: &dyn Reader) -> (u64, u64, u64, usize) {
         let page = reader.read_stream(&stream(id), Version::NONE, Position::NONE, whole);
         assert_eq!(page.expect("readable").commits.len() as u64, version.get());
         if version > Version::NONE {
-            // A page that ends right before what is hidden does not promise it.
+            // A page that ends right before hidden events does not announce them.
             let whole = PageLimit { commits: version.get() as usize, bytes: usize::MAX };
             let page = reader.read_stream(&stream(id), Version::NONE, Position::NONE, whole);
             assert!(!page.expect("readable").more);
@@ -124,7 +124,7 @@ fn a_failed_batch_is_never_visible_and_a_restart_finds_what_was_written() {
 }
 
 #[test]
-fn only_the_scripted_commit_fails_and_every_one_after_it() {
+fn the_scripted_commit_and_all_later_ones_fail() {
     let (mut store, faults, _) = two_events();
     faults.fail_commit(3, Failure::Unwritten);
     assert!(store.writer.commit(&batch(vec![append("b", 0, 1)])).is_ok());
@@ -139,7 +139,7 @@ fn only_the_scripted_commit_fails_and_every_one_after_it() {
 }
 
 #[test]
-fn half_of_a_single_commit_is_nothing() {
+fn a_partly_written_single_commit_is_not_there_after_a_restart() {
     let (mut store, faults, disk) = two_events();
     faults.fail_commit(1, Failure::HalfWritten);
     assert!(store.writer.commit(&batch(vec![append("b", 0, 1)])).is_err());
@@ -168,7 +168,7 @@ fn two_sets() -> Batch {
     Batch { notes: vec![first, second], ..Batch::default() }
 }
 
-/// What the notes say, read in pages of one and all at once.
+/// Returns the notes as text, read in pages of one and all at once.
 fn noted(reader: &dyn Reader) -> String {
     let all = reader.notes(b"", None, 100).expect("readable");
     let mut after = None;
@@ -209,7 +209,7 @@ fn notes_of_a_failed_batch_are_never_visible_and_a_restart_finds_what_was_writte
 }
 
 #[test]
-fn notes_come_behind_the_commits_of_their_batch() {
+fn notes_are_stored_after_the_commits_of_their_batch() {
     let (mut store, faults, disk) = two_events();
     faults.fail_commit(1, Failure::HalfWritten);
     let batch = Batch { appends: vec![append("b", 0, 3)], ..two_sets() };
@@ -228,7 +228,7 @@ fn notes_beside_a_rejected_append_are_kept() {
 }
 
 #[test]
-fn a_damaged_note_is_named_and_the_others_are_whole() {
+fn a_damaged_note_is_reported_and_the_others_are_readable() {
     let (mut store, faults, _) = two_events();
     store.writer.commit(&two_sets()).expect("healthy");
     faults.damage_note("added");
@@ -237,7 +237,7 @@ fn a_damaged_note_is_named_and_the_others_are_whole() {
     assert!(error.to_string().contains("added"), "{error}");
     let ReadError::DamagedNote { key, .. } = error else { panic!("{error}") };
     assert!(reader.note(&key).is_err());
-    assert_eq!(reader.notes(b"", Some(&key), 9).expect("behind it").len(), 1);
+    assert_eq!(reader.notes(b"", Some(&key), 9).expect("the note after it").len(), 1);
     faults.clear();
     faults.fail_read(1);
     assert!(matches!(reader.note(b"kept"), Err(ReadError::Io(_))));
@@ -269,12 +269,12 @@ fn a_held_commit_writes_nothing_until_released() {
     assert_eq!(visible(&*reader), (2, 2, 0, 2));
     assert_eq!(memory::reopen(&disk).reader.head(), Position::new(2));
     hold.release();
-    committing.join().expect("no panic").expect("the commit goes on");
+    committing.join().expect("no panic").expect("the commit continues");
     assert_eq!(visible(&*reader), (3, 2, 1, 3));
 }
 
 #[test]
-fn commits_stay_held_until_the_last_hold_is_gone() {
+fn commits_stay_held_until_the_last_hold_is_dropped() {
     let (store, faults, _) = two_events();
     let (first, second) = (faults.hold(), faults.clone().hold());
     let mut writer = store.writer;
@@ -285,11 +285,11 @@ fn commits_stay_held_until_the_last_hold_is_gone() {
     second.wait_until_held();
     assert!(!committing.is_finished());
     drop(second);
-    committing.join().expect("no panic").expect("the commit goes on");
+    committing.join().expect("no panic").expect("the commit continues");
 }
 
 #[test]
-fn reads_fail_as_scripted_and_then_no_more() {
+fn reads_fail_as_often_as_scripted() {
     let (store, faults, _) = two_events();
     let (reader, a) = (&store.reader, stream("a"));
     faults.fail_read(2);
@@ -309,7 +309,7 @@ fn reads_fail_as_scripted_and_then_no_more() {
 }
 
 #[test]
-fn damaged_events_are_named_by_stream_and_position() {
+fn damaged_events_are_reported_with_stream_and_position() {
     let (mut store, faults, _) = two_events();
     store.writer.commit(&batch(vec![append("b", 0, 1), append("a", 2, 1)])).expect("healthy");
     faults.damage_events(&stream("b"));
@@ -321,15 +321,15 @@ fn damaged_events_are_named_by_stream_and_position() {
     let at_three = (Some(stream("b")), Position::new(3));
     let of_b = reader.read_stream(&stream("b"), Version::NONE, Position::NONE, limit);
     assert_eq!(damage(of_b), at_three);
-    let before = reader.read_log(Position::NONE, limit).expect("whole up to the damage");
+    let before = reader.read_log(Position::NONE, limit).expect("readable up to the damage");
     assert_eq!((before.commits.len(), before.more), (2, true));
     assert_eq!(damage(reader.read_log(Position::new(2), limit)), at_three);
-    assert!(reader.read_log(Position::new(3), limit).is_ok(), "the rest reads on");
+    assert!(reader.read_log(Position::new(3), limit).is_ok(), "readable after the damage");
     assert!(reader.read_stream(&stream("a"), Version::NONE, Position::NONE, limit).is_ok());
 }
 
 #[test]
-fn a_damaged_snapshot_names_its_version_and_older_ones_are_whole() {
+fn a_damaged_snapshot_is_reported_by_version_and_older_ones_are_readable() {
     let (mut store, faults, _) = two_events();
     let snapshots = vec![snapshot("a", 1), snapshot("a", 2)];
     store.writer.commit(&Batch { snapshots, ..Batch::default() }).expect("healthy");
@@ -341,7 +341,7 @@ fn a_damaged_snapshot_names_its_version_and_older_ones_are_whole() {
 }
 
 #[test]
-fn random_faults_come_back_with_their_seed_and_lose_nothing_acknowledged() {
+fn random_faults_repeat_with_their_seed_and_lose_nothing_acknowledged() {
     let mut ends = Vec::new();
     for seed in (0..200).chain(0..200) {
         let (mut store, faults, disk) = two_events();
@@ -357,7 +357,7 @@ fn random_faults_come_back_with_their_seed_and_lose_nothing_acknowledged() {
     }
     assert_eq!(ends[..200], ends[200..], "the same seed fails in the same way");
     for written in 0..=2 {
-        assert!(ends.iter().any(|end| end.1 == written), "each way to fail happens");
+        assert!(ends.iter().any(|end| end.1 == written), "each kind of failure happens");
     }
 }
 

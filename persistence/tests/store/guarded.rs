@@ -1,4 +1,4 @@
-//! A store with the keys of its subjects keeps the contract, too.
+//! A store with the keys of its subjects passes the contract, too.
 
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ fn empty_stage() -> impl Stage {
 
 actuarius_persistence::contract_tests!(empty_stage);
 
-/// What a store can do in its own way must not be hidden by the guard, which would give the default.
+/// The guard must forward every method; otherwise it would use the default implementation instead
+/// of the store's own.
 #[test]
-fn the_guard_passes_everything_on() {
+fn the_guard_forwards_every_method() {
     let methods = |source: &str, from: &str| -> Vec<String> {
         let body = source.split_once(from).expect("it is there").1;
         let body = body.split_once("\n}").expect("it ends").0;
@@ -31,7 +32,7 @@ fn the_guard_passes_everything_on() {
     ] {
         let passed_on = methods(guard, by);
         for method in methods(store, of) {
-            assert!(passed_on.contains(&method), "{method} is not passed on by the guard");
+            assert!(passed_on.contains(&method), "the guard does not forward {method}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Copy and transform: a log becomes another one, whatever comes in between.
+//! Migrates a log into a new store with a transform, and continues after any interruption.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ fn run(
     migrate::run(&*from.reader, to, transform, &mut go_on)
 }
 
-/// Drops, doubles, renames and writes anew, each for some.
+/// Drops some events, and doubles, renames or encodes others again.
 fn everything(commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {
     if commit.id == "4" {
         return Ok(());
@@ -52,7 +52,7 @@ fn everything(commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError
 }
 
 #[test]
-fn events_are_dropped_added_changed_and_moved_and_keep_all_else() {
+fn a_transform_can_drop_add_change_and_move_events() {
     let (from, mut to) = (source(150), memory::open());
     let migrated = run(&from, &mut to, &mut everything).expect("migrated");
     let (old, new) = (log(&*from.reader), log(&*to.reader));
@@ -74,7 +74,7 @@ fn events_are_dropped_added_changed_and_moved_and_keep_all_else() {
         let gone = StreamId::new("note", id).expect("valid");
         assert_eq!(to.reader.version(&gone).expect("readable").get(), 0);
     }
-    // Whatever the versions are now, a second migration that keeps them is the same.
+    // A second migration that keeps everything gives the same log, whatever the versions are.
     let mut again = memory::open();
     run(&to, &mut again, &mut keep).expect("migrated");
     assert!(same(&new, &log(&*again.reader)));
@@ -84,7 +84,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn a_migration_that_fails_again_and_again_comes_to_the_same_end(
+    fn a_migration_that_fails_repeatedly_reaches_the_same_result(
         failures in prop::collection::vec((1u64..5, 0usize..3), 0..6),
         page in any::<bool>(),
     ) {
@@ -109,7 +109,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_new_in_the_old_store_is_migrated_by_another_run() {
+fn another_run_migrates_new_events_of_the_old_store() {
     let (mut from, mut to) = (source(50), memory::open());
     run(&from, &mut to, &mut everything).expect("migrated");
     write(&mut from, 50..90);
@@ -121,7 +121,7 @@ fn what_is_new_in_the_old_store_is_migrated_by_another_run() {
 }
 
 #[test]
-fn a_transform_that_fails_goes_on_when_it_is_mended() {
+fn a_migration_continues_once_its_failing_transform_is_fixed() {
     let (from, mut to) = (source(50), memory::open());
     let error = run(&from, &mut to, &mut |commit: &CommitView<'_>, out: &mut Rewrite| {
         if commit.position > Position::new(40) {
@@ -131,14 +131,14 @@ fn a_transform_that_fails_goes_on_when_it_is_mended() {
     });
     let error = error.expect_err("told");
     assert!(error.to_string().contains("not this one"), "{error}");
-    run(&from, &mut to, &mut everything).expect("goes on");
+    run(&from, &mut to, &mut everything).expect("continues");
     let mut at_once = memory::open();
     run(&from, &mut at_once, &mut everything).expect("migrated");
     assert!(same(&log(&*to.reader), &log(&*at_once.reader)));
 }
 
 #[test]
-fn what_is_too_large_is_told_with_its_place() {
+fn a_commit_that_becomes_too_large_is_reported_with_its_position() {
     let (from, mut to) = (source(5), memory::open());
     let mut blow_up = |commit: &CommitView<'_>, out: &mut Rewrite| {
         for event in commit.events() {
@@ -154,7 +154,7 @@ fn what_is_too_large_is_told_with_its_place() {
 }
 
 #[test]
-fn another_target_another_source_and_another_transform_are_told() {
+fn another_target_another_source_and_another_transform_are_refused() {
     let from = source(50);
     let mut with_events = source(3);
     let error = run(&from, &mut with_events, &mut keep).expect_err("has events");
@@ -166,7 +166,7 @@ fn another_target_another_source_and_another_transform_are_told() {
     assert!(matches!(error, MigrateError::OtherTarget), "{error}");
 
     write(&mut to, [60]);
-    let error = run(&from, &mut to, &mut keep).expect_err("written beside it");
+    let error = run(&from, &mut to, &mut keep).expect_err("another write to the target");
     assert!(matches!(error, MigrateError::OtherTransform { .. }), "{error}");
 
     let mut damaged = memory::open();
@@ -175,9 +175,9 @@ fn another_target_another_source_and_another_transform_are_told() {
     assert!(matches!(run(&from, &mut damaged, &mut keep), Err(MigrateError::Read(_))));
 }
 
-/// What was written without a note of it is compared with what the transform says now.
+/// Commits written without a note of the progress are compared with the transform's present result.
 #[test]
-fn another_transform_after_an_interruption_is_told() {
+fn another_transform_after_an_interruption_is_refused() {
     let from = source(2_500);
     let contents = Arc::<Contents>::default();
     let (mut to, faults) = fault::over(memory::reopen(&contents));
@@ -185,7 +185,7 @@ fn another_transform_after_an_interruption_is_told() {
     assert!(run(&from, &mut to, &mut keep).is_err());
     let error = run(&from, &mut memory::reopen(&contents), &mut everything).expect_err("another");
     assert!(matches!(error, MigrateError::OtherTransform { .. }), "{error}");
-    run(&from, &mut memory::reopen(&contents), &mut keep).expect("the same goes on");
+    run(&from, &mut memory::reopen(&contents), &mut keep).expect("the same transform continues");
     let found: Vec<Commit> = log(&*memory::reopen(&contents).reader);
     assert!(same(&found, &log(&*from.reader)));
 }

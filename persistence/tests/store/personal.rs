@@ -1,4 +1,4 @@
-//! Personal values: every codec brings them back, with the key and only with it.
+//! Personal values survive every codec, and can be read only with their key.
 
 use std::sync::Arc;
 
@@ -66,12 +66,12 @@ fn through(codec: Codec, event: &Event) -> Result<Event, CodecError> {
 
 proptest! {
     #[test]
-    fn every_value_comes_back_with_every_codec(event in event()) {
+    fn every_value_survives_every_codec(event in event()) {
         let keys = Keys::in_memory(ring()).unwrap();
         for codec in ALL {
             let back = keys.within(|| through(codec, &event));
             prop_assert_eq!(back.as_ref(), Ok(&event));
-            // A second time: what was read is written as it was.
+            // A decoded value can be encoded again.
             let again = keys.within(|| through(codec, &back.unwrap()));
             prop_assert_eq!(again, Ok(event.clone()));
             prop_assert_eq!(keys::in_clear(|| through(codec, &event)), Ok(event.clone()));
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_forgotten_stays_erased_and_can_be_written_again(
+    fn values_of_a_forgotten_subject_stay_erased_and_can_be_encoded_again(
         secret in "[a-z]{12,20}", kept in any::<String>()
     ) {
         let keys = Keys::in_memory(ring()).unwrap();
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_reading_panic(name in "Unit|One|Several|Nested", bytes: Vec<u8>) {
+    fn no_bytes_make_decoding_panic(name in "Unit|One|Several|Nested", bytes: Vec<u8>) {
         let keys = Keys::in_memory(ring()).unwrap();
         for codec in ALL {
             let _ = keys.within(|| codec.decode_event::<Event>(&name, &bytes));
@@ -123,9 +123,9 @@ proptest! {
     }
 }
 
-/// Room was made for as many bytes as damaged ones said, which ended the process.
+/// Damaged bytes gave a length for which memory was allocated, which aborted the process.
 #[test]
-fn a_length_that_cannot_be_is_an_error() {
+fn an_impossible_length_is_an_error() {
     let keys = Keys::in_memory(ring()).unwrap();
     let huge = [&[253][..], &u64::MAX.to_le_bytes()].concat();
     for bytes in [huge.clone(), [&[1, b'a'][..], &huge].concat()] {
@@ -156,7 +156,7 @@ fn a_subject_without_a_name_or_with_a_long_one_is_refused() {
 }
 
 #[test]
-fn scopes_nest_and_are_put_back_after_a_panic() {
+fn scopes_nest_and_are_restored_after_a_panic() {
     let (one, two) = (Keys::in_memory(ring()).unwrap(), Keys::in_memory(ring()).unwrap());
     let event = Event::One(Personal::new("ada", "Ada".to_owned()));
     let write = || {
@@ -175,7 +175,7 @@ fn scopes_nest_and_are_put_back_after_a_panic() {
         })
     });
     assert!(subjects.may_have(one.fingerprint("ada")) && subjects.may_have(two.fingerprint("ada")));
-    assert!(write().is_err(), "no keys are at hand any more");
+    assert!(write().is_err(), "no keys are in scope any more");
     let read = |keys: &Arc<Keys>, bytes: &[u8]| {
         keys.within(|| Codec::Json.decode_event::<Event>("One", bytes))
     };
@@ -184,7 +184,7 @@ fn scopes_nest_and_are_put_back_after_a_panic() {
     assert!(read(&one, &inner).is_err() && read(&two, &outer).is_err());
 }
 
-/// Master keys that are not to be had now and then.
+/// Master keys that can be made unavailable.
 struct Flaky(MasterKeyRing, std::sync::atomic::AtomicBool);
 
 impl MasterKeys for Flaky {
@@ -201,7 +201,7 @@ impl MasterKeys for Flaky {
 }
 
 #[test]
-fn a_master_key_that_is_not_to_be_had_now_refuses_new_subjects_and_nothing_else() {
+fn an_unavailable_master_key_prevents_only_new_subjects() {
     let master = Arc::new(Flaky(ring(), false.into()));
     let keys = Keys::in_memory(master.clone()).unwrap();
     let [ada, bob] = ["ada", "bob"].map(|it| Event::One(Personal::new(it, it.to_owned())));

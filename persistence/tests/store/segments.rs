@@ -1,4 +1,4 @@
-//! Segments: what is put in comes out, and every flipped bit is named.
+//! Segments return what was put in, and report every flipped bit and every cut.
 
 use std::fs;
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn what_is_put_in_comes_out_with_gaps_and_all(
+    fn commits_come_back_as_they_were_put_in_with_gaps(
         payloads in prop::collection::vec(prop_oneof![0usize..300, 0usize..90_000], 1..40),
         kept in prop::collection::vec(any::<bool>(), 40),
         from in 0u64..45,
@@ -78,7 +78,7 @@ proptest! {
 }
 
 #[test]
-fn a_segment_says_what_it_is_and_has() {
+fn the_head_and_the_summary_of_a_segment_are_readable() {
     let all = commits(&[10, 20, 30]);
     let before = Link([1; 32]);
     let whole =
@@ -91,13 +91,13 @@ fn a_segment_says_what_it_is_and_has() {
     let (first, last) = (Position::new(1), Position::new(3));
     assert_eq!(*segment.summary(), Summary { commits: 3, events: 3, first, last, links });
     assert_eq!(segment.path(), path);
-    segment.verify().expect("its commits lead from link to link");
+    segment.verify().expect("its commits lead from the first link to the last");
     let (_directory, path) = write(&all, Some(Links { before, after: before }));
     assert!(Segment::open(path).expect("opens").verify().is_err());
 }
 
 #[test]
-fn an_empty_segment_is_one() {
+fn an_empty_segment_is_valid() {
     let (_directory, path) = write(&[], None);
     let segment = Segment::open(path).expect("opens");
     segment.verify().expect("whole");
@@ -117,7 +117,7 @@ fn the_largest_commit_fits() {
 }
 
 #[test]
-fn every_flipped_bit_is_named() {
+fn every_flipped_bit_is_reported() {
     let (_directory, path) = write(&commits(&[40, 10, 40]), None);
     let whole = fs::read(&path).expect("there");
     for bit in 0..whole.len() * 8 {
@@ -131,7 +131,7 @@ fn every_flipped_bit_is_named() {
 }
 
 #[test]
-fn every_cut_and_every_longer_file_is_told() {
+fn every_cut_and_every_longer_file_is_reported() {
     let (_directory, path) = write(&commits(&[40, 10]), None);
     let whole = fs::read(&path).expect("there");
     for length in 0..whole.len() {
@@ -143,13 +143,13 @@ fn every_cut_and_every_longer_file_is_told() {
 }
 
 #[test]
-fn damage_is_told_with_its_position_and_the_other_blocks_read_on() {
+fn damage_is_reported_with_its_position_and_other_blocks_stay_readable() {
     let all = commits(&[100_000, 100_000, 100_000, 100_000]);
     let (_directory, path) = write(&all, None);
     let mut bytes = fs::read(&path).expect("there");
     bytes[70] ^= 1;
     fs::write(&path, bytes).expect("written");
-    let segment = Segment::open(&path).expect("its ends are whole");
+    let segment = Segment::open(&path).expect("its head and summary are intact");
     let error = segment.commit_at(Position::new(2)).expect_err("told");
     assert!(
         matches!(error, SegmentError::Damaged { position, .. } if position.get() == 1),
@@ -159,11 +159,11 @@ fn damage_is_told_with_its_position_and_the_other_blocks_read_on() {
     assert!(segment.commit_at(Position::new(3)).expect("whole").is_some());
     let mut walk = segment.commits_from(Position::NONE);
     assert!(walk.next().expect("told").is_err());
-    assert!(walk.next().is_none(), "nothing comes behind damage");
+    assert!(walk.next().is_none(), "nothing is returned after the damage");
 }
 
 #[test]
-fn a_segment_that_was_not_finished_is_not_there_and_none_is_overwritten() {
+fn an_unfinished_segment_does_not_exist_and_no_segment_is_overwritten() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.seg");
     let all = commits(&[10, 10]);
@@ -172,7 +172,7 @@ fn a_segment_that_was_not_finished_is_not_there_and_none_is_overwritten() {
     let error = writing.put(all[0].0, &all[0].1).expect_err("out of order");
     assert!(matches!(error, SegmentError::Misplaced { .. }));
     drop(writing);
-    assert_eq!(fs::read_dir(&directory).expect("listed").count(), 0, "nothing is left behind");
+    assert_eq!(fs::read_dir(&directory).expect("listed").count(), 0, "no file is left");
     fs::write(&path, "something").expect("written");
     let refused = Writing::create(&path, head(Kind::Backup));
     assert!(matches!(refused, Err(SegmentError::Exists { .. })));
