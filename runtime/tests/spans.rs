@@ -1,7 +1,7 @@
-//! What the runtime tells of its work: ids as fields, never a payload.
+//! Spans and log events of the runtime have ids as fields, and never a payload.
 //!
-//! One test in a file of its own, because a subscriber of one thread and callsites first met on
-//! another do not always find each other.
+//! This binary has one test only: a subscriber of one thread can miss callsites that another thread
+//! has reached first.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -13,7 +13,7 @@ use actuarius::Runtime;
 use common::{Command, Ledger};
 
 #[test]
-fn ids_are_fields_and_payloads_never_appear() {
+fn spans_have_ids_as_fields_and_never_payloads() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -32,9 +32,9 @@ fn ids_are_fields_and_payloads_never_appear() {
     });
     let log = log.text();
     for told in ["actuarius::execute", "actuarius::turn", "ledger/alice", "quarantined"] {
-        assert!(log.contains(told), "{told} is told");
+        assert!(log.contains(told), "{told} is missing");
     }
-    assert!(!log.contains("987654321") && !log.contains("987_654_321"), "no payload is told");
+    assert!(!log.contains("987654321") && !log.contains("987_654_321"), "no payload is logged");
 }
 
 #[derive(Clone, Default)]

@@ -1,4 +1,4 @@
-//! What was moved into the archive is read as before; what needs it says so when it is not there.
+//! Archived events are read as before. If the archive is missing, whatever needs it reports that.
 
 use std::fs;
 use std::time::Duration;
@@ -37,7 +37,7 @@ async fn moved_events_are_read_as_before() {
     let ledgers = runtime.host::<Ledger>();
     let before = ledgers.events("open", Version::NONE).await.expect("readable");
     let moved = ledgers.archive_where(ArchivePart::BeforeSnapshot, |id| id.as_str() == "open");
-    assert_eq!(moved.await.expect("moved").events, 25, "its last snapshot holds all");
+    assert_eq!(moved.await.expect("moved").events, 25, "its last snapshot contains everything");
     let moved = ledgers.archive("closed", ArchivePart::Whole).await.expect("moved");
     assert_eq!((moved.events, moved.segments), (25, 1));
     assert_eq!(ledgers.archive("closed", ArchivePart::Whole).await.expect("nothing").events, 0);
@@ -53,7 +53,7 @@ async fn moved_events_are_read_as_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_its_archive_an_aggregate_lives_on_its_snapshot_or_says_what_is_missing() {
+async fn without_its_archive_an_aggregate_uses_its_snapshot_or_reports_what_is_missing() {
     let directory = tempfile::tempdir().expect("a directory");
     let runtime = filled(directory.path()).await;
     let ledgers = runtime.host::<Ledger>();
@@ -73,12 +73,13 @@ async fn without_its_archive_an_aggregate_lives_on_its_snapshot_or_says_what_is_
         matches!(unreadable, Failure::Unreadable(_)) && unreadable.to_string().contains("archive")
     );
     fs::rename(&elsewhere, directory.path().join("archive")).expect("moved back");
-    assert_eq!(ledgers.events("open", Version::NONE).await.expect("there again").len(), 26);
+    assert_eq!(ledgers.events("open", Version::NONE).await.expect("readable again").len(), 26);
 }
 
-/// The state was changed, so that its snapshots are of no use: nothing but the archive could tell it.
+/// The state has another version, so that its snapshots are useless: only the archive has the
+/// events.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recovery_never_goes_on_behind_a_gap() {
+async fn recovery_never_continues_after_a_gap() {
     let directory = tempfile::tempdir().expect("a directory");
     let runtime = Runtime::open(directory.path()).await.expect("opens");
     let ledgers = runtime.host_with::<Ledger>(Hosting::default().without_snapshots());
@@ -117,7 +118,7 @@ impl Projection<Ledger> for Sum {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_projection_never_goes_on_behind_a_gap_and_ends_right_once_the_archive_is_back() {
+async fn a_projection_stops_at_a_gap_and_is_correct_once_the_archive_is_back() {
     let directory = tempfile::tempdir().expect("a directory");
     let runtime = filled(directory.path()).await;
     let ledgers = runtime.host::<Ledger>();

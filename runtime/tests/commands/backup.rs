@@ -1,4 +1,4 @@
-//! Backups of a runtime at work, and what goes on with what is restored.
+//! Backups of a running runtime, and how its followers continue on the restored store.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
@@ -19,7 +19,7 @@ use crate::common::{Command, Event, Ledger, eventually};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// The sum of all that was added, and how many events it was made from in this process.
+/// The sum of all amounts, and the number of events that this process added to it.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Sum {
     total: i64,
@@ -36,7 +36,7 @@ impl Projection<Ledger> for Sum {
     }
 }
 
-/// The positions a handler was handed, whatever the process.
+/// The positions that the handler received, over all processes.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<u64>>>);
 
@@ -57,7 +57,7 @@ async fn sum(runtime: &Runtime) -> InMemory<Sum> {
     runtime.projection::<Sum>("sum").on::<Ledger>().start().await.unwrap()
 }
 
-/// What every ledger has at `end`, from the log alone.
+/// Folds the state of every ledger at `end` from the log alone.
 fn fold(reader: &dyn Reader, end: Position) -> BTreeMap<String, Ledger> {
     let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
     let page = reader.read_log(Position::NONE, limit).unwrap();
@@ -86,7 +86,7 @@ async fn restored(saved: &Path, to: &Path, until: Until) -> (Runtime, Position) 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_under_full_load_is_restored_at_any_position_as_it_was() {
+async fn a_backup_under_full_load_can_be_restored_at_any_position() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name);
     let runtime = Runtime::open(place("data")).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_backup_under_full_load_is_restored_at_any_position_as_it_was() {
     while ends.len() < 5 || load.iter().any(|client| !client.is_finished()) {
         let head = runtime.head();
         let run = runtime.backup(place("saved")).segment_bytes(10_000).await.unwrap();
-        assert!(run.to.position >= head, "what was acknowledged is in it");
+        assert!(run.to.position >= head, "every acknowledged event is in the backup");
         ends.push(run.to);
     }
     backup::verify(place("saved"), &mut go_on).unwrap();
@@ -117,7 +117,7 @@ async fn a_backup_under_full_load_is_restored_at_any_position_as_it_was() {
         let wanted = Position::new(last.get() * (number * 31 % 17) / 16);
         let (again, end) =
             restored(&place("saved"), &place(&format!("{number}")), wanted.into()).await;
-        assert!(end <= wanted && wanted.get() - end.get() < 2, "a commit is whole");
+        assert!(end <= wanted && wanted.get() - end.get() < 2, "commits are restored whole");
         let ledgers = again.host::<Ledger>();
         for (id, ledger) in fold(&*reader, end) {
             let found = ledgers.query(id.as_str(), Ledger::clone).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_backup_under_full_load_is_restored_at_any_position_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn subscriptions_and_views_go_on_with_what_is_restored() {
+async fn subscriptions_and_views_continue_on_the_restored_store() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name);
     let runtime = Runtime::open(place("data")).await.unwrap();
@@ -145,7 +145,7 @@ async fn subscriptions_and_views_go_on_with_what_is_restored() {
     assert!(runtime.shutdown(LONG).await.is_clean());
 
     backup::restore(place("saved"), place("back"), Until::End, &mut go_on).unwrap();
-    // The views of the old store, beside the new one.
+    // Copies the views of the old store to the new one.
     let views = || Runtime::builder().views(Views::on_disk(place("data").join("views")));
     let again = views().open(place("back")).await.unwrap();
     let subscription = heard.follow(&again).await.unwrap();
@@ -157,13 +157,13 @@ async fn subscriptions_and_views_go_on_with_what_is_restored() {
     again.caught_up(LONG).await.unwrap();
     assert_eq!(subscription.position(), Position::new(21));
     assert!(again.shutdown(LONG).await.is_clean());
-    // The checkpoint is its own now.
+    // Now the subscription has a checkpoint of its own.
     let again = views().open(place("back")).await.unwrap();
     assert_eq!(heard.follow(&again).await.unwrap().position(), Position::new(21));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_heard_behind_the_position_is_heard_again_and_views_of_it_are_made_anew() {
+async fn events_after_the_restored_position_are_handled_again_and_views_are_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name);
     let runtime = Runtime::open(place("data")).await.unwrap();
@@ -186,7 +186,7 @@ async fn what_was_heard_behind_the_position_is_heard_again_and_views_of_it_are_m
     let sum = sum(&again).await;
     heard.follow(&again).await.unwrap();
     again.caught_up(LONG).await.unwrap();
-    assert_eq!(heard.0.lock().unwrap()[30..], [21, 22, 23, 24, 25, 26], "from the run at 20 on");
+    assert_eq!(heard.0.lock().unwrap()[30..], [21, 22, 23, 24, 25, 26], "from position 20 on");
     let events_of_its_own: i64 = (0..25).sum::<i64>() + 100;
     assert_eq!(sum.read(|sum| (sum.total, sum.projected)), (events_of_its_own, 26));
 }
@@ -196,9 +196,10 @@ fn has_checkpoint(runtime: &Runtime, position: u64) -> bool {
     note.is_some_and(|note| note[17..25] == position.to_le_bytes())
 }
 
-/// Restored before the first run ended, there are no checkpoints; the subscription says where it begins.
+/// A store restored to a position before the end of the first run has no checkpoints, so the
+/// subscription begins where its options say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn before_the_first_run_a_subscription_is_new() {
+async fn a_subscription_restored_to_before_the_first_run_is_new() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name);
     let runtime = Runtime::open(place("data")).await.unwrap();
@@ -212,11 +213,11 @@ async fn before_the_first_run_a_subscription_is_new() {
     let subscription = subscription.on(heard.clone()).start().await.unwrap();
     again.caught_up(LONG).await.unwrap();
     assert_eq!(subscription.position(), Position::new(4));
-    assert_eq!(heard.0.lock().unwrap().len(), 10, "none is heard again");
+    assert_eq!(heard.0.lock().unwrap().len(), 10, "no event is handled again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_nobody_waits_for_and_one_of_a_closed_runtime_leave_nothing() {
+async fn a_dropped_backup_and_one_of_a_closed_runtime_leave_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let saved = directory.path().join("saved");
     let runtime = Runtime::builder().on_store(memory::open()).await.unwrap();

@@ -1,5 +1,5 @@
-//! A caller that drops its future or loses patience leaves everything consistent, and sending the
-//! command again under the same id is safe.
+//! A caller that drops its future or times out leaves everything consistent, and can safely send
+//! the command again under the same id.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use actuarius::{Aggregates, Executing, Failure, Hosting, Runtime, Version, Writt
 
 use crate::common::{Command, Ledger, Sent, eventually, is_waiting, join_all, open_on, send};
 
-/// Short enough for a test; nothing is answered before it anyway, because the store is held.
+/// Short enough for a test. No answer can come earlier, because the store is held.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 async fn stand_still(
@@ -28,7 +28,7 @@ async fn entries(ledgers: &Aggregates<Ledger>) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn a_command_never_polled_is_never_sent() {
+async fn a_command_that_is_never_polled_is_never_sent() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     drop(ledgers.execute("a", Command::Add(1)));
@@ -38,7 +38,7 @@ async fn a_command_never_polled_is_never_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_dropped_in_flight_is_stored_all_the_same() {
+async fn a_command_dropped_while_its_commit_is_in_flight_is_stored() {
     let (runtime, faults) = open_on(&Arc::default()).await;
     let ledgers = runtime.host::<Ledger>();
     let (hold, first) = stand_still(&faults, &ledgers).await;
@@ -51,7 +51,7 @@ async fn a_command_dropped_in_flight_is_stored_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_dropped_while_it_waits_is_not_carried_out() {
+async fn a_command_dropped_while_it_waits_in_the_inbox_is_not_executed() {
     let (runtime, faults) = open_on(&Arc::default()).await;
     let ledgers = runtime.host::<Ledger>();
     let (hold, first) = stand_still(&faults, &ledgers).await;
@@ -68,7 +68,7 @@ async fn a_command_dropped_while_it_waits_is_not_carried_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_timeout_says_perhaps_and_the_retry_says_what_happened() {
+async fn a_timeout_leaves_the_outcome_open_and_the_retry_reports_it() {
     let (runtime, faults) = open_on(&Arc::default()).await;
     let ledgers = runtime.host::<Ledger>();
     let (hold, mut first) = stand_still(&faults, &ledgers).await;
@@ -78,15 +78,15 @@ async fn a_timeout_says_perhaps_and_the_retry_says_what_happened() {
     assert!(error.is_retryable() && error.failure().unwrap().written() == Written::Perhaps);
     let looking = ledgers.query("a", |it| it.total).timeout(PATIENCE).await;
     assert!(matches!(looking, Err(Failure::Indeterminate(_))));
-    assert!(is_waiting(&mut first), "others go on waiting");
+    assert!(is_waiting(&mut first), "others still wait");
     hold.release();
     first.await.unwrap();
     ledgers.execute("a", Command::Add(2)).command_id("second").await.unwrap();
     assert_eq!(entries(&ledgers).await, [1, 2]);
 }
 
-/// The one who waits is told by the clock, the store fails later, and the retry after a restart
-/// still finds out.
+/// The caller times out, the store fails later, and the retry after a restart still reports the
+/// outcome.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_after_timeout_failure_and_restart_writes_nothing_twice() {
     for failing in [Failing::Unwritten, Failing::Unacknowledged] {
@@ -97,7 +97,8 @@ async fn a_retry_after_timeout_failure_and_restart_writes_nothing_twice() {
         let hold = faults.hold();
         let order = || ledgers.execute("a", Command::Add(1)).command_id("x");
         let waiting = send(order().timeout(PATIENCE));
-        // A command that times out before it is decided is never written; this one is on its way.
+        // A command that times out before it is decided is never written. This one is already in a
+        // commit.
         let hold = crate::common::until_held(hold).await;
         let error = waiting.await.unwrap_err();
         assert_eq!(error.failure().unwrap().written(), Written::Perhaps);
@@ -112,7 +113,7 @@ async fn a_retry_after_timeout_failure_and_restart_writes_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropped_callers_do_not_keep_an_aggregate_from_coming_or_leaving() {
+async fn dropped_callers_prevent_neither_activation_nor_passivation() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     for _ in 0..100 {
@@ -126,7 +127,7 @@ async fn dropped_callers_do_not_keep_an_aggregate_from_coming_or_leaving() {
     eventually(|| ledgers.resident() == 0 && runtime.health().pending == 0).await;
 }
 
-/// Polls so many times, then gives up.
+/// Polls the future `polls` times, then drops it.
 async fn poll_times<F: Future + Unpin>(mut future: F, times: u32) -> Option<F::Output> {
     for _ in 0..times {
         let mut poll = None;
@@ -143,10 +144,10 @@ async fn poll_times<F: Future + Unpin>(mut future: F, times: u32) -> Option<F::O
     None
 }
 
-/// Callers give up at any point of a command's way and come back, while aggregates are put out of
-/// memory under them.
+/// Callers give up at any point of a command's way and retry, while their aggregates are
+/// passivated.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_often_callers_give_up_and_come_back_each_command_happens_once() {
+async fn each_command_happens_once_however_often_its_caller_gives_up_and_retries() {
     const CLIENTS: i64 = 16;
     const COMMANDS: i64 = 30;
     let runtime = Runtime::in_memory().await.unwrap();

@@ -1,4 +1,5 @@
-//! A deleted aggregate is gone: from memory, from the log, from the archive. Its end stays.
+//! A deleted aggregate is removed from memory, the log and the archive. The end of its stream
+//! stays.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +28,7 @@ async fn total(runtime: &Runtime, id: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn an_id_that_may_be_used_again_begins_anew_with_higher_versions() {
+async fn a_reusable_id_starts_from_scratch_with_higher_versions() {
     let contents = Arc::<Contents>::default();
     let (runtime, _) = open_on(&contents).await;
     let ledgers = runtime.host::<Ledger>();
@@ -41,7 +42,7 @@ async fn an_id_that_may_be_used_again_begins_anew_with_higher_versions() {
     assert_eq!(receipt.version, Version::new(5));
     assert!(ledgers.exists("alice").await.expect("readable"));
     ledgers.passivate("alice").expect("valid");
-    assert_eq!(total(&runtime, "alice").await, 7, "what was before the end counts no more");
+    assert_eq!(total(&runtime, "alice").await, 7, "events before the end do not count any more");
     let events = ledgers.events("alice", Version::NONE).await.expect("readable");
     let events: Vec<_> = events.into_iter().map(|it| (it.header.version.get(), it.event)).collect();
     assert_eq!(events, [(5, Event::Added(7))]);
@@ -51,7 +52,7 @@ async fn an_id_that_may_be_used_again_begins_anew_with_higher_versions() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_not_used_again_is_refused_for_ever() {
+async fn an_id_that_is_not_reusable_is_refused_permanently() {
     let contents = Arc::<Contents>::default();
     let (runtime, _) = open_on(&contents).await;
     let ledgers = runtime.host::<Ledger>();
@@ -81,7 +82,7 @@ impl Projection<Ledger> for Sum {
 }
 
 #[tokio::test]
-async fn followers_walk_past_what_is_gone() {
+async fn followers_skip_removed_events() {
     let contents = Arc::<Contents>::default();
     let (runtime, _) = open_on(&contents).await;
     add(&runtime, "alice", 1..=30).await;
@@ -106,7 +107,7 @@ fn bytes_hold(directory: &Path, wanted: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_bytes_of_a_deleted_aggregate_are_gone_after_compacting() {
+async fn a_compacted_store_has_no_bytes_of_a_deleted_aggregate() {
     let directory = tempfile::tempdir().expect("a directory");
     let runtime = Runtime::open(directory.path()).await.expect("opens");
     let ledgers = runtime.host_with::<Ledger>(Hosting::default().snapshot_every(2));
@@ -134,9 +135,9 @@ async fn the_bytes_of_a_deleted_aggregate_are_gone_after_compacting() {
     assert_eq!(total(&runtime, "bob").await, 20);
 }
 
-/// The process ended between the end of the stream and the removal of what stood before.
+/// The process ended between the end of the stream and the removal of the events before it.
 #[tokio::test]
-async fn an_interrupted_deletion_goes_on_when_the_runtime_is_opened_again() {
+async fn an_interrupted_deletion_continues_when_the_runtime_is_opened_again() {
     let contents = Arc::<Contents>::default();
     let (runtime, _) = open_on(&contents).await;
     add(&runtime, "alice", 1..=100).await;
@@ -166,9 +167,9 @@ async fn an_interrupted_deletion_goes_on_when_the_runtime_is_opened_again() {
 }
 
 /// A backup that was taken after a deletion, and is restored to a moment before it, has neither the
-/// events nor the end of the stream. Once the aggregate came back as if it had never lived.
+/// events nor the end of the stream. Earlier, the aggregate came back as if it had never existed.
 #[tokio::test]
-async fn events_that_are_gone_without_an_end_put_their_aggregate_out_of_service() {
+async fn removed_events_without_an_end_quarantine_their_aggregate() {
     let contents = Arc::<Contents>::default();
     let (runtime, _) = open_on(&contents).await;
     add(&runtime, "alice", [1, 2, 3]).await;
@@ -185,9 +186,9 @@ async fn events_that_are_gone_without_an_end_put_their_aggregate_out_of_service(
     let Some(Failure::Quarantined(why)) = refused.failure() else { panic!("{refused}") };
     assert_eq!((why.version, why.position), (Version::new(1), Some(Position::new(1))));
     assert!(matches!(why.reason, QuarantineReason::Removed), "{why}");
-    assert_eq!(total(&runtime, "bob").await, 10, "nobody else is touched");
+    assert_eq!(total(&runtime, "bob").await, 10, "no other aggregate is affected");
     ledgers
         .delete("alice", Reuse::Allowed)
         .await
-        .expect_err("nothing is decided without its state");
+        .expect_err("no command is decided without the state");
 }

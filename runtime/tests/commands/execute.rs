@@ -1,4 +1,5 @@
-//! What a command's caller is promised, on the happy path and off it.
+//! The answers that `execute` and `query` promise to their callers: receipts, rejections, conflicts
+//! and panics.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ async fn a_receipt_names_version_and_position() {
 }
 
 #[tokio::test]
-async fn a_value_is_returned_from_the_state_behind_the_command() {
+async fn a_returned_value_is_computed_from_the_state_after_the_command() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let total = ledgers.execute("a", Command::Add(5)).returning(|it| it.total).await.unwrap();
@@ -66,7 +67,7 @@ async fn a_panic_in_decide_leaves_the_aggregate_usable() {
 }
 
 #[tokio::test]
-async fn a_panic_in_returning_says_that_the_command_is_durable() {
+async fn a_panic_in_returning_reports_that_the_command_is_durable() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let error = ledgers
@@ -109,7 +110,7 @@ async fn the_same_command_id_gets_the_first_receipt_back() {
 }
 
 #[tokio::test]
-async fn odd_ids_are_refused_or_kept_exactly() {
+async fn unusual_ids_are_refused_or_kept_exactly() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     for id in ["\0", "/", "a/b", "ä", &"x".repeat(512)] {
@@ -123,7 +124,7 @@ async fn odd_ids_are_refused_or_kept_exactly() {
 }
 
 #[tokio::test]
-async fn a_shutdown_drains_and_then_refuses() {
+async fn a_shutdown_finishes_accepted_commands_and_refuses_new_ones() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     ledgers.execute("a", Command::Add(1)).await.unwrap();
@@ -133,10 +134,9 @@ async fn a_shutdown_drains_and_then_refuses() {
     assert!(matches!(error.failure(), Some(Failure::Unavailable(_))));
 }
 
-/// The query came behind the panic in one turn, looked at the half-changed state, and was told it
-/// as if it were true.
+/// The query came after the panic in the same turn, and was answered from the half-changed state.
 #[tokio::test]
-async fn a_query_behind_a_panic_in_apply_is_refused() {
+async fn a_query_after_a_panic_in_apply_is_refused() {
     let (store, faults) =
         actuarius::persistence::fault::over(actuarius::persistence::memory::open());
     let runtime = Runtime::builder().on_store(store).await.unwrap();

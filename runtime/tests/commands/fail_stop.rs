@@ -1,5 +1,5 @@
-//! After the first failed write or sync nothing more is acknowledged, everybody hears what became
-//! of his command, and a restart has every acknowledged event.
+//! After the first failed write or sync, no more commands are acknowledged, every caller learns the
+//! outcome of its command, and a restart has every acknowledged event.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ const LEDGERS: i64 = 3;
 
 type Answer = Result<Receipt, ExecuteError<Refused>>;
 
-/// Client and number in one; the amount is the command's own, so that entries can be told apart.
+/// Combines client and number into an amount that no other command has, so that entries can be
+/// identified.
 fn amount(client: i64, number: i64) -> i64 {
     client * 100 + number
 }
@@ -30,7 +31,8 @@ async fn execute(ledgers: &Aggregates<Ledger>, amount: i64) -> Answer {
     ledgers.execute(ledger_of(amount), Command::Add(amount)).command_id(name).await
 }
 
-/// All commands of all clients, with their answers, in the order each client got them.
+/// Sends all commands of all clients, and returns the answers in the order in which each client got
+/// them.
 async fn drive(ledgers: &Aggregates<Ledger>) -> Vec<Vec<(i64, Answer)>> {
     let client = |client| {
         let ledgers = ledgers.clone();
@@ -54,7 +56,7 @@ fn failure(answer: &Answer) -> &Failure {
     answer.as_ref().expect_err("the store has failed").failure().expect("not a rejection")
 }
 
-/// What was acknowledged, and what a client heard of its first command that was not.
+/// Splits the answers into acknowledged commands and the error of each client's first failed one.
 fn judge(answers: &[(i64, Answer)]) -> Vec<i64> {
     let acknowledged = answers.iter().take_while(|(_, answer)| answer.is_ok());
     let acknowledged: Vec<_> = acknowledged.map(|(amount, _)| *amount).collect();
@@ -68,7 +70,7 @@ fn judge(answers: &[(i64, Answer)]) -> Vec<i64> {
     acknowledged
 }
 
-/// Every reader sees what was acknowledged, and nothing else.
+/// Asserts that readers see all acknowledged events, and nothing else.
 async fn assert_state_as_before(ledgers: &Aggregates<Ledger>, acknowledged: &[i64]) {
     for ledger in 0..LEDGERS {
         let mut entries = ledgers.query(ledger.to_string(), |it| it.entries.clone()).await.unwrap();
@@ -81,13 +83,13 @@ async fn assert_state_as_before(ledgers: &Aggregates<Ledger>, acknowledged: &[i6
     }
 }
 
-/// The same commands once more, under their ids: what was written is answered with its first
-/// receipt, what was not is carried out now.
+/// Sends the same commands again under their ids: a written one is answered with its first receipt,
+/// and any other is executed now.
 async fn assert_restart_recovers(contents: &Arc<Contents>, before: &[(i64, Answer)]) {
     let (runtime, _) = open_on(contents).await;
     let ledgers = host(&runtime);
     for (amount, first) in before {
-        let again = execute(&ledgers, *amount).await.expect("the store is whole again");
+        let again = execute(&ledgers, *amount).await.expect("the store works again");
         match first {
             Ok(first) => {
                 assert!(again.repeated, "{amount} was acknowledged");
@@ -95,7 +97,10 @@ async fn assert_restart_recovers(contents: &Arc<Contents>, before: &[(i64, Answe
             }
             Err(_) => {
                 let written = failure(first).written();
-                assert!(written == Written::Perhaps || !again.repeated, "{amount} was denied");
+                assert!(
+                    written == Written::Perhaps || !again.repeated,
+                    "{amount} was reported as not written"
+                );
             }
         }
     }
@@ -113,7 +118,7 @@ async fn fail_the(nth: u64, failing: Failing) {
     let answers = drive(&ledgers).await;
     let mut acknowledged: Vec<_> = answers.iter().flat_map(|answers| judge(answers)).collect();
     acknowledged.sort_unstable();
-    assert!(acknowledged.len() < (CLIENTS * COMMANDS) as usize, "the failure came");
+    assert!(acknowledged.len() < (CLIENTS * COMMANDS) as usize, "the store failed");
     assert_eq!(runtime.head().get(), acknowledged.len() as u64);
     assert!(matches!(runtime.health().status, Status::Poisoned(_)));
     assert_state_as_before(&ledgers, &acknowledged).await;
@@ -123,9 +128,9 @@ async fn fail_the(nth: u64, failing: Failing) {
 }
 
 /// Each client waits for its answer before it sends the next command, so there are at least as many
-/// commits as a client has commands, and every failure of the sweep comes.
+/// commits as a client has commands, and every failure of the sweep occurs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_the_store_fails_nothing_more_is_acknowledged_and_a_restart_recovers() {
+async fn after_a_failure_at_any_commit_nothing_is_acknowledged_and_a_restart_recovers() {
     for failing in FAILURES {
         for nth in 1..=COMMANDS as u64 {
             fail_the(nth, failing).await;
@@ -133,10 +138,10 @@ async fn wherever_the_store_fails_nothing_more_is_acknowledged_and_a_restart_rec
     }
 }
 
-/// The value was computed from a state that held events of the turn, and those were never stored;
-/// the repeated command's receipt is a fact, the value is not.
+/// The value was computed from a state with events of the same turn that were never stored: the
+/// receipt of the repeated command is correct, the value is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_value_of_a_repeated_command_rests_on_what_came_before_it() {
+async fn a_value_for_a_repeated_command_is_withheld_if_earlier_commands_of_its_turn_are_lost() {
     let (runtime, faults) = open_on(&Default::default()).await;
     let ledgers = runtime.host::<Ledger>();
     ledgers.execute("a", Command::Add(1)).command_id("one").await.unwrap();

@@ -1,5 +1,5 @@
-//! The same command id gets the first receipt back, wherever its aggregate has been in between,
-//! and nothing is written twice.
+//! A repeated command id gets the first receipt, through passivation, restart and crash, and
+//! nothing is written twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn a_repetition_in_the_same_batch_gets_the_first_receipt() {
     let hold = faults.hold();
     let before = send(ledgers.execute("a", Command::Add(1)));
     let hold = crate::common::until_held(hold).await;
-    // All of these wait for the commit in flight, and are then decided in one turn.
+    // These commands wait for the commit in flight, and are then decided in one turn.
     let sent: Vec<_> = ["x", "y", "x", "y", "x"]
         .map(|name| send(ledgers.execute("a", Command::AddAll(vec![2, 3])).command_id(name)))
         .into();
@@ -67,7 +67,7 @@ async fn a_repetition_while_the_first_is_in_flight_gets_its_receipt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_that_send_it_at_once_one_is_carried_out() {
+async fn of_many_concurrent_repetitions_one_is_executed() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let retry = |_| {
@@ -81,7 +81,7 @@ async fn of_many_that_send_it_at_once_one_is_carried_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_remembered_after_passivation_with_and_without_snapshots() {
+async fn a_command_id_is_remembered_after_passivation_with_and_without_snapshots() {
     for hosting in [Hosting::default(), Hosting::default().without_snapshots()] {
         let runtime = Runtime::in_memory().await.unwrap();
         let ledgers = runtime.host_with::<Ledger>(hosting);
@@ -93,9 +93,9 @@ async fn it_is_remembered_after_passivation_with_and_without_snapshots() {
     }
 }
 
-/// One half of what is remembered comes from the snapshot, the other from the events behind it.
+/// Half of the remembered ids come from the snapshot, the other half from the events after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_remembered_after_a_restart_from_a_snapshot_and_events() {
+async fn a_command_id_is_remembered_after_a_restart_from_a_snapshot_and_events() {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
     let hosting = Hosting::default().snapshot_every(2).snapshot_on_passivation(false);
@@ -118,7 +118,7 @@ async fn it_is_remembered_after_a_restart_from_a_snapshot_and_events() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_remembered_after_a_crash() {
+async fn a_command_id_is_remembered_after_a_crash() {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
     let first = add(&runtime.host(), 1, "x").await;
@@ -127,9 +127,10 @@ async fn it_is_remembered_after_a_crash() {
     assert_eq!(add(&runtime.host(), 1, "x").await, repeated(first));
 }
 
-/// The bound is [`Hosting::remembered_commands`]: behind so many others an id is new again.
+/// The bound is [`Hosting::remembered_commands`]: after that many other commands, an id is new
+/// again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_forgotten_behind_as_many_commands_as_are_remembered() {
+async fn a_command_id_is_forgotten_after_as_many_commands_as_are_remembered() {
     let contents = Arc::default();
     for restart in [false, true] {
         let hosting = Hosting::default().remembered_commands(3).snapshot_every(2);
@@ -152,9 +153,9 @@ async fn it_is_forgotten_behind_as_many_commands_as_are_remembered() {
     }
 }
 
-/// Commands whose id the runtime draws cannot come again, so they take no room.
+/// Commands with an id from the runtime cannot be repeated, so they take no space.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_without_an_id_take_no_room_in_the_window() {
+async fn commands_without_an_id_take_no_space_in_the_window() {
     let contents = Arc::default();
     let hosting = Hosting::default().remembered_commands(1).without_snapshots();
     let (runtime, _) = open_on(&contents).await;
@@ -179,7 +180,7 @@ async fn different_aggregates_may_share_an_id() {
 }
 
 #[tokio::test]
-async fn a_repetition_is_recognized_though_the_version_it_expects_has_passed() {
+async fn a_repetition_is_recognized_even_if_it_expects_an_older_version() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let send = || ledgers.execute("a", Command::Add(1)).command_id("x").expect(Expected::NEW);
@@ -198,11 +199,11 @@ async fn a_repetition_returns_a_value_from_the_present_state() {
 }
 
 #[tokio::test]
-async fn a_command_that_left_nothing_behind_is_decided_anew() {
+async fn a_command_without_stored_events_is_decided_again() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     ledgers.execute("a", Command::Refuse).command_id("x").await.unwrap_err();
     ledgers.execute("a", Command::Nothing).command_id("x").await.unwrap();
-    assert!(!add(&ledgers, 1, "x").await.repeated, "a refusal is decided anew");
+    assert!(!add(&ledgers, 1, "x").await.repeated, "a rejected command is decided again");
     assert!(add(&ledgers, 1, "x").await.repeated);
 }

@@ -1,4 +1,5 @@
-//! History in another shape: written anew in another store, and the same states.
+//! Migrates a history into another store with today's events, and checks that the states are the
+//! same.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -109,7 +110,7 @@ fn codecs(reader: &dyn Reader, kind: &str) -> Vec<(u8, u32)> {
 }
 
 #[tokio::test]
-async fn history_is_written_anew_in_todays_shape_with_another_codec() {
+async fn a_history_is_migrated_to_todays_events_with_another_codec() {
     let directory = tempfile::tempdir().unwrap();
     let (old, new) = (directory.path().join("old"), directory.path().join("new"));
     let runtime = Runtime::open(&old).await.unwrap();
@@ -138,7 +139,7 @@ async fn history_is_written_anew_in_todays_shape_with_another_codec() {
 }
 
 #[tokio::test]
-async fn a_state_that_is_not_the_same_is_told_and_one_that_is_missing_is_counted() {
+async fn a_different_state_is_reported_and_a_missing_one_is_counted() {
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime).await;
     let (from, mut to) = (runtime.reader().unwrap(), memory::open());
@@ -159,7 +160,7 @@ async fn a_state_that_is_not_the_same_is_told_and_one_that_is_missing_is_counted
 }
 
 #[tokio::test]
-async fn a_copy_of_some_history_is_a_store_for_another_runtime() {
+async fn another_runtime_can_open_a_copy_of_some_streams() {
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime).await;
     let some = Selection::matching(|kind, id| kind == "ledger" && id == "2");
@@ -169,6 +170,6 @@ async fn a_copy_of_some_history_is_a_store_for_another_runtime() {
     ledgers.execute("2", Command::Add(1_000)).await.unwrap();
     let total = ledgers.query("2", |it| it.total).await.unwrap();
     let live = runtime.host::<Ledger>().query("2", |it| it.total).await.unwrap();
-    assert_eq!(total, live + 1_000, "the other one is untouched");
+    assert_eq!(total, live + 1_000, "the other store is unchanged");
     assert!(!ledgers.exists("1").await.unwrap());
 }

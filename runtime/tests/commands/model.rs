@@ -1,5 +1,5 @@
-//! The whole runtime against a model of a few lines: commands, repetitions, passivation, restarts,
-//! crashes and failing stores, in any order proptest can think of.
+//! Compares the whole runtime with a model of a few lines: commands, repetitions, passivation,
+//! restarts, crashes and failing stores, in any order that proptest generates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::common::{Command, Ledger, Refused};
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Commands sent at once, so that they meet in inboxes and groups.
+    /// Commands sent at the same time, so that they meet in inboxes and commits.
     Send(Vec<Order>),
     /// The command with this number, sent again under its own id.
     Repeat(usize),
@@ -25,7 +25,7 @@ enum Step {
     Passivate(u8),
     Restart,
     Crash,
-    /// The store fails at its next commit, in this way; then the runtime is restarted.
+    /// The store fails at its next commit with this failure. Then the runtime is restarted.
     Fail(StoreFailing, Vec<Order>),
 }
 
@@ -73,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What must be true: the entries of each ledger, and the first receipt of each command.
+/// The expected state: the entries of each ledger, and the first receipt of each command.
 #[derive(Default)]
 struct Model {
     ledgers: HashMap<u8, Vec<i64>>,
@@ -86,7 +86,7 @@ impl Model {
         Version::new(self.ledgers.get(&id).map_or(0, Vec::len) as u64)
     }
 
-    /// Takes over what an acknowledged command did, and checks its receipt.
+    /// Applies an acknowledged command, and checks its receipt.
     fn accept(&mut self, id: u8, command: &Command, name: String, receipt: Receipt) {
         let amounts = amounts(command);
         self.events += amounts.len() as u64;
@@ -143,7 +143,7 @@ impl World {
         (self.runtime, self.ledgers, self.faults) = open(&self.contents).await;
     }
 
-    /// Sends all orders before any is answered. Those of one ledger are decided in this order.
+    /// Sends all commands before any is answered. Those of one ledger are decided in this order.
     async fn send(&mut self, orders: Vec<Order>) {
         for (order, name, answer) in self.send_off(orders) {
             match answer.await {
@@ -197,8 +197,8 @@ impl World {
         assert_eq!(entries, expected);
     }
 
-    /// Fails the store, sees what each caller hears, restarts, and sends again whatever was not
-    /// acknowledged: each command must then have happened exactly once.
+    /// Fails the store, checks the answer of each caller, restarts, and sends again what was not
+    /// acknowledged. After that, each command must have happened exactly once.
     async fn fail(&mut self, failing: StoreFailing, orders: Vec<Order>) {
         self.faults.fail_commit(1, failing);
         let mut again = Vec::new();
@@ -219,7 +219,7 @@ impl World {
         for (order, name, error) in again {
             late.extend(self.send_again(order, name, error).await);
         }
-        // What was written before the failure may stand in another order than it was sent again.
+        // Commands written before the failure may be in another order than they are sent again.
         late.sort_by_key(|(_, _, receipt)| receipt.position);
         for (order, name, mut receipt) in late {
             receipt.repeated = false;
@@ -241,7 +241,10 @@ impl World {
         let execute = self.ledgers.execute(order.id.to_string(), order.command.clone());
         let receipt = execute.command_id(name.as_str()).await.unwrap();
         let perhaps = error.failure().map(Failure::written) == Some(Written::Perhaps);
-        assert!(perhaps || !receipt.repeated, "said to be unwritten, and was: {error}");
+        assert!(
+            perhaps || !receipt.repeated,
+            "reported as not written, but it was written: {error}"
+        );
         Some((order, name, receipt))
     }
 }
@@ -267,13 +270,13 @@ async fn open(contents: &Arc<Contents>) -> (Runtime, Aggregates<Ledger>, Faults)
 }
 
 proptest! {
-    // A few seconds; PROPTEST_CASES asks for more.
+    // Takes a few seconds. `PROPTEST_CASES` sets another number of cases.
     #![proptest_config(ProptestConfig::with_cases(
         std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(200)
     ))]
 
     #[test]
-    fn the_runtime_does_what_the_model_says(steps in proptest::collection::vec(step(), 1..40)) {
+    fn the_runtime_behaves_like_the_model(steps in proptest::collection::vec(step(), 1..40)) {
         let threads = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         threads.block_on(async {
             let mut world = World::new().await;

@@ -1,4 +1,5 @@
-//! Commands of one aggregate are decided in arrival order, and no answer shows what is not durable.
+//! Commands of one aggregate are decided in the order of arrival, and no answer shows events that
+//! are not durable.
 
 use std::collections::HashMap;
 
@@ -38,7 +39,7 @@ async fn versions_and_positions_have_no_gaps_under_concurrency() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_sent_one_after_the_other_are_decided_in_that_order() {
+async fn commands_are_decided_in_the_order_in_which_they_are_sent() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let mut sent = Vec::new();
@@ -52,14 +53,14 @@ async fn commands_sent_one_after_the_other_are_decided_in_that_order() {
     assert!(entries.into_iter().eq(0..500));
 }
 
-/// While a commit is held back, whatever rests on it must be held back too: receipts, returned
-/// values, queries, and rejections.
+/// While a commit is held back, every answer that depends on it must be held back, too: receipts,
+/// returned values, queries and rejections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_answered_before_what_it_rests_on_is_durable() {
+async fn nothing_is_answered_before_the_events_it_depends_on_are_durable() {
     let (store, faults) = fault::over(memory::open());
     let runtime = Runtime::builder().on_store(store).await.unwrap();
     let ledgers = runtime.host::<Ledger>();
-    // In memory before the store is held, so that all four meet in one inbox.
+    // The aggregate is loaded before the store is held, so that all four meet in one inbox.
     ledgers.query("a", |_| ()).await.unwrap();
     let hold = faults.hold();
     let mut receipt = crate::common::send(ledgers.execute("a", Command::Add(1)));
@@ -86,7 +87,7 @@ async fn a_rejection_or_a_panic_in_a_batch_leaves_its_neighbours_untouched() {
     let hold = faults.hold();
     let first = crate::common::send(ledgers.execute("a", Command::Add(1)));
     let hold = crate::common::until_held(hold).await;
-    // All of these wait behind the held commit, and so are decided in one turn.
+    // All of these wait for the held commit, and so are decided in one turn.
     let batch = [
         Command::Add(10),
         Command::Refuse,

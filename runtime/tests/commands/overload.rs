@@ -1,14 +1,15 @@
-//! Every queue has a bound: over it the answer is `Overloaded`, at once, and nothing is written.
+//! Every queue has a bound. A command beyond it is answered with `Overloaded` immediately, and
+//! nothing is written.
 
 use actuarius::persistence::{fault, memory};
 use actuarius::{Failure, Hosting, Limit, Runtime, Written};
 
 use crate::common::{Command, Ledger};
 
-/// Ten times as many commands as fit are sent while the store stands still: those over the limit
-/// are answered before the store moves, the others after, and the store holds exactly the latter.
+/// Sends ten times as many commands as fit while the store is held. Those beyond the limit are
+/// answered before the store continues, the others after it, and exactly these are stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_the_limit_of_the_runtime_callers_hear_at_once() {
+async fn commands_beyond_the_limit_of_the_runtime_are_refused_immediately() {
     const LIMIT: usize = 100;
     let (store, faults) = fault::over(memory::open());
     let runtime = Runtime::builder().pending_limit(LIMIT).on_store(store).await.unwrap();
@@ -40,7 +41,7 @@ async fn over_the_limit_of_the_runtime_callers_hear_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_inbox_refuses_for_its_aggregate_alone() {
+async fn a_full_inbox_refuses_commands_of_its_aggregate_only() {
     let (store, faults) = fault::over(memory::open());
     let runtime = Runtime::builder().on_store(store).await.unwrap();
     let ledgers = runtime.host_with::<Ledger>(Hosting::default().inbox_limit(5));

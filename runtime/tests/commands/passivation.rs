@@ -1,4 +1,4 @@
-//! Leaving memory never loses, doubles or reorders a command.
+//! Passivation never loses, doubles or reorders a command.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use actuarius::{Hosting, Runtime, Version};
 use crate::common::{Command, Ledger, eventually, join_all};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_aggregate_leaves_memory_and_comes_back_as_it_was() {
+async fn an_idle_aggregate_is_passivated_and_loaded_again_with_the_same_state() {
     let runtime = Runtime::in_memory().await.unwrap();
     let hosting = Hosting::default().passivate_after(Duration::from_millis(1));
     let ledgers = runtime.host_with::<Ledger>(hosting);
@@ -18,26 +18,26 @@ async fn an_idle_aggregate_leaves_memory_and_comes_back_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_least_recently_used_leave_first() {
+async fn the_least_recently_used_aggregates_are_passivated_first() {
     let runtime = Runtime::in_memory().await.unwrap();
     let hosting = Hosting::default().never_passivate().resident_limit(3);
     let ledgers = runtime.host_with::<Ledger>(hosting);
     for id in ["a", "b", "c"] {
         ledgers.execute(id, Command::Add(1)).await.unwrap();
     }
-    // "a" is used again, so "b" is now the one unused for longest.
+    // "a" is used again, so "b" is now the least recently used one.
     ledgers.execute("a", Command::Add(1)).await.unwrap();
     ledgers.execute("d", Command::Add(1)).await.unwrap();
     eventually(|| ledgers.resident() == 3).await;
-    assert!(!ledgers.passivate("b").unwrap(), "b has left");
+    assert!(!ledgers.passivate("b").unwrap(), "b was passivated");
     for id in ["a", "c", "d"] {
-        assert!(ledgers.passivate(id).unwrap(), "{id} is still in memory");
+        assert!(ledgers.passivate(id).unwrap(), "{id} is still loaded");
     }
 }
 
-/// Commands, explicit passivation, a tiny idle time and a limit of ten residents, all at once.
+/// Runs commands with explicit passivation, a tiny idle time and a limit of ten loaded aggregates.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_command_runs_exactly_once_and_in_order_while_aggregates_come_and_go() {
+async fn each_command_runs_exactly_once_and_in_order_during_passivation() {
     const CLIENTS: i64 = 64;
     const TURNS: i64 = 200;
     let runtime = Runtime::in_memory().await.unwrap();
@@ -50,7 +50,7 @@ async fn each_command_runs_exactly_once_and_in_order_while_aggregates_come_and_g
         let ledgers = ledgers.clone();
         async move {
             for turn in 0..TURNS {
-                // Each client walks over all aggregates, so that all clients meet on each.
+                // Each client uses all aggregates, so that all clients meet on each of them.
                 let id = format!("{}", (client + turn) % 40);
                 let entry = client * 1_000 + turn;
                 ledgers.execute(&id, Command::Add(entry)).await.unwrap();
@@ -77,7 +77,7 @@ async fn each_command_runs_exactly_once_and_in_order_while_aggregates_come_and_g
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_aggregate_that_left_is_recovered_from_its_snapshot() {
+async fn a_passivated_aggregate_is_recovered_from_its_snapshot() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     for _ in 0..3 {
@@ -93,10 +93,10 @@ async fn an_aggregate_that_left_is_recovered_from_its_snapshot() {
     assert_eq!(ledgers.query("a", |it| it.total).await.unwrap(), 3);
 }
 
-/// Who is asked to leave and wanted again in the same moment stays, and must count as staying: else
-/// the limit would rise with every such moment. Nothing leaves for being idle here.
+/// An aggregate that is requested again while it is being passivated stays loaded, and must be
+/// counted as loaded. Otherwise the limit would rise each time. Idle passivation is off here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_limit_holds_after_many_were_wanted_while_they_left() {
+async fn the_limit_holds_after_many_aggregates_were_requested_during_their_passivation() {
     let runtime = Runtime::in_memory().await.unwrap();
     let hosting = Hosting::default().never_passivate().resident_limit(10);
     let ledgers = runtime.host_with::<Ledger>(hosting);

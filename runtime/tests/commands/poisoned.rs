@@ -1,4 +1,5 @@
-//! What a runtime whose store has failed still does, and what it no longer says.
+//! A runtime whose store has failed answers queries and shuts down, but gives no answer that
+//! depends on lost events.
 
 use std::io;
 use std::sync::Arc;
@@ -16,10 +17,10 @@ fn failure(answer: &Answer) -> &Failure {
     answer.as_ref().expect_err("the store has failed").failure().expect("not a rejection")
 }
 
-/// A refusal, a query and a command without events write nothing, but what they say rests on the
-/// command before them, which was lost: so none of them says it.
+/// A rejection, a query and a command without events write nothing, but their answers depend on the
+/// command before them, which was lost. So none of them is answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_rests_on_a_lost_command_is_withheld() {
+async fn an_answer_that_depends_on_a_lost_command_is_withheld() {
     let (runtime, faults) = open_on(&Arc::default()).await;
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
@@ -33,7 +34,7 @@ async fn an_answer_that_rests_on_a_lost_command_is_withheld() {
     faults.fail_commit(1, Failing::Unacknowledged);
     hold.release();
     before.await.unwrap();
-    // Sent twice within one turn: either may have been the one that was written.
+    // Sent twice within one turn: either one may have been written.
     assert_eq!(failure(&lost.await).written(), Written::Perhaps);
     assert_eq!(failure(&again.await).written(), Written::Perhaps);
     assert!(matches!(seen.await, Err(Failure::Poisoned(_))));
@@ -42,9 +43,9 @@ async fn an_answer_that_rests_on_a_lost_command_is_withheld() {
     assert_eq!(ledgers.query("a", |it| it.entries.clone()).await.unwrap(), [1]);
 }
 
-/// An aggregate that was never in memory can still be looked at.
+/// An aggregate that was never loaded can still be queried.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn queries_answer_from_durable_state_after_the_failure() {
+async fn queries_are_answered_from_durable_state_after_the_failure() {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
     runtime.host::<Ledger>().execute("cold", Command::Add(7)).await.unwrap();
@@ -75,7 +76,7 @@ async fn a_snapshot_that_fails_to_be_written_stops_the_store_too() {
     assert_eq!(next.version, receipt.version.next());
 }
 
-/// A writer over one in memory, with a trouble of its own.
+/// A writer in memory that fails in its own way.
 struct Troubled {
     writer: Box<dyn Writer>,
     trouble: Trouble,
@@ -124,7 +125,7 @@ async fn a_writer_that_panics_has_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_fails_in_its_spare_time_takes_nothing_more() {
+async fn a_store_that_fails_during_idle_work_accepts_no_more_commands() {
     let (runtime, ledgers) = troubled(Trouble::CannotSettle).await;
     eventually(|| matches!(runtime.health().status, Status::Poisoned(_))).await;
     let error = ledgers.execute("a", Command::Add(1)).await;
@@ -132,7 +133,7 @@ async fn a_store_that_fails_in_its_spare_time_takes_nothing_more() {
     assert_eq!(ledgers.query("a", |it| it.total).await.unwrap(), 0);
 }
 
-/// Closing a failed runtime neither hangs nor pretends that all is well.
+/// The shutdown of a failed runtime does not hang, and reports the failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_runtime_still_shuts_down() {
     let (runtime, faults) = open_on(&Arc::default()).await;

@@ -1,4 +1,4 @@
-//! A shutdown answers everything that is inside, and loses nothing.
+//! A shutdown answers every accepted request, and loses nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,9 +46,9 @@ async fn under_load_each_command_is_acknowledged_or_refused_and_none_hangs() {
     assert_eq!(total.unsigned_abs(), acknowledged);
 }
 
-/// A store that stands still must not hold the shutdown up for ever.
+/// A store that does not respond must not block the shutdown permanently.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_deadline_it_says_who_is_still_waiting() {
+async fn at_its_deadline_a_shutdown_reports_who_is_still_waiting() {
     let (store, faults) = fault::over(memory::open());
     let runtime = Runtime::builder().on_store(store).await.unwrap();
     let ledgers = runtime.host::<Ledger>();
@@ -60,13 +60,13 @@ async fn at_the_deadline_it_says_who_is_still_waiting() {
     crate::common::eventually(|| matches!(runtime.health().status, Status::ShuttingDown)).await;
     hold.release();
     let report = shutdown.await.unwrap();
-    // The store moved again before the committer was stopped, so the command is answered.
+    // The store continued before the committer was stopped, so the command is answered.
     waiting.await.unwrap();
     assert!(report.drained + report.unanswered == 1, "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_runtime_lets_go_of_its_store() {
+async fn a_dropped_runtime_releases_its_store() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     ledgers.execute("a", Command::Add(1)).await.unwrap();
@@ -76,10 +76,10 @@ async fn a_dropped_runtime_lets_go_of_its_store() {
     crate::common::eventually(|| reader.strong_count() == 0).await;
 }
 
-/// A store that stands still must not hold the shutdown up for ever, and whoever waits behind it
-/// must hear: the aggregate's handle is still held, so nothing else would tell them.
+/// A store that does not respond must not block the shutdown permanently, and callers that wait for
+/// it must be answered. The aggregate's handle is still held, so nothing else would notify them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_a_store_that_stands_still_everyone_who_waits_is_told() {
+async fn all_callers_that_wait_for_a_blocked_store_are_answered() {
     let (store, faults) = fault::over(memory::open());
     let runtime = Runtime::builder().on_store(store).await.unwrap();
     let ledgers = runtime.host::<Ledger>();

@@ -1,4 +1,4 @@
-//! The figures the runtime keeps, under stable names.
+//! Metrics of the runtime: their names, labels and values.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Ledger, eventually};
 
-/// On a clock that the test moves.
+/// Runs `work` on one thread, with a tokio clock that the test advances.
 fn on_one_thread(work: impl Future<Output = ()>) {
     let mut threads = tokio::runtime::Builder::new_current_thread();
     threads.enable_all().start_paused(true).build().expect("a runtime").block_on(work);
@@ -58,11 +58,11 @@ struct Stumbling;
 impl Projection<Ledger> for Stumbling {
     fn project(&mut self, _: &Envelope<Ledger>) {
         // Unwinding without the hook: the panic is expected, its report would only be noise.
-        std::panic::resume_unwind(Box::new("it stumbles"));
+        std::panic::resume_unwind(Box::new("this projection panics"));
     }
 }
 
-/// How many events each follower is behind, as the gauges have it. Looking sets them to zero.
+/// Returns the lag of each follower in events, from the gauges. Reading resets them to zero.
 fn lags(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let figures = snapshotter.snapshot().into_vec().into_iter();
     let lags = figures.filter(|(key, ..)| key.key().name() == "actuarius_follower_lag_events");
@@ -74,10 +74,10 @@ fn lags(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     lags.collect()
 }
 
-/// The gauge was set by whoever came further. It stood still exactly when the lag grew, and nobody
-/// was woken at night.
+/// The gauge was set only by followers that made progress. So it did not change when the lag grew,
+/// and no alarm was raised.
 #[test]
-fn the_lag_of_who_stands_still_grows_while_others_write() {
+fn the_lag_of_a_stopped_follower_grows_while_others_write() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let told = |halts: u32, pauses: u32| {

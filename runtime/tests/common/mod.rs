@@ -79,7 +79,8 @@ impl Aggregate for Ledger {
     }
 }
 
-/// Sends a request off now, so that its place in the order is known, and returns its answer.
+/// Sends a request now, so that its place in the order is known, and returns a future of its
+/// answer.
 pub fn send<F>(request: F) -> Sent<F::IntoFuture>
 where
     F: IntoFuture,
@@ -95,7 +96,7 @@ pub struct Sent<F: Future> {
     answer: Option<F::Output>,
 }
 
-/// Whether there is no answer yet.
+/// Returns whether there is no answer yet.
 pub fn is_waiting<F: Future + Unpin>(sent: &mut Sent<F>) -> bool {
     if sent.answer.is_none() {
         let waker = std::task::Waker::noop();
@@ -121,7 +122,7 @@ where
     }
 }
 
-/// Runs all futures at once, each as a task of its own.
+/// Runs all futures concurrently, each as a task of its own.
 pub async fn join_all<F>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where
     F: Future + Send + 'static,
@@ -139,7 +140,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(work).await.expect("the work does not panic")
 }
 
-/// Waits until a commit stands at the gate of a store that is held.
+/// Waits until a commit waits in a store that is held.
 pub async fn until_held(
     hold: actuarius::persistence::fault::Hold,
 ) -> actuarius::persistence::fault::Hold {
@@ -150,15 +151,15 @@ pub async fn until_held(
     .await
 }
 
-/// Waits for a fact. There is no limit of its own: a fact that never comes hangs the test, which
-/// the test runner reports.
+/// Waits until `fact` is true. There is no timeout: a fact that never becomes true hangs the test,
+/// which the test runner reports.
 pub async fn eventually(fact: impl Fn() -> bool) {
     while !fact() {
         tokio::task::yield_now().await;
     }
 }
 
-/// A runtime on contents that outlive it, over a store that fails on demand.
+/// Opens a runtime on contents that outlive it, with a store that fails on demand.
 pub async fn open_on(contents: &Arc<Contents>) -> (Runtime, Faults) {
     let (store, faults) = fault::over(memory::reopen(contents));
     (Runtime::builder().on_store(store).await.unwrap(), faults)

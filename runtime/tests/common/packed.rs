@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-/// All files of a folder, as `path length u32 | path | length u64 | bytes` each, compressed.
+/// Returns all files of a folder, each as `path length u32 | path | length u64 | bytes`,
+/// compressed.
 pub fn pack(folder: &Path) -> Vec<u8> {
     let mut out = Vec::new();
     put_folder(folder, folder, &mut out);

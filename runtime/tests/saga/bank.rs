@@ -68,7 +68,7 @@ impl Aggregate for Account {
     }
 }
 
-/// Somebody wants money to be moved.
+/// A customer's order to move money.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Order {
     is_placed: bool,
@@ -81,14 +81,14 @@ pub(crate) enum OrderEvent {
         to: Id<Account>,
         cents: i64,
     },
-    /// As placed, but nobody says where the money goes to, so it comes back in time.
+    /// Like `Placed`, but the payee stays unknown, so the money comes back at the deadline.
     Reserved {
         from: Id<Account>,
         cents: i64,
     },
-    /// Whatever it is, the transfer is to be undone.
+    /// The transfer is undone for any reason.
     Recalled,
-    /// Nobody can react to this.
+    /// The reaction to this event panics.
     Poison,
 }
 

@@ -1,5 +1,5 @@
-//! What was done is undone: in the reverse order, one after the other, each once, and what cannot be
-//! undone waits for a person.
+//! Compensation undoes commands in reverse order, one after the other, each once. An undo that is
+//! refused waits for an operator.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use actuarius::InstanceStatus;
 use crate::puppet::{Do, Said, Script};
 use crate::till::{Show, TillCommand, compensate, compensated, put, put_for_now, stuck};
 
-/// Puts 1, 2 and 3 into a till, one after the other, each with its undo.
+/// Puts 1, 2 and 3 into a till one after the other, each with its compensation.
 fn three(till: &str) -> Script {
     Script::of([put_for_now(till, 1)])
         .at_answer([put_for_now(till, 2)])
         .at_answer([put_for_now(till, 3)])
 }
 
-/// Puts 1 into a and 2 into b, for now.
+/// Puts 1 into "a" and 2 into "b", each with its compensation.
 async fn one_and_two(show: &Show, id: &str) {
     let script = Script::of([put_for_now("a", 1)]).at_answer([put_for_now("b", 2)]);
     show.tell(Said::start(id, "begin").follow(script)).await;
@@ -38,7 +38,7 @@ async fn undos_are_sent_in_the_reverse_order_one_at_a_time_and_each_once() {
 }
 
 #[tokio::test]
-async fn what_was_done_at_the_same_time_is_undone_in_the_reverse_order_of_its_answers() {
+async fn concurrent_commands_are_undone_in_the_reverse_order_of_their_answers() {
     let show = Show::new().await;
     let all = (1..=20).map(|amount| put_for_now("a", amount));
     let script = (1..20).fold(Script::of(all), |script, _| script.at_answer([]));
@@ -52,7 +52,7 @@ async fn what_was_done_at_the_same_time_is_undone_in_the_reverse_order_of_its_an
 }
 
 #[tokio::test]
-async fn an_undo_that_is_refused_waits_for_a_person_and_is_tried_again() {
+async fn a_refused_undo_waits_for_an_operator_and_is_tried_again() {
     let contents = Arc::default();
     let show = Show::on(&contents).await;
     one_and_two(&show, "t").await;
@@ -60,7 +60,7 @@ async fn an_undo_that_is_refused_waits_for_a_person_and_is_tried_again() {
     show.say(Said::proceed("t", "no").doing([compensate("enough")])).await;
     let shown = show.until("t", |shown| shown.status.is_in_trouble()).await;
     assert_eq!((shown.status, shown.commands_under_way), (stuck("shut"), 0));
-    // It is in the way again, because nothing was mended.
+    // It blocks the instance again, because nothing was fixed.
     show.puppets.retry("t").await.unwrap();
     show.until("t", |shown| shown.status == stuck("shut") && shown.steps == 7).await;
     show.shut_down().await;
@@ -75,7 +75,7 @@ async fn an_undo_that_is_refused_waits_for_a_person_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_undo_that_is_skipped_is_not_done_and_the_others_are() {
+async fn a_skipped_undo_is_not_sent_and_the_others_are() {
     let show = Show::new().await;
     one_and_two(&show, "t").await;
     show.till(TillCommand::Shut, "b").await;
@@ -88,7 +88,7 @@ async fn an_undo_that_is_skipped_is_not_done_and_the_others_are() {
 }
 
 #[tokio::test]
-async fn events_for_an_instance_that_is_stuck_are_ignored_and_not_parked() {
+async fn events_for_a_stuck_instance_are_ignored_and_not_parked() {
     let show = Show::new().await;
     one_and_two(&show, "t").await;
     show.till(TillCommand::Shut, "b").await;
@@ -102,7 +102,7 @@ async fn events_for_an_instance_that_is_stuck_are_ignored_and_not_parked() {
 }
 
 #[tokio::test]
-async fn who_is_cancelled_undoes_everything_once() {
+async fn a_cancelled_instance_undoes_everything_once() {
     let show = Show::new().await;
     one_and_two(&show, "t").await;
     assert!(!show.puppets.cancel("nobody", "enough").await.unwrap());
@@ -114,13 +114,14 @@ async fn who_is_cancelled_undoes_everything_once() {
 }
 
 #[tokio::test]
-async fn answers_on_their_way_are_waited_for_and_what_they_accept_is_undone() {
+async fn compensation_waits_for_pending_answers_and_undoes_accepted_commands() {
     let show = Show::new().await;
     for number in 0..50 {
         let (id, till) = (format!("t-{number}"), format!("a-{number}"));
         let begin = Said::start(&id, "begin").doing([put_for_now(&till, 1)]);
         let no = Said::proceed(&id, "no").doing([compensate("enough")]);
-        // In one commit, so that the second is heard while the command of the first is on its way.
+        // Both events are in one commit, so that the second is handled while the command of the
+        // first is pending.
         show.cues.execute("crier", vec![begin, no]).await.unwrap();
         assert_eq!(show.end_of(&id).await, compensated("enough"));
         assert_eq!(show.put(&till).await, [1, -1]);
@@ -128,7 +129,7 @@ async fn answers_on_their_way_are_waited_for_and_what_they_accept_is_undone() {
 }
 
 #[tokio::test]
-async fn a_command_that_could_not_be_sent_is_abandoned_and_never_carried_out() {
+async fn an_unsent_command_is_abandoned_and_never_executed() {
     let show = Show::new().await;
     show.tills.execute("b", TillCommand::Burst).await.unwrap_err();
     let script = Script::of([put_for_now("a", 1)]).at_answer([put_for_now("b", 2)]);
@@ -142,7 +143,7 @@ async fn a_command_that_could_not_be_sent_is_abandoned_and_never_carried_out() {
 }
 
 #[tokio::test]
-async fn last_words_are_sent_when_all_is_undone_and_waited_for() {
+async fn final_commands_are_sent_after_compensation_and_waited_for() {
     let show = Show::new().await;
     for (id, last) in [("t", "c"), ("u", "shut")] {
         show.till(TillCommand::Shut, "shut").await;
@@ -157,7 +158,7 @@ async fn last_words_are_sent_when_all_is_undone_and_waited_for() {
 }
 
 #[tokio::test]
-async fn what_is_completed_or_failed_is_not_undone() {
+async fn a_completed_or_failed_saga_is_not_undone() {
     let show = Show::new().await;
     let ends = [Do::Complete, Do::Fail("no".to_owned())];
     for (number, end) in ends.into_iter().enumerate() {
@@ -171,7 +172,7 @@ async fn what_is_completed_or_failed_is_not_undone() {
 }
 
 #[tokio::test]
-async fn what_is_sent_with_the_end_is_carried_out_and_its_answer_noted() {
+async fn commands_sent_with_the_end_are_executed_and_their_answers_recorded() {
     let show = Show::new().await;
     show.say(Said::start("t", "begin").doing([put_for_now("a", 1), Do::Complete])).await;
     assert_eq!(show.end_of("t").await, InstanceStatus::Completed);
@@ -179,7 +180,7 @@ async fn what_is_sent_with_the_end_is_carried_out_and_its_answer_noted() {
 }
 
 #[tokio::test]
-async fn who_has_done_nothing_is_compensated_at_once() {
+async fn an_instance_without_commands_is_compensated_immediately() {
     let show = Show::new().await;
     show.say(Said::start("t", "begin").doing([compensate("enough")])).await;
     assert_eq!(show.end_of("t").await, compensated("enough"));

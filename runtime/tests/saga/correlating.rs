@@ -1,4 +1,4 @@
-//! Every event reaches the instance that it concerns, in the order of the log, once.
+//! Every event reaches its instance exactly once, in the order of the log.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ fn start_or_proceed(id: &str, word: &str) -> Said {
 }
 
 #[tokio::test]
-async fn an_instance_is_started_once_and_only_by_an_event_that_may() {
+async fn an_instance_is_started_once_and_only_by_a_starting_event() {
     let show = Show::new().await;
     show.tell(Said::proceed("t", "too soon")).await;
     assert_eq!(show.puppets.status("t").await.unwrap(), None);
@@ -25,7 +25,7 @@ async fn an_instance_is_started_once_and_only_by_an_event_that_may() {
 }
 
 #[tokio::test]
-async fn an_event_that_may_start_or_proceed_does_either() {
+async fn an_event_that_may_start_or_proceed_does_one_of_both() {
     let show = Show::new().await;
     show.tell(start_or_proceed("t", "begin")).await;
     show.tell(start_or_proceed("t", "go on")).await;
@@ -34,7 +34,7 @@ async fn an_event_that_may_start_or_proceed_does_either() {
 }
 
 #[tokio::test]
-async fn who_has_ended_hears_nothing_more_and_is_not_started_again() {
+async fn an_ended_instance_receives_no_more_events_and_is_not_started_again() {
     let contents = Arc::default();
     let show = Show::on(&contents).await;
     for (id, end) in [("done", Do::Complete), ("failed", Do::Fail("no".to_owned()))] {
@@ -77,7 +77,7 @@ async fn an_instance_is_found_by_each_of_its_keys_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_event_by_key_is_heard_right_behind_the_one_that_makes_it_known() {
+async fn an_event_by_key_is_handled_right_after_the_one_that_registers_the_key() {
     let show = Show::new().await;
     let (mut all, mut expected) = (Vec::new(), Vec::new());
     for number in 0..200 {
@@ -89,7 +89,7 @@ async fn an_event_by_key_is_heard_right_behind_the_one_that_makes_it_known() {
         all.push(Said::by(&key, "late"));
         expected.push(id);
     }
-    // Each event as a commit of its own, and many in one.
+    // Each event in a commit of its own, and many events in one commit.
     for said in all.split_off(500) {
         show.say(said).await;
     }
@@ -102,7 +102,7 @@ async fn an_event_by_key_is_heard_right_behind_the_one_that_makes_it_known() {
 }
 
 #[tokio::test]
-async fn a_key_stays_with_who_has_it_until_that_one_has_ended() {
+async fn a_key_belongs_to_its_instance_until_the_instance_has_ended() {
     let contents = Arc::default();
     let show = Show::on(&contents).await;
     show.tell(Said::start("t", "begin").known_as("k")).await;
@@ -120,7 +120,7 @@ async fn a_key_stays_with_who_has_it_until_that_one_has_ended() {
 }
 
 #[tokio::test]
-async fn an_instance_hears_the_events_of_all_types_in_the_order_of_the_log() {
+async fn an_instance_receives_events_of_all_types_in_the_order_of_the_log() {
     let show = Show::new().await;
     show.say(Said::start("t", "0").known_as("k")).await;
     let mut expected = vec!["0".to_owned()];
@@ -144,7 +144,7 @@ async fn an_instance_hears_the_events_of_all_types_in_the_order_of_the_log() {
 }
 
 #[tokio::test]
-async fn events_that_come_again_after_a_crash_are_heard_once() {
+async fn events_repeated_after_a_crash_are_handled_once() {
     let contents = Arc::default();
     for life in 0..5 {
         let show = Show::on(&contents).await;
@@ -154,7 +154,7 @@ async fn events_that_come_again_after_a_crash_are_heard_once() {
             show.tell(said.doing([put("a", 20 * life + number)])).await;
         }
         show.until_heard("t-1", &format!("{life}-19")).await;
-        // The checkpoint may be far behind.
+        // The checkpoint may lag far behind.
         show.kill(&contents).await;
     }
     let show = Show::on(&contents).await;
@@ -173,7 +173,7 @@ async fn events_that_come_again_after_a_crash_are_heard_once() {
 }
 
 #[tokio::test]
-async fn a_name_that_no_aggregate_may_have_concerns_nobody_else() {
+async fn an_invalid_instance_name_affects_no_other_instance() {
     let show = Show::new().await;
     let name = "n".repeat(actuarius::MAX_ID_BYTES + 1);
     show.tell(Said::start(&name, "begin")).await;

@@ -1,5 +1,5 @@
-//! The power fails at each stage of a transfer, each time it is reached, and at each commit. Whatever
-//! was written then, the next start goes on: every transfer ends, and each command is carried out once.
+//! A crash at each stage of a transfer, each time it is reached, and at each commit. After the next
+//! start the transfer ends, and each command is executed once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ enum Way {
     Completes,
     /// Bob's account is frozen.
     IsRefused,
-    /// Nobody says where the money goes to.
+    /// The payee stays unknown.
     TakesTooLong,
 }
 
@@ -44,25 +44,25 @@ impl Way {
         }
     }
 
-    /// What may be in the streams of alice and bob behind what they began with.
+    /// The events that the streams of alice and bob may have after their first ones.
     fn holds(self, alice: &[AccountEvent], bob: &[AccountEvent]) -> bool {
         use AccountEvent::{Deposited, Withdrawn};
         let there_and_back = alice == [Withdrawn(200), Deposited(200)];
         match self {
             Self::Completes => alice == [Withdrawn(200)] && bob == [Deposited(200)],
             Self::IsRefused => there_and_back && bob.is_empty(),
-            // It may be over before anything was sent.
+            // The transfer may be over before anything was sent.
             Self::TakesTooLong => (there_and_back || alice.is_empty()) && bob.is_empty(),
         }
     }
 }
 
-/// What a sweep goes over.
+/// The cases of a sweep.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     way: Way,
     failure: Failure,
-    /// How many commands an account remembers.
+    /// The number of command ids that an account remembers.
     remembered: usize,
 }
 
@@ -71,7 +71,7 @@ fn cases() -> impl Iterator<Item = Case> {
     all.flat_map(|(way, failure)| [256, 0].map(|remembered| Case { way, failure, remembered }))
 }
 
-/// Fails the power when a stage is reached for the `left`th time.
+/// Crashes when a stage is reached for the `left`th time.
 #[derive(Clone)]
 struct Mine {
     at: Stage,
@@ -118,7 +118,7 @@ impl Life {
         Mine { at, left, faults: self.faults.clone(), failure, blown }
     }
 
-    /// Returns when the transfer has ended; meanwhile time goes by for those that need it.
+    /// Waits until the transfer has ended. The clock advances for transfers that need it.
     async fn end(&self, way: Way, transfers: &Sagas<Transfer>) -> Option<InstanceStatus> {
         let mut end = std::pin::pin!(transfers.end_of("t-1"));
         loop {
@@ -134,7 +134,7 @@ impl Life {
     }
 }
 
-/// What is there before the transfer.
+/// Writes the accounts that exist before the transfer.
 async fn begin(case: Case) -> Arc<Contents> {
     let contents = Arc::default();
     let life = Life::on(&contents, case).await;
@@ -150,7 +150,7 @@ async fn begin(case: Case) -> Arc<Contents> {
     contents
 }
 
-/// A life that ends when a stage is reached for the `nth` time; false if it was not reached.
+/// Runs until a stage is reached for the `nth` time, and returns `false` if it was not reached.
 async fn blow(contents: &Arc<Contents>, case: Case, at: Stage, nth: usize) -> bool {
     let life = Life::on(contents, case).await;
     let mine = life.mine(at, nth, case.failure);
@@ -167,12 +167,12 @@ async fn blow(contents: &Arc<Contents>, case: Case, at: Stage, nth: usize) -> bo
     has_crashed
 }
 
-/// Waits until nobody of an earlier life can write any more.
+/// Waits until no task of an earlier runtime can write any more.
 async fn until_gone(contents: &Arc<Contents>) {
     eventually(|| Arc::strong_count(contents) == 1).await;
 }
 
-/// A last life, in which nothing fails.
+/// Runs once more without a failure, and checks the result.
 async fn finish(contents: &Arc<Contents>, case: Case, told: &str) {
     let life = Life::on(contents, case).await;
     let transfers = life.transfers(None).await.unwrap();
@@ -208,7 +208,7 @@ async fn a_crash_at_any_stage_is_survived() {
 }
 
 #[tokio::test]
-async fn crashes_in_three_lives_in_a_row_are_survived() {
+async fn three_crashes_in_a_row_are_survived() {
     for case in cases().filter(|case| case.remembered == 0) {
         for first in Stage::ALL {
             for second in Stage::ALL {

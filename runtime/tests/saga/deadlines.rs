@@ -1,5 +1,4 @@
-//! Deadlines come at their moment by the runtime's clock, each once, and commands for later are sent
-//! then.
+//! Deadlines and scheduled commands fire exactly once, at their moment by the runtime's clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,13 +31,13 @@ fn clock_at(micros: i64) -> Arc<ManualClock> {
 }
 
 impl Show {
-    /// Sets the clock; returns when everything that is due by then has come.
+    /// Sets the clock, and waits until all deadlines due by then have fired.
     async fn set(&self, micros: i64) {
         self.clock.set(Timestamp::from_micros(NOON + micros));
         self.settle().await;
     }
 
-    /// Waits until no deadline that has come is shown, and nothing is on its way.
+    /// Waits until no due deadline is listed and no command is pending.
     async fn settle(&self) {
         let now = self.clock.now();
         loop {
@@ -58,7 +57,7 @@ impl Show {
         self.tell(Said::start(id, "begin").doing(list)).await;
     }
 
-    /// The names of the deadlines that have come, each with its moment.
+    /// Returns the names of the fired deadlines, each with its moment.
     async fn came(&self, id: &str) -> Vec<(String, i64)> {
         let mut came = Vec::new();
         let mut before = 0;
@@ -77,7 +76,7 @@ fn came<const N: usize>(all: [(&str, i64); N]) -> Vec<(String, i64)> {
 }
 
 #[tokio::test]
-async fn deadlines_come_at_their_moment_and_not_before() {
+async fn deadlines_fire_at_their_moment_and_not_before() {
     let show = Show::new().await;
     show.begin("t", [within(10, "in"), at(20, "at")]).await;
     for (micros, expected) in [(9, 0), (10, 1), (19, 1), (20, 2), (1_000, 2)] {
@@ -88,7 +87,7 @@ async fn deadlines_come_at_their_moment_and_not_before() {
 }
 
 #[tokio::test]
-async fn several_that_are_due_come_once_each_the_oldest_first() {
+async fn several_due_deadlines_fire_once_each_oldest_first() {
     let show = Show::new().await;
     show.begin("t", [at(30, "c"), at(10, "a"), at(20, "b")]).await;
     show.set(100).await;
@@ -98,7 +97,7 @@ async fn several_that_are_due_come_once_each_the_oldest_first() {
 }
 
 #[tokio::test]
-async fn one_that_is_taken_back_never_comes() {
+async fn a_cancelled_deadline_never_fires() {
     let show = Show::new().await;
     show.begin("t", [at(10, "a"), at(20, "b"), at(10, "c"), forget("c")]).await;
     show.tell(Said::proceed("t", "no").doing([forget("a"), forget("unknown")])).await;
@@ -107,7 +106,7 @@ async fn one_that_is_taken_back_never_comes() {
 }
 
 #[tokio::test]
-async fn one_that_is_replaced_comes_once_at_the_new_moment() {
+async fn a_replaced_deadline_fires_once_at_the_new_moment() {
     let show = Show::new().await;
     show.begin("t", [at(10, "later"), at(90, "sooner"), at(10, "twice"), at(40, "twice")]).await;
     show.tell(Said::proceed("t", "go on").doing([at(30, "later"), at(20, "sooner")])).await;
@@ -118,7 +117,7 @@ async fn one_that_is_replaced_comes_once_at_the_new_moment() {
 }
 
 #[tokio::test]
-async fn one_may_be_set_again_when_it_has_come() {
+async fn a_fired_deadline_may_be_set_again() {
     let show = Show::new().await;
     let script = Script::of([at(10, "tick")]).at_due("tick", [within(10, "tick")]);
     show.tell(Said::start("t", "begin").follow(script)).await;
@@ -129,7 +128,7 @@ async fn one_may_be_set_again_when_it_has_come() {
 }
 
 #[tokio::test]
-async fn what_was_due_while_nothing_ran_comes_once_at_the_next_start() {
+async fn a_deadline_due_while_nothing_ran_fires_once_at_the_next_start() {
     for is_killed in [false, true] {
         let contents = Arc::default();
         let show = Show::on(&contents).await;
@@ -151,7 +150,7 @@ async fn leave(show: Show, contents: &Arc<Contents>, is_killed: bool) {
 }
 
 #[tokio::test]
-async fn a_clock_that_steps_back_and_forth_brings_none_twice_and_leaves_none_out() {
+async fn a_clock_that_jumps_back_and_forth_fires_each_deadline_once() {
     let show = Show::new().await;
     show.begin("t", [at(10, "a"), at(20, "b")]).await;
     show.set(15).await;
@@ -165,7 +164,7 @@ async fn a_clock_that_steps_back_and_forth_brings_none_twice_and_leaves_none_out
 }
 
 #[tokio::test]
-async fn a_moment_that_is_over_comes_at_once() {
+async fn a_deadline_in_the_past_fires_immediately() {
     let show = Show::new().await;
     show.begin("t", [at(-100, "past"), at(0, "now"), at(i64::MIN, "ever")]).await;
     show.settle().await;
@@ -173,7 +172,7 @@ async fn a_moment_that_is_over_comes_at_once() {
 }
 
 #[tokio::test]
-async fn one_beyond_all_time_never_comes() {
+async fn a_deadline_beyond_the_largest_timestamp_never_fires() {
     let show = Show::new().await;
     let never = Do::RemindIn(Duration::MAX, "never".to_owned());
     show.begin("t", [never, within(10, "a")]).await;
@@ -182,7 +181,7 @@ async fn one_beyond_all_time_never_comes() {
 }
 
 #[tokio::test]
-async fn a_command_for_later_is_sent_at_its_moment() {
+async fn a_scheduled_command_is_sent_at_its_moment() {
     let show = Show::new().await;
     show.begin("t", [put_at(10, "a", 1), put_at(-5, "a", 2), put_at(20, "a", 3)]).await;
     show.settle().await;
@@ -197,7 +196,7 @@ async fn a_command_for_later_is_sent_at_its_moment() {
 }
 
 #[tokio::test]
-async fn neither_deadlines_nor_commands_for_later_come_when_it_has_ended_or_compensates() {
+async fn an_ended_or_compensating_instance_has_no_deadlines_and_scheduled_commands() {
     let ends = [Do::Complete, Do::Fail("no".to_owned()), compensate("no")];
     for end in ends {
         let show = Show::new().await;
@@ -217,8 +216,8 @@ async fn neither_deadlines_nor_commands_for_later_come_when_it_has_ended_or_comp
 }
 
 #[tokio::test]
-async fn very_many_that_are_due_at_one_moment_all_come_once() {
-    // Without optimization a tenth of them takes as long.
+async fn thousands_of_deadlines_due_at_one_moment_fire_once_each() {
+    // An unoptimized build takes as long for a tenth of them.
     let many: u64 = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     let show = Show::new().await;
     let instances = show.puppets.clone();
@@ -235,6 +234,6 @@ async fn very_many_that_are_due_at_one_moment_all_come_once() {
         tokio::task::yield_now().await;
     }
     assert_eq!(show.puppets.counts().live, 0);
-    // One step each for its beginning and its deadline.
+    // Each instance has one step for its start and one for its deadline.
     assert_eq!(show.runtime.head().get(), 2 * many);
 }

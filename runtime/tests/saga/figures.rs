@@ -1,5 +1,4 @@
-//! Whoever operates a saga sees in its figures how many instances live, wait for a person, and have
-//! ended how.
+//! Metrics of a saga: the numbers of live, troubled and ended instances, and of pending commands.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use crate::bank::{AccountCommand, Order, Transfer, accounts, placed};
 
 #[test]
-fn instances_are_counted_by_where_they_are() {
+fn instances_are_counted_by_status_and_outcome() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     metrics::with_local_recorder(&recorder, || {
@@ -48,6 +47,6 @@ async fn one_of_each() {
     let ended = transfers.end_of("undone").await.unwrap();
     assert!(matches!(ended, InstanceStatus::Compensated { .. }), "{ended}");
     transfers.settled(Duration::from_secs(60)).await.unwrap();
-    // They are told when the board has changed, and once more at the end.
+    // The metrics are set when the index of instances changes, and again at the end.
     transfers.stop().await;
 }

@@ -1,5 +1,5 @@
-//! Floods wait in the log and not in memory, and whoever is stopped in the middle goes on at the next
-//! start.
+//! Sagas under load: waiting events stay in the log and not in memory, and a stopped saga continues
+//! at the next start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::common::eventually;
 use crate::puppet::{Cue, Do, Hint, Marionette, Puppet, Said, Script};
 use crate::till::{LONG, Show, Till, at_once, put};
 
-/// How many instances may be busy at once.
+/// The number of instances that may be busy at the same time.
 const BUSY_MAX: usize = 4_096;
 
 const TILLS: i64 = 7;
@@ -27,7 +27,7 @@ fn crowd(numbers: std::ops::Range<i64>, tills: i64) -> impl Iterator<Item = Said
 }
 
 impl Show {
-    /// Says all, many in one commit.
+    /// Publishes all events, many in one commit.
     async fn say_all(&self, all: impl Iterator<Item = Said>) {
         let all: Vec<_> = all.collect();
         for some in all.chunks(500) {
@@ -40,7 +40,7 @@ impl Show {
         assert_eq!(self.puppets.counts().completed, many);
     }
 
-    /// What is in so many tills, sorted.
+    /// Returns the contents of `tills` tills, sorted.
     async fn all_put(&self, tills: i64) -> Vec<i64> {
         let mut all = Vec::new();
         for till in 0..tills {
@@ -51,7 +51,7 @@ impl Show {
     }
 }
 
-/// Nobody can read the tills, and who has tried that once tries it again after an hour.
+/// The tills cannot be read, and a failed attempt is repeated after an hour.
 async fn show_with_broken_tills(contents: &Arc<Contents>) -> Show {
     let an_hour = Duration::from_secs(3_600);
     let patient = at_once().waits(an_hour, an_hour);
@@ -68,15 +68,15 @@ impl Show {
         self.puppets.list("", 10_000, |shown| shown.commands_under_way > 0).len()
     }
 
-    /// Waits until as many are busy as may be.
+    /// Waits until the maximum number of instances is busy.
     async fn until_all_places_are_taken(&self) {
         while self.busy() < BUSY_MAX {
-            // To count them takes a while.
+            // Counting takes a while.
             self.rest().await;
         }
     }
 
-    /// Lets the others go on for a little.
+    /// Lets other tasks run for a moment.
     async fn rest(&self) {
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -85,8 +85,8 @@ impl Show {
 }
 
 #[tokio::test]
-async fn a_flood_against_a_target_that_stands_still_waits_in_the_log() {
-    // Without optimization a third of them takes as long.
+async fn events_for_a_blocked_target_wait_in_the_log() {
+    // An unoptimized build takes as long for a third of them.
     let many: i64 = if cfg!(debug_assertions) { 6_000 } else { 20_000 };
     let contents = Arc::default();
     let show = show_with_broken_tills(&contents).await;
@@ -106,7 +106,7 @@ async fn a_flood_against_a_target_that_stands_still_waits_in_the_log() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_target_that_stands_still_holds_up_no_shutdown() {
+async fn an_instance_that_waits_for_a_blocked_target_does_not_delay_a_shutdown() {
     let contents = Arc::default();
     let show = show_with_broken_tills(&contents).await;
     show.say_all(crowd(0..BUSY_MAX as i64 + 100, TILLS)).await;
@@ -115,7 +115,7 @@ async fn who_waits_for_a_target_that_stands_still_holds_up_no_shutdown() {
 }
 
 #[tokio::test]
-async fn deadlines_come_although_thousands_wait_for_a_target_that_stands_still() {
+async fn deadlines_fire_while_thousands_wait_for_a_blocked_target() {
     let contents = Arc::default();
     let show = show_with_broken_tills(&contents).await;
     let reminds = Do::RemindIn(Duration::from_secs(1), "wake".to_owned());
@@ -141,7 +141,7 @@ async fn a_step_may_send_hundreds_of_commands() {
 }
 
 #[tokio::test]
-async fn two_sagas_react_to_the_same_events_each_for_itself() {
+async fn two_sagas_react_to_the_same_events_independently() {
     let show = Show::new().await;
     let twins = show.runtime.saga::<Marionette<1>>().reacts_to::<Cue>().reacts_to::<Hint>();
     let twins = twins.sends_to(&show.tills).start().await.unwrap();
@@ -153,7 +153,7 @@ async fn two_sagas_react_to_the_same_events_each_for_itself() {
 }
 
 #[tokio::test]
-async fn who_sends_to_a_type_it_was_not_said_to_is_quarantined_and_told_what_is_missing() {
+async fn an_instance_that_sends_to_an_undeclared_type_is_quarantined_with_the_reason() {
     let runtime = Runtime::in_memory().await.unwrap();
     let puppets = runtime.saga::<Puppet>().reacts_to::<Cue>().retry(at_once());
     let puppets = puppets.start().await.unwrap();
@@ -169,7 +169,7 @@ async fn who_sends_to_a_type_it_was_not_said_to_is_quarantined_and_told_what_is_
 }
 
 #[tokio::test]
-async fn a_shutdown_in_the_middle_is_clean_and_the_next_start_goes_on() {
+async fn a_shutdown_under_load_is_clean_and_the_next_start_continues() {
     for some in [0, 1, 50, 200] {
         let contents = Arc::default();
         let show = Show::on(&contents).await;
@@ -181,7 +181,7 @@ async fn a_shutdown_in_the_middle_is_clean_and_the_next_start_goes_on() {
 }
 
 #[tokio::test]
-async fn whoever_is_dropped_in_the_middle_loses_nothing() {
+async fn a_runtime_dropped_under_load_loses_nothing() {
     for some in [0, 1, 50, 200, 399] {
         let contents = Arc::default();
         let show = Show::on(&contents).await;
@@ -193,7 +193,7 @@ async fn whoever_is_dropped_in_the_middle_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_shutdown_that_has_no_time_loses_nothing() {
+async fn a_shutdown_without_time_loses_nothing() {
     for micros in [0, 0, 200, 1_000, 2_000, 5_000] {
         let contents = Arc::default();
         let show = Show::on(&contents).await;
@@ -204,7 +204,7 @@ async fn a_shutdown_that_has_no_time_loses_nothing() {
     }
 }
 
-/// In a last life everything is done, once.
+/// Runs once more, and checks that everything was done once.
 async fn all_end(contents: &Arc<Contents>, many: i64) {
     let show = Show::on(contents).await;
     show.runtime.caught_up(LONG).await.unwrap();
@@ -216,7 +216,7 @@ async fn all_end(contents: &Arc<Contents>, many: i64) {
 }
 
 #[tokio::test]
-async fn a_saga_that_was_stopped_can_be_started_again_and_goes_on() {
+async fn a_stopped_saga_can_be_started_again_and_continues() {
     let show = Show::new().await;
     show.say_all(crowd(0..100, TILLS)).await;
     show.puppets.stop().await;
@@ -228,7 +228,7 @@ async fn a_saga_that_was_stopped_can_be_started_again_and_goes_on() {
 }
 
 #[tokio::test]
-async fn the_runtime_closes_when_its_handles_are_dropped_although_a_saga_runs() {
+async fn the_runtime_closes_when_its_handles_are_dropped_while_a_saga_runs() {
     let contents: Arc<Contents> = Arc::default();
     let show = Show::on(&contents).await;
     let waits = Do::RemindIn(Duration::from_secs(1), "wake".to_owned());
@@ -236,14 +236,14 @@ async fn the_runtime_closes_when_its_handles_are_dropped_although_a_saga_runs() 
     show.until_heard("t", "1 a accepted").await;
     let puppets = show.puppets.clone();
     drop(show);
-    // Whoever holds the saga keeps it open.
+    // A handle of the saga keeps the runtime open.
     assert_eq!(puppets.query("t", |puppet| puppet.heard.len()).await.unwrap(), Some(2));
     drop(puppets);
     eventually(|| Arc::strong_count(&contents) == 1).await;
 }
 
 #[tokio::test]
-async fn an_instance_that_cannot_be_read_for_a_while_is_nobodys_fault() {
+async fn an_instance_that_cannot_be_read_for_a_while_is_not_quarantined() {
     let contents = Arc::default();
     let (store, faults) = fault::over(memory::reopen(&contents));
     let runtime = Runtime::builder().on_store(store).await.unwrap();

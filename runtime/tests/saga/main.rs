@@ -1,4 +1,5 @@
-//! A saga finishes what it began or undoes it, each step exactly once, whatever fails in between.
+//! Sagas finish or compensate what they began, each step exactly once, through failures, crashes
+//! and load.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What waits behind a quarantined instance is heard by and by, whatever becomes of the instance.
+//! Events parked for a quarantined instance are handled later, whatever happens to the instance.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Show {
 }
 
 #[tokio::test]
-async fn an_event_by_a_key_waits_behind_the_parked_one_that_makes_the_key_known() {
+async fn an_event_by_a_key_waits_for_the_parked_event_that_registers_the_key() {
     let show = Show::new().await;
     let script = Script::of([put("a", 1)]).at_answer([panic("by key")]);
     show.tell(Said::start("t", "begin").follow(script)).await;
@@ -41,7 +41,7 @@ async fn an_event_by_a_key_waits_behind_the_parked_one_that_makes_the_key_known(
 }
 
 #[tokio::test]
-async fn an_event_by_a_key_waits_behind_the_parked_one_also_after_a_restart() {
+async fn an_event_by_a_key_waits_for_the_parked_event_after_a_restart_too() {
     let contents = Arc::default();
     let show = Show::on(&contents).await;
     show.tell(Said::start("t", "begin")).await;
@@ -59,7 +59,7 @@ async fn an_event_by_a_key_waits_behind_the_parked_one_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_key_is_known_after_a_restart_also_if_its_event_was_read_together_with_the_poison() {
+async fn a_key_is_known_after_a_restart_if_its_event_was_read_with_the_poison_event() {
     let contents = Arc::default();
     let show = Show::on(&contents).await;
     show.tell(Said::start("t", "begin")).await;
@@ -77,7 +77,7 @@ async fn a_key_is_known_after_a_restart_also_if_its_event_was_read_together_with
     assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two"]);
 }
 
-/// What is said, once, in several lives.
+/// Publishes each event once, over several runs.
 async fn say_once(show: &Show, all: &[Vec<Said>]) {
     for (number, said) in all.iter().enumerate() {
         let command = show.cues.execute("crier", said.clone());
@@ -86,7 +86,7 @@ async fn say_once(show: &Show, all: &[Vec<Said>]) {
 }
 
 #[tokio::test]
-async fn no_event_by_a_key_is_lost_whenever_the_power_fails() {
+async fn no_event_by_a_key_is_lost_in_a_crash_at_any_commit() {
     for failure in [Failure::Unwritten, Failure::HalfWritten, Failure::Unacknowledged] {
         for (nth, is_together) in (1..=12).flat_map(|nth| [(nth, false), (nth, true)]) {
             let (contents, word) = (Arc::default(), format!("{failure:?} {nth} {is_together}"));
@@ -116,7 +116,7 @@ async fn no_event_by_a_key_is_lost_whenever_the_power_fails() {
 }
 
 #[tokio::test]
-async fn events_by_a_key_of_one_that_ends_when_it_is_retried_do_not_stay_parked() {
+async fn events_by_a_key_do_not_stay_parked_if_their_instance_ends_on_retry() {
     let show = Show::new().await;
     show.tell(Said::start("t", "begin").known_as("k")).await;
     show.tell(Said::proceed("t", "bad").doing([panic("ends"), Do::Complete])).await;
@@ -130,7 +130,7 @@ async fn events_by_a_key_of_one_that_ends_when_it_is_retried_do_not_stay_parked(
 }
 
 #[tokio::test]
-async fn who_is_cancelled_while_it_is_quarantined_leaves_no_events_parked() {
+async fn cancelling_a_quarantined_instance_leaves_no_events_parked() {
     let show = Show::new().await;
     show.tell(Said::start("t", "begin")).await;
     show.tell(Said::proceed("t", "bad").doing([panic("cancelled")])).await;
@@ -142,7 +142,7 @@ async fn who_is_cancelled_while_it_is_quarantined_leaves_no_events_parked() {
 }
 
 #[tokio::test]
-async fn a_retry_that_was_cut_short_can_be_repeated_after_a_restart() {
+async fn an_interrupted_retry_can_be_repeated_after_a_restart() {
     for nth in 1..=4 {
         let (contents, word) = (Arc::default(), format!("cut {nth}"));
         let show = Show::on(&contents).await;
@@ -157,7 +157,7 @@ async fn a_retry_that_was_cut_short_can_be_repeated_after_a_restart() {
         let _ = show.puppets.retry("t").await;
         show.leave(&contents).await;
         let show = Show::on(&contents).await;
-        // It may go on by itself by now.
+        // It may continue by itself by now.
         let _ = show.puppets.retry("t").await;
         show.until_heard("t", "one").await;
         assert_eq!(show.heard("t").await, ["begin", "bad", "one"], "{nth}");

@@ -1,5 +1,5 @@
-//! One instance whose code panics is quarantined with its later events. The others go on, and it does,
-//! too, once it is mended.
+//! An instance whose code panics is quarantined with its later events. The others continue, and so
+//! does the instance once it is fixed.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ fn panic(word: &str) -> Do {
 }
 
 impl Show {
-    /// The events that wait for an instance.
+    /// Returns the events that wait for an instance.
     async fn waiting(&self, id: &str) -> Vec<Parked> {
         self.puppets.events().unwrap().parked_of(id).await
     }
 
-    /// Nothing waits for anybody, and nobody is in trouble.
+    /// Asserts that no event is parked and no instance is in trouble.
     async fn is_well(&self) -> bool {
         let parked = self.puppets.events().unwrap().parked().await;
         parked.is_empty() && self.puppets.counts().in_trouble == 0
@@ -35,7 +35,7 @@ impl Show {
         self.runtime.caught_up(LONG).await.unwrap();
     }
 
-    /// An instance that has begun, and stands before an event that panics, with two behind it.
+    /// Starts an instance that stops at an event that panics, with two more events after it.
     async fn poison(&self, word: &str) {
         self.tell(Said::start("t", "begin")).await;
         self.tell(Said::proceed("t", "bad").doing([panic(word)])).await;
@@ -51,7 +51,7 @@ fn quarantined(status: &InstanceStatus, word: &str) -> bool {
 }
 
 #[tokio::test]
-async fn one_poison_instance_among_thousands_holds_up_nobody() {
+async fn one_poison_instance_among_thousands_blocks_no_other() {
     let many: u64 = if cfg!(debug_assertions) { 2_000 } else { 10_000 };
     let show = Show::new().await;
     for hundred in 0..many / 100 {
@@ -74,7 +74,7 @@ async fn one_poison_instance_among_thousands_holds_up_nobody() {
     assert!(quarantined(&status, "among thousands"), "{status}");
     let parked = show.waiting("t-3-33").await;
     assert!(parked.is_sorted_by_key(|parked| parked.position), "in order");
-    // Those that came before it was begun are ignored.
+    // Events from before its start are ignored.
     assert_eq!(parked.len() as u64, 1 + many / 100 - 3);
     mend("among thousands");
     show.retry("t-3-33").await;
@@ -85,7 +85,7 @@ async fn one_poison_instance_among_thousands_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn who_is_mended_hears_everything_in_order_also_after_a_restart() {
+async fn a_fixed_instance_receives_its_events_in_order_also_after_a_restart() {
     for is_killed in [false, true] {
         let (contents, word) = (Arc::default(), format!("mended {is_killed}"));
         let show = Show::on(&contents).await;
@@ -117,7 +117,7 @@ async fn again(show: Show, contents: &Arc<Contents>, is_killed: bool) -> Show {
 }
 
 #[tokio::test]
-async fn who_is_retried_in_vain_is_quarantined_again_with_all_its_events() {
+async fn a_failed_retry_quarantines_the_instance_again_with_all_its_events() {
     let show = Show::new().await;
     show.poison("in vain").await;
     show.puppets.retry("t").await.unwrap();
@@ -130,7 +130,7 @@ async fn who_is_retried_in_vain_is_quarantined_again_with_all_its_events() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_skipped_is_not_heard_and_those_behind_it_are() {
+async fn a_skipped_event_is_not_handled_and_later_ones_are() {
     let show = Show::new().await;
     show.poison("skipped").await;
     show.skip("t").await;
@@ -141,7 +141,7 @@ async fn an_event_that_is_skipped_is_not_heard_and_those_behind_it_are() {
 }
 
 #[tokio::test]
-async fn who_panics_at_the_very_first_event_waits_too_and_fails_when_that_is_skipped() {
+async fn a_panic_at_the_first_event_waits_and_skipping_it_fails_the_instance() {
     for skips in [false, true] {
         let (contents, word) = (Arc::default(), format!("first {skips}"));
         let show = Show::on(&contents).await;
@@ -197,7 +197,7 @@ async fn a_panic_at_an_answer_does_not_send_the_command_again() {
 }
 
 #[tokio::test]
-async fn a_panic_at_a_deadline_waits_for_a_person() {
+async fn a_panic_at_a_deadline_waits_for_an_operator() {
     for skips in [false, true] {
         let (contents, word) = (Arc::default(), format!("due {skips}"));
         let show = Show::on(&contents).await;
@@ -231,7 +231,7 @@ async fn a_panic_at_a_deadline_waits_for_a_person() {
 }
 
 #[tokio::test]
-async fn an_event_of_which_nobody_can_tell_whom_it_concerns_holds_up_nobody_else() {
+async fn a_panic_during_correlation_blocks_no_other_instance() {
     let show = Show::new().await;
     show.tell(Said::to(To::Panic("whose".to_owned(), "t".to_owned()), "begin")).await;
     show.tell(Said::start("u", "begin").doing([Do::Complete])).await;
@@ -245,7 +245,7 @@ async fn an_event_of_which_nobody_can_tell_whom_it_concerns_holds_up_nobody_else
 }
 
 #[tokio::test]
-async fn who_is_told_to_go_on_without_being_in_trouble_is_let_be() {
+async fn retry_and_skip_of_a_healthy_instance_are_refused() {
     let show = Show::new().await;
     show.tell(Said::start("t", "begin")).await;
     for id in ["t", "nobody"] {

@@ -1,4 +1,4 @@
-//! A saga that does what it is told by the events it hears, and writes down all that it hears.
+//! A saga that follows the instructions in its events, and records everything it receives.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -14,32 +14,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::till::{Till, TillCommand};
 
-/// What it is to do.
+/// One instruction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Do {
     Put(String, i64),
-    /// With its undo: to take as much out again.
+    /// Puts an amount, with a compensation that takes it out again.
     PutForNow(String, i64),
     PutAt(i64, String, i64),
     RemindAt(i64, String),
     RemindIn(Duration, String),
     Forget(String),
-    /// Unless it is mended.
+    /// Panics, unless it is fixed.
     Panic(String),
     Complete,
     Fail(String),
     Compensate(String),
 }
 
-/// What it is to do when.
+/// Instructions for one occasion.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Script {
     pub(crate) at_once: Vec<Do>,
-    /// At each answer from here on, one after the other.
+    /// For each answer from now on, one after the other.
     pub(crate) at_answers: VecDeque<Vec<Do>>,
-    /// At each deadline, by its name.
+    /// For each deadline, by its name.
     pub(crate) at_due: BTreeMap<String, Vec<Do>>,
-    /// When all is undone.
+    /// After the compensation.
     pub(crate) at_last: Vec<Do>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum To {
     StartOrProceed(String),
     By(String),
     Nobody,
-    /// Telling whom it concerns panics, unless it is mended.
+    /// The correlation panics, unless it is fixed.
     Panic(String, String),
 }
 
@@ -60,7 +60,7 @@ pub(crate) enum Said {
     Said { to: To, keys: Vec<String>, word: String, script: Script },
 }
 
-/// The only thing that is mended by hand in a test: each has words of its own.
+/// The labels that a test has fixed. Each test has labels of its own.
 static MENDED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 pub(crate) fn mend(word: &str) {
@@ -74,7 +74,7 @@ fn panic_unless_mended(word: &str) {
     }
 }
 
-/// Two of them hear the same if their numbers differ.
+/// Two sagas of this kind with different numbers receive the same events.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Marionette<const N: u8> {
     pub(crate) heard: Vec<String>,
@@ -84,7 +84,7 @@ pub(crate) struct Marionette<const N: u8> {
 pub(crate) type Puppet = Marionette<0>;
 
 impl<const N: u8> Marionette<N> {
-    /// What it is to do from the outset, without an event.
+    /// The instructions at the start, without an event.
     pub(crate) fn follow(&mut self, script: Script) -> Effects<Self> {
         let Script { at_once, at_answers, at_due, at_last } = script;
         self.script.at_answers.extend(at_answers);
@@ -118,7 +118,7 @@ fn all<const N: u8>(list: Vec<Do>) -> Effects<Marionette<N>> {
             effects
         }
         Do::Complete => effects.and_complete(),
-        // They have no effects beside them.
+        // These have no other effects.
         Do::Fail(why) => Effects::fail(why),
         Do::Compensate(why) => Effects::compensate(why),
     })

@@ -1,4 +1,4 @@
-//! What the puppets send to, and the stage they play on.
+//! The aggregate that puppets send to, and a runtime with puppets, tills and event sources.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use thiserror::Error;
 use crate::common::eventually;
 use crate::puppet::{Cue, Do, Hint, Puppet, Said};
 
-/// Longer than any test takes: who waits so long waits in vain.
+/// Longer than any test takes.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
 
-/// What was put into it, in order.
+/// The amounts in the till, in order.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Till {
     pub(crate) amounts: Vec<i64>,
@@ -32,7 +32,7 @@ pub(crate) enum TillCommand {
     Put(i64),
     Shut,
     Unlock,
-    /// To apply this panics, so the till is out of service.
+    /// Applying this panics, so the till is quarantined.
     Burst,
 }
 
@@ -74,12 +74,12 @@ impl Aggregate for Till {
     }
 }
 
-/// Tried three times, without waiting in between.
+/// Three attempts without a delay.
 pub(crate) fn at_once() -> Retry {
     Retry::default().attempts(3).waits(Duration::ZERO, Duration::ZERO)
 }
 
-/// A runtime with puppets, tills, and two types of those who call to them.
+/// A runtime with puppets, tills, and two aggregate types whose events the puppets receive.
 pub(crate) struct Show {
     pub(crate) runtime: Runtime,
     pub(crate) faults: Faults,
@@ -90,7 +90,7 @@ pub(crate) struct Show {
     pub(crate) puppets: Sagas<Puppet>,
 }
 
-/// When the clock of a show begins.
+/// The start of the clock.
 pub(crate) const NOON: i64 = 1_000_000_000;
 
 impl Show {
@@ -124,7 +124,7 @@ impl Show {
         self.cues.execute("crier", vec![said]).await.unwrap().position
     }
 
-    /// Says it, and waits until it is heard or parked.
+    /// Publishes an event, and waits until it is handled or parked.
     pub(crate) async fn tell(&self, said: Said) {
         let position = self.say(said).await;
         self.puppets.wait_for(position, LONG).await.unwrap();
@@ -134,12 +134,12 @@ impl Show {
         self.tills.execute(till, command).await.unwrap();
     }
 
-    /// What was put into a till.
+    /// Returns the amounts in a till.
     pub(crate) async fn put(&self, till: &str) -> Vec<i64> {
         self.tills.query(till, |till| till.amounts.clone()).await.unwrap()
     }
 
-    /// What an instance has heard; nothing if there is none.
+    /// Returns what an instance has received, or nothing if it does not exist.
     pub(crate) async fn heard(&self, id: &str) -> Vec<String> {
         let heard = self.puppets.query(id, |puppet| puppet.heard.clone());
         heard.await.unwrap().unwrap_or_default()
@@ -149,7 +149,7 @@ impl Show {
         self.puppets.end_of(id).await.unwrap()
     }
 
-    /// Waits until an instance is what it should be, and all of its steps are shown.
+    /// Waits until an instance has the expected status, and all of its steps are visible.
     pub(crate) async fn until(&self, id: &str, is: impl Fn(&SagaInstance) -> bool) -> SagaInstance {
         loop {
             let shown = self.puppets.list("", 10_000, |shown| shown.id == id);
@@ -166,7 +166,7 @@ impl Show {
         }
     }
 
-    /// Waits until an instance waits for a person, and its event is parked if it stands before one.
+    /// Waits until an instance waits for an operator, and its event is parked if it stopped at one.
     pub(crate) async fn until_in_trouble(&self, id: &str) -> InstanceStatus {
         let shown = self.until(id, |shown| shown.status.is_in_trouble()).await;
         self.runtime.caught_up(LONG).await.unwrap();
@@ -177,13 +177,13 @@ impl Show {
         assert!(self.runtime.shutdown(LONG).await.is_clean());
     }
 
-    /// The power fails: nothing reaches the store any more, and everything is dropped.
+    /// Simulates a power cut: no more writes reach the store, and everything is dropped.
     pub(crate) async fn kill(self, contents: &Arc<Contents>) {
         self.faults.fail_commit(1, Failure::Unwritten);
         self.leave(contents).await;
     }
 
-    /// Drops everything, and waits until nobody can write any more.
+    /// Drops everything, and waits until no task can write any more.
     pub(crate) async fn leave(self, contents: &Arc<Contents>) {
         drop(self);
         eventually(|| Arc::strong_count(contents) == 1).await;
@@ -206,7 +206,7 @@ pub(crate) fn compensated(why: &str) -> InstanceStatus {
     InstanceStatus::Compensated { why: why.to_owned() }
 }
 
-/// The events of a stream, as they are stored.
+/// Returns the events of a stream as they are stored.
 pub(crate) fn events<E: DeserializeOwned>(runtime: &Runtime, stream: &StreamId) -> Vec<E> {
     let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
     let reader = runtime.reader().unwrap();

@@ -1,4 +1,4 @@
-//! The way of one transfer, from its event to its end.
+//! One transfer from its first event to its end, step by step.
 
 use actuarius::persistence::{fault, memory};
 use actuarius::{Failure, InstanceStatus, Runtime, SagaError, Sagas};
@@ -48,7 +48,7 @@ async fn a_refused_deposit_is_compensated() {
 }
 
 #[tokio::test]
-async fn an_instance_can_be_begun_without_an_event_and_only_once() {
+async fn an_instance_can_be_started_without_an_event_but_only_once() {
     let runtime = Runtime::in_memory().await.unwrap();
     let accounts = accounts(&runtime, &[("alice", 500), ("bob", 0)]).await;
     let transfers = transfers(&runtime, &accounts).await;
@@ -62,12 +62,12 @@ async fn an_instance_can_be_begun_without_an_event_and_only_once() {
 }
 
 #[tokio::test]
-async fn a_poison_instance_waits_with_its_later_events_and_goes_on_when_it_is_skipped() {
+async fn a_poison_instance_waits_with_its_later_events_and_continues_after_a_skip() {
     let runtime = Runtime::in_memory().await.unwrap();
     let accounts = accounts(&runtime, &[("alice", 500), ("bob", 0)]).await;
     let transfers = transfers(&runtime, &accounts).await;
     let orders = runtime.host::<Order>();
-    // The deposit waits until the account is there again, so that the transfer lives on.
+    // The deposit waits until the account is available again, so that the transfer stays open.
     accounts.execute("bob", AccountCommand::Freeze).await.unwrap();
     orders.execute("t-1", placed("alice", "nobody", 900)).await.unwrap();
     let ended = transfers.end_of("t-1").await.unwrap();
@@ -76,13 +76,13 @@ async fn a_poison_instance_waits_with_its_later_events_and_goes_on_when_it_is_sk
 }
 
 #[tokio::test]
-async fn who_waits_for_an_end_hears_that_the_store_has_failed() {
+async fn waiting_for_an_end_reports_that_the_store_has_failed() {
     let (store, faults) = fault::over(memory::open());
     let runtime = Runtime::builder().on_store(store).await.unwrap();
     let accounts = accounts(&runtime, &[("alice", 500), ("bob", 0)]).await;
-    // Without events, so that nothing else is stored.
+    // The order has no events, so that nothing else is stored.
     let transfers = runtime.saga::<Transfer>().sends_to(&accounts).start().await.unwrap();
-    // The withdrawal, behind the first step.
+    // The withdrawal, after the first step.
     faults.fail_commit(2, fault::Failure::Unwritten);
     let begin = |transfer: &mut Transfer| transfer.begin(&account("alice"), &account("bob"), 100);
     let ended = transfers.run("t-1", begin).await;

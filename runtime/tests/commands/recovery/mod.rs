@@ -1,5 +1,5 @@
-//! How an aggregate comes back: from its newest good snapshot and the events behind it, never from
-//! a guess.
+//! Recovery of an aggregate: from its newest valid snapshot and the events after it, or a
+//! quarantine.
 
 mod quarantine;
 mod snapshots;

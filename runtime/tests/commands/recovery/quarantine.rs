@@ -1,5 +1,5 @@
-//! What cannot be turned into a state puts its aggregate out of service, with a reason, and no
-//! other.
+//! An aggregate whose state cannot be recovered is quarantined with a reason, and no other one is
+//! affected.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use actuarius::{
 
 use super::tally::{Picky, Renamed, Tally, look, open, stream, written};
 
-/// Stores a snapshot of "a" that claims this place.
+/// Stores a snapshot of "a" that claims to be of this version and position.
 fn forge(contents: &Arc<Contents>, version: u64, position: u64, state_version: u32) {
     let snapshot = NewSnapshot {
         stream: stream("a"),
@@ -29,13 +29,13 @@ fn forge(contents: &Arc<Contents>, version: u64, position: u64, state_version: u
     memory::reopen(contents).writer.commit(&batch).unwrap();
 }
 
-/// "a" is out of service, by the same word each time, and "b" is not concerned.
+/// Asserts that "a" is quarantined with the same reason each time, and that "b" is not affected.
 async fn quarantine<A: Aggregate>(runtime: &Runtime, hosted: &Aggregates<A>) -> Arc<Quarantine> {
     let Err(Failure::Quarantined(why)) = hosted.query("a", |_| ()).await else {
         panic!("it is not quarantined");
     };
     let Err(Failure::Quarantined(again)) = hosted.query("a", |_| ()).await else {
-        panic!("it was put back into service");
+        panic!("it was released");
     };
     assert_eq!((why.aggregate, &*why.id), ("tally", "a"));
     assert_eq!(why, again);
@@ -44,7 +44,7 @@ async fn quarantine<A: Aggregate>(runtime: &Runtime, hosted: &Aggregates<A>) -> 
 }
 
 #[tokio::test]
-async fn a_snapshot_newer_than_the_log_is_refused() {
+async fn a_snapshot_newer_than_the_log_quarantines_the_aggregate() {
     let contents = written().await;
     forge(&contents, 8, 8, Tally::STATE_VERSION);
     let (runtime, tallies, _) = open::<Tally>(&contents).await;
@@ -54,9 +54,9 @@ async fn a_snapshot_newer_than_the_log_is_refused() {
     assert_eq!(tallies.query("b", |it| it.sum).await.unwrap(), 1);
 }
 
-/// It knows an event that the log does not have, though the log is long enough by now.
+/// The snapshot includes an event that the log does not have, although the log is long enough.
 #[tokio::test]
-async fn a_snapshot_of_an_event_that_is_not_in_the_log_is_refused() {
+async fn a_snapshot_of_an_event_that_is_not_in_the_log_quarantines_the_aggregate() {
     let contents = written().await;
     forge(&contents, 6, 6, Tally::STATE_VERSION);
     let (runtime, tallies, _) = open::<Tally>(&contents).await;
@@ -64,10 +64,10 @@ async fn a_snapshot_of_an_event_that_is_not_in_the_log_is_refused() {
     assert!(matches!(why.reason, QuarantineReason::SnapshotAhead(_)), "{why}");
 }
 
-/// Once a snapshot of an older shape was passed over before anyone looked at what it knew, and with
-/// it the only evidence of a loss.
+/// A snapshot with an older state version was skipped before its position was checked, and with it
+/// the only evidence of a loss.
 #[tokio::test]
-async fn a_snapshot_newer_than_the_log_is_refused_whatever_its_state_version() {
+async fn a_snapshot_newer_than_the_log_is_noticed_whatever_its_state_version() {
     let contents = written().await;
     forge(&contents, 8, 8, 77);
     let (runtime, tallies, _) = open::<Tally>(&contents).await;
@@ -76,7 +76,7 @@ async fn a_snapshot_newer_than_the_log_is_refused_whatever_its_state_version() {
 }
 
 #[tokio::test]
-async fn a_damaged_event_puts_its_aggregate_out_of_service_and_no_other() {
+async fn a_damaged_event_quarantines_its_aggregate_and_no_other() {
     let contents = written().await;
     let (runtime, tallies, faults) = open::<Tally>(&contents).await;
     faults.damage_events(&stream("a"));
@@ -86,13 +86,16 @@ async fn a_damaged_event_puts_its_aggregate_out_of_service_and_no_other() {
     let error = tallies.execute("a", 6).await.unwrap_err();
     assert!(matches!(error.failure(), Some(Failure::Quarantined(_))));
     let events = tallies.events("a", Version::NONE).await;
-    assert!(matches!(events, Err(Failure::Unreadable(_))), "damage is not read as no event");
+    assert!(
+        matches!(events, Err(Failure::Unreadable(_))),
+        "damage is not taken for a missing event"
+    );
     tallies.execute("b", 1).await.unwrap();
     assert_eq!(tallies.query("b", |it| it.sum).await.unwrap(), 2);
 }
 
 #[tokio::test]
-async fn once_mended_it_is_released() {
+async fn a_repaired_aggregate_can_be_released() {
     let contents = written().await;
     let (runtime, tallies, faults) = open::<Tally>(&contents).await;
     faults.damage_events(&stream("a"));
@@ -104,7 +107,7 @@ async fn once_mended_it_is_released() {
 }
 
 #[tokio::test]
-async fn an_event_of_an_unknown_type_is_named() {
+async fn an_event_of_an_unknown_type_is_named_in_the_reason() {
     let contents = written().await;
     let (runtime, renamed, _) = open::<Renamed>(&contents).await;
     let why = quarantine(&runtime, &renamed).await;
@@ -115,7 +118,7 @@ async fn an_event_of_an_unknown_type_is_named() {
     assert_eq!(event_type, "Added");
 }
 
-/// A panic on replay comes again with every replay, so there is one attempt and no loop.
+/// A panic on replay repeats with every replay, so there is one attempt and no loop.
 #[tokio::test]
 async fn an_apply_that_panics_on_replay_is_tried_once() {
     let contents = written().await;

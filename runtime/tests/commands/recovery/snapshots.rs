@@ -1,18 +1,18 @@
-//! The newest good snapshot comes first; a bad one costs time, never data.
+//! Recovery starts from the newest valid snapshot. A bad snapshot costs time, never data.
 
 use actuarius::{Failure, Unavailable, Version};
 
 use super::tally::{Raised, Reshaped, Tally, look, open, stream, written};
 
 #[tokio::test]
-async fn it_starts_from_the_newest_snapshot() {
+async fn recovery_starts_from_the_newest_snapshot() {
     let contents = written().await;
     let (_runtime, tallies, _) = open::<Tally>(&contents).await;
     assert_eq!(look(&tallies).await, (15, 1));
 }
 
 #[tokio::test]
-async fn a_damaged_snapshot_is_ignored_for_the_one_before() {
+async fn a_damaged_snapshot_is_replaced_by_the_one_before_it() {
     let contents = written().await;
     let (_runtime, tallies, faults) = open::<Tally>(&contents).await;
     faults.damage_snapshot(&stream("a"), Version::new(4));
@@ -20,7 +20,7 @@ async fn a_damaged_snapshot_is_ignored_for_the_one_before() {
 }
 
 #[tokio::test]
-async fn without_a_good_snapshot_it_is_rebuilt_from_all_events() {
+async fn without_a_valid_snapshot_the_state_is_rebuilt_from_all_events() {
     let contents = written().await;
     let (_runtime, tallies, faults) = open::<Tally>(&contents).await;
     faults.damage_snapshot(&stream("a"), Version::new(2));
@@ -46,7 +46,7 @@ async fn a_snapshot_that_does_not_decode_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_is_no_verdict_and_the_next_request_tries_again() {
+async fn a_failed_read_quarantines_nothing_and_the_next_request_tries_again() {
     let contents = written().await;
     let (runtime, tallies, faults) = open::<Tally>(&contents).await;
     faults.fail_read(1);

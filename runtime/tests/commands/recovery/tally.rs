@@ -1,4 +1,4 @@
-//! The aggregate that comes back, in several releases of its program.
+//! The aggregate of the recovery tests, in several releases of its program.
 #![allow(missing_docs, unreachable_pub)]
 
 use std::convert::Infallible;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::open_on;
 
-/// A sum that knows how many events it was rebuilt from: that number is in no snapshot.
+/// A sum that counts the events it was replayed from. The count is not part of snapshots.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Tally {
     pub sum: i64,
@@ -92,7 +92,7 @@ pub fn hosting() -> Hosting {
     Hosting::default().snapshot_every(2).snapshot_on_passivation(false)
 }
 
-/// "a" holds 1, 2, 3, 4, 5 with snapshots at 2 and 4, "b" holds 1.
+/// Writes 1, 2, 3, 4, 5 to "a" with snapshots at versions 2 and 4, and 1 to "b".
 pub async fn written() -> Arc<Contents> {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
@@ -111,7 +111,7 @@ pub async fn open<A: Aggregate>(contents: &Arc<Contents>) -> (Runtime, Aggregate
     (runtime, hosted, faults)
 }
 
-/// The sum of "a", and how many events it was replayed from.
+/// Returns the sum of "a", and the number of events it was replayed from.
 pub async fn look(tallies: &Aggregates<Tally>) -> (i64, u64) {
     tallies.query("a", |it| (it.sum, it.replayed)).await.unwrap()
 }
