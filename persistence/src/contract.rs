@@ -8,7 +8,7 @@
 //! use std::sync::Arc;
 //!
 //! use actuarius_persistence::contract::{self, Stage};
-//! use actuarius_persistence::memory;
+//! use crate::store::memory;
 //!
 //! fn empty_stage() -> impl Stage {
 //!     let contents = Arc::default();

@@ -7,11 +7,6 @@ use bytes::Bytes;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// Bytes that are not what they should be; the text says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub(crate) struct Malformed(pub(crate) &'static str);
-
 /// Stored data that is not what was written: told, never hidden.
 ///
 /// Nothing was changed. The rest of the store reads on; restore the damaged part from a backup.

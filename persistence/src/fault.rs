@@ -33,7 +33,7 @@ use actuarius_domain::{StreamId, Version};
 use bytes::Bytes;
 
 use crate::Store;
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 use reader::{FaultReader, Veil};
 use script::Script;
 use writer::FaultWriter;

@@ -11,8 +11,6 @@
 
 mod cache;
 mod cipher;
-mod error;
-mod guard;
 mod header;
 mod master;
 mod master_file;
@@ -20,10 +18,8 @@ mod medium;
 mod open;
 mod pages;
 mod record;
-pub(crate) mod scope;
 mod sealing;
 mod store;
-mod subjects;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -35,22 +31,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-pub use error::{KeyError, MasterKeyError, PersonalError};
-pub use guard::{guard, guard_with_its_own};
-pub use master::{MasterKey, MasterKeyId, MasterKeyRing, MasterKeys};
+pub use master::{MasterKey, MasterKeyRing, MasterKeys};
 pub use master_file::FileMasterKeys;
-pub use record::Fingerprint;
-pub use scope::{in_clear, masked, showing};
-pub use sealing::Opened;
-pub use subjects::{SUBJECTS_MAX, Subjects};
 pub use verify::VerifiedKeys;
 
-use crate::OpenError;
-use crate::disk::lock::StoreLock;
-use store::{Inner, Looked};
+pub use crate::personal::{KeyError, MasterKeyError, MasterKeyId};
 
-/// The longest name of a subject.
-pub const SUBJECT_BYTES_MAX: usize = 512;
+use crate::OpenError;
+use crate::files::lock::StoreLock;
+use crate::personal::sealer::Sealer;
+use crate::personal::{Fingerprint, SUBJECT_BYTES_MAX, scope};
+use store::{Inner, Looked};
 
 /// How many slots a rotation or a check works on at a time: what waits for the keys meanwhile waits for
 /// milliseconds.
@@ -208,24 +199,8 @@ impl Keys {
     /// Does the work with these keys at hand: within it [`Personal`](crate::Personal) values are
     /// serialized sealed, and read. A runtime does this around all it writes and reads.
     pub fn within<R>(self: &Arc<Self>, work: impl FnOnce() -> R) -> R {
-        scope::within(Some(self), work)
-    }
-
-    /// Does the work with these keys at hand, if there are any, for what is derived from what is stored:
-    /// a snapshot, a view. Within it a value about someone who was forgotten is written as erased; with
-    /// [`within`](Keys::within) it is refused.
-    pub fn deriving<R>(keys: Option<&Arc<Self>>, work: impl FnOnce() -> R) -> R {
-        scope::deriving(keys, work)
-    }
-
-    /// Does the work, and adds to `subjects` those whose clear text was written or read by it. Without
-    /// keys there are none.
-    pub fn collecting<R>(
-        keys: Option<&Arc<Self>>,
-        subjects: &mut Subjects,
-        work: impl FnOnce() -> R,
-    ) -> R {
-        if keys.is_some() { scope::collecting(subjects, work) } else { work() }
+        let sealer: Arc<dyn Sealer> = self.clone();
+        scope::within(Some(&sealer), work)
     }
 
     /// Makes the keys that were made since the last time durable, with one sync. Nothing sealed with

@@ -7,48 +7,39 @@
 //! keeps what it derives), [`segment`] (commits in files that never change), and [`Personal`] with
 //! [`keys`] (what can be forgotten).
 
-mod codec;
-mod cuts;
-mod dice;
+mod crash_points;
 mod error;
-mod filling;
-mod lineage;
-mod note;
-mod personal;
-mod progress;
+
 mod record;
-mod snapshot;
 mod store;
+mod table;
+mod test_rng;
+mod transfer;
 mod wire;
 
 pub mod archive;
-pub mod backup;
-pub mod chain;
 pub mod contract;
-pub mod copy;
 pub mod disk;
-pub mod export;
 pub mod fault;
+pub mod files;
 pub mod keys;
-pub mod memory;
-pub mod migrate;
-pub mod segment;
-pub mod verify;
+pub mod personal;
 pub mod views;
 
-pub use codec::{Codec, CodecError};
+pub use record::chain;
+pub use record::codec::{Codec, CodecError};
+pub use archive::segment;
 pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};
-pub use lineage::{Ancestor, Lineage};
-pub use note::{
-    NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange, NoteTooLarge,
-    Notes,
-};
+pub use record::lineage::{Ancestor, Lineage};
+pub use record::note::{NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange, NoteTooLarge, Notes};
 pub use personal::Personal;
-pub use progress::{OnProgress, Progress, go_on};
+pub use transfer::progress::{OnProgress, Progress, go_on};
 pub use record::{
-    Append, Commit, CommitView, Deletion, EncodedEvent, EventView, Gone, NewCommit, Part, Removal,
+    Append, COMMIT_BYTES_MAX, Commit, CommitView, Deletion, EncodedEvent, EventView, Gone, NewCommit, Part, Removal,
 };
-pub use snapshot::{NewSnapshot, Snapshot};
+pub use record::snapshot::{NewSnapshot, Snapshot};
+pub use store::{memory, verify};
+pub use transfer::{backup, copy, export, migrate};
 pub use store::{
-    AppendOutcome, Batch, COMMIT_BYTES_MAX, Page, PageLimit, Reader, Store, StoreInfo, Writer,
+    AppendOutcome, Batch, Maintenance, Page, PageLimit, Reader, Store, StoreInfo, Writer, guard, guard_with_its_own,
 };

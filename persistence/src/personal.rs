@@ -1,213 +1,26 @@
-//! A value about a person, which can be forgotten.
+//! Personal data: values that are sealed at rest, and the seam to the keys that seal them.
+//!
+//! [`Personal`] is the value that users write, [`Sealer`] the seam that [`keys`](crate::keys)
+//! implement, and [`within`], [`deriving`] and [`collecting`] put a sealer in scope while something
+//! is encoded or decoded. Records and codecs know this room only, never the keys themselves.
 
+pub(crate) mod error;
+pub(crate) mod fingerprint;
+pub(crate) mod master_key_id;
+pub(crate) mod random;
+pub(crate) mod scope;
 mod sealed;
+pub(crate) mod sealer;
+pub(crate) mod subjects;
+mod value;
 
-use std::fmt;
+pub use error::{KeyError, MasterKeyError, PersonalError};
+pub use fingerprint::Fingerprint;
+pub use master_key_id::MasterKeyId;
+pub use scope::{collecting, deriving, in_clear, masked, showing, within};
+pub use sealer::{Opened, Sealer};
+pub use subjects::{SUBJECTS_MAX, Subjects};
+pub use value::Personal;
 
-use serde::de::{DeserializeOwned, Error as _};
-use serde::ser::{Error as _, SerializeStruct};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
-
-use crate::codec::Codec;
-use crate::keys::PersonalError;
-use crate::keys::scope::{self, Hand};
-use sealed::{Name, Sealed};
-
-/// A value about a data subject, for a field of an event, a command, a state or a view.
-///
-/// At rest it is sealed with the subject's key; when the subject is forgotten it reads as *erased*, in
-/// every event, snapshot, view and backup. The subject's name is **not** sealed: it stays in the log
-/// for ever, so it must say nothing about a person by itself. Use a random id, not an address.
-///
-/// It serializes only where there are keys, which is everywhere in a runtime that was opened with
-/// `Builder::personal_data`. Elsewhere serializing it is an error, so that no clear text gets out by
-/// accident: to show it take it out with [`get`](Personal::get), or say so with
-/// [`showing`](crate::keys::showing).
-///
-/// ```
-/// use actuarius_persistence::Personal;
-/// use actuarius_persistence::keys::{Keys, MasterKeyRing};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let keys = Keys::in_memory(MasterKeyRing::generate("2026-11")?)?;
-/// let name = Personal::new("customer-7f3a", "Ada".to_owned());
-///
-/// let stored = keys.within(|| serde_json::to_string(&name))?;
-/// assert!(!stored.contains("Ada"));
-/// let read = |text: &str| keys.within(|| serde_json::from_str::<Personal<String>>(text));
-/// assert_eq!(read(&stored)?.get().unwrap(), "Ada");
-///
-/// keys.forget("customer-7f3a")?;
-/// assert!(read(&stored)?.is_erased());
-/// assert!(serde_json::to_string(&name).is_err(), "no clear text by accident");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Personal<T> {
-    subject: Box<str>,
-    value: Option<T>,
-}
-
-impl<T> Personal<T> {
-    /// A value about `subject`, whose name has 1 to 512 bytes. (Another one is refused when the value is
-    /// stored.)
-    pub fn new(subject: impl Into<String>, value: T) -> Self {
-        Self { subject: subject.into().into_boxed_str(), value: Some(value) }
-    }
-
-    /// The value; none when it is erased.
-    #[must_use]
-    pub fn get(&self) -> Option<&T> {
-        self.value.as_ref()
-    }
-
-    /// The value itself; none when it is erased.
-    #[must_use]
-    pub fn into_value(self) -> Option<T> {
-        self.value
-    }
-
-    /// Whom it is about; known also when the value is erased. Empty for one that was never set.
-    #[must_use]
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// Whether the value is gone because its subject was forgotten. One that was never set is not
-    /// erased.
-    #[must_use]
-    pub fn is_erased(&self) -> bool {
-        self.value.is_none() && !self.subject.is_empty()
-    }
-}
-
-impl<T> Default for Personal<T> {
-    /// One that was never set: about nobody, and without a value.
-    fn default() -> Self {
-        Self { subject: Box::default(), value: None }
-    }
-}
-
-impl<T> fmt::Debug for Personal<T> {
-    /// Shows no clear text.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match (&self.value, self.is_erased()) {
-            (Some(_), _) => "..",
-            (None, true) => "erased",
-            (None, false) => "unset",
-        };
-        write!(out, "Personal({:?}, {state})", self.subject)
-    }
-}
-
-/// How the value is encoded before it is sealed, whatever codec is around it: with field names, so that
-/// it may grow.
-const INNER: Codec = Codec::MessagePack;
-
-/// Stands before a value that is not sealed. With keys at hand it is refused.
-const IN_CLEAR: u8 = 0;
-
-/// Stands before a mask, which nobody can read.
-const MASK: u8 = 0xff;
-
-/// Bytes of a usual value, so that clear text is not left behind by a buffer that grows.
-const VALUE_USUAL: usize = 512;
-
-impl<T: Serialize> Personal<T> {
-    /// Nothing for a value that is erased, or was never set.
-    fn seal(&self) -> Result<Sealed, PersonalError> {
-        let Some(value) = &self.value else { return Ok(Sealed::default()) };
-        let hand = scope::at_hand()?;
-        let mut clear = Zeroizing::new(Vec::with_capacity(VALUE_USUAL));
-        INNER.encode(value, &mut clear).map_err(|error| self.content(&error))?;
-        let sealed = match hand {
-            Hand::Keys(keys) => keys.seal(&self.subject, &clear),
-            Hand::Clear => Ok([&[IN_CLEAR], &clear[..]].concat()),
-            // It is shown instead.
-            Hand::Shown => Err(PersonalError::NoKeys),
-            Hand::Masked => {
-                scope::mask(&self.subject, &clear).map(|mask| [&[MASK], &mask[..]].concat())
-            }
-        };
-        match sealed {
-            Err(PersonalError::Forgotten { .. }) if scope::derives() => Ok(Sealed::default()),
-            sealed => sealed.map(Sealed),
-        }
-    }
-}
-
-impl<T: DeserializeOwned> Personal<T> {
-    fn open(subject: Box<str>, Sealed(sealed): Sealed) -> Result<Self, PersonalError> {
-        let mut opened = Self { subject, value: None };
-        if sealed.is_empty() {
-            return Ok(opened);
-        }
-        let clear = match (scope::at_hand()?, sealed.split_first()) {
-            (Hand::Keys(keys), _) => keys.unseal(&opened.subject, &sealed)?,
-            (Hand::Clear, Some((&IN_CLEAR, clear))) => Some(Zeroizing::new(clear.to_vec())),
-            (Hand::Clear | Hand::Shown | Hand::Masked, _) => return Err(PersonalError::NoKeys),
-        };
-        if let Some(clear) = clear {
-            opened.value = Some(INNER.decode(&clear).map_err(|error| opened.content(&error))?);
-        }
-        Ok(opened)
-    }
-}
-
-impl<T> Personal<T> {
-    fn content(&self, error: &crate::CodecError) -> PersonalError {
-        match error {
-            // A personal value within this one.
-            crate::CodecError::Personal(inner) => inner.clone(),
-            other => PersonalError::Content {
-                subject: self.subject.to_string(),
-                what: other.to_string(),
-            },
-        }
-    }
-}
-
-const NAME: &str = "Personal";
-
-impl<T: Serialize> Personal<T> {
-    /// For people.
-    fn show<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct(NAME, 2)?;
-        fields.serialize_field("subject", &*self.subject)?;
-        if self.is_erased() {
-            fields.serialize_field("erased", &true)?;
-        } else {
-            fields.serialize_field("value", &self.value)?;
-        }
-        fields.end()
-    }
-}
-
-impl<T: Serialize> Serialize for Personal<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if scope::shows() {
-            return self.show(serializer);
-        }
-        let sealed = self.seal().map_err(|error| S::Error::custom(scope::failed(error)))?;
-        let mut fields = serializer.serialize_struct(NAME, 2)?;
-        fields.serialize_field("subject", &*self.subject)?;
-        fields.serialize_field("sealed", &sealed)?;
-        fields.end()
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename = "Personal")]
-struct AtRest {
-    subject: Name,
-    sealed: Sealed,
-}
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let AtRest { subject: Name(subject), sealed } = AtRest::deserialize(deserializer)?;
-        Self::open(subject, sealed).map_err(|error| D::Error::custom(scope::failed(error)))
-    }
-}
+/// The most bytes a subject's name may have.
+pub const SUBJECT_BYTES_MAX: usize = 512;

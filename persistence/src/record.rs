@@ -3,6 +3,11 @@
 //! `docs/FORMAT.md` draws the bytes. A frame is `length u32 | checksum u32 | body`; the checksum is
 //! CRC-32C (Castagnoli) of the body. Positions are not in the body: the store knows them by place.
 
+pub mod chain;
+pub(crate) mod codec;
+pub(crate) mod lineage;
+pub(crate) mod note;
+pub(crate) mod snapshot;
 mod append;
 mod commit;
 mod deletion;
@@ -24,6 +29,12 @@ pub use gone::Gone;
 pub use removal::Removal;
 pub(crate) use removal::frame as stub_frame;
 pub use upcasting::Part;
+
+/// The largest commit (all events of one command, with their header) a store takes: 16 MiB.
+///
+/// A commit is held in memory by the actor, the committer and the store at once, so the bound keeps
+/// one command from taking the process down.
+pub const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const NAMED_BY_CALLER: u8 = 1;
 const HAS_CORRELATION: u8 = 2;

@@ -7,9 +7,7 @@
 //! next can be built beside the current one), [`Table`] (rows), and [`Place::save_state`] (for views
 //! that are in memory and only saved now and then).
 
-pub(crate) mod changes;
 mod directory;
-mod error;
 mod memory;
 mod state;
 mod table;
@@ -17,66 +15,49 @@ mod table;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-pub use changes::{CHANGES_BYTES_MAX, CHANGES_BYTES_SOFT, Changes, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-pub use error::ViewError;
+pub use crate::table::changes::{CHANGES_BYTES_MAX, CHANGES_BYTES_SOFT, Changes, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use crate::table::error::ViewError;
+pub use crate::table::Entry;
 pub use table::{Table, TableReader};
 
-use crate::disk::DiskOptions;
-use crate::keys::Keys;
+use crate::personal::sealer::Sealer;
+use crate::table::TableEngine;
 use directory::DiskPlace;
-use memory::{MemoryPlace, Shelf};
+use memory::{MemoryPlace, MemoryViews};
 
 /// The longest name of a view.
 const NAME_BYTES_MAX: usize = 128;
-
-/// How much of each table is kept in memory.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
-
-/// A key, without its space, and what it says.
-pub type Entry = (Bytes, Bytes);
 
 /// Where the views of a runtime are kept: a directory, or memory. Cheap to clone.
 #[derive(Clone)]
 pub struct Views {
     kept: Kept,
-    keys: Option<Arc<Keys>>,
+    sealer: Option<Arc<dyn Sealer>>,
 }
 
 #[derive(Clone)]
 enum Kept {
-    Memory(Arc<Shelf>),
-    Disk(PathBuf, DiskOptions),
+    Memory(Arc<MemoryViews>),
+    Disk(PathBuf, Arc<dyn TableEngine>),
 }
 
 impl Views {
-    /// In a directory, which is made when it is first used. It may hold other files.
-    pub fn on_disk(directory: impl Into<PathBuf>) -> Self {
-        let options = DiskOptions::default().cache_bytes(CACHE_BYTES);
-        Self { kept: Kept::Disk(directory.into(), options), keys: None }
+    /// Keeps views in a directory, in tables of `engine`. The directory is created when it is first
+    /// used, and may hold other files.
+    pub fn on_disk(directory: impl Into<PathBuf>, engine: Arc<dyn TableEngine>) -> Self {
+        Self { kept: Kept::Disk(directory.into(), engine), sealer: None }
     }
 
     /// In memory, as long as any clone of this lives.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { kept: Kept::Memory(Arc::default()), keys: None }
-    }
-
-    /// How many bytes of each table's pages are kept in memory: 64 MiB unless told. The process
-    /// takes more, since sled counts pages only. Views in memory are in memory whatever this says.
-    #[must_use]
-    pub fn cache_bytes(mut self, bytes: u64) -> Self {
-        if let Kept::Disk(_, options) = &mut self.kept {
-            *options = options.clone().cache_bytes(bytes);
-        }
-        self
+        Self { kept: Kept::Memory(Arc::default()), sealer: None }
     }
 
     /// Lets personal data in views be sealed and opened with these keys.
     #[must_use]
-    pub fn with_keys(mut self, keys: Arc<Keys>) -> Self {
-        self.keys = Some(keys);
+    pub fn with_sealer(mut self, sealer: Arc<dyn Sealer>) -> Self {
+        self.sealer = Some(sealer);
         self
     }
 
@@ -86,7 +67,7 @@ impl Views {
     /// [`ViewError::Io`].
     pub fn names(&self) -> Result<Vec<String>, ViewError> {
         let mut names = match &self.kept {
-            Kept::Memory(shelf) => shelf.names(),
+            Kept::Memory(views) => views.names(),
             Kept::Disk(directory, _) => directory::names(directory)?,
         };
         names.retain(|name| is_valid(name));
@@ -104,12 +85,12 @@ impl Views {
             return Err(ViewError::InvalidName { name: name.to_owned() });
         }
         let kind = match &self.kept {
-            Kept::Memory(shelf) => Kind::Memory(shelf.place(name)?),
-            Kept::Disk(directory, options) => {
-                Kind::Disk(DiskPlace::open(directory.join(name), options.clone())?)
+            Kept::Memory(views) => Kind::Memory(views.place(name)?),
+            Kept::Disk(directory, engine) => {
+                Kind::Disk(DiskPlace::open(directory.join(name), engine.clone())?)
             }
         };
-        Ok(Place { kind, keys: self.keys.clone() })
+        Ok(Place { kind, sealer: self.sealer.clone() })
     }
 }
 
@@ -125,7 +106,7 @@ fn is_valid(name: &str) -> bool {
 /// A generation is a [`Table`], a saved state, or both, and exists once it has either.
 pub struct Place {
     kind: Kind,
-    keys: Option<Arc<Keys>>,
+    sealer: Option<Arc<dyn Sealer>>,
 }
 
 enum Kind {
@@ -136,8 +117,8 @@ enum Kind {
 impl Place {
     /// What personal data in the view is sealed and opened with, if there are keys.
     #[must_use]
-    pub fn keys(&self) -> Option<&Arc<Keys>> {
-        self.keys.as_ref()
+    pub fn sealer(&self) -> Option<&Arc<dyn Sealer>> {
+        self.sealer.as_ref()
     }
 
     /// The numbers of all generations, in order.
@@ -193,11 +174,11 @@ impl Place {
     /// [`ViewError::NewerFormat`]: rebuild the view in another generation; [`ViewError::Io`]. No row
     /// was changed.
     pub fn table(&self, generation: u64) -> Result<Table, ViewError> {
-        let table = match &self.kind {
-            Kind::Memory(place) => place.table(generation).map(Table::in_memory),
-            Kind::Disk(place) => place.table(generation).map(Table::on_disk),
+        let writer = match &self.kind {
+            Kind::Memory(place) => Box::new(place.table(generation)?),
+            Kind::Disk(place) => place.table(generation)?,
         };
-        Ok(table?.with_keys(self.keys.clone()))
+        Ok(Table::new(writer, self.sealer.clone()))
     }
 
     /// The state saved last for a generation; none when none was.

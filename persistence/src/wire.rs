@@ -1,6 +1,11 @@
 //! Reading and writing the integers and texts that records are made of. Little-endian throughout.
 
-use crate::error::Malformed;
+use thiserror::Error;
+
+/// Bytes that are not what they should be; the text says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub(crate) struct Malformed(pub(crate) &'static str);
 
 /// Appends `number` as a LEB128 varint: 1 byte below 128, at most 10.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
-use crate::segment::{Kind, Segment};
+use super::segment::{Kind, Segment};
 use crate::{Commit, Damage, Gone, Page, ReadError};
 
 /// What the files of segments end in.

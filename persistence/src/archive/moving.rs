@@ -2,29 +2,16 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use actuarius_domain::{Position, StreamId, Version};
-use thiserror::Error;
 
+use super::error::ArchiveError;
 use super::mounted::ENDING;
-use crate::segment::{Kind, Segment, SegmentError, SegmentHead, Writing};
+use super::segment::{Kind, Segment, SegmentError, SegmentHead, Writing};
 use crate::{Commit, Gone, Page, PageLimit, ReadError, Reader, Removal};
 
 /// How large a segment grows, in compressed bytes and in commits: small enough that its removals
 /// fit in memory, about 15 MB, and that little is done twice after an interruption.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 const SEGMENT_COMMITS: usize = 100_000;
-
-/// Why events could not be moved into the archive. They are all in the log, or in the segments
-/// that were handed out before.
-#[derive(Debug, Clone, Error)]
-#[non_exhaustive]
-pub enum ArchiveError {
-    /// The log could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The segment could not be written, or not read back.
-    #[error(transparent)]
-    Segment(#[from] SegmentError),
-}
 
 /// One segment that is on disk, and what may leave the log for it.
 #[derive(Debug)]
@@ -105,9 +92,9 @@ impl<'a> Moving<'a> {
 
     fn next_page(&mut self) -> Result<Page, ReadError> {
         let Some((stream, after)) = &mut self.only else {
-            return self.reader.read_raw(self.at, PageLimit::default());
+            return self.reader.maintenance().read_raw(self.at, PageLimit::default());
         };
-        let page = self.reader.read_raw_stream(stream, *after, PageLimit::default())?;
+        let page = self.reader.maintenance().read_raw_stream(stream, *after, PageLimit::default())?;
         *after = page.commits.last().map_or(*after, |last| last.view().last_version());
         Ok(page)
     }
@@ -141,7 +128,7 @@ impl Filling {
     fn new(reader: &dyn Reader, directory: &std::path::Path) -> Result<Self, SegmentError> {
         let head = SegmentHead::new(Kind::Archive, reader.identity());
         let path = directory.join(format!("{}.{ENDING}", head.id));
-        let made = crate::disk::files::create_directory(directory);
+        let made = crate::files::create_directory(directory);
         made.map_err(|error| SegmentError::Io {
             path: directory.to_owned(),
             source: std::sync::Arc::new(std::io::Error::other(error)),

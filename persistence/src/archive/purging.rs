@@ -6,7 +6,7 @@ use actuarius_domain::{Position, StreamId};
 use super::ArchiveError;
 use super::mounted::{ENDING, files};
 use crate::ReadError;
-use crate::segment::{Segment, SegmentError, SegmentHead, Writing};
+use super::segment::{Segment, SegmentError, SegmentHead, Writing};
 
 /// Takes the events of a stream that was deleted out of the archive: each segment that has any is
 /// written anew without them, under its own name, and the old file is removed. Returns how many
@@ -23,7 +23,7 @@ pub fn purge(directory: &Path, stream: &StreamId) -> Result<u64, ArchiveError> {
             rewrite(&segment, stream, &free_name(directory, segment.head()))?;
             drop(segment);
             fs::remove_file(&path).map_err(ReadError::from)?;
-            let synced = crate::disk::files::sync(directory);
+            let synced = crate::files::sync(directory);
             synced.map_err(|error| ReadError::from(std::io::Error::other(error)))?;
         }
         gone += found;

@@ -8,7 +8,7 @@ use actuarius_domain::{Position, StreamId, Version};
 use super::Stage;
 use super::sample::{note, small, stream};
 use super::scene::Scene;
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 use crate::{Commit, PageLimit, Reader};
 
 const BATCHES: u64 = 150;

@@ -3,7 +3,7 @@
 use super::Stage;
 use super::sample::{note, small, stream};
 use super::scene::Scene;
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 
 pub(super) fn a_long_history_equals_its_model_through_every_reopening(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);

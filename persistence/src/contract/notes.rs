@@ -9,10 +9,9 @@ use super::Stage;
 use super::concurrency::beside_a_writer;
 use super::sample::{Sample, stream, text};
 use super::scene::Scene;
-use crate::dice::Dice;
-use crate::{
-    Batch, NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, Notes, Reader, memory,
-};
+use crate::test_rng::Dice;
+use crate::{Batch, NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, Notes, Reader};
+use crate::store::memory;
 
 /// What each note should say.
 type Said = BTreeMap<Vec<u8>, Vec<u8>>;

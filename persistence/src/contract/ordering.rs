@@ -5,7 +5,7 @@ use actuarius_domain::{Position, Version};
 use super::Stage;
 use super::sample::{Sample, note, small, stream};
 use super::scene::Scene;
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 use crate::{Append, Batch, PageLimit};
 
 pub(super) fn an_empty_batch_is_accepted(stage: &dyn Stage) {

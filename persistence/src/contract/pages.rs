@@ -6,7 +6,7 @@ use super::Stage;
 use super::sample::{Sample, note, small, stream};
 use super::scene::{Scene, assert_same, whole_log, whole_stream};
 use crate::PageLimit;
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 
 /// From one commit a page to everything at once, bound by either measure.
 const LIMITS: [PageLimit; 7] = [

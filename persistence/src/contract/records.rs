@@ -7,7 +7,7 @@ use actuarius_domain::{CommandId, MAX_ID_BYTES, Metadata, StreamId, Timestamp, V
 use super::Stage;
 use super::sample::{Sample, note, small, stream, text};
 use super::scene::{Scene, whole_log};
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 use crate::{Append, COMMIT_BYTES_MAX, Codec, NewCommit, PageLimit, Reader};
 
 pub(super) fn odd_ids_never_share_a_stream(stage: &dyn Stage) {

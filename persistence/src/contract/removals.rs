@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::Stage;
 use super::sample::{Sample, note, stream};
 use super::scene::Scene;
-use crate::chain::ChainEnd;
-use crate::dice::Dice;
+use crate::record::chain::ChainEnd;
+use crate::test_rng::Dice;
 use crate::{Batch, Commit, Gone, NewSnapshot, PageLimit, Removal};
 
 /// Three streams, with commits of one event, of several, and one of many parts.
@@ -43,20 +43,20 @@ pub(super) fn the_chain_is_that_of_its_commits(stage: &dyn Stage) {
     for _ in 0..2 {
         let commits = all(&scene);
         let expected = commits.iter().fold(ChainEnd::default(), |end, commit| end.then(commit));
-        assert_eq!(scene.reader().chain().expect("readable"), expected);
+        assert_eq!(scene.reader().maintenance().chain().expect("readable"), expected);
         scene.reopen_and_check();
     }
 }
 
 pub(super) fn removed_commits_leave_their_place_and_their_hash(stage: &dyn Stage) {
     let mut scene = written(stage);
-    let chain = scene.reader().chain().expect("readable");
+    let chain = scene.reader().maintenance().chain().expect("readable");
     let mut dice = Dice::new(9);
     let chosen: Vec<_> = all(&scene).into_iter().filter(|_| dice.below(3) == 0).collect();
     let removals = chosen.iter().map(|commit| Removal::of(commit, Gone::Removed)).collect();
     remove(&mut scene, removals);
     for _ in 0..2 {
-        assert_eq!(scene.reader().chain().expect("readable"), chain, "the chain stays");
+        assert_eq!(scene.reader().maintenance().chain().expect("readable"), chain, "the chain stays");
         scene.check();
         let found = scene.reader().read_log(Position::NONE, PageLimit::default());
         for commit in found.expect("readable").commits {
@@ -92,7 +92,7 @@ pub(super) fn what_is_left_of_an_archived_commit_names_its_segment(stage: &dyn S
     let (commits, gone) = (all(&scene), Gone::Archived(Uuid::from_u128(5)));
     remove(&mut scene, vec![Removal::of(&commits[0], gone)]);
     let one = PageLimit { commits: 1, bytes: 0 };
-    let raw = scene.reader().read_raw(Position::NONE, one).expect("readable").commits;
+    let raw = scene.reader().maintenance().read_raw(Position::NONE, one).expect("readable").commits;
     assert_eq!((raw[0].gone(), raw[0].hash()), (Some(gone), commits[0].hash()));
     assert_eq!(raw[0].last_position(), commits[0].last_position());
 }

@@ -3,7 +3,7 @@
 use actuarius_domain::StreamId;
 use serde::{Deserialize, Serialize};
 
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 
 /// One variant of each shape an event can have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use super::Stage;
 use super::sample::{Sample, stream, text};
 use super::scene::Scene;
-use crate::dice::Dice;
-use crate::keys::Subjects;
+use crate::test_rng::Dice;
+use crate::personal::subjects::Subjects;
 use crate::{Batch, NewSnapshot, Snapshot};
 
 /// A scene whose streams "a" and "b" have ten events each, one per commit and in turn.

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use actuarius_domain::Position;
 
 use super::engine::{Engine, Group, KEY_OVERHEAD};
-use super::files::{self, Files, OnFile};
-use super::lock::{self, StoreLock};
-use super::reader::DiskReader;
+use crate::disk::files::Files;
+use crate::files::{self, OnFile};
+use crate::files::lock::{self, StoreLock};
+use super::log::reader::DiskReader;
 use super::swap::{Places, settle};
-use super::trouble::engine_io;
+use super::error::engine_io;
 use super::{DiskOptions, create, keys, notes, open};
 use crate::archive::Mounted;
-use crate::filling::Filling;
+use crate::transfer::batches::Filling;
 use crate::{OpenError, PageLimit, Reader, Store, StoreFailure};
 
 /// What compacting came to.
@@ -105,7 +106,7 @@ fn copy_log(
 ) -> Result<(), String> {
     let (mut filling, mut at, head) = (Filling::new(new), Position::NONE, old.head());
     while at < head {
-        let page = old.read_raw(at, PageLimit::default()).map_err(|error| error.to_string())?;
+        let page = old.maintenance().read_raw(at, PageLimit::default()).map_err(|error| error.to_string())?;
         for commit in &page.commits {
             let stored = filling.put(commit.stream(), commit);
             stored.map_err(|failure| failure.to_string())?;

@@ -9,11 +9,12 @@ use std::path::Path;
 use actuarius_domain::Position;
 use uuid::Uuid;
 
-use super::files::{self, Files, OnFile};
+use crate::disk::files::Files;
+use crate::files::{self, OnFile};
 use super::format::Format;
-use super::lock::Release;
-use super::meta::Meta;
-use super::{DiskOptions, keys, mark, open};
+use crate::disk::release::Release;
+use super::index::manifest::Meta;
+use super::{DiskOptions, keys, high_water_mark, open};
 use crate::{Lineage, OpenError};
 
 pub(super) fn create(directory: &Path, options: &DiskOptions) -> Result<(), OpenError> {
@@ -36,7 +37,7 @@ pub(super) fn create_aside(
     }
     fs::create_dir(&new.root).on(&new.root)?;
     fs::write(new.format(), format.to_text()).on(&new.format())?;
-    mark::create(&new.mark(), format.store).on(&new.mark())?;
+    high_water_mark::create(&new.mark(), format.store).on(&new.mark())?;
     create_log(new, options)?;
     files::sync_tree(&new.root)
 }
@@ -47,7 +48,7 @@ fn create_log(new: &Files, options: &DiskOptions) -> Result<(), OpenError> {
     let log = new.log();
     let db = open::open_sled(&log, options, None)?;
     let written = db.insert(keys::META, Meta::default().to_value()).and_then(|_| db.flush());
-    written.map(|_| ()).map_err(super::trouble::engine_io).on(&log)
+    written.map(|_| ()).map_err(super::error::engine_io).on(&log)
 }
 
 /// Has the closed store in `directory` say from now on that it shares the history of another one up

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use sled::{Db, IVec};
 
-use super::trouble::engine_io;
+use super::error::engine_io;
 use crate::StoreFailure;
 
 /// The most bytes given to sled between two real syncs.
@@ -188,7 +188,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dice::Dice;
+    use crate::test_rng::Dice;
     use crate::disk::keys::VALUE_MAX;
     use crate::disk::{DiskOptions, open};
 

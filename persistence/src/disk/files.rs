@@ -1,110 +1,39 @@
-//! Where a store keeps its files, and the file system calls that say which file they failed on.
+//! Where a store keeps its files.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::OpenError;
-
 /// The files of a store.
-pub(super) struct Files {
-    pub(super) root: PathBuf,
+pub(crate) struct Files {
+    pub(crate) root: PathBuf,
 }
 
 impl Files {
-    pub(super) fn store(directory: &Path) -> Self {
+    pub(crate) fn store(directory: &Path) -> Self {
         Self { root: directory.join("store") }
     }
 
-    pub(super) fn at(root: &Path) -> Self {
+    pub(crate) fn at(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 
     /// Where a new store is built before it gets its name.
-    pub(super) fn creating(directory: &Path) -> Self {
+    pub(crate) fn creating(directory: &Path) -> Self {
         Self { root: directory.join("store.creating") }
     }
 
-    pub(super) fn format(&self) -> PathBuf {
+    pub(crate) fn format(&self) -> PathBuf {
         self.root.join("FORMAT")
     }
 
-    pub(super) fn mark(&self) -> PathBuf {
+    pub(crate) fn mark(&self) -> PathBuf {
         self.root.join("mark")
     }
 
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.root.join("log")
     }
 
-    pub(super) fn db(&self) -> PathBuf {
+    pub(crate) fn db(&self) -> PathBuf {
         self.log().join("db")
     }
-}
-
-/// Names the file an error is about.
-pub(crate) trait OnFile<T> {
-    fn on(self, path: &Path) -> Result<T, OpenError>;
-}
-
-impl<T> OnFile<T> for io::Result<T> {
-    fn on(self, path: &Path) -> Result<T, OpenError> {
-        self.map_err(|source| OpenError::Io { path: path.to_owned(), source })
-    }
-}
-
-/// Makes a file's content and size, or a directory's entries, survive a power cut.
-pub(crate) fn sync(path: &Path) -> Result<(), OpenError> {
-    File::open(path).and_then(|file| file.sync_all()).on(path)
-}
-
-/// Syncs a directory and all that is in it.
-pub(crate) fn sync_tree(path: &Path) -> Result<(), OpenError> {
-    if fs::metadata(path).on(path)?.is_dir() {
-        for entry in fs::read_dir(path).on(path)? {
-            sync_tree(&entry.on(path)?.path())?;
-        }
-    }
-    sync(path)
-}
-
-/// Creates a directory and the missing ones above it, so that they survive a power cut.
-pub(crate) fn create_directory(path: &Path) -> Result<(), OpenError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    create_directory(parent)?;
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error).on(path),
-        _ => sync(parent),
-    }
-}
-
-/// Has a file say `content` instead of what it said: after a power cut it says one or the other.
-pub(crate) fn replace(path: &Path, content: &[&[u8]]) -> Result<(), OpenError> {
-    let mut aside = path.to_owned().into_os_string();
-    aside.push(".writing");
-    let aside = PathBuf::from(aside);
-    let mut file = File::create(&aside).on(&aside)?;
-    content.iter().try_for_each(|piece| file.write_all(piece)).on(&aside)?;
-    file.sync_all().on(&aside)?;
-    fs::rename(&aside, path).on(path)?;
-    path.parent().map_or(Ok(()), sync)
-}
-
-/// The bytes of all files below `path`.
-pub(super) fn bytes_below(path: &Path) -> io::Result<u64> {
-    let metadata = match fs::metadata(path) {
-        // sled removes files of its own while it runs.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        metadata => metadata?,
-    };
-    if !metadata.is_dir() {
-        return Ok(metadata.len());
-    }
-    fs::read_dir(path)?.map(|entry| bytes_below(&entry?.path())).sum()
 }

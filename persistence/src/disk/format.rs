@@ -3,12 +3,11 @@
 //! Some lines of text; the first two and the last keep their meaning in every format, so that an
 //! old release can tell a newer store from a damaged one.
 
-use std::ops::RangeInclusive;
-
 use actuarius_domain::Position;
 use uuid::Uuid;
 
 use crate::Ancestor;
+use crate::files::marker::{Unreadable, sealed, unsealed};
 
 /// The format this release writes, and the newest it reads. It reads the first, too: chunks there
 /// have no link.
@@ -25,12 +24,6 @@ pub(super) struct Format {
     pub(super) buckets: u16,
     /// Whose history it shares.
     pub(super) ancestors: Vec<Ancestor>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    Newer(u32),
-    Unknown(&'static str),
 }
 
 impl Format {
@@ -65,34 +58,6 @@ impl Format {
     /// The seed of the stream hashes.
     pub(super) fn seed(&self) -> u64 {
         self.store.as_u64_pair().0
-    }
-}
-
-/// The text with its checksum behind it.
-pub(crate) fn sealed(text: &str) -> String {
-    format!("{text}checksum {:08x}\n", crc32c::crc32c(text.as_bytes()))
-}
-
-/// A sealed text that begins with the line `magic` and names one of the formats `known` in its
-/// second.
-pub(crate) fn unsealed<'a>(
-    magic: &str,
-    known: RangeInclusive<u32>,
-    text: &'a [u8],
-) -> Result<&'a str, Unreadable> {
-    let text = str::from_utf8(text).map_err(|_| Unreadable::Unknown("FORMAT is not text"))?;
-    let mut lines = text.lines();
-    if lines.next() != Some(magic) {
-        return Err(Unreadable::Unknown("FORMAT is not that of a store"));
-    }
-    let end = text.rfind("checksum ").unwrap_or(0);
-    if sealed(&text[..end]) != text {
-        return Err(Unreadable::Unknown("the checksum of FORMAT is wrong"));
-    }
-    match lines.next().and_then(|line| line.strip_prefix("format ")?.parse::<u32>().ok()) {
-        Some(found) if known.contains(&found) => Ok(text),
-        Some(newer) if newer > *known.end() => Err(Unreadable::Newer(newer)),
-        _ => Err(Unreadable::Unknown("FORMAT makes no sense")),
     }
 }
 

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use sled::IVec;
 
 use super::keys::{self, VALUE_MAX};
-use super::shared::Shared;
-use super::trouble::{Result, Trouble};
+use super::log::shared::Shared;
+use super::error::{Result, Trouble};
 use crate::wire::Cursor;
 use crate::{NOTE_VALUE_BYTES_MAX, Note, ReadError};
 
@@ -34,7 +34,7 @@ pub(super) const SCATTER_BYTES: usize = 1_000;
 
 const _: () = assert!(
     // What a set counts is no less than what its changes count in their group.
-    crate::note::CHANGE_BYTES >= SCATTER_BYTES + 1 + HEAD + super::engine::KEY_OVERHEAD
+    crate::record::note::CHANGE_BYTES >= SCATTER_BYTES + 1 + HEAD + super::engine::KEY_OVERHEAD
 );
 
 /// The value for the note whose whole key is `key`.

@@ -9,15 +9,19 @@ use std::sync::Arc;
 use sled::Db;
 
 use super::engine::Engine;
-use super::files::{self, Files, OnFile};
-use super::format::{self, Format, Unreadable};
-use super::lock::{self, Release, StoreLock};
-use super::mark::Mark;
-use super::reader::DiskReader;
-use super::recover::failed;
-use super::shared::Shared;
-use super::writer::DiskWriter;
-use super::{DiskOptions, RESTORING, create, recover, swap, trouble};
+use crate::disk::files::Files;
+use crate::files::{self, OnFile};
+use super::format::{self, Format};
+use crate::files::marker::Unreadable;
+use crate::disk::release::Release;
+use crate::files::lock::{self, StoreLock};
+use super::high_water_mark::Mark;
+use super::log::reader::DiskReader;
+use super::log::recover::failed;
+use super::log::shared::Shared;
+use super::log::writer::DiskWriter;
+use super::{DiskOptions, RESTORING, create, swap, error};
+use super::log::recover;
 use crate::archive::Mounted;
 use crate::{OpenError, Store};
 
@@ -166,6 +170,6 @@ pub(super) fn open_sled(
         }
         Ok(Err(sled::Error::Io(source))) => Err(OpenError::Io { path, source }),
         Ok(Err(error)) => Err(OpenError::Damaged { path, what: error.to_string() }),
-        Err(panic) => Err(OpenError::Damaged { path, what: trouble::panic_text(&*panic) }),
+        Err(panic) => Err(OpenError::Damaged { path, what: error::panic_text(&*panic) }),
     }
 }

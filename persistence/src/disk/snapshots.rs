@@ -14,8 +14,8 @@ use bytes::Bytes;
 
 use super::engine::Engine;
 use super::keys::{self, StreamHash, VALUE_MAX};
-use super::trouble::{Result, Trouble};
-use crate::keys::Subjects;
+use super::error::{Result, Trouble};
+use crate::personal::Subjects;
 use crate::wire::{Cursor, put_text, put_varint};
 use crate::{NewSnapshot, ReadError, Snapshot};
 

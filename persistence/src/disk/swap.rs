@@ -13,7 +13,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, Files, OnFile};
+use crate::disk::files::Files;
+use crate::files::{self, OnFile};
 use crate::OpenError;
 
 /// Ends what a power cut or a kill interrupted: there is one store then, or none as before. The store's

@@ -27,7 +27,7 @@
 mod applying;
 mod journal;
 mod keys;
-mod looking;
+mod reader;
 mod rows;
 #[cfg(test)]
 mod tampering;
@@ -38,22 +38,24 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::files::{self, OnFile};
-use super::format::{self, Unreadable};
-use super::lock::Release;
+use crate::files::{self, OnFile};
+use crate::files::marker::{self, Unreadable};
+use crate::disk::release::Release;
 use super::open::{open_engine, open_sled};
-use super::{DiskOptions, trouble};
+use super::{DiskOptions, error};
 use crate::OpenError;
-use crate::error::Malformed;
-use crate::views::changes::{Changes, Range};
-use crate::views::{Entry, ViewError};
+use crate::wire::Malformed;
+use crate::table::changes::{Changes, Range};
+use crate::table::error::ViewError;
+use crate::table::{Entry, ReadTable, TableEngine, TableWriter};
 use applying::Applying;
 use journal::{Journal, Record};
-use looking::Shared;
+use reader::Shared;
 use rows::Marker;
 
 /// The format this release writes, and the newest it reads.
@@ -65,13 +67,31 @@ const MAGIC: &str = "actuarius view table";
 /// small batches is synced no more often, and one of large ones does not sync twice for each.
 const JOURNAL_BYTES: u64 = super::engine::SYNC_BYTES_MAX as u64;
 
+impl TableEngine for DiskOptions {
+    fn exists(&self, generation: &Path) -> bool {
+        directory(generation).exists()
+    }
+
+    fn open(
+        &self,
+        generation: &Path,
+        keep: Box<dyn Any + Send + Sync>,
+    ) -> Result<Box<dyn TableWriter>, ViewError> {
+        Ok(Box::new(open(generation, self, keep)?))
+    }
+
+    fn lock_wait(&self) -> Duration {
+        self.waits()
+    }
+}
+
 /// Where the table of a generation is.
-pub(crate) fn directory(generation: &Path) -> PathBuf {
+fn directory(generation: &Path) -> PathBuf {
     generation.join("table")
 }
 
 /// The writer of an open table.
-pub(crate) struct DiskTable {
+struct DiskTable {
     shared: Arc<Shared>,
     applying: Applying,
     journal: Journal,
@@ -79,13 +99,12 @@ pub(crate) struct DiskTable {
     failure: Option<String>,
 }
 
-/// Looks into an open table.
-#[derive(Clone)]
-pub(crate) struct DiskTableReader(Arc<Shared>);
+/// Reads an open table.
+struct DiskTableReader(Arc<Shared>);
 
 /// Opens the table in the directory of its generation, or makes an empty one there. `keep` is
 /// dropped when everything is closed.
-pub(crate) fn open(
+fn open(
     generation: &Path,
     options: &DiskOptions,
     keep: Box<dyn Any + Send + Sync>,
@@ -112,7 +131,7 @@ fn create(generation: &Path, options: &DiskOptions) -> Result<(), ViewError> {
         fs::remove_dir_all(&new).on(&new)?;
     }
     fs::create_dir(&new).on(&new)?;
-    let text = format::sealed(&format!("{MAGIC}\nformat {FORMAT}\nid {}\n", Uuid::new_v4()));
+    let text = marker::sealed(&format!("{MAGIC}\nformat {FORMAT}\nid {}\n", Uuid::new_v4()));
     fs::write(new.join("FORMAT"), text).on(&new)?;
     fs::write(new.join("journal"), []).on(&new)?;
     create_log(&new.join("log"), options)?;
@@ -127,7 +146,7 @@ fn create_log(log: &Path, options: &DiskOptions) -> Result<(), OpenError> {
     let _release = Release(log.join("db"));
     let db = open_sled(log, options, None)?;
     let written = db.insert(keys::MARKER, Marker::Done(0).pack()).and_then(|_| db.flush());
-    written.map(|_| ()).map_err(trouble::engine_io).on(log)
+    written.map(|_| ()).map_err(error::engine_io).on(log)
 }
 
 /// The table's identity.
@@ -141,7 +160,7 @@ fn read_format(table: &Path) -> Result<Uuid, ViewError> {
         text => text.on(&path)?,
     };
     let text =
-        format::unsealed(MAGIC, FORMAT..=FORMAT, &text).map_err(|unreadable| match unreadable {
+        marker::unsealed(MAGIC, FORMAT..=FORMAT, &text).map_err(|unreadable| match unreadable {
             Unreadable::Newer(found) => ViewError::NewerFormat {
                 what: table.display().to_string(),
                 found,
@@ -175,22 +194,6 @@ impl DiskTable {
         Ok(table)
     }
 
-    pub(crate) fn reader(&self) -> DiskTableReader {
-        DiskTableReader(self.shared.clone())
-    }
-
-    pub(crate) fn commit(&mut self, changes: Changes) -> Result<(), ViewError> {
-        if let Some(cause) = &self.failure {
-            return Err(ViewError::Failed { cause: cause.clone() });
-        }
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let stored = guarded(|| self.store(Arc::new(changes)));
-        self.failure = stored.as_ref().err().map(ToString::to_string);
-        stored
-    }
-
     /// Readers look into the batch as long as sled may have part of it: for good, if this fails.
     fn store(&mut self, changes: Arc<Changes>) -> Result<(), ViewError> {
         let sequence = self.journal.write(&changes)?;
@@ -210,12 +213,30 @@ impl DiskTable {
     }
 }
 
-impl DiskTableReader {
-    pub(crate) fn get(&self, place: &[u8]) -> Result<Option<Bytes>, ViewError> {
+impl TableWriter for DiskTable {
+    fn reader(&self) -> Arc<dyn ReadTable> {
+        Arc::new(DiskTableReader(self.shared.clone()))
+    }
+
+    fn commit(&mut self, changes: Changes) -> Result<(), ViewError> {
+        if let Some(cause) = &self.failure {
+            return Err(ViewError::Failed { cause: cause.clone() });
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let stored = guarded(|| self.store(Arc::new(changes)));
+        self.failure = stored.as_ref().err().map(ToString::to_string);
+        stored
+    }
+}
+
+impl ReadTable for DiskTableReader {
+    fn get(&self, place: &[u8]) -> Result<Option<Bytes>, ViewError> {
         guarded(|| self.0.get(place))
     }
 
-    pub(crate) fn scan(
+    fn scan(
         &self,
         range: &Range,
         descending: bool,
@@ -244,7 +265,7 @@ const PANIC_CHARS_MAX: usize = 300;
 /// sled panics on some kinds of damage.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewError> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = trouble::panic_text(&*panic);
+        let said = error::panic_text(&*panic);
         Err(ViewError::damaged(said.chars().take(PANIC_CHARS_MAX).collect::<String>()))
     })
 }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::keys::{self, StreamHash, VALUE_MAX};
 use super::testing::append;
 use super::{DiskOptions, format::Format, open_with};
-use crate::verify::{Place, Verify};
+use crate::store::verify::{Place, Verify};
 use crate::{Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store};
 
 /// A store of ten commits to one stream in chunks of their own; the first eight are indexed.
@@ -27,7 +27,7 @@ fn open(directory: &TempDir) -> Result<Store, OpenError> {
 /// Changes what sled holds behind the store's back.
 fn tamper(directory: &TempDir, change: impl FnOnce(&sled::Db)) {
     let log = directory.path().join("store/log");
-    let _release = super::lock::Release(log.join("db"));
+    let _release = crate::files::lock::Release(log.join("db"));
     let db = super::open::open_sled(&log, &DiskOptions::default(), None).expect("opens");
     change(&db);
     db.flush().expect("flushed");
@@ -211,12 +211,12 @@ fn a_replaced_commit_breaks_the_chain() {
     let directory = closed_store();
     tamper(&directory, |db| {
         let forged = append("account", "alice", 8, &[11]);
-        let before = super::chunk::read(9, |part| db.get(keys::chunk(9, part)));
+        let before = super::log::chunk::read(9, |part| db.get(keys::chunk(9, part)));
         let before = before.expect("whole").expect("there").before;
         let frames = super::testing::frames(&forged);
         let (frames, commits, events) = (frames.as_slice(), 1, 1);
-        let packed = super::chunk::Packed { first: 9, before, frames, commits, events };
-        let [value] = &super::chunk::pack(&packed)[..] else { panic!("a small commit") };
+        let packed = super::log::chunk::Packed { first: 9, before, frames, commits, events };
+        let [value] = &super::log::chunk::pack(&packed)[..] else { panic!("a small commit") };
         drop(db.insert(keys::chunk(9, 0), value.as_slice()).expect("written"));
     });
     assert!(is_damaged(open(&directory)));
@@ -232,12 +232,12 @@ fn verifying_finds_what_was_replaced_long_ago() {
     drop(whole);
     tamper(&directory, |db| {
         let forged = append("account", "alice", 2, &[11]);
-        let before = super::chunk::read(3, |part| db.get(keys::chunk(3, part)));
+        let before = super::log::chunk::read(3, |part| db.get(keys::chunk(3, part)));
         let before = before.expect("whole").expect("there").before;
         let frames = super::testing::frames(&forged);
         let (frames, commits, events) = (frames.as_slice(), 1, 1);
-        let packed = super::chunk::Packed { first: 3, before, frames, commits, events };
-        let [value] = &super::chunk::pack(&packed)[..] else { panic!("a small commit") };
+        let packed = super::log::chunk::Packed { first: 3, before, frames, commits, events };
+        let [value] = &super::log::chunk::pack(&packed)[..] else { panic!("a small commit") };
         drop(db.insert(keys::chunk(3, 0), value.as_slice()).expect("written"));
     });
     let store = open(&directory).expect("opening looks at the end only");
@@ -256,11 +256,11 @@ fn verifying_finds_commits_that_were_put_into_another_order() {
     }
     drop(store);
     let repacked = |id: &str, first: u64, db: &sled::Db| {
-        let before = super::chunk::read(first, |part| db.get(keys::chunk(first, part)));
+        let before = super::log::chunk::read(first, |part| db.get(keys::chunk(first, part)));
         let before = before.expect("whole").expect("there").before;
         let frames = super::testing::frames(&append("account", id, 0, &[10]));
-        let packed = super::chunk::Packed { first, before, frames: &frames, commits: 1, events: 1 };
-        db.insert(keys::chunk(first, 0), &*super::chunk::pack(&packed)[0]).expect("written");
+        let packed = super::log::chunk::Packed { first, before, frames: &frames, commits: 1, events: 1 };
+        db.insert(keys::chunk(first, 0), &*super::log::chunk::pack(&packed)[0]).expect("written");
     };
     tamper(&directory, |db| {
         repacked("c", 2, db);

@@ -7,15 +7,17 @@ use actuarius_domain::{Position, Version};
 use bytes::Bytes;
 use sled::IVec;
 
-use super::chunk::{self, Chunk};
-use super::part::{Entry, Part, Place as At, START};
-use super::shared::Shared;
-use super::trouble::Trouble;
-use super::{index, keys, mark, notes, recover, snapshots};
+use super::log::chunk::{self, Chunk};
+use super::index::part::{Entry, Part, Place as At, START};
+use super::log::shared::Shared;
+use super::error::Trouble;
+use super::index::memtable;
+use super::{keys, high_water_mark, notes, snapshots};
+use super::log::recover;
 use crate::archive;
-use crate::chain::ChainEnd;
-use crate::segment::Segment;
-use crate::verify::{LogCheck, Place, Verified, Verify};
+use crate::record::chain::ChainEnd;
+use crate::archive::segment::Segment;
+use crate::store::verify::{LogCheck, Place, Verified, Verify};
 use crate::{Gone, Note, ReadError};
 
 /// How many chunks may wait between the thread that reads and the one that looks: a few
@@ -57,7 +59,7 @@ pub(super) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verifie
     walk_snapshots(shared, &check, &mut verified);
     walk_notes(shared, &mut verified)?;
     walk_archive(shared, &mut verified)?;
-    mark::verify(&shared.files.mark(), shared.lineage.store(), &mut verified)?;
+    high_water_mark::verify(&shared.files.mark(), shared.lineage.store(), &mut verified)?;
     Ok(verified)
 }
 
@@ -154,7 +156,7 @@ fn mixed(entry: &Entry) -> u128 {
     xxhash_rust::xxh3::xxh3_128(&bytes)
 }
 
-fn walk_index(shared: &Shared, runs: &[index::Run], sums: &mut Sums, verified: &mut Verified) {
+fn walk_index(shared: &Shared, runs: &[memtable::Run], sums: &mut Sums, verified: &mut Verified) {
     for run in runs {
         let before = verified.index_entries;
         for bucket in 0..shared.index.buckets() {

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Faults;
-use crate::keys::Keys;
+use crate::Maintenance;
+use crate::personal::sealer::Sealer;
+use crate::store::verify::{Verified, Verify};
+use crate::store::verify_log;
 use crate::{
     Batch, Commit, CommitView, Damage, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot,
     StoreInfo,
@@ -237,20 +240,30 @@ impl Reader for FaultReader {
         Ok(found)
     }
 
-    fn keys(&self) -> Option<Arc<Keys>> {
-        self.reader.keys()
-    }
-
     fn identity(&self) -> Uuid {
         self.reader.identity()
-    }
-
-    fn lineage(&self) -> Lineage {
-        self.reader.lineage()
     }
 
     fn info(&self) -> Result<StoreInfo, ReadError> {
         let info = self.reader.info()?;
         Ok(StoreInfo { events: info.events.min(self.head().get()), ..info })
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+impl Maintenance for FaultReader {
+    fn sealer(&self) -> Option<Arc<dyn Sealer>> {
+        self.reader.maintenance().sealer()
+    }
+
+    fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
+        verify_log::log(self, what)
+    }
+
+    fn lineage(&self) -> Lineage {
+        self.reader.maintenance().lineage()
     }
 }

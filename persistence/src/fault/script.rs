@@ -5,7 +5,7 @@ use actuarius_domain::{StreamId, Version};
 use bytes::Bytes;
 
 use super::{Counts, Failure};
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 use crate::{Append, Batch, Conflict, ReadError};
 
 /// Everything that is to go wrong, and how far things have got.

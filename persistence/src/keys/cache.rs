@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::Fingerprint;
+use crate::personal::Fingerprint;
 
 /// How many unwrapped keys are in memory at most: twice this many, about 150 bytes each.
 const KEYS_MAX: usize = 8_192;

@@ -6,6 +6,7 @@ use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce};
 use zeroize::Zeroizing;
 
 use super::KeyError;
+pub(super) use crate::personal::random::fill_random;
 
 pub(super) const NONCE: usize = 12;
 pub(super) const TAG: usize = 16;
@@ -29,8 +30,4 @@ pub(super) fn open(key: &[u8; 32], bound_to: &[u8], sealed: &[u8]) -> Option<Zer
     let cipher = Aes256GcmSiv::new(&Key::<Aes256GcmSiv>::from(*key));
     let payload = Payload { msg: sealed, aad: bound_to };
     cipher.decrypt(&Nonce::from(*nonce), payload).ok().map(Zeroizing::new)
-}
-
-pub(super) fn fill_random(bytes: &mut [u8]) -> Result<(), KeyError> {
-    getrandom::fill(bytes).map_err(|error| KeyError::Random { what: error.to_string() })
 }

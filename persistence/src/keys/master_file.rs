@@ -16,10 +16,11 @@ use std::sync::{PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 use super::KeyError;
-use super::error::MasterKeyError;
-use super::master::{MasterKey, MasterKeyId, MasterKeyRing, MasterKeys};
-use crate::disk::files;
-use crate::disk::format::{self, Unreadable};
+use super::MasterKeyError;
+use super::MasterKeyId;
+use super::master::{MasterKey, MasterKeyRing, MasterKeys};
+use crate::files;
+use crate::files::marker::{self, Unreadable};
 
 const MAGIC: &str = "actuarius master keys";
 const FORMAT: u32 = 1;
@@ -160,12 +161,12 @@ fn to_text(ring: &MasterKeyRing) -> Zeroizing<String> {
     if let Ok(current) = ring.current() {
         text.push_str(&format!("current {current}\n"));
     }
-    Zeroizing::new(format::sealed(&text))
+    Zeroizing::new(marker::sealed(&text))
 }
 
 fn parse(text: &[u8]) -> Result<MasterKeyRing, String> {
     let text =
-        format::unsealed(MAGIC, FORMAT..=FORMAT, text).map_err(|unreadable| match unreadable {
+        marker::unsealed(MAGIC, FORMAT..=FORMAT, text).map_err(|unreadable| match unreadable {
             Unreadable::Newer(format) => {
                 format!("it has format {format}, this release reads {FORMAT}")
             }

@@ -4,15 +4,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::master::{MasterKeyId, MasterKeys};
+use super::MasterKeyId;
+use super::master::MasterKeys;
 use super::medium::Medium;
 use super::pages::{self, Pages, Unopened};
-use super::record::{Fingerprint, Kept};
+use super::record::Kept;
+use crate::personal::Fingerprint;
 use super::store::Inner;
 use super::{KeyError, Keys};
 use crate::OpenError;
-use crate::disk::files::{self, OnFile};
-use crate::disk::lock::{self, StoreLock};
+use crate::files::{self, OnFile};
+use crate::files::lock::{self, StoreLock};
 
 /// How long opening waits for someone who has the file open and is just closing it.
 const LOCK_WAIT: Duration = Duration::from_millis(500);

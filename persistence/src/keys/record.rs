@@ -1,11 +1,10 @@
 //! One slot of the key file, as bytes.
 
-use std::fmt;
-
 use uuid::Uuid;
 
 use super::cipher::{NONCE, TAG};
-use super::master::{MasterKeyId, NAME_BYTES_MAX};
+use crate::personal::fingerprint::Fingerprint;
+use crate::personal::master_key_id::{MasterKeyId, NAME_BYTES_MAX};
 use crate::wire::Cursor;
 
 pub(super) const RECORD_BYTES: usize = 128;
@@ -15,16 +14,6 @@ pub(super) const WRAPPED: usize = NONCE + 32 + TAG;
 const LIVE: u8 = 1;
 const FORGOTTEN: u8 = 2;
 const LAYOUT: u8 = 1;
-
-/// Stands for a subject in the key file: a keyed hash of its name, so the file holds no names.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(pub(crate) [u8; 16]);
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}", Uuid::from_bytes(self.0).simple())
-    }
-}
 
 /// What a slot says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use zeroize::Zeroizing;
 
 use super::store::{Looked, missing};
-use super::{
-    Fingerprint, KeyError, Keys, PersonalError, Subjects, cipher, must_be_a_subject, scope,
-};
+use super::{KeyError, Keys, cipher, must_be_a_subject};
+use crate::personal::sealer::{Opened, Sealer};
+use crate::personal::{Fingerprint, PersonalError, Subjects, scope};
 
 /// `layout u8 = 1 | mark of the key 4 | nonce 12 | ciphertext | tag 16`
 const VALUE: u8 = 1;
@@ -15,22 +15,8 @@ const VALUE: u8 = 1;
 /// `magic 4 | subjects u16 | fingerprints 16 each | nonce 12 | ciphertext | tag 16`
 const SEALED_FOR: &[u8; 4] = b"\xe5ac1";
 
-/// What was sealed for some subjects.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Opened {
-    /// It was not sealed at all.
-    Unsealed,
-    /// What was sealed, and for whom.
-    Clear(Zeroizing<Vec<u8>>, Subjects),
-    /// One of them was forgotten, so nobody can open it any more.
-    Erased,
-    /// It is not what was sealed.
-    Altered,
-}
-
-impl Keys {
-    /// Seals the encoded value of a subject, whose key is made if there is none.
-    pub(crate) fn seal(&self, subject: &str, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
+impl Sealer for Keys {
+    fn seal(&self, subject: &str, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
         must_be_a_subject(subject)?;
         let fingerprint = self.fingerprint(subject);
         let key = {
@@ -48,8 +34,7 @@ impl Keys {
         Ok([&[VALUE], &key.mark[..], &sealed].concat())
     }
 
-    /// What was sealed for a subject; none when it was forgotten.
-    pub(crate) fn unseal(
+    fn unseal(
         &self,
         subject: &str,
         sealed: &[u8],
@@ -72,12 +57,7 @@ impl Keys {
         Ok(Some(clear))
     }
 
-    /// Seals bytes that hold the clear text of all these subjects: to forget any one of them destroys
-    /// what was sealed. None when one of them is forgotten already.
-    ///
-    /// # Errors
-    /// [`KeyError`]: a key could not be had.
-    pub fn seal_for(&self, subjects: &Subjects, clear: &[u8]) -> Result<Option<Vec<u8>>, KeyError> {
+    fn seal_for(&self, subjects: &Subjects, clear: &[u8]) -> Result<Option<Vec<u8>>, KeyError> {
         let mut sealed = SEALED_FOR.to_vec();
         // At most `SUBJECTS_MAX` are known.
         sealed.extend_from_slice(&(subjects.iter().len() as u16).to_le_bytes());
@@ -88,11 +68,7 @@ impl Keys {
         Ok(Some(sealed))
     }
 
-    /// Opens what [`seal_for`](Keys::seal_for) has sealed.
-    ///
-    /// # Errors
-    /// [`KeyError`]: a key could not be had.
-    pub fn open_for(&self, sealed: &[u8]) -> Result<Opened, KeyError> {
+    fn open_for(&self, sealed: &[u8]) -> Result<Opened, KeyError> {
         let Some(rest) = sealed.strip_prefix(SEALED_FOR) else { return Ok(Opened::Unsealed) };
         let names = rest.split_first_chunk().and_then(|(count, rest)| {
             rest.split_at_checked(usize::from(u16::from_le_bytes(*count)) * 16)
@@ -110,6 +86,24 @@ impl Keys {
         })
     }
 
+    fn forgotten(&self) -> u64 {
+        Keys::forgotten(self)
+    }
+
+    fn flush(&self) -> Result<(), KeyError> {
+        Keys::flush(self)
+    }
+
+    fn settle(&self) -> Result<(), KeyError> {
+        Keys::settle(self)
+    }
+
+    fn close(&self) -> Result<(), KeyError> {
+        Keys::close(self)
+    }
+}
+
+impl Keys {
     /// The key that follows from those of all these subjects; none when one of them has none any more.
     fn join(
         &self,

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::cache::{Cache, DataKey};
-use super::master::{MasterKeyId, MasterKeys};
+use super::MasterKeyId;
+use super::master::MasterKeys;
 use super::pages::{Census, Pages};
 use super::record::{Copied, Kept, Record, WRAPPED};
-use super::{Fingerprint, Forgotten, KeyError, MasterKeyError, PersonalError, cipher};
+use super::{Forgotten, KeyError, MasterKeyError, cipher};
+use crate::personal::{Fingerprint, PersonalError};
 
 /// Where a subject's slot is. Some 30 to 60 bytes for each subject, with what the map takes.
 #[derive(Clone, Copy)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::master::{MasterKeyId, MasterKeys};
+use super::MasterKeyId;
+use super::master::MasterKeys;
 use super::record::{Copied, Kept, Record};
 use super::store::{Inner, unwrap};
 use super::{KeyError, Keys, SLOTS_AT_ONCE};

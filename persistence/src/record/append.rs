@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 use super::commit::Commit;
 use super::frame::{put_head, seal_frame};
 use super::{FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER};
-use crate::chain::Link;
-use crate::codec::{Codec, CodecError};
+use super::chain::Link;
+use super::codec::{Codec, CodecError};
 use crate::wire::{put_text, put_varint};
 
 /// Bytes of a usual frame: header, names and a small event.

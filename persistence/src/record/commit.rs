@@ -16,9 +16,10 @@ use super::{
     FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER,
     Part, STUB,
 };
-use crate::chain::Link;
-use crate::error::{Damage, Malformed};
-use crate::keys::Keys;
+use super::chain::Link;
+use crate::error::Damage;
+use crate::wire::Malformed;
+use crate::personal::sealer::Sealer;
 use crate::wire::Cursor;
 
 /// One command's events, read back. Its checksum has been verified.
@@ -30,7 +31,7 @@ pub struct Commit {
     /// The frame: its head, and the body.
     frame: Bytes,
     /// What personal data in it is opened with.
-    pub(crate) keys: Option<Arc<Keys>>,
+    pub(crate) sealer: Option<Arc<dyn Sealer>>,
 }
 
 impl Commit {
@@ -59,13 +60,13 @@ impl Commit {
         let view = CommitView::parse(position, body)?.check()?;
         let (version, events) = (view.version, view.events);
         let frame = bytes.slice(..FRAME_HEAD + length);
-        let commit = Self { position, version, events, frame, keys: None };
+        let commit = Self { position, version, events, frame, sealer: None };
         Ok((commit, FRAME_HEAD + length))
     }
 
     /// Lets personal data in its events be opened with these keys wherever they are decoded.
-    pub fn give_keys(&mut self, keys: &Arc<Keys>) {
-        self.keys = Some(keys.clone());
+    pub fn give_sealer(&mut self, sealer: &Arc<dyn Sealer>) {
+        self.sealer = Some(sealer.clone());
     }
 
     /// The stream it belongs to.
@@ -128,7 +129,7 @@ impl Commit {
         self.view().stub().map(|(gone, _)| gone)
     }
 
-    /// The hash of its bytes as they were first stored, which is what the [chain](crate::chain)
+    /// The hash of its bytes as they were first stored, which is what the [chain](super::chain)
     /// is made of.
     #[must_use]
     pub fn hash(&self) -> Link {
@@ -143,7 +144,7 @@ impl Commit {
     pub fn view(&self) -> CommitView<'_> {
         let view = CommitView::parse(self.position, self.body())
             .expect("the same bytes parsed when the commit was read");
-        CommitView { keys: self.keys.as_ref(), ..view }
+        CommitView { sealer: self.sealer.as_ref(), ..view }
     }
 }
 
@@ -173,7 +174,7 @@ pub struct CommitView<'a> {
     pub events: u64,
     entries: Cursor<'a>,
     payload: Cursor<'a>,
-    keys: Option<&'a Arc<Keys>>,
+    sealer: Option<&'a Arc<dyn Sealer>>,
 }
 
 impl<'a> CommitView<'a> {
@@ -211,7 +212,7 @@ impl<'a> CommitView<'a> {
             events,
             entries,
             payload: cursor,
-            keys: None,
+            sealer: None,
         })
     }
 
@@ -292,7 +293,7 @@ impl<'a> CommitView<'a> {
     pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
         let (mut cursor, version, position) = (self.payload, self.version, self.position);
         let here = if self.is_gone() { 0 } else { self.events };
-        let keys = self.keys;
+        let sealer = self.sealer;
         (0..here).map_while(move |index| {
             // `check` walked over the same events, so none is missing here.
             let (codec, event_type, schema_version, payload) = take_event(&mut cursor).ok()?;
@@ -303,7 +304,7 @@ impl<'a> CommitView<'a> {
                 schema_version,
                 codec,
                 payload,
-                keys,
+                sealer,
             })
         })
     }

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::append::{Append, NewCommit};
 use super::event::EventView;
-use crate::codec::CodecError;
+use super::codec::CodecError;
 use crate::wire::{put_text, put_varint};
 
 /// Where other events have their codec: what follows is none of the user's.

@@ -2,7 +2,7 @@
 
 use super::append::{Append, NewCommit};
 use super::event::EventView;
-use crate::codec::{Codec, CodecError};
+use super::codec::{Codec, CodecError};
 use crate::wire::{put_text, put_varint};
 
 /// An event as it stands in a commit: what it is called, which shape it has, and its content as a codec

@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use actuarius_domain::{Position, Version};
 
-use crate::codec::{Codec, CodecError};
-use crate::error::Malformed;
-use crate::keys::{Keys, scope};
+use super::codec::{Codec, CodecError};
+use crate::wire::Malformed;
+use crate::personal::sealer::Sealer;
+use crate::personal::scope;
 use crate::wire::Cursor;
 
 /// Codec, event type, schema version and payload.
@@ -34,7 +35,7 @@ pub struct EventView<'a> {
     pub schema_version: u32,
     pub(super) codec: u8,
     pub(super) payload: &'a [u8],
-    pub(super) keys: Option<&'a Arc<Keys>>,
+    pub(super) sealer: Option<&'a Arc<dyn Sealer>>,
 }
 
 impl<'a> EventView<'a> {
@@ -47,7 +48,7 @@ impl<'a> EventView<'a> {
         payload: &'a [u8],
     ) -> Self {
         let (version, position, codec) = (Version::new(1), Position::new(1), codec.byte());
-        Self { version, position, event_type, schema_version, codec, payload, keys: None }
+        Self { version, position, event_type, schema_version, codec, payload, sealer: None }
     }
 
     /// The byte of the [`Codec`] that wrote the payload.
@@ -69,6 +70,6 @@ impl<'a> EventView<'a> {
     /// decode. The stored event is untouched.
     pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, CodecError> {
         let codec = Codec::from_byte(self.codec)?;
-        scope::within(self.keys, || codec.decode_event(self.event_type, self.payload))
+        scope::within(self.sealer, || codec.decode_event(self.event_type, self.payload))
     }
 }

@@ -3,7 +3,7 @@
 use actuarius_domain::{CommandId, Timestamp, Version};
 
 use super::FRAME_HEAD;
-use crate::codec::CodecError;
+use super::codec::CodecError;
 use crate::wire::{put_text, put_varint};
 
 /// What every commit begins with.

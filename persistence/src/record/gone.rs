@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::chain::Link;
-use crate::error::Malformed;
+use super::chain::Link;
+use crate::wire::Malformed;
 use crate::wire::Cursor;
 
 /// Why a commit's events are not in the log.

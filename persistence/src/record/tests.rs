@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::seal_frame;
 use super::*;
-use crate::codec::{Codec, CodecError};
+use super::codec::{Codec, CodecError};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 enum Sample {

@@ -8,8 +8,9 @@ use actuarius_domain::{Content, Recasted, Upcaster, Upcasters};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _};
 
 use super::EventView;
-use crate::codec::{Codec, CodecError};
-use crate::keys::{Keys, scope};
+use super::codec::{Codec, CodecError};
+use crate::personal::sealer::Sealer;
+use crate::personal::scope;
 
 /// How many events may be made of one, those between steps included. More is a mistake: each is held in
 /// memory, and takes part in an effect that is done whole or again.
@@ -24,7 +25,7 @@ pub struct Part<'a> {
     pub schema_version: u32,
     codec: Codec,
     payload: Cow<'a, [u8]>,
-    keys: Option<&'a Arc<Keys>>,
+    sealer: Option<&'a Arc<dyn Sealer>>,
     /// How many upcasters it took.
     steps: usize,
 }
@@ -35,7 +36,7 @@ impl Part<'_> {
     /// # Errors
     /// [`CodecError`] as for [`EventView::decode`].
     pub fn decode<E: DeserializeOwned>(&self) -> Result<E, CodecError> {
-        scope::within(self.keys, || self.codec.decode_event(&self.event_type, &self.payload))
+        scope::within(self.sealer, || self.codec.decode_event(&self.event_type, &self.payload))
     }
 }
 
@@ -78,7 +79,7 @@ impl<'a> EventView<'a> {
             schema_version: self.schema_version,
             codec: Codec::from_byte(self.codec)?,
             payload: self.payload.into(),
-            keys: self.keys,
+            sealer: self.sealer,
             steps: 0,
         };
         // The last is the next: what it becomes takes its place.
@@ -126,7 +127,7 @@ impl<'a> Part<'a> {
     /// Values about persons are opened and sealed again on the way; those of who was forgotten meanwhile
     /// are erased.
     fn recast(self, upcaster: &Upcaster) -> Result<Vec<Self>, CodecError> {
-        scope::deriving(self.keys, || self.recast_here(upcaster))
+        scope::deriving(self.sealer, || self.recast_here(upcaster))
     }
 
     fn recast_here(&self, upcaster: &Upcaster) -> Result<Vec<Self>, CodecError> {
@@ -147,7 +148,7 @@ impl<'a> Part<'a> {
             schema_version: event.schema_version,
             codec: self.codec,
             payload,
-            keys: self.keys,
+            sealer: self.sealer,
             steps: self.steps + 1,
         })
     }

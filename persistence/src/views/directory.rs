@@ -14,12 +14,12 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{ViewError, state};
-use crate::disk::DiskOptions;
-use crate::disk::files::{self, OnFile};
-use crate::disk::format::{self, Unreadable};
-use crate::disk::lock::{self, StoreLock};
-use crate::disk::table::{self, DiskTable};
+use super::state;
+use crate::files::{self, OnFile};
+use crate::files::marker::{self, Unreadable};
+use crate::files::lock::{self, StoreLock};
+use crate::table::error::ViewError;
+use crate::table::{TableEngine, TableWriter};
 
 /// The format this release writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -35,7 +35,7 @@ pub(super) struct DiskPlace {
 
 struct Inner {
     root: PathBuf,
-    options: DiskOptions,
+    engine: Arc<dyn TableEngine>,
     /// The generations whose tables are open. Locked while generations come and go.
     open: Mutex<HashSet<u64>>,
     /// Locked while a file is being replaced: all are written aside under the same name.
@@ -71,13 +71,13 @@ impl Inner {
 }
 
 impl DiskPlace {
-    pub(super) fn open(root: PathBuf, options: DiskOptions) -> Result<Self, ViewError> {
+    pub(super) fn open(root: PathBuf, engine: Arc<dyn TableEngine>) -> Result<Self, ViewError> {
         files::create_directory(&root)?;
-        let wait = options.waits();
+        let wait = engine.lock_wait();
         let lock = lock::retry(wait, || StoreLock::take(&root, "lock"))?;
         remove_leftovers(&root).on(&root)?;
         let (open, writing) = (Mutex::default(), Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { root, options, open, writing, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { root, engine, open, writing, _lock: lock }) })
     }
 
     /// A generation that has neither a table nor a state was being made when the power was cut.
@@ -88,7 +88,7 @@ impl DiskPlace {
             let path = entry.on(root)?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let generation = name.parse::<u64>().ok().filter(|number| number.to_string() == name);
-            let exists = table::directory(&path).exists() || path.join("state").exists();
+            let exists = self.inner.engine.exists(&path) || path.join("state").exists();
             found.extend(generation.filter(|_| exists));
         }
         found.sort_unstable();
@@ -100,7 +100,7 @@ impl DiskPlace {
         let Some(text) = read(&path)? else { return Ok(None) };
         let what = path.display().to_string();
         let text =
-            format::unsealed(MAGIC, FORMAT..=FORMAT, &text).map_err(
+            marker::unsealed(MAGIC, FORMAT..=FORMAT, &text).map_err(
                 |unreadable| match unreadable {
                     Unreadable::Newer(found) => {
                         ViewError::NewerFormat { what: what.clone(), found, supported: FORMAT }
@@ -114,7 +114,7 @@ impl DiskPlace {
     }
 
     pub(super) fn make_current(&self, generation: u64) -> Result<(), ViewError> {
-        let text = format::sealed(&format!("{MAGIC}\nformat {FORMAT}\ncurrent {generation}\n"));
+        let text = marker::sealed(&format!("{MAGIC}\nformat {FORMAT}\ncurrent {generation}\n"));
         let _writing = self.inner.writing();
         Ok(files::replace(&self.inner.root.join("current"), &[text.as_bytes()])?)
     }
@@ -136,14 +136,14 @@ impl DiskPlace {
         Ok(remove_directory(&removed).on(&removed)?)
     }
 
-    pub(super) fn table(&self, generation: u64) -> Result<DiskTable, ViewError> {
+    pub(super) fn table(&self, generation: u64) -> Result<Box<dyn TableWriter>, ViewError> {
         let path = self.inner.generation(generation);
         // Locked no longer than this: whatever becomes of opening it gives the number back.
         if !self.inner.open().insert(generation) {
             return Err(ViewError::InUse { what: path.display().to_string() });
         }
         let opened = Opened(self.inner.clone(), generation);
-        table::open(&path, &self.inner.options, Box::new(opened))
+        self.inner.engine.open(&path, Box::new(opened))
     }
 
     pub(super) fn load_state(&self, generation: u64) -> Result<Option<Vec<u8>>, ViewError> {

@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use super::changes::{self, Changes, Range};
-use super::{Entry, ViewError};
+use crate::table::changes::{self, Changes, Range};
+use crate::table::error::ViewError;
+use crate::table::{Entry, ReadTable, TableWriter};
 
 /// All places, by name.
 #[derive(Default)]
-pub(super) struct Shelf(Mutex<HashMap<String, Arc<Contents>>>);
+pub(super) struct MemoryViews(Mutex<HashMap<String, Arc<Contents>>>);
 
-impl Shelf {
+impl MemoryViews {
     pub(super) fn names(&self) -> Vec<String> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         places.keys().cloned().collect()
@@ -132,8 +133,12 @@ struct OpenRows {
 #[derive(Clone)]
 pub(super) struct MemoryTable(Arc<OpenRows>);
 
-impl MemoryTable {
-    pub(super) fn commit(&self, changes: Changes) -> Result<(), ViewError> {
+impl TableWriter for MemoryTable {
+    fn reader(&self) -> Arc<dyn ReadTable> {
+        Arc::new(self.clone())
+    }
+
+    fn commit(&mut self, changes: Changes) -> Result<(), ViewError> {
         // A panic in here would have to come from the allocator: rows are whole.
         let mut rows = self.0.rows.write().unwrap_or_else(PoisonError::into_inner);
         for (place, value) in changes {
@@ -145,19 +150,22 @@ impl MemoryTable {
         Ok(())
     }
 
-    pub(super) fn get(&self, place: &[u8]) -> Option<Bytes> {
+}
+
+impl ReadTable for MemoryTable {
+    fn get(&self, place: &[u8]) -> Result<Option<Bytes>, ViewError> {
         let rows = self.0.rows.read().unwrap_or_else(PoisonError::into_inner);
-        rows.get(place).cloned()
+        Ok(rows.get(place).cloned())
     }
 
-    pub(super) fn scan(&self, range: &Range, descending: bool, limit: usize) -> Vec<Entry> {
+    fn scan(&self, range: &Range, descending: bool, limit: usize) -> Result<Vec<Entry>, ViewError> {
         let rows = self.0.rows.read().unwrap_or_else(PoisonError::into_inner);
         let found = rows.range::<[u8], _>(changes::borrowed(range));
         let entry = |(place, value): (&Bytes, &Bytes)| (place.slice(1..), value.clone());
-        if descending {
+        Ok(if descending {
             found.rev().take(limit).map(entry).collect()
         } else {
             found.take(limit).map(entry).collect()
-        }
+        })
     }
 }

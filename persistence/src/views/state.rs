@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use super::ViewError;
-use crate::error::Malformed;
+use crate::wire::Malformed;
 use crate::wire::Cursor;
 
 /// The format this release writes, and the newest it reads.

@@ -3,11 +3,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::changes::{self, Changes};
-use super::memory::MemoryTable;
-use super::{Entry, ViewError};
-use crate::disk::table::{DiskTable, DiskTableReader};
-use crate::keys::Keys;
+use crate::table::changes::{self, Changes};
+use crate::personal::sealer::Sealer;
+use crate::table::error::ViewError;
+use crate::table::{Entry, ReadTable, TableWriter};
 
 /// Keys and values in order, in up to 256 spaces, changed by one writer in batches that are atomic
 /// and durable.
@@ -15,13 +14,8 @@ use crate::keys::Keys;
 /// This is the writer: there is one, and it is not cloneable. What it stores is read through
 /// [`TableReader`]s. The table stays open until the writer and all readers are gone.
 pub struct Table {
-    kind: Kind,
-    keys: Option<Arc<Keys>>,
-}
-
-enum Kind {
-    Memory(MemoryTable),
-    Disk(DiskTable),
+    writer: Box<dyn TableWriter>,
+    sealer: Option<Arc<dyn Sealer>>,
 }
 
 /// Looks into a table. Cheap to clone, for any number of threads.
@@ -30,37 +24,19 @@ enum Kind {
 /// moment: a scan never sees half a batch either.
 #[derive(Clone)]
 pub struct TableReader {
-    kind: ReaderKind,
-    keys: Option<Arc<Keys>>,
-}
-
-#[derive(Clone)]
-enum ReaderKind {
-    Memory(MemoryTable),
-    Disk(DiskTableReader),
+    reader: Arc<dyn ReadTable>,
+    sealer: Option<Arc<dyn Sealer>>,
 }
 
 impl Table {
-    pub(super) fn in_memory(table: MemoryTable) -> Self {
-        Self { kind: Kind::Memory(table), keys: None }
-    }
-
-    pub(super) fn on_disk(table: DiskTable) -> Self {
-        Self { kind: Kind::Disk(table), keys: None }
-    }
-
-    pub(super) fn with_keys(self, keys: Option<Arc<Keys>>) -> Self {
-        Self { keys, ..self }
+    pub(super) fn new(writer: Box<dyn TableWriter>, sealer: Option<Arc<dyn Sealer>>) -> Self {
+        Self { writer, sealer }
     }
 
     /// Someone who looks into this table.
     #[must_use]
     pub fn reader(&self) -> TableReader {
-        let kind = match &self.kind {
-            Kind::Memory(table) => ReaderKind::Memory(table.clone()),
-            Kind::Disk(table) => ReaderKind::Disk(table.reader()),
-        };
-        TableReader { kind, keys: self.keys.clone() }
+        TableReader { reader: self.writer.reader(), sealer: self.sealer.clone() }
     }
 
     /// Makes the changes, all or none. When this returns they survive a power cut.
@@ -70,18 +46,15 @@ impl Table {
     /// After the first error every other commit fails too, since it is not known what the disk
     /// holds: open the table again, or rebuild the view.
     pub fn commit(&mut self, changes: Changes) -> Result<(), ViewError> {
-        match &mut self.kind {
-            Kind::Memory(table) => table.commit(changes),
-            Kind::Disk(table) => table.commit(changes),
-        }
+        self.writer.commit(changes)
     }
 }
 
 impl TableReader {
     /// What personal data in the table is sealed and opened with, if there are keys.
     #[must_use]
-    pub fn keys(&self) -> Option<&Arc<Keys>> {
-        self.keys.as_ref()
+    pub fn sealer(&self) -> Option<&Arc<dyn Sealer>> {
+        self.sealer.as_ref()
     }
 
     /// What `key` says.
@@ -90,10 +63,7 @@ impl TableReader {
     /// [`ViewError::Damaged`], naming the key: rebuild the view. [`ViewError::Io`]: try again.
     pub fn get(&self, space: u8, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
         let place = changes::place(space, key);
-        match &self.kind {
-            ReaderKind::Memory(table) => Ok(table.get(&place)),
-            ReaderKind::Disk(table) => table.get(&place),
-        }
+        self.reader.get(&place)
     }
 
     /// The first `limit` keys of a space within the range, with what they say; the last ones, last
@@ -112,9 +82,6 @@ impl TableReader {
         limit: usize,
     ) -> Result<Vec<Entry>, ViewError> {
         let Some(range) = changes::places(space, range) else { return Ok(vec![]) };
-        match &self.kind {
-            ReaderKind::Memory(table) => Ok(table.scan(&range, descending, limit)),
-            ReaderKind::Disk(table) => table.scan(&range, descending, limit),
-        }
+        self.reader.scan(&range, descending, limit)
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::keys::{self, MARKER, PART};
-use super::looking::Shared;
+use super::reader::Shared;
 use super::rows::{self, INLINE_MAX, Marker, PART_BYTES, Parts, Row};
 use crate::disk::engine::{KEY_OVERHEAD, SYNC_BYTES_MAX};
-use crate::disk::trouble::Trouble;
-use crate::views::ViewError;
-use crate::views::changes::Changes;
+use super::super::error::Trouble;
+use crate::table::error::ViewError;
+use crate::table::changes::Changes;
 
 /// What a change counts beside its bytes.
 ///

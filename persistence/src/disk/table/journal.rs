@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use crate::StoreFailure;
-use crate::disk::mark::write_at;
-use crate::error::Malformed;
-use crate::views::changes::Changes;
+use super::super::high_water_mark::write_at;
+use crate::wire::Malformed;
+use crate::table::changes::Changes;
 use crate::wire::{Cursor, put_varint};
 
 const HEAD: usize = 4 + 4 + 8;

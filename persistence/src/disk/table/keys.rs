@@ -23,8 +23,8 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::disk::trouble::{Result, Trouble};
-use crate::views::changes::Range;
+use super::super::error::{Result, Trouble};
+use crate::table::changes::Range;
 
 pub(super) const MARKER: &[u8] = b"m";
 pub(super) const PART: u8 = b'p';

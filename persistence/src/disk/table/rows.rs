@@ -17,9 +17,9 @@ use sled::IVec;
 use super::keys::{self, MARKER, PART};
 use crate::disk::engine::Engine;
 use crate::disk::keys::VALUE_MAX;
-use crate::disk::trouble::{Result, Trouble};
-use crate::views::ViewError;
-use crate::views::changes;
+use super::super::error::{Result, Trouble};
+use crate::table::error::ViewError;
+use crate::table::changes;
 use crate::wire::Cursor;
 
 /// The largest value that stands in its row. Every tenth change of a leaf makes sled write the leaf

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::keys::PART;
 use super::*;
-use crate::views::changes;
+use crate::table::changes;
 
 struct Home {
     directory: TempDir,

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 use crate::keys::pages::PAGE;
 
 /// A disk that knows what survives a power cut.
@@ -265,7 +265,7 @@ fn a_commit_waits_for_the_keys_of_what_is_in_it_and_fails_with_them_for_good() {
     let ring = ring("one");
     let disk = Disk::new(empty());
     let keys = opened(disk.clone(), &ring);
-    let mut store = guard(crate::memory::open(), &keys);
+    let mut store = guard(crate::store::memory::open(), &keys);
     let values = sealed(&keys, &["ada"]);
     store.writer.commit(&crate::Batch::default()).unwrap();
     let after = opened(disk.after_a_cut(&mut Dice::new(2)), &ring);

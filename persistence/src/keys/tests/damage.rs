@@ -1,5 +1,5 @@
 use super::*;
-use crate::dice::Dice;
+use crate::test_rng::Dice;
 use crate::keys::pages::PAGE;
 
 fn file(ring: &MasterKeyRing) -> (Vec<u8>, Vec<Vec<u8>>) {

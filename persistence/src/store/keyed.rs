@@ -1,0 +1,211 @@
+//! A store that knows the keys of its subjects.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use actuarius_domain::{Position, StreamId, Version};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::personal::sealer::{Opened, Sealer};
+use crate::archive::ArchiveError;
+use crate::record::chain::ChainEnd;
+use super::verify::{Verified, Verify};
+use crate::Maintenance;
+use crate::{
+    AppendOutcome, Batch, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store,
+    StoreFailure, StoreInfo, Writer,
+};
+
+/// The same store, with the keys of its subjects: new keys are durable before what was sealed with them
+/// is committed; commits that are read carry the keys, so that personal data in them is opened wherever
+/// they are decoded; and snapshots that were sealed for several subjects are opened, or passed over when
+/// one of these is forgotten.
+#[must_use]
+pub fn guard(store: Store, sealer: &Arc<dyn Sealer>) -> Store {
+    guarded(store, sealer, false)
+}
+
+/// The same, for keys that are this store's alone: they are [closed](Keys::close) with it.
+#[must_use]
+pub fn guard_with_its_own(store: Store, sealer: &Arc<dyn Sealer>) -> Store {
+    guarded(store, sealer, true)
+}
+
+fn guarded(store: Store, sealer: &Arc<dyn Sealer>, closes: bool) -> Store {
+    let writer = GuardedWriter { writer: store.writer, sealer: sealer.clone(), failure: None };
+    let reader = GuardedReader { reader: store.reader, sealer: sealer.clone(), closes };
+    Store { writer: Box::new(writer), reader: Arc::new(reader) }
+}
+
+struct GuardedWriter {
+    writer: Box<dyn Writer>,
+    sealer: Arc<dyn Sealer>,
+    failure: Option<StoreFailure>,
+}
+
+impl GuardedWriter {
+    fn guarded(
+        &mut self,
+        work: impl FnOnce(&dyn Sealer) -> Result<(), crate::keys::KeyError>,
+    ) -> Result<(), StoreFailure> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        work(&*self.sealer).map_err(|error| {
+            let failure = StoreFailure::new("writing new keys", std::io::Error::other(error));
+            self.failure = Some(failure.clone());
+            failure
+        })
+    }
+}
+
+impl Writer for GuardedWriter {
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        self.guarded(|sealer| sealer.flush())?;
+        self.writer.commit(batch)
+    }
+
+    fn settle(&mut self) -> Result<(), StoreFailure> {
+        self.guarded(|sealer| sealer.settle())?;
+        self.writer.settle()
+    }
+
+    fn batch_bytes(&self) -> usize {
+        self.writer.batch_bytes()
+    }
+}
+
+struct GuardedReader {
+    reader: Arc<dyn Reader>,
+    sealer: Arc<dyn Sealer>,
+    closes: bool,
+}
+
+impl Drop for GuardedReader {
+    fn drop(&mut self) {
+        if self.closes {
+            // What fails here is durable in one copy, and mended at the next start.
+            let _ = self.sealer.close();
+        }
+    }
+}
+
+impl GuardedReader {
+    fn with_keys(&self, mut page: Page) -> Page {
+        page.commits.iter_mut().for_each(|commit| commit.give_sealer(&self.sealer));
+        page
+    }
+}
+
+impl Reader for GuardedReader {
+    fn head(&self) -> Position {
+        self.reader.head()
+    }
+
+    fn version(&self, stream: &StreamId) -> Result<Version, ReadError> {
+        self.reader.version(stream)
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        as_of: Position,
+        limit: PageLimit,
+    ) -> Result<Page, ReadError> {
+        Ok(self.with_keys(self.reader.read_stream(stream, after, as_of, limit)?))
+    }
+
+    fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
+        Ok(self.with_keys(self.reader.read_log(after, limit)?))
+    }
+
+    /// One that nobody can open any more is as if it were not there.
+    fn snapshot(
+        &self,
+        stream: &StreamId,
+        mut before: Option<Version>,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        loop {
+            let Some(mut found) = self.reader.snapshot(stream, before)? else { return Ok(None) };
+            let version = found.version;
+            let damaged =
+                |what: String| ReadError::DamagedSnapshot { stream: stream.clone(), version, what };
+            match self.sealer.open_for(&found.payload).map_err(|error| damaged(error.to_string()))? {
+                Opened::Unsealed => return Ok(Some(found)),
+                Opened::Clear(clear, subjects) => {
+                    found.payload = Bytes::copy_from_slice(&clear);
+                    found.subjects = subjects;
+                    return Ok(Some(found));
+                }
+                Opened::Erased => before = Some(version),
+                Opened::Altered => return Err(damaged("it was altered".to_owned())),
+            }
+        }
+    }
+
+    fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
+        self.reader.note(key)
+    }
+
+    fn notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Note>, ReadError> {
+        self.reader.notes(prefix, after, limit)
+    }
+
+    fn identity(&self) -> Uuid {
+        self.reader.identity()
+    }
+
+    fn info(&self) -> Result<StoreInfo, ReadError> {
+        self.reader.info()
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+impl Maintenance for GuardedReader {
+    fn chain(&self) -> Result<ChainEnd, ReadError> {
+        self.reader.maintenance().chain()
+    }
+
+    fn read_raw(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
+        Ok(self.with_keys(self.reader.maintenance().read_raw(after, limit)?))
+    }
+
+    fn read_raw_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Page, ReadError> {
+        Ok(self.with_keys(self.reader.maintenance().read_raw_stream(stream, after, limit)?))
+    }
+
+    fn archive(&self) -> Option<&Path> {
+        self.reader.maintenance().archive()
+    }
+
+    fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
+        self.reader.maintenance().purge_archive(stream)
+    }
+
+    fn sealer(&self) -> Option<Arc<dyn Sealer>> {
+        Some(self.sealer.clone())
+    }
+
+    fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
+        self.reader.maintenance().verify(what)
+    }
+
+    fn lineage(&self) -> Lineage {
+        self.reader.maintenance().lineage()
+    }
+}

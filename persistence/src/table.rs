@@ -1,0 +1,68 @@
+//! The seam of view tables: an engine that opens them, one writer each, and readers.
+//!
+//! A table keeps keys and values in order. A commit changes several at once, whole or not at all.
+//! [`views`](crate::views) gives each view its tables; an engine only has to keep them.
+
+pub(crate) mod changes;
+pub(crate) mod error;
+
+use std::any::Any;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use changes::{Changes, Range};
+pub use error::ViewError;
+
+/// A key, without its space, and its value.
+pub type Entry = (Bytes, Bytes);
+
+/// Opens the tables of views on disk, one for each generation of a view.
+pub trait TableEngine: Send + Sync {
+    /// Returns whether there is a table in the directory of a generation.
+    fn exists(&self, generation: &Path) -> bool;
+
+    /// Opens the table in the directory of a generation, or creates an empty one there. Drops `keep`
+    /// when the table and all its readers are closed.
+    ///
+    /// # Errors
+    /// [`ViewError`]: no row was changed.
+    fn open(
+        &self,
+        generation: &Path,
+        keep: Box<dyn Any + Send + Sync>,
+    ) -> Result<Box<dyn TableWriter>, ViewError>;
+
+    /// Returns how long opening a view waits for another user of its directory.
+    fn lock_wait(&self) -> Duration;
+}
+
+/// The one writer of an open table.
+pub trait TableWriter: Send {
+    /// Returns a reader of the same table.
+    fn reader(&self) -> Arc<dyn ReadTable>;
+
+    /// Makes the changes, all or none. They survive a power cut when this returns.
+    ///
+    /// # Errors
+    /// [`ViewError`]: the changes are there whole after the table was opened again, or not at all.
+    /// After the first error every later commit fails, too.
+    fn commit(&mut self, changes: Changes) -> Result<(), ViewError>;
+}
+
+/// Reads an open table, from any thread. A commit is visible whole or not at all.
+pub trait ReadTable: Send + Sync {
+    /// Returns the value at a place, which is a space and a key.
+    ///
+    /// # Errors
+    /// [`ViewError::Damaged`], naming the key, or [`ViewError::Io`].
+    fn get(&self, place: &[u8]) -> Result<Option<Bytes>, ViewError>;
+
+    /// Returns the first `limit` entries of the range, or the last ones if `descending`.
+    ///
+    /// # Errors
+    /// [`ViewError::Damaged`], naming the key, or [`ViewError::Io`].
+    fn scan(&self, range: &Range, descending: bool, limit: usize) -> Result<Vec<Entry>, ViewError>;
+}

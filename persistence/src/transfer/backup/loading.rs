@@ -1,0 +1,200 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use actuarius_domain::{Position, StreamId};
+use uuid::Uuid;
+
+use super::manifest::{Item, Manifest};
+use super::place::Place;
+use super::{BackupError, Until, notes};
+use crate::record::chain::ChainEnd;
+use super::super::batches::Filling;
+use crate::archive::segment::{Segment, SegmentError};
+use crate::{Commit, Gone, Lineage, OnProgress, Progress, Store};
+
+/// What was loaded from a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// Where it ends.
+    pub end: ChainEnd,
+    /// The run it ends in.
+    pub run: u32,
+    /// How many commits there are.
+    pub commits: u64,
+    /// How many notes, and the position of the run they were taken with; none when the first run
+    /// ended behind what was wanted.
+    pub notes: Option<(u64, Position)>,
+    /// That of the store the backup was taken of.
+    pub lineage: Lineage,
+    /// The segments of the archive that have events of its commits.
+    pub archived: BTreeSet<Uuid>,
+}
+
+/// Loads a backup into an open store, which must be empty: to look into it, or for a test. The store keeps the
+/// identity it has; [`restore`](super::restore) makes one that goes on.
+///
+/// # Errors
+/// [`BackupError`]: the store has some of it, and is of no use.
+pub fn load(
+    from: impl AsRef<Path>,
+    to: &mut Store,
+    until: Until,
+    progress: OnProgress<'_>,
+) -> Result<Loaded, BackupError> {
+    let path = from.as_ref();
+    if to.reader.head() != Position::NONE {
+        return Err(BackupError::NotEmpty { path: path.to_owned() });
+    }
+    let place = Place::open(path)?;
+    load_from(&place, &place.manifests()?, to, until, progress)
+}
+
+pub(super) fn load_from(
+    place: &Place,
+    manifests: &[Manifest],
+    to: &mut Store,
+    until: Until,
+    progress: OnProgress<'_>,
+) -> Result<Loaded, BackupError> {
+    let last = manifests.last().map(|manifest| manifest.to.position).unwrap_or_default();
+    if let Until::Position(wanted) = until
+        && wanted > last
+    {
+        return Err(BackupError::Ahead { wanted, end: last });
+    }
+    let end = match until {
+        Until::Position(wanted) => wanted,
+        _ => last,
+    };
+    let progress = &mut |so_far: &Progress| progress(&Progress { end, ..*so_far });
+    let mut loading = Loading {
+        place,
+        until,
+        read: ChainEnd::default(),
+        end: ChainEnd::default(),
+        is_over: false,
+        so_far: Progress::default(),
+        archived: BTreeSet::new(),
+        filling: Filling::new(to),
+    };
+    let (mut run, mut lineage) = (0, Lineage::of(Uuid::nil()));
+    for manifest in manifests {
+        if !loading.is_over {
+            loading.run(manifest, progress)?;
+            (run, lineage) = (manifest.number, manifest.lineage.clone());
+        }
+    }
+    let Loading { end, so_far, archived, mut filling, .. } = loading;
+    filling.flush()?;
+    check(to, end)?;
+    let notes = load_notes(place, manifests, end.position, to)?;
+    to.writer.settle()?;
+    Ok(Loaded { end, run, commits: so_far.commits, notes, lineage, archived })
+}
+
+fn check(to: &Store, wanted: ChainEnd) -> Result<(), BackupError> {
+    let found = to.reader.maintenance().chain()?;
+    if found == wanted { Ok(()) } else { Err(BackupError::Differs { wanted, found }) }
+}
+
+/// The newest notes that speak of nothing behind `end`.
+fn load_notes(
+    place: &Place,
+    manifests: &[Manifest],
+    end: Position,
+    to: &mut Store,
+) -> Result<Option<(u64, Position)>, BackupError> {
+    let newest = manifests.iter().rev().find(|manifest| manifest.to.position <= end);
+    let Some(manifest) = newest else { return Ok(None) };
+    let mut count = 0;
+    for item in &manifest.notes {
+        count += notes::load(&place.checked(item)?, to)?;
+    }
+    Ok(Some((count, manifest.to.position)))
+}
+
+/// A log on its way back.
+struct Loading<'a> {
+    place: &'a Place,
+    until: Until,
+    /// The end of what was read.
+    read: ChainEnd,
+    /// The end of what is loaded.
+    end: ChainEnd,
+    /// Nothing more is loaded.
+    is_over: bool,
+    so_far: Progress,
+    archived: BTreeSet<Uuid>,
+    filling: Filling<'a>,
+}
+
+impl Loading<'_> {
+    fn run(&mut self, manifest: &Manifest, progress: OnProgress<'_>) -> Result<(), BackupError> {
+        for item in &manifest.segments {
+            if !self.is_over {
+                self.segment(item, progress)?;
+            }
+        }
+        if !self.is_over && self.read != manifest.to {
+            let path = self.place.path.join(super::place::file_of(manifest.number, ".manifest"));
+            return Err(BackupError::damaged(&path, "its segments do not lead to its end"));
+        }
+        Ok(())
+    }
+
+    /// Reads the segment to its end, even when no more is loaded: its link proves what was.
+    fn segment(&mut self, item: &Item, progress: OnProgress<'_>) -> Result<(), BackupError> {
+        let path = self.place.checked(item)?;
+        let segment = Segment::open(&path)?;
+        for (number, commit) in segment.commits_from(Position::NONE).enumerate() {
+            self.take(&commit?)?;
+            let is_time = number % REPORT_EVERY == 0;
+            if is_time && progress(&self.so_far).is_break() {
+                return Err(BackupError::Stopped);
+            }
+        }
+        let after = segment.summary().links.map(|links| links.after);
+        if after != Some(self.read.link) {
+            let what = "it does not go on where the one before ends".to_owned();
+            return Err(SegmentError::Another { path, what }.into());
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, commit: &Commit) -> Result<(), BackupError> {
+        if commit.position() != self.read.position.next() {
+            let what = format!("events behind position {} are missing", self.read.position);
+            return Err(BackupError::damaged(&self.place.path, what));
+        }
+        self.read = self.read.then(commit);
+        self.is_over |= !self.is_wanted(commit);
+        if self.is_over {
+            return Ok(());
+        }
+        let view = commit.view();
+        let stream = StreamId::new(view.category, view.id);
+        let stream =
+            stream.map_err(|error| BackupError::damaged(&self.place.path, error.to_string()))?;
+        self.filling.put(stream, commit)?;
+        if let Some(Gone::Archived(segment)) = commit.gone() {
+            self.archived.insert(segment);
+        }
+        self.end = self.read;
+        self.so_far.position = self.end.position;
+        self.so_far.commits += 1;
+        self.so_far.bytes += commit.bytes() as u64;
+        Ok(())
+    }
+
+    fn is_wanted(&self, commit: &Commit) -> bool {
+        match self.until {
+            Until::End => true,
+            Until::Position(position) => commit.last_position() <= position,
+            Until::Time(time) => commit.view().time <= time,
+        }
+    }
+}
+
+/// After how many commits progress is reported.
+const REPORT_EVERY: usize = 1_000;

@@ -1,0 +1,232 @@
+use std::path::{Path, PathBuf};
+
+use actuarius_domain::Position;
+use uuid::Uuid;
+
+use super::manifest::{Item, Manifest};
+use super::place::{Place, file_of};
+use super::{BackupError, Run, archived, notes};
+use crate::record::chain::{ChainEnd, Link};
+use crate::archive::segment::{Kind, Links, SegmentHead, Writing};
+use crate::{Commit, Damage, OnProgress, PageLimit, Progress, ReadError, Reader};
+
+/// How a run is taken. The defaults fit most.
+#[derive(Debug, Clone)]
+pub struct TakeOptions {
+    segment_bytes: u64,
+    page: PageLimit,
+    archive: Option<PathBuf>,
+}
+
+impl Default for TakeOptions {
+    fn default() -> Self {
+        // Small enough to be sent and checked one by one, large enough that there are few.
+        let segment_bytes = 256 * 1024 * 1024;
+        Self { segment_bytes, page: PageLimit::default(), archive: None }
+    }
+}
+
+impl TakeOptions {
+    /// About how many bytes make a segment: 256 MiB unless told.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes.max(1);
+        self
+    }
+
+    /// How much of the log is read at once, and between two reports of progress.
+    #[must_use]
+    pub fn page(mut self, page: PageLimit) -> Self {
+        self.page = page;
+        self
+    }
+
+    /// Where the store's archive is, if not where the store has it: its segments are copied, too, those
+    /// that are not in the backup yet.
+    #[must_use]
+    pub fn archive(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.archive = Some(directory.into());
+        self
+    }
+}
+
+/// Adds a run to the backup in the directory `to`, which is made if it is not there: everything that is
+/// durable now and not yet in it. The store may be written meanwhile.
+///
+/// Snapshots are not taken along, since they can be made again from events.
+///
+/// # Errors
+/// [`BackupError`]: the backup is what it was before. When it says [`Stopped`](BackupError::Stopped), or the
+/// process is killed, what was written in vain is removed, now or by the next run.
+pub fn take(
+    reader: &dyn Reader,
+    to: impl AsRef<Path>,
+    options: &TakeOptions,
+    progress: OnProgress<'_>,
+) -> Result<Run, BackupError> {
+    let (place, _lock) = Place::prepare(to.as_ref())?;
+    let manifests = place.manifests()?;
+    let number = manifests.len() as u32 + 1;
+    place.remove_unfinished(number)?;
+    let mut unfinished = Unfinished { place: &place, number, counts: false };
+    // First, so that no note speaks of what is not in the log that is read behind it.
+    let file = file_of(number, ".notes.seg");
+    let head = SegmentHead::new(Kind::Notes, reader.identity());
+    let (finished, notes_count) = notes::write(reader, &place.path.join(&file), head)?;
+    let noted = Item::of(file, head.id, &finished);
+    let (from, to) = ends(reader, &place, manifests.last())?;
+    let mut manifest = Manifest::begin(number, reader.maintenance().lineage(), from, to);
+    (manifest.notes, manifest.notes_count) = (vec![noted], notes_count);
+    copy_log(reader, &place, &mut manifest, options, progress)?;
+    if let Some(archive) = options.archive.as_deref().or_else(|| reader.maintenance().archive()) {
+        // Behind the log: what it says is archived, is in there.
+        manifest.archived = archived::copy_new(archive, &place, &manifests, number)?;
+    }
+    place.store(&manifest)?;
+    unfinished.counts = true;
+    Ok(manifest.run())
+}
+
+/// Removes what was written in vain.
+struct Unfinished<'a> {
+    place: &'a Place,
+    number: u32,
+    counts: bool,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.counts {
+            // What stays is removed by the next run.
+            let _ = self.place.remove_unfinished(self.number);
+        }
+    }
+}
+
+/// Where the last run ended, and where this one is going to.
+fn ends(
+    reader: &dyn Reader,
+    place: &Place,
+    last: Option<&Manifest>,
+) -> Result<(ChainEnd, ChainEnd), BackupError> {
+    let to = reader.maintenance().chain()?;
+    let Some(last) = last else { return Ok((ChainEnd::default(), to)) };
+    let (path, found) = (place.path.clone(), last.lineage.store());
+    if !reader.maintenance().lineage().shares(found, last.to.position) && !reader.maintenance().lineage().shares(found, Position::NONE) {
+        return Err(BackupError::OtherStore { path, found, store: reader.identity() });
+    }
+    let is_behind = last.to.position < to.position || last.to == to;
+    if !is_behind || !reader.maintenance().lineage().shares(found, last.to.position) {
+        return Err(BackupError::OtherHistory { path, backup: last.to, store: to });
+    }
+    Ok((last.to, to))
+}
+
+fn copy_log(
+    reader: &dyn Reader,
+    place: &Place,
+    manifest: &mut Manifest,
+    options: &TakeOptions,
+    progress: OnProgress<'_>,
+) -> Result<(), BackupError> {
+    let (mut end, to) = (manifest.from, manifest.to);
+    let store = reader.identity();
+    let mut copying = Copying { place, store, manifest, options, open: None, bytes: 0 };
+    while end.position < to.position {
+        let page = reader.maintenance().read_raw(end.position, options.page)?;
+        let before = end.position;
+        for commit in page.commits.iter().take_while(|it| it.last_position() <= to.position) {
+            end = copying.put(commit, end)?;
+        }
+        if end.position == before {
+            return Err(damaged(before.next(), "events are missing"));
+        }
+        if progress(&copying.progress(end.position)).is_break() {
+            return Err(BackupError::Stopped);
+        }
+    }
+    copying.end_segment(end)?;
+    if end == to {
+        return Ok(());
+    }
+    if copying.manifest.from.position == Position::NONE {
+        return Err(damaged(to.position, "the log does not lead to the end of its chain"));
+    }
+    let (path, backup) = (place.path.clone(), copying.manifest.from);
+    Err(BackupError::OtherHistory { path, backup, store: to })
+}
+
+fn damaged(position: Position, what: &str) -> BackupError {
+    ReadError::from(Damage { stream: None, position, what: what.to_owned() }).into()
+}
+
+/// The log on its way into segments.
+struct Copying<'a> {
+    place: &'a Place,
+    store: Uuid,
+    manifest: &'a mut Manifest,
+    options: &'a TakeOptions,
+    open: Option<Open>,
+    bytes: u64,
+}
+
+/// The segment that is being written.
+struct Open {
+    file: String,
+    id: Uuid,
+    before: Link,
+    writing: Writing,
+}
+
+impl Copying<'_> {
+    /// Adds the commit that comes behind `end`, and tells the end behind it.
+    fn put(&mut self, commit: &Commit, end: ChainEnd) -> Result<ChainEnd, BackupError> {
+        if commit.position() != end.position.next() {
+            return Err(damaged(end.position.next(), "events are missing"));
+        }
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => none.insert(Open::begin(self.place, self.manifest, self.store, end.link)?),
+        };
+        open.writing.put_commit(commit)?;
+        let is_full = open.writing.bytes() >= self.options.segment_bytes;
+        let view = commit.view();
+        self.manifest.commits += 1;
+        self.manifest.events += view.events;
+        self.manifest.until = Some(view.time);
+        self.bytes += commit.bytes() as u64;
+        let end = end.then(commit);
+        if is_full {
+            self.end_segment(end)?;
+        }
+        Ok(end)
+    }
+
+    fn end_segment(&mut self, end: ChainEnd) -> Result<(), BackupError> {
+        if let Some(Open { file, id, before, writing }) = self.open.take() {
+            let finished = writing.finish(Some(Links { before, after: end.link }))?;
+            self.manifest.segments.push(Item::of(file, id, &finished));
+        }
+        Ok(())
+    }
+
+    fn progress(&self, position: Position) -> Progress {
+        let (end, commits) = (self.manifest.to.position, self.manifest.commits);
+        Progress { position, end, commits, bytes: self.bytes }
+    }
+}
+
+impl Open {
+    fn begin(
+        place: &Place,
+        manifest: &Manifest,
+        store: Uuid,
+        before: Link,
+    ) -> Result<Self, BackupError> {
+        let number = manifest.segments.len() + 1;
+        let file = file_of(manifest.number, &format!(".{number:06}.seg"));
+        let head = SegmentHead::new(Kind::Backup, store);
+        let writing = Writing::create(place.path.join(&file), head)?;
+        Ok(Self { file, id: head.id, before, writing })
+    }
+}

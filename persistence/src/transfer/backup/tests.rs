@@ -1,0 +1,134 @@
+//! Killed in front of every operation that changes a file.
+
+use std::fs;
+use std::path::Path;
+
+use actuarius_domain::{Metadata, Position, StreamId, Timestamp};
+
+use super::{BackupError, Run, TakeOptions, Until};
+use crate::archive::segment::{Kind, SegmentHead, Writing};
+use crate::{Append, Batch, Codec, Commit, NewCommit, OpenError, PageLimit, Reader, Store, crash_points, disk, go_on};
+use crate::store::memory;
+
+#[derive(serde::Serialize)]
+enum Event {
+    Noted(u64),
+}
+
+fn write(store: &mut Store, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        let stream = StreamId::new("note", format!("{}", number % 3)).expect("valid");
+        let expected = store.reader.version(&stream).expect("readable");
+        let mut append = Append::new(stream, expected);
+        let commit = NewCommit {
+            time: Timestamp::from_micros(1),
+            command_id: "".into(),
+            named_by_caller: false,
+            metadata: &Metadata::default(),
+        };
+        append.push(commit, Codec::Json, &[Event::Noted(number)], |_| 1).expect("encodable");
+        let batch = Batch { appends: vec![append], ..Batch::default() };
+        store.writer.commit(&batch).expect("stored");
+    }
+}
+
+fn log(reader: &dyn Reader) -> Vec<Commit> {
+    reader.read_raw(Position::NONE, PageLimit::default()).expect("readable").commits
+}
+
+fn same(one: &[Commit], other: &[Commit]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.same_bytes(other))
+}
+
+fn take(store: &Store, directory: &Path) -> Result<Run, BackupError> {
+    let options = TakeOptions::default().segment_bytes(100).archive(directory.join("archive"));
+    super::take(&*store.reader, directory.join("saved"), &options, &mut go_on)
+}
+
+/// A segment of the archive, whatever is in it.
+fn archive(store: &Store, directory: &Path, name: &str) {
+    let path = directory.join("archive").join(name);
+    disk::files::create_directory(&directory.join("archive")).expect("made");
+    let head = SegmentHead::new(Kind::Archive, store.reader.identity());
+    let mut writing = Writing::create(path, head).expect("created");
+    for commit in log(&*store.reader).iter().take(2) {
+        writing.put(commit.position(), &commit.frame()).expect("put");
+    }
+    writing.finish(None).expect("finished");
+}
+
+/// What the backup gives back, once it has been looked through.
+fn loaded(directory: &Path) -> Store {
+    let (saved, mut store) = (directory.join("saved"), memory::open());
+    super::verify(&saved, &mut go_on).expect("whole");
+    super::load(&saved, &mut store, Until::End, &mut go_on).expect("loaded");
+    store
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_counts_as_a_whole_or_not_at_all() {
+    for number in 0.. {
+        let directory = tempfile::tempdir().expect("a directory");
+        let directory = directory.path();
+        let mut store = memory::open();
+        write(&mut store, 0..9);
+        archive(&store, directory, "a.seg");
+        take(&store, directory).expect("taken");
+        let before = log(&*store.reader);
+        write(&mut store, 9..15);
+        archive(&store, directory, "b.seg");
+
+        let (done, was_killed) = crash_points::killed_at(number, || take(&store, directory));
+        assert!(was_killed || done.is_ok(), "{done:?}");
+        let runs = super::runs(directory.join("saved")).expect("readable").len();
+        let found = log(&*loaded(directory).reader);
+        let wanted = if runs == 1 { before } else { log(&*store.reader) };
+        assert!(same(&found, &wanted), "killed at {number}");
+
+        take(&store, directory).expect("the next run removes what is left");
+        assert!(same(&log(&*loaded(directory).reader), &log(&*store.reader)));
+        let left = super::place::names(&directory.join("saved")).expect("listed");
+        assert!(!left.iter().any(|name| name.ends_with(".writing")), "{left:?}");
+        if !was_killed {
+            assert!(number > 15, "there were only {number} operations");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_restore_that_is_killed_anywhere_leaves_the_whole_store_or_none() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    let mut store = memory::open();
+    write(&mut store, 0..9);
+    take(&store, directory).expect("taken");
+    for number in 0.. {
+        let to = directory.join(format!("{number}"));
+        let restore = || super::restore(directory.join("saved"), &to, Until::End, &mut go_on);
+        let (done, was_killed) = crash_points::killed_at(number, restore);
+        assert!(was_killed || done.is_ok(), "{done:?}");
+        let opened = fs::exists(&to).expect("readable").then(|| disk::open(&to));
+        match opened {
+            Some(Ok(found)) if found.reader.head() > Position::NONE => {
+                assert!(same(&log(&*found.reader), &log(&*store.reader)), "killed at {number}");
+                assert!(found.reader.shares(store.reader.identity(), store.reader.head()));
+            }
+            // Nothing had been done yet: there is no trace of a restore.
+            Some(Ok(found)) => assert!(done.is_err() && found.reader.version(&stream()).is_ok()),
+            Some(Err(OpenError::UnknownFormat { .. })) | None => {
+                restore().expect("the next try removes what is left");
+                let found = disk::open(&to).expect("opens");
+                assert!(same(&log(&*found.reader), &log(&*store.reader)));
+            }
+            Some(Err(error)) => panic!("killed at {number}: {error}"),
+        }
+        if !was_killed {
+            break;
+        }
+    }
+}
+
+fn stream() -> StreamId {
+    StreamId::new("note", "0").expect("valid")
+}

@@ -1,0 +1,66 @@
+use std::path::Path;
+
+use super::manifest::Manifest;
+use super::place::{Place, file_of};
+use super::{BackupError, Run, notes};
+use crate::archive::segment::{Kind, Segment, SegmentError};
+use crate::{OnProgress, Progress};
+
+/// Reads all of a backup: every bit of it is compared with what was written, and its commits with the
+/// chain. Returns its runs.
+///
+/// To prove that it is the one that was taken, compare the end of the last run with one that was kept
+/// elsewhere.
+///
+/// # Errors
+/// [`BackupError`]: the first thing that is wrong, by its file.
+pub fn verify(path: impl AsRef<Path>, progress: OnProgress<'_>) -> Result<Vec<Run>, BackupError> {
+    let place = Place::open(path.as_ref())?;
+    let manifests = place.manifests()?;
+    let end = manifests.last().map(|last| last.to.position).unwrap_or_default();
+    let mut so_far = Progress { end, ..Progress::default() };
+    for manifest in &manifests {
+        verify_run(&place, manifest, &mut so_far, progress)?;
+    }
+    Ok(manifests.iter().map(Manifest::run).collect())
+}
+
+fn verify_run(
+    place: &Place,
+    manifest: &Manifest,
+    so_far: &mut Progress,
+    progress: OnProgress<'_>,
+) -> Result<(), BackupError> {
+    let mut end = manifest.from;
+    for item in &manifest.segments {
+        let segment = Segment::open(place.checked(item)?)?;
+        segment.verify()?;
+        let (head, summary) = (segment.head(), segment.summary());
+        let goes_on = summary.first == end.position.next()
+            && summary.last.get() + 1 - summary.first.get() == summary.events
+            && summary.links.is_some_and(|links| links.before == end.link);
+        if head.id != item.id || head.kind != Kind::Backup || !goes_on {
+            let (path, what) = (segment.path().to_owned(), "it does not belong here".to_owned());
+            return Err(SegmentError::Another { path, what }.into());
+        }
+        end.link = summary.links.map_or(end.link, |links| links.after);
+        end.position = summary.last;
+        so_far.position = end.position;
+        so_far.commits += summary.commits;
+        so_far.bytes += item.bytes;
+        if progress(so_far).is_break() {
+            return Err(BackupError::Stopped);
+        }
+    }
+    for item in &manifest.notes {
+        notes::read(&place.checked(item)?, |_, _| Ok(()))?;
+    }
+    for item in &manifest.archived {
+        Segment::open(place.checked(item)?)?.verify()?;
+    }
+    if end != manifest.to {
+        let path = place.path.join(file_of(manifest.number, ".manifest"));
+        return Err(BackupError::damaged(&path, "its segments do not lead to its end"));
+    }
+    Ok(())
+}

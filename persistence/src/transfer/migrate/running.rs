@@ -1,0 +1,141 @@
+use actuarius_domain::{StreamId, Version};
+use bytes::Bytes;
+
+use super::note::Done;
+use super::output::{Output, stream_of};
+use super::rewrite::Rewrite;
+use super::{MigrateError, Migrated, Transform};
+use crate::personal::deriving;
+use crate::{
+    Append, CodecError, Commit, NewCommit, OnProgress, PageLimit, Progress, ReadError, Reader,
+    Store,
+};
+
+/// Writes what the transform makes of each commit of `from` into `to`, which is empty at first, and nobody
+/// else writes to. Then everything that was written is read again and compared.
+///
+/// Events in the archive of `from` are fetched from it.
+///
+/// # Errors
+/// [`MigrateError`]: run it again to go on.
+pub fn run(
+    from: &dyn Reader,
+    to: &mut Store,
+    transform: &mut dyn Transform,
+    progress: OnProgress<'_>,
+) -> Result<Migrated, MigrateError> {
+    let fresh = Done { source: from.identity(), so_far: Migrated::default() };
+    let done = Done::find(&*to.reader)?;
+    if done.is_some_and(|done| !from.maintenance().lineage().shares(done.source, done.so_far.from.position)) {
+        return Err(MigrateError::OtherTarget);
+    }
+    let is_new = done.is_none();
+    let done = Done { source: from.identity(), ..done.unwrap_or(fresh) };
+    let output = Output::behind(done.so_far.to, to)?;
+    let mut running = Running { transform, output, done };
+    if is_new {
+        // Before all events, so that they are known for ours.
+        running.output.flush(done)?;
+    }
+    running.read(from, progress)?;
+    if let Some(position) = running.output.surplus() {
+        return Err(MigrateError::OtherTransform { position });
+    }
+    running.output.flush(running.done)?;
+    running.output.verify()?;
+    Ok(running.done.so_far)
+}
+
+struct Running<'a, 't> {
+    transform: &'t mut dyn Transform,
+    output: Output<'a>,
+    /// What was read and put.
+    done: Done,
+}
+
+impl Running<'_, '_> {
+    fn read(&mut self, from: &dyn Reader, progress: OnProgress<'_>) -> Result<(), MigrateError> {
+        let wanted = from.maintenance().chain()?;
+        let mut told = Progress { end: wanted.position, ..Progress::default() };
+        while self.done.so_far.from.position < wanted.position {
+            let before = self.done.so_far.from.position;
+            let page = from.read_log(before, PageLimit::default())?;
+            let until = |commit: &&Commit| commit.last_position() <= wanted.position;
+            for commit in page.commits.iter().take_while(until) {
+                self.commit(commit)?;
+                told.commits += 1;
+                told.bytes += commit.bytes() as u64;
+            }
+            told.position = self.done.so_far.from.position;
+            if told.position == before {
+                break;
+            }
+            if progress(&told).is_break() {
+                self.output.flush(self.done)?;
+                return Err(MigrateError::Stopped);
+            }
+        }
+        let found = self.done.so_far.from;
+        if found == wanted { Ok(()) } else { Err(MigrateError::OtherSource { wanted, found }) }
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), MigrateError> {
+        let written = self.rewritten(commit)?;
+        let so_far = &mut self.done.so_far;
+        so_far.from = so_far.from.then(commit);
+        so_far.commits_read += 1;
+        so_far.events_read += commit.view().events;
+        if let Some((stream, commit)) = written {
+            so_far.commits_written += 1;
+            so_far.events_written += commit.view().events;
+            self.output.put(stream, &commit)?;
+            self.done.so_far.to = self.output.end;
+        }
+        if self.output.is_full() { self.output.flush(self.done) } else { Ok(()) }
+    }
+
+    /// What becomes of a commit; none when nothing does.
+    fn rewritten(&mut self, commit: &Commit) -> Result<Option<(StreamId, Commit)>, MigrateError> {
+        let (view, old) = (commit.view(), stream_of(commit)?);
+        let mut out = Rewrite::default();
+        // What is about persons is opened and sealed again with the old store's keys.
+        let transformed =
+            deriving(commit.sealer.as_ref(), || self.transform.transform(&view, &mut out));
+        let (stream, position) = (old.clone(), view.position);
+        transformed.map_err(|source| MigrateError::Transform { stream, position, source })?;
+        let stream = out.stream.take().unwrap_or_else(|| old.clone());
+        let version = self.output.version(&stream, self.done)?;
+        let position = self.output.end.position.next();
+        let frame = if out.kept && stream == old && view.version == version.next() {
+            Some(commit.frame())
+        } else {
+            if out.kept {
+                out.fill(view.events());
+            }
+            let encoded = encoded(&stream, version, commit, &out);
+            let stream = old;
+            encoded.map_err(|source| MigrateError::Unstorable {
+                stream,
+                position: view.position,
+                source,
+            })?
+        };
+        let Some(frame) = frame else { return Ok(None) };
+        let commit = Commit::from_frame(&frame, position).map_err(ReadError::from)?;
+        Ok(Some((stream, commit)))
+    }
+}
+
+fn encoded(
+    stream: &StreamId,
+    version: Version,
+    commit: &Commit,
+    out: &Rewrite,
+) -> Result<Option<Bytes>, CodecError> {
+    let (view, mut append) = (commit.view(), Append::new(stream.clone(), version));
+    let (metadata, named_by_caller) = (view.metadata(), view.named_by_caller());
+    let (time, command_id) = (view.time, view.command_id);
+    let new = NewCommit { time, command_id, named_by_caller, metadata: &metadata };
+    append.push_encoded(new, &out.events)?;
+    Ok(append.frames().next().map(|(frame, _)| Bytes::copy_from_slice(frame)))
+}
