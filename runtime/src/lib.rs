@@ -114,8 +114,8 @@ pub use builder::Builder;
 pub use health::{Health, Status};
 pub use projection::{
     AsOfError, Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, PastRows,
-    PastView, Project, ProjectInto, ProjectKeyed, ProjectionHandle, Rebuild, RebuildError,
-    StoredEvent,
+    PastView, ProjectionBuilder, ProjectionHandle, ProjectionKind, Rebuild, RebuildError,
+    StoredEvent, StoredKind,
 };
 pub use runtime::Runtime;
 pub use saga::{

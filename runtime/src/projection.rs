@@ -6,6 +6,7 @@
 //! past) and `handle` (what all projections can be asked for).
 
 mod as_of;
+mod builder;
 mod building;
 mod cursor;
 mod database;
@@ -13,10 +14,8 @@ mod erase_closed_views;
 mod erasure_taint;
 mod handle;
 mod host;
-mod in_memory;
 mod keyed;
 mod memory;
-mod options;
 mod rebuild;
 mod routes;
 pub(crate) mod rows;
@@ -25,11 +24,12 @@ mod target;
 mod types;
 
 pub use as_of::{AsOfError, PastView};
-pub use database::{Database, EventBatch, InDatabase, ProjectInto, StoredEvent};
+pub use builder::{ProjectionBuilder, ProjectionKind, StoredKind};
+pub use database::{Database, EventBatch, InDatabase, StoredEvent};
 pub(crate) use erase_closed_views::{Swept, sweep};
 pub use handle::ProjectionHandle;
 pub(crate) use handle::WAITS_AT_MOST;
-pub(crate) use in_memory::ViewReader;
-pub use in_memory::{InMemory, Project};
-pub use keyed::{Change, Keyed, Missed, PastRows, ProjectKeyed};
+pub use keyed::{Change, Keyed, Missed, PastRows};
+pub use memory::InMemory;
+pub(crate) use memory::ViewReader;
 pub use rebuild::{Rebuild, RebuildError};

@@ -17,7 +17,7 @@ use crate::history::{LogMoment, fold_log};
 use crate::inner::{Inner, ShutdownReport};
 use crate::operations::backup::TakeBackup;
 use crate::projection::rows::View;
-use crate::projection::{Database, Project, ProjectInto, ProjectKeyed};
+use crate::projection::{Database, InDatabase, InMemory, Keyed, ProjectionBuilder};
 use crate::saga::{Conduct, PlanSchedules};
 use crate::subscription::Subscribe;
 
@@ -84,22 +84,28 @@ impl Runtime {
         Aggregates::new(self.inner.host(hosting), self.inner.clone())
     }
 
-    /// A projection into a value in memory, under a name of its own: say what it follows, then start
-    /// it.
-    pub fn projection<P: ReadModel>(&self, name: impl Into<String>) -> Project<P> {
-        Project::new(self.inner.clone(), name.into())
+    /// Returns the builder of a projection into a value in memory. The name is unique among the followers.
+    pub fn projection<P: ReadModel>(
+        &self,
+        name: impl Into<String>,
+    ) -> ProjectionBuilder<InMemory<P>> {
+        ProjectionBuilder::in_memory(self.inner.clone(), name.into())
     }
 
-    /// A projection into rows by key, kept on disk under a name of its own: say what it follows, then
-    /// start it.
-    pub fn keyed<V: View>(&self, name: impl Into<String>) -> ProjectKeyed<V> {
-        ProjectKeyed::new(self.inner.clone(), name.into())
+    /// Returns the builder of a projection into rows by key, stored on disk. The name is unique among the
+    /// followers.
+    pub fn keyed<V: View>(&self, name: impl Into<String>) -> ProjectionBuilder<Keyed<V>> {
+        ProjectionBuilder::keyed(self.inner.clone(), name.into())
     }
 
-    /// A projection into a database of one's own, under a name of its own: say what it follows, then
-    /// start it.
-    pub fn database<D: Database>(&self, name: impl Into<String>, database: D) -> ProjectInto<D> {
-        ProjectInto::new(self.inner.clone(), name.into(), database)
+    /// Returns the builder of a projection into a database of your own. The name is unique among the
+    /// followers.
+    pub fn database<D: Database>(
+        &self,
+        name: impl Into<String>,
+        database: D,
+    ) -> ProjectionBuilder<InDatabase<D>> {
+        ProjectionBuilder::in_database(self.inner.clone(), name.into(), database)
     }
 
     /// Describes a durable subscription called `name`: its handlers hear of every event at least

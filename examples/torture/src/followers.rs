@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use actuarius::{
-    InDatabase, InMemory, Keyed, Position, ProjectKeyed, Retry, Runtime, StartError, Subscription,
-    WaitError,
+    InDatabase, InMemory, Keyed, Position, ProjectionBuilder, Retry, Runtime, StartError,
+    Subscription, WaitError,
 };
 
 use crate::Journal;
@@ -58,7 +58,7 @@ pub(crate) async fn keep_recent(
     version: u32,
 ) -> Result<Keyed<Recent>, StartError> {
     let projection = runtime.keyed(RECENT).on::<Journal>().version(version);
-    (1..version).fold(projection, ProjectKeyed::also_reads).retry(soon()).start().await
+    (1..version).fold(projection, ProjectionBuilder::also_reads).retry(soon()).start().await
 }
 
 pub(crate) async fn keep_totals(runtime: &Runtime) -> Result<InMemory<Totals>, StartError> {

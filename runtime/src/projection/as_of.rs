@@ -1,9 +1,8 @@
-use actuarius_domain::{Position, ReadModel};
+use actuarius_domain::Position;
+use actuarius_persistence::ReadError;
 use actuarius_persistence::views::ViewError;
-use actuarius_persistence::{Commit, ReadError};
 use thiserror::Error;
 
-use super::routes::Routes;
 use super::target::Failed;
 
 /// A view in memory as it was at a moment of the log, built aside. A projection of the same name that runs is
@@ -45,17 +44,5 @@ impl From<Failed> for AsOfError {
 impl From<ViewError> for AsOfError {
     fn from(error: ViewError) -> Self {
         Failed::at(Position::NONE, error).into()
-    }
-}
-
-/// Says how commits are folded into a fresh view.
-pub(super) fn folding<P: ReadModel>(
-    routes: Routes<P>,
-) -> impl Fn(&mut P, &[Commit]) -> Result<(), AsOfError> + Clone + Send + 'static {
-    move |view, commits| {
-        commits.iter().try_for_each(|commit| {
-            routes.project(view, commit)?;
-            Ok(())
-        })
     }
 }

@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 
 pub use batch::{EventBatch, StoredEvent};
 
+use super::builder::{ProjectionBuilder, ProjectionKind};
 use super::handle::ProjectionHandle;
-use super::host;
 use super::rebuild::{Order, Rebuild, order};
 use crate::engine::Engine;
-use crate::follow::followers::{BoxError, FollowerKind, Retry, StartError};
+use crate::follow::followers::{BoxError, StartError};
 use crate::inner::Inner;
 use target::{DatabaseSource, DatabaseTarget, Demands};
 
@@ -98,60 +98,50 @@ pub trait Database: Send + 'static {
     }
 }
 
-/// A projection into a database of the user's, about to start: say what it follows, then `start`.
-#[must_use = "a projection does nothing before `start`"]
-pub struct ProjectInto<D> {
-    inner: Arc<Inner>,
-    name: String,
+/// The settings of a projection into a database of the user.
+#[doc(hidden)]
+pub struct DatabaseSettings<D> {
     database: D,
     demands: Demands,
-    retry: Retry,
 }
 
-impl<D: Database> ProjectInto<D> {
-    pub(crate) fn new(inner: Arc<Inner>, name: String, database: D) -> Self {
-        Self { inner, name, database, demands: Demands::default(), retry: Retry::default() }
+impl<D: Database> ProjectionKind for InDatabase<D> {
+    type Settings = DatabaseSettings<D>;
+}
+
+impl<D: Database> ProjectionBuilder<InDatabase<D>> {
+    pub(crate) fn in_database(inner: Arc<Inner>, name: String, database: D) -> Self {
+        Self::with(inner, name, DatabaseSettings { database, demands: Demands::default() })
     }
 
-    /// Hands over the events of an aggregate type; call it for each type.
+    /// Adds an aggregate type whose events are handed over. Call it for each type.
     pub fn on<A: Aggregate>(mut self) -> Self {
-        self.demands.categories.push(A::TYPE);
+        self.settings.demands.categories.push(A::TYPE);
         self
     }
 
-    /// How many events a batch has at most; those of one command are never parted. Default: 1,000,
-    /// which share the cost of a transaction, and keep it short.
+    /// Sets how many events a batch has at most. Default: 1,000.
+    ///
+    /// The events of one command are never separated. So many events share the cost of a transaction, and
+    /// keep it short.
     pub fn batch_events(mut self, events: usize) -> Self {
-        self.demands.batch_events = events.max(1) as u64;
-        self
-    }
-
-    /// How often a batch that fails is tried again before the projection halts.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+        self.settings.demands.batch_events = events.max(1) as u64;
         self
     }
 
     /// Starts the projection at the database's position.
     ///
     /// # Errors
-    /// [`StartError`]; nothing was projected. [`StartError::Ahead`] when the database has events that
-    /// the log has not: it belongs to another store, or the store was restored from a backup.
+    /// [`StartError`]; nothing was projected. [`StartError::Ahead`]: the database has events that the log
+    /// does not have. It belongs to another store, or the store was restored from a backup.
     pub async fn start(self) -> Result<InDatabase<D>, StartError> {
-        let Self { inner, name, database, demands, retry } = self;
-        if demands.categories.is_empty() {
-            return Err(StartError::FollowsNothing(name));
-        }
-        let registration = inner.followers.register(&name, FollowerKind::Projection)?;
+        let registration = self.register(self.settings.demands.categories.is_empty())?;
+        let Self { inner, name, settings: DatabaseSettings { database, demands }, retry } = self;
         let (engine, demands) = (inner.engine.clone(), Arc::new(demands));
-        let source = DatabaseSource {
-            name,
-            engine: engine.clone(),
-            demands: demands.clone(),
-            database: Mutex::new(Some(database)),
-        };
-        let (shared, orders) = host::start(&engine, registration, retry, Arc::new(source)).await?;
-        let projection = ProjectionHandle::new(shared, inner);
+        let database = Mutex::new(Some(database));
+        let source = DatabaseSource { name, engine, demands: demands.clone(), database };
+        let engine = inner.engine.clone();
+        let (projection, orders) = Self::run(inner, registration, retry, source).await?;
         Ok(InDatabase { projection, engine, demands, orders })
     }
 }

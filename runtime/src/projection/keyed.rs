@@ -17,19 +17,15 @@ mod target;
 use std::sync::Arc;
 
 use actuarius_domain::Aggregate;
-use actuarius_persistence::Codec;
 
 pub use as_of::PastRows;
 pub use handle::Keyed;
 pub use moves::{Change, Missed};
 
 use super::as_of::AsOfError;
-use super::handle::ProjectionHandle;
-use super::host;
-use super::options::Options;
-use super::routes::Routes;
+use super::builder::{ProjectionBuilder, ProjectionKind, StoredKind, StoredSettings};
 use super::rows::{Draft, KeyedProjection, Shown, View};
-use crate::follow::followers::{FollowerKind, Retry, StartError};
+use crate::follow::followers::StartError;
 use crate::history::LogMoment;
 use crate::inner::Inner;
 use crate::schema::shape::fingerprint;
@@ -38,102 +34,67 @@ pub(super) use generations::must_go;
 use moves::Moves;
 use opening::KeyedSource;
 
-/// A projection into a keyed view, about to start: say what it follows, then `start`.
-#[must_use = "a projection does nothing before `start`"]
-pub struct ProjectKeyed<V: View> {
-    inner: Arc<Inner>,
-    name: String,
-    routes: Routes<Draft<V>>,
-    options: Options,
-    codec: Codec,
+impl<V: View> ProjectionKind for Keyed<V> {
+    type Settings = StoredSettings<Draft<V>>;
 }
 
-impl<V: View> ProjectKeyed<V> {
-    pub(crate) fn new(inner: Arc<Inner>, name: String) -> Self {
-        let (routes, options) = (Routes::default(), Options::default());
-        Self { inner, name, routes, options, codec: Codec::default() }
+impl<V: View> StoredKind for Keyed<V> {
+    type Folded = Draft<V>;
+}
+
+impl<V: View> ProjectionBuilder<Keyed<V>> {
+    pub(crate) fn keyed(inner: Arc<Inner>, name: String) -> Self {
+        Self::with(inner, name, StoredSettings::default())
     }
 
-    /// Lets the view follow the events of an aggregate type; call it for each type. Raise the version
-    /// when another one comes or goes: the view has to see its events from the first one on.
+    /// Adds an aggregate type whose events the view follows. Call it for each type.
+    ///
+    /// Raise the [`version`](Self::version) when a type is added or removed: the view needs its events from
+    /// the first one on.
     pub fn on<A: Aggregate>(mut self) -> Self
     where
         V: KeyedProjection<A>,
     {
-        self.routes = self.routes.on(|draft: &mut Draft<V>, envelope| {
+        let routes = self.settings.routes;
+        self.settings.routes = routes.on(|draft: &mut Draft<V>, envelope| {
             draft.project(envelope.header.position, |rows| V::project(rows, envelope));
         });
         self
     }
 
-    /// The version of the projection's code: raise it whenever what it makes of the events, the shape
-    /// of a row, its key or its secondary keys change. The view is then built anew from the first
-    /// event. Default: 1.
-    pub fn version(mut self, version: u32) -> Self {
-        self.options.version = version;
-        self
-    }
-
-    /// Says that the rows of an older version still decode and are right enough to be read while the
-    /// new ones are built. Without it, the new ones are read while they come.
-    pub fn also_reads(mut self, version: u32) -> Self {
-        self.options.also_reads.push(version);
-        self
-    }
-
-    /// Begins with the first event, whatever there is. A damaged view starts again this way.
-    pub fn from_scratch(mut self) -> Self {
-        self.options.from_scratch = true;
-        self
-    }
-
-    /// How rows are stored. Default: bincode. Each row says how it was, so this may change.
-    pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
-        self
-    }
-
-    /// How often an event that fails is tried again before the projection halts.
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.options.retry = retry;
-        self
-    }
-
-    /// The rows as they were at a moment of the log, by a [`Position`](crate::Position) or a
-    /// [`Timestamp`](crate::Timestamp): built aside from the first event on, in memory. Nothing is started, and
-    /// a projection of this name may run.
+    /// Returns the rows as they were at a moment of the log, given as a [`Position`](crate::Position) or a
+    /// [`Timestamp`](crate::Timestamp).
+    ///
+    /// They are built in memory from the first event on, apart from the projection of this name, which may
+    /// run. Nothing is started.
     ///
     /// # Errors
     /// [`AsOfError`]; nothing was changed.
     pub async fn as_of(self, moment: impl Into<LogMoment>) -> Result<PastRows<V>, AsOfError> {
-        let Self { inner, name, routes, codec, .. } = self;
-        if routes.is_empty() {
+        let Self { inner, name, settings, .. } = self;
+        if settings.routes.is_empty() {
             return Err(AsOfError::FollowsNothing(name));
         }
-        as_of::as_of(&inner.engine, name, routes, codec, moment.into()).await
+        as_of::as_of(&inner.engine, name, settings, moment.into()).await
     }
 
-    /// Starts the projection where its view stands. It catches up while it is read:
-    /// [`wait_for`](ProjectionHandle::wait_for) waits for a position.
+    /// Starts the projection at the position of its view.
+    ///
+    /// The view catches up while it is read. [`wait_for`](super::ProjectionHandle::wait_for) waits for a
+    /// position.
     ///
     /// # Errors
-    /// [`StartError`]. [`StartError::View`] says, too, that the view is open elsewhere, also through
-    /// a [`Keyed`] of one that was stopped; and that it is damaged: start it
-    /// [`from_scratch`](ProjectKeyed::from_scratch). [`StartError::OtherTypes`] says that it was made
-    /// from the events of other types. No row was changed.
+    /// [`StartError`]; no row was changed. [`StartError::View`]: the view is in use, perhaps by a [`Keyed`]
+    /// of a projection that was stopped, or it is damaged: start it [`from_scratch`](Self::from_scratch).
+    /// [`StartError::OtherTypes`]: it was made from the events of other types.
     pub async fn start(self) -> Result<Keyed<V>, StartError> {
-        let Self { inner, name, routes, options, codec } = self;
-        if routes.is_empty() {
-            return Err(StartError::FollowsNothing(name));
-        }
-        let registration = inner.followers.register(&name, FollowerKind::Projection)?;
-        let (retry, shown, moves) = (options.retry.clone(), Shown::default(), Moves::new());
-        let saved_views = options.saved_views(fingerprint::<V::Row>(), &inner, name).await?;
-        let generations = Arc::new(Generations::of(saved_views, routes.types()));
+        let (shown, moves) = (Shown::default(), Moves::new());
         let outputs = (shown.clone(), moves.clone());
-        let source = KeyedSource { routes, generations, options, codec, outputs };
-        let (shared, orders) =
-            host::start(&inner.engine, registration, retry, Arc::new(source)).await?;
-        Ok(Keyed { projection: ProjectionHandle::new(shared, inner), shown, moves, orders })
+        let running = self.run_stored(fingerprint::<V::Row>(), |saved_views, settings| {
+            let generations = Arc::new(Generations::of(saved_views, settings.routes.types()));
+            KeyedSource { settings, generations, outputs }
+        });
+        let (projection, orders) = running.await?;
+        Ok(Keyed { projection, shown, moves, orders })
     }
 }

@@ -18,7 +18,7 @@ use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
 use crate::follow::followers::{self, FollowerKind, Retry, StartError};
 use crate::inner::Inner;
-use crate::projection::{Project, ViewReader};
+use crate::projection::{InMemory, ProjectionBuilder, ViewReader};
 use crate::subscription::Subscribe;
 
 /// How long a start waits before it looks again whether the board halts.
@@ -176,7 +176,8 @@ async fn index<S: Saga>(
     inner: &Arc<Inner>,
     name: &str,
 ) -> Result<ViewReader<InstanceIndex>, StartError> {
-    let index = Project::<InstanceIndex>::new(inner.clone(), format!("{name}.board"));
+    let name = format!("{name}.board");
+    let index = ProjectionBuilder::<InMemory<InstanceIndex>>::in_memory(inner.clone(), name);
     let index = index.on::<Instance<S>>().start().await?;
     let (view_reader, head) = (index.view_reader(), inner.engine.tail.head());
     while let Err(error) = view_reader.shared.wait_for(head, LOOKS_AT_BOARD_EVERY).await {

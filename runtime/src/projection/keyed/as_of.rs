@@ -2,7 +2,6 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 use actuarius_domain::Position;
-use actuarius_persistence::Codec;
 use actuarius_persistence::views::Views;
 
 use super::super::rows::{
@@ -14,7 +13,7 @@ use super::target::KeyedTarget;
 use crate::engine::Engine;
 use crate::history::{LogMoment, fold_log};
 use crate::projection::as_of::AsOfError;
-use crate::projection::routes::Routes;
+use crate::projection::builder::StoredSettings;
 use crate::projection::saved::SavedViews;
 use crate::projection::target::Target;
 use crate::schema::shape::fingerprint;
@@ -67,8 +66,7 @@ impl<V: View> PastRows<V> {
 pub(super) async fn as_of<V: View>(
     engine: &Arc<Engine>,
     name: String,
-    routes: Routes<Draft<V>>,
-    codec: Codec,
+    StoredSettings { routes, codec, .. }: StoredSettings<Draft<V>>,
     moment: LogMoment,
 ) -> Result<PastRows<V>, AsOfError> {
     let (version, shape) = (1, fingerprint::<V::Row>());

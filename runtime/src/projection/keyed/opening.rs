@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use actuarius_domain::Position;
-use actuarius_persistence::Codec;
 use actuarius_persistence::views::ViewError;
 
 use super::super::rows::{Draft, Shown, View};
@@ -9,24 +8,21 @@ use super::generations::{Generation, Generations, Meta};
 use super::moves::Moves;
 use super::target::KeyedTarget;
 use crate::follow::followers::StartError;
+use crate::projection::builder::StoredSettings;
 use crate::projection::host::{Opened, Source};
-use crate::projection::options::Options;
-use crate::projection::routes::Routes;
 use crate::projection::target::Failed;
 
 /// Where the tables of one keyed view come from.
 pub(super) struct KeyedSource<V: View> {
-    pub(super) routes: Routes<Draft<V>>,
+    pub(super) settings: StoredSettings<Draft<V>>,
     pub(super) generations: Arc<Generations>,
-    pub(super) options: Options,
-    pub(super) codec: Codec,
     pub(super) outputs: (Shown<V>, Moves<V>),
 }
 
 impl<V: View> KeyedSource<V> {
     fn target(&self, generation: Generation) -> KeyedTarget<V> {
-        let parts = (self.routes.clone(), self.generations.clone());
-        KeyedTarget::over(generation, parts, self.codec, self.outputs.clone())
+        let parts = (self.settings.routes.clone(), self.generations.clone());
+        KeyedTarget::over(generation, parts, self.settings.codec, self.outputs.clone())
     }
 
     /// The table that is read and written from now on.
@@ -64,7 +60,7 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
     fn open(&self) -> Result<Opened<KeyedTarget<V>>, StartError> {
         // It is open when the actor has failed and begins again.
         self.outputs.0.hide();
-        if self.options.from_scratch {
+        if self.settings.from_scratch {
             return self.go_on(self.generations.create()?);
         }
         match self.current()? {
@@ -81,7 +77,7 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
                 self.generations.must_be_of_these_types(&meta)?;
                 self.go_on(generation)
             }
-            Some((older, meta)) if self.options.also_reads.contains(&meta.version) => {
+            Some((older, meta)) if self.settings.also_reads.contains(&meta.version) => {
                 self.outputs.0.show(older.table.reader());
                 let target = self.target(self.generations.unfinished()?);
                 Ok(Opened { target, older: Some(meta.position) })

@@ -15,7 +15,7 @@ use super::{ROWS, SECONDARY, View, row};
 
 /// The rows of a view while events are folded into them: what one command's events have touched, over
 /// what is known, over the table.
-pub(crate) struct Draft<V: View> {
+pub struct Draft<V: View> {
     table: TableReader,
     known: Known<V::Row>,
     /// By key: what the command being taken makes of rows.

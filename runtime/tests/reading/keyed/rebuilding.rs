@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use actuarius::persistence::views::Views;
 use actuarius::{
-    Envelope, FollowerStatus, KeyedProjection, Position, ProjectKeyed, RebuildError, Rows, Runtime,
-    View,
+    Envelope, FollowerStatus, Keyed, KeyedProjection, Position, ProjectionBuilder, RebuildError,
+    Rows, Runtime, View,
 };
 
 use super::views::{Kept, Model, add, at_once, close, show_all, start_when_free, sums};
@@ -141,7 +141,7 @@ async fn a_new_version_that_is_interrupted_while_it_is_built_is_gone_on_with() {
     assert_eq!(PROJECTED.load(Ordering::SeqCst) - before, EVENTS - 2_000 + 1);
 }
 
-fn second(runtime: &Runtime) -> ProjectKeyed<Counting> {
+fn second(runtime: &Runtime) -> ProjectionBuilder<Keyed<Counting>> {
     let view = runtime.keyed::<Counting>("counting").on::<Ledger>();
     view.version(2).also_reads(1).retry(at_once())
 }

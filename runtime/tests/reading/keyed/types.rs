@@ -6,7 +6,8 @@
 use std::convert::Infallible;
 
 use actuarius::{
-    Aggregate, Context, Envelope, KeyedProjection, ProjectKeyed, Rows, Runtime, StartError, View,
+    Aggregate, Context, Envelope, Keyed, KeyedProjection, ProjectionBuilder, Rows, Runtime,
+    StartError, View,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,7 @@ impl KeyedProjection<Visit> for Counts {
     }
 }
 
-fn counts(runtime: &Runtime) -> ProjectKeyed<Counts> {
+fn counts(runtime: &Runtime) -> ProjectionBuilder<Keyed<Counts>> {
     runtime.keyed::<Counts>("counts")
 }
 
@@ -78,7 +79,7 @@ async fn of_ledgers() -> (Kept, Runtime) {
     (kept, runtime)
 }
 
-async fn both(runtime: &Runtime, start: ProjectKeyed<Counts>) {
+async fn both(runtime: &Runtime, start: ProjectionBuilder<Keyed<Counts>>) {
     let view = start.on::<Visit>().on::<Ledger>().start().await.unwrap();
     show_all(runtime, &view).await;
     let rows = [("ledger".to_owned(), 3), ("visit".to_owned(), 2)];

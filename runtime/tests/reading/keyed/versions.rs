@@ -2,7 +2,7 @@
 
 use actuarius::persistence::views::{ViewError, Views};
 use actuarius::{
-    Envelope, KeyedProjection, Position, ProjectKeyed, Rows, Runtime, StartError, View,
+    Envelope, Keyed, KeyedProjection, Position, ProjectionBuilder, Rows, Runtime, StartError, View,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ impl KeyedProjection<Ledger> for Nothing {
     fn project(_: &mut Rows<'_, Self>, _: &Envelope<Ledger>) {}
 }
 
-fn nothing(runtime: &Runtime) -> ProjectKeyed<Nothing> {
+fn nothing(runtime: &Runtime) -> ProjectionBuilder<Keyed<Nothing>> {
     runtime.keyed::<Nothing>("sums").on::<Ledger>()
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actuarius::persistence::memory::{self, Contents};
 use actuarius::persistence::views::Views;
 use actuarius::{
-    Envelope, Keyed, KeyedProjection, ProjectKeyed, Retry, Rows, Runtime, SecondaryKeys,
+    Envelope, Keyed, KeyedProjection, ProjectionBuilder, Retry, Rows, Runtime, SecondaryKeys,
     StartError, View,
 };
 use serde::{Deserialize, Serialize};
@@ -122,7 +122,7 @@ pub async fn show_all<V: View>(runtime: &Runtime, view: &Keyed<V>) {
     view.wait_for_within(runtime.head(), Duration::from_secs(300)).await.unwrap();
 }
 
-pub fn sums(runtime: &Runtime) -> ProjectKeyed<Sums> {
+pub fn sums(runtime: &Runtime) -> ProjectionBuilder<Keyed<Sums>> {
     runtime.keyed::<Sums>("sums").on::<Ledger>()
 }
 
@@ -157,7 +157,7 @@ pub async fn close(runtime: Runtime, view: Keyed<Sums>) {
 
 /// Starts a view whose runtime before was dropped, and lets go of its files when it gets to it.
 pub async fn start_when_free<V: View>(
-    start: impl Fn() -> ProjectKeyed<V>,
+    start: impl Fn() -> ProjectionBuilder<Keyed<V>>,
 ) -> Result<Keyed<V>, StartError> {
     loop {
         match start().start().await {

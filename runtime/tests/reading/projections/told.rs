@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use actuarius::{Envelope, InMemory, Position, Project, Projection, Retry, Runtime};
+use actuarius::{Envelope, InMemory, Position, Projection, ProjectionBuilder, Retry, Runtime};
 use serde::de::Deserializer;
 use serde::ser::{Error, Serializer};
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,9 @@ pub(crate) fn twice() -> Retry {
 }
 
 /// The view, saved only when it is stopped, about to start.
-pub(crate) fn told<const TEST: usize>(runtime: &Runtime) -> Project<Told<TEST>> {
+pub(crate) fn told<const TEST: usize>(
+    runtime: &Runtime,
+) -> ProjectionBuilder<InMemory<Told<TEST>>> {
     let view = runtime.projection::<Told<TEST>>("told").on::<Ledger>();
     view.save_every(LONG).retry(twice())
 }
