@@ -1,4 +1,5 @@
-//! The bank: its rules, transfers, views and programs, what it has stored before, and the code in the README.
+//! The bank: its rules, transfers, views and programs, what it has stored before, and the code in
+//! the README.
 
 mod fixtures;
 mod programs;

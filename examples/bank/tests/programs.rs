@@ -1,4 +1,4 @@
-//! The programs run, twice on the same directory, and the short one is as short as promised.
+//! Runs the programs, twice on the same directory, and counts the lines of the small one.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ fn the_small_bank_remembers_its_balance() {
 }
 
 #[test]
-fn the_story_ends_well_on_every_run() {
+fn the_bank_program_succeeds_on_every_run() {
     let directory = tempfile::tempdir().unwrap();
     for account in ["account-1", "account-2"] {
         let story = output(env!("CARGO_BIN_EXE_bank"), directory.path());
@@ -35,7 +35,7 @@ fn the_story_ends_well_on_every_run() {
 }
 
 #[test]
-fn the_admin_sees_accounts_as_the_bank_does() {
+fn the_admin_program_shows_accounts_with_the_banks_types() {
     let directory = tempfile::tempdir().unwrap();
     output(env!("CARGO_BIN_EXE_bank"), directory.path());
     let admin = |arguments: &[&str]| {

@@ -1,5 +1,5 @@
-//! The way of a transfer, without a runtime, a store or a clock: what is sent, what is undone, and when
-//! it is too late for that. And the rules of the order behind it.
+//! The steps of a transfer without a runtime, a store or a clock: what is sent, what is undone, and
+//! until when. Also the rules of its order.
 
 use actuarius::testing::{SagaUnderTest, given, saga};
 use actuarius::{Id, InstanceStatus};
@@ -43,7 +43,7 @@ fn compensated(why: &str) -> InstanceStatus {
 }
 
 #[test]
-fn an_order_is_a_withdrawal_then_a_deposit_then_the_order_is_told() {
+fn a_transfer_withdraws_then_deposits_then_finishes_the_order() {
     withdrawing()
         .then_sends(&alice(), Withdraw(TEN))
         .then_sends_nothing_more::<Account>()
@@ -68,7 +68,7 @@ fn a_refused_withdrawal_leaves_nothing_to_undo() {
 }
 
 #[test]
-fn a_refused_deposit_brings_the_money_back_before_the_order_is_told() {
+fn a_refused_deposit_returns_the_money_before_the_order_is_refused() {
     let why = Refused::Closed.to_string();
     depositing()
         .when_rejected(&bob(), Refused::Closed)
@@ -80,7 +80,7 @@ fn a_refused_deposit_brings_the_money_back_before_the_order_is_told() {
 }
 
 #[test]
-fn what_is_recalled_in_time_is_undone_once_it_is_known_whether_it_was_done() {
+fn a_recalled_transfer_is_undone_once_the_pending_answer_is_known() {
     withdrawing()
         .when_event::<TransferOrder>("t-1", OrderEvent::Recalled)
         .then_sends_nothing_more::<Account>()
@@ -104,7 +104,7 @@ fn a_withdrawal_that_does_not_answer_in_time_is_undone() {
 }
 
 #[test]
-fn once_the_deposit_is_on_its_way_only_its_answer_counts() {
+fn after_the_deposit_is_sent_only_its_answer_counts() {
     depositing()
         .when_event::<TransferOrder>("t-1", OrderEvent::Recalled)
         .when_cancelled("the bank is closing")
@@ -117,7 +117,7 @@ fn once_the_deposit_is_on_its_way_only_its_answer_counts() {
 }
 
 #[test]
-fn a_recall_of_what_was_never_placed_begins_nothing() {
+fn a_recall_of_an_unknown_order_starts_nothing() {
     saga::<Transfer>("t-1")
         .when_event::<TransferOrder>("t-1", OrderEvent::Recalled)
         .then_ignored()

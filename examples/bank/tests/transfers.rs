@@ -1,4 +1,4 @@
-//! The program with many transfers: its sheet closes, also when it is killed in the middle and goes on.
+//! The program with many transfers: its sheet closes, even after it was killed and continued.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,14 +10,14 @@ fn transfers(directory: &Path, transfers: u64) -> Command {
     command
 }
 
-/// What a run prints that ends well.
+/// Returns the output of a successful run.
 fn printed(directory: &Path, ordered: u64) -> String {
     let output = transfers(directory, ordered).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A number of the balance sheet.
+/// Returns a number of the balance sheet.
 fn number(report: &str, name: &str) -> u64 {
     let sheet = report.split("Balance sheet").nth(1).expect("a balance sheet");
     let line = sheet.lines().find_map(|line| line.trim().strip_prefix(name));
@@ -25,12 +25,12 @@ fn number(report: &str, name: &str) -> u64 {
 }
 
 #[test]
-fn every_transfer_ends_and_a_second_run_carries_out_none_twice() {
+fn every_transfer_ends_and_a_second_run_executes_none_twice() {
     let home = tempfile::tempdir().unwrap();
     let first = printed(home.path(), 300);
     assert!(first.contains("ordered        300, 0 were there already"), "{first}");
     assert_eq!(number(&first, "ordered"), 300);
-    // In each run some are carried out, and some have to be undone or cannot even begin.
+    // In each run some transfers are executed, and some are undone or refused.
     for end in ["completed", "compensated", "failed"] {
         assert!(number(&first, end) > 0, "{first}");
     }
@@ -41,7 +41,7 @@ fn every_transfer_ends_and_a_second_run_carries_out_none_twice() {
 }
 
 #[test]
-fn a_run_that_was_killed_is_finished_by_the_next_one() {
+fn a_killed_run_is_finished_by_the_next_one() {
     let home = tempfile::tempdir().unwrap();
     for last_words in ["is open", " 20 %", " 50 %"] {
         let mut running = transfers(home.path(), 400).stdout(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! What is read of accounts without asking them, and who hears of what.
+//! The bank's views of accounts, and the subscription that announces withdrawals.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const TEN: Cents = Cents(1_000);
 const SIX: Cents = Cents(600);
 const FOUR: Cents = Cents(400);
 
-/// Long enough for any machine: nothing here waits for the clock.
+/// Long enough for any machine. No test depends on the clock.
 const SOON: Duration = Duration::from_secs(60);
 
 #[test]
@@ -31,7 +31,7 @@ fn balances_are_those_of_the_open_accounts() {
 }
 
 #[test]
-fn a_statement_has_a_line_for_each_event_and_the_balance_behind_it() {
+fn a_statement_has_a_line_for_each_event_with_the_balance_after_it() {
     let rows = rows_of::<Statements>()
         .given::<Account>("alice", [Opened, Deposited(TEN)])
         .given::<Account>("bob", [Opened, Deposited(FOUR)])
@@ -46,7 +46,7 @@ fn a_statement_has_a_line_for_each_event_and_the_balance_behind_it() {
 }
 
 #[tokio::test]
-async fn whoever_deposits_reads_the_new_balance_at_once() {
+async fn a_caller_that_deposits_can_read_the_new_balance_immediately() {
     let runtime = Runtime::in_memory().await.unwrap();
     let balances = runtime.projection::<Balances>("balances").on::<Account>();
     let balances = balances.start().await.unwrap();
@@ -60,7 +60,7 @@ async fn whoever_deposits_reads_the_new_balance_at_once() {
 }
 
 #[tokio::test]
-async fn statements_go_on_behind_a_restart_where_they_were() {
+async fn statements_continue_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     for times in 1..=3 {
         let runtime = Runtime::open(directory.path()).await.unwrap();
@@ -85,7 +85,7 @@ async fn fill(accounts: &Aggregates<Account>, name: &str) {
     accounts.execute(name, Deposit(TEN)).await.unwrap();
 }
 
-/// Opens a bank whose withdrawals from six on are announced.
+/// Opens a bank that announces withdrawals from six on.
 async fn listening(directory: &std::path::Path) -> (Runtime, mpsc::Receiver<LargeWithdrawal>) {
     let runtime = Runtime::open(directory).await.unwrap();
     let (listener, alerts) = mpsc::channel(16);
@@ -99,7 +99,7 @@ async fn withdraw(accounts: &Aggregates<Account>, name: &str, amount: Cents) -> 
 }
 
 #[tokio::test]
-async fn large_withdrawals_are_announced_from_the_first_start_on_and_behind_a_restart_once() {
+async fn large_withdrawals_are_announced_once_from_the_first_start_on_and_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let runtime = Runtime::open(directory.path()).await.unwrap();
     fill(&runtime.host(), "before").await;
@@ -119,7 +119,7 @@ async fn large_withdrawals_are_announced_from_the_first_start_on_and_behind_a_re
 }
 
 #[tokio::test]
-async fn a_listener_who_is_slow_holds_up_no_account() {
+async fn a_slow_listener_blocks_no_account() {
     let runtime = Runtime::in_memory().await.unwrap();
     let (listener, mut alerts) = mpsc::channel(1);
     announce_large_withdrawals(&runtime, SIX, listener).await.unwrap();

@@ -1,5 +1,5 @@
-//! The way of an order, without a runtime, a store or a clock: what is sent, and what is undone in which
-//! order when something fails.
+//! The steps of an order without a runtime, a store or a clock: what is sent, and what is undone in
+//! which order when something fails.
 
 use actuarius::testing::{SagaUnderTest, saga};
 use actuarius::{Id, InstanceStatus};
@@ -43,7 +43,8 @@ fn paid() -> SagaUnderTest<Fulfilment> {
     asked().when_accepted(&payment()).when_event::<Payment>("p-1", PaymentEvent::Paid(PRICE))
 }
 
-/// The payment is cancelled and both reservations released, the last one first, then the order is told.
+/// The payment is cancelled and both reservations are released, the last one first. Then the order
+/// is refused.
 fn undone(it: SagaUnderTest<Fulfilment>, why: &str) {
     let (released, refused) = (Release("o-1".to_owned()), OrderCommand::Refuse(why.to_owned()));
     it.then_sends(&payment(), PaymentCommand::Cancel)
@@ -83,7 +84,7 @@ fn an_order_is_reserved_paid_shipped_and_handed_over() {
 }
 
 #[test]
-fn what_is_out_of_stock_releases_the_rest_once_that_has_answered() {
+fn an_item_out_of_stock_releases_the_others_once_they_have_answered() {
     let why = "cup: only 1 are left";
     placed()
         .when_rejected(&cup(), ItemRefused::OutOfStock(1))
@@ -108,7 +109,7 @@ fn a_declined_card_releases_the_goods() {
 }
 
 #[test]
-fn who_does_not_pay_in_time_gets_nothing_and_owes_nothing() {
+fn a_customer_that_does_not_pay_in_time_gets_nothing_and_owes_nothing() {
     let late = asked().when_accepted(&payment()).when_time_passes(PAY_WITHIN);
     undone(late, "it was not paid in time");
 }
@@ -129,7 +130,7 @@ fn an_order_can_be_cancelled_until_a_carrier_is_asked() {
 }
 
 #[test]
-fn a_card_may_have_paid_before_the_answer_to_the_question_is_there() {
+fn a_card_payment_may_arrive_before_the_answer_to_the_request() {
     asked()
         .when_event::<Payment>("p-1", PaymentEvent::Paid(PRICE))
         .then_sends(&parcel(), ShipmentCommand::Book(Zone::Mainland))
@@ -140,7 +141,7 @@ fn a_card_may_have_paid_before_the_answer_to_the_question_is_there() {
 }
 
 #[test]
-fn an_order_is_paid_once_and_what_is_said_of_it_is_not_news() {
+fn an_order_is_paid_once_and_repeated_reports_are_ignored() {
     paid()
         .when_event::<Payment>("p-1", PaymentEvent::Paid(PRICE))
         .then_sends_nothing_more::<Shipment>()
@@ -151,7 +152,7 @@ fn an_order_is_paid_once_and_what_is_said_of_it_is_not_news() {
 }
 
 #[test]
-fn goods_that_cannot_be_handed_over_are_told() {
+fn goods_that_cannot_be_handed_over_are_reported() {
     let why = "cup: nothing is reserved for this order".to_owned();
     paid()
         .when_accepted(&parcel())

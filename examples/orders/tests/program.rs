@@ -1,5 +1,5 @@
-//! The program: its sheet closes, also when it is killed in the middle and goes on. How many orders are
-//! paid in time depends on the machine, that everything adds up does not.
+//! The program: its sheet closes, even after it was killed and continued. The number of orders paid
+//! in time depends on the machine, but the sums do not.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,14 +12,14 @@ fn orders(directory: &Path, orders: u64) -> Command {
     command
 }
 
-/// What a run prints that ends well.
+/// Returns the output of a successful run.
 fn printed(directory: &Path, ordered: u64) -> String {
     let output = orders(directory, ordered).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A number of the balance sheet.
+/// Returns a number of the balance sheet.
 fn number(report: &str, name: &str) -> u64 {
     let sheet = report.split("Balance sheet").nth(1).expect("a balance sheet");
     let line = sheet.lines().find_map(|line| line.trim().strip_prefix(name));
@@ -32,7 +32,7 @@ fn every_order_ends_and_a_second_run_fulfils_none_twice() {
     let first = printed(home.path(), 200);
     assert!(first.contains("ordered        200, 0 were there already"), "{first}");
     assert_eq!(number(&first, "fulfilled") + number(&first, "refused"), 200);
-    // Some never pay, and some live on the moon.
+    // Some customers never pay, and some live on the moon.
     assert!(number(&first, "refused") > 0, "{first}");
     let second = printed(home.path(), 200);
     assert!(second.contains("ordered        0, 200 were there already"), "{second}");
@@ -41,7 +41,7 @@ fn every_order_ends_and_a_second_run_fulfils_none_twice() {
 }
 
 #[test]
-fn a_run_that_was_killed_is_finished_by_the_next_one() {
+fn a_killed_run_is_finished_by_the_next_one() {
     let home = tempfile::tempdir().unwrap();
     for last_words in ["is open", " 20 %", " 60 %"] {
         let mut running = orders(home.path(), 300).stdout(Stdio::piped()).spawn().unwrap();

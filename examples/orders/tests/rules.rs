@@ -21,7 +21,7 @@ fn reserved(order: &str, quantity: u32) -> ItemEvent {
 }
 
 #[test]
-fn what_is_reserved_is_kept_from_others_and_what_is_released_is_not() {
+fn reserved_items_are_kept_from_other_orders_until_they_are_released() {
     let five = || [ItemEvent::Stocked(5), reserved("a", 3)];
     given::<Item>(five()).when(reserve("b", 2)).then([reserved("b", 2)]);
     given::<Item>(five()).when(reserve("b", 3)).then_rejected(ItemRefused::OutOfStock(2));
@@ -31,7 +31,7 @@ fn what_is_reserved_is_kept_from_others_and_what_is_released_is_not() {
 }
 
 #[test]
-fn only_what_is_reserved_is_released_or_handed_over() {
+fn only_reserved_items_are_released_or_handed_over() {
     let all = [ItemEvent::Stocked(5), reserved("a", 3), ItemEvent::HandedOver("a".to_owned())];
     let left = Item { on_shelf: 2, ..Item::default() };
     given::<Item>(all.clone()).when(ItemCommand::Stock(0)).then([ItemEvent::Stocked(0)]);
@@ -45,7 +45,7 @@ fn only_what_is_reserved_is_released_or_handed_over() {
 }
 
 #[test]
-fn a_shelf_that_cannot_be_counted_is_full() {
+fn a_stock_that_would_overflow_is_refused() {
     let most = ItemEvent::Stocked(u32::MAX);
     given::<Item>([most]).when(ItemCommand::Stock(1)).then_rejected(ItemRefused::ShelfFull);
 }

@@ -1,4 +1,4 @@
-//! The whole shop in memory, with a clock that is moved by hand: how orders of each kind end.
+//! The whole shop in memory with a manual clock: how orders of each kind end.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// With ten cups and two pots.
+    /// Opens a shop with ten cups and two pots.
     async fn open() -> Self {
         let clock = Arc::new(ManualClock::default());
         let runtime = Runtime::builder().clock(clock.clone()).in_memory().await.unwrap();
@@ -41,7 +41,7 @@ impl Shop {
         self.orders.execute(format!("o-{number}"), OrderCommand::Place(terms)).await.unwrap();
     }
 
-    /// What becomes of an order.
+    /// Waits for the end of an order.
     async fn end(&self, number: u32) -> Order {
         let order = format!("o-{number}");
         self.fulfilments.end_of(&order).await.unwrap();
@@ -60,7 +60,7 @@ impl Shop {
         }
     }
 
-    /// Cups and pots: on the shelf, and free.
+    /// Returns the cups and pots in stock, and how many of them are free.
     async fn shelves(&self) -> [(u32, u32); 2] {
         let look = |item: &Item| (item.on_shelf, item.free());
         [self.items.query(cup(), look).await.unwrap(), self.items.query(pot(), look).await.unwrap()]
@@ -72,7 +72,7 @@ fn refused(why: &str) -> Order {
 }
 
 #[tokio::test]
-async fn what_is_paid_by_card_leaves_the_shelf_until_there_is_no_more() {
+async fn orders_paid_by_card_leave_the_stock_until_it_is_empty() {
     let shop = Shop::open().await;
     for number in [1, 2] {
         shop.place(number, CARD, Zone::Islands).await;
@@ -85,7 +85,7 @@ async fn what_is_paid_by_card_leaves_the_shelf_until_there_is_no_more() {
 }
 
 #[tokio::test]
-async fn what_is_refused_leaves_everything_as_it_was() {
+async fn a_refused_order_changes_nothing() {
     let shop = Shop::open().await;
     shop.place(1, CARD, Zone::Moon).await;
     assert_eq!(shop.end(1).await, refused("no carrier goes there"));

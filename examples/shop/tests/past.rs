@@ -1,4 +1,4 @@
-//! What was, on real purchases: the shop is asked, and the file says the same.
+//! Past states on real purchases: the answers of the shop equal those computed from the file.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,10 +24,10 @@ fn days() -> impl Iterator<Item = Date> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_top_ten_of_any_day_are_those_of_the_file_up_to_that_day() {
+async fn the_top_ten_of_any_day_equal_those_of_the_file_up_to_that_day() {
     let directory = tempfile::tempdir().unwrap();
     let history = sample();
-    // The second time nothing is written, and nothing has another time.
+    // The second replay writes nothing and changes no time.
     for _ in 0..2 {
         let shop = ShopByDay::open(directory.path()).await.unwrap();
         shop.replay(&history, 256, Arc::new(Nobody)).await.unwrap();
@@ -40,7 +40,7 @@ async fn the_top_ten_of_any_day_are_those_of_the_file_up_to_that_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_step_by_step_is_what_the_file_says_of_them() {
+async fn the_history_of_a_customer_equals_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let history = sample();
     let shop = ShopByDay::open(directory.path()).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_customer_step_by_step_is_what_the_file_says_of_them() {
 }
 
 #[test]
-fn the_program_shows_what_was() {
+fn the_program_shows_past_states() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().to_str().unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_shop"))

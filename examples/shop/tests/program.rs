@@ -1,4 +1,4 @@
-//! The program as people run it: what it prints, and how it ends when something is wrong.
+//! Runs the program: its output, and its exit code and message when something is wrong.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,7 +13,7 @@ fn printed(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The exit code and the one line on the error output.
+/// Returns the exit code and the only line on standard error.
 fn complaint(output: &Output) -> (i32, String) {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
@@ -40,9 +40,9 @@ fn two_runs_agree_and_the_second_writes_nothing() {
     }
 }
 
-/// Killed while it replays, while views catch up, and while it reopens: wherever that was exactly.
+/// Kills the program while it replays, while views catch up, and while it reopens.
 #[test]
-fn a_run_that_was_killed_is_finished_by_the_next_one() {
+fn a_killed_run_is_finished_by_the_next_one() {
     let home = tempfile::tempdir().unwrap();
     for last_words in ["40 %", "outcome", "Views, ", "Best customers"] {
         let mut run = Command::new(env!("CARGO_BIN_EXE_shop"));
@@ -58,7 +58,7 @@ fn a_run_that_was_killed_is_finished_by_the_next_one() {
 }
 
 #[test]
-fn the_tables_answer_the_printed_question_to_any_tool() {
+fn the_printed_query_works_on_the_tables_in_any_sqlite_tool() {
     let home = tempfile::tempdir().unwrap();
     let report = printed(&shop(&["--data", text(home.path())]));
     let tables = rusqlite::Connection::open(home.path().join("report.sqlite")).unwrap();
@@ -77,7 +77,7 @@ fn the_tables_answer_the_printed_question_to_any_tool() {
 }
 
 #[test]
-fn another_file_in_the_same_directory_is_a_difference() {
+fn another_file_on_the_same_directory_is_reported_as_a_difference() {
     let home = tempfile::tempdir().unwrap();
     let (file, data) = (home.path().join("one.txt"), home.path().join("shop"));
     std::fs::write(&file, "7 19970101 2 29.33\n7 19970102 1 1.00\n").unwrap();

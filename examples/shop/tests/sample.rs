@@ -12,7 +12,7 @@ const SAMPLE: Totals = Totals {
     bought: Sums { purchases: 6_919, cds: 16_479, spent: Cents(24_409_194) },
 };
 
-/// A watch on which every look takes a millisecond.
+/// A stopwatch that advances by a millisecond with every reading.
 #[derive(Default)]
 struct Ticks(AtomicU64);
 
@@ -50,7 +50,7 @@ async fn visit(directory: &Path, history: &History, clients: usize) -> (Replayed
 }
 
 #[test]
-fn the_file_has_the_sums_it_is_known_for() {
+fn the_file_has_the_known_sums() {
     assert_eq!(sample().totals, SAMPLE);
 }
 

@@ -1,5 +1,5 @@
-//! What each view makes of events, without a runtime; and that all of them say what the file says,
-//! whatever happens in between.
+//! The shop's views: each one without a runtime, and all of them against the file, through restarts
+//! and lost tables.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use shop::{
     Sums, Tier, Views,
 };
 
-/// How many of the best customers are compared.
+/// The number of best customers that are compared.
 const BEST: usize = 25;
 
 fn bought(year: u16, month: u8, cds: u32, cents: u64) -> CustomerEvent {
@@ -59,7 +59,7 @@ fn sample() -> History {
     History::read(&file).unwrap()
 }
 
-/// The purchases of every other customer.
+/// Returns the purchases of every other customer.
 fn first_half(history: &History) -> History {
     let mut half = history.clone();
     half.buyers = history.buyers.iter().step_by(2).cloned().collect();
@@ -76,7 +76,7 @@ async fn replay(shop: &Shop, history: &History) {
     shop.replay(history, 256, Arc::new(Instant::now()), Arc::new(Nobody)).await.unwrap();
 }
 
-/// All views say what the file says.
+/// Asserts that all views equal the file.
 async fn check(shop: &Shop, views: &Views, history: &History) {
     shop.caught_up().await.unwrap();
     let expected = Figures::of(history, BEST);
@@ -85,7 +85,7 @@ async fn check(shop: &Shop, views: &Views, history: &History) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn views_that_follow_the_replay_say_what_the_file_says_and_go_on_where_they_were() {
+async fn views_that_follow_the_replay_equal_the_file_and_continue_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let history = sample();
     let (shop, views) = open(directory.path()).await;
@@ -103,13 +103,13 @@ async fn views_that_follow_the_replay_say_what_the_file_says_and_go_on_where_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shop_that_is_dropped_in_the_middle_loses_no_purchase_and_counts_none_twice() {
+async fn a_shop_dropped_during_the_replay_loses_no_purchase_and_counts_none_twice() {
     let directory = tempfile::tempdir().unwrap();
     let history = sample();
     let half = first_half(&history);
     let (shop, views) = open(directory.path()).await;
     replay(&shop, &half).await;
-    // Nobody waits for the views, and nobody closes the shop.
+    // The shop is dropped without waiting for the views and without a shutdown.
     drop((shop, views));
     let (shop, views) = open(directory.path()).await;
     check(&shop, &views, &half).await;
@@ -120,7 +120,7 @@ async fn a_shop_that_is_dropped_in_the_middle_loses_no_purchase_and_counts_none_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_that_were_lost_are_built_anew() {
+async fn lost_tables_are_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
     let history = first_half(&sample());
     let (shop, views) = open(directory.path()).await;

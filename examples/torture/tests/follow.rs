@@ -1,9 +1,9 @@
 //! `kill -9` at random moments while subscriptions and views follow, events are parked, retried and
-//! skipped, and the subscription is reset: after each, everything they have kept is what the log says
-//! up to the position they claim, and what they come to is what the whole log says.
+//! skipped, and the subscription is reset. After each kill, everything they have stored equals the
+//! log up to their position, and in the end the whole log.
 //!
-//! Moments are counted in lines of output, as in `kill.rs`; `TORTURE_KILLS` and `TORTURE_SEED` are
-//! the same, too.
+//! Moments are counted in lines of output, as in `kill.rs`. `TORTURE_KILLS` and `TORTURE_SEED` work
+//! as there.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use fastrand::Rng;
 
 use crate::common::{Known, setting, start, torture};
 
-/// What a kill may hit: the work behind the lines that begin so, at most so many of them.
+/// The moments of a kill: the beginning of the lines to count, and their maximum.
 const MOMENTS: [(&str, usize); 7] = [
     ("ACK ", 400),
     ("AT effects ", 300),
@@ -23,18 +23,18 @@ const MOMENTS: [(&str, usize); 7] = [
     ("REBUILDING totals", 1),
 ];
 
-/// How many kills one version of the keyed view lives through.
+/// The number of kills per version of the keyed view.
 const KILLS_PER_VERSION: u64 = 3;
 
 fn follower(directory: &Path, version: u64, word: &str, dice: &mut Rng) -> Command {
     let mut command = torture("follow", directory);
     command.args(["--commands", "1000000", "--seed", &dice.u64(..).to_string()]);
-    // What is built anew must overtake who writes.
+    // A rebuild must overtake the writers.
     let most = if word.starts_with("REBUILDING") { 1 } else { 15 };
     command.args(["--clients", &dice.u32(1..=most).to_string()]);
-    // With few journals, more events are parked behind one than are listed.
+    // With few journals, more events of one key are parked than have notes of their own.
     command.args(["--ids", if dice.u32(0..3) == 0 { "2" } else { "100" }]);
-    // In some lives nothing fails for good, so that it is seen what the others have left.
+    // In some runs nothing fails permanently, so that leftovers of the others are handled.
     command.args(["--park-one-in", if dice.u32(0..4) == 0 { "0" } else { "60" }]);
     command.args(["--rebuild-every", "100", "--view-version", &version.to_string()]);
     command
@@ -52,7 +52,8 @@ fn checker(directory: &Path, version: u64, retries: bool) -> Command {
 /// Kills a checker while it opens the store, or while its followers catch up.
 fn kill_a_checker(directory: &Path, version: u64, dice: &mut Rng) {
     let (mut child, _lines) = start(&mut checker(directory, version, dice.bool()));
-    // It says nothing before it has looked at everything, so turns of ours are counted instead.
+    // The checker prints nothing before it has read everything, so the test counts its own turns
+    // instead.
     for _ in 0..dice.u32(0..200_000) {
         std::thread::yield_now();
     }
@@ -61,7 +62,7 @@ fn kill_a_checker(directory: &Path, version: u64, dice: &mut Rng) {
 }
 
 #[test]
-fn killed_at_any_moment_what_follows_is_what_the_log_says() {
+fn followers_killed_at_any_moment_equal_the_log() {
     let seed = setting("TORTURE_SEED", 1);
     let mut dice = Rng::with_seed(seed);
     let directory = tempfile::tempdir().expect("a directory");
@@ -77,13 +78,13 @@ fn killed_at_any_moment_what_follows_is_what_the_log_says() {
         let when = format!("seed {seed}, kill {kill} at {moment:?}");
         let retries = dice.u32(0..3) == 0;
         let places = known.check(checker(directory.path(), version, retries), &when);
-        // For `--nocapture`: whether the moment came, and how far each was when it was found.
-        println!("{when}, said {said} times: {}", places[..4].join(", "));
+        // For `--nocapture`: whether the moment occurred, and the position of each follower.
+        println!("{when}, {said} lines: {}", places[..4].join(", "));
     }
 }
 
 #[test]
-fn left_alone_everything_comes_to_the_end_of_the_log() {
+fn undisturbed_followers_reach_the_end_of_the_log() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut known = Known::default();
     for _ in 0..2 {

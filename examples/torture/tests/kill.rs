@@ -1,5 +1,5 @@
-//! `kill -9` at random moments under load, again and again on one directory: after each reopening
-//! every acknowledged command is there, none twice, and versions and positions have no gaps.
+//! `kill -9` at random moments under load, repeatedly on one directory. After each reopening every
+//! acknowledged command is stored, none twice, and versions and positions have no gaps.
 //!
 //! Moments are counted in lines of output, not in time: a kill after the seventeenth
 //! acknowledgement hits the work on the eighteenth. `TORTURE_KILLS=1000` runs longer,
@@ -12,11 +12,11 @@ use fastrand::Rng;
 
 use crate::common::{Known, setting, start, torture};
 
-/// What one cycle writes, and how.
+/// What one cycle writes, and with which settings.
 struct Cycle {
     payload_bytes: usize,
     arguments: &'static [&'static str],
-    /// At most so many acknowledgements before the kill.
+    /// The maximum number of acknowledgements before the kill.
     longest: usize,
 }
 
@@ -42,12 +42,13 @@ const SNAPSHOTS: &[&str] = &["--snapshot-every", "1"];
 const PASSIVATION: &[&str] =
     &["--passivate-after-ms", "1", "--passivation-chance", "0.5", "--resident-limit", "3"];
 
-/// Starts a verification and kills it somewhere: while it opens and recovers the store, while it
-/// reads, or while it closes.
+/// Starts a verification and kills it while it opens and recovers the store, while it reads, or
+/// while it closes.
 fn kill_a_verifier(directory: &Path, dice: &mut Rng) {
     let (mut child, lines) = start(&mut torture("verify", directory));
     if dice.bool() {
-        // It says nothing while it opens, so this moment is counted in turns of ours instead.
+        // The verifier prints nothing while it opens the store, so the test counts its own turns
+        // instead.
         for _ in 0..dice.u32(0..20_000) {
             std::thread::yield_now();
         }
@@ -59,7 +60,7 @@ fn kill_a_verifier(directory: &Path, dice: &mut Rng) {
 }
 
 #[test]
-fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
+fn a_writer_killed_at_any_moment_keeps_every_acknowledged_command() {
     let seed = setting("TORTURE_SEED", 1);
     let mut dice = Rng::with_seed(seed);
     let directory = tempfile::tempdir().expect("a directory");
@@ -75,9 +76,9 @@ fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
     }
 }
 
-/// The first start is the most delicate one: the store is made in it.
+/// The first start is the most delicate one, because it creates the store.
 #[test]
-fn killed_while_the_store_is_made_it_starts_again() {
+fn a_writer_killed_while_it_creates_the_store_can_start_again() {
     let mut dice = Rng::with_seed(setting("TORTURE_SEED", 1));
     for kill in 0..setting("TORTURE_KILLS", 20) {
         let directory = tempfile::tempdir().expect("a directory");
@@ -89,7 +90,7 @@ fn killed_while_the_store_is_made_it_starts_again() {
 }
 
 #[test]
-fn left_alone_it_says_everything_it_stored() {
+fn an_undisturbed_writer_acknowledges_everything_it_stored() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut known = Known::default();
     for seed in [1, 1, 2] {

@@ -1,9 +1,9 @@
-//! `kill -9` at random moments while a saga moves money between accounts, some of which refuse it or
-//! never answer: at every position of the log no cent is made or lost, counting what is under way, and
-//! in the end every transfer is done once or undone once.
+//! `kill -9` at random moments while a saga moves money between accounts, some of which refuse it
+//! or never answer. At every position of the log no cent is created or lost, counting pending
+//! transfers, and in the end every transfer is done once or undone once.
 //!
-//! Moments are counted in lines of output, as in `kill.rs`; `TORTURE_KILLS` and `TORTURE_SEED` are
-//! the same, too.
+//! Moments are counted in lines of output, as in `kill.rs`. `TORTURE_KILLS` and `TORTURE_SEED` work
+//! as there.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use fastrand::Rng;
 
 use crate::common::{Known, setting, start, torture};
 
-/// What a kill may hit: the work behind the lines that begin so, at most so many of them.
+/// The moments of a kill: the beginning of the lines to count, and their maximum.
 const MOMENTS: [(&str, usize); 3] = [("ACK ", 150), ("AT ", 150), ("TRY ", 40)];
 
 fn mover(directory: &Path, dice: &mut Rng) -> Command {
@@ -22,10 +22,11 @@ fn mover(directory: &Path, dice: &mut Rng) -> Command {
     command
 }
 
-/// Kills a bank that finishes what it finds.
+/// Kills a bank while it finishes pending transfers.
 fn kill_a_balance(directory: &Path, dice: &mut Rng) {
     let (mut child, _lines) = start(&mut torture("balance", directory));
-    // It says little before it has looked at everything, so turns of ours are counted instead.
+    // The bank prints little before it has read everything, so the test counts its own turns
+    // instead.
     for _ in 0..dice.u32(0..200_000) {
         std::thread::yield_now();
     }
@@ -34,14 +35,14 @@ fn kill_a_balance(directory: &Path, dice: &mut Rng) {
 }
 
 #[test]
-fn killed_at_any_moment_every_transfer_is_done_once_or_undone_once() {
+fn transfers_killed_at_any_moment_are_done_once_or_undone_once() {
     let seed = setting("TORTURE_SEED", 1);
     let mut dice = Rng::with_seed(seed);
     let mut directory = tempfile::tempdir().expect("a directory");
     let mut known = Known::default();
     for kill in 0..setting("TORTURE_KILLS", 10) {
         if kill % 20 == 19 {
-            // Each look walks the whole log.
+            // Each check reads the whole log.
             (directory, known) = (tempfile::tempdir().expect("a directory"), Known::default());
         }
         let (word, most) = MOMENTS[kill as usize % MOMENTS.len()];
@@ -50,18 +51,18 @@ fn killed_at_any_moment_every_transfer_is_done_once_or_undone_once() {
         if dice.bool() {
             kill_a_balance(directory.path(), &mut dice);
         }
-        // In some lives what is under way is left to the next ones.
+        // In some runs pending transfers are left to the next ones.
         if dice.u32(0..3) > 0 {
             let when = format!("seed {seed}, kill {kill} at {moment:?}");
             known.check(torture("balance", directory.path()), &when);
-            println!("{when}, said {said} times: the balance is right");
+            println!("{when}, {said} lines: the balance is right");
         }
     }
     known.check(torture("balance", directory.path()), "in the end");
 }
 
 #[test]
-fn left_alone_every_transfer_ends() {
+fn every_undisturbed_transfer_ends() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut known = Known::default();
     for seed in ["1", "2"] {

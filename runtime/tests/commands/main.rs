@@ -1,5 +1,5 @@
-//! Runs commands end to end: what receipts promise, and what failures, overload, cancellation, shutdown,
-//! crashes, backup, migration and deletion do to them.
+//! Runs commands end to end: what receipts promise, and what failures, overload, cancellation,
+//! shutdown, crashes, backup, migration and deletion do to them.
 
 mod archive;
 mod backup;

@@ -1,4 +1,5 @@
-//! Packs a folder into one small file: a store written by a release, kept for the tests of later ones.
+//! Packs a folder into one small file: a store written by a release, kept for the tests of later
+//! ones.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! A follower ends with its runtime, whatever it is doing then: who waits for it hears of its end,
-//! and a shutdown waits for all that are at work, and for nobody else.
+//! Followers end with their runtime. Callers that wait for one are notified, and a shutdown waits
+//! for the followers at work, and for no others.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,10 +14,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::common::{Command, Ledger, eventually, is_waiting, send};
 
-/// Longer than any test takes: who waits so long waits in vain.
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(600);
 
-/// A subscription whose handler is at work on its first event, until it is let go.
+/// A subscription whose handler works on its first event until it is released.
 async fn busy(runtime: &Runtime, let_go: &Arc<Semaphore>) -> Subscription {
     let (at_work, mut is_at_work) = mpsc::channel(1);
     let let_go = let_go.clone();
@@ -35,11 +35,11 @@ async fn busy(runtime: &Runtime, let_go: &Arc<Semaphore>) -> Subscription {
     subscription
 }
 
-async fn busy_for_ever(runtime: &Runtime) -> Subscription {
+async fn busy_until_released(runtime: &Runtime) -> Subscription {
     busy(runtime, &Arc::new(Semaphore::new(0))).await
 }
 
-/// What everyone sees of a subscription that is over.
+/// Asserts that a subscription is over for all callers.
 async fn has_ended(subscription: &Subscription) {
     subscription.stop().await;
     assert_eq!(subscription.status(), FollowerStatus::Stopped);
@@ -47,12 +47,12 @@ async fn has_ended(subscription: &Subscription) {
     assert_eq!(error, WaitError::Stopped { name: "mailer".to_owned() });
 }
 
-/// The deadline of a shutdown is over while a handler is at work. The actor is killed in the middle
-/// of it, and nobody is left who could say that it has stopped: `stop` would wait for ever.
+/// The deadline of a shutdown passes while a handler is at work. The actor is killed, so nothing
+/// reported that the subscription has stopped: `stop` would have waited permanently.
 #[tokio::test]
-async fn a_subscription_that_a_shutdown_could_not_wait_for_has_stopped() {
+async fn a_subscription_that_outlasts_the_deadline_of_a_shutdown_has_stopped() {
     let runtime = Runtime::in_memory().await.unwrap();
-    let subscription = busy_for_ever(&runtime).await;
+    let subscription = busy_until_released(&runtime).await;
     let report = runtime.shutdown(Duration::ZERO).await;
     assert_eq!(report.still_following, 1, "{report:?}");
     has_ended(&subscription).await;
@@ -60,18 +60,18 @@ async fn a_subscription_that_a_shutdown_could_not_wait_for_has_stopped() {
 
 /// The same without a shutdown: the last handle of the runtime is dropped.
 #[tokio::test]
-async fn a_subscription_whose_runtime_is_dropped_has_stopped() {
+async fn a_subscription_of_a_dropped_runtime_has_stopped() {
     let runtime = Runtime::in_memory().await.unwrap();
-    let subscription = busy_for_ever(&runtime).await;
+    let subscription = busy_until_released(&runtime).await;
     drop(runtime);
     has_ended(&subscription).await;
 }
 
-/// Who waited before it ended hears of the end, too, and does not wait until the time is over.
+/// A caller that already waits is notified of the end, too, before its timeout.
 #[tokio::test]
-async fn who_waits_while_the_runtime_is_dropped_is_told() {
+async fn callers_that_wait_are_notified_when_the_runtime_is_dropped() {
     let runtime = Runtime::in_memory().await.unwrap();
-    let subscription = busy_for_ever(&runtime).await;
+    let subscription = busy_until_released(&runtime).await;
     let waiting = tokio::spawn({
         let subscription = subscription.clone();
         async move { subscription.wait_for(Position::new(1), LONG).await }
@@ -81,7 +81,7 @@ async fn who_waits_while_the_runtime_is_dropped_is_told() {
     assert!(matches!(waiting.await.unwrap(), Err(WaitError::Stopped { .. })));
 }
 
-/// A database that is asked to store a batch and waits until it is let go.
+/// A database that blocks in storing a batch until it is released.
 struct Held {
     at_work: SyncSender<()>,
     let_go: Receiver<()>,
@@ -91,7 +91,7 @@ impl Held {
     fn wait<T>(&mut self) -> Result<T, BoxError> {
         let _ = self.at_work.try_send(());
         let _ = self.let_go.recv();
-        Err("it was given up".into())
+        Err("the start was dropped".into())
     }
 }
 
@@ -105,9 +105,9 @@ impl Database for Held {
     }
 }
 
-/// The thread of the database goes on by itself; the projection is over all the same.
+/// The thread of the database continues, but the projection is over.
 #[tokio::test]
-async fn a_projection_that_a_shutdown_could_not_wait_for_has_stopped() {
+async fn a_projection_that_outlasts_the_deadline_of_a_shutdown_has_stopped() {
     let (at_work, is_at_work) = sync_channel(1);
     let (_held, let_go) = sync_channel(0);
     let runtime = Runtime::in_memory().await.unwrap();
@@ -122,8 +122,8 @@ async fn a_projection_that_a_shutdown_could_not_wait_for_has_stopped() {
     assert_eq!(error, WaitError::Stopped { name: "report".to_owned() });
 }
 
-/// The second one found no followers, so it closed the door at once and cut off the handlers that
-/// the first one waited for; and the health said that there were none.
+/// The second shutdown found no followers, closed the runtime immediately and aborted the handlers
+/// that the first one waited for. Health reported no followers, too.
 #[tokio::test]
 async fn a_second_shutdown_waits_for_the_same_handlers_as_the_first() {
     let (runtime, let_go) = (Runtime::in_memory().await.unwrap(), Arc::new(Semaphore::new(0)));
@@ -143,7 +143,7 @@ async fn a_second_shutdown_waits_for_the_same_handlers_as_the_first() {
 }
 
 #[tokio::test]
-async fn no_follower_starts_once_a_shutdown_has_begun() {
+async fn no_follower_starts_after_a_shutdown_has_begun() {
     let runtime = Runtime::in_memory().await.unwrap();
     assert!(runtime.shutdown(LONG).await.is_clean());
     let handler = |_: Envelope<Ledger>| async { Ok::<(), BoxError>(()) };
@@ -151,7 +151,7 @@ async fn no_follower_starts_once_a_shutdown_has_begun() {
     assert!(matches!(error, StartError::ShuttingDown), "{error}");
 }
 
-/// A database that is asked for its position, waits until it is let go, and then refuses.
+/// A database that blocks when its position is read until it is released, and then fails.
 struct Refusing(Held);
 
 impl Database for Refusing {
@@ -164,9 +164,9 @@ impl Database for Refusing {
     }
 }
 
-/// Its name was taken and never given back, so the shutdown waited for it until the deadline.
+/// Its name was registered and never released, so the shutdown waited for it until the deadline.
 #[tokio::test]
-async fn a_shutdown_does_not_wait_for_a_projection_whose_start_has_failed_meanwhile() {
+async fn a_shutdown_does_not_wait_for_a_projection_whose_start_fails_during_it() {
     let (at_work, is_at_work) = sync_channel(1);
     let (held, let_go) = sync_channel(0);
     let runtime = Runtime::in_memory().await.unwrap();
@@ -180,7 +180,7 @@ async fn a_shutdown_does_not_wait_for_a_projection_whose_start_has_failed_meanwh
 }
 
 #[tokio::test]
-async fn a_shutdown_does_not_wait_for_a_projection_whose_start_was_given_up_meanwhile() {
+async fn a_shutdown_does_not_wait_for_a_projection_whose_start_was_dropped_during_it() {
     let (at_work, is_at_work) = sync_channel(1);
     let (_held, let_go) = sync_channel(0);
     let runtime = Runtime::in_memory().await.unwrap();
@@ -192,17 +192,17 @@ async fn a_shutdown_does_not_wait_for_a_projection_whose_start_was_given_up_mean
     assert!(shutdown.await.is_clean());
 }
 
-/// It took the whole deadline: aggregates were left without a snapshot, and views were not saved.
+/// The handler took the whole deadline: aggregates got no snapshot, and views were not saved.
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_never_ends_leaves_half_of_the_deadline_to_the_others() {
     let runtime = Runtime::in_memory().await.unwrap();
-    let _mailer = busy_for_ever(&runtime).await;
+    let _mailer = busy_until_released(&runtime).await;
     let _count = count(&runtime).await;
     let report = runtime.shutdown(Duration::from_secs(10)).await;
     assert_eq!((report.still_following, report.still_resident), (1, 0), "{report:?}");
 }
 
-/// How many events there are.
+/// The number of events.
 #[derive(Default, Serialize, Deserialize)]
 struct Count(u64);
 
@@ -216,21 +216,21 @@ async fn count(runtime: &Runtime) -> InMemory<Count> {
     runtime.projection("count").on::<Ledger>().start().await.unwrap()
 }
 
-/// A view that stands still before the first of ten events.
+/// Starts a view that is blocked before the first of ten events.
 async fn paused(runtime: &Runtime) -> InMemory<Count> {
     let (view, ledgers) = (count(runtime).await, runtime.host::<Ledger>());
     view.pause();
     eventually(|| view.status() == FollowerStatus::Paused).await;
     ledgers.execute("a", Command::AddAll(vec![1; 10])).await.unwrap();
-    // Nothing is in memory any more, so the shutdown comes to the projections at once.
+    // No aggregate is loaded any more, so the shutdown reaches the projections immediately.
     ledgers.passivate("a").unwrap();
     eventually(|| ledgers.resident() == 0).await;
     view
 }
 
-/// A shutdown ended it wherever it was; what was missing was replayed at the next start.
+/// A shutdown ended the projection at any event; the missing ones were replayed at the next start.
 #[tokio::test]
-async fn a_projection_takes_what_is_durable_before_a_shutdown_ends_it() {
+async fn a_projection_processes_all_durable_events_before_a_shutdown_ends_it() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = paused(&runtime).await;
     view.resume();

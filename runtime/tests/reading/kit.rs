@@ -1,4 +1,4 @@
-//! The test kit for the read side says yes to what is right, and no to what is not.
+//! The test kit for the read side accepts correct views and handlers, and rejects wrong ones.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ impl KeyedProjection<Ledger> for ByTotal {
     }
 }
 
-/// Whether a check fails, quietly.
+/// Returns whether a check panics, without a report of the panic.
 fn fails(check: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(check)).is_err()
 }
@@ -97,7 +97,7 @@ async fn a_handler_under_twice_gets_each_event_twice_in_a_row() {
 }
 
 #[tokio::test]
-async fn caught_up_waits_for_all_that_follow() {
+async fn caught_up_waits_for_all_followers() {
     let runtime = Runtime::in_memory().await.unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = seen.clone();

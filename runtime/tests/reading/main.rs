@@ -1,4 +1,4 @@
-//! Everything that reads events: projections, subscriptions, states of the past, upcasting and erasure.
+//! Everything that reads events: projections, subscriptions, past states, upcasting and erasure.
 
 #[path = "../common/mod.rs"]
 mod common;

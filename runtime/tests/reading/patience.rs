@@ -1,5 +1,5 @@
-//! `Duration::MAX` is how one says "for ever": longer than any instant can say, and no reason to
-//! panic.
+//! `Duration::MAX` as a timeout means "without a limit". It is too long for an `Instant`, and must
+//! not panic.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn total(runtime: &Runtime, retry: Retry) -> InMemory<Total> {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_ever_is_told_as_soon_as_there_is_something_to_tell() {
+async fn a_wait_without_a_limit_ends_with_its_result() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = total(&runtime, Retry::default()).await;
     let deposit = runtime.host::<Ledger>().execute("a", Command::Add(7));
@@ -39,7 +39,7 @@ async fn whoever_waits_for_ever_is_told_as_soon_as_there_is_something_to_tell() 
 }
 
 #[tokio::test]
-async fn a_projection_may_wait_for_ever_until_it_tries_again() {
+async fn a_projection_may_have_an_unlimited_retry_delay() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = total(&runtime, Retry::default().waits(Duration::MAX, Duration::MAX)).await;
     runtime.host::<Ledger>().execute("a", Command::Blob(1)).await.unwrap();

@@ -1,4 +1,4 @@
-//! An answer that is consistent with a view comes when the view shows it.
+//! Consistent reads: an answer can wait until a view has the events of its command.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
@@ -35,7 +35,7 @@ async fn totals(runtime: &Runtime, name: &str) -> InMemory<Totals> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_is_answered_reads_their_own_write() {
+async fn a_caller_reads_its_own_write() {
     let runtime = Runtime::in_memory().await.unwrap();
     let (first, second) = (totals(&runtime, "first").await, totals(&runtime, "second").await);
     let clients = (0..32).map(|client| {
@@ -55,7 +55,7 @@ async fn whoever_is_answered_reads_their_own_write() {
 }
 
 #[tokio::test]
-async fn a_receipt_can_be_waited_for_later_and_by_somebody_else() {
+async fn a_receipt_can_be_waited_for_later_and_by_another_task() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = totals(&runtime, "totals").await;
     let receipt = runtime.host::<Ledger>().execute("a", Command::Add(7)).await.unwrap();
@@ -69,7 +69,8 @@ async fn the_answer_waits_for_the_view_and_carries_its_value() {
     let (view, ledgers) = (totals(&runtime, "totals").await, runtime.host::<Ledger>());
     view.pause();
     eventually(|| view.status() == FollowerStatus::Paused).await;
-    // In either order: what is returned and whom it waits for are independent.
+    // The order of the calls does not matter: the returned value and the awaited view are
+    // independent.
     let returning = ledgers.execute("a", Command::Add(7)).returning(|ledger| ledger.total);
     let mut one = send(returning.consistent_with(&view));
     let other = ledgers.execute("a", Command::Add(1)).consistent_with(&view);
@@ -81,12 +82,12 @@ async fn the_answer_waits_for_the_view_and_carries_its_value() {
 }
 
 #[tokio::test]
-async fn when_the_time_is_over_the_error_says_that_the_command_is_durable() {
+async fn a_timeout_reports_that_the_command_is_durable() {
     let runtime = Runtime::in_memory().await.unwrap();
     let (view, ledgers) = (totals(&runtime, "totals").await, runtime.host::<Ledger>());
     view.pause();
     eventually(|| view.status() == FollowerStatus::Paused).await;
-    // On a busy machine a short time is over before the command is durable.
+    // On a busy machine, a short timeout may pass before the command is durable.
     let mut time = Duration::from_millis(50);
     let failure = loop {
         let command = ledgers.execute("a", Command::Add(7)).consistent_with(&view);
@@ -101,7 +102,7 @@ async fn when_the_time_is_over_the_error_says_that_the_command_is_durable() {
     check_durable(&ledgers, &failure).await;
 }
 
-/// The failure a command ends with.
+/// Returns the failure of a command.
 async fn failure_of<F>(command: F) -> Failure
 where
     F: IntoFuture<Output = Result<Receipt, ExecuteError<Refused>>>,
@@ -119,7 +120,7 @@ async fn check_durable(ledgers: &Aggregates<Ledger>, failure: &Failure) {
 }
 
 #[tokio::test]
-async fn a_view_that_has_halted_before_the_event_is_not_waited_for() {
+async fn a_view_that_halted_before_the_event_is_not_waited_for() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let view = runtime.projection::<Totals>("totals").on::<Ledger>();
@@ -133,7 +134,7 @@ async fn a_view_that_has_halted_before_the_event_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_view_that_was_stopped_is_not_waited_for() {
+async fn a_stopped_view_is_not_waited_for() {
     let runtime = Runtime::in_memory().await.unwrap();
     let (view, ledgers) = (totals(&runtime, "totals").await, runtime.host::<Ledger>());
     view.stop().await;
@@ -144,9 +145,10 @@ async fn a_view_that_was_stopped_is_not_waited_for() {
     check_durable(&ledgers, &failure).await;
 }
 
-/// The older view stands still: only the new one will show it, and that cannot be built.
+/// The older view does not change any more. Only the new one could show the write, and it cannot be
+/// built.
 #[tokio::test]
-async fn an_older_view_that_is_read_shows_no_write_and_says_so() {
+async fn an_older_view_that_is_read_never_shows_the_write_and_reports_it() {
     let (contents, views) = (Arc::default(), Views::in_memory());
     let open = || Runtime::builder().views(views.clone()).on_store(memory::reopen(&contents));
     let runtime = open().await.unwrap();

@@ -1,4 +1,4 @@
-//! `backup`, `restore`, `verify`, and looking into a backup.
+//! `backup`, `restore` and `verify`, and other commands on a backup.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
@@ -43,7 +43,7 @@ fn a_backup_is_taken_in_runs_and_restored_to_any_position() {
 }
 
 #[test]
-fn a_backup_is_looked_into_like_a_store_and_never_changed() {
+fn a_backup_can_be_read_like_a_store_and_is_never_changed() {
     let all = tempfile::tempdir().unwrap();
     let (data, saved) = (all.path().join("data"), all.path().join("saved"));
     two_accounts(&data, Codec::MessagePack);
@@ -68,7 +68,7 @@ fn a_backup_is_looked_into_like_a_store_and_never_changed() {
 }
 
 #[test]
-fn a_whole_store_is_verified_and_a_noted_end_is_proved() {
+fn verify_accepts_an_intact_store_and_a_recorded_chain_end() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     let end = json(directory.path(), &["info"]).fine().document()["chain"].clone();
@@ -103,7 +103,7 @@ fn damage_in_a_store_and_in_a_backup_is_found() {
     let found = actuarius(&saved, &["verify"]);
     assert_eq!(found.code, 1, "{}", found.errors);
 
-    // Somewhere in the text of the first event.
+    // An offset within the text of the first event.
     let db = data.join("store/log/db");
     let place = fs::read(&db).unwrap().windows(5).position(|it| it == b"Alice");
     flip(&db, place.unwrap() as u64);
@@ -120,7 +120,7 @@ fn flip(path: &Path, at: u64) {
 }
 
 #[test]
-fn json_is_one_document_for_one_thing() {
+fn json_output_is_one_document_per_item() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     for arguments in [&["info"][..], &["verify"], &["show", "account/bob"]] {

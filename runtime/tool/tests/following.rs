@@ -13,7 +13,7 @@ use crate::common::{Account, actuarius, filled, json};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Hands all events to a mailer that refuses deposits of 13, and tells the amounts it took.
+/// Runs a subscription that refuses deposits of 13, and returns the amounts it handled.
 async fn mail(runtime: &Runtime) -> Vec<i64> {
     let taken = Arc::<Mutex<Vec<i64>>>::default();
     let of_handler = taken.clone();
@@ -37,7 +37,7 @@ async fn mail(runtime: &Runtime) -> Vec<i64> {
     taken.lock().unwrap().clone()
 }
 
-/// Five deposits into a, of which the second is refused, and one into b.
+/// Writes five deposits into "a", of which the second is refused, and one into "b".
 fn parked_store(directory: &Path) {
     filled(directory, Codec::Json, async |runtime, accounts| {
         for cents in [1, 13, 2, 3] {
@@ -52,7 +52,7 @@ fn parked_store(directory: &Path) {
 }
 
 #[test]
-fn subscriptions_are_listed_with_what_they_have_parked() {
+fn subscriptions_are_listed_with_their_parked_events() {
     let directory = tempfile::tempdir().unwrap();
     parked_store(directory.path());
     let listed = json(directory.path(), &["subscriptions"]).fine().document();
@@ -65,7 +65,7 @@ fn subscriptions_are_listed_with_what_they_have_parked() {
 }
 
 #[test]
-fn parked_events_are_listed_and_the_first_is_skipped_for_good() {
+fn parked_events_are_listed_and_the_first_is_skipped_permanently() {
     let directory = tempfile::tempdir().unwrap();
     parked_store(directory.path());
     let listed = |more: &[&str]| {
@@ -87,7 +87,7 @@ fn parked_events_are_listed_and_the_first_is_skipped_for_good() {
     assert_eq!((&skipped["event"], &skipped["attempts"]), (&json!("Deposited"), &json!(1)));
     assert_eq!(listed(&["account/a"]), [(3, 1), (4, 0)]);
 
-    // The subscription goes on from there.
+    // The subscription continues from there.
     filled(directory.path(), Codec::Json, async |runtime, _| {
         let taken = Arc::<Mutex<Vec<AccountEvent>>>::default();
         let of_handler = taken.clone();
@@ -106,7 +106,7 @@ fn parked_events_are_listed_and_the_first_is_skipped_for_good() {
     assert!(listed(&[]).is_empty());
 }
 
-/// A saga of the runtime's own: one instance waits for the year 2100, one has ended.
+/// A scheduling saga of the runtime: one instance waits for the year 2100, one has ended.
 fn scheduled_store(directory: &Path, codec: Codec) {
     filled(directory, codec, async |runtime, accounts| {
         let schedules = runtime.schedules().sends_to(accounts).start().await.unwrap();
@@ -120,7 +120,7 @@ fn scheduled_store(directory: &Path, codec: Codec) {
 }
 
 #[test]
-fn sagas_are_counted_their_instances_listed_and_their_steps_told() {
+fn sagas_are_counted_and_their_instances_and_steps_listed() {
     let directory = tempfile::tempdir().unwrap();
     scheduled_store(directory.path(), Codec::Json);
     let all = json(directory.path(), &["sagas"]).fine().document();
@@ -143,7 +143,7 @@ fn sagas_are_counted_their_instances_listed_and_their_steps_told() {
 }
 
 #[test]
-fn what_only_looks_like_a_saga_is_told_as_unreadable() {
+fn a_stream_that_only_looks_like_a_saga_is_reported_as_unreadable() {
     #[derive(Default, serde::Serialize, serde::Deserialize)]
     struct Walk;
     #[derive(serde::Serialize, serde::Deserialize)]

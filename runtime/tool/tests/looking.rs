@@ -1,4 +1,4 @@
-//! `info`, `streams`, `tail`, `history` and `show`, on stores of types that the program does not know.
+//! `info`, `streams`, `tail`, `history` and `show` on stores with unregistered types.
 
 use actuarius::{Codec, Metadata};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::common::{AccountEvent, actuarius, filled, json, two_accounts};
 
 #[test]
-fn info_tells_what_the_store_is() {
+fn info_describes_the_store() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     let info = json(directory.path(), &["info"]).fine().document();
@@ -19,7 +19,7 @@ fn info_tells_what_the_store_is() {
 }
 
 #[test]
-fn streams_are_listed_once_each_and_can_be_chosen() {
+fn streams_are_listed_once_each_and_can_be_filtered() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Bincode);
     let listed = |more: &[&str]| -> Vec<(String, u64, u64, u64)> {
@@ -63,14 +63,14 @@ fn tail_shows_the_last_events_and_values_where_the_codec_has_them() {
 }
 
 #[test]
-fn a_history_begins_and_ends_where_it_is_asked_to() {
+fn a_history_begins_and_ends_at_the_given_versions() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     let all = json(directory.path(), &["history", "account/alice"]).fine().json();
     assert_eq!(all.iter().map(|it| &it["version"]).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(all[0]["value"], json!({ "owner": "Alice" }));
     assert!(all[0].get("state").is_none());
-    // In the middle of a commit.
+    // A version in the middle of a commit.
     let rest = json(directory.path(), &["history", "account/alice", "--from", "3"]).fine().json();
     assert_eq!(rest.iter().map(|it| &it["event"]).collect::<Vec<_>>(), ["Closed"]);
     let one = json(directory.path(), &["history", "alice", "--type", "account", "-n", "1"]);
@@ -100,7 +100,7 @@ fn a_stream_of_an_unknown_type_is_shown_without_its_state() {
 }
 
 #[test]
-fn a_name_cannot_trick_the_terminal_and_is_exact_in_json() {
+fn names_are_escaped_on_the_terminal_and_exact_in_json() {
     let directory = tempfile::tempdir().unwrap();
     let odd = "a/b\u{1b}[2J\u{202e}\u{9b}\n\"é";
     filled(directory.path(), Codec::Json, async |_, accounts| {

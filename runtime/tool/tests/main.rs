@@ -1,4 +1,5 @@
-//! The command line on stores in temporary directories: what each command prints, changes and refuses.
+//! The command line on stores in temporary directories: what each command prints, changes and
+//! refuses.
 
 mod common;
 mod copying;

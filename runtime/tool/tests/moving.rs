@@ -14,7 +14,7 @@ fn archived_events_are_read_as_before() {
     two_accounts(directory.path(), Codec::Json);
     let tail = || actuarius(directory.path(), &["tail"]).fine().out;
     let before = tail();
-    // Alice has a snapshot since the runtime was closed, or not: the whole stream is closed here.
+    // Whether alice has a snapshot does not matter: the command archives the whole stream.
     let moved = json(directory.path(), &["archive", "account/alice", "--whole"]).fine();
     assert_eq!(
         (&moved.document()["events"], &moved.document()["segments"]),
@@ -27,14 +27,14 @@ fn archived_events_are_read_as_before() {
     let rest = json(directory.path(), &["archive", "--type", "account", "--whole"]).fine();
     assert_eq!(rest.document()["events"], json!(2));
     assert_eq!(tail(), before);
-    // Away with it: now it is missed, and streams can be listed all the same.
+    // Without its file the archive is reported as missing, and streams can still be listed.
     fs::rename(directory.path().join("archive"), directory.path().join("elsewhere")).unwrap();
     let missed = actuarius(directory.path(), &["tail"]);
     assert_eq!((missed.code, archived(directory.path())), (2, (3, 3)), "{}", missed.errors);
     assert_eq!(actuarius(directory.path(), &["archive"]).code, 2);
 }
 
-/// How many commits are in the archive, and of how many that is elsewhere.
+/// Returns the number of archived commits, and how many of them are in missing files.
 fn archived(directory: &Path) -> (u64, u64) {
     let verified = json(directory, &["verify"]).fine().document();
     let number = |name: &str| verified[name].as_u64().unwrap();
@@ -42,7 +42,7 @@ fn archived(directory: &Path) -> (u64, u64) {
 }
 
 #[test]
-fn a_deleted_stream_is_gone_and_its_room_is_given_back() {
+fn a_deleted_stream_is_removed_and_its_disk_space_freed() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     let delete =
@@ -65,7 +65,7 @@ fn a_deleted_stream_is_gone_and_its_room_is_given_back() {
     assert_eq!((&verified["removed"], &verified["events"]), (&json!(2), &json!(6)));
     let files = walk(&directory.path().join("store"));
     assert!(files.iter().all(|bytes| !bytes.windows(5).any(|it| it == b"Alice")));
-    // For the runtime it is gone, too.
+    // The runtime does not find it either.
     filled(directory.path(), Codec::Json, async |_, accounts| {
         let refused = accounts.execute("alice", vec![AccountEvent::Closed]).await;
         assert!(refused.is_err());
@@ -81,7 +81,7 @@ fn walk(folder: &Path) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_is_exported_is_imported_byte_by_byte() {
+fn an_export_is_imported_byte_by_byte() {
     let all = tempfile::tempdir().unwrap();
     let path = |name: &str| all.path().join(name);
     let text = |name: &str| path(name).to_str().unwrap().to_owned();

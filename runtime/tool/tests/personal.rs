@@ -1,4 +1,4 @@
-//! Stores with personal data: what is shown of it with and without keys, and its keys.
+//! Stores with personal data: what commands show with and without keys, and commands on keys.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Projection<Customer> for Names {
     }
 }
 
-/// A store with two customers, and its master keys apart from it.
+/// A store with two customers, and its master keys in another directory.
 struct Store {
     _directory: tempfile::TempDir,
     data: PathBuf,
@@ -89,13 +89,13 @@ impl Store {
         store
     }
 
-    /// The program, with the master keys.
+    /// Runs the program with the master keys.
     fn actuarius(&self, arguments: &[&str]) -> Ran {
         let keys = ["--master-keys", self.master.to_str().unwrap()];
         crate::common::json(&self.data, &[&keys, arguments].concat())
     }
 
-    /// The library, with the master keys.
+    /// Runs the library with the master keys.
     fn shop(&self, arguments: &[&str]) -> Ran {
         let master = FileMasterKeys::open(&self.master).unwrap();
         asked(tool(&self.data).personal_data(master), arguments)
@@ -144,7 +144,7 @@ fn with_keys_personal_data_of_registered_types_is_shown_until_it_is_forgotten() 
 }
 
 #[test]
-fn without_keys_personal_data_stays_sealed_and_all_else_is_shown() {
+fn without_keys_personal_data_stays_encrypted_and_everything_else_is_shown() {
     for codec in CODECS {
         let store = Store::with(codec);
         let sealed = |arguments: &[&str]| asked(tool(&store.data), arguments).fine();
@@ -159,7 +159,7 @@ fn without_keys_personal_data_stays_sealed_and_all_else_is_shown() {
         let verified = sealed(&["verify", "--full"]).document();
         assert_eq!((&verified["keys"], &verified["whole"]), (&json!(null), &json!(true)));
         assert_eq!(verified["snapshots_replayed"], json!(0));
-        // A type that nobody knows.
+        // An unregistered type.
         let unknown = crate::common::json(&store.data, &["history", "customer/ada"]).fine();
         assert!(!unknown.out.contains("Ada L."));
         let unknown = unknown.json();
@@ -170,7 +170,7 @@ fn without_keys_personal_data_stays_sealed_and_all_else_is_shown() {
 }
 
 #[test]
-fn a_backup_has_no_keys_so_what_is_looked_at_in_it_is_sealed() {
+fn a_backup_has_no_keys_so_its_personal_data_is_shown_encrypted() {
     let store = Store::with(Codec::Bincode);
     let saved = store.data.with_file_name("saved");
     store.actuarius(&["backup", saved.to_str().unwrap()]).fine();
@@ -202,7 +202,7 @@ fn keys_are_counted_and_rotated() {
 }
 
 #[test]
-fn a_subject_is_forgotten_only_with_a_yes_and_the_right_keys() {
+fn a_subject_is_forgotten_only_with_confirmation_and_the_right_keys() {
     let store = Store::with(Codec::Bincode);
     let refused = |ran: Ran, why: &str| {
         assert_eq!(ran.code, 2, "{ran:?}");

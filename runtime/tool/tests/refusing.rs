@@ -1,4 +1,4 @@
-//! What cannot be done is said, with an exit code, and changes nothing.
+//! Errors: each one has a message and an exit code, and changes nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use actuarius::Codec;
 use crate::common::{actuarius, filled, json, two_accounts};
 
 #[test]
-fn a_directory_without_a_store_stays_one() {
+fn a_directory_without_a_store_is_refused_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let ran = actuarius(directory.path(), &["info"]);
     assert_eq!(ran.code, 2);
@@ -21,7 +21,7 @@ fn a_directory_without_a_store_stays_one() {
 }
 
 #[test]
-fn a_store_that_is_open_elsewhere_is_left_alone_and_the_way_is_named() {
+fn a_store_in_use_is_refused_with_its_path() {
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path(), Codec::Json, async |_, _| {
         let ran = actuarius(directory.path(), &["streams"]);
@@ -35,7 +35,7 @@ fn a_store_that_is_open_elsewhere_is_left_alone_and_the_way_is_named() {
 }
 
 #[test]
-fn what_is_asked_for_wrongly_is_refused() {
+fn wrong_arguments_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     for arguments in [
@@ -63,7 +63,7 @@ fn what_is_asked_for_wrongly_is_refused() {
 }
 
 #[test]
-fn help_is_no_error() {
+fn help_and_version_are_not_errors() {
     let help = actuarius(Path::new("."), &["--help"]).fine();
     for command in
         ["info", "streams", "show", "tail", "history", "subscriptions", "sagas", "parked"]
@@ -74,7 +74,7 @@ fn help_is_no_error() {
 }
 
 #[test]
-fn damage_is_told_with_code_1() {
+fn damage_is_reported_with_exit_code_1() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     let mark = directory.path().join("store/mark");
@@ -84,7 +84,7 @@ fn damage_is_told_with_code_1() {
 }
 
 #[test]
-fn looking_changes_nothing_that_is_stored() {
+fn read_only_commands_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     let seen = || json(directory.path(), &["tail", "-n", "100"]).fine().out;
@@ -102,7 +102,7 @@ fn looking_changes_nothing_that_is_stored() {
     assert_eq!((seen(), names(directory.path())), before);
 }
 
-/// The files outside of the engine's own folder, with what they hold.
+/// Returns the files outside the engine's own folder with their contents.
 fn names(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for folder in [directory.to_owned(), directory.join("store")] {

@@ -1,4 +1,4 @@
-//! The library: a program with types of its own.
+//! The library in a program with registered types.
 
 use std::io::Write;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn bank(directory: &Path, arguments: &[&str]) -> Ran {
 }
 
 #[test]
-fn events_of_a_registered_type_are_values_whatever_codec_wrote_them() {
+fn events_of_a_registered_type_are_shown_as_values_with_every_codec() {
     let mut all: Vec<Vec<_>> = Vec::new();
     for codec in [Codec::Bincode, Codec::Json, Codec::MessagePack] {
         let directory = tempfile::tempdir().unwrap();
@@ -61,7 +61,7 @@ fn the_state_is_shown_as_of_any_moment() {
 }
 
 #[test]
-fn a_history_shows_the_state_behind_each_event() {
+fn a_history_shows_the_state_after_each_event() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Bincode);
     let cents = |more: &[&str]| -> Vec<serde_json::Value> {
@@ -74,16 +74,16 @@ fn a_history_shows_the_state_behind_each_event() {
 }
 
 #[test]
-fn a_history_that_cannot_be_followed_is_told_to_its_end() {
+fn a_history_whose_state_cannot_be_computed_still_lists_all_events() {
     let directory = tempfile::tempdir().unwrap();
     let tokio = tokio::runtime::Runtime::new().unwrap();
     tokio.block_on(async {
-        // A type with the same events whose apply did not mind.
+        // A type with the same events whose `apply` does not panic.
         let runtime = Runtime::open(directory.path()).await.unwrap();
         let accounts = runtime.host::<Lenient>();
         accounts.execute("a", vec![Deposited(1), Deposited(666), Deposited(2)]).await.unwrap();
         assert!(runtime.shutdown(std::time::Duration::from_secs(60)).await.is_clean());
-        // Also from within an async program.
+        // Works from within an async program, too.
         let told = bank(directory.path(), &["history", "account/a"]);
         assert_eq!(told.code, 1, "{told:?}");
         assert_eq!(told.out.lines().count(), 3);
@@ -114,7 +114,7 @@ impl actuarius::Aggregate for Lenient {
 }
 
 #[test]
-fn a_snapshot_that_is_not_what_its_events_come_to_is_found() {
+fn a_snapshot_that_differs_from_its_events_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let fill = |wrong: bool| {
@@ -143,7 +143,7 @@ fn a_snapshot_that_is_not_what_its_events_come_to_is_found() {
     assert_eq!(finding["place"], json!("snapshot of account/bob, version 1"));
 }
 
-/// An account whose apply is wrong.
+/// An account whose `apply` is wrong.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Odd {
     owner: String,
@@ -168,8 +168,8 @@ impl actuarius::Aggregate for Odd {
 }
 
 #[test]
-fn what_a_tool_writes_can_be_cut_off() {
-    /// As `head` is: it takes a line, and no more.
+fn output_to_a_closed_pipe_is_not_an_error() {
+    /// A reader like `head`, which takes one line and then closes.
     struct Closed;
     impl Write for Closed {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {

@@ -1,4 +1,4 @@
-//! An order of two cups and a pot.
+//! The order that the tests share: two cups and a pot.
 
 use std::time::Duration;
 

@@ -1,15 +1,16 @@
-//! A process that is listened to and killed, and what the outside knows of its store.
+//! Runs a process, reads its output and kills it; and the oracle that knows what its store must
+//! contain.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// A writer that has said so much is killed all the same. What has to catch up with writers at full
-/// speed, such as a rebuild, may take for ever to come to the moment that was drawn.
+/// A writer is killed after this many lines in any case. Work that has to catch up with writers at
+/// full speed, such as a rebuild, may never reach the chosen moment.
 const LINES_MAX: usize = 5_000;
 
-/// What the outside knows of a store: the oracle.
+/// The oracle: what must be in the store according to the output of its writers.
 #[derive(Default)]
 pub(crate) struct Known {
     pub(crate) tried: HashSet<String>,
@@ -17,7 +18,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Whether the line says that a command is acknowledged.
+    /// Returns whether the line acknowledges a command.
     pub(crate) fn hear(&mut self, line: &str) -> bool {
         match line.split_once(' ') {
             Some(("TRY", id)) => drop(self.tried.insert(id.to_owned())),
@@ -28,8 +29,8 @@ impl Known {
         false
     }
 
-    /// Runs a writer until it has said so many lines that begin with `word`, or [`LINES_MAX`] of any
-    /// kind, then kills it. Returns how many of them it has said.
+    /// Runs a writer until it has printed `count` lines that begin with `word`, or [`LINES_MAX`] of
+    /// any kind, then kills it. Returns the number of such lines.
     pub(crate) fn write(&mut self, mut writer: Command, (word, times): (&str, usize)) -> usize {
         let (mut child, lines) = start(&mut writer);
         let (mut said, mut is_killed) = (0, false);
@@ -37,7 +38,7 @@ impl Known {
             self.hear(&line);
             said += usize::from(line.starts_with(word));
             if !is_killed && (said == times || number == LINES_MAX) {
-                // What is in the pipe by now was said all the same, so it is listened to.
+                // Lines that are already in the pipe were printed before the kill, so they count.
                 child.kill().expect("the writer runs");
                 is_killed = true;
             }
@@ -47,7 +48,7 @@ impl Known {
         said
     }
 
-    /// Has `verifier` look, and returns what else it says.
+    /// Runs `verifier`, and returns the rest of its output.
     pub(crate) fn check(&self, mut verifier: Command, when: &str) -> Vec<String> {
         let output = verifier.output().expect("the verifier runs");
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -76,7 +77,7 @@ pub(crate) fn torture(what: &str, directory: &Path) -> Command {
     command
 }
 
-/// Only whole lines are heard: one that a kill cut short was not said.
+/// Reads whole lines only: a line cut short by the kill does not count.
 pub(crate) fn start(command: &mut Command) -> (Child, impl Iterator<Item = String> + use<>) {
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
     let out: ChildStdout = child.stdout.take().expect("its output is piped");

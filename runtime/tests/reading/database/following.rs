@@ -1,3 +1,5 @@
+//! Projections into SQLite process each event once, through failures, restarts and kills.
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use super::sums::{Levers, Mishap, Sums, add, at_once, check, look, open};
 use crate::common::{Command, Ledger, eventually};
 
 #[tokio::test]
-async fn a_database_has_every_event_once_and_goes_on_after_a_restart() {
+async fn a_database_has_every_event_once_and_continues_after_a_restart() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let contents = Arc::default();
     for round in 0..3 {
@@ -26,7 +28,7 @@ async fn a_database_has_every_event_once_and_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn whatever_fails_and_however_often_each_event_counts_once() {
+async fn each_event_counts_once_whatever_fails_and_however_often() {
     use Mishap::{PanicHalfWay, RefusedAtOnce, RefusedHalfWay, StoredAndGone, StoredAndRefused};
     let all = [RefusedAtOnce, RefusedHalfWay, PanicHalfWay, StoredAndRefused, StoredAndGone];
     for first in all {
@@ -46,7 +48,7 @@ async fn whatever_fails_and_however_often_each_event_counts_once() {
 }
 
 #[tokio::test]
-async fn a_batch_that_fails_for_good_halts_the_projection_and_a_resume_goes_on() {
+async fn a_batch_that_fails_permanently_halts_the_projection_and_a_resume_continues() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let runtime = Runtime::in_memory().await.unwrap();
     let sums = Sums::in_directory(directory.path(), &levers);
@@ -67,7 +69,7 @@ async fn a_batch_that_fails_for_good_halts_the_projection_and_a_resume_goes_on()
 }
 
 #[tokio::test]
-async fn a_process_killed_within_a_transaction_leaves_view_and_position_together() {
+async fn a_process_killed_within_a_transaction_leaves_view_and_position_consistent() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let killed = tempfile::tempdir().unwrap();
     let contents = Arc::default();
@@ -83,7 +85,8 @@ async fn a_process_killed_within_a_transaction_leaves_view_and_position_together
     view.resume();
     view.wait_for(runtime.head()).await.unwrap();
     let _ = runtime.shutdown(Duration::from_secs(60)).await;
-    // What the kill has left goes on; SQLite undoes the transaction when it finds its journal.
+    // Continues on the files that the kill has left. SQLite rolls the transaction back when it
+    // finds its journal.
     assert!(killed.path().join("sums.sqlite-journal").exists());
     let runtime = open(&contents).await;
     let sums = Sums::in_directory(killed.path(), &Levers::default());
@@ -116,7 +119,7 @@ impl Aggregate for Bell {
 }
 
 #[tokio::test]
-async fn events_of_other_types_pass_by_without_a_transaction_each() {
+async fn events_of_other_types_are_skipped_without_a_transaction_each() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let runtime = Runtime::in_memory().await.unwrap();
     let sums = Sums::in_directory(directory.path(), &levers);
@@ -134,7 +137,7 @@ async fn events_of_other_types_pass_by_without_a_transaction_each() {
 }
 
 #[tokio::test]
-async fn several_types_come_in_one_batch_in_the_order_of_the_log() {
+async fn a_batch_has_several_types_in_the_order_of_the_log() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let runtime = Runtime::in_memory().await.unwrap();
     for amount in 0..5 {
@@ -149,7 +152,7 @@ async fn several_types_come_in_one_batch_in_the_order_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_batch_has_no_more_events_than_wanted_and_never_parts_those_of_one_command() {
+async fn a_batch_keeps_to_its_maximum_and_never_splits_a_command() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let contents = Arc::default();
     let runtime = open(&contents).await;
@@ -157,7 +160,7 @@ async fn a_batch_has_no_more_events_than_wanted_and_never_parts_those_of_one_com
     for events in [2, 3, 7, 1, 1, 1, 5] {
         ledgers.execute("a", Command::AddAll(vec![1; events])).await.unwrap();
     }
-    // Read back from the log, they all come in one page.
+    // Read from the log, they are all in one page.
     let _ = runtime.shutdown(Duration::from_secs(60)).await;
     let runtime = open(&contents).await;
     let sums = Sums::in_directory(directory.path(), &levers);
@@ -168,7 +171,7 @@ async fn a_batch_has_no_more_events_than_wanted_and_never_parts_those_of_one_com
 }
 
 #[tokio::test]
-async fn a_database_that_is_ahead_of_the_log_or_says_nothing_does_not_start() {
+async fn a_database_that_is_ahead_of_the_log_or_does_not_respond_does_not_start() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let runtime = Runtime::in_memory().await.unwrap();
     let sums = || Sums::in_directory(directory.path(), &levers);
@@ -185,9 +188,9 @@ async fn a_database_that_is_ahead_of_the_log_or_says_nothing_does_not_start() {
     assert!(matches!(nothing, Err(StartError::FollowsNothing(_))));
 }
 
-/// A database took all that was read at once, batch after batch, before anything else was heard.
+/// All events of one read were stored, batch after batch, before a pause was noticed.
 #[tokio::test]
-async fn a_pause_is_heard_behind_the_batch_that_is_being_stored() {
+async fn a_pause_takes_effect_after_the_batch_that_is_being_stored() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..20).await;

@@ -1,5 +1,5 @@
-//! A database of the user's has each event exactly once, with the position it stands for, whatever
-//! fails in between.
+//! Projections into a database of the user: each event counts exactly once, and the position is
+//! stored with the rows.
 
 mod following;
 mod rebuilding;

@@ -1,3 +1,5 @@
+//! Rebuilding a projection into SQLite next to the one that is read.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +9,11 @@ use rusqlite::Connection;
 use super::sums::{Levers, Mishap, Sums, add, at_once, check, open};
 use crate::common::{Ledger, eventually};
 
-/// Longer than any test takes: who waits so long waits in vain.
+/// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
-async fn a_rebuild_beside_takes_over_with_the_same_result_while_commands_run() {
+async fn a_rebuild_takes_over_with_the_same_result_while_commands_run() {
     let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..100).await;
@@ -19,9 +21,9 @@ async fn a_rebuild_beside_takes_over_with_the_same_result_while_commands_run() {
     let view = runtime.database("sums", sums).on::<Ledger>().retry(at_once(10));
     let view = view.start().await.unwrap();
     view.wait_for(runtime.head()).await.unwrap();
-    // It goes wrong once on the way.
+    // The rebuild fails once on the way.
     levers.mishaps.lock().unwrap().extend([Mishap::StoredAndRefused]);
-    // What was wrong with the old one is gone afterwards.
+    // The wrong sums of the old database are gone afterwards.
     let spoil = Connection::open(directory.path().join("sums.sqlite")).unwrap();
     spoil.execute("UPDATE live_sum SET total = 0", []).unwrap();
     let beside = view.rebuild_beside(Sums::open(directory.path(), "next", &levers));
@@ -32,7 +34,7 @@ async fn a_rebuild_beside_takes_over_with_the_same_result_while_commands_run() {
     check(directory.path(), 130);
 }
 
-/// A view of twenty events, and where its database is.
+/// Starts a view of twenty events, and returns the path of its database.
 async fn twenty(
     runtime: &Runtime,
     levers: &Levers,
@@ -46,9 +48,9 @@ async fn twenty(
     (view, directory)
 }
 
-/// The old database was given up before the new one had taken over.
+/// The old database was closed before the new one had taken over.
 #[tokio::test]
-async fn a_database_that_does_not_take_over_is_told_and_the_old_one_goes_on() {
+async fn a_failed_takeover_is_reported_and_the_old_database_continues() {
     let (runtime, levers) = (Runtime::in_memory().await.unwrap(), Levers::default());
     let (view, directory) = twenty(&runtime, &levers, at_once(2)).await;
     levers.takeovers.lock().unwrap().extend([Mishap::RefusedAtOnce; 2]);
@@ -65,13 +67,14 @@ async fn a_database_that_does_not_take_over_is_told_and_the_old_one_goes_on() {
     check(directory.path(), 40);
 }
 
-/// What the old one stands on is the new one's then: it has to be asked where that is.
+/// After that, the files of the old database are those of the new one, so its position has to be
+/// read again.
 #[tokio::test]
-async fn a_database_that_takes_over_and_says_that_it_failed_counts_no_event_twice() {
+async fn a_takeover_that_succeeds_but_reports_an_error_counts_no_event_twice() {
     let (runtime, levers) = (Runtime::in_memory().await.unwrap(), Levers::default());
     let (view, directory) = twenty(&runtime, &levers, at_once(2)).await;
     levers.takeovers.lock().unwrap().push_back(Mishap::StoredAndRefused);
-    // So that the new one is further than the old one.
+    // This way the new one is ahead of the old one.
     view.pause();
     eventually(|| view.status() == FollowerStatus::Paused).await;
     add(&runtime, 20..30).await;
@@ -83,7 +86,7 @@ async fn a_database_that_takes_over_and_says_that_it_failed_counts_no_event_twic
     check(directory.path(), 40);
 }
 
-/// A rebuild that refuses its first batch, and tries again in an hour.
+/// Starts a rebuild that refuses its first batch, and tries again in an hour.
 async fn stuck_rebuild(view: &InDatabase<Sums>, levers: &Levers) -> Rebuild {
     levers.mishaps.lock().unwrap().push_back(Mishap::RefusedAtOnce);
     let directory = tempfile::tempdir().unwrap();
@@ -93,7 +96,7 @@ async fn stuck_rebuild(view: &InDatabase<Sums>, levers: &Levers) -> Rebuild {
 }
 
 #[tokio::test]
-async fn a_stop_ends_a_rebuild_and_closes_both_databases_where_that_holds_up_nobody() {
+async fn a_stop_ends_a_rebuild_and_closes_both_databases_on_threads_that_may_block() {
     let (runtime, levers) = (Runtime::in_memory().await.unwrap(), Levers::default());
     let (view, directory) = twenty(&runtime, &levers, Retry::default().waits(LONG, LONG)).await;
     let rebuild = stuck_rebuild(&view, &levers).await;
@@ -107,7 +110,7 @@ async fn a_stop_ends_a_rebuild_and_closes_both_databases_where_that_holds_up_nob
 }
 
 #[tokio::test]
-async fn a_shutdown_while_a_database_is_rebuilt_is_clean_and_the_old_one_goes_on_afterwards() {
+async fn a_shutdown_during_a_rebuild_is_clean_and_the_old_database_continues_later() {
     let (contents, levers) = (Arc::default(), Levers::default());
     let runtime = open(&contents).await;
     let (view, directory) = twenty(&runtime, &levers, Retry::default().waits(LONG, LONG)).await;
@@ -123,15 +126,14 @@ async fn a_shutdown_while_a_database_is_rebuilt_is_clean_and_the_old_one_goes_on
 }
 
 #[tokio::test]
-async fn the_old_database_is_closed_where_that_holds_up_nobody_when_the_rebuild_says_that_it_is_done()
- {
+async fn the_old_database_is_closed_on_a_thread_that_may_block_before_the_rebuild_is_done() {
     let (runtime, levers) = (Runtime::in_memory().await.unwrap(), Levers::default());
     let (view, directory) = twenty(&runtime, &levers, at_once(2)).await;
     view.rebuild_beside(Sums::open(directory.path(), "next", &levers)).await.unwrap();
     let here = std::thread::current().id();
     let closed_on = levers.closed_on.lock().unwrap().clone();
     assert!(closed_on.len() == 1 && !closed_on.contains(&here), "{closed_on:?}");
-    // One that is refused, too.
+    // The same holds for a new database that is rejected.
     let stopped = view.clone();
     view.stop().await;
     let refused = stopped.rebuild_beside(Sums::open(directory.path(), "next", &levers)).await;

@@ -1,4 +1,4 @@
-//! Sums by ledger in a database that fails on demand.
+//! A projection into SQLite that sums by ledger and fails on demand.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -13,36 +13,36 @@ use rusqlite::Connection;
 
 use crate::common::{Command, Event, Ledger};
 
-/// What goes wrong with a batch, one after the other.
+/// The failures of the next batches, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Mishap {
     RefusedAtOnce,
     RefusedHalfWay,
     PanicHalfWay,
-    /// It was stored, and nobody heard of it.
+    /// The batch is stored, but the result is an error.
     StoredAndRefused,
-    /// The same, and it does not say how far it is either.
+    /// The same, and the position cannot be read either.
     StoredAndGone,
 }
 
-/// What a test may see of a database, and do to it.
+/// Shared by a test and its database: what the test observes and controls.
 #[derive(Clone, Default)]
 pub(crate) struct Levers {
     pub(crate) mishaps: Arc<Mutex<VecDeque<Mishap>>>,
-    /// How often it does not say where it is.
+    /// How often reading the position fails.
     pub(crate) gone: Arc<AtomicU64>,
-    /// How many events each batch had.
+    /// The number of events in each batch.
     pub(crate) batches: Arc<Mutex<Vec<usize>>>,
-    /// Where the files are copied to in the middle of the next transaction.
+    /// The directory to which the files are copied in the middle of the next transaction.
     pub(crate) copy_to: Arc<Mutex<Option<PathBuf>>>,
-    /// What happens when it is to take over.
+    /// The outcome of a takeover.
     pub(crate) takeovers: Arc<Mutex<VecDeque<Mishap>>>,
     pub(crate) gate: Arc<Gate>,
     /// The threads on which databases were closed.
     pub(crate) closed_on: Arc<Mutex<Vec<ThreadId>>>,
 }
 
-/// Holds up a batch as long as it is shut.
+/// Blocks a batch while it is shut.
 #[derive(Default)]
 pub(crate) struct Gate {
     pub(crate) is_shut: AtomicBool,
@@ -70,7 +70,7 @@ impl Sums {
     pub(crate) fn open(directory: &Path, tables: &'static str, levers: &Levers) -> Self {
         let path = directory.join("sums.sqlite");
         let connection = Connection::open(&path).unwrap();
-        // With so small a cache, pages reach the file in the middle of a transaction.
+        // With such a small cache, pages reach the file in the middle of a transaction.
         let create = format!(
             "PRAGMA cache_size = 1;
              CREATE TABLE IF NOT EXISTS {tables}_sum (ledger TEXT PRIMARY KEY, total INTEGER);
@@ -168,7 +168,7 @@ impl Database for Sums {
     }
 }
 
-/// Everything SQLite has of the database, as a process that is killed now leaves it.
+/// Copies all files of SQLite as a process that is killed now leaves them.
 fn copy(path: &Path, directory: &Path) {
     for file in ["sums.sqlite", "sums.sqlite-journal"] {
         let from = path.with_file_name(file);
@@ -178,7 +178,8 @@ fn copy(path: &Path, directory: &Path) {
     }
 }
 
-/// What the database shows: sums, the events in the order in which they came, and the position.
+/// Returns the contents of the database: sums, events in the order of their arrival, and the
+/// position.
 pub(crate) fn look(directory: &Path) -> (BTreeMap<String, i64>, Vec<i64>, i64) {
     let connection = Connection::open(directory.join("sums.sqlite")).unwrap();
     let mut sums = connection.prepare("SELECT ledger, total FROM live_sum").unwrap();
@@ -190,7 +191,7 @@ pub(crate) fn look(directory: &Path) -> (BTreeMap<String, i64>, Vec<i64>, i64) {
     (sums.map(Result::unwrap).collect(), seen.map(Result::unwrap).collect(), position)
 }
 
-/// Holds the database to the amounts `0..count`, added with [`add`].
+/// Asserts that the database has the amounts `0..count`, added with [`add`].
 pub(crate) fn check(directory: &Path, count: i64) {
     let (sums, seen, position) = look(directory);
     let mut expected = BTreeMap::new();

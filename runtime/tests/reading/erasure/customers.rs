@@ -1,4 +1,4 @@
-//! A customer about whom personal things are stored, and a careless state that copies them.
+//! A customer with personal values, and a careless state that copies them in clear text.
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ impl Aggregate for Customer {
     }
 }
 
-/// A store with its keys, and its master keys apart from it.
+/// A store with its keys, and its master keys in another directory.
 pub(crate) struct Place {
     _directory: tempfile::TempDir,
     pub(crate) data: PathBuf,
@@ -92,7 +92,7 @@ impl Place {
         Runtime::builder().personal_data(self.master())
     }
 
-    /// Whether any file of the store says `text`, in any of the forms it might have.
+    /// Returns whether any file of the store contains `text` in any of its possible encodings.
     pub(crate) fn says(&self, text: &str) -> bool {
         says(&self.data, text)
     }
@@ -110,12 +110,12 @@ pub(crate) fn ring() -> MasterKeyRing {
     MasterKeyRing::generate("only").unwrap()
 }
 
-/// Snapshots as often as can be.
+/// Takes snapshots as often as possible.
 pub(crate) fn hosting(codec: Codec) -> Hosting {
     Hosting::default().codec(codec).snapshot_every(1)
 }
 
-/// Registers a customer under a subject of the same id, with a name that is unlike any other.
+/// Registers a customer under a subject of the same id, with a unique name.
 pub(crate) async fn register(customers: &Aggregates<Customer>, id: &str) -> String {
     let (name, subject) = (token(&format!("name of {id}")), subject(id));
     let command = CustomerCommand::Register(Personal::new(subject, name.clone()));
@@ -127,8 +127,8 @@ pub(crate) fn subject(id: &str) -> String {
     token(&format!("subject of {id}"))
 }
 
-/// A text that has nothing in common with any other, so that it stands whole wherever it stands, also
-/// in what is compressed.
+/// Returns a text that has nothing in common with any other, so that it is stored in one piece,
+/// even in compressed data.
 pub(crate) fn token(seed: &str) -> String {
     let mut state = seed.bytes().fold(7u64, |state, byte| {
         (state ^ u64::from(byte)).wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1)

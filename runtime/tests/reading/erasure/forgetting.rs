@@ -1,3 +1,6 @@
+//! Forgetting a subject: its personal values are in no file, view or answer any more, through
+//! crashes and load.
+
 use std::time::Duration;
 
 use actuarius::keys::{Keys, PersonalError};
@@ -17,7 +20,7 @@ async fn shut_down(runtime: Runtime) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_subject_that_is_forgotten_is_in_no_file_and_everyone_else_in_all() {
+async fn a_forgotten_subject_is_in_no_file_and_the_others_still_are() {
     for codec in CODECS {
         let place = Place::new();
         let runtime = place.open().await;
@@ -27,12 +30,12 @@ async fn a_subject_that_is_forgotten_is_in_no_file_and_everyone_else_in_all() {
         customers.execute("ada", CustomerCommand::Order).await.unwrap();
         runtime.caught_up(LONG).await.unwrap();
         assert_eq!(on_disk.get("ada").unwrap().unwrap().name.get(), Some(&ada));
-        assert!(place.says(&ada), "a view on disk says what it was told");
+        assert!(place.says(&ada), "a view on disk has the clear text");
 
         let forgotten = runtime.forget(subject("ada")).await.unwrap();
         assert!(forgotten.had_key && forgotten.is_complete(), "{forgotten:?}");
         assert_eq!(forgotten.aggregates, 1);
-        assert!(!place.says(&ada), "{codec:?}: a file still says it while all is running");
+        assert!(!place.says(&ada), "{codec:?}: a file still has it while the runtime runs");
         let customer = customers.query("ada", Customer::clone).await.unwrap();
         assert!(customer.name.is_erased());
         assert_eq!((customer.greeting.as_str(), customer.orders), ("dear customer", 1));
@@ -40,7 +43,7 @@ async fn a_subject_that_is_forgotten_is_in_no_file_and_everyone_else_in_all() {
         assert_eq!(on_disk.get("ada").unwrap().unwrap().greeting, "erased");
         assert_eq!(in_memory.read(|names| names.0["bob"].clone()), bob);
         assert_eq!(customers.query("bob", |it| it.name.clone()).await.unwrap().get(), Some(&bob));
-        // What goes on about the customer goes on without what is personal.
+        // Later events of the customer have no personal values.
         let order = customers.execute("ada", CustomerCommand::Order).await.unwrap_err();
         let ExecuteError::Failed(Failure::Unstorable(CodecError::Personal(why))) = order else {
             panic!("{order:?}")
@@ -62,7 +65,7 @@ async fn a_subject_that_is_forgotten_is_in_no_file_and_everyone_else_in_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn views_that_are_not_started_are_looked_after_too() {
+async fn views_that_are_not_started_are_erased_too() {
     let place = Place::new();
     let runtime = place.open().await;
     let customers = runtime.host_with::<Customer>(hosting(CODECS[0]));
@@ -82,13 +85,13 @@ async fn views_that_are_not_started_are_looked_after_too() {
     runtime.caught_up(LONG).await.unwrap();
     assert_eq!(in_memory.read(|names| names.0["ada"].clone()), "erased");
     assert_eq!(on_disk.get("bob").unwrap().unwrap().greeting, format!("dear {bob}"));
-    // Nobody new is in them.
+    // No other subject is affected.
     let again = runtime.forget(subject("ada")).await.unwrap();
     assert!(!again.had_key && again.removed_views.is_empty() && again.aggregates == 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_view_that_something_holds_open_is_named() {
+async fn a_view_in_use_is_named() {
     let place = Place::new();
     let runtime = place.open().await;
     let on_disk = cards(&runtime).await;
@@ -108,9 +111,9 @@ async fn a_view_that_something_holds_open_is_named() {
     );
 }
 
-/// A crash behind the key: the views are found by their number at the next start.
+/// A crash after the removal of the key: the views are found by their number at the next start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_was_cut_off_behind_the_key_is_in_no_view_after_the_next_start() {
+async fn a_crash_after_the_key_is_removed_leaves_the_subject_in_no_view_after_the_next_start() {
     let place = Place::new();
     let runtime = place.open().await;
     let customers = runtime.host_with::<Customer>(hosting(CODECS[0]));
@@ -119,11 +122,11 @@ async fn whoever_was_cut_off_behind_the_key_is_in_no_view_after_the_next_start()
     runtime.caught_up(LONG).await.unwrap();
     drop((customers, in_memory, on_disk));
     shut_down(runtime).await;
-    // The key went, and nothing else.
+    // Only the key was removed.
     let keys = Keys::open(place.data.join("keys"), place.master()).unwrap();
     assert!(keys.forget(&subject("ada")).unwrap().had_key);
     drop(keys);
-    assert!(place.says(&ada), "the views still say it");
+    assert!(place.says(&ada), "the views still have it");
 
     let runtime = place.open().await;
     let (in_memory, on_disk) = (names(&runtime).await, cards(&runtime).await);
@@ -137,9 +140,9 @@ async fn whoever_was_cut_off_behind_the_key_is_in_no_view_after_the_next_start()
     assert!(figures.erased_snapshots > 0, "the snapshot held her: {figures:?}");
 }
 
-/// All tasks end where they are, as if the process had been killed, between any two steps.
+/// All tasks are aborted, as in a killed process, between any two steps.
 #[test]
-fn whatever_was_cut_off_the_next_one_who_forgets_finishes_it() {
+fn an_interrupted_erasure_is_finished_by_the_next_one() {
     for micros in [0, 50, 200, 500, 1_000, 2_000, 5_000, 20_000] {
         let place = Place::new();
         let tasks = tokio::runtime::Runtime::new().unwrap();
@@ -171,7 +174,7 @@ async fn cut_off(place: &Place, after: Duration) -> (String, String) {
     told
 }
 
-/// Opens it once those who were cut off have let go of its files.
+/// Opens the runtime once the aborted tasks have released its files.
 async fn reopened(place: &Place) -> Runtime {
     loop {
         match place.builder().open(&place.data).await {
@@ -182,7 +185,7 @@ async fn reopened(place: &Place) -> Runtime {
 }
 
 #[tokio::test]
-async fn who_was_never_seen_cannot_be_written_about_any_more() {
+async fn an_unknown_subject_that_is_forgotten_cannot_be_written_any_more() {
     let runtime = Runtime::builder().personal_data(ring()).in_memory().await.unwrap();
     let forgotten = runtime.forget("nobody").await.unwrap();
     assert!(!forgotten.had_key);
@@ -192,14 +195,14 @@ async fn who_was_never_seen_cannot_be_written_about_any_more() {
 }
 
 #[tokio::test]
-async fn without_keys_nobody_can_be_forgotten() {
+async fn without_keys_no_subject_can_be_forgotten() {
     let runtime = Runtime::in_memory().await.unwrap();
     assert_eq!(runtime.forget("ada").await, Err(ForgetError::NoKeys));
 }
 
-/// Commands go on all the while: no state that a query shows behind the forgetting has the clear text.
+/// Commands run all the time. No query after the erasure returns the clear text.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_load_no_answer_behind_the_forgetting_shows_clear_text() {
+async fn under_load_no_answer_after_the_erasure_shows_clear_text() {
     let runtime = Runtime::builder().personal_data(ring()).in_memory().await.unwrap();
     let customers = runtime.host_with::<Customer>(Hosting::default().snapshot_every(3));
     for round in 0..30 {

@@ -1,4 +1,4 @@
-//! What is written about a person is sealed, and gone when that person is forgotten.
+//! Personal values are stored encrypted, and are unreadable once their subject is forgotten.
 
 mod customers;
 mod forgetting;

@@ -1,3 +1,5 @@
+//! Replacing the master key, and opening a store with a wrong one.
+
 use std::time::Duration;
 
 use actuarius::keys::{FileMasterKeys, KeyError, MasterKeyError, MasterKeyId};
@@ -8,7 +10,7 @@ use super::customers::{CODECS, Customer, Place, hosting, register, subject};
 const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_master_key_is_replaced_while_all_goes_on_and_the_old_one_opens_nothing_more() {
+async fn a_master_key_is_replaced_at_run_time_and_the_old_one_opens_nothing_more() {
     let place = Place::new();
     let runtime = place.open().await;
     let customers = runtime.host_with::<Customer>(hosting(CODECS[0]));
@@ -43,7 +45,7 @@ async fn a_master_key_is_replaced_while_all_goes_on_and_the_old_one_opens_nothin
     assert!(runtime.shutdown(LONG).await.is_clean());
     drop(runtime);
 
-    // A copy of the key file from before is of no use without the master key that was destroyed.
+    // An old copy of the key file is useless without the destroyed master key.
     std::fs::write(place.data.join("keys/keys"), old).unwrap();
     let opened = place.builder().open(&place.data).await;
     let Err(OpenError::Keys { source: KeyError::Master(error), .. }) = opened else { panic!() };
@@ -52,7 +54,7 @@ async fn a_master_key_is_replaced_while_all_goes_on_and_the_old_one_opens_nothin
 }
 
 #[tokio::test]
-async fn a_wrong_master_key_is_told_before_anything_is_done() {
+async fn a_wrong_master_key_is_reported_before_anything_is_changed() {
     let place = Place::new();
     let runtime = place.open().await;
     register(&runtime.host::<Customer>(), "ada").await;

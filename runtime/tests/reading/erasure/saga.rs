@@ -1,4 +1,4 @@
-//! A saga that carries something personal from one aggregate to another.
+//! A saga that sends personal values from one aggregate to another.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Aggregate for Mailbox {
     }
 }
 
-/// Welcomes each customer twice: at once, and much later.
+/// Welcomes each customer twice: immediately, and much later.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Welcome {
     name: Personal<String>,
@@ -92,7 +92,7 @@ async fn scene(codec: Codec) {
     assert!(letter("ada").await.is_erased());
     assert_eq!(letter("bob").await.get(), Some(&bob));
     assert!(!place.says(&ada));
-    // The instance goes on without what is personal.
+    // The instance continues without the personal values.
     assert!(!welcomes.status("ada").await.unwrap().unwrap().has_ended());
     assert!(welcomes.query("ada", |it| it.name.is_erased()).await.unwrap().unwrap());
     drop((customers, mailboxes, welcomes));
@@ -108,7 +108,7 @@ async fn scene(codec: Codec) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_saga_carries_what_is_personal_sealed_and_goes_on_when_it_is_forgotten() {
+async fn a_saga_keeps_personal_values_encrypted_and_continues_after_their_erasure() {
     for codec in CODECS {
         scene(codec).await;
     }

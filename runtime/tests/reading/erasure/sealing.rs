@@ -1,3 +1,5 @@
+//! Personal values are encrypted in every file, and readable with the keys only.
+
 use std::time::Duration;
 
 use actuarius::keys::{KeyError, Keys, PersonalError};
@@ -8,7 +10,7 @@ use super::customers::{
 };
 
 #[tokio::test]
-async fn no_file_says_what_is_personal_and_everything_comes_back_with_the_keys() {
+async fn no_file_has_personal_values_in_clear_text_and_the_keys_open_all_of_them() {
     for codec in CODECS {
         let place = Place::new();
         let runtime = place.open().await;
@@ -29,7 +31,7 @@ async fn no_file_says_what_is_personal_and_everything_comes_back_with_the_keys()
 }
 
 #[tokio::test]
-async fn without_keys_it_is_said_what_to_do() {
+async fn missing_keys_are_reported_with_what_to_do() {
     let runtime = Runtime::in_memory().await.unwrap();
     let customers = runtime.host::<Customer>();
     let command = CustomerCommand::Register(Personal::new("subject-ada", "Ada".to_owned()));
@@ -49,7 +51,7 @@ async fn without_keys_it_is_said_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_store_without_its_keys_reveals_nothing_and_does_not_pass_for_a_new_one() {
+async fn a_copy_without_its_keys_reveals_nothing_and_is_not_taken_for_a_new_store() {
     let place = Place::new();
     let runtime = place.open().await;
     let name = register(&runtime.host::<Customer>(), "ada").await;
@@ -81,7 +83,7 @@ async fn clear_text_is_not_serialized_by_accident() {
 }
 
 #[tokio::test]
-async fn what_changed_in_a_state_is_told_and_not_what_is_personal_in_it() {
+async fn a_diff_names_changed_fields_and_hides_personal_values() {
     let runtime = Runtime::builder().personal_data(ring()).in_memory().await.unwrap();
     let customers = runtime.host::<Customer>();
     let name = register(&customers, "ada").await;
@@ -96,5 +98,9 @@ async fn what_changed_in_a_state_is_told_and_not_what_is_personal_in_it() {
         changes.into_iter().map(|it| it.path).collect::<Vec<_>>()
     };
     assert_eq!(paths(one, two).await, ["/greeting", "/name/sealed"]);
-    assert_eq!(paths(two, three).await, ["/orders"], "the name is the same, though sealed anew");
+    assert_eq!(
+        paths(two, three).await,
+        ["/orders"],
+        "the name is the same, though encrypted again"
+    );
 }

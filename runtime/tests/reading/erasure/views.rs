@@ -1,4 +1,4 @@
-//! Views of customers that copy clear text.
+//! Views of customers that copy personal values in clear text.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The store of the first release, read by the program of today.
+//! The store of the first release, read by today's program.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn account(number: u64) -> Id<Account> {
     Id::new(format!("account-{number}")).unwrap()
 }
 
-/// What an account holds when nothing was done since.
+/// Returns the balance of an account without later commands.
 fn cents(number: u64) -> i64 {
     deposited(number) - postage(number)
 }
@@ -30,8 +30,8 @@ fn fees(number: u64) -> i64 {
     if postage(number) > 0 { 3 } else { 2 }
 }
 
-/// Of which parcels the first release knew that the postage was paid: an answer may have come behind the
-/// end of its instance.
+/// The parcels whose postage was paid, as far as the first release knew: an answer may have come
+/// after the end of its instance.
 async fn paid_before() -> Vec<bool> {
     let store = first_store();
     let runtime = open(&store).await;
@@ -53,7 +53,7 @@ struct Program {
     subscription: Subscription,
     /// Cents of accounts withdrawn, by position.
     letters: Arc<Mutex<Vec<(u64, String, i64)>>>,
-    /// Of which parcels the first release knew that the postage was paid, by their numbers.
+    /// The numbers of the parcels whose postage was paid, as far as the first release knew.
     paid: Vec<bool>,
 }
 
@@ -101,7 +101,8 @@ impl Program {
         assert!(runtime.shutdown(LONG).await.is_clean());
     }
 
-    /// All is as the events of the first release say; `more` cents were put on each account since.
+    /// Asserts that everything is as the events of the first release give it, with `more` cents
+    /// deposited to each account since.
     async fn check(&self, more: i64) {
         self.runtime.caught_up(LONG).await.unwrap();
         let accounts = self.runtime.host::<Account>();
@@ -160,7 +161,7 @@ impl Program {
 }
 
 #[tokio::test]
-async fn all_that_the_first_release_has_stored_is_right_today_and_after_every_change_of_codec() {
+async fn the_store_of_the_first_release_is_read_correctly_after_every_change_of_codec() {
     let (store, mut more) = (first_store(), 0);
     for codec in [Codec::Bincode, Codec::MessagePack, Codec::Json, Codec::Bincode] {
         let program = Program::open(&store, codec).await;
@@ -178,7 +179,7 @@ async fn all_that_the_first_release_has_stored_is_right_today_and_after_every_ch
 }
 
 #[tokio::test]
-async fn a_saga_of_the_first_release_goes_on_today() {
+async fn a_saga_of_the_first_release_continues_today() {
     let store = first_store();
     let program = Program::open(&store, Codec::Bincode).await;
     let parcels = program.runtime.host::<Parcel>();
@@ -198,7 +199,7 @@ async fn a_saga_of_the_first_release_goes_on_today() {
 }
 
 #[tokio::test]
-async fn what_the_first_release_has_parked_is_handled_as_what_it_is_today() {
+async fn events_parked_by_the_first_release_are_upcast_and_handled() {
     let store = first_store();
     let program = Program::open(&store, Codec::Bincode).await;
     program.runtime.caught_up(LONG).await.unwrap();
@@ -206,7 +207,7 @@ async fn what_the_first_release_has_parked_is_handled_as_what_it_is_today() {
     let parked = program.subscription.parked().await;
     assert_eq!((parked.len(), &*parked[0].event_type), (1, "Withdrawn"));
     let handled = program.subscription.retry_parked(&parked[0].key).await.unwrap();
-    assert_eq!(handled, 2, "the one that failed, and the postage behind it");
+    assert_eq!(handled, 2, "the one that failed, and the postage after it");
     let letters = program.letters.lock().unwrap().clone();
     let told: Vec<_> = letters.iter().map(|(_, name, cents)| (name.as_str(), *cents)).collect();
     assert_eq!(told, [("Withdrawn", 50), ("Charged", 2), ("Withdrawn", 30), ("Charged", 1)]);
@@ -214,7 +215,7 @@ async fn what_the_first_release_has_parked_is_handled_as_what_it_is_today() {
 }
 
 #[tokio::test]
-async fn the_headers_of_what_was_upcast_say_what_is_stored() {
+async fn headers_of_upcast_events_name_the_stored_type_and_version() {
     let store = first_store();
     let runtime = open(&store).await;
     let accounts = runtime.host::<Account>();

@@ -1,5 +1,6 @@
-//! Writes the store that is kept as the one of the first release. Before the next release, write another
-//! one with that release's code under another name, and keep both: later releases must read each of them.
+//! Writes the store that is kept as the one of the first release. Before the next release, write
+//! another one with that release's code under another name, and keep both: later releases must read
+//! each of them.
 //!
 //! ```text
 //! WRITE_FIXTURE=tests/fixtures/store-0.2.0.lz4 cargo test -p actuarius --test reading -- --ignored
@@ -25,7 +26,7 @@ pub(crate) fn account(number: u64) -> Id<Account> {
 }
 
 async fn fill_accounts(runtime: &Runtime) {
-    // One state is saved behind its last event, some before it, some never.
+    // One state is saved after its last event, some before it, some never.
     let hosting = Hosting::default().snapshot_every(8).snapshot_on_passivation(false);
     let accounts = runtime.host_with::<Account>(hosting);
     for number in 0..ACCOUNTS {
@@ -50,7 +51,7 @@ async fn fill_parcels(runtime: &Runtime) {
         let packed = ParcelEvent::Packed(format!("thing {number}"), grams);
         parcels.execute(id.as_str(), vec![packed, ParcelEvent::Scanned(7)]).await.unwrap();
         runtime.caught_up(Duration::from_secs(60)).await.unwrap();
-        // The last one waits to be sent, the one before it to arrive.
+        // The last one is not sent yet, the one before it has not arrived yet.
         if number + 1 < PARCELS {
             let sent = ParcelEvent::Sent { payer: account(number) };
             parcels.execute(id.as_str(), vec![sent, ParcelEvent::Scanned(8)]).await.unwrap();
@@ -73,7 +74,7 @@ async fn fill_memos(runtime: &Runtime) {
     }
 }
 
-/// Sends a letter about each withdrawal, but to owner 2, whose address is wrong.
+/// Sends a letter about each withdrawal, except to owner 2, whose address is wrong.
 async fn letter(event: Envelope<Account>) -> Result<(), BoxError> {
     if event.id == account(2) { Err("the address is wrong".into()) } else { Ok(()) }
 }
@@ -82,7 +83,7 @@ async fn letter(event: Envelope<Account>) -> Result<(), BoxError> {
 #[ignore = "it writes a fixture; run it by hand before a release"]
 async fn write_the_store_of_this_release() {
     let Ok(path) = std::env::var("WRITE_FIXTURE") else { return };
-    assert!(!std::fs::exists(&path).unwrap(), "what was written once is not written again");
+    assert!(!std::fs::exists(&path).unwrap(), "an existing fixture is not overwritten");
     let folder = tempfile::tempdir().unwrap();
     let clock = ManualClock::at(Timestamp::from_micros(1_700_000_000_000_000));
     let runtime = Runtime::builder().clock(clock).open(folder.path()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Who follows the events of the program of today.
+//! Views and a saga of today's program.
 
 use actuarius::{
     Answer, Correlation, Effects, Envelope, KeyedProjection, Projection, ReactsTo, Recast, Rows,
@@ -43,7 +43,7 @@ impl KeyedProjection<Account> for Balances {
     }
 }
 
-/// What there is, in numbers.
+/// Totals of all accounts, parcels and memos.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     pub(crate) cents: i64,

@@ -1,4 +1,4 @@
-//! What cannot be read is told by name: stream, version, event type and schema version.
+//! Events that cannot be read are reported with stream, version, event type and schema version.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::{eventually, open_on};
 
-/// The same aggregate, in releases of which only the first is right.
+/// The same aggregate in several releases, of which only the first is correct.
 macro_rules! release {
     ($name:ident { $($variant:ident($content:ty)),* } $version:literal $upcasters:expr) => {
         pub(crate) mod $name {
@@ -75,7 +75,7 @@ async fn stored() -> Arc<Contents> {
     contents
 }
 
-/// What is told of "it", by recovery and by reading: the same.
+/// Returns the report about "it", which is the same from recovery and from reading.
 async fn told<A: Aggregate>(contents: &Arc<Contents>) -> Undecodable {
     let (runtime, _) = open_on(contents).await;
     let sums = runtime.host::<A>();
@@ -97,7 +97,7 @@ fn where_it_is(told: &Undecodable) -> (u64, u64, &str, u32) {
 }
 
 #[tokio::test]
-async fn a_missing_upcaster_is_told_with_both_versions() {
+async fn a_missing_upcaster_is_reported_with_both_versions() {
     let told = told::<forgetful::Sum>(&stored().await).await;
     assert_eq!(where_it_is(&told), (1, 2, "Added", 1));
     let event_type = "Added".to_owned();
@@ -108,7 +108,7 @@ async fn a_missing_upcaster_is_told_with_both_versions() {
 }
 
 #[tokio::test]
-async fn an_event_type_that_is_no_more_is_told() {
+async fn a_removed_event_type_is_reported() {
     let told = told::<smaller::Sum>(&stored().await).await;
     assert_eq!(where_it_is(&told), (2, 3, "Removed", 1));
     let event_type = "Removed".to_owned();
@@ -116,7 +116,7 @@ async fn an_event_type_that_is_no_more_is_told() {
 }
 
 #[tokio::test]
-async fn upcasters_that_go_round_misread_or_write_something_else_are_told() {
+async fn upcasters_with_a_cycle_a_misread_or_a_wrong_result_are_reported() {
     let contents = stored().await;
     let round = told::<round::Sum>(&contents).await;
     assert!(matches!(round.error, CodecError::EndlessUpcasters { .. }), "{round}");
@@ -127,7 +127,7 @@ async fn upcasters_that_go_round_misread_or_write_something_else_are_told() {
 }
 
 #[tokio::test]
-async fn an_upcaster_that_panics_puts_its_aggregate_out_of_service() {
+async fn an_upcaster_that_panics_quarantines_its_aggregate() {
     let (runtime, _) = open_on(&stored().await).await;
     let failed = runtime.host::<panics::Sum>().execute("it", panics::Event::Added(1)).await;
     let Err(ExecuteError::Failed(Failure::Quarantined(why))) = failed else { panic!() };
@@ -136,7 +136,7 @@ async fn an_upcaster_that_panics_puts_its_aggregate_out_of_service() {
 }
 
 #[tokio::test]
-async fn a_release_that_is_too_old_is_told_too() {
+async fn events_of_a_newer_release_are_reported_too() {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
     let event = forgetful::Event::Added("new".to_owned());
@@ -158,7 +158,7 @@ impl Projection<forgetful::Sum> for Count {
 }
 
 #[tokio::test]
-async fn followers_say_what_they_cannot_read() {
+async fn followers_report_events_they_cannot_read() {
     let (runtime, _) = open_on(&stored().await).await;
     let once = Retry::default().attempts(1);
     let told = "stored as `Added` with schema version 1: `Added` has schema version 2 today";

@@ -1,4 +1,5 @@
-//! A store outlives the code that wrote it: what a release has stored is read by those after it.
+//! Schema evolution: later releases read what earlier ones have stored, through upcasters and
+//! changes of codec.
 
 mod changed;
 mod first_release;

@@ -1,4 +1,4 @@
-//! Whatever was stored, and with whatever codec: upcast it is what a function from old to new says.
+//! Events of any codec, upcast, equal the result of a plain function from old to new events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{v1, v2};
 
-/// What the upcasters of accounts do, at once and in one language.
+/// The upcasters of accounts as one function on types.
 fn today(old: &v1::AccountEvent) -> Vec<v2::AccountEvent> {
     let euro = || "EUR".to_owned();
     match old.clone() {
@@ -31,7 +31,7 @@ fn today(old: &v1::AccountEvent) -> Vec<v2::AccountEvent> {
 }
 
 fn old_event() -> impl Strategy<Value = v1::AccountEvent> {
-    // No sum of them is too large for an account.
+    // No sum of them overflows.
     let cents = -1_000_000_000..1_000_000_000i64;
     prop_oneof![
         any::<String>().prop_map(v1::AccountEvent::Opened),
@@ -50,12 +50,12 @@ async fn open(contents: &Arc<Contents>) -> Runtime {
     Runtime::builder().on_store(memory::reopen(contents)).await.unwrap()
 }
 
-/// Commands of several events, each written with a codec of its own and in a life of its own.
+/// Commands of several events, each written with its own codec by its own runtime.
 async fn write(commands: &[(Vec<v1::AccountEvent>, Codec)]) -> Arc<Contents> {
     let contents = Arc::default();
     for (events, codec) in commands {
         let runtime = open(&contents).await;
-        // Every snapshot has the shape of the release that took it.
+        // Each snapshot has the state version of the release that took it.
         let hosting = Hosting::default().codec(*codec).snapshot_every(5);
         let accounts = runtime.host_with::<v1::Account>(hosting);
         accounts.execute("a", events.clone()).await.unwrap();
@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn upcasting_is_the_function_that_it_says(
+    fn upcasting_equals_the_function_from_old_to_new_events(
         commands in prop::collection::vec((prop::collection::vec(old_event(), 1..6), codec()), 0..5),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,5 +1,5 @@
-//! An event that has become several, on every way from the log: each is handled, and they are one when it
-//! comes to what is finished.
+//! Events that are upcast to several parts: each follower handles every part, and the event is
+//! finished when all its parts are.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use crate::common::open_on;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// A day of a postman, as it was: who got a letter, two of them at once.
+/// A postman's rounds in the old program: one event names two recipients.
 #[derive(Default, Serialize, Deserialize)]
 struct OldRound;
 
@@ -26,7 +26,7 @@ enum OldEvent {
     Rested,
 }
 
-/// As it is: one event for each letter.
+/// The same rounds today: one event for each letter.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Round {
     letters: u64,
@@ -74,7 +74,7 @@ impl Aggregate for Round {
     }
 }
 
-/// Rounds of the old program: each letter pair, or a rest.
+/// Rounds of the old program: pairs of letters, or a rest.
 async fn rounds(all: &[Option<(&str, &str)>]) -> Arc<Contents> {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
@@ -105,7 +105,7 @@ impl Heard {
 }
 
 #[tokio::test]
-async fn what_was_left_out_takes_its_version_and_position_and_nothing_else() {
+async fn an_event_without_parts_keeps_its_version_and_position() {
     let contents = rounds(&[None, Some(("a", "b")), None, None]).await;
     let (runtime, _) = open_on(&contents).await;
     let rounds = runtime.host::<Round>();
@@ -122,7 +122,7 @@ async fn what_was_left_out_takes_its_version_and_position_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn each_part_goes_to_the_handler_that_takes_it_in_the_order_of_the_parts() {
+async fn each_part_goes_to_its_handler_in_the_order_of_the_parts() {
     let contents = rounds(&[Some(("a", "b")), Some(("c", "d"))]).await;
     let (runtime, _) = open_on(&contents).await;
     let (firsts, seconds) = (Heard::default(), Heard::default());
@@ -143,7 +143,7 @@ async fn each_part_goes_to_the_handler_that_takes_it_in_the_order_of_the_parts()
 }
 
 #[tokio::test]
-async fn an_event_is_finished_when_all_its_parts_are_and_comes_again_whole() {
+async fn an_event_is_finished_when_all_its_parts_are_and_is_repeated_whole() {
     let contents = rounds(&[Some(("a", "b")), Some(("c", "d"))]).await;
     let (runtime, _) = open_on(&contents).await;
     let (heard, is_mended) = (Heard::default(), Arc::new(Mutex::new(false)));
@@ -160,14 +160,14 @@ async fn an_event_is_finished_when_all_its_parts_are_and_comes_again_whole() {
         .retry(Retry::default().attempts(2).waits(Duration::ZERO, Duration::ZERO));
     let post = post.start().await.unwrap();
     post.wait_for(Position::new(2), LONG).await.unwrap();
-    assert_eq!(heard.all(), ["1 a", "1 b", "1 a", "1 b"], "what is behind it waits");
+    assert_eq!(heard.all(), ["1 a", "1 b", "1 a", "1 b"], "later events wait");
     *is_mended.lock().unwrap() = true;
     let parked = post.parked().await;
     assert_eq!(post.retry_parked(&parked[0].key).await.unwrap(), 2);
     assert_eq!(heard.all()[4..], ["1 a", "1 b", "2 c", "2 d"]);
 }
 
-/// What everyone has got, in a database that fails once, behind the first part.
+/// A database of all recipients that fails once, after the first part.
 struct Book {
     rows: Vec<String>,
     position: Position,
@@ -228,7 +228,7 @@ impl Aggregate for Person {
     }
 }
 
-/// Notes for each person what they got, and ends at the third letter.
+/// Records the letters of each recipient, and ends at the third one.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 struct Mailbox {
     got: Vec<String>,
@@ -260,7 +260,7 @@ impl Sends<Person> for Mailbox {
     }
 }
 
-/// What each person's mailbox has heard, in order.
+/// Returns what each mailbox has received, in order.
 async fn mailboxes(
     runtime: &Runtime,
     persons: &Aggregates<Person>,
@@ -281,7 +281,7 @@ async fn mailboxes(
 }
 
 #[tokio::test]
-async fn the_parts_of_an_event_are_heard_by_the_instances_they_concern_each_in_its_order() {
+async fn the_parts_of_an_event_reach_their_instances_in_order() {
     let days = [Some(("a", "b")), Some(("b", "a")), None, Some(("c", "c")), Some(("a", "b"))];
     let contents = rounds(&days).await;
     let (runtime, _) = open_on(&contents).await;
@@ -297,7 +297,7 @@ async fn the_parts_of_an_event_are_heard_by_the_instances_they_concern_each_in_i
         assert_eq!((got, letters), (heard.iter().map(ToString::to_string).collect(), positions));
     }
     assert!(runtime.shutdown(LONG).await.is_clean());
-    // Nothing is heard twice in the next life.
+    // Nothing is handled twice after a restart.
     let (runtime, _) = open_on(&contents).await;
     let persons = runtime.host::<Person>();
     let again = mailboxes(&runtime, &persons).await;

@@ -15,25 +15,25 @@ pub(crate) fn first_store() -> TempDir {
     folder
 }
 
-/// Opens it shortly after it was written.
+/// Opens the store at a clock shortly after it was written.
 pub(crate) async fn open(store: &TempDir) -> Runtime {
     let clock = ManualClock::at(Timestamp::from_micros(1_700_000_100_000_000));
     Runtime::builder().clock(clock).open(store.path()).await.unwrap()
 }
 
-/// What is on an account, sent parcels aside.
+/// Returns the balance of an account without the postage.
 pub(crate) fn deposited(number: u64) -> i64 {
     let all = (0..DEPOSITS).map(|deposit| 100 * number + deposit).sum::<u64>();
     i64::try_from(all).unwrap() - 52
 }
 
-/// What the postage of the parcel of the same number cost; the last one was not sent.
+/// Returns the postage of the parcel of the same number. The last one was not sent.
 pub(crate) fn postage(number: u64) -> i64 {
     if number < 4 { 10 * (number as i64 + 1) + 1 } else { 0 }
 }
 
 #[tokio::test]
-async fn the_program_that_wrote_a_store_finds_all_as_it_was() {
+async fn the_program_of_the_first_release_reads_its_store() {
     let folder = first_store();
     let runtime = open(&folder).await;
     let accounts = runtime.host::<Account>();

@@ -1,4 +1,4 @@
-//! The program as it was when the store in `fixtures/store-0.1.0.lz4` was written.
+//! The program that wrote the store in `fixtures/store-0.1.0.lz4`.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl Memo {
     }
 }
 
-/// Has postage paid for each parcel that is sent, and ends when the parcel has arrived.
+/// Charges postage for each parcel that is sent, and ends when the parcel has arrived.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Postage {
     pub(crate) grams: u32,
@@ -191,7 +191,7 @@ impl KeyedProjection<Account> for Balances {
     }
 }
 
-/// What there is, in numbers.
+/// Totals of all accounts, parcels and memos.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     pub(crate) cents: i64,

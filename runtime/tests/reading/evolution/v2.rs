@@ -1,4 +1,4 @@
-//! The program as it is today: every event type of the first release has changed.
+//! Today's program, in which every event type of the first release has changed.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ pub(crate) struct Account {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum AccountEvent {
-    /// It had another name for the account's end, and was a text.
+    /// Had another name, and its reason was a text.
     Opened {
         owner: String,
         currency: String,
@@ -227,7 +227,7 @@ fn english() -> String {
     "en".to_owned()
 }
 
-/// On trees of values: whatever else the event had is kept.
+/// An upcaster on trees of values, which keeps all other fields of the event.
 fn memo_upcasters() -> Upcasters {
     Upcasters::new().upcast("Labelled", 1, |labels: serde_json::Value| {
         let labels = labels.as_array().cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Changed code over real history: where it first comes to something else.
+//! Replays a history with changed code, and finds the first event at which the states differ.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::scene::Scene;
 use crate::common::{Command, Event, Ledger};
 
-/// The ledger, in another release: it takes no more than ten at once, and cannot bear a thirteen.
+/// The ledger in another release: it caps amounts at ten, and panics at a thirteen.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Careful {
     total: i64,
@@ -40,7 +40,7 @@ impl Aggregate for Careful {
     }
 }
 
-/// And another one, which has lost an event and keeps the total only.
+/// The ledger in a third release, which lacks an event type and keeps only the total.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Short(i64);
 
@@ -74,7 +74,7 @@ async fn written(all: &[(&str, &[i64])]) -> Scene {
 }
 
 #[tokio::test]
-async fn what_agrees_has_no_divergence() {
+async fn equal_code_has_no_divergence() {
     let scene = written(&[("a", &[1, 2]), ("b", &[10]), ("a", &[3])]).await;
     let reader = scene.runtime.reader().unwrap();
     divergence::<Ledger, Careful>(&*reader).then_none();
@@ -83,7 +83,7 @@ async fn what_agrees_has_no_divergence() {
 }
 
 #[tokio::test]
-async fn the_first_divergence_is_told_with_the_event_and_both_states() {
+async fn the_first_divergence_is_reported_with_the_event_and_both_states() {
     let scene = written(&[("a", &[1]), ("b", &[2, 11, 3]), ("c", &[12]), ("a", &[20])]).await;
     let reader = scene.runtime.reader().unwrap();
     let all = divergence::<Ledger, Careful>(&*reader);
@@ -103,7 +103,7 @@ async fn the_first_divergence_is_told_with_the_event_and_both_states() {
 }
 
 #[tokio::test]
-async fn an_event_that_one_of_them_cannot_take_is_a_divergence() {
+async fn an_event_that_one_release_cannot_apply_is_a_divergence() {
     let scene = written(&[("a", &[13])]).await;
     scene.ledgers.execute("b", Command::Blob(3)).await.unwrap();
     let reader = scene.runtime.reader().unwrap();
@@ -149,7 +149,7 @@ impl Projection<Ledger> for Totals {
     }
 }
 
-/// Forgets the event at the 1,234th position, and panics at a thirteen.
+/// Skips the event at position 1,234, and panics at a thirteen.
 #[derive(Default, Serialize, Deserialize)]
 struct Forgetful(BTreeMap<String, i64>);
 
@@ -166,7 +166,7 @@ impl Projection<Ledger> for Forgetful {
 }
 
 #[tokio::test]
-async fn views_are_compared_now_and_then_and_the_event_is_found_all_the_same() {
+async fn views_compared_at_intervals_still_find_the_first_different_event() {
     let scene = Scene::open(Hosting::default()).await;
     for turn in 0..700 {
         let id = format!("{}", turn % 5);

@@ -1,4 +1,4 @@
-//! What cannot be shown is told, with the version, and puts no aggregate out of service.
+//! Histories report what they cannot show, with the version, and quarantine no aggregate.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Aggregate for Sum {
     }
 }
 
-/// A later release that cannot bear a three, has another state, and has lost the way to read a five.
+/// A later release that panics at a three, has another state, and cannot decode a five.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Picky(i64);
 
@@ -80,7 +80,7 @@ fn hosting() -> Hosting {
     Hosting::default().snapshot_every(2).snapshots_kept(9)
 }
 
-/// "a" holds these amounts, with a snapshot behind every second one.
+/// Writes these amounts to "a", with a snapshot after every second one.
 async fn written(amounts: &[i64]) -> Arc<Contents> {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
@@ -100,7 +100,7 @@ async fn open<A: Aggregate>(contents: &Arc<Contents>) -> (Runtime, Aggregates<A>
 }
 
 #[tokio::test]
-async fn a_panic_in_apply_is_told_with_its_version_and_nothing_behind_it_is_shown() {
+async fn a_panic_in_apply_is_reported_with_its_version_and_ends_the_history() {
     let contents = written(&[1, 2, 3, 4]).await;
     let (runtime, picky, _) = open::<Picky>(&contents).await;
     assert_eq!(picky.as_of("a", Version::new(2)).await.unwrap().state, Picky(3));
@@ -123,7 +123,7 @@ async fn a_panic_in_apply_is_told_with_its_version_and_nothing_behind_it_is_show
 }
 
 #[tokio::test]
-async fn an_event_that_does_not_decode_is_told_with_its_version() {
+async fn an_event_that_does_not_decode_is_reported_with_its_version() {
     for (amount, why) in [(5, "no fives"), (6, "a six")] {
         let contents = written(&[1, 2, 4, amount, 7]).await;
         let (_runtime, picky, _) = open::<Picky>(&contents).await;
@@ -155,7 +155,7 @@ async fn a_damaged_snapshot_only_costs_time() {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_ends_no_history() {
+async fn a_failed_read_does_not_end_a_history() {
     let contents = written(&[1, 2, 3]).await;
     let (_runtime, sums, faults) = open::<Sum>(&contents).await;
     let (mut history, mut seen) = (sums.history("a"), Vec::new());
@@ -174,7 +174,7 @@ async fn a_read_that_fails_ends_no_history() {
 }
 
 #[tokio::test]
-async fn an_id_that_cannot_be_one_is_told() {
+async fn an_invalid_id_is_reported() {
     let (_runtime, sums, _) = open::<Sum>(&Arc::default()).await;
     assert!(matches!(sums.as_of("", Version::new(1)).await, Err(Failure::InvalidId(_))));
     let mut history = sums.history("");

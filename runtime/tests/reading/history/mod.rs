@@ -1,4 +1,5 @@
-//! What was: states of the past, histories, differences, and the rule of time they rest on.
+//! Past states, histories and differences of aggregates and views, and the rule that time never
+//! goes back within a stream.
 
 mod diverging;
 mod failing;

@@ -1,5 +1,5 @@
-//! The state at a moment is a fold over the events that were there then, whatever was written, and
-//! whichever snapshots there are.
+//! The state at a moment equals a fold over the events up to then, for any events and any
+//! snapshots.
 
 use actuarius::{
     Aggregate, ArchivePart, ArchivingError, Envelope, Hosting, Moment, Past, Position, Timestamp,
@@ -13,11 +13,11 @@ use crate::common::{Command, Event, Ledger, eventually};
 #[derive(Debug, Clone)]
 enum Step {
     Add(u8, Vec<i64>),
-    /// The clock moves by so many microseconds, backwards too.
+    /// Moves the clock by this many microseconds, also backwards.
     Move(i64),
     Passivate(u8),
     Restart,
-    /// What can be archived of one, where there is an archive.
+    /// Archives what can be archived of one ledger, if there is an archive.
     Archive(u8, ArchivePart),
 }
 
@@ -72,7 +72,7 @@ fn name(id: u8) -> String {
     format!("ledger-{id}")
 }
 
-/// What the log says of a moment, by looking at every event.
+/// Folds all events of the log up to a moment.
 fn folded(events: &[Envelope<Ledger>], moment: Moment) -> Past<Ledger> {
     let was_there = |event: &&Envelope<Ledger>| match moment {
         Moment::Version(version) => event.header.version <= version,
@@ -111,7 +111,7 @@ async fn check_all(scene: &Scene, id: &str) {
     check_steps(scene, id, &events).await;
 }
 
-/// From each version, and up to each, a history has the events and the states of the fold.
+/// Asserts that a history from and up to each version has the events and the states of the fold.
 async fn check_steps(scene: &Scene, id: &str, events: &[Envelope<Ledger>]) {
     let end = events.len() as u64;
     for (from, until) in (0..=end + 1).map(|from| (from, end + 1 - from)) {
@@ -138,7 +138,7 @@ async fn check(steps: Vec<Step>, ground: Ground, hosting: Hosting) {
     for id in 0..4 {
         check_all(&scene, &name(id)).await;
     }
-    assert_eq!(scene.ledgers.resident(), resident, "nobody was brought into memory");
+    assert_eq!(scene.ledgers.resident(), resident, "no aggregate was loaded");
 }
 
 fn block_on(what: impl Future<Output = ()>) {
@@ -161,11 +161,11 @@ proptest! {
 }
 
 proptest! {
-    // Each takes as long as opening a store a few times.
+    // Each case takes as long as opening a store a few times.
     #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
-    fn so_it_is_on_disk(
+    fn the_state_at_a_moment_is_a_fold_over_the_log_on_disk(
         steps in proptest::collection::vec(step(), 1..20),
         hosting in hosting(),
     ) {

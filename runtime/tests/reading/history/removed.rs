@@ -1,4 +1,4 @@
-//! What was deleted cannot be told any more, and what came behind it can.
+//! Deleted events have no history, and events after the deletion have one.
 
 use actuarius::testing::divergence;
 use actuarius::{Failure, Hosting, Reuse, Version};
@@ -16,7 +16,7 @@ async fn totals(scene: &Scene, from: u64) -> Vec<(u64, i64)> {
 }
 
 #[tokio::test]
-async fn behind_a_deletion_an_aggregate_begins_anew_and_before_it_nothing_is_known() {
+async fn a_history_starts_after_a_deletion_and_nothing_is_known_before_it() {
     for ground in [Ground::Memory(std::sync::Arc::default()), Ground::disk()] {
         let hosting = Hosting::default().snapshot_every(2).snapshots_kept(9);
         let scene = Scene::on(ground, hosting).await;
@@ -47,7 +47,7 @@ async fn behind_a_deletion_an_aggregate_begins_anew_and_before_it_nothing_is_kno
 }
 
 #[tokio::test]
-async fn an_aggregate_that_was_deleted_for_good_has_no_history() {
+async fn a_permanently_deleted_aggregate_has_no_history() {
     let scene = Scene::open(Hosting::default()).await;
     scene.add("a", 1).await;
     scene.ledgers.delete("a", Reuse::Never).await.unwrap();

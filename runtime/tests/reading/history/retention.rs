@@ -1,4 +1,4 @@
-//! How many snapshots are kept, and for how long.
+//! Retention of snapshots by number and by age.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn days(hosting: Hosting, days: u64) -> Scene {
 }
 
 #[tokio::test]
-async fn snapshots_older_than_they_shall_be_kept_go_when_a_new_one_is_taken() {
+async fn a_new_snapshot_removes_those_older_than_the_retention() {
     let hosting = Hosting::default().snapshots_kept(100).snapshots_kept_for(3 * DAY);
     let scene = days(hosting, 8).await;
     assert_eq!(scene.snapshots("a"), [8, 7, 6, 5]);
@@ -38,7 +38,7 @@ async fn the_newest_snapshot_stays_however_old_it_is() {
 }
 
 #[tokio::test]
-async fn the_number_counts_beside_the_age() {
+async fn the_number_limits_snapshots_together_with_the_age() {
     let hosting = Hosting::default().snapshots_kept(2).snapshots_kept_for(3 * DAY);
     assert_eq!(days(hosting, 8).await.snapshots("a"), [8, 7]);
 }

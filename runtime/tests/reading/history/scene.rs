@@ -19,7 +19,7 @@ pub struct Scene {
     hosting: Hosting,
 }
 
-/// What a scene stands on.
+/// The store of a scene.
 pub enum Ground {
     Memory(Arc<Contents>),
     Disk(TempDir),
@@ -64,13 +64,13 @@ impl Scene {
         self.ledgers.execute(id, Command::Add(amount)).await.unwrap()
     }
 
-    /// When each event was decided, in seconds.
+    /// Returns the time of each event in seconds.
     pub async fn seconds(&self, id: &str) -> Vec<i64> {
         let events = self.ledgers.events(id, Version::NONE).await.unwrap();
         events.iter().map(|it| it.header.time.as_micros() / 1_000_000).collect()
     }
 
-    /// The versions that have a snapshot, the newest first.
+    /// Returns the versions that have a snapshot, newest first.
     pub fn snapshots(&self, id: &str) -> Vec<u64> {
         let reader = self.runtime.reader().unwrap();
         let stream = actuarius::StreamId::new("ledger", id).unwrap();

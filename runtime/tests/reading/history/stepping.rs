@@ -1,11 +1,11 @@
-//! Histories that begin, end and go on somewhere, and what lies between two moments.
+//! Histories from and to any moment, and the differences between two moments.
 
 use actuarius::{Hosting, Position, Version};
 use serde_json::json;
 
 use super::scene::{Scene, second};
 
-/// "a" holds 1 to 6, one each second from the first on, and "b" something in between.
+/// Writes 1 to 6 to "a", one each second from the first on, and other events to "b" in between.
 async fn written() -> Scene {
     let scene = Scene::open(Hosting::default().snapshot_every(2).snapshots_kept(9)).await;
     for amount in 1..=6 {
@@ -34,32 +34,32 @@ async fn a_history_ends_at_a_moment_of_any_kind() {
 }
 
 #[tokio::test]
-async fn a_history_that_was_read_to_its_end_goes_on_with_what_comes() {
+async fn a_history_read_to_its_end_continues_with_new_events() {
     let scene = written().await;
     let mut history = scene.ledgers.history("a").from(Version::new(6));
     assert_eq!(history.next().await.unwrap().unwrap().state.total, 21);
     for amount in 7..9 {
         assert!(history.next().await.unwrap().is_none());
         scene.add("a", amount).await;
-        let step = history.next().await.unwrap().expect("it has come");
+        let step = history.next().await.unwrap().expect("the version exists");
         assert_eq!(step.envelope.header.version.get(), amount as u64);
     }
 }
 
 #[tokio::test]
-async fn a_history_from_a_version_to_come_begins_when_it_has_come() {
+async fn a_history_from_a_future_version_begins_when_the_version_exists() {
     let scene = written().await;
     let mut history = scene.ledgers.history("a").from(Version::new(8));
     assert!(history.next().await.unwrap().is_none());
     scene.add("a", 7).await;
     assert!(history.next().await.unwrap().is_none());
     scene.add("a", 8).await;
-    let step = history.next().await.unwrap().expect("it has come");
+    let step = history.next().await.unwrap().expect("the version exists");
     assert_eq!((step.envelope.header.version.get(), step.state.total), (8, 36));
 }
 
 #[tokio::test]
-async fn a_history_that_is_given_up_in_between_skips_nothing() {
+async fn a_step_that_is_dropped_skips_no_event() {
     let scene = written().await;
     let mut history = scene.ledgers.history("a");
     let mut totals = Vec::new();
@@ -84,7 +84,7 @@ async fn yield_times(times: u32) {
 }
 
 #[tokio::test]
-async fn a_difference_has_both_states_the_fields_and_the_events_in_between() {
+async fn a_diff_has_both_states_the_fields_and_the_events_in_between() {
     let scene = written().await;
     let diff = scene.ledgers.diff("a", second(2), Position::new(9)).await.unwrap();
     assert_eq!((diff.before.state.total, diff.after.state.total), (3, 15));
@@ -105,7 +105,7 @@ async fn a_difference_has_both_states_the_fields_and_the_events_in_between() {
 }
 
 #[tokio::test]
-async fn a_difference_may_go_back_in_time_and_may_be_none() {
+async fn a_diff_may_go_back_in_time_and_may_be_empty() {
     let scene = written().await;
     let back = scene.ledgers.diff("a", Version::new(3), Version::new(2)).await.unwrap();
     let changes = back.changes().unwrap();

@@ -1,4 +1,4 @@
-//! Within a stream times never go back, whatever the clock does.
+//! Within a stream, times never go back, even if the clock does.
 
 use actuarius::Hosting;
 
@@ -14,11 +14,11 @@ async fn the_history_of_an_aggregate_never_goes_back_in_time() {
     }
     assert_eq!(scene.seconds("a").await, [10, 30, 30, 30, 31, 31]);
     scene.add("b", 1).await;
-    assert_eq!(scene.seconds("b").await, [5], "another stream goes by the clock");
+    assert_eq!(scene.seconds("b").await, [5], "another stream uses the clock");
 }
 
 #[tokio::test]
-async fn nor_after_it_has_left_memory_or_the_program_was_started_again() {
+async fn time_never_goes_back_after_passivation_and_restart() {
     for hosting in [Hosting::default(), Hosting::default().without_snapshots()] {
         let mut scene = Scene::open(hosting).await;
         scene.clock.set(second(100));

@@ -1,4 +1,4 @@
-//! Views as they were at a moment of the log.
+//! Views as of a moment of the log.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::scene::{Scene, second};
 use crate::common::{Command, Event, Ledger};
 
-/// What each ledger holds.
+/// The total of each ledger.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Totals(BTreeMap<String, i64>);
 
@@ -26,7 +26,7 @@ impl Projection<Ledger> for Totals {
     }
 }
 
-/// The same as rows, which can be found by what they hold.
+/// The same as rows with a secondary key.
 struct TotalRows;
 
 impl View for TotalRows {
@@ -48,10 +48,10 @@ impl KeyedProjection<Ledger> for TotalRows {
     }
 }
 
-/// One command: whose, what, and when by the clock.
+/// One command: its ledger, its amount, and its time.
 type Written = (String, Vec<i64>, i64);
 
-/// What the log says of a moment, by going through it commit by commit.
+/// Folds the log up to a moment, commit by commit.
 fn folded(log: &[(Written, Position, Timestamp)], moment: LogMoment) -> (Totals, Position) {
     let (mut totals, mut position) = (Totals::default(), Position::NONE);
     for ((id, amounts, _), last, time) in log {
@@ -111,7 +111,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn rows_of_the_past_are_found_by_key_and_secondary_key_beside_those_of_today() {
+async fn past_rows_are_found_by_key_and_secondary_key_next_to_present_ones() {
     let scene = Scene::open(Hosting::default()).await;
     for (id, amount) in [("a", 5), ("b", 7), ("a", 4)] {
         scene.add(id, amount).await;
@@ -144,7 +144,7 @@ async fn many_pages_of_a_log_are_folded() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_projected_is_told_unless_it_came_later() {
+async fn an_event_that_cannot_be_projected_is_reported_unless_it_is_later() {
     let scene = Scene::open(Hosting::default()).await;
     scene.add("a", 5).await;
     scene.ledgers.execute("a", Command::Blob(3)).await.unwrap();

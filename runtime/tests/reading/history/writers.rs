@@ -1,4 +1,4 @@
-//! Whoever asks what was, while it goes on.
+//! Past states while other tasks write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use actuarius::{Hosting, Moment, Position, Version};
 use super::scene::{Ground, Scene};
 use crate::common::Ledger;
 
-/// What a ledger holds that has so many events: its n-th amount is n.
+/// Returns the state of a ledger with this many events, whose n-th amount is n.
 fn expected(version: Version) -> i64 {
     (1..=version.get() as i64).sum()
 }

@@ -20,7 +20,7 @@ fn keys<V: View>(rows: Vec<(V::Key, V::Row)>) -> Vec<V::Key> {
 }
 
 #[tokio::test]
-async fn rows_are_found_by_range_beginning_and_direction() {
+async fn rows_are_found_by_range_prefix_and_direction() {
     let (_runtime, view) = started(10).await;
     let key = |number: u64| format!("ledger {number}");
     let found = keys::<Sums>(view.rows().range(key(3)..key(6)).list().unwrap());
@@ -61,7 +61,7 @@ async fn pages_follow_each_other_in_both_directions_without_a_gap_or_a_repeat() 
 }
 
 #[tokio::test]
-async fn pages_by_secondary_key_go_on_within_rows_of_the_same_one() {
+async fn pages_by_secondary_key_continue_within_rows_of_the_same_key() {
     let (_runtime, view) = started(200).await;
     let all = view.by("parity").list().unwrap();
     let parity = |total: i64| if total % 2 == 0 { "even" } else { "odd" };
@@ -87,7 +87,7 @@ async fn pages_by_secondary_key_go_on_within_rows_of_the_same_one() {
 }
 
 #[tokio::test]
-async fn secondary_keys_are_found_by_value_range_and_beginning() {
+async fn secondary_keys_are_found_by_value_range_and_prefix() {
     let (_runtime, view) = started(10).await;
     let totals = |rows: Vec<(String, super::views::Sum)>| -> Vec<i64> {
         rows.into_iter().map(|(_, row)| row.total).collect()
@@ -106,7 +106,7 @@ async fn secondary_keys_are_found_by_value_range_and_beginning() {
 }
 
 #[tokio::test]
-async fn a_page_is_bounded_whatever_is_asked_for() {
+async fn a_page_is_bounded_whatever_limit_is_given() {
     let runtime = Runtime::in_memory().await.unwrap();
     let amounts: Vec<_> = (1..=11_000).collect();
     for ledger in ["a", "b"] {

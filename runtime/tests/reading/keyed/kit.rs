@@ -1,7 +1,7 @@
 //! The test kit shows what a running view would show after a restart.
 //!
-//! Once, it remembered the rows it had made, and never looked at what was stored: a part of a row that
-//! is not stored seemed to be there, and behind a row that did not come back all events were ignored.
+//! An earlier kit kept the rows in memory and never decoded the stored ones: a field that is not
+//! stored seemed to be there, and after a row that does not decode all events were ignored.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::{Event, Ledger};
 
-/// A row with a part that is not stored, by mistake.
+/// A row with a field that is not stored, by mistake.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Sum {
     total: i64,
@@ -31,14 +31,14 @@ impl KeyedProjection<Ledger> for Skipping {
         let Event::Added(amount) = envelope.event else { return };
         rows.update(envelope.id.as_str(), |row| {
             row.entries += 1;
-            // What depends on the part is wrong after a restart.
+            // Whatever depends on that field is wrong after a restart.
             row.total += amount * i64::try_from(row.entries).unwrap();
         });
     }
 }
 
 #[test]
-fn each_given_begins_with_what_was_stored() {
+fn each_given_starts_from_the_stored_rows() {
     let row = |total| Sum { total, entries: 0 };
     let _ = rows_of::<Skipping>()
         .given::<Ledger>("a", [Event::Added(10), Event::Added(10)])
@@ -47,7 +47,7 @@ fn each_given_begins_with_what_was_stored() {
         .then_row("a", Some(&row(10 + 20 + 10)));
 }
 
-/// A row that is stored and does not come back.
+/// A row that is stored but does not decode.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Lost {
     #[serde(skip_serializing)]
@@ -70,7 +70,7 @@ impl KeyedProjection<Ledger> for Losing {
 }
 
 #[test]
-fn a_row_that_does_not_come_back_fails_the_test_that_needs_it() {
+fn a_row_that_does_not_decode_fails_the_test_that_needs_it() {
     let test = rows_of::<Losing>().given::<Ledger>("a", [Event::Added(1)]);
     let given = || drop(test.given::<Ledger>("a", [Event::Added(1)]));
     let panic = catch_unwind(AssertUnwindSafe(given)).unwrap_err();

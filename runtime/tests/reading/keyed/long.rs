@@ -1,7 +1,8 @@
-//! Texts that people choose may be long. They halt no view, and rows are found by all of them.
+//! Long texts as keys and secondary keys: they halt no view, and rows are found by their full
+//! length.
 //!
-//! Once, the name of a secondary key, the key itself and the row's key had to fit into 1,024 bytes
-//! together: one owner of a kilobyte, and the view stood still for everybody.
+//! Earlier, the name of a secondary key, the key itself and the row's key had to fit into 1,024
+//! bytes together: one owner with a name of a kilobyte halted the whole view.
 
 use std::ops::Bound;
 
@@ -14,7 +15,7 @@ use proptest::prelude::*;
 use super::views::{at_once, show_all};
 use crate::common::{Command, Event, Ledger, eventually};
 
-/// Who owns a ledger: whose number was added last. A zero removes it.
+/// The owner of a ledger is the one whose number was added last. A zero removes the row.
 struct Owners;
 
 impl View for Owners {
@@ -24,7 +25,7 @@ impl View for Owners {
     fn secondary(id: &Id<Ledger>, owner: &String, keys: &mut SecondaryKeys) {
         keys.add("owner", owner);
         keys.add("owner and ledger", &(owner.clone(), id.clone()));
-        // Two keys of one row that begin alike.
+        // Two keys of one row with the same prefix.
         keys.add("any", &format!("{owner} one"));
         keys.add("any", &format!("{owner} two"));
     }
@@ -40,7 +41,7 @@ impl KeyedProjection<Ledger> for Owners {
     }
 }
 
-/// All alike in their first 600 bytes, and then in nothing.
+/// Texts with the same first 600 bytes and different ends.
 fn owner(number: i64) -> String {
     format!("{}{number}{}", "o".repeat(600), "n".repeat(1_000))
 }
@@ -61,7 +62,7 @@ fn ledgers(rows: Vec<(Id<Ledger>, String)>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_long_text_halts_no_view_and_is_looked_at_to_its_end() {
+async fn a_long_text_halts_no_view_and_is_compared_to_its_end() {
     let (_runtime, view) = added(&[("d", 1), ("a", 3), ("c", 3), ("b", 2), ("e", 1)]).await;
     let found = |page: actuarius::SecondaryListing<Owners>| ledgers(page.list().unwrap());
     assert_eq!(found(view.by("owner").equal(&owner(3))), ["a", "c"]);
@@ -77,7 +78,7 @@ async fn a_long_text_halts_no_view_and_is_looked_at_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_row_is_found_by_the_long_text_it_has_now_and_by_no_other() {
+async fn a_row_is_found_by_its_present_long_text_only() {
     let (runtime, view) = added(&[("a", 1), ("b", 1), ("c", 1)]).await;
     for (ledger, number) in [("a", 2), ("b", 0)] {
         runtime.host::<Ledger>().execute(ledger, Command::Add(number)).await.unwrap();
@@ -93,7 +94,7 @@ async fn a_row_is_found_by_the_long_text_it_has_now_and_by_no_other() {
 }
 
 #[tokio::test]
-async fn every_id_is_a_row_s_key_and_two_of_them_are() {
+async fn every_id_can_be_a_row_key_and_a_pair_of_ids_too() {
     let zeros = "\0".repeat(512);
     let (_runtime, view) = added(&[(&zeros, 1), (&"ü".repeat(256), 1)]).await;
     assert_eq!(ledgers(view.rows().list().unwrap()), [zeros, "ü".repeat(256)]);
@@ -138,9 +139,9 @@ impl KeyedProjection<Ledger> for Texts {
     }
 }
 
-/// What a row *is* cannot be cut: two rows would be one.
+/// The row's own key cannot be shortened: two rows would become one.
 #[tokio::test]
-async fn a_row_s_own_key_that_is_too_long_is_told_with_what_fits() {
+async fn a_row_key_that_is_too_long_is_reported_with_the_limit() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = runtime.keyed::<Texts>("texts").on::<Ledger>().retry(at_once());
     let view = view.start().await.unwrap();
@@ -153,7 +154,7 @@ async fn a_row_s_own_key_that_is_too_long_is_told_with_what_fits() {
     assert_eq!(view.rows().list().unwrap().len(), 1);
 }
 
-/// Texts of which the first 505 bytes count for the order: the name of the key has the others.
+/// Only the first 505 bytes of these texts count for the order; the name of the key takes the rest.
 struct Named;
 
 impl View for Named {
@@ -176,7 +177,7 @@ impl KeyedProjection<Ledger> for Named {
 
 const COUNT: usize = 512 - "text\0\0".len();
 
-/// Around the bytes that count, and far from them.
+/// Lengths around the bytes that count, and far from them.
 fn text() -> impl Strategy<Value = String> {
     let short = "[ab]{0,2}";
     let long = "[ab]{0,6}".prop_map(|end| format!("{}{end}", "a".repeat(COUNT - 3)));
@@ -190,7 +191,7 @@ fn bound() -> impl Strategy<Value = Bound<String>> {
 
 proptest! {
     #[test]
-    fn pages_by_a_long_text_are_all_rows_that_it_concerns_in_order(
+    fn pages_by_a_long_text_have_all_its_rows_in_order(
         texts in prop::collection::vec(text(), 0..40),
         range in (bound(), bound()),
         start in text(),

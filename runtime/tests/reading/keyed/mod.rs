@@ -1,4 +1,4 @@
-//! A keyed view holds each event exactly once, whatever happens in between, and finds its rows by
+//! Keyed views count each event exactly once, through failures and restarts, and find their rows by
 //! every key.
 
 mod finding;

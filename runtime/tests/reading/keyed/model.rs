@@ -1,4 +1,4 @@
-//! The view is a fold over the log, whatever is added, and whenever it is stopped.
+//! A keyed view equals a fold over the log after any commands, stops, rebuilds and restarts.
 
 use actuarius::persistence::views::Views;
 use actuarius::{Keyed, Rebuild, RebuildError, Runtime};
@@ -11,14 +11,14 @@ use crate::common::{Command, Ledger};
 enum Step {
     /// Amounts for a ledger, in one command.
     Add(u8, Vec<i64>),
-    /// Waits until the view shows everything, and looks.
+    /// Waits until the view shows everything, and compares it with the model.
     Look,
     Stop,
     Restart,
-    /// The runtime is dropped, wherever the view is.
+    /// Drops the runtime while the view is at any position.
     Crash,
     Rebuild,
-    /// Orders a rebuild and goes on beside it, so many turns later.
+    /// Starts a rebuild, and continues this many turns later.
     BeginRebuild(u8),
 }
 
@@ -41,7 +41,7 @@ struct World {
     model: Model,
     runtime: Runtime,
     view: Keyed<Sums>,
-    /// One that was ordered and not waited for.
+    /// A rebuild that was started and not awaited.
     rebuild: Option<Rebuild>,
 }
 
@@ -110,7 +110,7 @@ impl World {
         Self { kept, model, runtime, view, rebuild: None }
     }
 
-    /// Waits until the rebuild that was ordered last is over, if there is one.
+    /// Waits until the last rebuild is over, if there is one.
     async fn end_rebuild(&mut self, may_be_stopped: bool) {
         let Some(rebuild) = self.rebuild.take() else { return };
         match rebuild.await {
@@ -156,7 +156,7 @@ proptest! {
     #![proptest_config(cases(6))]
 
     #[test]
-    fn so_is_a_view_on_disk(steps in proptest::collection::vec(step(), 1..30)) {
+    fn a_view_on_disk_is_a_fold_over_the_log(steps in proptest::collection::vec(step(), 1..30)) {
         let directory = tempfile::tempdir().unwrap();
         run(Views::on_disk(directory.path()), steps);
     }

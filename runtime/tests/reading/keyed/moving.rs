@@ -1,4 +1,4 @@
-//! Whoever shows rows hears of their changes.
+//! Streams of changes of a keyed view, of all rows and of one.
 
 use actuarius::{Missed, Position, Runtime};
 use tokio_stream::StreamExt;
@@ -7,7 +7,7 @@ use super::views::{ALL, Sum, add, show_all, sums};
 use crate::common::{Command, Ledger};
 
 #[tokio::test]
-async fn changes_name_the_rows_of_each_batch_and_the_position_they_stand_for() {
+async fn changes_name_the_rows_of_each_batch_and_its_position() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = sums(&runtime).start().await.unwrap();
     let mut changes = view.changes();
@@ -21,7 +21,7 @@ async fn changes_name_the_rows_of_each_batch_and_the_position_they_stand_for() {
 }
 
 #[tokio::test]
-async fn whoever_is_too_slow_or_sees_a_rebuild_is_told_that_changes_were_missed() {
+async fn a_reader_that_is_too_slow_or_sees_a_rebuild_learns_that_changes_were_missed() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = sums(&runtime).start().await.unwrap();
     let mut changes = view.changes();
@@ -38,7 +38,7 @@ async fn whoever_is_too_slow_or_sees_a_rebuild_is_told_that_changes_were_missed(
 }
 
 #[tokio::test]
-async fn the_changes_of_a_row_give_it_now_and_whenever_it_is_another_one() {
+async fn the_changes_of_a_row_return_it_now_and_after_each_change() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = sums(&runtime).start().await.unwrap();
     let mut row = view.changes_of("ledger 7");
@@ -46,14 +46,14 @@ async fn the_changes_of_a_row_give_it_now_and_whenever_it_is_another_one() {
     assert_eq!(next().await, None);
     add(&runtime, 1..8).await;
     assert_eq!(next().await, Some(7));
-    // Others' changes are none of its own, and a rebuild that makes the same row is none either.
+    // Changes of other rows do not count, and neither does a rebuild that gives the same row.
     add(&runtime, 11..14).await;
     view.rebuild().await.unwrap();
     for amount in [1, 2, 0] {
         let command = Command::Add(amount);
         runtime.host::<Ledger>().execute("ledger 7", command).await.unwrap();
         show_all(&runtime, &view).await;
-        // Who is slow gets the newest.
+        // A slow reader gets the newest value.
         if amount != 1 {
             assert_eq!(next().await, if amount == 0 { None } else { Some(10) });
         }
@@ -61,7 +61,7 @@ async fn the_changes_of_a_row_give_it_now_and_whenever_it_is_another_one() {
 }
 
 #[tokio::test]
-async fn changes_end_when_the_view_is_gone() {
+async fn changes_end_when_the_view_is_dropped() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = sums(&runtime).start().await.unwrap();
     let (mut changes, mut row) = (view.changes(), view.changes_of("ledger 1"));

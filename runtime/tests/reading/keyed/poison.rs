@@ -1,4 +1,4 @@
-//! An event the view cannot get past, and rows that cannot be stored or read.
+//! Events that a keyed view cannot project, and rows that cannot be stored or read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::views::{at_once, show_all};
 use crate::common::{Command, Event, Ledger, eventually};
 
-/// How many bytes a ledger's blobs have, one row each. Each test has one of its own, which says
-/// whether its projection panics at a blob.
+/// The size of each ledger's blobs, one row each. Each test has a type of its own with a flag that
+/// makes its projection panic at a blob.
 struct Blobs<const TEST: usize>;
 
 static POISONED: [AtomicBool; 4] = [const { AtomicBool::new(false) }; 4];
@@ -30,7 +30,7 @@ impl<const TEST: usize> KeyedProjection<Ledger> for Blobs<TEST> {
         let Event::Blob(bytes) = &envelope.event else { return };
         rows.remove("a");
         if POISONED[TEST].load(Ordering::SeqCst) {
-            // Half of the change is made already.
+            // A part of the change is already made.
             std::panic::resume_unwind(Box::new("a blob is too much"));
         }
         rows.put(id, bytes.clone());
@@ -55,7 +55,7 @@ async fn halted<V: View>(view: &Keyed<V>) -> (Position, String) {
 }
 
 #[tokio::test]
-async fn a_panic_leaves_the_view_exactly_before_the_event_and_once_mended_it_goes_on() {
+async fn a_panic_leaves_the_view_exactly_before_the_event_and_a_fixed_one_continues() {
     POISONED[0].store(true, Ordering::SeqCst);
     let runtime = Runtime::in_memory().await.unwrap();
     for command in [Command::Add(1), Command::AddAll(vec![1, 1]), Command::Blob(2)] {
@@ -78,12 +78,12 @@ async fn a_panic_leaves_the_view_exactly_before_the_event_and_once_mended_it_goe
 }
 
 #[tokio::test]
-async fn a_panic_in_the_middle_of_a_commands_events_takes_none_of_them_in() {
+async fn a_panic_at_one_event_of_a_command_adds_none_of_its_events() {
     POISONED[1].store(true, Ordering::SeqCst);
     let runtime = Runtime::in_memory().await.unwrap();
     let view = blobs::<1>(&runtime).await;
     execute(&runtime, "a", Command::Add(1)).await;
-    // All of the second command's events come before the one it panics at, and none of them counts.
+    // Events of the second command precede the one at which it panics, and none of them counts.
     execute(&runtime, "a", Command::AddAll(vec![1; 5])).await;
     execute(&runtime, "b", Command::Blob(1)).await;
     assert_eq!(halted(&view).await.0, Position::new(7));
@@ -111,7 +111,7 @@ async fn a_row_that_is_too_large_is_named_and_the_largest_is_kept() {
     assert_eq!((view.rows().list().unwrap().len(), view.position()), (4, Position::new(4)));
 }
 
-/// Rows of the same shape as those of `Blobs`, of which some do not come back.
+/// Rows of the same shape as those of `Blobs`, of which some do not decode.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
 struct Picky;
@@ -139,7 +139,8 @@ impl View for Misread {
 
 impl KeyedProjection<Ledger> for Misread {
     fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Ledger>) {
-        // It need not know that the row could not be read, and would do something wrong here.
+        // The projection must not run here: it cannot know that the row is unreadable, and would
+        // change it wrongly.
         if rows.get(envelope.id.as_str()).is_none() {
             rows.put(envelope.id.as_str(), Picky);
         }
@@ -147,7 +148,7 @@ impl KeyedProjection<Ledger> for Misread {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_told_and_nothing_is_made_of_it() {
+async fn a_row_that_cannot_be_read_is_reported_and_not_projected() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = blobs::<3>(&runtime).await;
     execute(&runtime, "b", Command::Blob(2)).await;

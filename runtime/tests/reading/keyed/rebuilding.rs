@@ -1,4 +1,4 @@
-//! A view is built anew beside the one that is read.
+//! Rebuilding a keyed view next to the one that is read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,12 +24,12 @@ async fn a_rebuild_runs_while_the_view_is_read_and_commands_run_and_the_result_i
         async move {
             let (mut reads, mut last) = (0, (30, Position::NONE));
             while !over.load(Ordering::SeqCst) {
-                // Ledger 1 is never removed, so it is there always and grows. The position comes
-                // first: the rows may show more than it says, and never less.
+                // Ledger 1 is never removed, so it always exists and grows. The position is read
+                // first: the rows may show more events, and never fewer.
                 let position = view.position();
                 let seen = (view.get("ledger 1").unwrap().unwrap().entries, position);
-                assert!(seen.0 >= last.0 && seen.1 >= last.1, "{seen:?} behind {last:?}");
-                // Every tenth amount is one of its own, the second is the first.
+                assert!(seen.0 >= last.0 && seen.1 >= last.1, "{seen:?} after {last:?}");
+                // Ledger 1 gets every tenth amount.
                 assert!(seen.0 >= (position.get() + 8) / 10, "{seen:?}");
                 last = seen;
                 reads += 1;
@@ -53,7 +53,7 @@ async fn a_rebuild_runs_while_the_view_is_read_and_commands_run_and_the_result_i
 }
 
 #[tokio::test]
-async fn a_rebuild_leaves_no_files_of_the_old_view_behind() {
+async fn a_rebuild_leaves_no_files_of_the_old_view() {
     let (directory, kept) = (tempfile::tempdir().unwrap(), Kept::in_memory());
     let kept = Kept { views: Views::on_disk(directory.path()), ..kept };
     let runtime = kept.open().await;
@@ -74,7 +74,7 @@ async fn a_rebuild_leaves_no_files_of_the_old_view_behind() {
 }
 
 #[tokio::test]
-async fn one_rebuild_at_a_time_and_none_of_a_view_that_is_stopped() {
+async fn a_view_has_one_rebuild_at_a_time_and_none_after_its_stop() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = sums(&runtime).start().await.unwrap();
     let (first, second) = (view.rebuild(), view.rebuild());
@@ -84,7 +84,7 @@ async fn one_rebuild_at_a_time_and_none_of_a_view_that_is_stopped() {
     assert_eq!(view.rebuild().await, Err(RebuildError::Stopped));
 }
 
-/// Counts how often it has projected, and cannot get past a position.
+/// Counts its projected events, and fails at a position.
 struct Counting;
 
 static PROJECTED: AtomicU64 = AtomicU64::new(0);
@@ -107,7 +107,7 @@ impl KeyedProjection<Ledger> for Counting {
 }
 
 #[tokio::test]
-async fn a_new_version_that_is_interrupted_while_it_is_built_is_gone_on_with() {
+async fn an_interrupted_build_of_a_new_version_continues() {
     const EVENTS: u64 = 3_000;
     let kept = Kept::in_memory();
     let runtime = kept.open().await;
@@ -119,7 +119,7 @@ async fn a_new_version_that_is_interrupted_while_it_is_built_is_gone_on_with() {
     }
     show_all(&runtime, &view).await;
     drop((view, runtime));
-    // Each time it comes a little further, and is then dropped with its runtime.
+    // Each run gets a little further, and is then dropped with its runtime.
     for stuck_at in [2, 996, 2_001] {
         STUCK_AT.store(stuck_at, Ordering::SeqCst);
         let runtime = kept.open().await;
@@ -127,14 +127,14 @@ async fn a_new_version_that_is_interrupted_while_it_is_built_is_gone_on_with() {
         eventually(|| matches!(view.status(), FollowerStatus::Halted { .. })).await;
         let FollowerStatus::Halted { position, .. } = view.status() else { unreachable!() };
         assert_eq!(position, Position::new(stuck_at));
-        assert_eq!(view.position(), Position::new(EVENTS), "the old one is read all the while");
+        assert_eq!(view.position(), Position::new(EVENTS), "the old view is readable all the time");
         assert_eq!(view.rows().limit(10_000).list().unwrap().len() as u64, EVENTS);
     }
     STUCK_AT.store(u64::MAX, Ordering::SeqCst);
     let before = PROJECTED.load(Ordering::SeqCst);
     let runtime = kept.open().await;
     let view = start_when_free(|| second(&runtime)).await.unwrap();
-    // The old one stands still, so this is shown by the new one.
+    // The old view does not change any more, so this is the new one.
     runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap();
     show_all(&runtime, &view).await;
     assert_eq!(view.rows().limit(10_000).list().unwrap().len() as u64, EVENTS + 1);

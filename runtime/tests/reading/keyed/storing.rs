@@ -1,3 +1,5 @@
+//! Keyed views on disk continue after a restart, and a stopped one stays readable.
+
 use actuarius::persistence::views::Views;
 use actuarius::{FollowerStatus, Position, Runtime};
 
@@ -5,7 +7,7 @@ use super::views::{Kept, Model, Sums, add, close, show_all, sums};
 use crate::common::Ledger;
 
 #[tokio::test]
-async fn a_view_on_disk_goes_on_after_a_restart_with_what_it_has_stored() {
+async fn a_view_on_disk_continues_after_a_restart_from_its_stored_rows() {
     let directory = tempfile::tempdir().unwrap();
     let runtime = Runtime::open(directory.path()).await.unwrap();
     add(&runtime, 0..50).await;
@@ -26,7 +28,7 @@ async fn a_view_on_disk_goes_on_after_a_restart_with_what_it_has_stored() {
 }
 
 #[tokio::test]
-async fn a_view_that_was_stopped_can_be_read_and_goes_on_when_it_is_started_again() {
+async fn a_stopped_view_can_be_read_and_continues_when_it_is_started_again() {
     let kept = Kept { views: Views::in_memory(), ..Kept::in_memory() };
     let runtime = kept.open().await;
     let view = sums(&runtime).start().await.unwrap();

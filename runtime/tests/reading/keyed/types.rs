@@ -1,7 +1,7 @@
-//! A view knows which aggregate types it was made from.
+//! A keyed view stores the aggregate types it follows, and refuses others without a new version.
 //!
-//! Another `on` without another version once went on at the old position: what that type's aggregates
-//! had done until then was never counted, and nobody was told.
+//! Earlier, a view with one more `on` and the same version continued at the old position: the older
+//! events of the new type were never counted, and no error was reported.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::views::{Kept, show_all};
 use crate::common::{Command, Ledger};
 
-/// A second type, beside `Ledger`.
+/// A second aggregate type.
 #[derive(Default, Serialize, Deserialize)]
 struct Visit;
 
@@ -39,7 +39,7 @@ impl Aggregate for Visit {
     fn apply(&mut self, _: &VisitEvent) {}
 }
 
-/// How many events there were, of each type.
+/// The number of events of each type.
 struct Counts;
 
 impl View for Counts {
@@ -63,7 +63,7 @@ fn counts(runtime: &Runtime) -> ProjectionBuilder<Keyed<Counts>> {
     runtime.keyed::<Counts>("counts")
 }
 
-/// Three ledgers' events and two visits, seen by a view of ledgers only.
+/// Three events of ledgers and two visits, followed by a view of ledgers only.
 async fn of_ledgers() -> (Kept, Runtime) {
     let kept = Kept::in_memory();
     let runtime = kept.open().await;
@@ -88,7 +88,7 @@ async fn both(runtime: &Runtime, start: ProjectionBuilder<Keyed<Counts>>) {
 }
 
 #[tokio::test]
-async fn another_type_without_another_version_is_refused_and_said() {
+async fn another_type_without_another_version_is_refused() {
     let (_kept, runtime) = of_ledgers().await;
     let refused = counts(&runtime).on::<Ledger>().on::<Visit>().start().await.err().unwrap();
     assert!(
@@ -97,7 +97,7 @@ async fn another_type_without_another_version_is_refused_and_said() {
     );
     let said = refused.to_string();
     assert!(said.contains("of ledger,") && said.contains("follows ledger, visit"), "{said}");
-    // So is one type in place of the other.
+    // One type in place of the other is refused, too.
     let refused = counts(&runtime).on::<Visit>().start().await.err().unwrap();
     assert!(matches!(refused, StartError::OtherTypes { .. }), "{refused}");
     let view = counts(&runtime).on::<Ledger>().start().await.unwrap();
@@ -108,7 +108,7 @@ async fn another_type_without_another_version_is_refused_and_said() {
 async fn another_version_sees_the_other_type_from_its_first_event_on() {
     let (_kept, runtime) = of_ledgers().await;
     both(&runtime, counts(&runtime).version(2)).await;
-    // In whichever order they are named.
+    // The order of the types does not matter.
     let view = counts(&runtime).version(2).on::<Ledger>().on::<Visit>().start().await.unwrap();
     assert_eq!(view.position(), runtime.head());
 }

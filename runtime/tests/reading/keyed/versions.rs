@@ -1,4 +1,5 @@
-//! Which stored view is gone on with, and which is not.
+//! Decides whether a stored keyed view continues or is rebuilt: versions, shapes, damage and other
+//! stores.
 
 use actuarius::persistence::views::{ViewError, Views};
 use actuarius::{
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::views::{Kept, Model, Sum, Sums, add, close, show_all, sums};
 use crate::common::{Ledger, eventually};
 
-/// The rows of `Sums`, and another thought about what to make of events: nothing at all.
+/// The rows of `Sums`, with a projection that ignores all events.
 struct Nothing;
 
 impl View for Nothing {
@@ -36,7 +37,7 @@ async fn shut_down_after_ten() -> Kept {
 }
 
 #[tokio::test]
-async fn the_same_version_goes_on_without_replaying_history() {
+async fn the_same_version_continues_without_replaying_history() {
     let kept = shut_down_after_ten().await;
     let runtime = kept.open().await;
     let view = nothing(&runtime).start().await.unwrap();
@@ -44,7 +45,7 @@ async fn the_same_version_goes_on_without_replaying_history() {
     assert_eq!(view.get("ledger 3").unwrap(), Some(Sum { total: 3, entries: 1 }));
 }
 
-/// The rows of `Sums`, with a field more, in the same version by mistake.
+/// The rows of `Sums` with one more field, in the same version by mistake.
 struct Grown;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ impl KeyedProjection<Ledger> for Grown {
 }
 
 #[tokio::test]
-async fn rows_of_another_shape_in_the_same_version_are_built_anew() {
+async fn rows_of_another_shape_in_the_same_version_are_rebuilt() {
     let kept = shut_down_after_ten().await;
     let runtime = kept.open().await;
     let view = runtime.keyed::<Grown>("sums").on::<Ledger>().start().await.unwrap();
@@ -77,7 +78,7 @@ async fn rows_of_another_shape_in_the_same_version_are_built_anew() {
 }
 
 #[tokio::test]
-async fn another_version_is_built_anew_and_read_while_it_grows() {
+async fn another_version_is_rebuilt_and_readable_meanwhile() {
     let kept = shut_down_after_ten().await;
     let runtime = kept.open().await;
     let view = nothing(&runtime).version(2).start().await.unwrap();
@@ -92,12 +93,12 @@ async fn an_older_version_that_can_be_read_serves_until_the_new_one_has_caught_u
     let runtime = kept.open().await;
     let view = nothing(&runtime).version(2).also_reads(1).start().await.unwrap();
     assert_eq!(view.position(), Position::new(10));
-    // Either still the old one, whole, or already the new one, whole.
+    // Either the complete old view or the complete new one.
     let rows = view.rows().list().unwrap();
     assert!(rows.is_empty() || rows.len() == 10, "{rows:?}");
     eventually(|| view.rows().list().unwrap().is_empty()).await;
     show_all(&runtime, &view).await;
-    // And it has taken over for good.
+    // The new view has taken over permanently.
     view.stop().await;
     drop(view);
     let view = nothing(&runtime).version(2).start().await.unwrap();
@@ -105,7 +106,7 @@ async fn an_older_version_that_can_be_read_serves_until_the_new_one_has_caught_u
 }
 
 #[tokio::test]
-async fn a_version_that_goes_back_is_built_anew_too() {
+async fn a_lower_version_is_rebuilt_too() {
     let kept = shut_down_after_ten().await;
     let runtime = kept.open().await;
     let view = nothing(&runtime).version(2).start().await.unwrap();
@@ -123,7 +124,7 @@ async fn close_nothing(runtime: Runtime, view: actuarius::Keyed<Nothing>) {
 }
 
 #[tokio::test]
-async fn from_scratch_forgets_what_was_stored() {
+async fn from_scratch_discards_stored_rows() {
     let kept = shut_down_after_ten().await;
     let runtime = kept.open().await;
     let view = nothing(&runtime).from_scratch().start().await.unwrap();
@@ -132,7 +133,7 @@ async fn from_scratch_forgets_what_was_stored() {
 }
 
 #[tokio::test]
-async fn a_view_of_another_store_is_built_anew() {
+async fn a_view_of_another_store_is_rebuilt() {
     let kept = Kept { contents: Default::default(), ..shut_down_after_ten().await };
     let runtime = kept.open().await;
     let view = sums(&runtime).start().await.unwrap();
@@ -143,7 +144,7 @@ async fn a_view_of_another_store_is_built_anew() {
 }
 
 #[tokio::test]
-async fn a_view_that_is_open_elsewhere_is_refused() {
+async fn a_view_in_use_by_another_runtime_is_refused() {
     let kept = Kept::in_memory();
     let (runtime, other) = (kept.open().await, Kept { contents: Default::default(), ..kept });
     let view = sums(&runtime).start().await.unwrap();
@@ -159,7 +160,7 @@ async fn a_view_that_is_open_elsewhere_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_view_says_so_and_starts_from_scratch() {
+async fn a_damaged_view_is_reported_and_can_start_from_scratch() {
     let directory = tempfile::tempdir().unwrap();
     let kept = Kept { views: Views::on_disk(directory.path()), ..Kept::in_memory() };
     let runtime = kept.open().await;

@@ -1,4 +1,4 @@
-//! The views all of these tests build, and the model they are held to.
+//! The keyed views of these tests, and the model they are compared with.
 #![allow(missing_docs, unreachable_pub)]
 
 use std::collections::BTreeMap;
@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Event, Ledger};
 
-/// What has been added to each ledger since its last zero, which removes it.
+/// The amounts added to each ledger since its last zero, which removes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sum {
     pub total: i64,
     pub entries: u64,
 }
 
-/// The sums by ledger, and one of all of them.
+/// The sum of each ledger, and the sum of all ledgers.
 pub struct Sums;
 
 impl View for Sums {
@@ -32,7 +32,7 @@ impl View for Sums {
     fn secondary(_: &String, row: &Sum, keys: &mut SecondaryKeys) {
         keys.add("total", &row.total);
         keys.add("parity", if row.total % 2 == 0 { "even" } else { "odd" });
-        // Not every row has it, and some have several.
+        // Some rows have no such key, and some have several.
         for digit in row.total.unsigned_abs().to_string().bytes().take(2) {
             keys.add("digit", &(digit - b'0'));
         }
@@ -59,7 +59,7 @@ impl KeyedProjection<Ledger> for Sums {
     }
 }
 
-/// What `Sums` must show after these amounts were added to these ledgers.
+/// The expected rows of `Sums` after these amounts were added to these ledgers.
 #[derive(Debug, Default, PartialEq)]
 pub struct Model(pub BTreeMap<String, Sum>);
 
@@ -76,7 +76,7 @@ impl Model {
         }
     }
 
-    /// The model after `add(0..count)`.
+    /// Returns the model after `add(0..count)`.
     pub fn of(count: i64) -> Self {
         let mut model = Self::default();
         for amount in 0..count {
@@ -85,7 +85,7 @@ impl Model {
         model
     }
 
-    /// Holds a view to the model: row by row, in pages, and by secondary keys.
+    /// Compares a view with the model: row by row, in pages, and by secondary keys.
     pub fn check(&self, view: &Keyed<Sums>) {
         let rows: Vec<_> = self.0.clone().into_iter().collect();
         assert_eq!(view.rows().list().unwrap(), rows);
@@ -117,7 +117,7 @@ pub async fn add(runtime: &Runtime, amounts: std::ops::Range<i64>) {
     }
 }
 
-/// Waits until a view shows everything, as long as it may take on a busy machine.
+/// Waits until a view shows everything, for as long as that takes on a busy machine.
 pub async fn show_all<V: View>(runtime: &Runtime, view: &Keyed<V>) {
     view.wait_for_within(runtime.head(), Duration::from_secs(300)).await.unwrap();
 }
@@ -126,12 +126,12 @@ pub fn sums(runtime: &Runtime) -> ProjectionBuilder<Keyed<Sums>> {
     runtime.keyed::<Sums>("sums").on::<Ledger>()
 }
 
-/// A projection that tries nothing twice, so that tests need not wait.
+/// A projection without retries, so that tests need not wait.
 pub fn at_once() -> Retry {
     Retry::default().attempts(1)
 }
 
-/// What outlives a runtime.
+/// The storage that outlives a runtime.
 #[derive(Clone)]
 pub struct Kept {
     pub contents: Arc<Contents>,
@@ -155,7 +155,7 @@ pub async fn close(runtime: Runtime, view: Keyed<Sums>) {
     drop(view);
 }
 
-/// Starts a view whose runtime before was dropped, and lets go of its files when it gets to it.
+/// Starts a view whose previous runtime was dropped, as soon as that one has released its files.
 pub async fn start_when_free<V: View>(
     start: impl Fn() -> ProjectionBuilder<Keyed<V>>,
 ) -> Result<Keyed<V>, StartError> {

@@ -1,4 +1,4 @@
-//! A projection that is stopped, or shut down, while it is rebuilt.
+//! Stopping and shutting down a projection while it is rebuilt.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use actuarius::persistence::memory;
 use actuarius::persistence::views::Views;
 use actuarius::{FollowerStatus, InMemory, Position, Rebuild, RebuildError, Retry, Runtime};
 
-use super::told::{LONG, Told, add, caught_up, levers, told};
+use super::scripted::{LONG, Scripted, add, caught_up, levers, scripted};
 use crate::common::eventually;
 
-/// A view of ten events, the fifth of which cannot be projected a second time.
-async fn stuck<const TEST: usize>(runtime: &Runtime) -> InMemory<Told<TEST>> {
+/// A view of ten events. The fifth one cannot be projected a second time.
+async fn stuck<const TEST: usize>(runtime: &Runtime) -> InMemory<Scripted<TEST>> {
     add(runtime, 0..10).await;
     let in_an_hour = Retry::default().waits(LONG, LONG);
-    let view = told::<TEST>(runtime).retry(in_an_hour).start().await.unwrap();
+    let view = scripted::<TEST>(runtime).retry(in_an_hour).start().await.unwrap();
     view.wait_for(runtime.head()).await.unwrap();
     levers(TEST).panics_at.store(5, SeqCst);
     view
 }
 
-/// Ordered, and come to the event that it cannot project.
-async fn stuck_rebuild<const TEST: usize>(view: &InMemory<Told<TEST>>) -> Rebuild {
+/// Starts a rebuild, and waits until it reaches the event that it cannot project.
+async fn stuck_rebuild<const TEST: usize>(view: &InMemory<Scripted<TEST>>) -> Rebuild {
     let rebuild = view.rebuild();
     eventually(|| levers(TEST).panicked.load(SeqCst) > 0).await;
     rebuild
 }
 
-/// To await it used it up, so that only the beginning could be seen.
+/// Awaiting a rebuild consumed it, so that only its initial progress could be read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn how_far_a_rebuild_is_can_be_seen_while_it_is_awaited() {
+async fn the_progress_of_a_rebuild_can_be_read_while_it_is_awaited() {
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..10).await;
     let view = caught_up::<3>(&runtime).await;
     let levers = levers(3);
-    // One event takes longer than a portion may.
+    // One event takes longer than a slice may.
     levers.slow_from.store(1, SeqCst);
     levers.waits_at.store(5, SeqCst);
     let rebuild = view.rebuild();
@@ -61,7 +61,7 @@ async fn a_stop_ends_a_rebuild_and_keeps_the_view() {
     assert_eq!(rebuild.await, Err(RebuildError::Stopped));
     drop(view);
     let view = caught_up::<4>(&runtime).await;
-    assert_eq!(view.read(|told| (told.is_whole(10), told.here)), (true, 0));
+    assert_eq!(view.read(|scripted| (scripted.is_whole(10), scripted.here)), (true, 0));
 }
 
 #[tokio::test]
@@ -77,12 +77,12 @@ async fn a_shutdown_while_a_view_is_rebuilt_is_clean_and_keeps_the_view() {
     drop((view, runtime));
     let runtime = open().await.unwrap();
     let view = caught_up::<5>(&runtime).await;
-    assert_eq!(view.read(|told| (told.is_whole(10), told.here)), (true, 0));
+    assert_eq!(view.read(|scripted| (scripted.is_whole(10), scripted.here)), (true, 0));
 }
 
-/// The rebuild is over, and its view is just being saved.
+/// The rebuild has projected everything, and its view is being saved.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shutdown_waits_for_a_rebuild_that_is_being_saved_and_throws_it_away() {
+async fn a_shutdown_waits_for_a_rebuild_that_is_being_saved_and_discards_it() {
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..10).await;
     let view = caught_up::<6>(&runtime).await;
@@ -97,7 +97,7 @@ async fn a_shutdown_waits_for_a_rebuild_that_is_being_saved_and_throws_it_away()
     levers.waits_when_saved.store(false, SeqCst);
     levers.gate.open();
     assert!(shutdown.await.unwrap().is_clean());
-    // Whichever came first.
+    // Either result is correct.
     assert!(matches!(rebuild.await, Ok(()) | Err(RebuildError::Stopped)));
-    assert!(view.read(|told| told.is_whole(10)));
+    assert!(view.read(|scripted| scripted.is_whole(10)));
 }

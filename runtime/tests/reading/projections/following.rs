@@ -1,3 +1,5 @@
+//! Views in memory follow the log: every event once, in order, live, paused and under many writers.
+
 use std::time::Duration;
 
 use actuarius::persistence::fault;
@@ -8,7 +10,7 @@ use super::views::{Bell, Entries, add, entries, expected};
 use crate::common::{Command, Ledger, eventually, join_all, open_on};
 
 #[tokio::test]
-async fn a_view_catches_up_and_then_goes_on_live_without_a_gap_or_a_repeat() {
+async fn a_view_catches_up_and_then_follows_live_without_a_gap_or_a_repeat() {
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..50).await;
     let view = entries(&runtime).await;
@@ -37,7 +39,7 @@ async fn under_many_writers_a_view_sees_every_position_once_and_in_order() {
     });
     let writing = tokio::spawn(join_all(writers));
     eventually(|| early.position() > Position::new(500)).await;
-    // Begins in the middle of the writing, at the beginning of the log.
+    // Starts during the writes, at the beginning of the log.
     let late = runtime.projection::<Entries>("late").on::<Ledger>().start().await.unwrap();
     writing.await.unwrap();
     for view in [early, late] {
@@ -48,7 +50,7 @@ async fn under_many_writers_a_view_sees_every_position_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_view_may_follow_several_types_and_passes_by_all_others() {
+async fn a_view_may_follow_several_types_and_skips_all_others() {
     let runtime = Runtime::in_memory().await.unwrap();
     let both = runtime.projection::<Entries>("both").on::<Ledger>().on::<Bell>();
     let both = both.start().await.unwrap();
@@ -64,7 +66,7 @@ async fn a_view_may_follow_several_types_and_passes_by_all_others() {
 }
 
 #[tokio::test]
-async fn a_paused_view_stands_still_and_misses_nothing() {
+async fn a_paused_view_does_not_change_and_misses_nothing() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = entries(&runtime).await;
     add(&runtime, 0..10).await;
@@ -80,7 +82,7 @@ async fn a_paused_view_stands_still_and_misses_nothing() {
 }
 
 #[tokio::test]
-async fn a_wait_says_how_far_the_view_is_when_its_time_is_over() {
+async fn a_wait_that_times_out_reports_the_position_of_the_view() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = entries(&runtime).await;
     let error = view.wait_for_within(Position::new(1), Duration::ZERO).await.unwrap_err();
@@ -89,7 +91,7 @@ async fn a_wait_says_how_far_the_view_is_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_wait_for_a_view_that_is_stopped_ends() {
+async fn a_wait_for_a_stopped_view_ends() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = entries(&runtime).await;
     view.stop().await;
@@ -98,7 +100,7 @@ async fn a_wait_for_a_view_that_is_stopped_ends() {
 }
 
 #[tokio::test]
-async fn changes_give_each_new_value_and_only_the_newest_to_who_is_slow() {
+async fn changes_return_each_new_value_and_only_the_newest_to_a_slow_reader() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = entries(&runtime).await;
     let mut counts = view.changes(|entries| entries.positions.len());
@@ -111,7 +113,7 @@ async fn changes_give_each_new_value_and_only_the_newest_to_who_is_slow() {
 }
 
 #[tokio::test]
-async fn names_are_checked_and_belong_to_one_at_a_time() {
+async fn names_are_checked_and_belong_to_one_view_at_a_time() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = entries(&runtime).await;
     let start = |name: &str| runtime.projection::<Entries>(name).on::<Ledger>().start();
@@ -126,9 +128,9 @@ async fn names_are_checked_and_belong_to_one_at_a_time() {
     start("entries").await.unwrap();
 }
 
-/// Names made for a single task piled up in memory, and in the health.
+/// Names of short-lived views accumulated in memory and in the health report.
 #[tokio::test]
-async fn a_view_that_was_stopped_is_no_longer_among_the_followers() {
+async fn a_stopped_view_is_no_longer_among_the_followers() {
     let runtime = Runtime::in_memory().await.unwrap();
     for task in 0..3 {
         let view = runtime.projection::<Entries>(format!("task-{task}")).on::<Ledger>();
@@ -140,7 +142,7 @@ async fn a_view_that_was_stopped_is_no_longer_among_the_followers() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_leaves_views_readable_and_shows_them_nothing_undurable() {
+async fn a_failed_store_leaves_views_readable_without_events_that_are_not_durable() {
     let contents = std::sync::Arc::default();
     let (runtime, faults) = open_on(&contents).await;
     let view = entries(&runtime).await;

@@ -1,4 +1,4 @@
-//! What is logged, by all tests of this process.
+//! Collects the warnings and errors that all tests of this process log.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Warnings and errors from now on.
+    /// Starts to collect warnings and errors, once per process.
     pub(crate) fn of_this_process() -> Self {
         static LOG: OnceLock<Log> = OnceLock::new();
         let begin = || {

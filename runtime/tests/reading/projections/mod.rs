@@ -1,4 +1,4 @@
-//! A view in memory shows every event once, in order, whatever happens in between.
+//! Views in memory have every event once, in order, through failures, rebuilds and restarts.
 
 mod ending;
 mod failing;
@@ -8,6 +8,6 @@ mod poison;
 mod portions;
 mod rebuilding;
 mod saving;
-mod told;
+mod scripted;
 mod versions;
 mod views;

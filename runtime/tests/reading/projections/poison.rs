@@ -1,3 +1,6 @@
+//! Events at which a projection in memory panics: it halts before them, and continues once the
+//! cause is fixed.
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,10 +11,10 @@ use tokio::sync::Mutex;
 use super::views::{Entries, POISONED, add, entries, expected};
 use crate::common::{Command, Ledger, eventually};
 
-/// The tests here share a flag.
+/// Serializes the tests here, which share a flag.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// A view of ten entries before a blob it panics at, and ten behind.
+/// A view of ten entries, a blob at which it panics, and ten more entries.
 async fn poisoned(runtime: &Runtime, attempts: u32) -> InMemory<Entries> {
     POISONED.store(true, Ordering::SeqCst);
     add(runtime, 0..10).await;
@@ -27,7 +30,7 @@ fn has_halted(view: &InMemory<Entries>) -> bool {
 }
 
 #[tokio::test]
-async fn a_projection_that_panics_halts_exactly_before_the_event_and_others_go_on() {
+async fn a_projection_that_panics_halts_exactly_before_the_event_and_others_continue() {
     let _one = ONE_AT_A_TIME.lock().await;
     let runtime = Runtime::in_memory().await.unwrap();
     let view = poisoned(&runtime, 3).await;
@@ -41,7 +44,7 @@ async fn a_projection_that_panics_halts_exactly_before_the_event_and_others_go_o
     let error = view.wait_for(Position::new(11)).await.unwrap_err();
     assert!(matches!(error, WaitError::Halted { at, .. } if at == Position::new(11)), "{error}");
     assert!(!runtime.health().is_good());
-    // Commands and other followers do not notice.
+    // Commands and other followers are not affected.
     POISONED.store(false, Ordering::SeqCst);
     add(&runtime, 20..21).await;
     let other = runtime.projection::<Entries>("other").on::<Ledger>().start().await.unwrap();
@@ -49,7 +52,7 @@ async fn a_projection_that_panics_halts_exactly_before_the_event_and_others_go_o
 }
 
 #[tokio::test]
-async fn once_its_cause_is_mended_it_resumes_and_has_missed_nothing() {
+async fn a_fixed_projection_resumes_and_has_missed_nothing() {
     let _one = ONE_AT_A_TIME.lock().await;
     let runtime = Runtime::in_memory().await.unwrap();
     let view = poisoned(&runtime, 2).await;
@@ -62,22 +65,22 @@ async fn once_its_cause_is_mended_it_resumes_and_has_missed_nothing() {
     assert!(runtime.health().is_good());
 }
 
-/// The pause hid the halt, and counted as another chance.
+/// The pause hid the halt, and counted as another attempt.
 #[tokio::test]
-async fn a_projection_that_has_halted_shows_it_while_it_is_paused() {
+async fn a_halted_projection_is_reported_as_halted_while_it_is_paused() {
     let _one = ONE_AT_A_TIME.lock().await;
     let runtime = Runtime::in_memory().await.unwrap();
     let view = poisoned(&runtime, 1).await;
     eventually(|| has_halted(&view)).await;
     view.pause();
     POISONED.store(false, Ordering::SeqCst);
-    // The test and the projection take turns: by now it has heard of the pause.
+    // The test and the projection take turns: by now the projection has noticed the pause.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     assert!(has_halted(&view), "{:?}", view.status());
     assert!(!runtime.health().is_good());
-    // A new view is past the event.
+    // A new view can project the event.
     view.rebuild().await.unwrap();
     eventually(|| view.status() == FollowerStatus::Paused).await;
     assert!(runtime.health().is_good());
@@ -85,7 +88,7 @@ async fn a_projection_that_has_halted_shows_it_while_it_is_paused() {
 }
 
 #[tokio::test]
-async fn a_panic_that_comes_once_is_retried_and_leaves_no_trace() {
+async fn a_single_panic_is_retried_and_leaves_no_trace() {
     let _one = ONE_AT_A_TIME.lock().await;
     let runtime = Runtime::in_memory().await.unwrap();
     let view = poisoned(&runtime, u32::MAX).await;
@@ -99,7 +102,7 @@ async fn a_panic_that_comes_once_is_retried_and_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_rebuild_that_panics_leaves_the_old_view_as_it_was() {
+async fn a_rebuild_that_panics_leaves_the_old_view_unchanged() {
     let _one = ONE_AT_A_TIME.lock().await;
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();

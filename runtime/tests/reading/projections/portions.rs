@@ -1,18 +1,18 @@
-//! However slow a projection is, whatever is asked of it is heard soon, and nobody else waits for it.
+//! A slow projection still reacts to requests soon, and blocks no other task.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc;
 
 use actuarius::{FollowerStatus, Runtime};
 
-use super::told::{Told, add, caught_up, levers};
+use super::scripted::{Scripted, add, caught_up, levers};
 use super::views::Bell;
 use crate::common::{Ledger, eventually};
 
-/// A portion was measured by the events before it. Behind many that do not concern the view it had
-/// room for thousands, whatever they took.
+/// The size of a slice was estimated from earlier events. After many events of other types, a slice
+/// had thousands of events, however slow they were.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pause_is_heard_soon_however_many_quick_events_came_before_the_slow_ones() {
+async fn a_pause_takes_effect_soon_even_if_slow_events_follow_many_quick_ones() {
     let runtime = Runtime::in_memory().await.unwrap();
     let bells = runtime.host::<Bell>();
     for _ in 0..2_000 {
@@ -22,19 +22,19 @@ async fn a_pause_is_heard_soon_however_many_quick_events_came_before_the_slow_on
     let levers = levers(7);
     levers.waits_at.store(2_001, SeqCst);
     levers.slow_from.store(2_001, SeqCst);
-    let view = runtime.projection::<Told<7>>("told").on::<Ledger>().start().await.unwrap();
+    let view = runtime.projection::<Scripted<7>>("scripted").on::<Ledger>().start().await.unwrap();
     eventually(|| levers.gate.is_waited_at()).await;
     view.pause();
     levers.gate.open();
     eventually(|| view.status() == FollowerStatus::Paused).await;
-    assert!(view.read(|told| told.here) < 500);
+    assert!(view.read(|scripted| scripted.here) < 500);
     view.stop().await;
 }
 
-/// The lock was waited for on a thread that others needed, too: here it is the only one, and the
-/// reader waits for what runs on it.
+/// The projection waited for the lock on a thread that others needed, too: here it is the only one,
+/// and the reader waits for a task on it.
 #[tokio::test]
-async fn a_reader_that_takes_long_holds_up_the_view_and_nobody_else() {
+async fn a_slow_reader_blocks_the_view_and_no_other_task() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = caught_up::<8>(&runtime).await;
     let ((reads, is_read), (done, until_done)) = (mpsc::channel(), mpsc::channel::<()>());
@@ -55,5 +55,5 @@ async fn a_reader_that_takes_long_holds_up_the_view_and_nobody_else() {
     done.send(()).unwrap();
     reader.join().unwrap();
     view.wait_for(runtime.head()).await.unwrap();
-    assert!(view.read(|told| told.is_whole(10)));
+    assert!(view.read(|scripted| scripted.is_whole(10)));
 }

@@ -1,3 +1,5 @@
+//! Rebuilding a view in memory next to the one that is read.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,7 +8,7 @@ use actuarius::{Position, RebuildError, Runtime};
 use super::views::{add, entries, expected};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_rebuild_runs_beside_the_view_which_serves_without_going_back() {
+async fn a_rebuild_runs_next_to_the_view_which_never_goes_back() {
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..500).await;
     let view = entries(&runtime).await;
@@ -43,7 +45,7 @@ async fn a_rebuild_runs_beside_the_view_which_serves_without_going_back() {
 }
 
 #[tokio::test]
-async fn one_rebuild_at_a_time_and_none_of_a_view_that_is_stopped() {
+async fn a_view_has_one_rebuild_at_a_time_and_none_after_its_stop() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = entries(&runtime).await;
     let (first, second) = (view.rebuild(), view.rebuild());

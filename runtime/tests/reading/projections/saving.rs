@@ -1,3 +1,5 @@
+//! Saved states of views in memory: when they are saved, and when they are used at the next start.
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -7,17 +9,17 @@ use actuarius::persistence::views::{ViewError, Views};
 use actuarius::{Codec, FollowerStatus, Runtime, StartError};
 
 use super::log::Log;
-use super::told::{self, LONG, caught_up, copy, levers, told};
+use super::scripted::{self, LONG, caught_up, copy, levers, scripted};
 use super::views::{Entries, add, entries, expected};
 use crate::common::{Ledger, eventually};
 
-/// Starts again on what the one before has left.
+/// Opens a runtime on the files of the previous one.
 pub(crate) async fn open(contents: &Arc<Contents>, views: &Views) -> Runtime {
     let store = memory::reopen(contents);
     Runtime::builder().views(views.clone()).on_store(store).await.unwrap()
 }
 
-/// A store with a view of its first ten events, shut down in order.
+/// Writes a store with a view of its first ten events, and shuts it down cleanly.
 pub(crate) async fn shut_down_after_ten() -> (Arc<Contents>, Views) {
     let (contents, views) = (Arc::default(), Views::in_memory());
     let runtime = open(&contents, &views).await;
@@ -30,69 +32,69 @@ pub(crate) async fn shut_down_after_ten() -> (Arc<Contents>, Views) {
 }
 
 #[tokio::test]
-async fn a_view_comes_back_from_its_saved_state_without_replaying_history() {
+async fn a_view_is_loaded_from_its_saved_state_without_replaying_history() {
     let (contents, views) = (Arc::default(), Views::in_memory());
     let runtime = open(&contents, &views).await;
-    told::add(&runtime, 0..10).await;
+    scripted::add(&runtime, 0..10).await;
     drop(caught_up::<10>(&runtime).await);
     assert!(runtime.shutdown(LONG).await.is_clean());
     let runtime = open(&contents, &views).await;
-    told::add(&runtime, 10..12).await;
+    scripted::add(&runtime, 10..12).await;
     let view = caught_up::<10>(&runtime).await;
-    assert_eq!(view.read(|told| (told.is_whole(12), told.here)), (true, 2));
+    assert_eq!(view.read(|scripted| (scripted.is_whole(12), scripted.here)), (true, 2));
 }
 
 #[tokio::test]
-async fn a_view_whose_process_was_killed_replays_what_was_not_saved() {
+async fn a_view_of_a_killed_process_replays_events_that_were_not_saved() {
     let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
     let (saved, killed) = (directory.path().join("saved"), directory.path().join("killed"));
     let runtime = open(&contents, &Views::on_disk(&saved)).await;
-    told::add(&runtime, 0..10).await;
+    scripted::add(&runtime, 0..10).await;
     // It is saved when it is stopped.
     caught_up::<11>(&runtime).await.stop().await;
-    let view = told_when_free::<11>(&runtime).await;
-    told::add(&runtime, 10..20).await;
+    let view = scripted_when_free::<11>(&runtime).await;
+    scripted::add(&runtime, 10..20).await;
     view.wait_for(runtime.head()).await.unwrap();
     copy(&saved, &killed);
     let runtime = open(&contents, &Views::on_disk(&killed)).await;
     let view = caught_up::<11>(&runtime).await;
-    assert_eq!(view.read(|told| (told.is_whole(20), told.here)), (true, 10));
+    assert_eq!(view.read(|scripted| (scripted.is_whole(20), scripted.here)), (true, 10));
 }
 
-/// It was saved when events came, and not when none came any more.
+/// It was saved when events came, but not once no more events came.
 #[tokio::test]
-async fn a_view_is_saved_when_it_is_time_though_nothing_happens_any_more() {
+async fn a_view_is_saved_in_time_although_no_more_events_come() {
     let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
     let (saved, killed) = (directory.path().join("saved"), directory.path().join("killed"));
     let runtime = open(&contents, &Views::on_disk(&saved)).await;
     let soon = Duration::from_millis(300);
-    let view = told::<12>(&runtime).save_every(soon).start().await.unwrap();
-    told::add(&runtime, 0..10).await;
+    let view = scripted::<12>(&runtime).save_every(soon).start().await.unwrap();
+    scripted::add(&runtime, 0..10).await;
     view.wait_for(runtime.head()).await.unwrap();
-    eventually(|| saved.join("told/current").exists()).await;
+    eventually(|| saved.join("scripted/current").exists()).await;
     copy(&saved, &killed);
     let runtime = open(&contents, &Views::on_disk(&killed)).await;
     let view = caught_up::<12>(&runtime).await;
-    assert!(view.read(|told| told.is_whole(10)));
+    assert!(view.read(|scripted| scripted.is_whole(10)));
 }
 
-/// A save that failed counted as one, so that it was not tried again before the next event.
+/// A failed save counted as a save, so that it was not tried again before the next event.
 #[tokio::test]
 async fn a_view_that_could_not_be_saved_is_saved_later() {
     let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
     let runtime = open(&contents, &Views::on_disk(directory.path())).await;
     let levers = levers(13);
     levers.cannot_be_saved.store(true, SeqCst);
-    let view = told::<13>(&runtime).save_every(Duration::ZERO).start().await.unwrap();
-    told::add(&runtime, 0..10).await;
+    let view = scripted::<13>(&runtime).save_every(Duration::ZERO).start().await.unwrap();
+    scripted::add(&runtime, 0..10).await;
     view.wait_for(runtime.head()).await.unwrap();
     levers.cannot_be_saved.store(false, SeqCst);
-    eventually(|| directory.path().join("told/current").exists()).await;
+    eventually(|| directory.path().join("scripted/current").exists()).await;
 }
 
-/// It was thrown away without a word.
+/// The state was silently discarded.
 #[tokio::test]
-async fn a_saved_state_that_does_not_decode_is_replayed_and_the_log_tells() {
+async fn a_saved_state_that_does_not_decode_is_replayed_and_logged() {
     let log = Log::of_this_process();
     let runtime = Runtime::in_memory().await.unwrap();
     add(&runtime, 0..10).await;
@@ -101,16 +103,16 @@ async fn a_saved_state_that_does_not_decode_is_replayed_and_the_log_tells() {
     view.stop().await;
     drop(view);
     // The same types, another shape.
-    let view = runtime.projection::<told::Told<14>>("undecodable").on::<Ledger>();
+    let view = runtime.projection::<scripted::Scripted<14>>("undecodable").on::<Ledger>();
     let view = view.codec(Codec::Json).start().await.unwrap();
     view.wait_for(runtime.head()).await.unwrap();
-    assert!(view.read(|told| told.is_whole(10)));
+    assert!(view.read(|scripted| scripted.is_whole(10)));
     let tells = |line: &str| line.contains("undecodable") && line.contains("is no use");
     assert!(log.text().lines().any(tells));
 }
 
 #[tokio::test]
-async fn a_view_of_another_store_is_not_taken_for_one_of_this() {
+async fn a_saved_view_of_another_store_is_not_used() {
     let (_, views) = shut_down_after_ten().await;
     let runtime = open(&Arc::default(), &views).await;
     let view = entries(&runtime).await;
@@ -132,7 +134,7 @@ async fn a_view_that_is_ahead_of_the_log_does_not_start() {
     view.wait_for(runtime.head()).await.unwrap();
     let _ = runtime.shutdown(Duration::from_secs(60)).await;
     drop(view);
-    // The same store as it was before.
+    // The same store in an older state.
     let runtime = open(&backup).await.unwrap();
     let start = || runtime.projection::<Entries>("entries").on::<Ledger>();
     let error = start().start().await.err().expect("the log is shorter");
@@ -142,12 +144,12 @@ async fn a_view_that_is_ahead_of_the_log_does_not_start() {
     assert_eq!(view.read(Clone::clone), expected(4));
 }
 
-/// The view, started as soon as the one before it has let go of its files.
-async fn told_when_free<const TEST: usize>(
+/// Starts the view as soon as the previous one has released its files.
+async fn scripted_when_free<const TEST: usize>(
     runtime: &Runtime,
-) -> actuarius::InMemory<told::Told<TEST>> {
+) -> actuarius::InMemory<scripted::Scripted<TEST>> {
     loop {
-        match told::<TEST>(runtime).start().await {
+        match scripted::<TEST>(runtime).start().await {
             Ok(view) => return view,
             Err(StartError::View(ViewError::InUse { .. })) => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),

@@ -1,4 +1,4 @@
-//! The views all of these tests build.
+//! The views in memory that several of these tests build.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Event, Ledger};
 
-/// Every entry by ledger, with the positions in the order in which they came.
+/// Every entry by ledger, with the positions in the order of their arrival.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Entries {
     pub(crate) by_ledger: BTreeMap<String, Vec<i64>>,
@@ -22,7 +22,7 @@ impl Projection<Ledger> for Entries {
             self.by_ledger.entry(envelope.id.to_string()).or_default().push(amount);
         }
         if matches!(envelope.event, Event::Blob(_)) && POISONED.load(Ordering::SeqCst) {
-            // Half of the change is made already.
+            // A part of the change is already made.
             std::panic::resume_unwind(Box::new("a blob is too much"));
         }
     }
@@ -34,7 +34,7 @@ impl Projection<Bell> for Entries {
     }
 }
 
-/// Whether blobs make `Entries` panic. Only the test that sets it writes blobs.
+/// Whether blobs make `Entries` panic. Only tests that set it write blobs.
 pub(crate) static POISONED: AtomicBool = AtomicBool::new(false);
 
 /// A second type of aggregate.
@@ -71,7 +71,7 @@ pub(crate) async fn add(runtime: &Runtime, amounts: std::ops::Range<i64>) {
     }
 }
 
-/// What a fold over the first `count` events that `add(0..)` has written shows.
+/// Returns a fold over the first `count` events that `add(0..)` has written.
 pub(crate) fn expected(count: i64) -> Entries {
     let mut entries = Entries::default();
     for amount in 0..count {

@@ -1,3 +1,5 @@
+//! Pausing, resuming, resetting and stopping a subscription.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +16,7 @@ use super::scene::{
 use crate::common::{Command, Ledger, eventually, is_waiting, open_on, send};
 
 #[tokio::test]
-async fn a_pause_lets_what_is_being_handled_finish_and_starts_nothing_more() {
+async fn a_pause_lets_running_handlers_finish_and_starts_no_more() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(1);
@@ -47,7 +49,8 @@ async fn a_pause_outlives_a_restart() {
     let (runtime, _) = open_on(&contents).await;
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
     until(&mailer, |status| *status == FollowerStatus::Paused).await;
-    // Another one takes what this one might have taken, and whatever this one takes it finishes.
+    // Another subscription would take the same events, and this one finishes whatever it has
+    // started.
     let heard = Scribe::default();
     let other = runtime.subscribe("other").on(heard.handler()).start().await.unwrap();
     caught_up(&runtime, &other).await;
@@ -60,7 +63,7 @@ async fn a_pause_outlives_a_restart() {
 }
 
 #[tokio::test]
-async fn the_last_of_pause_and_resume_counts_even_if_a_stop_follows_at_once() {
+async fn the_last_pause_or_resume_counts_even_if_a_stop_follows_immediately() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     for is_paused in [true, false, true] {
@@ -80,7 +83,7 @@ async fn the_last_of_pause_and_resume_counts_even_if_a_stop_follows_at_once() {
 }
 
 #[tokio::test]
-async fn a_handler_may_ask_its_own_subscription_to_pause_if_it_does_not_wait() {
+async fn a_handler_may_pause_its_own_subscription_if_it_does_not_wait() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let own = Arc::new(OnceLock::<Subscription>::new());
@@ -88,7 +91,7 @@ async fn a_handler_may_ask_its_own_subscription_to_pause_if_it_does_not_wait() {
     let count = handled.clone();
     let handler = move |_: Envelope<Ledger>| {
         count.fetch_add(1, Ordering::SeqCst);
-        // Sent when it is called, though nobody waits for it.
+        // The request is sent by the call, although its future is not awaited.
         drop(asked.get().map(Subscription::pause));
         async { Ok::<(), BoxError>(()) }
     };
@@ -100,7 +103,7 @@ async fn a_handler_may_ask_its_own_subscription_to_pause_if_it_does_not_wait() {
 }
 
 #[tokio::test]
-async fn a_reset_begins_again_at_the_place_asked_for_and_is_durable() {
+async fn a_reset_starts_again_at_its_position_and_is_durable() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     {
@@ -133,7 +136,7 @@ async fn a_reset_begins_again_at_the_place_asked_for_and_is_durable() {
 }
 
 #[tokio::test]
-async fn a_reset_waits_for_the_handlers_at_work() {
+async fn a_reset_waits_for_running_handlers() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(1);
@@ -148,7 +151,7 @@ async fn a_reset_waits_for_the_handlers_at_work() {
 }
 
 #[tokio::test]
-async fn a_reset_takes_a_subscription_past_what_it_has_halted_at() {
+async fn a_reset_moves_a_halted_subscription_past_the_event() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(1, Failing::Refuses);
@@ -161,7 +164,7 @@ async fn a_reset_takes_a_subscription_past_what_it_has_halted_at() {
 }
 
 #[tokio::test]
-async fn a_reset_forgets_the_parked_events_that_come_again_and_keeps_the_others() {
+async fn a_reset_discards_parked_events_after_its_position_and_keeps_the_others() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(1, Failing::Refuses);
@@ -180,7 +183,7 @@ async fn a_reset_forgets_the_parked_events_that_come_again_and_keeps_the_others(
     assert_eq!((parked, parked_notes(&runtime)), (vec![1], 1));
     mailer.resume();
     caught_up(&runtime, &mailer).await;
-    // 2 waits for 1 once more, and 3 does not fail any longer.
+    // 2 waits for 1 again, and 3 does not fail any longer.
     let parked: Vec<_> =
         mailer.parked_of("ledger/a").await.iter().map(|it| it.position.get()).collect();
     assert_eq!((parked, scribe.amounts()), (vec![1, 2], vec![3, 4]));
@@ -200,7 +203,7 @@ async fn a_reset_beyond_the_end_of_the_log_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn who_asks_a_stopped_subscription_hears_so() {
+async fn requests_to_a_stopped_subscription_report_the_stop() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
     mailer.stop().await;
@@ -217,7 +220,7 @@ async fn who_asks_a_stopped_subscription_hears_so() {
 }
 
 #[tokio::test]
-async fn who_waits_too_briefly_hears_how_far_it_has_come() {
+async fn a_wait_that_times_out_reports_the_position() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(2);
@@ -233,7 +236,7 @@ async fn who_waits_too_briefly_hears_how_far_it_has_come() {
 }
 
 #[tokio::test]
-async fn a_stop_finishes_what_is_being_handled_and_stores_how_far_it_has_come() {
+async fn a_stop_finishes_running_handlers_and_stores_the_position() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(1);

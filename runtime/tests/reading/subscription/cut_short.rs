@@ -1,4 +1,4 @@
-//! Notes about hundreds of parked events take several sets. The power fails behind each of them.
+//! Hundreds of parked events take several sets of notes. These tests crash after each of the sets.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::parking::parked_notes;
 use super::scene::{Failing, Heard, LONG, Scribe, add, caught_up, cut_power, log, mailer, until};
 use crate::common::{Command, Ledger, eventually, open_on, send};
 
-/// More than three sets of notes hold.
+/// More events than three sets of notes can contain.
 const MANY: i64 = 400;
 
 /// The first event of a key fails, so that many are parked, durably.
@@ -25,7 +25,7 @@ async fn park_many(contents: &Arc<Contents>) {
     assert!(runtime.shutdown(LONG).await.is_clean());
 }
 
-/// A last life, in which nothing fails: everything is handled that was not.
+/// Runs once more without a failure, and handles everything that is left.
 async fn finish(contents: &Arc<Contents>, mut lives: Vec<Vec<Heard>>) -> Vec<Vec<Heard>> {
     let (runtime, _) = open_on(contents).await;
     let scribe = Scribe::default();
@@ -39,7 +39,7 @@ async fn finish(contents: &Arc<Contents>, mut lives: Vec<Vec<Heard>>) -> Vec<Vec
     lives
 }
 
-/// What a life has to work with.
+/// The store and the records that outlive a run.
 struct Life {
     ledgers: Aggregates<Ledger>,
     scribe: Scribe,
@@ -47,8 +47,8 @@ struct Life {
     faults: Faults,
 }
 
-/// A life in which work is done until the `nth` commit fails, and one that only begins, and is cut
-/// short as well, so that it removes what is left over in two goes.
+/// One run until the `nth` commit fails, and a second one that fails soon after its start, so that
+/// leftovers are removed in two steps.
 async fn cut_at(
     contents: &Arc<Contents>,
     (nth, failure): (u64, Failure),
@@ -64,7 +64,7 @@ async fn cut_at(
             if number == 0 {
                 work(&life).await;
             }
-            // What is free by then is handled, or nothing is any more.
+            // Waits until everything that can be handled is handled.
             let is_settled = |status: &FollowerStatus| {
                 matches!(status, FollowerStatus::Live | FollowerStatus::Halted { .. })
             };
@@ -76,12 +76,12 @@ async fn cut_at(
     lives
 }
 
-/// All are handled while no commit gets through, so their notes are removed in sets that are full.
+/// All events are handled while the store is held, so their notes are removed in full sets.
 async fn retry_all_at_once(life: &Life) {
     let hold = life.faults.hold();
     let retrying = life.mailer.retry_parked("ledger/a");
     eventually(|| life.scribe.amounts().contains(&(MANY - 1))).await;
-    // The key is free by now.
+    // The key has no parked events any more.
     let next = send(life.ledgers.execute("a", Command::Add(MANY)));
     hold.release();
     let _ = next.await;
@@ -89,7 +89,7 @@ async fn retry_all_at_once(life: &Life) {
 }
 
 #[tokio::test]
-async fn what_was_handled_after_all_is_not_parked_again_behind_what_came_later() {
+async fn a_retried_event_is_not_parked_again_after_later_ones() {
     for failure in [Failure::Unwritten, Failure::Unacknowledged] {
         for nth in 1..=8 {
             let contents = Arc::default();
@@ -101,7 +101,7 @@ async fn what_was_handled_after_all_is_not_parked_again_behind_what_came_later()
 }
 
 #[tokio::test]
-async fn a_reset_that_is_cut_short_loses_nothing_and_keeps_what_is_parked_before_the_place() {
+async fn an_interrupted_reset_loses_nothing_and_keeps_earlier_parked_events() {
     for failure in [Failure::Unwritten, Failure::Unacknowledged] {
         for nth in 1..=8 {
             let contents = Arc::default();
@@ -118,7 +118,7 @@ async fn a_reset_that_is_cut_short_loses_nothing_and_keeps_what_is_parked_before
 }
 
 #[tokio::test]
-async fn events_are_parked_or_come_again_while_many_others_are_handled_after_all() {
+async fn events_are_parked_or_repeated_while_many_others_are_retried() {
     for nth in 1..=10 {
         let contents = Arc::default();
         park_many(&contents).await;
@@ -135,7 +135,7 @@ async fn events_are_parked_or_come_again_while_many_others_are_handled_after_all
 }
 
 #[tokio::test]
-async fn a_life_that_is_cut_where_it_begins_leaves_all_as_it_was() {
+async fn a_crash_during_the_start_changes_nothing() {
     let contents = Arc::default();
     park_many(&contents).await;
     for _ in 0..3 {

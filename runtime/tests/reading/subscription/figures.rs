@@ -1,3 +1,5 @@
+//! Metrics of subscriptions: handled, filtered, failed and parked events, and halts.
+
 use std::collections::BTreeMap;
 
 use actuarius::Runtime;
@@ -6,7 +8,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use super::scene::{Failing, Scribe, add, caught_up, halting, mailer, until_halted};
 use crate::common::{Command, Ledger};
 
-/// What is counted and measured now, of all followers, by name and by outcome, if there is one.
+/// Returns the metrics of all followers, by name and, if there is one, by outcome.
 fn figures(snapshotter: &Snapshotter) -> BTreeMap<(String, String), f64> {
     let mut figures = BTreeMap::new();
     for (key, _, _, value) in snapshotter.snapshot().into_vec() {
@@ -28,7 +30,7 @@ fn on_one_thread(work: impl Future<Output = ()>) {
 }
 
 #[test]
-fn what_is_handled_filtered_failed_and_parked_is_counted() {
+fn handled_filtered_failed_and_parked_events_are_counted() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     metrics::with_local_recorder(&recorder, || {
@@ -59,7 +61,7 @@ fn what_is_handled_filtered_failed_and_parked_is_counted() {
 }
 
 #[test]
-fn what_is_noted_does_not_make_the_groups_of_commands_look_smaller() {
+fn stored_notes_do_not_lower_the_measured_size_of_command_groups() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     metrics::with_local_recorder(&recorder, || {
@@ -85,7 +87,7 @@ fn what_is_noted_does_not_make_the_groups_of_commands_look_smaller() {
 }
 
 #[test]
-fn a_halt_shows_until_it_is_over() {
+fn a_halt_is_measured_until_it_is_over() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let halted = || figures(&snapshotter)[&("actuarius_follower_halted".to_owned(), String::new())];

@@ -1,3 +1,5 @@
+//! A running subscription: catching up, filters, several types, several handlers and headers.
+
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +10,7 @@ use super::scene::{LONG, Scribe, add, caught_up, log, mailer, stored};
 use crate::common::{Command, Event, Ledger, eventually, join_all};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_catches_up_and_goes_on_live_without_a_gap_or_a_repeat_while_others_write() {
+async fn a_subscription_catches_up_and_follows_live_without_a_gap_or_a_repeat() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     let write = |client: i64, ledgers: actuarius::Aggregates<Ledger>| async move {
@@ -29,18 +31,18 @@ async fn it_catches_up_and_goes_on_live_without_a_gap_or_a_repeat_while_others_w
 }
 
 #[tokio::test]
-async fn how_far_it_has_come_is_durable_soon_after_nothing_comes_any_more() {
+async fn the_position_is_durable_soon_after_the_last_event() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
     let last = add(&ledgers, "a", &[1, 2, 3]).await;
     mailer.wait_for(last, LONG).await.unwrap();
     eventually(|| stored(&runtime) == last.get()).await;
-    assert_eq!(runtime.head(), last, "a checkpoint is no event");
+    assert_eq!(runtime.head(), last, "a checkpoint is not an event");
 }
 
 #[tokio::test]
-async fn only_the_event_types_asked_for_are_handled_and_the_others_are_passed() {
+async fn only_the_requested_event_types_are_handled_and_others_are_skipped() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     let builder = runtime.subscribe("mailer").on_only(["Added"], scribe.handler());
@@ -54,7 +56,7 @@ async fn only_the_event_types_asked_for_are_handled_and_the_others_are_passed() 
 }
 
 #[tokio::test]
-async fn the_first_handler_that_takes_an_event_has_it_alone() {
+async fn only_the_first_matching_handler_receives_an_event() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let heard = Arc::new(Mutex::new(Vec::new()));

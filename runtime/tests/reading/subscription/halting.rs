@@ -1,3 +1,5 @@
+//! A subscription that halts at a failing event, its retries, and how it continues.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +11,7 @@ use super::scene::{
 use crate::common::{Ledger, eventually};
 
 #[tokio::test]
-async fn it_halts_at_an_event_that_fails_too_often_and_skips_nothing() {
+async fn a_subscription_halts_at_an_event_that_fails_too_often_and_skips_nothing() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(2, Failing::Refuses);
@@ -27,7 +29,7 @@ async fn it_halts_at_an_event_that_fails_too_often_and_skips_nothing() {
 }
 
 #[tokio::test]
-async fn it_tries_again_when_it_is_asked_to_resume() {
+async fn a_resume_tries_the_event_again() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(2, Failing::Refuses);
@@ -44,7 +46,7 @@ async fn it_tries_again_when_it_is_asked_to_resume() {
 }
 
 #[tokio::test]
-async fn a_halt_shows_through_a_pause() {
+async fn a_halt_is_reported_during_a_pause() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     scribe.fail(1, Failing::Refuses);
     let mailer = halting(&runtime, &scribe).await;
@@ -59,7 +61,7 @@ async fn a_halt_shows_through_a_pause() {
 }
 
 #[tokio::test]
-async fn it_is_tried_as_often_as_asked_for_each_time_it_resumes() {
+async fn each_resume_has_all_attempts() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let attempts = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -103,13 +105,13 @@ async fn nothing_new_is_started_while_an_event_waits_for_its_next_attempt() {
     };
     eventually(|| seen.load(Ordering::SeqCst) == 3).await;
     assert_eq!(mailer.status(), retrying);
-    // Whatever was started is finished then.
+    // Handlers that were started are finished then.
     mailer.pause().await;
     assert_eq!(scribe.amounts(), [1]);
 }
 
 #[tokio::test]
-async fn other_keys_go_on_while_an_event_that_may_be_parked_waits_for_its_next_attempt() {
+async fn other_keys_continue_while_an_event_that_may_be_parked_waits_for_its_next_attempt() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(1, Failing::Refuses);
@@ -123,7 +125,7 @@ async fn other_keys_go_on_while_an_event_that_may_be_parked_waits_for_its_next_a
 }
 
 #[tokio::test]
-async fn a_restart_begins_with_the_event_it_had_halted_at() {
+async fn a_restart_begins_with_the_event_at_which_the_subscription_halted() {
     let contents = std::sync::Arc::default();
     let scribe = Scribe::default();
     {

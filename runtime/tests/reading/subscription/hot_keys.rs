@@ -1,4 +1,5 @@
-//! More events of one key are parked than are listed: the others are read from the log again.
+//! Keys with more parked events than have notes of their own: the overflow is read from the log
+//! again.
 
 use std::sync::Arc;
 
@@ -10,10 +11,11 @@ use super::scene::{
 };
 use crate::common::{Command, Ledger, eventually, open_on, send};
 
-/// How many events have a note of their own, and one more, of which the rest's note is.
+/// The number of events with a note of their own, plus the first of the overflow, which has the
+/// overflow's note.
 const LISTED: usize = 1_025;
 
-/// So many events of the key `ledger/a`, of which the first fails.
+/// Writes `count` events of the key `ledger/a`, of which the first fails.
 async fn park_many(runtime: &Runtime, scribe: &Scribe, events: i64) {
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(0, Failing::Refuses);
@@ -29,7 +31,7 @@ fn of_a(scribe: &Scribe) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn a_hot_key_holds_up_itself_only_however_many_of_its_events_are_parked() {
+async fn a_hot_key_blocks_only_itself_however_many_of_its_events_are_parked() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
     park_many(&runtime, &scribe, 3_000).await;
@@ -50,7 +52,7 @@ async fn a_hot_key_holds_up_itself_only_however_many_of_its_events_are_parked() 
 }
 
 #[tokio::test]
-async fn the_rest_of_a_hot_key_is_found_again_whatever_events_are_ordered_by() {
+async fn the_overflow_of_a_hot_key_is_found_again_with_any_ordering_key() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     let by_letter = |event: &Recorded<'_>| event.id()[..1].to_owned();
@@ -69,7 +71,7 @@ async fn the_rest_of_a_hot_key_is_found_again_whatever_events_are_ordered_by() {
 }
 
 #[tokio::test]
-async fn the_rest_of_a_hot_key_outlives_restarts_and_holds_later_events_up() {
+async fn the_overflow_of_a_hot_key_survives_restarts_and_blocks_later_events() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     for life in 0..3 {
@@ -92,7 +94,7 @@ async fn the_rest_of_a_hot_key_outlives_restarts_and_holds_later_events_up() {
 }
 
 #[tokio::test]
-async fn events_that_come_while_the_rest_is_handled_are_handled_behind_it() {
+async fn events_that_arrive_while_the_overflow_is_handled_come_after_it() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let mailer = mailer(&runtime, &scribe).workers(4).start().await.unwrap();
     park_many(&runtime, &scribe, 2_000).await;
@@ -116,7 +118,7 @@ async fn events_that_come_while_the_rest_is_handled_are_handled_behind_it() {
 }
 
 #[tokio::test]
-async fn an_event_of_the_rest_may_fail_or_be_skipped_like_any_other() {
+async fn an_event_of_the_overflow_may_fail_or_be_skipped_like_any_other() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     {
@@ -146,7 +148,7 @@ async fn an_event_of_the_rest_may_fail_or_be_skipped_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_rest_that_cannot_be_read_stays_parked() {
+async fn an_overflow_that_cannot_be_read_stays_parked() {
     let (runtime, faults) = open_on(&Arc::default()).await;
     let scribe = Scribe::default();
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
@@ -170,7 +172,7 @@ async fn a_rest_that_cannot_be_read_stays_parked() {
 }
 
 #[tokio::test]
-async fn a_reset_into_the_rest_of_a_key_repeats_what_is_behind_the_place_only() {
+async fn a_reset_into_the_overflow_repeats_only_events_after_its_position() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
     park_many(&runtime, &scribe, 1_500).await;
@@ -185,7 +187,7 @@ async fn a_reset_into_the_rest_of_a_key_repeats_what_is_behind_the_place_only() 
 }
 
 #[tokio::test]
-async fn it_halts_when_too_much_is_parked_that_could_not_be_found_again() {
+async fn a_subscription_halts_if_an_overflow_could_not_be_found_again() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     let no_key =

@@ -1,11 +1,12 @@
-//! What handlers have heard in several lives of a runtime, held against the log.
+//! Compares what handlers received over several runs of a runtime with the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::Heard;
 
-/// Every event was handled, and each key in order: a life goes on from event to event, and begins
-/// with one that is due or was handled before. So what comes again comes with all behind it.
+/// Asserts that every event was handled, and each key in order. A run continues from event to
+/// event, and begins with one that is due or was handled before. So a repeated event is repeated
+/// with all later ones.
 pub(crate) fn hold_against(log: &[Heard], lives: &[Vec<Heard>]) {
     let mut due: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for event in log {

@@ -1,5 +1,5 @@
-//! A subscription hands every event to its handlers at least once, in the order of its key, whatever
-//! fails in between.
+//! Subscriptions deliver every event to their handlers at least once, in the order of its key,
+//! through failures and crashes.
 
 mod control;
 mod cut_short;

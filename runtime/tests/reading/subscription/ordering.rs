@@ -1,3 +1,5 @@
+//! The order of events per key with many workers, and the bounds of events in flight.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +10,7 @@ use super::scene::{Heard, Inside, Scribe, add, at_once, caught_up, log, mailer, 
 use crate::common::{Command, Event, Ledger, eventually, join_all, send};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_workers_keep_the_order_of_each_key_and_are_never_more_than_allowed() {
+async fn many_workers_keep_the_order_of_each_key_and_their_maximum() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -46,7 +48,7 @@ async fn many_workers_keep_the_order_of_each_key_and_are_never_more_than_allowed
         }
     };
     join_all((0..5).map(|key| write(key, ledgers.clone()))).await;
-    // They are all there, and go on together.
+    // All workers are busy, and continue together.
     eventually(|| everyone.now() == 3).await;
     gate.close();
     caught_up(&runtime, &mailer).await;
@@ -63,7 +65,7 @@ async fn many_workers_keep_the_order_of_each_key_and_are_never_more_than_allowed
 }
 
 #[tokio::test]
-async fn a_slow_key_holds_nobody_up_and_the_checkpoint_never_passes_it() {
+async fn a_slow_key_blocks_no_other_and_the_checkpoint_never_passes_it() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(2);
@@ -82,7 +84,7 @@ async fn a_slow_key_holds_nobody_up_and_the_checkpoint_never_passes_it() {
 }
 
 #[tokio::test]
-async fn events_of_different_aggregates_with_the_same_key_follow_each_other() {
+async fn events_of_different_aggregates_with_the_same_key_are_handled_in_order() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(1);
@@ -117,7 +119,7 @@ async fn a_key_may_be_taken_from_the_event_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_subscription_holds_a_bounded_number_of_events_and_slows_no_command() {
+async fn a_slow_subscription_keeps_a_bounded_number_of_events_and_slows_no_command() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let (gate, inside) = (Arc::new(Semaphore::new(0)), Arc::new(Inside::default()));
@@ -134,7 +136,7 @@ async fn a_slow_subscription_holds_a_bounded_number_of_events_and_slows_no_comma
     let builder = runtime.subscribe("mailer").on(handler).workers(100_000).retry(at_once());
     let mailer = builder.start().await.unwrap();
 
-    // All commands are answered, though not one event is finished.
+    // All commands are answered, although no event is finished.
     let commands: Vec<_> =
         (0..3_000).map(|id| send(ledgers.execute(&*id.to_string(), Command::Add(1)))).collect();
     for command in commands {
@@ -149,7 +151,7 @@ async fn a_slow_subscription_holds_a_bounded_number_of_events_and_slows_no_comma
 }
 
 #[tokio::test]
-async fn a_command_with_more_events_than_fit_in_flight_is_handled_whole_and_in_order() {
+async fn a_command_with_more_events_than_fit_in_flight_is_handled_completely_and_in_order() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     ledgers.execute("a", Command::AddAll((0..5_000).collect())).await.unwrap();

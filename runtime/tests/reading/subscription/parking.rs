@@ -1,3 +1,6 @@
+//! Parking: a failing event and later ones of its key wait, other keys continue, and a retry
+//! handles them in order.
+
 use std::sync::Arc;
 
 use actuarius::{FollowerStatus, ManualClock, ParkedError, Runtime, Timestamp};
@@ -6,7 +9,7 @@ use super::scene::{Failing, LONG, Scribe, add, caught_up, mailer, stored};
 use crate::common::{Command, Ledger, eventually, open_on, send};
 
 #[tokio::test]
-async fn an_event_that_fails_too_often_is_parked_with_all_behind_it_and_other_keys_go_on() {
+async fn an_event_that_fails_too_often_is_parked_with_later_ones_and_other_keys_continue() {
     let clock = Arc::new(ManualClock::at(Timestamp::from_micros(17)));
     let runtime = Runtime::builder().clock(clock).in_memory().await.unwrap();
     let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
@@ -30,7 +33,7 @@ async fn an_event_that_fails_too_often_is_parked_with_all_behind_it_and_other_ke
 }
 
 #[tokio::test]
-async fn parked_events_are_handled_in_order_on_request_and_then_the_key_is_free() {
+async fn a_retry_handles_parked_events_in_order_and_frees_the_key() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(1, Failing::Refuses);
@@ -50,7 +53,7 @@ async fn parked_events_are_handled_in_order_on_request_and_then_the_key_is_free(
 }
 
 #[tokio::test]
-async fn a_parked_event_that_fails_again_stays_first_with_what_went_wrong_this_time() {
+async fn a_parked_event_that_fails_again_stays_first_with_its_latest_error() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     {
@@ -70,7 +73,7 @@ async fn a_parked_event_that_fails_again_stays_first_with_what_went_wrong_this_t
             other => panic!("{other:?}"),
         }
         assert_eq!(scribe.amounts(), [1]);
-        // No shutdown: what was answered is durable.
+        // There is no shutdown: everything that was answered is durable.
     }
     let (runtime, _) = open_on(&contents).await;
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
@@ -81,7 +84,7 @@ async fn a_parked_event_that_fails_again_stays_first_with_what_went_wrong_this_t
 }
 
 #[tokio::test]
-async fn parked_events_outlive_a_restart_and_hold_later_events_of_their_key() {
+async fn parked_events_survive_a_restart_and_block_later_events_of_their_key() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     {
@@ -106,7 +109,7 @@ async fn parked_events_outlive_a_restart_and_hold_later_events_of_their_key() {
 }
 
 #[tokio::test]
-async fn events_that_come_while_their_key_is_retried_are_handled_behind_it() {
+async fn events_that_arrive_while_their_key_is_retried_are_handled_after_it() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(1, Failing::Refuses);
@@ -128,7 +131,7 @@ async fn events_that_come_while_their_key_is_retried_are_handled_behind_it() {
 }
 
 #[tokio::test]
-async fn the_cursor_does_not_move_when_parked_events_are_handled() {
+async fn handling_parked_events_does_not_move_the_cursor() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(1, Failing::Refuses);
@@ -144,7 +147,7 @@ async fn the_cursor_does_not_move_when_parked_events_are_handled() {
 }
 
 #[tokio::test]
-async fn many_parked_keys_are_noted_with_the_checkpoint_that_passes_them() {
+async fn many_parked_keys_are_stored_with_the_checkpoint_that_passes_them() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     let keys = 700;
@@ -165,7 +168,7 @@ async fn many_parked_keys_are_noted_with_the_checkpoint_that_passes_them() {
     eventually(|| mailer.status() == FollowerStatus::Live).await;
 }
 
-/// How many notes of parked events there are.
+/// Returns the number of notes of parked events.
 pub(crate) fn parked_notes(runtime: &Runtime) -> usize {
     runtime.reader().unwrap().notes(b"parked/", None, 10_000).unwrap().len()
 }

@@ -1,4 +1,4 @@
-//! What comes again after a restart, and what does not.
+//! Repeated events after restarts and crashes: which are repeated, and which are not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn a_restart_after_a_shutdown_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn a_crash_repeats_what_is_behind_the_checkpoint_and_nothing_before_it() {
+async fn a_crash_repeats_events_after_the_checkpoint_and_none_before_it() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     scribe.hold(3);
@@ -74,7 +74,7 @@ async fn a_restart_in_the_middle_of_a_command_repeats_only_its_unfinished_events
     assert_eq!(scribe.amounts(), [4, 5]);
 }
 
-/// One life of a runtime: some commands, some failures, and an end at a moment of no one's choice.
+/// One run of a runtime: some commands, some failures, and an end at a random moment.
 async fn live(contents: &Arc<Contents>, seed: u64, total: &mut i64) -> Vec<Heard> {
     let (runtime, _) = open_on(contents).await;
     let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
@@ -89,7 +89,7 @@ async fn live(contents: &Arc<Contents>, seed: u64, total: &mut i64) -> Vec<Heard
         });
         let amounts: Vec<_> = amounts.collect();
         if number % 6 == seed % 6 {
-            // It fails in this life only, so it is parked and waits for a later one.
+            // The event fails in this run only, so it is parked and waits for a later one.
             scribe.fail(amounts[0], Failing::Refuses);
         }
         ledgers.execute(&*key.to_string(), Command::AddAll(amounts)).await.unwrap();
@@ -104,7 +104,7 @@ async fn live(contents: &Arc<Contents>, seed: u64, total: &mut i64) -> Vec<Heard
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_fails_and_whenever_it_ends_every_event_is_handled_and_each_key_in_order() {
+async fn every_event_is_handled_in_the_order_of_its_key_through_failures_and_crashes() {
     let contents = Arc::default();
     let (mut heard, mut total) = (Vec::new(), 0);
     for seed in 0..25 {

@@ -1,4 +1,4 @@
-//! What the tests have in common: handlers that remember, wait and fail on demand.
+//! Shared by the tests of subscriptions: handlers that remember, wait and fail on demand.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -8,22 +8,22 @@ use std::time::Duration;
 use actuarius::persistence::PageLimit;
 use actuarius::persistence::fault::{Failure, Faults};
 use actuarius::{
-    Aggregates, BoxError, Envelope, FollowerStatus, OnPoison, Position, Retry, Runtime, Subscribe,
-    Subscription,
+    Aggregates, BoxError, Envelope, FollowerStatus, OnPoison, Position, Retry, Runtime,
+    Subscription, SubscriptionBuilder,
 };
 use tokio::sync::Semaphore;
 
 use crate::common::{Command, Event, Ledger, eventually};
 
-/// Longer than any test takes: who waits so long waits in vain.
+/// Longer than any test takes.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
 
-/// Tried five times, without waiting in between.
+/// Five attempts without a delay.
 pub(crate) fn at_once() -> Retry {
     Retry::default().waits(Duration::ZERO, Duration::ZERO)
 }
 
-/// A handler that can be told what to do with which amount.
+/// Controls what the handler does with each amount.
 #[derive(Clone, Default)]
 pub(crate) struct Scribe(Arc<Inner>);
 
@@ -49,7 +49,7 @@ pub(crate) enum Failing {
 }
 
 impl Scribe {
-    /// The handler: it hears each event when its gate is open and nothing fails.
+    /// Handles an event: records it when its gate is open and nothing fails.
     pub(crate) fn handler(&self) -> impl Fn(Envelope<Ledger>) -> Handled + Send + Sync + 'static {
         let scribe = self.clone();
         move |event| {
@@ -85,7 +85,7 @@ impl Scribe {
         }
     }
 
-    /// Holds the handling of an amount until it is let go.
+    /// Holds the handling of an amount until it is released.
     pub(crate) fn hold(&self, amount: i64) {
         self.0.gates.lock().unwrap().insert(amount, Arc::new(Semaphore::new(0)));
     }
@@ -117,7 +117,7 @@ impl Scribe {
         self.0.heard.lock().unwrap().clone()
     }
 
-    /// The amounts heard, in the order they were.
+    /// Returns the handled amounts in order.
     pub(crate) fn amounts(&self) -> Vec<i64> {
         self.heard().iter().map(|heard| heard.amount).collect()
     }
@@ -129,7 +129,7 @@ impl Scribe {
 
 pub(crate) type Handled = std::pin::Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
-/// Counts how many are inside at the same time.
+/// Counts how many handlers run at the same time.
 #[derive(Default)]
 pub(crate) struct Inside {
     now: Mutex<(usize, usize)>,
@@ -155,8 +155,8 @@ impl Inside {
     }
 }
 
-/// A subscription called `mailer` that tells the scribe.
-pub(crate) fn mailer(runtime: &Runtime, scribe: &Scribe) -> Subscribe {
+/// Describes a subscription called `mailer` with the scribe as its handler.
+pub(crate) fn mailer(runtime: &Runtime, scribe: &Scribe) -> SubscriptionBuilder {
     runtime.subscribe("mailer").on(scribe.handler()).retry(at_once())
 }
 
@@ -189,7 +189,7 @@ pub(crate) async fn until_halted(subscription: &Subscription) -> (u64, String) {
     }
 }
 
-/// Waits until so many events are parked under a key.
+/// Waits until `count` events are parked under a key.
 pub(crate) async fn until_parked(subscription: &Subscription, key: &str, events: u64) {
     let count = async || subscription.parked_of(key).await.first().map_or(0, |it| it.behind + 1);
     while count().await < events {
@@ -197,20 +197,20 @@ pub(crate) async fn until_parked(subscription: &Subscription, key: &str, events:
     }
 }
 
-/// The power fails: nothing reaches the store any more.
+/// Simulates a power cut: no more writes reach the store.
 pub(crate) async fn cut_power(runtime: Runtime, faults: &Faults) {
     faults.fail_commit(1, Failure::Unwritten);
     let _ = runtime.shutdown(Duration::ZERO).await;
 }
 
-/// The position that is durable for the subscription `mailer`, as the note says it.
+/// Returns the durable position of the subscription `mailer` from its note.
 pub(crate) fn stored(runtime: &Runtime) -> u64 {
     let note = runtime.reader().unwrap().note(b"subscription/mailer").unwrap();
     let note = note.expect("it has been started");
     u64::from_le_bytes(note[17..25].try_into().unwrap())
 }
 
-/// Every event of the log, as a scribe that hears all of them would.
+/// Returns every event of the log, as a scribe records it.
 pub(crate) fn log(runtime: &Runtime) -> Vec<Heard> {
     let reader = runtime.reader().unwrap();
     let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };

@@ -1,4 +1,4 @@
-//! A parked event that somebody has dropped is never handled, whatever happens behind the answer.
+//! Skipping a parked event: it is never handled, whatever fails after the answer.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::scene::{
 use crate::common::{Ledger, eventually, open_on};
 
 #[tokio::test]
-async fn the_event_that_failed_may_be_skipped_and_those_behind_it_are_handled() {
+async fn a_failed_event_may_be_skipped_and_later_ones_are_handled() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     {
@@ -32,9 +32,9 @@ async fn the_event_that_failed_may_be_skipped_and_those_behind_it_are_handled() 
     assert_eq!(scribe.amounts(), [2, 3]);
 }
 
-/// Two events are parked while the slow one before them is being handled, so that the checkpoint has
-/// not passed them; the first is skipped, and the power fails.
-async fn skipped_behind_a_slow_event(contents: &Arc<Contents>) {
+/// Parks two events while a slow one before them is being handled, so that the checkpoint has not
+/// passed them. Then skips the first one, and crashes.
+async fn skipped_after_a_slow_event(contents: &Arc<Contents>) {
     let (runtime, faults) = open_on(contents).await;
     let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
     scribe.hold(1);
@@ -49,9 +49,9 @@ async fn skipped_behind_a_slow_event(contents: &Arc<Contents>) {
 }
 
 #[tokio::test]
-async fn a_skipped_event_stays_skipped_though_the_power_fails_before_the_checkpoint_passes_it() {
+async fn a_skipped_event_stays_skipped_after_a_crash_before_the_checkpoint_passes_it() {
     let contents = Arc::default();
-    skipped_behind_a_slow_event(&contents).await;
+    skipped_after_a_slow_event(&contents).await;
     for _ in 0..2 {
         let (runtime, _) = open_on(&contents).await;
         let scribe = Scribe::default();
@@ -62,13 +62,13 @@ async fn a_skipped_event_stays_skipped_though_the_power_fails_before_the_checkpo
         assert!(runtime.shutdown(LONG).await.is_clean());
     }
     let (runtime, _) = open_on(&contents).await;
-    assert_eq!(parked_notes(&runtime), 0, "what the checkpoint has passed needs no note");
+    assert_eq!(parked_notes(&runtime), 0, "events before the checkpoint need no note");
 }
 
 #[tokio::test]
-async fn a_skipped_event_is_handled_again_behind_a_reset_to_a_place_before_it() {
+async fn a_skipped_event_is_handled_again_after_a_reset_to_an_earlier_position() {
     let contents = Arc::default();
-    skipped_behind_a_slow_event(&contents).await;
+    skipped_after_a_slow_event(&contents).await;
     let (runtime, _) = open_on(&contents).await;
     let scribe = Scribe::default();
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
@@ -80,7 +80,7 @@ async fn a_skipped_event_is_handled_again_behind_a_reset_to_a_place_before_it() 
 }
 
 #[tokio::test]
-async fn a_skip_is_durable_when_it_is_answered_however_seldom_checkpoints_are() {
+async fn a_skip_is_durable_when_it_is_answered_even_with_rare_checkpoints() {
     let contents = Arc::default();
     {
         let (runtime, faults) = open_on(&contents).await;

@@ -1,3 +1,6 @@
+//! Starting a subscription: from the end, after a position, from scratch, and with invalid notes or
+//! names.
+
 use std::sync::Arc;
 
 use actuarius::persistence::{Batch, Notes, memory};
@@ -8,7 +11,7 @@ use super::scene::{Failing, LONG, Scribe, add, caught_up, log, mailer, stored};
 use crate::common::{Command, Ledger, open_on};
 
 #[tokio::test]
-async fn from_the_end_is_remembered_before_anything_is_handled() {
+async fn a_start_from_the_end_is_durable_before_anything_is_handled() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     {
@@ -17,7 +20,7 @@ async fn from_the_end_is_remembered_before_anything_is_handled() {
         add(&ledgers, "a", &[1, 2]).await;
         mailer(&runtime, &scribe).from_end().start().await.unwrap();
         assert_eq!(stored(&runtime), 2);
-        // No shutdown, so nothing is stored at the end.
+        // There is no shutdown, so nothing is stored at the end.
     }
     {
         let (runtime, _) = open_on(&contents).await;
@@ -30,7 +33,7 @@ async fn from_the_end_is_remembered_before_anything_is_handled() {
 }
 
 #[tokio::test]
-async fn it_begins_behind_any_position_even_in_the_middle_of_a_command() {
+async fn a_subscription_starts_after_any_position_even_in_the_middle_of_a_command() {
     for after in 0..=6 {
         let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
         let ledgers = runtime.host::<Ledger>();
@@ -44,7 +47,7 @@ async fn it_begins_behind_any_position_even_in_the_middle_of_a_command() {
 }
 
 #[tokio::test]
-async fn a_name_is_taken_as_long_as_it_runs() {
+async fn a_name_is_in_use_while_its_subscription_runs() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let first = mailer(&runtime, &scribe).start().await.unwrap();
     let second = mailer(&runtime, &scribe).start().await;
@@ -56,7 +59,7 @@ async fn a_name_is_taken_as_long_as_it_runs() {
 }
 
 #[tokio::test]
-async fn names_that_cannot_be_and_subscriptions_to_nothing_are_refused() {
+async fn invalid_names_and_subscriptions_to_nothing_are_refused() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     for name in ["", "a/b", ".hidden", &"x".repeat(129)] {
         let refused = runtime.subscribe(name).on(scribe.handler()).start().await;
@@ -68,7 +71,7 @@ async fn names_that_cannot_be_and_subscriptions_to_nothing_are_refused() {
 }
 
 #[tokio::test]
-async fn a_place_beyond_the_end_of_the_log_is_refused() {
+async fn a_position_after_the_end_of_the_log_is_refused() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     add(&runtime.host::<Ledger>(), "a", &[1]).await;
     let refused = mailer(&runtime, &scribe).after(Position::new(2)).start().await;
@@ -80,7 +83,7 @@ async fn a_place_beyond_the_end_of_the_log_is_refused() {
     }
 }
 
-/// A store in which the subscription `mailer` is at position 2, and what its note says.
+/// Writes a store in which the subscription `mailer` is at position 2, and returns its note.
 async fn started() -> (Arc<memory::Contents>, Vec<u8>) {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
@@ -100,7 +103,7 @@ fn write(contents: &Arc<memory::Contents>, key: &str, value: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_checkpoint_beyond_the_end_of_the_log_is_told() {
+async fn a_checkpoint_after_the_end_of_the_log_is_reported() {
     let (contents, mut note) = started().await;
     note[17..25].copy_from_slice(&99u64.to_le_bytes());
     write(&contents, "subscription/mailer", &note);
@@ -110,7 +113,7 @@ async fn a_checkpoint_beyond_the_end_of_the_log_is_told() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_of_another_store_is_told() {
+async fn a_checkpoint_of_another_store_is_reported() {
     let (_, note) = started().await;
     let contents = Arc::default();
     write(&contents, "subscription/mailer", &note);
@@ -120,7 +123,7 @@ async fn a_checkpoint_of_another_store_is_told() {
 }
 
 #[tokio::test]
-async fn damaged_notes_are_told_and_never_taken_for_none() {
+async fn damaged_notes_are_reported_and_never_taken_for_missing_ones() {
     for (key, value) in [
         ("subscription/mailer", &b"nonsense"[..]),
         ("parked/mailer/ledger/a/00000000000000000001", b"nonsense"),
@@ -139,7 +142,7 @@ async fn damaged_notes_are_told_and_never_taken_for_none() {
 }
 
 #[tokio::test]
-async fn nothing_starts_on_a_runtime_that_is_closed_or_whose_store_has_failed() {
+async fn no_subscription_starts_on_a_closed_runtime_or_a_failed_store() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     assert!(runtime.shutdown(LONG).await.is_clean());
     let refused = mailer(&runtime, &scribe).start().await;
@@ -153,7 +156,7 @@ async fn nothing_starts_on_a_runtime_that_is_closed_or_whose_store_has_failed() 
 }
 
 #[tokio::test]
-async fn from_scratch_forgets_all_there_is_even_if_it_cannot_be_read() {
+async fn from_scratch_discards_all_notes_even_unreadable_ones() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     {

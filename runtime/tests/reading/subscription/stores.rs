@@ -1,4 +1,4 @@
-//! A store that fails, or cannot be read.
+//! Subscriptions on a store that fails or cannot be read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::scene::{
 use crate::common::{Command, Ledger, eventually, open_on, send};
 
 #[tokio::test]
-async fn it_halts_when_its_checkpoint_cannot_be_stored_and_a_restart_repeats() {
+async fn a_checkpoint_that_cannot_be_stored_halts_the_subscription_and_a_restart_repeats() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     {
@@ -45,7 +45,7 @@ async fn it_halts_when_its_checkpoint_cannot_be_stored_and_a_restart_repeats() {
 }
 
 #[tokio::test]
-async fn nothing_is_handled_any_more_once_the_store_has_failed() {
+async fn no_event_is_handled_after_the_store_has_failed() {
     let contents = Arc::default();
     let scribe = Scribe::default();
     let (runtime, faults) = open_on(&contents).await;
@@ -63,7 +63,7 @@ async fn nothing_is_handled_any_more_once_the_store_has_failed() {
     assert_eq!(scribe.amounts(), [1]);
     let _ = runtime.shutdown(LONG).await;
 
-    // The third was stored after all.
+    // The third event was stored nevertheless.
     scribe.forget();
     let (runtime, _) = open_on(&contents).await;
     let mailer = self::mailer(&runtime, &scribe).start().await.unwrap();
@@ -71,8 +71,8 @@ async fn nothing_is_handled_any_more_once_the_store_has_failed() {
     assert!(scribe.amounts().ends_with(&[2, 3]), "{:?}", scribe.amounts());
 }
 
-/// A subscription with a parked event that could be handled by now, and the way to fail its store.
-async fn parked_and_mended(scribe: &Scribe) -> (Runtime, Faults, Subscription) {
+/// A subscription with a parked event that could be handled now, and the faults of its store.
+async fn parked_and_fixed(scribe: &Scribe) -> (Runtime, Faults, Subscription) {
     let (runtime, faults) = open_on(&Arc::default()).await;
     scribe.fail(1, Failing::Refuses);
     let mailer = mailer(&runtime, scribe).start().await.unwrap();
@@ -88,9 +88,9 @@ fn is_not_stored(answer: &Result<usize, ParkedError>) -> bool {
 }
 
 #[tokio::test]
-async fn who_retries_or_skips_is_told_that_it_could_not_be_stored() {
+async fn a_retry_or_skip_that_cannot_be_stored_is_reported() {
     let scribe = Scribe::default();
-    let (_runtime, faults, mailer) = parked_and_mended(&scribe).await;
+    let (_runtime, faults, mailer) = parked_and_fixed(&scribe).await;
     faults.fail_commit(1, Failure::Unwritten);
     let retried = mailer.retry_parked("ledger/a").await;
     assert!(is_not_stored(&retried), "{retried:?}");
@@ -100,13 +100,13 @@ async fn who_retries_or_skips_is_told_that_it_could_not_be_stored() {
 }
 
 #[tokio::test]
-async fn nothing_is_retried_or_skipped_once_the_store_has_failed() {
+async fn no_event_is_retried_or_skipped_after_the_store_has_failed() {
     let scribe = Scribe::default();
-    let (runtime, faults, mailer) = parked_and_mended(&scribe).await;
+    let (runtime, faults, mailer) = parked_and_fixed(&scribe).await;
     scribe.hold(3);
     add(&runtime.host::<Ledger>(), "b", &[3]).await;
     scribe.until_held(3).await;
-    // The only worker is busy, so this one waits.
+    // The only worker is busy, so this event waits.
     let waits = send(Box::pin(mailer.retry_parked("ledger/a")));
     faults.fail_commit(1, Failure::Unwritten);
     runtime.host::<Ledger>().execute("c", Command::Add(4)).await.unwrap_err();
@@ -117,11 +117,11 @@ async fn nothing_is_retried_or_skipped_once_the_store_has_failed() {
     let waited = waits.await;
     assert!(is_not_stored(&waited), "{waited:?}");
     mailer.stop().await;
-    assert_eq!(scribe.amounts(), [3], "what was being handled is finished, and nothing else begun");
+    assert_eq!(scribe.amounts(), [3], "running handlers finish and no other starts");
 }
 
 #[tokio::test]
-async fn it_halts_at_damage_in_the_log_and_goes_on_when_that_is_mended() {
+async fn damage_in_the_log_halts_the_subscription_and_it_continues_after_the_repair() {
     let (runtime, faults) = open_on(&Arc::default()).await;
     let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
     add(&ledgers, "a", &[1]).await;
@@ -138,7 +138,7 @@ async fn it_halts_at_damage_in_the_log_and_goes_on_when_that_is_mended() {
 }
 
 #[tokio::test]
-async fn it_halts_when_an_event_cannot_be_read_again_for_another_attempt() {
+async fn an_event_that_cannot_be_read_again_for_another_attempt_halts_the_subscription() {
     let (runtime, faults) = open_on(&Arc::default()).await;
     let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
     scribe.hold(1);
@@ -157,7 +157,7 @@ async fn it_halts_when_an_event_cannot_be_read_again_for_another_attempt() {
     assert_eq!(scribe.amounts(), [1]);
 }
 
-/// Tried again and again, without waiting in between.
+/// Unlimited attempts without a delay.
 fn for_ever() -> Retry {
     at_once().attempts(u32::MAX)
 }
@@ -168,7 +168,7 @@ async fn until_retrying(subscription: &Subscription, what: &str) {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_read_is_read_again_like_an_event_that_fails() {
+async fn a_log_that_cannot_be_read_is_retried_like_a_failing_event() {
     let (runtime, faults) = open_on(&Arc::default()).await;
     let (ledgers, scribe) = (runtime.host::<Ledger>(), Scribe::default());
     add(&ledgers, "a", &[1]).await;
@@ -200,7 +200,7 @@ async fn an_event_is_not_parked_because_it_cannot_be_read_again() {
 }
 
 #[tokio::test]
-async fn waits_without_end_are_no_panic() {
+async fn unlimited_delays_do_not_panic() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     scribe.fail(2, Failing::Refuses);
     let never = Retry::default().waits(Duration::MAX, Duration::MAX);

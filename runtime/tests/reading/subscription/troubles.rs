@@ -1,4 +1,4 @@
-//! Handlers, keys and events that cannot be helped.
+//! Handlers that panic, events that do not decode and keys that cannot be computed.
 
 use std::convert::Infallible;
 
@@ -9,7 +9,7 @@ use super::scene::{Failing, Scribe, add, at_once, caught_up, halting, mailer, un
 use crate::common::{Command, Ledger};
 
 #[tokio::test]
-async fn a_handler_that_panics_has_failed_and_nothing_else() {
+async fn a_panic_in_a_handler_counts_as_a_failure() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.fail(1, Failing::Panics);
@@ -22,7 +22,7 @@ async fn a_handler_that_panics_has_failed_and_nothing_else() {
     assert_eq!(&*parked[0].error, "the handler panicked: the handler burst");
 }
 
-/// The ledger of an older program, which knows fewer events.
+/// The ledger of an older program with fewer event types.
 #[derive(Default, Serialize, Deserialize)]
 struct OldLedger;
 
@@ -50,7 +50,7 @@ async fn takes(event: Envelope<OldLedger>) -> Result<(), BoxError> {
 }
 
 #[tokio::test]
-async fn an_event_that_does_not_decode_has_failed_like_any_other() {
+async fn an_event_that_does_not_decode_counts_as_a_failure() {
     let runtime = Runtime::in_memory().await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let builder = runtime.subscribe("mailer").on(takes).retry(at_once());
@@ -65,7 +65,7 @@ async fn an_event_that_does_not_decode_has_failed_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_told_has_the_event_fail() {
+async fn a_panic_in_ordered_by_counts_as_a_failure_of_the_event() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     let key = |event: &Recorded<'_>| match event.id() {

@@ -1,4 +1,4 @@
-//! Stores to look into, and the program that does.
+//! Fills stores for the tests, and runs the program on them.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -49,7 +49,7 @@ impl Aggregate for Account {
     }
 }
 
-/// A store is filled by a runtime, which is closed again.
+/// Fills a store by a runtime, and closes it.
 pub(crate) fn filled<T>(
     directory: &Path,
     codec: Codec,
@@ -65,7 +65,8 @@ pub(crate) fn filled<T>(
     })
 }
 
-/// Two accounts with three and two events; the first has one event in a commit of its own.
+/// Fills two accounts with three and two events. The first one has one event in a commit of its
+/// own.
 pub(crate) fn two_accounts(directory: &Path, codec: Codec) {
     use AccountEvent::{Closed, Deposited, Opened};
     filled(directory, codec, async |_, accounts| {
@@ -77,7 +78,7 @@ pub(crate) fn two_accounts(directory: &Path, codec: Codec) {
     });
 }
 
-/// What became of a run of the program.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -86,13 +87,13 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// The lines of standard output, each a JSON document.
+    /// Returns the lines of standard output, each of them a JSON document.
     pub(crate) fn json(&self) -> Vec<Value> {
         assert!(self.errors.is_empty(), "{}", self.errors);
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The one JSON document on standard output.
+    /// Returns the only JSON document on standard output.
     pub(crate) fn document(&self) -> Value {
         let mut all = self.json();
         assert_eq!(all.len(), 1, "{all:?}");
@@ -118,7 +119,7 @@ pub(crate) fn actuarius(directory: &Path, arguments: &[&str]) -> Ran {
     }
 }
 
-/// The same with `--json`.
+/// Runs the same with `--json`.
 pub(crate) fn json(directory: &Path, arguments: &[&str]) -> Ran {
     actuarius(directory, &[&["--json"], arguments].concat())
 }

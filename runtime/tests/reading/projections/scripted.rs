@@ -1,4 +1,4 @@
-//! A view that does as its test tells it.
+//! A view in memory that its test can make panic, wait or be slow.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,23 +14,23 @@ use serde::{Deserialize, Serialize};
 use super::views::Bell;
 use crate::common::{Command, Ledger};
 
-/// The positions of all events, in the order in which they came. Each test has one of its own, which
-/// it tells what to do by [`levers`].
+/// The positions of all events, in the order of their arrival. Each test has a view of its own,
+/// which it controls by [`levers`].
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Told<const TEST: usize> {
+pub(crate) struct Scripted<const TEST: usize> {
     pub(crate) positions: Vec<u64>,
-    /// How many of them have come since it was begun or loaded.
+    /// The number of events since it was created or loaded.
     pub(crate) here: u64,
 }
 
 pub(crate) struct Levers {
-    /// It panics at this position, and leaves half of a change behind.
+    /// Panics at this position, in the middle of a change.
     pub(crate) panics_at: AtomicU64,
-    /// How often it has.
+    /// How often it has panicked.
     pub(crate) panicked: AtomicU64,
-    /// It waits at the gate before this position is in it.
+    /// Waits at the gate before it adds this position.
     pub(crate) waits_at: AtomicU64,
-    /// It takes two milliseconds from this position on.
+    /// Takes two milliseconds per event from this position on.
     pub(crate) slow_from: AtomicU64,
     pub(crate) cannot_be_saved: AtomicBool,
     pub(crate) waits_when_saved: AtomicBool,
@@ -59,7 +59,7 @@ impl Levers {
     }
 }
 
-/// Holds up whoever comes until it is opened; each opening lets through all who wait.
+/// Blocks callers until it is opened. Each opening releases all that wait.
 pub(crate) struct Gate {
     waiting: Mutex<(u64, u64)>,
     opened: Condvar,
@@ -90,7 +90,7 @@ impl Gate {
     }
 }
 
-impl<const TEST: usize> Told<TEST> {
+impl<const TEST: usize> Scripted<TEST> {
     fn take(&mut self, position: Position) {
         let (levers, position) = (levers(TEST), position.get());
         if position == levers.waits_at.load(Ordering::SeqCst) {
@@ -104,71 +104,71 @@ impl<const TEST: usize> Told<TEST> {
         if position == levers.panics_at.load(Ordering::SeqCst) {
             levers.panicked.fetch_add(1, Ordering::SeqCst);
             // Unwinding without the hook: the panic is expected, its report would only be noise.
-            std::panic::resume_unwind(Box::new("it was told to"));
+            std::panic::resume_unwind(Box::new("scripted panic"));
         }
     }
 
-    /// Whether it has all events up to `count`, once each.
+    /// Returns whether the view has all events up to `count`, once each.
     pub(crate) fn is_whole(&self, count: u64) -> bool {
         self.positions.iter().copied().eq(1..=count)
     }
 }
 
-impl<const TEST: usize> Projection<Ledger> for Told<TEST> {
+impl<const TEST: usize> Projection<Ledger> for Scripted<TEST> {
     fn project(&mut self, envelope: &Envelope<Ledger>) {
         self.take(envelope.header.position);
     }
 }
 
-impl<const TEST: usize> Projection<Bell> for Told<TEST> {
+impl<const TEST: usize> Projection<Bell> for Scripted<TEST> {
     fn project(&mut self, envelope: &Envelope<Bell>) {
         self.take(envelope.header.position);
     }
 }
 
-impl<const TEST: usize> Serialize for Told<TEST> {
+impl<const TEST: usize> Serialize for Scripted<TEST> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let levers = levers(TEST);
         if levers.waits_when_saved.load(Ordering::SeqCst) {
             levers.gate.pass();
         }
         if levers.cannot_be_saved.load(Ordering::SeqCst) {
-            return Err(S::Error::custom("it was told so"));
+            return Err(S::Error::custom("scripted failure"));
         }
         self.positions.serialize(serializer)
     }
 }
 
-impl<'de, const TEST: usize> Deserialize<'de> for Told<TEST> {
+impl<'de, const TEST: usize> Deserialize<'de> for Scripted<TEST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self { positions: Vec::deserialize(deserializer)?, here: 0 })
     }
 }
 
-/// Longer than any test takes: who waits so long waits in vain.
+/// Longer than any test takes.
 pub(crate) const LONG: Duration = Duration::from_secs(3_600);
 
-/// Tried twice, without waiting in between.
+/// Two attempts without a delay.
 pub(crate) fn twice() -> Retry {
     Retry::default().attempts(2).waits(Duration::ZERO, Duration::ZERO)
 }
 
-/// The view, saved only when it is stopped, about to start.
-pub(crate) fn told<const TEST: usize>(
+/// Describes the view, which is saved only when it is stopped.
+pub(crate) fn scripted<const TEST: usize>(
     runtime: &Runtime,
-) -> ProjectionBuilder<InMemory<Told<TEST>>> {
-    let view = runtime.projection::<Told<TEST>>("told").on::<Ledger>();
+) -> ProjectionBuilder<InMemory<Scripted<TEST>>> {
+    let view = runtime.projection::<Scripted<TEST>>("scripted").on::<Ledger>();
     view.save_every(LONG).retry(twice())
 }
 
-/// The same, started, with all events there are.
-pub(crate) async fn caught_up<const TEST: usize>(runtime: &Runtime) -> InMemory<Told<TEST>> {
-    let view = told::<TEST>(runtime).start().await.unwrap();
+/// Starts the view, and waits until it has all events.
+pub(crate) async fn caught_up<const TEST: usize>(runtime: &Runtime) -> InMemory<Scripted<TEST>> {
+    let view = scripted::<TEST>(runtime).start().await.unwrap();
     view.wait_for(runtime.head()).await.unwrap();
     view
 }
 
-/// Adds as many events.
+/// Adds `count` events.
 pub(crate) async fn add(runtime: &Runtime, events: Range<i64>) {
     let ledgers = runtime.host::<Ledger>();
     for amount in events {
