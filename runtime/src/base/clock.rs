@@ -1,3 +1,5 @@
+//! Clocks: where the time of events comes from, and when schedules are due.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -5,14 +7,15 @@ use std::time::{Duration, SystemTime};
 use actuarius_domain::Timestamp;
 use tokio::sync::watch;
 
-/// Where the time of events comes from. Order never depends on it, and the history of an aggregate
-/// never goes back in time, even if its clock does.
+/// Where the time of events comes from. The order of events never depends on it, and the history of an
+/// aggregate never goes back in time, even if its clock does.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Returns when the clock was moved by hand, since this was called or a little before. One that
-    /// goes by itself never returns: it is looked at each second, however it steps.
+    /// Completes once the clock has been moved by hand, after this call or shortly before it. A clock
+    /// that advances by itself never completes it: the runtime reads such a clock every second, however it
+    /// steps.
     fn moved(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::pending())
     }
@@ -28,7 +31,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, for tests.
+/// A clock that stands still until it is moved, for tests. Opens a runtime with
+/// [`Builder::clock`](crate::Builder::clock); share it in an `Arc`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,7 +52,7 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// A clock standing at `time`.
+    /// Creates a clock that stands at `time`.
     #[must_use]
     pub fn at(time: Timestamp) -> Self {
         Self(watch::Sender::new(time))
@@ -59,7 +63,7 @@ impl ManualClock {
         self.0.send_modify(|now| *now = now.plus(by));
     }
 
-    /// Moves the clock anywhere, backwards too.
+    /// Sets the clock to any time, also to an earlier one.
     pub fn set(&self, time: Timestamp) {
         self.0.send_replace(time);
     }
@@ -73,7 +77,7 @@ impl Clock for ManualClock {
     fn moved(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let mut moved = self.0.subscribe();
         Box::pin(async move {
-            // The sender is held by the clock.
+            // The clock holds the sender, so this never fails.
             let _ = moved.changed().await;
         })
     }

@@ -1,3 +1,5 @@
+//! Errors of requests: [`ExecuteError`], [`Failure`] and what they consist of.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -7,21 +9,23 @@ use actuarius_persistence::{CodecError, ReadError, StoreFailure};
 use thiserror::Error;
 
 use super::follower_status::WaitError;
-use crate::schema::decoding::Undecodable;
+use super::undecodable::Undecodable;
 
-/// Why a command was not acknowledged: a business no, or a failure.
+/// Why a command was not acknowledged: the aggregate rejected it, or it failed.
 #[derive(Debug, Error)]
 pub enum ExecuteError<E> {
-    /// The aggregate said no. Nothing was written; the same command may be accepted another day.
+    /// The aggregate rejected the command. Nothing was written. The same command may be accepted later,
+    /// once the aggregate's state allows it.
     #[error("rejected: {0}")]
     Rejected(#[source] E),
-    /// The runtime could not carry the command out; the failure says whether anything was written.
+    /// The runtime could not carry out the command. [`Failure::written`] reports whether anything was
+    /// written.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
 impl<E> ExecuteError<E> {
-    /// The rejection, if it is one.
+    /// Returns the rejection, if it is one.
     #[must_use]
     pub fn rejection(&self) -> Option<&E> {
         match self {
@@ -30,7 +34,7 @@ impl<E> ExecuteError<E> {
         }
     }
 
-    /// The failure, if it is one.
+    /// Returns the failure, if it is one.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
@@ -39,35 +43,38 @@ impl<E> ExecuteError<E> {
         }
     }
 
-    /// Whether the same request may succeed when sent again, with the same command id.
+    /// Returns whether the same request may succeed when it is sent again with the same command id.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.failure().is_some_and(Failure::is_retryable)
     }
 }
 
-/// Why the runtime could not carry out a request. Each says whether anything was written.
+/// Why the runtime could not carry out a request. Each variant documents whether anything was written
+/// and what to do; [`written`](Failure::written) and [`is_retryable`](Failure::is_retryable) report both
+/// to code.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The id cannot name an aggregate. Nothing was written; use another id.
+    /// The id is not a valid id of an aggregate. Nothing was written; use another id.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
-    /// The events cannot be stored: too large, or of a shape the codec refuses. Nothing was
+    /// The events cannot be stored: they are too large, or the codec cannot encode them. Nothing was
     /// written; change the command or the event type.
     #[error("the events cannot be stored: {0}")]
     Unstorable(#[from] CodecError),
-    /// The aggregate is not at the version the caller expected. Nothing was written; look at the
-    /// aggregate again and decide anew.
+    /// The aggregate is not at the version that the caller expected. Nothing was written; read the
+    /// aggregate again and send a new command.
     #[error("expected version {expected}, the aggregate is at {actual}")]
     Conflict {
-        /// What the caller expected.
+        /// The version the caller expected.
         expected: Version,
-        /// Where the aggregate stands.
+        /// The version of the aggregate.
         actual: Version,
     },
-    /// The aggregate was deleted, and its id is not used again. Nothing was written; use another id.
-    #[error("the aggregate was deleted for good")]
+    /// The aggregate was deleted permanently, so its id cannot be used again. Nothing was written; use
+    /// another id.
+    #[error("the aggregate was deleted permanently")]
     Deleted,
     /// Too many requests are waiting. Nothing was written; wait a little and retry.
     #[error("overloaded: {0}")]
@@ -75,66 +82,66 @@ pub enum Failure {
     /// The request could not be served now. Nothing was written; retry.
     #[error("unavailable: {0}")]
     Unavailable(Unavailable),
-    /// The events may or may not have been written. Retry with the same command id: if they were,
-    /// the first receipt comes back and nothing is written twice.
+    /// The events may or may not have been written. Retry with the same command id: if they were
+    /// written, the retry returns the first receipt and writes nothing twice.
     #[error("indeterminate: {0}")]
     Indeterminate(String),
-    /// This aggregate is out of service, others are not. Nothing was written. Mend the cause, then
-    /// call `release`, or restart.
+    /// This aggregate is out of service; other aggregates are not affected. Nothing was written. Repair
+    /// the cause, then call [`release`](crate::Aggregates::release), or restart.
     #[error(transparent)]
     Quarantined(Arc<Quarantine>),
-    /// An earlier write or sync failed, so the store takes nothing more. Nothing of this attempt was
-    /// written; whether an earlier attempt of the same command was, only reopening the runtime can
-    /// tell: it recovers every acknowledged event.
+    /// An earlier write or sync failed, so the store accepts no more writes. Nothing of this attempt was
+    /// written. Whether an earlier attempt of the same command was written is known only after the
+    /// runtime is reopened, which recovers every acknowledged event.
     #[error("the store failed earlier and must be reopened: {0}")]
     Poisoned(StoreFailure),
-    /// A stored event does not decode. Nothing was to be written; say how it is read today, with an
+    /// A stored event does not decode. The request writes nothing. Convert the event with an
     /// [upcaster](crate::Upcasters), or read it with the release that wrote it.
     #[error(transparent)]
     Undecodable(Box<Undecodable>),
-    /// What the aggregate was at this version rested on events that were deleted since. Nothing was to be
-    /// written; ask for a later moment, or look into a backup.
+    /// The state of the aggregate at this version depends on events that have been deleted since. The
+    /// request writes nothing. Read a later moment, or a backup.
     #[error("the events up to version {version} were deleted")]
     Removed {
-        /// The version asked for.
+        /// The requested version.
         version: Version,
     },
-    /// The command is durable, but a projection it was to be consistent with does not show it yet.
-    /// Read on, or wait for the position; do not send the command again.
+    /// The command is durable, but a projection that it was to be consistent with does not show it yet.
+    /// Continue, or wait until the projection reaches the position; do not send the command again.
     #[error("durable at position {position}, but not shown yet: {why}")]
     NotShown {
         /// The position of the command's last event.
         position: Position,
-        /// What the projection came to.
+        /// Why the projection does not show it.
         why: WaitError,
     },
-    /// Stored data could not be read. Nothing was to be written; the error says what to do.
+    /// Stored data could not be read. Nothing was written; see [`ReadError`] for what to do.
     #[error(transparent)]
     Unreadable(#[from] ReadError),
-    /// The user's code panicked. See [`Place`] for what was written.
+    /// The user's code panicked. See [`Place`] for whether anything was written.
     #[error("{place} panicked: {message}")]
     Panicked {
-        /// Which code.
+        /// Which code panicked.
         place: Place,
-        /// What it said.
+        /// The message of the panic, at most 1,000 characters.
         message: String,
     },
 }
 
 impl Failure {
-    /// Whether the same request may succeed when sent again, with the same command id.
+    /// Returns whether the same request may succeed when it is sent again with the same command id.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Overloaded(_) | Self::Unavailable(_) | Self::Indeterminate(_))
     }
 
-    /// Whether the caller's expectation of the version failed.
+    /// Returns whether the aggregate was not at the version that the caller expected.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
     }
 
-    /// Whether the command's events were written.
+    /// Returns whether the command's events were written.
     #[must_use]
     pub fn written(&self) -> Written {
         match self {
@@ -148,21 +155,24 @@ impl Failure {
 /// Whether a command's events were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// They are durable.
+    /// The events are durable.
     Yes,
-    /// They are not, and will not be.
+    /// The events are not durable, and will not become so.
     No,
-    /// Only a retry with the same command id, or a look at the aggregate, can tell.
+    /// The events may or may not be durable. A retry with the same command id, or reading the aggregate,
+    /// tells which.
     Perhaps,
 }
 
-/// Which bound was reached.
+/// The bound that was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
-    /// The requests waiting for one aggregate.
+    /// The bound on requests that wait for one aggregate:
+    /// [`Hosting::inbox_limit`](crate::Hosting::inbox_limit).
     Inbox(usize),
-    /// The requests waiting in the whole runtime.
+    /// The bound on requests inside the whole runtime:
+    /// [`Builder::pending_limit`](crate::Builder::pending_limit).
     Pending(usize),
 }
 
@@ -182,26 +192,25 @@ pub enum Unavailable {
     /// The runtime is shutting down or closed. Open it again.
     #[error("the runtime is shutting down")]
     ShuttingDown,
-    /// The aggregate's history could not be read.
+    /// The aggregate's events could not be read. Retry later.
     #[error("the history could not be read: {0}")]
     Recovery(String),
-    /// A command before this one failed to be stored, so what this one rested on is gone.
+    /// An earlier command, on whose result this one was decided, could not be stored. Retry.
     #[error("an earlier command of this aggregate could not be stored")]
     Undone,
 }
 
-/// Which code of the user panicked.
+/// Which of the user's functions panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// `decide`: nothing was written, the aggregate stays usable.
+    /// `decide`: nothing was written, and the aggregate stays in service.
     Decide,
     /// The closure of `returning`: the command's events **are** durable.
     Returning,
-    /// The closure of a query: nothing was to be written.
+    /// The closure of a query: nothing was written.
     Query,
-    /// `apply`, at the event of this version, when a state of the past was rebuilt: nothing was to be
-    /// written.
+    /// `apply`, at the event of this version, while a past state was rebuilt: nothing was written.
     Apply(Version),
 }
 
@@ -224,7 +233,7 @@ pub struct Quarantine {
     pub aggregate: &'static str,
     /// Its id.
     pub id: Arc<str>,
-    /// The version of the event concerned.
+    /// The version of the event at which it happened.
     pub version: Version,
     /// The position of that event, if it is stored.
     pub position: Option<Position>,
@@ -232,39 +241,38 @@ pub struct Quarantine {
     pub reason: QuarantineReason,
 }
 
-/// What put an aggregate out of service.
+/// Why an aggregate was quarantined.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum QuarantineReason {
-    /// `apply` panicked. If it was a new event, that event was not written.
+    /// `apply` panicked. If the event was new, it was not written.
     #[error("`apply` panicked: {0}")]
     ApplyPanicked(String),
     /// A stored event does not decode.
     #[error("a stored event of type `{event_type}`, schema version {schema_version}: {error}")]
     Undecodable {
-        /// The event's type.
+        /// The event's stored type name.
         event_type: String,
-        /// Its schema version.
+        /// The event's stored schema version.
         schema_version: u32,
-        /// What the codec said.
+        /// The error of the codec or of an upcaster.
         error: CodecError,
     },
     /// Stored data is damaged.
     #[error("{0}")]
     Damaged(String),
-    /// A snapshot knows events that the log does not have: acknowledged data is missing.
+    /// A snapshot contains events that the log does not have: acknowledged data is missing.
     #[error("its snapshot is newer than the log: {0}")]
     SnapshotAhead(String),
-    /// Events of it were removed from the log, and the event that ended its stream is not there: the
-    /// store was restored to a moment before its deletion, from a backup taken after it.
-    #[error("events of it were removed, and its deletion is not in the log")]
+    /// Events of the aggregate were removed from the log, but the event that ends its stream is missing:
+    /// the store was restored to a moment before the deletion, from a backup taken after it.
+    #[error("its events were removed, and its deletion is not in the log")]
     Removed,
-    /// Its actor failed again and again.
+    /// Its actor failed this many times in a row.
     #[error("its actor failed {0} times in a row")]
     KeepsFailing(u32),
 }
 
-/// A failure answers any kind of request.
 impl Failure {
     pub(crate) fn shutting_down() -> Self {
         Self::Unavailable(Unavailable::ShuttingDown)
@@ -274,8 +282,8 @@ impl Failure {
         Self::Unavailable(Unavailable::Undone)
     }
 
-    /// The answerer vanished without an answer: only a crash of the actor does that.
-    pub(crate) fn vanished() -> Self {
+    /// The reply channel was closed without a reply: only a crash of the actor does that.
+    pub(crate) fn reply_lost() -> Self {
         Self::Indeterminate("the aggregate's actor ended before it answered".to_owned())
     }
 

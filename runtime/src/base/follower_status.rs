@@ -1,5 +1,5 @@
-//! What is told of those who follow the log: how they are, and why they did not start or get there.
-//! These are words only, so everyone may know them.
+//! Statuses and errors of followers: subscriptions, projections and sagas. Plain data, without
+//! dependencies on the rest of the runtime.
 
 mod error;
 
@@ -9,59 +9,60 @@ use actuarius_domain::Position;
 
 pub use error::{BoxError, StartError, WaitError};
 
-/// What kind of follower it is.
+/// What follows the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FollowerKind {
-    /// Handles events with effects of the user's.
+    /// A subscription: handles events with side effects of the user's.
     Subscription,
-    /// Folds events into a view.
+    /// A projection: folds events into a view.
     Projection,
-    /// Works for the instances of a saga.
+    /// A saga: works for its instances.
     Saga,
 }
 
-/// How a subscription or a projection is doing.
+/// The state of a subscription, a projection or a saga.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FollowerStatus {
-    /// It has not reached the end of the log since it started, or since it went back.
+    /// It has not reached the end of the log since it was started or reset.
     CatchingUp,
     /// It has reached the end of the log and follows it.
     Live,
-    /// It was asked to pause.
+    /// It was paused by a call of `pause`.
     Paused,
-    /// An event failed and is tried again.
+    /// An event failed and is retried.
     Retrying {
-        /// The event.
+        /// The position of the event.
         position: Position,
-        /// How often it has failed.
+        /// How many attempts have failed.
         attempts: u32,
-        /// What went wrong last.
+        /// Why the last attempt failed.
         why: String,
     },
-    /// It cannot get past an event and waits for `resume`, paused or not. Nothing was skipped.
+    /// It cannot process an event and waits for a call of `resume`, even while it is paused. No event was
+    /// skipped.
     Halted {
-        /// The event.
+        /// The position of the event.
         position: Position,
-        /// What went wrong.
+        /// Why it failed.
         why: String,
     },
     /// It was stopped, or the runtime has closed.
     Stopped,
 }
 
-/// One follower in [`Health`](crate::Health).
+/// The health of one follower, as reported in [`Health`](crate::Health).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FollowerHealth {
-    /// Its name.
+    /// The name it was started with.
     pub name: Arc<str>,
-    /// What it is.
+    /// What kind of follower it is.
     pub kind: FollowerKind,
-    /// How it is doing.
+    /// Its state.
     pub status: FollowerStatus,
-    /// The position it has finished.
+    /// The position up to which it has finished all events.
     pub position: Position,
-    /// How many events it is behind the end of the log.
+    /// The number of events between that position and the end of the log.
     pub lag: u64,
 }

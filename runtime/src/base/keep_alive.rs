@@ -1,3 +1,5 @@
+//! [`KeepAlive`]: a handle that keeps the runtime running.
+
 use std::any::Any;
 use std::sync::Arc;
 

@@ -1,15 +1,17 @@
+//! Catches panics of the user's code.
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs the user's code and turns a panic into its message.
+/// Runs the user's code and returns the message if it panics.
 ///
-/// The state the code may have left half changed is the caller's to throw away.
+/// The caller must discard the state that the code may have left half changed.
 pub(crate) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|panic| message(&*panic))
 }
 
-/// How many characters of a panic's message are passed on: it stands in statuses, errors and logs, and
-/// may hold whatever the code was at work on.
+/// How many characters of a panic's message are kept. The message is copied into statuses, errors and
+/// logs, and may contain whatever data the code worked on.
 const CHARS_MAX: usize = 1_000;
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -29,12 +31,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_told_by_its_message_and_a_long_one_is_cut() {
-        let said = |panic: Box<dyn Any + Send>| guarded(|| resume_unwind(panic)).unwrap_err();
-        assert_eq!(said(Box::new("short")), "short");
-        assert_eq!(said(Box::new("ü".repeat(CHARS_MAX))), "ü".repeat(CHARS_MAX));
-        let long = said(Box::new("ü".repeat(CHARS_MAX * 1_000)));
+    fn a_panic_is_reported_by_its_message_and_a_long_one_is_cut() {
+        let caught = |panic: Box<dyn Any + Send>| guarded(|| resume_unwind(panic)).unwrap_err();
+        assert_eq!(caught(Box::new("short")), "short");
+        assert_eq!(caught(Box::new("ü".repeat(CHARS_MAX))), "ü".repeat(CHARS_MAX));
+        let long = caught(Box::new("ü".repeat(CHARS_MAX * 1_000)));
         assert_eq!(long, format!("{} …", "ü".repeat(CHARS_MAX)));
-        assert_eq!(said(Box::new(7)), "no message");
+        assert_eq!(caught(Box::new(7)), "no message");
     }
 }

@@ -1,5 +1,5 @@
-//! The figures the runtime keeps. No recorder is installed here: install one before opening the
-//! runtime, and the figures arrive there.
+//! The metrics of the runtime, published through the `metrics` facade. The runtime installs no recorder:
+//! install one before opening the runtime.
 
 mod followers;
 mod sagas;
@@ -15,13 +15,13 @@ use super::receipt::Receipt;
 pub(crate) use followers::FollowerMeters;
 pub(crate) use sagas::SagaMeters;
 
-/// Every metric: its name, its unit and what it says. Names are part of the interface.
+/// Every metric: its name, its unit and its description. Names are part of the public interface.
 ///
 /// The label `aggregate` is the aggregate's type, the label `outcome` one of `accepted`,
 /// `repeated`, `rejected`, `conflict`, `overloaded`, `unavailable`, `indeterminate`,
-/// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned`. Ids are never labels. The label
-/// `follower` is the name of a subscription or projection; its events have the outcomes `handled`,
-/// `filtered`, `failed` (an attempt) and `parked`.
+/// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned` (the caller no longer waited). Ids
+/// are never labels. The label `follower` is the name of a subscription, projection or saga; its events
+/// have the outcomes `handled`, `filtered`, `failed` (an attempt) and `parked`.
 pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_commands_total", Unit::Count, "Commands, by aggregate and outcome"),
     ("actuarius_queries_total", Unit::Count, "Queries answered, by aggregate"),
@@ -33,17 +33,17 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_group_appends", Unit::Count, "Appends in one group, if there are any"),
     ("actuarius_group_bytes", Unit::Bytes, "Bytes of events in one group, if there are any"),
     ("actuarius_resident_aggregates", Unit::Count, "Aggregates in memory, by aggregate"),
-    ("actuarius_activations_total", Unit::Count, "Aggregates come into memory, by aggregate"),
-    ("actuarius_passivations_total", Unit::Count, "Aggregates gone from memory, by aggregate"),
+    ("actuarius_activations_total", Unit::Count, "Aggregates loaded into memory, by aggregate"),
+    ("actuarius_passivations_total", Unit::Count, "Aggregates unloaded from memory, by aggregate"),
     ("actuarius_recovery_seconds", Unit::Seconds, "Time of one recovery, by aggregate"),
     ("actuarius_recovery_events", Unit::Count, "Events replayed in one recovery, by aggregate"),
     ("actuarius_snapshots_total", Unit::Count, "Snapshots, by aggregate and outcome"),
     ("actuarius_quarantines_total", Unit::Count, "Aggregates put out of service, by aggregate"),
-    ("actuarius_follower_lag_events", Unit::Count, "Events behind the log's end, by follower"),
-    ("actuarius_follower_events_total", Unit::Count, "Events followed, by follower and outcome"),
+    ("actuarius_follower_lag_events", Unit::Count, "Events up to the log's end, by follower"),
+    ("actuarius_follower_events_total", Unit::Count, "Events processed, by follower and outcome"),
     ("actuarius_follower_batch_seconds", Unit::Seconds, "Time of one batch, by follower"),
     ("actuarius_follower_parked_events", Unit::Count, "Events parked now, by follower"),
-    ("actuarius_follower_halted", Unit::Count, "1 while it cannot get on, by follower"),
+    ("actuarius_follower_halted", Unit::Count, "1 while it is halted, by follower"),
     ("actuarius_saga_instances", Unit::Count, "Instances that have not ended, by saga and state"),
     ("actuarius_saga_commands_under_way", Unit::Count, "Commands sent and not answered, by saga"),
     ("actuarius_saga_ended_total", Unit::Count, "Instances that have ended, by saga and outcome"),
@@ -51,7 +51,7 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_poisoned", Unit::Count, "1 once the store has failed"),
 ];
 
-/// Those of them that go up and down.
+/// The metrics that are gauges.
 const GAUGES: &[&str] = &[
     "actuarius_resident_aggregates",
     "actuarius_follower_lag_events",
@@ -74,8 +74,8 @@ pub(crate) fn describe() {
     }
 }
 
-/// The figures of one hosted type. The handles are looked up once, because a look-up per command
-/// would cost as much as the command.
+/// The metrics of one hosted type. The handles are resolved once, because a lookup per command would
+/// cost as much as the command.
 pub(crate) struct Meters {
     outcomes: Outcomes,
     queries: Counter,
@@ -145,7 +145,7 @@ impl Outcomes {
             Failure::Poisoned(_) => &self.poisoned,
             Failure::InvalidId(_) | Failure::Unstorable(_) | Failure::Deleted => &self.invalid,
             Failure::Panicked { .. } => &self.panicked,
-            // Counted when it was accepted; only its caller hears of this one.
+            // The command was accepted; only its caller sees this failure.
             Failure::NotShown { .. } => &self.accepted,
         }
     }
@@ -215,7 +215,7 @@ impl Meters {
         self.decide.record(time);
     }
 
-    pub(crate) fn flown(&self, time: Duration) {
+    pub(crate) fn committed_append(&self, time: Duration) {
         self.commit.record(time);
     }
 
@@ -228,8 +228,8 @@ impl Meters {
         self.passivations.increment(1);
     }
 
-    /// However it left.
-    pub(crate) fn left(&self) {
+    /// Counts an aggregate that is no longer in memory, for whatever reason.
+    pub(crate) fn unloaded(&self) {
         self.resident.decrement(1);
     }
 
@@ -255,7 +255,7 @@ impl Meters {
     }
 }
 
-/// The figures of the committer.
+/// The metrics of the committer.
 pub(crate) struct CommitMeters {
     sync: Histogram,
     appends: Histogram,
@@ -278,7 +278,7 @@ impl CommitMeters {
     pub(crate) fn committed(&self, batch: &Batch, time: Duration) {
         self.sync.record(time);
         if batch.appends.is_empty() {
-            // Notes of those who follow, or snapshots: they would make groups look smaller than they are.
+            // Only notes of followers, or snapshots: they would make groups look smaller than they are.
             return;
         }
         self.appends.record(batch.appends.len() as f64);

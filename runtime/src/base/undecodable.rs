@@ -1,9 +1,11 @@
+//! [`Undecodable`]: the error for a stored event that does not decode.
+
 use actuarius_domain::{Position, Version};
 use actuarius_persistence::{CodecError, CommitView, EventView};
 use thiserror::Error;
 
-/// A stored event that this program cannot read. The event is untouched: mend the program (an upcaster,
-/// the codec, the variant), and read it again.
+/// A stored event that this program cannot read. The event is untouched: repair the program (an upcaster,
+/// the codec or the variant), then read it again.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "event {version} of {stream} at position {position}, stored as `{event_type}` with schema version \
@@ -11,17 +13,17 @@ use thiserror::Error;
 )]
 #[non_exhaustive]
 pub struct Undecodable {
-    /// Whose event it is, as `type/id`.
+    /// The stream of the event, as `type/id`.
     pub stream: String,
-    /// Its number in its stream.
+    /// The event's number in its stream.
     pub version: Version,
-    /// Its number in the whole log.
+    /// The event's number in the whole log.
     pub position: Position,
-    /// The name of its variant, as it is stored.
+    /// The stored name of the event's variant.
     pub event_type: String,
-    /// The version of that variant's shape, as it is stored.
+    /// The stored schema version of that variant.
     pub schema_version: u32,
-    /// What the codec or an upcaster said.
+    /// The error of the codec or of an upcaster.
     #[source]
     pub error: CodecError,
 }

@@ -1,27 +1,30 @@
+//! Errors of followers: why one did not start, and why a wait for one ended.
+
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
 use actuarius_persistence::views::ViewError;
 use thiserror::Error;
 
-/// Any error: what handlers and the user's databases may fail with.
+/// Any error: the error type of handlers and of the user's databases.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a subscription or a projection did not start. Nothing was handled, projected or stored.
+/// Why a subscription, a projection or a saga did not start. Nothing was handled, projected or stored.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The name is not 1 to 128 ASCII letters, digits, `-`, `_` and `.`, or begins with a point.
+    /// The name is not 1 to 128 ASCII letters, digits, `-`, `_` and `.`, or begins with a `.`. Choose
+    /// another name.
     #[error("{0:?} cannot name a subscription or a projection")]
     InvalidName(String),
-    /// One of this name is running. Stop it first, or choose another name.
+    /// A follower of this name is running. Stop it first, or choose another name.
     #[error("a subscription, projection or saga named {0:?} is running")]
     NameTaken(String),
-    /// No aggregate type was given with `on`.
+    /// No aggregate type was given with `on`. Add one.
     #[error("{0:?} follows no aggregate type")]
     FollowsNothing(String),
-    /// It has finished more events than the log has. A view, or a database: the log is another one, or
-    /// was restored from an older backup than it. A checkpoint lies in the log's own store, so there
-    /// the log has lost events. Start it `from_scratch` once it is known why.
+    /// It has finished more events than the log has. For a view or a database, the log is another one, or
+    /// was restored from an older backup. A checkpoint is kept in the same store as the log, so for a
+    /// subscription the log has lost events. Find the cause, then start it `from_scratch`.
     #[error("{name:?} is at position {checkpoint}, but the log ends at {head}")]
     Ahead {
         /// The follower.
@@ -31,54 +34,54 @@ pub enum StartError {
         /// The end of the log.
         head: Position,
     },
-    /// Its view was made from the events of other aggregate types than it follows now, so that it lacks
-    /// some, or has too many. Raise the version of the projection, or start it `from_scratch`: it is
-    /// built anew. Or follow the types it followed before.
+    /// Its view was built from the events of other aggregate types than it follows now, so events are
+    /// missing from it or too many are in it. Raise the version of the projection, or start it
+    /// `from_scratch`: both rebuild the view. Or follow the same types as before.
     #[error(
-        "{name:?} was made from the events of {before}, and follows {now} now: raise its version, \
-         or start it from_scratch"
+        "{name:?} was built from the events of {before} and now follows {now}: raise its version, \
+        or start it from_scratch"
     )]
     OtherTypes {
         /// The projection.
         name: String,
-        /// The types its view was made from, with commas between them.
+        /// The types its view was built from, separated by commas.
         before: String,
-        /// The types it follows now.
+        /// The types it follows now, separated by commas.
         now: String,
     },
-    /// Its checkpoint was made in another store, whose positions mean other events.
+    /// Its checkpoint was written for another store, whose positions name other events.
     #[error("the checkpoint of {0:?} belongs to another store")]
     OtherStore(String),
-    /// Its checkpoint or its parked events are damaged, or could not be read.
+    /// Its checkpoint or its parked events are damaged or could not be read.
     #[error("the checkpoint of {name:?} cannot be read: {source}")]
     Checkpoint {
         /// The follower.
         name: String,
-        /// What is wrong.
+        /// The error of the store.
         source: ReadError,
     },
-    /// The view of a saga's instances does not get to the end of the log. Nothing is lost; its
-    /// [`health`](crate::Runtime::health) says what is in the way.
-    #[error("the instances of {name:?} cannot be known: {source}")]
+    /// The view of a saga's instances does not reach the end of the log. Nothing is lost; the view's
+    /// entry in [`health`](crate::Runtime::health) reports the cause.
+    #[error("the instances of {name:?} are not known: {source}")]
     Instances {
         /// The saga.
         name: String,
-        /// What is in the way.
+        /// Why the view did not reach it.
         source: WaitError,
     },
-    /// The place of its view could not be opened or read.
+    /// The store of its view could not be opened or read.
     #[error(transparent)]
     View(#[from] ViewError),
-    /// The user's database refused.
-    #[error("the database of {name:?} refused: {source}")]
+    /// The user's database returned an error.
+    #[error("the database of {name:?} failed: {source}")]
     Database {
         /// The projection.
         name: String,
-        /// What it said.
+        /// The error of the database.
         source: BoxError,
     },
-    /// The runtime is shutting down, poisoned or closed.
-    #[error("the runtime takes no more followers")]
+    /// The runtime is shutting down, poisoned or closed. Open it again.
+    #[error("the runtime is shutting down, poisoned or closed")]
     ShuttingDown,
 }
 
@@ -86,27 +89,27 @@ pub enum StartError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The time was over. It may still get there.
+    /// The time was over. The follower may still reach the position.
     #[error("{name:?} is at position {reached}, and did not reach {wanted} in time")]
     TimedOut {
         /// The follower.
         name: String,
         /// The position waited for.
         wanted: Position,
-        /// The position it has come to.
+        /// The position it has reached.
         reached: Position,
     },
-    /// It has halted before the position. Mend the cause, then let it resume.
+    /// It has halted before the position. Repair the cause, then resume it.
     #[error("{name:?} has halted at position {at}: {why}")]
     Halted {
         /// The follower.
         name: String,
-        /// The event it could not get past.
+        /// The position of the event that it could not process.
         at: Position,
-        /// Why.
+        /// Why it halted.
         why: String,
     },
-    /// It was stopped before the position.
+    /// It was stopped before it reached the position.
     #[error("{name:?} was stopped")]
     Stopped {
         /// The follower.

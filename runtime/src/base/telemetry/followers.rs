@@ -1,8 +1,10 @@
+//! The metrics of one follower.
+
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
 
-/// The figures of one follower.
+/// The metrics of one follower.
 pub(crate) struct FollowerMeters {
     lag: Gauge,
     halted: Gauge,
@@ -38,7 +40,7 @@ impl FollowerMeters {
         }
     }
 
-    /// How many events it is behind.
+    /// The number of events up to the end of the log.
     pub(crate) fn lag(&self, events: u64) {
         self.lag.set(events as f64);
     }
@@ -47,7 +49,7 @@ impl FollowerMeters {
         self.halted.set(if halted { 1.0 } else { 0.0 });
     }
 
-    /// How many events are parked now.
+    /// The number of events parked now.
     pub(crate) fn parked(&self, events: u64) {
         self.parked.set(events as f64);
     }
@@ -60,12 +62,12 @@ impl FollowerMeters {
         self.filtered_events.increment(events);
     }
 
-    /// One attempt at an event failed.
+    /// Counts a failed attempt at an event.
     pub(crate) fn failed(&self) {
         self.failed_events.increment(1);
     }
 
-    /// One more event was parked.
+    /// Counts an event that was parked.
     pub(crate) fn parks(&self) {
         self.parked_events.increment(1);
     }

@@ -1,6 +1,8 @@
+//! The metrics of one saga.
+
 use metrics::{Counter, Gauge};
 
-/// The figures of one saga.
+/// The metrics of one saga.
 pub(crate) struct SagaMeters {
     live: Gauge,
     in_trouble: Gauge,
@@ -24,15 +26,15 @@ impl SagaMeters {
         }
     }
 
-    /// How many instances live, how many of them wait for a person, and how many of their commands are
-    /// on their way.
-    pub(crate) fn living(&self, live: u64, in_trouble: u64, under_way: u64) {
+    /// The number of live instances, how many of them wait for an operator, and how many of their commands
+    /// are in flight.
+    pub(crate) fn instances(&self, live: u64, in_trouble: u64, under_way: u64) {
         self.live.set(live as f64);
         self.in_trouble.set(in_trouble as f64);
         self.under_way.set(under_way as f64);
     }
 
-    /// How many have ended since the store was made.
+    /// The number of instances that have ended since the store was created.
     pub(crate) fn ended(&self, completed: u64, compensated: u64, failed: u64) {
         self.completed.absolute(completed);
         self.compensated.absolute(compensated);
