@@ -1,4 +1,4 @@
-//! The commit path: admission, the committer with its thread, and the tail of the log.
+//! The commit path: admission of requests, the committer with its thread, and the tail of the log.
 
 pub(crate) mod admission;
 pub(crate) mod committer;

@@ -1,11 +1,13 @@
+//! [`Admission`]: bounds the number of requests inside the runtime, and refuses new ones once closed.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::base::error::{Failure, Limit};
 
-/// The door of the runtime: counts the requests inside, and closes.
+/// Counts the requests inside the runtime and refuses more than the limit, or any once closed.
 ///
-/// ractor's mailboxes have no bound, so this and the inboxes' bound are what keeps memory flat.
+/// ractor's mailboxes are unbounded, so this bound and the bound of the inboxes keep memory bounded.
 pub(crate) struct Admission {
     inside: AtomicUsize,
     limit: usize,
@@ -17,9 +19,12 @@ impl Admission {
         Arc::new(Self { inside: AtomicUsize::new(0), limit, closed: AtomicBool::new(false) })
     }
 
-    /// Lets one request in, until its permit is dropped.
+    /// Admits one request, which counts as inside until its permit is dropped.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] once closed, [`Failure::Overloaded`] at the limit.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Permit, Failure> {
-        // The permit is made first, so that every way out gives the place back.
+        // The permit is created first, so that every return path decrements the count.
         let before = self.inside.fetch_add(1, Ordering::Relaxed);
         let permit = Permit(self.clone());
         if self.closed.load(Ordering::Acquire) {
@@ -44,7 +49,7 @@ impl Admission {
     }
 }
 
-/// One request's place in the runtime.
+/// Counts one request as inside; dropping it ends that.
 pub(crate) struct Permit(Arc<Admission>);
 
 impl Drop for Permit {
@@ -58,20 +63,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn over_the_limit_nobody_enters_until_somebody_leaves() {
-        let door = Admission::new(1);
-        let first = door.enter().expect("room for one");
-        assert!(matches!(door.enter(), Err(Failure::Overloaded(Limit::Pending(1)))));
+    fn at_the_limit_requests_are_refused_until_a_permit_is_dropped() {
+        let admission = Admission::new(1);
+        let first = admission.enter().expect("room for one");
+        assert!(matches!(admission.enter(), Err(Failure::Overloaded(Limit::Pending(1)))));
         drop(first);
-        assert!(door.enter().is_ok());
-        assert_eq!(door.inside(), 0);
+        assert!(admission.enter().is_ok());
+        assert_eq!(admission.inside(), 0);
     }
 
     #[test]
-    fn a_closed_door_lets_nobody_in() {
-        let door = Admission::new(1);
-        door.close();
-        assert!(matches!(door.enter(), Err(Failure::Unavailable(_))));
-        assert_eq!(door.inside(), 0);
+    fn a_closed_admission_refuses_every_request() {
+        let admission = Admission::new(1);
+        admission.close();
+        assert!(matches!(admission.enter(), Err(Failure::Unavailable(_))));
+        assert_eq!(admission.inside(), 0);
     }
 }

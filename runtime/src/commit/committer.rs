@@ -1,5 +1,5 @@
-//! The way to the committer, the only owner of the store's writer: it drains what waits, makes one
-//! batch of it, syncs once, then tells each waiter. It moves bytes and knows no actors.
+//! The handle of the committer, the only owner of the store's writer. Its thread drains the waiting work
+//! into one batch, syncs once, then notifies each waiter. It moves bytes and does not know about actors.
 
 mod thread;
 
@@ -19,17 +19,18 @@ use crate::base::error::Failure;
 use crate::base::telemetry::CommitMeters;
 use thread::CommitLoop;
 
-/// How many bytes of snapshots may wait for the writer. Snapshots are a convenience: over the bound
-/// they are dropped, and their aggregates recover from an older one and more events.
+/// How many bytes of snapshots may wait for the writer. Snapshots are optional: beyond the bound they
+/// are dropped, and their aggregates recover from an older snapshot and more events.
 const SNAPSHOT_BYTES_WAITING: usize = 16 * 1024 * 1024;
 
-/// The first failed write or sync, once there is one. From then on nothing is acknowledged.
+/// The first failed write or sync, if there was one. From then on nothing is acknowledged.
 pub(crate) type Poison = Arc<OnceLock<StoreFailure>>;
 
-/// Waits for one append.
+/// Waits for the outcome of one append.
 pub(crate) trait Waiter: Send {
-    /// Tells what became of it: the position of its first event, now durable, or why not.
-    fn landed(self: Box<Self>, outcome: Result<Position, NotStored>);
+    /// Receives the outcome: the position of the first event, which is now durable, or why the append was
+    /// not stored.
+    fn complete(self: Box<Self>, outcome: Result<Position, NotStored>);
 }
 
 /// Why an append was not stored.
@@ -37,7 +38,7 @@ pub(crate) trait Waiter: Send {
 pub(crate) enum NotStored {
     /// The stream was at another version; nothing was written.
     Conflict(Conflict),
-    /// Writing or syncing failed; perhaps it was written.
+    /// Writing or syncing failed; the append may or may not have been written.
     Perhaps(StoreFailure),
     /// The store had failed before; nothing was written.
     Poisoned(StoreFailure),
@@ -45,7 +46,7 @@ pub(crate) enum NotStored {
     Stopped,
 }
 
-/// For what waits for the committer and has no version to conflict with.
+/// For notes and removals, which expect no version and so cannot conflict.
 impl From<NotStored> for Failure {
     fn from(why: NotStored) -> Self {
         match why {
@@ -55,7 +56,7 @@ impl From<NotStored> for Failure {
     }
 }
 
-/// The way to the committer.
+/// The handle of the committer's thread.
 pub(crate) struct Committer {
     work: Sender<Work>,
     poison: Poison,
@@ -67,7 +68,7 @@ enum Work {
     Append(Append, Box<dyn Waiter>),
     Snapshot(NewSnapshot),
     Notes(Notes, oneshot::Sender<Result<(), NotStored>>),
-    /// Commits whose events leave the log, and streams whose snapshots do.
+    /// Commits whose events are removed from the log, and streams whose snapshots are removed.
     Removals(Vec<Removal>, Vec<StreamId>, oneshot::Sender<Result<(), NotStored>>),
     Stop,
 }
@@ -80,8 +81,8 @@ impl Committer {
         meters: CommitMeters,
     ) -> std::io::Result<Self> {
         // Unbounded, but never long: an aggregate has one append in flight, admission bounds the
-        // requests behind them, a follower has one set of notes under way, and snapshots are
-        // bounded below.
+        // requests that cause them, a follower has one set of notes in flight, and `snapshot`
+        // bounds snapshots.
         let (work, inbox) = mpsc::channel();
         let poison = Poison::default();
         let snapshot_bytes = Arc::new(AtomicUsize::new(0));
@@ -93,16 +94,16 @@ impl Committer {
         Ok(Self { work, poison, snapshot_bytes, thread })
     }
 
-    /// Hands an append over; the waiter is told in any case.
+    /// Submits an append. The waiter is completed in any case.
     pub(crate) fn append(&self, append: Append, waiter: Box<dyn Waiter>) {
         if let Err(mpsc::SendError(Work::Append(_, waiter))) =
             self.work.send(Work::Append(append, waiter))
         {
-            waiter.landed(Err(NotStored::Stopped));
+            waiter.complete(Err(NotStored::Stopped));
         }
     }
 
-    /// Hands a snapshot over, and says whether it was taken.
+    /// Submits a snapshot and returns whether it was accepted.
     pub(crate) fn snapshot(&self, snapshot: NewSnapshot) -> bool {
         let bytes = snapshot.payload.len();
         let waiting = self.snapshot_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -115,10 +116,10 @@ impl Committer {
         taken
     }
 
-    /// Stores notes, all or none. They are stored even when nobody waits any more.
+    /// Stores notes, all or none. They are stored even if the future is dropped.
     ///
     /// # Errors
-    /// [`NotStored`] says whether they may have been.
+    /// [`NotStored`] says whether they may have been stored.
     pub(crate) fn store_notes(
         &self,
         notes: Notes,
@@ -129,10 +130,10 @@ impl Committer {
         async move { stored.await.unwrap_or(Err(NotStored::Stopped)) }
     }
 
-    /// Has the events of commits leave the log, and all snapshots of streams.
+    /// Removes the events of commits from the log, and all snapshots of streams.
     ///
     /// # Errors
-    /// [`NotStored`] says whether they may have left.
+    /// [`NotStored`] says whether they may have been removed.
     pub(crate) fn remove(
         &self,
         removals: Vec<Removal>,
@@ -144,18 +145,18 @@ impl Committer {
         async move { removed.await.unwrap_or(Err(NotStored::Stopped)) }
     }
 
-    /// The failure that poisoned the store, if one has.
+    /// Returns the failure that poisoned the store, if there was one.
     pub(crate) fn failure(&self) -> Option<&StoreFailure> {
         self.poison.get()
     }
 
-    /// Has the committer finish what waits and drop the writer.
+    /// Makes the committer finish the waiting work and drop the writer.
     pub(crate) fn stop(&self) {
-        // Fails only when the thread is gone already.
+        // Fails only if the thread has ended already.
         let _ = self.work.send(Work::Stop);
     }
 
-    /// Whether the committer has dropped the writer.
+    /// Returns whether the committer has dropped the writer.
     pub(crate) fn has_stopped(&self) -> bool {
         self.thread.is_finished()
     }

@@ -1,3 +1,5 @@
+//! [`Tail`]: the end of the log in memory, which wakes the followers and serves the newest commits.
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,38 +10,38 @@ use actuarius_persistence::{Append, AppendOutcome, Commit, Damage};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 
-/// How much of the end of the log is kept for those who follow it: some 30,000 small events, a
-/// fraction of a second of work. Who is further behind reads the store.
+/// How many bytes of the end of the log are kept for followers: some 30,000 small events, a fraction of a
+/// second of work. A follower with more lag reads the store.
 const KEPT_BYTES: usize = 8 * 1024 * 1024;
-/// Groups of one event each are kept in at most this number, so that finding one stays cheap.
+/// How many groups are kept at most, so that finding one stays cheap even if each holds one event.
 const KEPT_GROUPS: usize = 4_096;
 
-/// The end of the log. To publish means to move it: who follows the log is woken, and finds the
-/// newest commits here without touching the disk. It does not know who follows.
+/// The end of the log. Publishing a batch moves it and wakes the followers, which find the newest
+/// commits here without touching the disk. The tail does not know its followers.
 pub(crate) struct Tail {
     head: watch::Sender<Position>,
     followers: AtomicUsize,
     recent: Mutex<Recent>,
-    /// What personal data in commits is opened with.
+    /// Unseal personal data in commits.
     keys: Option<Arc<Keys>>,
 }
 
-/// The last groups, each beginning where the one before it ends.
+/// The last groups, each of which begins where the group before it ends.
 #[derive(Default)]
 struct Recent {
     groups: VecDeque<Arc<Group>>,
     bytes: usize,
 }
 
-/// Commits that were made durable together, shared by all who follow.
+/// Commits that became durable together, shared by all followers.
 pub(crate) struct Group {
     first: Position,
     last: Position,
-    /// One behind the other.
+    /// The commits' frames, concatenated.
     frames: Bytes,
-    /// Where each frame ends, and where its commit stands.
+    /// Where each frame ends in `frames`, and the position of its commit.
     places: Vec<(usize, Position)>,
-    /// Read when the first follower asks.
+    /// Decoded when the first follower reads them.
     commits: OnceLock<Result<Arc<[Commit]>, Damage>>,
     keys: Option<Arc<Keys>>,
 }
@@ -56,12 +58,12 @@ impl Tail {
         Arc::new(Self { head, followers, recent, keys })
     }
 
-    /// The last durable position.
+    /// Returns the last durable position.
     pub(crate) fn head(&self) -> Position {
         *self.head.borrow()
     }
 
-    /// Lets everyone who follows see what a batch has stored.
+    /// Shows the followers what a batch has stored.
     pub(crate) fn publish(&self, appends: &[Append], outcomes: &[AppendOutcome]) {
         let stored = || {
             let pairs = appends.iter().zip(outcomes);
@@ -76,9 +78,9 @@ impl Tail {
         self.head.send_replace(head);
     }
 
-    /// The group that holds the event behind `after` and those behind it, up to so many commits; none
-    /// if it is not kept any more. One group is given whatever its size.
-    pub(crate) fn groups_behind(&self, after: Position, commits: usize) -> Vec<Arc<Group>> {
+    /// Returns the group with the event after `after` and the groups after it, up to `commits` commits but
+    /// at least one group; an empty list if that event is no longer kept.
+    pub(crate) fn groups_after(&self, after: Position, commits: usize) -> Vec<Arc<Group>> {
         let recent = self.recent();
         let place = recent.groups.partition_point(|group| group.last <= after);
         let mut groups = recent.groups.range(place..).peekable();
@@ -94,13 +96,13 @@ impl Tail {
         fit.cloned().collect()
     }
 
-    /// Whether the event behind `after` is still kept.
-    pub(crate) fn keeps_behind(&self, after: Position) -> bool {
+    /// Returns whether the event after `after` is still kept.
+    pub(crate) fn keeps_after(&self, after: Position) -> bool {
         self.recent().groups.front().is_some_and(|group| group.first <= after.next())
             && self.head() > after
     }
 
-    /// Tells of every move of the head. While it is held, the newest groups are kept.
+    /// Returns a handle that waits for moves of the head. While it is held, the newest groups are kept.
     pub(crate) fn follow(self: &Arc<Self>) -> Following {
         self.followers.fetch_add(1, Ordering::AcqRel);
         Following { tail: self.clone(), head: self.head.subscribe() }
@@ -117,7 +119,7 @@ fn last_of(append: &Append, first: Position) -> Option<Position> {
 
 impl Recent {
     fn keep(&mut self, group: Group) {
-        // Groups that came while nobody followed are missing: what is older is no use any more.
+        // Groups that were stored while there was no follower are missing, so the older ones are useless.
         if self.groups.back().is_some_and(|newest| newest.last.next() != group.first) {
             *self = Self::default();
         }
@@ -150,7 +152,7 @@ impl Group {
         Self { first, last, frames: bytes.freeze(), places, commits: OnceLock::new(), keys }
     }
 
-    /// Its commits, in order.
+    /// Returns its commits, in order.
     pub(crate) fn commits(&self) -> Result<Arc<[Commit]>, Damage> {
         self.commits.get_or_init(|| self.read()).clone()
     }
@@ -170,7 +172,7 @@ impl Group {
     }
 }
 
-/// Hears of every move of the head.
+/// Waits for moves of the head.
 pub(crate) struct Following {
     tail: Arc<Tail>,
     head: watch::Receiver<Position>,
@@ -181,9 +183,9 @@ impl Following {
         &self.tail
     }
 
-    /// Waits until the head has moved past `position`. May be dropped at any time.
+    /// Waits until the head has moved past `position`. The future may be dropped at any time.
     pub(crate) async fn moved_past(&mut self, position: Position) {
-        // The sender lives as long as the tail, which is held here.
+        // The sender lives as long as the tail, which `self` holds.
         let _ = self.head.wait_for(|head| *head > position).await;
     }
 }
@@ -228,34 +230,34 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_finds_the_group_behind_its_place_and_nothing_older() {
+    fn a_follower_finds_the_group_after_its_position_and_nothing_older() {
         let tail = Tail::at(Position::new(10));
         let _following = tail.follow();
         tail.publish(&[append(2), append(1)], &[Ok(Position::new(11)), Ok(Position::new(13))]);
         tail.publish(&[append(1)], &[Ok(Position::new(14))]);
         let found = |after, commits| {
-            let groups = tail.groups_behind(Position::new(after), commits);
+            let groups = tail.groups_after(Position::new(after), commits);
             groups.iter().map(|it| positions(it)).collect::<Vec<_>>()
         };
-        assert!(found(9, 10).is_empty() && !tail.keeps_behind(Position::new(9)));
+        assert!(found(9, 10).is_empty() && !tail.keeps_after(Position::new(9)));
         assert_eq!(found(10, 10), [vec![11, 12, 13], vec![14]]);
         assert_eq!(found(10, 2), [vec![11, 12, 13]]);
         assert_eq!(found(12, 1), [vec![11, 12, 13]]);
         assert_eq!(found(13, 10), [vec![14]]);
-        assert!(tail.keeps_behind(Position::new(13)));
-        assert!(found(14, 10).is_empty() && !tail.keeps_behind(Position::new(14)));
+        assert!(tail.keeps_after(Position::new(13)));
+        assert!(found(14, 10).is_empty() && !tail.keeps_after(Position::new(14)));
         assert_eq!(tail.head(), Position::new(14));
     }
 
     #[test]
-    fn what_was_stored_while_nobody_followed_leaves_no_hole() {
+    fn groups_stored_without_followers_leave_no_gap() {
         let tail = Tail::at(Position::NONE);
         drop(tail.follow());
         tail.publish(&[append(1)], &[Ok(Position::new(1))]);
         let _following = tail.follow();
         tail.publish(&[append(1)], &[Ok(Position::new(2))]);
-        assert!(!tail.keeps_behind(Position::NONE));
-        assert!(tail.keeps_behind(Position::new(1)));
+        assert!(!tail.keeps_after(Position::NONE));
+        assert!(tail.keeps_after(Position::new(1)));
     }
 
     #[test]
@@ -265,7 +267,7 @@ mod tests {
         for position in 1..=KEPT_GROUPS as u64 + 5 {
             tail.publish(&[append(1)], &[Ok(Position::new(position))]);
         }
-        assert!(!tail.keeps_behind(Position::new(4)));
-        assert!(tail.keeps_behind(Position::new(5)));
+        assert!(!tail.keeps_after(Position::new(4)));
+        assert!(tail.keeps_after(Position::new(5)));
     }
 }

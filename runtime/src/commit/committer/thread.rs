@@ -1,4 +1,4 @@
-//! The committer's thread.
+//! The committer's thread: gathers work into a batch, writes it, and notifies the waiters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +11,13 @@ use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
-use super::super::admission::Admission;
-use super::super::tail::Tail;
 use super::{NotStored, Poison, Waiter, Work};
 use crate::base::panics::guarded;
 use crate::base::telemetry::CommitMeters;
+use crate::commit::admission::Admission;
+use crate::commit::tail::Tail;
 
+/// What the committer's thread owns.
 pub(super) struct CommitLoop {
     writer: Box<dyn Writer>,
     inbox: Receiver<Work>,
@@ -26,42 +27,44 @@ pub(super) struct CommitLoop {
     snapshot_bytes: Arc<AtomicUsize>,
     batch: Batch,
     waiters: Vec<Box<dyn Waiter>>,
-    /// Those who wait for notes.
+    /// The waiters for the batch's notes and removals.
     notes_waiters: Vec<NotesWaiter>,
-    /// Work that no longer fitted into the batch.
+    /// Work that did not fit into the last batch.
     held_over: Option<Work>,
-    landings: UnboundedSender<FinishedGroup>,
+    finished: UnboundedSender<FinishedGroup>,
     meters: CommitMeters,
 }
 
-/// Who waits for notes to be kept.
+/// Waits until notes are stored, or events and snapshots removed.
 type NotesWaiter = oneshot::Sender<Result<(), NotStored>>;
 
-/// What became of the appends of one group.
+/// The outcomes of the appends of one group, with their waiters.
 type Outcomes = Vec<(Box<dyn Waiter>, Result<Position, NotStored>)>;
 
-/// A group that has landed. Its batch goes along, to be freed where it was allocated and not on
-/// the way of the next group.
+/// A group that has been written. Its batch is freed by the task that notifies the waiters, so that
+/// freeing it does not delay the next group.
 type FinishedGroup = (Outcomes, Batch);
 
-/// Groups with more appends than this are told by a task, so that the next group is on its way
-/// while hundreds of callers are woken; for a few, the way there would take longer than telling.
-const TOLD_AT_ONCE: usize = 8;
+/// Waiters of groups with more appends than this are notified by a task, so that the next group is
+/// written while hundreds of callers are woken. For fewer, handing them over would take longer than
+/// notifying them.
+const NOTIFIED_BY_THREAD: usize = 8;
 
 /// How many requests must be inside the runtime before a group waits for more of them.
 const LINGER_FROM: usize = 32;
 
-/// How long a group waits for more at a time, and how often: a fraction of what a sync takes. It sleeps instead of listening, so that those who bring more need not wake it.
+/// How long a group waits for more appends at a time, and how many times: a fraction of the time of a
+/// sync. The thread sleeps instead of blocking on the channel, so that senders need not wake it.
 const LINGER: Duration = Duration::from_micros(60);
 const LINGER_TIMES: usize = 4;
 
-/// What a removal takes of a batch: the store writes a page anew for it.
+/// How many bytes of a batch a removal counts for: the store rewrites a page for it.
 const REMOVAL_BYTES: usize = 8 * 1024;
 
-/// How long nothing comes before the store is told so.
+/// Idle time before the store is asked to settle.
 const IDLE: Duration = Duration::from_millis(5);
 
-/// What gathering a batch ended with.
+/// Whether more batches follow the gathered one.
 #[derive(PartialEq)]
 enum Gathered {
     Batch,
@@ -69,15 +72,15 @@ enum Gathered {
 }
 
 impl CommitLoop {
-    /// The desk, and the task that tells of its groups.
+    /// Creates the loop, and spawns the task that notifies the waiters of large groups.
     pub(super) fn new(
         writer: Box<dyn Writer>,
         inbox: Receiver<Work>,
         (admission, tail): (Arc<Admission>, Arc<Tail>),
         meters: CommitMeters,
     ) -> Self {
-        let (landings, arrivals) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(answer_landings(arrivals));
+        let (finished, groups) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(notify_groups(groups));
         Self {
             writer,
             inbox,
@@ -89,12 +92,12 @@ impl CommitLoop {
             waiters: Vec::new(),
             notes_waiters: Vec::new(),
             held_over: None,
-            landings,
+            finished,
             meters,
         }
     }
 
-    /// Shares with the handle what it looks at.
+    /// Shares with the handle what it reads.
     pub(super) fn sharing(mut self, poison: Poison, snapshot_bytes: Arc<AtomicUsize>) -> Self {
         (self.poison, self.snapshot_bytes) = (poison, snapshot_bytes);
         self
@@ -111,15 +114,16 @@ impl CommitLoop {
             }
         }
         self.settle();
-        // What came behind the stop: nothing of it was written.
+        // Work that was sent after the stop: nothing of it was written.
         while let Ok(work) = self.inbox.try_recv() {
             if let Work::Append(_, waiter) = work {
-                answer(vec![(waiter, Err(NotStored::Stopped))]);
+                notify(vec![(waiter, Err(NotStored::Stopped))]);
             }
         }
     }
 
-    /// Fills the batch with what waits, up to what the store likes to sync at once.
+    /// Fills the batch with the waiting work, up to the number of bytes that the store prefers to sync at
+    /// once.
     fn gather(&mut self) -> Gathered {
         let mut room = self.writer.batch_bytes();
         let mut next = self.held_over.take();
@@ -141,22 +145,22 @@ impl CommitLoop {
                     self.waiters.push(waiter);
                 }
                 Work::Snapshot(snapshot) => self.batch.snapshots.push(snapshot),
-                Work::Notes(notes, keeper) => {
+                Work::Notes(notes, waiter) => {
                     self.batch.notes.push(notes);
-                    self.notes_waiters.push(keeper);
+                    self.notes_waiters.push(waiter);
                 }
-                Work::Removals(removals, snapshots, keeper) => {
+                Work::Removals(removals, snapshots, waiter) => {
                     self.batch.removals.extend(removals);
                     self.batch.snapshots_dropped.extend(snapshots);
-                    self.notes_waiters.push(keeper);
+                    self.notes_waiters.push(waiter);
                 }
                 Work::Stop => return Gathered::LastBatch,
             }
         }
     }
 
-    /// The next work: waits for it when there is nothing to commit yet, and a little when much more
-    /// is to be expected.
+    /// Receives the next work: waits for it if there is nothing to commit yet, and briefly if many more
+    /// requests are inside.
     fn receive(&mut self, linger: &mut Linger) -> Option<Work> {
         loop {
             match self.inbox.try_recv() {
@@ -186,14 +190,14 @@ impl CommitLoop {
 
     fn is_batch_empty(&self) -> bool {
         let Batch { appends, snapshots, notes, .. } = &self.batch;
-        // Notes and removals have someone who waits for them.
+        // Notes and removals always have a waiter.
         appends.is_empty()
             && snapshots.is_empty()
             && notes.is_empty()
             && self.notes_waiters.is_empty()
     }
 
-    /// Nothing comes: the store may do what it put off.
+    /// Lets the store do the work that it has put off, as nothing else waits.
     fn settle(&mut self) {
         if self.poison.get().is_some() {
             return;
@@ -211,29 +215,29 @@ impl CommitLoop {
             self.snapshot_bytes.fetch_sub(snapshot.payload.len(), Ordering::Relaxed);
         }
         if let Some(failure) = self.poison.get() {
-            return answer_all(waiters, notes_waiters, &NotStored::Poisoned(failure.clone()));
+            return notify_all(waiters, notes_waiters, &NotStored::Poisoned(failure.clone()));
         }
         match self.write(&batch) {
             Ok(outcomes) => {
                 self.tail.publish(&batch.appends, &outcomes);
-                answer_notes_waiters(notes_waiters, &Ok(()));
+                notify_notes_waiters(notes_waiters, &Ok(()));
                 let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::Conflict));
-                self.answer(waiters.into_iter().zip(outcomes).collect(), batch);
+                self.notify(waiters.into_iter().zip(outcomes).collect(), batch);
             }
             Err(failure) => {
                 self.fail(failure.clone());
-                answer_all(waiters, notes_waiters, &NotStored::Perhaps(failure));
+                notify_all(waiters, notes_waiters, &NotStored::Perhaps(failure));
             }
         }
     }
 
-    fn answer(&self, landings: Outcomes, batch: Batch) {
-        if landings.len() <= TOLD_AT_ONCE {
-            return answer(landings);
+    fn notify(&self, outcomes: Outcomes, batch: Batch) {
+        if outcomes.len() <= NOTIFIED_BY_THREAD {
+            return notify(outcomes);
         }
-        // The task ends only with the tokio runtime; then nobody is left to wait for it.
-        if let Err(SendError((landings, _batch))) = self.landings.send((landings, batch)) {
-            answer(landings);
+        // The task ends only with the tokio runtime; then no caller waits any more.
+        if let Err(SendError((outcomes, _batch))) = self.finished.send((outcomes, batch)) {
+            notify(outcomes);
         }
     }
 
@@ -266,22 +270,22 @@ impl CommitLoop {
     }
 }
 
-/// How a group waits for more.
+/// How a group waits for more commands.
 ///
-/// When a large group has landed, its callers come back one by one; taking the first few at once
-/// would make them pay for a sync of their own and the others wait for it. Half of all that are
-/// inside is the best a group can get: the other half is being decided meanwhile.
+/// After a large group, its callers send their next commands one by one. Writing the first few at once
+/// would make them pay for a sync of their own, and the others wait for it. Half of all requests inside
+/// is the best a group can get: the other half is being decided at that time.
 #[derive(Default)]
 struct Linger {
     /// The commands in the group.
     commands: usize,
-    /// As many as there were at the last look.
+    /// The commands in the group at the last check.
     before: usize,
     times: usize,
 }
 
 impl Linger {
-    /// Whether to wait once more: not when nothing came the last time.
+    /// Returns whether to wait once more. If nothing arrived the last time, it is not worth it.
     fn is_worth_it(&mut self, inside: usize) -> bool {
         let grows = self.times == 0 || self.commands > self.before;
         let wanted = inside >= LINGER_FROM && self.commands < inside / 2;
@@ -303,31 +307,31 @@ impl Work {
     }
 }
 
-/// Tells of group after group, in order. Never more than a few wait here: their aggregates append
-/// nothing new before they are told.
-async fn answer_landings(mut arrivals: UnboundedReceiver<FinishedGroup>) {
-    while let Some((landings, batch)) = arrivals.recv().await {
-        answer(landings);
+/// Notifies the waiters of one group after another, in order. Only few groups wait here: their
+/// aggregates append nothing new before they are notified.
+async fn notify_groups(mut groups: UnboundedReceiver<FinishedGroup>) {
+    while let Some((outcomes, batch)) = groups.recv().await {
+        notify(outcomes);
         drop(batch);
     }
 }
 
-fn answer(landings: Outcomes) {
-    for (waiter, outcome) in landings {
-        // Answering drops values of the user's, whose code may panic; the others are told all the
-        // same, and the waiter's own end tells its aggregate.
-        let _ = guarded(|| waiter.landed(outcome));
+fn notify(outcomes: Outcomes) {
+    for (waiter, outcome) in outcomes {
+        // Notifying drops values of the user's, whose code may panic. The other waiters are still
+        // notified, and dropping the waiter notifies its aggregate.
+        let _ = guarded(|| waiter.complete(outcome));
     }
 }
 
-fn answer_notes_waiters(notes_waiters: Vec<NotesWaiter>, outcome: &Result<(), NotStored>) {
-    for keeper in notes_waiters {
-        // Who no longer waits has dropped the other end.
-        let _ = keeper.send(outcome.clone());
+fn notify_notes_waiters(notes_waiters: Vec<NotesWaiter>, outcome: &Result<(), NotStored>) {
+    for waiter in notes_waiters {
+        // Fails if the waiter has dropped its future.
+        let _ = waiter.send(outcome.clone());
     }
 }
 
-fn answer_all(waiters: Vec<Box<dyn Waiter>>, notes_waiters: Vec<NotesWaiter>, why: &NotStored) {
-    answer_notes_waiters(notes_waiters, &Err(why.clone()));
-    answer(waiters.into_iter().map(|waiter| (waiter, Err(why.clone()))).collect());
+fn notify_all(waiters: Vec<Box<dyn Waiter>>, notes_waiters: Vec<NotesWaiter>, why: &NotStored) {
+    notify_notes_waiters(notes_waiters, &Err(why.clone()));
+    notify(waiters.into_iter().map(|waiter| (waiter, Err(why.clone()))).collect());
 }
