@@ -1,3 +1,5 @@
+//! [`Engine`]: what all hosted types share, and [`SharedReader`], the store's reader until it is closed.
+
 pub(crate) mod keyring;
 pub(crate) mod recovery_pool;
 pub(crate) mod supervision;
@@ -28,29 +30,29 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// The failure that poisoned the store, if one has.
+    /// Returns the failure that poisoned the store, if there was one.
     pub(crate) fn failure(&self) -> Option<&StoreFailure> {
         self.committer.failure()
     }
 
-    /// Reads from the store where waiting for a disk holds nobody up.
+    /// Reads from the store on a blocking thread, so that waiting for a disk delays no task.
     ///
     /// # Errors
-    /// What `look` says; and that the store is closed.
+    /// The errors of `read`, and [`ReadError::Closed`] once the store is closed.
     pub(crate) async fn read<R, E>(
         &self,
-        look: impl FnOnce(&dyn Reader) -> Result<R, E> + Send + 'static,
+        read: impl FnOnce(&dyn Reader) -> Result<R, E> + Send + 'static,
     ) -> Result<R, E>
     where
         R: Send + 'static,
         E: From<ReadError> + Send + 'static,
     {
         let reader = self.store.reader()?;
-        let read = tokio::task::spawn_blocking(move || look(&*reader));
-        read.await.unwrap_or_else(|error| {
+        let reading = tokio::task::spawn_blocking(move || read(&*reader));
+        reading.await.unwrap_or_else(|error| {
             Err(match error.is_panic() {
                 true => ReadError::Io(Arc::new(std::io::Error::other(error))),
-                // The runtime of tokio ends.
+                // The tokio runtime is shutting down.
                 false => ReadError::Closed,
             }
             .into())
@@ -58,8 +60,8 @@ impl Engine {
     }
 }
 
-/// The reader, until the store is closed: then the last use of it ends, and the store lets go of
-/// its files.
+/// The store's reader, until the store is closed. Once it is closed and the last clone is dropped, the
+/// store releases its files.
 pub(crate) struct SharedReader(RwLock<Option<Arc<dyn Reader>>>);
 
 impl SharedReader {
@@ -72,12 +74,12 @@ impl SharedReader {
         reader.clone().ok_or(ReadError::Closed)
     }
 
-    /// The last durable position; none once closed.
+    /// Returns the last durable position; [`Position::NONE`] once closed.
     pub(crate) fn head(&self) -> Position {
         self.reader().map_or(Position::NONE, |reader| reader.head())
     }
 
-    /// Takes the reader away from here on; the last one to drop it closes the store.
+    /// Takes the reader out. Dropping its last clone closes the store.
     pub(crate) fn close(&self) -> Option<Arc<dyn Reader>> {
         self.0.write().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -1,3 +1,5 @@
+//! [`Keyring`]: the keys of data subjects, and notifications when one of them is destroyed.
+
 use std::sync::Arc;
 
 use actuarius_persistence::keys::Keys;
@@ -5,20 +7,20 @@ use actuarius_persistence::{ReadError, Reader};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The note in a store that names the key file it was written with.
+/// The key of the store's note that holds the identity of its key file.
 pub(crate) const KEY_FILE: &[u8] = b"keys";
 
-/// The [identity](Keys::identity) of the key file that the store was written with; none when it was never
-/// opened with personal data.
+/// Returns the [identity](Keys::identity) of the key file that the store was written with; `None` if it
+/// was never opened with personal data.
 ///
 /// # Errors
 /// [`ReadError`].
 pub fn key_file(reader: &dyn Reader) -> Result<Option<Uuid>, ReadError> {
-    let said = reader.note(KEY_FILE)?;
-    Ok(said.and_then(|said| Uuid::from_slice(&said).ok()))
+    let identity = reader.note(KEY_FILE)?;
+    Ok(identity.and_then(|bytes| Uuid::from_slice(&bytes).ok()))
 }
 
-/// The keys of data subjects, if there are any, and who hears when one is forgotten.
+/// The keys of data subjects, if there are any, and a channel that notifies when one is destroyed.
 pub(crate) struct Keyring {
     keys: Option<Arc<Keys>>,
     forgotten: watch::Sender<u64>,
@@ -34,24 +36,24 @@ impl Keyring {
         self.keys.as_ref()
     }
 
-    /// How many subjects are forgotten.
+    /// Returns the number of forgotten subjects.
     pub(crate) fn forgotten(&self) -> u64 {
         self.keys.as_ref().map_or(0, |keys| keys.forgotten())
     }
 
-    /// Tells whoever keeps what was derived from clear text.
-    pub(crate) fn tell(&self) {
+    /// Notifies the holders of data that was derived from clear text.
+    pub(crate) fn notify(&self) {
         self.forgotten.send_replace(self.forgotten());
     }
 
-    /// Counts one who was forgotten.
+    /// Counts a forgotten subject in the metrics, if it had a key.
     pub(crate) fn count(&self, had_key: bool) {
         if had_key {
             metrics::counter!("actuarius_subjects_forgotten_total").increment(1);
         }
     }
 
-    /// How many subjects are forgotten, now and later.
+    /// Returns a receiver of the number of forgotten subjects.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.forgotten.subscribe()
     }

@@ -1,8 +1,8 @@
-//! The crew that recovers aggregates, on blocking threads, a bounded number at a time.
+//! [`RecoveryPool`]: recovers aggregates on blocking threads, a bounded number at a time.
 //!
-//! A thread of its own for each recovery would spend more time waking threads than reading: most
-//! recoveries take microseconds. So a few threads work a queue off; one that finds itself in a long
-//! recovery calls a relief, so that the short ones behind it do not wait.
+//! One thread for each recovery would spend more time on waking threads than on reading, because most
+//! recoveries take microseconds. So a few threads work on one queue. A thread whose recovery turns out to
+//! be long starts a replacement, so that the short recoveries in the queue do not wait.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,12 +12,13 @@ use tokio::runtime::Handle;
 
 use crate::base::panics::guarded;
 
-/// How many threads work on short recoveries. More would only take turns on the same cores.
+/// How many threads work on short recoveries. More would only compete for the same cores.
 const QUICK_THREADS: usize = 2;
 
-/// From when on a recovery counts as long.
+/// The time from which on a recovery counts as long.
 const LONG: Duration = Duration::from_millis(2);
 
+/// The threads and their queue.
 pub(crate) struct RecoveryPool {
     tokio: Handle,
     limit: usize,
@@ -26,33 +27,33 @@ pub(crate) struct RecoveryPool {
 
 #[derive(Default)]
 struct Jobs {
-    /// Bounded by admission: an aggregate waits here once, and only with a request behind it.
+    /// Bounded by admission: an aggregate waits here once, and only with a request waiting for it.
     waiting: VecDeque<Job>,
-    /// Threads at work that are in no long recovery.
+    /// Running threads that are not in a long recovery.
     quick: usize,
-    /// All threads at work.
+    /// All running threads.
     threads: usize,
     closed: bool,
 }
 
-/// One recovery. It is handed the watch, and looks at it now and then.
-type Job = Box<dyn FnOnce(&mut Watch<'_>) + Send>;
+/// One recovery. It calls [`Stopwatch::check`] between pages.
+type Job = Box<dyn FnOnce(&mut Stopwatch<'_>) + Send>;
 
-/// Tells a recovery's thread when to call a relief.
-pub(crate) struct Watch<'a> {
-    recovery_pool: &'a Arc<RecoveryPool>,
+/// Measures a recovery, and starts a replacement thread once it is long.
+pub(crate) struct Stopwatch<'a> {
+    pool: &'a Arc<RecoveryPool>,
     since: Instant,
-    relieved: bool,
+    replaced: bool,
 }
 
 impl RecoveryPool {
-    /// At most `limit` recoveries at once.
+    /// Creates a pool that runs at most `limit` recoveries at once.
     pub(crate) fn new(tokio: Handle, limit: usize) -> Arc<Self> {
         Arc::new(Self { tokio, limit, jobs: Mutex::default() })
     }
 
-    /// Has a recovery done. When the runtime closes, it is dropped undone.
-    pub(crate) fn take_on(self: &Arc<Self>, job: impl FnOnce(&mut Watch<'_>) + Send + 'static) {
+    /// Queues a recovery. If the runtime closes before it runs, the job is dropped.
+    pub(crate) fn submit(self: &Arc<Self>, job: impl FnOnce(&mut Stopwatch<'_>) + Send + 'static) {
         let mut jobs = self.jobs();
         if !jobs.closed {
             jobs.waiting.push_back(Box::new(job));
@@ -63,33 +64,33 @@ impl RecoveryPool {
     pub(crate) fn close(&self) {
         let mut jobs = self.jobs();
         jobs.closed = true;
-        let undone = std::mem::take(&mut jobs.waiting);
-        // Dropping a job tells who waits for it, which may take the lock.
+        let dropped = std::mem::take(&mut jobs.waiting);
+        // Dropping a job notifies its waiter, which may take the lock.
         drop(jobs);
-        drop(undone);
+        drop(dropped);
     }
 
-    /// Sets one more thread to work if there is need and room.
+    /// Starts one more thread if jobs wait and the limits allow it.
     fn start_thread(self: &Arc<Self>, jobs: &mut Jobs) {
         if !jobs.waiting.is_empty() && jobs.quick < QUICK_THREADS && jobs.threads < self.limit {
             jobs.quick += 1;
             jobs.threads += 1;
-            let recovery_pool = self.clone();
-            self.tokio.spawn_blocking(move || recovery_pool.work());
+            let pool = self.clone();
+            self.tokio.spawn_blocking(move || pool.work());
         }
     }
 
-    /// Works the queue off, until it is empty or a relief has taken over.
+    /// Runs jobs until the queue is empty or a replacement thread has taken over.
     fn work(self: &Arc<Self>) {
         loop {
             let Some(job) = self.next() else { return };
-            let mut watch = Watch { recovery_pool: self, since: Instant::now(), relieved: false };
-            // Whoever waits for a recovery that panicked hears of it: the job is dropped.
-            let _ = guarded(|| job(&mut watch));
-            if watch.relieved {
+            let mut stopwatch = Stopwatch { pool: self, since: Instant::now(), replaced: false };
+            // A panic drops the job, which notifies its waiter.
+            let _ = guarded(|| job(&mut stopwatch));
+            if stopwatch.replaced {
                 let mut jobs = self.jobs();
                 jobs.threads -= 1;
-                // What waited for room among the threads has it now.
+                // A job may have waited because of the limit on threads.
                 self.start_thread(&mut jobs);
                 return;
             }
@@ -112,14 +113,14 @@ impl RecoveryPool {
     }
 }
 
-impl Watch<'_> {
-    /// Called between pages: calls a relief once the recovery has become a long one.
-    pub(crate) fn look(&mut self) {
-        if !self.relieved && self.since.elapsed() >= LONG {
-            self.relieved = true;
-            let mut jobs = self.recovery_pool.jobs();
+impl Stopwatch<'_> {
+    /// Starts a replacement thread if the recovery has become long.
+    pub(crate) fn check(&mut self) {
+        if !self.replaced && self.since.elapsed() >= LONG {
+            self.replaced = true;
+            let mut jobs = self.pool.jobs();
             jobs.quick -= 1;
-            self.recovery_pool.start_thread(&mut jobs);
+            self.pool.start_thread(&mut jobs);
         }
     }
 }
@@ -130,61 +131,61 @@ mod tests {
 
     use super::*;
 
-    fn watch_long_enough(watch: &mut Watch<'_>) {
-        watch.since = Instant::now().checked_sub(LONG).unwrap_or(watch.since);
-        watch.look();
+    fn become_long(stopwatch: &mut Stopwatch<'_>) {
+        stopwatch.since = Instant::now().checked_sub(LONG).unwrap_or(stopwatch.since);
+        stopwatch.check();
     }
 
     #[tokio::test]
-    async fn short_recoveries_pass_long_ones_by() {
-        let recovery_pool = RecoveryPool::new(Handle::current(), QUICK_THREADS + 1);
+    async fn short_recoveries_overtake_long_ones() {
+        let pool = RecoveryPool::new(Handle::current(), QUICK_THREADS + 1);
         let (finish, finished) = (mpsc::channel::<()>(), mpsc::channel());
         let wait = Arc::new(Mutex::new(finish.1));
         for _ in 0..QUICK_THREADS {
             let wait = wait.clone();
-            recovery_pool.take_on(move |watch| {
-                watch_long_enough(watch);
+            pool.submit(move |stopwatch| {
+                become_long(stopwatch);
                 let _ = wait.lock().map(|wait| wait.recv());
             });
         }
         let done = finished.0.clone();
-        recovery_pool.take_on(move |_| done.send("short").expect("the test waits"));
+        pool.submit(move |_| done.send("short").expect("the test waits"));
         let first = tokio::task::spawn_blocking(move || finished.1.recv()).await;
         assert_eq!(first.expect("no panic"), Ok("short"));
         drop(finish.0);
     }
 
-    /// With room for one thread, nobody could relieve the long recovery; what waited behind it was
-    /// left waiting until some later recovery came along.
+    /// With a limit of one thread, no replacement could start for the long recovery, and the jobs queued
+    /// after it once waited until a later recovery was submitted.
     #[tokio::test]
-    async fn what_waits_behind_a_long_recovery_comes_next() {
-        let recovery_pool = RecoveryPool::new(Handle::current(), 1);
+    async fn a_job_queued_after_a_long_recovery_runs_next() {
+        let pool = RecoveryPool::new(Handle::current(), 1);
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let (finish, finished) = mpsc::channel::<()>();
-        recovery_pool.take_on(move |watch| {
-            watch_long_enough(watch);
+        pool.submit(move |stopwatch| {
+            become_long(stopwatch);
             let _ = finished.recv();
         });
-        recovery_pool.take_on(move |_| sender.send(()).expect("the test waits"));
+        pool.submit(move |_| sender.send(()).expect("the test waits"));
         drop(finish);
         assert!(receiver.await.is_ok());
     }
 
     #[tokio::test]
-    async fn a_recovery_that_panics_takes_nobody_with_it() {
-        let recovery_pool = RecoveryPool::new(Handle::current(), 1);
-        recovery_pool.take_on(|_| std::panic::resume_unwind(Box::new("a defect")));
+    async fn a_panicking_recovery_does_not_affect_the_next() {
+        let pool = RecoveryPool::new(Handle::current(), 1);
+        pool.submit(|_| std::panic::resume_unwind(Box::new("a defect")));
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        recovery_pool.take_on(move |_| sender.send(()).expect("the test waits"));
+        pool.submit(move |_| sender.send(()).expect("the test waits"));
         assert!(receiver.await.is_ok());
     }
 
     #[tokio::test]
-    async fn a_closed_crew_drops_what_waits() {
-        let recovery_pool = RecoveryPool::new(Handle::current(), 1);
-        recovery_pool.close();
+    async fn a_closed_pool_drops_waiting_jobs() {
+        let pool = RecoveryPool::new(Handle::current(), 1);
+        pool.close();
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-        recovery_pool.take_on(move |_| drop(sender));
+        pool.submit(move |_| drop(sender));
         assert!(receiver.await.is_err());
     }
 }

@@ -1,6 +1,6 @@
-//! The managers: actors that start the aggregates' actors and hear of their ends.
+//! [`Supervision`]: managers, the actors that start the aggregates' actors and are notified when they end.
 //!
-//! They are sharded by the aggregate's hash, because one supervisor with a million children stalls
+//! Managers are sharded by the aggregate's hash, because one supervisor with a million children stalls
 //! unrelated starts for up to a quarter of a second while its table grows.
 
 use std::collections::HashMap;
@@ -9,18 +9,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ractor::actor::ActorRuntime;
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use crate::aggregate::inbox::Bell;
+/// The only message of all actors: it announces work that waits beside the actor, and carries nothing. A
+/// plain byte, because that is a message under every feature set of ractor.
+pub(crate) type Bell = u8;
 
 /// How many managers there are. Measured: 64 keep the worst stall of an unrelated start below
-/// 83 ms while a million aggregates come into memory, and cost nothing when idle.
+/// 83 ms while a million aggregates are loaded, and cost nothing when idle.
 const MANAGERS: usize = 64;
 
+/// The managers with their queues.
 pub(crate) struct Supervision {
     queues: Vec<Arc<StartQueue>>,
     managers: Vec<ActorRef<Bell>>,
 }
 
-/// What waits for one manager; nothing any more once it is closed.
+/// The starts that wait for one manager; `None` once it is closed.
 struct StartQueue {
     waiting: Mutex<Option<Vec<Arc<dyn Supervised>>>>,
 }
@@ -31,13 +34,13 @@ impl StartQueue {
     }
 }
 
-/// An aggregate as its manager sees it.
+/// An incarnation as its manager sees it.
 pub(crate) trait Supervised: Send + Sync {
-    /// Starts an incarnation under `manager`.
+    /// Starts its actor under `manager`, and returns the actor's id if it has started.
     fn start(self: Arc<Self>, manager: ActorCell) -> Option<ActorId>;
-    /// There is no manager any more, and will be none.
+    /// Reports that the managers are stopped, so it will not be started.
     fn refuse(&self);
-    /// Its actor has ended; `failed` if it did so on its own account.
+    /// Reports that its actor has ended, and why.
     fn ended(&self, why: &dyn std::fmt::Display);
 }
 
@@ -54,23 +57,22 @@ impl Supervision {
         Ok(Self { queues, managers })
     }
 
-    /// Has an incarnation started for the aggregate, off the caller's task: a caller that gives up
-    /// does not take the start with it.
+    /// Starts an incarnation from the manager's task: if the caller is dropped, the start still happens.
     pub(crate) fn start(&self, shard: usize, activation: Arc<dyn Supervised>) {
-        let place = shard % MANAGERS;
-        let mut waiting = self.queues[place].waiting();
+        let manager = shard % MANAGERS;
+        let mut waiting = self.queues[manager].waiting();
         let Some(waiting) = &mut *waiting else {
             drop(waiting);
             return activation.refuse();
         };
         waiting.push(activation);
         if waiting.len() == 1 {
-            // Fails only when the manager was stopped just now: then its desk is about to close.
-            let _ = self.managers[place].cast(1);
+            // Fails only if the manager was stopped just now: then its queue is about to be closed.
+            let _ = self.managers[manager].cast(1);
         }
     }
 
-    /// Stops the managers, and with them every aggregate's actor.
+    /// Stops the managers, and with them all actors of aggregates.
     pub(crate) fn stop(&self) {
         for (queue, manager) in self.queues.iter().zip(&self.managers) {
             manager.stop(None);
