@@ -1,4 +1,6 @@
 //! One aggregate instance: its inbox, its actor, its turns, and how it is recovered and unloaded.
+//!
+//! A request goes through `directory`, `inbox`, `actor`, `turn` and `pending_append`, in this order.
 
 pub(crate) mod activation;
 pub(crate) mod actor;

@@ -1,3 +1,5 @@
+//! [`Activation`]: what the parts of one incarnation share.
+
 use std::sync::Arc;
 
 use actuarius_domain::Aggregate;
@@ -6,7 +8,7 @@ use super::hosted_type::HostedType;
 use super::inbox::{Epoch, Slot};
 use crate::base::error::Failure;
 
-/// One incarnation's place: what its actor, its recovery and its appends in flight share.
+/// What the actor of an incarnation, its recovery and its appends in flight share.
 pub(crate) struct Activation<A: Aggregate> {
     pub(crate) hosted: Arc<HostedType<A>>,
     pub(crate) slot: Arc<Slot<A>>,
@@ -14,24 +16,24 @@ pub(crate) struct Activation<A: Aggregate> {
     pub(crate) owner: Arc<dyn SlotOwner<A>>,
 }
 
-/// Who keeps the slots. An incarnation does not know more of its directory than this.
+/// The directory, as far as an incarnation knows it.
 pub(crate) trait SlotOwner<A: Aggregate>: Send + Sync {
-    /// Starts an incarnation for what waits in the slot.
+    /// Starts an incarnation for the requests that wait in the slot.
     fn start(self: Arc<Self>, slot: Arc<Slot<A>>, epoch: Epoch);
 
-    /// Takes a slot out of the directory, if it is still the one there.
-    fn forget(&self, slot: &Arc<Slot<A>>);
+    /// Removes a slot from the directory, unless another slot has replaced it.
+    fn remove(&self, slot: &Arc<Slot<A>>);
 }
 
 impl<A: Aggregate> Activation<A> {
-    /// Answers what waits; the runtime has closed.
+    /// Answers the waiting requests, because the runtime has closed.
     pub(crate) fn end(&self) {
         for request in self.slot.end() {
             request.fail(Failure::shutting_down(), &self.hosted.meters);
         }
     }
 
-    /// Starts the incarnation that follows this one.
+    /// Starts the next incarnation.
     pub(crate) fn start_next(&self, epoch: Epoch) {
         self.owner.clone().start(self.slot.clone(), epoch);
     }

@@ -1,3 +1,5 @@
+//! [`AggregateActor`]: the actor of one incarnation, which recovers the aggregate and runs its turns.
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,22 +9,22 @@ use ractor::actor::ActorRuntime;
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef};
 
 use super::activation::Activation;
-use super::inbox::{Bell, Found, Landing};
+use super::inbox::{TurnOutcome, Work};
 use super::incarnation::{Certainty, Incarnation};
-use super::pending_append::Busy;
+use super::pending_append::TurnGuard;
 use super::recovery::{self, RecoveryError};
 use super::turn::{Turn, TurnEnd};
 use crate::base::error::{Failure, Quarantine, QuarantineReason};
-use crate::engine::supervision::Supervised;
+use crate::engine::supervision::{Bell, Supervised};
 
-/// The supervised execution context of one incarnation. Its mailbox carries only the bell.
+/// The actor of one incarnation. Its mailbox carries only the bell; requests wait in the slot.
 pub(crate) struct AggregateActor<A: Aggregate> {
     activation: Arc<Activation<A>>,
     aggregate: PhantomData<fn() -> A>,
 }
 
-/// What the actor holds: the incarnation, boxed so that ractor moves a pointer; none once the
-/// aggregate is out of service.
+/// The actor's state: the incarnation, boxed so that ractor moves a pointer; `None` once the aggregate is
+/// out of service.
 pub(crate) type InMemory<A> = Option<Box<Incarnation<A>>>;
 
 impl<A: Aggregate> AggregateActor<A> {
@@ -30,13 +32,13 @@ impl<A: Aggregate> AggregateActor<A> {
         Self { activation, aggregate: PhantomData }
     }
 
-    /// Brings the aggregate into memory; on failure what waits is answered.
+    /// Recovers the aggregate. On failure the waiting requests are answered.
     async fn recover(&self) -> InMemory<A> {
         match recovery::recover(self.activation.clone()).await {
             Ok(incarnation) => Some(incarnation),
             Err(RecoveryError::Unavailable(why)) => {
                 let Activation { hosted, slot, owner, .. } = &*self.activation;
-                for request in slot.recovery_failed(|| owner.forget(slot)) {
+                for request in slot.recovery_failed(|| owner.remove(slot)) {
                     request.fail(Failure::Unavailable(why.clone()), &hosted.meters);
                 }
                 None
@@ -48,12 +50,12 @@ impl<A: Aggregate> AggregateActor<A> {
         }
     }
 
-    /// Works off what the bell announced. Never waits: the append in flight rings again.
-    fn work(
+    /// Processes what the bell announced. Never waits: the end of the append in flight rings again.
+    fn process(
         &self,
         incarnation: &mut Incarnation<A>,
-        found: Found<A>,
-        busy: Option<Busy<A>>,
+        work: Work<A>,
+        guard: Option<TurnGuard<A>>,
     ) -> Next {
         let Activation { hosted, slot, .. } = &*self.activation;
         let span = tracing::debug_span!(
@@ -61,49 +63,49 @@ impl<A: Aggregate> AggregateActor<A> {
             "turn",
             stream = %slot.stream,
             version = incarnation.version.get(),
-            requests = found.requests.len()
+            requests = work.requests.len()
         );
         let _entered = span.enter();
         if incarnation.is_snapshot_due(&hosted.hosting) {
             incarnation.take_snapshot(hosted, slot);
         }
-        let Some(busy) = busy else {
-            return if found.leaving { self.leave(incarnation) } else { Next::Stay };
+        let Some(guard) = guard else {
+            return if work.leaving { self.leave(incarnation) } else { Next::Stay };
         };
         let now = Instant::now();
         hosted.residency.used(slot, now);
-        if found.stays {
+        if work.stays {
             hosted.residency.stays(slot);
         }
-        match Turn::begin(busy, incarnation, now).run(found.requests) {
+        match Turn::begin(guard, incarnation, now).run(work.requests) {
             TurnEnd::Usable => Next::Stay,
             TurnEnd::Quarantined => Next::Stop,
         }
     }
 
-    /// Leaves memory through a snapshot, unless a request came in the meantime.
+    /// Unloads the aggregate after taking a snapshot, unless a request has arrived in the meantime.
     ///
-    /// The snapshot need not be durable first: it is a shortcut, and the events it holds are.
+    /// The snapshot need not become durable first: the events it contains are durable.
     fn leave(&self, incarnation: &mut Incarnation<A>) -> Next {
         let Activation { hosted, slot, .. } = &*self.activation;
         if hosted.hosting.snapshot_on_passivation && incarnation.is_changed_since_snapshot() {
             incarnation.take_snapshot(hosted, slot);
         }
-        if !slot.try_close(|| self.activation.owner.forget(slot)) {
+        if !slot.try_close(|| self.activation.owner.remove(slot)) {
             return Next::Stay;
         }
-        hosted.left(slot);
+        hosted.unloaded(slot);
         hosted.meters.passivated();
         tracing::debug!(target: "actuarius::passivation", stream = %slot.stream, "passivated");
         Next::Stop
     }
 }
 
-/// How often in a row an aggregate's actor may fail before the aggregate is quarantined. The
-/// user's panics are caught before they get here, so even once is a defect of this library.
+/// How many times in a row an aggregate's actor may fail before the aggregate is quarantined. The user's
+/// panics are caught elsewhere, so even one failure is a defect of this library.
 const FAILURES_IN_A_ROW: u32 = 3;
 
-/// Whether the actor goes on.
+/// Whether the actor continues.
 #[derive(PartialEq)]
 enum Next {
     Stay,
@@ -117,15 +119,15 @@ impl<A: Aggregate> AggregateActor<A> {
         myself: ActorRef<Bell>,
         _arguments: (),
     ) -> Result<InMemory<A>, ActorProcessingErr> {
-        let held = if self.activation.slot.awaits_birth() {
-            Some(Box::new(Incarnation::believed_unborn()))
+        let held = if self.activation.slot.first_request_creates() {
+            Some(Box::new(Incarnation::assumed_new()))
         } else {
-            // Boxed: ractor inlines this future into every idle actor.
+            // Boxed, because ractor inlines this future into every idle actor.
             Box::pin(self.recover()).await
         };
         if held.is_some() {
-            self.activation.hosted.came(&self.activation.slot);
-            self.activation.slot.now_resident(self.activation.epoch, myself);
+            self.activation.hosted.loaded(&self.activation.slot);
+            self.activation.slot.set_resident(self.activation.epoch, myself);
         } else {
             myself.stop(None);
         }
@@ -138,29 +140,29 @@ impl<A: Aggregate> AggregateActor<A> {
         _bell: Bell,
         held: &mut InMemory<A>,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(found) = self.activation.slot.answer_bell(self.activation.epoch) else {
+        let Some(work) = self.activation.slot.take_work(self.activation.epoch) else {
             return Ok(());
         };
-        // From here on the slot hears how the turn ends, whatever happens.
-        let busy = (!found.requests.is_empty()).then(|| Busy::new(self.activation.clone()));
-        let is_wrong = found.landing == Some(Landing::Failed) || found.renews;
-        if is_wrong || held.as_ref().is_some_and(|it| it.must_be_proven(&found)) {
-            // The state holds events that were never stored, or clear text that is forgotten, or was
-            // only believed: rebuild it from what is stored.
+        // From here on the slot is notified of the turn's end, whatever happens.
+        let guard = (!work.requests.is_empty()).then(|| TurnGuard::new(self.activation.clone()));
+        let is_wrong = work.last_turn == Some(TurnOutcome::Failed) || work.needs_rebuild;
+        if is_wrong || held.as_ref().is_some_and(|it| it.must_recover_first(&work)) {
+            // The state holds events that were never stored, or clear text of a forgotten subject,
+            // or it was only assumed: rebuild it from what is stored.
             *held = None;
-            self.activation.slot.let_go();
+            self.activation.slot.state_dropped();
             match Box::pin(self.recover()).await {
                 Some(incarnation) => *held = Some(incarnation),
                 None => {
-                    self.abandon(found, busy);
+                    self.abandon(work, guard);
                     myself.stop(None);
                     return Ok(());
                 }
             }
         }
         let Some(incarnation) = held else { return Ok(()) };
-        incarnation.take_note(found.landing);
-        if self.work(incarnation, found, busy) == Next::Stop {
+        incarnation.record_outcome(work.last_turn);
+        if self.process(incarnation, work, guard) == Next::Stop {
             *held = None;
             myself.stop(None);
         }
@@ -169,27 +171,27 @@ impl<A: Aggregate> AggregateActor<A> {
 }
 
 impl<A: Aggregate> Incarnation<A> {
-    /// Whether what waits could be answered from a state that is only believed.
-    fn must_be_proven(&self, found: &Found<A>) -> bool {
+    /// Returns whether the waiting requests would be answered from a state that is only assumed.
+    fn must_recover_first(&self, work: &Work<A>) -> bool {
         match self.certainty {
             Certainty::Known => false,
-            // Its first events land now.
-            _ if matches!(found.landing, Some(Landing::Stored { .. })) => false,
-            Certainty::Believed => found.requests.front().is_some_and(|first| !first.creates()),
-            Certainty::Unproven => !found.requests.is_empty(),
+            // Its first events have just been stored.
+            _ if matches!(work.last_turn, Some(TurnOutcome::Stored { .. })) => false,
+            Certainty::Assumed => work.requests.front().is_some_and(|first| !first.creates()),
+            Certainty::Unproven => !work.requests.is_empty(),
         }
     }
 }
 
 impl<A: Aggregate> AggregateActor<A> {
-    /// Answers requests that were taken when the aggregate could not be rebuilt for them.
-    fn abandon(&self, found: Found<A>, busy: Option<Busy<A>>) {
-        for request in found.requests {
+    /// Answers requests that were taken for an aggregate that could not be rebuilt.
+    fn abandon(&self, work: Work<A>, guard: Option<TurnGuard<A>>) {
+        for request in work.requests {
             request.fail(Failure::undone(), &self.activation.hosted.meters);
         }
-        self.activation.hosted.left(&self.activation.slot);
-        if let Some(busy) = busy {
-            busy.end(Landing::Nothing);
+        self.activation.hosted.unloaded(&self.activation.slot);
+        if let Some(guard) = guard {
+            guard.end(TurnOutcome::Nothing);
         }
     }
 }
@@ -197,7 +199,7 @@ impl<A: Aggregate> AggregateActor<A> {
 impl<A: Aggregate> Supervised for Activation<A> {
     fn start(self: Arc<Self>, manager: ActorCell) -> Option<ActorId> {
         let actor = AggregateActor::new(self.clone());
-        // The recovery runs in the actor's own task, so a slow one holds nobody up.
+        // The recovery runs in the actor's own task, so a slow one delays no other start.
         match ActorRuntime::spawn_linked_instant(None, actor, (), manager) {
             Ok((actor, _)) => Some(actor.get_id()),
             Err(error) => {
@@ -211,12 +213,12 @@ impl<A: Aggregate> Supervised for Activation<A> {
         self.end();
     }
 
-    /// An actor that left or was quarantined has settled its slot already; any other end is a
-    /// failure, after which what waits gets a new incarnation.
+    /// An actor that left or was quarantined has closed its slot already. Any other end is a failure,
+    /// after which a new incarnation is started for the waiting requests.
     fn ended(&self, why: &dyn std::fmt::Display) {
         let Some(failed) = self.slot.actor_ended(self.epoch) else { return };
         if failed.was_resident {
-            self.hosted.left(&self.slot);
+            self.hosted.unloaded(&self.slot);
         }
         let failures = failed.in_a_row;
         tracing::error!(

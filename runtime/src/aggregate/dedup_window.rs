@@ -1,31 +1,33 @@
+//! [`DedupWindow`]: the recent commands of an aggregate, by which repeated commands are recognized.
+
 use std::collections::VecDeque;
 
 use actuarius_domain::{CommandId, Position, Version};
 
-/// The last commands of one aggregate whose ids were chosen by their callers, with what became of
-/// them: so the same command id gets the first receipt back.
+/// The last commands of one aggregate whose ids were chosen by their callers, with their results: a
+/// repeated command id gets the first receipt again.
 ///
-/// It holds the newest `capacity` such commands. Snapshots carry it, and replay refills it from the
+/// It holds the newest `capacity` such commands. Snapshots contain it, and replay refills it from the
 /// commits, so it survives passivation and restart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DedupWindow {
     commands: VecDeque<Remembered>,
 }
 
-/// What became of one command.
+/// The result of one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Remembered {
     pub(crate) id: CommandId,
     /// The version of its last event.
     pub(crate) version: Version,
     pub(crate) events: u64,
-    /// The position of its last event; none while the commit is in flight.
+    /// The position of its last event; [`Position::NONE`] while the append is in flight.
     pub(crate) position: Position,
 }
 
 impl DedupWindow {
-    /// The command, if it is still remembered. A scan from the newest: retries come soon, and a
-    /// few hundred ids fit a few cache lines better than a map per aggregate fits memory.
+    /// Returns the command if it is still remembered. Scans from the newest, because retries come soon, and
+    /// a scan of a few hundred ids costs less than a map per aggregate.
     pub(crate) fn find(&self, id: CommandId) -> Option<Remembered> {
         self.commands.iter().rev().find(|command| command.id == id).copied()
     }
@@ -39,9 +41,9 @@ impl DedupWindow {
         }
     }
 
-    /// Fills in the positions of the commands behind `base`, which have become durable: the event
-    /// after `base` stands at `first`.
-    pub(crate) fn landed(&mut self, base: Version, first: Position) {
+    /// Sets the positions of the commands after version `base`, which have become durable: the event
+    /// after `base` has the position `first`.
+    pub(crate) fn stored(&mut self, base: Version, first: Position) {
         for command in self.commands.iter_mut().rev().take_while(|it| it.version > base) {
             command.position = first.plus(command.version.get() - base.get() - 1);
         }
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_command_is_forgotten_first() {
+    fn the_oldest_command_is_dropped_first() {
         let mut window = DedupWindow::default();
         for (version, name) in ["a", "b", "c"].into_iter().enumerate() {
             window.remember(command(name, version as u64 + 1), 2);
@@ -77,12 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn positions_follow_versions_once_landed() {
+    fn positions_are_set_from_versions_once_stored() {
         let mut window = DedupWindow::default();
         window.remember(command("old", 3), 9);
-        window.landed(Version::new(2), Position::new(100));
+        window.stored(Version::new(2), Position::new(100));
         window.remember(command("new", 5), 9);
-        window.landed(Version::new(3), Position::new(200));
+        window.stored(Version::new(3), Position::new(200));
         assert_eq!(window.find("old".into()).map(|it| it.position), Some(Position::new(100)));
         assert_eq!(window.find("new".into()).map(|it| it.position), Some(Position::new(201)));
     }

@@ -1,3 +1,5 @@
+//! [`Directory`]: the slots of all aggregates of one type, by id.
+
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -14,12 +16,13 @@ use crate::commit::admission::Permit;
 
 type Slots<A> = DashMap<Arc<str>, Arc<Slot<A>>, foldhash::fast::RandomState>;
 
-/// A request that was let in: whom it is for, and its place.
+/// An admitted request: the aggregate it is for, and its permit.
 pub(crate) type Admitted<A> = (Id<A>, Permit);
 
-/// The aggregates of one type by id: each has a slot here as long as it is in memory, or wanted.
+/// The slots of one type's aggregates by id. An aggregate has a slot while it is in memory, has waiting
+/// requests or is quarantined.
 ///
-/// Lock order is slot, then shard of the map: a sender never holds a shard while it locks a slot.
+/// Lock order: slot, then shard of the map. A sender never holds a shard while it locks a slot.
 pub(crate) struct Directory<A: Aggregate> {
     pub(crate) hosted: Arc<HostedType<A>>,
     slots: Slots<A>,
@@ -31,7 +34,7 @@ impl<A: Aggregate> Directory<A> {
         Self { hosted: Arc::new(hosted), slots }
     }
 
-    /// Lets a command in, unless the store is past taking it.
+    /// Admits a command, unless the store has failed.
     pub(crate) fn admit_command(&self, id: Result<Id<A>, Failure>) -> Result<Admitted<A>, Failure> {
         let admitted = match self.hosted.engine.failure() {
             Some(failure) => Err(Failure::Poisoned(failure.clone())),
@@ -40,12 +43,12 @@ impl<A: Aggregate> Directory<A> {
         admitted.inspect_err(|failure| self.hosted.meters.refused(failure))
     }
 
-    /// Lets a query in.
+    /// Admits a query.
     pub(crate) fn admit_query(&self, id: Result<Id<A>, Failure>) -> Result<Admitted<A>, Failure> {
         Ok((id?, self.hosted.engine.admission.enter()?))
     }
 
-    /// Brings a request to its aggregate, starting it if need be.
+    /// Sends a request to its aggregate, and starts an incarnation if there is none.
     pub(crate) fn send(self: &Arc<Self>, id: &Id<A>, mut request: Request<A>) {
         loop {
             let slot = self.slot(id);
@@ -55,36 +58,38 @@ impl<A: Aggregate> Directory<A> {
                 Pushed::Refused(request, failure) => {
                     return request.fail(failure, &self.hosted.meters);
                 }
-                // It left between the look-up and now; the next look-up finds another.
+                // It was unloaded after the lookup; the next lookup returns another slot.
                 Pushed::Closed(returned) => request = returned,
             }
         }
     }
 
-    /// Has one aggregate leave memory as soon as it has nothing to do; false if it is not there.
+    /// Unloads an aggregate as soon as it is idle. Returns false if it is not in memory.
     pub(crate) fn passivate(&self, id: &Id<A>) -> bool {
-        let slot = self.slots.get(id.as_str()).map(|entry| entry.clone());
-        slot.is_some_and(|slot| slot.leave_when_idle())
+        self.existing(id).is_some_and(|slot| slot.leave_when_idle())
     }
 
-    /// Puts a quarantined aggregate back into service; false if it was not quarantined.
+    /// Puts a quarantined aggregate back into service. Returns false if it was not quarantined.
     pub(crate) fn release(&self, id: &Id<A>) -> bool {
-        let slot = self.slots.get(id.as_str()).map(|entry| entry.clone());
-        let released = slot.is_some_and(|slot| slot.release());
+        let released = self.existing(id).is_some_and(|slot| slot.release());
         if released {
             self.hosted.residency.released(id.as_str());
         }
         released
     }
 
-    /// All slots, copied out: a slot is never locked while a shard is held.
+    /// Returns all slots as a copy, so that no shard is held while a slot is locked.
     fn all(&self) -> Vec<Arc<Slot<A>>> {
         self.slots.iter().map(|entry| entry.clone()).collect()
     }
 
+    fn existing(&self, id: &Id<A>) -> Option<Arc<Slot<A>>> {
+        self.slots.get(id.as_str()).map(|entry| entry.clone())
+    }
+
     fn slot(&self, id: &Id<A>) -> Arc<Slot<A>> {
-        if let Some(slot) = self.slots.get(id.as_str()) {
-            return slot.clone();
+        if let Some(slot) = self.existing(id) {
+            return slot;
         }
         let vacant = || Arc::new(Slot::new(id.stream()));
         self.slots.entry(id.shared().clone()).or_insert_with(vacant).clone()
@@ -99,28 +104,28 @@ impl<A: Aggregate> SlotOwner<A> for Directory<A> {
         hosted.engine.supervision.start(shard, activation);
     }
 
-    fn forget(&self, slot: &Arc<Slot<A>>) {
+    fn remove(&self, slot: &Arc<Slot<A>>) {
         self.slots.remove_if(&**slot.stream.shared_id(), |_, found| Arc::ptr_eq(found, slot));
     }
 }
 
 /// Aggregates whose states are being rebuilt.
-pub(crate) struct Renewing {
+pub(crate) struct Rebuilds {
     pub(crate) aggregates: usize,
-    pub(crate) is_done: Box<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) are_done: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
-/// What the runtime does with a hosted type without knowing the type.
+/// A hosted type, for code that does not know the Rust type.
 pub(crate) trait Hosted: Send + Sync {
-    /// Has all aggregates leave memory as soon as they have nothing to do.
+    /// Unloads each aggregate as soon as it is idle.
     fn passivate_all(&self);
-    /// Has those rebuilt that may hold the clear text of a subject.
-    fn renew_those_who_hold(&self, subject: Fingerprint) -> Renewing;
-    /// Answers what waits for any of them; the runtime has closed.
+    /// Requests a rebuild of each state that may hold clear text of a subject.
+    fn rebuild_holders_of(&self, subject: Fingerprint) -> Rebuilds;
+    /// Answers all waiting requests, because the runtime has closed.
     fn end_all(&self);
-    /// How many aggregates are in memory.
+    /// Returns how many aggregates are in memory.
     fn resident(&self) -> usize;
-    /// The aggregates out of service, up to a bound.
+    /// Returns the quarantined aggregates, at most 1,000.
     fn quarantined(&self) -> Vec<Arc<Quarantine>>;
 }
 
@@ -131,12 +136,12 @@ impl<A: Aggregate> Hosted for Directory<A> {
         }
     }
 
-    fn renew_those_who_hold(&self, subject: Fingerprint) -> Renewing {
+    fn rebuild_holders_of(&self, subject: Fingerprint) -> Rebuilds {
         let mut slots = self.all();
-        slots.retain(|slot| slot.renew_if_it_holds(subject));
-        Renewing {
+        slots.retain(|slot| slot.rebuild_if_it_may_hold(subject));
+        Rebuilds {
             aggregates: slots.len(),
-            is_done: Box::new(move || !slots.iter().any(|slot| slot.is_to_renew())),
+            are_done: Box::new(move || !slots.iter().any(|slot| slot.needs_rebuild())),
         }
     }
 

@@ -1,3 +1,5 @@
+//! [`HostedType`]: what all aggregates of one type share.
+
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, StreamId, Version};
@@ -10,7 +12,7 @@ use crate::base::error::{Failure, Quarantine};
 use crate::base::telemetry::Meters;
 use crate::engine::Engine;
 
-/// What all aggregates of one type share, wherever they are.
+/// What all aggregates of one type share.
 pub(crate) struct HostedType<A: Aggregate> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) hosting: Hosting,
@@ -24,31 +26,31 @@ impl<A: Aggregate> HostedType<A> {
         Self { engine, hosting, residency, meters: Meters::of(A::TYPE) }
     }
 
-    /// An incarnation has come into memory.
-    pub(crate) fn came(&self, slot: &Arc<Slot<A>>) {
+    /// Records that an incarnation was loaded.
+    pub(crate) fn loaded(&self, slot: &Arc<Slot<A>>) {
         self.meters.activated();
-        self.residency.came(slot);
+        self.residency.loaded(slot);
     }
 
-    /// An incarnation's state holds the clear text of these, which came in when so many had been
-    /// forgotten.
+    /// Records that an incarnation's state may hold clear text of `subjects`, read when `forgotten`
+    /// subjects had been forgotten.
     ///
-    /// Who forgets a subject first destroys its key, and then looks for states that hold it. So a state
-    /// that is noted here too late for that look finds that the number has changed.
-    pub(crate) fn holds(&self, slot: &Slot<A>, subjects: &Subjects, forgotten: u64) {
-        slot.holds(subjects);
+    /// Forgetting a subject first destroys its key, and then searches for states that hold it. A state
+    /// that is recorded too late for that search sees here that the number has changed.
+    pub(crate) fn set_subjects(&self, slot: &Slot<A>, subjects: &Subjects, forgotten: u64) {
+        slot.set_subjects(subjects);
         if !subjects.is_empty() && self.engine.keyring.forgotten() != forgotten {
-            slot.renew();
+            slot.request_rebuild();
         }
     }
 
-    /// An incarnation has left memory, however it did.
-    pub(crate) fn left(&self, slot: &Slot<A>) {
-        self.residency.left(slot.take_asked());
-        self.meters.left();
+    /// Records that an incarnation is no longer in memory, for whatever reason.
+    pub(crate) fn unloaded(&self, slot: &Slot<A>) {
+        self.residency.unloaded(slot.take_evicting());
+        self.meters.unloaded();
     }
 
-    /// A replay could not begin with this snapshot.
+    /// Reports that a replay could not start from this snapshot.
     pub(crate) fn ignored_snapshot(&self, stream: &StreamId, version: Version, why: &str) {
         self.meters.snapshot_ignored();
         tracing::warn!(
@@ -60,7 +62,7 @@ impl<A: Aggregate> HostedType<A> {
         );
     }
 
-    /// Puts an aggregate out of service and answers what waits for it.
+    /// Puts an aggregate out of service and answers its waiting requests.
     pub(crate) fn quarantine(&self, slot: &Slot<A>, why: Quarantine) -> Arc<Quarantine> {
         tracing::error!(
             target: "actuarius::aggregate",

@@ -1,8 +1,10 @@
+//! [`Hosting`]: the options of one hosted aggregate type.
+
 use std::time::Duration;
 
 use actuarius_persistence::Codec;
 
-/// How one aggregate type is hosted. The defaults suit a service with many small aggregates.
+/// The options of one hosted aggregate type. The defaults suit a service with many small aggregates.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,45 +47,47 @@ impl Default for Hosting {
 }
 
 impl Hosting {
-    /// Aggregates unused for `idle` leave memory. Default: 2 minutes.
+    /// Unloads aggregates that have not been used for `idle`. Default: 2 minutes.
     #[must_use]
     pub fn passivate_after(mut self, idle: Duration) -> Self {
         self.passivate_after = Some(idle);
         self
     }
 
-    /// Aggregates do not leave memory for being idle, only when the
-    /// [resident limit](Self::resident_limit) asks for room.
+    /// Never unloads aggregates for being idle, only when the [resident limit](Self::resident_limit) is
+    /// exceeded.
     #[must_use]
     pub fn never_passivate(mut self) -> Self {
         self.passivate_after = None;
         self
     }
 
-    /// How many aggregates of this type stay in memory; over it, the least recently used leave
-    /// first. Busy aggregates are never put out, so under load the number may pass the limit by as
-    /// many aggregates as have requests waiting. Default: 100,000 (about 0.8 GB with small states).
+    /// Sets how many aggregates of this type stay in memory, at least 1; beyond it, the least recently
+    /// used are unloaded first. Busy aggregates are never unloaded, so under load the number may exceed
+    /// the limit by as many aggregates as have waiting requests. Default: 100,000 (about 0.8 GB with
+    /// small states).
     #[must_use]
     pub fn resident_limit(mut self, aggregates: usize) -> Self {
         self.resident_limit = aggregates.max(1);
         self
     }
 
-    /// A snapshot is taken whenever `events` events have come since the last. Default: 1,000.
+    /// Takes a snapshot whenever `events` events (at least 1) were stored since the last one. Default:
+    /// 1,000.
     #[must_use]
     pub fn snapshot_every(mut self, events: u64) -> Self {
         self.snapshot_every = Some(events.max(1));
         self
     }
 
-    /// A snapshot is taken after a recovery that took at least `time`. Default: 50 ms.
+    /// Takes a snapshot after a recovery that took at least `time`. Default: 50 ms.
     #[must_use]
     pub fn snapshot_when_loading_took(mut self, time: Duration) -> Self {
         self.snapshot_when_loading_took = Some(time);
         self
     }
 
-    /// No snapshots at all: every recovery replays the events.
+    /// Takes no snapshots: every recovery replays all events.
     #[must_use]
     pub fn without_snapshots(mut self) -> Self {
         self.snapshot_every = None;
@@ -92,49 +96,50 @@ impl Hosting {
         self
     }
 
-    /// Whether an aggregate that leaves memory writes a snapshot if it has changed since its last.
-    /// Default: yes.
+    /// Sets whether an aggregate that is unloaded takes a snapshot if it has changed since its last one.
+    /// Default: true.
     #[must_use]
     pub fn snapshot_on_passivation(mut self, snapshot: bool) -> Self {
         self.snapshot_on_passivation = snapshot;
         self
     }
 
-    /// How many snapshots of each aggregate are kept; older ones are the fallback when the newest
-    /// is damaged, and states of the past begin with them. Default: 2.
+    /// Sets how many snapshots of each aggregate are kept, at least 1. Older ones are used when the newest
+    /// is damaged, and to compute past states. Default: 2.
     #[must_use]
     pub fn snapshots_kept(mut self, snapshots: u32) -> Self {
         self.snapshots_kept = snapshots.max(1);
         self
     }
 
-    /// How long snapshots are kept: when a new one is taken, those that were taken longer ago go,
-    /// even if they are fewer than [`snapshots_kept`](Self::snapshots_kept). The newest one always
-    /// stays. Default: for ever.
+    /// Sets how long snapshots are kept: taking a new one removes those older than `age`, even if they are
+    /// fewer than [`snapshots_kept`](Self::snapshots_kept). The newest one is always kept. Default:
+    /// unlimited.
     #[must_use]
     pub fn snapshots_kept_for(mut self, age: Duration) -> Self {
         self.snapshots_kept_for = Some(age);
         self
     }
 
-    /// How new events and snapshots are encoded; old ones keep theirs. Default: bincode.
+    /// Sets how new events and snapshots are encoded; stored ones keep their codec. Default: bincode.
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self
     }
 
-    /// How many requests may wait for one aggregate before callers get `Overloaded`. Default:
-    /// 4,096, which a hot aggregate works off in a few milliseconds.
+    /// Sets how many requests may wait for one aggregate, at least 1; more are refused with
+    /// [`Failure::Overloaded`](crate::Failure::Overloaded). Default: 4,096, which a hot aggregate
+    /// processes in a few milliseconds.
     #[must_use]
     pub fn inbox_limit(mut self, requests: usize) -> Self {
         self.inbox_limit = requests.max(1);
         self
     }
 
-    /// How many commands with an id chosen by the caller each aggregate remembers, so that their
-    /// repetition gets the first receipt back: the newest ones, through passivation, snapshots and
-    /// restart. A remembered command takes 48 bytes while its aggregate is in memory. Default: 256.
+    /// Sets how many commands with an id chosen by the caller each aggregate remembers, so that a repeated
+    /// command gets the first receipt. The newest ones are remembered, across passivation, snapshots and
+    /// restarts. A remembered command takes 48 bytes while its aggregate is in memory. Default: 256.
     #[must_use]
     pub fn remembered_commands(mut self, commands: usize) -> Self {
         self.remembered_commands = commands;

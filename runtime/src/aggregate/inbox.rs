@@ -1,9 +1,10 @@
-//! An aggregate's place: the inbox that outlives every incarnation, and the phase it is in.
+//! [`Slot`]: the entry of an aggregate in the directory, with an inbox that outlives every incarnation.
 //!
-//! ractor's mailbox cannot carry commands: it has no bound and dies with its actor. So commands
-//! wait here, and the actor's mailbox carries only a doorbell, rung when there is something to do.
+//! ractor's mailbox cannot carry commands, because it has no bound and is dropped with its actor. So
+//! commands wait here, and the actor's mailbox carries only a bell, which rings when there is work.
 
 mod clear_text;
+mod state;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,306 +15,265 @@ use ractor::ActorRef;
 
 use super::request::Request;
 use crate::base::error::{Failure, Limit, Quarantine};
-use clear_text::ClearText;
-
-/// The most requests an actor takes at once: keeps one hot aggregate from holding a thread, and its
-/// callers' answers, for more than a fraction of a millisecond.
-const TURN_REQUESTS: usize = 1_024;
-
-/// The only message an aggregate's actor gets: look into your slot. A plain byte, because that is a
-/// message under every feature set of ractor.
-pub(crate) type Bell = u8;
+use crate::engine::supervision::Bell;
+use state::{Leaving, Phase, SlotState};
 
 pub(crate) struct Slot<A: Aggregate> {
     pub(crate) stream: StreamId,
-    inner: Mutex<Inner<A>>,
-    /// When the aggregate was last used, on the clock of its host's residency.
+    state: Mutex<SlotState<A>>,
+    /// When the aggregate was last used, in ticks of its type's `Residency`.
     last_used: AtomicU64,
-}
-
-struct Inner<A: Aggregate> {
-    phase: Phase,
-    /// Numbers the incarnations, so that a late word from an earlier one is told from the present.
-    epoch: Epoch,
-    inbox: VecDeque<Request<A>>,
-    /// The bell has been rung and not yet answered.
-    rung: bool,
-    /// A turn is being decided or its append is in flight. At most one at a time.
-    busy: bool,
-    leaving: Leaving,
-    /// Asked to make room, and neither left nor used since.
-    asked: bool,
-    /// How the last turn ended, until the actor takes note.
-    landing: Option<Landing>,
-    /// How often in a row its actor failed.
-    failures: u32,
-    clear_text: ClearText,
-}
-
-enum Phase {
-    /// No incarnation; the next request starts one.
-    Vacant,
-    /// An incarnation is being recovered.
-    Loading,
-    /// An incarnation is in memory, behind this bell.
-    Resident(ActorRef<Bell>),
-    /// Out of service.
-    Quarantined(Arc<Quarantine>),
-    /// No longer in the directory: look there again.
-    Closed,
-    /// The runtime is closed.
-    Ended,
 }
 
 /// The number of an incarnation.
 pub(crate) type Epoch = u64;
 
-/// Whether an aggregate is asked to leave memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leaving {
-    No,
-    /// To make room, unless it is used in the meantime.
-    IfIdle,
-    /// As soon as it has nothing to do.
-    WhenIdle,
-}
-
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Landing {
-    /// Nothing was to be stored.
+pub(crate) enum TurnOutcome {
+    /// There was nothing to store.
     Nothing,
-    /// Its events are durable: the one behind version `base` stands at `first`.
+    /// Its events are durable: the one after version `base` has the position `first`.
     Stored { base: Version, first: Position, snapshot_due: bool },
-    /// Its events are not: the state in memory is wrong and must be rebuilt.
+    /// Its events are not durable: the state in memory is wrong and must be rebuilt.
     Failed,
 }
 
-/// What became of a request that was brought.
+/// What happened to a pushed request.
 pub(crate) enum Pushed<A: Aggregate> {
     Queued,
-    /// It waits, and this incarnation must be started.
+    /// It waits, and the caller must start this incarnation.
     Start(Epoch),
     Refused(Request<A>, Failure),
     Closed(Request<A>),
 }
 
-/// What the actor finds when the bell rings.
-pub(crate) struct Found<A: Aggregate> {
+/// What an actor has to do when the bell rings.
+pub(crate) struct Work<A: Aggregate> {
     pub(crate) requests: VecDeque<Request<A>>,
-    pub(crate) landing: Option<Landing>,
+    pub(crate) last_turn: Option<TurnOutcome>,
+    /// The aggregate is to be unloaded.
     pub(crate) leaving: bool,
-    /// It was asked to make room, and is wanted again.
+    /// It was being evicted, and there are requests for it again.
     pub(crate) stays: bool,
-    /// The state must be rebuilt before anything else.
-    pub(crate) renews: bool,
+    /// The state must be rebuilt before it is used.
+    pub(crate) needs_rebuild: bool,
+}
+
+/// How an actor failed.
+pub(crate) struct Failed {
+    /// How many times in a row this aggregate's actors have failed.
+    pub(crate) in_a_row: u32,
+    pub(crate) was_resident: bool,
+    /// The incarnation that the caller must start for the waiting requests.
+    pub(crate) start: Option<Epoch>,
+}
+
+/// The reply to an eviction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    /// The aggregate will be unloaded.
+    Leaving,
+    /// It has work to do.
+    Busy,
+    /// It is not in memory.
+    Unloaded,
 }
 
 impl<A: Aggregate> Slot<A> {
     pub(crate) fn new(stream: StreamId) -> Self {
-        let inner = Inner {
-            phase: Phase::Vacant,
-            epoch: 0,
-            inbox: VecDeque::new(),
-            rung: false,
-            busy: false,
-            leaving: Leaving::No,
-            asked: false,
-            landing: None,
-            failures: 0,
-            clear_text: ClearText::default(),
-        };
-        Self { stream, inner: Mutex::new(inner), last_used: AtomicU64::new(0) }
+        Self { stream, state: Mutex::new(SlotState::vacant()), last_used: AtomicU64::new(0) }
     }
 
-    /// Brings a request.
+    /// Adds a request to the inbox, which holds at most `limit`.
     pub(crate) fn push(&self, request: Request<A>, limit: usize) -> Pushed<A> {
-        let mut inner = self.lock();
-        match &inner.phase {
+        let mut state = self.lock();
+        match &state.phase {
             Phase::Closed => return Pushed::Closed(request),
             Phase::Ended => return Pushed::Refused(request, Failure::shutting_down()),
             Phase::Quarantined(why) => {
                 let failure = Failure::Quarantined(why.clone());
                 return Pushed::Refused(request, failure);
             }
-            _ if inner.inbox.len() >= limit => {
+            _ if state.inbox.len() >= limit => {
                 return Pushed::Refused(request, Failure::Overloaded(Limit::Inbox(limit)));
             }
-            _ => inner.inbox.push_back(request),
+            _ => state.inbox.push_back(request),
         }
-        inner.start().map_or(Pushed::Queued, Pushed::Start)
+        state.start().map_or(Pushed::Queued, Pushed::Start)
     }
 
-    /// Whether what waits first is believed to be the aggregate's first request at all.
-    pub(crate) fn awaits_birth(&self) -> bool {
+    /// Returns whether the first waiting request assumes that the aggregate does not exist yet.
+    pub(crate) fn first_request_creates(&self) -> bool {
         self.lock().inbox.front().is_some_and(Request::creates)
     }
 
-    /// Answers the bell: takes what waits, and marks the slot busy if that is anything. Finds
-    /// nothing while a turn is under way: its end rings again.
-    pub(crate) fn answer_bell(&self, epoch: Epoch) -> Option<Found<A>> {
-        let mut inner = self.lock();
-        if inner.epoch != epoch || !matches!(inner.phase, Phase::Resident(_)) {
+    /// Takes the work that the bell announced, and marks the slot busy if there are requests. Returns
+    /// `None` while a turn is running, because its end rings again.
+    pub(crate) fn take_work(&self, epoch: Epoch) -> Option<Work<A>> {
+        let mut state = self.lock();
+        if state.epoch != epoch || !state.is_resident() {
             return None;
         }
-        inner.rung = false;
-        if inner.busy {
+        state.rung = false;
+        if state.busy {
             return None;
         }
-        let requests = inner.take_requests();
-        inner.busy = !requests.is_empty();
-        let leaving = inner.leaving != Leaving::No;
-        let stays = inner.busy && std::mem::take(&mut inner.asked);
-        if inner.busy && inner.leaving == Leaving::IfIdle {
-            inner.leaving = Leaving::No;
+        let requests = state.take_requests();
+        state.busy = !requests.is_empty();
+        let leaving = state.leaving != Leaving::No;
+        let stays = state.busy && std::mem::take(&mut state.evicting);
+        if state.busy && state.leaving == Leaving::IfIdle {
+            state.leaving = Leaving::No;
         }
-        let renews = inner.clear_text.begin_renewal();
-        Some(Found { requests, landing: inner.landing.take(), leaving, stays, renews })
+        let needs_rebuild = state.clear_text.start_rebuild();
+        Some(Work { requests, last_turn: state.last_turn.take(), leaving, stays, needs_rebuild })
     }
 
-    /// Puts requests that were taken and not looked at back to the front, in order.
+    /// Puts requests that were taken and not processed back to the front, in order.
     pub(crate) fn put_back(&self, mut requests: VecDeque<Request<A>>) {
-        let mut inner = self.lock();
-        requests.append(&mut inner.inbox);
-        inner.inbox = requests;
+        let mut state = self.lock();
+        requests.append(&mut state.inbox);
+        state.inbox = requests;
     }
 
-    /// Ends a turn. Returns the incarnation to be started when the one that took the turn is gone
-    /// and requests wait.
+    /// Ends a turn. If the incarnation that ran it has ended and requests wait, returns the incarnation
+    /// that the caller must start.
     #[must_use]
-    pub(crate) fn end_turn(&self, landing: Landing) -> Option<Epoch> {
-        let mut inner = self.lock();
-        inner.busy = false;
-        if landing != Landing::Failed {
-            inner.failures = 0;
+    pub(crate) fn end_turn(&self, outcome: TurnOutcome) -> Option<Epoch> {
+        let mut state = self.lock();
+        state.busy = false;
+        if outcome != TurnOutcome::Failed {
+            state.failures = 0;
         }
-        let snapshot_due = matches!(landing, Landing::Stored { snapshot_due: true, .. });
-        inner.landing = match (inner.landing.take(), landing) {
-            (Some(Landing::Failed), _) => Some(Landing::Failed),
-            (before, Landing::Nothing) => before,
-            (_, landing) => Some(landing),
+        let snapshot_due = matches!(outcome, TurnOutcome::Stored { snapshot_due: true, .. });
+        state.last_turn = match (state.last_turn.take(), outcome) {
+            (Some(TurnOutcome::Failed), _) => Some(TurnOutcome::Failed),
+            (before, TurnOutcome::Nothing) => before,
+            (_, outcome) => Some(outcome),
         };
-        let renews = inner.clear_text.is_to_renew();
-        if snapshot_due || inner.leaving != Leaving::No || renews {
-            inner.ring();
+        let needs_rebuild = state.clear_text.needs_rebuild();
+        if snapshot_due || state.leaving != Leaving::No || needs_rebuild {
+            state.ring();
         }
-        inner.start_if_awaited()
+        state.start_if_requests_wait()
     }
 
-    /// The incarnation behind `bell` is ready.
-    pub(crate) fn now_resident(&self, epoch: Epoch, bell: ActorRef<Bell>) {
-        let mut inner = self.lock();
-        if inner.epoch == epoch && matches!(inner.phase, Phase::Loading) {
-            inner.phase = Phase::Resident(bell);
-            // What an earlier incarnation left behind concerns this one no more.
-            inner.landing = None;
-            inner.rung = false;
-            let renews = inner.clear_text.is_to_renew();
-            if !inner.inbox.is_empty() || inner.leaving != Leaving::No || renews {
-                inner.ring();
+    /// Records that the incarnation of this epoch is in memory and waits for `bell`.
+    pub(crate) fn set_resident(&self, epoch: Epoch, bell: ActorRef<Bell>) {
+        let mut state = self.lock();
+        if state.epoch == epoch && matches!(state.phase, Phase::Loading) {
+            state.phase = Phase::Resident(bell);
+            // The last turn of an earlier incarnation does not concern this one.
+            state.last_turn = None;
+            state.rung = false;
+            let needs_rebuild = state.clear_text.needs_rebuild();
+            if !state.inbox.is_empty() || state.leaving != Leaving::No || needs_rebuild {
+                state.ring();
             }
         }
     }
 
-    /// Asks the aggregate to leave memory if it is idle, to make room.
-    pub(crate) fn make_room(&self) -> Asked {
-        let mut inner = self.lock();
-        match inner.phase {
-            Phase::Resident(_) if inner.is_idle() => {
-                if inner.leaving == Leaving::No {
-                    inner.leaving = Leaving::IfIdle;
+    /// Unloads the aggregate if it is idle, to free memory.
+    pub(crate) fn evict(&self) -> Eviction {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::Resident(_) if state.is_idle() => {
+                if state.leaving == Leaving::No {
+                    state.leaving = Leaving::IfIdle;
                 }
-                inner.asked = true;
-                inner.ring();
-                Asked::Leaving
+                state.evicting = true;
+                state.ring();
+                Eviction::Leaving
             }
-            Phase::Resident(_) | Phase::Loading => Asked::Busy,
-            _ => Asked::Gone,
+            Phase::Resident(_) | Phase::Loading => Eviction::Busy,
+            _ => Eviction::Unloaded,
         }
     }
 
-    /// Has the aggregate leave memory as soon as it has nothing to do. False if it is not there.
+    /// Unloads the aggregate as soon as it is idle. Returns false if it is not in memory.
     pub(crate) fn leave_when_idle(&self) -> bool {
-        let mut inner = self.lock();
-        let here = matches!(inner.phase, Phase::Resident(_) | Phase::Loading);
-        if here {
-            inner.leaving = Leaving::WhenIdle;
-            inner.ring();
+        let mut state = self.lock();
+        let in_memory = state.is_in_memory();
+        if in_memory {
+            state.leaving = Leaving::WhenIdle;
+            state.ring();
         }
-        here
+        in_memory
     }
 
-    /// Leaves memory if nothing waits and nothing is in flight: one step, under the slot's lock,
-    /// with `forget` taking it out of the directory. A request that comes later finds the slot
-    /// closed and looks the directory up again.
-    pub(crate) fn try_close(&self, forget: impl FnOnce()) -> bool {
-        let mut inner = self.lock();
-        if !inner.is_idle() || !matches!(inner.phase, Phase::Resident(_)) {
+    /// Closes the slot if nothing waits and nothing is in flight, in one step under the slot's lock;
+    /// `remove` removes it from the directory. A later request finds the slot closed and looks the
+    /// aggregate up again.
+    pub(crate) fn try_close(&self, remove: impl FnOnce()) -> bool {
+        let mut state = self.lock();
+        if !state.is_idle() || !state.is_resident() {
             return false;
         }
-        inner.phase = Phase::Closed;
-        forget();
+        state.phase = Phase::Closed;
+        remove();
         true
     }
 
-    /// Ends a recovery without an incarnation; what waited is handed back to be answered. The next
-    /// request finds the slot closed, and tries again from the directory.
-    pub(crate) fn recovery_failed(&self, forget: impl FnOnce()) -> VecDeque<Request<A>> {
-        let mut inner = self.lock();
-        if !matches!(inner.phase, Phase::Ended) {
-            inner.phase = Phase::Closed;
-            forget();
+    /// Ends a recovery without an incarnation, and returns the waiting requests, which the caller must
+    /// answer. The next request finds the slot closed and tries again from the directory.
+    pub(crate) fn recovery_failed(&self, remove: impl FnOnce()) -> VecDeque<Request<A>> {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Ended) {
+            state.phase = Phase::Closed;
+            remove();
         }
-        std::mem::take(&mut inner.inbox)
+        std::mem::take(&mut state.inbox)
     }
 
-    /// The runtime has closed: nothing starts here any more. What waited is handed back to be
-    /// answered.
+    /// Ends the slot because the runtime has closed: nothing is started any more. Returns the waiting
+    /// requests, which the caller must answer.
     pub(crate) fn end(&self) -> VecDeque<Request<A>> {
-        let mut inner = self.lock();
-        inner.phase = Phase::Ended;
-        std::mem::take(&mut inner.inbox)
+        let mut state = self.lock();
+        state.phase = Phase::Ended;
+        std::mem::take(&mut state.inbox)
     }
 
-    /// Puts the aggregate out of service; what waited is handed back to be answered.
+    /// Puts the aggregate out of service, and returns the waiting requests, which the caller must answer.
     pub(crate) fn quarantine(&self, why: Arc<Quarantine>) -> VecDeque<Request<A>> {
-        let mut inner = self.lock();
-        inner.phase = Phase::Quarantined(why);
-        std::mem::take(&mut inner.inbox)
+        let mut state = self.lock();
+        state.phase = Phase::Quarantined(why);
+        std::mem::take(&mut state.inbox)
     }
 
-    /// Puts a quarantined aggregate back into service.
+    /// Puts a quarantined aggregate back into service. Returns false if it was not quarantined.
     pub(crate) fn release(&self) -> bool {
-        let mut inner = self.lock();
-        let quarantined = matches!(inner.phase, Phase::Quarantined(_));
+        let mut state = self.lock();
+        let quarantined = matches!(state.phase, Phase::Quarantined(_));
         if quarantined {
-            inner.phase = Phase::Vacant;
-            inner.failures = 0;
+            state.phase = Phase::Vacant;
+            state.failures = 0;
         }
         quarantined
     }
 
-    /// The actor of an incarnation has ended. If it did so without leaving, returns how that was.
+    /// Records that the actor of an incarnation has ended. Returns how, unless it left or was
+    /// quarantined.
     pub(crate) fn actor_ended(&self, epoch: Epoch) -> Option<Failed> {
-        let mut inner = self.lock();
-        let was_resident = matches!(inner.phase, Phase::Resident(_));
-        if inner.epoch != epoch || !(was_resident || matches!(inner.phase, Phase::Loading)) {
+        let mut state = self.lock();
+        let was_resident = state.is_resident();
+        if state.epoch != epoch || !state.is_in_memory() {
             return None;
         }
-        inner.phase = Phase::Vacant;
-        inner.failures += 1;
-        let start = inner.start_if_awaited();
-        Some(Failed { in_a_row: inner.failures, was_resident, start })
+        state.phase = Phase::Vacant;
+        state.failures += 1;
+        let start = state.start_if_requests_wait();
+        Some(Failed { in_a_row: state.failures, was_resident, start })
     }
 
-    /// Whether it was asked to make room; it is not any more.
-    pub(crate) fn take_asked(&self) -> bool {
-        std::mem::take(&mut self.lock().asked)
+    /// Ends an eviction, and returns whether there was one.
+    pub(crate) fn take_evicting(&self) -> bool {
+        std::mem::take(&mut self.lock().evicting)
     }
 
-    /// Whether no incarnation is in memory or on its way.
-    pub(crate) fn is_gone(&self) -> bool {
-        !matches!(self.lock().phase, Phase::Resident(_) | Phase::Loading)
+    /// Returns whether no incarnation is in memory or being recovered.
+    pub(crate) fn is_unloaded(&self) -> bool {
+        !self.lock().is_in_memory()
     }
 
     pub(crate) fn used_at(&self, tick: u64) {
@@ -324,77 +284,8 @@ impl<A: Aggregate> Slot<A> {
         self.last_used.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<A>> {
-        // No user code runs under the lock, so a panic cannot leave it half changed.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How an actor failed.
-pub(crate) struct Failed {
-    /// How often in a row this aggregate's actors have.
-    pub(crate) in_a_row: u32,
-    pub(crate) was_resident: bool,
-    /// The incarnation to be started for what waits.
-    pub(crate) start: Option<Epoch>,
-}
-
-/// What an aggregate answers when asked to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// It will.
-    Leaving,
-    /// It has work to do.
-    Busy,
-    /// It is not in memory.
-    Gone,
-}
-
-impl<A: Aggregate> Inner<A> {
-    fn is_idle(&self) -> bool {
-        self.inbox.is_empty() && !self.busy
-    }
-
-    fn start_if_awaited(&mut self) -> Option<Epoch> {
-        if self.inbox.is_empty() { None } else { self.start() }
-    }
-
-    /// Sees to it that somebody looks at the inbox; returns the incarnation that must be started.
-    ///
-    /// While a turn is under way nothing is done, its end calls here again: so a new incarnation
-    /// never recovers before the old one's last append is decided.
-    fn start(&mut self) -> Option<Epoch> {
-        match self.phase {
-            Phase::Vacant if !self.busy => {
-                self.phase = Phase::Loading;
-                // It is rebuilt from what is stored now.
-                self.clear_text = ClearText::default();
-                self.epoch += 1;
-                Some(self.epoch)
-            }
-            Phase::Resident(_) => {
-                self.ring();
-                None
-            }
-            _ => None,
-        }
-    }
-
-    fn ring(&mut self) {
-        if let Phase::Resident(bell) = &self.phase
-            && !self.rung
-            && !self.busy
-        {
-            // A dead actor's supervisor reports its end, which starts the next incarnation.
-            self.rung = bell.cast(1).is_ok();
-        }
-    }
-
-    fn take_requests(&mut self) -> VecDeque<Request<A>> {
-        if self.inbox.len() <= TURN_REQUESTS {
-            return std::mem::take(&mut self.inbox);
-        }
-        let rest = self.inbox.split_off(TURN_REQUESTS);
-        std::mem::replace(&mut self.inbox, rest)
+    fn lock(&self) -> MutexGuard<'_, SlotState<A>> {
+        // No user code runs under the lock, so a panic cannot leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

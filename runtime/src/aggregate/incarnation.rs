@@ -1,3 +1,5 @@
+//! [`Incarnation`]: the state of an aggregate in memory, from loading to unloading.
+
 use actuarius_domain::{Aggregate, Position, Timestamp, Version};
 use actuarius_persistence::keys::{Keys, SUBJECTS_MAX, Subjects};
 use actuarius_persistence::{Deletion, NewSnapshot};
@@ -5,48 +7,48 @@ use actuarius_persistence::{Deletion, NewSnapshot};
 use super::dedup_window::DedupWindow;
 use super::hosted_type::HostedType;
 use super::hosting::Hosting;
-use super::inbox::{Landing, Slot};
+use super::inbox::{Slot, TurnOutcome};
 use super::replay::Start;
 use super::saved_state;
 
-/// One life of an aggregate in memory.
+/// An aggregate in memory, from loading to unloading.
 pub(crate) struct Incarnation<A: Aggregate> {
     pub(crate) state: A,
     pub(crate) version: Version,
     /// The position of its last durable event.
     pub(crate) position: Position,
-    /// When its last event was decided; none while it has none. Later ones are decided no earlier.
+    /// When its last event was decided; `None` if there is none. Later events never get an earlier time.
     pub(crate) time: Option<Timestamp>,
     pub(crate) window: DedupWindow,
-    /// Its stream has ended, and nothing has come since.
+    /// Set if the stream has ended and no event has followed.
     pub(crate) ended: Option<Deletion>,
     /// The version of its newest snapshot.
     pub(crate) snapshot: Version,
-    /// A snapshot shall be taken at the next chance, whatever the count says.
+    /// Take a snapshot after the next events, however few there are.
     pub(crate) snapshot_wanted: bool,
-    /// Whose clear text is in the state.
+    /// The subjects whose clear text the state may hold.
     pub(crate) subjects: Subjects,
-    /// Whether it is known that this is all.
+    /// Whether the state is known to be complete.
     pub(crate) certainty: Certainty,
 }
 
-/// The end behind which nothing comes.
-pub(crate) const FOR_GOOD: Deletion = Deletion { reusable: false };
+/// A deletion after which the id cannot be used again.
+pub(crate) const PERMANENT: Deletion = Deletion { reusable: false };
 
-/// Whether an incarnation is known to be what is stored.
+/// Whether an incarnation is known to match what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Certainty {
     Known,
-    /// It is only believed that nothing is stored. No answer may rest on that, until the store has taken
-    /// the first events as the first.
-    Believed,
-    /// The first request had no events that could prove it.
+    /// It is only assumed that nothing is stored. No reply may depend on that until the store has
+    /// accepted the first events as the first of the stream.
+    Assumed,
+    /// It was assumed that nothing is stored, and the first request had no events to prove it.
     Unproven,
 }
 
 impl<A: Aggregate> Incarnation<A> {
-    /// One that begins with what a replay has brought up.
-    pub(crate) fn waking(start: Start<A>) -> Self {
+    /// Creates an incarnation from the start of a replay.
+    pub(crate) fn from_start(start: Start<A>) -> Self {
         let Start { state, window, version, position, time, as_of: _, subjects } = start;
         Self {
             state,
@@ -62,28 +64,28 @@ impl<A: Aggregate> Incarnation<A> {
         }
     }
 
-    /// One that is believed not to be stored yet.
-    pub(crate) fn believed_unborn() -> Self {
-        Self { certainty: Certainty::Believed, ..Self::waking(Start::unborn()) }
+    /// Creates an incarnation of an aggregate that is assumed not to exist yet.
+    pub(crate) fn assumed_new() -> Self {
+        Self { certainty: Certainty::Assumed, ..Self::from_start(Start::empty()) }
     }
 
-    /// Its stream has ended: what was before counts no more.
+    /// Resets the state, because the stream has ended.
     pub(crate) fn end(&mut self, deletion: Deletion) {
         self.state = A::default();
         self.window = DedupWindow::default();
         self.ended = Some(deletion);
     }
 
-    /// Notes where the events of the last turn have landed.
-    pub(crate) fn take_note(&mut self, landing: Option<Landing>) {
-        if let Some(Landing::Stored { base, first, .. }) = landing {
+    /// Records the positions of the events of the last turn.
+    pub(crate) fn record_outcome(&mut self, outcome: Option<TurnOutcome>) {
+        if let Some(TurnOutcome::Stored { base, first, .. }) = outcome {
             self.certainty = Certainty::Known;
-            self.window.landed(base, first);
+            self.window.stored(base, first);
             self.position = first.plus(self.version.get() - base.get() - 1);
         }
     }
 
-    /// The end of a stream is found in the log: it is no state a snapshot could hold.
+    /// Returns whether a snapshot would save a replay. The end of a stream is not saved in snapshots.
     pub(crate) fn is_changed_since_snapshot(&self) -> bool {
         self.version > self.snapshot && self.ended.is_none()
     }
@@ -94,8 +96,8 @@ impl<A: Aggregate> Incarnation<A> {
         self.ended.is_none() && (is_due || (self.snapshot_wanted && since > 0))
     }
 
-    /// Captures the state and hands it to the committer, off the way of any answer. Only called
-    /// between turns, so every event in the state is durable.
+    /// Encodes the state and submits it to the committer; no reply waits for it. Only called between
+    /// turns, so every event in the state is durable.
     pub(crate) fn take_snapshot(&mut self, hosted: &HostedType<A>, slot: &Slot<A>) {
         self.snapshot_wanted = false;
         let payload = match self.sealed_state(hosted) {
@@ -107,7 +109,7 @@ impl<A: Aggregate> Incarnation<A> {
                     why,
                     "no snapshot was taken; the aggregate will be recovered from its events"
                 );
-                // Tried once per version: what does not encode now will not in a moment.
+                // Tried once per version, because a state that cannot be encoded now cannot be later.
                 self.snapshot = self.version;
                 return hosted.meters.snapshot_dropped();
             }
@@ -132,8 +134,8 @@ impl<A: Aggregate> Incarnation<A> {
         }
     }
 
-    /// The state as bytes. Clear text that `apply` has copied out of personal values is in there, so it
-    /// is sealed for all of their subjects: to forget one of them makes it noise.
+    /// Encodes the state. It may contain clear text that `apply` has copied out of personal values, so it
+    /// is sealed for all of their subjects: forgetting one of them makes it unreadable.
     fn sealed_state(&mut self, hosted: &HostedType<A>) -> Result<Vec<u8>, String> {
         let keys = hosted.engine.keyring.keys();
         let (state, window, subjects) = (&self.state, &self.window, &mut self.subjects);

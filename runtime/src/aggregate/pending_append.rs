@@ -1,4 +1,4 @@
-//! An append on its way to the disk, with the answers that wait for it.
+//! [`PendingAppend`]: an append in flight to the committer, with the replies that wait for it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use actuarius_domain::{Aggregate, Position, StreamId, Version};
 
 use super::activation::Activation;
-use super::inbox::Landing;
+use super::inbox::TurnOutcome;
 use super::request::{Port, QueryPort};
 use crate::base::error::{ExecuteError, Failure};
 use crate::base::receipt::Receipt;
@@ -14,115 +14,118 @@ use crate::base::telemetry::Meters;
 use crate::commit::admission::Permit;
 use crate::commit::committer::{NotStored, Waiter};
 
-/// The mark that a turn is under way. However the turn ends, by answer, panic or a lost thread, the
-/// slot hears of it, so an aggregate can never hang.
-pub(crate) struct Busy<A: Aggregate> {
+/// Marks a running turn. However the turn ends, by reply, panic or a lost thread, dropping the guard
+/// notifies the slot, so an aggregate can never hang.
+pub(crate) struct TurnGuard<A: Aggregate> {
     activation: Arc<Activation<A>>,
-    landing: Landing,
+    outcome: TurnOutcome,
 }
 
-impl<A: Aggregate> Busy<A> {
+impl<A: Aggregate> TurnGuard<A> {
     pub(crate) fn new(activation: Arc<Activation<A>>) -> Self {
-        Self { activation, landing: Landing::Failed }
+        Self { activation, outcome: TurnOutcome::Failed }
     }
 
     pub(crate) fn activation(&self) -> &Arc<Activation<A>> {
         &self.activation
     }
 
-    pub(crate) fn end(mut self, landing: Landing) {
-        self.landing = landing;
+    pub(crate) fn end(mut self, outcome: TurnOutcome) {
+        self.outcome = outcome;
     }
 }
 
-impl<A: Aggregate> Drop for Busy<A> {
+impl<A: Aggregate> Drop for TurnGuard<A> {
     fn drop(&mut self) {
-        if let Some(epoch) = self.activation.slot.end_turn(self.landing) {
+        if let Some(epoch) = self.activation.slot.end_turn(self.outcome) {
             self.activation.start_next(epoch);
         }
     }
 }
 
-/// An answer that is decided and not yet given.
+/// A reply that is decided and not yet sent.
 pub(crate) enum Prepared<A: Aggregate> {
-    /// The receipt; its position comes with the landing if it lies in this flight.
-    Yes(Port<A>, Receipt),
-    No(Port<A>, ExecuteError<A::Error>),
-    Query(Box<dyn QueryPort<A>>),
-    NoQuery(Box<dyn QueryPort<A>>, Failure),
+    /// The receipt. If its events are in this append, their position is set once it is stored.
+    Accepted(Port<A>, Receipt),
+    Refused(Port<A>, ExecuteError<A::Error>),
+    Queried(Box<dyn QueryPort<A>>),
+    QueryRefused(Box<dyn QueryPort<A>>, Failure),
 }
 
-/// An answer that waits for a flight, in the place its request takes in the runtime.
-pub(crate) struct Held<A: Aggregate> {
-    pub(crate) answer: Prepared<A>,
+/// A reply that waits for an append, with the permit of its request.
+pub(crate) struct HeldReply<A: Aggregate> {
+    pub(crate) reply: Prepared<A>,
     pub(crate) permit: Permit,
 }
 
 impl<A: Aggregate> Prepared<A> {
-    /// Gives the answer as it is: everything it rests on is durable.
-    pub(crate) fn give(self, meters: &Meters) {
+    /// Sends the reply as it is: everything it depends on is durable.
+    pub(crate) fn send(self, meters: &Meters) {
         match self {
-            Self::Yes(port, receipt) => {
+            Self::Accepted(port, receipt) => {
                 meters.accepted(&receipt);
                 port.answer(Ok(receipt));
             }
-            Self::No(port, error) => {
+            Self::Refused(port, error) => {
                 meters.refused_command(&error);
                 port.answer(Err(error));
             }
-            Self::Query(port) => {
+            Self::Queried(port) => {
                 meters.queried();
                 port.answer(Ok(()));
             }
-            Self::NoQuery(port, failure) => port.answer(Err(failure)),
+            Self::QueryRefused(port, failure) => port.answer(Err(failure)),
         }
     }
 
-    /// Gives the answer now that the event behind `base` stands at `first`.
-    fn give_landed(mut self, base: Version, first: Position, meters: &Meters) {
-        if let Self::Yes(_, receipt) = &mut self
+    /// Sends the reply now that the event after version `base` has the position `first`.
+    fn send_stored(mut self, base: Version, first: Position, meters: &Meters) {
+        if let Self::Accepted(_, receipt) = &mut self
             && receipt.version > base
         {
             receipt.position = first.plus(receipt.version.get() - base.get() - 1);
         }
-        self.give(meters);
+        self.send(meters);
     }
 
-    /// The events it rests on are not durable, so it is not given; the caller hears why.
-    fn withdraw(self, base: Version, why: &NotStored, meters: &Meters) {
+    /// Sends the failure instead of the reply, because the events that it depends on are not durable.
+    fn send_not_stored(self, base: Version, why: &NotStored, meters: &Meters) {
         match self {
-            // A repeated command whose first receipt is older than this flight: still a fact. A
-            // value would not be: it was computed from the state that is gone.
-            Self::Yes(port @ Port::Receipt(_), receipt) if receipt.version <= base => {
-                Self::Yes(port, receipt).give(meters);
+            // A repeated command whose first receipt is older than this append is still valid. A
+            // value is not: it was computed from the state that is discarded.
+            Self::Accepted(port @ Port::Receipt(_), receipt) if receipt.version <= base => {
+                Self::Accepted(port, receipt).send(meters);
             }
-            Self::Yes(port, receipt) => {
-                // Also a repetition within the turn: it is answered for the first one's events.
+            Self::Accepted(port, receipt) => {
+                // Includes a repetition within the turn, whose receipt names the same events.
                 let stored = receipt.events > 0;
-                let failure = if stored { why.of_events() } else { why.of_answer() };
+                let failure =
+                    if stored { why.failure_for_events() } else { why.failure_for_reply() };
                 meters.refused(&failure);
                 port.answer(Err(failure.into()));
             }
-            Self::No(port, _) => {
-                meters.refused(&why.of_answer());
-                port.answer(Err(why.of_answer().into()));
+            Self::Refused(port, _) => {
+                meters.refused(&why.failure_for_reply());
+                port.answer(Err(why.failure_for_reply().into()));
             }
-            Self::Query(port) | Self::NoQuery(port, _) => port.answer(Err(why.of_answer())),
+            Self::Queried(port) | Self::QueryRefused(port, _) => {
+                port.answer(Err(why.failure_for_reply()))
+            }
         }
     }
 }
 
 impl NotStored {
-    /// What a caller hears whose events were in the append.
-    fn of_events(&self) -> Failure {
+    /// Returns the failure for a command whose events were in the append.
+    fn failure_for_events(&self) -> Failure {
         match self {
             Self::Perhaps(failure) => Failure::Indeterminate(failure.to_string()),
-            _ => self.of_answer(),
+            _ => self.failure_for_reply(),
         }
     }
 
-    /// What a caller hears who was to write nothing, but whose answer rested on the append.
-    fn of_answer(&self) -> Failure {
+    /// Returns the failure for a request that wrote nothing, but whose reply depends on the append.
+    fn failure_for_reply(&self) -> Failure {
         match self {
             Self::Perhaps(failure) | Self::Poisoned(failure) => Failure::Poisoned(failure.clone()),
             Self::Conflict(_) => Failure::undone(),
@@ -133,62 +136,67 @@ impl NotStored {
 
 /// An append in flight.
 pub(crate) struct PendingAppend<A: Aggregate> {
-    busy: Busy<A>,
+    guard: TurnGuard<A>,
     base: Version,
-    held: Vec<Held<A>>,
+    held: Vec<HeldReply<A>>,
     snapshot_due: bool,
-    /// That there was nothing before it was only believed, so that it may be refused.
-    is_believed: bool,
+    /// It was only assumed that the stream is empty, so the store may refuse the append.
+    is_assumed_new: bool,
     sent: Instant,
 }
 
 impl<A: Aggregate> PendingAppend<A> {
-    /// A flight with these answers, sent off at `sent`, of the events behind `base`.
-    pub(crate) fn new(busy: Busy<A>, base: Version, held: Vec<Held<A>>, sent: Instant) -> Self {
-        Self { busy, base, held, snapshot_due: false, is_believed: false, sent }
+    /// An append of the events after version `base`, sent at `sent`, with its replies.
+    pub(crate) fn new(
+        guard: TurnGuard<A>,
+        base: Version,
+        held: Vec<HeldReply<A>>,
+        sent: Instant,
+    ) -> Self {
+        Self { guard, base, held, snapshot_due: false, is_assumed_new: false, sent }
     }
 
-    /// Lets the actor hear of its end, because a snapshot is due then.
+    /// Wakes the actor when the append is stored, because a snapshot is due then.
     pub(crate) fn with_snapshot_due(mut self, due: bool) -> Self {
         self.snapshot_due = due;
         self
     }
 
-    /// Says whether it was only believed that there was nothing before it.
-    pub(crate) fn with_belief(mut self, is_believed: bool) -> Self {
-        self.is_believed = is_believed;
+    /// Sets whether it was only assumed that the stream is empty.
+    pub(crate) fn with_assumed_new(mut self, is_assumed_new: bool) -> Self {
+        self.is_assumed_new = is_assumed_new;
         self
     }
 }
 
 impl<A: Aggregate> Waiter for PendingAppend<A> {
-    /// Answers first, in order, and ends the turn last: no later turn can overtake an answer.
-    fn landed(self: Box<Self>, outcome: Result<Position, NotStored>) {
-        let Self { busy, base, held, snapshot_due, is_believed, sent } = *self;
-        let meters = &busy.activation().hosted.meters;
-        meters.flown(sent.elapsed());
-        let landing = match &outcome {
-            Ok(first) => Landing::Stored { base, first: *first, snapshot_due },
-            Err(NotStored::Conflict(_)) if is_believed => Landing::Failed,
+    /// Replies first, in order, and ends the turn last: no later turn can overtake a reply.
+    fn complete(self: Box<Self>, outcome: Result<Position, NotStored>) {
+        let Self { guard, base, held, snapshot_due, is_assumed_new, sent } = *self;
+        let meters = &guard.activation().hosted.meters;
+        meters.committed_append(sent.elapsed());
+        let turn_outcome = match &outcome {
+            Ok(first) => TurnOutcome::Stored { base, first: *first, snapshot_due },
+            Err(NotStored::Conflict(_)) if is_assumed_new => TurnOutcome::Failed,
             Err(why) => {
-                report(&busy.activation().slot.stream, why);
-                Landing::Failed
+                report(&guard.activation().slot.stream, why);
+                TurnOutcome::Failed
             }
         };
-        for Held { answer, permit } in held {
-            // First, so that a caller who has its answer has also left the runtime.
+        for HeldReply { reply, permit } in held {
+            // First, so that a caller that has its reply is no longer counted as inside.
             drop(permit);
             match &outcome {
-                Ok(first) => answer.give_landed(base, *first, meters),
-                Err(why) => answer.withdraw(base, why, meters),
+                Ok(first) => reply.send_stored(base, *first, meters),
+                Err(why) => reply.send_not_stored(base, why, meters),
             }
         }
-        busy.end(landing);
+        guard.end(turn_outcome);
     }
 }
 
-/// A conflict here means that somebody else wrote to the stream, or a bug: worth an alarm. A failed
-/// store has raised its own.
+/// Logs a conflict, which means that another writer wrote to the stream, or a bug. A failed store is
+/// logged by the committer.
 fn report(stream: &StreamId, why: &NotStored) {
     if let NotStored::Conflict(conflict) = why {
         tracing::error!(target: "actuarius::aggregate", %stream, %conflict, "append refused");

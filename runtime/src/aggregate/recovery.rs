@@ -1,4 +1,4 @@
-//! Brings an aggregate into memory: the newest good snapshot, then the events behind it.
+//! Recovers an aggregate into memory: the newest usable snapshot, then the events after it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,32 +15,32 @@ use super::inbox::Slot;
 use super::incarnation::Incarnation;
 use super::replay::{self, Found, Snapshots, Start};
 use crate::base::error::{Quarantine, QuarantineReason, Unavailable};
-use crate::engine::recovery_pool::Watch;
+use crate::engine::recovery_pool::Stopwatch;
 use crate::schema::decoding::Decoder;
 
 pub(crate) enum RecoveryError {
-    /// Not now; nothing is wrong with the aggregate as far as is known.
+    /// It cannot be read now; the aggregate itself is not known to be damaged.
     Unavailable(Unavailable),
-    /// The history cannot be turned into a state.
+    /// Its events do not yield a state.
     Quarantine(Box<Quarantine>),
 }
 
-/// Recovers on a blocking thread, as one of a bounded number at a time.
+/// Recovers an aggregate in the recovery pool.
 pub(crate) async fn recover<A: Aggregate>(
     activation: Arc<Activation<A>>,
 ) -> Result<Box<Incarnation<A>>, RecoveryError> {
     let (done, recovered) = oneshot::channel();
-    let recovery_pool = activation.hosted.engine.recovery_pool.clone();
-    recovery_pool.take_on(move |watch| {
-        // Nobody waits any more when the actor was killed in the meantime.
-        drop(done.send(recover_now(&activation, watch)));
+    let pool = activation.hosted.engine.recovery_pool.clone();
+    pool.submit(move |stopwatch| {
+        // The receiver is dropped if the actor was killed in the meantime.
+        drop(done.send(recover_now(&activation, stopwatch)));
     });
     recovered.await.unwrap_or(Err(RecoveryError::Unavailable(Unavailable::ShuttingDown)))
 }
 
 fn recover_now<A: Aggregate>(
     activation: &Activation<A>,
-    watch: &mut Watch<'_>,
+    stopwatch: &mut Stopwatch<'_>,
 ) -> Result<Box<Incarnation<A>>, RecoveryError> {
     let (hosted, slot) = (&activation.hosted, &activation.slot);
     let span = tracing::debug_span!(
@@ -52,9 +52,9 @@ fn recover_now<A: Aggregate>(
     let reader = hosted.engine.store.reader().map_err(|_| unavailable(ReadError::Closed))?;
     let recovery = Recovery { reader: &*reader, slot, hosted, decoder: Decoder::new() };
     let start = recovery.start()?;
-    let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::waking(start)));
-    let replayed = recovery.replay(&mut incarnation, as_of, watch)?;
-    hosted.holds(slot, &incarnation.subjects, forgotten);
+    let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::from_start(start)));
+    let replayed = recovery.replay(&mut incarnation, as_of, stopwatch)?;
+    hosted.set_subjects(slot, &incarnation.subjects, forgotten);
     let took = started.elapsed();
     let slow = hosted.hosting.snapshot_when_loading_took;
     incarnation.snapshot_wanted = slow.is_some_and(|limit| took >= limit);
@@ -77,20 +77,20 @@ struct Recovery<'a, A: Aggregate> {
 }
 
 impl<A: Aggregate> Recovery<'_, A> {
-    /// The newest snapshot that is good, or the state before the first event.
+    /// Returns the newest usable snapshot, or the state before the first event.
     fn start(&self) -> Result<Start<A>, RecoveryError> {
         let (reader, stream) = (self.reader, &self.slot.stream);
         let mut snapshots = Snapshots::of(reader, stream, self.hosted.hosting.remembered_commands);
         loop {
             let found = snapshots.next().map_err(|error| self.unreadable(error, Version::NONE))?;
             match found {
-                None => return Ok(Start::unborn()),
-                Some(Found::Good(start)) => return Ok(*start),
-                Some(Found::Useless { version, why }) => {
+                None => return Ok(Start::empty()),
+                Some(Found::Usable(start)) => return Ok(*start),
+                Some(Found::Unusable { version, why }) => {
                     self.hosted.ignored_snapshot(stream, version, &why);
                 }
                 Some(Found::Ahead { version, why }) => {
-                    // Ignoring it would hide the loss, too.
+                    // Ignoring it would hide the loss.
                     let reason = QuarantineReason::SnapshotAhead(why);
                     return Err(self.quarantine(version, None, reason));
                 }
@@ -98,12 +98,12 @@ impl<A: Aggregate> Recovery<'_, A> {
         }
     }
 
-    /// Applies the events behind the incarnation's version, page by page, and counts them.
+    /// Applies the events after the incarnation's version, page by page, and returns their number.
     fn replay(
         &self,
         incarnation: &mut Incarnation<A>,
         as_of: Position,
-        watch: &mut Watch<'_>,
+        stopwatch: &mut Stopwatch<'_>,
     ) -> Result<u64, RecoveryError> {
         let (from, mut gap) = (incarnation.version, None);
         loop {
@@ -115,7 +115,7 @@ impl<A: Aggregate> Recovery<'_, A> {
             for commit in &page.commits {
                 self.apply(incarnation, &commit.view(), &mut gap)?;
             }
-            watch.look();
+            stopwatch.check();
             if !page.more {
                 if let Some((version, position)) = gap {
                     return Err(self.quarantine(
@@ -129,8 +129,8 @@ impl<A: Aggregate> Recovery<'_, A> {
         }
     }
 
-    /// Makes the events of a commit part of the state. Behind some that were removed the state is not
-    /// known, until the event that ends the stream: that is the `gap`.
+    /// Applies the events of a commit to the state. After removed events the state is unknown until the
+    /// event that ends the stream; `gap` is the first removed commit.
     fn apply(
         &self,
         incarnation: &mut Incarnation<A>,
@@ -167,7 +167,7 @@ impl<A: Aggregate> Recovery<'_, A> {
             incarnation.time = Some(commit.time);
             incarnation.ended = None;
         }
-        // The events of a commit that was removed are none, and yet they were.
+        // A removed commit has no events any more, but they still count.
         incarnation.version = incarnation.version.max(commit.last_version());
         incarnation.position = incarnation.position.max(commit.last_position());
         if commit.named_by_caller() {

@@ -1,5 +1,5 @@
-//! From what is stored to a state: a snapshot, if there is a good one, then one event after the other. Whoever
-//! brings an aggregate into memory goes this way, and whoever asks what it was.
+//! Computes a state from what is stored: a snapshot, if there is a usable one, then event after event. Used
+//! by recovery and by reads of past states.
 
 use std::marker::PhantomData;
 
@@ -14,7 +14,7 @@ use super::saved_state;
 use crate::base::panics::guarded;
 use crate::schema::decoding::{Decoder, Envelopes, Facts, Undecodable};
 
-/// The snapshots of one stream, the newest first, each as what can be made of it.
+/// The snapshots of one stream, the newest first, each with whether a replay can start from it.
 pub(crate) struct Snapshots<'a, A> {
     reader: &'a dyn Reader,
     stream: &'a StreamId,
@@ -23,34 +23,34 @@ pub(crate) struct Snapshots<'a, A> {
     aggregate: PhantomData<fn() -> A>,
 }
 
-/// A snapshot that was looked at.
+/// A snapshot that was found.
 pub(crate) enum Found<A> {
-    /// A replay can begin with it.
-    Good(Box<Start<A>>),
-    /// It is damaged, or of another shape. What is behind it is as good.
-    Useless { version: Version, why: String },
-    /// It knows more than the log, which only loss explains.
+    /// A replay can start from it.
+    Usable(Box<Start<A>>),
+    /// It is damaged or has another shape. Older snapshots and the events give the same state.
+    Unusable { version: Version, why: String },
+    /// It contains more than the log, which means that the log has lost events.
     Ahead { version: Version, why: String },
 }
 
-/// What a replay begins with.
+/// What a replay starts from.
 pub(crate) struct Start<A> {
     pub(crate) state: A,
     pub(crate) window: DedupWindow,
     pub(crate) version: Version,
     /// The position of its last event.
     pub(crate) position: Position,
-    /// When that was decided; none without any event.
+    /// When that event was decided; `None` without any event.
     pub(crate) time: Option<Timestamp>,
-    /// Up to here, the log has no more of the stream.
+    /// The log has no more events of the stream up to this position.
     pub(crate) as_of: Position,
-    /// Whose clear text the state holds.
+    /// The subjects whose clear text the state may hold.
     pub(crate) subjects: Subjects,
 }
 
 impl<A: Aggregate> Start<A> {
-    /// From the first event on.
-    pub(crate) fn unborn() -> Self {
+    /// The start before the first event.
+    pub(crate) fn empty() -> Self {
         Self {
             state: A::default(),
             window: DedupWindow::default(),
@@ -64,7 +64,7 @@ impl<A: Aggregate> Start<A> {
 }
 
 impl<'a, A: Aggregate> Snapshots<'a, A> {
-    /// All of them, with at most that many remembered commands each.
+    /// All snapshots of a stream, each with at most `remembered_commands` commands.
     pub(crate) fn of(
         reader: &'a dyn Reader,
         stream: &'a StreamId,
@@ -73,59 +73,63 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
         Self { reader, stream, remembered_commands, before: None, aggregate: PhantomData }
     }
 
-    /// Only those up to `version`.
+    /// Restricts them to those up to `version`.
     pub(crate) fn up_to(mut self, version: Version) -> Self {
         self.before = version.get().checked_add(1).map(Version::new);
         self
     }
 
-    /// The next older one.
+    /// Returns the next older snapshot.
     ///
     /// # Errors
-    /// It could not be read; that is not the snapshot's fault.
+    /// [`ReadError`] if reading failed for a reason other than the snapshot itself.
     pub(crate) fn next(&mut self) -> Result<Option<Found<A>>, ReadError> {
         let snapshot = match self.reader.snapshot(self.stream, self.before) {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => return Ok(None),
             Err(ReadError::DamagedSnapshot { version, what, .. }) => {
                 self.before = Some(version);
-                return Ok(Some(Found::Useless { version, why: what }));
+                return Ok(Some(Found::Unusable { version, why: what }));
             }
             Err(error) => return Err(error),
         };
         let version = snapshot.version;
         self.before = Some(version);
-        Ok(Some(match self.its_last_commit(&snapshot)? {
+        Ok(Some(match self.time_of_last_event(&snapshot)? {
             Err(why) => Found::Ahead { version, why },
             Ok(time) => self.start(snapshot, time).map_or_else(
-                |why| Found::Useless { version, why },
-                |start| Found::Good(Box::new(start)),
+                |why| Found::Unusable { version, why },
+                |start| Found::Usable(Box::new(start)),
             ),
         }))
     }
 
-    /// When the snapshot's last event was decided, by the log; or why it cannot be of this log.
+    /// Returns when the snapshot's last event was decided according to the log, or why the snapshot does
+    /// not belong to this log.
     ///
-    /// A snapshot is only taken of durable events. One that knows more than the log is evidence of
-    /// loss: using it would hide the loss.
-    fn its_last_commit(&self, snapshot: &Snapshot) -> Result<Result<Timestamp, String>, ReadError> {
+    /// A snapshot is only taken of durable events. One that contains more than the log proves a loss, and
+    /// using it would hide the loss.
+    fn time_of_last_event(
+        &self,
+        snapshot: &Snapshot,
+    ) -> Result<Result<Timestamp, String>, ReadError> {
         let (head, position) = (self.reader.head(), snapshot.position);
         if position > head || snapshot.as_of > head {
             let known = position.max(snapshot.as_of);
-            return Ok(Err(format!("it knows position {known}, the log ends at {head}")));
+            return Ok(Err(format!("it contains position {known}, but the log ends at {head}")));
         }
         let before = Position::new(position.get().saturating_sub(1));
         let page = self.reader.read_raw(before, PageLimit { commits: 1, bytes: 0 })?;
-        let its_last = page.commits.first().map(|commit| commit.view()).filter(|commit| {
+        let last = page.commits.first().map(|commit| commit.view()).filter(|commit| {
             commit.belongs_to(self.stream) && commit.last_version() == snapshot.version
         });
         let why = || format!("its event {} is not at position {position}", snapshot.version);
-        Ok(its_last.map(|commit| commit.time).ok_or_else(why))
+        Ok(last.map(|commit| commit.time).ok_or_else(why))
     }
 
     fn start(&self, snapshot: Snapshot, time: Timestamp) -> Result<Start<A>, String> {
         if snapshot.state_version != A::STATE_VERSION {
-            return Err("it holds another version of the state".to_owned());
+            return Err("it contains another version of the state".to_owned());
         }
         let keys = self.reader.keys();
         let decode = || saved_state::decode(&snapshot.payload, self.remembered_commands);
@@ -136,7 +140,7 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
     }
 }
 
-/// What a stored event is today, typed: one event mostly.
+/// Decodes a stored event into today's events: usually one.
 pub(crate) fn decode<A: Aggregate>(
     decoder: Decoder<A>,
     event: &EventView<'_>,
@@ -145,7 +149,7 @@ pub(crate) fn decode<A: Aggregate>(
     decoded.unwrap_or_else(|panic| Err(CodecError::Decode(panic)))
 }
 
-/// The same, with everything known about it.
+/// Decodes a stored event into today's events with their envelopes.
 pub(crate) fn envelopes<A: Aggregate>(
     decoder: Decoder<A>,
     id: &Id<A>,
@@ -156,8 +160,8 @@ pub(crate) fn envelopes<A: Aggregate>(
     decoded.unwrap_or_else(|panic| Err(Undecodable::of(commit, event, CodecError::Decode(panic))))
 }
 
-/// Makes what one stored event is part of the state; or tells how `apply` panicked, so that the state is
-/// half changed.
+/// Applies the events of one stored event to the state. If `apply` panics, returns the message; the state
+/// is then half changed.
 pub(crate) fn fold<A: Aggregate>(state: &mut A, facts: &[A::Event]) -> Result<(), String> {
     guarded(|| facts.iter().for_each(|fact| state.apply(fact)))
 }

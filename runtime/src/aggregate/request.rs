@@ -1,4 +1,4 @@
-//! What waits in an inbox: a request, and the port its answer leaves through.
+//! [`Request`]: what waits in an inbox, and the ports that its reply is sent through.
 
 use std::time::Instant;
 
@@ -12,49 +12,49 @@ use crate::base::receipt::Receipt;
 use crate::base::telemetry::Meters;
 use crate::commit::admission::Permit;
 
-/// One request, in the place of the runtime that its permit holds until it is answered.
+/// One request. Its permit counts it as inside the runtime until it is answered.
 pub(crate) struct Request<A: Aggregate> {
-    pub(crate) ask: Ask<A>,
+    pub(crate) kind: RequestKind<A>,
     pub(crate) queued: Instant,
     pub(crate) permit: Permit,
 }
 
-pub(crate) enum Ask<A: Aggregate> {
-    Execute { order: Order<A>, options: Options, port: Port<A> },
+pub(crate) enum RequestKind<A: Aggregate> {
+    Execute { operation: Operation<A>, options: Options, port: Port<A> },
     Query(Box<dyn QueryPort<A>>),
 }
 
-/// What is to be done.
-pub(crate) enum Order<A: Aggregate> {
-    /// The aggregate decides what follows.
+/// What a command does.
+pub(crate) enum Operation<A: Aggregate> {
+    /// The aggregate decides which events follow.
     Decide(A::Command),
     /// Its stream ends.
     Delete(Deletion),
 }
 
-/// What a caller said beside the command.
+/// What a caller has set besides the command.
 #[derive(Default)]
 pub(crate) struct Options {
-    /// Chosen by the caller; otherwise the aggregate's actor draws one.
+    /// Chosen by the caller; otherwise the aggregate's actor generates one.
     pub(crate) command_id: Option<CommandId>,
     pub(crate) expected: Expected,
-    /// The caller believes that the aggregate does not exist yet. If that is wrong, nothing is
-    /// written, and the answer is [`Failure::Unavailable`].
+    /// The caller assumes that the aggregate does not exist yet. If that is wrong, nothing is written
+    /// and the reply is [`Failure::Unavailable`].
     pub(crate) creates: bool,
     /// Boxed, because most commands carry none.
     pub(crate) metadata: Option<Box<Metadata>>,
 }
 
-pub(crate) type Answer<A> = Result<Receipt, ExecuteError<<A as Aggregate>::Error>>;
+pub(crate) type CommandReply<A> = Result<Receipt, ExecuteError<<A as Aggregate>::Error>>;
 
-/// Where the answer to a command goes.
+/// Where the reply to a command is sent.
 pub(crate) enum Port<A: Aggregate> {
-    Receipt(oneshot::Sender<Answer<A>>),
+    Receipt(oneshot::Sender<CommandReply<A>>),
     Value(Box<dyn ValuePort<A>>),
 }
 
 impl<A: Aggregate> Port<A> {
-    /// Whether nobody waits for the answer any more.
+    /// Returns whether the caller no longer waits for the reply.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
             Self::Receipt(sender) => sender.is_closed(),
@@ -62,16 +62,16 @@ impl<A: Aggregate> Port<A> {
         }
     }
 
-    /// Looks at the state right behind the command, where an answer shows it.
-    pub(crate) fn look(&mut self, state: &A) {
+    /// Reads the state right after the command, if the reply is computed from it.
+    pub(crate) fn read(&mut self, state: &A) {
         if let Self::Value(port) = self {
-            port.look(state);
+            port.read(state);
         }
     }
 
-    pub(crate) fn answer(self, answer: Answer<A>) {
+    pub(crate) fn answer(self, answer: CommandReply<A>) {
         match self {
-            // A caller that no longer waits has dropped the other end; that is its right.
+            // Fails if the caller no longer waits.
             Self::Receipt(sender) => drop(sender.send(answer)),
             Self::Value(port) => port.answer(answer),
         }
@@ -81,30 +81,30 @@ impl<A: Aggregate> Port<A> {
 /// The port of a command that returns a value computed from the state.
 pub(crate) trait ValuePort<A: Aggregate>: Send {
     fn is_abandoned(&self) -> bool;
-    fn look(&mut self, state: &A);
-    fn answer(self: Box<Self>, answer: Answer<A>);
+    fn read(&mut self, state: &A);
+    fn answer(self: Box<Self>, answer: CommandReply<A>);
 }
 
 /// The port of a query.
 pub(crate) trait QueryPort<A: Aggregate>: Send {
     fn is_abandoned(&self) -> bool;
-    fn look(&mut self, state: &A);
+    fn read(&mut self, state: &A);
     fn answer(self: Box<Self>, outcome: Result<(), Failure>);
 }
 
-/// A look at the state: the closure before it, its value or its panic after.
-enum Look<F, R> {
-    Ahead(F),
+/// A closure that reads the state: first the closure, then its value or its panic.
+enum StateReader<F, R> {
+    Pending(F),
     Done(Result<R, String>),
-    Under,
+    Running,
 }
 
-impl<F, R> Look<F, R> {
-    fn at<A>(&mut self, state: &A)
+impl<F, R> StateReader<F, R> {
+    fn read<A>(&mut self, state: &A)
     where
         F: FnOnce(&A) -> R,
     {
-        if let Self::Ahead(closure) = std::mem::replace(self, Self::Under) {
+        if let Self::Pending(closure) = std::mem::replace(self, Self::Running) {
             *self = Self::Done(guarded(|| closure(state)));
         }
     }
@@ -113,24 +113,24 @@ impl<F, R> Look<F, R> {
         match self {
             Self::Done(Ok(value)) => Ok(value),
             Self::Done(Err(message)) => Err(Failure::Panicked { place, message }),
-            Self::Ahead(_) | Self::Under => Err(Failure::undone()),
+            Self::Pending(_) | Self::Running => Err(Failure::undone()),
         }
     }
 }
 
-/// The port of a query with its closure.
-pub(crate) struct Looking<F, R> {
-    look: Look<F, R>,
+/// The port of a query, with its closure.
+pub(crate) struct QueryClosure<F, R> {
+    closure: StateReader<F, R>,
     sender: oneshot::Sender<Result<R, Failure>>,
 }
 
-impl<F, R> Looking<F, R> {
+impl<F, R> QueryClosure<F, R> {
     pub(crate) fn new(closure: F, sender: oneshot::Sender<Result<R, Failure>>) -> Self {
-        Self { look: Look::Ahead(closure), sender }
+        Self { closure: StateReader::Pending(closure), sender }
     }
 }
 
-impl<A, F, R> QueryPort<A> for Looking<F, R>
+impl<A, F, R> QueryPort<A> for QueryClosure<F, R>
 where
     A: Aggregate,
     F: FnOnce(&A) -> R + Send,
@@ -140,34 +140,34 @@ where
         self.sender.is_closed()
     }
 
-    fn look(&mut self, state: &A) {
-        self.look.at(state);
+    fn read(&mut self, state: &A) {
+        self.closure.read(state);
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), Failure>) {
-        let Self { look, sender } = *self;
-        drop(sender.send(outcome.and_then(|()| look.value(Place::Query))));
+        let Self { closure, sender } = *self;
+        drop(sender.send(outcome.and_then(|()| closure.value(Place::Query))));
     }
 }
 
-/// The port of a command that returns something made of its receipt and the value of a closure.
-pub(crate) struct Returning<F, R, T, E> {
-    look: Look<F, R>,
-    made_of: fn(Receipt, R) -> T,
+/// The port of a command that returns a combination of its receipt and the value of a closure.
+pub(crate) struct ReturningClosure<F, R, T, E> {
+    closure: StateReader<F, R>,
+    combine: fn(Receipt, R) -> T,
     sender: oneshot::Sender<Result<T, E>>,
 }
 
-impl<F, R, T, E> Returning<F, R, T, E> {
+impl<F, R, T, E> ReturningClosure<F, R, T, E> {
     pub(crate) fn new(
         closure: F,
-        made_of: fn(Receipt, R) -> T,
+        combine: fn(Receipt, R) -> T,
         sender: oneshot::Sender<Result<T, E>>,
     ) -> Self {
-        Self { look: Look::Ahead(closure), made_of, sender }
+        Self { closure: StateReader::Pending(closure), combine, sender }
     }
 }
 
-impl<A, F, R, T> ValuePort<A> for Returning<F, R, T, ExecuteError<A::Error>>
+impl<A, F, R, T> ValuePort<A> for ReturningClosure<F, R, T, ExecuteError<A::Error>>
 where
     A: Aggregate,
     F: FnOnce(&A) -> R + Send,
@@ -178,41 +178,41 @@ where
         self.sender.is_closed()
     }
 
-    fn look(&mut self, state: &A) {
-        self.look.at(state);
+    fn read(&mut self, state: &A) {
+        self.closure.read(state);
     }
 
-    fn answer(self: Box<Self>, answer: Answer<A>) {
-        let Self { look, made_of, sender } = *self;
-        let made = |receipt| Ok(made_of(receipt, look.value(Place::Returning)?));
-        drop(sender.send(answer.and_then(made)));
+    fn answer(self: Box<Self>, answer: CommandReply<A>) {
+        let Self { closure, combine, sender } = *self;
+        let combined = |receipt| Ok(combine(receipt, closure.value(Place::Returning)?));
+        drop(sender.send(answer.and_then(combined)));
     }
 }
 
 impl<A: Aggregate> Request<A> {
-    /// Whether it is believed to be the aggregate's first.
+    /// Returns whether it assumes that the aggregate does not exist yet.
     pub(crate) fn creates(&self) -> bool {
-        matches!(&self.ask, Ask::Execute { options, .. } if options.creates)
+        matches!(&self.kind, RequestKind::Execute { options, .. } if options.creates)
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
-        match &self.ask {
-            Ask::Execute { port, .. } => port.is_abandoned(),
-            Ask::Query(port) => port.is_abandoned(),
+        match &self.kind {
+            RequestKind::Execute { port, .. } => port.is_abandoned(),
+            RequestKind::Query(port) => port.is_abandoned(),
         }
     }
 
-    /// Answers a request that was never looked at.
+    /// Answers a request that was not processed.
     pub(crate) fn fail(self, failure: Failure, meters: &Meters) {
-        let Self { ask, permit, .. } = self;
-        // First, so that a caller who has its answer has also left the runtime.
+        let Self { kind, permit, .. } = self;
+        // First, so that a caller that has its reply is no longer counted as inside.
         drop(permit);
-        match ask {
-            Ask::Execute { port, .. } => {
+        match kind {
+            RequestKind::Execute { port, .. } => {
                 meters.refused(&failure);
                 port.answer(Err(failure.into()));
             }
-            Ask::Query(port) => port.answer(Err(failure)),
+            RequestKind::Query(port) => port.answer(Err(failure)),
         }
     }
 }

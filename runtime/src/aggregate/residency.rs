@@ -1,6 +1,6 @@
-//! Who is in memory, and who leaves first.
+//! [`Residency`]: which aggregates of a type are in memory, and which are unloaded first.
 
-use std::cmp::{Ordering as Order, Reverse};
+use std::cmp::{Ordering as Operation, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,34 +8,33 @@ use std::time::{Duration, Instant};
 
 use actuarius_domain::Aggregate;
 
-use super::inbox::{Asked, Slot};
+use super::inbox::{Eviction, Slot};
 use crate::base::error::Quarantine;
 
-/// How many aggregates one sweep asks at most, so that a sweep over a million idle aggregates never
-/// holds the lock, or the managers, for long.
-const ASKED_PER_SWEEP: usize = 10_000;
+/// How many aggregates one sweep evicts at most, so that a sweep over a million idle aggregates never
+/// occupies the lock, or the managers, for long.
+const EVICTED_PER_SWEEP: usize = 10_000;
 
-/// How many busy aggregates are passed over when room is wanted. Busy ones are never put out
-/// (that would thrash), so looking further would only cost.
-const BUSY_PASSED_OVER: usize = 64;
+/// How many busy aggregates a sweep skips. Busy ones are never evicted (that would thrash), so searching
+/// further would only cost time.
+const BUSY_SKIPPED: usize = 64;
 
-/// How many entries of aggregates that have left may linger, beside one per resident, before they
-/// are cleared out.
-const GONE_KEPT: usize = 1_024;
+/// How many entries of unloaded aggregates are kept, in addition to one per resident aggregate, before
+/// they are removed.
+const UNLOADED_KEPT: usize = 1_024;
 
-/// How many quarantined aggregates are listed. More than that is one cause, not many.
+/// How many quarantined aggregates are listed. More than that have one common cause.
 const QUARANTINES_LISTED: usize = 1_000;
 
-/// The aggregates of one type that are in memory, by last use.
+/// The aggregates of one type that are in memory, ordered by last use.
 ///
 /// The heap holds one entry per aggregate with a *lower bound* of its last use. Using an aggregate
-/// touches only its slot; the entry is corrected when it comes to the top. So the least recently
-/// used is found exactly, at no cost per command.
+/// writes only to its slot; the entry is corrected when it reaches the top. So the least recently used
+/// aggregate is found exactly, at no cost per command.
 pub(crate) struct Residency<A: Aggregate> {
     count: AtomicUsize,
-    /// How many have been asked to make room and have neither left nor been used since. They have
-    /// no entry in the heap.
-    asked: AtomicUsize,
+    /// How many were evicted and have neither left nor been used since. They have no entry in the heap.
+    evicting: AtomicUsize,
     limit: usize,
     epoch: Instant,
     by_use: Mutex<BinaryHeap<Reverse<Entry<A>>>>,
@@ -51,7 +50,7 @@ impl<A: Aggregate> Residency<A> {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             count: AtomicUsize::new(0),
-            asked: AtomicUsize::new(0),
+            evicting: AtomicUsize::new(0),
             limit,
             epoch: Instant::now(),
             by_use: Mutex::default(),
@@ -59,69 +58,69 @@ impl<A: Aggregate> Residency<A> {
         }
     }
 
-    /// An aggregate has come into memory; if it is one too many, others are asked to leave.
-    pub(crate) fn came(&self, slot: &Arc<Slot<A>>) {
+    /// Records that an aggregate was loaded, and evicts others if the limit is exceeded.
+    pub(crate) fn loaded(&self, slot: &Arc<Slot<A>>) {
         let tick = self.tick(Instant::now());
         slot.used_at(tick);
         let count = self.count.fetch_add(1, Ordering::AcqRel) + 1;
         let mut heap = self.heap();
         heap.push(Reverse(Entry { used: tick, slot: slot.clone() }));
-        if heap.len() > 2 * count + GONE_KEPT {
-            heap.retain(|Reverse(entry)| !entry.slot.is_gone());
+        if heap.len() > 2 * count + UNLOADED_KEPT {
+            heap.retain(|Reverse(entry)| !entry.slot.is_unloaded());
         }
         drop(heap);
         self.make_room();
     }
 
-    /// An aggregate has left memory. If it was not asked to, its entry goes when it comes to the
-    /// top.
-    pub(crate) fn left(&self, asked: bool) {
+    /// Records that an aggregate was unloaded. Unless it was evicted, its entry is removed when it
+    /// reaches the top.
+    pub(crate) fn unloaded(&self, was_evicted: bool) {
         self.count.fetch_sub(1, Ordering::AcqRel);
-        if asked {
-            self.asked.fetch_sub(1, Ordering::AcqRel);
+        if was_evicted {
+            self.evicting.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
-    /// An aggregate that was asked to make room is wanted again.
+    /// Records that an aggregate stays in memory, because it was used again during its eviction.
     pub(crate) fn stays(&self, slot: &Arc<Slot<A>>) {
-        self.asked.fetch_sub(1, Ordering::AcqRel);
+        self.evicting.fetch_sub(1, Ordering::AcqRel);
         self.heap().push(Reverse(Entry { used: slot.last_used(), slot: slot.clone() }));
     }
 
-    /// How many aggregates are in memory.
+    /// Returns how many aggregates are in memory.
     pub(crate) fn resident(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Marks a use, for which the caller has the time at hand.
+    /// Records a use at `now`.
     pub(crate) fn used(&self, slot: &Slot<A>, now: Instant) {
         slot.used_at(self.tick(now));
     }
 
-    /// Asks those to leave that have been idle for `idle`, and those over the limit.
+    /// Evicts aggregates that have been idle for `idle`, and those beyond the limit.
     pub(crate) fn sweep(&self, idle: Option<Duration>) {
         if let Some(idle) = idle {
             let idle = u64::try_from(idle.as_micros()).unwrap_or(u64::MAX);
             let before = self.tick(Instant::now()).checked_sub(idle);
-            self.ask(ASKED_PER_SWEEP, BUSY_PASSED_OVER, before);
+            self.evict(EVICTED_PER_SWEEP, before);
         }
         self.make_room();
     }
 
     fn make_room(&self) {
-        let staying = self.resident().saturating_sub(self.asked.load(Ordering::Acquire));
+        let staying = self.resident().saturating_sub(self.evicting.load(Ordering::Acquire));
         let surplus = staying.saturating_sub(self.limit);
         if surplus > 0 {
-            self.ask(surplus.min(ASKED_PER_SWEEP), BUSY_PASSED_OVER, Some(u64::MAX));
+            self.evict(surplus.min(EVICTED_PER_SWEEP), Some(u64::MAX));
         }
     }
 
-    /// Asks up to `count` aggregates last used at or before `before` to leave, oldest use first.
-    fn ask(&self, count: usize, busy_limit: usize, before: Option<u64>) {
-        let (Some(before), mut asked, mut busy) = (before, 0, Vec::new()) else { return };
+    /// Evicts up to `count` aggregates last used at or before `before`, least recently used first.
+    fn evict(&self, count: usize, before: Option<u64>) {
+        let (Some(before), mut evicted, mut busy) = (before, 0, Vec::new()) else { return };
         let mut heap = self.heap();
-        while asked < count
-            && busy.len() < busy_limit
+        while evicted < count
+            && busy.len() < BUSY_SKIPPED
             && let Some(Reverse(mut entry)) = heap.pop()
         {
             let used = entry.slot.last_used();
@@ -134,16 +133,16 @@ impl<A: Aggregate> Residency<A> {
                 heap.push(Reverse(entry));
                 break;
             }
-            // Counted before it is asked, because it may have left right after.
-            self.asked.fetch_add(1, Ordering::AcqRel);
-            let answer = entry.slot.make_room();
-            if answer != Asked::Leaving {
-                self.asked.fetch_sub(1, Ordering::AcqRel);
+            // Counted first, because the aggregate may be unloaded immediately.
+            self.evicting.fetch_add(1, Ordering::AcqRel);
+            let eviction = entry.slot.evict();
+            if eviction != Eviction::Leaving {
+                self.evicting.fetch_sub(1, Ordering::AcqRel);
             }
-            match answer {
-                Asked::Leaving => asked += 1,
-                Asked::Busy => busy.push(entry),
-                Asked::Gone => {}
+            match eviction {
+                Eviction::Leaving => evicted += 1,
+                Eviction::Busy => busy.push(entry),
+                Eviction::Unloaded => {}
             }
         }
         heap.extend(busy.into_iter().map(Reverse));
@@ -165,7 +164,7 @@ impl<A: Aggregate> Residency<A> {
         quarantines.values().cloned().collect()
     }
 
-    /// Microseconds since the type was hosted.
+    /// Returns the microseconds from the hosting of the type to `now`.
     fn tick(&self, now: Instant) -> u64 {
         let since = now.saturating_duration_since(self.epoch);
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
@@ -177,13 +176,13 @@ impl<A: Aggregate> Residency<A> {
 }
 
 impl<A: Aggregate> Ord for Entry<A> {
-    fn cmp(&self, other: &Self) -> Order {
+    fn cmp(&self, other: &Self) -> Operation {
         self.used.cmp(&other.used)
     }
 }
 
 impl<A: Aggregate> PartialOrd for Entry<A> {
-    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+    fn partial_cmp(&self, other: &Self) -> Option<Operation> {
         Some(self.cmp(other))
     }
 }

@@ -1,4 +1,4 @@
-//! What a snapshot's payload holds: the remembered commands and the state.
+//! The payload of a snapshot: the remembered commands and the state.
 //!
 //! `layout u8 = 2 | codec u8 | shape u64 | commands u32 | per command: id 16, version u64, events u64,
 //! position u64 | state`, integers little-endian. The store adds checksum and header.
@@ -11,7 +11,7 @@ use super::dedup_window::{DedupWindow, Remembered};
 use crate::base::panics::guarded;
 use crate::schema::shape::fingerprint;
 
-/// Layout 1 did not say which shape the state has: it could decode to a wrong one.
+/// Layout 1 did not record the shape of the state, so it could decode to a wrong one.
 const LAYOUT: u8 = 2;
 const COMMAND_BYTES: usize = 40;
 
@@ -35,7 +35,7 @@ pub(crate) fn encode<A: Aggregate>(
     Ok(out)
 }
 
-/// The state and the commands in a payload; at most `capacity` of the latter, the newest.
+/// Decodes the state and the commands of a payload: the newest `capacity` commands at most.
 pub(crate) fn decode<A: Aggregate>(
     payload: &[u8],
     capacity: usize,
@@ -47,7 +47,7 @@ pub(crate) fn decode<A: Aggregate>(
     }
     let (shape, rest) = rest.split_first_chunk().ok_or_else(short)?;
     if u64::from_le_bytes(*shape) != fingerprint::<A>() {
-        return Err(CodecError::Decode("the state had another shape".to_owned()));
+        return Err(CodecError::Decode("the state has another shape".to_owned()));
     }
     let (count, rest) = rest.split_first_chunk().ok_or_else(short)?;
     let bytes = (u32::from_le_bytes(*count) as usize).checked_mul(COMMAND_BYTES);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn state_and_commands_come_back_with_every_codec() {
+    fn state_and_commands_round_trip_with_every_codec() {
         for codec in [Codec::Bincode, Codec::Json, Codec::MessagePack] {
             let payload = encode(&Sum(7), &window(), codec).expect("encodable");
             assert_eq!(decode(&payload, 9), Ok((Sum(7), window())));
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// The same bytes would decode, to another number.
+    /// The same bytes would decode to another number.
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     struct Difference(i64);
 

@@ -1,87 +1,85 @@
-//! What a slot knows of the clear text in the state: whose it is, and whether it has to go because one
-//! of these subjects was forgotten.
+//! What a slot knows about clear text in the state: which subjects it may belong to, and whether the state
+//! must be rebuilt because one of these subjects was forgotten.
 
 use actuarius_domain::Aggregate;
 use actuarius_persistence::keys::{Fingerprint, Subjects};
 
-use super::{Inner, Phase, Slot};
+use super::Slot;
+use super::state::SlotState;
 
 #[derive(Default)]
 pub(super) struct ClearText {
-    /// Whose the incarnation may hold; none for most.
-    whose: Option<Box<Subjects>>,
-    renewal: Renewal,
+    /// The subjects whose clear text the incarnation may hold; `None` for most.
+    subjects: Option<Box<Subjects>>,
+    rebuild: Rebuild,
 }
 
-/// Whether the state has to be rebuilt from what is stored.
+/// Whether the state must be rebuilt from what is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Renewal {
+enum Rebuild {
     #[default]
     No,
-    Asked,
-    /// The actor has heard of it, and has not yet let go of the state.
-    Begun,
+    Requested,
+    /// The actor has taken the request and has not yet dropped the state.
+    Started,
 }
 
 impl ClearText {
-    pub(super) fn is_to_renew(&self) -> bool {
-        self.renewal != Renewal::No
+    pub(super) fn needs_rebuild(&self) -> bool {
+        self.rebuild != Rebuild::No
     }
 
-    pub(super) fn begin_renewal(&mut self) -> bool {
-        let renews = self.is_to_renew();
-        if renews {
-            self.renewal = Renewal::Begun;
+    pub(super) fn start_rebuild(&mut self) -> bool {
+        let needed = self.needs_rebuild();
+        if needed {
+            self.rebuild = Rebuild::Started;
         }
-        renews
+        needed
     }
 }
 
 impl<A: Aggregate> Slot<A> {
-    /// Notes whose clear text the incarnation holds, in place of what was noted before.
-    pub(crate) fn holds(&self, subjects: &Subjects) {
-        let whose = (!subjects.is_empty()).then(|| Box::new(subjects.clone()));
-        self.lock().clear_text.whose = whose;
+    /// Replaces the subjects whose clear text the incarnation may hold.
+    pub(crate) fn set_subjects(&self, subjects: &Subjects) {
+        let subjects = (!subjects.is_empty()).then(|| Box::new(subjects.clone()));
+        self.lock().clear_text.subjects = subjects;
     }
 
-    /// Has the state rebuilt if it may hold the clear text of this subject. Whether it may.
-    pub(crate) fn renew_if_it_holds(&self, subject: Fingerprint) -> bool {
-        let mut inner = self.lock();
-        let holds = inner.clear_text.whose.as_ref().is_some_and(|whose| whose.may_have(subject));
-        let renews = holds && inner.is_here();
-        if renews {
-            inner.renew();
+    /// Requests a rebuild if the state may hold clear text of this subject, and returns whether it may.
+    pub(crate) fn rebuild_if_it_may_hold(&self, subject: Fingerprint) -> bool {
+        let mut state = self.lock();
+        let subjects = state.clear_text.subjects.as_ref();
+        let affected =
+            subjects.is_some_and(|subjects| subjects.may_have(subject)) && state.is_in_memory();
+        if affected {
+            state.request_rebuild();
         }
-        renews
+        affected
     }
 
-    /// Has the state rebuilt before anything else is done with it.
-    pub(crate) fn renew(&self) {
-        self.lock().renew();
+    /// Requests that the state is rebuilt before it is used again.
+    pub(crate) fn request_rebuild(&self) {
+        self.lock().request_rebuild();
     }
 
-    /// The state that was to be rebuilt is not in memory any more.
-    pub(crate) fn let_go(&self) {
+    /// Records that the state to be rebuilt has been dropped.
+    pub(crate) fn state_dropped(&self) {
         let clear_text = &mut self.lock().clear_text;
-        if clear_text.renewal == Renewal::Begun {
-            clear_text.renewal = Renewal::No;
+        if clear_text.rebuild == Rebuild::Started {
+            clear_text.rebuild = Rebuild::No;
         }
     }
 
-    /// Whether a state that is to be rebuilt is still in memory.
-    pub(crate) fn is_to_renew(&self) -> bool {
-        let inner = self.lock();
-        inner.is_here() && inner.clear_text.is_to_renew()
+    /// Returns whether a state that is to be rebuilt is still in memory.
+    pub(crate) fn needs_rebuild(&self) -> bool {
+        let state = self.lock();
+        state.is_in_memory() && state.clear_text.needs_rebuild()
     }
 }
 
-impl<A: Aggregate> Inner<A> {
-    fn is_here(&self) -> bool {
-        matches!(self.phase, Phase::Resident(_) | Phase::Loading)
-    }
-
-    fn renew(&mut self) {
-        self.clear_text.renewal = Renewal::Asked;
+impl<A: Aggregate> SlotState<A> {
+    fn request_rebuild(&mut self) {
+        self.clear_text.rebuild = Rebuild::Requested;
         self.ring();
     }
 }

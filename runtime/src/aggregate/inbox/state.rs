@@ -1,0 +1,134 @@
+//! What a slot's lock protects: the phase of the aggregate, its waiting requests and its bell.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use actuarius_domain::Aggregate;
+use ractor::ActorRef;
+
+use super::clear_text::ClearText;
+use super::{Epoch, Request, TurnOutcome};
+use crate::base::error::Quarantine;
+use crate::engine::supervision::Bell;
+
+/// How many requests an actor takes at once. The bound keeps one hot aggregate from occupying a thread,
+/// and delaying its own replies, for more than a fraction of a millisecond.
+const TURN_REQUESTS: usize = 1_024;
+
+pub(super) struct SlotState<A: Aggregate> {
+    pub(super) phase: Phase,
+    /// Numbers the incarnations, so that a late report of an earlier one is recognized.
+    pub(super) epoch: Epoch,
+    pub(super) inbox: VecDeque<Request<A>>,
+    /// The bell has been rung, and the actor has not yet taken the work.
+    pub(super) rung: bool,
+    /// A turn is being decided or its append is in flight. There is at most one at a time.
+    pub(super) busy: bool,
+    pub(super) leaving: Leaving,
+    /// It was chosen for eviction, and has neither left nor been used since.
+    pub(super) evicting: bool,
+    /// How the last turn ended, until the actor takes it.
+    pub(super) last_turn: Option<TurnOutcome>,
+    /// How many times in a row its actor has failed.
+    pub(super) failures: u32,
+    pub(super) clear_text: ClearText,
+}
+
+pub(super) enum Phase {
+    /// No incarnation; the next request starts one.
+    Vacant,
+    /// An incarnation is being recovered.
+    Loading,
+    /// An incarnation is in memory and waits for this bell.
+    Resident(ActorRef<Bell>),
+    /// Out of service.
+    Quarantined(Arc<Quarantine>),
+    /// No longer in the directory; senders look the aggregate up again.
+    Closed,
+    /// The runtime is closed.
+    Ended,
+}
+
+/// Whether an aggregate is to be unloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    No,
+    /// To free memory, unless a request arrives before.
+    IfIdle,
+    /// As soon as nothing waits and nothing is in flight.
+    WhenIdle,
+}
+
+impl<A: Aggregate> SlotState<A> {
+    pub(super) fn vacant() -> Self {
+        Self {
+            phase: Phase::Vacant,
+            epoch: 0,
+            inbox: VecDeque::new(),
+            rung: false,
+            busy: false,
+            leaving: Leaving::No,
+            evicting: false,
+            last_turn: None,
+            failures: 0,
+            clear_text: ClearText::default(),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.inbox.is_empty() && !self.busy
+    }
+
+    /// Returns whether an incarnation is in memory or being recovered.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self.phase, Phase::Resident(_) | Phase::Loading)
+    }
+
+    pub(super) fn is_resident(&self) -> bool {
+        matches!(self.phase, Phase::Resident(_))
+    }
+
+    pub(super) fn start_if_requests_wait(&mut self) -> Option<Epoch> {
+        if self.inbox.is_empty() { None } else { self.start() }
+    }
+
+    /// Ensures that the inbox will be processed; returns the incarnation that the caller must start.
+    ///
+    /// Does nothing while a turn is running, because the end of the turn calls it again: so a new
+    /// incarnation never recovers before the outcome of the old one's last append is known.
+    pub(super) fn start(&mut self) -> Option<Epoch> {
+        match self.phase {
+            Phase::Vacant if !self.busy => {
+                self.phase = Phase::Loading;
+                // The new state is built from what is stored now.
+                self.clear_text = ClearText::default();
+                self.epoch += 1;
+                Some(self.epoch)
+            }
+            Phase::Resident(_) => {
+                self.ring();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Rings the bell, unless it has been rung already or the end of the current turn will ring it.
+    pub(super) fn ring(&mut self) {
+        if let Phase::Resident(bell) = &self.phase
+            && !self.rung
+            && !self.busy
+        {
+            // If the actor is dead, its supervisor reports the end, which starts the next incarnation.
+            self.rung = bell.cast(1).is_ok();
+        }
+    }
+
+    pub(super) fn take_requests(&mut self) -> VecDeque<Request<A>> {
+        if self.inbox.len() <= TURN_REQUESTS {
+            return std::mem::take(&mut self.inbox);
+        }
+        let rest = self.inbox.split_off(TURN_REQUESTS);
+        std::mem::replace(&mut self.inbox, rest)
+    }
+}
