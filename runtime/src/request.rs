@@ -1,4 +1,4 @@
-//! A request under way: execute and query builders, their reply futures, and read consistency.
+//! Requests in progress: the builders for commands and queries, their futures, and read consistency.
 
 pub(crate) mod consistency;
 pub(crate) mod execute;

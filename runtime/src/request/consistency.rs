@@ -1,4 +1,4 @@
-//! Reading one's own writes: an answer that waits until views show what it answers for.
+//! Reading one's own writes: a reply that waits until projections show the command's events.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,48 +9,48 @@ use std::time::Duration;
 
 use actuarius_domain::{Aggregate, Position};
 
-use crate::aggregate::request::{Answer, Port, ValuePort};
+use crate::aggregate::request::{CommandReply, Port, ValuePort};
 use crate::base::deadline::Deadline;
 use crate::base::error::{ExecuteError, Failure};
 use crate::follow::followers::{FollowerShared, WaitError};
 
-/// The views an answer waits for.
+/// The projections that a reply waits for.
 #[derive(Default)]
-pub(crate) struct Views {
-    standings: Vec<Arc<FollowerShared>>,
-    position: Noted,
+pub(crate) struct AwaitedViews {
+    followers: Vec<Arc<FollowerShared>>,
+    position: SharedPosition,
 }
 
-/// The position of a receipt, once there is one: the answer itself may be a value without it.
-type Noted = Arc<AtomicU64>;
+/// The position of the receipt, once there is one: the reply itself may be a value without it.
+type SharedPosition = Arc<AtomicU64>;
 
-impl Views {
-    /// Notes the position of the answer that goes through the port.
-    pub(crate) fn noting<A: Aggregate>(&self, port: Port<A>) -> Port<A> {
-        Port::Value(Box::new(NotingPort { port, position: self.position.clone() }))
+impl AwaitedViews {
+    /// Wraps a port so that the position of its reply is recorded.
+    pub(crate) fn recording_position<A: Aggregate>(&self, port: Port<A>) -> Port<A> {
+        Port::Value(Box::new(PositionPort { port, position: self.position.clone() }))
     }
 
     pub(crate) fn add(&mut self, shared: Arc<FollowerShared>) {
-        self.standings.push(shared);
+        self.followers.push(shared);
     }
 }
 
-/// Hands everything on, and notes the position of the receipt.
-struct NotingPort<A: Aggregate> {
+/// Forwards everything, and records the position of the receipt.
+struct PositionPort<A: Aggregate> {
     port: Port<A>,
-    position: Noted,
+    position: SharedPosition,
 }
 
-impl<A: Aggregate> ValuePort<A> for NotingPort<A> {
+impl<A: Aggregate> ValuePort<A> for PositionPort<A> {
     fn is_abandoned(&self) -> bool {
         self.port.is_abandoned()
     }
 
-    fn look(&mut self, state: &A) {
-        self.port.look(state);
+    fn read(&mut self, state: &A) {
+        self.port.read(state);
     }
 
-    fn answer(self: Box<Self>, answer: Answer<A>) {
+    fn answer(self: Box<Self>, answer: CommandReply<A>) {
         if let Ok(receipt) = &answer {
             self.position.store(receipt.position.get(), Ordering::Release);
         }
@@ -58,43 +58,43 @@ impl<A: Aggregate> ValuePort<A> for NotingPort<A> {
     }
 }
 
-/// An answer on its way through the views that are to show it first.
-pub(crate) struct Showing<R> {
-    views: Views,
+/// A reply that waits for the projections.
+pub(crate) struct ViewWait<R> {
+    views: AwaitedViews,
     within: Duration,
-    /// None before it is polled: nothing is on its way before.
+    /// `None` before the first poll, because nothing is sent before it.
     until: Option<Deadline>,
     held: Option<(R, Waiting)>,
 }
 
 type Waiting = Pin<Box<dyn Future<Output = Result<(), WaitError>> + Send>>;
 
-impl<R> Showing<R> {
-    pub(crate) fn new(views: Views, within: Duration) -> Self {
+impl<R> ViewWait<R> {
+    pub(crate) fn new(views: AwaitedViews, within: Duration) -> Self {
         Self { views, within, until: None, held: None }
     }
 
-    /// The time runs from the first call on.
+    /// Starts the time at the first call, and returns when it is over.
     pub(crate) fn begin(&mut self) -> Deadline {
         *self.until.get_or_insert_with(|| Deadline::within(self.within))
     }
 
-    /// Whether the answer is here, and only the views are waited for.
-    pub(crate) fn has_answer(&self) -> bool {
+    /// Returns whether the reply has arrived, so that only the projections are awaited.
+    pub(crate) fn has_reply(&self) -> bool {
         self.held.is_some()
     }
 
-    pub(crate) fn hold(&mut self, answer: R) {
+    pub(crate) fn hold(&mut self, reply: R) {
         let position = Position::new(self.views.position.load(Ordering::Acquire));
         let until = self.begin();
-        let standings = std::mem::take(&mut self.views.standings);
+        let followers = std::mem::take(&mut self.views.followers);
         let waiting = Box::pin(async move {
-            for shared in standings {
-                shared.wait_for(position, until.rest()).await?;
+            for shared in followers {
+                shared.wait_for(position, until.remaining()).await?;
             }
             Ok(())
         });
-        self.held = Some((answer, waiting));
+        self.held = Some((reply, waiting));
     }
 
     pub(crate) fn poll<E>(
@@ -102,15 +102,15 @@ impl<R> Showing<R> {
         context: &mut Context<'_>,
     ) -> Poll<Result<R, ExecuteError<E>>> {
         let Some((_, waiting)) = &mut self.held else {
-            return Poll::Ready(Err(Failure::vanished().into()));
+            return Poll::Ready(Err(Failure::reply_lost().into()));
         };
         let shown = ready!(waiting.as_mut().poll(context));
-        let answer = self.held.take().map(|(answer, _)| answer);
+        let reply = self.held.take().map(|(reply, _)| reply);
         let position = Position::new(self.views.position.load(Ordering::Acquire));
-        Poll::Ready(match (shown, answer) {
-            (Ok(()), Some(answer)) => Ok(answer),
+        Poll::Ready(match (shown, reply) {
+            (Ok(()), Some(reply)) => Ok(reply),
             (Err(why), _) => Err(Failure::NotShown { position, why }.into()),
-            (Ok(()), None) => Err(Failure::vanished().into()),
+            (Ok(()), None) => Err(Failure::reply_lost().into()),
         })
     }
 }
@@ -124,41 +124,41 @@ mod tests {
     use crate::commit::tail::Tail;
     use crate::follow::followers::{FollowerKind, Followers};
 
-    /// An answer at position 7 that waits two seconds for a view.
-    fn showing() -> (Arc<FollowerShared>, Showing<&'static str>) {
+    /// A reply at position 7 that waits two seconds for a projection.
+    fn view_wait() -> (Arc<FollowerShared>, ViewWait<&'static str>) {
         let followers = Arc::new(Followers::of(&Tail::at(Position::NONE)));
         let shared = followers.register("view", FollowerKind::Projection).unwrap().keep();
-        let mut views = Views::default();
+        let mut views = AwaitedViews::default();
         views.add(shared.clone());
         views.position.store(7, Ordering::Release);
-        (shared, Showing::new(views, Duration::from_secs(2)))
+        (shared, ViewWait::new(views, Duration::from_secs(2)))
     }
 
-    fn poll(showing: &mut Showing<&'static str>) -> Poll<Result<&'static str, String>> {
-        let shown = showing.poll::<Infallible>(&mut Context::from_waker(Waker::noop()));
+    fn poll(view_wait: &mut ViewWait<&'static str>) -> Poll<Result<&'static str, String>> {
+        let shown = view_wait.poll::<Infallible>(&mut Context::from_waker(Waker::noop()));
         shown.map_err(|error| error.to_string())
     }
 
-    /// It ran from the moment at which the command became a future: who kept that for a while, to
-    /// send it later, was told at once that the view was late.
+    /// The time once ran from the creation of the future, so that a caller that polled it later got a
+    /// timeout at once.
     #[tokio::test(start_paused = true)]
-    async fn the_time_runs_from_the_first_poll_on() {
-        let (shared, mut showing) = showing();
+    async fn the_time_starts_at_the_first_poll() {
+        let (shared, mut view_wait) = view_wait();
         tokio::time::advance(Duration::from_secs(60)).await;
-        showing.begin();
-        showing.hold("done");
-        assert_eq!(poll(&mut showing), Poll::Pending);
+        view_wait.begin();
+        view_wait.hold("done");
+        assert_eq!(poll(&mut view_wait), Poll::Pending);
         shared.progress.reached(Position::new(7));
-        assert_eq!(poll(&mut showing), Poll::Ready(Ok("done")));
+        assert_eq!(poll(&mut view_wait), Poll::Ready(Ok("done")));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_for_the_answer_takes_from_the_same_time() {
-        let (_standing, mut showing) = showing();
-        showing.begin();
+    async fn waiting_for_the_reply_uses_the_same_time() {
+        let (_follower, mut view_wait) = view_wait();
+        view_wait.begin();
         tokio::time::advance(Duration::from_secs(2)).await;
-        showing.hold("done");
-        let Poll::Ready(Err(why)) = poll(&mut showing) else { panic!("its time is over") };
+        view_wait.hold("done");
+        let Poll::Ready(Err(why)) = poll(&mut view_wait) else { panic!("its time is over") };
         assert!(why.contains("did not reach 7 in time"), "{why}");
     }
 }

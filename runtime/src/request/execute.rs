@@ -1,3 +1,5 @@
+//! [`Execute`]: the builder of a command, and its future.
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,34 +11,36 @@ use actuarius_persistence::Deletion;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::consistency::{Showing, Views};
-use super::reply_future::{Answering, Submission};
+use super::consistency::{AwaitedViews, ViewWait};
+use super::reply_future::{ReplyFuture, Submission};
 use crate::aggregate::directory::Directory;
-use crate::aggregate::request::{Answer, Ask, Options, Order, Port, Request, Returning, ValuePort};
+use crate::aggregate::request::{
+    CommandReply, Operation, Options, Port, Request, RequestKind, ReturningClosure, ValuePort,
+};
 use crate::base::error::{ExecuteError, Failure};
 use crate::base::receipt::Receipt;
 use crate::projection::{self, ProjectionHandle};
 
-/// A command on its way: add to it, then await it. Nothing happens before.
+/// A command to be sent: set its options, then await it. Nothing happens before the first poll.
 ///
-/// Dropping the future, or its timeout, leaves everything consistent: the command is carried out
-/// whole or not at all. Retrying with the same [`command_id`](Execute::command_id) is safe.
+/// If the future is dropped or times out, everything stays consistent: the command is carried out
+/// completely or not at all. Retrying with the same [`command_id`](Execute::command_id) is safe.
 #[must_use = "a command does nothing until it is awaited"]
 pub struct Execute<A: Aggregate, R = Receipt> {
     directory: Arc<Directory<A>>,
     id: Result<Id<A>, Failure>,
-    order: Order<A>,
+    operation: Operation<A>,
     options: Options,
     timeout: Option<Duration>,
-    /// Boxed, because most commands wait for none.
-    views: Option<Box<Views>>,
-    reply: Reply<A, R>,
+    /// Boxed, because most commands wait for no projection.
+    views: Option<Box<AwaitedViews>>,
+    reply: ReplyEnds<A, R>,
 }
 
 type Receiver<A, R> = oneshot::Receiver<Result<R, ExecuteError<<A as Aggregate>::Error>>>;
 
-/// The two ends of the answer, made when the kind of answer is chosen.
-struct Reply<A: Aggregate, R> {
+/// The two ends of the reply channel, created when the kind of reply is chosen.
+struct ReplyEnds<A: Aggregate, R> {
     port: Port<A>,
     receiver: Receiver<A, R>,
 }
@@ -47,117 +51,125 @@ impl<A: Aggregate> Execute<A> {
         id: Result<Id<A>, Failure>,
         command: A::Command,
     ) -> Self {
-        Self::of(directory, id, Order::Decide(command))
+        Self::of(directory, id, Operation::Decide(command))
     }
 
-    /// The end of the aggregate's stream.
+    /// Creates a command that ends the aggregate's stream.
     pub(crate) fn deleting(directory: Arc<Directory<A>>, id: Id<A>, deletion: Deletion) -> Self {
-        Self::of(directory, Ok(id), Order::Delete(deletion))
+        Self::of(directory, Ok(id), Operation::Delete(deletion))
     }
 
-    fn of(directory: Arc<Directory<A>>, id: Result<Id<A>, Failure>, order: Order<A>) -> Self {
-        let (sender, receiver) = oneshot::channel::<Answer<A>>();
-        let reply = Reply { port: Port::Receipt(sender), receiver };
+    fn of(
+        directory: Arc<Directory<A>>,
+        id: Result<Id<A>, Failure>,
+        operation: Operation<A>,
+    ) -> Self {
+        let (sender, receiver) = oneshot::channel::<CommandReply<A>>();
+        let reply = ReplyEnds { port: Port::Receipt(sender), receiver };
         let options = Options::default();
-        Self { directory, id, order, options, timeout: None, views: None, reply }
+        Self { directory, id, operation, options, timeout: None, views: None, reply }
     }
 
-    /// Answers with a value computed from the state right behind this command, once the command is
-    /// durable. For a repeated command the state is the present one.
-    pub fn returning<R, F>(self, look: F) -> Execute<A, R>
+    /// Returns a value computed by `read` from the state right after this command, once the command is
+    /// durable. For a repeated command, `read` sees the present state.
+    ///
+    /// If `read` panics, the result is [`Failure::Panicked`], and the command is durable.
+    pub fn returning<R, F>(self, read: F) -> Execute<A, R>
     where
         F: FnOnce(&A) -> R + Send + 'static,
         R: Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        self.through(Box::new(Returning::new(look, |_, value| value, sender)), receiver)
+        self.through(Box::new(ReturningClosure::new(read, |_, value| value, sender)), receiver)
     }
 
-    /// Says that the aggregate is believed not to exist yet, so that it need not be looked for before
-    /// the command is decided. If it does exist, nothing is written: the store refuses the events, and
-    /// the answer is [`Failure::Unavailable`].
+    /// Sets whether to assume that the aggregate does not exist yet, so that it need not be recovered
+    /// before the command is decided. If it exists, the store refuses the events, nothing is written and
+    /// the result is [`Failure::Unavailable`].
     pub(crate) fn creating(mut self, creates: bool) -> Self {
         self.options.creates = creates;
         self
     }
 
-    /// As [`returning`](Self::returning), with the receipt.
-    pub(crate) fn telling<R, F>(self, look: F) -> Execute<A, (Receipt, R)>
+    /// Like [`returning`](Self::returning), together with the receipt.
+    pub(crate) fn returning_with_receipt<R, F>(self, read: F) -> Execute<A, (Receipt, R)>
     where
         F: FnOnce(&A) -> R + Send + 'static,
         R: Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
         let both = |receipt, value| (receipt, value);
-        self.through(Box::new(Returning::new(look, both, sender)), receiver)
+        self.through(Box::new(ReturningClosure::new(read, both, sender)), receiver)
     }
 
     fn through<R>(self, port: Box<dyn ValuePort<A>>, receiver: Receiver<A, R>) -> Execute<A, R> {
-        let reply = Reply { port: Port::Value(port), receiver };
-        let Self { directory, id, order, options, timeout, views, .. } = self;
-        Execute { directory, id, order, options, timeout, views, reply }
+        let reply = ReplyEnds { port: Port::Value(port), receiver };
+        let Self { directory, id, operation, options, timeout, views, .. } = self;
+        Execute { directory, id, operation, options, timeout, views, reply }
     }
 }
 
 impl<A: Aggregate, R> Execute<A, R> {
-    /// Names the command, so that sending it again gets the first receipt back and writes nothing
-    /// twice, within the [window](crate::Hosting::remembered_commands) of the aggregate.
+    /// Sets the id of the command. Sending a command with the same id again returns the first receipt and
+    /// writes nothing twice, as long as the aggregate
+    /// [remembers](crate::Hosting::remembered_commands) the id.
     ///
-    /// A command that was rejected, or had no events, left nothing behind and is decided anew.
+    /// A command that was rejected or had no events is not remembered; sent again, it is decided again.
     pub fn command_id(mut self, id: impl Into<CommandId>) -> Self {
         self.options.command_id = Some(id.into());
         self
     }
 
-    /// Demands that the aggregate is at this version; otherwise the answer is
+    /// Requires that the aggregate is at this version; otherwise nothing is written and the result is
     /// [`Failure::Conflict`].
     pub fn expect(mut self, expected: impl Into<Expected>) -> Self {
         self.options.expected = expected.into();
         self
     }
 
-    /// Makes the command part of a story.
+    /// Sets the correlation id, which all commands and events of one business process share.
     pub fn correlation(mut self, id: impl Into<CorrelationId>) -> Self {
         self.edit_metadata().correlation = Some(id.into());
         self
     }
 
-    /// Says what caused the command.
+    /// Sets the id of what caused the command.
     pub fn causation(mut self, id: impl Into<CausationId>) -> Self {
         self.edit_metadata().causation = Some(id.into());
         self
     }
 
-    /// Sends metadata along, in place of what was said so far.
+    /// Sets the metadata, and replaces metadata set before.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         *self.edit_metadata() = metadata;
         self
     }
 
-    /// Answers [`Failure::Indeterminate`] when there is no answer within `time`. The command may
-    /// still be carried out.
+    /// Sets a timeout, measured from the first poll. If there is no reply within `time`, the result is
+    /// [`Failure::Indeterminate`], and the command may still be carried out.
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = Some(time);
         self
     }
 
-    /// Answers only when this projection shows the command's events, too (an *inline* projection in
-    /// the literature), so that a read behind the answer sees them. May be said for several.
+    /// Waits until this projection shows the command's events, so that a later read sees them. May be
+    /// called for several projections.
     ///
-    /// The wait ends with the [`timeout`](Execute::timeout), otherwise 5 seconds after the command was
-    /// sent; and at once when a projection has halted at one of these events or before them, or is
-    /// stopped. Then the answer is [`Failure::NotShown`], and the command is durable all the same.
+    /// The wait ends with the [`timeout`](Execute::timeout), or by default 5 seconds after the command was
+    /// sent. It ends at once if a projection is stopped, or has halted at one of these events or before
+    /// them. Then the result is [`Failure::NotShown`], and the command is durable.
     pub fn consistent_with(mut self, projection: &ProjectionHandle) -> Self {
         self.views.get_or_insert_default().add(projection.shared().clone());
         self
     }
 
-    /// Takes the views out, and has the answer note its position for them.
-    fn with_views_noted(mut self) -> (Self, Option<Box<Views>>) {
+    /// Takes out the projections to wait for, and records the position of the reply for them.
+    fn take_views(mut self) -> (Self, Option<Box<AwaitedViews>>) {
         let Some(views) = self.views.take() else { return (self, None) };
-        let Self { directory, id, order, options, timeout, reply, .. } = self;
-        let reply = Reply { port: views.noting(reply.port), receiver: reply.receiver };
-        (Self { directory, id, order, options, timeout, views: None, reply }, Some(views))
+        let Self { directory, id, operation, options, timeout, reply, .. } = self;
+        let reply =
+            ReplyEnds { port: views.recording_position(reply.port), receiver: reply.receiver };
+        (Self { directory, id, operation, options, timeout, views: None, reply }, Some(views))
     }
 
     fn edit_metadata(&mut self) -> &mut Metadata {
@@ -175,11 +187,11 @@ impl<A: Aggregate, R> Submission for Execute<A, R> {
     }
 
     fn submit(self) -> Result<Receiver<A, R>, Failure> {
-        let Self { directory, id, order, options, reply, .. } = self;
+        let Self { directory, id, operation, options, reply, .. } = self;
         let (id, permit) = directory.admit_command(id)?;
-        let Reply { port, receiver } = reply;
-        let ask = Ask::Execute { order, options, port };
-        directory.send(&id, Request { ask, queued: Instant::now(), permit });
+        let ReplyEnds { port, receiver } = reply;
+        let kind = RequestKind::Execute { operation, options, port };
+        directory.send(&id, Request { kind, queued: Instant::now(), permit });
         Ok(receiver)
     }
 }
@@ -190,36 +202,36 @@ impl<A: Aggregate, R> IntoFuture for Execute<A, R> {
 
     fn into_future(self) -> Executing<A, R> {
         let timeout = self.timeout;
-        let (execute, views) = self.with_views_noted();
+        let (execute, views) = self.take_views();
         let within = timeout.unwrap_or(projection::WAITS_AT_MOST);
-        let showing = views.map(|views| Box::new(Showing::new(*views, within)));
-        Executing { answering: Answering::new(execute, timeout), showing }
+        let view_wait = views.map(|views| Box::new(ViewWait::new(*views, within)));
+        Executing { reply: ReplyFuture::new(execute, timeout), view_wait }
     }
 }
 
 /// The future of an [`Execute`].
 #[must_use = "a command does nothing until it is awaited"]
 pub struct Executing<A: Aggregate, R = Receipt> {
-    answering: Answering<Execute<A, R>>,
-    showing: Option<Box<Showing<R>>>,
+    reply: ReplyFuture<Execute<A, R>>,
+    view_wait: Option<Box<ViewWait<R>>>,
 }
 
-// Nothing is pinned in place: what has to be is boxed.
+// No field is pinned in place: the pinned futures are boxed.
 impl<A: Aggregate, R> Unpin for Executing<A, R> {}
 
 impl<A: Aggregate, R> Future for Executing<A, R> {
     type Output = Result<R, ExecuteError<A::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { answering, showing } = &mut *self;
-        let Some(showing) = showing else { return Pin::new(answering).poll(context) };
-        if !showing.has_answer() {
-            showing.begin();
-            match ready!(Pin::new(answering).poll(context)) {
-                Ok(answer) => showing.hold(answer),
+        let Self { reply, view_wait } = &mut *self;
+        let Some(view_wait) = view_wait else { return Pin::new(reply).poll(context) };
+        if !view_wait.has_reply() {
+            view_wait.begin();
+            match ready!(Pin::new(reply).poll(context)) {
+                Ok(answer) => view_wait.hold(answer),
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        showing.poll(context)
+        view_wait.poll(context)
     }
 }

@@ -1,3 +1,5 @@
+//! [`Query`]: the builder of a query, and its future.
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,13 +10,13 @@ use actuarius_domain::{Aggregate, Id};
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::reply_future::{Answering, Submission};
+use super::reply_future::{ReplyFuture, Submission};
 use crate::aggregate::directory::Directory;
-use crate::aggregate::request::{Ask, Looking, QueryPort, Request};
+use crate::aggregate::request::{QueryClosure, QueryPort, Request, RequestKind};
 use crate::base::error::Failure;
 
-/// A look at an aggregate's state, taken at its place in the order of requests: it sees every
-/// command answered before, and nothing that is not durable.
+/// A query of an aggregate's state, processed in the order of requests: it sees every command that was
+/// acknowledged before it was sent, and nothing that is not durable.
 #[must_use = "a query does nothing until it is awaited"]
 pub struct Query<A: Aggregate, R> {
     directory: Arc<Directory<A>>,
@@ -28,13 +30,20 @@ impl<A: Aggregate, R: Send + 'static> Query<A, R> {
     pub(crate) fn new(
         directory: Arc<Directory<A>>,
         id: Result<Id<A>, Failure>,
-        look: impl FnOnce(&A) -> R + Send + 'static,
+        read: impl FnOnce(&A) -> R + Send + 'static,
     ) -> Self {
         let (sender, receiver) = oneshot::channel();
-        Self { directory, id, port: Box::new(Looking::new(look, sender)), receiver, timeout: None }
+        Self {
+            directory,
+            id,
+            port: Box::new(QueryClosure::new(read, sender)),
+            receiver,
+            timeout: None,
+        }
     }
 
-    /// Answers [`Failure::Indeterminate`] when there is no answer within `time`.
+    /// Sets a timeout, measured from the first poll. If there is no reply within `time`, the result is
+    /// [`Failure::Indeterminate`]; a query writes nothing.
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = Some(time);
         self
@@ -53,7 +62,8 @@ impl<A: Aggregate, R> Submission for Query<A, R> {
     fn submit(self) -> Result<oneshot::Receiver<Result<R, Failure>>, Failure> {
         let Self { directory, id, port, receiver, .. } = self;
         let (id, permit) = directory.admit_query(id)?;
-        directory.send(&id, Request { ask: Ask::Query(port), queued: Instant::now(), permit });
+        directory
+            .send(&id, Request { kind: RequestKind::Query(port), queued: Instant::now(), permit });
         Ok(receiver)
     }
 }
@@ -64,13 +74,13 @@ impl<A: Aggregate, R> IntoFuture for Query<A, R> {
 
     fn into_future(self) -> Querying<A, R> {
         let timeout = self.timeout;
-        Querying(Answering::new(self, timeout))
+        Querying(ReplyFuture::new(self, timeout))
     }
 }
 
 /// The future of a [`Query`].
 #[must_use = "a query does nothing until it is awaited"]
-pub struct Querying<A: Aggregate, R>(Answering<Query<A, R>>);
+pub struct Querying<A: Aggregate, R>(ReplyFuture<Query<A, R>>);
 
 impl<A: Aggregate, R> Future for Querying<A, R> {
     type Output = Result<R, Failure>;

@@ -1,3 +1,5 @@
+//! [`ReplyFuture`]: sends a request at the first poll, then waits for its reply.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,25 +11,24 @@ use tracing::Span;
 
 use crate::base::error::Failure;
 
-/// Something that is sent off when it is first awaited.
+/// A request that is sent when its future is first polled.
 pub(crate) trait Submission {
     type Value;
     type Error: From<Failure>;
 
-    /// The span its answer is awaited in.
+    /// Returns the span in which the reply is awaited.
     fn span(&self) -> Span;
 
-    /// Sends it off.
-    fn submit(self) -> Result<Answer<Self>, Failure>;
+    /// Sends the request.
+    fn submit(self) -> Result<ReplyReceiver<Self>, Failure>;
 }
 
-/// Where the answer arrives.
-pub(crate) type Answer<S> =
+/// Receives the reply.
+pub(crate) type ReplyReceiver<S> =
     oneshot::Receiver<Result<<S as Submission>::Value, <S as Submission>::Error>>;
 
-/// Waits for the answer to a submission: sends it off at the first poll, then waits, at most as
-/// long as the caller said.
-pub(crate) struct Answering<S: Submission> {
+/// The future of a submission: sends it at the first poll, then waits for the reply until the timeout.
+pub(crate) struct ReplyFuture<S: Submission> {
     stage: Stage<S>,
     timeout: Option<Duration>,
     alarm: Option<Pin<Box<Sleep>>>,
@@ -36,20 +37,20 @@ pub(crate) struct Answering<S: Submission> {
 
 enum Stage<S: Submission> {
     Ready(S),
-    Waiting(Answer<S>),
+    Waiting(ReplyReceiver<S>),
     Over,
 }
 
 // No field is pinned in place: the alarm is boxed, a submission and a receiver may move.
-impl<S: Submission> Unpin for Answering<S> {}
+impl<S: Submission> Unpin for ReplyFuture<S> {}
 
-impl<S: Submission> Answering<S> {
+impl<S: Submission> ReplyFuture<S> {
     pub(crate) fn new(submission: S, timeout: Option<Duration>) -> Self {
         let span = submission.span();
         Self { stage: Stage::Ready(submission), timeout, alarm: None, span }
     }
 
-    fn send_off(&mut self) -> Result<(), Failure> {
+    fn send(&mut self) -> Result<(), Failure> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Ready(submission) => {
                 self.stage = Stage::Waiting(submission.submit()?);
@@ -61,20 +62,20 @@ impl<S: Submission> Answering<S> {
     }
 }
 
-impl<S: Submission> Future for Answering<S> {
+impl<S: Submission> Future for ReplyFuture<S> {
     type Output = Result<S::Value, S::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let span = self.span.clone();
         let _entered = span.enter();
-        if let Err(failure) = self.send_off() {
+        if let Err(failure) = self.send() {
             return Poll::Ready(Err(failure.into()));
         }
         let Stage::Waiting(receiver) = &mut self.stage else {
-            return Poll::Ready(Err(Failure::vanished().into()));
+            return Poll::Ready(Err(Failure::reply_lost().into()));
         };
         if let Poll::Ready(answer) = Pin::new(receiver).poll(context) {
-            return Poll::Ready(answer.unwrap_or_else(|_| Err(Failure::vanished().into())));
+            return Poll::Ready(answer.unwrap_or_else(|_| Err(Failure::reply_lost().into())));
         }
         let Self { alarm: Some(alarm), timeout: Some(time), .. } = &mut *self else {
             return Poll::Pending;
