@@ -80,12 +80,12 @@ async fn forget_now(
     let destroying = spawn_blocking(move || keys.forget(&subject)).await;
     let destroyed = destroying.map_err(|_| ForgetError::ShuttingDown)?;
     // Also when it failed: it is not used any more, so views are not to show it either.
-    inner.engine.keyring.tell();
+    inner.engine.keyring.notify();
     let destroyed = destroyed?;
     inner.engine.keyring.count(destroyed.had_key);
     let renewing: Vec<_> =
-        inner.hosted().iter().map(|hosted| hosted.renew_those_who_hold(fingerprint)).collect();
-    let is_renewed = || renewing.iter().all(|hosted| (hosted.is_done)());
+        inner.hosted().iter().map(|hosted| hosted.rebuild_holders_of(fingerprint)).collect();
+    let is_renewed = || renewing.iter().all(|hosted| (hosted.are_done)());
     wait_until(&inner, || is_renewed() && have_erased(&inner, destroyed.number)).await?;
     let Swept { removed, left } = sweep_views(inner, destroyed.number).await?;
     tracing::info!(target: "actuarius::keys", "a subject was forgotten");
@@ -121,7 +121,7 @@ async fn wait_until(inner: &Inner, done: impl Fn() -> bool) -> Result<(), Forget
         }
         looks += 1;
         if looks.is_multiple_of(TELLS_EVERY) {
-            inner.engine.keyring.tell();
+            inner.engine.keyring.notify();
         }
         sleep(LOOKS_EVERY).await;
     }

@@ -172,13 +172,13 @@ fn start<A: Aggregate>(
     let mut snapshots = Snapshots::of(reader, stream, 0).up_to(until);
     while let Some(found) = snapshots.next()? {
         match found {
-            Found::Good(start) => return Ok(*start),
-            Found::Useless { version, why } | Found::Ahead { version, why } => {
+            Found::Usable(start) => return Ok(*start),
+            Found::Unusable { version, why } | Found::Ahead { version, why } => {
                 hosted.ignored_snapshot(stream, version, &why);
             }
         }
     }
-    Ok(Start::unborn())
+    Ok(Start::empty())
 }
 
 /// `apply` panicked at the event of this version, so the state is spoilt.
