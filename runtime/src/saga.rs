@@ -1,15 +1,20 @@
-//! Sagas: long-running work across aggregates that is finished or undone, through crashes.
+//! Sagas: long-running work across aggregates that completes or is undone, despite crashes.
 //!
-//! An instance of a saga is an aggregate of its own: each input is a command, and what follows from it is
-//! one event, so that state, outbox and deadlines are one atomic commit. `stored` is what that event says,
-//! `book` what it adds up to, `instance` and `draft` decide it, `targets` knows the types it is sent to.
-//! `host` takes steps; `triggers` brings events, `conductor` deadlines and what was left, `carrying` sends
-//! what is durable and brings the answers. `board` shows all that live. `builder` and `handle` are the
-//! user's side, `schedules` commands for later; `inspecting` reads all this where nothing is started.
+//! An instance of a saga is an aggregate: each input is a command, and everything that follows from it is
+//! one event, so that state, outbox and deadlines are one atomic commit.
+//!
+//! - pure: `stored` (the event), `instance_state` (its fold), `instance` and `draft` (the decision),
+//!   `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`, and
+//!   `instance_index` (the view of all instances);
+//! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
+//!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`;
+//! - for users: `builder`, `handle`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
+//!   is for the test kit.
 
 mod builder;
 mod claims;
 mod coordinator;
+mod delivery;
 mod dispatch;
 mod draft;
 mod error;
@@ -28,14 +33,15 @@ mod stored;
 mod targets;
 mod tasks;
 mod triggers;
+mod upcasting;
 
-pub use builder::Conduct;
+pub use builder::SagaBuilder;
 pub use error::SagaError;
 pub use handle::Sagas;
 pub use history::SagaStep;
-pub use inspecting::{SagaBoards, saga_steps};
+pub use inspecting::{SagaIndexes, saga_steps};
 pub use instance_index::SagaCounts;
 pub(crate) use rehearsal::Rehearsal;
-pub use schedules::{PlanSchedules, Schedule, Schedules};
+pub use schedules::{Schedule, Schedules, SchedulesBuilder};
 pub use stage::Stage;
 pub use status::{InstanceStatus, SagaInstance};

@@ -1,3 +1,5 @@
+//! Describes and starts a saga.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::coordinator::Coordinator;
+use super::delivery::ToAggregates;
 use super::handle::Sagas;
 use super::host::Host;
 use super::instance::Instance;
@@ -19,14 +22,34 @@ use crate::aggregates::Aggregates;
 use crate::follow::followers::{self, FollowerKind, Retry, StartError};
 use crate::inner::Inner;
 use crate::projection::{InMemory, ProjectionBuilder, ViewReader};
-use crate::subscription::Subscribe;
+use crate::subscription::SubscriptionBuilder;
 
-/// How long a start waits before it looks again whether the board halts.
-const LOOKS_AT_BOARD_EVERY: Duration = Duration::from_secs(1);
+/// How long a start waits for the index before it checks again whether the index has halted.
+const INDEX_CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// A saga that is being described; see [`Runtime::saga`](crate::Runtime::saga).
+/// Describes a saga before it is started; see [`Runtime::saga`](crate::Runtime::saga).
+///
+/// ```
+/// # use actuarius::*;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Default, Clone, Serialize, Deserialize)]
+/// # struct Transfer;
+/// # impl Saga for Transfer {
+/// #     const TYPE: &'static str = "transfer";
+/// #     type Deadline = ();
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = Runtime::in_memory().await?;
+/// // `reacts_to::<A>()` and `sends_to(&aggregates)` name the aggregate types of the saga.
+/// let transfers = runtime.saga::<Transfer>().workers(64).start().await?;
+/// let status = transfers.run("t-1", |_| Effects::complete()).await?;
+/// assert_eq!(status, InstanceStatus::Completed);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a saga does nothing before `start`"]
-pub struct Conduct<S: Saga> {
+pub struct SagaBuilder<S: Saga> {
     inner: Arc<Inner>,
     hosting: Hosting,
     targets: Vec<Box<AddTarget<S>>>,
@@ -37,16 +60,16 @@ pub struct Conduct<S: Saga> {
     stages: Stages,
 }
 
-/// Adds an aggregate type to those that commands are sent to.
+/// Adds an aggregate type that commands are sent to.
 type AddTarget<S> = dyn FnOnce(&mut Targets<S>) + Send;
 
-/// Adds an aggregate type to those whose events are heard.
-type AddTrigger<S> = dyn FnOnce(Subscribe, &Triggers<S>) -> Subscribe + Send;
+/// Adds an aggregate type whose events the saga reacts to.
+type AddTrigger<S> = dyn FnOnce(SubscriptionBuilder, &Triggers<S>) -> SubscriptionBuilder + Send;
 
-impl<S: Saga> Conduct<S> {
+impl<S: Saga> SagaBuilder<S> {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        // What has ended is not asked again, and what lives has few steps. Instances live longer than
-        // releases, so what they are stored with can be read by the next one.
+        // An ended instance is not read again, and a live one has few steps. Instances live longer than
+        // releases, so the next release must be able to read what is stored.
         let hosting = Hosting::default().snapshot_on_passivation(false).snapshot_every(100);
         let hosting = hosting.codec(Codec::MessagePack);
         Self {
@@ -66,7 +89,8 @@ impl<S: Saga> Conduct<S> {
     where
         S: ReactsTo<A>,
     {
-        let add = |subscribe: Subscribe, it: &Triggers<S>| subscribe.on_routed::<A>(it.clone());
+        let add =
+            |subscribe: SubscriptionBuilder, it: &Triggers<S>| subscribe.on_routed::<A>(it.clone());
         self.triggers.push(Box::new(add));
         self
     }
@@ -78,61 +102,63 @@ impl<S: Saga> Conduct<S> {
         S: Sends<A>,
     {
         let directory = aggregates.directory().clone();
-        self.targets.push(Box::new(move |targets| targets.add(directory)));
+        self.targets.push(Box::new(move |targets| {
+            targets.add::<A>(Some(Box::new(ToAggregates::of(directory))))
+        }));
         self
     }
 
     /// Begins with the events that are stored after the very first start. Default: with the first event
-    /// there is.
+    /// in the log.
     pub fn from_end(mut self) -> Self {
         self.from_end = true;
         self
     }
 
-    /// With which codec instances, their commands and their deadlines are stored. Default: MessagePack,
-    /// which, like JSON, goes on to read what lives when fields of the state come (with a serde default)
-    /// or go. With bincode, which is faster, they must not change while any instance's steps are read.
+    /// Sets the codec of instances, their commands and their deadlines. Default: MessagePack, which, like
+    /// JSON, still reads live instances after fields of the state were added (with a serde default) or
+    /// removed. With bincode, which is faster, the fields must not change while steps of any instance are read.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.hosting = self.hosting.codec(codec);
         self
     }
 
-    /// Changes how instances are held in memory. What is not changed stays as sagas have it: no snapshot
-    /// of who leaves memory, one every 100 steps.
+    /// Changes how instances are held in memory. The defaults of sagas apply to what is not changed: a
+    /// snapshot every 100 steps, and none when an instance is unloaded.
     pub fn hosting(mut self, change: impl FnOnce(Hosting) -> Hosting) -> Self {
         self.hosting = change(self.hosting);
         self
     }
 
-    /// How often it is tried at once what failed: a command that wrote nothing, or a reaction. After
-    /// that a command is tried again every 10 seconds, as long as the instance wants it; a reaction that
+    /// Sets how often a command that wrote nothing, or a reaction, is tried again at once. After that, a
+    /// command is tried again every 10 seconds for as long as the instance wants it, and a reaction that
     /// fails quarantines its instance.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// How many events may be heard at once. Default: 1,024, at least 1.
+    /// Sets how many events may be handled at once. Default: 1,024, at least 1.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// Tells `watcher` where the work stands, with the instance's id: for tests that stop the world in
-    /// the middle. It is called on the way of the work, so it must return at once.
+    /// Calls `watcher` at each [`Stage`] of the work, with the instance's id, for tests that stop the process
+    /// there. The work waits for the call, so it must return at once.
     pub fn watched_by(mut self, watcher: impl Fn(Stage, &str) + Send + Sync + 'static) -> Self {
-        self.stages = Stages::told_to(watcher);
+        self.stages = Stages::notifying(watcher);
         self
     }
 
-    /// Starts it: what was under way when it ended last is taken up, deadlines that have come meanwhile
-    /// come now.
+    /// Starts the saga: resumes the commands that were open when it last ended, and delivers the deadlines
+    /// that are due by now. Returns once the index holds every live instance.
     ///
     /// # Errors
-    /// [`StartError`]; no instance heard of anything.
+    /// [`StartError`]; no instance received an input. Fix the cause and start again.
     ///
     /// # Panics
-    /// When something else is hosted under the same [`Saga::TYPE`].
+    /// If another type is hosted under the same [`Saga::TYPE`].
     pub async fn start(self) -> Result<Sagas<S>, StartError> {
         const {
             assert!(!S::TYPE.is_empty(), "Saga::TYPE must not be empty");
@@ -156,22 +182,23 @@ impl<S: Saga> Conduct<S> {
         if triggers.is_empty() {
             return Ok(sagas);
         }
-        let subscribe = Subscribe::new(engine.clone(), inner.followers.clone(), name + ".events");
-        // An event is tried again by the saga, which knows whose fault it is.
+        let subscribe =
+            SubscriptionBuilder::new(engine.clone(), inner.followers.clone(), name + ".events");
+        // The saga retries an event itself, because it knows the cause.
         let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
         let subscribe = if from_end { subscribe.from_end() } else { subscribe };
         let all = Triggers::of(host.clone());
         let subscribe = triggers.into_iter().fold(subscribe, |it, add| add(it, &all));
         let events = subscribe.start().await?;
-        // Nobody else has set it.
+        // Only this call sets it.
         let _ = host.events.set(events);
         let left = host.clone();
-        host.tasks.spawn(async move { left.hand_over_all().await });
+        host.tasks.spawn(async move { left.retry_all_parked().await });
         Ok(sagas)
     }
 }
 
-/// The board, once it shows everything: what is under way is known before anything is begun.
+/// Returns the index once it holds every instance, so that open commands are known before new ones begin.
 async fn index<S: Saga>(
     inner: &Arc<Inner>,
     name: &str,
@@ -180,7 +207,7 @@ async fn index<S: Saga>(
     let index = ProjectionBuilder::<InMemory<InstanceIndex>>::in_memory(inner.clone(), name);
     let index = index.on::<Instance<S>>().start().await?;
     let (view_reader, head) = (index.view_reader(), inner.engine.tail.head());
-    while let Err(error) = view_reader.shared.wait_for(head, LOOKS_AT_BOARD_EVERY).await {
+    while let Err(error) = view_reader.shared.wait_for(head, INDEX_CHECK_EVERY).await {
         if !matches!(error, followers::WaitError::TimedOut { .. }) {
             return Err(StartError::Instances { name: S::TYPE.to_owned(), source: error });
         }

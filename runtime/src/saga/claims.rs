@@ -1,3 +1,5 @@
+//! Which task may dispatch which command, so that no command is sent twice at the same time.
+
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -6,11 +8,11 @@ use smallvec::SmallVec;
 
 use super::stored::EffectId;
 
-/// The commands that someone is carrying out. No other may send one meanwhile, nor behind it: if it were
-/// rejected, and sent once more behind that, it could be accepted then.
+/// The commands being dispatched. No other task may send one of them at the same time, nor after it: if the
+/// command were rejected and then sent again, the second attempt could be accepted.
 ///
-/// So who takes a step has the first right to what it sends: [`Stepping`] is held from before the step
-/// until those rights are taken, and keeps out who looks for commands that were left.
+/// So the task that takes a step has the first claim to what the step sends. It holds [`Stepping`] from
+/// before the step until those claims are taken, which keeps out a task that resumes open commands.
 #[derive(Default)]
 pub(super) struct Claims(Arc<ByInstance>);
 
@@ -18,20 +20,20 @@ type ByInstance = DashMap<Arc<str>, Work, foldhash::fast::RandomState>;
 
 #[derive(Default)]
 struct Work {
-    /// Steps that are being taken.
+    /// How many steps are being taken.
     steps: u32,
     /// Nearly always one.
     effects: SmallVec<[EffectId; 1]>,
 }
 
-/// The right to carry out one command. It ends when this is dropped.
+/// The right to dispatch one command, until it is dropped.
 pub(super) struct Claim {
     all: Arc<ByInstance>,
     id: Arc<str>,
     effect: EffectId,
 }
 
-/// A step is being taken, or what it sends is not begun yet.
+/// A step is being taken, or its commands are not claimed yet.
 pub(super) struct Stepping {
     all: Arc<ByInstance>,
     id: Arc<str>,
@@ -43,17 +45,17 @@ impl Claims {
         Stepping { all: self.0.clone(), id: id.clone() }
     }
 
-    /// The right of who has taken the step; none if another has it already.
+    /// Claims a command for the task that took its step. Returns `None` if another task has it already.
     pub(super) fn take(&self, id: &Arc<str>, effect: EffectId) -> Option<Claim> {
         self.take_if(id, effect, |_| true)
     }
 
-    /// The right to a command that was left; none if another has it, or may be about to.
+    /// Claims a command that was left open. Returns `None` if another task has it, or may be about to claim it.
     pub(super) fn take_left(&self, id: &Arc<str>, effect: EffectId) -> Option<Claim> {
         self.take_if(id, effect, |work| work.steps == 0)
     }
 
-    /// The same for who is taking a step, and has found it on its way.
+    /// Claims an older command for the task that is taking a step and found it open.
     pub(super) fn take_older(&self, own: &Stepping, effect: EffectId) -> Option<Claim> {
         self.take_if(&own.id, effect, |work| work.steps == 1)
     }
@@ -78,7 +80,7 @@ impl Claims {
         self.0.get(id).is_some_and(|work| work.steps > 0)
     }
 
-    /// How many commands of an instance are carried out now.
+    /// How many commands of an instance are being dispatched.
     pub(super) fn of(&self, id: &str) -> usize {
         self.0.get(id).map_or(0, |work| work.effects.len())
     }
@@ -96,7 +98,7 @@ impl Drop for Stepping {
     }
 }
 
-/// Who has nothing at work has no entry.
+/// Changes the claims of an instance, and removes an entry that has become empty.
 fn change(all: &ByInstance, id: &Arc<str>, change: impl FnOnce(&mut Work)) {
     if let Entry::Occupied(mut entry) = all.entry(id.clone()) {
         change(entry.get_mut());
@@ -111,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_step_sends_is_for_who_took_it_and_what_was_left_for_the_first_who_comes() {
+    fn a_step_has_the_first_claim_and_an_open_command_goes_to_the_first_task_that_resumes_it() {
         let (claims, id) = (Claims::default(), Arc::from("t"));
         let effect = EffectId { step: 1, index: 0 };
         let stepping = claims.stepping(&id);
@@ -119,10 +121,10 @@ mod tests {
         let other = claims.stepping(&id);
         assert!(claims.take_older(&other, effect).is_none());
         drop(other);
-        let mine = claims.take(&id, effect).unwrap();
+        let claim = claims.take(&id, effect).unwrap();
         drop(stepping);
         assert!(claims.take(&id, effect).is_none() && claims.take_left(&id, effect).is_none());
-        drop(mine);
+        drop(claim);
         assert!(claims.take_left(&id, effect).is_some());
         assert!(claims.0.is_empty());
     }

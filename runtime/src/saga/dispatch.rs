@@ -1,5 +1,5 @@
-//! Carrying out what is durable: each command once, however often it takes, and its answer back into the
-//! instance.
+//! Dispatches durable commands: each is carried out once, however many attempts it takes, and its outcome
+//! is recorded in the instance.
 
 use std::sync::Arc;
 
@@ -14,133 +14,135 @@ use super::instance::{Instance, Kind};
 use super::instance_state::Open;
 use super::stage::Stage;
 use super::stored::{At, Trouble};
-use super::targets::{Dispatched, Target};
-use crate::base::error::Place as Code;
+use super::targets::{Delivery, Dispatched};
+use crate::base::error::Place;
 use crate::base::error::{ExecuteError, Failure, Unavailable};
 
-/// A place among the busy instances, shared by all that is done for one.
-pub(super) type Place = Arc<OwnedSemaphorePermit>;
+/// A permit to be one of the busy instances, shared by all tasks of one instance.
+pub(super) type Permit = Arc<OwnedSemaphorePermit>;
 
-/// A command to be carried out, and the right to do so.
+/// A command to be sent, and the claim to it.
 struct OutgoingCommand {
     open: Open,
     command: CommandId,
     trace: TraceIds,
-    /// It may have been carried out before.
-    is_doubtful: bool,
-    _mine: Claim,
+    /// The command may have been carried out before.
+    may_be_done: bool,
+    _claim: Claim,
 }
 
 /// How an attempt at a command ended.
 enum Attempt {
-    /// The saga has heard of it, and this follows.
-    Heard(StepOutcome),
-    /// Somebody else has told it, or it takes nothing now.
-    Over,
-    /// It is tried again.
-    Again(RetryCause),
+    /// The outcome is recorded, and this follows.
+    Trigger(StepOutcome),
+    /// Another task recorded the outcome, or the instance takes no input now.
+    Done,
+    /// The command is to be tried again.
+    Retry(RetryCause),
 }
 
-/// What is in the way.
+/// Why a command is tried again.
 pub(super) enum RetryCause {
-    /// Not the saga's fault.
-    Outside(String),
-    /// Its reaction panicked, or wants what cannot be written down.
+    /// The cause is outside the saga.
+    External(String),
+    /// The reaction panicked, or its effects cannot be encoded.
     Poison(String),
 }
 
 impl<S: Saga> Host<S> {
-    /// A place among the busy instances, as soon as there is one; none once everything ends.
-    pub(super) async fn place(&self) -> Option<Place> {
+    /// Waits for a permit. Returns `None` once the saga ends.
+    pub(super) async fn permit(&self) -> Option<Permit> {
         Some(Arc::new(self.busy.clone().acquire_owned().await.ok()?))
     }
 
-    /// Carries out what a step has sent, and what follows from that, in tasks of their own.
+    /// Dispatches the commands of a step, and what follows from them, in their own tasks.
     pub(super) fn dispatch_step(
         self: &Arc<Self>,
         id: &Id<Instance<S>>,
         outcome: StepOutcome,
-        place: &Place,
+        permit: &Permit,
     ) {
-        for command_out in self.commands_out(id, outcome) {
-            self.begin(id, command_out, place);
+        for outgoing in self.outgoing_commands(id, outcome) {
+            self.begin(id, outgoing, permit);
         }
     }
 
-    /// Carries out commands that were left, and may have been carried out before.
-    pub(super) fn resume(self: &Arc<Self>, id: &Id<Instance<S>>, open: Vec<Open>, place: &Place) {
+    /// Dispatches commands that were left open, and may have been carried out before.
+    pub(super) fn resume(self: &Arc<Self>, id: &Id<Instance<S>>, open: Vec<Open>, permit: &Permit) {
         let trace = TraceIds::of(id);
         for open in open {
-            if let Some(mine) = self.claims.take_left(id.shared(), open.effect) {
+            if let Some(claim) = self.claims.take_left(id.shared(), open.effect) {
                 let command = command_id(id, open.effect);
-                let command_out =
-                    OutgoingCommand { open, command, trace, is_doubtful: true, _mine: mine };
-                self.begin(id, command_out, place);
+                let outgoing =
+                    OutgoingCommand { open, command, trace, may_be_done: true, _claim: claim };
+                self.begin(id, outgoing, permit);
             }
         }
     }
 
-    /// What a step has sent, and nobody else is at work on. While it compensates that may be older.
-    fn commands_out(&self, id: &Id<Instance<S>>, outcome: StepOutcome) -> Vec<OutgoingCommand> {
+    /// Claims the commands of a step. A compensating step also returns older commands that no task dispatches.
+    fn outgoing_commands(
+        &self,
+        id: &Id<Instance<S>>,
+        outcome: StepOutcome,
+    ) -> Vec<OutgoingCommand> {
         let StepOutcome { step, sent, trace, stepping, .. } = outcome;
-        let command_out = |open: Open| {
-            let is_doubtful = open.effect.step < step;
-            let mine = match is_doubtful {
+        let outgoing = |open: Open| {
+            let may_be_done = open.effect.step < step;
+            let claim = match may_be_done {
                 true => self.claims.take_older(&stepping, open.effect)?,
                 false => self.claims.take(id.shared(), open.effect)?,
             };
             let command = command_id(id, open.effect);
-            Some(OutgoingCommand { open, command, trace, is_doubtful, _mine: mine })
+            Some(OutgoingCommand { open, command, trace, may_be_done, _claim: claim })
         };
-        let commands_out = sent.into_iter().filter_map(command_out).collect();
+        let outgoing_commands = sent.into_iter().filter_map(outgoing).collect();
         drop(stepping);
-        commands_out
+        outgoing_commands
     }
 
-    fn begin(self: &Arc<Self>, id: &Id<Instance<S>>, command_out: OutgoingCommand, place: &Place) {
-        let (host, id, place) = (self.clone(), id.clone(), place.clone());
-        self.tasks.spawn(async move { host.run(id, command_out, place).await });
+    fn begin(self: &Arc<Self>, id: &Id<Instance<S>>, outgoing: OutgoingCommand, permit: &Permit) {
+        let (host, id, permit) = (self.clone(), id.clone(), permit.clone());
+        self.tasks.spawn(async move { host.run(id, outgoing, permit).await });
     }
 
-    /// One command after the other; what is sent beside them goes its own way.
+    /// Dispatches one command after the other; each further command of a step gets its own task.
     async fn run(
         self: Arc<Self>,
         id: Id<Instance<S>>,
-        mut command_out: OutgoingCommand,
-        place: Place,
+        mut outgoing: OutgoingCommand,
+        permit: Permit,
     ) {
-        while let Some(outcome) = self.dispatch(&id, &command_out).await {
+        while let Some(outcome) = self.dispatch(&id, &outgoing).await {
             self.stages.reached(Stage::Answered, id.as_str());
-            let mut commands_out = self.commands_out(&id, outcome);
-            let Some(next) = commands_out.pop() else { return };
-            for beside in commands_out {
-                self.begin(&id, beside, &place);
+            let mut outgoing_commands = self.outgoing_commands(&id, outcome);
+            let Some(next) = outgoing_commands.pop() else { return };
+            for beside in outgoing_commands {
+                self.begin(&id, beside, &permit);
             }
-            command_out = next;
+            outgoing = next;
         }
     }
 
-    /// Carries out one command, and tells the instance of its end. None if there is nothing more to do
-    /// now: what is left is found again by and by.
+    /// Carries out one command, and records its outcome in the instance. Returns `None` if nothing more is to
+    /// be done now: what is left is resumed later.
     async fn dispatch(
         &self,
         id: &Id<Instance<S>>,
-        command_out: &OutgoingCommand,
+        outgoing: &OutgoingCommand,
     ) -> Option<StepOutcome> {
         for attempts in 1.. {
-            let cause = match self
-                .attempt(id, command_out, command_out.is_doubtful || attempts > 1)
-                .await
+            let cause = match self.attempt(id, outgoing, outgoing.may_be_done || attempts > 1).await
             {
-                Attempt::Heard(outcome) => return Some(outcome),
-                Attempt::Over => break,
-                Attempt::Again(cause) => cause,
+                Attempt::Trigger(outcome) => return Some(outcome),
+                Attempt::Done => break,
+                Attempt::Retry(cause) => cause,
             };
-            // What was left has been waited for already.
-            match self.retry.wait_after(attempts).filter(|_| !command_out.is_doubtful) {
+            // A command that was left open has had its retries.
+            match self.retry.wait_after(attempts).filter(|_| !outgoing.may_be_done) {
                 Some(wait) => sleep(wait).await,
                 None => {
-                    self.give_up(id, At::Answer(command_out.open.effect), cause, Vec::new()).await;
+                    self.give_up(id, At::Answer(outgoing.open.effect), cause, Vec::new()).await;
                     break;
                 }
             }
@@ -151,44 +153,44 @@ impl<S: Saga> Host<S> {
     async fn attempt(
         &self,
         id: &Id<Instance<S>>,
-        command_out: &OutgoingCommand,
-        is_doubtful: bool,
+        outgoing: &OutgoingCommand,
+        may_be_done: bool,
     ) -> Attempt {
-        let target = match self.targets.target(&command_out.open.outgoing.aggregate) {
-            Ok(target) => target,
-            Err(why) => return Attempt::Again(RetryCause::Outside(why)),
+        let delivery = match self.targets.delivery(&outgoing.open.outgoing.aggregate) {
+            Ok(delivery) => delivery,
+            Err(why) => return Attempt::Retry(RetryCause::External(why)),
         };
-        let carried = match self.carried(id, command_out, target, is_doubtful).await {
-            Ok(Some(carried)) => carried,
-            Ok(None) => return Attempt::Over,
+        let dispatched = match self.dispatched(id, outgoing, delivery, may_be_done).await {
+            Ok(Some(dispatched)) => dispatched,
+            Ok(None) => return Attempt::Done,
             Err(failure) => return again(failure),
         };
         self.stages.reached(Stage::Dispatched, id.as_str());
-        let Dispatched { told, reaction } = carried;
-        let OutgoingCommand { open, command, trace, .. } = command_out;
-        let kind = Kind::Answer { effect: open.effect, told, reaction };
+        let Dispatched { outcome, reaction } = dispatched;
+        let OutgoingCommand { open, command, trace, .. } = outgoing;
+        let kind = Kind::Answer { effect: open.effect, outcome, reaction };
         match self.step(id, kind, trace.because_of(*command)).await {
-            Ok(Some(outcome)) => Attempt::Heard(outcome),
-            Ok(None) => Attempt::Over,
-            Err(error) => not_taken(error).map_or(Attempt::Over, Attempt::Again),
+            Ok(Some(outcome)) => Attempt::Trigger(outcome),
+            Ok(None) => Attempt::Done,
+            Err(error) => not_taken(error).map_or(Attempt::Done, Attempt::Retry),
         }
     }
 
-    /// The end of the command, which is sent unless it is known to have been carried out; none if the
-    /// instance does not wait for it any more.
-    async fn carried(
+    /// Returns the outcome of the command, which is sent unless it was carried out already. Returns `None` if
+    /// the instance does not wait for it any more.
+    async fn dispatched(
         &self,
         id: &Id<Instance<S>>,
         OutgoingCommand { open, command, trace, .. }: &OutgoingCommand,
-        target: &dyn Target<S>,
-        is_doubtful: bool,
+        delivery: &dyn Delivery<S>,
+        may_be_done: bool,
     ) -> Result<Option<Dispatched<S>>, Failure> {
         let (effect, outgoing, command) = (open.effect, &open.outgoing, *command);
-        if is_doubtful {
-            let look = move |instance: &Instance<S>| instance.is_abandoned(effect);
-            let Some(is_abandoned) = self.look(id, look).await? else { return Ok(None) };
-            if let Some(carried) = target.find(outgoing, command, open.as_of).await? {
-                return Ok(Some(carried));
+        if may_be_done {
+            let is_abandoned = move |instance: &Instance<S>| instance.is_abandoned(effect);
+            let Some(is_abandoned) = self.read(id, is_abandoned).await? else { return Ok(None) };
+            if let Some(dispatched) = delivery.find(outgoing, command, open.as_of).await? {
+                return Ok(Some(dispatched));
             }
             if is_abandoned {
                 return Ok(Some(Dispatched::abandoned()));
@@ -196,10 +198,10 @@ impl<S: Saga> Host<S> {
         }
         self.stages.reached(Stage::Sending, id.as_str());
         let cause = trace.because_of(command);
-        Ok(Some(target.send(outgoing, command, cause).await?))
+        Ok(Some(delivery.send(outgoing, command, cause).await?))
     }
 
-    /// Leaves it: what is outside is tried again by and by, what is poison waits for a person.
+    /// Stops trying for now: an external cause is retried later, and poison quarantines the instance.
     pub(super) async fn give_up(
         &self,
         id: &Id<Instance<S>>,
@@ -209,14 +211,14 @@ impl<S: Saga> Host<S> {
     ) {
         let (saga, id) = (S::TYPE, id);
         match cause {
-            RetryCause::Outside(why) => {
-                tracing::warn!(target: "actuarius::saga", saga, %id, why, "is tried again later");
+            RetryCause::External(why) => {
+                tracing::warn!(target: "actuarius::saga", saga, %id, why, "a command or reaction failed, retried later");
             }
             RetryCause::Poison(why) => {
                 tracing::error!(target: "actuarius::saga", saga, %id, why, "quarantined");
                 let kind = Kind::Poison { trouble: Trouble { at, why }, keys };
                 if let Err(error) = self.step(id, kind, TraceIds::of(id).for_no_cause()).await {
-                    // It meets the same poison again, and is quarantined then.
+                    // The instance meets the same poison again, and is quarantined then.
                     tracing::error!(target: "actuarius::saga", saga, %id, %error, "not quarantined");
                 }
             }
@@ -224,32 +226,32 @@ impl<S: Saga> Host<S> {
     }
 }
 
-/// What a failure means: to try again, or that everything ends.
+/// Maps a failure to another attempt, or to the end of all work.
 fn again(failure: Failure) -> Attempt {
-    outside(failure).map_or(Attempt::Over, Attempt::Again)
+    external(failure).map_or(Attempt::Done, Attempt::Retry)
 }
 
-fn outside(failure: Failure) -> Option<RetryCause> {
+fn external(failure: Failure) -> Option<RetryCause> {
     match failure {
-        // What is durable is found again after the next start.
+        // What is durable is resumed after the next start.
         Failure::Unavailable(Unavailable::ShuttingDown) | Failure::Poisoned(_) => None,
-        // No later try will fare better: a person has to say what now.
+        // No later attempt can succeed: an operator decides what to do.
         Failure::Deleted => Some(RetryCause::Poison(failure.to_string())),
-        other => Some(RetryCause::Outside(other.to_string())),
+        other => Some(RetryCause::External(other.to_string())),
     }
 }
 
-/// Why a step was not taken; none if there is nothing to be done about it now.
+/// Returns why a step was not taken, or `None` if nothing can be done about it now.
 pub(super) fn not_taken(error: StepError) -> Option<RetryCause> {
     match error {
-        ExecuteError::Rejected(Refused::Troubled(_)) => None,
+        ExecuteError::Rejected(Refused::InTrouble(_)) => None,
         ExecuteError::Rejected(Refused::Unwritable(why)) => Some(RetryCause::Poison(why)),
-        ExecuteError::Failed(Failure::Panicked { place: Code::Decide, message }) => {
+        ExecuteError::Failed(Failure::Panicked { place: Place::Decide, message }) => {
             Some(RetryCause::Poison(format!("the reaction panicked: {message}")))
         }
         ExecuteError::Failed(Failure::Unstorable(error)) => {
             Some(RetryCause::Poison(error.to_string()))
         }
-        ExecuteError::Failed(failure) => outside(failure),
+        ExecuteError::Failed(failure) => external(failure),
     }
 }

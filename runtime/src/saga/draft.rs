@@ -1,3 +1,5 @@
+//! A step being drafted: collects what a reaction asks for, and decides what is stored.
+
 use actuarius_domain::{Context, Effect, Ending, Position, Saga, When};
 use thiserror::Error;
 
@@ -8,29 +10,29 @@ use super::stored::{
 };
 use super::targets::{Reaction, Targets};
 
-/// Why an instance takes an input not now.
+/// Why an instance does not take an input now.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum Refused {
-    #[error("the instance is out of service: {0}")]
-    Troubled(String),
-    #[error("what follows cannot be written down: {0}")]
+    #[error("the instance is quarantined or stuck: {0}")]
+    InTrouble(String),
+    #[error("a command or deadline cannot be encoded: {0}")]
     Unwritable(String),
 }
 
-/// A step that is being written down.
+/// A step being drafted.
 pub(super) struct Draft<'a, S: Saga> {
     saga: S,
-    instance_state: &'a InstanceState,
+    state: &'a InstanceState,
     targets: &'a Targets<S>,
     context: &'a Context,
     pub(super) step: Step,
-    /// The code of the user is not asked.
-    pub(super) is_quiet: bool,
+    /// The saga's own code does not run.
+    pub(super) is_muted: bool,
 }
 
 impl<'a, S: Saga> Draft<'a, S> {
     pub(super) fn of(
-        (saga, instance_state): (&S, &'a InstanceState),
+        (saga, state): (&S, &'a InstanceState),
         targets: &'a Targets<S>,
         as_of: Position,
         context: &'a Context,
@@ -38,8 +40,8 @@ impl<'a, S: Saga> Draft<'a, S> {
         let step = Step {
             input: Input::Begun,
             as_of,
-            life: instance_state.life.clone(),
-            trouble: instance_state.trouble.clone(),
+            life: state.life.clone(),
+            trouble: state.trouble.clone(),
             sent: Vec::new(),
             undoes: false,
             scheduled: Vec::new(),
@@ -47,14 +49,14 @@ impl<'a, S: Saga> Draft<'a, S> {
             keys: Vec::new(),
             open: 0,
         };
-        Self { saga: saga.clone(), instance_state, targets, context, step, is_quiet: false }
+        Self { saga: saga.clone(), state, targets, context, step, is_muted: false }
     }
 
-    /// Has the saga react, and writes down what it wants.
+    /// Runs a reaction and records the effects it asks for.
     pub(super) fn reacting(mut self, reaction: Reaction<S>) -> Result<Self, Refused> {
         let (effects, ending) = reaction(&mut self.saga).into_parts();
         for effect in effects {
-            self.write(effect).map_err(Refused::Unwritable)?;
+            self.add(effect).map_err(Refused::Unwritable)?;
         }
         match ending {
             Some(Ending::Complete) => self.step.life = Life::Completed,
@@ -66,11 +68,11 @@ impl<'a, S: Saga> Draft<'a, S> {
         Ok(self)
     }
 
-    fn write(&mut self, effect: Effect<S>) -> Result<(), String> {
+    fn add(&mut self, effect: Effect<S>) -> Result<(), String> {
         match effect {
-            Effect::Send(sending) => self.step.sent.push(self.targets.write(sending)?),
+            Effect::Send(sending) => self.step.sent.push(self.targets.encode(sending)?),
             Effect::SendAt(at, sending) => {
-                let what = Due::Send(self.targets.write(sending)?);
+                let what = Due::Send(self.targets.encode(sending)?);
                 self.step.scheduled.push(Scheduled { at, what });
             }
             Effect::Schedule(when, name) => {
@@ -78,7 +80,7 @@ impl<'a, S: Saga> Draft<'a, S> {
                 self.cancel(&name);
                 let at = match when {
                     When::At(moment) => moment,
-                    // The conductor goes by the clock, too.
+                    // The coordinator uses the same clock.
                     When::In(time) => self.context.clock().plus(time),
                 };
                 self.step.scheduled.push(Scheduled { at, what: Due::Remind(name) });
@@ -97,7 +99,7 @@ impl<'a, S: Saga> Draft<'a, S> {
 
     fn cancel(&mut self, name: &Payload) {
         let targets = self.targets;
-        // What was written with another codec is called the same if it would be now.
+        // A deadline stored with another codec has this name if it encodes to the same bytes now.
         let is_called = |what: &Due| match what {
             Due::Remind(other) if other == name => true,
             Due::Remind(other) => other
@@ -106,15 +108,15 @@ impl<'a, S: Saga> Draft<'a, S> {
                 .is_ok_and(|other| other == *name),
             Due::Send(_) => false,
         };
-        let pending = self.instance_state.deadlines.iter().filter(|(_, it)| is_called(&it.what));
+        let pending = self.state.deadlines.iter().filter(|(_, it)| is_called(&it.what));
         self.step.cancelled.extend(pending.map(|(deadline, _)| *deadline));
         self.step.scheduled.retain(|scheduled| !is_called(&scheduled.what));
     }
 
-    /// What is stored. An instance that compensates takes the next step of that with it.
+    /// Returns the step to store. A step of a compensating instance includes the next undo.
     pub(super) fn finish(mut self, input: Input) -> Result<Option<Stepped<S>>, Refused> {
         self.step.input = input;
-        let open = self.still_open();
+        let open = self.open_after_input();
         if let (Life::Compensating(why), None) = (&self.step.life, &self.step.trouble)
             && open + self.step.sent.len() == 0
         {
@@ -131,9 +133,9 @@ impl<'a, S: Saga> Draft<'a, S> {
         Ok(Some(Stepped::Stepped { saga: self.saga, step: self.step }))
     }
 
-    /// All is undone.
+    /// Ends the instance: everything is undone.
     fn end(mut self, why: String) -> Result<Self, Refused> {
-        if !self.is_quiet {
+        if !self.is_muted {
             let said = why.clone();
             self = self.reacting(Box::new(move |saga| saga.compensated(&said)))?;
         }
@@ -143,30 +145,27 @@ impl<'a, S: Saga> Draft<'a, S> {
 
     fn answered(&self) -> Option<(EffectId, &CommandOutcome)> {
         match &self.step.input {
-            Input::Answered { effect, told } => Some((*effect, told)),
+            Input::Answered { effect, outcome } => Some((*effect, outcome)),
             _ => None,
         }
     }
 
-    /// How many of the commands on their way still are.
-    fn still_open(&self) -> usize {
+    /// How many commands are still open after the input.
+    fn open_after_input(&self) -> usize {
         let answered = self.answered().map(|(effect, _)| effect);
-        self.instance_state.open.iter().filter(|open| Some(open.effect) != answered).count()
+        self.state.open.iter().filter(|open| Some(open.effect) != answered).count()
     }
 
-    /// Whether there is anything left to undo.
+    /// Whether an undo is left to send.
     fn has_undos(&self) -> bool {
-        let undos = self.instance_state.undos.len();
-        let skipped =
-            self.instance_state.trouble.as_ref().is_some_and(|trouble| trouble.at == At::Undo);
+        let undos = self.state.undos.len();
+        let skipped = self.state.trouble.as_ref().is_some_and(|trouble| trouble.at == At::Undo);
         match (self.answered(), &self.step.input) {
-            (Some((effect, CommandOutcome::Accepted { .. })), _) => {
-                match self.instance_state.open(effect) {
-                    Some(open) if open.is_undo => undos > 1,
-                    Some(open) if open.outgoing.undo.is_some() => true,
-                    _ => undos > 0,
-                }
-            }
+            (Some((effect, CommandOutcome::Accepted { .. })), _) => match self.state.open(effect) {
+                Some(open) if open.is_undo => undos > 1,
+                Some(open) if open.outgoing.undo.is_some() => true,
+                _ => undos > 0,
+            },
             (None, Input::Skipped) if skipped => undos > 1,
             _ => undos > 0,
         }

@@ -1,10 +1,12 @@
+//! The handle of a running saga.
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius_domain::{Effects, Id, InvalidId, Position, Saga, Version};
 use actuarius_persistence::PageLimit;
 
-use super::SagaError;
+use super::error::SagaError;
 use super::history::{SagaStep, steps};
 use super::host::{Host, TraceIds};
 use super::instance::{Instance, Kind};
@@ -16,12 +18,12 @@ use crate::base::keep_alive::KeepAlive;
 use crate::follow::followers::{DesiredState, FollowerHealth, FollowerStatus, WaitError};
 use crate::subscription::Subscription;
 
-/// How many instances one listing has at most.
+/// How many instances one listing returns at most.
 const LISTED_MAX: usize = 10_000;
 
-/// A running saga: its instances, by id. Cheap to clone.
+/// The handle of a running saga: begins, reads and controls its instances, by id. Cheap to clone.
 ///
-/// It goes on when the handle is dropped, as long as the runtime is open.
+/// The saga continues after the handle is dropped, for as long as the runtime is open.
 pub struct Sagas<S: Saga> {
     host: Arc<Host<S>>,
     _alive: KeepAlive,
@@ -38,27 +40,27 @@ impl<S: Saga> Sagas<S> {
         Self { host, _alive: inner }
     }
 
-    /// Begins an instance, without an event: `reaction` fills its state, and says what is to be done.
-    /// Durable when this returns. False if there was an instance of that name; then nothing happens, so
-    /// to begin it once more is safe.
+    /// Begins an instance without an event: `reaction` fills its state and returns the first effects.
+    /// Durable when this returns. Returns `false` if the instance existed before; then nothing is written,
+    /// so it is safe to begin an instance twice.
     ///
     /// # Errors
-    /// [`SagaError`] says whether anything was written.
+    /// [`SagaError`] says whether anything was written. A retry with the same id is safe.
     pub async fn begin(
         &self,
         id: impl Into<String>,
         reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static,
     ) -> Result<bool, SagaError> {
         let id = checked(id)?;
-        let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
+        let permit = self.host.permit().await.ok_or_else(Failure::shutting_down)?;
         let kind = Kind::Begin(Box::new(reaction));
         match self.host.step(&id, kind, TraceIds::of(&id).for_no_cause()).await {
             Ok(Some(outcome)) => {
-                self.host.dispatch_step(&id, outcome, &place);
+                self.host.dispatch_step(&id, outcome, &permit);
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            // It was believed that there is none, and the store knows better; or it was something else.
+            // The optimistic start failed because the store holds the instance already, or for another reason.
             Err(error @ ExecuteError::Failed(Failure::Unavailable(Unavailable::Undone))) => {
                 let exists = self.status(id.as_str()).await?.is_some();
                 if exists { Ok(false) } else { Err(error.into()) }
@@ -70,74 +72,73 @@ impl<S: Saga> Sagas<S> {
     /// Begins an instance, as [`begin`](Self::begin) does, and waits until it has ended.
     ///
     /// # Errors
-    /// [`SagaError`] says whether it has begun. Once it has, it goes on also when nobody waits.
+    /// [`SagaError`] says whether the instance has begun. If so, it continues without a waiter.
     pub async fn run(
         &self,
         id: impl Into<String>,
         reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static,
     ) -> Result<InstanceStatus, SagaError> {
         let id = checked(id)?;
-        // Before it begins, so that its end is not missed.
+        // Registers before the instance begins, so that its end is not missed.
         let ending = self.host.ending(&id);
         if !self.begin(id.as_str(), reaction).await? {
             return Ok(self.host.end_of(&id).await?);
         }
-        Ok(self.host.heard(ending).await?)
+        Ok(self.host.wait_for_end(ending).await?)
     }
 
-    /// Where an instance is in its life; none if there is no such instance.
+    /// Returns the status of an instance, or `None` if it does not exist.
     ///
     /// # Errors
-    /// A [`Failure`]; nothing was to be written.
+    /// [`Failure`]: the instance could not be loaded. Nothing was to be written; retry.
     pub async fn status(&self, id: impl Into<String>) -> Result<Option<InstanceStatus>, Failure> {
-        let exists = |instance: &Instance<S>| instance.instance_state.steps > 0;
-        let look = move |instance: &Instance<S>| exists(instance).then(|| instance.status());
-        self.host.look(&checked(id)?, look).await
+        let exists = |instance: &Instance<S>| instance.state.steps > 0;
+        let read = move |instance: &Instance<S>| exists(instance).then(|| instance.status());
+        self.host.read(&checked(id)?, read).await
     }
 
-    /// Looks at the state of an instance; none if there is no such instance.
+    /// Reads the state of an instance. Returns `None` if it does not exist.
     ///
     /// # Errors
-    /// A [`Failure`]; nothing was to be written.
+    /// [`Failure`]: the instance could not be loaded. Nothing was to be written; retry.
     pub async fn query<R: Send + 'static>(
         &self,
         id: impl Into<String>,
-        look: impl FnOnce(&S) -> R + Send + 'static,
+        read: impl FnOnce(&S) -> R + Send + 'static,
     ) -> Result<Option<R>, Failure> {
-        let look = |instance: &Instance<S>| {
-            (instance.instance_state.steps > 0).then(|| look(&instance.saga))
-        };
-        self.host.look(&checked(id)?, look).await
+        let read =
+            |instance: &Instance<S>| (instance.state.steps > 0).then(|| read(&instance.saga));
+        self.host.read(&checked(id)?, read).await
     }
 
-    /// Waits until an instance has ended, and says how. It need not have begun.
+    /// Waits until an instance has ended, and returns its status. It need not have begun.
     ///
     /// # Errors
-    /// A [`Failure`], when the runtime ends before.
+    /// [`Failure`]: the runtime or the store ended before. Wait again after a restart.
     pub async fn end_of(&self, id: impl Into<String>) -> Result<InstanceStatus, Failure> {
         self.host.end_of(&checked(id)?).await
     }
 
-    /// Waits until no instance lives. Events that are stored meanwhile may begin new ones.
+    /// Waits until no instance is live, up to `within`. New events may begin instances during the wait.
     ///
     /// # Errors
-    /// [`WaitError`]: some live still, or the view of all instances does not get on.
+    /// [`WaitError`]: instances are still live, or the index of instances has halted.
     pub async fn settled(&self, within: Duration) -> Result<(), WaitError> {
         let (index, until) = (&self.host.index, Deadline::within(within));
-        self.wait_for(self.host.engine.tail.head(), until.rest()).await?;
+        self.wait_for(self.host.engine.tail.head(), until.remaining()).await?;
         loop {
             let shown = self.host.engine.tail.head();
-            index.shared.wait_for(shown, until.rest()).await?;
+            index.shared.wait_for(shown, until.remaining()).await?;
             if index.read(|index| index.counts().live) == 0 {
                 return Ok(());
             }
-            // A step of theirs, or of anybody else.
-            index.shared.wait_for(shown.next(), until.rest()).await?;
+            // A step of one of the live instances, or any other event.
+            index.shared.wait_for(shown.next(), until.remaining()).await?;
         }
     }
 
-    /// The living instances behind `after` in the order of their ids, of which this is true: a page of
-    /// at most `limit`, and never more than 10,000. Shown is what was durable a moment ago.
+    /// Returns a page of the live instances after the id `after` for which `wanted` is true, in the order of
+    /// their ids: at most `limit`, and at most 10,000. The list may lag a moment after the latest steps.
     #[must_use]
     pub fn list(
         &self,
@@ -146,26 +147,26 @@ impl<S: Saga> Sagas<S> {
         wanted: impl Fn(&SagaInstance) -> bool,
     ) -> Vec<SagaInstance> {
         let limit = limit.min(LISTED_MAX);
-        self.host.index.read(|index| index.live_behind(after).filter(wanted).take(limit).collect())
+        self.host.index.read(|index| index.live_after(after).filter(wanted).take(limit).collect())
     }
 
-    /// The instances that have ended lately, the last one first: 1,000 at most.
+    /// Returns the instances that ended last, the latest first: 1,000 at most.
     #[must_use]
     pub fn ended(&self) -> Vec<SagaInstance> {
         self.host.index.read(|index| index.ended().cloned().collect())
     }
 
-    /// How many instances are where.
+    /// Returns how many instances have each status.
     #[must_use]
     pub fn counts(&self) -> SagaCounts {
         self.host.index.read(InstanceIndex::counts)
     }
 
-    /// What an instance has heard and done, behind the step `after`: a page, the oldest step first. An
+    /// Returns a page of the steps of an instance after the step number `after`, the oldest first. An
     /// empty page is the end.
     ///
     /// # Errors
-    /// A [`Failure`]; nothing was to be written.
+    /// [`Failure`]: the steps could not be read or decoded. Nothing was to be written.
     pub async fn history(
         &self,
         id: impl Into<String>,
@@ -183,17 +184,18 @@ impl<S: Saga> Sagas<S> {
         tokio::task::spawn_blocking(read).await.map_err(|_| Failure::shutting_down())?
     }
 
-    /// Has an instance that is quarantined or stuck try again what it stands before, and go on. One that
-    /// the runtime has put out of service, because its steps could not be read, is put back.
+    /// Lets an instance that is quarantined or stuck try again what it is blocked on, and continue. Also
+    /// releases an instance that the runtime has quarantined because its steps could not be read.
     ///
     /// # Errors
-    /// [`SagaError`]. What it stood before is in its way again soon if nothing was mended.
+    /// [`SagaError`] says whether anything was written. If the cause was not fixed, the instance is blocked
+    /// again after this returned.
     pub async fn retry(&self, id: impl Into<String>) -> Result<(), SagaError> {
         self.release(checked(id)?, Kind::Retry).await
     }
 
-    /// Has an instance that is quarantined or stuck pass over what it stands before, and go on: an event
-    /// is not heard, an answer noted without a reaction, a deadline does not come, an undo is not done.
+    /// Lets an instance that is quarantined or stuck skip what it is blocked on, and continue: the saga does
+    /// not react to the event, outcome or deadline, and the undo is not done.
     ///
     /// # Errors
     /// [`SagaError`] says whether anything was written.
@@ -201,9 +203,8 @@ impl<S: Saga> Sagas<S> {
         self.release(checked(id)?, Kind::Skip).await
     }
 
-    /// Asks an instance to give up: it does what its saga says in
-    /// [`cancelled`](actuarius_domain::Saga::cancelled), which undoes what was done unless it says
-    /// otherwise. False if it goes on all the same, was giving up already, or had ended.
+    /// Asks an instance to give up. Its saga decides in [`Saga::cancelled`] what to do, by default to undo the
+    /// accepted commands. Returns `false` if the saga continues, is giving up already, or has ended.
     ///
     /// # Errors
     /// [`SagaError`] says whether anything was written.
@@ -213,27 +214,27 @@ impl<S: Saga> Sagas<S> {
         why: impl Into<String>,
     ) -> Result<bool, SagaError> {
         let id = checked(id)?;
-        let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
+        let permit = self.host.permit().await.ok_or_else(Failure::shutting_down)?;
         let step =
             self.host.step(&id, Kind::Cancel(why.into()), TraceIds::of(&id).for_no_cause()).await?;
         let Some(outcome) = step else { return Ok(false) };
-        self.host.dispatch_step(&id, outcome, &place);
-        self.host.take_up(&id, &place).await;
-        self.host.hand_over(&id).await;
+        self.host.dispatch_step(&id, outcome, &permit);
+        self.host.resume_open(&id, &permit).await;
+        self.host.retry_parked(&id).await;
         Ok(true)
     }
 
-    /// How the saga, its events and its board are doing.
+    /// Returns the health of the saga, of its index and of its subscription.
     #[must_use]
     pub fn health(&self) -> Vec<FollowerHealth> {
         let own = [self.host.shared.health(), self.host.index.shared.health()];
         own.into_iter().chain(self.events().map(Subscription::health)).collect()
     }
 
-    /// Waits until every event up to `position` is heard, durably, or parked.
+    /// Waits until every event up to `position` is handled durably or parked, up to `within`.
     ///
     /// # Errors
-    /// [`WaitError`]; the events are durable all the same.
+    /// [`WaitError`]; the events are durable all the same, and are handled later.
     pub async fn wait_for(&self, position: Position, within: Duration) -> Result<(), WaitError> {
         match self.events() {
             Some(events) => events.wait_for(position, within).await,
@@ -241,14 +242,14 @@ impl<S: Saga> Sagas<S> {
         }
     }
 
-    /// The subscription that brings the events: it can be paused, and shows what is parked. None if the
-    /// saga reacts to no events.
+    /// Returns the subscription that delivers the events: it can be paused, and lists parked events. Returns
+    /// `None` if the saga reacts to no events.
     #[must_use]
     pub fn events(&self) -> Option<&Subscription> {
         self.host.events.get()
     }
 
-    /// Stops the saga. What is under way is taken up at the next start.
+    /// Stops the saga. Open commands are resumed at the next start.
     pub async fn stop(&self) {
         if let Some(events) = self.events() {
             events.stop().await;
@@ -261,19 +262,18 @@ impl<S: Saga> Sagas<S> {
 
     async fn release(&self, id: Id<Instance<S>>, kind: Kind<S>) -> Result<(), SagaError> {
         let is_back = self.host.instances.release(&id);
-        let trouble =
-            self.host.look(&id, |instance| instance.instance_state.trouble.clone()).await?;
+        let trouble = self.host.read(&id, |instance| instance.state.trouble.clone()).await?;
         if trouble.is_none() && !is_back {
             return Err(SagaError::NotInTrouble(id.to_string()));
         }
-        let place = self.host.place().await.ok_or_else(Failure::shutting_down)?;
+        let permit = self.host.permit().await.ok_or_else(Failure::shutting_down)?;
         let step = self.host.step(&id, kind, TraceIds::of(&id).for_no_cause()).await;
         if let Some(outcome) = step? {
-            self.host.dispatch_step(&id, outcome, &place);
+            self.host.dispatch_step(&id, outcome, &permit);
         }
-        self.host.take_up(&id, &place).await;
-        // An event that is passed over is ignored when it is handed over.
-        self.host.hand_over(&id).await;
+        self.host.resume_open(&id, &permit).await;
+        // A skipped event is ignored when it is retried.
+        self.host.retry_parked(&id).await;
         Ok(())
     }
 }

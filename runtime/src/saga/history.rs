@@ -1,3 +1,5 @@
+//! The steps of an instance as they are shown to a user.
+
 use actuarius_domain::{Id, Position, Saga, Timestamp, Version};
 use actuarius_persistence::Page;
 
@@ -6,27 +8,27 @@ use super::status::InstanceStatus;
 use super::stored::{CommandOutcome, Due, Input, Outgoing, Scheduled, Step, Stepped};
 use crate::schema::decoding::{Decoder, Undecodable};
 
-/// One step of an instance: what it heard, and what followed.
+/// One step of an instance: its input, and what followed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SagaStep<S> {
-    /// Its number: 1, 2, 3 …
+    /// The number of the step: 1, 2, 3 …
     pub number: u64,
-    /// Where it is in the log.
+    /// The position of the step in the log.
     pub position: Position,
-    /// When it was taken.
+    /// When the step was taken.
     pub time: Timestamp,
-    /// What the instance heard, in words.
-    pub heard: String,
-    /// What followed, in words.
+    /// The input, in words.
+    pub input: String,
+    /// The effects, in words.
     pub effects: Vec<String>,
-    /// Where the instance was in its life behind the step.
+    /// The status of the instance after the step.
     pub status: InstanceStatus,
-    /// The state of the saga behind the step.
+    /// The state of the saga after the step.
     pub state: S,
 }
 
-/// The steps of a page behind `after`.
+/// Returns the steps of a page after the version `after`.
 pub(super) fn steps<S: Saga>(
     id: &Id<Instance<S>>,
     page: &Page,
@@ -46,7 +48,7 @@ pub(super) fn steps<S: Saga>(
     Ok(steps)
 }
 
-/// A step that stands there in its stream and in the log, in words.
+/// Describes a step with its version, position and time.
 pub(super) fn shown<S>(
     (version, position, time): (Version, Position, Timestamp),
     state: S,
@@ -56,22 +58,22 @@ pub(super) fn shown<S>(
         number: version.get(),
         position,
         time,
-        heard: heard(&step.input),
+        input: describe(&step.input),
         effects: effects(step),
         status: InstanceStatus::of(&step.life, step.trouble.as_ref()),
         state,
     }
 }
 
-fn heard(input: &Input) -> String {
+fn describe(input: &Input) -> String {
     match input {
         Input::Begun => "it was begun".to_owned(),
         Input::Event { stream, event_type, position } => {
             format!("{event_type} of {stream} at position {position}")
         }
-        Input::Answered { effect, told } => {
+        Input::Answered { effect, outcome } => {
             let command = format!("command {}.{}", effect.step, effect.index);
-            match told {
+            match outcome {
                 CommandOutcome::Accepted { version, .. } => {
                     format!("{command} accepted, version {version}")
                 }
@@ -80,20 +82,20 @@ fn heard(input: &Input) -> String {
             }
         }
         Input::Due { deadline } => {
-            format!("deadline {}.{} has come", deadline.step, deadline.index)
+            format!("deadline {}.{} is due", deadline.step, deadline.index)
         }
         Input::Poisoned => "it was quarantined".to_owned(),
-        Input::Known => "it is known as something more".to_owned(),
-        Input::Retried => "it is to try again".to_owned(),
-        Input::Skipped => "it is to pass over what it stood before".to_owned(),
-        Input::Cancelled => "it is to undo everything".to_owned(),
+        Input::Known => "it received further keys".to_owned(),
+        Input::Retried => "it was retried".to_owned(),
+        Input::Skipped => "it skipped what it was blocked on".to_owned(),
+        Input::Cancelled => "it was cancelled".to_owned(),
     }
 }
 
 fn effects(step: &Step) -> Vec<String> {
     let to = |outgoing: &Outgoing| format!("{}/{}", outgoing.aggregate, outgoing.id);
     let sent = step.sent.iter().map(|it| format!("sends {:?} to {}", it.command, to(it)));
-    let undone = step.undoes.then(|| "sends the undo of what was accepted last".to_owned());
+    let undone = step.undoes.then(|| "sends the undo of the last accepted command".to_owned());
     let scheduled = step.scheduled.iter().map(|Scheduled { at, what }| match what {
         Due::Remind(name) => format!("deadline {name:?} at {at}"),
         Due::Send(outgoing) => format!("sends {:?} to {} at {at}", outgoing.command, to(outgoing)),

@@ -1,3 +1,5 @@
+//! What the tasks of a running saga share: takes steps of instances and reports their ends.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -8,7 +10,7 @@ use tokio::time::sleep;
 
 use super::claims::{Claims, Stepping};
 use super::draft::Refused;
-use super::instance::{Ask, Instance, Kind};
+use super::instance::{Instance, InstanceCommand, Kind};
 use super::instance_index::InstanceIndex;
 use super::instance_state::Open;
 use super::stage::{Stage, Stages};
@@ -26,18 +28,18 @@ use crate::request::execute::Execute;
 use crate::request::query::Query;
 use crate::subscription::Subscription;
 
-/// How many instances may be busy at once: many enough that one group of the store holds many of their
+/// How many instances may be busy at once: many enough that one group commit holds many of their
 /// steps, few enough that a flood of events waits in the log and not in memory.
 const BUSY_MAX: usize = 4_096;
 
-/// How often who waits for an end looks whether the store has failed: then there is none.
-const LOOKS_AT_STORE_EVERY: Duration = Duration::from_secs(1);
+/// How often a waiter checks for store failure, after which no end will come.
+const STORE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// How many deadlines may come at once: places of their own, because a deadline may be what frees the
-/// other ones.
-const COMING_MAX: usize = 1_024;
+/// How many deadlines may be delivered at once. They have permits of their own, because a deadline may be
+/// what frees the other ones.
+const DUE_MAX: usize = 1_024;
 
-/// What everyone who works for a saga shares. It does not keep the runtime open.
+/// What the tasks of a saga share. It does not keep the runtime open.
 pub(super) struct Host<S: Saga> {
     pub(super) engine: Arc<Engine>,
     pub(super) instances: Arc<Directory<Instance<S>>>,
@@ -46,23 +48,23 @@ pub(super) struct Host<S: Saga> {
     pub(super) shared: Arc<FollowerShared>,
     pub(super) retry: Retry,
     pub(super) busy: Arc<Semaphore>,
-    pub(super) coming: Arc<Semaphore>,
+    pub(super) due_permits: Arc<Semaphore>,
     pub(super) claims: Claims,
     pub(super) stages: Stages,
     pub(super) tasks: Tasks,
     meters: SagaMeters,
-    /// What brings the events, once it is there; none if the saga reacts to no events.
+    /// The subscription that delivers the events, once it is started; empty if the saga reacts to no events.
     pub(super) events: OnceLock<Subscription>,
     waiting: Mutex<HashMap<Arc<str>, Vec<oneshot::Sender<InstanceStatus>>>>,
 }
 
-/// What a step has left to do, told right behind it.
+/// What a step has left to do, reported when the step is durable.
 pub(super) struct StepOutcome {
     pub(super) position: Position,
     pub(super) step: u64,
     pub(super) sent: Vec<Open>,
     pub(super) trace: TraceIds,
-    /// Nobody else begins with what it has sent.
+    /// Keeps other tasks from claiming what the step has sent.
     pub(super) stepping: Stepping,
 }
 
@@ -87,7 +89,7 @@ impl<S: Saga> Host<S> {
             shared,
             retry,
             busy: Arc::new(Semaphore::new(BUSY_MAX)),
-            coming: Arc::new(Semaphore::new(COMING_MAX)),
+            due_permits: Arc::new(Semaphore::new(DUE_MAX)),
             claims: Claims::default(),
             stages,
             tasks: Tasks::default(),
@@ -97,7 +99,7 @@ impl<S: Saga> Host<S> {
         }
     }
 
-    /// Takes a step; none if the input does not concern the instance. Durable when this returns.
+    /// Takes a step and returns when it is durable. Returns `None` if the input does not concern the instance.
     pub(super) async fn step(
         &self,
         id: &Id<Instance<S>>,
@@ -108,14 +110,14 @@ impl<S: Saga> Host<S> {
         let stepping = self.claims.stepping(id.shared());
         let head = self.engine.tail.head();
         let creates = kind.creates();
-        let ask = Ask { kind, targets: self.targets.clone(), head };
-        let execute = Execute::new(self.instances.clone(), Ok(id.clone()), ask);
+        let command = InstanceCommand { kind, targets: self.targets.clone(), head };
+        let execute = Execute::new(self.instances.clone(), Ok(id.clone()), command);
         let execute = execute.metadata(cause).creating(creates);
-        let look = |instance: &Instance<S>| {
-            let over = instance.instance_state.is_over().then(|| instance.status());
-            ((instance.instance_state.steps, instance.to_carry()), over)
+        let read = |instance: &Instance<S>| {
+            let over = instance.state.is_over().then(|| instance.status());
+            ((instance.state.steps, instance.to_dispatch()), over)
         };
-        let (receipt, ((step, sent), over)) = execute.telling(look).await?;
+        let (receipt, ((step, sent), over)) = execute.returning_with_receipt(read).await?;
         if let Some(status) = over {
             self.ended(id, &status);
         }
@@ -129,18 +131,18 @@ impl<S: Saga> Host<S> {
         }))
     }
 
-    /// Looks at an instance, behind every step that was asked for before.
-    pub(super) async fn look<R: Send + 'static>(
+    /// Reads an instance after every step that was requested before.
+    pub(super) async fn read<R: Send + 'static>(
         &self,
         id: &Id<Instance<S>>,
-        look: impl FnOnce(&Instance<S>) -> R + Send + 'static,
+        read: impl FnOnce(&Instance<S>) -> R + Send + 'static,
     ) -> Result<R, Failure> {
-        Query::new(self.instances.clone(), Ok(id.clone()), look).await
+        Query::new(self.instances.clone(), Ok(id.clone()), read).await
     }
 
     fn ended(&self, id: &Id<Instance<S>>, status: &InstanceStatus) {
         for waiting in self.waiting().remove(id.as_str()).into_iter().flatten() {
-            // Who no longer waits has dropped the other end.
+            // A waiter that gave up has dropped the other end.
             let _ = waiting.send(status.clone());
         }
         self.instances.passivate(id);
@@ -149,27 +151,26 @@ impl<S: Saga> Host<S> {
     /// Waits until an instance has ended.
     pub(super) async fn end_of(&self, id: &Id<Instance<S>>) -> Result<InstanceStatus, Failure> {
         let ending = self.ending(id);
-        // It may have ended before we were in the list.
-        let look =
-            |instance: &Instance<S>| instance.instance_state.is_over().then(|| instance.status());
-        match self.look(id, look).await? {
+        // It may have ended before the waiter was registered.
+        let status = |instance: &Instance<S>| instance.state.is_over().then(|| instance.status());
+        match self.read(id, status).await? {
             Some(status) => {
                 self.ended(id, &status);
                 Ok(status)
             }
-            None => self.heard(ending).await,
+            None => self.wait_for_end(ending).await,
         }
     }
 
-    /// Waits for an end, as long as there may be one.
-    pub(super) async fn heard(
+    /// Waits for an end until the store fails.
+    pub(super) async fn wait_for_end(
         &self,
         mut ending: oneshot::Receiver<InstanceStatus>,
     ) -> Result<InstanceStatus, Failure> {
         loop {
             tokio::select! {
                 status = &mut ending => return status.map_err(|_| Failure::shutting_down()),
-                () = sleep(LOOKS_AT_STORE_EVERY) => {}
+                () = sleep(STORE_CHECK_EVERY) => {}
             }
             if let Some(failure) = self.engine.failure() {
                 return Err(Failure::Poisoned(failure.clone()));
@@ -177,34 +178,34 @@ impl<S: Saga> Host<S> {
         }
     }
 
-    /// Tells of the end of an instance, if it comes from here on.
+    /// Returns a receiver for the end of an instance, if it ends from here on.
     pub(super) fn ending(&self, id: &Id<Instance<S>>) -> oneshot::Receiver<InstanceStatus> {
         let (sender, ending) = oneshot::channel();
         let mut waiting = self.waiting();
         let all = waiting.entry(id.shared().clone()).or_default();
-        // They are never more than callers.
+        // There are never more entries than callers.
         all.retain(|waiting| !waiting.is_closed());
         all.push(sender);
         ending
     }
 
-    /// Tells the figures of all instances.
-    pub(super) fn tell(&self) {
+    /// Reports the counts of all instances as metrics.
+    pub(super) fn report_counts(&self) {
         let counts = self.index.read(InstanceIndex::counts);
-        self.meters.living(counts.live, counts.in_trouble, counts.commands_under_way);
+        self.meters.instances(counts.live, counts.in_trouble, counts.commands_under_way);
         self.meters.ended(counts.completed, counts.compensated, counts.failed);
     }
 
-    /// Forgets who waited for an end and has given up.
-    pub(super) fn forget_who_gave_up(&self) {
+    /// Removes waiters that have given up.
+    pub(super) fn drop_closed_waiters(&self) {
         self.waiting().retain(|_, all| {
             all.retain(|waiting| !waiting.is_closed());
             !all.is_empty()
         });
     }
 
-    /// Nobody hears of ends any more.
-    pub(super) fn give_up_waiting(&self) {
+    /// Removes all waiters; each receives the error that the runtime is shutting down.
+    pub(super) fn drop_waiters(&self) {
         self.waiting().clear();
     }
 
@@ -213,13 +214,13 @@ impl<S: Saga> Host<S> {
     }
 }
 
-/// The id of a command: the same one for the same effect, for ever.
+/// Returns the id of a command: always the same one for the same effect.
 pub(super) fn command_id<S: Saga>(id: &Id<Instance<S>>, effect: EffectId) -> CommandId {
     let EffectId { step, index } = effect;
     CommandId::from(format!("saga/{}/{id}/{step}/{index}", S::TYPE))
 }
 
-/// The story of an instance: everything that follows from it belongs to it.
+/// The correlation id of an instance, shared by everything that follows from it.
 #[derive(Clone, Copy)]
 pub(super) struct TraceIds(CorrelationId);
 

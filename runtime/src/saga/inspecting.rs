@@ -1,4 +1,4 @@
-//! What is stored of sagas, read without their types where the codec tells what stands where.
+//! Reads stored instances of sagas without a runtime, and without their types where the codec allows it.
 
 use std::collections::BTreeMap;
 
@@ -11,24 +11,24 @@ use super::instance_index::{InstanceIndex, SagaCounts};
 use super::status::SagaInstance;
 use super::stored::{Step, Stepped};
 
-/// The name of the one event type that instances have.
+/// The name of the only event type of instances.
 const STEPPED: &str = "Stepped";
 
-/// Where the instances of all sagas are: a view to be made of a log that no runtime has open.
+/// The instances of all sagas, built from a log that no runtime has open.
 ///
-/// Instances that were stored with bincode are read if their saga is [known](Self::knowing). Whoever
-/// lives takes some hundred bytes of memory; of those that have ended, the last 1,000 of each saga do.
+/// Instances stored with bincode are read if their saga is [known](Self::knowing). A live instance takes
+/// a few hundred bytes of memory; of the ended ones, the last 1,000 of each saga are kept.
 #[derive(Default)]
-pub struct SagaBoards {
+pub struct SagaIndexes {
     boards: BTreeMap<String, InstanceIndex>,
     known: BTreeMap<&'static str, ReadStep>,
     unreadable: BTreeMap<String, u64>,
 }
 
-/// Reads a step without its state.
+/// Decodes a step without its state.
 type ReadStep = fn(&EventView<'_>) -> Result<Step, CodecError>;
 
-impl SagaBoards {
+impl SagaIndexes {
     /// Reads the steps of this saga whatever codec they were stored with.
     #[must_use]
     pub fn knowing<S: Saga>(mut self) -> Self {
@@ -36,7 +36,7 @@ impl SagaBoards {
         self
     }
 
-    /// Takes the next commit of the log. What is no step of an instance is passed.
+    /// Applies the next commit of the log. Events that are no steps of instances are skipped.
     pub fn take(&mut self, commit: &CommitView<'_>) {
         for event in commit.events().filter(|event| event.event_type == STEPPED) {
             let read = self.known.get(commit.category).map_or_else(
@@ -53,37 +53,37 @@ impl SagaBoards {
         }
     }
 
-    /// The sagas that were found, and how many of their instances are where.
+    /// Returns the sagas that were found, with how many instances have each status.
     pub fn sagas(&self) -> impl Iterator<Item = (&str, SagaCounts)> {
         self.boards.iter().map(|(saga, index)| (saga.as_str(), index.counts()))
     }
 
-    /// Of which aggregate types so many events are called as steps are and could not be read: of sagas
-    /// that are stored with bincode, or of aggregates that are none.
+    /// Returns the aggregate types with events that have the name of steps and could not be decoded, and
+    /// how many: of sagas stored with bincode, or of aggregates that are no sagas.
     pub fn unreadable(&self) -> impl Iterator<Item = (&str, u64)> {
         self.unreadable.iter().map(|(category, events)| (category.as_str(), *events))
     }
 
-    /// The living instances of a saga behind `after`, in the order of their ids.
+    /// Returns the live instances of a saga after the id `after`, in the order of their ids.
     pub fn live<'a>(
         &'a self,
         saga: &str,
         after: &'a str,
     ) -> impl Iterator<Item = SagaInstance> + 'a {
-        self.boards.get(saga).into_iter().flat_map(move |index| index.live_behind(after))
+        self.boards.get(saga).into_iter().flat_map(move |index| index.live_after(after))
     }
 
-    /// The instances of a saga that have ended lately, the last one first.
+    /// Returns the instances of a saga that ended last, the latest first.
     pub fn ended<'a>(&'a self, saga: &str) -> impl Iterator<Item = &'a SagaInstance> + 'a {
         self.boards.get(saga).into_iter().flat_map(InstanceIndex::ended)
     }
 }
 
-/// The steps of an instance in one of its commits, behind the step `after`. `S` is the saga; or a tree
-/// of values, when the codec is JSON or MessagePack.
+/// Decodes the steps of an instance in one of its commits, after the version `after`. `S` is the saga, or
+/// a tree of values if the codec is JSON or MessagePack.
 ///
 /// # Errors
-/// [`CodecError`]: it is no step, or `S` does not fit.
+/// [`CodecError`]: an event is no step, or `S` does not fit.
 pub fn saga_steps<S: DeserializeOwned>(
     commit: &CommitView<'_>,
     after: Version,

@@ -1,3 +1,5 @@
+//! An instance of a saga as an aggregate: decides one step for each input.
+
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Context, Correlation, Position, Saga, Upcasters};
@@ -6,36 +8,38 @@ use serde::{Deserialize, Serialize};
 use super::draft::{Draft, Refused};
 use super::instance_state::{InstanceState, Open};
 use super::status::InstanceStatus;
-use super::stored::{self, At, CommandOutcome, Due, EffectId, Input, Life, Stepped, Trouble};
+use super::stored::{At, CommandOutcome, Due, EffectId, Input, Life, Stepped, Trouble};
 use super::targets::{Reaction, Targets};
+use super::upcasting;
 
-/// One instance of a saga: an aggregate like any other, so it is found, held in memory, made durable,
-/// put out of memory and recovered as those are.
+/// One instance of a saga: an aggregate like any other, so it is loaded, unloaded, recovered and made
+/// durable like one.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Instance<S: Saga> {
     pub(super) saga: S,
-    pub(super) instance_state: InstanceState,
+    #[serde(rename = "book")]
+    pub(super) state: InstanceState,
 }
 
-/// An input of an instance, and what is needed to write down what follows.
-pub(super) struct Ask<S: Saga> {
+/// An input of an instance, and what is needed to decide the step that follows.
+pub(super) struct InstanceCommand<S: Saga> {
     pub(super) kind: Kind<S>,
     pub(super) targets: Arc<Targets<S>>,
-    /// The end of the log: nothing that is sent now has been carried out before.
+    /// The end of the log: a command that is sent now was not carried out up to here.
     pub(super) head: Position,
 }
 
 pub(super) enum Kind<S: Saga> {
     Begin(Reaction<S>),
     Event {
-        heard: Heard,
-        /// One, unless the event has been upcast to several.
+        trigger: Trigger,
+        /// One reaction, unless the event has been upcast to several.
         reactions: Vec<(Concern, Reaction<S>)>,
     },
     Answer {
         effect: EffectId,
-        told: CommandOutcome,
+        outcome: CommandOutcome,
         reaction: Reaction<S>,
     },
     Due(EffectId),
@@ -43,15 +47,15 @@ pub(super) enum Kind<S: Saga> {
         trouble: Trouble,
         keys: Vec<String>,
     },
-    /// While it is in trouble, it is known as these.
-    Know(Vec<String>),
+    /// Adds keys while the instance is quarantined or stuck.
+    AddKeys(Vec<String>),
     Retry,
     Skip,
     Cancel(String),
 }
 
 impl<S: Saga> Kind<S> {
-    /// Whether it concerns an instance only if there was none of its name.
+    /// Whether the input only concerns an instance that does not exist yet.
     pub(super) fn creates(&self) -> bool {
         match self {
             Self::Begin(_) => true,
@@ -63,16 +67,16 @@ impl<S: Saga> Kind<S> {
     }
 }
 
-/// An event that concerns an instance.
+/// The event of an input, and the keys that it adds.
 #[derive(Debug, Clone)]
-pub(super) struct Heard {
+pub(super) struct Trigger {
     pub(super) stream: String,
     pub(super) event_type: String,
     pub(super) position: Position,
     pub(super) keys: Vec<String>,
 }
 
-/// Which instances an event concerns: new ones, or those that there are.
+/// Which instances an event concerns: new ones, existing ones, or both.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Concern {
     pub(super) starts: bool,
@@ -88,20 +92,26 @@ impl Concern {
 impl<S: Saga> Aggregate for Instance<S> {
     const TYPE: &'static str = S::TYPE;
     const STATE_VERSION: u32 = S::STATE_VERSION;
-    type Command = Ask<S>;
+    type Command = InstanceCommand<S>;
     type Event = Stepped<S>;
     type Error = Refused;
 
-    fn decide(&self, ask: Ask<S>, context: &Context) -> Result<Vec<Stepped<S>>, Refused> {
-        let Ask { kind, targets, head } = ask;
-        let draft = Draft::of((&self.saga, &self.instance_state), &targets, head, context);
+    fn decide(
+        &self,
+        command: InstanceCommand<S>,
+        context: &Context,
+    ) -> Result<Vec<Stepped<S>>, Refused> {
+        let InstanceCommand { kind, targets, head } = command;
+        let draft = Draft::of((&self.saga, &self.state), &targets, head, context);
         let finished = match kind {
             Kind::Begin(reaction) => self.begin(draft, reaction)?,
-            Kind::Event { heard, reactions } => self.hear(draft, heard, reactions)?,
-            Kind::Answer { effect, told, reaction } => self.note(draft, effect, told, reaction)?,
-            Kind::Due(deadline) => self.come_due(draft, deadline)?,
+            Kind::Event { trigger, reactions } => self.react(draft, trigger, reactions)?,
+            Kind::Answer { effect, outcome, reaction } => {
+                self.record_outcome(draft, effect, outcome, reaction)?
+            }
+            Kind::Due(deadline) => self.deliver_due(draft, deadline)?,
             Kind::Poison { trouble, keys } => self.poison(draft, trouble, keys),
-            Kind::Know(keys) => self.know(draft, keys)?,
+            Kind::AddKeys(keys) => self.add_keys(draft, keys)?,
             Kind::Retry => self.retry(draft)?,
             Kind::Skip => self.skip(draft)?,
             Kind::Cancel(why) => self.cancel(draft, why)?,
@@ -111,7 +121,7 @@ impl<S: Saga> Aggregate for Instance<S> {
 
     fn apply(&mut self, Stepped::Stepped { saga, step }: &Stepped<S>) {
         self.saga = saga.clone();
-        self.instance_state.take(step);
+        self.state.take(step);
     }
 
     fn schema_version(_: &str) -> u32 {
@@ -119,62 +129,61 @@ impl<S: Saga> Aggregate for Instance<S> {
     }
 
     fn upcasters() -> Upcasters {
-        stored::upcasters(S::upcasters())
+        upcasting::upcasters(S::upcasters())
     }
 }
 
-/// What follows, if it concerns the instance.
+/// The step that follows, if the input concerns the instance.
 type Finished<S> = Result<Option<Stepped<S>>, Refused>;
 
 impl<S: Saga> Instance<S> {
-    /// The commands that the last step has sent. Once it compensates, all that are on their way: those
-    /// that nobody is at work on have to be given up, or found to be carried out.
-    pub(super) fn to_carry(&self) -> Vec<Open> {
-        let is_compensating = matches!(self.instance_state.life, Life::Compensating(_));
-        let due = |open: &&Open| is_compensating || open.effect.step == self.instance_state.steps;
-        self.instance_state.open.iter().filter(due).cloned().collect()
+    /// Returns the commands of the last step. A compensating instance returns all open commands: those that no
+    /// task dispatches have to be abandoned, or found to be carried out.
+    pub(super) fn to_dispatch(&self) -> Vec<Open> {
+        let is_compensating = matches!(self.state.life, Life::Compensating(_));
+        let due = |open: &&Open| is_compensating || open.effect.step == self.state.steps;
+        self.state.open.iter().filter(due).cloned().collect()
     }
 
     pub(super) fn status(&self) -> InstanceStatus {
-        InstanceStatus::of(&self.instance_state.life, self.instance_state.trouble.as_ref())
+        InstanceStatus::of(&self.state.life, self.state.trouble.as_ref())
     }
 
-    /// Whether a command on its way is not to be sent any more; none if it is not on its way, or its
-    /// answer is not taken now.
+    /// Whether an open command is not to be sent any more. Returns `None` if the command is not open, or its
+    /// outcome is not taken now.
     pub(super) fn is_abandoned(&self, effect: EffectId) -> Option<bool> {
-        let open =
-            self.instance_state.open(effect).filter(|_| self.instance_state.trouble.is_none())?;
-        Some(self.instance_state.is_abandoned(open))
+        let open = self.state.open(effect).filter(|_| self.state.trouble.is_none())?;
+        Some(self.state.is_abandoned(open))
     }
 
     fn begin(&self, draft: Draft<'_, S>, reaction: Reaction<S>) -> Finished<S> {
-        if self.instance_state.steps > 0 {
+        if self.state.steps > 0 {
             return Ok(None);
         }
         draft.reacting(reaction)?.finish(Input::Begun)
     }
 
-    fn hear(
+    fn react(
         &self,
         mut draft: Draft<'_, S>,
-        heard: Heard,
+        trigger: Trigger,
         mut reactions: Vec<(Concern, Reaction<S>)>,
     ) -> Finished<S> {
-        let Heard { stream, event_type, position, keys } = heard;
-        let mut has_begun = self.instance_state.has_begun;
+        let Trigger { stream, event_type, position, keys } = trigger;
+        let mut has_begun = self.state.has_begun;
         reactions.retain(|(concern, _)| {
             let concerns = if has_begun { concern.continues } else { concern.starts };
             has_begun |= concerns;
             concerns
         });
-        let is_over = self.instance_state.life != Life::Running;
-        if reactions.is_empty() || position <= self.instance_state.seen || is_over {
+        let is_over = self.state.life != Life::Running;
+        if reactions.is_empty() || position <= self.state.seen || is_over {
             return Ok(None);
         }
         self.check()?;
         draft.step.keys = keys;
         for (_, reaction) in reactions {
-            // What comes behind an end is not heard of any more.
+            // The saga does not react to what follows an end.
             if draft.step.life == Life::Running {
                 draft = draft.reacting(reaction)?;
             }
@@ -182,27 +191,27 @@ impl<S: Saga> Instance<S> {
         draft.finish(Input::Event { stream, event_type, position })
     }
 
-    fn note(
+    fn record_outcome(
         &self,
         mut draft: Draft<'_, S>,
         effect: EffectId,
-        told: CommandOutcome,
+        outcome: CommandOutcome,
         reaction: Reaction<S>,
     ) -> Finished<S> {
-        let Some(open) = self.instance_state.open(effect) else { return Ok(None) };
+        let Some(open) = self.state.open(effect) else { return Ok(None) };
         self.check()?;
-        draft.is_quiet = self.instance_state.muted == Some(effect);
-        let reacts = self.instance_state.life == Life::Running && !open.is_undo && !draft.is_quiet;
-        if let (CommandOutcome::Rejected(why), true) = (&told, open.is_undo) {
+        draft.is_muted = self.state.muted == Some(effect);
+        let reacts = self.state.life == Life::Running && !open.is_undo && !draft.is_muted;
+        if let (CommandOutcome::Rejected(why), true) = (&outcome, open.is_undo) {
             draft.step.trouble = Some(Trouble { at: At::Undo, why: why.clone() });
         } else if reacts {
             draft = draft.reacting(reaction)?;
         }
-        draft.finish(Input::Answered { effect, told })
+        draft.finish(Input::Answered { effect, outcome })
     }
 
-    fn come_due(&self, mut draft: Draft<'_, S>, deadline: EffectId) -> Finished<S> {
-        let Some(scheduled) = self.instance_state.deadline(deadline) else { return Ok(None) };
+    fn deliver_due(&self, mut draft: Draft<'_, S>, deadline: EffectId) -> Finished<S> {
+        let Some(scheduled) = self.state.deadline(deadline) else { return Ok(None) };
         self.check()?;
         match &scheduled.what {
             Due::Send(outgoing) => draft.step.sent.push(outgoing.clone()),
@@ -221,7 +230,7 @@ impl<S: Saga> Instance<S> {
         trouble: Trouble,
         keys: Vec<String>,
     ) -> Option<Stepped<S>> {
-        if self.instance_state.trouble.is_some() || self.instance_state.is_over() {
+        if self.state.trouble.is_some() || self.state.is_over() {
             return None;
         }
         draft.step.trouble = Some(trouble);
@@ -229,8 +238,8 @@ impl<S: Saga> Instance<S> {
         draft.finish(Input::Poisoned).ok().flatten()
     }
 
-    fn know(&self, mut draft: Draft<'_, S>, keys: Vec<String>) -> Finished<S> {
-        if self.instance_state.trouble.is_none() {
+    fn add_keys(&self, mut draft: Draft<'_, S>, keys: Vec<String>) -> Finished<S> {
+        if self.state.trouble.is_none() {
             return Ok(None);
         }
         draft.step.keys = keys;
@@ -238,7 +247,7 @@ impl<S: Saga> Instance<S> {
     }
 
     fn retry(&self, mut draft: Draft<'_, S>) -> Finished<S> {
-        if self.instance_state.trouble.is_none() {
+        if self.state.trouble.is_none() {
             return Ok(None);
         }
         draft.step.trouble = None;
@@ -246,18 +255,18 @@ impl<S: Saga> Instance<S> {
     }
 
     fn skip(&self, mut draft: Draft<'_, S>) -> Finished<S> {
-        if self.instance_state.trouble.is_none() {
+        if self.state.trouble.is_none() {
             return Ok(None);
         }
         draft.step.trouble = None;
-        if !self.instance_state.has_begun {
+        if !self.state.has_begun {
             draft.step.life = Life::Failed("its first event was skipped".to_owned());
         }
         draft.finish(Input::Skipped)
     }
 
     fn cancel(&self, mut draft: Draft<'_, S>, why: String) -> Finished<S> {
-        if !self.instance_state.has_begun || self.instance_state.life != Life::Running {
+        if !self.state.has_begun || self.state.life != Life::Running {
             return Ok(None);
         }
         draft.step.trouble = None;
@@ -266,10 +275,10 @@ impl<S: Saga> Instance<S> {
     }
 
     /// # Errors
-    /// While something is the matter, nothing is taken.
+    /// A quarantined or stuck instance takes no input.
     fn check(&self) -> Result<(), Refused> {
-        match &self.instance_state.trouble {
-            Some(trouble) => Err(Refused::Troubled(trouble.why.clone())),
+        match &self.state.trouble {
+            Some(trouble) => Err(Refused::InTrouble(trouble.why.clone())),
             None => Ok(()),
         }
     }

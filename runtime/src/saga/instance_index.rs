@@ -1,3 +1,5 @@
+//! The index of all instances of a saga: live ones, their keys and deadlines, and those that ended lately.
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -8,18 +10,18 @@ use super::instance::Instance;
 use super::status::{InstanceStatus, SagaInstance};
 use super::stored::{At, EffectId, Input, Life, Step, Stepped, Trouble};
 
-/// How many instances that have ended are listed. All others are found by their id.
+/// How many ended instances are listed. Older ones are found by their id.
 const ENDED_LISTED: usize = 1_000;
 
-/// Who lives, what each of them waits for, and who has ended lately: a view of the instances' events.
-/// Whoever lives is in memory here, with some hundred bytes.
+/// The live instances, what each of them waits for, and the instances that ended last: an in-memory view
+/// of the instances' events. A live instance takes a few hundred bytes here.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct InstanceIndex {
     live: BTreeMap<String, Live>,
     due: DueSet,
     keys: BTreeMap<String, String>,
     ended: VecDeque<SagaInstance>,
-    /// How many of the living are in trouble, and how many commands of theirs are on their way.
+    /// How many live instances are quarantined or stuck, and how many commands are open.
     in_trouble: u64,
     under_way: u64,
     completed: u64,
@@ -30,13 +32,13 @@ pub(super) struct InstanceIndex {
 /// Deadlines, the next one first.
 type DueSet = BTreeSet<(Timestamp, String, EffectId)>;
 
-/// One that lives.
+/// A live instance.
 #[derive(Default, Serialize, Deserialize)]
 struct Live {
     life: Life,
     trouble: Option<Trouble>,
     steps: u64,
-    /// How many commands are on their way.
+    /// How many commands are open.
     open: u64,
     deadlines: Vec<(EffectId, Timestamp)>,
     keys: Vec<String>,
@@ -63,7 +65,7 @@ impl InstanceIndex {
         live.take(step, now);
         (*in_trouble, *under_way) = (*in_trouble + live.in_trouble(), *under_way + live.open);
         for key in &step.keys {
-            // A key that another one has stays with that one.
+            // A key in use by another instance stays with that instance.
             if !keys.contains_key(key) {
                 keys.insert(key.clone(), id.to_owned());
                 live.keys.push(key.clone());
@@ -92,22 +94,22 @@ impl InstanceIndex {
         self.ended.push_back(live.shown(id));
     }
 
-    /// The deadlines that have come by `now`, the oldest first.
+    /// Returns the deadlines that are due by `now`, the oldest first.
     pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (&str, EffectId)> {
         let due = self.due.iter().take_while(move |(at, ..)| *at <= now);
         due.map(|(_, id, deadline)| (id.as_str(), *deadline))
     }
 
-    /// When the next deadline behind `now` comes.
+    /// Returns when the next deadline after `now` is due.
     pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let behind = (now, String::new(), EffectId { step: u64::MAX, index: u32::MAX });
         let rest = self.due.range((Excluded(behind), Unbounded));
         rest.map(|(at, ..)| *at).find(|at| *at > now)
     }
 
-    /// The instances behind `after` in the order of their ids, with how many commands of theirs are on
-    /// their way, if any are.
-    pub(super) fn open_behind<'a>(
+    /// Returns the instances after `after` with open commands, in the order of their ids, with the number of
+    /// open commands.
+    pub(super) fn open_after<'a>(
         &'a self,
         after: &'a str,
     ) -> impl Iterator<Item = (&'a str, u64)> + 'a {
@@ -116,7 +118,7 @@ impl InstanceIndex {
         open.map(|(id, live)| (id.as_str(), live.open))
     }
 
-    /// The living instance that is known as `key`.
+    /// Returns the live instance with the key `key`.
     pub(super) fn known_as(&self, key: &str) -> Option<&str> {
         self.keys.get(key).map(String::as_str)
     }
@@ -125,15 +127,15 @@ impl InstanceIndex {
         self.live.get(id).is_some_and(|live| live.trouble.is_some())
     }
 
-    /// The living instances behind `after`, in the order of their ids.
-    pub(super) fn live_behind<'a>(
+    /// Returns the live instances after `after`, in the order of their ids.
+    pub(super) fn live_after<'a>(
         &'a self,
         after: &'a str,
     ) -> impl Iterator<Item = SagaInstance> + 'a {
         self.live.range::<str, _>((Excluded(after), Unbounded)).map(|(id, live)| live.shown(id))
     }
 
-    /// Those that have ended lately, the last one first.
+    /// Returns the instances that ended last, the latest first.
     pub(super) fn ended(&self) -> impl Iterator<Item = &SagaInstance> {
         self.ended.iter().rev()
     }
@@ -150,21 +152,21 @@ impl InstanceIndex {
     }
 }
 
-/// How many instances of a saga are where.
+/// How many instances of a saga have each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SagaCounts {
-    /// Those that have not ended.
+    /// Instances that have not ended.
     pub live: u64,
-    /// Those of them that are quarantined or stuck.
+    /// Live instances that are quarantined or stuck.
     pub in_trouble: u64,
-    /// How many commands of theirs are on their way.
+    /// Commands of all live instances whose outcome is not recorded yet.
     pub commands_under_way: u64,
-    /// Those that have completed.
+    /// Instances that completed.
     pub completed: u64,
-    /// Those that were compensated.
+    /// Instances that were compensated.
     pub compensated: u64,
-    /// Those that gave up without compensating.
+    /// Instances that failed without compensating.
     pub failed: u64,
 }
 
@@ -183,7 +185,7 @@ impl Live {
         }
     }
 
-    /// While something is the matter, no deadline comes.
+    /// An instance that is quarantined or stuck has no deadlines due.
     fn announce_due(&self, id: &str, due: &mut DueSet) {
         if self.trouble.is_none() {
             due.extend(self.deadlines.iter().map(|(it, at)| (*at, id.to_owned(), *it)));

@@ -1,3 +1,5 @@
+//! The state of an instance beside that of its saga: open commands, undos and deadlines.
+
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -7,35 +9,35 @@ use super::stored::{
     At, CommandOutcome, EffectId, Input, Life, Outgoing, Scheduled, Step, Trouble,
 };
 
-/// What an instance has to keep in mind beside the state of its saga: a fold over its steps, which runs
-/// no code of the user's.
+/// What an instance remembers beside the state of its saga: a fold over its steps, which runs none of the
+/// saga's own code.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct InstanceState {
-    /// How many steps there were.
+    /// How many steps the instance has taken.
     pub(super) steps: u64,
-    /// Whether the saga has reacted to anything. What is poison from its first event on has not.
+    /// Whether the saga has reacted to anything. It has not if its first event is poison.
     pub(super) has_begun: bool,
     pub(super) life: Life,
     pub(super) trouble: Option<Trouble>,
-    /// The last event it has heard of.
+    /// The last event that the instance has handled.
     pub(super) seen: Position,
-    /// The commands on their way, oldest first.
+    /// The open commands, oldest first.
     pub(super) open: Vec<Open>,
-    /// How to undo what was accepted, in the order in which it was.
+    /// The undos of the accepted commands, in the order in which the commands were accepted.
     pub(super) undos: Vec<Arc<Outgoing>>,
     /// Pending deadlines.
     pub(super) deadlines: Vec<(EffectId, Scheduled)>,
-    /// The answer to this command is noted without a reaction.
+    /// The outcome of this command is recorded without a reaction.
     pub(super) muted: Option<EffectId>,
 }
 
-/// A command on its way.
+/// A command whose outcome is not recorded yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Open {
     pub(super) effect: EffectId,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) is_undo: bool,
-    /// It has not been carried out up to here.
+    /// The command was not carried out up to here.
     pub(super) as_of: Position,
 }
 
@@ -53,7 +55,7 @@ impl InstanceState {
         self.life.has_ended() && self.open.is_empty() && self.trouble.is_none()
     }
 
-    /// Whether a command on its way is not to be sent any more if it has not been carried out.
+    /// Whether an open command is not to be sent any more if it has not been carried out.
     pub(super) fn is_abandoned(&self, open: &Open) -> bool {
         !open.is_undo && matches!(self.life, Life::Compensating(_))
     }
@@ -84,21 +86,21 @@ impl InstanceState {
 
     fn take_input(&mut self, step: &Step) {
         match &step.input {
-            // What was stored before it began does not concern it, also if it is read late.
+            // An event stored before the instance began does not concern it, even if it is read later.
             Input::Begun => (self.has_begun, self.seen) = (true, step.as_of),
             Input::Event { position, .. } => (self.has_begun, self.seen) = (true, *position),
-            Input::Answered { effect, told } => self.take_answer(*effect, told),
+            Input::Answered { effect, outcome } => self.take_answer(*effect, outcome),
             Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),
             Input::Skipped => self.skip(),
             Input::Poisoned | Input::Known | Input::Retried | Input::Cancelled => {}
         }
     }
 
-    fn take_answer(&mut self, effect: EffectId, told: &CommandOutcome) {
+    fn take_answer(&mut self, effect: EffectId, outcome: &CommandOutcome) {
         self.muted = self.muted.filter(|muted| *muted != effect);
         let Some(at) = self.open.iter().position(|open| open.effect == effect) else { return };
         let Open { outgoing, is_undo, .. } = self.open.remove(at);
-        match told {
+        match outcome {
             CommandOutcome::Accepted { .. } if is_undo => drop(self.undos.pop()),
             CommandOutcome::Accepted { .. } => {
                 self.undos.extend(outgoing.undoing().map(Arc::new));

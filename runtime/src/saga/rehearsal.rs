@@ -1,24 +1,22 @@
-//! An instance without a runtime: it decides as it does at work, and what it sends goes nowhere.
+//! An instance under test, without a runtime: it decides as in production, and its commands are not sent.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius_domain::{
-    Aggregate, CommandId, Context, Envelope, Id, Metadata, Outcome, Position, ReactsTo, Saga,
-    Sending, Sends, Timestamp, Version,
+    Aggregate, CommandId, Context, Envelope, Id, Outcome, Position, ReactsTo, Saga, Sends,
+    Timestamp, Version,
 };
 use actuarius_persistence::Codec;
 use actuarius_persistence::keys::in_clear;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::InstanceStatus;
-use super::instance::{Ask, Concern, Heard, Instance, Kind};
+use super::instance::{Concern, Instance, InstanceCommand, Kind, Trigger};
 use super::instance_state::Open;
-use super::stored::{CommandOutcome, Due, Outgoing, Stepped};
-use super::targets::{Carrying, Finding, Reaction, Target, Targets, carried, written};
-use crate::base::error::Failure;
+use super::status::InstanceStatus;
+use super::stored::{Due, EffectId, Outgoing, Stepped};
+use super::targets::{Dispatched, Reaction, Targets};
 
 /// An instance under test.
 pub(crate) struct Rehearsal<S: Saga> {
@@ -46,9 +44,9 @@ impl<S: Saga> Rehearsal<S> {
         A: Aggregate<Command: Serialize + DeserializeOwned>,
         S: Sends<A>,
     {
-        // Nobody else holds it between two inputs.
+        // Nothing else holds the targets between two inputs.
         if let Some(targets) = Arc::get_mut(&mut self.targets) {
-            targets.add_target(Paper::<S, A>(PhantomData));
+            targets.add::<A>(None);
         }
     }
 
@@ -56,25 +54,25 @@ impl<S: Saga> Rehearsal<S> {
         self.take(Kind::Begin(reaction))
     }
 
-    /// Whether the event concerns the instance is decided as at work, by its id only.
-    pub(crate) fn hear<A>(&mut self, event: Envelope<A>) -> Result<(), String>
+    /// Applies an event. Whether it concerns the instance is decided as in production, by its id only.
+    pub(crate) fn event<A>(&mut self, event: Envelope<A>) -> Result<(), String>
     where
         A: Aggregate,
         S: ReactsTo<A>,
     {
         let correlation = S::correlate(&event);
         let concern = Concern::of(&correlation);
-        let heard = Heard {
+        let trigger = Trigger {
             stream: event.id.stream().to_string(),
             event_type: event.header.event_type.clone(),
             position: event.header.position,
             keys: correlation.keys().to_vec(),
         };
         let reaction: Reaction<S> = Box::new(move |saga| saga.react(&event));
-        self.take(Kind::Event { heard, reactions: vec![(concern, reaction)] })
+        self.take(Kind::Event { trigger, reactions: vec![(concern, reaction)] })
     }
 
-    /// The oldest command on its way to an aggregate is answered.
+    /// Answers the oldest open command to an aggregate.
     pub(crate) fn answer<A>(&mut self, id: &Id<A>, outcome: Outcome<A::Error>) -> Result<(), String>
     where
         A: Aggregate<Command: DeserializeOwned>,
@@ -82,21 +80,15 @@ impl<S: Saga> Rehearsal<S> {
     {
         let is_it =
             |it: &&Open| it.outgoing.aggregate == A::TYPE && &*it.outgoing.id == id.as_str();
-        let open = self.instance.instance_state.open.iter().find(is_it);
-        let open = open.ok_or_else(|| format!("no command is on its way to {id}"))?.clone();
-        let told = match &outcome {
-            Outcome::Accepted { version, position } => {
-                CommandOutcome::Accepted { version: *version, position: *position }
-            }
-            Outcome::Rejected(why) => CommandOutcome::Rejected(why.to_string()),
-        };
-        let answer = carried::<S, A>(told, id.clone(), &open.outgoing, outcome);
-        let (told, reaction) = (answer.told, answer.reaction);
-        self.take(Kind::Answer { effect: open.effect, told, reaction })
+        let open = self.instance.state.open.iter().find(is_it);
+        let open = open.ok_or_else(|| format!("no command to {id} is open"))?.clone();
+        let Dispatched { outcome, reaction } =
+            Dispatched::answered(id.clone(), &open.outgoing, outcome);
+        self.take(Kind::Answer { effect: open.effect, outcome, reaction })
     }
 
-    /// Time passes, and the deadlines that come meanwhile come, in their order.
-    pub(crate) fn pass(&mut self, time: Duration) -> Result<(), String> {
+    /// Advances the clock, and delivers the deadlines that are due by then, in their order.
+    pub(crate) fn advance(&mut self, time: Duration) -> Result<(), String> {
         let end = self.now.plus(time);
         self.took_step = false;
         while let Some((deadline, at)) = self.next_deadline().filter(|(_, at)| *at <= end) {
@@ -111,8 +103,8 @@ impl<S: Saga> Rehearsal<S> {
         self.take(Kind::Cancel(why.to_owned()))
     }
 
-    fn next_deadline(&self) -> Option<(super::stored::EffectId, Timestamp)> {
-        let deadlines = self.instance.instance_state.deadlines.iter().map(|(id, it)| (*id, it.at));
+    fn next_deadline(&self) -> Option<(EffectId, Timestamp)> {
+        let deadlines = self.instance.state.deadlines.iter().map(|(id, it)| (*id, it.at));
         deadlines.min_by_key(|(id, at)| (*at, *id))
     }
 
@@ -121,10 +113,10 @@ impl<S: Saga> Rehearsal<S> {
     }
 
     fn take_in_clear(&mut self, kind: Kind<S>) -> Result<(), String> {
-        let version = Version::new(self.instance.instance_state.steps);
+        let version = Version::new(self.instance.state.steps);
         let context = Context::new(self.id.clone(), version, self.now, CommandId::default());
-        let ask = Ask { kind, targets: self.targets.clone(), head: Position::NONE };
-        let steps = self.instance.decide(ask, &context).map_err(|error| error.to_string())?;
+        let command = InstanceCommand { kind, targets: self.targets.clone(), head: Position::NONE };
+        let steps = self.instance.decide(command, &context).map_err(|error| error.to_string())?;
         self.took_step = !steps.is_empty();
         for step in steps {
             self.instance.apply(&through_codec(&step)?);
@@ -144,13 +136,13 @@ impl<S: Saga> Rehearsal<S> {
         self.instance.status()
     }
 
-    /// What the last input has sent: whom to, and the command if it is one to an `A`.
+    /// Returns what the last input has sent: the recipient, and the command if it is one to an `A`.
     pub(crate) fn sent<A>(&self) -> Vec<(String, Option<A::Command>)>
     where
         A: Aggregate<Command: DeserializeOwned>,
     {
-        let last = self.instance.instance_state.steps;
-        let mut sent = if self.took_step { self.instance.to_carry() } else { Vec::new() };
+        let last = self.instance.state.steps;
+        let mut sent = if self.took_step { self.instance.to_dispatch() } else { Vec::new() };
         sent.retain(|open| open.effect.step == last);
         let shown = |Outgoing { aggregate, id, command, .. }: &Outgoing| {
             let command =
@@ -160,7 +152,7 @@ impl<S: Saga> Rehearsal<S> {
         sent.iter().map(|open| shown(&open.outgoing)).collect()
     }
 
-    /// How long it is until each deadline of that name.
+    /// Returns the time until each deadline, with its name.
     pub(crate) fn deadlines(&self) -> Vec<(Duration, Option<S::Deadline>)> {
         let until = |at: Timestamp| {
             let micros = at.as_micros().saturating_sub(self.now.as_micros());
@@ -170,40 +162,15 @@ impl<S: Saga> Rehearsal<S> {
             Due::Remind(name) => in_clear(|| name.decode().ok()),
             Due::Send(_) => None,
         };
-        let deadlines = self.instance.instance_state.deadlines.iter();
+        let deadlines = self.instance.state.deadlines.iter();
         deadlines.map(|(_, scheduled)| (until(scheduled.at), named(&scheduled.what))).collect()
     }
 }
 
-/// As a recovery would read it.
+/// Encodes and decodes a step, as recovery would read it.
 fn through_codec<S: Saga>(step: &Stepped<S>) -> Result<Stepped<S>, String> {
     let (codec, mut bytes) = (Codec::default(), Vec::new());
     let name = codec.encode_event(step, &mut bytes);
     let back = name.and_then(|name| codec.decode_event(name, &bytes));
-    back.map_err(|error| format!("the state does not come back as it was stored: {error}"))
-}
-
-/// An aggregate type that nothing reaches.
-struct Paper<S, A>(PhantomData<fn() -> (S, A)>);
-
-impl<S, A> Target<S> for Paper<S, A>
-where
-    A: Aggregate<Command: Serialize + DeserializeOwned>,
-    S: Sends<A>,
-{
-    fn aggregate(&self) -> &'static str {
-        A::TYPE
-    }
-
-    fn write(&self, codec: Codec, sending: Sending) -> Result<Arc<Outgoing>, String> {
-        written::<A>(codec, sending)
-    }
-
-    fn send<'a>(&'a self, _: &'a Arc<Outgoing>, _: CommandId, _: Metadata) -> Carrying<'a, S> {
-        Box::pin(async { Err(Failure::shutting_down()) })
-    }
-
-    fn find<'a>(&'a self, _: &'a Arc<Outgoing>, _: CommandId, _: Position) -> Finding<'a, S> {
-        Box::pin(async { Ok(None) })
-    }
+    back.map_err(|error| format!("the state differs after it was stored and read: {error}"))
 }

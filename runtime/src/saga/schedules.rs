@@ -1,3 +1,5 @@
+//! Commands that are sent at a later time.
+
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Answer, Effects, Id, Outcome, Saga, Sends, Timestamp};
@@ -5,13 +7,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Conduct, InstanceStatus, SagaError, Sagas};
+use super::builder::SagaBuilder;
+use super::error::SagaError;
+use super::handle::Sagas;
+use super::status::InstanceStatus;
 use crate::aggregates::Aggregates;
 use crate::base::error::Failure;
 use crate::follow::followers::StartError;
 use crate::inner::Inner;
 
-/// A command for later: a saga that waits, sends it, and ends with the answer.
+/// The saga behind a scheduled command: waits, sends the command, and ends with its outcome.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Schedule;
 
@@ -29,13 +34,13 @@ impl<A: Aggregate> Sends<A> for Schedule {
     }
 }
 
-/// Commands for later that are being described; see [`Runtime::schedules`](crate::Runtime::schedules).
-#[must_use = "it does nothing before `start`"]
-pub struct PlanSchedules(Conduct<Schedule>);
+/// Describes [`Schedules`] before they are started; see [`Runtime::schedules`](crate::Runtime::schedules).
+#[must_use = "schedules do nothing before `start`"]
+pub struct SchedulesBuilder(SagaBuilder<Schedule>);
 
-impl PlanSchedules {
+impl SchedulesBuilder {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self(Conduct::new(inner))
+        Self(SagaBuilder::new(inner))
     }
 
     /// Lets commands be scheduled for the aggregates of a type; call it for each type.
@@ -46,30 +51,30 @@ impl PlanSchedules {
         Self(self.0.sends_to(aggregates))
     }
 
-    /// Starts it. What came due meanwhile is sent now.
+    /// Starts the schedules. Commands that are due by now are sent at once.
     ///
     /// # Errors
-    /// [`StartError`]; nothing was sent.
+    /// [`StartError`]; nothing was sent. Fix the cause and start again.
     pub async fn start(self) -> Result<Schedules, StartError> {
         Ok(Schedules { instances: self.0.start().await? })
     }
 }
 
-/// Commands for later: each is sent once, at its time or as soon as the runtime is there again. Cheap to
-/// clone.
+/// Schedules commands: each is sent once, at its time, or at the next start if the runtime is closed then.
+/// Cheap to clone.
 ///
-/// Behind it is a saga with an instance for each command, called by its id.
+/// Each command is an instance of the saga [`Schedule`], with the name of the command as its id.
 #[derive(Clone)]
 pub struct Schedules {
     instances: Sagas<Schedule>,
 }
 
 impl Schedules {
-    /// Has a command sent at a moment, by the runtime's clock; at once, if it is over. Durable when this
-    /// returns. The answer is the name it can be cancelled by.
+    /// Schedules a command for the time `at` of the runtime's clock; a time in the past sends it at once.
+    /// Durable when this returns. Returns a generated name, by which the command can be cancelled.
     ///
     /// # Errors
-    /// [`SagaError`]; nothing is scheduled unless it says otherwise.
+    /// [`SagaError`] says whether anything was written.
     pub async fn schedule<A>(
         &self,
         id: &Id<A>,
@@ -84,11 +89,11 @@ impl Schedules {
         Ok(name)
     }
 
-    /// The same under a name of one's own, so that to do it twice is safe: false if there was one of that
-    /// name, also one that has been sent.
+    /// Schedules a command under a name of the caller's choice, so that scheduling it twice is safe. Returns
+    /// `false` if a command of that name was scheduled before, even if it was sent already.
     ///
     /// # Errors
-    /// [`SagaError`]; nothing is scheduled unless it says otherwise.
+    /// [`SagaError`] says whether anything was written. A retry with the same name is safe.
     pub async fn schedule_as<A>(
         &self,
         name: &str,
@@ -103,8 +108,7 @@ impl Schedules {
         self.instances.begin(name, move |_| Effects::none().send_at(at, &id, command)).await
     }
 
-    /// Takes a command back. False if it was sent, or there is none of that name: then it is, or will
-    /// be, carried out, or never was.
+    /// Cancels a command. Returns `false` if the command was sent already, or no command has the name.
     ///
     /// # Errors
     /// [`SagaError`] says whether anything was written.
@@ -112,15 +116,15 @@ impl Schedules {
         self.instances.cancel(name, "it was cancelled").await
     }
 
-    /// Waits until a command was answered, or cancelled.
+    /// Waits until a command was answered or cancelled.
     ///
     /// # Errors
-    /// A [`Failure`], when the runtime ends before.
+    /// [`Failure`]: the runtime or the store ended before. Wait again after a restart.
     pub async fn end_of(&self, name: &str) -> Result<InstanceStatus, Failure> {
         self.instances.end_of(name).await
     }
 
-    /// The instances behind the commands, to be listed, looked at and retried.
+    /// Returns the instances behind the commands, to list, inspect and retry them.
     #[must_use]
     pub fn instances(&self) -> &Sagas<Schedule> {
         &self.instances

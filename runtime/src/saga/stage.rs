@@ -1,27 +1,29 @@
+//! The stages of the work for an instance, which tests observe.
+
 use std::fmt;
 use std::sync::Arc;
 
-/// Where the work for an instance stands: the moments between which a crash makes a difference. Tests
-/// stop the world there.
+/// A stage of the work for an instance: one of the moments between which a crash makes a difference. Tests
+/// stop the process there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
     /// The saga has reacted; nothing is durable.
     Reacted,
-    /// A step is durable; what it sends is not sent.
+    /// A step is durable; its commands are not sent.
     Committed,
     /// A command is about to be sent.
     Sending,
-    /// A command is carried out, durably; the saga has not heard of it.
+    /// A command is carried out durably; its outcome is not recorded in the saga.
     Dispatched,
-    /// The answer is durable; what follows from it is not sent.
+    /// The outcome is durable; commands that follow from it are not sent.
     Answered,
-    /// A deadline has come; the saga has not heard of it.
+    /// A deadline is due; the saga has not reacted to it.
     Due,
 }
 
 impl Stage {
-    /// All of them, in the order of a life.
+    /// All stages, in the order in which they occur.
     pub const ALL: [Self; 6] = [
         Self::Reacted,
         Self::Committed,
@@ -47,12 +49,12 @@ impl fmt::Display for Stage {
 
 type Watcher = dyn Fn(Stage, &str) + Send + Sync;
 
-/// Who is told of stages, if anyone.
+/// The function that is called with each stage, if any.
 #[derive(Clone, Default)]
 pub(super) struct Stages(Option<Arc<Watcher>>);
 
 impl Stages {
-    pub(super) fn told_to(watcher: impl Fn(Stage, &str) + Send + Sync + 'static) -> Self {
+    pub(super) fn notifying(watcher: impl Fn(Stage, &str) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(watcher)))
     }
 

@@ -1,3 +1,5 @@
+//! The status of an instance, as it is shown to a user.
+
 use std::fmt;
 
 use actuarius_domain::Timestamp;
@@ -5,38 +7,38 @@ use serde::{Deserialize, Serialize};
 
 use super::stored::{At, Life, Trouble};
 
-/// Where an instance of a saga is in its life.
+/// The status of an instance of a saga.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum InstanceStatus {
-    /// It waits for events, answers or deadlines.
+    /// The instance waits for events, outcomes or deadlines.
     Running,
-    /// It undoes what was done.
+    /// The instance undoes its accepted commands.
     Compensating {
-        /// Why.
+        /// Why it compensates.
         why: String,
     },
-    /// Its code panicked, or what it wants cannot be written down. It takes nothing until it is asked
-    /// to; its later events wait in order.
+    /// The reaction to an input panicked, or its effects cannot be encoded. The instance takes no input
+    /// until an operator retries or skips it, or cancels the instance; its later events wait in order.
     Quarantined {
         /// What happened.
         why: String,
     },
-    /// An undo was refused. It waits until someone has it tried again or skipped.
+    /// An undo was rejected. The instance waits until an operator has the undo retried or skipped.
     Stuck {
-        /// What the aggregate said.
+        /// The aggregate's rejection.
         why: String,
     },
-    /// It has done what it was for.
+    /// The instance has reached its goal.
     Completed,
-    /// Everything that was done is undone.
+    /// Every accepted command is undone.
     Compensated {
-        /// Why.
+        /// Why it compensated.
         why: String,
     },
-    /// It gave up; what was done stays.
+    /// The instance gave up; its accepted commands were not undone.
     Failed {
-        /// Why.
+        /// Why it failed.
         why: String,
     },
 }
@@ -56,13 +58,13 @@ impl InstanceStatus {
         }
     }
 
-    /// Whether it has come to its end.
+    /// Whether the instance has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Completed | Self::Compensated { .. } | Self::Failed { .. })
     }
 
-    /// Whether it waits for a person.
+    /// Whether the instance waits for an operator.
     #[must_use]
     pub fn is_in_trouble(&self) -> bool {
         matches!(self, Self::Quarantined { .. } | Self::Stuck { .. })
@@ -75,7 +77,7 @@ impl fmt::Display for InstanceStatus {
             Self::Running => formatter.write_str("running"),
             Self::Compensating { why } => write!(formatter, "compensating: {why}"),
             Self::Quarantined { why } => write!(formatter, "quarantined: {why}"),
-            Self::Stuck { why } => write!(formatter, "stuck, an undo was refused: {why}"),
+            Self::Stuck { why } => write!(formatter, "stuck, an undo was rejected: {why}"),
             Self::Completed => formatter.write_str("completed"),
             Self::Compensated { why } => write!(formatter, "compensated: {why}"),
             Self::Failed { why } => write!(formatter, "failed: {why}"),
@@ -83,19 +85,19 @@ impl fmt::Display for InstanceStatus {
     }
 }
 
-/// One instance of a saga, as it is listed.
+/// An instance of a saga, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SagaInstance {
-    /// Its id.
+    /// The id of the instance.
     pub id: String,
-    /// Where it is in its life.
+    /// Its status.
     pub status: InstanceStatus,
     /// How many steps it has taken.
     pub steps: u64,
-    /// How many of its commands are on their way.
+    /// How many of its commands have no recorded outcome yet.
     pub commands_under_way: u64,
-    /// When its next deadline comes.
+    /// When its next deadline is due.
     pub next_deadline: Option<Timestamp>,
     /// When it took its first step.
     pub since: Timestamp,

@@ -1,7 +1,5 @@
-//! What an instance stores: one step each time, which is everything that follows from one input. It is
+//! What an instance stores: one step for each input, with everything that follows from it. A step is
 //! one event and so one commit: state, outbox and deadlines are durable together, or not at all.
-
-mod upcasting;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,38 +10,36 @@ use actuarius_persistence::{Codec, CodecError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub(super) use upcasting::upcasters;
-
 /// The event of an instance.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Stepped<S> {
     Stepped {
-        /// The state of the saga behind the step.
+        /// The state of the saga after the step.
         saga: S,
         step: Step,
     },
 }
 
-/// What happened to an instance, and what follows.
+/// The input of an instance, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Step {
     pub(super) input: Input,
-    /// The end of the log when it was decided: what is sent has not been carried out before.
+    /// The end of the log when the step was decided: what it sends was not carried out up to here.
     pub(super) as_of: Position,
     pub(super) life: Life,
     pub(super) trouble: Option<Trouble>,
     pub(super) sent: Vec<Arc<Outgoing>>,
-    /// Whether the undo of the last accepted command is sent, too.
+    /// Whether the step sends the undo of the last accepted command, too.
     pub(super) undoes: bool,
     pub(super) scheduled: Vec<Scheduled>,
     pub(super) cancelled: Vec<EffectId>,
-    /// What it is known as from here on.
+    /// Keys under which events find the instance from here on.
     pub(super) keys: Vec<String>,
-    /// How many commands are on their way behind it.
+    /// How many commands are open after the step.
     pub(super) open: u64,
 }
 
-/// What an instance heard of.
+/// The input of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Input {
     Begun,
@@ -54,20 +50,21 @@ pub(super) enum Input {
     },
     Answered {
         effect: EffectId,
-        told: CommandOutcome,
+        #[serde(rename = "told")]
+        outcome: CommandOutcome,
     },
     Due {
         deadline: EffectId,
     },
     Poisoned,
-    /// It is known as something more.
+    /// The instance received further keys.
     Known,
     Retried,
     Skipped,
     Cancelled,
 }
 
-/// How a command ended.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum CommandOutcome {
     Accepted {
@@ -79,14 +76,14 @@ pub(super) enum CommandOutcome {
     Abandoned,
 }
 
-/// Names an effect within its instance, for ever: the step it followed from, and its place there.
+/// Identifies an effect within its instance, permanently: the step it followed from, and its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct EffectId {
     pub(super) step: u64,
     pub(super) index: u32,
 }
 
-/// A command on its way.
+/// A command to be sent, or sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outgoing {
     pub(super) aggregate: Cow<'static, str>,
@@ -96,7 +93,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// The command that undoes it, if there is one.
+    /// Returns the command that undoes it, if there is one.
     pub(super) fn undoing(&self) -> Option<Self> {
         let command = self.undo.clone()?;
         Some(Self { aggregate: self.aggregate.clone(), id: self.id.clone(), command, undo: None })
@@ -113,13 +110,13 @@ pub(super) struct Scheduled {
 /// What a deadline is for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Due {
-    /// The saga hears of it, by this name.
+    /// The saga reacts to it, by this name.
     Remind(Payload),
     /// A command is sent.
     Send(Arc<Outgoing>),
 }
 
-/// Where an instance is in its life.
+/// The stage of an instance between its start and its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Life {
     #[default]
@@ -131,30 +128,30 @@ pub(super) enum Life {
 }
 
 impl Life {
-    /// Whether it has come to its end, but for answers that are still to be noted.
+    /// Whether the instance has ended, except for outcomes that are still to be recorded.
     pub(super) fn has_ended(&self) -> bool {
         matches!(self, Self::Completed | Self::Compensated(_) | Self::Failed(_))
     }
 }
 
-/// Why an instance takes nothing more, until someone asks it to.
+/// Why an instance takes no input until it is retried, skipped or cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Trouble {
     pub(super) at: At,
     pub(super) why: String,
 }
 
-/// What an instance stands before.
+/// What an instance is blocked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum At {
     Event(Position),
     Answer(EffectId),
     Deadline(EffectId),
-    /// The last undo was refused.
+    /// The last undo was rejected.
     Undo,
 }
 
-/// A value whose type is forgotten, readable where its codec is.
+/// A value of any type, stored with the codec that reads it.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Payload {
     Bytes(u8, Vec<u8>),

@@ -1,10 +1,12 @@
+//! The tasks of a running saga.
+
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
 
-/// The tasks at work for a saga. None is missed when it ends: what each has not done is durable, and
-/// found again.
+/// The tasks of a running saga. They may be aborted at any time: what each has not done yet is durable,
+/// and resumed after the next start.
 pub(super) struct Tasks(Mutex<Option<JoinSet<()>>>);
 
 impl Default for Tasks {
@@ -14,7 +16,7 @@ impl Default for Tasks {
 }
 
 impl Tasks {
-    /// Starts a task, unless everything ends.
+    /// Starts a task, unless all tasks were ended.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(tasks) = &mut *self.all() {
             while tasks.try_join_next().is_some() {}
@@ -22,7 +24,7 @@ impl Tasks {
         }
     }
 
-    /// Ends all tasks, and starts none any more.
+    /// Aborts all tasks, waits for them, and starts no more.
     pub(super) async fn end(&self) {
         let tasks = self.all().take();
         if let Some(mut tasks) = tasks {

@@ -111,7 +111,7 @@ async fn stuck_instances_are_retried_or_skipped() -> Result<(), Error> {
     for purchase in purchases.list("", 100, |it| it.status.is_in_trouble()) {
         println!("{}: {}", purchase.id, purchase.status);
         for step in purchases.history(&purchase.id, 0).await? {
-            println!("  {}. {}, so it {}", step.number, step.heard, step.effects.join(", "));
+            println!("  {}. {}, so it {}", step.number, step.input, step.effects.join(", "));
         }
     }
     // endregion: look

@@ -35,9 +35,9 @@ async fn a_refused_deposit_is_compensated() {
     assert_eq!(transfers.end_of("t-1").await.unwrap(), InstanceStatus::Compensated { why });
     assert_eq!((cents(&accounts, "alice").await, cents(&accounts, "bob").await), (500, 7));
     let steps = transfers.history("t-1", 0).await.unwrap();
-    let heard: Vec<_> = steps.iter().map(|step| step.heard.as_str()).collect();
+    let inputs: Vec<_> = steps.iter().map(|step| step.input.as_str()).collect();
     assert_eq!(
-        heard,
+        inputs,
         [
             "Placed of order/t-1 at position 4",
             "command 1.0 accepted, version 2",

@@ -1,5 +1,5 @@
-//! Steps of all releases are read for ever. Before a release that changes what is stored, record its
-//! steps: `cargo test -p actuarius --lib saga::stored -- --ignored`.
+//! Tests that the steps of all releases stay readable. Before a release that changes what is stored, record
+//! its steps: `cargo test -p actuarius --lib saga::stored -- --ignored`.
 
 use actuarius_domain::{Effects, Recast, STEPPED, Saga};
 
@@ -42,7 +42,7 @@ fn step(input: Input) -> Step {
     }
 }
 
-/// Each input, and each thing that can follow from one.
+/// Each input, and each effect that can follow from one.
 fn steps(codec: Codec) -> Vec<Step> {
     let effect = EffectId { step: 3, index: 1 };
     let payload = |text: &str| Payload::of(codec, &text.to_owned()).unwrap();
@@ -60,7 +60,7 @@ fn steps(codec: Codec) -> Vec<Step> {
     };
     let accepted =
         CommandOutcome::Accepted { version: Version::new(7), position: Position::new(990) };
-    let answered = |told| step(Input::Answered { effect, told });
+    let answered = |outcome| step(Input::Answered { effect, outcome });
     let trouble = |at| Some(Trouble { at, why: "it panicked".to_owned() });
     let life = |life| Step { life, ..step(Input::Due { deadline: effect }) };
     vec![
@@ -103,6 +103,15 @@ fn the_steps_of_this_release_are_recorded() {
         let all = all.map(|(step, count)| Stepped::Stepped { saga: Sample { count }, step });
         samples(codec).record(all);
     }
+}
+
+/// Snapshots of instances were stored like this in the first release.
+#[test]
+fn a_snapshot_of_an_earlier_release_is_read() {
+    let stored = r#"{"saga": {"count": 7}, "book": {"steps": 3, "has_begun": true, "life": "Running",
+        "trouble": null, "seen": 9, "open": [], "undos": [], "deadlines": [], "muted": null}}"#;
+    let instance: Instance<Sample> = Codec::Json.decode(stored.as_bytes()).unwrap();
+    assert_eq!((instance.saga.count, instance.state.steps), (7, 3));
 }
 
 /// The saga in a later release.

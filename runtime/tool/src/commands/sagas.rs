@@ -1,4 +1,4 @@
-use actuarius::inspection::{SagaBoards, saga_steps};
+use actuarius::inspection::{SagaIndexes, saga_steps};
 use actuarius::{Position, SagaCounts, SagaInstance, StreamId, Version};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Sagas) -> Result<Outcome, Tro
 }
 
 /// Where all instances are, from all events of the log: memory grows with those that live.
-fn boards(desk: &Desk<'_, '_>) -> Result<SagaBoards, Trouble> {
+fn boards(desk: &Desk<'_, '_>) -> Result<SagaIndexes, Trouble> {
     let reader = &*desk.place.reader;
     let progress = Progress::of("reading", reader.head().get(), false);
     let mut boards = desk.types.boards();
@@ -184,7 +184,7 @@ fn steps(desk: &mut Desk<'_, '_>, stream: &StreamId) -> Result<Outcome, Trouble>
                 step: step.number,
                 position: step.position.get(),
                 time: Utc(step.time),
-                heard: step.heard,
+                heard: step.input,
                 effects: step.effects,
                 status: step.status.to_string(),
                 state: value::json(&step.state).map_err(unread)?,

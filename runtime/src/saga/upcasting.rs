@@ -1,4 +1,4 @@
-//! Steps of older releases: the state in them is the user's, and upcast as the user says; the rest is ours.
+//! Upcasts the steps of older releases: their state as the saga defines, the rest unchanged.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use actuarius_domain::{Content, Recast, STEPPED, Upcaster, Upcasters};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::Step;
+use super::stored::Step;
 
-/// What makes of whole steps what `of_states` makes of the states in them.
-pub(in crate::saga) fn upcasters(of_states: Upcasters) -> Upcasters {
+/// Returns upcasters of whole steps made of the upcasters `of_states` of the states in them.
+pub(super) fn upcasters(of_states: Upcasters) -> Upcasters {
     let of_states = Arc::new(of_states);
     of_states.names().fold(Upcasters::new(), |upcasters, (name, version)| {
         let of_states = of_states.clone();
@@ -24,14 +24,14 @@ pub(in crate::saga) fn upcasters(of_states: Upcasters) -> Upcasters {
     })
 }
 
-/// A step with the state of today.
+/// A step with the state of the current release.
 #[derive(Serialize)]
 struct StepNow {
     saga: Content,
     step: Step,
 }
 
-/// Reads a step, and has its state upcast.
+/// Reads a step and upcasts its state.
 struct StepBefore<'a>(&'a Upcaster);
 
 const FIELDS: &[&str] = &["saga", "step"];
@@ -97,10 +97,10 @@ fn with_state<E: Error>(state: Recast, step: Step) -> Result<Recast, E> {
     let mut states = state.into_events();
     match (states.pop(), states.is_empty()) {
         (Some(only), true) if only.event_type.is_none() => {
-            let unread = || E::custom("an upcaster of steps must say what the state is today");
+            let unread = || E::custom("an upcaster of steps must return the current state");
             let saga = only.content.ok_or_else(unread)?;
             Ok(Recast::to(only.schema_version, StepNow { saga, step }))
         }
-        _ => Err(E::custom("an upcaster of steps must make one state of one")),
+        _ => Err(E::custom("an upcaster of steps must return exactly one state")),
     }
 }
