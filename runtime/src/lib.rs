@@ -119,9 +119,9 @@ pub use projection::{
 };
 pub use runtime::Runtime;
 pub use saga::{
-    Conduct, InstanceStatus, PlanSchedules, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas,
+    SagaBuilder, InstanceStatus, SchedulesBuilder, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas,
     Schedule, Schedules, Stage,
 };
 pub use subscription::{
-    Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, Subscribe, Subscription,
+    Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, SubscriptionBuilder, Subscription,
 };

@@ -18,8 +18,8 @@ use crate::inner::{Inner, ShutdownReport};
 use crate::operations::backup::TakeBackup;
 use crate::projection::rows::View;
 use crate::projection::{Database, InDatabase, InMemory, Keyed, ProjectionBuilder};
-use crate::saga::{Conduct, PlanSchedules};
-use crate::subscription::Subscribe;
+use crate::saga::{SagaBuilder, SchedulesBuilder};
+use crate::subscription::SubscriptionBuilder;
 
 /// An open store with the aggregates hosted on it. Cheap to clone.
 ///
@@ -110,14 +110,14 @@ impl Runtime {
 
     /// Describes a durable subscription called `name`: its handlers hear of every event at least
     /// once, in order. It goes on where it was when it is started again under the same name.
-    pub fn subscribe(&self, name: impl Into<String>) -> Subscribe {
+    pub fn subscribe(&self, name: impl Into<String>) -> SubscriptionBuilder {
         let (engine, followers) = (self.inner.engine.clone(), self.inner.followers.clone());
-        Subscribe::new(engine, followers, name.into())
+        SubscriptionBuilder::new(engine, followers, name.into())
     }
 
     /// Describes a saga: say what it reacts to and where it sends commands, then start it.
-    pub fn saga<S: Saga>(&self) -> Conduct<S> {
-        Conduct::new(self.inner.clone())
+    pub fn saga<S: Saga>(&self) -> SagaBuilder<S> {
+        SagaBuilder::new(self.inner.clone())
     }
 
     /// Describes commands for later: say whom they may be sent to, then start it.
@@ -150,8 +150,8 @@ impl Runtime {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn schedules(&self) -> PlanSchedules {
-        PlanSchedules::new(self.inner.clone())
+    pub fn schedules(&self) -> SchedulesBuilder {
+        SchedulesBuilder::new(self.inner.clone())
     }
 
     /// How the runtime is.
@@ -210,7 +210,7 @@ impl Runtime {
         let (head, until) = (self.head(), Deadline::within(time));
         let running = |follower: &Arc<FollowerShared>| !follower.has_stopped();
         for follower in self.inner.followers.all().into_iter().filter(running) {
-            follower.wait_for(head, until.rest()).await?;
+            follower.wait_for(head, until.remaining()).await?;
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ mod retrying;
 mod routes;
 mod writing;
 
-pub use builder::{OnPoison, Start, Subscribe};
+pub use builder::{OnPoison, Start, SubscriptionBuilder};
 pub use error::{ParkedError, ResetError};
 pub use handle::Subscription;
 pub use handler::Handler;

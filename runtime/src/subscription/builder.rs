@@ -81,7 +81,7 @@ pub enum OnPoison {
 /// # }
 /// ```
 #[must_use = "a subscription does nothing until it is started"]
-pub struct Subscribe {
+pub struct SubscriptionBuilder {
     engine: Arc<Engine>,
     followers: Arc<Followers>,
     name: String,
@@ -110,7 +110,7 @@ impl Default for Options {
     }
 }
 
-impl Subscribe {
+impl SubscriptionBuilder {
     pub(crate) fn new(engine: Arc<Engine>, followers: Arc<Followers>, name: String) -> Self {
         let (routes, start, options) = (Routes::default(), Start::default(), Options::default());
         Self { engine, followers, name, routes, start, from_scratch: false, options }

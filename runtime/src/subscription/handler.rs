@@ -56,7 +56,7 @@ pub(crate) trait Routed<A: Aggregate>: Send + Sync + 'static {
     ///
     /// # Errors
     /// As of a [`Handler`].
-    fn hear(&self, events: Vec<Envelope<A>>) -> impl Future<Output = Result<(), BoxError>> + Send;
+    fn handle_all(&self, events: Vec<Envelope<A>>) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
 /// What a handler says that can do nothing about an event now: it is neither handled nor poison, and
@@ -216,6 +216,6 @@ impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
     ) -> Result<Handling, String> {
         let envelopes = self.0.chosen(stream, commit, event, numbers)?.into_vec();
         let handler = self.0.handler.clone();
-        Ok(Box::pin(async move { handler.hear(envelopes).await }))
+        Ok(Box::pin(async move { handler.handle_all(envelopes).await }))
     }
 }

@@ -5,7 +5,7 @@ use actuarius_persistence::{CommitView, EventView};
 
 use crate::schema::decoding::{Decoder, Facts, Undecodable};
 
-/// A stored event that is not decoded yet, as [`ordered_by`](super::Subscribe::ordered_by) sees it.
+/// A stored event that is not decoded yet, as [`ordered_by`](super::SubscriptionBuilder::ordered_by) sees it.
 #[derive(Clone, Copy)]
 pub struct Recorded<'a> {
     commit: &'a CommitView<'a>,

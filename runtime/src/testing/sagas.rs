@@ -111,7 +111,7 @@ impl<S: Saga> SagaUnderTest<S> {
     {
         self.input(|it| {
             let mut envelopes = it.history.envelopes::<A>(id, [event]);
-            envelopes.pop().map_or(Ok(()), |envelope| it.rehearsal.hear(envelope))
+            envelopes.pop().map_or(Ok(()), |envelope| it.rehearsal.event(envelope))
         })
     }
 
@@ -142,7 +142,7 @@ impl<S: Saga> SagaUnderTest<S> {
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_time_passes(self, time: Duration) -> Self {
-        self.input(|it| it.rehearsal.pass(time))
+        self.input(|it| it.rehearsal.advance(time))
     }
 
     /// Somebody outside asks it to give up.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use actuarius::inspection::{self, SagaBoards};
+use actuarius::inspection::{self, SagaIndexes};
 use actuarius::keys::{self, PersonalError};
 use actuarius::persistence::{CommitView, EventView};
 use actuarius::{
@@ -18,7 +18,7 @@ use crate::value::{self, Json};
 #[derive(Default)]
 pub(crate) struct Types {
     aggregates: BTreeMap<&'static str, Box<dyn Known>>,
-    sagas: Vec<fn(SagaBoards) -> SagaBoards>,
+    sagas: Vec<fn(SagaIndexes) -> SagaIndexes>,
 }
 
 impl Types {
@@ -27,7 +27,7 @@ impl Types {
     }
 
     pub(crate) fn add_saga<S: Saga>(&mut self) {
-        self.sagas.push(SagaBoards::knowing::<S>);
+        self.sagas.push(SagaIndexes::knowing::<S>);
     }
 
     pub(crate) fn find(&self, category: &str) -> Option<&dyn Known> {
@@ -35,8 +35,8 @@ impl Types {
     }
 
     /// Empty boards that read all registered sagas.
-    pub(crate) fn boards(&self) -> SagaBoards {
-        self.sagas.iter().fold(SagaBoards::default(), |boards, add| add(boards))
+    pub(crate) fn boards(&self) -> SagaIndexes {
+        self.sagas.iter().fold(SagaIndexes::default(), |boards, add| add(boards))
     }
 }
 

@@ -6,7 +6,7 @@ use actuarius_domain::{Position, StreamId, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parked {
-    /// What it is ordered by, see [`Subscribe::ordered_by`](crate::Subscribe::ordered_by).
+    /// What it is ordered by, see [`SubscriptionBuilder::ordered_by`](crate::SubscriptionBuilder::ordered_by).
     pub key: Arc<str>,
     /// The event.
     pub position: Position,
