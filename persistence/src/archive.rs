@@ -15,7 +15,7 @@ mod moving;
 mod purging;
 pub mod segment;
 
-pub(crate) use mounted::{Mounted, files};
 pub use error::ArchiveError;
+pub use mounted::{Mounted, files};
 pub use moving::{Moved, Moving, Wanted};
 pub use purging::purge;

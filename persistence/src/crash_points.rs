@@ -4,13 +4,13 @@ use std::io;
 
 /// Stands before every operation that changes files. In a test it fails when the time has come, and
 /// from then on always: the process is dead, and tidies nothing up.
-#[cfg(not(test))]
-pub(crate) fn here() -> io::Result<()> {
+#[cfg(not(any(test, feature = "testing")))]
+pub fn here() -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
-pub(crate) fn here() -> io::Result<()> {
+#[cfg(any(test, feature = "testing"))]
+pub fn here() -> io::Result<()> {
     let left = LEFT.get();
     LEFT.set(match left {
         Left::Some(0) => Left::Dead,
@@ -21,7 +21,7 @@ pub(crate) fn here() -> io::Result<()> {
 }
 
 /// How many operations are left to the process.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Copy, PartialEq)]
 enum Left {
     All,
@@ -29,14 +29,14 @@ enum Left {
     Dead,
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 thread_local! {
     static LEFT: std::cell::Cell<Left> = const { std::cell::Cell::new(Left::All) };
 }
 
 /// Runs `work`, which is killed in front of the operation numbered `number`; and whether it was.
-#[cfg(test)]
-pub(crate) fn killed_at<T>(number: u64, work: impl FnOnce() -> T) -> (T, bool) {
+#[cfg(any(test, feature = "testing"))]
+pub fn killed_at<T>(number: u64, work: impl FnOnce() -> T) -> (T, bool) {
     LEFT.set(Left::Some(number));
     let done = work();
     (done, LEFT.replace(Left::All) == Left::Dead)

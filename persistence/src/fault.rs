@@ -33,7 +33,7 @@ use actuarius_domain::{StreamId, Version};
 use bytes::Bytes;
 
 use crate::Store;
-use crate::test_rng::Dice;
+use crate::test_rng::TestRng;
 use reader::{FaultReader, Veil};
 use script::Script;
 use writer::FaultWriter;
@@ -102,7 +102,7 @@ impl Faults {
 
     /// Fails each commit with the probability `rate` (0.0 to 1.0), in a way drawn from `seed`.
     pub fn fail_commits_at_random(&self, seed: u64, rate: f64) {
-        self.script().random_commits = Some((Dice::new(seed), rate));
+        self.script().random_commits = Some((TestRng::new(seed), rate));
     }
 
     /// Refuses the next append to `stream` as a conflict, as if someone else had added one event.
@@ -128,7 +128,7 @@ impl Faults {
     /// Fails each read with the probability `rate` (0.0 to 1.0), drawn from `seed`, with
     /// [`ReadError::Io`](crate::ReadError::Io).
     pub fn fail_reads_at_random(&self, seed: u64, rate: f64) {
-        self.script().random_reads = Some((Dice::new(seed), rate));
+        self.script().random_reads = Some((TestRng::new(seed), rate));
     }
 
     /// Fails every read of `stream` with [`ReadError::Io`](crate::ReadError::Io). The log, read as

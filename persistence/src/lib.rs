@@ -7,39 +7,46 @@
 //! keeps what it derives), [`segment`] (commits in files that never change), and [`Personal`] with
 //! [`keys`] (what can be forgotten).
 
-mod crash_points;
+#[doc(hidden)]
+pub mod crash_points;
 mod error;
 
 mod record;
 mod store;
-mod table;
-mod test_rng;
+pub mod table;
+#[doc(hidden)]
+pub mod test_rng;
 mod transfer;
-mod wire;
+pub mod wire;
 
 pub mod archive;
 pub mod contract;
-pub mod disk;
 pub mod fault;
 pub mod files;
 pub mod keys;
 pub mod personal;
 pub mod views;
 
-pub use record::chain;
-pub use record::codec::{Codec, CodecError};
 pub use archive::segment;
 pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};
-pub use record::lineage::{Ancestor, Lineage};
-pub use record::note::{NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange, NoteTooLarge, Notes};
 pub use personal::Personal;
-pub use transfer::progress::{OnProgress, Progress, go_on};
-pub use record::{
-    Append, COMMIT_BYTES_MAX, Commit, CommitView, Deletion, EncodedEvent, EventView, Gone, NewCommit, Part, Removal,
+pub use record::chain;
+pub use record::codec::{Codec, CodecError};
+pub use record::lineage::{Ancestor, Lineage};
+pub use record::note::{
+    CHANGE_BYTES, NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange,
+    NoteTooLarge, Notes,
 };
 pub use record::snapshot::{NewSnapshot, Snapshot};
-pub use store::{memory, verify};
-pub use transfer::{backup, copy, export, migrate};
-pub use store::{
-    AppendOutcome, Batch, Maintenance, Page, PageLimit, Reader, Store, StoreInfo, Writer, guard, guard_with_its_own,
+pub use record::{
+    Append, COMMIT_BYTES_MAX, Commit, CommitView, Deletion, EncodedEvent, EventView, FRAME_HEAD,
+    Gone, NewCommit, Part, Removal, stub_frame,
 };
+pub use store::{
+    AppendOutcome, Batch, Maintenance, Page, PageLimit, Reader, Store, StoreInfo, Writer, guard,
+    guard_with_its_own, verify_log,
+};
+pub use store::{memory, verify};
+pub use transfer::batches::Batches;
+pub use transfer::progress::{OnProgress, Progress, go_on};
+pub use transfer::{backup, copy, export, migrate};

@@ -3,19 +3,19 @@
 //! `docs/FORMAT.md` draws the bytes. A frame is `length u32 | checksum u32 | body`; the checksum is
 //! CRC-32C (Castagnoli) of the body. Positions are not in the body: the store knows them by place.
 
+mod append;
 pub mod chain;
 pub(crate) mod codec;
-pub(crate) mod lineage;
-pub(crate) mod note;
-pub(crate) mod snapshot;
-mod append;
 mod commit;
 mod deletion;
 mod encoded;
 mod event;
 mod frame;
 mod gone;
+pub(crate) mod lineage;
+pub(crate) mod note;
 mod removal;
+pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;
 mod upcasting;
@@ -27,7 +27,7 @@ pub use encoded::EncodedEvent;
 pub use event::EventView;
 pub use gone::Gone;
 pub use removal::Removal;
-pub(crate) use removal::frame as stub_frame;
+pub use removal::frame as stub_frame;
 pub use upcasting::Part;
 
 /// The largest commit (all events of one command, with their header) a store takes: 16 MiB.
@@ -46,4 +46,4 @@ const STUB: u8 = 32;
 const FLAGS: u8 = NAMED_BY_CALLER | HAS_CORRELATION | HAS_CAUSATION | HAS_USER | HAS_ENTRIES | STUB;
 
 /// Bytes before the body of a frame: its length and its checksum.
-pub(crate) const FRAME_HEAD: usize = 8;
+pub const FRAME_HEAD: usize = 8;

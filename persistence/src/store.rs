@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 pub use keyed::{guard, guard_with_its_own};
 pub use reader::{Maintenance, Page, PageLimit, Reader, StoreInfo};
+pub use verify_log::verify_log;
 pub use writer::{AppendOutcome, Batch, Writer};
 
 /// An open store: its one writer, and the reader everyone shares.

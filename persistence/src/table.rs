@@ -3,7 +3,7 @@
 //! A table keeps keys and values in order. A commit changes several at once, whole or not at all.
 //! [`views`](crate::views) gives each view its tables; an engine only has to keep them.
 
-pub(crate) mod changes;
+pub mod changes;
 pub(crate) mod error;
 
 use std::any::Any;

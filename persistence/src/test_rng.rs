@@ -1,13 +1,15 @@
+//! A seeded random number generator, so that a failed run is found again by its seed.
+
 /// A seeded source of numbers (SplitMix64), so that a failure is found again by its seed.
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub struct TestRng(u64);
 
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+impl TestRng {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn roll(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -15,14 +17,14 @@ impl Dice {
     }
 
     /// A number from 0 up to, and without, `end`.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.roll() % end
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
     }
 
-    /// True in `rate` of all rolls: 0.0 is never, 1.0 always.
-    pub(crate) fn chance(&mut self, rate: f64) -> bool {
+    /// True in `rate` of all nexts: 0.0 is never, 1.0 always.
+    pub fn chance(&mut self, rate: f64) -> bool {
         // The upper 53 bits are what a double holds exactly.
-        let share = (self.roll() >> 11) as f64 / (1u64 << 53) as f64;
+        let share = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
         share < rate
     }
 }

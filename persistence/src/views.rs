@@ -15,9 +15,11 @@ mod table;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use crate::table::changes::{CHANGES_BYTES_MAX, CHANGES_BYTES_SOFT, Changes, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-pub use crate::table::error::ViewError;
 pub use crate::table::Entry;
+pub use crate::table::changes::{
+    CHANGES_BYTES_MAX, CHANGES_BYTES_SOFT, Changes, KEY_BYTES_MAX, VALUE_BYTES_MAX,
+};
+pub use crate::table::error::ViewError;
 pub use table::{Table, TableReader};
 
 use crate::personal::sealer::Sealer;

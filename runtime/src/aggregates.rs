@@ -100,8 +100,11 @@ impl<A: Aggregate> Aggregates<A> {
                 return Ok::<_, ReadError>(false);
             }
             let before = Version::new(version.get() - 1);
-            let last =
-                reader.read_raw_stream(&stream, before, PageLimit { commits: 1, bytes: 0 })?;
+            let last = reader.maintenance().read_raw_stream(
+                &stream,
+                before,
+                PageLimit { commits: 1, bytes: 0 },
+            )?;
             let last = last.commits.last().map(|commit| commit.view());
             Ok(!last.is_some_and(|it| it.events().any(|event| event.deletion().is_some())))
         };

@@ -1,9 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use actuarius_persistence::keys::{self, KeyError, Keys, MasterKeys};
+use actuarius_persistence::keys::{KeyError, Keys, MasterKeys};
+use actuarius_persistence::personal::Sealer;
 use actuarius_persistence::views::Views;
-use actuarius_persistence::{Batch, Notes, OpenError, Store, disk, memory};
+use actuarius_persistence::{Batch, Notes, OpenError, Store, guard, guard_with_its_own, memory};
 use tokio::runtime::Handle;
 
 use crate::base::clock::{Clock, SystemClock};
@@ -101,7 +102,7 @@ impl Builder {
         let place = directory.clone();
         let personal_data = self.personal_data.take();
         let opening = move || {
-            let store = disk::open(&place)?;
+            let store = actuarius_sled::open(&place)?;
             keyed(store, personal_data, Some(&place.join("keys")))
         };
         let opened = tokio::task::spawn_blocking(opening).await;
@@ -109,7 +110,7 @@ impl Builder {
             path: directory.clone(),
             what: format!("opening it panicked: {panic}"),
         })??;
-        self.views.get_or_insert_with(|| Views::on_disk(directory.join("views")));
+        self.views.get_or_insert_with(|| actuarius_sled::views(directory.join("views")));
         let started = self.start(store, keys).await;
         started.map_err(|source| OpenError::Io { path: directory, source })
     }
@@ -136,7 +137,7 @@ impl Builder {
         let engine = self.engine(store, keys.clone()).await?;
         deletion::resume(&engine).await;
         let views = self.views.unwrap_or_else(Views::in_memory);
-        let views = keys.into_iter().fold(views, Views::with_keys);
+        let views = keys.into_iter().fold(views, |views, keys| views.with_sealer(keys));
         Ok(Runtime::of(Inner::new(engine, views)))
     }
 
@@ -148,7 +149,10 @@ impl Builder {
         let supervision = Supervision::start_managers().await.map_err(std::io::Error::other)?;
         let admission = Admission::new(self.pending_limit);
         let meters = CommitMeters::new();
-        let tail = Tail::with_keys(store.reader.head(), keys.clone());
+        let tail = Tail::with_sealer(
+            store.reader.head(),
+            keys.clone().map(|keys| keys as Arc<dyn Sealer>),
+        );
         Ok(Arc::new(Engine {
             committer: Committer::start(store.writer, admission.clone(), tail.clone(), meters)?,
             admission,
@@ -200,8 +204,8 @@ fn keyed(
         }
     }
     let guarded = match is_its_own {
-        true => keys::guard_with_its_own(store, &keys),
-        false => keys::guard(store, &keys),
+        true => guard_with_its_own(store, keys.clone()),
+        false => guard(store, keys.clone()),
     };
     Ok((guarded, Some(keys)))
 }

@@ -1,10 +1,9 @@
-//! What was: the state of an aggregate at any moment, its history step by step, and what has changed
+//! Reads of the past: the state of an aggregate at any moment, its history event by event, and the differences
 //! between two moments.
 //!
-//! `moment` (what can be asked for, and which version it means), `walk` (a state on its way through its
-//! events, page by page), `history` (the same walk, event by event), `diff` (two moments), `fields` (what is different
-//! between two values) and `log` (the whole log up to a moment). Nothing here brings an aggregate into memory, and no more
-//! than a page of events is held at a time.
+//! `moment` (what can be requested, and which version it means), `walk` (replays a state page by page), `steps`
+//! (the same, event by event), `diff` (two moments), `fields` (differences between two values) and `log` (the
+//! whole log up to a moment). Nothing here loads an aggregate, and at most one page of events is held at a time.
 
 mod diff;
 mod fields;

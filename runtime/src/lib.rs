@@ -119,9 +119,10 @@ pub use projection::{
 };
 pub use runtime::Runtime;
 pub use saga::{
-    SagaBuilder, InstanceStatus, SchedulesBuilder, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas,
-    Schedule, Schedules, Stage,
+    InstanceStatus, SagaBuilder, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas, Schedule,
+    Schedules, SchedulesBuilder, Stage,
 };
 pub use subscription::{
-    Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, SubscriptionBuilder, Subscription,
+    Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, Subscription,
+    SubscriptionBuilder,
 };

@@ -4,3 +4,7 @@ pub(crate) mod archive;
 pub(crate) mod backup;
 pub(crate) mod deletion;
 pub(crate) mod migration;
+
+/// How many commits are removed from the log at once. The store rewrites a page for each of them, and commands
+/// wait for that: for 32 a few milliseconds.
+const REMOVALS_AT_ONCE: usize = 32;

@@ -10,26 +10,26 @@ use super::segment::{Kind, Segment};
 use crate::{Commit, Damage, Gone, Page, ReadError};
 
 /// What the files of segments end in.
-pub(crate) const ENDING: &str = "seg";
+pub const ENDING: &str = "seg";
 
 /// The archive of an open store. Segments are opened when they are needed for the first time, and
 /// stay open: each takes about 16 bytes in memory per block of its file.
-pub(crate) struct Mounted {
+pub struct Mounted {
     directory: PathBuf,
     segments: Mutex<HashMap<Uuid, Arc<Segment>>>,
 }
 
 impl Mounted {
-    pub(crate) fn at(directory: PathBuf) -> Self {
+    pub fn at(directory: PathBuf) -> Self {
         Self { directory, segments: Mutex::default() }
     }
 
-    pub(crate) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// Puts the archived commits of a page back into their places.
-    pub(crate) fn complete(&self, mut page: Page) -> Result<Page, ReadError> {
+    pub fn complete(&self, mut page: Page) -> Result<Page, ReadError> {
         for commit in &mut page.commits {
             if let Some(Gone::Archived(segment)) = commit.gone() {
                 *commit = self.fetch(commit, segment)?;
@@ -39,7 +39,7 @@ impl Mounted {
     }
 
     /// The commit this stub stands for.
-    pub(crate) fn fetch(&self, stub: &Commit, segment: Uuid) -> Result<Commit, ReadError> {
+    pub fn fetch(&self, stub: &Commit, segment: Uuid) -> Result<Commit, ReadError> {
         let Some(open) = self.segment(segment)? else {
             return Err(ReadError::Archived {
                 stream: stub.stream(),
@@ -69,7 +69,7 @@ impl Mounted {
     }
 
     /// The files have changed.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         self.segments.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
@@ -96,7 +96,7 @@ fn open_all(directory: &Path) -> Result<HashMap<Uuid, Arc<Segment>>, ReadError> 
 }
 
 /// The segments' files. A directory that is not there has none.
-pub(crate) fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         entries => entries?,

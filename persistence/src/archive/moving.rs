@@ -94,7 +94,8 @@ impl<'a> Moving<'a> {
         let Some((stream, after)) = &mut self.only else {
             return self.reader.maintenance().read_raw(self.at, PageLimit::default());
         };
-        let page = self.reader.maintenance().read_raw_stream(stream, *after, PageLimit::default())?;
+        let page =
+            self.reader.maintenance().read_raw_stream(stream, *after, PageLimit::default())?;
         *after = page.commits.last().map_or(*after, |last| last.view().last_version());
         Ok(page)
     }

@@ -5,8 +5,8 @@ use actuarius_domain::{Position, StreamId};
 
 use super::ArchiveError;
 use super::mounted::{ENDING, files};
-use crate::ReadError;
 use super::segment::{Segment, SegmentError, SegmentHead, Writing};
+use crate::ReadError;
 
 /// Takes the events of a stream that was deleted out of the archive: each segment that has any is
 /// written anew without them, under its own name, and the old file is removed. Returns how many

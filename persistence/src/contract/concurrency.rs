@@ -8,7 +8,7 @@ use actuarius_domain::{Position, StreamId, Version};
 use super::Stage;
 use super::sample::{note, small, stream};
 use super::scene::Scene;
-use crate::test_rng::Dice;
+use crate::test_rng::TestRng;
 use crate::{Commit, PageLimit, Reader};
 
 const BATCHES: u64 = 150;
@@ -103,14 +103,14 @@ pub(super) fn beside_a_writer(
 }
 
 fn write(scene: &mut Scene<'_>) {
-    let mut dice = Dice::new(14);
+    let mut rng = TestRng::new(14);
     for number in 0..BATCHES {
         for stream in streams() {
-            let count = dice.below(4) + 1;
-            scene.put(&stream, small(&mut dice, count));
+            let count = rng.below(4) + 1;
+            scene.put(&stream, small(&mut rng, count));
         }
         if number % 20 == 0 {
-            let large = vec![note(&mut dice, 40_000)];
+            let large = vec![note(&mut rng, 40_000)];
             scene.put(&stream("large"), large);
         }
         scene.commit();

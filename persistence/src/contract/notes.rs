@@ -9,9 +9,11 @@ use super::Stage;
 use super::concurrency::beside_a_writer;
 use super::sample::{Sample, stream, text};
 use super::scene::Scene;
-use crate::test_rng::Dice;
-use crate::{Batch, NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, Notes, Reader};
 use crate::store::memory;
+use crate::test_rng::TestRng;
+use crate::{
+    Batch, NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, Notes, Reader,
+};
 
 /// What each note should say.
 type Said = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -196,13 +198,13 @@ pub(super) fn odd_keys_never_share_a_note(stage: &dyn Stage) {
 
 pub(super) fn the_largest_notes_survive_reopening(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let (mut dice, mut expected) = (Dice::new(21), Said::new());
+    let (mut rng, mut expected) = (TestRng::new(21), Said::new());
     let mut sets = vec![Notes::default()];
     // Sets that are full, and more of them than a store likes to sync at once.
     while sets.len() < 6 {
-        let mut key = text(&mut dice, NOTE_KEY_BYTES_MAX).into_bytes();
+        let mut key = text(&mut rng, NOTE_KEY_BYTES_MAX).into_bytes();
         key[0] = 0xff;
-        let value = text(&mut dice, NOTE_VALUE_BYTES_MAX).into_bytes();
+        let value = text(&mut rng, NOTE_VALUE_BYTES_MAX).into_bytes();
         if sets.last_mut().is_some_and(|set| set.put(&key, &value).is_err()) {
             sets.push(set([(&key, Some(&value))]));
         }
@@ -217,9 +219,9 @@ pub(super) fn the_largest_notes_survive_reopening(stage: &dyn Stage) {
 
 pub(super) fn a_full_set_of_small_notes_survives_reopening(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let (mut dice, mut expected, mut notes) = (Dice::new(22), Said::new(), Notes::default());
+    let (mut rng, mut expected, mut notes) = (TestRng::new(22), Said::new(), Notes::default());
     loop {
-        let key = dice.roll().to_be_bytes();
+        let key = rng.next().to_be_bytes();
         if notes.put(key, [1]).is_err() {
             break;
         }
@@ -262,10 +264,10 @@ pub(super) fn notes_beside_a_conflict_are_kept(stage: &dyn Stage) {
 
 pub(super) fn notes_in_any_order_equal_their_model(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let (mut dice, mut expected) = (Dice::new(23), Said::new());
+    let (mut rng, mut expected) = (TestRng::new(23), Said::new());
     for round in 1..=60 {
-        let sets = (0..dice.below(4)).map(|_| drawn(&mut dice, &mut expected)).collect();
-        if dice.chance(0.5) {
+        let sets = (0..rng.below(4)).map(|_| drawn(&mut rng, &mut expected)).collect();
+        if rng.chance(0.5) {
             scene.put(&stream("a"), vec![Sample::Marked]);
         }
         scene.put_notes(sets);
@@ -277,16 +279,16 @@ pub(super) fn notes_in_any_order_equal_their_model(stage: &dyn Stage) {
 }
 
 /// A set of some changes to some twenty notes, which it makes in `expected`, too.
-fn drawn(dice: &mut Dice, expected: &mut Said) -> Notes {
+fn drawn(rng: &mut TestRng, expected: &mut Said) -> Notes {
     let mut notes = Notes::default();
-    for _ in 0..=dice.below(8) {
-        let key = vec![b'k'; dice.below(20) as usize + 1];
-        if dice.chance(0.3) {
+    for _ in 0..=rng.below(8) {
+        let key = vec![b'k'; rng.below(20) as usize + 1];
+        if rng.chance(0.3) {
             notes.remove(&key).expect("small");
             expected.remove(&key);
         } else {
-            let bytes = dice.below(400) as usize;
-            let value = text(dice, bytes).into_bytes();
+            let bytes = rng.below(400) as usize;
+            let value = text(rng, bytes).into_bytes();
             notes.put(&key, &value).expect("small");
             expected.insert(key, value);
         }

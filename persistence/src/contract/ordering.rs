@@ -5,7 +5,7 @@ use actuarius_domain::{Position, Version};
 use super::Stage;
 use super::sample::{Sample, note, small, stream};
 use super::scene::Scene;
-use crate::test_rng::Dice;
+use crate::test_rng::TestRng;
 use crate::{Append, Batch, PageLimit};
 
 pub(super) fn an_empty_batch_is_accepted(stage: &dyn Stage) {
@@ -54,10 +54,10 @@ pub(super) fn positions_and_versions_run_without_gaps_across_batches_and_reopeni
     stage: &dyn Stage,
 ) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(1);
+    let mut rng = TestRng::new(1);
     for round in 1..=5 {
         for id in ["a", "b", "a", "c"] {
-            scene.put(&stream(id), small(&mut dice, round));
+            scene.put(&stream(id), small(&mut rng, round));
         }
         scene.commit();
         scene.write(&stream("d"), vec![Sample::Marked]);
@@ -71,8 +71,8 @@ pub(super) fn positions_and_versions_run_without_gaps_across_batches_and_reopeni
 
 pub(super) fn the_commits_of_one_append_follow_each_other(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(2);
-    let commits: Vec<_> = (1..=20).map(|count| small(&mut dice, count % 4 + 1)).collect();
+    let mut rng = TestRng::new(2);
+    let commits: Vec<_> = (1..=20).map(|count| small(&mut rng, count % 4 + 1)).collect();
     scene.put_commits(&stream("a"), Version::NONE, &commits);
     scene.put(&stream("b"), vec![Sample::Marked]);
     scene.commit();
@@ -83,9 +83,9 @@ pub(super) fn the_commits_of_one_append_follow_each_other(stage: &dyn Stage) {
 
 pub(super) fn commits_of_many_events_stay_whole(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(3);
+    let mut rng = TestRng::new(3);
     for count in [1, 2, 127, 128, 1_000] {
-        scene.write(&stream("a"), small(&mut dice, count));
+        scene.write(&stream("a"), small(&mut rng, count));
     }
     scene.reopen_and_check();
     let page = scene.reader().read_stream(
@@ -104,11 +104,11 @@ pub(super) fn commits_of_many_events_stay_whole(stage: &dyn Stage) {
 
 pub(super) fn an_append_may_build_on_the_one_before_it_in_its_batch(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(4);
-    scene.put_commits(&stream("a"), Version::NONE, &[small(&mut dice, 2)]);
-    scene.put_commits(&stream("b"), Version::NONE, &[small(&mut dice, 1)]);
-    scene.put_commits(&stream("a"), Version::new(2), &[small(&mut dice, 3)]);
-    scene.put_commits(&stream("a"), Version::new(5), &[small(&mut dice, 1)]);
+    let mut rng = TestRng::new(4);
+    scene.put_commits(&stream("a"), Version::NONE, &[small(&mut rng, 2)]);
+    scene.put_commits(&stream("b"), Version::NONE, &[small(&mut rng, 1)]);
+    scene.put_commits(&stream("a"), Version::new(2), &[small(&mut rng, 3)]);
+    scene.put_commits(&stream("a"), Version::new(5), &[small(&mut rng, 1)]);
     scene.commit();
     assert_eq!(scene.version(&stream("a")), Version::new(6));
     scene.check();
@@ -176,14 +176,14 @@ pub(super) fn an_append_without_commits_writes_nothing(stage: &dyn Stage) {
 
 pub(super) fn a_batch_far_above_its_size_is_stored_whole_and_in_order(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(5);
+    let mut rng = TestRng::new(5);
     // A store may like batches of any size: the case stays payable.
     let wanted = 6 * scene.store().writer.batch_bytes().min(512 * 1024);
     let mut put = 0;
     while put < wanted {
-        let bytes = 200 + dice.below(9_000) as usize;
-        let id = format!("stream-{}", dice.below(20));
-        scene.put(&stream(&id), vec![note(&mut dice, bytes), Sample::Marked]);
+        let bytes = 200 + rng.below(9_000) as usize;
+        let id = format!("stream-{}", rng.below(20));
+        scene.put(&stream(&id), vec![note(&mut rng, bytes), Sample::Marked]);
         put += bytes;
     }
     scene.commit();

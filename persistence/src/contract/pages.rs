@@ -6,7 +6,7 @@ use super::Stage;
 use super::sample::{Sample, note, small, stream};
 use super::scene::{Scene, assert_same, whole_log, whole_stream};
 use crate::PageLimit;
-use crate::test_rng::Dice;
+use crate::test_rng::TestRng;
 
 /// From one commit a page to everything at once, bound by either measure.
 const LIMITS: [PageLimit; 7] = [
@@ -22,12 +22,12 @@ const LIMITS: [PageLimit; 7] = [
 /// Two streams, in turn, of commits with one to four events, some of them large.
 fn two_streams(stage: &dyn Stage) -> Scene<'_> {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(6);
+    let mut rng = TestRng::new(6);
     for round in 0..8 {
         for id in ["a", "b", "a"] {
-            let mut events = small(&mut dice, round % 4 + 1);
+            let mut events = small(&mut rng, round % 4 + 1);
             if round == 5 {
-                events.push(note(&mut dice, 20_000));
+                events.push(note(&mut rng, 20_000));
             }
             scene.put(&stream(id), events);
         }

@@ -7,7 +7,7 @@ use actuarius_domain::{CommandId, MAX_ID_BYTES, Metadata, StreamId, Timestamp, V
 use super::Stage;
 use super::sample::{Sample, note, small, stream, text};
 use super::scene::{Scene, whole_log};
-use crate::test_rng::Dice;
+use crate::test_rng::TestRng;
 use crate::{Append, COMMIT_BYTES_MAX, Codec, NewCommit, PageLimit, Reader};
 
 pub(super) fn odd_ids_never_share_a_stream(stage: &dyn Stage) {
@@ -133,10 +133,10 @@ fn headers() -> Vec<(Timestamp, bool, Metadata, Codec)> {
 
 pub(super) fn event_ids_are_stable_and_unique(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(7);
+    let mut rng = TestRng::new(7);
     for _ in 0..20 {
         for id in ["a", "b", "aa"] {
-            scene.put(&stream(id), small(&mut dice, 3));
+            scene.put(&stream(id), small(&mut rng, 3));
         }
     }
     scene.commit();
@@ -154,12 +154,12 @@ fn event_ids(reader: &dyn Reader) -> Vec<actuarius_domain::EventId> {
 
 pub(super) fn payloads_of_every_size_survive_reopening(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(8);
+    let mut rng = TestRng::new(8);
     scene.write(&stream("small"), vec![Sample::Marked]);
     scene.write(&stream("small"), vec![Sample::Counted(255)]);
     for bytes in [7 * 1024, 16 * 1024, 65_535, 65_536, 128 * 1024, 300 * 1024, 5 * 1024 * 1024] {
         // The large one stands alone, and between small ones in the same batch.
-        let large = note(&mut dice, bytes);
+        let large = note(&mut rng, bytes);
         scene.write(&stream(&format!("alone {bytes}")), vec![large.clone()]);
         scene.put(&stream("small"), vec![Sample::Marked]);
         scene.put(&stream("mixed"), vec![Sample::Counted(1), large, Sample::Counted(2)]);
@@ -172,11 +172,11 @@ pub(super) fn payloads_of_every_size_survive_reopening(stage: &dyn Stage) {
 
 pub(super) fn payloads_around_a_page_survive_reopening(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(9);
+    let mut rng = TestRng::new(9);
     // Steps of 5 bytes over every size where a store may begin to split or to compress.
     for edge in [4 * 1024, 7 * 1024, 8 * 1024, 16 * 1024] {
         for bytes in (edge - 150..edge + 50).step_by(5) {
-            let event = Sample::Filed { name: text(&mut dice, bytes), number: 1 };
+            let event = Sample::Filed { name: text(&mut rng, bytes), number: 1 };
             scene.put(&stream("a"), vec![event]);
         }
         scene.commit();
@@ -187,9 +187,9 @@ pub(super) fn payloads_around_a_page_survive_reopening(stage: &dyn Stage) {
 
 pub(super) fn the_largest_commit_survives_reopening(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(10);
+    let mut rng = TestRng::new(10);
     // A kilobyte is left for the header.
-    let largest = note(&mut dice, COMMIT_BYTES_MAX - 1024);
+    let largest = note(&mut rng, COMMIT_BYTES_MAX - 1024);
     scene.put(&stream("a"), vec![Sample::Marked]);
     scene.put(&stream("a"), vec![largest]);
     scene.put(&stream("a"), vec![Sample::Marked]);

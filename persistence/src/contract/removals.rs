@@ -8,18 +8,18 @@ use super::Stage;
 use super::sample::{Sample, note, stream};
 use super::scene::Scene;
 use crate::record::chain::ChainEnd;
-use crate::test_rng::Dice;
+use crate::test_rng::TestRng;
 use crate::{Batch, Commit, Gone, NewSnapshot, PageLimit, Removal};
 
 /// Three streams, with commits of one event, of several, and one of many parts.
 fn written(stage: &dyn Stage) -> Scene<'_> {
     let mut scene = Scene::open(stage);
-    let mut dice = Dice::new(7);
+    let mut rng = TestRng::new(7);
     for round in 0..60u64 {
-        let events = 1 + dice.below(3);
-        let size = if round == 30 { 100_000 } else { dice.below(400) as usize };
-        let events = (0..events).map(|_| note(&mut dice, size)).collect();
-        scene.put(&stream(&format!("stream-{}", dice.below(3))), events);
+        let events = 1 + rng.below(3);
+        let size = if round == 30 { 100_000 } else { rng.below(400) as usize };
+        let events = (0..events).map(|_| note(&mut rng, size)).collect();
+        scene.put(&stream(&format!("stream-{}", rng.below(3))), events);
         if round % 7 == 0 {
             scene.commit();
         }
@@ -51,12 +51,16 @@ pub(super) fn the_chain_is_that_of_its_commits(stage: &dyn Stage) {
 pub(super) fn removed_commits_leave_their_place_and_their_hash(stage: &dyn Stage) {
     let mut scene = written(stage);
     let chain = scene.reader().maintenance().chain().expect("readable");
-    let mut dice = Dice::new(9);
-    let chosen: Vec<_> = all(&scene).into_iter().filter(|_| dice.below(3) == 0).collect();
+    let mut rng = TestRng::new(9);
+    let chosen: Vec<_> = all(&scene).into_iter().filter(|_| rng.below(3) == 0).collect();
     let removals = chosen.iter().map(|commit| Removal::of(commit, Gone::Removed)).collect();
     remove(&mut scene, removals);
     for _ in 0..2 {
-        assert_eq!(scene.reader().maintenance().chain().expect("readable"), chain, "the chain stays");
+        assert_eq!(
+            scene.reader().maintenance().chain().expect("readable"),
+            chain,
+            "the chain stays"
+        );
         scene.check();
         let found = scene.reader().read_log(Position::NONE, PageLimit::default());
         for commit in found.expect("readable").commits {

@@ -3,7 +3,7 @@
 use actuarius_domain::StreamId;
 use serde::{Deserialize, Serialize};
 
-use crate::test_rng::Dice;
+use crate::test_rng::TestRng;
 
 /// One variant of each shape an event can have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,30 +20,30 @@ pub(super) enum Sample {
 }
 
 /// An event of about `bytes` bytes.
-pub(super) fn note(dice: &mut Dice, bytes: usize) -> Sample {
-    Sample::Noted(text(dice, bytes))
+pub(super) fn note(rng: &mut TestRng, bytes: usize) -> Sample {
+    Sample::Noted(text(rng, bytes))
 }
 
 /// Some small events, each different.
-pub(super) fn small(dice: &mut Dice, count: u64) -> Vec<Sample> {
-    let one = |dice: &mut Dice| match dice.below(4) {
+pub(super) fn small(rng: &mut TestRng, count: u64) -> Vec<Sample> {
+    let one = |rng: &mut TestRng| match rng.below(4) {
         0 => Sample::Marked,
-        1 => Sample::Counted(dice.roll() as u8),
-        2 => Sample::Filed { name: text(dice, 5), number: dice.roll() as i64 },
+        1 => Sample::Counted(rng.next() as u8),
+        2 => Sample::Filed { name: text(rng, 5), number: rng.next() as i64 },
         _ => {
-            let bytes = dice.below(60) as usize;
-            note(dice, bytes)
+            let bytes = rng.below(60) as usize;
+            note(rng, bytes)
         }
     };
-    (0..count).map(|_| one(dice)).collect()
+    (0..count).map(|_| one(rng)).collect()
 }
 
 /// A text no compression makes much smaller.
-pub(super) fn text(dice: &mut Dice, bytes: usize) -> String {
+pub(super) fn text(rng: &mut TestRng, bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 8);
     while text.len() < bytes {
         // Sixty-four printable characters, one for each six bits or so of the roll.
-        text.extend(dice.roll().to_le_bytes().map(|byte| char::from(b'0' + (byte & 0x3f))));
+        text.extend(rng.next().to_le_bytes().map(|byte| char::from(b'0' + (byte & 0x3f))));
     }
     text.truncate(bytes);
     text

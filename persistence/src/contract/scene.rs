@@ -154,7 +154,11 @@ impl<'a> Scene<'a> {
         assert_eq!(events, self.model.head.get(), "the number of events");
         let commits = self.model.log.iter().map(|(_, commit)| commit);
         let chain = commits.fold(ChainEnd::default(), |end, commit| end.then(commit));
-        assert_eq!(reader.maintenance().chain().expect("the chain is readable"), chain, "the chain");
+        assert_eq!(
+            reader.maintenance().chain().expect("the chain is readable"),
+            chain,
+            "the chain"
+        );
         assert_same(&whole_log(&*reader, Position::NONE, limit), &self.expected(None), "the log");
 
         let mut streams: HashMap<&StreamId, Vec<&Commit>> = HashMap::new();

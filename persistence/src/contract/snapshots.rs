@@ -6,8 +6,8 @@ use bytes::Bytes;
 use super::Stage;
 use super::sample::{Sample, stream, text};
 use super::scene::Scene;
-use crate::test_rng::Dice;
 use crate::personal::subjects::Subjects;
+use crate::test_rng::TestRng;
 use crate::{Batch, NewSnapshot, Snapshot};
 
 /// A scene whose streams "a" and "b" have ten events each, one per commit and in turn.
@@ -147,12 +147,12 @@ pub(super) fn a_late_snapshot_does_not_displace_a_newer_one(stage: &dyn Stage) {
 
 pub(super) fn snapshots_of_every_size_survive_reopening(stage: &dyn Stage) {
     let mut scene = ten_events_each(stage);
-    let mut dice = Dice::new(11);
+    let mut rng = TestRng::new(11);
     let sizes = [0, 1, 7 * 1024, 16 * 1024, 300 * 1024, 1024 * 1024];
     let mut all: Vec<_> = (1..)
         .zip(sizes)
         .map(|(version, bytes)| NewSnapshot {
-            payload: text(&mut dice, bytes).into(),
+            payload: text(&mut rng, bytes).into(),
             ..taken(&stream("a"), version, 10)
         })
         .collect();

@@ -9,7 +9,7 @@ use super::Faults;
 use crate::Maintenance;
 use crate::personal::sealer::Sealer;
 use crate::store::verify::{Verified, Verify};
-use crate::store::verify_log;
+use crate::store::verify_log::verify_log;
 use crate::{
     Batch, Commit, CommitView, Damage, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot,
     StoreInfo,
@@ -260,7 +260,7 @@ impl Maintenance for FaultReader {
     }
 
     fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
-        verify_log::log(self, what)
+        verify_log(self, what)
     }
 
     fn lineage(&self) -> Lineage {

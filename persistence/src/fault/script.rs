@@ -5,7 +5,7 @@ use actuarius_domain::{StreamId, Version};
 use bytes::Bytes;
 
 use super::{Counts, Failure};
-use crate::test_rng::Dice;
+use crate::test_rng::TestRng;
 use crate::{Append, Batch, Conflict, ReadError};
 
 /// Everything that is to go wrong, and how far things have got.
@@ -14,7 +14,7 @@ pub(super) struct Script {
     pub(super) counts: Counts,
     /// By the number of the commit.
     pub(super) failures: BTreeMap<u64, Failure>,
-    pub(super) random_commits: Option<(Dice, f64)>,
+    pub(super) random_commits: Option<(TestRng, f64)>,
     /// Streams whose next append is refused; one entry for each append.
     pub(super) rejections: Vec<StreamId>,
     /// How many hold the commits.
@@ -23,7 +23,7 @@ pub(super) struct Script {
     pub(super) held: bool,
     /// By the number of the read.
     pub(super) failing_reads: BTreeSet<u64>,
-    pub(super) random_reads: Option<(Dice, f64)>,
+    pub(super) random_reads: Option<(TestRng, f64)>,
     pub(super) unreadable: HashSet<StreamId>,
     pub(super) damaged: HashSet<StreamId>,
     pub(super) damaged_snapshots: HashSet<(StreamId, Version)>,
@@ -42,8 +42,8 @@ impl Script {
     pub(super) fn failure(&mut self) -> Option<Failure> {
         let scripted = self.failures.remove(&self.counts.commits);
         scripted.or_else(|| {
-            let (dice, rate) = self.random_commits.as_mut()?;
-            dice.chance(*rate).then(|| match dice.below(3) {
+            let (rng, rate) = self.random_commits.as_mut()?;
+            rng.chance(*rate).then(|| match rng.below(3) {
                 0 => Failure::Unwritten,
                 1 => Failure::HalfWritten,
                 _ => Failure::Unacknowledged,
@@ -61,7 +61,7 @@ impl Script {
     pub(super) fn count_read(&mut self, stream: Option<&StreamId>) -> Result<(), ReadError> {
         self.counts.reads += 1;
         let scripted = self.failing_reads.remove(&self.counts.reads);
-        let chance = |(dice, rate): &mut (Dice, f64)| dice.chance(*rate);
+        let chance = |(rng, rate): &mut (TestRng, f64)| rng.chance(*rate);
         let random = self.random_reads.as_mut().is_some_and(chance);
         let unreadable = stream.is_some_and(|stream| self.unreadable.contains(stream));
         if scripted || random || unreadable {

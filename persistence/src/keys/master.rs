@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::personal::master_key_id::MasterKeyId;
-use crate::personal::MasterKeyError;
 use super::{KeyError, cipher};
+use crate::personal::MasterKeyError;
+use crate::personal::master_key_id::MasterKeyId;
 
 /// A master key: 256 bits, wiped from memory when it is dropped. It has no `Debug` that shows it.
 #[derive(Clone)]

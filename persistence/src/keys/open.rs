@@ -9,12 +9,12 @@ use super::master::MasterKeys;
 use super::medium::Medium;
 use super::pages::{self, Pages, Unopened};
 use super::record::Kept;
-use crate::personal::Fingerprint;
 use super::store::Inner;
 use super::{KeyError, Keys};
 use crate::OpenError;
-use crate::files::{self, OnFile};
 use crate::files::lock::{self, StoreLock};
+use crate::files::{self, OnFile};
+use crate::personal::Fingerprint;
 
 /// How long opening waits for someone who has the file open and is just closing it.
 const LOCK_WAIT: Duration = Duration::from_millis(500);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::cache::{Cache, DataKey};
 use super::MasterKeyId;
+use super::cache::{Cache, DataKey};
 use super::master::MasterKeys;
 use super::pages::{Census, Pages};
 use super::record::{Copied, Kept, Record, WRAPPED};

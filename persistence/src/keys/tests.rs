@@ -11,6 +11,8 @@ use std::sync::Arc;
 use super::medium::Medium;
 use super::open::{NotOpen, open};
 use super::*;
+use crate::guard;
+use crate::personal::{Opened, PersonalError, Subjects, showing};
 
 pub(super) fn ring(name: &str) -> MasterKeyRing {
     MasterKeyRing::generate(name).unwrap()

@@ -3,11 +3,11 @@
 use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
 use smallvec::SmallVec;
 
+use super::chain::Link;
+use super::codec::{Codec, CodecError};
 use super::commit::Commit;
 use super::frame::{put_head, seal_frame};
 use super::{FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER};
-use super::chain::Link;
-use super::codec::{Codec, CodecError};
 use crate::wire::{put_text, put_varint};
 
 /// Bytes of a usual frame: header, names and a small event.
@@ -209,7 +209,7 @@ impl Append {
     }
 
     /// The commits as framed bytes, with the number of their events and their hashes.
-    pub(crate) fn hashed_frames(&self) -> impl Iterator<Item = (&[u8], u32, Link)> {
+    pub fn hashed_frames(&self) -> impl Iterator<Item = (&[u8], u32, Link)> {
         let hashes = self.commits.iter().map(|shape| shape.hash);
         self.frames().zip(hashes).map(|((frame, events), hash)| (frame, events, hash))
     }

@@ -22,7 +22,7 @@ impl Link {
     pub const NONE: Self = Self([0; 32]);
 
     /// The hash of stored bytes.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
 

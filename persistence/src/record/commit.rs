@@ -10,17 +10,17 @@ use bytes::Bytes;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::chain::Link;
 use super::event::{EventView, take_event};
 use super::gone::{self, Gone};
 use super::{
     FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER,
     Part, STUB,
 };
-use super::chain::Link;
 use crate::error::Damage;
-use crate::wire::Malformed;
 use crate::personal::sealer::Sealer;
 use crate::wire::Cursor;
+use crate::wire::Malformed;
 
 /// One command's events, read back. Its checksum has been verified.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl Commit {
 
     /// Takes the frame at the front of `bytes`, whose first event stands at `position`, and returns
     /// it with the number of bytes it took.
-    pub(crate) fn take(bytes: &Bytes, position: Position) -> Result<(Self, usize), Malformed> {
+    pub fn take(bytes: &Bytes, position: Position) -> Result<(Self, usize), Malformed> {
         let mut cursor = Cursor(bytes);
         let length = cursor.u32()? as usize;
         let checksum = cursor.u32()?;
@@ -86,12 +86,12 @@ impl Commit {
     }
 
     /// The version of its first event.
-    pub(crate) fn version(&self) -> Version {
+    pub fn version(&self) -> Version {
         self.version
     }
 
     /// The version of its last event.
-    pub(crate) fn last_version(&self) -> Version {
+    pub fn last_version(&self) -> Version {
         self.version.plus(self.events - 1)
     }
 

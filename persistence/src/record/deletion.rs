@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use super::append::{Append, NewCommit};
-use super::event::EventView;
 use super::codec::CodecError;
+use super::event::EventView;
 use crate::wire::{put_text, put_varint};
 
 /// Where other events have their codec: what follows is none of the user's.

@@ -1,8 +1,8 @@
 //! Events that are encoded already: of a commit that is written once more, somewhere else.
 
 use super::append::{Append, NewCommit};
-use super::event::EventView;
 use super::codec::{Codec, CodecError};
+use super::event::EventView;
 use crate::wire::{put_text, put_varint};
 
 /// An event as it stands in a commit: what it is called, which shape it has, and its content as a codec

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use actuarius_domain::{Position, Version};
 
 use super::codec::{Codec, CodecError};
-use crate::wire::Malformed;
-use crate::personal::sealer::Sealer;
 use crate::personal::scope;
+use crate::personal::sealer::Sealer;
 use crate::wire::Cursor;
+use crate::wire::Malformed;
 
 /// Codec, event type, schema version and payload.
 pub(super) type RawEvent<'a> = (u8, &'a str, u32, &'a [u8]);

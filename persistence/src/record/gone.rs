@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::chain::Link;
-use crate::wire::Malformed;
 use crate::wire::Cursor;
+use crate::wire::Malformed;
 
 /// Why a commit's events are not in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

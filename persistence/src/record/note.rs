@@ -23,7 +23,7 @@ pub const NOTES_BYTES_MAX: usize = 128 * 1024;
 ///
 /// A small change far from the others makes an engine write some of what stands around it again.
 /// Counted like this, the most scattered set stays within what may lie between two syncs.
-pub(crate) const CHANGE_BYTES: usize = 1_024;
+pub const CHANGE_BYTES: usize = 1_024;
 
 /// One note set to a value, or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use super::{FRAME_HEAD, STUB};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {
     pub(crate) stream: StreamId,
-    pub(crate) position: u64,
-    pub(crate) gone: Gone,
+    pub position: u64,
+    pub gone: Gone,
 }
 
 impl Removal {
@@ -31,7 +31,7 @@ impl Removal {
     }
 
     /// Whether this would change the commit.
-    pub(crate) fn concerns(&self, commit: &Commit) -> bool {
+    pub fn concerns(&self, commit: &Commit) -> bool {
         commit.view().belongs_to(&self.stream)
             && commit.gone() != Some(self.gone)
             && commit.gone() != Some(Gone::Removed)
@@ -39,7 +39,7 @@ impl Removal {
 }
 
 /// The frame that stands for `commit` when its events are gone.
-pub(crate) fn frame(commit: &Commit, gone: Gone) -> Bytes {
+pub fn frame(commit: &Commit, gone: Gone) -> Bytes {
     let view = commit.view();
     let mut out = vec![0; FRAME_HEAD];
     let names = (view.category, view.id);

@@ -3,9 +3,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::codec::{Codec, CodecError};
 use super::frame::seal_frame;
 use super::*;
-use super::codec::{Codec, CodecError};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 enum Sample {

@@ -9,8 +9,8 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _};
 
 use super::EventView;
 use super::codec::{Codec, CodecError};
-use crate::personal::sealer::Sealer;
 use crate::personal::scope;
+use crate::personal::sealer::Sealer;
 
 /// How many events may be made of one, those between steps included. More is a mistake: each is held in
 /// memory, and takes part in an effect that is done whole or again.

@@ -7,11 +7,12 @@ use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::personal::sealer::{Opened, Sealer};
-use crate::archive::ArchiveError;
-use crate::record::chain::ChainEnd;
 use super::verify::{Verified, Verify};
 use crate::Maintenance;
+use crate::archive::ArchiveError;
+use crate::personal::error::KeyError;
+use crate::personal::sealer::{Opened, Sealer};
+use crate::record::chain::ChainEnd;
 use crate::{
     AppendOutcome, Batch, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store,
     StoreFailure, StoreInfo, Writer,
@@ -22,19 +23,19 @@ use crate::{
 /// they are decoded; and snapshots that were sealed for several subjects are opened, or passed over when
 /// one of these is forgotten.
 #[must_use]
-pub fn guard(store: Store, sealer: &Arc<dyn Sealer>) -> Store {
+pub fn guard(store: Store, sealer: Arc<dyn Sealer>) -> Store {
     guarded(store, sealer, false)
 }
 
-/// The same, for keys that are this store's alone: they are [closed](Keys::close) with it.
+/// The same, for keys that are this store's alone: they are [closed](Sealer::close) with it.
 #[must_use]
-pub fn guard_with_its_own(store: Store, sealer: &Arc<dyn Sealer>) -> Store {
+pub fn guard_with_its_own(store: Store, sealer: Arc<dyn Sealer>) -> Store {
     guarded(store, sealer, true)
 }
 
-fn guarded(store: Store, sealer: &Arc<dyn Sealer>, closes: bool) -> Store {
+fn guarded(store: Store, sealer: Arc<dyn Sealer>, closes: bool) -> Store {
     let writer = GuardedWriter { writer: store.writer, sealer: sealer.clone(), failure: None };
-    let reader = GuardedReader { reader: store.reader, sealer: sealer.clone(), closes };
+    let reader = GuardedReader { reader: store.reader, sealer, closes };
     Store { writer: Box::new(writer), reader: Arc::new(reader) }
 }
 
@@ -47,7 +48,7 @@ struct GuardedWriter {
 impl GuardedWriter {
     fn guarded(
         &mut self,
-        work: impl FnOnce(&dyn Sealer) -> Result<(), crate::keys::KeyError>,
+        work: impl FnOnce(&dyn Sealer) -> Result<(), KeyError>,
     ) -> Result<(), StoreFailure> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
@@ -132,7 +133,11 @@ impl Reader for GuardedReader {
             let version = found.version;
             let damaged =
                 |what: String| ReadError::DamagedSnapshot { stream: stream.clone(), version, what };
-            match self.sealer.open_for(&found.payload).map_err(|error| damaged(error.to_string()))? {
+            match self
+                .sealer
+                .open_for(&found.payload)
+                .map_err(|error| damaged(error.to_string()))?
+            {
                 Opened::Unsealed => return Ok(Some(found)),
                 Opened::Clear(clear, subjects) => {
                     found.payload = Bytes::copy_from_slice(&clear);

@@ -11,12 +11,12 @@ use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::record::chain::{ChainEnd, Link};
-use crate::personal::subjects::Subjects;
-use crate::record::stub_frame;
 use super::verify::{Verified, Verify};
-use super::verify_log;
+use super::verify_log::verify_log;
 use crate::Maintenance;
+use crate::personal::subjects::Subjects;
+use crate::record::chain::{ChainEnd, Link};
+use crate::record::stub_frame;
 use crate::{
     Append, AppendOutcome, Batch, Commit, Conflict, NewSnapshot, Note, NoteChange, Page, PageLimit,
     ReadError, Reader, Removal, Snapshot, Store, StoreFailure, StoreInfo, Writer,
@@ -229,7 +229,7 @@ impl Reader for MemoryReader {
 
 impl Maintenance for MemoryReader {
     fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
-        verify_log::log(self, what)
+        verify_log(self, what)
     }
 
     fn chain(&self) -> Result<ChainEnd, ReadError> {

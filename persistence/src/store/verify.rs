@@ -13,8 +13,8 @@ use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::record::chain::ChainEnd;
 use crate::error::ReadError;
+use crate::record::chain::ChainEnd;
 use crate::record::{Commit, CommitView, Gone};
 
 /// How many findings are listed; more are only counted. Whoever has a thousand needs a backup, not

@@ -7,7 +7,12 @@ use super::verify::{LogCheck, Verified, Verify};
 use crate::error::ReadError;
 
 /// Verifies the log of any store.
-pub(crate) fn log<R: Maintenance + ?Sized>(
+///
+/// A store that has more than a log to check calls this first.
+///
+/// # Errors
+/// [`ReadError`] if the log cannot be read at all; damage is part of the result.
+pub fn verify_log<R: Maintenance + ?Sized>(
     reader: &R,
     verify: &mut Verify<'_>,
 ) -> Result<Verified, ReadError> {

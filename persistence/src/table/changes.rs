@@ -101,17 +101,17 @@ impl Changes {
     }
 
     /// What happens to the key at this place.
-    pub(crate) fn at(&self, place: &[u8]) -> Option<&Option<Bytes>> {
+    pub fn at(&self, place: &[u8]) -> Option<&Option<Bytes>> {
         self.by_key.get(place)
     }
 
     /// Places and values, in order.
-    pub(crate) fn iter(&self) -> btree_map::Iter<'_, Bytes, Option<Bytes>> {
+    pub fn iter(&self) -> btree_map::Iter<'_, Bytes, Option<Bytes>> {
         self.by_key.iter()
     }
 
     /// Those within a range that [`places`] made.
-    pub(crate) fn range(&self, range: &Range) -> btree_map::Range<'_, Bytes, Option<Bytes>> {
+    pub fn range(&self, range: &Range) -> btree_map::Range<'_, Bytes, Option<Bytes>> {
         self.by_key.range::<[u8], _>(borrowed(range))
     }
 }
@@ -134,7 +134,7 @@ fn weight(place: &[u8], value: Option<&[u8]>) -> usize {
 }
 
 /// Where a key stands among those of all spaces.
-pub(crate) fn place(space: u8, key: &[u8]) -> Vec<u8> {
+pub fn place(space: u8, key: &[u8]) -> Vec<u8> {
     [&[space], key].concat()
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn place(space: u8, key: &[u8]) -> Vec<u8> {
 pub type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// The places of the keys of a space within bounds; none when there can be no such key.
-pub(crate) fn places(space: u8, (lower, upper): (Bound<&[u8]>, Bound<&[u8]>)) -> Option<Range> {
+pub fn places(space: u8, (lower, upper): (Bound<&[u8]>, Bound<&[u8]>)) -> Option<Range> {
     let start = match lower {
         Bound::Unbounded => Bound::Included(vec![space]),
         bound => bound.map(|key| place(space, key)),
@@ -161,12 +161,12 @@ pub(crate) fn places(space: u8, (lower, upper): (Bound<&[u8]>, Bound<&[u8]>)) ->
     some.then_some((start, end))
 }
 
-pub(crate) fn borrowed(range: &Range) -> (Bound<&[u8]>, Bound<&[u8]>) {
+pub fn borrowed(range: &Range) -> (Bound<&[u8]>, Bound<&[u8]>) {
     (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice))
 }
 
 /// How a key is named in an error.
-pub(crate) fn text(place: &[u8]) -> String {
+pub fn text(place: &[u8]) -> String {
     let (space, key) = place.split_first().unwrap_or((&0, &[]));
     format!("key {} of space {space}", key.escape_ascii())
 }

@@ -76,7 +76,7 @@ impl ViewError {
         Self::Io(Arc::new(said))
     }
 
-    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+    pub fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into() }
     }
 }

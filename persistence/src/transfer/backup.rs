@@ -9,17 +9,18 @@
 //! ([`Lineage`](crate::Lineage)), so that checkpoints and views of the old one go on.
 //!
 //! ```
-//! use super::backup::{self, TakeOptions, Until};
-//! use actuarius_persistence::{disk, go_on};
+//! use actuarius_persistence::backup::{self, TakeOptions, Until};
+//! use actuarius_persistence::{go_on, memory};
 //!
 //! # let directory = tempfile::tempdir()?;
-//! # let (data, saved, back) = ["data", "saved", "back"].map(|it| directory.path().join(it)).into();
-//! let store = disk::open(&data)?;
+//! # let saved = directory.path().join("saved");
+//! let store = memory::open();
 //! backup::take(&*store.reader, &saved, &TakeOptions::default(), &mut go_on)?; // as often as you like
 //!
 //! backup::verify(&saved, &mut go_on)?;
-//! let restored = backup::restore(&saved, &back, Until::End, &mut go_on)?;
-//! assert_eq!(restored.end, store.reader.chain()?);
+//! let mut copy = memory::open();
+//! backup::load(&saved, &mut copy, Until::End, &mut go_on)?;
+//! assert_eq!(copy.reader.maintenance().chain()?, store.reader.maintenance().chain()?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -44,7 +45,7 @@ use crate::record::chain::ChainEnd;
 
 pub use error::BackupError;
 pub use loading::{Loaded, load};
-pub use restoring::{Restored, restore};
+pub use restoring::{Engine, RESTORING, Restored, restore};
 pub use taking::{TakeOptions, take};
 pub use verifying::verify;
 

@@ -7,25 +7,25 @@ use actuarius_domain::{StreamId, Version};
 use crate::{Append, Batch, Commit, Notes, Store, StoreFailure};
 
 /// Gathers commits into batches as large as the store likes them.
-pub(crate) struct Filling<'a> {
+pub struct Batches<'a> {
     store: &'a mut Store,
     batch: Batch,
     bytes: usize,
 }
 
-impl<'a> Filling<'a> {
-    pub(crate) fn new(store: &'a mut Store) -> Self {
+impl<'a> Batches<'a> {
+    pub fn new(store: &'a mut Store) -> Self {
         Self { store, batch: Batch::default(), bytes: 0 }
     }
 
     /// Adds a commit of `stream`, behind what the stream has, and stores what was put when it is enough.
-    pub(crate) fn put(&mut self, stream: StreamId, commit: &Commit) -> Result<(), StoreFailure> {
+    pub fn put(&mut self, stream: StreamId, commit: &Commit) -> Result<(), StoreFailure> {
         self.add(stream, commit)?;
         if self.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Adds a commit of `stream`, behind what the stream has.
-    pub(crate) fn add(&mut self, stream: StreamId, commit: &Commit) -> Result<(), StoreFailure> {
+    pub fn add(&mut self, stream: StreamId, commit: &Commit) -> Result<(), StoreFailure> {
         let before = Version::new(commit.view().version.get() - 1);
         let goes_on = |last: &&mut Append| {
             *last.stream() == stream && last.expected().plus(last.events()) == before
@@ -45,17 +45,17 @@ impl<'a> Filling<'a> {
     }
 
     /// Whether what was put is as much as the store likes at once.
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.bytes >= self.store.writer.batch_bytes()
     }
 
     /// Stores what was put.
-    pub(crate) fn flush(&mut self) -> Result<(), StoreFailure> {
+    pub fn flush(&mut self) -> Result<(), StoreFailure> {
         self.flush_with(None)
     }
 
     /// Stores what was put, and `notes` with it.
-    pub(crate) fn flush_with(&mut self, notes: Option<Notes>) -> Result<(), StoreFailure> {
+    pub fn flush_with(&mut self, notes: Option<Notes>) -> Result<(), StoreFailure> {
         let mut batch = std::mem::take(&mut self.batch);
         batch.notes.extend(notes);
         self.bytes = 0;
@@ -66,7 +66,7 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store {
         self.store
     }
 }

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use actuarius_domain::{Position, StreamId, Version};
 use thiserror::Error;
 
-use super::batches::Filling;
+use super::batches::Batches;
 use crate::{
     Commit, Damage, OnProgress, Page, PageLimit, Progress, ReadError, Reader, Store, StoreFailure,
 };
@@ -188,7 +188,7 @@ impl Selection<'_> {
 }
 
 pub(crate) struct Copying<'a> {
-    filling: Filling<'a>,
+    filling: Batches<'a>,
     /// Of the target, with what is on its way there.
     versions: HashMap<StreamId, Version>,
     copied: Copied,
@@ -198,7 +198,7 @@ pub(crate) struct Copying<'a> {
 impl<'a> Copying<'a> {
     pub(crate) fn to(store: &'a mut Store) -> Self {
         let (versions, copied) = (HashMap::new(), Copied::default());
-        Self { filling: Filling::new(store), versions, copied, progress: Progress::default() }
+        Self { filling: Batches::new(store), versions, copied, progress: Progress::default() }
     }
 
     /// Stores what is on its way, and tells what was copied.

@@ -26,9 +26,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::copy::CopyError;
 use crate::ReadError;
 use crate::record::chain::ChainEnd;
-use super::copy::CopyError;
 
 pub use reading::{Imported, read};
 pub use writing::{Exported, write};

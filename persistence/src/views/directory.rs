@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::state;
-use crate::files::{self, OnFile};
-use crate::files::marker::{self, Unreadable};
 use crate::files::lock::{self, StoreLock};
+use crate::files::marker::{self, Unreadable};
+use crate::files::{self, OnFile};
 use crate::table::error::ViewError;
 use crate::table::{TableEngine, TableWriter};
 

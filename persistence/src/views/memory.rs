@@ -149,7 +149,6 @@ impl TableWriter for MemoryTable {
         }
         Ok(())
     }
-
 }
 
 impl ReadTable for MemoryTable {

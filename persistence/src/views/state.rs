@@ -9,8 +9,8 @@
 use std::path::Path;
 
 use super::ViewError;
-use crate::wire::Malformed;
 use crate::wire::Cursor;
+use crate::wire::Malformed;
 
 /// The format this release writes, and the newest it reads.
 const FORMAT: u32 = 1;

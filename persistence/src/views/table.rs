@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::table::changes::{self, Changes};
 use crate::personal::sealer::Sealer;
+use crate::table::changes::{self, Changes};
 use crate::table::error::ViewError;
 use crate::table::{Entry, ReadTable, TableWriter};
 

@@ -74,7 +74,7 @@ pub fn note(store: &mut Store, key: &str, value: &str) {
 /// Returns all commits as they are stored.
 pub fn log(reader: &dyn Reader) -> Vec<Commit> {
     let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
-    reader.read_raw(Position::NONE, limit).expect("readable").commits
+    reader.maintenance().read_raw(Position::NONE, limit).expect("readable").commits
 }
 
 pub fn same(one: &[Commit], other: &[Commit]) -> bool {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
 use actuarius_persistence::contract::{self, Stage};
+use actuarius_persistence::verify::{Verified, Verify};
 use actuarius_persistence::{
-    AppendOutcome, Batch, Note, Notes, Page, PageLimit, ReadError, Reader, Snapshot, Store,
-    StoreFailure, StoreInfo, Writer, memory,
+    AppendOutcome, Batch, Maintenance, Note, Notes, Page, PageLimit, ReadError, Reader, Snapshot,
+    Store, StoreFailure, StoreInfo, Writer, memory, verify_log,
 };
 use bytes::Bytes;
 use uuid::Uuid;
@@ -127,6 +128,16 @@ impl Reader for Liar<Arc<dyn Reader>> {
 
     fn info(&self) -> Result<StoreInfo, ReadError> {
         self.0.info()
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+impl Maintenance for Liar<Arc<dyn Reader>> {
+    fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError> {
+        verify_log(self, what)
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use actuarius_persistence::contract::Stage;
-use actuarius_persistence::keys::{self, Keys, MasterKeyRing};
-use actuarius_persistence::memory;
+use actuarius_persistence::keys::{Keys, MasterKeyRing};
+use actuarius_persistence::{guard, memory};
 
 fn empty_stage() -> impl Stage {
     let contents = Arc::default();
     let keys = Keys::in_memory(MasterKeyRing::generate("only").expect("a key")).expect("keys");
-    move || keys::guard(memory::reopen(&contents), &keys)
+    move || guard(memory::reopen(&contents), keys.clone())
 }
 
 actuarius_persistence::contract_tests!(empty_stage);
@@ -24,14 +24,16 @@ fn the_guard_forwards_every_method() {
         let lines = body.lines().filter_map(|line| line.strip_prefix("    fn "));
         lines.map(|line| line.split('(').next().unwrap_or_default().to_owned()).collect()
     };
-    let store = include_str!("../../src/store.rs");
-    let guard = include_str!("../../src/keys/guard.rs");
-    for (of, by) in [
-        ("pub trait Reader", "impl Reader for GuardedReader"),
-        ("pub trait Writer", "impl Writer for GuardedWriter"),
+    let writer = include_str!("../../src/store/writer.rs");
+    let reader = include_str!("../../src/store/reader.rs");
+    let guard = include_str!("../../src/store/keyed.rs");
+    for (source, of, by) in [
+        (reader, "pub trait Reader", "impl Reader for GuardedReader"),
+        (reader, "pub trait Maintenance", "impl Maintenance for GuardedReader"),
+        (writer, "pub trait Writer", "impl Writer for GuardedWriter"),
     ] {
         let passed_on = methods(guard, by);
-        for method in methods(store, of) {
+        for method in methods(source, of) {
             assert!(passed_on.contains(&method), "the guard does not forward {method}");
         }
     }

@@ -1,5 +1,5 @@
-//! Everything that needs no engine on disk: the contract and its own tests, the store in memory, fault
-//! injection, segments, personal values, copies, exports and migrations.
+//! Everything that needs no engine on disk: the contract and its own tests, the store in memory,
+//! fault injection, segments, personal values, copies, exports and migrations.
 
 #[path = "../common/mod.rs"]
 mod common;

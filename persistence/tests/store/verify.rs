@@ -11,7 +11,10 @@ fn a_store_in_memory_is_verified_too() {
     for number in 0..50 {
         commit(&mut store, append("stream", number * 2, &[10, 30]));
     }
-    let verified = store.reader.verify(&mut Verify::default()).expect("readable");
+    let verified = store.reader.maintenance().verify(&mut Verify::default()).expect("readable");
     assert!(verified.is_whole());
-    assert_eq!((verified.events, verified.chain), (100, store.reader.chain().expect("known")));
+    assert_eq!(
+        (verified.events, verified.chain),
+        (100, store.reader.maintenance().chain().expect("known"))
+    );
 }

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Id};
-use actuarius_persistence::keys::Fingerprint;
+use actuarius_persistence::personal::Fingerprint;
 use dashmap::DashMap;
 
 use super::activation::{Activation, SlotOwner};

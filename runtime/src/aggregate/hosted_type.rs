@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, StreamId, Version};
-use actuarius_persistence::keys::Subjects;
+use actuarius_persistence::personal::Subjects;
 
 use super::hosting::Hosting;
 use super::inbox::Slot;

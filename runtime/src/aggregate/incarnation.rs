@@ -1,7 +1,7 @@
 //! [`Incarnation`]: the state of an aggregate in memory, from loading to unloading.
 
 use actuarius_domain::{Aggregate, Position, Timestamp, Version};
-use actuarius_persistence::keys::{Keys, SUBJECTS_MAX, Subjects};
+use actuarius_persistence::personal::{SUBJECTS_MAX, Subjects, collecting, deriving};
 use actuarius_persistence::{Deletion, NewSnapshot};
 
 use super::dedup_window::DedupWindow;
@@ -137,10 +137,10 @@ impl<A: Aggregate> Incarnation<A> {
     /// Encodes the state. It may contain clear text that `apply` has copied out of personal values, so it
     /// is sealed for all of their subjects: forgetting one of them makes it unreadable.
     fn sealed_state(&mut self, hosted: &HostedType<A>) -> Result<Vec<u8>, String> {
-        let keys = hosted.engine.keyring.keys();
+        let keys = hosted.engine.keyring.sealer();
         let (state, window, subjects) = (&self.state, &self.window, &mut self.subjects);
         let encode = || saved_state::encode(state, window, hosted.hosting.codec);
-        let clear = Keys::collecting(keys, subjects, || Keys::deriving(keys, encode));
+        let clear = collecting(keys, subjects, || deriving(keys, encode));
         let clear = clear.map_err(|error| error.to_string())?;
         match keys {
             Some(_) if subjects.are_too_many() => {

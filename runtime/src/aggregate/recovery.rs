@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actuarius_domain::{Aggregate, Position, Version};
-use actuarius_persistence::keys::Keys;
+use actuarius_persistence::personal::collecting;
 use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader};
 use tokio::sync::oneshot;
 
@@ -153,8 +153,8 @@ impl<A: Aggregate> Recovery<'_, A> {
                 continue;
             }
             let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);
-            let (keys, subjects) = (self.hosted.engine.keyring.keys(), &mut incarnation.subjects);
-            let facts = Keys::collecting(keys, subjects, || replay::decode(self.decoder, &event));
+            let (keys, subjects) = (self.hosted.engine.keyring.sealer(), &mut incarnation.subjects);
+            let facts = collecting(keys, subjects, || replay::decode(self.decoder, &event));
             let facts = facts.map_err(|error| {
                 let event_type = event.event_type.to_owned();
                 let schema_version = event.schema_version;

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use actuarius_domain::{Aggregate, Id, Position, StreamId, Timestamp, Version};
-use actuarius_persistence::keys::{Keys, Subjects};
+use actuarius_persistence::personal::{Subjects, deriving};
 use actuarius_persistence::{
     CodecError, CommitView, EventView, PageLimit, ReadError, Reader, Snapshot,
 };
@@ -119,7 +119,8 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
             return Ok(Err(format!("it contains position {known}, but the log ends at {head}")));
         }
         let before = Position::new(position.get().saturating_sub(1));
-        let page = self.reader.read_raw(before, PageLimit { commits: 1, bytes: 0 })?;
+        let page =
+            self.reader.maintenance().read_raw(before, PageLimit { commits: 1, bytes: 0 })?;
         let last = page.commits.first().map(|commit| commit.view()).filter(|commit| {
             commit.belongs_to(self.stream) && commit.last_version() == snapshot.version
         });
@@ -131,9 +132,9 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
         if snapshot.state_version != A::STATE_VERSION {
             return Err("it contains another version of the state".to_owned());
         }
-        let keys = self.reader.keys();
+        let keys = self.reader.maintenance().sealer();
         let decode = || saved_state::decode(&snapshot.payload, self.remembered_commands);
-        let decoded = Keys::deriving(keys.as_ref(), decode);
+        let decoded = deriving(keys.as_ref(), decode);
         let (state, window) = decoded.map_err(|error| error.to_string())?;
         let Snapshot { version, position, as_of, subjects, .. } = snapshot;
         Ok(Start { state, window, version, position, time: Some(time), as_of, subjects })

@@ -11,7 +11,7 @@ use std::time::Instant;
 use actuarius_domain::{
     Aggregate, CommandId, Context, Expected, Metadata, Position, Timestamp, Version,
 };
-use actuarius_persistence::keys::{Keys, Subjects};
+use actuarius_persistence::personal::{Sealer, Subjects, collecting, within};
 use actuarius_persistence::{Append, CodecError, Deletion, NewCommit};
 use uuid::Uuid;
 
@@ -193,7 +193,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         if self.incarnation.ended == Some(PERMANENT) {
             return Verdict::Refused(Failure::Deleted.into());
         }
-        match self.hosted().engine.keyring.keys().cloned() {
+        match self.hosted().engine.keyring.sealer().cloned() {
             None => self.decide_and_store(command, named, context),
             Some(keys) => {
                 self.decide_with(&keys, |turn| turn.decide_and_store(command, named, context))
@@ -205,11 +205,11 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     /// then on.
     fn decide_with(
         &mut self,
-        keys: &Arc<Keys>,
+        keys: &Arc<dyn Sealer>,
         decide: impl FnOnce(&mut Self) -> Verdict<A>,
     ) -> Verdict<A> {
         let (mut subjects, forgotten) = (Subjects::default(), keys.forgotten());
-        let verdict = Keys::collecting(Some(keys), &mut subjects, || keys.within(|| decide(self)));
+        let verdict = collecting(Some(keys), &mut subjects, || within(Some(keys), || decide(self)));
         if !subjects.is_empty() {
             self.incarnation.subjects.add_all(&subjects);
             let Activation { hosted, slot, .. } = &**self.guard.activation();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use actuarius_domain::Position;
-use actuarius_persistence::keys::Keys;
+use actuarius_persistence::personal::Sealer;
 use actuarius_persistence::{Append, AppendOutcome, Commit, Damage};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ pub(crate) struct Tail {
     followers: AtomicUsize,
     recent: Mutex<Recent>,
     /// Unseal personal data in commits.
-    keys: Option<Arc<Keys>>,
+    keys: Option<Arc<dyn Sealer>>,
 }
 
 /// The last groups, each of which begins where the group before it ends.
@@ -43,16 +43,16 @@ pub(crate) struct Group {
     places: Vec<(usize, Position)>,
     /// Decoded when the first follower reads them.
     commits: OnceLock<Result<Arc<[Commit]>, Damage>>,
-    keys: Option<Arc<Keys>>,
+    keys: Option<Arc<dyn Sealer>>,
 }
 
 impl Tail {
     #[cfg(test)]
     pub(crate) fn at(head: Position) -> Arc<Self> {
-        Self::with_keys(head, None)
+        Self::with_sealer(head, None)
     }
 
-    pub(crate) fn with_keys(head: Position, keys: Option<Arc<Keys>>) -> Arc<Self> {
+    pub(crate) fn with_sealer(head: Position, keys: Option<Arc<dyn Sealer>>) -> Arc<Self> {
         let (head, _) = watch::channel(head);
         let (followers, recent) = (AtomicUsize::new(0), Mutex::default());
         Arc::new(Self { head, followers, recent, keys })
@@ -137,7 +137,7 @@ impl Group {
     fn of<'a>(
         stored: impl Iterator<Item = (&'a Append, Position)>,
         last: Position,
-        keys: Option<Arc<Keys>>,
+        keys: Option<Arc<dyn Sealer>>,
     ) -> Self {
         let (mut bytes, mut places) = (BytesMut::new(), Vec::new());
         for (append, first) in stored {
@@ -164,7 +164,7 @@ impl Group {
             start = end;
             let mut commit = Commit::from_frame(&frame, position)?;
             if let Some(keys) = &self.keys {
-                commit.give_keys(keys);
+                commit.give_sealer(keys);
             }
             Ok(commit)
         });

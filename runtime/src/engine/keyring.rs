@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actuarius_persistence::keys::Keys;
+use actuarius_persistence::personal::Sealer;
 use actuarius_persistence::{ReadError, Reader};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -23,17 +24,24 @@ pub fn key_file(reader: &dyn Reader) -> Result<Option<Uuid>, ReadError> {
 /// The keys of data subjects, if there are any, and a channel that notifies when one is destroyed.
 pub(crate) struct Keyring {
     keys: Option<Arc<Keys>>,
+    sealer: Option<Arc<dyn Sealer>>,
     forgotten: watch::Sender<u64>,
 }
 
 impl Keyring {
     pub(crate) fn of(keys: Option<Arc<Keys>>) -> Self {
         let forgotten = keys.as_ref().map_or(0, |keys| keys.forgotten());
-        Self { keys, forgotten: watch::Sender::new(forgotten) }
+        let sealer = keys.clone().map(|keys| keys as Arc<dyn Sealer>);
+        Self { keys, sealer, forgotten: watch::Sender::new(forgotten) }
     }
 
     pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
         self.keys.as_ref()
+    }
+
+    /// Returns what seals and opens personal data, if there are keys.
+    pub(crate) fn sealer(&self) -> Option<&Arc<dyn Sealer>> {
+        self.sealer.as_ref()
     }
 
     /// Returns the number of forgotten subjects.

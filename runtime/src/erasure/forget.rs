@@ -1,4 +1,4 @@
-//! Forgetting a data subject: its key first, then everything that was derived from its clear text.
+//! Forgets a data subject: destroys its key first, then removes everything derived from its clear text.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,39 +12,39 @@ use crate::follow::followers::FollowerShared;
 use crate::inner::Inner;
 use crate::projection::{Swept, sweep};
 
-/// How often is looked whether all is done.
-const LOOKS_EVERY: Duration = Duration::from_millis(1);
+/// How often completion is checked.
+const CHECK_EVERY: Duration = Duration::from_millis(1);
 
-/// How often those are told again who have not come to an end: a file may have been held open.
-const TELLS_EVERY: u32 = 100;
+/// After how many checks the projections are notified again: a file may have been held open.
+const NOTIFY_EVERY: u32 = 100;
 
-/// What became of forgetting a subject.
+/// What forgetting a subject has removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
 pub struct Forgotten {
-    /// Whether the subject had a key. Without one nothing was ever sealed for it, or it had been
-    /// forgotten before.
+    /// Whether the subject had a key. If not, nothing was ever sealed for it, or it had been forgotten
+    /// before.
     pub had_key: bool,
-    /// How many aggregates in memory held its clear text, and were rebuilt from what is stored.
+    /// How many aggregates in memory may have held its clear text and were rebuilt from what is stored.
     pub aggregates: usize,
-    /// Views that were not started and were removed because it may have been in them. They are built
-    /// anew when they are started.
+    /// Views of projections that are not running and that may have held its clear text. They were removed,
+    /// and are rebuilt when the projections are started.
     pub removed_views: Vec<String>,
-    /// Views that could not be looked at: their projection has stopped and something still has them open,
-    /// or they are damaged. Once that is over, forget the subject again.
+    /// Views that could not be read, because they are damaged, or because their projection has stopped and
+    /// they are still open. Repair or close them, then forget the subject again.
     pub unseen_views: Vec<String>,
 }
 
 impl Forgotten {
-    /// Whether its clear text is nowhere in what the runtime keeps.
+    /// Returns whether nothing that the runtime keeps holds its clear text any more.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unseen_views.is_empty()
     }
 }
 
-/// Why a subject was not forgotten, or not everywhere. Forget it again: what is done stays done.
+/// Why a subject was not forgotten, or not everywhere. Forget it again; what has been removed stays removed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ForgetError {
@@ -52,21 +52,21 @@ pub enum ForgetError {
     /// [`Builder::personal_data`](crate::Builder::personal_data).
     #[error("there are no keys to destroy: open the runtime with `Builder::personal_data`")]
     NoKeys,
-    /// The key could not be destroyed. After [`KeyError::Failed`] it is not known whether it was.
+    /// The key could not be destroyed. After [`KeyError::Failed`] it may or may not be destroyed.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// The key is destroyed; the views that are not started could not be looked for.
+    /// The key is destroyed, but the views of projections that are not running could not be listed.
     #[error("the key is destroyed, but the views could not be listed: {0}")]
     Views(String),
-    /// The runtime ended meanwhile. The key may be destroyed.
+    /// The runtime was closed before it was done. The key may or may not be destroyed.
     #[error("the runtime is shutting down")]
     ShuttingDown,
 }
 
-/// Forgets a subject, whether or not someone waits for it.
+/// Forgets a subject, also if the returned future is dropped.
 pub(crate) async fn forget(inner: Arc<Inner>, subject: String) -> Result<Forgotten, ForgetError> {
     let keys = inner.engine.keyring.keys().ok_or(ForgetError::NoKeys)?.clone();
-    // On its own, because once the key is gone the rest must not be left undone.
+    // Spawned, because once the key is destroyed the rest must be done.
     let forgetting = tokio::spawn(forget_now(inner, keys, subject));
     forgetting.await.unwrap_or(Err(ForgetError::ShuttingDown))
 }
@@ -79,19 +79,19 @@ async fn forget_now(
     let fingerprint = keys.fingerprint(&subject);
     let destroying = spawn_blocking(move || keys.forget(&subject)).await;
     let destroyed = destroying.map_err(|_| ForgetError::ShuttingDown)?;
-    // Also when it failed: it is not used any more, so views are not to show it either.
+    // Also if it failed: the key is not used any more, so views must not show the subject either.
     inner.engine.keyring.notify();
     let destroyed = destroyed?;
     inner.engine.keyring.count(destroyed.had_key);
-    let renewing: Vec<_> =
+    let rebuilds: Vec<_> =
         inner.hosted().iter().map(|hosted| hosted.rebuild_holders_of(fingerprint)).collect();
-    let is_renewed = || renewing.iter().all(|hosted| (hosted.are_done)());
-    wait_until(&inner, || is_renewed() && have_erased(&inner, destroyed.number)).await?;
+    let are_rebuilt = || rebuilds.iter().all(|rebuild| (rebuild.are_done)());
+    wait_until(&inner, || are_rebuilt() && have_erased(&inner, destroyed.number)).await?;
     let Swept { removed, left } = sweep_views(inner, destroyed.number).await?;
     tracing::info!(target: "actuarius::keys", "a subject was forgotten");
     Ok(Forgotten {
         had_key: destroyed.had_key,
-        aggregates: renewing.iter().map(|hosted| hosted.aggregates).sum(),
+        aggregates: rebuilds.iter().map(|rebuild| rebuild.aggregates).sum(),
         removed_views: removed,
         unseen_views: left,
     })
@@ -103,27 +103,27 @@ fn have_erased(inner: &Inner, number: u64) -> bool {
 
 async fn sweep_views(inner: Arc<Inner>, number: u64) -> Result<Swept, ForgetError> {
     let sweeping = spawn_blocking(move || {
-        let at_work = |name: &str| {
+        let is_running = |name: &str| {
             let is_it = |follower: &Arc<FollowerShared>| &*follower.name == name;
             inner.followers.all().iter().any(is_it)
         };
-        sweep(&inner.views, number, at_work)
+        sweep(&inner.views, number, is_running)
     });
     let swept = sweeping.await.map_err(|_| ForgetError::ShuttingDown)?;
     swept.map_err(|error| ForgetError::Views(error.to_string()))
 }
 
 async fn wait_until(inner: &Inner, done: impl Fn() -> bool) -> Result<(), ForgetError> {
-    let mut looks = 0u32;
+    let mut checks = 0u32;
     while !done() {
         if inner.engine.store.reader().is_err() {
             return Err(ForgetError::ShuttingDown);
         }
-        looks += 1;
-        if looks.is_multiple_of(TELLS_EVERY) {
+        checks += 1;
+        if checks.is_multiple_of(NOTIFY_EVERY) {
             inner.engine.keyring.notify();
         }
-        sleep(LOOKS_EVERY).await;
+        sleep(CHECK_EVERY).await;
     }
     Ok(())
 }

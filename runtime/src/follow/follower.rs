@@ -87,7 +87,7 @@ impl Follower {
     pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
         loop {
             if self.reading.is_none() {
-                let groups = self.following.tail().groups_behind(self.at, PAGE.commits);
+                let groups = self.following.tail().groups_after(self.at, PAGE.commits);
                 if !groups.is_empty() {
                     return self.take_groups(&groups);
                 }
@@ -119,7 +119,7 @@ impl Follower {
     fn take_page(&mut self, page: Page) -> Result<Slice, ReadError> {
         let more = page.more;
         let slice = self.advance(Slice::of(page.commits.into(), 0))?;
-        if more && !self.following.tail().keeps_behind(self.at) {
+        if more && !self.following.tail().keeps_after(self.at) {
             // Read while the one before it is worked off.
             self.reading = Some(self.start_reading());
         }

@@ -1,3 +1,5 @@
+//! [`Diff`]: the differences between two moments of an aggregate's history.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,11 +14,12 @@ use crate::aggregate::hosted_type::HostedType;
 use crate::base::error::Failure;
 use crate::base::panics::guarded;
 
-/// What has changed between two moments of an aggregate's history.
+/// The differences between two moments of an aggregate's history. Returned by
+/// [`Aggregates::diff`](crate::Aggregates::diff).
 pub struct Diff<A: Aggregate> {
-    /// What it was at the first moment.
+    /// The state at the first moment.
     pub before: Past<A>,
-    /// What it was at the second.
+    /// The state at the second moment.
     pub after: Past<A>,
     hosted: Arc<HostedType<A>>,
     id: Id<A>,
@@ -33,26 +36,26 @@ impl<A: Aggregate> Diff<A> {
         Ok(Self { before, after, hosted, id })
     }
 
-    /// How many events lie between the two.
+    /// Returns how many events lie between the two moments.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.before.version.get().abs_diff(self.after.version.get())
     }
 
-    /// The events that lie between the two, each with the state after it: those of the later one that
-    /// the earlier one had not.
+    /// Returns the events between the two moments, each with the state after it, whichever moment is the
+    /// earlier one.
     pub fn history(&self) -> History<A> {
         let (first, last) = (self.before.version, self.after.version);
         let history = History::of(self.hosted.clone(), Ok(self.id.clone()));
         history.from(first.min(last).next()).until(first.max(last))
     }
 
-    /// The fields of the state that are different, by their paths. It takes as long as writing both
+    /// Returns the fields of the state that are different, by their paths. Costs as much as encoding both
     /// states as JSON.
     ///
     /// # Errors
-    /// [`CodecError::Encode`] when the state cannot be written as JSON: a map in it has keys that are
-    /// neither texts nor numbers.
+    /// [`CodecError::Encode`] if a state cannot be encoded as JSON, for example because a map in it has
+    /// keys that are neither strings nor numbers.
     pub fn changes(&self) -> Result<Vec<FieldChange>, CodecError> {
         let value = |past: &Past<A>| {
             let value = guarded(|| fields::as_value(&past.state));

@@ -1,35 +1,38 @@
+//! [`FieldChange`]: compares two values field by field.
+
 use std::fmt;
 
-use actuarius_persistence::keys::masked;
+use actuarius_persistence::personal::masked;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A field that two values do not agree on.
+/// A field whose values are different before and after.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldChange {
-    /// Where it is, as a JSON pointer (RFC 6901): `/lines/3/cents`. The whole value is the empty path.
+    /// The path of the field as a JSON pointer (RFC 6901), such as `/lines/3/cents`. The empty path is the
+    /// whole value.
     pub path: String,
-    /// What it was; none when it was not there.
+    /// The value before; `None` if the field did not exist.
     pub before: Option<Value>,
-    /// What it is; none when it is not there any more.
+    /// The value after; `None` if the field does not exist any more.
     pub after: Option<Value>,
 }
 
 impl FieldChange {
-    /// Whether it was not there before.
+    /// Returns whether the field was added.
     #[must_use]
     pub fn is_added(&self) -> bool {
         self.before.is_none()
     }
 
-    /// Whether it is not there any more.
+    /// Returns whether the field was removed.
     #[must_use]
     pub fn is_removed(&self) -> bool {
         self.after.is_none()
     }
 }
 
-/// `+ /a: 1`, `- /a: 1` or `~ /a: 1 -> 2`.
+/// Formats as `+ /a: 1`, `- /a: 1` or `~ /a: 1 -> 2`.
 impl fmt::Display for FieldChange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = &self.path;
@@ -42,13 +45,14 @@ impl fmt::Display for FieldChange {
     }
 }
 
-/// A state as a tree of values. What is personal in it is masked: it is told that it has changed, not to what.
+/// Converts a state to a JSON value. Personal values are masked: a comparison shows that they have changed,
+/// not to what.
 pub(crate) fn as_value(state: &impl Serialize) -> Result<Value, String> {
     masked(|| serde_json::to_value(state)).map_err(|error| error.to_string())
 }
 
-/// The innermost fields that are different, in the order of their paths. Lists are compared place by
-/// place.
+/// Returns the innermost fields that are different, in the order of their paths. Lists are compared index by
+/// index.
 pub(crate) fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     compare(&mut String::new(), Some(before), Some(after), &mut changes);
@@ -71,9 +75,9 @@ fn compare(
             }
         }
         (Some(Value::Array(before)), Some(Value::Array(after))) => {
-            for place in 0..before.len().max(after.len()) {
-                let (before, after) = (before.get(place), after.get(place));
-                within(path, &place.to_string(), |path| compare(path, before, after, changes));
+            for index in 0..before.len().max(after.len()) {
+                let (before, after) = (before.get(index), after.get(index));
+                within(path, &index.to_string(), |path| compare(path, before, after, changes));
             }
         }
         (before, after) if before == after => {}
@@ -84,12 +88,12 @@ fn compare(
     }
 }
 
-/// Does something one step further down, and comes back.
-fn within(path: &mut String, name: &str, what: impl FnOnce(&mut String)) {
+/// Calls `compare` with the path extended by `name`.
+fn within(path: &mut String, name: &str, compare: impl FnOnce(&mut String)) {
     let length = path.len();
     path.push('/');
     path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-    what(path);
+    compare(path);
     path.truncate(length);
 }
 
@@ -99,18 +103,18 @@ mod tests {
 
     use super::*;
 
-    fn told(before: &Value, after: &Value) -> Vec<String> {
+    fn formatted(before: &Value, after: &Value) -> Vec<String> {
         changes(before, after).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn equal_values_have_no_changes() {
         let value = json!({"a": [1, {"b": null}], "c": "d"});
-        assert_eq!(told(&value, &value), [""; 0]);
+        assert_eq!(formatted(&value, &value), [""; 0]);
     }
 
     #[test]
-    fn the_innermost_fields_are_told_with_their_paths() {
+    fn the_innermost_fields_are_listed_with_their_paths() {
         let before = json!({"cents": 5, "lines": [{"of": 1}, {"of": 2}], "owner": "ada"});
         let after = json!({"cents": 7, "lines": [{"of": 1}, {"of": 3}, 4], "open": true});
         let expected = [
@@ -120,17 +124,17 @@ mod tests {
             "- /owner: \"ada\"",
             "+ /open: true",
         ];
-        assert_eq!(told(&before, &after), expected);
+        assert_eq!(formatted(&before, &after), expected);
     }
 
     #[test]
-    fn a_value_of_another_kind_is_one_change_and_nothing_is_not_null() {
-        assert_eq!(told(&json!(1), &json!([1])), ["~ : 1 -> [1]"]);
-        assert_eq!(told(&json!({"a": null}), &json!({})), ["- /a: null"]);
+    fn a_value_of_another_kind_is_one_change_and_a_missing_field_is_not_null() {
+        assert_eq!(formatted(&json!(1), &json!([1])), ["~ : 1 -> [1]"]);
+        assert_eq!(formatted(&json!({"a": null}), &json!({})), ["- /a: null"]);
     }
 
     #[test]
-    fn names_that_look_like_paths_are_written_as_json_pointers_are() {
+    fn names_that_look_like_paths_are_escaped_as_in_json_pointers() {
         let (before, after) = (json!({"a/b": {"~": 1}}), json!({"a/b": {"~": 2}}));
         let change = &changes(&before, &after)[0];
         assert_eq!(change.path, "/a~1b/~0");

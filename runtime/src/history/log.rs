@@ -1,3 +1,5 @@
+//! Folds the whole log up to a moment.
+
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -6,12 +8,13 @@ use actuarius_persistence::{Commit, PageLimit, ReadError, Reader};
 use super::moment::LogMoment;
 use crate::engine::Engine;
 
-/// How much of the log is read at once: as much as a follower does.
+/// How much of the log is read at once: as much as a follower reads.
 const PAGE: PageLimit = PageLimit { commits: 4_096, bytes: 1024 * 1024 };
 
-/// Folds the log from its first commit up to a moment, and returns what came of it with the position it
-/// stands for: off the async threads, a page at a time, so that it ends when nobody waits any more. What is
-/// stored later than now is not waited for.
+/// Folds the log from its first commit up to a moment, and returns the result with its position. Commits
+/// stored after the call are not read.
+///
+/// Reads on blocking threads, one page at a time, so that dropping the future stops it.
 pub(crate) async fn fold_log<T, E>(
     engine: &Arc<Engine>,
     moment: LogMoment,
@@ -28,16 +31,16 @@ where
         let take = take.clone();
         let page = move |reader: &dyn Reader| -> Result<_, E> {
             let commits = reader.read_log(position, PAGE)?.commits;
-            let was_there = |commit: &Commit| moment.includes(&commit.view());
-            let count = commits.iter().take_while(|commit| was_there(commit)).count();
+            let is_included = |commit: &Commit| moment.includes(&commit.view());
+            let count = commits.iter().take_while(|commit| is_included(commit)).count();
             take(&mut folded, &commits[..count])?;
             let last = commits[..count].last().map(Commit::last_position);
-            Ok((folded, last.filter(|_| count == commits.len()), last))
+            Ok((folded, last, last.is_none() || count < commits.len()))
         };
-        let (taken, go_on, last) = engine.read(page).await?;
+        let (taken, last, is_over) = engine.read(page).await?;
         folded = taken;
         position = last.unwrap_or(position);
-        if go_on.is_none() {
+        if is_over {
             break;
         }
     }

@@ -1,30 +1,33 @@
+//! [`Moment`] and [`LogMoment`]: what point of the past is requested, and which version it means.
+
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use actuarius_persistence::{Commit, CommitView, Damage, PageLimit, ReadError, Reader};
 
-/// A moment in the history of one aggregate. Made from a [`Version`], a [`Position`] or a
+/// A moment in the history of one aggregate. Converts from a [`Version`], a [`Position`] or a
 /// [`Timestamp`].
 ///
-/// The order of commits rules, not the clock. A version and a position say exactly which events were
-/// there. A time means *up to, and not including, the first commit that was decided later*; within
-/// one aggregate times never go back, so these are all events that were decided by then.
+/// The order of commits decides, not the clock. A version and a position name exactly the events that had
+/// been stored. A time means *up to, and not including, the first commit that was decided later*; within
+/// one aggregate times never go back, so these are all events that had been decided by then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Behind the aggregate's event of this version.
+    /// After the aggregate's event of this version.
     Version(Version),
     /// When the log ended at this position.
     Position(Position),
-    /// When the clock showed this time, and all that was decided then was stored.
+    /// When the clock showed this time, including everything that had been decided by then.
     Time(Timestamp),
 }
 
-/// A moment in the history of the whole log. Made from a [`Position`] or a [`Timestamp`].
+/// A moment in the history of the whole log. Converts from a [`Position`] or a [`Timestamp`].
 ///
-/// A time means *up to, and not including, the first commit that was decided later*. Commits are
-/// decided side by side, and clocks step back, so a commit behind that one may have an earlier time:
-/// it is not included, because the log never was in such a state. Ask by position where that matters.
+/// A time means *up to, and not including, the first commit that was decided later*. Commits are decided
+/// concurrently, and clocks step back, so a commit after that one may have an earlier time. It is not
+/// included, because the log never was in such a state. Use a position where that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogMoment {
-    /// When the log ended at this position. In the middle of a command, the moment before it.
+    /// When the log ended at this position. A position within a command means the moment before the
+    /// command.
     Position(Position),
     /// When the clock showed this time.
     Time(Timestamp),
@@ -70,7 +73,7 @@ impl From<Timestamp> for LogMoment {
 }
 
 impl LogMoment {
-    /// Whether all of the commit was there.
+    /// Returns whether the whole commit is included.
     pub(crate) fn includes(self, commit: &CommitView<'_>) -> bool {
         match self {
             Self::Position(position) => commit.last_position() <= position,
@@ -79,7 +82,7 @@ impl LogMoment {
     }
 }
 
-/// How much of a commit was there at a moment.
+/// How much of a commit is included in a moment.
 enum Share {
     All,
     /// Its events up to this version.
@@ -88,7 +91,8 @@ enum Share {
 }
 
 impl Moment {
-    /// The version the aggregate had. One that it has not reached yet is left as it is.
+    /// Returns the version that the aggregate had. A version that it has not reached yet is returned as
+    /// it is.
     pub(super) fn version(
         self,
         reader: &dyn Reader,
@@ -114,8 +118,8 @@ impl Moment {
     }
 }
 
-/// Halves the stream until it is known which of its versions was the last. The end is looked at first:
-/// often the moment is not long ago.
+/// Finds the last included version by binary search. Starts at the end, because the moment is often
+/// recent.
 fn search(
     reader: &dyn Reader,
     stream: &StreamId,
@@ -136,7 +140,7 @@ fn search(
     Ok(Version::new(included))
 }
 
-/// The commit that holds this event of the stream.
+/// Reads the commit that contains this event of the stream.
 fn commit_with(
     reader: &dyn Reader,
     stream: &StreamId,
@@ -144,8 +148,8 @@ fn commit_with(
 ) -> Result<Commit, ReadError> {
     let before = Version::new(version.get() - 1);
     let one = PageLimit { commits: 1, bytes: 0 };
-    // What has left the log still says where and when it was.
-    let page = reader.read_raw_stream(stream, before, one)?;
+    // A removed commit still has its position and its time.
+    let page = reader.maintenance().read_raw_stream(stream, before, one)?;
     page.commits.into_iter().next().ok_or_else(|| {
         let what = format!("the event of version {version} is missing");
         Damage { stream: Some(stream.clone()), position: Position::NONE, what }.into()

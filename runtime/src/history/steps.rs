@@ -1,3 +1,5 @@
+//! [`History`]: the history of one aggregate, event by event, each with the state after it.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::vec;
@@ -12,7 +14,7 @@ use crate::aggregate::replay;
 use crate::base::error::Failure;
 use crate::schema::decoding::Decoder;
 
-/// Later than all that will ever be.
+/// After all events, also future ones.
 const END: Moment = Moment::Version(Version::new(u64::MAX));
 
 /// The history of one aggregate, event by event, each with the state after it. It holds one page of
@@ -53,7 +55,7 @@ const END: Moment = Moment::Version(Version::new(u64::MAX));
 /// # }
 /// ```
 ///
-/// Of an aggregate that was deleted it has what came behind the deletion, if its id was used again.
+/// The history of a deleted aggregate has only the events after the deletion, if its id was used again.
 #[must_use = "a history is read with `next`"]
 pub struct History<A: Aggregate> {
     hosted: Arc<HostedType<A>>,
@@ -63,18 +65,18 @@ pub struct History<A: Aggregate> {
     decoder: Decoder<A>,
     walk: Option<Walk<A>>,
     page: vec::IntoIter<Commit>,
-    /// The events of one commit; behind one that is no event any more there is nothing.
+    /// The decoded events of one commit; an event that does not decode is the last one.
     events: VecDeque<Result<Envelope<A>, Failure>>,
-    /// Why there is no next step, and never will be.
+    /// Why the history ended with an error, which every further step returns.
     broken: Option<Failure>,
 }
 
-/// One event of a history, and the state after it. A stored event that has become several today is as
-/// many steps, of one version.
+/// One event of a history, and the state after it. A stored event that upcasters turn into several events
+/// gives several steps of one version.
 pub struct HistoryStep<'a, A: Aggregate> {
-    /// What happened, and all that is known about it.
+    /// The event with its header.
     pub envelope: Envelope<A>,
-    /// What the aggregate was then.
+    /// The state after the event.
     pub state: &'a A,
 }
 
@@ -93,27 +95,27 @@ impl<A: Aggregate> History<A> {
         }
     }
 
-    /// Begins with the event of this version, on the state that was there before it. That is looked for
-    /// as by [`as_of`](crate::Aggregates::as_of). Default: the first event.
+    /// Starts with the event of this version. The state before it is computed as by
+    /// [`as_of`](crate::Aggregates::as_of). Default: the first event.
     pub fn from(mut self, version: Version) -> Self {
         self.from = version;
         self
     }
 
-    /// Ends with the last event that was there at this moment. Default: what is the last one when the
-    /// history gets there.
+    /// Ends with the last event that had been stored at this moment. Default: the last event at the time
+    /// it is reached.
     pub fn until(mut self, moment: impl Into<Moment>) -> Self {
         self.until = Some(moment.into());
         self
     }
 
-    /// The next event, with the state after it; none behind the last one. Asked again then, it goes on
-    /// with what has come meanwhile, unless it was told where to end.
+    /// Returns the next event with the state after it; `None` after the last one. A later call returns
+    /// events that were stored in the meantime, unless [`until`](History::until) was set.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] and [`Failure::Unavailable`]: nothing was skipped, ask again.
-    /// [`Failure::Undecodable`], and [`Failure::Panicked`] when `apply` did: the history ends before
-    /// that event, and every further step is answered in the same way.
+    /// [`Failure::Unreadable`] and [`Failure::Unavailable`]: nothing was skipped, call it again.
+    /// [`Failure::Undecodable`], and [`Failure::Panicked`] if `apply` panics: the history ends before that
+    /// event, and every further call returns the same error.
     pub async fn next(&mut self) -> Result<Option<HistoryStep<'_, A>>, Failure> {
         if let Some(failure) = &self.broken {
             return Err(failure.clone());
@@ -123,7 +125,7 @@ impl<A: Aggregate> History<A> {
             Some(Err(failure)) => return Err(self.broken.insert(failure).clone()),
             None => return Ok(None),
         };
-        // There is one if there is an envelope.
+        // An envelope implies a walk.
         let Some(walk) = &mut self.walk else { return Ok(None) };
         let fact = std::slice::from_ref(&envelope.event);
         if let Err(message) = replay::fold(&mut walk.state, fact) {
@@ -140,14 +142,14 @@ impl<A: Aggregate> History<A> {
             }
             if let Some(commit) = self.page.next() {
                 self.decode(&commit);
-            } else if !self.has_begun().await? || !self.read_page().await? {
+            } else if !self.begin().await? || !self.read_page().await? {
                 return Ok(None);
             }
         }
     }
 
-    /// Whether the aggregate has come to where the history begins.
-    async fn has_begun(&mut self) -> Result<bool, Failure> {
+    /// Computes the state before the first step. Returns false if the aggregate has not reached it yet.
+    async fn begin(&mut self) -> Result<bool, Failure> {
         if self.walk.is_some() {
             return Ok(true);
         }
@@ -159,17 +161,17 @@ impl<A: Aggregate> History<A> {
         }
         let until = self.until.unwrap_or(END);
         let find = move |reader: &dyn Reader| until.version(reader, &stream);
-        walk.set_out(self.hosted.engine.read(find).await?);
+        walk.extend_to(self.hosted.engine.read(find).await?);
         self.walk = Some(walk);
         Ok(true)
     }
 
-    /// Reads on, and tells whether there was anything. May be given up at any time.
+    /// Reads the next page, and returns whether it has commits. The future may be dropped at any time.
     async fn read_page(&mut self) -> Result<bool, Failure> {
         let Some(walk) = &mut self.walk else { return Ok(false) };
-        let Some(wanted) = walk.wanted() else { return Ok(false) };
-        let page = self.hosted.engine.read(move |reader| wanted.read(reader)).await?;
-        // Whoever asks behind the end may find more there.
+        let Some(next) = walk.next_page() else { return Ok(false) };
+        let page = self.hosted.engine.read(move |reader| next.read(reader)).await?;
+        // `page.more` is ignored: a later call may find new events after the end.
         self.page = page.commits.into_iter();
         Ok(self.page.len() > 0)
     }

@@ -1,3 +1,5 @@
+//! [`Past`]: the state of an aggregate at a moment, replayed page by page.
+
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Id, Position, StreamId, Timestamp, Version};
@@ -10,21 +12,22 @@ use crate::aggregate::replay::{self, Found, Snapshots, Start};
 use crate::base::error::{Failure, Place};
 use crate::schema::decoding::{Decoder, Undecodable};
 
-/// The state of an aggregate at a moment of its history.
+/// The state of an aggregate at a moment of its history. Returned by
+/// [`Aggregates::as_of`](crate::Aggregates::as_of).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past<A> {
-    /// What it was. The default if there was no event yet.
+    /// The state; the default state if there was no event yet.
     pub state: A,
-    /// How many events it had. Less than what was asked for says that it has no more: then this is
-    /// the present.
+    /// How many events it had. If it is less than the requested version, the aggregate has no more events
+    /// and this is the present state.
     pub version: Version,
-    /// The position of the last of them.
+    /// The position of its last event.
     pub position: Position,
-    /// When that was decided; none if there was no event yet.
+    /// When its last event was decided; `None` if there was no event yet.
     pub time: Option<Timestamp>,
 }
 
-/// The state of an aggregate at a moment.
+/// Returns the state of an aggregate at a moment.
 pub(crate) async fn as_of<A: Aggregate>(
     hosted: &Arc<HostedType<A>>,
     id: &Id<A>,
@@ -33,23 +36,24 @@ pub(crate) async fn as_of<A: Aggregate>(
     walk_to(hosted, id.stream(), moment).await?.into_past()
 }
 
-/// Goes to a moment, or to the present if it has not come: off the async threads, a page at a time, so that it
-/// ends when nobody waits any more.
+/// Replays up to a moment, or up to the present if the moment is in the future. Reads on blocking threads, one
+/// page at a time, so that dropping the future stops it.
 pub(super) async fn walk_to<A: Aggregate>(
     hosted: &Arc<HostedType<A>>,
     stream: StreamId,
     moment: Moment,
 ) -> Result<Walk<A>, Failure> {
     let of = hosted.clone();
-    let begin = move |reader: &dyn Reader| Walk::begin(&of, stream, reader, moment)?.go_on(reader);
+    let begin =
+        move |reader: &dyn Reader| Walk::begin(&of, stream, reader, moment)?.advance(reader);
     let mut walk = hosted.engine.read(begin).await?;
-    while walk.wanted().is_some() && !walk.is_at_end {
-        walk = hosted.engine.read(move |reader| walk.go_on(reader)).await?;
+    while walk.next_page().is_some() && !walk.is_at_end {
+        walk = hosted.engine.read(move |reader| walk.advance(reader)).await?;
     }
     Ok(walk)
 }
 
-/// A state on its way from one moment to another.
+/// A state that is replayed towards a version.
 pub(super) struct Walk<A> {
     pub(super) state: A,
     stream: StreamId,
@@ -57,30 +61,29 @@ pub(super) struct Walk<A> {
     position: Position,
     time: Option<Timestamp>,
     as_of: Position,
-    /// Where it goes.
+    /// The last version to replay.
     until: Version,
     is_at_end: bool,
-    /// Events on the way were removed, so what the state was is not known; until the event that ends the
-    /// stream, behind which it begins anew.
-    is_lost: bool,
+    /// Removed events make the state unknown, until the event that ends the stream resets it.
+    is_unknown: bool,
 }
 
-/// A page of the way: commits of which the last one may reach beyond its end.
-pub(super) struct Wanted {
+/// The next page to read. Its last commit may extend beyond the last version to replay.
+pub(super) struct NextPage {
     stream: StreamId,
     after: Version,
     as_of: Position,
     limit: PageLimit,
 }
 
-impl Wanted {
+impl NextPage {
     pub(super) fn read(&self, reader: &dyn Reader) -> Result<Page, ReadError> {
         reader.read_stream(&self.stream, self.after, self.as_of, self.limit)
     }
 }
 
 impl<A: Aggregate> Walk<A> {
-    /// From the newest good snapshot that is no later than the moment, on the way there.
+    /// Starts from the newest usable snapshot that is not later than the moment.
     pub(super) fn begin(
         hosted: &HostedType<A>,
         stream: StreamId,
@@ -90,29 +93,29 @@ impl<A: Aggregate> Walk<A> {
         let until = moment.version(reader, &stream)?;
         let start = start(hosted, &stream, reader, until)?;
         let Start { state, version, position, time, as_of, .. } = start;
-        let (is_at_end, is_lost) = (false, false);
-        Ok(Self { state, stream, version, position, time, as_of, until, is_at_end, is_lost })
+        let (is_at_end, is_unknown) = (false, false);
+        Ok(Self { state, stream, version, position, time, as_of, until, is_at_end, is_unknown })
     }
 
     pub(super) fn version(&self) -> Version {
         self.version
     }
 
-    /// Sets out for a later version.
-    pub(super) fn set_out(&mut self, until: Version) {
+    /// Sets a later version as the last one to replay.
+    pub(super) fn extend_to(&mut self, until: Version) {
         self.until = until;
     }
 
-    /// Takes the events of the next page.
-    fn go_on(mut self, reader: &dyn Reader) -> Result<Self, Failure> {
-        let Some(wanted) = self.wanted() else { return Ok(self) };
-        let Page { commits, more } = wanted.read(reader)?;
+    /// Applies the events of the next page.
+    fn advance(mut self, reader: &dyn Reader) -> Result<Self, Failure> {
+        let Some(next) = self.next_page() else { return Ok(self) };
+        let Page { commits, more } = next.read(reader)?;
         let decoder = Decoder::<A>::new();
         for commit in &commits {
             for event in self.pass(commit) {
                 let facts = replay::decode(decoder, &event);
-                let told = |error| Undecodable::of(&commit.view(), &event, error);
-                let folded = replay::fold(&mut self.state, &facts.map_err(told)?);
+                let undecodable = |error| Undecodable::of(&commit.view(), &event, error);
+                let folded = replay::fold(&mut self.state, &facts.map_err(undecodable)?);
                 folded.map_err(|message| panicked(event.version, message))?;
             }
         }
@@ -120,17 +123,17 @@ impl<A: Aggregate> Walk<A> {
         Ok(self)
     }
 
-    /// What is to be read next; nothing when it is there.
-    pub(super) fn wanted(&self) -> Option<Wanted> {
+    /// Returns the next page to read; `None` once the last version is reached.
+    pub(super) fn next_page(&self) -> Option<NextPage> {
         let missing = self.until.get().checked_sub(self.version.get()).filter(|it| *it > 0)?;
         let most = PageLimit::default();
         let commits = usize::try_from(missing).map_or(most.commits, |it| it.min(most.commits));
         let limit = PageLimit { commits, ..most };
         let (stream, after, as_of) = (self.stream.clone(), self.version, self.as_of);
-        Some(Wanted { stream, after, as_of, limit })
+        Some(NextPage { stream, after, as_of, limit })
     }
 
-    /// Goes past a commit, and tells which of its events are to be made part of the state.
+    /// Advances the version past a commit, and returns those of its events that must be applied.
     pub(super) fn pass<'a>(&mut self, commit: &'a Commit) -> SmallVec<[EventView<'a>; 1]> {
         let (is_removed, commit) = (commit.gone().is_some(), commit.view());
         let known = self.version;
@@ -140,14 +143,14 @@ impl<A: Aggregate> Walk<A> {
         self.version = commit.last_version().min(self.until);
         self.position = commit.position.plus(self.version.get() - commit.version.get());
         self.time = Some(commit.time);
-        self.is_lost |= is_removed;
+        self.is_unknown |= is_removed;
         let mut events = SmallVec::new();
-        let way = known.next()..=self.version;
-        for event in commit.events().filter(|event| way.contains(&event.version)) {
+        let versions = known.next()..=self.version;
+        for event in commit.events().filter(|event| versions.contains(&event.version)) {
             if event.deletion().is_some() {
-                (self.state, self.is_lost) = (A::default(), false);
+                (self.state, self.is_unknown) = (A::default(), false);
                 events.clear();
-            } else if !self.is_lost {
+            } else if !self.is_unknown {
                 events.push(event);
             }
         }
@@ -155,8 +158,8 @@ impl<A: Aggregate> Walk<A> {
     }
 
     fn into_past(self) -> Result<Past<A>, Failure> {
-        let Self { state, version, position, time, is_lost, .. } = self;
-        if is_lost {
+        let Self { state, version, position, time, is_unknown, .. } = self;
+        if is_unknown {
             return Err(Failure::Removed { version });
         }
         Ok(Past { state, version, position, time })
@@ -181,7 +184,7 @@ fn start<A: Aggregate>(
     Ok(Start::empty())
 }
 
-/// `apply` panicked at the event of this version, so the state is spoilt.
+/// The failure for a panic of `apply` at the event of this version, after which the state is unusable.
 pub(super) fn panicked(version: Version, message: String) -> Failure {
     Failure::Panicked { place: Place::Apply(version), message }
 }

@@ -1,4 +1,4 @@
-//! Moving events that are hardly read any more out of the log, into segments of the archive.
+//! Archiving: moves events that are rarely read out of the log into segments of the archive.
 
 use std::sync::Arc;
 
@@ -8,52 +8,49 @@ use actuarius_persistence::{ReadError, Reader, Removal};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
+use super::REMOVALS_AT_ONCE;
 use crate::base::error::Failure;
 use crate::engine::Engine;
 
-/// Which of an aggregate's events go into the archive.
+/// Which of an aggregate's events are moved into the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchivePart {
-    /// Those its newest snapshot holds: bringing it into memory needs nothing from the archive. Of an
-    /// aggregate without a snapshot nothing is moved.
+    /// The events that its newest snapshot contains, so that loading the aggregate reads nothing from the
+    /// archive. Nothing is moved of an aggregate without a snapshot.
     BeforeSnapshot,
-    /// All there are, for aggregates that are closed. Bringing it into memory needs the archive.
+    /// All events, for aggregates that are no longer used. Loading the aggregate reads the archive.
     Whole,
 }
 
-/// What was moved into the archive.
+/// What was moved into the archive. The result of [`Aggregates::archive`](crate::Aggregates::archive).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Archived {
-    /// How many events.
+    /// The number of events.
     pub events: u64,
-    /// Into how many segments.
+    /// The number of segments that were written.
     pub segments: u64,
-    /// How many bytes they have.
+    /// The size of the segments in bytes.
     pub bytes: u64,
 }
 
-/// Why events were not moved into the archive. What was moved before stays there, the rest is in the
-/// log; all of it is read as before. Call it again.
+/// Why events were not moved into the archive. Events moved before the error stay in the archive, the
+/// others stay in the log, and all of them can still be read. Call it again.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum ArchivingError {
-    /// The store has no archive: it is in memory, or one of your own.
+    /// The store has no archive: it is in memory, or a store of your own.
     #[error("this store has no archive")]
     Unsupported,
-    /// A segment could not be made.
+    /// A segment could not be written.
     #[error(transparent)]
     Segment(#[from] ArchiveError),
-    /// The events could not leave the log.
+    /// The events could not be read, or not be removed from the log.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-/// How many commits leave the log with one piece of work: each makes the store write a page anew, and
-/// commands wait for that a few milliseconds.
-const AT_ONCE: usize = 32;
-
-/// Moves what is wanted of one aggregate, or of all of a type that `which` names.
+/// Moves a part of one aggregate, or of all aggregates of a type for which `which` returns true.
 pub(crate) async fn archive<A: Aggregate>(
     engine: Arc<Engine>,
     only: Option<StreamId>,
@@ -63,7 +60,8 @@ pub(crate) async fn archive<A: Aggregate>(
     let reader = engine.store.reader().map_err(Failure::from)?;
     let handle = Handle::current();
     let work = tokio::task::spawn_blocking(move || {
-        let directory = reader.archive().ok_or(ArchivingError::Unsupported)?.to_owned();
+        let directory =
+            reader.maintenance().archive().ok_or(ArchivingError::Unsupported)?.to_owned();
         let wanted: Wanted<'_> = Box::new(|stream| {
             let id = (stream.category() == A::TYPE).then(|| Id::<A>::new(stream.id()).ok());
             match id.flatten().filter(|id| which(id)) {
@@ -81,7 +79,7 @@ pub(crate) async fn archive<A: Aggregate>(
 }
 
 impl ArchivePart {
-    /// Up to which version events of a stream are to be moved; none if none are.
+    /// Returns the version up to which the events of a stream are moved; `None` if there is none.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -95,7 +93,7 @@ impl ArchivePart {
         }
         match reader.snapshot(stream, None) {
             Ok(snapshot) => Ok(snapshot.map(|snapshot| snapshot.version)),
-            // It may have to be rebuilt from these very events.
+            // The state may have to be rebuilt from these events.
             Err(ReadError::DamagedSnapshot { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -109,8 +107,8 @@ fn move_all(
 ) -> Result<Archived, ArchivingError> {
     let mut archived = Archived::default();
     while let Some(moved) = moving.next_segment()? {
-        for removals in moved.removals.chunks(AT_ONCE) {
-            take_out(engine, handle, removals.to_vec())?;
+        for removals in moved.removals.chunks(REMOVALS_AT_ONCE) {
+            remove(engine, handle, removals.to_vec())?;
         }
         archived.events += moved.events;
         archived.segments += 1;
@@ -125,11 +123,7 @@ fn move_all(
     Ok(archived)
 }
 
-fn take_out(
-    engine: &Engine,
-    handle: &Handle,
-    removals: Vec<Removal>,
-) -> Result<(), ArchivingError> {
+fn remove(engine: &Engine, handle: &Handle, removals: Vec<Removal>) -> Result<(), ArchivingError> {
     let removed = handle.block_on(engine.committer.remove(removals, vec![]));
     Ok(removed.map_err(Failure::from)?)
 }

@@ -1,3 +1,5 @@
+//! [`TakeBackup`]: the builder of a backup, and its future.
+
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::ops::ControlFlow;
@@ -11,53 +13,56 @@ use actuarius_persistence::{Progress, ReadError, go_on};
 
 use crate::engine::Engine;
 
-type ToldOfProgress = Box<dyn FnMut(&Progress) -> ControlFlow<()> + Send>;
+type OnProgress = Box<dyn FnMut(&Progress) -> ControlFlow<()> + Send>;
 
-/// A backup that is taken while everything goes on: [`Runtime::backup`](crate::Runtime::backup).
+/// A backup of a running store, created by [`Runtime::backup`](crate::Runtime::backup). Set its options,
+/// then await it.
 ///
-/// It is read on a thread of its own, page by page; commands do not wait for it.
+/// It is read on a thread of its own, page by page; commands do not wait for it. Dropping the future stops
+/// it and leaves nothing behind.
 #[must_use = "no backup is taken until it is awaited"]
 pub struct TakeBackup {
     engine: Arc<Engine>,
     to: PathBuf,
     options: TakeOptions,
-    told: ToldOfProgress,
+    on_progress: OnProgress,
 }
 
 impl TakeBackup {
     pub(crate) fn new(engine: Arc<Engine>, to: PathBuf) -> Self {
-        Self { engine, to, options: TakeOptions::default(), told: Box::new(go_on) }
+        Self { engine, to, options: TakeOptions::default(), on_progress: Box::new(go_on) }
     }
 
-    /// About how many bytes make a segment: 256 MiB unless told.
+    /// Sets the approximate size of a segment in bytes. Default: 256 MiB.
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.options = self.options.segment_bytes(bytes);
         self
     }
 
-    /// Is told after each page how far it has come, and may have it stop. Whoever wants it to go slower
-    /// sleeps in there: it is a thread of its own.
+    /// Calls `on_progress` after each page with the progress so far. It may return
+    /// [`ControlFlow::Break`] to stop the backup. To slow the backup down, sleep in it: it runs on the
+    /// backup's own thread.
     pub fn on_progress(
         mut self,
-        told: impl FnMut(&Progress) -> ControlFlow<()> + Send + 'static,
+        on_progress: impl FnMut(&Progress) -> ControlFlow<()> + Send + 'static,
     ) -> Self {
-        self.told = Box::new(told);
+        self.on_progress = Box::new(on_progress);
         self
     }
 
     async fn take(self) -> Result<Run, BackupError> {
-        let Self { engine, to, options, mut told } = self;
-        let given_up = Arc::new(AtomicBool::new(false));
-        // When this future is dropped, nobody wants the backup any more.
-        let _giving_up = GivingUp(given_up.clone());
+        let Self { engine, to, options, mut on_progress } = self;
+        let is_dropped = Arc::new(AtomicBool::new(false));
+        // Dropping this future stops the backup.
+        let _guard = SetOnDrop(is_dropped.clone());
         let work = move || {
             let reader = engine.store.reader()?;
             backup::take(&*reader, to, &options, &mut |progress| {
                 let is_closed = engine.store.reader().is_err();
-                if is_closed || given_up.load(Ordering::Relaxed) {
+                if is_closed || is_dropped.load(Ordering::Relaxed) {
                     return ControlFlow::Break(());
                 }
-                told(progress)
+                on_progress(progress)
             })
         };
         match tokio::task::spawn_blocking(work).await {
@@ -67,9 +72,9 @@ impl TakeBackup {
     }
 }
 
-struct GivingUp(Arc<AtomicBool>);
+struct SetOnDrop(Arc<AtomicBool>);
 
-impl Drop for GivingUp {
+impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
-//! Deleting an aggregate: its stream ends, then its events leave the log and the archive.
+//! Deletion of an aggregate: ends its stream, then removes its events from the log and the archive.
 //!
-//! The end is an event like others: it has its place in the stream, and whoever recovers the aggregate
-//! finds it. Taking away what stood before is done page by page, and takes as long as it takes. A note
-//! says that it is under way, so what was interrupted goes on when the runtime is opened again.
+//! The end is an event like others: it has a version, and recovery finds it. The events before it are
+//! removed page by page, which takes time. A note in the store marks the deletion as unfinished, so an
+//! interrupted deletion is resumed when the runtime is opened again.
 
 mod closed;
 
@@ -12,6 +12,7 @@ use actuarius_domain::{Aggregate, StreamId, Version};
 use actuarius_persistence::archive::ArchiveError;
 use actuarius_persistence::{Deletion, Gone, Notes, PageLimit, ReadError, Reader, Removal};
 
+use super::REMOVALS_AT_ONCE;
 use crate::base::error::{ExecuteError, Failure};
 use crate::engine::Engine;
 use crate::request::execute::Execute;
@@ -21,29 +22,25 @@ pub use closed::{NotDeleted, delete as delete_closed};
 /// Whether the id of a deleted aggregate may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
-    /// The next command is decided on the default state. Versions go on where they were, so that no
-    /// event is ever mistaken for one from before.
+    /// It may: the next command is decided on the default state. Versions continue after the deletion, so
+    /// that no new event has the version of a deleted one.
     Allowed,
-    /// Every command is answered with [`Failure::Deleted`].
+    /// It may not: every command fails with [`Failure::Deleted`].
     Never,
 }
 
-/// What a deletion came to.
+/// The result of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deleted {
     /// The version of the event that ends the stream.
     pub version: Version,
-    /// How many commits have left the log now.
+    /// How many commits were removed from the log by this call.
     pub commits: u64,
 }
 
-/// What the notes about deletions under way begin with; the stream's name follows.
+/// The prefix of the keys of notes about unfinished deletions; the stream's name follows.
 const NOTES: &str = "deleting/";
-
-/// How many commits leave the log with one piece of work: each makes the store write a page anew, and
-/// commands wait for that a few milliseconds.
-const AT_ONCE: usize = 32;
 
 /// How many notes are read at once.
 const NOTES_AT_ONCE: usize = 100;
@@ -54,7 +51,7 @@ impl From<Reuse> for Deletion {
     }
 }
 
-/// Ends the stream and sweeps it.
+/// Ends the stream and removes what was before its end.
 pub(crate) async fn delete<A: Aggregate>(
     engine: Arc<Engine>,
     execute: Execute<A>,
@@ -63,41 +60,41 @@ pub(crate) async fn delete<A: Aggregate>(
     engine.note(&stream, true).await?;
     let receipt = execute.await.map_err(|error| match error {
         ExecuteError::Failed(failure) => failure,
-        ExecuteError::Rejected(_) => unreachable!("an end is not decided by the aggregate"),
+        ExecuteError::Rejected(_) => unreachable!("the aggregate does not decide a deletion"),
     })?;
-    // Nobody has to wait for it: dropped, it goes on all the same.
-    let swept = tokio::spawn(async move { sweep(&engine, &stream).await });
-    let commits = swept.await.map_err(|_| Failure::shutting_down())??;
+    // Spawned, so that it continues if the caller drops its future.
+    let removing = tokio::spawn(async move { remove_deleted(&engine, &stream).await });
+    let commits = removing.await.map_err(|_| Failure::shutting_down())??;
     Ok(Deleted { version: receipt.version, commits })
 }
 
-/// Goes on with what was interrupted, behind the opening, which only looks whether there is anything.
+/// Resumes interrupted deletions in a task; opening waits only for the search for them.
 pub(crate) async fn resume(engine: &Arc<Engine>) {
-    let left = left_over(engine).await;
-    if !left.is_empty() {
-        tokio::spawn(finish(engine.clone(), left));
+    let unfinished = unfinished(engine).await;
+    if !unfinished.is_empty() {
+        tokio::spawn(finish(engine.clone(), unfinished));
     }
 }
 
-async fn finish(engine: Arc<Engine>, mut left: Vec<StreamId>) {
-    while !left.is_empty() {
-        for stream in left {
-            if let Err(error) = sweep(&engine, &stream).await {
+async fn finish(engine: Arc<Engine>, mut streams: Vec<StreamId>) {
+    while !streams.is_empty() {
+        for stream in streams {
+            if let Err(error) = remove_deleted(&engine, &stream).await {
                 tracing::warn!(
                     target: "actuarius::deletion",
                     %stream,
                     %error,
-                    "a deletion that was interrupted could not go on; it will when the runtime is opened again"
+                    "an interrupted deletion could not be resumed; it is retried when the runtime is opened again"
                 );
                 return;
             }
         }
-        left = left_over(&engine).await;
+        streams = unfinished(&engine).await;
     }
 }
 
-/// The streams whose deletion is under way: some of them.
-async fn left_over(engine: &Engine) -> Vec<StreamId> {
+/// Returns streams whose deletion is unfinished, up to [`NOTES_AT_ONCE`].
+async fn unfinished(engine: &Engine) -> Vec<StreamId> {
     let notes = engine.read(|reader| reader.notes(NOTES.as_bytes(), None, NOTES_AT_ONCE)).await;
     match notes {
         Ok(notes) => notes.iter().filter_map(|note| stream_of(&note.key)).collect(),
@@ -105,7 +102,7 @@ async fn left_over(engine: &Engine) -> Vec<StreamId> {
             tracing::warn!(
                 target: "actuarius::deletion",
                 %error,
-                "it is not known which deletions were interrupted"
+                "the interrupted deletions could not be read"
             );
             vec![]
         }
@@ -119,8 +116,8 @@ fn stream_of(key: &[u8]) -> Option<StreamId> {
     StreamId::new(category, id).ok()
 }
 
-/// Takes away what stands before the stream's last end. Doing it twice changes nothing.
-async fn sweep(engine: &Arc<Engine>, stream: &StreamId) -> Result<u64, Failure> {
+/// Removes the events before the last end of the stream, and its snapshots. Idempotent.
+async fn remove_deleted(engine: &Arc<Engine>, stream: &StreamId) -> Result<u64, Failure> {
     let mut removed = 0;
     if let Some(end) = last_end(engine, stream).await? {
         engine.committer.remove(vec![], vec![stream.clone()]).await?;
@@ -134,7 +131,9 @@ async fn sweep(engine: &Arc<Engine>, stream: &StreamId) -> Result<u64, Failure> 
             }
         }
         let of = stream.clone();
-        engine.read(move |reader| reader.purge_archive(&of).map_err(purge_failed)).await?;
+        engine
+            .read(move |reader| reader.maintenance().purge_archive(&of).map_err(purge_failed))
+            .await?;
     }
     engine.note(stream, false).await?;
     Ok(removed)
@@ -149,11 +148,11 @@ async fn last_end(engine: &Engine, stream: &StreamId) -> Result<Option<Version>,
     Ok(engine.read(move |reader| end_of(reader, &stream)).await?)
 }
 
-/// The version of the last event that ends the stream.
+/// Returns the version of the last event that ends the stream.
 fn end_of(reader: &dyn Reader, stream: &StreamId) -> Result<Option<Version>, ReadError> {
     let (mut end, mut after) = (None, Version::NONE);
     loop {
-        let page = reader.read_raw_stream(stream, after, PageLimit::default())?;
+        let page = reader.maintenance().read_raw_stream(stream, after, PageLimit::default())?;
         for commit in &page.commits {
             let view = commit.view();
             let ends = view.events().filter(|event| event.deletion().is_some());
@@ -166,7 +165,7 @@ fn end_of(reader: &dyn Reader, stream: &StreamId) -> Result<Option<Version>, Rea
     }
 }
 
-/// What to remove next, and up to which version that is all.
+/// Returns the next commits to remove, and the version up to which they have been collected.
 async fn page(
     engine: &Engine,
     stream: &StreamId,
@@ -183,8 +182,8 @@ fn removals(
     after: Version,
     end: Version,
 ) -> Result<(Vec<Removal>, Version), ReadError> {
-    let limit = PageLimit { commits: AT_ONCE, ..PageLimit::default() };
-    let page = reader.read_raw_stream(stream, after, limit)?;
+    let limit = PageLimit { commits: REMOVALS_AT_ONCE, ..PageLimit::default() };
+    let page = reader.maintenance().read_raw_stream(stream, after, limit)?;
     let mut last = end;
     let mut removals = Vec::new();
     for commit in &page.commits {
@@ -196,12 +195,12 @@ fn removals(
     Ok((removals, last))
 }
 
-/// Says that the stream is being deleted, or that it has been.
-fn note(stream: &StreamId, is_under_way: bool) -> Notes {
+/// A note that marks the deletion of the stream as unfinished, or removes that mark.
+fn note(stream: &StreamId, is_unfinished: bool) -> Notes {
     let (category, id) = (stream.category(), stream.id());
     let key = format!("{NOTES}{}/{category}{id}", category.len());
     let mut notes = Notes::default();
-    let noted = match is_under_way {
+    let noted = match is_unfinished {
         true => notes.put(key.as_bytes(), b""),
         false => notes.remove(key.as_bytes()),
     };
@@ -210,8 +209,8 @@ fn note(stream: &StreamId, is_under_way: bool) -> Notes {
 }
 
 impl Engine {
-    /// Notes that the stream is being deleted, or that it has been.
-    async fn note(&self, stream: &StreamId, is_under_way: bool) -> Result<(), Failure> {
-        Ok(self.committer.store_notes(note(stream, is_under_way)).await?)
+    /// Marks the deletion of the stream as unfinished, or removes that mark.
+    async fn note(&self, stream: &StreamId, is_unfinished: bool) -> Result<(), Failure> {
+        Ok(self.committer.store_notes(note(stream, is_unfinished)).await?)
     }
 }

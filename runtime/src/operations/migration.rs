@@ -1,5 +1,5 @@
-//! What a [migration](crate::persistence::migrate) has to know of types: events in today's shape, and states that
-//! must be the same before and after.
+//! What a [migration](crate::persistence::migrate) needs to know about types: how to encode events again in
+//! today's shape, and how to check that states are the same before and after.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ use thiserror::Error;
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
 
-/// Writes the events of some types anew: in today's shape, as their upcasters make it, and with another codec.
-/// All others stay as they are.
+/// A transformation of a migration that encodes the events of some types again: in today's shape, as their
+/// upcasters return it, and with another codec. All other events stay as they are.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -50,7 +50,7 @@ pub struct Reencode {
 type Rewriting = Box<dyn Fn(&CommitView<'_>, &mut Rewrite) -> Result<(), BoxError> + Send>;
 
 impl Reencode {
-    /// The events of this type are written by `codec`.
+    /// Encodes the events of this type with `codec`.
     #[must_use]
     pub fn on<A: Aggregate>(mut self, codec: Codec) -> Self {
         let rewriting =
@@ -91,59 +91,59 @@ fn rewrite<A: Aggregate>(
         }
     }
     if is_same {
-        // Byte by byte; and what was removed, without events, stays what is left of it.
+        // Copied byte by byte. A removed commit has no events and stays as it is.
         out.keep();
     }
     Ok(())
 }
 
-/// What was compared.
+/// The result of [`same_states`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SameStates {
     /// How many aggregates have the same state in both stores.
     pub same: u64,
-    /// How many the other store does not have.
+    /// How many aggregates are missing in the second store.
     pub missing: u64,
 }
 
-/// Why two stores were not found to have the same states.
+/// Why two stores do not have the same states, or could not be compared.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OtherState {
-    /// This aggregate's state is not the same.
-    #[error("the state of {stream} is another one")]
+    /// The states of this aggregate are different.
+    #[error("the state of {stream} is different")]
     Differs {
         /// The aggregate.
         stream: StreamId,
     },
     /// An event of this aggregate does not decode, or cannot be applied.
-    #[error("the state of {stream} cannot be made: {why}")]
+    #[error("the state of {stream} cannot be computed: {why}")]
     Unmade {
         /// The aggregate.
         stream: StreamId,
-        /// Why not.
+        /// Why it cannot be computed.
         why: String,
     },
-    /// A store cannot be read.
+    /// A store could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
 }
 
-/// Makes the state of every aggregate of a type from the events of both stores, with today's upcasters and
-/// `apply`, and compares them. One state of each store is in memory at a time.
+/// Computes the state of every aggregate of a type from the events of both stores, with today's upcasters
+/// and `apply`, and compares the states. One state of each store is in memory at a time.
 ///
 /// # Errors
-/// [`OtherState`]: the first that is not the same.
+/// [`OtherState`] for the first aggregate whose states are different or cannot be computed.
 pub fn same_states<A: Aggregate + PartialEq>(
     before: &dyn Reader,
     after: &dyn Reader,
 ) -> Result<SameStates, OtherState> {
-    let (mut found, mut place) = (SameStates::default(), Position::NONE);
-    while place < before.head() {
-        let page = before.read_log(place, PageLimit::default())?;
+    let (mut found, mut position) = (SameStates::default(), Position::NONE);
+    while position < before.head() {
+        let page = before.read_log(position, PageLimit::default())?;
         for commit in page.commits.iter().filter(|commit| begins::<A>(commit)) {
-            // A name that was stored was valid when it was.
+            // A stored name was valid when it was stored.
             let Ok(stream) = StreamId::new(A::TYPE, commit.view().id) else { continue };
             match (state::<A>(before, &stream)?, state::<A>(after, &stream)?) {
                 (_, None) => found.missing += 1,
@@ -152,7 +152,7 @@ pub fn same_states<A: Aggregate + PartialEq>(
             }
         }
         let Some(last) = page.commits.last() else { break };
-        place = last.last_position();
+        position = last.last_position();
     }
     Ok(found)
 }
@@ -162,7 +162,7 @@ fn begins<A: Aggregate>(commit: &Commit) -> bool {
     view.category == A::TYPE && view.version == Version::NONE.next()
 }
 
-/// None when there is no such stream.
+/// Returns `None` if there is no such stream.
 fn state<A: Aggregate>(reader: &dyn Reader, stream: &StreamId) -> Result<Option<A>, OtherState> {
     let (decoder, mut state, mut version) = (Decoder::<A>::new(), A::default(), Version::NONE);
     loop {

@@ -154,7 +154,7 @@ impl<K: StoredKind> ProjectionBuilder<K> {
         let (views, version) = (inner.views.clone(), settings.version);
         let reader = inner.engine.store.reader().map_err(|_| StartError::ShuttingDown)?;
         let saved_views = opening(move || {
-            let (place, lineage) = (views.place(&name)?, reader.lineage());
+            let (place, lineage) = (views.place(&name)?, reader.maintenance().lineage());
             Ok(SavedViews { name, place, version, shape, lineage })
         });
         let source = source(saved_views.await?, settings);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use actuarius_persistence::keys::{Keys, Subjects};
+use actuarius_persistence::personal::{Sealer, Subjects, collecting};
 
 /// Whether clear text may be in a view, and whose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,11 +12,15 @@ pub(crate) struct ErasureTaint {
 
 impl ErasureTaint {
     /// Does what events do to a view, and notes if clear text came in.
-    pub(crate) fn watch<R>(&mut self, keys: Option<&Arc<Keys>>, work: impl FnOnce() -> R) -> R {
+    pub(crate) fn watch<R>(
+        &mut self,
+        keys: Option<&Arc<dyn Sealer>>,
+        work: impl FnOnce() -> R,
+    ) -> R {
         // One who is forgotten from here on may be in it.
         let (forgotten, mut subjects) =
             (keys.map_or(0, |keys| keys.forgotten()), Subjects::default());
-        let done = Keys::collecting(keys, &mut subjects, work);
+        let done = collecting(keys, &mut subjects, work);
         if !subjects.is_empty() && !self.has_any {
             *self = Self { has_any: true, forgotten };
         }

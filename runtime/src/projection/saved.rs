@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actuarius_domain::{Position, ReadModel};
-use actuarius_persistence::keys::Keys;
+use actuarius_persistence::personal::{Sealer, deriving};
 use actuarius_persistence::views::{Place, ViewError};
 use actuarius_persistence::{Codec, Lineage};
 use uuid::Uuid;
@@ -74,8 +74,8 @@ impl States {
         out.extend_from_slice(&position.get().to_le_bytes());
         taint.write(&mut out);
         self.types.write(&mut out);
-        let keys = self.saved_views.place.keys();
-        let encoded = guarded(|| Keys::deriving(keys, || self.codec.encode(view, &mut out)))?;
+        let keys = self.saved_views.place.sealer();
+        let encoded = guarded(|| deriving(keys, || self.codec.encode(view, &mut out)))?;
         encoded.map_err(|error| error.to_string())?;
         Ok(out)
     }
@@ -88,7 +88,7 @@ impl States {
 
     /// What a state says.
     pub(crate) fn parse(&self, bytes: Vec<u8>) -> Result<Saved, String> {
-        Ok(Saved { keys: self.saved_views.place.keys().cloned(), ..Saved::parse(bytes)? })
+        Ok(Saved { keys: self.saved_views.place.sealer().cloned(), ..Saved::parse(bytes)? })
     }
 
     /// Tells why a state is not gone on from.
@@ -125,8 +125,8 @@ impl States {
         taint.must_go(self.keys().map_or(0, |keys| keys.forgotten()))
     }
 
-    pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
-        self.saved_views.place.keys()
+    pub(crate) fn keys(&self) -> Option<&Arc<dyn Sealer>> {
+        self.saved_views.place.sealer()
     }
 
     /// Whether no other generation has left anything.
@@ -179,7 +179,7 @@ pub(crate) struct Saved {
     /// Where the view begins in them.
     view: usize,
     /// What personal data in it is opened with.
-    keys: Option<Arc<Keys>>,
+    keys: Option<Arc<dyn Sealer>>,
 }
 
 impl Saved {
@@ -202,7 +202,7 @@ impl Saved {
 
     pub(crate) fn decode<P: ReadModel>(&self) -> Result<(P, Position), String> {
         let decode = || self.codec.decode(&self.bytes[self.view..]);
-        let view = guarded(|| Keys::deriving(self.keys.as_ref(), decode))?;
+        let view = guarded(|| deriving(self.keys.as_ref(), decode))?;
         Ok((view.map_err(|error| error.to_string())?, self.position))
     }
 }

@@ -91,7 +91,7 @@ mod tests {
         let (before, now) = (Types::of(["account"]), Types::of(["account", "order"]));
         assert!(before.must_be(&before, "sums").is_ok());
         let refused = before.must_be(&now, "sums").unwrap_err().to_string();
-        assert!(refused.contains("\"sums\" was made from the events of account,"), "{refused}");
+        assert!(refused.contains("\"sums\" was built from the events of account"), "{refused}");
         assert!(refused.contains("follows account, order"), "{refused}");
     }
 }

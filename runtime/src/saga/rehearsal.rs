@@ -8,7 +8,7 @@ use actuarius_domain::{
     Timestamp, Version,
 };
 use actuarius_persistence::Codec;
-use actuarius_persistence::keys::in_clear;
+use actuarius_persistence::personal::in_clear;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -1,4 +1,4 @@
-//! Stored events become typed ones, of today's shape: the one place where upcasters run.
+//! [`Decoder`]: decodes stored events into today's event types. Upcasters run only here.
 
 mod tables;
 
@@ -11,16 +11,16 @@ use smallvec::SmallVec;
 
 pub use crate::base::undecodable::Undecodable;
 
-/// What one stored event is today: itself mostly, or none or several, when it has been upcast.
+/// The events that one stored event decodes to: usually one, or none or several after upcasting.
 pub(crate) type Facts<A> = SmallVec<[<A as Aggregate>::Event; 1]>;
 
-/// The same, each with everything known about it. They share version and position.
+/// The same events with their headers. They share version and position.
 pub(crate) type Envelopes<A> = SmallVec<[Envelope<A>; 1]>;
 
-/// The same, by their names.
+/// The names of the same events.
 pub(crate) type Names<'a> = SmallVec<[Cow<'a, str>; 1]>;
 
-/// Decodes the events of one aggregate type. Make one for a page or for a route, not for each event.
+/// Decodes the events of one aggregate type. Create one per page or handler, not per event.
 pub(crate) struct Decoder<A> {
     upcasters: &'static Upcasters,
     aggregate: PhantomData<fn() -> A>,
@@ -39,7 +39,7 @@ impl<A: Aggregate> Decoder<A> {
         Self { upcasters: tables::upcasters::<A>(), aggregate: PhantomData }
     }
 
-    /// Whether a stored event has today's shape.
+    /// Returns whether a stored event has today's shape.
     ///
     /// # Errors
     /// [`CodecError`]; the stored event is untouched.
@@ -47,7 +47,7 @@ impl<A: Aggregate> Decoder<A> {
         event.is_current(self.upcasters, A::schema_version)
     }
 
-    /// The events, without anything around them.
+    /// Decodes a stored event, without headers.
     ///
     /// # Errors
     /// [`CodecError`]; the stored event is untouched.
@@ -60,10 +60,10 @@ impl<A: Aggregate> Decoder<A> {
         parts.iter().map(actuarius_persistence::Part::decode).collect()
     }
 
-    /// What the events are called.
+    /// Returns the names of the events that a stored event decodes to.
     ///
     /// # Errors
-    /// [`CodecError`]: it needs to be upcast for that, and cannot be.
+    /// [`CodecError`] if the names are only known after upcasting, and that fails.
     pub(crate) fn names<'a>(self, event: &EventView<'a>) -> Result<Names<'a>, CodecError> {
         if self.upcasters.find(event.event_type, event.schema_version).is_none() {
             return Ok(Names::from_buf([event.event_type.into()]));
@@ -72,7 +72,7 @@ impl<A: Aggregate> Decoder<A> {
         Ok(parts.into_iter().map(|part| part.event_type).collect())
     }
 
-    /// The events, with everything known about them.
+    /// Decodes a stored event, with headers.
     ///
     /// # Errors
     /// [`Undecodable`]; the stored event is untouched.
@@ -104,7 +104,7 @@ impl<A: Aggregate> Decoder<A> {
     }
 }
 
-/// As [`Decoder::envelopes`], for a single event.
+/// Like [`Decoder::envelopes`], for a single event.
 pub(crate) fn envelopes<A: Aggregate>(
     id: &Id<A>,
     commit: &CommitView<'_>,

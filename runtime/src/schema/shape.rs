@@ -1,5 +1,5 @@
-//! The shape of a type as serde sees it, as a number: fields and their names, variants, kinds of values, all
-//! that is nested. When it changes, bytes of before may decode to something else, or not at all.
+//! A fingerprint of the shape of a type as serde sees it: fields and their names, variants, kinds of values, and
+//! everything nested. After a change of it, older bytes may decode to something else, or not at all.
 
 mod deserializer;
 mod tracer;
@@ -15,16 +15,17 @@ use serde::de::DeserializeOwned;
 
 use tracer::Tracer;
 
-/// How often a type is walked through, each time with the next variants of its enums. A type with more
-/// to see has the fingerprint of what was seen till then.
+/// How many times a type is traversed, each time with the next variants of its enums. The fingerprint of a
+/// larger type covers only what was seen until then.
 const WALKS_MAX: usize = 1_000;
 
 static FINGERPRINTS: OnceLock<DashMap<TypeId, u64, foldhash::fast::RandomState>> = OnceLock::new();
 
-/// The fingerprint of a type's shape: the same in each run and on each machine. It is found out once.
+/// Returns the fingerprint of a type's shape, which is the same in each run and on each machine. It is computed
+/// once per process.
 ///
-/// What a type hides from serde is not in it: flattened fields, untagged enums, what a `Deserialize` of
-/// one's own does with a value, and anything behind a value that refuses all samples.
+/// It does not cover what a type hides from serde: flattened fields, untagged enums, what a hand-written
+/// `Deserialize` does with a value, and everything after a value that rejects all samples.
 pub(crate) fn fingerprint<T: DeserializeOwned + 'static>() -> u64 {
     let known = FINGERPRINTS.get_or_init(DashMap::default);
     let id = TypeId::of::<T>();
@@ -32,17 +33,17 @@ pub(crate) fn fingerprint<T: DeserializeOwned + 'static>() -> u64 {
         return *found;
     }
     // The user's code runs while no part of the map is locked.
-    let found = find::<T>();
+    let found = compute::<T>();
     known.insert(id, found);
     found
 }
 
-fn find<T: DeserializeOwned>() -> u64 {
+fn compute<T: DeserializeOwned>() -> u64 {
     let mut tracer = Tracer::default();
     for _ in 0..WALKS_MAX {
         let root = deserializer::root(&mut tracer);
         let walked = crate::base::panics::guarded(|| T::deserialize(root).is_ok());
-        if !tracer.goes_on(walked.unwrap_or(false)) {
+        if !tracer.end_walk(walked.unwrap_or(false)) {
             break;
         }
     }

@@ -46,7 +46,7 @@ impl Failures {
         let Some(failed) = self.failed.get(&spot) else { return false };
         let times = if failed.unread > 0 { failed.unread } else { failed.attempts };
         let Some(wait) = retry.wait_after(times) else { return false };
-        self.again_at.insert((Deadline::behind(now, wait).at(), spot));
+        self.again_at.insert((Deadline::after(now, wait).at(), spot));
         true
     }
 

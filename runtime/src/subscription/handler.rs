@@ -56,7 +56,10 @@ pub(crate) trait Routed<A: Aggregate>: Send + Sync + 'static {
     ///
     /// # Errors
     /// As of a [`Handler`].
-    fn handle_all(&self, events: Vec<Envelope<A>>) -> impl Future<Output = Result<(), BoxError>> + Send;
+    fn handle_all(
+        &self,
+        events: Vec<Envelope<A>>,
+    ) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
 /// What a handler says that can do nothing about an event now: it is neither handled nor poison, and

@@ -134,7 +134,7 @@ fn look(reader: &dyn Reader, name: &str, start: Start) -> Result<(Found, bool), 
         return Ok((Found { checkpoint, parked: ParkedEvents::beside(&checkpoint) }, true));
     };
     let mut checkpoint = Checkpoint::decode(name, note).map_err(unread)?;
-    if !reader.shares(checkpoint.store, checkpoint.mark.position) {
+    if !reader.maintenance().lineage().shares(checkpoint.store, checkpoint.mark.position) {
         return Err(StartError::OtherStore(name.to_owned()));
     }
     // From here on it is this store's, also when it came from one that this one was restored from.

@@ -75,7 +75,7 @@ impl Reading {
     pub(super) fn try_again(&mut self, why: String, retry: &Retry, now: Instant) -> bool {
         let attempts = self.unread.as_ref().map_or(0, |it| it.attempts).saturating_add(1);
         let wait = retry.wait_after(attempts);
-        let again_at = wait.map(|wait| Deadline::behind(now, wait).at());
+        let again_at = wait.map(|wait| Deadline::after(now, wait).at());
         self.unread = Some(Unread { attempts, why, again_at });
         wait.is_some()
     }

@@ -50,7 +50,7 @@ impl Writing {
 
     /// From when on the next write may begin.
     pub(super) fn next_at(&self, every: Duration) -> Option<Instant> {
-        self.begun.map(|begun| Deadline::behind(begun, every).at())
+        self.begun.map(|begun| Deadline::after(begun, every).at())
     }
 
     /// Begins to write; `answers` are given when it is durable.

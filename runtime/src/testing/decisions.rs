@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use actuarius_domain::{Aggregate, CommandId, Context, Metadata, Timestamp, Version};
 use actuarius_persistence::Codec;
-use actuarius_persistence::keys::in_clear;
+use actuarius_persistence::personal::in_clear;
 
 use super::fail;
 

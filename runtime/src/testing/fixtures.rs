@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use actuarius_domain::Aggregate;
-use actuarius_persistence::keys::in_clear;
+use actuarius_persistence::personal::in_clear;
 use actuarius_persistence::{Codec, EventView};
 
 use super::fail;

@@ -20,7 +20,7 @@ use crate::projection::rows::{
 #[track_caller]
 pub fn rows_of<V: View>() -> RowsUnderTest<V> {
     let keys = MasterKeyRing::generate("test").and_then(Keys::in_memory);
-    let views = keys.map(|keys| Views::in_memory().with_keys(keys));
+    let views = keys.map(|keys| Views::in_memory().with_sealer(keys));
     let Ok(views) = views else { fail("there is no randomness for keys") };
     let table = views.place("view").and_then(|place| place.table(1));
     let Ok(table) = table else { fail("a view in memory cannot be made") };

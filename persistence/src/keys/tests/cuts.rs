@@ -4,8 +4,8 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
-use crate::test_rng::Dice;
 use crate::keys::pages::PAGE;
+use crate::test_rng::TestRng;
 
 /// A disk that knows what survives a power cut.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl Disk {
 
     /// What is found after a power cut: of each sector that was being written the old content, the new
     /// one, or garbage.
-    fn after_a_cut(&self, dice: &mut Dice) -> Vec<u8> {
+    fn after_a_cut(&self, rng: &mut TestRng) -> Vec<u8> {
         let content = self.lock();
         let mut found = content.durable.clone();
         let mut newest = found.clone();
@@ -45,10 +45,10 @@ impl Disk {
             for sector in sectors {
                 let range = sector as usize * 512..(sector as usize + 1) * 512;
                 let mut copy = newest[range].to_vec();
-                match dice.below(3) {
+                match rng.below(3) {
                     0 => continue,
                     1 => {}
-                    _ => copy.iter_mut().for_each(|byte| *byte = dice.below(256) as u8),
+                    _ => copy.iter_mut().for_each(|byte| *byte = rng.below(256) as u8),
                 }
                 found.write(sector * 512, &copy).unwrap();
             }
@@ -125,12 +125,12 @@ impl Promised {
 }
 
 /// Seals, flushes, forgets and rotates until the disk fails.
-fn work(keys: &Keys, dice: &mut Dice, run: u64, promised: &mut Promised) {
+fn work(keys: &Keys, rng: &mut TestRng, run: u64, promised: &mut Promised) {
     for number in 0..40u64 {
         let subject = format!("{run}/{number}");
-        match dice.below(8) {
+        match rng.below(8) {
             0 if !promised.durable.is_empty() => {
-                let at = dice.below(promised.durable.len() as u64) as usize;
+                let at = rng.below(promised.durable.len() as u64) as usize;
                 let subject = promised.durable[at].0.clone();
                 match keys.forget(&subject) {
                     Ok(_) => promised.forgotten.push(subject),
@@ -144,8 +144,7 @@ fn work(keys: &Keys, dice: &mut Dice, run: u64, promised: &mut Promised) {
                 Err(_) => return promised.perhaps.push(subject),
             },
             _ => {
-                let some: Vec<_> =
-                    (0..=dice.below(3)).map(|it| format!("{subject}/{it}")).collect();
+                let some: Vec<_> = (0..=rng.below(3)).map(|it| format!("{subject}/{it}")).collect();
                 let values: Vec<_> = some
                     .iter()
                     .map(|it| (it.clone(), keys.seal(it, it.as_bytes()).unwrap()))
@@ -162,7 +161,7 @@ fn work(keys: &Keys, dice: &mut Dice, run: u64, promised: &mut Promised) {
 #[test]
 fn no_power_cut_loses_a_key_that_was_flushed_or_brings_back_one_that_was_forgotten() {
     for seed in 0..150 {
-        let mut dice = Dice::new(seed);
+        let mut rng = TestRng::new(seed);
         let (mut ring, mut content) = (ring("0"), empty());
         let mut promised = Promised::default();
         for run in 0..4 {
@@ -172,13 +171,13 @@ fn no_power_cut_loses_a_key_that_was_flushed_or_brings_back_one_that_was_forgott
             }
             let disk = Disk::new(content);
             // Also while the file is being opened and mended.
-            disk.fail_after(dice.below(150));
+            disk.fail_after(rng.below(150));
             if let Ok(keys) = try_open(disk.clone(), &ring) {
                 promised.check(&keys, &context);
-                work(&keys, &mut dice, run, &mut promised);
+                work(&keys, &mut rng, run, &mut promised);
                 disk.fail_after(0);
             }
-            content = disk.after_a_cut(&mut dice);
+            content = disk.after_a_cut(&mut rng);
         }
         promised.check(&opened(content, &ring), &format!("seed {seed}, at the end"));
     }
@@ -205,7 +204,7 @@ fn a_rotation_that_is_cut_off_anywhere_goes_on_where_it_was() {
         disk.fail_after(steps);
         assert_eq!(keys.rotate().is_ok(), steps >= 142, "{steps}");
         drop(keys);
-        let found = disk.after_a_cut(&mut Dice::new(steps));
+        let found = disk.after_a_cut(&mut TestRng::new(steps));
         let keys = opened(found, &two);
         keys.rotate().unwrap();
         for (name, value) in names.iter().zip(&values) {
@@ -215,7 +214,7 @@ fn a_rotation_that_is_cut_off_anywhere_goes_on_where_it_was() {
     let disk = Disk::new(before);
     let keys = opened(disk.clone(), &two);
     keys.rotate().unwrap();
-    let found = disk.after_a_cut(&mut Dice::new(1));
+    let found = disk.after_a_cut(&mut TestRng::new(1));
     assert!(try_open(found, &new_only).is_ok());
 }
 
@@ -236,7 +235,7 @@ fn a_full_disk_is_told_and_loses_nothing_and_nothing_more_is_written() {
     );
     assert!(matches!(keys.forget("ada"), Err(KeyError::Failed { .. })));
     drop(keys);
-    let keys = opened(disk.after_a_cut(&mut Dice::new(3)), &ring);
+    let keys = opened(disk.after_a_cut(&mut TestRng::new(3)), &ring);
     assert_eq!(read(&keys, "ada", &before[0]), Ok(Some("ada".to_owned())));
     assert!(!keys.is_forgotten("ada"));
 }
@@ -250,7 +249,7 @@ fn the_file_grows_and_says_so_before_it_is_used() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let values = sealed(&keys, &names);
     keys.flush().unwrap();
-    let found = disk.after_a_cut(&mut Dice::new(1));
+    let found = disk.after_a_cut(&mut TestRng::new(1));
     assert_eq!(found.len() % PAGE, 0);
     let shorter = found[..found.len() - 2 * PAGE].to_vec();
     assert!(try_open(shorter, &ring).is_err(), "it has lost slots");
@@ -265,10 +264,10 @@ fn a_commit_waits_for_the_keys_of_what_is_in_it_and_fails_with_them_for_good() {
     let ring = ring("one");
     let disk = Disk::new(empty());
     let keys = opened(disk.clone(), &ring);
-    let mut store = guard(crate::store::memory::open(), &keys);
+    let mut store = guard(crate::store::memory::open(), keys.clone());
     let values = sealed(&keys, &["ada"]);
     store.writer.commit(&crate::Batch::default()).unwrap();
-    let after = opened(disk.after_a_cut(&mut Dice::new(2)), &ring);
+    let after = opened(disk.after_a_cut(&mut TestRng::new(2)), &ring);
     assert_eq!(read(&after, "ada", &values[0]), Ok(Some("ada".to_owned())));
     // Nothing new: the commit touches no key.
     disk.fail_after(0);

@@ -1,6 +1,6 @@
 use super::*;
-use crate::test_rng::Dice;
 use crate::keys::pages::PAGE;
+use crate::test_rng::TestRng;
 
 fn file(ring: &MasterKeyRing) -> (Vec<u8>, Vec<Vec<u8>>) {
     let directory = tempfile::tempdir().unwrap();
@@ -34,9 +34,9 @@ fn one_flipped_bit_anywhere_changes_nothing() {
     let (whole, values) = file(&ring);
     // The pages with anything in them; then places at random.
     let used = 4 * PAGE * 8;
-    let mut dice = Dice::new(1);
+    let mut rng = TestRng::new(1);
     let all = (0..used).filter(|bit| bit % 7 == 0 || (bit / 8) % PAGE < 400);
-    for bit in all.step_by(3).chain((0..200).map(|_| dice.below(whole.len() as u64 * 8) as usize)) {
+    for bit in all.step_by(3).chain((0..200).map(|_| rng.below(whole.len() as u64 * 8) as usize)) {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let keys = opened(flipped.clone(), &ring);

@@ -68,18 +68,18 @@ fn what_was_sealed_for_several_goes_with_the_first_of_them() {
     sealed(&keys, &["ada", "bob"]);
     let both: Subjects = ["ada", "bob"].map(|it| keys.fingerprint(it)).into_iter().collect();
     let whole = keys.seal_for(&both, b"both").unwrap().unwrap();
-    let sealing::Opened::Clear(clear, whose) = keys.open_for(&whole).unwrap() else { panic!() };
+    let Opened::Clear(clear, whose) = keys.open_for(&whole).unwrap() else { panic!() };
     assert_eq!((&clear[..], &whose), (&b"both"[..], &both));
     for bit in 32..whole.len() * 8 {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let opened = keys.open_for(&flipped).unwrap();
-        assert!(!matches!(opened, sealing::Opened::Clear(..)), "bit {bit}");
+        assert!(!matches!(opened, Opened::Clear(..)), "bit {bit}");
     }
     keys.forget("bob").unwrap();
-    assert_eq!(keys.open_for(&whole).unwrap(), sealing::Opened::Erased);
+    assert_eq!(keys.open_for(&whole).unwrap(), Opened::Erased);
     assert_eq!(keys.seal_for(&both, b"both").unwrap(), None);
-    assert_eq!(keys.open_for(b"another layout").unwrap(), sealing::Opened::Unsealed);
+    assert_eq!(keys.open_for(b"another layout").unwrap(), Opened::Unsealed);
 }
 
 #[test]

@@ -10,9 +10,9 @@ use super::BackupError;
 use super::error::OnBackup;
 use super::manifest::{Item, Manifest};
 use super::place::{Place, copied, file_of, names};
+use crate::archive::segment::Segment;
 use crate::crash_points;
 use crate::files;
-use crate::archive::segment::Segment;
 
 /// Copies the segments in the directory `archive` that no run before has as they are now, and lists them.
 pub(super) fn copy_new(

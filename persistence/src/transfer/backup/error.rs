@@ -6,8 +6,8 @@ use actuarius_domain::Position;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::record::chain::ChainEnd;
 use crate::archive::segment::SegmentError;
+use crate::record::chain::ChainEnd;
 use crate::{OpenError, ReadError, StoreFailure};
 
 /// Why a backup was not taken, verified or restored.

@@ -4,12 +4,12 @@ use std::path::Path;
 use actuarius_domain::{Position, StreamId};
 use uuid::Uuid;
 
+use super::super::batches::Batches;
 use super::manifest::{Item, Manifest};
 use super::place::Place;
 use super::{BackupError, Until, notes};
-use crate::record::chain::ChainEnd;
-use super::super::batches::Filling;
 use crate::archive::segment::{Segment, SegmentError};
+use crate::record::chain::ChainEnd;
 use crate::{Commit, Gone, Lineage, OnProgress, Progress, Store};
 
 /// What was loaded from a backup.
@@ -76,7 +76,7 @@ pub(super) fn load_from(
         is_over: false,
         so_far: Progress::default(),
         archived: BTreeSet::new(),
-        filling: Filling::new(to),
+        filling: Batches::new(to),
     };
     let (mut run, mut lineage) = (0, Lineage::of(Uuid::nil()));
     for manifest in manifests {
@@ -126,7 +126,7 @@ struct Loading<'a> {
     is_over: bool,
     so_far: Progress,
     archived: BTreeSet<Uuid>,
-    filling: Filling<'a>,
+    filling: Batches<'a>,
 }
 
 impl Loading<'_> {

@@ -4,9 +4,9 @@ use actuarius_domain::{Position, Timestamp};
 use uuid::Uuid;
 
 use super::Run;
-use crate::record::chain::{ChainEnd, Link};
-use crate::files::marker::{Unreadable, sealed, unsealed};
 use crate::archive::segment::Finished;
+use crate::files::marker::{Unreadable, sealed, unsealed};
+use crate::record::chain::{ChainEnd, Link};
 use crate::{Ancestor, Lineage};
 
 /// The format this release writes, and the newest it reads.

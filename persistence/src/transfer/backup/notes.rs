@@ -5,8 +5,10 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::BackupError;
+use crate::archive::segment::{
+    BLOCK_BYTES, BlockWriter, Blocks, Finished, Kind, SegmentError, SegmentHead, Summary,
+};
 use crate::wire::Malformed;
-use crate::archive::segment::{BLOCK_BYTES, BlockWriter, Blocks, Finished, Kind, SegmentError, SegmentHead, Summary};
 use crate::wire::{Cursor, put_varint};
 use crate::{Batch, Note, NoteTooLarge, Notes, ReadError, Reader, Store};
 

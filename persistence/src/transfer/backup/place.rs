@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::BackupError;
 use super::error::OnBackup;
 use super::manifest::{FORMAT, Item, Manifest};
-use crate::record::chain::Link;
 use crate::crash_points;
 use crate::files;
-use crate::files::marker::Unreadable;
 use crate::files::lock::StoreLock;
+use crate::files::marker::Unreadable;
+use crate::record::chain::Link;
 use crate::{OpenError, OpenError::Locked};
 
 const MANIFEST: &str = ".manifest";

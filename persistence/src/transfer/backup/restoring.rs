@@ -1,18 +1,41 @@
+//! Restores a backup into a directory, for any engine that keeps a store in one.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use actuarius_domain::Position;
 use uuid::Uuid;
 
 use super::error::OnBackup;
 use super::loading::load_from;
 use super::place::{Place, locked, names};
 use super::{BackupError, Until, archived};
-use crate::record::chain::ChainEnd;
 use crate::files;
-use crate::disk::{self, RESTORING};
-use crate::{OnProgress, crash_points};
-use actuarius_domain::Position;
+use crate::record::chain::ChainEnd;
+use crate::store::Store;
+use crate::{Lineage, OnProgress, OpenError, crash_points};
+
+/// Where a store is built while it is being restored, inside the directory it will be in.
+pub const RESTORING: &str = "store.restoring";
+
+/// Where the archive of a store is, beside it.
+const ARCHIVE: &str = "archive";
+
+/// An engine that keeps a store in a directory, as restoring needs it.
+pub trait Engine {
+    /// Creates an empty store in the directory.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    fn create(&self, directory: &Path) -> Result<Store, OpenError>;
+
+    /// Records in the closed store that it shares the history of another one up to a position.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    fn adopt(&self, directory: &Path, from: &Lineage, until: Position) -> Result<(), OpenError>;
+}
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +64,7 @@ pub struct Restored {
 /// [`BackupError`]: there is no store at `to`. What was built may be left in `store.restoring`; the next try
 /// removes it.
 pub fn restore(
+    engine: &dyn Engine,
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
     until: Until,
@@ -60,12 +84,12 @@ pub fn restore(
     }
     crash_points::here().on(&aside)?;
     files::create_directory(&aside)?;
-    let mut store = disk::open(&aside)?;
+    let mut store = engine.create(&aside)?;
     let loaded = load_from(&place, &manifests, &mut store, until, progress)?;
     drop(store);
     crash_points::here().on(&aside)?;
-    disk::claim(&aside, &loaded.lineage, loaded.end.position)?;
-    let (wanted, archive) = (&loaded.archived, to.join(disk::ARCHIVE));
+    engine.adopt(&aside, &loaded.lineage, loaded.end.position)?;
+    let (wanted, archive) = (&loaded.archived, to.join(ARCHIVE));
     let found = archived::copy_back(&place, &manifests, loaded.run, wanted, &archive)?;
     give_name(&aside, to)?;
     Ok(Restored {
@@ -79,11 +103,11 @@ pub fn restore(
 
 fn must_be_empty(to: &Path) -> Result<(), BackupError> {
     // What a restore that was cut short has left is no use to anybody.
-    let ours = [RESTORING, disk::ARCHIVE, "store.lock"];
+    let ours = [RESTORING, ARCHIVE, "store.lock"];
     let is_cut_short = to.join(RESTORING).exists();
     let others = names(to).on(to)?;
     let stranger = |name: &&String| match name.as_str() {
-        disk::ARCHIVE => !is_cut_short,
+        ARCHIVE => !is_cut_short,
         name => !ours.contains(&name),
     };
     match others.iter().find(stranger) {

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::manifest::{Item, Manifest};
 use super::place::{Place, file_of};
 use super::{BackupError, Run, archived, notes};
-use crate::record::chain::{ChainEnd, Link};
 use crate::archive::segment::{Kind, Links, SegmentHead, Writing};
+use crate::record::chain::{ChainEnd, Link};
 use crate::{Commit, Damage, OnProgress, PageLimit, Progress, ReadError, Reader};
 
 /// How a run is taken. The defaults fit most.
@@ -112,7 +112,9 @@ fn ends(
     let to = reader.maintenance().chain()?;
     let Some(last) = last else { return Ok((ChainEnd::default(), to)) };
     let (path, found) = (place.path.clone(), last.lineage.store());
-    if !reader.maintenance().lineage().shares(found, last.to.position) && !reader.maintenance().lineage().shares(found, Position::NONE) {
+    if !reader.maintenance().lineage().shares(found, last.to.position)
+        && !reader.maintenance().lineage().shares(found, Position::NONE)
+    {
         return Err(BackupError::OtherStore { path, found, store: reader.identity() });
     }
     let is_behind = last.to.position < to.position || last.to == to;

@@ -1,14 +1,15 @@
 //! Killed in front of every operation that changes a file.
 
-use std::fs;
 use std::path::Path;
 
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp};
 
 use super::{BackupError, Run, TakeOptions, Until};
 use crate::archive::segment::{Kind, SegmentHead, Writing};
-use crate::{Append, Batch, Codec, Commit, NewCommit, OpenError, PageLimit, Reader, Store, crash_points, disk, go_on};
 use crate::store::memory;
+use crate::{
+    Append, Batch, Codec, Commit, NewCommit, PageLimit, Reader, Store, crash_points, go_on,
+};
 
 #[derive(serde::Serialize)]
 enum Event {
@@ -33,7 +34,7 @@ fn write(store: &mut Store, numbers: std::ops::Range<u64>) {
 }
 
 fn log(reader: &dyn Reader) -> Vec<Commit> {
-    reader.read_raw(Position::NONE, PageLimit::default()).expect("readable").commits
+    reader.maintenance().read_raw(Position::NONE, PageLimit::default()).expect("readable").commits
 }
 
 fn same(one: &[Commit], other: &[Commit]) -> bool {
@@ -48,7 +49,7 @@ fn take(store: &Store, directory: &Path) -> Result<Run, BackupError> {
 /// A segment of the archive, whatever is in it.
 fn archive(store: &Store, directory: &Path, name: &str) {
     let path = directory.join("archive").join(name);
-    disk::files::create_directory(&directory.join("archive")).expect("made");
+    crate::files::create_directory(&directory.join("archive")).expect("made");
     let head = SegmentHead::new(Kind::Archive, store.reader.identity());
     let mut writing = Writing::create(path, head).expect("created");
     for commit in log(&*store.reader).iter().take(2) {
@@ -94,41 +95,4 @@ fn a_run_that_is_killed_anywhere_counts_as_a_whole_or_not_at_all() {
             break;
         }
     }
-}
-
-#[test]
-fn a_restore_that_is_killed_anywhere_leaves_the_whole_store_or_none() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let directory = directory.path();
-    let mut store = memory::open();
-    write(&mut store, 0..9);
-    take(&store, directory).expect("taken");
-    for number in 0.. {
-        let to = directory.join(format!("{number}"));
-        let restore = || super::restore(directory.join("saved"), &to, Until::End, &mut go_on);
-        let (done, was_killed) = crash_points::killed_at(number, restore);
-        assert!(was_killed || done.is_ok(), "{done:?}");
-        let opened = fs::exists(&to).expect("readable").then(|| disk::open(&to));
-        match opened {
-            Some(Ok(found)) if found.reader.head() > Position::NONE => {
-                assert!(same(&log(&*found.reader), &log(&*store.reader)), "killed at {number}");
-                assert!(found.reader.shares(store.reader.identity(), store.reader.head()));
-            }
-            // Nothing had been done yet: there is no trace of a restore.
-            Some(Ok(found)) => assert!(done.is_err() && found.reader.version(&stream()).is_ok()),
-            Some(Err(OpenError::UnknownFormat { .. })) | None => {
-                restore().expect("the next try removes what is left");
-                let found = disk::open(&to).expect("opens");
-                assert!(same(&log(&*found.reader), &log(&*store.reader)));
-            }
-            Some(Err(error)) => panic!("killed at {number}: {error}"),
-        }
-        if !was_killed {
-            break;
-        }
-    }
-}
-
-fn stream() -> StreamId {
-    StreamId::new("note", "0").expect("valid")
 }

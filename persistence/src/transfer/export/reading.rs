@@ -1,10 +1,10 @@
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
+use super::super::copy::{Copied, Copying};
 use super::line::{End, Line};
 use super::{FORMAT, ImportError};
 use crate::record::chain::ChainEnd;
-use super::super::copy::{Copied, Copying};
 use crate::{COMMIT_BYTES_MAX, OnProgress, Store};
 
 /// The longest line: that of the largest commit, every byte of it written as six, and its frame around it.

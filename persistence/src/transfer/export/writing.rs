@@ -1,10 +1,10 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use super::super::copy::{Place, Selection};
 use super::line::{End, Head, Line};
 use super::{ExportError, FORMAT};
 use crate::record::chain::ChainEnd;
-use super::super::copy::{Place, Selection};
 use crate::{OnProgress, Progress, Reader};
 
 /// What was exported.

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{MigrateError, Migrated};
 use crate::record::chain::{ChainEnd, Link};
-use crate::wire::Malformed;
 use crate::wire::Cursor;
+use crate::wire::Malformed;
 use crate::{Notes, ReadError, Reader};
 
 const KEY: &str = "migration";

@@ -4,17 +4,17 @@ use std::collections::{HashMap, VecDeque};
 
 use actuarius_domain::{Position, StreamId, Version};
 
+use super::super::batches::Batches;
 use super::MigrateError;
 use super::note::Done;
 use crate::record::chain::ChainEnd;
-use super::super::batches::Filling;
 use crate::{Commit, PageLimit, Store};
 
 /// How many streams' versions are kept in memory.
 const VERSIONS_KEPT: usize = 65_536;
 
 pub(super) struct Output<'a> {
-    filling: Filling<'a>,
+    filling: Batches<'a>,
     /// What the store has behind the note: part of one batch at most. It is compared, not written again.
     found: VecDeque<Commit>,
     /// With what is on its way.
@@ -37,7 +37,7 @@ impl<'a> Output<'a> {
             let before = Version::new(commit.version().get() - 1);
             versions.entry(stream_of(commit)?).or_insert(before);
         }
-        Ok(Self { filling: Filling::new(store), found, versions, end })
+        Ok(Self { filling: Batches::new(store), found, versions, end })
     }
 
     /// The version of a stream, with all that was put.

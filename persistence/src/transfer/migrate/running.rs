@@ -26,7 +26,9 @@ pub fn run(
 ) -> Result<Migrated, MigrateError> {
     let fresh = Done { source: from.identity(), so_far: Migrated::default() };
     let done = Done::find(&*to.reader)?;
-    if done.is_some_and(|done| !from.maintenance().lineage().shares(done.source, done.so_far.from.position)) {
+    if done.is_some_and(|done| {
+        !from.maintenance().lineage().shares(done.source, done.so_far.from.position)
+    }) {
         return Err(MigrateError::OtherTarget);
     }
     let is_new = done.is_none();

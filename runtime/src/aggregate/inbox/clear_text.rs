@@ -2,7 +2,7 @@
 //! must be rebuilt because one of these subjects was forgotten.
 
 use actuarius_domain::Aggregate;
-use actuarius_persistence::keys::{Fingerprint, Subjects};
+use actuarius_persistence::personal::{Fingerprint, Subjects};
 
 use super::Slot;
 use super::state::SlotState;

@@ -1,4 +1,4 @@
-//! Deleting a stream of any type in a store that no runtime has open.
+//! Deletion of a stream of any type in a store that no runtime has open.
 
 use std::time::SystemTime;
 
@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::{Deleted, Reuse, end_of, note, removals};
 
-/// Deletes a stream, as [`Aggregates::delete`](crate::Aggregates::delete) does, without its type. None if
-/// it was deleted before, or never there.
+/// Deletes a stream like [`Aggregates::delete`](crate::Aggregates::delete), without knowing its Rust type.
+/// Returns `None` if it was deleted before or never existed.
 ///
-/// What is interrupted goes on when a runtime opens the store, or when this is called again.
+/// An interrupted deletion is resumed when a runtime opens the store, or when this is called again.
 ///
 /// # Errors
 /// [`NotDeleted`]; call it again.
@@ -27,20 +27,20 @@ pub fn delete(
     let version = store.reader.version(stream)?;
     let Some(last) = last_commit(&*store.reader, stream, version)? else { return Ok(None) };
     let end = match last {
-        // Perhaps it was interrupted.
+        // An earlier deletion may have been interrupted.
         Last::End => version,
         Last::Event(time) => end(store, stream, version, time, reuse)?,
     };
-    let commits = sweep(store, stream, end)?;
+    let commits = remove_deleted(store, stream, end)?;
     Ok(matches!(last, Last::Event(_)).then_some(Deleted { version: end, commits }))
 }
 
-/// What a stream ends with.
+/// The last commit of a stream.
 #[derive(Clone, Copy)]
 enum Last {
     /// It was deleted.
     End,
-    /// It goes on, since then.
+    /// It was not deleted; its last event was decided at this time.
     Event(Timestamp),
 }
 
@@ -54,7 +54,7 @@ fn last_commit(
     }
     let before = Version::new(version.get() - 1);
     let one = PageLimit { commits: 1, bytes: 0 };
-    let page = reader.read_raw_stream(stream, before, one)?;
+    let page = reader.maintenance().read_raw_stream(stream, before, one)?;
     Ok(page.commits.last().map(|commit| {
         let view = commit.view();
         let is_end = view.events().any(|event| event.deletion().is_some());
@@ -62,7 +62,7 @@ fn last_commit(
     }))
 }
 
-/// Ends the stream, and notes that it is to be swept: both or none.
+/// Ends the stream and marks the deletion as unfinished, both atomically.
 fn end(
     store: &mut Store,
     stream: &StreamId,
@@ -88,7 +88,7 @@ fn end(
     }
 }
 
-fn sweep(store: &mut Store, stream: &StreamId, end: Version) -> Result<u64, NotDeleted> {
+fn remove_deleted(store: &mut Store, stream: &StreamId, end: Version) -> Result<u64, NotDeleted> {
     let reader = store.reader.clone();
     let end = end_of(&*reader, stream)?.unwrap_or(end);
     let mut remove = |removals: Vec<Removal>, snapshots_dropped: Vec<StreamId>| {
@@ -103,13 +103,13 @@ fn sweep(store: &mut Store, stream: &StreamId, end: Version) -> Result<u64, NotD
             remove(gone, vec![])?;
         }
     }
-    reader.purge_archive(stream)?;
+    reader.maintenance().purge_archive(stream)?;
     store.writer.commit(&Batch { notes: vec![note(stream, false)], ..Batch::default() })?;
     Ok(removed)
 }
 
-/// Why a stream was not deleted, or not all of it. What was begun goes on when it is asked for again, or
-/// when a runtime opens the store.
+/// Why a stream was not deleted, or not completely. Call [`delete`] again; a runtime that opens the store
+/// resumes a deletion that was begun, too.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum NotDeleted {
@@ -119,10 +119,10 @@ pub enum NotDeleted {
     /// The store has failed. Open it again.
     #[error(transparent)]
     Failed(#[from] StoreFailure),
-    /// The events could not be taken out of the archive.
+    /// The events could not be removed from the archive.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The stream got another event meanwhile. Nothing was written.
-    #[error("the stream has changed meanwhile")]
+    /// Another event was written to the stream at the same time. Nothing was written.
+    #[error("the stream was changed at the same time")]
     Conflict,
 }

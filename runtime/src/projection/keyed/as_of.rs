@@ -70,9 +70,9 @@ pub(super) async fn as_of<V: View>(
     moment: LogMoment,
 ) -> Result<PastRows<V>, AsOfError> {
     let (version, shape) = (1, fingerprint::<V::Row>());
-    let lineage = engine.store.reader()?.lineage();
-    let keys = engine.keyring.keys().cloned();
-    let place = keys.into_iter().fold(Views::in_memory(), Views::with_keys).place(&name)?;
+    let lineage = engine.store.reader()?.maintenance().lineage();
+    let keys = engine.keyring.sealer().cloned();
+    let place = keys.into_iter().fold(Views::in_memory(), Views::with_sealer).place(&name)?;
     let saved_views = SavedViews { name, place, version, shape, lineage };
     let generations = Arc::new(Generations::of(saved_views, routes.types()));
     let (shown, generation) = (Shown::default(), generations.create()?);

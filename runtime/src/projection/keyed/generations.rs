@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use actuarius_domain::Position;
-use actuarius_persistence::keys::Keys;
+use actuarius_persistence::personal::Sealer;
 use actuarius_persistence::views::{Changes, Table, TableReader, ViewError};
 use uuid::Uuid;
 
@@ -123,8 +123,8 @@ impl Generations {
         taint.must_go(self.keys().map_or(0, |keys| keys.forgotten()))
     }
 
-    pub(super) fn keys(&self) -> Option<&Arc<Keys>> {
-        self.saved_views.place.keys()
+    pub(super) fn keys(&self) -> Option<&Arc<dyn Sealer>> {
+        self.saved_views.place.sealer()
     }
 
     /// Whether no other generation has left anything.

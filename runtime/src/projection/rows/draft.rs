@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::Codec;
-use actuarius_persistence::keys::Keys;
+use actuarius_persistence::personal::Sealer;
 use actuarius_persistence::views::{Changes, TableReader, ViewError};
 
 use super::changing::Rows;
@@ -94,7 +94,7 @@ impl<V: View> Draft<V> {
             let stored = self.table.get(ROWS, key)?;
             let row = stored
                 .as_ref()
-                .map(|bytes| row::decode(key, bytes, self.table.keys()))
+                .map(|bytes| row::decode(key, bytes, self.table.sealer()))
                 .transpose()?;
             self.known.put(key.to_vec(), row, stored.map_or(0, |bytes| bytes.len()));
         }
@@ -113,7 +113,7 @@ impl<V: View> Draft<V> {
     ) -> Result<Staged<V>, String> {
         let (mut keys, mut sizes) = (BTreeMap::new(), Vec::with_capacity(self.touched.len()));
         let touched = std::mem::take(&mut self.touched);
-        let personal = self.table.keys().cloned();
+        let personal = self.table.sealer().cloned();
         for (bytes, Touched { key, row }) in &touched {
             let before = self.before(bytes).map_err(|error| error.to_string())?;
             let size = if before.is_none() && row.is_none() {
@@ -162,7 +162,7 @@ struct Change<'a, V: View> {
     key: &'a V::Key,
     before: Option<&'a V::Row>,
     after: Option<&'a V::Row>,
-    keys: Option<&'a Arc<Keys>>,
+    keys: Option<&'a Arc<dyn Sealer>>,
 }
 
 impl<V: View> Change<'_, V> {

@@ -137,7 +137,7 @@ impl<V: View> Listing<V> {
         let span = page.rest(page.span.clone(), page.after.as_deref());
         let (entries, keys) = page.shown.read(|table| {
             let entries = table.scan(ROWS, span.bounds(), page.descending, page.limit)?;
-            Ok((entries, table.keys().cloned()))
+            Ok((entries, table.sealer().cloned()))
         })?;
         let row =
             |key: &Bytes, row: &Bytes| Ok((own_key(key)?, row::decode(key, row, keys.as_ref())?));
@@ -228,7 +228,7 @@ fn find<V: View>(
     let (kept, bytes) = parts(entry, begins)
         .ok_or_else(|| ViewReadError::row(entry, "its secondary key is cut short"))?;
     let Some(stored) = table.get(ROWS, bytes)? else { return Ok(None) };
-    let row = row::decode::<V::Row>(bytes, &stored, table.keys())?;
+    let row = row::decode::<V::Row>(bytes, &stored, table.sealer())?;
     let key = own_key::<V::Key>(bytes)?;
     let mut keys = SecondaryKeys::default();
     V::secondary(&key, &row, &mut keys);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use actuarius_persistence::Codec;
-use actuarius_persistence::keys::Keys;
+use actuarius_persistence::personal::{Sealer, deriving};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,10 +13,10 @@ use super::error::ViewReadError;
 pub(super) fn encode<R: Serialize>(
     row: &R,
     codec: Codec,
-    keys: Option<&Arc<Keys>>,
+    keys: Option<&Arc<dyn Sealer>>,
 ) -> Result<Vec<u8>, String> {
     let mut out = vec![codec.byte()];
-    let encoded = Keys::deriving(keys, || codec.encode(row, &mut out));
+    let encoded = deriving(keys, || codec.encode(row, &mut out));
     encoded.map_err(|error| error.to_string())?;
     Ok(out)
 }
@@ -24,11 +24,11 @@ pub(super) fn encode<R: Serialize>(
 pub(super) fn decode<R: DeserializeOwned>(
     key: &[u8],
     bytes: &[u8],
-    keys: Option<&Arc<Keys>>,
+    keys: Option<&Arc<dyn Sealer>>,
 ) -> Result<R, ViewReadError> {
     let (&codec, content) =
         bytes.split_first().ok_or_else(|| ViewReadError::row(key, "it is empty"))?;
     let codec = Codec::from_byte(codec).map_err(|error| ViewReadError::row(key, error))?;
-    let decoded = Keys::deriving(keys, || codec.decode(content));
+    let decoded = deriving(keys, || codec.decode(content));
     decoded.map_err(|error| ViewReadError::row(key, error))
 }

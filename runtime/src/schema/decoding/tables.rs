@@ -1,11 +1,13 @@
+//! The table of upcasters of each aggregate type.
+
 use std::any::TypeId;
 use std::sync::OnceLock;
 
 use actuarius_domain::{Aggregate, Upcasters};
 use dashmap::DashMap;
 
-/// The upcasters of all aggregate types that were ever asked for, by type. They are few, they are
-/// always the same, and they are kept as long as the program runs.
+/// The upcasters of all aggregate types used so far, by type. They are few, never change, and are kept until
+/// the process ends.
 static TABLES: OnceLock<DashMap<TypeId, &'static Upcasters, foldhash::fast::RandomState>> =
     OnceLock::new();
 

@@ -1,4 +1,4 @@
-//! A deserializer that makes up what it is asked for, and notes what that was.
+//! A deserializer that invents the requested values, and records what was requested.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::tracer::{Refused, Tracer};
 
-/// What types that are stored as a text, or as bytes, are likely to accept.
+/// Samples that types stored as text, or as bytes, are likely to accept.
 const TEXTS: [&str; 7] = [
     "a",
     "0",
@@ -23,19 +23,19 @@ const TEXTS: [&str; 7] = [
 ];
 const BYTES: [&[u8]; 5] = [&[0; 16], &[], &[0; 32], &[0; 4], &[0; 8]];
 
-/// What the type itself is made from.
-pub(super) fn root(tracer: &mut Tracer) -> Place<'_> {
-    Place { tracer, place: 0 }
+/// The deserializer of the whole type.
+pub(super) fn root(tracer: &mut Tracer) -> Node<'_> {
+    Node { tracer, id: 0 }
 }
 
-/// A place in the type: whoever deserializes from it says what stands there.
-pub(super) struct Place<'a> {
+/// A node of the type. Deserializing from it records what the node is.
+pub(super) struct Node<'a> {
     tracer: &'a mut Tracer,
-    /// Names it: the same in each walk.
-    place: u64,
+    /// Identifies the node; the same in each walk.
+    id: u64,
 }
 
-/// Names what stands somewhere, or a place within a place.
+/// Identifies a node within a node, or what a node is.
 fn hash(seed: u64, words: &[&str], number: usize) -> u64 {
     let mut hash = Xxh3::with_seed(seed);
     hash.update(&(number as u64).to_le_bytes());
@@ -46,35 +46,35 @@ fn hash(seed: u64, words: &[&str], number: usize) -> u64 {
     hash.digest()
 }
 
-impl Place<'_> {
+impl Node<'_> {
     fn see(&mut self, kind: &str, names: &[&str], number: usize) -> Result<(), Refused> {
         let seed = hash(0, &[kind], 0);
-        self.tracer.see(self.place, hash(seed, names, number))
+        self.tracer.see(self.id, hash(seed, names, number))
     }
 
     fn sample<T: Copy>(&mut self, samples: &[T]) -> T {
-        let choice = self.tracer.sample(self.place, samples.len());
+        let choice = self.tracer.sample(self.id, samples.len());
         samples[choice.min(samples.len() - 1)]
     }
 
-    /// Has a part of it deserialized.
+    /// Deserializes a part of the node.
     fn inner<'de, S: DeserializeSeed<'de>>(
         &mut self,
         name: &str,
         number: usize,
         seed: S,
     ) -> Result<S::Value, Refused> {
-        let place = hash(self.place, &[name], number);
+        let id = hash(self.id, &[name], number);
         self.tracer.enter();
-        let made = seed.deserialize(Place { tracer: self.tracer, place });
+        let value = seed.deserialize(Node { tracer: self.tracer, id });
         self.tracer.leave();
-        made
+        value
     }
 
-    /// The place within it, which is all of it.
+    /// Returns the node within it, for a node with a single part.
     fn within(self, name: &str) -> Self {
-        let place = hash(self.place, &[name], 0);
-        Self { tracer: self.tracer, place }
+        let id = hash(self.id, &[name], 0);
+        Self { tracer: self.tracer, id }
     }
 
     fn parts<'de, V: Visitor<'de>>(
@@ -92,7 +92,7 @@ impl Place<'_> {
         visitor: V,
     ) -> Result<V::Value, Refused> {
         self.see("struct", fields, 0)?;
-        // In their order, as bincode has them; a visitor of one's own may want them by name.
+        // In order, as bincode has them; a hand-written visitor may want them by name.
         match self.sample(&[true, false]) {
             true => self.parts("field", fields.len(), visitor),
             false => visitor.visit_map(Fields { of: self, fields, next: 0 }),
@@ -117,7 +117,7 @@ macro_rules! like {
     };
 }
 
-impl<'de> Deserializer<'de> for Place<'_> {
+impl<'de> Deserializer<'de> for Node<'_> {
     type Error = Refused;
 
     samples! {
@@ -221,14 +221,14 @@ impl<'de> Deserializer<'de> for Place<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        let Self { tracer, place } = self;
+        let Self { tracer, id } = self;
         if tracer.enter_container((name, fields))? {
-            // It would stand in itself without end; whoever holds it may hold none.
+            // It contains itself endlessly, unless an outer optional value is empty.
             return Err(Refused);
         }
-        let made = Place { tracer: &mut *tracer, place }.fields(fields, visitor);
+        let value = Node { tracer: &mut *tracer, id }.fields(fields, visitor);
         tracer.leave_container();
-        made
+        value
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -237,24 +237,24 @@ impl<'de> Deserializer<'de> for Place<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        let Self { tracer, place } = self;
+        let Self { tracer, id } = self;
         let container = (name, variants);
-        Place { tracer: &mut *tracer, place }.see("enum", variants, 0)?;
+        Node { tracer: &mut *tracer, id }.see("enum", variants, 0)?;
         let choice = if tracer.enter_container(container)? {
             (tracer.end_of(&container).ok_or(Refused)?, None)
         } else {
-            let (variant, before) = tracer.variant(place, &container);
+            let (variant, before) = tracer.variant(id, &container);
             (variant, Some((variant, before)))
         };
         let (number, before) = choice;
         let variant = *variants.get(number).ok_or(Refused)?;
-        let of = Place { tracer: &mut *tracer, place: hash(place, &[variant], number) };
-        let made = visitor.visit_enum(Chosen { variant, of });
+        let of = Node { tracer: &mut *tracer, id: hash(id, &[variant], number) };
+        let value = visitor.visit_enum(Chosen { variant, of });
         tracer.leave_container();
-        if let (true, Some(before)) = (made.is_ok(), before) {
-            tracer.walked(place, container, before);
+        if let (true, Some(before)) = (value.is_ok(), before) {
+            tracer.walked(id, container, before);
         }
-        made
+        value
     }
 
     fn is_human_readable(&self) -> bool {
@@ -262,9 +262,9 @@ impl<'de> Deserializer<'de> for Place<'_> {
     }
 }
 
-/// The parts of a sequence, tuple or struct.
+/// Yields the parts of a sequence, tuple or struct.
 struct Parts<'a> {
-    of: Place<'a>,
+    of: Node<'a>,
     name: &'static str,
     parts: std::ops::Range<usize>,
 }
@@ -281,9 +281,9 @@ impl<'de> SeqAccess<'de> for Parts<'_> {
     }
 }
 
-/// The fields of a struct by their names.
+/// Yields the fields of a struct by their names.
 struct Fields<'a> {
-    of: Place<'a>,
+    of: Node<'a>,
     fields: &'static [&'static str],
     next: usize,
 }
@@ -306,9 +306,9 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     }
 }
 
-/// The entries of a map.
+/// Yields the entries of a map.
 struct Entries<'a> {
-    of: Place<'a>,
+    of: Node<'a>,
     entries: usize,
 }
 
@@ -331,26 +331,26 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
-/// The variant that an enum is walked through with.
+/// The variant of an enum that this walk takes.
 struct Chosen<'a> {
     variant: &'static str,
-    of: Place<'a>,
+    of: Node<'a>,
 }
 
 impl<'de, 'a> EnumAccess<'de> for Chosen<'a> {
     type Error = Refused;
-    type Variant = Place<'a>;
+    type Variant = Node<'a>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
         seed: S,
-    ) -> Result<(S::Value, Place<'a>), Refused> {
+    ) -> Result<(S::Value, Node<'a>), Refused> {
         let name: StrDeserializer<'_, Refused> = self.variant.into_deserializer();
         Ok((seed.deserialize(name)?, self.of))
     }
 }
 
-impl<'de> VariantAccess<'de> for Place<'_> {
+impl<'de> VariantAccess<'de> for Node<'_> {
     type Error = Refused;
 
     fn unit_variant(mut self) -> Result<(), Refused> {

@@ -1,3 +1,5 @@
+//! Tests of shape fingerprints: every relevant change gives another one, and odd types are handled.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ releases! {
         enum Kind { One, Two(u16), Three { y: String } }
     }
     same {
-        // Fields and kinds count, the names of structs do not.
+        // Fields and kinds matter, the names of structs do not.
         pub(super) struct Condition { a: u32, b: Vec<Thing>, c: Option<Kind>, d: HashMap<Box<str>, i64> }
         struct Thing { x: u8 }
         enum Kind { One, Two(u16), Three { y: Arc<str> } }
@@ -71,7 +73,7 @@ releases! {
 }
 
 #[test]
-fn every_change_of_what_is_stored_is_another_fingerprint() {
+fn every_change_of_the_stored_shape_changes_the_fingerprint() {
     let all = [
         fingerprint::<first::State>(),
         fingerprint::<field_type::State>(),
@@ -85,10 +87,10 @@ fn every_change_of_what_is_stored_is_another_fingerprint() {
     ];
     assert_eq!(BTreeSet::from(all).len(), all.len());
     assert_eq!(fingerprint::<same::Condition>(), all[0]);
-    assert_eq!(super::find::<first::State>(), all[0]);
+    assert_eq!(super::compute::<first::State>(), all[0]);
 }
 
-/// It stands in snapshots: another number for the same type would have all of them ignored.
+/// Snapshots contain it: another number for the same type would make the runtime ignore all of them.
 #[test]
 fn a_fingerprint_is_the_same_in_every_release() {
     assert_eq!(fingerprint::<first::State>(), 4_317_665_589_553_960_092);
@@ -124,15 +126,15 @@ recursive!(numbers i64);
 recursive!(texts String);
 
 #[test]
-fn types_that_hold_themselves_come_to_an_end_and_are_seen_whole() {
+fn recursive_types_terminate_and_are_seen_completely() {
     assert_ne!(fingerprint::<numbers::Tree>(), fingerprint::<texts::Tree>());
     assert_ne!(fingerprint::<numbers::Term>(), fingerprint::<texts::Term>());
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct Nobody;
+struct Owner;
 
-impl Aggregate for Nobody {
+impl Aggregate for Owner {
     const TYPE: &'static str = "nobody";
     type Command = ();
     type Event = ();
@@ -144,15 +146,15 @@ impl Aggregate for Nobody {
 }
 
 #[test]
-fn what_stands_behind_values_that_are_picky_is_seen_too() {
-    macro_rules! picky {
+fn what_follows_values_with_strict_formats_is_seen() {
+    macro_rules! strict {
         ($($name:ident $last:ty)*) => {
             $(#[derive(Deserialize)]
             #[allow(dead_code)]
             struct $name {
                 number: NonZeroU32,
                 id: Uuid,
-                owner: Option<Id<Nobody>>,
+                owner: Option<Id<Owner>>,
                 at: (Timestamp, Version),
                 bytes: [u8; 7],
                 address: std::net::IpAddr,
@@ -160,7 +162,7 @@ fn what_stands_behind_values_that_are_picky_is_seen_too() {
             })*
         };
     }
-    picky!(Before u8 After u16);
+    strict!(Before u8 After u16);
     assert_ne!(fingerprint::<Before>(), fingerprint::<After>());
 }
 
@@ -194,7 +196,7 @@ impl<'de> Deserialize<'de> for NeverEnds {
 }
 
 #[test]
-fn a_type_that_refuses_panics_or_never_ends_has_the_fingerprint_of_what_was_seen() {
+fn a_type_that_fails_panics_or_never_ends_has_the_fingerprint_of_what_was_seen() {
     macro_rules! strange {
         ($($name:ident $first:ty, $strange:ty;)*) => {
             $(#[derive(Deserialize)]
@@ -213,7 +215,7 @@ fn a_type_that_refuses_panics_or_never_ends_has_the_fingerprint_of_what_was_seen
 }
 
 #[test]
-fn types_that_describe_themselves_are_no_trouble() {
+fn self_describing_types_are_accepted() {
     #[derive(Deserialize)]
     #[serde(untagged)]
     #[allow(dead_code)]

@@ -1,63 +1,65 @@
+//! [`Tracer`]: records what was seen of a type, and chooses what the next walk through it tries.
+
 use std::collections::{BTreeMap, HashMap};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How many values are looked at, in all walks: a few milliseconds.
+/// How many values are visited in all walks: a few milliseconds of work.
 const VALUES_MAX: usize = 100_000;
-/// How deep values may stand in each other: far below what a thread's stack can take.
+/// How deeply values may be nested: far below what a thread's stack can take.
 const DEPTH_MAX: usize = 64;
-/// How often a struct or an enum may stand within itself. Once is not enough: a generic type in itself
-/// looks like that, too.
+/// How many times a struct or an enum may contain itself. Once is not enough, because a generic type within
+/// itself looks the same.
 const WITHIN_ITSELF_MAX: usize = 2;
 
-/// What was seen of a type, over all walks through it.
+/// What was seen of a type in all walks through it.
 #[derive(Default)]
 pub(super) struct Tracer {
-    /// By place, what stands there.
+    /// By node, what it is.
     seen: BTreeMap<u64, u64>,
-    /// By place, what was chosen there last: a sample of a value, or a variant.
+    /// By node, the last choice: a sample of a value, or a variant.
     choices: HashMap<u64, usize>,
-    /// By enum, a variant that came to an end.
+    /// By enum, a variant that terminates.
     ends: HashMap<Container, usize>,
     values: usize,
     walk: Walk,
 }
 
-/// Names a struct or an enum: its name, and the names in it.
+/// Identifies a struct or an enum: its name, and the names of its fields or variants.
 pub(super) type Container = (&'static str, &'static [&'static str]);
 
-/// What belongs to one walk.
+/// The state of one walk.
 #[derive(Default)]
 struct Walk {
-    /// The places where something was chosen, in order, and of how many it was.
+    /// The nodes with a choice, in order, and the number of alternatives.
     chosen: Vec<(u64, usize)>,
-    /// The structs and enums that are being walked through.
+    /// The structs and enums that the walk is in.
     within: Vec<Container>,
-    /// How deep the values stand in each other.
+    /// The nesting depth of the current value.
     depth: usize,
-    /// How many enums have variants left that were not walked through.
+    /// How many enums have variants that were not visited yet.
     unfinished: usize,
 }
 
-/// Nothing more can be seen on this walk.
+/// Ends a walk early: nothing more can be seen in it.
 #[derive(Debug)]
 pub(super) struct Refused;
 
 impl Tracer {
-    /// Something stands at a place.
-    pub(super) fn see(&mut self, place: u64, what: u64) -> Result<(), Refused> {
+    /// Records what a node is.
+    pub(super) fn see(&mut self, node: u64, what: u64) -> Result<(), Refused> {
         self.values += 1;
         if self.values > VALUES_MAX || self.walk.depth > DEPTH_MAX {
             return Err(Refused);
         }
-        self.seen.insert(place, what);
+        self.seen.insert(node, what);
         Ok(())
     }
 
-    /// Which of so many samples is tried at a place.
-    pub(super) fn sample(&mut self, place: u64, samples: usize) -> usize {
-        self.walk.chosen.push((place, samples));
-        self.choices.get(&place).copied().unwrap_or(0)
+    /// Returns which of `samples` samples to try at a node.
+    pub(super) fn sample(&mut self, node: u64, samples: usize) -> usize {
+        self.walk.chosen.push((node, samples));
+        self.choices.get(&node).copied().unwrap_or(0)
     }
 
     pub(super) fn enter(&mut self) {
@@ -68,8 +70,8 @@ impl Tracer {
         self.walk.depth -= 1;
     }
 
-    /// Goes into a struct or enum, and says whether it stands in itself so often that it is time to come
-    /// to an end.
+    /// Enters a struct or enum. Returns whether it contains itself so often that the walk must choose a
+    /// variant that terminates.
     pub(super) fn enter_container(&mut self, container: Container) -> Result<bool, Refused> {
         let within = self.walk.within.iter().filter(|it| **it == container).count();
         if within > WITHIN_ITSELF_MAX {
@@ -83,40 +85,40 @@ impl Tracer {
         self.walk.within.pop();
     }
 
-    /// A variant of the enum that comes to an end, if any is known.
+    /// Returns a variant of the enum that terminates, if one is known.
     pub(super) fn end_of(&self, container: &Container) -> Option<usize> {
         self.ends.get(container).copied()
     }
 
-    /// Which variant is walked through now, and what [`walked`](Self::walked) wants to know then.
-    pub(super) fn variant(&mut self, place: u64, container: &Container) -> (usize, usize) {
+    /// Returns the variant to visit, and the number that [`walked`](Self::walked) takes afterwards.
+    pub(super) fn variant(&mut self, node: u64, container: &Container) -> (usize, usize) {
         let variants = container.1.len();
-        (self.sample(place, variants).min(variants.saturating_sub(1)), self.walk.unfinished)
+        (self.sample(node, variants).min(variants.saturating_sub(1)), self.walk.unfinished)
     }
 
-    /// A variant was walked through. If all in it was, the next one is next.
-    pub(super) fn walked(&mut self, place: u64, container: Container, before: (usize, usize)) {
+    /// Records that a variant was visited. If everything in it was, the next walk takes the next variant.
+    pub(super) fn walked(&mut self, node: u64, container: Container, before: (usize, usize)) {
         let (variant, unfinished) = before;
         self.ends.entry(container).or_insert(variant);
         let next = if self.walk.unfinished == unfinished { variant + 1 } else { variant };
         if next < container.1.len() {
-            self.choices.insert(place, next);
+            self.choices.insert(node, next);
             self.walk.unfinished = unfinished + 1;
         }
     }
 
-    /// A walk has ended: whether another one would see more.
-    pub(super) fn goes_on(&mut self, has_arrived: bool) -> bool {
+    /// Ends a walk, and returns whether another one may see more.
+    pub(super) fn end_walk(&mut self, is_complete: bool) -> bool {
         let walk = std::mem::take(&mut self.walk);
         if self.values > VALUES_MAX {
             return false;
         }
-        if has_arrived {
+        if is_complete {
             return walk.unfinished > 0;
         }
-        // Whatever was chosen last was wrong.
-        for (place, of) in walk.chosen.into_iter().rev() {
-            let choice = self.choices.entry(place).or_insert(0);
+        // The last choice was rejected.
+        for (node, of) in walk.chosen.into_iter().rev() {
+            let choice = self.choices.entry(node).or_insert(0);
             if *choice + 1 < of {
                 *choice += 1;
                 return true;
@@ -127,8 +129,8 @@ impl Tracer {
 
     pub(super) fn fingerprint(&self) -> u64 {
         let mut all = Vec::with_capacity(16 * self.seen.len());
-        for (place, what) in &self.seen {
-            all.extend_from_slice(&place.to_le_bytes());
+        for (node, what) in &self.seen {
+            all.extend_from_slice(&node.to_le_bytes());
             all.extend_from_slice(&what.to_le_bytes());
         }
         xxh3_64(&all)

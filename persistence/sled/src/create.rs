@@ -1,0 +1,61 @@
+//! Creating a store so that a power cut at any moment leaves either no store or an empty one.
+//!
+//! sled never syncs the file its settings are in, and a store with a torn one does not open. So a
+//! new store is built aside, everything in it is synced, and only then it gets its name.
+
+use std::fs;
+use std::path::Path;
+
+use actuarius_domain::Position;
+use uuid::Uuid;
+
+use super::format::Format;
+use super::index::manifest::Meta;
+use super::{SledOptions, high_water_mark, keys, open};
+use crate::files::Files;
+use crate::release::Release;
+use actuarius_persistence::files::{self, OnFile};
+use actuarius_persistence::{Lineage, OpenError};
+
+pub(super) fn create(directory: &Path, options: &SledOptions) -> Result<(), OpenError> {
+    let new = Files::creating(directory);
+    let (store, buckets) = (Uuid::new_v4(), options.index_buckets);
+    create_aside(&new, &Format { store, buckets, ancestors: Vec::new() }, options)?;
+    let store = Files::store(directory);
+    fs::rename(&new.root, &store.root).on(&store.root)?;
+    files::sync(directory)
+}
+
+/// An empty store of this format, on disk; what was begun in its place is removed.
+pub(super) fn create_aside(
+    new: &Files,
+    format: &Format,
+    options: &SledOptions,
+) -> Result<(), OpenError> {
+    if new.root.exists() {
+        fs::remove_dir_all(&new.root).on(&new.root)?;
+    }
+    fs::create_dir(&new.root).on(&new.root)?;
+    fs::write(new.format(), format.to_text()).on(&new.format())?;
+    high_water_mark::create(&new.mark(), format.store).on(&new.mark())?;
+    create_log(new, options)?;
+    files::sync_tree(&new.root)
+}
+
+/// An empty index list is written at once, so that a missing one later on is noticed.
+fn create_log(new: &Files, options: &SledOptions) -> Result<(), OpenError> {
+    let _release = Release(new.db());
+    let log = new.log();
+    let db = open::open_sled(&log, options, None)?;
+    let written = db.insert(keys::META, Meta::default().to_value()).and_then(|_| db.flush());
+    written.map(|_| ()).map_err(super::error::engine_io).on(&log)
+}
+
+/// Has the closed store in `directory` say from now on that it shares the history of another one up
+/// to `position`.
+pub(crate) fn claim(directory: &Path, from: &Lineage, position: Position) -> Result<(), OpenError> {
+    let store = Files::store(directory);
+    let mut format = open::read_format(&store)?;
+    format.ancestors = from.restored_as(format.store, position).ancestors().to_vec();
+    files::replace(&store.format(), &[format.to_text().as_bytes()])
+}

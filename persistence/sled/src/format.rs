@@ -1,0 +1,109 @@
+//! The marker that says: this is a store, of this format, with this identity.
+//!
+//! Some lines of text; the first two and the last keep their meaning in every format, so that an
+//! old release can tell a newer store from a damaged one.
+
+use actuarius_domain::Position;
+use uuid::Uuid;
+
+use actuarius_persistence::Ancestor;
+use actuarius_persistence::files::marker::{Unreadable, sealed, unsealed};
+
+/// The format this release writes, and the newest it reads. It reads the first, too: chunks there
+/// have no link.
+pub(super) const NUMBER: u32 = 2;
+const OLDEST: u32 = 1;
+
+const MAGIC: &str = "actuarius store";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Format {
+    /// The store's identity.
+    pub(super) store: Uuid,
+    /// How many buckets its index has.
+    pub(super) buckets: u16,
+    /// Whose history it shares.
+    pub(super) ancestors: Vec<Ancestor>,
+}
+
+impl Format {
+    pub(super) fn to_text(&self) -> String {
+        let (store, buckets) = (self.store, self.buckets);
+        let from = |it: &Ancestor| format!("from {} {}\n", it.store, it.position);
+        let from: String = self.ancestors.iter().map(from).collect();
+        sealed(&format!("{MAGIC}\nformat {NUMBER}\nid {store} buckets {buckets}\n{from}"))
+    }
+
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
+        let text = unsealed(MAGIC, OLDEST..=NUMBER, text)?;
+        Self::fields(text).ok_or(Unreadable::Unknown("FORMAT makes no sense"))
+    }
+
+    fn fields(text: &str) -> Option<Self> {
+        let mut words = text.lines().nth(2)?.split(' ');
+        let mut field = |name| (words.next()? == name).then(|| words.next())?;
+        let store = field("id")?.parse().ok()?;
+        let buckets = field("buckets")?.parse().ok().filter(|&buckets| buckets > 0)?;
+        let last = text.lines().count().checked_sub(1)?;
+        let from = text.lines().take(last).skip(3).map(|line| {
+            let (store, position) = line.strip_prefix("from ")?.split_once(' ')?;
+            Some(Ancestor {
+                store: store.parse().ok()?,
+                position: Position::new(position.parse().ok()?),
+            })
+        });
+        Some(Self { store, buckets, ancestors: from.collect::<Option<_>>()? })
+    }
+
+    /// The seed of the stream hashes.
+    pub(super) fn seed(&self) -> u64 {
+        self.store.as_u64_pair().0
+    }
+}
+
+/// What FORMAT would be like in another format, for tests.
+#[cfg(test)]
+fn of_number(number: &str) -> String {
+    sealed(&format!("{MAGIC}\nformat {number}\nanything\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(ancestors: u32) -> Format {
+        let of = |number| Ancestor {
+            store: Uuid::from_u128(u128::from(number)),
+            position: Position::new(u64::from(number) * 100),
+        };
+        let ancestors = (0..ancestors).map(of).collect();
+        Format { store: Uuid::from_u128(7), buckets: 16, ancestors }
+    }
+
+    #[test]
+    fn the_marker_comes_back_with_all_ancestors() {
+        for ancestors in [0, 1, 3] {
+            let format = format(ancestors);
+            assert_eq!(Format::parse(format.to_text().as_bytes()), Ok(format));
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let text = format(1).to_text().into_bytes();
+        for bit in 0..text.len() * 8 {
+            let mut damaged = text.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let unreadable = Format::parse(&damaged).expect_err("damaged");
+            assert!(matches!(unreadable, Unreadable::Unknown(_)), "bit {bit}");
+        }
+        assert!(Format::parse(b"").is_err());
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_nonsense() {
+        assert_eq!(Format::parse(of_number("3").as_bytes()), Err(Unreadable::Newer(3)));
+        let unknown = Format::parse(of_number("one").as_bytes());
+        assert!(matches!(unknown, Err(Unreadable::Unknown(_))));
+    }
+}

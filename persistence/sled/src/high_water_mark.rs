@@ -1,0 +1,279 @@
+//! The high-water mark: the last position that was acknowledged, kept outside sled.
+//!
+//! One flipped bit can make sled drop everything behind it and open without a word. The mark is
+//! what notices: a log that ends before it is missing acknowledged events.
+//!
+//! Two slots, a page each, are written in turn, each with a sequence number and a checksum: a power
+//! cut can tear the one being written, never the other. The order is: the log of a group is synced,
+//! its mark is written (so that it is exact when the process is killed), the group is acknowledged,
+//! and a thread syncs the mark while the next group is written, or when there is none for a moment;
+//! the next mark is written only when that sync is over. So the mark is never ahead of a durable
+//! log, a failed sync of it is known before anything more is acknowledged, and after a power cut it
+//! is behind by one group at most.
+//!
+//! Syncing the mark before the acknowledgement would have doubled what one client waits for.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use uuid::Uuid;
+
+use actuarius_persistence::StoreFailure;
+use actuarius_persistence::verify::{Place, Verified};
+use actuarius_persistence::wire::Cursor;
+
+const MAGIC: &[u8; 8] = b"actmark1";
+const SLOT_BYTES: usize = 4096;
+const SEALED: usize = 8 + 16 + 8 + 8;
+
+/// The content of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    sequence: u64,
+    acknowledged: u64,
+}
+
+/// The mark's file at the creation of a store. Both slots are written out, so that later writes
+/// change no metadata.
+pub(super) fn create(path: &Path, store: Uuid) -> io::Result<()> {
+    let mut bytes = vec![0; 2 * SLOT_BYTES];
+    bytes[..SEALED + 4].copy_from_slice(&seal(store, Slot { sequence: 0, acknowledged: 0 }));
+    fs::write(path, bytes)
+}
+
+/// Whether both slots are readable: the newer one counts, the other is there if it is torn.
+pub(super) fn verify(path: &Path, store: Uuid, verified: &mut Verified) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    for (number, slot) in bytes.chunks(SLOT_BYTES).take(2).enumerate() {
+        // The second one is empty until it is written for the first time.
+        let unwritten = number == 1 && slot.iter().all(|&byte| byte == 0);
+        if unseal(store, slot).is_none() && !unwritten {
+            let what = format!("slot {number} of the high-water mark is not readable");
+            verified.find(Place::File(path.to_owned()), what);
+        }
+    }
+    Ok(())
+}
+
+pub(super) struct Mark {
+    syncer: Arc<Syncer>,
+    thread: Option<JoinHandle<()>>,
+    store: Uuid,
+    last: Slot,
+    /// The last slot was written and is not yet being synced.
+    unsynced: bool,
+}
+
+impl Mark {
+    /// Opens the mark and returns it with the position acknowledged last; no position when both
+    /// slots are unreadable.
+    pub(super) fn open(path: &Path, store: Uuid) -> io::Result<(Self, Option<u64>)> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let bytes = fs::read(path)?;
+        let slots = bytes.chunks(SLOT_BYTES).filter_map(|slot| unseal(store, slot));
+        let newest = slots.max_by_key(|slot| slot.sequence);
+        let last = newest.unwrap_or(Slot { sequence: 0, acknowledged: 0 });
+        let syncer = Arc::new(Syncer { file, state: Mutex::default(), changed: Condvar::new() });
+        let thread = thread::Builder::new().name("actuarius-mark".to_owned()).spawn({
+            let syncer = syncer.clone();
+            move || syncer.run()
+        })?;
+        let mark = Self { syncer, thread: Some(thread), store, last, unsynced: false };
+        Ok((mark, newest.map(|slot| slot.acknowledged)))
+    }
+
+    /// Raises the mark. The log up to `acknowledged` must be durable.
+    pub(super) fn raise(&mut self, acknowledged: u64) -> Result<(), StoreFailure> {
+        if acknowledged == self.last.acknowledged {
+            return Ok(());
+        }
+        self.syncer.wait()?;
+        let slot = Slot { sequence: self.last.sequence + 1, acknowledged };
+        let offset = (slot.sequence % 2) * SLOT_BYTES as u64;
+        write_at(&self.syncer.file, &seal(self.store, slot), offset)
+            .map_err(|error| StoreFailure::new("writing the high-water mark", error))?;
+        self.last = slot;
+        self.unsynced = true;
+        Ok(())
+    }
+
+    /// Has the mark synced, without waiting for it.
+    pub(super) fn begin_sync(&mut self) {
+        if std::mem::take(&mut self.unsynced) {
+            self.syncer.begin();
+        }
+    }
+
+    /// Waits until the mark is durable.
+    pub(super) fn settle(&mut self) -> Result<(), StoreFailure> {
+        self.begin_sync();
+        self.syncer.wait()
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        // A failure here is told by nobody: the store is gone, and the log is durable without it.
+        let _ = self.settle();
+        self.syncer.stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been told: the sync it interrupted never ends well.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Syncs the mark's file while the writer goes on.
+struct Syncer {
+    file: File,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    syncing: bool,
+    stopped: bool,
+    failure: Option<StoreFailure>,
+}
+
+impl Syncer {
+    fn run(&self) {
+        while self.next() {
+            let synced = self.file.sync_data();
+            let mut state = self.lock();
+            state.syncing = false;
+            state.failure = synced.err().map(|error| StoreFailure::new("syncing the mark", error));
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for something to sync; says whether there is.
+    fn next(&self) -> bool {
+        let idle = |state: &mut State| !state.syncing && !state.stopped;
+        let state = self.changed.wait_while(self.lock(), idle);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        state.syncing && state.failure.is_none()
+    }
+
+    fn begin(&self) {
+        self.lock().syncing = true;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) -> Result<(), StoreFailure> {
+        let state = self.changed.wait_while(self.lock(), |state| state.syncing);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        state.failure.clone().map_or(Ok(()), Err)
+    }
+
+    fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn seal(store: Uuid, slot: Slot) -> [u8; SEALED + 4] {
+    let mut bytes = [0; SEALED + 4];
+    bytes[..8].copy_from_slice(MAGIC);
+    bytes[8..24].copy_from_slice(store.as_bytes());
+    bytes[24..32].copy_from_slice(&slot.sequence.to_le_bytes());
+    bytes[32..40].copy_from_slice(&slot.acknowledged.to_le_bytes());
+    let checksum = crc32c::crc32c(&bytes[..SEALED]);
+    bytes[SEALED..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn unseal(store: Uuid, bytes: &[u8]) -> Option<Slot> {
+    let sealed = bytes.get(..SEALED)?;
+    let mut rest = Cursor(&bytes[24..]);
+    let slot = Slot {
+        sequence: u64::from_le_bytes(rest.array().ok()?),
+        acknowledged: u64::from_le_bytes(rest.array().ok()?),
+    };
+    let checksum = rest.u32().ok()?;
+    let own = sealed.starts_with(MAGIC) && sealed[8..24] == *store.as_bytes();
+    (own && checksum == crc32c::crc32c(sealed)).then_some(slot)
+}
+
+#[cfg(unix)]
+pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(not(unix))]
+pub(super) fn write_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    use std::io::{Seek, SeekFrom, Write};
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn created() -> (tempfile::TempDir, std::path::PathBuf, Uuid) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, store) = (directory.path().join("mark"), Uuid::from_u128(7));
+        create(&path, store).expect("created");
+        (directory, path, store)
+    }
+
+    fn acknowledged(path: &Path, store: Uuid) -> Option<u64> {
+        Mark::open(path, store).expect("readable").1
+    }
+
+    #[test]
+    fn the_mark_comes_back() {
+        let (_directory, path, store) = created();
+        assert_eq!(acknowledged(&path, store), Some(0));
+        let (mut mark, _) = Mark::open(&path, store).expect("readable");
+        for position in [3, 4, 900] {
+            mark.raise(position).expect("written");
+        }
+        mark.settle().expect("synced");
+        drop(mark);
+        assert_eq!(acknowledged(&path, store), Some(900));
+        assert_eq!(acknowledged(&path, Uuid::from_u128(8)), None, "another store's mark");
+        assert_eq!(fs::metadata(&path).expect("there").len(), 8192);
+    }
+
+    #[test]
+    fn a_torn_slot_leaves_the_one_before() {
+        let (_directory, path, store) = created();
+        let (mut mark, _) = Mark::open(&path, store).expect("readable");
+        mark.raise(3).expect("written");
+        mark.raise(4).expect("written");
+        drop(mark);
+        for bit in 0..(SEALED + 4) * 8 {
+            let whole = fs::read(&path).expect("readable");
+            let mut torn = whole.clone();
+            torn[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, torn).expect("written");
+            assert_eq!(acknowledged(&path, store), Some(3), "bit {bit}");
+            fs::write(&path, whole).expect("written");
+        }
+        fs::write(&path, [0; 8192]).expect("written");
+        assert_eq!(acknowledged(&path, store), None);
+    }
+
+    /// A device that takes every write and refuses every sync. The failure must be known before the
+    /// next mark is written, so before anything more is acknowledged, and nobody may wait for ever.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_failed_sync_stops_the_next_mark() {
+        let (mut mark, _) = Mark::open(Path::new("/dev/null"), Uuid::nil()).expect("a device");
+        mark.raise(1).expect("written, and not synced yet");
+        mark.begin_sync();
+        assert!(mark.raise(2).is_err());
+        assert!(mark.settle().is_err());
+        assert!(mark.raise(3).is_err());
+    }
+}

@@ -1,0 +1,121 @@
+//! Merging runs that follow each other into one of the next level, part by part, with each group.
+//!
+//! Without it, reading a stream would look into one more run with every 65,536 commits.
+
+use std::collections::VecDeque;
+
+use super::super::engine::{Engine, Group};
+use super::super::error::{Result, Trouble};
+use super::super::keys;
+use super::memtable::Run;
+use super::part::{Entry, Packer, Place, START};
+use super::runs;
+use super::upkeep::{Pace, STEP_BYTES};
+
+pub(crate) struct Merge {
+    pub(crate) sources: Vec<Run>,
+    pub(crate) run: Run,
+    buckets: u16,
+    bucket: u16,
+    /// Where the next part begins.
+    from: Place,
+    /// Entries read from the sources, sorted: all of the bucket from `from` up to `read_to`.
+    pending: VecDeque<Entry>,
+    /// Where to read on; none when the bucket has been read whole.
+    read_to: Option<Place>,
+    written: u64,
+    pace: Pace,
+}
+
+impl Merge {
+    /// Half as many commits as the merged run holds are enough: so it is done long before the next
+    /// eight runs of its level are there.
+    pub(crate) fn new(sources: Vec<Run>, number: u32, buckets: u16) -> Self {
+        let entries = sources.iter().map(|run| run.entries).sum();
+        let run = Run {
+            number,
+            level: sources.iter().map(|run| run.level).max().unwrap_or(0) + 1,
+            first: sources.first().map_or(0, |run| run.first),
+            last: sources.last().map_or(0, |run| run.last),
+            entries,
+        };
+        let pace = Pace::to_finish_within(entries / 2, entries, usize::from(buckets));
+        let pending = VecDeque::new();
+        let (from, read_to) = (START, Some(START));
+        Self { sources, run, buckets, bucket: 0, from, pending, read_to, written: 0, pace }
+    }
+
+    /// Puts as many parts into the group as `commits` more commits call for. Says whether the last
+    /// part of the run is in the group.
+    pub(crate) fn advance(
+        &mut self,
+        engine: &Engine,
+        group: &mut Group,
+        commits: u64,
+    ) -> Result<bool> {
+        self.pace.earn(commits);
+        while self.pace.has_credit() && group.has_room(STEP_BYTES) {
+            self.put_part(engine, group)?;
+            if self.bucket == self.buckets {
+                return self.check().map(|()| true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn put_part(&mut self, engine: &Engine, group: &mut Group) -> Result<()> {
+        let mut packer = Packer::default();
+        let next = loop {
+            match self.first(engine)? {
+                Some(entry) if packer.push(&entry) => self.pending.pop_front(),
+                full_or_done => break full_or_done.map(|entry| entry.place()),
+            };
+        };
+        let key = keys::index_part(self.bucket, self.run.number, self.from.0, self.from.1);
+        self.pace.spend(packer.count);
+        self.written += packer.count as u64;
+        group.put(&key, packer.finish(&key, next));
+        self.from = next.unwrap_or(START);
+        if next.is_none() {
+            self.bucket += 1;
+            self.read_to = Some(START);
+        }
+        Ok(())
+    }
+
+    /// The first entry not yet written.
+    fn first(&mut self, engine: &Engine) -> Result<Option<Entry>> {
+        while self.pending.is_empty()
+            && let Some(from) = self.read_to
+        {
+            self.read_on(engine, from)?;
+        }
+        Ok(self.pending.front().copied())
+    }
+
+    /// Reads one part of each source, and keeps what lies before the first place that another part
+    /// of any of them covers.
+    fn read_on(&mut self, engine: &Engine, from: Place) -> Result<()> {
+        let mut entries = Vec::new();
+        let mut end: Option<Place> = None;
+        for source in &self.sources {
+            let next = runs::part_at(engine, self.bucket, source.number, from, |part| {
+                part.from(from, &mut entries)?;
+                Ok(part.next)
+            })?;
+            end = end.into_iter().chain(next).min();
+        }
+        entries.retain(|entry| end.is_none_or(|end| entry.place() < end));
+        entries.sort_unstable();
+        self.pending = entries.into();
+        self.read_to = end;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.written == self.run.entries {
+            return Ok(());
+        }
+        Err(Trouble::Malformed("the runs of the index do not hold as many entries as they should"))
+    }
+}

@@ -1,0 +1,65 @@
+//! Writing the frozen tail to disk as a run, a few buckets with each group.
+
+use std::sync::Arc;
+
+use super::super::engine::Group;
+use super::super::keys;
+use super::memtable::{Buckets, Run};
+use super::part::{Entry, Packer, Place, START};
+use super::upkeep::{Pace, STEP_BYTES};
+
+pub(crate) struct Drain {
+    frozen: Arc<Buckets>,
+    run: Run,
+    bucket: usize,
+    /// What is left of the bucket, sorted, and where its next part begins.
+    rest: std::vec::IntoIter<Entry>,
+    from: Place,
+    pace: Pace,
+}
+
+impl Drain {
+    /// Half as many commits as the run holds are enough to drain it: so it is gone before the tail
+    /// is full again, with a margin for groups that have no room left.
+    pub(crate) fn new(frozen: Arc<Buckets>, run: Run) -> Self {
+        let pace = Pace::to_finish_within(run.entries / 2, run.entries, frozen.buckets.len());
+        let rest = sorted(&frozen.buckets[0]);
+        Self { frozen, run, bucket: 0, rest, from: START, pace }
+    }
+
+    /// Puts as many parts into the group as `commits` more commits call for. Returns the run when
+    /// its last part is in the group.
+    pub(crate) fn advance(&mut self, group: &mut Group, commits: u64) -> Option<Run> {
+        self.pace.earn(commits);
+        while self.pace.has_credit() && group.has_room(STEP_BYTES) {
+            if self.put_part(group) {
+                return Some(self.run);
+            }
+        }
+        None
+    }
+
+    /// Puts one part into the group, and says whether it was the last.
+    fn put_part(&mut self, group: &mut Group) -> bool {
+        let mut packer = Packer::default();
+        while self.rest.as_slice().first().is_some_and(|entry| packer.push(entry)) {
+            self.rest.next();
+        }
+        let key = keys::index_part(self.bucket as u16, self.run.number, self.from.0, self.from.1);
+        let next = self.rest.as_slice().first().map(Entry::place);
+        self.pace.spend(packer.count);
+        group.put(&key, packer.finish(&key, next));
+        self.from = next.unwrap_or(START);
+        if next.is_none() {
+            self.bucket += 1;
+            self.rest = self.frozen.buckets.get(self.bucket).map(|b| sorted(b)).unwrap_or_default();
+        }
+        self.bucket == self.frozen.buckets.len()
+    }
+}
+
+fn sorted(bucket: &[Entry]) -> std::vec::IntoIter<Entry> {
+    let mut entries = bucket.to_vec();
+    entries.sort_unstable();
+    entries.into_iter()
+}

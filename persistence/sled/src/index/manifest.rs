@@ -1,0 +1,155 @@
+//! What the index consists of, as one value. It is written in the same batch as the change it
+//! records, so that a run exists exactly if it is listed here.
+
+use super::super::error::{Result, Trouble};
+use super::super::keys::{self, VALUE_MAX};
+use super::memtable::Run;
+use actuarius_persistence::wire::{Cursor, put_varint};
+
+const VERSION: u8 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// The last position the runs cover.
+    pub(crate) indexed: u64,
+    /// The number of the next run. Numbers are never used again, so that what an interrupted run
+    /// left behind cannot be mistaken for another's.
+    pub(crate) next_run: u32,
+    /// Oldest first.
+    pub(crate) runs: Vec<Run>,
+    /// Runs being written.
+    pub(crate) building: Vec<u32>,
+    /// Runs no longer needed, whose keys are being removed.
+    pub(crate) garbage: Vec<u32>,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self { indexed: 0, next_run: 1, runs: vec![], building: vec![], garbage: vec![] }
+    }
+}
+
+impl Meta {
+    /// Gives out a number for a run that is going to be written.
+    pub(crate) fn begin_run(&mut self) -> u32 {
+        let number = self.next_run;
+        self.next_run += 1;
+        self.building.push(number);
+        number
+    }
+
+    pub(crate) fn to_value(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        bytes.push(VERSION);
+        put_varint(&mut bytes, self.indexed);
+        put_varint(&mut bytes, u64::from(self.next_run));
+        put_varint(&mut bytes, self.runs.len() as u64);
+        for run in &self.runs {
+            for number in
+                [u64::from(run.number), u64::from(run.level), run.first, run.last, run.entries]
+            {
+                put_varint(&mut bytes, number);
+            }
+        }
+        for numbers in [&self.building, &self.garbage] {
+            put_varint(&mut bytes, numbers.len() as u64);
+            numbers.iter().for_each(|&number| put_varint(&mut bytes, u64::from(number)));
+        }
+        debug_assert!(bytes.len() <= VALUE_MAX);
+        let checksum = checksum(&bytes);
+        bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        let mut cursor = Cursor(bytes);
+        if cursor.u32()? != checksum(bytes) {
+            return Err(Trouble::Malformed("the checksum of the index's list of runs is wrong"));
+        }
+        if cursor.byte()? != VERSION {
+            return Err(Trouble::Malformed("the index's list of runs has an unknown version"));
+        }
+        let (indexed, next_run) = (cursor.varint()?, number(&mut cursor)?);
+        let runs = list(&mut cursor, run)?;
+        let (building, garbage) = (list(&mut cursor, number)?, list(&mut cursor, number)?);
+        Ok(Self { indexed, next_run, runs, building, garbage }.check()?)
+    }
+
+    /// The runs cover the log from its start without gaps.
+    fn check(self) -> std::result::Result<Self, actuarius_persistence::wire::Malformed> {
+        let mut end = 0;
+        for run in &self.runs {
+            if run.first != end + 1 || run.last < run.first {
+                return Err(actuarius_persistence::wire::Malformed(
+                    "the runs of the index leave a gap",
+                ));
+            }
+            end = run.last;
+        }
+        if end == self.indexed {
+            Ok(self)
+        } else {
+            Err(actuarius_persistence::wire::Malformed("the runs of the index leave a gap"))
+        }
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(keys::META), &bytes[4..])
+}
+
+fn list<T>(cursor: &mut Cursor<'_>, item: fn(&mut Cursor<'_>) -> Result<T>) -> Result<Vec<T>> {
+    (0..cursor.varint()?).map(|_| item(cursor)).collect()
+}
+
+fn run(cursor: &mut Cursor<'_>) -> Result<Run> {
+    Ok(Run {
+        number: number(cursor)?,
+        level: u8::try_from(number(cursor)?)
+            .map_err(|_| Trouble::Malformed("a run's level is too large"))?,
+        first: cursor.varint()?,
+        last: cursor.varint()?,
+        entries: cursor.varint()?,
+    })
+}
+
+fn number(cursor: &mut Cursor<'_>) -> Result<u32> {
+    u32::try_from(cursor.varint()?).map_err(|_| Trouble::Malformed("a run's number is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Meta {
+        let run = |number, level, first, last| Run { number, level, first, last, entries: last };
+        Meta {
+            indexed: 900,
+            next_run: 12,
+            runs: vec![run(9, 1, 1, 800), run(3, 0, 801, 900)],
+            building: vec![10, 11],
+            garbage: vec![1, 2],
+        }
+    }
+
+    #[test]
+    fn the_list_comes_back() {
+        for meta in [Meta::default(), example()] {
+            assert_eq!(Meta::parse(&meta.to_value()).expect("whole"), meta);
+        }
+    }
+
+    #[test]
+    fn damage_and_gaps_are_found() {
+        let value = example().to_value();
+        for bit in 0..value.len() * 8 {
+            let mut damaged = value.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Meta::parse(&damaged).is_err(), "bit {bit}");
+        }
+        assert!(Meta::parse(b"").is_err());
+        let mut gap = example();
+        gap.runs[1].first += 1;
+        assert!(Meta::parse(&gap.to_value()).is_err());
+    }
+}

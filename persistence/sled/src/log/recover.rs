@@ -1,0 +1,193 @@
+//! What is found when a store is opened: the end of the log, and the tail of the index.
+//!
+//! Only the log behind the last run of the index is walked, so opening does not take longer as
+//! history grows. Everything before is verified when it is read.
+
+use actuarius_domain::Position;
+
+use super::super::engine;
+use super::super::engine::{Engine, Group};
+use super::super::error::{self, Result, Trouble};
+use super::super::format::Format;
+use super::super::index::manifest::Meta;
+use super::super::index::memtable::Index;
+use super::super::index::part::Entry;
+use super::super::keys::{self, StreamHash};
+use super::chunk;
+use super::chunk::Chunk;
+use crate::files::Files;
+use actuarius_persistence::chain::{ChainEnd, Link};
+use actuarius_persistence::files::OnFile;
+use actuarius_persistence::{OpenError, StoreFailure};
+
+pub(crate) struct Recovered {
+    pub(crate) index: Index,
+    pub(crate) meta: Meta,
+    /// The end of the log.
+    pub(crate) end: ChainEnd,
+}
+
+pub(crate) fn recover(
+    engine: &Engine,
+    store: &Files,
+    format: &Format,
+    acknowledged: Option<u64>,
+) -> std::result::Result<Recovered, OpenError> {
+    let recovered = walk(engine, format, store)?;
+    let found = recovered.end.position.get();
+    let Some(acknowledged) = acknowledged else {
+        return Err(damaged(store, "both slots of the high-water mark are unreadable"));
+    };
+    if found < acknowledged {
+        let path = store.root.clone();
+        let (acknowledged, found) = (Position::new(acknowledged), Position::new(found));
+        return Err(OpenError::Shorter { path, acknowledged, found });
+    }
+    remove_orphans(engine, store, found)?;
+    Ok(recovered)
+}
+
+fn damaged(store: &Files, what: impl Into<String>) -> OpenError {
+    OpenError::Damaged { path: store.root.clone(), what: what.into() }
+}
+
+fn walk(
+    engine: &Engine,
+    format: &Format,
+    store: &Files,
+) -> std::result::Result<Recovered, OpenError> {
+    let meta = read_meta(engine).map_err(|trouble| damaged(store, trouble.to_string()))?;
+    let index = Index::new(format.buckets, meta.runs.clone());
+    let mut head = meta.indexed;
+    let mut last = check_end(engine, store, head)?;
+    loop {
+        let next = load(engine, head + 1).map_err(|trouble| {
+            let error = trouble.at(head + 1, None);
+            damaged(store, error.to_string())
+        })?;
+        let Some(chunk) = next else { break };
+        check_link(last.as_ref(), &chunk, store)?;
+        index.extend(entries(&chunk, format.seed()));
+        head = chunk.last;
+        last = Some(chunk);
+    }
+    let end = end_of_chain(engine, last.as_ref());
+    let end = end.map_err(|trouble| damaged(store, trouble.at(head, None).to_string()))?;
+    Ok(Recovered { index, meta, end })
+}
+
+/// The log reaches as far as the runs of the index do.
+fn check_end(
+    engine: &Engine,
+    store: &Files,
+    head: u64,
+) -> std::result::Result<Option<Chunk>, OpenError> {
+    if head == 0 {
+        return Ok(None);
+    }
+    match floor(engine, head).map(|chunk| chunk.filter(|chunk| chunk.last == head)) {
+        Ok(Some(chunk)) => Ok(Some(chunk)),
+        Ok(None) => Err(damaged(store, format!("events before position {head} are missing"))),
+        Err(trouble) => Err(damaged(store, trouble.at(head, None).to_string())),
+    }
+}
+
+/// A chunk is chained to the one before it.
+fn check_link(
+    last: Option<&Chunk>,
+    chunk: &Chunk,
+    store: &Files,
+) -> std::result::Result<(), OpenError> {
+    let first = (chunk.first == 1).then_some(Link::NONE);
+    let reached = last.map_or(first, |last| last.before.map(|link| last.end_of_chain(link).link));
+    match (reached, chunk.before) {
+        (Some(reached), Some(before)) if reached != before => {
+            let what = format!("the chain of commits is broken before position {}", chunk.first);
+            Err(damaged(store, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The end of the chain, when the log ends with `last`. Chunks of the first format have no link: if
+/// nothing has been written since, the chain is made from the beginning, once.
+fn end_of_chain(engine: &Engine, last: Option<&Chunk>) -> Result<ChainEnd> {
+    let Some(last) = last else { return Ok(ChainEnd::default()) };
+    if let Some(before) = last.before {
+        return Ok(last.end_of_chain(before));
+    }
+    let mut end = ChainEnd::default();
+    while end.position.get() < last.last {
+        let chunk = load(engine, end.position.get() + 1)?;
+        end = chunk.ok_or(Trouble::Malformed("events are missing"))?.end_of_chain(end.link);
+    }
+    Ok(end)
+}
+
+fn read_meta(engine: &Engine) -> Result<Meta> {
+    let value = engine.get(keys::META)?;
+    let value = value.ok_or(Trouble::Malformed("the index's list of runs is missing"))?;
+    Meta::parse(&value)
+}
+
+/// Reads the chunk that starts at `first`; none when there is none.
+pub(crate) fn load(engine: &Engine, first: u64) -> Result<Option<Chunk>> {
+    chunk::read(first, |part| engine.get(&keys::chunk(first, part)))
+}
+
+/// Reads the last chunk that starts at or before `position`.
+pub(crate) fn floor(engine: &Engine, position: u64) -> Result<Option<Chunk>> {
+    floor_place(engine, position)?.map_or(Ok(None), |first| load(engine, first))
+}
+
+/// Where the last chunk that starts at or before `position` starts.
+pub(crate) fn floor_place(engine: &Engine, position: u64) -> Result<Option<u64>> {
+    let found = engine.floor(&keys::chunk(position, u16::MAX))?;
+    Ok(found.and_then(|(key, _)| keys::chunk_place(&key)).map(|(first, _part)| first))
+}
+
+/// The entries of a chunk's commits.
+pub(crate) fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
+    chunk.commits.iter().map(move |commit| {
+        let view = commit.view();
+        Entry {
+            hash: StreamHash::of(seed, view.category, view.id).index(),
+            version: view.version.get(),
+            position: view.position.get(),
+            chunk: chunk.first,
+        }
+    })
+}
+
+/// Removes the later parts of a large commit whose part 0 was never written. They can only stand
+/// right behind the end of the log; a chunk there or anything further behind is a gap.
+fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> std::result::Result<(), OpenError> {
+    let log = store.log();
+    let io = |error| Err(error::engine_io(error)).on(&log);
+    let mut group = Group::default();
+    while let Some((key, _)) = engine.floor(&keys::chunk(u64::MAX, u16::MAX)).or_else(io)? {
+        let Some((first, part)) = keys::chunk_place(&key).filter(|place| place.0 > head) else {
+            break;
+        };
+        if first != head + 1 || part == 0 {
+            let what = format!("events are missing from position {} on", head + 1);
+            return Err(damaged(store, what));
+        }
+        for part in 1..=part {
+            group.remove(&keys::chunk(first, part));
+        }
+        let removed = engine.sync(std::mem::take(&mut group));
+        removed.map_err(|failure| failed(store, &failure))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn failed(store: &Files, failure: &StoreFailure) -> OpenError {
+    let source = std::io::Error::new(failure.source.kind(), failure.to_string());
+    OpenError::Io { path: store.log(), source }
+}
+
+const _: () = assert!(
+    // The keys of the largest commit's parts: all orphans there can be, removed with one sync.
+    (actuarius_persistence::COMMIT_BYTES_MAX / keys::VALUE_MAX + 2) * 19 <= engine::SYNC_BYTES_MAX
+);

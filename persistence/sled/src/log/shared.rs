@@ -1,0 +1,194 @@
+//! What the writer and all readers of an open store share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actuarius_domain::StreamId;
+
+use super::super::engine::Engine;
+use super::super::error::{Result, Trouble};
+use super::super::format::Format;
+use super::super::index::memtable::{Index, Range, Run};
+use super::super::index::part::Entry;
+use super::super::index::runs;
+use super::super::keys::StreamHash;
+use super::super::notes::Gate;
+use super::cache::Generations;
+use super::chunk::Chunk;
+use super::recover;
+use crate::files::Files;
+use crate::release::Release;
+use actuarius_persistence::archive::Mounted;
+use actuarius_persistence::chain::ChainEnd;
+use actuarius_persistence::files::lock::StoreLock;
+use actuarius_persistence::{Commit, Lineage, ReadError};
+
+/// How many opened chunks are kept, in each of two generations: 4 MiB in all, when they are full.
+const CHUNKS_KEPT: usize = 256;
+
+/// The fields are dropped in this order: sled, then our wait until it is gone, then our lock.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    _release: Release,
+    _lock: Option<StoreLock>,
+    pub(crate) files: Files,
+    pub(crate) archive: Mounted,
+    pub(crate) index: Index,
+    seed: u64,
+    pub(crate) lineage: Lineage,
+    /// Between those who read notes and the writer.
+    pub(crate) notes: Gate,
+    /// The last position readers may see: all before it is durable.
+    durable: AtomicU64,
+    /// The same, with its link; never ahead of it.
+    chain: Mutex<ChainEnd>,
+    chunks: Mutex<Generations<u64, Arc<Chunk>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        engine: Engine,
+        (release, lock): (Release, Option<StoreLock>),
+        (files, archive): (Files, Mounted),
+        format: Format,
+        index: Index,
+        end: ChainEnd,
+    ) -> Self {
+        Self {
+            engine,
+            _release: release,
+            _lock: lock,
+            files,
+            archive,
+            index,
+            seed: format.seed(),
+            lineage: Lineage::of(format.store).with(format.ancestors),
+            notes: Gate::default(),
+            durable: AtomicU64::new(end.position.get()),
+            chain: Mutex::new(end),
+            chunks: Mutex::new(Generations::new(CHUNKS_KEPT)),
+        }
+    }
+
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn chain(&self) -> ChainEnd {
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets readers see everything up to `end`, which is durable.
+    pub(crate) fn publish(&self, end: ChainEnd) {
+        self.durable.store(end.position.get(), Ordering::Release);
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(crate) fn hash(&self, stream: &StreamId) -> StreamHash {
+        StreamHash::of_stream(self.seed, stream)
+    }
+
+    /// The chunk that starts at `first`. A chunk behind the durable end is not asked for.
+    pub(crate) fn chunk(&self, first: u64) -> Result<Arc<Chunk>> {
+        let kept = || self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(chunk) = kept().get(first) {
+            return Ok(chunk);
+        }
+        let chunk = recover::load(&self.engine, first)?;
+        let chunk = Arc::new(chunk.ok_or(Trouble::Malformed("events are missing"))?);
+        // A commit larger than others' chunks together would take too much of the cache.
+        if chunk.commits.len() > 1 || chunk.commits[0].bytes() <= super::chunk::RAW_TARGET {
+            kept().insert(first, chunk.clone());
+        }
+        Ok(chunk)
+    }
+
+    /// Chunks have been written anew.
+    pub(crate) fn forget_chunks(&self) {
+        let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        *chunks = Generations::new(CHUNKS_KEPT);
+    }
+
+    /// The commit an entry of the index leads to, if it is one of `stream`'s: another stream may
+    /// have the same hash.
+    pub(crate) fn commit(
+        &self,
+        entry: &Entry,
+        stream: &StreamId,
+    ) -> std::result::Result<Option<Commit>, ReadError> {
+        let damaged = |trouble: Trouble| trouble.at(entry.position, Some(stream));
+        let chunk = self.chunk(entry.chunk).map_err(damaged)?;
+        let Some(commit) = chunk.commit_at(entry.position) else {
+            return Err(damaged(Trouble::Malformed("a commit is not where the index has it")));
+        };
+        Ok(commit.view().belongs_to(stream).then(|| commit.clone()))
+    }
+
+    /// The newest commit of `stream` that starts at or before the version `to`, behind the position
+    /// `above`.
+    pub(crate) fn newest(
+        &self,
+        stream: &StreamId,
+        to: u64,
+        above: u64,
+    ) -> std::result::Result<Option<Commit>, ReadError> {
+        let hash = self.hash(stream).index();
+        let range = Range { versions: 0..=to, above, durable: self.durable() };
+        // The first one is the stream's own unless hashes collide, and then there may be any number.
+        let mut look = self.index.last(hash, &range, 1);
+        let mut recent = self.first_of(stream, &look.recent)?;
+        if recent.is_none() && !look.recent.is_empty() {
+            look = self.index.last(hash, &range, usize::MAX);
+            recent = self.first_of(stream, &look.recent)?;
+        }
+        if recent.is_some() {
+            return Ok(recent);
+        }
+        for run in look.runs.iter().rev().take_while(|run| run.last > above) {
+            let commit = self.newest_in(run, stream, (hash, to), above)?;
+            if commit.is_some() {
+                return Ok(commit);
+            }
+        }
+        Ok(None)
+    }
+
+    fn newest_in(
+        &self,
+        run: &Run,
+        stream: &StreamId,
+        (hash, mut to): (u64, u64),
+        above: u64,
+    ) -> std::result::Result<Option<Commit>, ReadError> {
+        loop {
+            let sources = (&self.engine, self.index.buckets());
+            let entries = runs::before(sources, run, (hash, to));
+            let mut entries = entries.map_err(|trouble| trouble.at(run.first, Some(stream)))?;
+            let Some(earliest) = entries.first().map(|entry| entry.version) else {
+                return Ok(None);
+            };
+            entries.retain(|entry| entry.position > above);
+            entries.reverse();
+            let commit = self.first_of(stream, &entries)?;
+            if commit.is_some() || entries.is_empty() {
+                return Ok(commit);
+            }
+            // All of these belong to another stream of the same hash.
+            to = earliest.saturating_sub(1);
+        }
+    }
+
+    /// The first of the commits these entries lead to that is one of `stream`'s.
+    fn first_of(
+        &self,
+        stream: &StreamId,
+        entries: &[Entry],
+    ) -> std::result::Result<Option<Commit>, ReadError> {
+        let mut commits = entries.iter().map(|entry| self.commit(entry, stream));
+        commits.find_map(std::result::Result::transpose).transpose()
+    }
+}

@@ -1,0 +1,303 @@
+//! Snapshots: one state of one aggregate, as one value of sled, or as several when it is large.
+//!
+//! ```text
+//! checksum u32 | version u8 | parts u16 | category | id | version | position | as of
+//! | state version | time i64 | payload bytes | payload
+//! ```
+//!
+//! The names are texts behind their lengths, the numbers varints. The checksum is CRC-32C over all
+//! that follows, through all parts. A snapshot exists if its part 0 exists, which is written last
+//! and removed first.
+
+use actuarius_domain::{Position, StreamId, Timestamp, Version};
+use bytes::Bytes;
+
+use super::engine::Engine;
+use super::error::{Result, Trouble};
+use super::keys::{self, StreamHash, VALUE_MAX};
+use actuarius_persistence::personal::Subjects;
+use actuarius_persistence::wire::{Cursor, put_text, put_varint};
+use actuarius_persistence::{NewSnapshot, ReadError, Snapshot};
+
+const VERSION: u8 = 1;
+const CHECKSUM: usize = 4;
+
+/// The largest state that can be stored: as many parts as can be counted.
+pub(super) const PAYLOAD_MAX: usize = (u16::MAX as usize - 1) * VALUE_MAX;
+
+/// The values of a snapshot, part 0 first.
+pub(super) fn pack(new: &NewSnapshot) -> Vec<Vec<u8>> {
+    let mut bytes = vec![0; CHECKSUM];
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&[0; 2]);
+    put_text(&mut bytes, new.stream.category());
+    put_text(&mut bytes, new.stream.id());
+    put_varint(&mut bytes, new.version.get());
+    put_varint(&mut bytes, new.position.get());
+    put_varint(&mut bytes, new.as_of.get());
+    put_varint(&mut bytes, u64::from(new.state_version));
+    bytes.extend_from_slice(&new.time.as_micros().to_le_bytes());
+    put_varint(&mut bytes, new.payload.len() as u64);
+    bytes.extend_from_slice(&new.payload);
+    let parts = bytes.len().div_ceil(VALUE_MAX) as u16;
+    bytes[CHECKSUM + 1..CHECKSUM + 3].copy_from_slice(&parts.to_le_bytes());
+    let checksum = crc32c::crc32c(&bytes[CHECKSUM..]);
+    bytes[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+    if parts == 1 { vec![bytes] } else { bytes.chunks(VALUE_MAX).map(<[u8]>::to_vec).collect() }
+}
+
+/// How many parts the snapshot whose part 0 this is has.
+fn parts(front: &[u8]) -> Result<u16> {
+    let mut cursor = Cursor(front);
+    cursor.bytes(CHECKSUM)?;
+    if cursor.byte()? != VERSION {
+        return Err(Trouble::Malformed("a snapshot of an unknown version"));
+    }
+    Ok(u16::from_le_bytes(cursor.array()?))
+}
+
+/// When the snapshot whose part 0 this is was taken. Nothing is checked: it may be damaged.
+fn time(front: &[u8]) -> Result<Timestamp> {
+    let mut cursor = Cursor(front);
+    cursor.bytes(CHECKSUM + 3)?;
+    for _name in 0..2 {
+        cursor.text()?;
+    }
+    for _version_position_as_of_and_state_version in 0..4 {
+        cursor.varint()?;
+    }
+    Ok(Timestamp::from_micros(cursor.i64()?))
+}
+
+/// The snapshot in these bytes, if it is one of `stream`'s: another stream may have the same hash.
+fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapshot>> {
+    let (names, snapshot) = unpack_any(version, &bytes)?;
+    Ok((names == (stream.category(), stream.id())).then_some(snapshot))
+}
+
+/// The snapshot in these bytes, with its type and id.
+fn unpack_any(version: u64, bytes: &Bytes) -> Result<((&str, &str), Snapshot)> {
+    let mut cursor = Cursor(bytes);
+    if cursor.u32()? != crc32c::crc32c(&bytes[CHECKSUM..]) {
+        return Err(Trouble::Malformed("the checksum is wrong"));
+    }
+    cursor.bytes(3)?;
+    let names = (cursor.text()?, cursor.text()?);
+    if cursor.varint()? != version {
+        return Err(Trouble::Malformed("it stands at another version"));
+    }
+    let (position, as_of) = (cursor.varint()?, cursor.varint()?);
+    let state_version = u32::try_from(cursor.varint()?)
+        .map_err(|_| Trouble::Malformed("a state version is too large"))?;
+    let time = Timestamp::from_micros(cursor.i64()?);
+    let length = cursor.size()?;
+    if cursor.0.len() != length {
+        return Err(Trouble::Malformed("the length is wrong"));
+    }
+    let snapshot = Snapshot {
+        version: Version::new(version),
+        position: Position::new(position),
+        as_of: Position::new(as_of),
+        state_version,
+        time,
+        payload: bytes.slice(bytes.len() - length..),
+        subjects: Subjects::default(),
+    };
+    Ok((names, snapshot))
+}
+
+/// What stands at a version, whosever it is.
+pub(super) type Found = (u64, Result<(StreamId, Snapshot)>);
+
+/// All snapshots there are. One that is replaced or removed meanwhile may be left out.
+pub(super) fn all(engine: &Engine) -> impl Iterator<Item = sled::Result<Option<Found>>> + '_ {
+    engine.keys_and_values(&keys::snapshot_prefix()).map(|entry| {
+        let (key, front) = entry?;
+        let Some((hash, version, 0)) = keys::any_snapshot_place(&key) else { return Ok(None) };
+        let read = read_any(engine, (hash, version), &front);
+        let stays = read.is_ok() || engine.get(&key)?.is_some_and(|now| now == front);
+        Ok(stays.then_some((version, read)))
+    })
+}
+
+fn read_any(
+    engine: &Engine,
+    (hash, version): (StreamHash, u64),
+    front: &[u8],
+) -> Result<(StreamId, Snapshot)> {
+    let mut bytes = front.to_vec();
+    for part in 1..parts(front)? {
+        let more = engine.get(&keys::snapshot(hash, version, part))?;
+        bytes.extend_from_slice(&more.ok_or(Trouble::Malformed("a part is missing"))?);
+    }
+    let bytes = Bytes::from(bytes);
+    let ((category, id), snapshot) = unpack_any(version, &bytes)?;
+    let stream = StreamId::new(category, id);
+    let stream = stream.map_err(|_| Trouble::Malformed("its name is none"))?;
+    Ok((stream, snapshot))
+}
+
+/// The newest snapshot of a stream older than `before`. One of a state that is not in the log is
+/// shown, too: it is evidence of loss, which its reader has to tell.
+pub(super) fn newest(
+    engine: &Engine,
+    key: StreamHash,
+    stream: &StreamId,
+    before: Option<Version>,
+) -> std::result::Result<Option<Snapshot>, ReadError> {
+    let mut before = before.map(Version::get);
+    loop {
+        let unreadable = |trouble: Trouble| trouble.at(0, Some(stream));
+        let Some(version) = version_before(engine, key, before).map_err(unreadable)? else {
+            return Ok(None);
+        };
+        match read(engine, key, stream, version) {
+            Ok(Some(snapshot)) => return Ok(Some(snapshot)),
+            Ok(None) => before = Some(version),
+            Err(Trouble::Engine(sled::Error::Io(error))) => return Err(error.into()),
+            Err(trouble) => {
+                let (stream, version) = (stream.clone(), Version::new(version));
+                let what = trouble.to_string();
+                return Err(ReadError::DamagedSnapshot { stream, version, what });
+            }
+        }
+    }
+}
+
+/// The highest version below `before` that has any part of a snapshot.
+fn version_before(engine: &Engine, key: StreamHash, before: Option<u64>) -> Result<Option<u64>> {
+    let last = match before {
+        Some(0) => return Ok(None),
+        Some(version) => keys::snapshot(key, version - 1, u16::MAX),
+        None => keys::snapshot(key, u64::MAX, u16::MAX),
+    };
+    let found = engine.floor(&last)?;
+    Ok(found.and_then(|(found, _)| keys::snapshot_place(key, &found)).map(|(version, _)| version))
+}
+
+/// Reads a snapshot; none when it has no part 0. The writer may be removing it meanwhile: then part
+/// 0 is gone when another part is missing.
+fn read(
+    engine: &Engine,
+    key: StreamHash,
+    stream: &StreamId,
+    version: u64,
+) -> Result<Option<Snapshot>> {
+    let part = |part| engine.get(&keys::snapshot(key, version, part));
+    loop {
+        let Some(front) = part(0)? else { return Ok(None) };
+        let count = parts(&front)?;
+        let mut bytes = front.to_vec();
+        for number in 1..count {
+            if let Some(more) = part(number)? {
+                bytes.extend_from_slice(&more);
+            }
+        }
+        let snapshot = unpack(stream, version, bytes.into());
+        if snapshot.is_ok() || count <= 1 || part(0)?.as_ref() == Some(&front) {
+            return snapshot;
+        }
+    }
+}
+
+/// What to remove so that a stream keeps no more snapshots than the new one says: the oldest ones,
+/// those that are too old, and what the new one replaces. The highest part of each is given.
+pub(super) struct Surplus {
+    /// Snapshots to remove, with their highest part.
+    pub(super) older: Vec<(u64, u16)>,
+    /// The highest part of what stands at the new one's version.
+    pub(super) replaced: Option<u16>,
+    /// Whether `keep` newer ones exist already, so that the new one is not wanted.
+    pub(super) unwanted: bool,
+}
+
+impl Surplus {
+    /// All snapshots of the stream, when what was asked about was the end of it.
+    pub(super) fn all(self) -> impl Iterator<Item = (u64, u16)> {
+        self.older.into_iter()
+    }
+}
+
+pub(super) fn surplus(
+    engine: &Engine,
+    key: StreamHash,
+    version: u64,
+    (keep, since): (u32, Option<Timestamp>),
+) -> sled::Result<Surplus> {
+    let keep = keep.max(1);
+    let (mut newer, mut older) = (0, 0);
+    let mut surplus = Surplus { older: vec![], replaced: None, unwanted: false };
+    let mut last = keys::snapshot(key, u64::MAX, u16::MAX);
+    while let Some((found, _)) = engine.floor(&last)?
+        && let Some((at, part)) = keys::snapshot_place(key, &found)
+    {
+        let front = engine.get(&keys::snapshot(key, at, 0))?;
+        match at.cmp(&version) {
+            std::cmp::Ordering::Greater => newer += u32::from(front.is_some()),
+            std::cmp::Ordering::Equal => surplus.replaced = Some(part),
+            std::cmp::Ordering::Less => {
+                let is_wanted = front.is_some_and(|front| !is_too_old(&front, since));
+                older += u32::from(is_wanted);
+                if !is_wanted || newer + 1 + older > keep {
+                    surplus.older.push((at, part));
+                }
+            }
+        }
+        let Some(next) = at.checked_sub(1) else { break };
+        last = keys::snapshot(key, next, u16::MAX);
+    }
+    surplus.unwanted = newer >= keep;
+    Ok(surplus)
+}
+
+/// One whose age cannot be told is not too old: its number still counts.
+fn is_too_old(front: &[u8], since: Option<Timestamp>) -> bool {
+    since.is_some_and(|since| time(front).is_ok_and(|time| time < since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(payload: usize) -> NewSnapshot {
+        NewSnapshot {
+            stream: StreamId::new("account", "alice").expect("valid"),
+            version: Version::new(5),
+            position: Position::new(90),
+            as_of: Position::new(100),
+            state_version: 3,
+            time: Timestamp::from_micros(-7),
+            payload: vec![7; payload].into(),
+            keep: 1,
+            keep_since: None,
+        }
+    }
+
+    #[test]
+    fn snapshots_come_back_small_and_large() {
+        for payload in [0, 1, VALUE_MAX, 1_500_000] {
+            let new = example(payload);
+            let values = pack(&new);
+            assert!(values.iter().all(|value| value.len() <= VALUE_MAX));
+            assert_eq!(usize::from(parts(&values[0]).expect("whole")), values.len());
+            let read = unpack(&new.stream, 5, values.concat().into()).expect("whole");
+            let read = read.expect("its own");
+            assert_eq!((read.payload, read.as_of), (new.payload, new.as_of));
+            assert_eq!((read.time, read.state_version), (new.time, new.state_version));
+        }
+    }
+
+    #[test]
+    fn damage_and_other_streams_are_told_apart() {
+        let new = example(10);
+        let value = pack(&new).concat();
+        let other = StreamId::new("account", "bob").expect("valid");
+        assert!(unpack(&other, 5, value.clone().into()).expect("whole").is_none());
+        assert!(unpack(&new.stream, 6, value.clone().into()).is_err(), "misplaced");
+        for bit in 0..value.len() * 8 {
+            let mut damaged = value.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(unpack(&new.stream, 5, damaged.into()).is_err(), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The journal: the batches that sled may not have on disk yet, one record each.
+//!
+//! ```text
+//! checksum u32 | length u32 | sequence u64 | changes
+//! ```
+//!
+//! A change is 0 (removal) or 1, the length of the key with its space, these, and for 1 the length
+//! of the value and the value; lengths are varints. The checksum is CRC-32C over the table's id, the
+//! checksum of the record before (0 for the first of the file), and all that follows. So what is
+//! left of older rounds behind the last record is never taken for the next one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::super::high_water_mark::write_at;
+use actuarius_persistence::StoreFailure;
+use actuarius_persistence::table::Changes;
+use actuarius_persistence::wire::Malformed;
+use actuarius_persistence::wire::{Cursor, put_varint};
+
+const HEAD: usize = 4 + 4 + 8;
+
+/// A journal larger than this is cut when it starts anew, and so is the memory it was made in.
+const KEPT_BYTES: usize = 1024 * 1024;
+
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    id: Uuid,
+    /// The sequence number of the next record.
+    next: u64,
+    /// Where it is written.
+    end: u64,
+    /// The checksum of the record before it.
+    before: u32,
+    /// A record being made.
+    record: Vec<u8>,
+}
+
+/// A batch found in the journal.
+pub(super) struct Record {
+    pub(super) sequence: u64,
+    changes: Vec<u8>,
+}
+
+impl Journal {
+    /// The journal of the table `id`. What is in it must be read before anything is written.
+    pub(super) fn open(path: &Path, id: Uuid) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        let path = path.to_owned();
+        Ok(Self { path, file, id, next: 1, end: 0, before: 0, record: vec![] })
+    }
+
+    /// All whole records, which follow each other.
+    pub(super) fn read(&self) -> io::Result<Vec<Record>> {
+        let bytes = fs::read(&self.path)?;
+        let (mut rest, mut before) = (&bytes[..], 0);
+        let mut records: Vec<Record> = vec![];
+        while let Ok((record, checksum, behind)) = self.next_record(rest, before) {
+            if records.last().is_some_and(|last| last.sequence + 1 != record.sequence) {
+                break;
+            }
+            (rest, before) = (behind, checksum);
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    fn next_record<'a>(
+        &self,
+        bytes: &'a [u8],
+        before: u32,
+    ) -> Result<(Record, u32, &'a [u8]), Malformed> {
+        let mut cursor = Cursor(bytes);
+        let (checksum, length) = (cursor.u32()?, cursor.u32()? as usize);
+        let sequence = u64::from_le_bytes(cursor.array()?);
+        let changes = cursor.bytes(length)?.to_vec();
+        if checksum != self.checksum(before, &bytes[4..HEAD + length]) {
+            return Err(Malformed("the checksum is wrong"));
+        }
+        Ok((Record { sequence, changes }, checksum, cursor.0))
+    }
+
+    /// The next record will have this sequence number.
+    pub(super) fn resume(&mut self, next: u64) {
+        self.next = next;
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// How much is written since it started anew.
+    pub(super) fn bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Writes a batch, and returns its sequence number when it survives a power cut.
+    pub(super) fn write(&mut self, changes: &Changes) -> Result<u64, StoreFailure> {
+        let failed = |error| StoreFailure::new("writing the journal", error);
+        let checksum = self.make_record(changes);
+        write_at(&self.file, &self.record, self.end).map_err(failed)?;
+        self.file.sync_data().map_err(failed)?;
+        self.end += self.record.len() as u64;
+        self.before = checksum;
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+
+    fn make_record(&mut self, changes: &Changes) -> u32 {
+        let mut record = std::mem::take(&mut self.record);
+        record.clear();
+        record.resize(HEAD, 0);
+        for (place, value) in changes.iter() {
+            record.push(u8::from(value.is_some()));
+            for bytes in [Some(place), value.as_ref()].into_iter().flatten() {
+                put_varint(&mut record, bytes.len() as u64);
+                record.extend_from_slice(bytes);
+            }
+        }
+        let length = (record.len() - HEAD) as u32;
+        record[4..8].copy_from_slice(&length.to_le_bytes());
+        record[8..HEAD].copy_from_slice(&self.next.to_le_bytes());
+        let checksum = self.checksum(self.before, &record[4..]);
+        record[..4].copy_from_slice(&checksum.to_le_bytes());
+        self.record = record;
+        checksum
+    }
+
+    fn checksum(&self, before: u32, bytes: &[u8]) -> u32 {
+        let start =
+            crc32c::crc32c_append(crc32c::crc32c(self.id.as_bytes()), &before.to_le_bytes());
+        crc32c::crc32c_append(start, bytes)
+    }
+
+    /// Starts anew: sled has all of it on disk. What is written over what is there already changes
+    /// no metadata, which makes syncs faster.
+    pub(super) fn restart(&mut self) -> Result<(), StoreFailure> {
+        if self.end > KEPT_BYTES as u64 {
+            let cut = self.file.set_len(0);
+            cut.map_err(|error| StoreFailure::new("cutting the journal", error))?;
+        }
+        if self.record.capacity() > KEPT_BYTES {
+            self.record = vec![];
+        }
+        (self.end, self.before) = (0, 0);
+        Ok(())
+    }
+
+    /// A journal that cannot be written, for tests.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn break_down(&mut self) {
+        self.file = OpenOptions::new().write(true).open("/dev/full").expect("a full device");
+    }
+}
+
+impl Record {
+    pub(super) fn changes(&self) -> Result<Changes, Malformed> {
+        let (mut cursor, mut changes) = (Cursor(&self.changes), Changes::new());
+        while !cursor.0.is_empty() {
+            let puts = cursor.byte()? == 1;
+            let length = cursor.size()?;
+            let (&space, key) =
+                cursor.bytes(length)?.split_first().ok_or(Malformed("a change has no key"))?;
+            let changed = if puts {
+                let length = cursor.size()?;
+                changes.put(space, key, cursor.bytes(length)?)
+            } else {
+                changes.remove(space, key)
+            };
+            changed.map_err(|_| Malformed("a batch is too large"))?;
+        }
+        Ok(changes)
+    }
+}

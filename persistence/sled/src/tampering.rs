@@ -1,0 +1,275 @@
+//! What is told when keys are missing from sled or wrong in it, as after a lost page.
+
+use actuarius_domain::{Position, StreamId, Timestamp, Version};
+use tempfile::TempDir;
+
+use super::keys::{self, StreamHash, VALUE_MAX};
+use super::testing::append;
+use super::{SledOptions, format::Format, open_with};
+use actuarius_persistence::verify::{Place, Verify};
+use actuarius_persistence::{Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store};
+
+/// A store of ten commits to one stream in chunks of their own; the first eight are indexed.
+fn closed_store() -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory).expect("opens");
+    for version in 0..10 {
+        let appends = vec![append("account", "alice", version, &[10])];
+        store.writer.commit(&Batch { appends, ..Batch::default() }).expect("stored");
+    }
+    directory
+}
+
+fn open(directory: &TempDir) -> Result<Store, OpenError> {
+    open_with(directory.path(), &SledOptions::default().index_runs(2, 1))
+}
+
+/// Changes what sled holds behind the store's back.
+fn tamper(directory: &TempDir, change: impl FnOnce(&sled::Db)) {
+    let log = directory.path().join("store/log");
+    let _release = crate::release::Release(log.join("db"));
+    let db = super::open::open_sled(&log, &SledOptions::default(), None).expect("opens");
+    change(&db);
+    db.flush().expect("flushed");
+}
+
+fn alice() -> StreamId {
+    StreamId::new("account", "alice").expect("valid")
+}
+
+fn hash(directory: &TempDir) -> StreamHash {
+    let text = std::fs::read(directory.path().join("store/FORMAT")).expect("readable");
+    StreamHash::of_stream(Format::parse(&text).expect("whole").seed(), &alice())
+}
+
+fn damaged_position(error: ReadError) -> u64 {
+    let ReadError::Damaged(damage) = error else { panic!("{error}") };
+    damage.position.get()
+}
+
+fn is_damaged<T>(opened: Result<T, OpenError>) -> bool {
+    matches!(opened, Err(OpenError::Damaged { .. }))
+}
+
+#[test]
+fn a_missing_chunk_is_told_with_its_position() {
+    let directory = closed_store();
+    tamper(&directory, |db| drop(db.remove(keys::chunk(3, 0)).expect("removed")));
+    let reader = open(&directory).expect("the damage is in the past").reader;
+    let (start, none) = (Position::NONE, Version::NONE);
+    let log = reader.read_log(start, PageLimit::default()).expect_err("told");
+    assert_eq!(damaged_position(log), 3);
+    let log = reader.read_log(Position::new(2), PageLimit::default()).expect_err("told");
+    assert_eq!(damaged_position(log), 3);
+    let error = reader.read_stream(&alice(), none, start, PageLimit::default()).expect_err("told");
+    assert!(error.to_string().contains("account/alice"), "{error}");
+    assert_eq!(damaged_position(error), 3);
+    let behind = reader.read_stream(&alice(), Version::new(5), start, PageLimit::default());
+    assert_eq!(behind.expect("untouched").commits.len(), 5, "the rest reads on");
+}
+
+#[test]
+fn a_misplaced_chunk_is_told() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        let other = db.get(keys::chunk(4, 0)).expect("readable").expect("there");
+        db.insert(keys::chunk(3, 0), other).expect("written");
+    });
+    let reader = open(&directory).expect("the damage is in the past").reader;
+    let error = reader.read_log(Position::NONE, PageLimit::default()).expect_err("told");
+    assert_eq!(damaged_position(error), 3);
+}
+
+#[test]
+fn damage_at_the_end_is_told_when_the_store_opens() {
+    let missing = closed_store();
+    tamper(&missing, |db| drop(db.remove(keys::chunk(9, 0)).expect("removed")));
+    assert!(matches!(open(&missing), Err(OpenError::Shorter { .. } | OpenError::Damaged { .. })));
+    let wrong = closed_store();
+    tamper(&wrong, |db| drop(db.insert(keys::chunk(10, 0), vec![1; 50]).expect("written")));
+    assert!(is_damaged(open(&wrong)));
+    let unlisted = closed_store();
+    tamper(&unlisted, |db| drop(db.remove(keys::META).expect("removed")));
+    assert!(is_damaged(open(&unlisted)));
+}
+
+#[test]
+fn events_behind_a_gap_are_told() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        let some = db.get(keys::chunk(4, 0)).expect("readable").expect("there");
+        db.insert(keys::chunk(12, 0), some).expect("written");
+    });
+    assert!(is_damaged(open(&directory)));
+}
+
+#[test]
+fn what_a_large_commit_cut_short_left_behind_is_removed() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        for part in [7, 8, 9] {
+            db.insert(keys::chunk(11, part), vec![7; VALUE_MAX]).expect("written");
+        }
+    });
+    let mut store = open(&directory).expect("opens");
+    let appends = vec![append("account", "alice", 10, &[80_000, 5])];
+    store.writer.commit(&Batch { appends, ..Batch::default() }).expect("stored");
+    drop(store);
+    let reader = open(&directory).expect("opens").reader;
+    let page = reader.read_log(Position::NONE, PageLimit::default()).expect("readable");
+    assert_eq!(page.commits.len(), 12);
+}
+
+#[test]
+fn a_missing_part_of_the_index_is_never_an_empty_stream() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        for key in db.scan_prefix(b"i").keys() {
+            db.remove(key.expect("readable")).expect("removed");
+        }
+    });
+    let reader = open(&directory).expect("the damage is in the past").reader;
+    let (start, none) = (Position::NONE, Version::NONE);
+    assert!(reader.read_stream(&alice(), none, start, PageLimit::default()).is_err());
+    let unknown = StreamId::new("account", "bob").expect("valid");
+    assert!(reader.version(&unknown).is_err(), "nobody can tell");
+    assert_eq!(reader.version(&alice()).expect("in the tail"), Version::new(10));
+}
+
+#[test]
+fn a_damaged_snapshot_leads_to_the_one_before() {
+    let directory = closed_store();
+    let mut store = open(&directory).expect("opens");
+    for (version, size) in [(2, 10), (4, 30_000), (6, 30_000), (8, 10)] {
+        let snapshot = NewSnapshot {
+            stream: alice(),
+            version: Version::new(version),
+            position: Position::new(version),
+            as_of: Position::new(version),
+            state_version: 1,
+            time: Timestamp::from_micros(1),
+            payload: vec![1; size].into(),
+            keep: 9,
+            keep_since: None,
+        };
+        let batch = Batch { snapshots: vec![snapshot], ..Batch::default() };
+        store.writer.commit(&batch).expect("stored");
+    }
+    drop(store);
+    let key = hash(&directory);
+    tamper(&directory, |db| {
+        db.insert(keys::snapshot(key, 8, 0), vec![1; 40]).expect("written");
+        db.remove(keys::snapshot(key, 6, 3)).expect("removed");
+        db.remove(keys::snapshot(key, 4, 0)).expect("removed");
+    });
+    let reader = open(&directory).expect("opens").reader;
+    let mut before = None;
+    for damaged in [8, 6] {
+        let error = reader.snapshot(&alice(), before).expect_err("told");
+        let ReadError::DamagedSnapshot { version, .. } = error else { panic!("{error}") };
+        assert_eq!(version, Version::new(damaged));
+        before = Some(version);
+    }
+    let found = reader.snapshot(&alice(), before).expect("whole").expect("there");
+    assert_eq!(found.version, Version::new(2), "the one at 4 was cut short");
+}
+
+#[test]
+fn a_damaged_or_misplaced_note_is_told_by_its_name_and_the_others_read_on() {
+    let directory = closed_store();
+    let mut store = open(&directory).expect("opens");
+    let mut notes = Notes::default();
+    ["a", "b\0", "c", "d"].iter().for_each(|key| notes.put(key, "seventeen").expect("small"));
+    store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("stored");
+    drop(store);
+    tamper(&directory, |db| {
+        let mut value = db.get(keys::note(b"b\0")).expect("readable").expect("there").to_vec();
+        value[7] ^= 4;
+        db.insert(keys::note(b"b\0"), value).expect("written");
+        let other = db.get(keys::note(b"a")).expect("readable").expect("there");
+        db.insert(keys::note(b"d"), other).expect("written");
+    });
+    let mut store = open(&directory).expect("the events are whole");
+    for (key, name) in [(&b"b\0"[..], "b\\x00"), (b"d", "d")] {
+        let error = store.reader.note(key).expect_err("told");
+        assert!(error.to_string().contains(&format!("the note {name} is damaged")), "{error}");
+        let listed = store.reader.notes(key, None, 9).expect_err("told");
+        let ReadError::DamagedNote { key: named, .. } = listed else { panic!("{listed}") };
+        assert_eq!(named, key);
+    }
+    assert_eq!(store.reader.notes(b"", Some(b"b\0"), 1).expect("behind it")[0].key, "c");
+    let mut mended = Notes::default();
+    mended.put("b\0", "eighteen").expect("small");
+    mended.remove("d").expect("small");
+    store.writer.commit(&Batch { notes: vec![mended], ..Batch::default() }).expect("stored");
+    assert_eq!(store.reader.notes(b"", None, 9).expect("mended").len(), 3);
+}
+
+/// A checksum can be made again by whoever changes a commit; the chain cannot.
+#[test]
+fn a_replaced_commit_breaks_the_chain() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        let forged = append("account", "alice", 8, &[11]);
+        let before = super::log::chunk::read(9, |part| db.get(keys::chunk(9, part)));
+        let before = before.expect("whole").expect("there").before;
+        let frames = super::testing::frames(&forged);
+        let (frames, commits, events) = (frames.as_slice(), 1, 1);
+        let packed = super::log::chunk::Packed { first: 9, before, frames, commits, events };
+        let [value] = &super::log::chunk::pack(&packed)[..] else { panic!("a small commit") };
+        drop(db.insert(keys::chunk(9, 0), value.as_slice()).expect("written"));
+    });
+    assert!(is_damaged(open(&directory)));
+}
+
+/// In history that is indexed, which opening does not walk, a forged commit has a right checksum and the
+/// right place. What comes behind it is still chained to what was there.
+#[test]
+fn verifying_finds_what_was_replaced_long_ago() {
+    let directory = closed_store();
+    let whole = open(&directory).expect("opens");
+    let noted = whole.reader.chain().expect("known");
+    drop(whole);
+    tamper(&directory, |db| {
+        let forged = append("account", "alice", 2, &[11]);
+        let before = super::log::chunk::read(3, |part| db.get(keys::chunk(3, part)));
+        let before = before.expect("whole").expect("there").before;
+        let frames = super::testing::frames(&forged);
+        let (frames, commits, events) = (frames.as_slice(), 1, 1);
+        let packed = super::log::chunk::Packed { first: 3, before, frames, commits, events };
+        let [value] = &super::log::chunk::pack(&packed)[..] else { panic!("a small commit") };
+        drop(db.insert(keys::chunk(3, 0), value.as_slice()).expect("written"));
+    });
+    let store = open(&directory).expect("opening looks at the end only");
+    let verified = store.reader.verify(&mut Verify::default().expect(noted)).expect("readable");
+    let places: Vec<_> = verified.findings.into_iter().map(|finding| finding.place).collect();
+    assert_eq!(places, [Place::Log(Position::new(4))], "the next commit is chained to another one");
+}
+
+#[test]
+fn verifying_finds_commits_that_were_put_into_another_order() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(&directory).expect("opens");
+    for id in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
+        let appends = vec![append("account", id, 0, &[10])];
+        store.writer.commit(&Batch { appends, ..Batch::default() }).expect("stored");
+    }
+    drop(store);
+    let repacked = |id: &str, first: u64, db: &sled::Db| {
+        let before = super::log::chunk::read(first, |part| db.get(keys::chunk(first, part)));
+        let before = before.expect("whole").expect("there").before;
+        let frames = super::testing::frames(&append("account", id, 0, &[10]));
+        let packed =
+            super::log::chunk::Packed { first, before, frames: &frames, commits: 1, events: 1 };
+        db.insert(keys::chunk(first, 0), &*super::log::chunk::pack(&packed)[0]).expect("written");
+    };
+    tamper(&directory, |db| {
+        repacked("c", 2, db);
+        repacked("b", 3, db);
+    });
+    let store = open(&directory).expect("opening looks at the end only");
+    let verified = store.reader.verify(&mut Verify::default()).expect("readable");
+    let told = |position| Place::Log(Position::new(position));
+    assert!(verified.findings.iter().any(|finding| finding.place == told(3)));
+    assert!(verified.findings.iter().any(|finding| finding.place == told(4)));
+}

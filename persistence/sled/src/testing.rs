@@ -1,0 +1,42 @@
+//! Appends for the unit tests of this folder.
+
+use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
+
+use actuarius_persistence::{Append, Codec, NewCommit};
+
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) enum Happened {
+    /// Bytes that do not compress.
+    Noise(Vec<u8>),
+}
+
+/// An append of one commit per payload size, each of one event.
+pub(super) fn append(category: &str, id: &str, expected: u64, payloads: &[usize]) -> Append {
+    let stream = StreamId::new(category, id).expect("a valid name");
+    let mut append = Append::new(stream, Version::new(expected));
+    for &payload in payloads {
+        let commit = NewCommit {
+            time: Timestamp::from_micros(1),
+            command_id: CommandId::from(uuid::Uuid::from_u128(payload as u128)),
+            named_by_caller: false,
+            metadata: &Metadata::default(),
+        };
+        let event = Happened::Noise(noise(payload));
+        append.push(commit, Codec::default(), &[event], |_| 1).expect("encodable");
+    }
+    append
+}
+
+pub(super) fn frames(append: &Append) -> Vec<u8> {
+    append.frames().flat_map(|(frame, _)| frame.iter().copied()).collect()
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = length as u64;
+    let next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}

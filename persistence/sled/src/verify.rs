@@ -1,0 +1,254 @@
+//! Verifying a store on disk: all that sled holds, in the order of its keys.
+
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+
+use actuarius_domain::{Position, Version};
+use bytes::Bytes;
+use sled::IVec;
+
+use super::error::Trouble;
+use super::index::memtable;
+use super::index::part::{Entry, Part, Place as At, START};
+use super::log::chunk::{self, Chunk};
+use super::log::recover;
+use super::log::shared::Shared;
+use super::{high_water_mark, keys, notes, snapshots};
+use actuarius_persistence::archive;
+use actuarius_persistence::archive::segment::Segment;
+use actuarius_persistence::chain::ChainEnd;
+use actuarius_persistence::verify::{LogCheck, Place, Verified, Verify};
+use actuarius_persistence::{Gone, Note, ReadError};
+
+/// How many chunks may wait between the thread that reads and the one that looks: a few
+/// milliseconds of work, half a megabyte.
+const AHEAD: usize = 64;
+
+/// How many notes are read at once, because commits with notes wait meanwhile.
+const NOTES_AT_ONCE: usize = 200;
+
+pub(super) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verified, ReadError> {
+    let head = shared.durable();
+    let (runs, _lease) = shared.index.runs();
+    let indexed = runs.last().map_or(0, |run| run.last);
+    let mut check = LogCheck::new(verify, Position::new(head));
+    let mut sums = Sums::new(shared.index.buckets());
+    walk_log(shared, head, |read| match read {
+        Ok(chunk) => {
+            let before = chunk
+                .before
+                .map(|link| ChainEnd { position: Position::new(chunk.first - 1), link });
+            check.goes_on(chunk.first, before);
+            for commit in &chunk.commits {
+                check.commit(commit);
+                if let Some(Gone::Archived(segment)) = commit.gone() {
+                    let fetched = shared.archive.fetch(commit, segment);
+                    check.archived(commit.position(), fetched.map(drop));
+                }
+            }
+            let entries = recover::entries(&chunk, shared.seed());
+            entries.filter(|entry| entry.position <= indexed).for_each(|entry| sums.of_log(&entry));
+        }
+        Err((first, trouble)) => check.unreadable(first, trouble),
+    });
+    let mut verified = check.finish();
+    walk_index(shared, &runs, &mut sums, &mut verified);
+    if verified.is_whole() {
+        sums.compare(&mut verified);
+    }
+    walk_snapshots(shared, &check, &mut verified);
+    walk_notes(shared, &mut verified)?;
+    walk_archive(shared, &mut verified)?;
+    high_water_mark::verify(&shared.files.mark(), shared.lineage.store(), &mut verified)?;
+    Ok(verified)
+}
+
+type Read = Result<Chunk, (u64, Trouble)>;
+
+/// Reads the chunks up to `head` on a thread of its own, while `look` looks at those before.
+fn walk_log(shared: &Shared, head: u64, mut look: impl FnMut(Read)) {
+    let (sender, chunks): (SyncSender<Read>, Receiver<Read>) = mpsc::sync_channel(AHEAD);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut parts = shared.engine.keys_and_values(&keys::chunk_prefix()).peekable();
+            while let Some(read) = next_chunk(shared, &mut parts, head) {
+                if sender.send(read).is_err() {
+                    return;
+                }
+            }
+        });
+        chunks.into_iter().for_each(&mut look);
+    });
+}
+
+type Stored = sled::Result<(IVec, IVec)>;
+
+/// The next chunk. Parts that do not belong to what part 0 says are looked at with it.
+fn next_chunk(
+    shared: &Shared,
+    stored: &mut std::iter::Peekable<impl Iterator<Item = Stored>>,
+    head: u64,
+) -> Option<Read> {
+    let (key, value) = match stored.next()? {
+        Ok(found) => found,
+        Err(error) => return Some(Err((head, error.into()))),
+    };
+    let (first, part) = keys::chunk_place(&key)?;
+    if first > head {
+        return None;
+    }
+    let mut parts = vec![value];
+    let same = |next: &Stored| {
+        let place = next.as_ref().ok().and_then(|(key, _)| keys::chunk_place(key));
+        place.is_some_and(|place| place.0 == first)
+    };
+    while let Some(Ok((_, value))) = stored.next_if(same) {
+        parts.push(value);
+    }
+    if part != 0 {
+        return Some(Err((first, Trouble::Malformed("the first part of a chunk is missing"))));
+    }
+    let chunk = chunk::read(first, |part| Ok(parts.get(usize::from(part)).cloned()));
+    // The writer may be writing it anew just now.
+    let chunk = chunk.or_else(|_| recover::load(&shared.engine, first));
+    let chunk = chunk.and_then(|chunk| chunk.ok_or(Trouble::Malformed("a chunk is missing")));
+    Some(chunk.map_err(|trouble| (first, trouble)))
+}
+
+/// What the entries of each bucket add up to: in the log, and in the runs.
+struct Sums(Vec<(u128, u128)>);
+
+impl Sums {
+    fn new(buckets: u16) -> Self {
+        Self(vec![(0, 0); usize::from(buckets)])
+    }
+
+    fn bucket(&mut self, entry: &Entry) -> &mut (u128, u128) {
+        let count = self.0.len() as u16;
+        &mut self.0[usize::from(keys::bucket(entry.hash, count))]
+    }
+
+    fn of_log(&mut self, entry: &Entry) {
+        let sum = &mut self.bucket(entry).0;
+        *sum = sum.wrapping_add(mixed(entry));
+    }
+
+    fn of_index(&mut self, entry: &Entry) {
+        let sum = &mut self.bucket(entry).1;
+        *sum = sum.wrapping_add(mixed(entry));
+    }
+
+    fn compare(&self, verified: &mut Verified) {
+        for (bucket, _) in self.0.iter().enumerate().filter(|(_, (log, index))| log != index) {
+            let what = format!("its bucket {bucket} does not agree with the log");
+            verified.find(Place::Index, what);
+        }
+    }
+}
+
+/// A sum of these is the same for the same entries in any order, and another one for others.
+fn mixed(entry: &Entry) -> u128 {
+    let mut bytes = [0; 32];
+    let fields = [entry.hash, entry.version, entry.position, entry.chunk];
+    for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
+        place.copy_from_slice(&field.to_le_bytes());
+    }
+    xxhash_rust::xxh3::xxh3_128(&bytes)
+}
+
+fn walk_index(shared: &Shared, runs: &[memtable::Run], sums: &mut Sums, verified: &mut Verified) {
+    for run in runs {
+        let before = verified.index_entries;
+        for bucket in 0..shared.index.buckets() {
+            if let Err(trouble) = walk_bucket(shared, (bucket, run.number), sums, verified) {
+                let what = format!("run {}, bucket {bucket}: {trouble}", run.number);
+                verified.find(Place::Index, what);
+            }
+        }
+        if verified.index_entries - before != run.entries {
+            verified.find(Place::Index, format!("run {} is not complete", run.number));
+        }
+    }
+}
+
+fn walk_bucket(
+    shared: &Shared,
+    (bucket, run): (u16, u32),
+    sums: &mut Sums,
+    verified: &mut Verified,
+) -> Result<(), Trouble> {
+    let mut place: Option<At> = Some(START);
+    let mut entries = Vec::new();
+    while let Some((hash, version)) = place {
+        let key = keys::index_part(bucket, run, hash, version);
+        let value = shared.engine.get(&key)?;
+        let value = value.ok_or(Trouble::Malformed("a part is missing"))?;
+        let part = Part::open(&key, &value)?;
+        part.from(START, &mut entries)?;
+        place = part.next.filter(|&next| next > (hash, version));
+        verified.index_entries += entries.len() as u64;
+        entries.drain(..).for_each(|entry| sums.of_index(&entry));
+    }
+    Ok(())
+}
+
+fn walk_snapshots(shared: &Shared, check: &LogCheck<'_, '_>, verified: &mut Verified) {
+    for found in snapshots::all(&shared.engine) {
+        let (version, read) = match found {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(error) => return verified.find(Place::Snapshot(None, Version::NONE), error),
+        };
+        verified.snapshots += 1;
+        let version = Version::new(version);
+        match read {
+            Err(trouble) => verified.find(Place::Snapshot(None, version), trouble),
+            // One that was taken meanwhile may be of events the walk did not see.
+            Ok((stream, snapshot)) if snapshot.position.get() <= verified.chain.position.get() => {
+                let last = shared.newest(&stream, version.get(), 0);
+                let last =
+                    last.ok().flatten().map(|last| (last.last_version(), last.last_position()));
+                let known = check.version(&stream) >= version;
+                if !known || last != Some((version, snapshot.position)) {
+                    let what = "it holds a state the log does not have";
+                    verified.find(Place::Snapshot(Some(stream), version), what);
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Segments nobody can open are no segment's: whoever needs one is told it is elsewhere. Here it is
+/// told why.
+fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
+    for path in archive::files(shared.archive.directory())? {
+        if let Err(error) = Segment::open(&path) {
+            verified.find(Place::File(path), error);
+        }
+    }
+    Ok(())
+}
+
+fn walk_notes(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
+    let mut after: Option<Bytes> = None;
+    loop {
+        let page = notes::list(shared, b"", after.as_deref(), NOTES_AT_ONCE);
+        let last = match page {
+            Ok(page) => {
+                verified.notes += page.len() as u64;
+                if page.len() < NOTES_AT_ONCE {
+                    return Ok(());
+                }
+                page.last().map(|Note { key, .. }| key.clone())
+            }
+            Err(ReadError::DamagedNote { key, what }) => {
+                verified.find(Place::Note(key.clone()), what);
+                verified.notes += 1;
+                Some(key)
+            }
+            Err(error) => return Err(error),
+        };
+        after = last;
+    }
+}
