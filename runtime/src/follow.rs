@@ -3,3 +3,4 @@
 pub(crate) mod follower;
 pub(crate) mod followers;
 pub(crate) mod progress;
+pub(crate) mod raw_event;

@@ -83,6 +83,7 @@ pub use crate::base::receipt::Receipt;
 pub use crate::base::telemetry::METRICS;
 pub use crate::erasure::forget::{ForgetError, Forgotten};
 pub use crate::follow::followers::Retry;
+pub use crate::follow::raw_event::RawEvent;
 pub use crate::history::{Diff, FieldChange, History, HistoryStep, LogMoment, Moment, Past};
 pub use crate::inner::ShutdownReport;
 pub use crate::operations::archive::{ArchivePart, Archived, ArchivingError};
@@ -115,7 +116,7 @@ pub use health::{Health, Status};
 pub use projection::{
     AsOfError, Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, PastRows,
     PastView, ProjectionBuilder, ProjectionHandle, ProjectionKind, Rebuild, RebuildError,
-    StoredEvent, StoredKind,
+    StoredKind,
 };
 pub use runtime::Runtime;
 pub use saga::{
@@ -123,6 +124,5 @@ pub use saga::{
     Schedules, SchedulesBuilder, Stage,
 };
 pub use subscription::{
-    Handler, OnPoison, Parked, ParkedError, Recorded, ResetError, Start, Subscription,
-    SubscriptionBuilder,
+    Handler, OnPoison, Parked, ParkedError, ResetError, Start, Subscription, SubscriptionBuilder,
 };

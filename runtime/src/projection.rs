@@ -25,7 +25,7 @@ mod types;
 
 pub use as_of::{AsOfError, PastView};
 pub use builder::{ProjectionBuilder, ProjectionKind, StoredKind};
-pub use database::{Database, EventBatch, InDatabase, StoredEvent};
+pub use database::{Database, EventBatch, InDatabase};
 pub(crate) use erase_closed_views::{Swept, sweep};
 pub use handle::ProjectionHandle;
 pub(crate) use handle::WAITS_AT_MOST;

@@ -24,7 +24,6 @@ mod opening;
 mod parked;
 mod parked_overflow;
 mod reading;
-mod recorded;
 mod requests;
 mod retrying;
 mod routes;
@@ -39,4 +38,3 @@ pub use inspecting::{
     NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
 };
 pub use parked::Parked;
-pub use recorded::Recorded;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use actuarius_domain::{Aggregate, Position};
 use tokio::sync::mpsc;
 
-pub use batch::{EventBatch, StoredEvent};
+pub use batch::EventBatch;
 
 use super::builder::{ProjectionBuilder, ProjectionKind};
 use super::handle::ProjectionHandle;

@@ -10,9 +10,10 @@ use super::dispatcher::Dispatcher;
 use super::handler::Routed;
 use super::opening::{self, Plan};
 use super::routes::Routes;
-use super::{Handler, Recorded, Subscription};
+use super::{Handler, Subscription};
 use crate::engine::Engine;
 use crate::follow::followers::{self, DesiredState, FollowerKind, Followers, Retry, StartError};
+use crate::follow::raw_event::RawEvent;
 
 /// How many requests of the handle may wait: each has a caller who waits for it, and the next one
 /// waits for a place.
@@ -181,7 +182,7 @@ impl SubscriptionBuilder {
     /// be found again by their key.
     pub fn ordered_by<K: Into<String>>(
         mut self,
-        key: impl Fn(&Recorded<'_>) -> K + Send + Sync + 'static,
+        key: impl Fn(&RawEvent<'_>) -> K + Send + Sync + 'static,
     ) -> Self {
         self.routes.order_by(Box::new(move |event| key(event).into()));
         self

@@ -5,15 +5,15 @@ use actuarius_domain::{Aggregate, Position, StreamId};
 use actuarius_persistence::{Commit, CommitView, EventView};
 use smallvec::{SmallVec, smallvec};
 
-use super::Recorded;
 use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed, TypedRouted};
 use crate::base::panics::guarded;
+use crate::follow::raw_event::RawEvent;
 
 /// How many bytes of a key count: it is part of a note's name. Two longer keys that begin alike
 /// share their order, which is stricter than asked for and never wrong.
 const KEY_BYTES_MAX: usize = 1_024;
 
-type OrderedBy = Box<dyn Fn(&Recorded<'_>) -> String + Send + Sync>;
+type OrderedBy = Box<dyn Fn(&RawEvent<'_>) -> String + Send + Sync>;
 
 /// Which events concern a subscription, who handles them, and in which order.
 #[derive(Default)]
@@ -215,7 +215,7 @@ impl Routes {
             (Lane::Of(key), _) => Ok(Some(cut(key).into())),
             (Lane::AsOrdered, None) => Ok(Some(aggregate.clone())),
             (Lane::AsOrdered, Some(ordered_by)) => {
-                let key = guarded(|| ordered_by(&Recorded::new(commit, event)));
+                let key = guarded(|| ordered_by(&RawEvent::of(*commit, *event)));
                 let why = |panic| format!("`ordered_by` panicked: {panic}");
                 key.map(|key| Some(cut(key).into())).map_err(why)
             }

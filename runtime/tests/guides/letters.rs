@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actuarius::testing::{envelopes, twice};
 use actuarius::{
-    BoxError, Envelope, ExecuteError, Handler, OnPoison, Position, Recorded, Retry, Runtime, Start,
+    BoxError, Envelope, ExecuteError, Handler, OnPoison, Position, RawEvent, Retry, Runtime, Start,
     Version,
 };
 use rusqlite::Connection;
@@ -122,7 +122,7 @@ async fn a_subscription_is_started_with_options() -> Result<(), BoxError> {
         .on_only(["Opened"], welcome)
         .from_end()
         .workers(8)
-        .ordered_by(|event: &Recorded<'_>| event.metadata().user.unwrap_or_default())
+        .ordered_by(|event: &RawEvent<'_>| event.metadata().user.unwrap_or_default())
         .retry(Retry::default().attempts(3).waits(Duration::from_secs(1), Duration::from_secs(60)))
         .on_poison(OnPoison::Park)
         .checkpoint_every(Duration::from_secs(1))

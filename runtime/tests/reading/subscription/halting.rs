@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actuarius::{BoxError, FollowerStatus, OnPoison, Recorded, Retry, Runtime, WaitError};
+use actuarius::{BoxError, FollowerStatus, OnPoison, RawEvent, Retry, Runtime, WaitError};
 
 use super::scene::{
     Failing, LONG, Scribe, add, at_once, caught_up, halting, mailer, stored, until, until_halted,
@@ -90,7 +90,7 @@ async fn nothing_new_is_started_while_an_event_waits_for_its_next_attempt() {
     let builder = mailer(&runtime, &scribe).retry(patient).on_poison(OnPoison::Halt);
     let seen = Arc::new(AtomicU64::new(0));
     let sees = seen.clone();
-    let by_id = move |event: &Recorded<'_>| {
+    let by_id = move |event: &RawEvent<'_>| {
         sees.store(event.position().get(), Ordering::SeqCst);
         event.id().to_owned()
     };

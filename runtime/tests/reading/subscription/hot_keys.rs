@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actuarius::{OnPoison, ParkedError, Position, Recorded, Runtime, Start, StreamId};
+use actuarius::{OnPoison, ParkedError, Position, RawEvent, Runtime, Start, StreamId};
 
 use super::parking::parked_notes;
 use super::scene::{
@@ -55,7 +55,7 @@ async fn a_hot_key_blocks_only_itself_however_many_of_its_events_are_parked() {
 async fn the_overflow_of_a_hot_key_is_found_again_with_any_ordering_key() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
-    let by_letter = |event: &Recorded<'_>| event.id()[..1].to_owned();
+    let by_letter = |event: &RawEvent<'_>| event.id()[..1].to_owned();
     let mailer = mailer(&runtime, &scribe).ordered_by(by_letter).start().await.unwrap();
     scribe.fail(0, Failing::Refuses);
     for number in 0..1_500 {
@@ -191,7 +191,7 @@ async fn a_subscription_halts_if_an_overflow_could_not_be_found_again() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     let no_key =
-        |_: &Recorded<'_>| -> String { std::panic::resume_unwind(Box::new("there is no key")) };
+        |_: &RawEvent<'_>| -> String { std::panic::resume_unwind(Box::new("there is no key")) };
     let builder = mailer(&runtime, &scribe).ordered_by(no_key).on_poison(OnPoison::Park);
     let mailer = builder.start().await.unwrap();
     ledgers.execute("a", Command::AddAll((0..1_100).collect())).await.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use actuarius::{BoxError, Envelope, Recorded, Runtime};
+use actuarius::{BoxError, Envelope, RawEvent, Runtime};
 use tokio::sync::Semaphore;
 
 use super::scene::{Heard, Inside, Scribe, add, at_once, caught_up, log, mailer, stored};
@@ -88,7 +88,7 @@ async fn events_of_different_aggregates_with_the_same_key_are_handled_in_order()
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(1);
-    let by_letter = |event: &Recorded<'_>| event.id()[..1].to_owned();
+    let by_letter = |event: &RawEvent<'_>| event.id()[..1].to_owned();
     let builder = mailer(&runtime, &scribe).workers(4).ordered_by(by_letter);
     let mailer = builder.start().await.unwrap();
     add(&ledgers, "a1", &[1]).await;
@@ -105,10 +105,11 @@ async fn a_key_may_be_taken_from_the_event_itself() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
     scribe.hold(10);
-    let by_parity = |event: &Recorded<'_>| match event.decode::<Ledger>().unwrap().next() {
-        Some(Event::Added(amount)) if amount % 2 == 0 => "even",
-        _ => "odd",
-    };
+    let by_parity =
+        |event: &RawEvent<'_>| match event.decode::<Ledger>().unwrap().next().map(|it| it.event) {
+            Some(Event::Added(amount)) if amount % 2 == 0 => "even",
+            _ => "odd",
+        };
     let builder = mailer(&runtime, &scribe).workers(4).ordered_by(by_parity);
     let mailer = builder.start().await.unwrap();
     ledgers.execute("a", Command::AddAll(vec![10, 11, 12, 13])).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use actuarius::{Aggregate, BoxError, Context, Envelope, OnPoison, Recorded, Runtime};
+use actuarius::{Aggregate, BoxError, Context, Envelope, OnPoison, RawEvent, Runtime};
 use serde::{Deserialize, Serialize};
 
 use super::scene::{Failing, Scribe, add, at_once, caught_up, halting, mailer, until_halted};
@@ -68,7 +68,7 @@ async fn an_event_that_does_not_decode_counts_as_a_failure() {
 async fn a_panic_in_ordered_by_counts_as_a_failure_of_the_event() {
     let (runtime, scribe) = (Runtime::in_memory().await.unwrap(), Scribe::default());
     let ledgers = runtime.host::<Ledger>();
-    let key = |event: &Recorded<'_>| match event.id() {
+    let key = |event: &RawEvent<'_>| match event.id() {
         "odd" => std::panic::resume_unwind(Box::new("no key")),
         id => id.to_owned(),
     };
