@@ -12,6 +12,7 @@
 mod attempts;
 mod builder;
 mod checkpoint;
+mod checkpointing;
 mod dispatcher;
 mod error;
 mod failures;
@@ -21,15 +22,19 @@ mod handling;
 mod inspecting;
 mod lanes;
 mod opening;
+mod options;
 mod parked;
 mod parked_overflow;
 mod reading;
 mod requests;
+mod resetting;
+mod retries;
 mod retrying;
 mod routes;
+mod state;
 mod writing;
 
-pub use builder::{OnPoison, Start, SubscriptionBuilder};
+pub use builder::SubscriptionBuilder;
 pub use error::{ParkedError, ResetError};
 pub use handle::Subscription;
 pub use handler::Handler;
@@ -37,4 +42,5 @@ pub(crate) use handler::{NotNow, Routed};
 pub use inspecting::{
     NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
 };
+pub use options::{OnPoison, Start};
 pub use parked::Parked;

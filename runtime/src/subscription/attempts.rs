@@ -10,7 +10,7 @@ use super::checkpoint::Mark;
 use super::handler::{Handling, NotNow};
 use super::lanes::Spot;
 use super::opening::Plan;
-use super::parked::Stretch;
+use super::parked::LogRange;
 use super::parked_overflow::{self, Found};
 use crate::base::panics::guarded;
 
@@ -30,12 +30,12 @@ pub(super) enum Job {
     /// The first event parked under this key.
     Parked(Arc<str>),
     /// To find what is parked under this key behind what is known.
-    Rest(Arc<str>),
+    Overflow(Arc<str>),
 }
 
 /// What is read again for another attempt.
 #[derive(Debug)]
-pub(super) struct Again {
+pub(super) struct Reattempt {
     /// The position of the event's commit.
     pub(super) commit: Position,
     pub(super) position: Position,
@@ -61,20 +61,20 @@ impl Attempts {
     }
 
     /// Another attempt at an event.
-    pub(super) fn start_again(&mut self, job: Job, plan: &Arc<Plan>, again: Again) {
+    pub(super) fn start_again(&mut self, job: Job, plan: &Arc<Plan>, again: Reattempt) {
         let task = self.tasks.spawn(handled_again(plan.clone(), again));
         self.jobs.insert(task.id(), job);
     }
 
     /// Reads on in the rest of a key.
-    pub(super) fn read(&mut self, key: Arc<str>, plan: &Arc<Plan>, stretch: Stretch) {
+    pub(super) fn read(&mut self, key: Arc<str>, plan: &Arc<Plan>, range: LogRange) {
         let (plan, of) = (plan.clone(), key.clone());
-        let read = move || match parked_overflow::read(&plan, &of, &stretch) {
+        let read = move || match parked_overflow::read(&plan, &of, &range) {
             Ok(found) => Outcome::Found(found),
             Err(error) => Outcome::Unread(error.to_string()),
         };
         let task = self.tasks.spawn_blocking(read);
-        self.jobs.insert(task.id(), Job::Rest(key));
+        self.jobs.insert(task.id(), Job::Overflow(key));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -127,9 +127,9 @@ async fn handled(handling: Result<Handling, String>) -> Outcome {
     }
 }
 
-async fn handled_again(plan: Arc<Plan>, again: Again) -> Outcome {
-    let (looking, commit) = (plan.clone(), again.commit);
-    let found = tokio::task::spawn_blocking(move || read_again(&looking, commit)).await;
+async fn handled_again(plan: Arc<Plan>, again: Reattempt) -> Outcome {
+    let (scan, commit) = (plan.clone(), again.commit);
+    let found = tokio::task::spawn_blocking(move || read_again(&scan, commit)).await;
     match found {
         Ok(Ok(Some(commit))) => {
             let handling = plan.routes.handling(&commit, again.position, &again.key);

@@ -7,10 +7,12 @@ use actuarius_domain::{Aggregate, Position};
 use tokio::sync::mpsc;
 
 use super::dispatcher::Dispatcher;
+use super::handle::Subscription;
+use super::handler::Handler;
 use super::handler::Routed;
 use super::opening::{self, Plan};
+use super::options::{OnPoison, Options, Start};
 use super::routes::Routes;
-use super::{Handler, Subscription};
 use crate::engine::Engine;
 use crate::follow::followers::{self, DesiredState, FollowerKind, Followers, Retry, StartError};
 use crate::follow::raw_event::RawEvent;
@@ -18,30 +20,6 @@ use crate::follow::raw_event::RawEvent;
 /// How many requests of the handle may wait: each has a caller who waits for it, and the next one
 /// waits for a place.
 const REQUESTS_WAITING: usize = 64;
-
-/// Where in the log a subscription begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Start {
-    /// With the first event there is.
-    #[default]
-    Beginning,
-    /// With the event behind this position.
-    After(Position),
-    /// With what is stored from now on.
-    End,
-}
-
-/// What becomes of an event that fails as often as [`Retry`] allows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnPoison {
-    /// It is set aside, with every later event of its key, in order and durably; other keys go on.
-    #[default]
-    Park,
-    /// Everything waits, until it is let to [`resume`](Subscription::resume). While an event waits
-    /// for its next attempt nothing new is started either, so that with one worker the events are
-    /// handled in the order of the whole log.
-    Halt,
-}
 
 /// A subscription that is being described; see [`Runtime::subscribe`](crate::Runtime::subscribe).
 ///
@@ -90,25 +68,6 @@ pub struct SubscriptionBuilder {
     start: Start,
     from_scratch: bool,
     options: Options,
-}
-
-/// How events are handled.
-pub(super) struct Options {
-    pub(super) workers: usize,
-    pub(super) retry: Retry,
-    pub(super) on_poison: OnPoison,
-    pub(super) checkpoint_every: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            workers: 1,
-            retry: Retry::default(),
-            on_poison: OnPoison::default(),
-            checkpoint_every: Duration::from_millis(100),
-        }
-    }
 }
 
 impl SubscriptionBuilder {

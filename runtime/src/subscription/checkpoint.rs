@@ -8,7 +8,7 @@ use actuarius_persistence::{PageLimit, ReadError, Reader};
 use bytes::{Buf, Bytes};
 use uuid::Uuid;
 
-use super::Start;
+use super::options::Start;
 
 const LAYOUT: u8 = 1;
 const PAUSED: u8 = 1;
@@ -105,13 +105,13 @@ fn decode(mut value: Bytes) -> Option<Checkpoint> {
 }
 
 /// Why there is no such place in the log.
-pub(super) enum NoPlace {
+pub(super) enum InvalidStart {
     Ahead { position: Position, head: Position },
     Unread(ReadError),
 }
 
 /// The place in the log that `start` names.
-pub(super) fn place(reader: &dyn Reader, start: Start) -> Result<Mark, NoPlace> {
+pub(super) fn resolve(reader: &dyn Reader, start: Start) -> Result<Mark, InvalidStart> {
     let head = reader.head();
     let position = match start {
         Start::Beginning => Position::NONE,
@@ -119,12 +119,12 @@ pub(super) fn place(reader: &dyn Reader, start: Start) -> Result<Mark, NoPlace> 
         Start::End => head,
     };
     if position > head {
-        return Err(NoPlace::Ahead { position, head });
+        return Err(InvalidStart::Ahead { position, head });
     }
     if position == head || position == Position::NONE {
         return Ok(Mark::at(position));
     }
-    let behind = end_before(reader, position).map_err(NoPlace::Unread)?;
+    let behind = end_before(reader, position).map_err(InvalidStart::Unread)?;
     Ok(Mark { position, behind })
 }
 

@@ -2,20 +2,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::Start;
-use super::attempts::Attempts;
-use super::failures::Failures;
-use super::lanes::Lanes;
 use super::opening::{self, Found, Plan};
-use super::parked::ParkedEvents;
-use super::reading::Reading;
-use super::requests::{Request, Requests};
-use super::retrying::Retries;
-use super::routes::Due;
-use super::writing::Writing;
+use super::options::Start;
+use super::requests::Request;
+use super::state::SubscriptionState;
 use crate::follow::followers::{DesiredState, FollowerStatus, Runs};
 
 /// What a subscription's actor runs.
@@ -33,7 +26,7 @@ impl Dispatcher {
 
     async fn dispatch(&mut self) {
         if let Some(found) = self.found().await {
-            Work::new(self.plan.clone(), found).go_on(&mut self.requests).await;
+            SubscriptionState::new(self.plan.clone(), found).run(&mut self.requests).await;
         }
         // Who comes now hears at once that it has stopped.
         self.requests.close();
@@ -47,8 +40,8 @@ impl Dispatcher {
         }
         // An actor failed: what is durable is a good place to begin again.
         let (engine, shared) = (&self.plan.engine, &self.plan.shared);
-        let mut asked = shared.wanted();
-        while asked.borrow_and_update().0 != DesiredState::Stop {
+        let mut desired = shared.wanted();
+        while desired.borrow_and_update().0 != DesiredState::Stop {
             match opening::open(engine, &shared.name, Start::default(), false).await {
                 Ok(found) => return Some(found),
                 Err(error) => {
@@ -57,7 +50,7 @@ impl Dispatcher {
                 }
             }
             // The sender is held by the standing.
-            let _ = asked.changed().await;
+            let _ = desired.changed().await;
         }
         None
     }
@@ -69,55 +62,13 @@ impl Runs for Dispatcher {
     }
 }
 
-/// A subscription at work: from the log into lanes, from lanes to handlers, and what is finished
-/// into the checkpoint. It waits for all of them at once, and for none of them alone.
-pub(super) struct Work {
-    pub(super) plan: Arc<Plan>,
-    asked: watch::Receiver<(DesiredState, u64)>,
-    pub(super) wanted: DesiredState,
-    pub(super) reading: Reading,
-    pub(super) lanes: Lanes<Due>,
-    pub(super) attempts: Attempts,
-    pub(super) failures: Failures,
-    pub(super) parked: ParkedEvents,
-    pub(super) writing: Writing,
-    pub(super) requests: Requests,
-    pub(super) retries: Retries,
-    /// Why nothing is started any more, until it is asked to resume.
-    pub(super) halted: Option<FollowerStatus>,
-    /// The last status told, to tell each change once.
-    told: Option<FollowerStatus>,
-}
-
-impl Work {
-    fn new(plan: Arc<Plan>, found: Found) -> Self {
-        let mark = found.checkpoint.mark;
-        let mut asked = plan.shared.wanted();
-        let (wanted, _) = *asked.borrow_and_update();
-        plan.shared.meters.parked(found.parked.count());
-        Self {
-            asked,
-            wanted,
-            reading: Reading::behind(&plan.engine, mark),
-            lanes: Lanes::default(),
-            attempts: Attempts::default(),
-            failures: Failures::default(),
-            parked: found.parked,
-            writing: Writing::behind(found.checkpoint),
-            requests: Requests::default(),
-            retries: Retries::default(),
-            halted: None,
-            told: None,
-            plan,
-        }
-    }
-
+impl SubscriptionState {
     /// Goes on until it is asked to stop, and everything is finished and stored.
-    async fn go_on(mut self, requests: &mut mpsc::Receiver<Request>) {
+    async fn run(mut self, requests: &mut mpsc::Receiver<Request>) {
         loop {
             // In this order: who asks to be told of a pause has asked for the pause before.
             self.take_requests(requests);
-            self.heed();
+            self.take_desired_state();
             self.reset_if_asked().await;
             self.wake();
             self.fill();
@@ -125,7 +76,7 @@ impl Work {
                 self.fill();
             }
             self.write_if_due();
-            self.tell();
+            self.report_status();
             if self.is_over() {
                 return;
             }
@@ -134,13 +85,13 @@ impl Work {
     }
 
     /// Hears what is wanted of it.
-    fn heed(&mut self) {
-        if !self.asked.has_changed().unwrap_or(false) {
+    fn take_desired_state(&mut self) {
+        if !self.desired.has_changed().unwrap_or(false) {
             return;
         }
-        (self.wanted, _) = *self.asked.borrow_and_update();
+        (self.wanted, _) = *self.desired.borrow_and_update();
         // Whoever asked may have changed the status with it.
-        self.told = None;
+        self.reported = None;
         if self.wanted == DesiredState::Run {
             self.halted = None;
             self.reading.resume();
@@ -157,7 +108,7 @@ impl Work {
     }
 
     /// Lets everyone see how it is doing.
-    fn tell(&mut self) {
+    fn report_status(&mut self) {
         if let (Some(why), None) = (self.writing.broken(), &self.halted) {
             self.halt(self.finished().position.next(), why.to_owned());
         }
@@ -168,15 +119,15 @@ impl Work {
             Some(status) => {
                 shared.progress.reached(position);
                 shared.meters.lag(shared.lag());
-                if self.told.as_ref() != Some(status) {
+                if self.reported.as_ref() != Some(status) {
                     shared.now(status.clone());
                 }
             }
         }
-        self.told = status;
+        self.reported = status;
         let is_over = self.wanted != DesiredState::Pause || self.writing.broken().is_some();
         if is_over || self.is_paused() {
-            self.requests.tell_paused();
+            self.requests.notify_paused();
         }
     }
 
@@ -205,7 +156,7 @@ impl Work {
         let reads = self.may_start() && self.reading.wants_more();
         // In no fixed order, so that nobody who comes often holds up the others.
         tokio::select! {
-            _ = self.asked.changed() => self.asked.mark_changed(),
+            _ = self.desired.changed() => self.desired.mark_changed(),
             Some(request) = requests.recv() => self.take_request(request),
             () = self.writing.ended() => {}
             Some(attempted) = self.attempts.next() => {

@@ -11,7 +11,7 @@ use crate::follow::followers::{FollowerStatus, Retry};
 #[derive(Default)]
 pub(super) struct Failures {
     failed: BTreeMap<Spot, Failed>,
-    again_at: BTreeSet<(Instant, Spot)>,
+    retry_at: BTreeSet<(Instant, Spot)>,
 }
 
 struct Failed {
@@ -42,11 +42,11 @@ impl Failures {
     }
 
     /// Has the event tried again after the wait its failures earn, and says whether it is.
-    pub(super) fn try_again(&mut self, spot: Spot, retry: &Retry, now: Instant) -> bool {
+    pub(super) fn schedule_retry(&mut self, spot: Spot, retry: &Retry, now: Instant) -> bool {
         let Some(failed) = self.failed.get(&spot) else { return false };
         let times = if failed.unread > 0 { failed.unread } else { failed.attempts };
         let Some(wait) = retry.wait_after(times) else { return false };
-        self.again_at.insert((Deadline::after(now, wait).at(), spot));
+        self.retry_at.insert((Deadline::after(now, wait).at(), spot));
         true
     }
 
@@ -64,13 +64,13 @@ impl Failures {
 
     /// When the next event is tried again.
     pub(super) fn next_at(&self) -> Option<Instant> {
-        self.again_at.first().map(|(at, _)| *at)
+        self.retry_at.first().map(|(at, _)| *at)
     }
 
     /// An event that is to be tried again now.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<Spot> {
-        let (_, spot) = *self.again_at.first().filter(|(at, _)| *at <= now)?;
-        self.again_at.pop_first();
+        let (_, spot) = *self.retry_at.first().filter(|(at, _)| *at <= now)?;
+        self.retry_at.pop_first();
         Some(spot)
     }
 
@@ -114,7 +114,7 @@ mod tests {
         let retry = Retry::default().attempts(4).waits(second * 10, second * 30);
         let (position, mut now) = (at(7), begun);
         while failures.count(position, "no".to_owned()) > 0
-            && failures.try_again(position, &retry, now)
+            && failures.schedule_retry(position, &retry, now)
         {
             let at = failures.next_at().unwrap();
             assert_eq!(failures.next_due(at - Duration::from_nanos(1)), None);
@@ -134,7 +134,7 @@ mod tests {
         }
         let tried = |failures: &mut Failures| {
             failures.count_unread(position, "unread".to_owned());
-            failures.try_again(position, &retry, now)
+            failures.schedule_retry(position, &retry, now)
         };
         assert_eq!([(); 3].map(|()| tried(&mut failures)), [true, true, false]);
         assert_eq!(failures.count(position, "no".to_owned()), 3);
@@ -145,7 +145,7 @@ mod tests {
         let mut failures = Failures::default();
         failures.count(at(7), "no".to_owned());
         let retry = Retry::default().waits(Duration::MAX, Duration::MAX);
-        assert!(failures.try_again(at(7), &retry, Instant::now()));
+        assert!(failures.schedule_retry(at(7), &retry, Instant::now()));
         assert_eq!(failures.next_due(Instant::now()), None);
     }
 

@@ -8,8 +8,10 @@ use actuarius_domain::Position;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::error::{ParkedError, ResetError};
+use super::options::Start;
+use super::parked::Parked;
 use super::requests::Request;
-use super::{Parked, ParkedError, ResetError, Start};
 use crate::follow::followers::{
     DesiredState, FollowerHealth, FollowerShared, FollowerStatus, WaitError,
 };

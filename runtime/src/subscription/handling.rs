@@ -3,14 +3,14 @@ use std::sync::Arc;
 use actuarius_domain::Position;
 use tokio::time::Instant;
 
-use super::attempts::{Again, Job, Outcome};
-use super::builder::OnPoison;
-use super::dispatcher::Work;
+use super::attempts::{Job, Outcome, Reattempt};
 use super::lanes::Spot;
+use super::options::OnPoison;
 use super::parked::Entry;
+use super::state::SubscriptionState;
 use crate::follow::followers::{DesiredState, FollowerStatus};
 
-impl Work {
+impl SubscriptionState {
     pub(super) fn wake(&mut self) {
         let now = Instant::now();
         while let Some(spot) = self.failures.next_due(now) {
@@ -21,8 +21,8 @@ impl Work {
 
     pub(super) fn fill(&mut self) {
         if self.may_start() {
-            let elsewhere = self.parked.unstored();
-            let passed = self.reading.fill(&mut self.lanes, &self.plan.routes, elsewhere);
+            let parked_in_flight = self.parked.unstored();
+            let passed = self.reading.fill(&mut self.lanes, &self.plan.routes, parked_in_flight);
             self.plan.shared.meters.filtered(passed);
         }
     }
@@ -57,7 +57,8 @@ impl Work {
     }
 
     fn next(&self) -> Option<Spot> {
-        let holds_back = self.plan.options.on_poison == OnPoison::Halt && self.lanes.resting() > 0;
+        let holds_back =
+            self.plan.options.on_poison == OnPoison::Halt && self.lanes.suspended() > 0;
         if holds_back { None } else { self.lanes.next() }
     }
 
@@ -71,7 +72,7 @@ impl Work {
         match due.first_attempt.take() {
             Some(handling) => self.attempts.start(Job::Event(spot), handling),
             None => {
-                let again = Again { commit: due.commit, position: spot.position, key };
+                let again = Reattempt { commit: due.commit, position: spot.position, key };
                 self.attempts.start_again(Job::Event(spot), &self.plan, again);
             }
         }
@@ -80,7 +81,7 @@ impl Work {
     pub(super) fn attempted(&mut self, (job, outcome): (Job, Outcome)) {
         let spot = match job {
             Job::Event(spot) => spot,
-            Job::Parked(key) | Job::Rest(key) => return self.retried(&key, outcome),
+            Job::Parked(key) | Job::Overflow(key) => return self.retried(&key, outcome),
         };
         match outcome {
             Outcome::Done => {
@@ -101,16 +102,16 @@ impl Work {
         tracing::warn!(
             target: "actuarius::subscription", %name, %position, why, "the log could not be read"
         );
-        if !self.reading.try_again(why.clone(), &self.plan.options.retry, Instant::now()) {
+        if !self.reading.schedule_retry(why.clone(), &self.plan.options.retry, Instant::now()) {
             self.halt(position, why);
         }
     }
 
     /// The event could not be read for another attempt. It may be all right, so it is not parked.
     fn unread_again(&mut self, spot: Spot, why: String) {
-        self.lanes.rest(spot);
+        self.lanes.suspend(spot);
         self.failures.count_unread(spot, why.clone());
-        if !self.failures.try_again(spot, &self.plan.options.retry, Instant::now()) {
+        if !self.failures.schedule_retry(spot, &self.plan.options.retry, Instant::now()) {
             self.failures.give_up(spot);
             self.halt(spot.position, why);
         }
@@ -119,13 +120,13 @@ impl Work {
     fn failed(&mut self, spot: Spot, why: String) {
         let plan = self.plan.clone();
         plan.shared.meters.failed();
-        self.lanes.rest(spot);
+        self.lanes.suspend(spot);
         let attempts = self.failures.count(spot, why.clone());
         tracing::warn!(
             target: "actuarius::subscription",
             name = %plan.shared.name, position = %spot.position, attempts, why, "an event failed"
         );
-        if self.failures.try_again(spot, &plan.options.retry, Instant::now()) {
+        if self.failures.schedule_retry(spot, &plan.options.retry, Instant::now()) {
             return;
         }
         match (plan.options.on_poison, self.lanes.key(spot).cloned()) {

@@ -23,7 +23,7 @@ pub(super) struct Lanes<T> {
     events: BTreeMap<Spot, Entry<T>>,
     /// The first of their lanes that may be handled now.
     free: BTreeSet<Spot>,
-    resting: usize,
+    suspended: usize,
     bytes: usize,
     /// How many were ever taken.
     taken: u64,
@@ -44,7 +44,7 @@ enum State {
     Waits,
     Handled,
     /// It has failed, and is not handled until it is woken.
-    Rests,
+    Suspended,
 }
 
 impl<T> Default for Lanes<T> {
@@ -53,7 +53,7 @@ impl<T> Default for Lanes<T> {
             lanes: HashMap::new(),
             events: BTreeMap::new(),
             free: BTreeSet::new(),
-            resting: 0,
+            suspended: 0,
             bytes: 0,
             taken: 0,
         }
@@ -90,22 +90,22 @@ impl<T> Lanes<T> {
     }
 
     /// The event has failed: it keeps its lane shut, and is not handled until it is woken.
-    pub(super) fn rest(&mut self, spot: Spot) {
+    pub(super) fn suspend(&mut self, spot: Spot) {
         if let Some(entry) = self.events.get_mut(&spot)
             && entry.state == State::Handled
         {
-            entry.state = State::Rests;
-            self.resting += 1;
+            entry.state = State::Suspended;
+            self.suspended += 1;
         }
     }
 
     /// An event that rests may be handled again.
     pub(super) fn wake(&mut self, spot: Spot) {
         if let Some(entry) = self.events.get_mut(&spot)
-            && entry.state == State::Rests
+            && entry.state == State::Suspended
         {
             entry.state = State::Waits;
-            self.resting -= 1;
+            self.suspended -= 1;
             self.free.insert(spot);
         }
     }
@@ -114,7 +114,7 @@ impl<T> Lanes<T> {
     pub(super) fn finish(&mut self, spot: Spot) -> Option<(Arc<str>, T)> {
         let entry = self.events.remove(&spot)?;
         self.bytes -= entry.bytes;
-        self.resting -= usize::from(entry.state == State::Rests);
+        self.suspended -= usize::from(entry.state == State::Suspended);
         self.free.remove(&spot);
         if let Some(lane) = self.lanes.get_mut(&entry.key) {
             debug_assert_eq!(lane.front(), Some(&spot));
@@ -146,8 +146,8 @@ impl<T> Lanes<T> {
     }
 
     /// The events that rest and keep their lanes shut.
-    pub(super) fn resting(&self) -> usize {
-        self.resting
+    pub(super) fn suspended(&self) -> usize {
+        self.suspended
     }
 
     pub(super) fn len(&self) -> usize {

@@ -4,9 +4,8 @@ use std::sync::atomic::AtomicBool;
 use actuarius_persistence::{Notes, ReadError, Reader};
 use bytes::Bytes;
 
-use super::Start;
-use super::builder::Options;
-use super::checkpoint::{self, Checkpoint, NoPlace};
+use super::checkpoint::{self, Checkpoint, InvalidStart};
+use super::options::{Options, Start};
 use super::parked::{self, ParkedEvents};
 use super::routes::Routes;
 use crate::engine::Engine;
@@ -129,9 +128,10 @@ async fn blocking<T: Send + 'static>(
 fn look(reader: &dyn Reader, name: &str, start: Start) -> Result<(Found, bool), StartError> {
     let unread = |error| unreadable(name, error);
     let Some(note) = reader.note(checkpoint::key(name).as_bytes()).map_err(unread)? else {
-        let mark = checkpoint::place(reader, start).map_err(|error| no_place(name, error))?;
+        let mark =
+            checkpoint::resolve(reader, start).map_err(|error| invalid_start(name, error))?;
         let checkpoint = Checkpoint::beginning(reader.identity(), mark);
-        return Ok((Found { checkpoint, parked: ParkedEvents::beside(&checkpoint) }, true));
+        return Ok((Found { checkpoint, parked: ParkedEvents::new(&checkpoint) }, true));
     };
     let mut checkpoint = Checkpoint::decode(name, note).map_err(unread)?;
     if !reader.maintenance().lineage().shares(checkpoint.store, checkpoint.mark.position) {
@@ -141,7 +141,7 @@ fn look(reader: &dyn Reader, name: &str, start: Start) -> Result<(Found, bool), 
     checkpoint.store = reader.identity();
     let (position, head) = (checkpoint.mark.position, reader.head());
     if position > head {
-        return Err(no_place(name, NoPlace::Ahead { position, head }));
+        return Err(invalid_start(name, InvalidStart::Ahead { position, head }));
     }
     let parked = parked_events(reader, name, &checkpoint).map_err(unread)?;
     Ok((Found { checkpoint, parked }, false))
@@ -152,7 +152,7 @@ pub(super) fn parked_events(
     name: &str,
     checkpoint: &Checkpoint,
 ) -> Result<ParkedEvents, ReadError> {
-    let (mut parked, prefix) = (ParkedEvents::beside(checkpoint), parked::prefix(name));
+    let (mut parked, prefix) = (ParkedEvents::new(checkpoint), parked::prefix(name));
     let mut after = None;
     loop {
         let page = reader.notes(prefix.as_bytes(), after.as_deref(), NOTES_AT_ONCE)?;
@@ -167,12 +167,12 @@ pub(super) fn parked_events(
     }
 }
 
-fn no_place(name: &str, error: NoPlace) -> StartError {
+fn invalid_start(name: &str, error: InvalidStart) -> StartError {
     match error {
-        NoPlace::Ahead { position, head } => {
+        InvalidStart::Ahead { position, head } => {
             StartError::Ahead { name: name.to_owned(), checkpoint: position, head }
         }
-        NoPlace::Unread(source) => unreadable(name, source),
+        InvalidStart::Unread(source) => unreadable(name, source),
     }
 }
 

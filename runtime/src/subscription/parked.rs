@@ -6,7 +6,8 @@
 mod event;
 mod key;
 mod note;
-mod noting;
+mod pending;
+mod storing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,12 +17,12 @@ use actuarius_persistence::{Note, ReadError};
 
 use super::checkpoint::{Checkpoint, Mark};
 use key::{Counts, Key};
-use note::{Name, Said};
-use noting::Noting;
+use note::{Name, NoteContent};
+use pending::PendingNotes;
 
 pub(super) use event::Entry;
 pub use event::Parked;
-pub(super) use key::Stretch;
+pub(super) use key::LogRange;
 pub(super) use note::prefix;
 
 /// How much is kept. Over it nothing is lost: events are read from the log again, except that too
@@ -50,18 +51,18 @@ pub(super) struct ParkedEvents {
     /// Events with their keys that were dropped before the stored checkpoint had passed them: they
     /// come again after a crash, and are not handled then either.
     skipped: BTreeSet<(Position, Arc<str>)>,
-    noting: Noting,
+    pending: PendingNotes,
 }
 
 impl ParkedEvents {
     /// None so far, beside this stored checkpoint.
-    pub(super) fn beside(checkpoint: &Checkpoint) -> Self {
+    pub(super) fn new(checkpoint: &Checkpoint) -> Self {
         Self {
             bounds: BOUNDS,
             keys: BTreeMap::new(),
             counts: Counts::default(),
             skipped: BTreeSet::new(),
-            noting: Noting::beside(checkpoint),
+            pending: PendingNotes::new(checkpoint),
         }
     }
 
@@ -70,22 +71,24 @@ impl ParkedEvents {
     /// What is parked behind the checkpoint is left over from a reset that was cut short: it comes
     /// again. What was skipped stays so, unless such a reset is still to be finished.
     pub(super) fn load(&mut self, name: &str, note: &Note) -> Result<(), ReadError> {
-        let (key, said) = note::decode(name, note)?;
-        match said {
-            Said::Parked(entry) if self.noting.has_passed(entry.position) => {
+        let (key, content) = note::decode(name, note)?;
+        match content {
+            NoteContent::Parked(entry) if self.pending.has_passed(entry.position) => {
                 self.changed(&key, |its| its.add_noted(entry));
             }
-            Said::Rest(first) if self.noting.has_passed(first.position) => {
+            NoteContent::Overflow(first) if self.pending.has_passed(first.position) => {
                 // What came behind the checkpoint comes again.
-                let last = self.noting.passed();
-                self.changed(&key, |its| its.add_rest(first, last));
+                let last = self.pending.passed();
+                self.changed(&key, |its| its.add_overflow(first, last));
             }
-            Said::Parked(entry) => self.noting.is_outdated(&key, Name::Parked(entry.position)),
-            Said::Rest(_) => self.noting.is_outdated(&key, Name::Rest),
-            Said::Skipped(position) if self.noting.has_forgotten(position) => {
-                self.noting.is_outdated(&key, Name::Skipped(position));
+            NoteContent::Parked(entry) => {
+                self.pending.mark_outdated(&key, Name::Parked(entry.position))
             }
-            Said::Skipped(position) => drop(self.skipped.insert((position, key))),
+            NoteContent::Overflow(_) => self.pending.mark_outdated(&key, Name::Overflow),
+            NoteContent::Skipped(position) if self.pending.has_forgotten(position) => {
+                self.pending.mark_outdated(&key, Name::Skipped(position));
+            }
+            NoteContent::Skipped(position) => drop(self.skipped.insert((position, key))),
         }
         Ok(())
     }
@@ -121,7 +124,7 @@ impl ParkedEvents {
     }
 
     fn may_be_noted(&self, its: &Key) -> bool {
-        its.rest().is_none() && self.may_be_listed(its.counts().listed)
+        its.overflow().is_none() && self.may_be_listed(its.counts().listed)
     }
 
     fn may_be_listed(&self, of_key: usize) -> bool {
@@ -133,7 +136,7 @@ impl ParkedEvents {
         let of_key = self.keys.get(key).map_or(0, |its| its.counts().listed);
         let has_room = self.may_be_listed(of_key);
         if self.changed(key, |its| its.park(entry, has_room || of_key == 0, has_room)) {
-            self.noting.is_unstored(key, position);
+            self.pending.mark_unstored(key, position);
         }
     }
 
@@ -156,7 +159,7 @@ impl ParkedEvents {
 
     /// What must be read from the log, and [added](Self::add_read), before the first of its key may
     /// be handled or skipped.
-    pub(super) fn unread(&self, key: &str) -> Option<Stretch> {
+    pub(super) fn unread(&self, key: &str) -> Option<LogRange> {
         self.keys.get(key)?.unread()
     }
 
@@ -169,11 +172,11 @@ impl ParkedEvents {
     /// The first of its key was handled, and is parked no more.
     pub(super) fn remove_first(&mut self, key: &Arc<str>) -> Option<Entry> {
         let (name, entry) = self.changed(key, Key::pop)?;
-        self.noting.is_gone(key, name, entry.position);
-        if name == Name::Rest
-            && let Some(next) = self.keys.get(key).and_then(Key::rest)
+        self.pending.mark_removed(key, name, entry.position);
+        if name == Name::Overflow
+            && let Some(next) = self.keys.get(key).and_then(Key::overflow)
         {
-            self.noting.is_due(key, name, next.position);
+            self.pending.mark_changed(key, name, next.position);
         }
         Some(entry)
     }
@@ -181,10 +184,10 @@ impl ParkedEvents {
     /// The first of its key is never handled.
     pub(super) fn skip_first(&mut self, key: &Arc<str>) -> Option<Entry> {
         let entry = self.remove_first(key)?;
-        if !self.noting.has_passed(entry.position) {
+        if !self.pending.has_passed(entry.position) {
             // It comes again after a crash, so that must be noted.
             self.skipped.insert((entry.position, key.clone()));
-            self.noting.is_outdated(key, Name::Skipped(entry.position));
+            self.pending.mark_outdated(key, Name::Skipped(entry.position));
         }
         Some(entry)
     }
@@ -197,22 +200,22 @@ impl ParkedEvents {
         first.error = note::error_text(why);
         let position = first.position;
         if let Some(name) = its.name(0) {
-            self.noting.is_due(key, name, position);
+            self.pending.mark_changed(key, name, position);
         }
     }
 
     /// Forgets everything about events behind `position`: they come again.
-    pub(super) fn forget_behind(&mut self, position: Position) {
+    pub(super) fn forget_after(&mut self, position: Position) {
         let keys: Vec<_> = self.keys.keys().cloned().collect();
         for key in keys {
-            for (name, position) in self.changed(&key, |its| its.cut_behind(position)) {
-                self.noting.is_gone(&key, name, position);
+            for (name, position) in self.changed(&key, |its| its.cut_after(position)) {
+                self.pending.mark_removed(&key, name, position);
             }
         }
         for (position, key) in self.skipped.split_off(&(position.next(), "".into())) {
-            self.noting.is_outdated(&key, Name::Skipped(position));
+            self.pending.mark_outdated(&key, Name::Skipped(position));
         }
-        self.noting.is_reset_to(position);
+        self.pending.reset_to(position);
     }
 
     /// The first of each key.

@@ -7,7 +7,7 @@ use actuarius_persistence::{Commit, Damage, EventView, Page, PageLimit, ReadErro
 
 use super::checkpoint::Mark;
 use super::opening::Plan;
-use super::parked::{Entry, Stretch};
+use super::parked::{Entry, LogRange};
 
 /// How much of the log is looked through at once: a few milliseconds of a worker's time.
 const PAGE: PageLimit = PageLimit { commits: 4_096, bytes: 1024 * 1024 };
@@ -24,33 +24,33 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// [`ReadError`]; asking again reads the same place.
-pub(super) fn read(plan: &Plan, key: &Arc<str>, stretch: &Stretch) -> Result<Found, ReadError> {
+pub(super) fn read(plan: &Plan, key: &Arc<str>, range: &LogRange) -> Result<Found, ReadError> {
     let reader = plan.engine.store.reader()?;
-    let is_stream = plan.routes.orders_by_stream(&stretch.like.stream, key);
-    let by_stream = if is_stream { page_of_stream(&*reader, stretch)? } else { None };
+    let is_stream = plan.routes.orders_by_stream(&range.example.stream, key);
+    let by_stream = if is_stream { page_of_stream(&*reader, range)? } else { None };
     let is_stream = by_stream.is_some();
     let page = match by_stream {
         Some(page) => page,
-        None => reader.read_log(stretch.behind.behind, PAGE)?,
+        None => reader.read_log(range.behind.behind, PAGE)?,
     };
-    let mut looking = Looking::from(plan, key, stretch);
+    let mut scan = Scan::from(plan, key, range);
     for commit in &page.commits {
-        if !looking.take(commit) {
-            return Ok(looking.found);
+        if !scan.take(commit) {
+            return Ok(scan.found);
         }
     }
-    let read = &mut looking.found.read;
+    let read = &mut scan.found.read;
     match page.commits.last() {
         // The next commit of a stream is found by the one before it.
         Some(last) if is_stream => *read = last_event(last),
         Some(last) => *read = Mark::at(last.last_position()),
         None if is_stream => {}
-        None => return Err(missing(stretch.behind.position.next())),
+        None => return Err(missing(range.behind.position.next())),
     }
     if is_stream && !page.more {
-        read.position = read.position.max(stretch.last);
+        read.position = read.position.max(range.last);
     }
-    Ok(looking.found)
+    Ok(scan.found)
 }
 
 /// The place of the last event of a commit, in that commit.
@@ -60,8 +60,8 @@ fn last_event(commit: &Commit) -> Mark {
 }
 
 /// The next commits of the stream, if the commit the stretch begins with is one of it.
-fn page_of_stream(reader: &dyn Reader, stretch: &Stretch) -> Result<Option<Page>, ReadError> {
-    let (stream, behind) = (&stretch.like.stream, stretch.behind);
+fn page_of_stream(reader: &dyn Reader, range: &LogRange) -> Result<Option<Page>, ReadError> {
+    let (stream, behind) = (&range.example.stream, range.behind);
     let begins = reader.read_log(behind.behind, PageLimit { commits: 1, bytes: 1 })?;
     let Some(commit) = begins.commits.first() else { return Ok(None) };
     let view = commit.view();
@@ -75,17 +75,17 @@ fn page_of_stream(reader: &dyn Reader, stretch: &Stretch) -> Result<Option<Page>
 }
 
 /// Goes through commits, and finds the events of a key.
-struct Looking<'a> {
+struct Scan<'a> {
     plan: &'a Plan,
     key: &'a Arc<str>,
-    stretch: &'a Stretch,
+    range: &'a LogRange,
     found: Found,
 }
 
-impl<'a> Looking<'a> {
-    fn from(plan: &'a Plan, key: &'a Arc<str>, stretch: &'a Stretch) -> Self {
-        let found = Found { entries: Vec::new(), read: stretch.behind };
-        Self { plan, key, stretch, found }
+impl<'a> Scan<'a> {
+    fn from(plan: &'a Plan, key: &'a Arc<str>, range: &'a LogRange) -> Self {
+        let found = Found { entries: Vec::new(), read: range.behind };
+        Self { plan, key, range, found }
     }
 
     /// Says whether to go on behind the commit.
@@ -93,10 +93,10 @@ impl<'a> Looking<'a> {
         let view = commit.view();
         let Some((stream, aggregate)) = self.plan.routes.stream_of(&view) else { return true };
         for event in view.events() {
-            if event.position <= self.stretch.behind.position {
+            if event.position <= self.range.behind.position {
                 continue;
             }
-            let is_over = event.position > self.stretch.last;
+            let is_over = event.position > self.range.last;
             if is_over || self.found.entries.len() >= FOUND_MAX {
                 self.found.read = Mark::before(event.position, view.position);
                 return false;
@@ -117,7 +117,7 @@ impl<'a> Looking<'a> {
             event_type: event.event_type.into(),
             attempts: 0,
             error: "".into(),
-            parked_at: self.stretch.like.parked_at,
+            parked_at: self.range.example.parked_at,
         }
     }
 }

@@ -38,11 +38,11 @@ struct Unread {
     attempts: u32,
     why: String,
     /// None once it is time to try again.
-    again_at: Option<Instant>,
+    retry_at: Option<Instant>,
 }
 
 impl Reading {
-    pub(super) fn behind(engine: &Arc<Engine>, mark: Mark) -> Self {
+    pub(super) fn after(engine: &Arc<Engine>, mark: Mark) -> Self {
         Self {
             follower: Follower::behind(engine, mark.behind),
             slice: None,
@@ -72,22 +72,22 @@ impl Reading {
     }
 
     /// Has it try again after the wait that its failures in a row earn, and says whether it does.
-    pub(super) fn try_again(&mut self, why: String, retry: &Retry, now: Instant) -> bool {
+    pub(super) fn schedule_retry(&mut self, why: String, retry: &Retry, now: Instant) -> bool {
         let attempts = self.unread.as_ref().map_or(0, |it| it.attempts).saturating_add(1);
         let wait = retry.wait_after(attempts);
-        let again_at = wait.map(|wait| Deadline::after(now, wait).at());
-        self.unread = Some(Unread { attempts, why, again_at });
+        let retry_at = wait.map(|wait| Deadline::after(now, wait).at());
+        self.unread = Some(Unread { attempts, why, retry_at });
         wait.is_some()
     }
 
     /// When it tries again.
     pub(super) fn next_at(&self) -> Option<Instant> {
-        self.unread.as_ref()?.again_at
+        self.unread.as_ref()?.retry_at
     }
 
     pub(super) fn wake(&mut self, now: Instant) {
         if let Some(unread) = &mut self.unread {
-            unread.again_at = unread.again_at.filter(|at| *at > now);
+            unread.retry_at = unread.retry_at.filter(|at| *at > now);
         }
     }
 
@@ -114,7 +114,7 @@ impl Reading {
         &mut self,
         lanes: &mut Lanes<Due>,
         routes: &Routes,
-        elsewhere: usize,
+        parked_in_flight: usize,
     ) -> u64 {
         let mut passed = 0;
         while let Some((slice, commits)) = &mut self.slice {
@@ -122,7 +122,7 @@ impl Reading {
                 self.slice = None;
                 break;
             };
-            if !take(commit, &mut self.taken, lanes, routes, elsewhere, &mut passed) {
+            if !take(commit, &mut self.taken, lanes, routes, parked_in_flight, &mut passed) {
                 break;
             }
             *commits += 1;
@@ -137,7 +137,7 @@ fn take(
     taken: &mut Mark,
     lanes: &mut Lanes<Due>,
     routes: &Routes,
-    elsewhere: usize,
+    parked_in_flight: usize,
     passed: &mut u64,
 ) -> bool {
     let (view, last) = (commit.view(), commit.last_position());
@@ -148,12 +148,12 @@ fn take(
         return true;
     };
     let skipped = (from.get() - commit.position().get()) as usize;
-    if !has_room(lanes, elsewhere, skipped) {
+    if !has_room(lanes, parked_in_flight, skipped) {
         return false;
     }
     let bytes = commit.bytes() / view.events.max(1) as usize;
     for event in view.events().skip(skipped) {
-        if !has_room(lanes, elsewhere, 0) {
+        if !has_room(lanes, parked_in_flight, 0) {
             return false;
         }
         let shares = routes.due(&stream, &view, &event);
@@ -169,9 +169,9 @@ fn take(
 
 /// Deep inside a large commit half of the room must be free: coming back to the place means to walk
 /// over all events before it.
-fn has_room<T>(lanes: &Lanes<T>, elsewhere: usize, skipped: usize) -> bool {
+fn has_room<T>(lanes: &Lanes<T>, parked_in_flight: usize, skipped: usize) -> bool {
     let room = if skipped > EVENTS_IN_FLIGHT { EVENTS_IN_FLIGHT / 2 } else { 1 };
-    lanes.len() + elsewhere + room <= EVENTS_IN_FLIGHT
+    lanes.len() + parked_in_flight + room <= EVENTS_IN_FLIGHT
         && lanes.bytes() < BYTES_IN_FLIGHT
         && lanes.ahead() < EVENTS_AHEAD
 }

@@ -1,15 +1,10 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use actuarius_persistence::Reader;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::checkpoint::{self, Mark, NoPlace};
-use super::dispatcher::Work;
-use super::failures::Failures;
-use super::lanes::Lanes;
-use super::reading::Reading;
-use super::{Parked, ParkedError, ResetError, Start};
+use super::error::{ParkedError, ResetError};
+use super::options::Start;
+use super::parked::Parked;
 
 /// What the handle of a subscription asks for. Each has a caller who waits, so they are never more
 /// than callers.
@@ -31,8 +26,8 @@ pub(super) enum Request {
 /// The requests that take a while.
 #[derive(Default)]
 pub(super) struct Requests {
-    pausing: Vec<oneshot::Sender<()>>,
-    resets: VecDeque<(Start, oneshot::Sender<Result<(), ResetError>>)>,
+    pub(super) pausing: Vec<oneshot::Sender<()>>,
+    pub(super) resets: VecDeque<(Start, oneshot::Sender<Result<(), ResetError>>)>,
 }
 
 impl Requests {
@@ -40,84 +35,10 @@ impl Requests {
         !self.resets.is_empty()
     }
 
-    pub(super) fn tell_paused(&mut self) {
+    pub(super) fn notify_paused(&mut self) {
         for caller in self.pausing.drain(..) {
             // Here and below: who no longer waits has dropped the other end.
             let _ = caller.send(());
         }
-    }
-}
-
-impl Work {
-    /// Takes what waits now: before anything else is started.
-    pub(super) fn take_requests(&mut self, requests: &mut mpsc::Receiver<Request>) {
-        for _ in 0..requests.len() {
-            if let Ok(request) = requests.try_recv() {
-                self.take_request(request);
-            }
-        }
-    }
-
-    pub(super) fn take_request(&mut self, request: Request) {
-        match request {
-            Request::Paused(caller) => self.requests.pausing.push(caller),
-            Request::Parked(caller) => drop(caller.send(self.parked.firsts())),
-            Request::ParkedOf(key, caller) => drop(caller.send(self.parked.of(&key))),
-            Request::Reset(start, caller) => self.requests.resets.push_back((start, caller)),
-            Request::Retry { key, skip_first, caller } => {
-                self.begin_retry(&key, skip_first, caller);
-            }
-        }
-    }
-
-    /// Does what resets ask for, once no handler is at work and no write under way.
-    pub(super) async fn reset_if_asked(&mut self) {
-        while self.attempts.is_empty()
-            && !self.writing.is_under_way()
-            && let Some((start, caller)) = self.requests.resets.pop_front()
-        {
-            let outcome = self.reset(start).await;
-            let _ = caller.send(outcome);
-        }
-    }
-
-    async fn reset(&mut self, start: Start) -> Result<(), ResetError> {
-        let mark = place(self.plan.engine.store.reader()?, start).await?;
-        tracing::info!(
-            target: "actuarius::subscription",
-            name = %self.plan.shared.name, position = %mark.position, "reset"
-        );
-        self.reading = Reading::behind(&self.plan.engine, mark);
-        self.lanes = Lanes::default();
-        self.failures = Failures::default();
-        self.halted = None;
-        self.parked.forget_behind(mark.position);
-        self.plan.shared.meters.parked(self.parked.count());
-        self.store().await?;
-        self.look_at_retries_again();
-        Ok(())
-    }
-
-    /// Stores the new place, and with it or behind it what is parked no more: as many sets as it
-    /// takes. What one of them leaves behind is recognised at the next start.
-    async fn store(&mut self) -> Result<(), ResetError> {
-        while self.writing.broken().is_none() && !self.is_stored(&self.checkpoint()) {
-            let taken = self.parked.take_notes(&self.plan.shared.name, self.checkpoint());
-            self.writing.begin(&self.plan.engine, taken, Vec::new());
-            self.writing.ended().await;
-        }
-        match self.writing.broken() {
-            None => Ok(()),
-            Some(why) => Err(ResetError::NotStored { why: why.to_owned() }),
-        }
-    }
-}
-
-async fn place(reader: Arc<dyn Reader>, start: Start) -> Result<Mark, ResetError> {
-    match tokio::task::spawn_blocking(move || checkpoint::place(&*reader, start)).await {
-        Ok(Ok(mark)) => Ok(mark),
-        Ok(Err(NoPlace::Ahead { position, head })) => Err(ResetError::Ahead { position, head }),
-        Ok(Err(NoPlace::Unread(error))) => Err(error.into()),
-        Err(panic) => Err(ResetError::Read(std::io::Error::other(panic).into())),
     }
 }

@@ -1,47 +1,17 @@
-use std::collections::{BTreeMap, VecDeque};
+//! Retries parked events of a key on request, in order, until one fails.
+
 use std::sync::Arc;
 
 use actuarius_domain::Position;
 use tokio::sync::oneshot;
 
-use super::ParkedError;
-use super::attempts::{Again, Job, Outcome};
-use super::dispatcher::Work;
+use super::attempts::{Job, Outcome, Reattempt};
+use super::error::ParkedError;
+use super::retries::Retry;
+use super::state::SubscriptionState;
 use crate::follow::followers::DesiredState;
 
-/// The answer to who asked for parked events, given when what was done is durable.
-pub(super) type Answer = (oneshot::Sender<Result<usize, ParkedError>>, Result<usize, ParkedError>);
-
-/// The keys whose parked events are being handled after all. Each has a caller who waits.
-#[derive(Default)]
-pub(super) struct Retries {
-    under_way: BTreeMap<Arc<str>, Retry>,
-    /// Those of them that wait for a worker.
-    waiting: VecDeque<Arc<str>>,
-    /// What is given once it is durable.
-    answers: Vec<Answer>,
-}
-
-struct Retry {
-    /// The first event is to be dropped before anything is handled.
-    skips: bool,
-    handled: usize,
-    caller: oneshot::Sender<Result<usize, ParkedError>>,
-}
-
-impl Retries {
-    pub(super) fn take_answers(&mut self) -> Vec<Answer> {
-        std::mem::take(&mut self.answers)
-    }
-
-    fn end(&mut self, key: &str, answer: impl FnOnce(usize) -> Result<usize, ParkedError>) {
-        if let Some(retry) = self.under_way.remove(key) {
-            self.answers.push((retry.caller, answer(retry.handled)));
-        }
-    }
-}
-
-impl Work {
+impl SubscriptionState {
     pub(super) fn begin_retry(
         &mut self,
         key: &str,
@@ -54,7 +24,7 @@ impl Work {
         }
         let key: Arc<str> = key.into();
         self.retries.under_way.insert(key.clone(), Retry { skips, handled: 0, caller });
-        self.go_on_retrying(&key);
+        self.continue_retry(&key);
     }
 
     fn may_be_retried(&self, key: &str) -> Result<(), ParkedError> {
@@ -71,7 +41,7 @@ impl Work {
     }
 
     /// The next step for a key: nothing is left, or the first event goes, or it waits for a worker.
-    fn go_on_retrying(&mut self, key: &Arc<str>) {
+    fn continue_retry(&mut self, key: &Arc<str>) {
         self.skip_if_asked(key);
         if self.parked.holds(key) {
             self.retries.waiting.push_back(key.clone());
@@ -111,11 +81,11 @@ impl Work {
             && self.has_a_worker()
             && let Some(key) = self.retries.waiting.pop_front()
         {
-            if let Some(stretch) = self.parked.unread(&key) {
-                self.attempts.read(key, &self.plan, stretch);
+            if let Some(range) = self.parked.unread(&key) {
+                self.attempts.read(key, &self.plan, range);
             } else if let Some(first) = self.parked.first(&key) {
                 let (commit, position) = (first.commit, first.position);
-                let again = Again { commit, position, key: key.clone() };
+                let again = Reattempt { commit, position, key: key.clone() };
                 self.attempts.start_again(Job::Parked(key), &self.plan, again);
             }
         }
@@ -135,7 +105,7 @@ impl Work {
             Outcome::Found(found) => {
                 self.parked.add_read(key, found.entries, found.read);
                 meters.parked(self.parked.count());
-                self.go_on_retrying(key);
+                self.continue_retry(key);
             }
             Outcome::Done => {
                 meters.handled(1);
@@ -144,23 +114,23 @@ impl Work {
                 if let Some(retry) = self.retries.under_way.get_mut(key) {
                     retry.handled += 1;
                 }
-                self.go_on_retrying(key);
+                self.continue_retry(key);
             }
             Outcome::Failed(why) => {
                 meters.failed();
                 self.parked.first_failed(key, &why);
-                self.end_in_vain(key, why, |position, why| ParkedError::StillFails {
+                self.end_failed(key, why, |position, why| ParkedError::StillFails {
                     position,
                     why,
                 });
             }
             Outcome::Unread(why) => {
-                self.end_in_vain(key, why, |position, why| ParkedError::Unread { position, why });
+                self.end_failed(key, why, |position, why| ParkedError::Unread { position, why });
             }
         }
     }
 
-    fn end_in_vain(
+    fn end_failed(
         &mut self,
         key: &Arc<str>,
         why: String,
@@ -175,9 +145,9 @@ impl Work {
     }
 
     /// A reset has forgotten some of what they wait for.
-    pub(super) fn look_at_retries_again(&mut self) {
+    pub(super) fn recheck_retries(&mut self) {
         for key in std::mem::take(&mut self.retries.waiting) {
-            self.go_on_retrying(&key);
+            self.continue_retry(&key);
         }
     }
 }

@@ -1,20 +1,16 @@
 use std::future::{Future, pending};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actuarius_persistence::Notes;
 use tokio::time::Instant;
 
-use super::ParkedError;
-use super::checkpoint::{Checkpoint, Mark};
-use super::dispatcher::Work;
-use super::reading::EVENTS_IN_FLIGHT;
-use super::retrying::Answer;
+use super::checkpoint::Checkpoint;
+use super::error::ParkedError;
+use super::retries::Answer;
 use crate::base::deadline::Deadline;
 use crate::commit::committer::NotStored;
 use crate::engine::Engine;
-use crate::follow::followers::DesiredState;
 
 /// What is durable of a subscription, and what is on its way: one write at a time.
 pub(super) struct Writing {
@@ -32,7 +28,7 @@ struct Write {
 }
 
 impl Writing {
-    pub(super) fn behind(stored: Checkpoint) -> Self {
+    pub(super) fn after(stored: Checkpoint) -> Self {
         Self { stored, under_way: None, begun: None, broken: None }
     }
 
@@ -66,7 +62,7 @@ impl Writing {
     }
 
     /// Gives answers to what needs no write, or can have none.
-    fn give(&self, answers: Vec<Answer>) {
+    pub(super) fn give(&self, answers: Vec<Answer>) {
         give(answers, self.broken());
     }
 
@@ -101,69 +97,5 @@ fn reason(error: NotStored) -> String {
         }
         NotStored::Conflict(conflict) => conflict.to_string(),
         NotStored::Stopped => "the store is closed".to_owned(),
-    }
-}
-
-impl Work {
-    /// Everything up to here is finished.
-    pub(super) fn finished(&self) -> Mark {
-        match self.lanes.first() {
-            Some((position, due)) => Mark::before(position, due.commit),
-            None => self.reading.taken(),
-        }
-    }
-
-    /// Why nothing can be made durable any more.
-    pub(super) fn failure(&self) -> Option<String> {
-        let failed = |failure| format!("the store failed: {failure}");
-        let broken = self.writing.broken().map(str::to_owned);
-        broken.or_else(|| self.plan.engine.failure().map(failed))
-    }
-
-    /// What is to be stored now.
-    pub(super) fn checkpoint(&self) -> Checkpoint {
-        let store = self.writing.stored().store;
-        let paused = self.plan.is_paused.load(Ordering::SeqCst);
-        Checkpoint { store, mark: self.finished(), paused, resetting: false }
-    }
-
-    pub(super) fn write_if_due(&mut self) {
-        if self.writing.is_under_way() {
-            return;
-        }
-        if self.writing.broken().is_some() {
-            // Whatever was done, it is not durable.
-            return self.writing.give(self.retries.take_answers());
-        }
-        let checkpoint = self.checkpoint();
-        if !self.parked.has_outdated() {
-            let answers = self.retries.take_answers();
-            self.writing.give(answers);
-        }
-        if self.is_stored(&checkpoint) {
-            return;
-        }
-        let at = self.writing.next_at(self.plan.options.checkpoint_every);
-        if self.is_urgent(&checkpoint) || at.is_none_or(|at| at <= Instant::now()) {
-            let name = &self.plan.shared.name;
-            let taken = self.parked.take_notes(name, checkpoint);
-            let all = !self.parked.has_outdated();
-            let answers = if all { self.retries.take_answers() } else { Vec::new() };
-            self.writing.begin(&self.plan.engine, taken, answers);
-        }
-    }
-
-    pub(super) fn is_stored(&self, checkpoint: &Checkpoint) -> bool {
-        checkpoint == self.writing.stored() && !self.parked.has_outdated()
-    }
-
-    /// Whether it is stored at once: someone waits for it, or too much waits in memory.
-    fn is_urgent(&self, checkpoint: &Checkpoint) -> bool {
-        let is_quiet = self.attempts.is_empty();
-        let is_ending = self.wanted != DesiredState::Run || self.halted.is_some();
-        self.parked.has_outdated()
-            || self.parked.unstored() >= EVENTS_IN_FLIGHT / 2
-            || checkpoint.paused != self.writing.stored().paused
-            || (is_quiet && is_ending)
     }
 }

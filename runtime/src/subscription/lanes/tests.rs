@@ -51,10 +51,10 @@ fn what_is_finished_never_passes_an_unfinished_event() {
 fn an_event_that_rests_holds_its_own_lane_only_and_goes_first_when_woken() {
     let mut lanes = lanes_of(&[(1, "a"), (2, "a"), (3, "b")]);
     lanes.begin(at(1));
-    lanes.rest(at(1));
-    assert_eq!((lanes.next(), lanes.resting()), (Some(at(3)), 1));
+    lanes.suspend(at(1));
+    assert_eq!((lanes.next(), lanes.suspended()), (Some(at(3)), 1));
     lanes.wake(at(1));
-    assert_eq!((lanes.next(), lanes.resting()), (Some(at(1)), 0));
+    assert_eq!((lanes.next(), lanes.suspended()), (Some(at(1)), 0));
 }
 
 #[test]
@@ -92,7 +92,7 @@ enum Step {
     Accept(u8),
     Begin,
     Finish(usize),
-    Rest(usize),
+    Suspend(usize),
     Wake(usize),
 }
 
@@ -101,7 +101,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..4u8).prop_map(Step::Accept),
         4 => Just(Step::Begin),
         3 => any::<usize>().prop_map(Step::Finish),
-        1 => any::<usize>().prop_map(Step::Rest),
+        1 => any::<usize>().prop_map(Step::Suspend),
         1 => any::<usize>().prop_map(Step::Wake),
     ]
 }
@@ -129,14 +129,14 @@ fn take(step: &Step, at_most: u64, lanes: &mut Lanes<()>, model: &mut Model) {
                 model.0.retain(|event| event.0 != position);
             }
         }
-        Step::Rest(choice) => {
+        Step::Suspend(choice) => {
             if let Some(position) = one_of(&model.in_state(State::Handled), choice) {
-                lanes.rest(at(position));
-                model.now(position, State::Rests);
+                lanes.suspend(at(position));
+                model.now(position, State::Suspended);
             }
         }
         Step::Wake(choice) => {
-            if let Some(position) = one_of(&model.in_state(State::Rests), choice) {
+            if let Some(position) = one_of(&model.in_state(State::Suspended), choice) {
                 lanes.wake(at(position));
                 model.now(position, State::Waits);
             }
@@ -156,7 +156,7 @@ proptest! {
             prop_assert_eq!(first(&lanes), model.0.first().map(|event| event.0));
             let ahead = |first| model.1.iter().filter(|taken| **taken >= first).count() as u64;
             prop_assert_eq!(lanes.ahead(), first(&lanes).map_or(0, ahead));
-            prop_assert_eq!(lanes.resting(), model.in_state(State::Rests).len());
+            prop_assert_eq!(lanes.suspended(), model.in_state(State::Suspended).len());
             prop_assert_eq!((lanes.len(), lanes.bytes()), (model.0.len(), model.0.len()));
         }
     }

@@ -20,12 +20,12 @@ pub(super) struct Key {
     listed: VecDeque<Entry>,
     /// So many of them have a note of their own.
     noted: usize,
-    rest: Option<Rest>,
+    overflow: Option<Overflow>,
 }
 
 /// Behind the events with a note of their own.
 #[derive(Debug)]
-struct Rest {
+struct Overflow {
     /// Up to here the log was read for it, and what it holds is listed.
     read: Mark,
     /// Where its last event is, or before that.
@@ -36,13 +36,13 @@ struct Rest {
 
 /// The part of the log that the rest is to be read from.
 #[derive(Debug, Clone)]
-pub(in crate::subscription) struct Stretch {
+pub(in crate::subscription) struct LogRange {
     /// It begins behind this place.
     pub(in crate::subscription) behind: Mark,
     /// It ends with this position.
     pub(in crate::subscription) last: Position,
     /// Some event of the key: what others of the same stream are read by.
-    pub(in crate::subscription) like: Entry,
+    pub(in crate::subscription) example: Entry,
 }
 
 /// Reading goes on behind the event, with its commit.
@@ -74,7 +74,7 @@ impl Sub for Counts {
     }
 }
 
-impl Rest {
+impl Overflow {
     fn is_read(&self) -> bool {
         self.read.position >= self.last
     }
@@ -82,8 +82,8 @@ impl Rest {
 
 impl Key {
     /// The rest of a key as a note said it: everything up to `last`.
-    pub(super) fn add_rest(&mut self, first: Entry, last: Position) {
-        self.rest = Some(Rest { read: mark(&first), last, more: 0 });
+    pub(super) fn add_overflow(&mut self, first: Entry, last: Position) {
+        self.overflow = Some(Overflow { read: mark(&first), last, more: 0 });
         self.listed.push_back(first);
     }
 
@@ -94,22 +94,22 @@ impl Key {
 
     /// Adds the next event, with a note of its own or to the rest, and says whether a note is due.
     pub(super) fn park(&mut self, entry: Entry, is_noted: bool, is_listed: bool) -> bool {
-        let Some(rest) = &mut self.rest else {
+        let Some(overflow) = &mut self.overflow else {
             if is_noted {
                 self.add_noted(entry);
             } else {
                 let last = entry.position;
-                self.add_rest(entry, last);
+                self.add_overflow(entry, last);
             }
             return true;
         };
-        if rest.is_read() && is_listed {
-            rest.read = mark(&entry);
-            rest.last = entry.position;
+        if overflow.is_read() && is_listed {
+            overflow.read = mark(&entry);
+            overflow.last = entry.position;
             self.listed.push_back(entry);
         } else {
-            rest.last = entry.position;
-            rest.more += 1;
+            overflow.last = entry.position;
+            overflow.more += 1;
         }
         false
     }
@@ -119,7 +119,7 @@ impl Key {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let more = self.rest.as_ref().map_or(0, |rest| rest.more);
+        let more = self.overflow.as_ref().map_or(0, |overflow| overflow.more);
         Counts { listed: self.listed.len(), more }
     }
 
@@ -132,8 +132,8 @@ impl Key {
     }
 
     /// The first event of the rest, which its note is about.
-    pub(super) fn rest(&self) -> Option<&Entry> {
-        self.rest.as_ref()?;
+    pub(super) fn overflow(&self) -> Option<&Entry> {
+        self.overflow.as_ref()?;
         self.listed.get(self.noted)
     }
 
@@ -147,26 +147,26 @@ impl Key {
     pub(super) fn name(&self, place: usize) -> Option<Name> {
         match place.cmp(&self.noted) {
             Ordering::Less => Some(Name::Parked(self.listed.get(place)?.position)),
-            Ordering::Equal => self.rest.as_ref().map(|_| Name::Rest),
+            Ordering::Equal => self.overflow.as_ref().map(|_| Name::Overflow),
             Ordering::Greater => None,
         }
     }
 
     /// What must be read before the first one may go: its place must not be the last one known of,
     /// unless there is none behind it.
-    pub(super) fn unread(&self) -> Option<Stretch> {
-        let rest = self.rest.as_ref().filter(|rest| !rest.is_read())?;
-        let like = self.listed.front().filter(|_| self.listed.len() == 1)?.clone();
-        Some(Stretch { behind: rest.read, last: rest.last, like })
+    pub(super) fn unread(&self) -> Option<LogRange> {
+        let overflow = self.overflow.as_ref().filter(|overflow| !overflow.is_read())?;
+        let example = self.listed.front().filter(|_| self.listed.len() == 1)?.clone();
+        Some(LogRange { behind: overflow.read, last: overflow.last, example })
     }
 
     /// What was read of the rest.
     pub(super) fn add_read(&mut self, entries: Vec<Entry>, read: Mark) {
-        let Some(rest) = &mut self.rest else { return };
-        rest.read = read;
-        rest.more = match rest.is_read() {
+        let Some(overflow) = &mut self.overflow else { return };
+        overflow.read = read;
+        overflow.more = match overflow.is_read() {
             true => 0,
-            false => rest.more.saturating_sub(entries.len() as u64),
+            false => overflow.more.saturating_sub(entries.len() as u64),
         };
         self.listed.extend(entries);
     }
@@ -175,26 +175,26 @@ impl Key {
     pub(super) fn pop(&mut self) -> Option<(Name, Entry)> {
         let name = self.name(0)?;
         let entry = self.listed.pop_front()?;
-        if name != Name::Rest {
+        if name != Name::Overflow {
             self.noted -= 1;
         } else if self.listed.is_empty() {
-            self.rest = None;
+            self.overflow = None;
         }
         Some((name, entry))
     }
 
     /// Forgets what is behind `position`. Returns the notes that are outdated by that, and their
     /// events.
-    pub(super) fn cut_behind(&mut self, position: Position) -> Vec<(Name, Position)> {
+    pub(super) fn cut_after(&mut self, position: Position) -> Vec<(Name, Position)> {
         let kept = self.listed.partition_point(|entry| entry.position <= position);
         let named = |place| Some((self.name(place)?, self.listed.get(place)?.position));
         let cut: Vec<_> = (kept..self.listed.len()).filter_map(named).collect();
         self.listed.truncate(kept);
         if kept <= self.noted {
-            (self.noted, self.rest) = (kept, None);
+            (self.noted, self.overflow) = (kept, None);
         }
-        if let (Some(rest), Some(last)) = (&mut self.rest, self.listed.back()) {
-            *rest = Rest { read: mark(last), last: position.min(rest.last), more: 0 };
+        if let (Some(overflow), Some(last)) = (&mut self.overflow, self.listed.back()) {
+            *overflow = Overflow { read: mark(last), last: position.min(overflow.last), more: 0 };
         }
         cut
     }

@@ -14,7 +14,7 @@ use actuarius_domain::{Position, StreamId, Timestamp};
 use actuarius_persistence::{Note, ReadError};
 use bytes::{Buf, Bytes};
 
-use super::Entry;
+use super::event::Entry;
 use crate::subscription::routes::whole_characters;
 
 const LAYOUT: u8 = 1;
@@ -28,15 +28,15 @@ const TEXT_BYTES_MAX: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
     Parked(Position),
-    Rest,
+    Overflow,
     Skipped(Position),
 }
 
 /// What a note says of an event.
-pub(super) enum Said {
+pub(super) enum NoteContent {
     Parked(Entry),
     /// It, and all later ones of its key.
-    Rest(Entry),
+    Overflow(Entry),
     Skipped(Position),
 }
 
@@ -49,7 +49,7 @@ pub(in crate::subscription) fn prefix(name: &str) -> String {
 pub(super) fn key(name: &str, key: &str, which: Name) -> String {
     match which {
         Name::Parked(position) => format!("parked/{name}/{key}/{:020}", position.get()),
-        Name::Rest => format!("parked/{name}/{key}/{REST}"),
+        Name::Overflow => format!("parked/{name}/{key}/{REST}"),
         Name::Skipped(position) => format!("parked/{name}/{key}/{SKIPPED}{:020}", position.get()),
     }
 }
@@ -61,7 +61,7 @@ pub(super) fn error_text(text: &str) -> Arc<str> {
 /// What a note says that is about a parked event.
 pub(super) fn value(name: Name, entry: &Entry) -> Vec<u8> {
     let mut out = vec![LAYOUT];
-    if name == Name::Rest {
+    if name == Name::Overflow {
         out.extend_from_slice(&entry.position.get().to_le_bytes());
     }
     put_entry(&mut out, entry);
@@ -93,9 +93,9 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The key a note belongs to, and what it says.
-pub(super) fn decode(name: &str, note: &Note) -> Result<(Arc<str>, Said), ReadError> {
+pub(super) fn decode(name: &str, note: &Note) -> Result<(Arc<str>, NoteContent), ReadError> {
     let decoded =
-        place(name, &note.key).and_then(|(key, which)| Some((key, said(which, &note.value)?)));
+        place(name, &note.key).and_then(|(key, which)| Some((key, content(which, &note.value)?)));
     decoded.ok_or_else(|| ReadError::DamagedNote {
         key: note.key.clone(),
         what: "it is no note of a parked event this release can read".to_owned(),
@@ -108,26 +108,26 @@ fn place(name: &str, key: &[u8]) -> Option<(Arc<str>, Name)> {
     let position = |digits: &str| Some(Position::new(digits.parse().ok()?));
     let which = match which.strip_prefix(SKIPPED) {
         Some(digits) => Name::Skipped(position(digits)?),
-        None if which == REST => Name::Rest,
+        None if which == REST => Name::Overflow,
         None => Name::Parked(position(which)?),
     };
     Some((key.into(), which))
 }
 
-fn said(which: Name, value: &Bytes) -> Option<Said> {
+fn content(which: Name, value: &Bytes) -> Option<NoteContent> {
     let mut value = value.clone();
     if value.try_get_u8().ok()? != LAYOUT {
         return None;
     }
-    let said = match which {
-        Name::Parked(position) => Said::Parked(take_entry(position, &mut value)?),
-        Name::Rest => {
+    let content = match which {
+        Name::Parked(position) => NoteContent::Parked(take_entry(position, &mut value)?),
+        Name::Overflow => {
             let position = Position::new(value.try_get_u64_le().ok()?);
-            Said::Rest(take_entry(position, &mut value)?)
+            NoteContent::Overflow(take_entry(position, &mut value)?)
         }
-        Name::Skipped(position) => Said::Skipped(position),
+        Name::Skipped(position) => NoteContent::Skipped(position),
     };
-    value.is_empty().then_some(said)
+    value.is_empty().then_some(content)
 }
 
 fn take_entry(position: Position, value: &mut Bytes) -> Option<Entry> {

@@ -2,7 +2,7 @@
 
 mod cut_short;
 mod model;
-mod rest;
+mod overflow;
 
 use actuarius_domain::{StreamId, Timestamp};
 use actuarius_persistence::Notes;
@@ -34,7 +34,7 @@ fn checkpoint(position: u64) -> Checkpoint {
 
 /// Parked beside a checkpoint at the beginning of the log.
 fn parked_under(key: &str, positions: impl IntoIterator<Item = u64>) -> ParkedEvents {
-    let mut parked = ParkedEvents::beside(&checkpoint(0));
+    let mut parked = ParkedEvents::new(&checkpoint(0));
     for position in positions {
         parked.park(&key.into(), entry(position));
     }
@@ -76,7 +76,7 @@ impl Disk {
     /// What a start finds.
     fn found(&self) -> (ParkedEvents, Checkpoint) {
         let checkpoint = self.checkpoint().unwrap();
-        let mut parked = ParkedEvents::beside(&checkpoint);
+        let mut parked = ParkedEvents::new(&checkpoint);
         for (key, value) in self.0.iter().filter(|(key, _)| key.starts_with(b"parked/")) {
             let note = Note { key: key.clone(), value: value.clone() };
             parked.load("mailer", &note).unwrap();
@@ -96,7 +96,7 @@ impl Disk {
 fn what_is_parked_or_skipped_comes_back_from_its_notes_whatever_its_key_is() {
     for key in ["a", "with/slashes/", "", "ü", "/00000000000000000009", "skipped-1/skipped-2"] {
         let (mut parked, mut disk) = (parked_under(key, [2, 3, 7, 8]), Disk::default());
-        parked.forget_behind(at(3));
+        parked.forget_after(at(3));
         disk.store_all(&mut parked, checkpoint(3));
         parked.park(&key.into(), entry(9));
         for _ in 0..3 {
@@ -163,7 +163,7 @@ fn an_event_that_was_never_noted_leaves_nothing_to_remove() {
 /// An event that has been upcast to several may have something for each of two keys.
 #[test]
 fn what_two_keys_have_of_one_event_is_parked_noted_and_skipped_for_each() {
-    let (mut parked, mut disk) = (ParkedEvents::beside(&checkpoint(0)), Disk::default());
+    let (mut parked, mut disk) = (ParkedEvents::new(&checkpoint(0)), Disk::default());
     for key in ["a", "b"] {
         parked.park(&key.into(), entry(3));
     }
@@ -176,7 +176,7 @@ fn what_two_keys_have_of_one_event_is_parked_noted_and_skipped_for_each() {
     let (found, _) = disk.found();
     assert!(!found.holds("a") && found.holds("b"));
 
-    let mut parked = ParkedEvents::beside(&checkpoint(0));
+    let mut parked = ParkedEvents::new(&checkpoint(0));
     for key in ["a", "b"] {
         parked.park(&key.into(), entry(3));
     }
@@ -211,7 +211,7 @@ fn events_behind_a_place_are_forgotten_and_those_before_it_stay() {
     parked.park(&"c".into(), entry(5));
     parked.skip_first(&"c".into());
     disk.store_all(&mut parked, checkpoint(4));
-    parked.forget_behind(at(2));
+    parked.forget_after(at(2));
     assert_eq!((listed(&parked, "a"), parked.count(), parked.firsts().len()), (vec![1, 2], 2, 1));
     assert!(!parked.has_skipped(at(5), &"a".into()));
     disk.store_all(&mut parked, checkpoint(2));

@@ -40,7 +40,7 @@ fn the_checkpoint_passes_nothing_while_a_handled_event_has_a_note() {
 #[test]
 fn a_reset_that_is_cut_short_is_finished_before_anything_moves_on() {
     let (mut parked, disk) = noted(1..=500, 500);
-    parked.forget_behind(at(10));
+    parked.forget_after(at(10));
     for mut cut in cut_after_each_set(disk, &mut parked, checkpoint(10)) {
         let (mut found, reached) = cut.found();
         assert_eq!((found.count(), reached.mark), (10, Mark::at(at(10))));
@@ -63,7 +63,7 @@ fn a_reset_that_is_cut_short_leaves_nothing_skipped_behind_the_new_place() {
     }
     disk.store_all(&mut parked, checkpoint(10));
     assert!(disk.names().len() == 500 && disk.found().0.has_skipped(at(11), &"a".into()));
-    parked.forget_behind(at(5));
+    parked.forget_after(at(5));
     for cut in cut_after_each_set(disk, &mut parked, checkpoint(5)) {
         let (found, checkpoint) = cut.found();
         assert_eq!(checkpoint.resetting, found.has_outdated());

@@ -34,7 +34,7 @@ struct World {
 
 impl World {
     fn with(log: Vec<u8>) -> Self {
-        let (mut parked, mut disk) = (ParkedEvents::beside(&checkpoint(0)), Disk::default());
+        let (mut parked, mut disk) = (ParkedEvents::new(&checkpoint(0)), Disk::default());
         disk.store_all(&mut parked, checkpoint(0));
         let mut world = Self {
             log,
@@ -126,8 +126,8 @@ impl World {
     /// One event at most is found at a time, and places without any count, too.
     fn read(&mut self, key: u8) {
         let name: Arc<str> = key.to_string().into();
-        while let Some(stretch) = self.parked.unread(&name) {
-            let read = stretch.behind.position.get() + 1;
+        while let Some(range) = self.parked.unread(&name) {
+            let read = range.behind.position.get() + 1;
             let found = (self.key(read) == key).then(|| entry(read));
             self.parked.add_read(&name, found.into_iter().collect(), Mark::at(at(read)));
         }
@@ -160,7 +160,7 @@ impl World {
     fn reset(&mut self, choice: usize, sets: usize) {
         // Further on, events would be left out: that is what such a reset is for.
         let place = choice as u64 % (self.target() + 1);
-        self.parked.forget_behind(at(place));
+        self.parked.forget_after(at(place));
         for skipped in [&mut self.skipped, &mut self.skipping, &mut self.ever_skipped] {
             skipped.retain(|position| *position <= place);
         }

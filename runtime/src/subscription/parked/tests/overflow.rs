@@ -4,7 +4,7 @@ use super::*;
 
 /// As if three events of a key were many.
 fn narrow(position: u64) -> ParkedEvents {
-    let mut parked = ParkedEvents::beside(&checkpoint(position));
+    let mut parked = ParkedEvents::new(&checkpoint(position));
     parked.bounds.listed_of_key = 3;
     parked
 }
@@ -18,9 +18,9 @@ fn seven() -> ParkedEvents {
 
 /// Takes the first one out, having read what must be read: two events at a time.
 fn next(parked: &mut ParkedEvents, take: fn(&mut ParkedEvents, &Arc<str>) -> Option<Entry>) -> u64 {
-    while let Some(stretch) = parked.unread("a") {
-        let behind = stretch.behind.position.get();
-        let read = stretch.last.get().min(behind + 2);
+    while let Some(range) = parked.unread("a") {
+        let behind = range.behind.position.get();
+        let read = range.last.get().min(behind + 2);
         // The others are of another key.
         let found = (behind + 1..=read).filter(|position| *position < 8 || position % 3 == 0);
         parked.add_read(&"a".into(), found.map(entry).collect(), Mark::at(at(read)));
@@ -121,7 +121,7 @@ fn a_rest_is_cut_where_a_reset_begins_again() {
         for _ in 0..2 {
             next(&mut parked, HANDLED);
         }
-        parked.forget_behind(at(kept));
+        parked.forget_after(at(kept));
         disk.store_all(&mut parked, checkpoint(kept));
         let expected: Vec<_> = (3..=kept).collect();
         let (mut found, _) = disk.found();
@@ -134,7 +134,7 @@ fn a_rest_is_cut_where_a_reset_begins_again() {
 
 #[test]
 fn a_list_for_all_keys_is_bounded_and_each_key_has_its_first() {
-    let mut parked = ParkedEvents::beside(&checkpoint(0));
+    let mut parked = ParkedEvents::new(&checkpoint(0));
     parked.bounds.listed = 5;
     for position in 1..=40 {
         parked.park(&format!("{}", position % 10).into(), entry(position));

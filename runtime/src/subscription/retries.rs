@@ -1,0 +1,44 @@
+//! The keys whose parked events are being retried.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::error::ParkedError;
+
+/// The answer to who asked for parked events, given when what was done is durable.
+pub(super) type Answer = (oneshot::Sender<Result<usize, ParkedError>>, Result<usize, ParkedError>);
+
+/// The keys whose parked events are being handled after all. Each has a caller who waits.
+#[derive(Default)]
+pub(super) struct Retries {
+    pub(super) under_way: BTreeMap<Arc<str>, Retry>,
+    /// Those of them that wait for a worker.
+    pub(super) waiting: VecDeque<Arc<str>>,
+    /// What is given once it is durable.
+    answers: Vec<Answer>,
+}
+
+pub(super) struct Retry {
+    /// The first event is to be dropped before anything is handled.
+    pub(super) skips: bool,
+    pub(super) handled: usize,
+    pub(super) caller: oneshot::Sender<Result<usize, ParkedError>>,
+}
+
+impl Retries {
+    pub(super) fn take_answers(&mut self) -> Vec<Answer> {
+        std::mem::take(&mut self.answers)
+    }
+
+    pub(super) fn end(
+        &mut self,
+        key: &str,
+        answer: impl FnOnce(usize) -> Result<usize, ParkedError>,
+    ) {
+        if let Some(retry) = self.under_way.remove(key) {
+            self.answers.push((retry.caller, answer(retry.handled)));
+        }
+    }
+}
