@@ -1,3 +1,5 @@
+//! [`Aggregates`]: the handle of one hosted aggregate type.
+
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id, InvalidId, Position, Version};
@@ -13,10 +15,10 @@ use crate::request::execute::Execute;
 use crate::request::query::Query;
 use crate::schema::decoding::{Decoder, Undecodable};
 
-/// The aggregates of one type: address them by id. Cheap to clone, and all a service needs to hold.
+/// The handle of one hosted aggregate type, returned by [`Runtime::host`](crate::Runtime::host). Cheap to
+/// clone, and keeps the runtime running.
 ///
-/// An id may be a text or an [`Id`]; a text that cannot be an id is answered with
-/// [`Failure::InvalidId`].
+/// Methods take an [`Id`] or a string; a string that is not a valid id gives [`Failure::InvalidId`].
 pub struct Aggregates<A: Aggregate> {
     directory: Arc<Directory<A>>,
     inner: KeepAlive,
@@ -37,15 +39,15 @@ impl<A: Aggregate> Aggregates<A> {
         &self.directory
     }
 
-    /// Sends a command to an aggregate, which comes into memory for it if need be. Await the result
-    /// for a [`Receipt`](crate::Receipt): then the command's events are durable.
+    /// Sends a command to an aggregate, which is loaded if it is not in memory. Awaiting the result gives a
+    /// [`Receipt`](crate::Receipt) once the command's events are durable.
     ///
-    /// Commands of one aggregate are decided in the order in which they are first polled.
+    /// The commands of one aggregate are decided in the order in which they are first polled.
     ///
     /// # Errors
-    /// [`ExecuteError::Rejected`](crate::ExecuteError::Rejected) is the aggregate's no;
-    /// [`ExecuteError::Failed`](crate::ExecuteError::Failed) says whether anything was written and
-    /// what to do now.
+    /// [`ExecuteError::Rejected`](crate::ExecuteError::Rejected) if the aggregate rejects the command; nothing
+    /// was written. [`ExecuteError::Failed`](crate::ExecuteError::Failed) otherwise; see [`Failure`] for
+    /// whether anything was written and what to do.
     pub fn execute<I>(&self, id: I, command: A::Command) -> Execute<A>
     where
         I: TryInto<Id<A>>,
@@ -54,26 +56,54 @@ impl<A: Aggregate> Aggregates<A> {
         Execute::new(self.directory.clone(), checked(id), command)
     }
 
-    /// Looks at an aggregate's state, which comes into memory for it if need be. An aggregate that
-    /// does not exist shows its default state.
+    /// Reads the state of an aggregate, which is loaded if it is not in memory. An aggregate that does not
+    /// exist has the default state.
     ///
-    /// The closure runs in the aggregate's actor: keep it short, and copy out what is needed.
+    /// `read` runs in the aggregate's actor: keep it short, and copy out what you need.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use actuarius::{Aggregate, Context, Runtime};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter(i64);
+    /// # #[derive(Serialize, Deserialize)]
+    /// # enum Counted { Added(i64) }
+    /// # impl Aggregate for Counter {
+    /// #     const TYPE: &'static str = "counter";
+    /// #     type Command = i64;
+    /// #     type Event = Counted;
+    /// #     type Error = Infallible;
+    /// #     fn decide(&self, amount: i64, _: &Context) -> Result<Vec<Counted>, Infallible> {
+    /// #         Ok(vec![Counted::Added(amount)])
+    /// #     }
+    /// #     fn apply(&mut self, Counted::Added(amount): &Counted) { self.0 += amount; }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = Runtime::in_memory().await?;
+    /// let counters = runtime.host::<Counter>();
+    /// counters.execute("visits", 2).await?;
+    /// assert_eq!(counters.query("visits", |counter| counter.0).await?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// A [`Failure`]; nothing was to be written.
-    pub fn query<I, R>(&self, id: I, look: impl FnOnce(&A) -> R + Send + 'static) -> Query<A, R>
+    /// A [`Failure`]; a query writes nothing.
+    pub fn query<I, R>(&self, id: I, read: impl FnOnce(&A) -> R + Send + 'static) -> Query<A, R>
     where
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
         R: Send + 'static,
     {
-        Query::new(self.directory.clone(), checked(id), look)
+        Query::new(self.directory.clone(), checked(id), read)
     }
 
-    /// How many events an aggregate has, without bringing it into memory.
+    /// Returns the version of an aggregate, which is the number of its events, without loading it.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`].
+    /// [`Failure::Unreadable`] if the store cannot be read, [`Failure::InvalidId`].
     pub async fn version<I>(&self, id: I) -> Result<Version, Failure>
     where
         I: TryInto<Id<A>>,
@@ -83,18 +113,17 @@ impl<A: Aggregate> Aggregates<A> {
         Ok(self.directory.hosted.engine.read(move |reader| reader.version(&stream)).await?)
     }
 
-    /// Whether an aggregate has any events, and was not deleted behind them, without bringing it into
-    /// memory.
+    /// Returns whether an aggregate has events and was not deleted after them, without loading it.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`].
+    /// [`Failure::Unreadable`] if the store cannot be read, [`Failure::InvalidId`].
     pub async fn exists<I>(&self, id: I) -> Result<bool, Failure>
     where
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
         let stream = checked(id)?.stream();
-        let look = move |reader: &dyn Reader| {
+        let read = move |reader: &dyn Reader| {
             let version = reader.version(&stream)?;
             if version == Version::NONE {
                 return Ok::<_, ReadError>(false);
@@ -108,14 +137,15 @@ impl<A: Aggregate> Aggregates<A> {
             let last = last.commits.last().map(|commit| commit.view());
             Ok(!last.is_some_and(|it| it.events().any(|event| event.deletion().is_some())))
         };
-        Ok(self.directory.hosted.engine.read(look).await?)
+        Ok(self.directory.hosted.engine.read(read).await?)
     }
 
-    /// One page of an aggregate's events behind `after`, oldest first. An empty page is the end.
+    /// Returns one page of an aggregate's events after the version `after`, oldest first. An empty page is
+    /// the end.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] when stored data is damaged, [`Failure::Undecodable`] when an event
-    /// does not decode.
+    /// [`Failure::Unreadable`] if stored data is damaged, [`Failure::Undecodable`] if an event does not
+    /// decode, [`Failure::InvalidId`].
     pub async fn events<I>(&self, id: I, after: Version) -> Result<Vec<Envelope<A>>, Failure>
     where
         I: TryInto<Id<A>>,
@@ -131,7 +161,7 @@ impl<A: Aggregate> Aggregates<A> {
             let page = self.directory.hosted.engine.read(read).await?;
             let envelopes = envelopes(&id, &page, after)?;
             match page.commits.last() {
-                // Nothing that is stored on this page is an event today.
+                // Upcasters have dropped all events of this page.
                 Some(last) if envelopes.is_empty() && page.more => {
                     from = last.view().last_version();
                 }
@@ -140,13 +170,12 @@ impl<A: Aggregate> Aggregates<A> {
         }
     }
 
-    /// An aggregate's state at a moment of its history, without bringing it into memory: at a
-    /// [`Version`], a [`Position`] of the log or a [`Timestamp`](crate::Timestamp). [`Moment`] says
-    /// which events had happened then. A moment that has not come yet shows the present, which the
-    /// version tells.
+    /// Returns the state of an aggregate at a moment of its history, without loading it. The moment is a
+    /// [`Version`], a [`Position`] of the log or a [`Timestamp`](crate::Timestamp); [`Moment`] documents
+    /// which events it includes. A moment in the future gives the present state, with its version.
     ///
-    /// It is replayed from the last snapshot before that moment, if one is
-    /// [kept](crate::Hosting::snapshots_kept), in pages: also a long history takes little memory.
+    /// The state is replayed from the last snapshot before that moment, if one is
+    /// [kept](crate::Hosting::snapshots_kept), page by page, so a long history needs little memory.
     ///
     /// ```
     /// # use std::convert::Infallible;
@@ -180,9 +209,9 @@ impl<A: Aggregate> Aggregates<A> {
     /// ```
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] when stored data is damaged, [`Failure::Undecodable`] when an event
-    /// does not decode, [`Failure::Panicked`] when `apply` does, [`Failure::Removed`] when it was
-    /// deleted since. Nothing was to be written.
+    /// [`Failure::Unreadable`] if stored data is damaged, [`Failure::Undecodable`] if an event does not
+    /// decode, [`Failure::Panicked`] if `apply` panics, [`Failure::Removed`] if the events were deleted
+    /// since, [`Failure::InvalidId`]. Nothing is written.
     pub async fn as_of<I>(&self, id: I, moment: impl Into<Moment>) -> Result<Past<A>, Failure>
     where
         I: TryInto<Id<A>>,
@@ -191,7 +220,8 @@ impl<A: Aggregate> Aggregates<A> {
         history::as_of(&self.directory.hosted, &checked(id)?, moment.into()).await
     }
 
-    /// An aggregate's history, event by event, each with the state after it.
+    /// Returns the history of an aggregate, event by event, each with the state after it. Reads nothing
+    /// until [`History::next`] is called, which also reports an invalid id.
     pub fn history<I>(&self, id: I) -> History<A>
     where
         I: TryInto<Id<A>>,
@@ -200,8 +230,8 @@ impl<A: Aggregate> Aggregates<A> {
         History::of(self.directory.hosted.clone(), checked(id))
     }
 
-    /// What has changed between two moments of an aggregate's history: the state at each, which fields
-    /// are different, and the events in between. The first moment may be the later one.
+    /// Returns the differences between two moments of an aggregate's history: the state at each, the fields
+    /// that are different, and the events in between. The first moment may be the later one.
     ///
     /// # Errors
     /// As for [`as_of`](Aggregates::as_of).
@@ -218,8 +248,8 @@ impl<A: Aggregate> Aggregates<A> {
         Diff::between(self.directory.hosted.clone(), checked(id)?, from.into(), to.into()).await
     }
 
-    /// Moves events of one aggregate into the [archive](crate::persistence::archive), from where they are
-    /// read as if they were in the log.
+    /// Moves events of one aggregate from the log into the [archive](crate::store::archive). They can still
+    /// be read like events in the log.
     ///
     /// # Errors
     /// [`ArchivingError`]; every event is in the log or in the archive. Call it again.
@@ -233,8 +263,8 @@ impl<A: Aggregate> Aggregates<A> {
         archive::archive::<A>(engine, Some(stream), part, |_| true).await
     }
 
-    /// Moves events of all aggregates of this type that `which` names into the archive. It walks along
-    /// the whole log once, and asks once about each aggregate it meets.
+    /// Moves events of all aggregates of this type for which `which` returns true into the archive. Reads
+    /// the whole log once, and calls `which` once for each aggregate.
     ///
     /// # Errors
     /// [`ArchivingError`]; every event is in the log or in the archive. Call it again.
@@ -246,20 +276,20 @@ impl<A: Aggregate> Aggregates<A> {
         archive::archive::<A>(self.directory.hosted.engine.clone(), None, part, which).await
     }
 
-    /// Deletes an aggregate: its stream ends with an event of this library's own, and the events before
-    /// it leave the log and the archive, as do its snapshots. When this returns they are gone from
-    /// what can be read; the bytes are given back to the file system when the store is
-    /// [compacted](crate::persistence::disk::compact).
+    /// Deletes an aggregate: ends its stream with an internal event, and removes the events before it from
+    /// the log and the archive, and its snapshots. When this returns, they can no longer be read; their
+    /// bytes are returned to the file system when the store is
+    /// [compacted](crate::store::sled::compact).
     ///
-    /// Projections and subscriptions are not told: have the aggregate say goodbye with an event of its
-    /// own first, if they should know. Backups keep what they have.
+    /// Projections and subscriptions are not notified: if they need to know, let the aggregate store a final
+    /// event of its own first. Backups keep what they contain.
     ///
-    /// Deleting what is deleted or was never there changes nothing. Dropping the future, or a crash, ends
-    /// nothing half: once the stream has ended the rest is done, if need be when the runtime is opened
-    /// again.
+    /// Deleting an aggregate that is deleted or never existed changes nothing. A dropped future or a crash
+    /// leaves no partial deletion: once the stream has ended, the rest is done, at the latest when the
+    /// runtime is opened again.
     ///
     /// # Errors
-    /// A [`Failure`]; as long as the stream has not ended, nothing was removed. Call it again.
+    /// A [`Failure`]; nothing was removed unless the stream has ended. Call it again.
     pub async fn delete<I>(&self, id: I, reuse: Reuse) -> Result<Deleted, Failure>
     where
         I: TryInto<Id<A>>,
@@ -271,8 +301,8 @@ impl<A: Aggregate> Aggregates<A> {
         deletion::delete(self.directory.hosted.engine.clone(), execute, stream).await
     }
 
-    /// Has an aggregate leave memory as soon as it has nothing to do, through a snapshot; its next
-    /// request brings it back. False if it is not in memory.
+    /// Unloads an aggregate after a snapshot, as soon as it is idle; its next request loads it again. Returns
+    /// false if it is not in memory.
     ///
     /// # Errors
     /// [`Failure::InvalidId`].
@@ -284,7 +314,7 @@ impl<A: Aggregate> Aggregates<A> {
         Ok(self.directory.passivate(&checked(id)?))
     }
 
-    /// Puts a quarantined aggregate back into service: its next request recovers it anew. False if
+    /// Puts a quarantined aggregate back into service: its next request recovers it again. Returns false if
     /// it was not quarantined.
     ///
     /// # Errors
@@ -297,7 +327,7 @@ impl<A: Aggregate> Aggregates<A> {
         Ok(self.directory.release(&checked(id)?))
     }
 
-    /// How many aggregates of this type are in memory.
+    /// Returns how many aggregates of this type are in memory.
     #[must_use]
     pub fn resident(&self) -> usize {
         self.directory.hosted.residency.resident()

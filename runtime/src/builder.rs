@@ -1,3 +1,5 @@
+//! [`RuntimeBuilder`]: the options of a runtime, and how it is opened.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,9 +22,22 @@ use crate::inner::Inner;
 use crate::operations::deletion;
 use crate::runtime::Runtime;
 
-/// How a runtime is opened.
+/// The options of a runtime. Created by [`Runtime::builder`]; opens the runtime with
+/// [`open`](RuntimeBuilder::open), [`in_memory`](RuntimeBuilder::in_memory) or
+/// [`on_store`](RuntimeBuilder::on_store).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use actuarius::Runtime;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let runtime = Runtime::builder().pending_limit(10_000).open(directory.path()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until it opens"]
-pub struct Builder {
+pub struct RuntimeBuilder {
     pending_limit: usize,
     concurrent_recoveries: usize,
     clock: Arc<dyn Clock>,
@@ -30,14 +45,15 @@ pub struct Builder {
     personal_data: Option<PersonalData>,
 }
 
-/// Where the keys of data subjects come from.
+/// The source of the keys of data subjects.
 enum PersonalData {
-    /// From the store's directory, or memory.
+    /// A key file in the store's directory, or keys in memory, wrapped by the master keys.
     Wrapped(Arc<dyn MasterKeys>),
+    /// Keys that the caller has opened.
     Open(Arc<Keys>),
 }
 
-impl Default for Builder {
+impl Default for RuntimeBuilder {
     fn default() -> Self {
         Self {
             pending_limit: 65_536,
@@ -49,61 +65,65 @@ impl Default for Builder {
     }
 }
 
-impl Builder {
-    /// How many requests may be inside the runtime, waiting or in flight, before callers get
-    /// `Overloaded`. Default: 65,536, about a quarter of a second of work.
+impl RuntimeBuilder {
+    /// Sets how many requests may be inside the runtime, waiting or in flight, at least 1; more are
+    /// refused with [`Failure::Overloaded`](crate::Failure::Overloaded). Default: 65,536, about a quarter
+    /// of a second of work.
     pub fn pending_limit(mut self, requests: usize) -> Self {
         self.pending_limit = requests.max(1);
         self
     }
 
-    /// How many aggregates may be recovered at once. Each holds a thread and a page of events.
-    /// Default: 64.
-    pub fn concurrent_recoveries(mut self, recovery_pool: usize) -> Self {
-        self.concurrent_recoveries = recovery_pool.max(1);
+    /// Sets how many aggregates may be recovered at once, at least 1. Each recovery uses a thread and a
+    /// page of events. Default: 64.
+    pub fn concurrent_recoveries(mut self, recoveries: usize) -> Self {
+        self.concurrent_recoveries = recoveries.max(1);
         self
     }
 
-    /// Where the time of events comes from. Default: the system's clock.
+    /// Sets the clock that the time of events comes from. Default: the system's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Where views are kept: those on disk, and the saved states of those in memory. Default: in
-    /// the folder `views` beside the durable store, otherwise in memory.
+    /// Sets where views are stored: views on disk, and the saved states of views in memory. Default: the
+    /// folder `views` in the directory of the durable store; in memory for any other store.
     pub fn views(mut self, views: Views) -> Self {
         self.views = Some(views);
         self
     }
 
-    /// Lets events, states and views hold [`Personal`](crate::Personal) data: it is sealed with a key
-    /// for each data subject, which is destroyed when that is [forgotten](Runtime::forget). The keys are
-    /// kept in the folder `keys` beside the durable store, wrapped with the master key; otherwise in
-    /// memory.
+    /// Allows [`Personal`](crate::Personal) data in events, states and views. It is sealed with a key for
+    /// each data subject, which is destroyed when the subject is [forgotten](Runtime::forget). The keys
+    /// are stored in the folder `keys` in the directory of the durable store, wrapped with the master key;
+    /// in memory for any other store.
     pub fn personal_data(mut self, master: impl MasterKeys) -> Self {
         self.personal_data = Some(PersonalData::Wrapped(Arc::new(master)));
         self
     }
 
-    /// Like [`personal_data`](Builder::personal_data), with keys that are open already, from a place of
-    /// one's own.
+    /// Like [`personal_data`](RuntimeBuilder::personal_data), with keys that you have opened from a place of
+    /// your own.
     pub fn personal_data_with(mut self, keys: Arc<Keys>) -> Self {
         self.personal_data = Some(PersonalData::Open(keys));
         self
     }
 
-    /// Opens the durable store in `directory`, which is made if it does not exist.
+    /// Opens the durable store in `directory`, which is created if it does not exist.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed in the store.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn open(mut self, directory: impl AsRef<Path>) -> Result<Runtime, OpenError> {
         let directory = directory.as_ref().to_owned();
-        let place = directory.clone();
+        let path = directory.clone();
         let personal_data = self.personal_data.take();
         let opening = move || {
-            let store = actuarius_sled::open(&place)?;
-            keyed(store, personal_data, Some(&place.join("keys")))
+            let store = actuarius_sled::open(&path)?;
+            keyed(store, personal_data, Some(&path.join("keys")))
         };
         let opened = tokio::task::spawn_blocking(opening).await;
         let (store, keys) = opened.map_err(|panic| OpenError::Damaged {
@@ -115,18 +135,25 @@ impl Builder {
         started.map_err(|source| OpenError::Io { path: directory, source })
     }
 
-    /// Runs on a store in memory: nothing survives the process.
+    /// Opens a store in memory. Nothing survives the process.
     ///
     /// # Errors
-    /// [`OpenError::Io`] when the system refuses a thread.
+    /// [`OpenError::Io`] if the system refuses a thread.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn in_memory(self) -> Result<Runtime, OpenError> {
         self.on_store(memory::open()).await
     }
 
-    /// Runs on any store that keeps the [contract](crate::persistence::contract).
+    /// Opens any store that satisfies the [contract](crate::store::contract).
     ///
     /// # Errors
-    /// [`OpenError::Io`] when the system refuses a thread.
+    /// [`OpenError::Io`] if the system refuses a thread; [`OpenError::Keys`] if the keys do not belong to the
+    /// store.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn on_store(mut self, store: Store) -> Result<Runtime, OpenError> {
         let (store, keys) = keyed(store, self.personal_data.take(), None)?;
         self.start(store, keys).await.map_err(|source| OpenError::Io { path: "".into(), source })
@@ -166,7 +193,8 @@ impl Builder {
     }
 }
 
-/// The store with its keys, if it is to have any: those in `directory`, or in memory.
+/// Opens the keys, if personal data is allowed, and guards the store with them: keys in `directory`, or in
+/// memory.
 fn keyed(
     mut store: Store,
     personal_data: Option<PersonalData>,
@@ -181,7 +209,7 @@ fn keyed(
         (PersonalData::Open(keys), _) => keys,
         (PersonalData::Wrapped(master), None) => Keys::in_memory(master).map_err(failed)?,
         (PersonalData::Wrapped(master), Some(directory)) => match expected {
-            // A new file would hide that the right one is missing.
+            // Creating a new file would hide that the right one is missing.
             Some(expected) if !Keys::exist_in(directory) => {
                 let found = "but there is none".to_owned();
                 return Err(failed(KeyError::OtherFile { expected, found }));
@@ -197,7 +225,7 @@ fn keyed(
         Some(_) => {}
         None => {
             let mut notes = Notes::default();
-            // It fits: 4 bytes, and 16.
+            // A key of 4 bytes and a value of 16 bytes always fit.
             let _ = notes.put(KEY_FILE, keys.identity().as_bytes());
             let batch = Batch { notes: vec![notes], ..Batch::default() };
             store.writer.commit(&batch).map_err(|error| failed(unreadable(error)))?;

@@ -1,3 +1,5 @@
+//! [`Health`]: the state of a running runtime.
+
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -5,30 +7,31 @@ use actuarius_persistence::StoreFailure;
 use actuarius_persistence::keys::KeyFigures;
 
 use crate::base::error::Quarantine;
-use crate::base::follower_status::{FollowerHealth, FollowerStatus};
+pub use crate::base::follower_status::{FollowerHealth, FollowerKind, FollowerStatus};
+pub use crate::base::telemetry::METRICS;
 
-/// How the runtime is.
+/// The state of the runtime. Returned by [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether it takes commands.
+    /// Whether it accepts commands.
     pub status: Status,
     /// The last durable position.
     pub head: Position,
-    /// How many requests are inside and not yet answered.
+    /// The number of requests that are inside and not yet answered.
     pub pending: usize,
-    /// How many aggregates are in memory.
+    /// The number of aggregates in memory, of all types.
     pub resident: usize,
-    /// The aggregates out of service, at most 1,000 of each type.
+    /// The quarantined aggregates, at most 1,000 of each type.
     pub quarantined: Vec<Arc<Quarantine>>,
-    /// The keys of data subjects, if there are any.
+    /// Figures about the keys of data subjects; `None` if personal data is not allowed.
     pub keys: Option<KeyFigures>,
-    /// The subscriptions, projections and sagas.
+    /// The state of each subscription, projection and saga.
     pub followers: Vec<FollowerHealth>,
 }
 
 impl Health {
-    /// Whether everything is in order.
+    /// Returns whether it runs, no aggregate is quarantined, no follower has halted and no key is damaged.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let halted = |it: &FollowerHealth| matches!(it.status, FollowerStatus::Halted { .. });
@@ -39,14 +42,14 @@ impl Health {
     }
 }
 
-/// Whether the runtime takes commands.
+/// Whether the runtime accepts commands.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Status {
-    /// It does.
+    /// It accepts commands.
     Running,
-    /// A write or sync failed: nothing is acknowledged any more. Queries still answer from what is
-    /// durable. Shut down, remove the cause and open again.
+    /// A write or sync failed: no command is acknowledged any more. Queries still show what is durable.
+    /// Shut down, repair the cause and open it again.
     Poisoned(StoreFailure),
     /// It is shutting down, or closed.
     ShuttingDown,

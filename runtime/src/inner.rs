@@ -1,3 +1,5 @@
+//! [`Inner`]: what a running runtime owns, and the order of its shutdown.
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -15,19 +17,19 @@ use crate::base::deadline::Deadline;
 use crate::engine::Engine;
 use crate::follow::followers::{DesiredState, FollowerKind, FollowerShared, Followers};
 
-/// How often idle aggregates are looked for, at most and at least, whatever the idle time is.
+/// The shortest and the longest interval of the search for idle aggregates, whatever the idle time is.
 const SWEEP_EVERY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 
-/// How many events a shutdown lets a projection take: about a second of work.
-const THE_REST: u64 = 100_000;
+/// The largest lag that a shutdown lets a projection catch up, in events: about a second of work.
+const LAG_CAUGHT_UP: u64 = 100_000;
 
-/// How long a shutdown waits for the group that is being written at its deadline.
+/// How long a shutdown waits for the group that is being written when its deadline is over.
 const LAST_GROUP: Duration = Duration::from_millis(500);
 
-/// How often a shutdown looks whether it is done.
-const SHUTDOWN_LOOKS_EVERY: Duration = Duration::from_millis(1);
+/// How often a shutdown checks its conditions.
+const SHUTDOWN_CHECKS_EVERY: Duration = Duration::from_millis(1);
 
-/// Keeps the runtime running; ends it when dropped.
+/// What a running runtime owns. Dropping it ends the runtime.
 pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) followers: Arc<Followers>,
@@ -36,7 +38,7 @@ pub(crate) struct Inner {
     hosts: Mutex<HashMap<&'static str, HostEntry>>,
 }
 
-/// A hosted type, once for those who know the type and once for those who do not.
+/// The directory of a hosted type, with and without its Rust type.
 type HostEntry = (Arc<dyn Any + Send + Sync>, Arc<dyn Hosted>);
 
 impl Inner {
@@ -46,11 +48,10 @@ impl Inner {
         Self { engine, followers, views, hosts: Mutex::default() }
     }
 
-    /// The directory of an aggregate type, which is hosted from now on.
+    /// Returns the directory of an aggregate type, and hosts the type if it is not hosted yet.
     ///
     /// # Panics
-    /// When another Rust type was hosted under the same [`Aggregate::TYPE`], and outside of a tokio
-    /// runtime.
+    /// If another Rust type is hosted under the same [`Aggregate::TYPE`], or outside of a tokio runtime.
     pub(crate) fn host<A: Aggregate>(&self, hosting: Hosting) -> Arc<Directory<A>> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
@@ -61,7 +62,7 @@ impl Inner {
         });
         match directory.clone().downcast::<Directory<A>>() {
             Ok(directory) => directory,
-            Err(_) => panic!("two aggregate types are called {:?}", A::TYPE),
+            Err(_) => panic!("two aggregate types have the name {:?}", A::TYPE),
         }
     }
 
@@ -74,24 +75,24 @@ impl Inner {
         let until = Deadline::within(time);
         let engine = &self.engine;
         let followers = self.followers.close();
-        // First, because what they do may take commands. A handler that never ends leaves half of the
+        // First, because handlers may send commands. A handler that never ends leaves half of the
         // time to the others.
         stop(&followers, FollowerKind::Subscription, until.half()).await;
-        // What they have not carried out is durable, and is taken up at the next start.
+        // Unfinished steps are durable, and are resumed at the next start.
         stop(&followers, FollowerKind::Saga, until.half()).await;
         engine.admission.close();
         let pending = engine.admission.inside();
         wait_until(until, || engine.admission.inside() == 0).await;
         let unanswered = engine.admission.inside();
         let still_resident = self.passivate_all(until).await;
-        // Last, because only now nothing more is stored.
-        take_the_rest(&followers, until.half()).await;
+        // Last, because only now no more events are stored.
+        catch_up_projections(&followers, until.half()).await;
         stop(&followers, FollowerKind::Projection, until).await;
         // The committer writes the last snapshots, then drops the writer.
         engine.committer.stop();
         wait_until(until.max(Deadline::within(LAST_GROUP)), || engine.committer.has_stopped())
             .await;
-        // Whoever is at work still is cut off now.
+        // Followers that are still running are cut off now.
         let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
         let reader = self.end();
         let closed = tokio::task::spawn_blocking(move || drop(reader)).await;
@@ -112,8 +113,8 @@ impl Inner {
         resident()
     }
 
-    /// Ends everything that still runs, and answers what still waits. Dropping the reader closes
-    /// the store's files, which takes a moment that no task should be held up by.
+    /// Ends everything that still runs, and answers the waiting requests. Dropping the reader closes the
+    /// store's files, which may block and must not delay a task.
     #[must_use = "dropping it closes the store's files"]
     fn end(&self) -> Option<Arc<dyn Reader>> {
         self.engine.recovery_pool.close();
@@ -133,36 +134,38 @@ impl Drop for Inner {
         self.engine.admission.close();
         self.engine.committer.stop();
         let reader = self.end();
-        // Without a thread it is dropped here.
+        // If no thread can be started, the closure drops the reader here.
         let _ = std::thread::Builder::new().spawn(move || drop(reader));
     }
 }
 
-/// What a shutdown found.
+/// The result of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Requests that were inside when it began and got their answer.
+    /// Requests that were inside when it began and were answered.
     pub drained: usize,
-    /// Requests that were still inside at the deadline. Their callers hear of it.
+    /// Requests that were still inside at the deadline. Their callers receive
+    /// [`Failure::Unavailable`](crate::Failure::Unavailable), or
+    /// [`Indeterminate`](crate::Failure::Indeterminate) if their events may have been written.
     pub unanswered: usize,
-    /// Aggregates that were still in memory at the deadline, and so left without a snapshot.
+    /// Aggregates that were still in memory at the deadline, and so were unloaded without a snapshot.
     pub still_resident: usize,
-    /// Subscriptions, projections and sagas that were still at work at the deadline; what they had not
-    /// finished they do again after the next start.
+    /// Subscriptions, projections and sagas that were still running at the deadline. They repeat
+    /// unfinished work after the next start.
     pub still_following: usize,
 }
 
 impl ShutdownReport {
-    /// Whether everything was answered, and aggregates and followers ended in good order.
+    /// Returns whether all requests were answered, all aggregates unloaded and all followers stopped.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.unanswered == 0 && self.still_resident == 0 && self.still_following == 0
     }
 }
 
-/// Has all followers of one kind finish what they do.
+/// Stops all followers of one kind and waits until they have finished their current work.
 async fn stop(followers: &[Arc<FollowerShared>], kind: FollowerKind, until: Deadline) {
     for follower in followers.iter().filter(|follower| follower.kind == kind) {
         follower.want(DesiredState::Stop);
@@ -171,22 +174,24 @@ async fn stop(followers: &[Arc<FollowerShared>], kind: FollowerKind, until: Dead
     wait_until(until, || followers.iter().all(stopped)).await;
 }
 
-/// Has the projections take what was stored last: what is saved then is all, and the next start
-/// replays nothing. Who stands still, or has more to do than that, goes on at the next start.
-async fn take_the_rest(followers: &[Arc<FollowerShared>], until: Deadline) {
-    let takes_more = |it: &Arc<FollowerShared>| {
-        it.kind == FollowerKind::Projection && it.gets_on() && (1..=THE_REST).contains(&it.lag())
+/// Waits until the projections have processed the last events, so that their saved views are complete and the
+/// next start replays nothing. A projection that is halted, or has more lag, continues at the next start.
+async fn catch_up_projections(followers: &[Arc<FollowerShared>], until: Deadline) {
+    let is_catching_up = |it: &Arc<FollowerShared>| {
+        it.kind == FollowerKind::Projection
+            && it.gets_on()
+            && (1..=LAG_CAUGHT_UP).contains(&it.lag())
     };
-    wait_until(until, || !followers.iter().any(takes_more)).await;
+    wait_until(until, || !followers.iter().any(is_catching_up)).await;
 }
 
 async fn wait_until(until: Deadline, done: impl Fn() -> bool) {
     while !done() && !until.is_over() {
-        sleep(SHUTDOWN_LOOKS_EVERY).await;
+        sleep(SHUTDOWN_CHECKS_EVERY).await;
     }
 }
 
-/// Looks for idle aggregates of one type, as long as the type is hosted.
+/// Unloads idle aggregates of one type, while the type is hosted.
 async fn sweep<A: Aggregate>(hosted: Weak<HostedType<A>>) {
     let Some(idle) = hosted.upgrade().map(|hosted| hosted.hosting.passivate_after) else { return };
     let every = idle.unwrap_or(SWEEP_EVERY.1) / 8;

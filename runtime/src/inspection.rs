@@ -1,16 +1,16 @@
-//! What a store has that no runtime has open: subscriptions and sagas, looked at without
-//! starting them, events as their type reads them, streams to be deleted, and which keys it has. For tools.
+//! Inspection of a store that no runtime has open, for tools: reads subscriptions and sagas without starting
+//! them, decodes events, deletes streams and identifies the store's keys.
 //!
-//! A store that is open in a runtime shows these through [`Subscription`](crate::Subscription) and
-//! [`Sagas`](crate::Sagas), where also what is not durable yet is known.
+//! For a store that a runtime has open, use [`Subscription`](crate::subscription::Subscription) and [`Sagas`](crate::saga::Sagas),
+//! which also know what is not durable yet.
 //!
 //! ```
 //! use actuarius::inspection;
-//! use actuarius::persistence::memory;
+//! use actuarius::store::memory;
 //!
 //! let store = memory::open();
 //! assert!(inspection::subscriptions(&*store.reader)?.is_empty());
-//! # Ok::<(), actuarius::ReadError>(())
+//! # Ok::<(), actuarius::error::ReadError>(())
 //! ```
 
 use actuarius_domain::{Aggregate, Envelope, Id};
@@ -25,19 +25,19 @@ pub use crate::subscription::{
     NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
 };
 
-/// What a stored event of an aggregate of the type `A` is today: itself mostly, or none or several when
-/// upcasters say so. They share version and position.
+/// Decodes a stored event of an aggregate of the type `A`. The result is usually one event; upcasters may
+/// return none or several, which share version and position.
 ///
 /// # Errors
 /// [`Undecodable`]; the stored event is untouched.
 ///
 /// # Panics
-/// When an upcaster does.
+/// If an upcaster panics.
 pub fn envelopes<A: Aggregate>(
     commit: &CommitView<'_>,
     event: &EventView<'_>,
 ) -> Result<Vec<Envelope<A>>, Undecodable> {
-    let id = Id::new(commit.id).expect("names that were stored were valid when they were");
+    let id = Id::new(commit.id).expect("a stored id was valid when it was stored");
     let envelopes = decoding::envelopes(&id, commit, event)?;
     Ok(envelopes.into_iter().collect())
 }

@@ -1,3 +1,5 @@
+//! [`Runtime`]: the handle of an open store with its hosted aggregates and followers.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +11,23 @@ use actuarius_persistence::{OpenError, ReadError, Reader};
 use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
 use crate::base::deadline::Deadline;
-use crate::builder::Builder;
+use crate::builder::RuntimeBuilder;
 use crate::erasure::forget::{self, ForgetError, Forgotten};
 use crate::follow::followers::{FollowerShared, WaitError};
 use crate::health::{Health, Status};
 use crate::history::{LogMoment, fold_log};
 use crate::inner::{Inner, ShutdownReport};
-use crate::operations::backup::TakeBackup;
+use crate::operations::backup::BackupBuilder;
 use crate::projection::rows::View;
 use crate::projection::{Database, InDatabase, InMemory, Keyed, ProjectionBuilder};
 use crate::saga::{SagaBuilder, SchedulesBuilder};
 use crate::subscription::SubscriptionBuilder;
 
-/// An open store with the aggregates hosted on it. Cheap to clone.
+/// The handle of an open store with its hosted aggregates and followers. Cheap to clone.
 ///
-/// When the last handle (this one, and every [`Aggregates`]) is dropped, the runtime closes on its
-/// own: what is acknowledged is durable, what is in flight may be lost. Call
-/// [`shutdown`](Runtime::shutdown) to drain it first.
+/// When the last handle (this one, and every [`Aggregates`]) is dropped, the runtime closes: what is
+/// acknowledged is durable, what is in flight may be lost. Call [`shutdown`](Runtime::shutdown) to finish it
+/// first.
 #[derive(Clone)]
 pub struct Runtime {
     inner: Arc<Inner>,
@@ -36,45 +38,48 @@ impl Runtime {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Opens the durable store in `directory`, with defaults that need no reading.
+    /// Opens the durable store in `directory` with default options. The directory is created if it does not
+    /// exist.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed in the store.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, like everything that opens.
+    /// Outside of a tokio runtime.
     pub async fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Builder::default().open(directory).await
+        RuntimeBuilder::default().open(directory).await
     }
 
-    /// Runs on a store in memory: nothing survives the process.
+    /// Opens a store in memory with default options. Nothing survives the process.
     ///
     /// # Errors
-    /// [`OpenError::Io`] when the system refuses a thread.
-    pub async fn in_memory() -> Result<Self, OpenError> {
-        Builder::default().in_memory().await
-    }
-
-    /// Opens with other than the defaults.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// Hosts an aggregate type with the default [`Hosting`].
+    /// [`OpenError::Io`] if the system refuses a thread.
     ///
     /// # Panics
-    /// When another Rust type was hosted under the same [`Aggregate::TYPE`], and outside of a tokio
-    /// runtime.
+    /// Outside of a tokio runtime.
+    pub async fn in_memory() -> Result<Self, OpenError> {
+        RuntimeBuilder::default().in_memory().await
+    }
+
+    /// Returns a builder for other options.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    /// Hosts an aggregate type with the default [`Hosting`], and returns its handle.
+    ///
+    /// # Panics
+    /// If another Rust type is hosted under the same [`Aggregate::TYPE`], or outside of a tokio runtime.
     #[must_use]
     pub fn host<A: Aggregate>(&self) -> Aggregates<A> {
         self.host_with(Hosting::default())
     }
 
-    /// Hosts an aggregate type. Hosting it again gives the same aggregates; the first options stay.
+    /// Hosts an aggregate type, and returns its handle. Hosting a type again returns a handle of the same
+    /// aggregates, with the options of the first call.
     ///
     /// # Panics
-    /// When another Rust type was hosted under the same [`Aggregate::TYPE`], and outside of a tokio
-    /// runtime.
+    /// If another Rust type is hosted under the same [`Aggregate::TYPE`], or outside of a tokio runtime.
     #[must_use]
     pub fn host_with<A: Aggregate>(&self, hosting: Hosting) -> Aggregates<A> {
         const {
@@ -108,23 +113,25 @@ impl Runtime {
         ProjectionBuilder::in_database(self.inner.clone(), name.into(), database)
     }
 
-    /// Describes a durable subscription called `name`: its handlers hear of every event at least
-    /// once, in order. It goes on where it was when it is started again under the same name.
+    /// Returns the builder of a durable subscription called `name`. Its handlers receive every event at
+    /// least once, in order. Started again under the same name, it resumes where it stopped.
     pub fn subscribe(&self, name: impl Into<String>) -> SubscriptionBuilder {
         let (engine, followers) = (self.inner.engine.clone(), self.inner.followers.clone());
         SubscriptionBuilder::new(engine, followers, name.into())
     }
 
-    /// Describes a saga: say what it reacts to and where it sends commands, then start it.
+    /// Returns the builder of a saga: set what it reacts to and where it sends commands, then start it.
     pub fn saga<S: Saga>(&self) -> SagaBuilder<S> {
         SagaBuilder::new(self.inner.clone())
     }
 
-    /// Describes commands for later: say whom they may be sent to, then start it.
+    /// Returns the builder of schedules, which send commands at a later time: set which aggregates they may
+    /// be sent to, then start it.
     ///
     /// ```
     /// # use std::convert::Infallible;
-    /// # use actuarius::{Aggregate, Context, Id, InstanceStatus, Runtime, Timestamp};
+    /// # use actuarius::{Aggregate, Context, Id, Runtime, Timestamp};
+    /// # use actuarius::saga::InstanceStatus;
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Default, Serialize, Deserialize)]
     /// # struct Reminder(bool);
@@ -154,7 +161,7 @@ impl Runtime {
         SchedulesBuilder::new(self.inner.clone())
     }
 
-    /// How the runtime is.
+    /// Returns the state of the runtime.
     #[must_use]
     pub fn health(&self) -> Health {
         let engine = &self.inner.engine;
@@ -174,38 +181,40 @@ impl Runtime {
         }
     }
 
-    /// Forgets a data subject: destroys its key, durably, and then removes its clear text from everything
-    /// that was derived from it.
+    /// Forgets a data subject: destroys its key durably, then removes its clear text from everything that the
+    /// runtime has derived from it.
     ///
-    /// When this returns, [`Personal`](crate::Personal) values of the subject read as erased wherever they
-    /// are stored, in backups of the log, too, and nothing more is written about it. Aggregates that held
-    /// its clear text were rebuilt from what is stored; snapshots that did can be opened by nobody;
-    /// projections that did were rebuilt beside, replaced, and their files removed; views that no
-    /// projection is at work on were removed. So it takes as long as those rebuilds do. It goes on when it
-    /// is not waited for; when the process ends meanwhile, the key stays destroyed, each view that holds
-    /// the subject is built anew at its next start, and forgetting it once more sees to the others.
+    /// When this returns, [`Personal`](crate::Personal) values of the subject are read as erased wherever
+    /// they are stored, also in backups of the log, and no new ones are written. Aggregates that held its
+    /// clear text were rebuilt from what is stored. Snapshots with its clear text can no longer be decrypted.
+    /// Projections that may have held it were rebuilt, and their old files removed. Views without a running
+    /// projection were removed if they may have held it. So it takes as long as those rebuilds take.
     ///
-    /// What left the runtime is not its to take back: rows in a [`Database`](crate::Database) of your own,
-    /// what handlers have sent, copies of the key file.
+    /// It continues if the future is dropped. If the process ends before it is done, the key stays
+    /// destroyed, and each view that holds the subject is rebuilt at its next start; forget the subject
+    /// again to remove the other views.
+    ///
+    /// Data outside of the runtime is not removed: rows in a [`Database`](crate::projection::Database) of
+    /// your own, what handlers have sent, and copies of the key file.
     ///
     /// # Errors
-    /// [`ForgetError`]; forget it again.
+    /// [`ForgetError`]; it documents whether the key may be destroyed. Forget the subject again.
     pub async fn forget(&self, subject: impl Into<String>) -> Result<Forgotten, ForgetError> {
         forget::forget(self.inner.clone(), subject.into()).await
     }
 
-    /// The keys of data subjects, if the runtime was opened with
-    /// [`Builder::personal_data`](crate::Builder::personal_data): to rotate the master key, for instance.
+    /// Returns the keys of data subjects if the runtime was opened with
+    /// [`RuntimeBuilder::personal_data`](crate::RuntimeBuilder::personal_data): to rotate the master key, for instance.
     #[must_use]
     pub fn keys(&self) -> Option<Arc<Keys>> {
         self.inner.engine.keyring.keys().cloned()
     }
 
-    /// Waits until every projection and subscription that runs has finished all
-    /// events that are durable now. For tests, and before a planned shutdown.
+    /// Waits until every running projection, subscription and saga has processed all events that are durable
+    /// now. For tests, and before a planned shutdown.
     ///
     /// # Errors
-    /// [`WaitError`]: one of them is not there within `time`, has halted or was stopped.
+    /// [`WaitError`] if one of them does not get there within `time`, has halted or was stopped.
     pub async fn caught_up(&self, time: Duration) -> Result<(), WaitError> {
         let (head, until) = (self.head(), Deadline::within(time));
         let running = |follower: &Arc<FollowerShared>| !follower.has_stopped();
@@ -215,9 +224,10 @@ impl Runtime {
         Ok(())
     }
 
-    /// Takes a backup into the directory `to`, while everything goes on: all events the first time,
-    /// later what is new, and the checkpoints of subscriptions. Views are made again from events, so
-    /// they are not in it. See [`backup`](crate::persistence::backup) for how it is restored.
+    /// Takes a backup into the directory `to` while the runtime keeps running. The first backup contains
+    /// all events, later ones add what is new; each contains the checkpoints of subscriptions. Views are
+    /// rebuilt from events, so they are not included. See [`backup`](crate::store::backup) for how to restore
+    /// it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -226,28 +236,27 @@ impl Runtime {
     /// # let (data, saved) = (directory.path().join("data"), directory.path().join("saved"));
     /// let runtime = actuarius::Runtime::open(data).await?;
     /// let run = runtime.backup(&saved).await?;
-    /// println!("keep this elsewhere: {}", run.to);
+    /// println!("store this in another place: {}", run.to);
     /// # Ok(())
     /// # }
     /// ```
     ///
-    /// It is stopped by a shutdown, and by dropping its future; then nothing of it is left.
-    pub fn backup(&self, to: impl Into<PathBuf>) -> TakeBackup {
-        TakeBackup::new(self.inner.engine.clone(), to.into())
+    /// A shutdown stops the backup, and so does dropping its future; then nothing of it is left.
+    pub fn backup(&self, to: impl Into<PathBuf>) -> BackupBuilder {
+        BackupBuilder::new(self.inner.engine.clone(), to.into())
     }
 
-    /// The last durable position.
+    /// Returns the last durable position.
     #[must_use]
     pub fn head(&self) -> Position {
         self.inner.engine.store.head()
     }
 
-    /// Where the log ended at a time: up to, and not including, the first commit that was decided later.
-    /// So what several aggregates and views were then can be asked for by one position, which is one
-    /// moment for all of them.
+    /// Returns the position at which the log ended at a time: up to, and not including, the first commit that
+    /// was decided later. With one position, several aggregates and views can be read at the same moment.
     ///
-    /// The log is read from its beginning for it, a page at a time: clocks step back, so only whoever has
-    /// seen all commits knows which one is the first.
+    /// Reads the log from its beginning, page by page, because clocks may step back and so only all commits
+    /// together show which one was the first.
     ///
     /// # Errors
     /// [`ReadError`]; nothing was changed.
@@ -258,7 +267,7 @@ impl Runtime {
         Ok(position)
     }
 
-    /// The store's reader, for tools that look below the runtime. While it is held, the store stays
+    /// Returns the store's reader, for tools that work below the runtime. While it is held, the store stays
     /// open, even after [`shutdown`](Runtime::shutdown).
     ///
     /// # Errors
@@ -267,20 +276,24 @@ impl Runtime {
         self.inner.engine.store.reader()
     }
 
-    /// Closes the runtime, step by step: subscriptions finish what is being handled and store how far
-    /// they have come; nothing more is taken, and what is inside is answered; every aggregate leaves
-    /// memory through its snapshot; projections take what was stored last (if that is no more than
-    /// about a second of work) and keep their views; the store is closed. A second call waits for the
-    /// same.
+    /// Closes the runtime in this order:
     ///
-    /// The `deadline` is one for all steps, in this order. Of it, handlers get half at most, so that
-    /// one which never ends does not take it all; and projections get half of what is left then, to
-    /// take what was stored last. After the deadline it closes all the same: requests that still
-    /// wait are answered `Unavailable`, aggregates still in memory leave without a snapshot, and
-    /// followers still at work are cut off, as if the process had been killed: what they have not
-    /// finished they do again after the next start. The group that is being written then is given
-    /// half a second more; if the store stands still, its callers hear when it moves again. Nothing
-    /// acknowledged is lost either way.
+    /// 1. Subscriptions and sagas finish the current events and store their progress.
+    /// 2. New requests are refused, and requests inside are answered.
+    /// 3. Every aggregate is unloaded after its snapshot.
+    /// 4. Projections process the last events, if these are no more than about a second of work, and save
+    ///    their views.
+    /// 5. The store is closed.
+    ///
+    /// A second call waits for the same.
+    ///
+    /// All steps share one `deadline`. Handlers get at most half of it, so that one that never ends does not
+    /// use it up; projections get half of what is left then to process the last events. After the deadline
+    /// the runtime closes anyway: waiting requests fail with `Unavailable`, aggregates in memory are
+    /// unloaded without a snapshot, and running followers are cut off as if the process had been killed, so
+    /// they repeat unfinished work after the next start. The group that is being written then gets half a
+    /// second more; if the store hangs, its callers get their result when it continues. Nothing
+    /// acknowledged is lost in any case.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.inner.shut_down(deadline).await
     }

@@ -1,4 +1,4 @@
-//! [`TakeBackup`]: the builder of a backup, and its future.
+//! [`BackupBuilder`]: the builder of a backup, and its future.
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -21,14 +21,14 @@ type OnProgress = Box<dyn FnMut(&Progress) -> ControlFlow<()> + Send>;
 /// It is read on a thread of its own, page by page; commands do not wait for it. Dropping the future stops
 /// it and leaves nothing behind.
 #[must_use = "no backup is taken until it is awaited"]
-pub struct TakeBackup {
+pub struct BackupBuilder {
     engine: Arc<Engine>,
     to: PathBuf,
     options: TakeOptions,
     on_progress: OnProgress,
 }
 
-impl TakeBackup {
+impl BackupBuilder {
     pub(crate) fn new(engine: Arc<Engine>, to: PathBuf) -> Self {
         Self { engine, to, options: TakeOptions::default(), on_progress: Box::new(go_on) }
     }
@@ -80,7 +80,7 @@ impl Drop for SetOnDrop {
     }
 }
 
-impl IntoFuture for TakeBackup {
+impl IntoFuture for BackupBuilder {
     type Output = Result<Run, BackupError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 

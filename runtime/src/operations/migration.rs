@@ -1,4 +1,4 @@
-//! What a [migration](crate::persistence::migrate) needs to know about types: how to encode events again in
+//! What a [migration](crate::store::migrate) needs to know about types: how to encode events again in
 //! today's shape, and how to check that states are the same before and after.
 
 use std::collections::HashMap;
@@ -19,8 +19,9 @@ use crate::schema::decoding::Decoder;
 /// ```
 /// # use std::convert::Infallible;
 /// # use actuarius::{Aggregate, Context};
-/// use actuarius::persistence::{disk, go_on, migrate};
-/// use actuarius::{Codec, Reencode};
+/// use actuarius::store::{go_on, migrate, sled};
+/// use actuarius::Codec;
+/// use actuarius::operations::Reencode;
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Account(i64);
@@ -37,7 +38,7 @@ use crate::schema::decoding::Decoder;
 /// # let directory = tempfile::tempdir()?;
 /// # let (old, new) = (directory.path().join("old"), directory.path().join("new"));
 ///
-/// let (old, mut new) = (disk::open(old)?, disk::open(new)?);
+/// let (old, mut new) = (sled::open(old)?, sled::open(new)?);
 /// let mut to_json = Reencode::default().on::<Account>(Codec::Json);
 /// migrate::run(&*old.reader, &mut new, &mut to_json, &mut go_on)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
