@@ -32,11 +32,12 @@ impl Clock for SystemClock {
 }
 
 /// A clock that stands still until it is moved, for tests. Opens a runtime with
-/// [`Builder::clock`](crate::Builder::clock); share it in an `Arc`.
+/// [`RuntimeBuilder::clock`](crate::RuntimeBuilder::clock); share it in an `Arc`.
 ///
 /// ```
 /// use std::time::Duration;
-/// use actuarius::{Clock, ManualClock, Timestamp};
+/// use actuarius::{Clock, Timestamp};
+/// use actuarius::clock::ManualClock;
 ///
 /// let clock = ManualClock::at(Timestamp::from_micros(0));
 /// clock.advance(Duration::from_secs(1));

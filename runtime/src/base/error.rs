@@ -96,7 +96,7 @@ pub enum Failure {
     #[error("the store failed earlier and must be reopened: {0}")]
     Poisoned(StoreFailure),
     /// A stored event does not decode. The request writes nothing. Convert the event with an
-    /// [upcaster](crate::Upcasters), or read it with the release that wrote it.
+    /// [upcaster](crate::schema::Upcasters), or read it with the release that wrote it.
     #[error(transparent)]
     Undecodable(Box<Undecodable>),
     /// The state of the aggregate at this version depends on events that have been deleted since. The
@@ -172,7 +172,7 @@ pub enum Limit {
     /// [`Hosting::inbox_limit`](crate::Hosting::inbox_limit).
     Inbox(usize),
     /// The bound on requests inside the whole runtime:
-    /// [`Builder::pending_limit`](crate::Builder::pending_limit).
+    /// [`RuntimeBuilder::pending_limit`](crate::RuntimeBuilder::pending_limit).
     Pending(usize),
 }
 

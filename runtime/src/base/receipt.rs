@@ -2,7 +2,7 @@
 
 use actuarius_domain::{CommandId, Position, Version};
 
-/// The proof that a command is durable. Awaiting an [`Execute`](crate::Execute) returns it.
+/// The proof that a command is durable. Awaiting an [`Execute`](crate::request::Execute) returns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {

@@ -125,7 +125,7 @@ impl Committer {
         notes: Notes,
     ) -> impl Future<Output = Result<(), NotStored>> + Send + use<> {
         let (sender, stored) = oneshot::channel();
-        // When the thread is gone, the other end is dropped with what could not be sent.
+        // If the thread has ended, the work is dropped with the sender.
         let _ = self.work.send(Work::Notes(notes, sender));
         async move { stored.await.unwrap_or(Err(NotStored::Stopped)) }
     }
@@ -140,7 +140,7 @@ impl Committer {
         snapshots: Vec<StreamId>,
     ) -> impl Future<Output = Result<(), NotStored>> + Send + use<> {
         let (sender, removed) = oneshot::channel();
-        // When the thread is gone, the other end is dropped with what could not be sent.
+        // If the thread has ended, the work is dropped with the sender.
         let _ = self.work.send(Work::Removals(removals, snapshots, sender));
         async move { removed.await.unwrap_or(Err(NotStored::Stopped)) }
     }

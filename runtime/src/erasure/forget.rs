@@ -49,8 +49,8 @@ impl Forgotten {
 #[non_exhaustive]
 pub enum ForgetError {
     /// There are no keys: the runtime was opened without
-    /// [`Builder::personal_data`](crate::Builder::personal_data).
-    #[error("there are no keys to destroy: open the runtime with `Builder::personal_data`")]
+    /// [`RuntimeBuilder::personal_data`](crate::RuntimeBuilder::personal_data).
+    #[error("there are no keys to destroy: open the runtime with `RuntimeBuilder::personal_data`")]
     NoKeys,
     /// The key could not be destroyed. After [`KeyError::Failed`] it may or may not be destroyed.
     #[error(transparent)]
@@ -88,7 +88,7 @@ async fn forget_now(
     let are_rebuilt = || rebuilds.iter().all(|rebuild| (rebuild.are_done)());
     wait_until(&inner, || are_rebuilt() && have_erased(&inner, destroyed.number)).await?;
     let Swept { removed, left } = sweep_views(inner, destroyed.number).await?;
-    tracing::info!(target: "actuarius::keys", "a subject was forgotten");
+    tracing::info!(target: "actuarius::erasure::keys", "a subject was forgotten");
     Ok(Forgotten {
         had_key: destroyed.had_key,
         aggregates: rebuilds.iter().map(|rebuild| rebuild.aggregates).sum(),
