@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use actuarius::persistence::{Append, Batch, Codec, NewCommit, memory};
+use actuarius::store::{Append, Batch, Codec, NewCommit, memory};
 use actuarius::{CommandId, Id, Metadata, Runtime, StreamId, Timestamp, Version};
 use actuarius_bench::workload::{Journal, JournalEvent, Record, payload};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

@@ -129,7 +129,7 @@ fn run(mut file: File, inbox: &Receiver<Work>, syncs: &AtomicU64) {
 
 #[cfg(test)]
 mod tests {
-    use actuarius::persistence::{Append, Codec, NewCommit};
+    use actuarius::store::{Append, Codec, NewCommit};
     use actuarius::{CommandId, Id, Metadata, Timestamp, Version};
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use actuarius::{Aggregates, Builder, ExecuteError, Failure, Hosting, Runtime};
+use actuarius::{Aggregates, ExecuteError, Failure, Hosting, Runtime, RuntimeBuilder};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ impl Subject {
     pub async fn open(
         store: StoreKind,
         directory: &Path,
-        builder: Builder,
+        builder: RuntimeBuilder,
         hosting: Hosting,
     ) -> Result<Self> {
         // Before the runtime looks its metrics up.

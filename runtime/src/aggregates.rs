@@ -8,6 +8,7 @@ use actuarius_persistence::{Page, PageLimit, ReadError, Reader};
 use crate::aggregate::directory::Directory;
 use crate::base::error::Failure;
 use crate::base::keep_alive::KeepAlive;
+use crate::base::stored_commit::{commit_with, is_deletion};
 use crate::history::{self, Diff, History, Moment, Past};
 use crate::operations::archive::{self, ArchivePart, Archived, ArchivingError};
 use crate::operations::deletion::{self, Deleted, Reuse};
@@ -128,14 +129,7 @@ impl<A: Aggregate> Aggregates<A> {
             if version == Version::NONE {
                 return Ok::<_, ReadError>(false);
             }
-            let before = Version::new(version.get() - 1);
-            let last = reader.maintenance().read_raw_stream(
-                &stream,
-                before,
-                PageLimit { commits: 1, bytes: 0 },
-            )?;
-            let last = last.commits.last().map(|commit| commit.view());
-            Ok(!last.is_some_and(|it| it.events().any(|event| event.deletion().is_some())))
+            Ok(commit_with(reader, &stream, version)?.is_some_and(|last| !is_deletion(&last)))
         };
         Ok(self.directory.hosted.engine.read(read).await?)
     }

@@ -7,5 +7,6 @@ pub(crate) mod follower_status;
 pub(crate) mod keep_alive;
 pub(crate) mod panics;
 pub(crate) mod receipt;
+pub(crate) mod stored_commit;
 pub(crate) mod telemetry;
 pub(crate) mod undecodable;

@@ -4,3 +4,9 @@
 //! What a state or a view may hold is recorded where it is kept, in `aggregate::inbox` and `projection`.
 
 pub(crate) mod forget;
+
+/// The keys of data subjects, and the master keys that wrap them.
+pub use actuarius_persistence::keys;
+pub use actuarius_persistence::personal::{PersonalError, in_clear, masked, showing};
+
+pub use forget::{ForgetError, Forgotten};

@@ -1,7 +1,9 @@
-//! Actuarius: an embeddable, actor-based, in-memory aggregate runtime.
+//! An embeddable, actor-based runtime for event-sourced aggregates, in memory and durable.
 //!
-//! Every aggregate instance is a supervised actor that holds its state in memory, makes its events
-//! durable **before** it acknowledges a command, and leaves memory through a snapshot when idle.
+//! Every aggregate instance is a supervised actor that holds its state in memory. A command is
+//! acknowledged only **after** its events would survive a power cut. An idle aggregate is unloaded
+//! through a snapshot, and loaded again by its next command. Views, subscriptions and sagas follow
+//! the log. Everything lives in one directory of your service; there is no server to run.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -45,9 +47,48 @@
 //! # }
 //! ```
 //!
-//! Read the modules in the order a command walks through them: [`Aggregates`] (the caller's side),
-//! `directory` and `slot` (the inbox that outlives every incarnation), `actor` and `turn` (decide),
-//! `committer` (one writer, one sync for many) and `flight` (answers, in order, once durable).
+//! # What to take for what
+//!
+//! | I want to | take |
+//! |---|---|
+//! | decide commands and keep state | [`Aggregate`], [`Runtime::host`] |
+//! | send a command, once, with a timeout | [`Aggregates::execute`], [`request`] |
+//! | read one aggregate | [`Aggregates::query`] |
+//! | read many at once: lists, sums, searches | [`projection`] |
+//! | act on events: send, notify, call | [`subscription`] |
+//! | get something done over several aggregates, or over time | [`saga`] |
+//! | know what was, and what changed | [`history`] |
+//! | change events, states and views of a running system | [`schema`] |
+//! | forget a person | [`Personal`], [`erasure`] |
+//! | back up, archive, delete, migrate | [`operations`] |
+//! | watch it | [`health`] |
+//! | handle errors | [`error`], [`Failure`] |
+//! | test with given, when, then | [`testing`] |
+//! | bring another store, or look below the runtime | [`store`] |
+//!
+//! [`prelude`] has what most files of a service need.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `sled` | yes | the durable store, [`Runtime::open`] |
+//! | `bincode` | yes | the default codec |
+//! | `json` | yes | the readable codec |
+//! | `metrics` | yes | figures through the [`metrics`](https://docs.rs/metrics) facade |
+//! | `messagepack` | | the codec with field names |
+//! | `sagas` | | [`saga`]; implies `messagepack` |
+//! | `archive` | | backups and the archive, compressed with zstd |
+//! | `erasure` | | [`Personal`] data and its keys; implies `messagepack` |
+//! | `transfer` | | export, import, copies and migrations |
+//! | `testing` | | test kits, the fault store and the contract suite |
+//! | `full` | | all of them |
+//!
+//! # How it is tested
+//!
+//! The store was cut from power at every point of its writes, killed in loops under load, had its bits
+//! flipped and its I/O failed; a contract suite holds every store, and a model every aggregate. The
+//! repository's `docs/TESTING.md` says how to repeat each of these, and its book how to use it all.
 
 mod aggregate;
 mod aggregates;
@@ -55,74 +96,37 @@ mod base;
 mod builder;
 mod commit;
 mod engine;
-mod erasure;
 mod follow;
-mod health;
-mod history;
 mod inner;
-mod operations;
-mod projection;
-mod request;
 mod runtime;
-mod saga;
-mod schema;
-mod subscription;
 
+pub mod clock;
+pub mod erasure;
+pub mod error;
+pub mod health;
+pub mod history;
 pub mod inspection;
+pub mod operations;
+pub mod prelude;
+pub mod projection;
+pub mod request;
+pub mod saga;
+pub mod schema;
+pub mod store;
+pub mod subscription;
 pub mod testing;
 
 pub use crate::aggregate::hosting::Hosting;
-pub use crate::base::clock::{Clock, ManualClock, SystemClock};
-pub use crate::base::error::{
-    ExecuteError, Failure, Limit, Place, Quarantine, QuarantineReason, Unavailable, Written,
-};
-pub use crate::base::follower_status::{
-    BoxError, FollowerHealth, FollowerKind, FollowerStatus, StartError, WaitError,
-};
 pub use crate::base::receipt::Receipt;
-pub use crate::base::telemetry::METRICS;
-pub use crate::erasure::forget::{ForgetError, Forgotten};
-pub use crate::follow::followers::Retry;
-pub use crate::follow::raw_event::RawEvent;
-pub use crate::history::{Diff, FieldChange, History, HistoryStep, LogMoment, Moment, Past};
 pub use crate::inner::ShutdownReport;
-pub use crate::operations::archive::{ArchivePart, Archived, ArchivingError};
-pub use crate::operations::backup::TakeBackup;
-pub use crate::operations::deletion::{Deleted, Reuse};
-pub use crate::operations::migration::{OtherState, Reencode, SameStates, same_states};
-pub use crate::projection::rows::{
-    Key, KeyBytes, KeyedProjection, KeyedRow, Listing, Rows, SecondaryKeys, SecondaryListing,
-    TextKey, TupleKey, View, ViewReadError,
-};
-pub use crate::request::execute::{Execute, Executing};
-pub use crate::request::query::{Query, Querying};
-pub use crate::schema::decoding::Undecodable;
 pub use actuarius_domain::{
-    Aggregate, Answer, CausationId, CommandId, Context, Correlation, CorrelationId, Effect,
-    Effects, Ending, Envelope, Event, EventId, Expected, Header, Id, InvalidId, MAX_ID_BYTES,
-    MAX_TYPE_BYTES, Metadata, Outcome, Position, Projection, ReactsTo, ReadModel, Recast, STEPPED,
-    Saga, Sending, Sends, StoredAs, StreamId, Timestamp, Upcasters, Version, When,
+    Aggregate, CausationId, CommandId, Context, CorrelationId, Envelope, Event, EventId, Expected,
+    Header, Id, Metadata, Position, StreamId, Timestamp, Version,
 };
-/// The storage seam, for those who bring their own store or look below the runtime.
-pub use actuarius_persistence as persistence;
-/// The keys of data subjects, and the master keys that wrap them.
-pub use actuarius_persistence::keys;
-pub use actuarius_persistence::{
-    Codec, CodecError, Damage, OpenError, Personal, ReadError, StoreFailure,
-};
+pub use actuarius_persistence::{Codec, OpenError, Personal};
 pub use aggregates::Aggregates;
-pub use builder::Builder;
-pub use health::{Health, Status};
-pub use projection::{
-    AsOfError, Change, Database, EventBatch, InDatabase, InMemory, Keyed, Missed, PastRows,
-    PastView, ProjectionBuilder, ProjectionHandle, ProjectionKind, Rebuild, RebuildError,
-    StoredKind,
-};
+pub use builder::RuntimeBuilder;
+pub use clock::Clock;
+pub use error::{ExecuteError, Failure};
+pub use health::Health;
 pub use runtime::Runtime;
-pub use saga::{
-    InstanceStatus, SagaBuilder, SagaCounts, SagaError, SagaInstance, SagaStep, Sagas, Schedule,
-    Schedules, SchedulesBuilder, Stage,
-};
-pub use subscription::{
-    Handler, OnPoison, Parked, ParkedError, ResetError, Start, Subscription, SubscriptionBuilder,
-};

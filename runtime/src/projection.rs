@@ -23,6 +23,10 @@ mod saved;
 mod target;
 mod types;
 
+pub use actuarius_domain::{Projection, ReadModel};
+
+pub use crate::follow::followers::Retry;
+
 pub use as_of::{AsOfError, PastView};
 pub use builder::{ProjectionBuilder, ProjectionKind, StoredKind};
 pub use database::{Database, EventBatch, InDatabase};
@@ -33,3 +37,7 @@ pub use keyed::{Change, Keyed, Missed, PastRows};
 pub use memory::InMemory;
 pub(crate) use memory::ViewReader;
 pub use rebuild::{Rebuild, RebuildError};
+pub use rows::{
+    Key, KeyBytes, KeyedProjection, KeyedRow, Listing, Rows, SecondaryKeys, SecondaryListing,
+    TextKey, TupleKey, View, ViewReadError,
+};

@@ -35,6 +35,13 @@ mod tasks;
 mod triggers;
 mod upcasting;
 
+pub use actuarius_domain::{
+    Answer, Correlation, Effect, Effects, Ending, Outcome, ReactsTo, STEPPED, Saga, Sending, Sends,
+    When,
+};
+
+pub use crate::follow::followers::Retry;
+
 pub use builder::SagaBuilder;
 pub use error::SagaError;
 pub use handle::Sagas;

@@ -2,3 +2,5 @@
 
 pub(crate) mod decoding;
 pub(crate) mod shape;
+
+pub use actuarius_domain::{MAX_ID_BYTES, MAX_TYPE_BYTES, Recast, StoredAs, Upcasters};

@@ -1,13 +1,13 @@
-//! Subscriptions: every event of some types is handed to a handler at least once, in the order of
-//! its key, under a name that remembers how far it has come.
+//! Subscriptions: every event of some types is handled at least once, in the order of its key, under a
+//! name with a durable checkpoint.
 //!
-//! `builder` (what is asked for) and `handler`, `routes`, `recorded` (who handles which event, in
-//! which order); `opening` and `checkpoint` (what is durable of it), `dispatcher` (the loop its actor
-//! runs) with `reading` (from the log into the lanes), `lanes` (which event is next), `handling` and
-//! `attempts` (handlers at work), `failures` (events that failed), `parked` (events set aside),
-//! `retrying` and `rest` (handling those after all), `writing` (what is finished becomes durable) and
-//! `requests` (what it is asked for); `handle` is what the user holds, `inspecting` what is seen of it when
-//! it is not started.
+//! - for users: `builder`, `options`, `handler`, `handle`, `error`, `recorded`, and `inspecting` (without a
+//!   runtime);
+//! - pure: `routes` (which handler takes an event, and its key), `lanes` (which event is next), `failures`
+//!   (what failed, and when it is retried), `parked` (events set aside), `checkpoint`, `retries`, `requests`;
+//! - at work: `opening` (what is durable), `dispatcher` (the loop) on `state`; `reading` fills the lanes,
+//!   `handling` and `attempts` run handlers, `retrying` and `parked_overflow` handle parked events,
+//!   `resetting` moves to another place, `checkpointing` and `writing` make progress durable.
 
 mod attempts;
 mod builder;
@@ -33,6 +33,8 @@ mod retrying;
 mod routes;
 mod state;
 mod writing;
+
+pub use crate::follow::followers::Retry;
 
 pub use builder::SubscriptionBuilder;
 pub use error::{ParkedError, ResetError};

@@ -2,6 +2,7 @@
 //!
 //! `docs/ARCHITECTURE.md` draws the rooms; a new arrow needs a reason there and a line here.
 
+use actuarius::store::sled;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

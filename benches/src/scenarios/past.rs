@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use actuarius::{Hosting, Moment, Position, Runtime, Timestamp, Version};
+use actuarius::history::Moment;
+use actuarius::{Hosting, Position, Runtime, Timestamp, Version};
 use fastrand::Rng;
 
 use super::throughput::with_disk;

@@ -5,7 +5,8 @@ mod bank;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actuarius::{Aggregates, Codec, Id, InstanceStatus, Runtime, Sagas};
+use actuarius::saga::{InstanceStatus, Sagas};
+use actuarius::{Aggregates, Codec, Id, Runtime};
 
 use crate::clients::{Answer, Extent, Load, Seen, Target, drive};
 use crate::distribution::Chooser;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use actuarius::persistence::verify::Verify;
+use actuarius::store::verify::Verify;
 use actuarius::{Hosting, Runtime};
 
 use super::throughput::with_disk;
@@ -51,7 +51,9 @@ pub(super) async fn verify(options: &Options) -> Result<Vec<Row>> {
     for _ in 0..options.rounds() {
         let reader = reader.clone();
         let started = Instant::now();
-        let verified = tokio::task::spawn_blocking(move || reader.verify(&mut Verify::default()));
+        let verified = tokio::task::spawn_blocking(move || {
+            reader.maintenance().verify(&mut Verify::default())
+        });
         let verified = verified.await??;
         if !verified.is_whole() || verified.events != events {
             return Err(format!("{} of {events} events are whole", verified.events).into());

@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::persistence::{Append, Batch, Codec, NewCommit};
-use actuarius::{
-    Aggregate, Context, Hosting, Id, Metadata, Recast, Runtime, Timestamp, Upcasters, Version,
-};
+use actuarius::schema::{Recast, Upcasters};
+use actuarius::store::memory::{self, Contents};
+use actuarius::store::{Append, Batch, Codec, NewCommit};
+use actuarius::{Aggregate, Context, Hosting, Id, Metadata, Runtime, Timestamp, Version};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,6 @@
-use actuarius::{BoxError, Envelope, Runtime, StartError, Subscription};
+use actuarius::error::{BoxError, StartError};
+use actuarius::subscription::Subscription;
+use actuarius::{Envelope, Runtime};
 use tokio::sync::mpsc;
 
 use crate::{Account, AccountEvent, Cents};

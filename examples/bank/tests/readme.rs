@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use actuarius::{
-    Answer, ArchivePart, BoxError, Codec, Effects, Envelope, ExecuteError, Hosting, Id,
-    InstanceStatus, Outcome, Projection, Reuse, Runtime, Saga, Sends,
-};
+use actuarius::error::BoxError;
+use actuarius::operations::{ArchivePart, Reuse};
+use actuarius::projection::Projection;
+use actuarius::saga::{Answer, Effects, InstanceStatus, Outcome, Saga, Sends};
+use actuarius::{Codec, Envelope, ExecuteError, Hosting, Id, Runtime};
 use bank::AccountCommand::{Deposit, Open, Withdraw};
 use bank::{Account, AccountEvent, Cents, Statements};
 use serde::{Deserialize, Serialize};

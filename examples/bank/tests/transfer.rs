@@ -1,8 +1,9 @@
 //! The steps of a transfer without a runtime, a store or a clock: what is sent, what is undone, and
 //! until when. Also the rules of its order.
 
+use actuarius::Id;
+use actuarius::saga::InstanceStatus;
 use actuarius::testing::{SagaUnderTest, given, saga};
-use actuarius::{Id, InstanceStatus};
 use bank::AccountCommand::{Deposit, Withdraw};
 use bank::OrderCommand::{Finish, Place, Recall, Refuse};
 use bank::{

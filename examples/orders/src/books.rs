@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use actuarius::{Envelope, Projection};
+use actuarius::Envelope;
+use actuarius::projection::Projection;
 use orders::{Cents, Order, OrderEvent, Payment, PaymentEvent, Shipment, Terms};
 use serde::{Deserialize, Serialize};
 

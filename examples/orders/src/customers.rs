@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actuarius::{Aggregates, Sagas};
+use actuarius::Aggregates;
+use actuarius::saga::Sagas;
 use orders::{Fulfilment, Order, OrderCommand};
 use tokio::task::JoinSet;
 

@@ -1,4 +1,5 @@
-use actuarius::{Answer, Correlation, Effects, Envelope, Id, Outcome, ReactsTo, Saga, Sends};
+use actuarius::saga::{Answer, Correlation, Effects, Outcome, ReactsTo, Saga, Sends};
+use actuarius::{Envelope, Id};
 use serde::{Deserialize, Serialize};
 
 use crate::{

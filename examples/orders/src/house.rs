@@ -1,9 +1,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use actuarius::error::{BoxError, StartError, WaitError};
+use actuarius::projection::InMemory;
+use actuarius::saga::Sagas;
+use actuarius::subscription::Subscription;
 use actuarius::{
-    Aggregate, Aggregates, BoxError, Envelope, ExecuteError, Failure, InMemory, OpenError, Receipt,
-    Runtime, Sagas, ShutdownReport, StartError, Subscription, WaitError,
+    Aggregate, Aggregates, Envelope, ExecuteError, Failure, OpenError, Receipt, Runtime,
+    ShutdownReport,
 };
 use orders::{
     Fulfilment, Item, ItemCommand, ItemRefused, Order, Payment, PaymentCommand, Shipment,

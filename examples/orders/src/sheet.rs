@@ -1,4 +1,4 @@
-use actuarius::SagaCounts;
+use actuarius::saga::SagaCounts;
 use orders::{Cents, Item};
 
 use crate::books::Books;

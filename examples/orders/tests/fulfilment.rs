@@ -1,8 +1,9 @@
 //! The steps of an order without a runtime, a store or a clock: what is sent, and what is undone in
 //! which order when something fails.
 
+use actuarius::Id;
+use actuarius::saga::InstanceStatus;
 use actuarius::testing::{SagaUnderTest, saga};
-use actuarius::{Id, InstanceStatus};
 use orders::ItemCommand::{HandOver, Release, Reserve};
 use orders::{
     Cents, Fulfilment, Item, ItemRefused, Means, Order, OrderCommand, OrderEvent, Payment,

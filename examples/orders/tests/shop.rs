@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use actuarius::{Aggregates, Id, ManualClock, Runtime, Sagas};
+use actuarius::clock::ManualClock;
+use actuarius::saga::Sagas;
+use actuarius::{Aggregates, Id, Runtime};
 use orders::{
     Cents, Fulfilment, Item, ItemCommand, Means, Order, OrderCommand, Payment, PaymentCommand,
     PaymentRefused, Shipment, Terms, Zone,

@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use actuarius::{FieldChange, ManualClock, Runtime, Timestamp, Version};
+use actuarius::clock::ManualClock;
+use actuarius::history::FieldChange;
+use actuarius::{Runtime, Timestamp, Version};
 
 use crate::clients::share_out;
 use crate::replay::book;

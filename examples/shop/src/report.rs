@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::path::Path;
 
-use actuarius::persistence::StoreInfo;
+use actuarius::store::StoreInfo;
 use shop::{Behind, History, Replayed, Sums, Totals};
 
 pub(crate) use numbers::grouped;

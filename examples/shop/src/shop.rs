@@ -2,10 +2,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::StoreInfo;
+use actuarius::error::{ReadError, StartError, WaitError};
+use actuarius::projection::{AsOfError, ViewReadError};
+use actuarius::store::StoreInfo;
 use actuarius::{
-    Aggregates, AsOfError, Builder, ExecuteError, Failure, Hosting, OpenError, ReadError, Runtime,
-    ShutdownReport, StartError, ViewReadError, WaitError,
+    Aggregates, ExecuteError, Failure, Hosting, OpenError, Runtime, RuntimeBuilder, ShutdownReport,
 };
 use thiserror::Error;
 
@@ -93,7 +94,10 @@ impl Shop {
     }
 
     /// Opens it with other than the defaults.
-    pub(crate) async fn open_with(builder: Builder, directory: &Path) -> Result<Self, Trouble> {
+    pub(crate) async fn open_with(
+        builder: RuntimeBuilder,
+        directory: &Path,
+    ) -> Result<Self, Trouble> {
         let runtime = builder.open(directory).await?;
         let hosting = Hosting::default().remembered_commands(REMEMBERED_COMMANDS);
         let customers = runtime.host_with::<Customer>(hosting);

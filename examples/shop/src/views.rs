@@ -10,7 +10,8 @@ mod tables;
 
 use std::path::{Path, PathBuf};
 
-use actuarius::{InMemory, Keyed, Runtime};
+use actuarius::Runtime;
+use actuarius::projection::{InMemory, Keyed};
 
 pub use months::Months;
 pub use report::Report;

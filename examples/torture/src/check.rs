@@ -3,11 +3,11 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actuarius::persistence::views::ViewError;
-use actuarius::{
-    InMemory, Keyed, OpenError, Position, ReadError, Runtime, StartError, Subscription,
-    ViewReadError,
-};
+use actuarius::error::{ReadError, StartError};
+use actuarius::projection::{InMemory, Keyed, ViewReadError};
+use actuarius::store::views::ViewError;
+use actuarius::subscription::Subscription;
+use actuarius::{OpenError, Position, Runtime};
 use clap::Args;
 
 use crate::diary::{self, Diary, Line};

@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actuarius::{BoxError, Envelope, Handler};
+use actuarius::Envelope;
+use actuarius::error::BoxError;
+use actuarius::subscription::Handler;
 
 use crate::Journal;
 use crate::diary::{Diary, Line};

@@ -1,7 +1,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use actuarius::{Position, RebuildError, Runtime, WaitError};
+use actuarius::error::WaitError;
+use actuarius::projection::RebuildError;
+use actuarius::{Position, Runtime};
 use clap::Args;
 use fastrand::Rng;
 use tokio::task::JoinSet;

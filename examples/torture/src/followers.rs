@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use actuarius::{
-    InDatabase, InMemory, Keyed, Position, ProjectionBuilder, Retry, Runtime, StartError,
-    Subscription, WaitError,
-};
+use actuarius::error::{StartError, WaitError};
+use actuarius::projection::{InDatabase, InMemory, Keyed, ProjectionBuilder};
+use actuarius::subscription::{Retry, Subscription};
+use actuarius::{Position, Runtime};
 
 use crate::Journal;
 use crate::effects::Effects;

@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, HashSet};
 
-use actuarius::persistence::{Commit, CommitView, PageLimit, Reader};
-use actuarius::{Aggregate, CommandId, Position, ReadError, StreamId, Version};
+use actuarius::error::ReadError;
+use actuarius::store::{Commit, CommitView, PageLimit, Reader};
+use actuarius::{Aggregate, CommandId, Position, StreamId, Version};
 
 use crate::verify::Finding;
 use crate::{Fact, Item, Journal};

@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actuarius::{ParkedError, Position, Start, Subscription};
+use actuarius::Position;
+use actuarius::subscription::{ParkedError, Start, Subscription};
 use fastrand::Rng;
 
 use crate::diary::{Diary, Line};

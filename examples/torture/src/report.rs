@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use actuarius::{BoxError, Database, Envelope, EventBatch, Position};
+use actuarius::error::BoxError;
+use actuarius::projection::{Database, EventBatch};
+use actuarius::{Envelope, Position};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::Journal;

@@ -4,12 +4,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use actuarius::persistence::archive::Moving;
-use actuarius::persistence::disk;
-use actuarius::persistence::verify::Verify;
-use actuarius::persistence::{
-    Append, Batch, Codec, Commit, Gone, NewCommit, PageLimit, Removal, Store,
-};
+use actuarius::store::archive::Moving;
+use actuarius::store::sled;
+use actuarius::store::verify::Verify;
+use actuarius::store::{Append, Batch, Codec, Commit, Gone, NewCommit, PageLimit, Removal, Store};
 use actuarius::{CommandId, Metadata, OpenError, Position, StreamId, Timestamp, Version};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -47,7 +45,7 @@ enum Said {
 /// # Errors
 /// The first thing that failed; nothing is done after it.
 pub fn retire(options: &RetireOptions) -> Result<(), Stopped> {
-    let mut store = disk::open(&options.directory)?;
+    let mut store = sled::open(&options.directory)?;
     let mut out = std::io::stdout();
     for item in store.reader.head().get() + 1..=options.items {
         writeln!(out, "TRY {item}")?;
@@ -60,8 +58,8 @@ pub fn retire(options: &RetireOptions) -> Result<(), Stopped> {
         }
         if item.is_multiple_of(150) {
             drop(store);
-            disk::compact(&options.directory, |_, _| {})?;
-            store = disk::open(&options.directory)?;
+            sled::compact(&options.directory, |_, _| {})?;
+            store = sled::open(&options.directory)?;
         }
     }
     Ok(())
@@ -101,7 +99,8 @@ fn commit(store: &mut Store, appends: Vec<Append>, removals: Vec<Removal>) -> Re
 
 fn archive(store: &mut Store) -> Result<(), Stopped> {
     let reader = store.reader.clone();
-    let directory = reader.archive().ok_or("a store on disk has an archive")?.to_owned();
+    let directory =
+        reader.maintenance().archive().ok_or("a store on disk has an archive")?.to_owned();
     let wanted = |of: &StreamId| Ok((*of == stream(ARCHIVED)).then_some(Version::new(u64::MAX)));
     let mut moving = Moving::new(&*reader, directory, Box::new(wanted));
     while let Some(moved) = moving.next_segment()? {
@@ -112,7 +111,8 @@ fn archive(store: &mut Store) -> Result<(), Stopped> {
 
 fn remove(store: &mut Store) -> Result<(), Stopped> {
     let of = stream(REMOVED);
-    let page = store.reader.read_raw_stream(&of, Version::NONE, PageLimit::default())?;
+    let page =
+        store.reader.maintenance().read_raw_stream(&of, Version::NONE, PageLimit::default())?;
     let whole = page.commits.iter().filter(|commit| commit.gone().is_none());
     let removals = whole.map(|commit| Removal::of(commit, Gone::Removed)).collect();
     commit(store, vec![], removals)
@@ -123,8 +123,8 @@ fn remove(store: &mut Store) -> Result<(), Stopped> {
 /// # Errors
 /// The store does not open.
 pub fn retired(directory: &Path, tell: &mut dyn FnMut(Finding)) -> Result<(), OpenError> {
-    let store = disk::open(directory)?;
-    match store.reader.verify(&mut Verify::default()) {
+    let store = sled::open(directory)?;
+    match store.reader.maintenance().verify(&mut Verify::default()) {
         Ok(verified) => {
             verified.findings.iter().for_each(|it| tell(Finding::Bad(it.to_string())));
             if verified.elsewhere > 0 {

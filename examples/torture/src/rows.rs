@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use actuarius::{Keyed, ViewReadError};
+use actuarius::projection::{Keyed, ViewReadError};
 
 use crate::total::{Recent, Total};
 

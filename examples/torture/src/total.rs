@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use actuarius::{Envelope, KeyedProjection, Projection, Rows, SecondaryKeys, View};
+use actuarius::Envelope;
+use actuarius::projection::{KeyedProjection, Projection, Rows, SecondaryKeys, View};
 use serde::{Deserialize, Serialize};
 
 use crate::Journal;

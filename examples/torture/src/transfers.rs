@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::{Aggregates, ExecuteError, Id, Retry, Runtime, Sagas};
+use actuarius::saga::Sagas;
+use actuarius::subscription::Retry;
+use actuarius::{Aggregates, ExecuteError, Id, Runtime};
 use clap::Args;
 use fastrand::Rng;
 use tokio::task::JoinSet;

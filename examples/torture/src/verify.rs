@@ -1,7 +1,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use actuarius::{Aggregate, Aggregates, Failure, OpenError, QuarantineReason, Runtime, Version};
+use actuarius::error::QuarantineReason;
+use actuarius::{Aggregate, Aggregates, Failure, OpenError, Runtime, Version};
 
 use crate::log::{Log, Stream};
 use crate::{Item, Journal};
@@ -48,7 +49,7 @@ pub async fn verify(directory: &Path, tell: &mut impl FnMut(Finding)) -> Result<
     if !runtime.shutdown(CLOSING).await.is_clean() {
         tell(Finding::Bad("the store did not close in time".to_owned()));
     }
-    if let actuarius::Status::Poisoned(failure) = runtime.health().status {
+    if let actuarius::health::Status::Poisoned(failure) = runtime.health().status {
         tell(Finding::Damaged(failure.to_string()));
     }
     Ok(())

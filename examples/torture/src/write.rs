@@ -2,7 +2,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, io};
 
-use actuarius::{Hosting, OpenError, Runtime, Status};
+use actuarius::health::Status;
+use actuarius::{Hosting, OpenError, Runtime};
 use clap::Args;
 use tokio::task::JoinSet;
 

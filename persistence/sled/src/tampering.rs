@@ -228,7 +228,7 @@ fn a_replaced_commit_breaks_the_chain() {
 fn verifying_finds_what_was_replaced_long_ago() {
     let directory = closed_store();
     let whole = open(&directory).expect("opens");
-    let noted = whole.reader.chain().expect("known");
+    let noted = whole.reader.maintenance().chain().expect("known");
     drop(whole);
     tamper(&directory, |db| {
         let forged = append("account", "alice", 2, &[11]);
@@ -241,7 +241,8 @@ fn verifying_finds_what_was_replaced_long_ago() {
         drop(db.insert(keys::chunk(3, 0), value.as_slice()).expect("written"));
     });
     let store = open(&directory).expect("opening looks at the end only");
-    let verified = store.reader.verify(&mut Verify::default().expect(noted)).expect("readable");
+    let verified =
+        store.reader.maintenance().verify(&mut Verify::default().expect(noted)).expect("readable");
     let places: Vec<_> = verified.findings.into_iter().map(|finding| finding.place).collect();
     assert_eq!(places, [Place::Log(Position::new(4))], "the next commit is chained to another one");
 }
@@ -268,7 +269,7 @@ fn verifying_finds_commits_that_were_put_into_another_order() {
         repacked("b", 3, db);
     });
     let store = open(&directory).expect("opening looks at the end only");
-    let verified = store.reader.verify(&mut Verify::default()).expect("readable");
+    let verified = store.reader.maintenance().verify(&mut Verify::default()).expect("readable");
     let told = |position| Place::Log(Position::new(position));
     assert!(verified.findings.iter().any(|finding| finding.place == told(3)));
     assert!(verified.findings.iter().any(|finding| finding.place == told(4)));

@@ -89,12 +89,12 @@ pub enum MasterKeyError {
 #[non_exhaustive]
 pub enum PersonalError {
     /// There are no keys here: the runtime was opened without
-    /// `Builder::personal_data`, or the value is serialized or read outside of a runtime. To show it,
+    /// `RuntimeBuilder::personal_data`, or the value is serialized or read outside of a runtime. To show it,
     /// take it out with [`Personal::get`](crate::Personal::get); to serialize it all the same, do so
     /// within [`Keys::within`](crate::keys::Keys::within).
     #[error(
         "personal data is written and read with keys only: open the runtime with \
-         `Builder::personal_data`; to show a value elsewhere, take it out with `Personal::get`"
+         `RuntimeBuilder::personal_data`; to show a value elsewhere, take it out with `Personal::get`"
     )]
     NoKeys,
     /// The subject was forgotten, so nothing more is written about it.

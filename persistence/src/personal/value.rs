@@ -19,7 +19,7 @@ use crate::record::codec::{Codec, CodecError};
 /// for ever, so it must say nothing about a person by itself. Use a random id, not an address.
 ///
 /// It serializes only where there are keys, which is everywhere in a runtime that was opened with
-/// `Builder::personal_data`. Elsewhere serializing it is an error, so that no clear text gets out by
+/// `RuntimeBuilder::personal_data`. Elsewhere serializing it is an error, so that no clear text gets out by
 /// accident: to show it take it out with [`get`](Personal::get), or say so with
 /// [`showing`](crate::personal::showing).
 ///

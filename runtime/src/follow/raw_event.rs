@@ -9,7 +9,7 @@ use crate::schema::decoding::{Envelopes, Undecodable, envelopes};
 
 /// A stored event of any aggregate type that is not decoded yet.
 ///
-/// [`Database::project`](crate::Database::project) receives such events, and the key function of
+/// [`Database::project`](crate::projection::Database::project) receives such events, and the key function of
 /// [`ordered_by`](crate::Subscribe::ordered_by) does.
 #[derive(Clone, Copy)]
 pub struct RawEvent<'a> {
@@ -73,7 +73,7 @@ impl<'a> RawEvent<'a> {
     /// Decodes it into its form of today, if its aggregate is an `A`. Yields nothing for another aggregate
     /// type.
     ///
-    /// Mostly it yields one event. The [upcasters](crate::Upcasters) of `A` may make none or several of a
+    /// Mostly it yields one event. The [upcasters](crate::schema::Upcasters) of `A` may make none or several of a
     /// stored one. Those share its position, and each has an id of its own.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! [`Moment`] and [`LogMoment`]: what point of the past is requested, and which version it means.
 
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
-use actuarius_persistence::{Commit, CommitView, Damage, PageLimit, ReadError, Reader};
+use actuarius_persistence::{CommitView, Damage, ReadError, Reader};
+
+use crate::base::stored_commit::commit_with;
 
 /// A moment in the history of one aggregate. Converts from a [`Version`], a [`Position`] or a
 /// [`Timestamp`].
@@ -128,7 +130,10 @@ fn search(
     let (mut included, mut possible) = (0, reader.version(stream)?.get());
     let mut next = possible;
     while included < possible {
-        let commit = commit_with(reader, stream, Version::new(next))?;
+        let commit = commit_with(reader, stream, Version::new(next))?.ok_or_else(|| {
+            let what = format!("the event of version {next} is missing");
+            Damage { stream: Some(stream.clone()), position: Position::NONE, what }
+        })?;
         let commit = commit.view();
         match share(&commit) {
             Share::All => included = commit.last_version().get(),
@@ -138,20 +143,4 @@ fn search(
         next = included + (possible - included.min(possible)).div_ceil(2);
     }
     Ok(Version::new(included))
-}
-
-/// Reads the commit that contains this event of the stream.
-fn commit_with(
-    reader: &dyn Reader,
-    stream: &StreamId,
-    version: Version,
-) -> Result<Commit, ReadError> {
-    let before = Version::new(version.get() - 1);
-    let one = PageLimit { commits: 1, bytes: 0 };
-    // A removed commit still has its position and its time.
-    let page = reader.maintenance().read_raw_stream(stream, before, one)?;
-    page.commits.into_iter().next().ok_or_else(|| {
-        let what = format!("the event of version {version} is missing");
-        Damage { stream: Some(stream.clone()), position: Position::NONE, what }.into()
-    })
 }

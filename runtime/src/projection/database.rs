@@ -29,7 +29,9 @@ use target::{DatabaseSource, DatabaseTarget, Demands};
 /// failure.
 ///
 /// ```
-/// use actuarius::{BoxError, Database, EventBatch, Position};
+/// use actuarius::Position;
+/// use actuarius::error::BoxError;
+/// use actuarius::projection::{Database, EventBatch};
 /// # use actuarius::{Aggregate, Context};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Default, Serialize, Deserialize)]

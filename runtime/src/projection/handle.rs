@@ -13,8 +13,8 @@ use crate::follow::followers::{
 /// How long a wait for a projection takes at most, unless told otherwise.
 pub(crate) const WAITS_AT_MOST: Duration = Duration::from_secs(5);
 
-/// What every projection can be asked for. [`InMemory`](crate::InMemory), [`Keyed`](crate::Keyed)
-/// and [`InDatabase`](crate::InDatabase) all are one.
+/// What every projection can be asked for. [`InMemory`](crate::projection::InMemory), [`Keyed`](crate::projection::Keyed)
+/// and [`InDatabase`](crate::projection::InDatabase) all are one.
 #[derive(Clone)]
 pub struct ProjectionHandle {
     shared: Arc<FollowerShared>,

@@ -40,7 +40,7 @@ pub(crate) const SECONDARY: u8 = 2;
 /// Describes a view whose rows are kept by key, on disk: what a row is, and how it is found.
 ///
 /// ```
-/// use actuarius::{SecondaryKeys, View};
+/// use actuarius::projection::{SecondaryKeys, View};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Clone, Default, Serialize, Deserialize)]
@@ -84,7 +84,8 @@ pub trait View: Sized + Send + Sync + 'static {
 ///
 /// ```
 /// # use actuarius::{Aggregate, Context};
-/// use actuarius::{Envelope, KeyedProjection, Rows, View};
+/// use actuarius::Envelope;
+/// use actuarius::projection::{KeyedProjection, Rows, View};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Customer;

@@ -12,7 +12,7 @@ use crate::base::error::{ExecuteError, Failure};
 #[non_exhaustive]
 pub enum SagaError {
     /// The instance is quarantined or stuck. Nothing was written; have it
-    /// [retried](crate::Sagas::retry) or [skipped](crate::Sagas::skip) first.
+    /// [retried](crate::saga::Sagas::retry) or [skipped](crate::saga::Sagas::skip) first.
     #[error("the instance is quarantined or stuck: {0}")]
     InTrouble(String),
     /// A command or deadline cannot be encoded, or its aggregate type was not named with `sends_to`.

@@ -1,3 +1,5 @@
+//! The handlers at work.
+
 use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -11,11 +13,11 @@ use super::handler::{Handling, NotNow};
 use super::lanes::Spot;
 use super::opening::Plan;
 use super::parked::LogRange;
-use super::parked_overflow::{self, Found};
+use super::parked_overflow::{self, OverflowPage};
 use crate::base::panics::guarded;
 
-/// The handlers at work, each in a task of its own: one that panics, or computes for long, is
-/// nobody else's trouble. When this is dropped they end.
+/// The handlers at work. Each runs in a task of its own, so that one that panics or computes for long does
+/// not affect the others. They are aborted when this is dropped.
 #[derive(Default)]
 pub(super) struct Attempts {
     tasks: JoinSet<Outcome>,
@@ -25,21 +27,21 @@ pub(super) struct Attempts {
 /// What is attempted.
 #[derive(Debug, Clone)]
 pub(super) enum Job {
-    /// The share of an event that stands in its lane.
+    /// The share of an event in its lane.
     Event(Spot),
     /// The first event parked under this key.
     Parked(Arc<str>),
-    /// To find what is parked under this key behind what is known.
+    /// Finds what is parked under this key after what is listed.
     Overflow(Arc<str>),
 }
 
-/// What is read again for another attempt.
+/// An event that is read again for another attempt.
 #[derive(Debug)]
 pub(super) struct Reattempt {
     /// The position of the event's commit.
     pub(super) commit: Position,
     pub(super) position: Position,
-    /// Whose share of it is handled.
+    /// The key whose share of the event is handled.
     pub(super) key: Arc<str>,
 }
 
@@ -47,26 +49,26 @@ pub(super) struct Reattempt {
 pub(super) enum Outcome {
     Done,
     Failed(String),
-    /// The event, or the rest of its key, could not be read again, or can be handled by nobody now.
+    /// The event or the overflow of its key could not be read again, or no handler can handle it now.
     Unread(String),
-    /// What was looked for.
-    Found(Found),
+    /// The next events of a key's overflow.
+    Found(OverflowPage),
 }
 
 impl Attempts {
-    /// The first attempt at an event.
+    /// Starts the first attempt at an event.
     pub(super) fn start(&mut self, job: Job, handling: Result<Handling, String>) {
         let task = self.tasks.spawn(handled(handling));
         self.jobs.insert(task.id(), job);
     }
 
-    /// Another attempt at an event.
+    /// Starts another attempt at an event.
     pub(super) fn start_again(&mut self, job: Job, plan: &Arc<Plan>, again: Reattempt) {
         let task = self.tasks.spawn(handled_again(plan.clone(), again));
         self.jobs.insert(task.id(), job);
     }
 
-    /// Reads on in the rest of a key.
+    /// Starts to read the next part of a key's overflow.
     pub(super) fn read(&mut self, key: Arc<str>, plan: &Arc<Plan>, range: LogRange) {
         let (plan, of) = (plan.clone(), key.clone());
         let read = move || match parked_overflow::read(&plan, &of, &range) {
@@ -85,13 +87,13 @@ impl Attempts {
         self.jobs.is_empty()
     }
 
-    /// The next one that ends; none when none is at work. May be dropped at any time.
+    /// Waits for the next attempt that ends; returns `None` when none is at work. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<(Job, Outcome)> {
         let ended = self.tasks.join_next_with_id().await?;
         self.ended(ended)
     }
 
-    /// One that has ended already.
+    /// Returns an attempt that has ended already, if any.
     pub(super) fn next_now(&mut self) -> Option<(Job, Outcome)> {
         let ended = self.tasks.try_join_next_with_id()?;
         self.ended(ended)
@@ -112,7 +114,7 @@ fn reason(error: JoinError) -> String {
             Ok(()) => "the handler panicked".to_owned(),
             Err(message) => format!("the handler panicked: {message}"),
         },
-        Err(_) => "the handler was ended from outside".to_owned(),
+        Err(_) => "the handler was aborted".to_owned(),
     }
 }
 
@@ -145,7 +147,7 @@ async fn handled_again(plan: Arc<Plan>, again: Reattempt) -> Outcome {
 }
 
 fn read_again(plan: &Plan, position: Position) -> Result<Option<Commit>, ReadError> {
-    let before = Mark::before(position, position).behind;
+    let before = Mark::before(position, position).resume_after;
     let page = plan.engine.store.reader()?.read_log(before, PageLimit { commits: 1, bytes: 1 })?;
     Ok(page.commits.into_iter().find(|commit| commit.position() == position))
 }

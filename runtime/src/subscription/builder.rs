@@ -1,3 +1,5 @@
+//! Describes and starts a subscription.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,17 +19,18 @@ use crate::engine::Engine;
 use crate::follow::followers::{self, DesiredState, FollowerKind, Followers, Retry, StartError};
 use crate::follow::raw_event::RawEvent;
 
-/// How many requests of the handle may wait: each has a caller who waits for it, and the next one
-/// waits for a place.
+/// How many requests of the handle may wait. Each has a caller that waits for it; further callers wait for
+/// a free slot.
 const REQUESTS_WAITING: usize = 64;
 
-/// A subscription that is being described; see [`Runtime::subscribe`](crate::Runtime::subscribe).
+/// Describes a subscription before it is started; see [`Runtime::subscribe`](crate::Runtime::subscribe).
 ///
 /// ```
 /// # use std::convert::Infallible;
 /// use std::time::Duration;
 ///
-/// use actuarius::{Aggregate, BoxError, Context, Envelope, Runtime};
+/// use actuarius::error::BoxError;
+/// use actuarius::{Aggregate, Context, Envelope, Runtime};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Account;
@@ -95,50 +98,51 @@ impl SubscriptionBuilder {
         self
     }
 
-    /// Hands every event of the aggregate type `A` to a handler that says what they are ordered by.
+    /// Hands every event of the aggregate type `A` to a handler that returns the key of each event.
     pub(crate) fn on_routed<A: Aggregate>(mut self, handler: impl Routed<A>) -> Self {
         self.routes.add_routed(handler);
         self
     }
 
-    /// Begins with the first event there is. This is the default. Like the other two it counts only
-    /// at the very first start: afterwards the subscription goes on where it was.
+    /// Begins with the first event in the log. This is the default. Like [`after`](Self::after) and
+    /// [`from_end`](Self::from_end), it only counts at the very first start: later the subscription continues
+    /// from its checkpoint.
     pub fn from_beginning(mut self) -> Self {
         self.start = Start::Beginning;
         self
     }
 
-    /// Begins with the event behind `position`, when there is no checkpoint yet.
+    /// Begins with the event after `position`, if there is no checkpoint yet.
     pub fn after(mut self, position: Position) -> Self {
         self.start = Start::After(position);
         self
     }
 
-    /// Begins with what is stored after [`start`](Self::start), when there is no checkpoint yet.
+    /// Begins with what is stored after [`start`](Self::start), if there is no checkpoint yet.
     pub fn from_end(mut self) -> Self {
         self.start = Start::End;
         self
     }
 
-    /// Forgets the checkpoint and the parked events, even if they are damaged or belong to another
-    /// log, and begins as if it had never been started.
+    /// Discards the checkpoint and the parked events, even if they are damaged or belong to another log, and
+    /// begins as at the very first start.
     pub fn from_scratch(mut self) -> Self {
         self.from_scratch = true;
         self
     }
 
-    /// How many events may be handled at once. Default: 1, at least 1. Events of one key are
-    /// handled one after the other in any case.
+    /// Sets how many events may be handled at once. Default: 1, at least 1. Events of one key are always
+    /// handled one after the other.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = workers.max(1);
         self
     }
 
-    /// What events are ordered by: those with the same key are handled one after the other, in the
-    /// order of the log. Default: the aggregate, as `type/id`. Of a key the first 1,024 bytes count.
+    /// Sets the key that orders events: those with the same key are handled one after the other, in the order
+    /// of the log. Default: the aggregate, as `type/id`. Only the first 1,024 bytes of a key count.
     ///
-    /// It must give the same event the same key each time, also in a later release: parked events may
-    /// be found again by their key.
+    /// `key` must return the same key for the same event each time, also in later releases: parked events may
+    /// be found by their key.
     pub fn ordered_by<K: Into<String>>(
         mut self,
         key: impl Fn(&RawEvent<'_>) -> K + Send + Sync + 'static,
@@ -147,45 +151,46 @@ impl SubscriptionBuilder {
         self
     }
 
-    /// How often an event is tried, and after which waits.
+    /// Sets how often an event is tried, and the waits between the attempts.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = retry;
         self
     }
 
-    /// What becomes of an event that fails as often as that.
+    /// Sets what happens to an event whose last attempt failed.
     pub fn on_poison(mut self, on_poison: OnPoison) -> Self {
         self.options.on_poison = on_poison;
         self
     }
 
-    /// How often at most it is stored how far the subscription has come, while there is something
-    /// to do. Default: 100 ms. After a crash, what was handled since then is handled once more, and
-    /// what was handled ahead of the slowest event: 65,536 events at most, then it reads no further.
+    /// Sets the shortest time between two writes of the checkpoint. Default: 100 ms. After a crash, events
+    /// handled since the last write are handled again, and so are events handled ahead of the slowest one:
+    /// at most 65,536, because the subscription reads no further ahead.
     pub fn checkpoint_every(mut self, every: Duration) -> Self {
         self.options.checkpoint_every = every;
         self
     }
 
-    /// Starts it. It runs until it is stopped or the runtime closes, whoever drops the handle.
+    /// Starts the subscription. It runs until it is stopped or the runtime closes, even if the handle is
+    /// dropped.
     ///
     /// At the very first start the checkpoint is durable before this returns.
     ///
     /// # Errors
-    /// [`StartError`]; no event was handled.
+    /// [`StartError`]; no event was handled. Fix the cause and start again.
     pub async fn start(self) -> Result<Subscription, StartError> {
         let registration = self.followers.register(&self.name, FollowerKind::Subscription)?;
         if self.routes.is_empty() {
             return Err(StartError::FollowsNothing(self.name));
         }
-        let found = opening::open(&self.engine, &self.name, self.start, self.from_scratch).await?;
+        let stored = opening::open(&self.engine, &self.name, self.start, self.from_scratch).await?;
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
         let shared = registration.keep();
-        shared.progress.reached(found.checkpoint.mark.position);
-        if found.checkpoint.paused {
+        shared.progress.reached(stored.checkpoint.mark.position);
+        if stored.checkpoint.paused {
             shared.want(DesiredState::Pause);
         }
-        let is_paused = Arc::new(AtomicBool::new(found.checkpoint.paused));
+        let is_paused = Arc::new(AtomicBool::new(stored.checkpoint.paused));
         let plan = Arc::new(Plan {
             is_paused: is_paused.clone(),
             engine: self.engine.clone(),
@@ -193,7 +198,7 @@ impl SubscriptionBuilder {
             routes: self.routes,
             options: self.options,
         });
-        followers::start(&self.engine, shared.clone(), Dispatcher::new(plan, requests, found));
+        followers::start(&self.engine, shared.clone(), Dispatcher::new(plan, requests, stored));
         Ok(Subscription::new(shared, sender, is_paused))
     }
 }

@@ -10,7 +10,7 @@ use super::state::SubscriptionState;
 use crate::follow::followers::DesiredState;
 
 impl SubscriptionState {
-    /// Everything up to here is finished.
+    /// Returns the mark up to which everything is finished.
     pub(super) fn finished(&self) -> Mark {
         match self.lanes.first() {
             Some((position, due)) => Mark::before(position, due.commit),
@@ -18,14 +18,14 @@ impl SubscriptionState {
         }
     }
 
-    /// Why nothing can be made durable any more.
+    /// Returns why nothing can be made durable any more, if so.
     pub(super) fn failure(&self) -> Option<String> {
         let failed = |failure| format!("the store failed: {failure}");
         let broken = self.writing.broken().map(str::to_owned);
         broken.or_else(|| self.plan.engine.failure().map(failed))
     }
 
-    /// What is to be stored now.
+    /// Returns the checkpoint to store now.
     pub(super) fn checkpoint(&self) -> Checkpoint {
         let store = self.writing.stored().store;
         let paused = self.plan.is_paused.load(Ordering::SeqCst);
@@ -37,7 +37,7 @@ impl SubscriptionState {
             return;
         }
         if self.writing.broken().is_some() {
-            // Whatever was done, it is not durable.
+            // What was done since is not durable.
             return self.writing.give(self.retries.take_answers());
         }
         let checkpoint = self.checkpoint();
@@ -62,7 +62,7 @@ impl SubscriptionState {
         checkpoint == self.writing.stored() && !self.parked.has_outdated()
     }
 
-    /// Whether it is stored at once: someone waits for it, or too much waits in memory.
+    /// Whether to store at once: a caller waits for it, or memory holds too much.
     fn is_urgent(&self, checkpoint: &Checkpoint) -> bool {
         let is_quiet = self.attempts.is_empty();
         let is_ending = self.wanted != DesiredState::Run || self.halted.is_some();

@@ -1,3 +1,5 @@
+//! The loop of a running subscription.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -5,51 +7,51 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::opening::{self, Found, Plan};
+use super::opening::{self, Plan, Stored};
 use super::options::Start;
 use super::requests::Request;
 use super::state::SubscriptionState;
 use crate::follow::followers::{DesiredState, FollowerStatus, Runs};
 
-/// What a subscription's actor runs.
+/// Runs a subscription as a background task.
 pub(super) struct Dispatcher {
     plan: Arc<Plan>,
     requests: mpsc::Receiver<Request>,
     /// Taken at the first run.
-    found: Option<Found>,
+    stored: Option<Stored>,
 }
 
 impl Dispatcher {
-    pub(super) fn new(plan: Arc<Plan>, requests: mpsc::Receiver<Request>, found: Found) -> Self {
-        Self { plan, requests, found: Some(found) }
+    pub(super) fn new(plan: Arc<Plan>, requests: mpsc::Receiver<Request>, stored: Stored) -> Self {
+        Self { plan, requests, stored: Some(stored) }
     }
 
     async fn dispatch(&mut self) {
-        if let Some(found) = self.found().await {
-            SubscriptionState::new(self.plan.clone(), found).run(&mut self.requests).await;
+        if let Some(stored) = self.stored().await {
+            SubscriptionState::new(self.plan.clone(), stored).run(&mut self.requests).await;
         }
-        // Who comes now hears at once that it has stopped.
+        // Later callers learn at once that the subscription has stopped.
         self.requests.close();
         while self.requests.try_recv().is_ok() {}
     }
 
-    /// What is durable; none when it is asked to stop before that could be read.
-    async fn found(&mut self) -> Option<Found> {
-        if let Some(found) = self.found.take() {
-            return Some(found);
+    /// Returns what is durable, or `None` if the subscription is asked to stop before that could be read.
+    async fn stored(&mut self) -> Option<Stored> {
+        if let Some(stored) = self.stored.take() {
+            return Some(stored);
         }
-        // An actor failed: what is durable is a good place to begin again.
+        // A run has failed: the next one starts from what is durable.
         let (engine, shared) = (&self.plan.engine, &self.plan.shared);
         let mut desired = shared.wanted();
         while desired.borrow_and_update().0 != DesiredState::Stop {
             match opening::open(engine, &shared.name, Start::default(), false).await {
-                Ok(found) => return Some(found),
+                Ok(stored) => return Some(stored),
                 Err(error) => {
                     let position = shared.progress.position().next();
                     shared.now(FollowerStatus::Halted { position, why: error.to_string() });
                 }
             }
-            // The sender is held by the standing.
+            // `FollowerShared` holds the sender.
             let _ = desired.changed().await;
         }
         None
@@ -63,10 +65,10 @@ impl Runs for Dispatcher {
 }
 
 impl SubscriptionState {
-    /// Goes on until it is asked to stop, and everything is finished and stored.
+    /// Runs until the subscription is asked to stop and everything is finished and stored.
     async fn run(mut self, requests: &mut mpsc::Receiver<Request>) {
         loop {
-            // In this order: who asks to be told of a pause has asked for the pause before.
+            // In this order, because a caller that waits for a pause has asked for the pause before.
             self.take_requests(requests);
             self.take_desired_state();
             self.reset_if_asked().await;
@@ -84,13 +86,13 @@ impl SubscriptionState {
         }
     }
 
-    /// Hears what is wanted of it.
+    /// Applies a change of the desired state.
     fn take_desired_state(&mut self) {
         if !self.desired.has_changed().unwrap_or(false) {
             return;
         }
         (self.wanted, _) = *self.desired.borrow_and_update();
-        // Whoever asked may have changed the status with it.
+        // The caller may have changed the status, too.
         self.reported = None;
         if self.wanted == DesiredState::Run {
             self.halted = None;
@@ -107,7 +109,7 @@ impl SubscriptionState {
         self.wanted == DesiredState::Stop && self.attempts.is_empty() && is_stored
     }
 
-    /// Lets everyone see how it is doing.
+    /// Publishes position, status and metrics.
     fn report_status(&mut self) {
         if let (Some(why), None) = (self.writing.broken(), &self.halted) {
             self.halt(self.finished().position.next(), why.to_owned());
@@ -131,7 +133,7 @@ impl SubscriptionState {
         }
     }
 
-    /// Whether nothing is at work, durably.
+    /// Whether no handler is at work and everything finished is durable.
     fn is_paused(&self) -> bool {
         self.wanted == DesiredState::Pause
             && self.attempts.is_empty()
@@ -139,7 +141,7 @@ impl SubscriptionState {
             && self.is_stored(&self.checkpoint())
     }
 
-    /// None while it runs and nothing is wrong.
+    /// Returns `None` while the subscription runs without failures.
     fn status(&self) -> Option<FollowerStatus> {
         if self.halted.is_some() {
             return self.halted.clone();
@@ -154,7 +156,7 @@ impl SubscriptionState {
     async fn wait(&mut self, requests: &mut mpsc::Receiver<Request>) {
         let timer = self.next_timer();
         let reads = self.may_start() && self.reading.wants_more();
-        // In no fixed order, so that nobody who comes often holds up the others.
+        // In no fixed order, so that a frequent source does not hold up the others.
         tokio::select! {
             _ = self.desired.changed() => self.desired.mark_changed(),
             Some(request) = requests.recv() => self.take_request(request),
@@ -174,7 +176,7 @@ impl SubscriptionState {
         }
     }
 
-    /// When there is something to do even if nothing happens.
+    /// Returns when there is something to do even if nothing happens until then.
     fn next_timer(&self) -> Option<Instant> {
         let waits_to_write = !self.writing.is_under_way()
             && self.writing.broken().is_none()

@@ -1,8 +1,10 @@
+//! Why operations on a running subscription fail.
+
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
 use thiserror::Error;
 
-/// Why the parked events of a key are not all handled.
+/// Why the parked events of a key were not all handled.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParkedError {
@@ -12,38 +14,38 @@ pub enum ParkedError {
         /// The key.
         key: String,
     },
-    /// They are being retried already. Nothing was changed by this call.
+    /// The events are being retried already. Nothing was changed by this call.
     #[error("the events parked under {key:?} are being retried")]
     UnderWay {
         /// The key.
         key: String,
     },
-    /// An event failed again: it stays parked as the first of its key, with all behind it. Those
-    /// before it were handled, and are parked no more.
+    /// An event failed again: it stays parked as the first of its key, with all later ones. The events before
+    /// it were handled and are no longer parked.
     #[error("the parked event at position {position} failed again: {why}")]
     StillFails {
-        /// The event.
+        /// The position of the event.
         position: Position,
         /// What went wrong.
         why: String,
     },
-    /// An event, or what follows it, could not be read again. It is the first of its key; those
-    /// before it were handled, and are parked no more.
+    /// An event, or what follows it, could not be read again. It is the first of its key; the events before
+    /// it were handled and are no longer parked. Try again.
     #[error("the parked event at position {position} could not be read: {why}")]
     Unread {
-        /// The event.
+        /// The position of the event.
         position: Position,
         /// What went wrong.
         why: String,
     },
-    /// The store has failed. What was handled or skipped by this call is parked, or comes again, when
-    /// the store is opened again; if it had failed before, nothing was handled.
-    #[error("it could not be stored: {why}")]
+    /// The store has failed. What this call handled or skipped is parked or delivered again once the store is
+    /// opened again; if the store had failed before, nothing was handled.
+    #[error("the result could not be stored: {why}")]
     NotStored {
         /// What went wrong.
         why: String,
     },
-    /// The subscription was stopped. What was not handled stays parked.
+    /// The subscription was stopped. Events that were not handled stay parked.
     #[error("the subscription was stopped")]
     Stopped,
 }
@@ -52,10 +54,10 @@ pub enum ParkedError {
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum ResetError {
-    /// There is no such position yet. Nothing was changed.
+    /// The log does not reach this position yet. Nothing was changed.
     #[error("the log ends at {head}, before position {position}")]
     Ahead {
-        /// The position asked for.
+        /// The requested position.
         position: Position,
         /// The end of the log.
         head: Position,
@@ -63,9 +65,9 @@ pub enum ResetError {
     /// The log could not be read there. Nothing was changed.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The new place could not be stored: the subscription has halted, and it is not known where it
-    /// goes on when the store is opened again.
-    #[error("it could not be stored: {why}")]
+    /// The new place could not be stored: the subscription has halted, and may continue from either place
+    /// once the store is opened again.
+    #[error("the new place could not be stored: {why}")]
     NotStored {
         /// What went wrong.
         why: String,

@@ -1,3 +1,5 @@
+//! The failed events of a subscription and their retries.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
@@ -6,8 +8,8 @@ use super::lanes::Spot;
 use crate::base::deadline::Deadline;
 use crate::follow::followers::{FollowerStatus, Retry};
 
-/// The events in the lanes that have failed and are not finished yet: how often, why, and when they
-/// are tried again. Bounded by the events in the lanes.
+/// The events in the lanes that have failed and are not finished yet: how often they failed, why, and when
+/// they are retried. Bounded by the events in the lanes.
 #[derive(Default)]
 pub(super) struct Failures {
     failed: BTreeMap<Spot, Failed>,
@@ -16,11 +18,11 @@ pub(super) struct Failures {
 
 struct Failed {
     attempts: u32,
-    /// How often since then it could not be read again. That is not the event's fault, so it is not
-    /// parked for it.
+    /// How often since then the event could not be read again. That does not make the event poison, so it is
+    /// not parked for it.
     unread: u32,
     why: String,
-    /// It is not tried again before someone asks for it.
+    /// The event is not retried until the subscription is resumed.
     given_up: bool,
 }
 
@@ -41,7 +43,7 @@ impl Failures {
         self.failed.insert(spot, Failed { attempts, unread, why, given_up: false });
     }
 
-    /// Has the event tried again after the wait its failures earn, and says whether it is.
+    /// Schedules a retry after the wait that follows from the failures. Returns whether there is one.
     pub(super) fn schedule_retry(&mut self, spot: Spot, retry: &Retry, now: Instant) -> bool {
         let Some(failed) = self.failed.get(&spot) else { return false };
         let times = if failed.unread > 0 { failed.unread } else { failed.attempts };
@@ -50,31 +52,31 @@ impl Failures {
         true
     }
 
-    /// The event is not tried again before someone asks for it.
+    /// Gives the event up: it is not retried until the subscription is resumed.
     pub(super) fn give_up(&mut self, spot: Spot) {
         if let Some(failed) = self.failed.get_mut(&spot) {
             failed.given_up = true;
         }
     }
 
-    /// The event is finished or forgotten: how often it has failed, and why.
-    pub(super) fn forget(&mut self, spot: Spot) -> Option<(u32, String)> {
+    /// Removes an event that is finished or discarded. Returns how often it has failed, and why.
+    pub(super) fn remove(&mut self, spot: Spot) -> Option<(u32, String)> {
         self.failed.remove(&spot).map(|failed| (failed.attempts, failed.why))
     }
 
-    /// When the next event is tried again.
+    /// Returns when the next event is retried.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.retry_at.first().map(|(at, _)| *at)
     }
 
-    /// An event that is to be tried again now.
+    /// Returns an event that is to be retried now.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<Spot> {
         let (_, spot) = *self.retry_at.first().filter(|(at, _)| *at <= now)?;
         self.retry_at.pop_first();
         Some(spot)
     }
 
-    /// Someone asks for it: the events that were given up begin with their attempts anew.
+    /// Restarts the attempts of the events that were given up.
     pub(super) fn resume(&mut self) -> Vec<Spot> {
         let given_up = self.failed.iter_mut().filter(|(_, failed)| failed.given_up);
         let resumed = given_up.map(|(spot, failed)| {
@@ -84,7 +86,7 @@ impl Failures {
         resumed.collect()
     }
 
-    /// How to say that some event is tried again: the first of them.
+    /// Returns the status that describes the first event being retried.
     pub(super) fn status(&self) -> Option<FollowerStatus> {
         let (spot, failed) = self.failed.first_key_value()?;
         Some(FollowerStatus::Retrying {
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_tried_again_when_its_wait_is_over_and_not_before() {
+    fn an_event_is_retried_when_its_wait_is_over_and_not_before() {
         let (mut failures, begun) = (Failures::default(), Instant::now());
         let second = Duration::from_secs(1);
         let retry = Retry::default().attempts(4).waits(second * 10, second * 30);
@@ -122,11 +124,11 @@ mod tests {
             now = at;
         }
         assert_eq!(now - begun, second * (10 + 20 + 30));
-        assert_eq!(failures.forget(position), Some((4, "no".to_owned())));
+        assert_eq!(failures.remove(position), Some((4, "no".to_owned())));
     }
 
     #[test]
-    fn an_event_that_cannot_be_read_again_is_tried_as_often_and_has_failed_no_more_than_before() {
+    fn an_event_that_cannot_be_read_again_is_retried_as_often_without_counting_as_failed() {
         let (mut failures, now, position) = (Failures::default(), Instant::now(), at(7));
         let retry = Retry::default().attempts(3).waits(Duration::ZERO, Duration::ZERO);
         for _ in 0..2 {
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_for_ever_is_no_panic() {
+    fn an_endless_wait_does_not_panic() {
         let mut failures = Failures::default();
         failures.count(at(7), "no".to_owned());
         let retry = Retry::default().waits(Duration::MAX, Duration::MAX);
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_event_that_was_given_up_begins_its_attempts_anew() {
+    fn only_an_event_that_was_given_up_restarts_its_attempts() {
         let mut failures = Failures::default();
         for position in [3, 5] {
             failures.count(at(position), "no".to_owned());

@@ -1,3 +1,5 @@
+//! The handle of a running subscription.
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use crate::follow::followers::{
     DesiredState, FollowerHealth, FollowerShared, FollowerStatus, WaitError,
 };
 
-/// A running subscription. Cheap to clone; it goes on when the handle is dropped.
+/// The handle of a running subscription. Cheap to clone; the subscription continues after it is dropped.
 ///
 /// It does not keep the runtime open. But a handler that holds [`Aggregates`](crate::Aggregates)
 /// does, until the subscription is stopped or the runtime is
@@ -24,18 +26,18 @@ use crate::follow::followers::{
 ///
 /// # In its own handler
 ///
-/// A handler may ask its own subscription for anything. But it must not wait for what waits for the
-/// handlers at work, itself among them, or it waits for ever: [`pause`](Self::pause),
+/// A handler may call any method of its own subscription. But it must not await a future that waits for
+/// the handlers at work, including itself, or it waits forever: [`pause`](Self::pause),
 /// [`stop`](Self::stop), [`reset`](Self::reset), [`retry_parked`](Self::retry_parked),
 /// [`skip_parked`](Self::skip_parked), and [`wait_for`](Self::wait_for) its own event.
 ///
-/// It need not wait: a request is sent when the method is called, and not when its future is polled
-/// first, unless 64 others wait already. So `drop(mailer.pause())` is a pause.
+/// It need not await them: a request is sent when the method is called, not when its future is first
+/// polled, unless 64 other requests wait already. So `drop(mailer.pause())` pauses the subscription.
 #[derive(Clone)]
 pub struct Subscription {
     shared: Arc<FollowerShared>,
     requests: mpsc::Sender<Request>,
-    /// What was asked for last; how often it changes may escape who listens.
+    /// The last request to pause or resume, which a watcher of the desired state may miss.
     is_paused: Arc<AtomicBool>,
 }
 
@@ -48,27 +50,27 @@ impl Subscription {
         Self { shared, requests, is_paused }
     }
 
-    /// Its name.
+    /// Returns the name of the subscription.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
     }
 
-    /// The position up to which every event is handled, parked, or no concern of its handlers.
+    /// Returns the position up to which every event is handled, parked, or taken by no handler.
     #[must_use]
     pub fn position(&self) -> Position {
         self.shared.progress.position()
     }
 
-    /// How many events it is behind the end of the log.
+    /// Returns the distance from the position to the end of the log, in events.
     #[must_use]
     pub fn lag(&self) -> u64 {
         self.shared.lag()
     }
 
-    /// Waits until it is asked to stop.
+    /// Waits until the subscription is asked to stop.
     pub(crate) async fn until_stopping(&self) {
-        // The sender is held by the standing.
+        // `FollowerShared` holds the sender.
         let _ = self.shared.wanted().wait_for(|(wanted, _)| *wanted == DesiredState::Stop).await;
     }
 
@@ -76,19 +78,18 @@ impl Subscription {
         self.shared.health()
     }
 
-    /// How it is doing.
+    /// Returns the current status.
     #[must_use]
     pub fn status(&self) -> FollowerStatus {
         self.shared.status()
     }
 
-    /// Has it finish what is being handled and start nothing more. When this returns it is paused,
-    /// and will be after a restart, too, until it is asked to [`resume`](Self::resume). One that has
-    /// halted stays halted as well, and its status goes on to say so.
+    /// Finishes the events being handled and starts no more. When this returns, the subscription is paused
+    /// durably, also after a restart, until it is [resumed](Self::resume). A halted subscription stays
+    /// halted, and its status still says so.
     ///
-    /// It returns without that when the subscription was stopped or resumed meanwhile, or when its
-    /// store has failed; [`status`](Self::status) says which. A handler [must not wait](Self) for it,
-    /// but may ask for it.
+    /// Returns early if the subscription was stopped or resumed, or its store has failed;
+    /// [`status`](Self::status) says which. A handler [must not await](Self) this, but may call it.
     pub fn pause(&self) -> impl Future<Output = ()> + Send + use<> {
         self.is_paused.store(true, Ordering::SeqCst);
         self.shared.want(DesiredState::Pause);
@@ -98,16 +99,16 @@ impl Subscription {
         }
     }
 
-    /// Has it go on after a pause, or try again what it has halted at.
+    /// Continues after a pause, or retries what the subscription has halted at.
     pub fn resume(&self) {
         self.is_paused.store(false, Ordering::SeqCst);
         self.shared.want(DesiredState::Run);
     }
 
-    /// Has it finish what is being handled, then end. When this returns, how far it has come is
-    /// durable, unless its store has failed; started again under its name it goes on there.
+    /// Finishes the events being handled, then ends the subscription. When this returns, its position is
+    /// durable, unless its store has failed; it continues there when it is started again under its name.
     ///
-    /// A handler [must not wait](Self) for it, but may ask for it.
+    /// A handler [must not await](Self) this, but may call it.
     pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
         self.shared.want(DesiredState::Stop);
         let shared = self.shared.clone();
@@ -115,20 +116,20 @@ impl Subscription {
     }
 
     /// Waits until everything up to `position`, such as that of a
-    /// [`Receipt`](crate::Receipt), is handled, parked, or no concern of its handlers.
+    /// [`Receipt`](crate::Receipt), is handled, parked, or taken by no handler, up to `within`.
     ///
     /// # Errors
-    /// [`WaitError`]; the events are durable all the same.
+    /// [`WaitError`]; the events are durable all the same, and are handled later.
     pub async fn wait_for(&self, position: Position, within: Duration) -> Result<(), WaitError> {
         self.shared.wait_for(position, within).await
     }
 
-    /// Moves it to another place in the log: waits for the handlers at work, forgets what failed or
-    /// waits in memory, and goes on behind `start`, even if it had halted. If it is paused it stays
-    /// so. What was parked or skipped behind the new place is forgotten, because it comes again; what
-    /// is parked before it stays parked. When this returns, the new place is durable.
+    /// Moves the subscription to another place in the log: waits for the handlers at work, discards what
+    /// failed or waits in memory, and continues after `start`, even if it had halted. If it is paused it
+    /// stays paused. Events that were parked or skipped after the new place are discarded, because they are
+    /// read again; events parked before it stay parked. The new place is durable when this returns.
     ///
-    /// A handler [must not wait](Self) for it, but may ask for it.
+    /// A handler [must not await](Self) this, but may call it.
     ///
     /// # Errors
     /// [`ResetError`] says whether anything was changed.
@@ -140,27 +141,26 @@ impl Subscription {
         async move { answer.await.unwrap_or(Err(ResetError::Stopped)) }
     }
 
-    /// The first parked event of each key: the one that failed and holds up those behind it. There
-    /// are 16,384 at most. None once the subscription has stopped.
+    /// Returns the first parked event of each key: the one that failed and holds up the later ones, at most
+    /// 16,384. Returns none once the subscription has stopped.
     pub async fn parked(&self) -> Vec<Parked> {
         self.ask(Request::Parked).await.unwrap_or_default()
     }
 
-    /// The events parked under `key`, in order: as many as are listed, which is 1,024 unless there
-    /// are many keys. [`Parked::behind`] of the last one says how many more are known of. None once
-    /// the subscription has stopped.
+    /// Returns the events parked under `key`, in order: those that are listed, which is up to 1,024, or
+    /// fewer if there are many keys. [`Parked::behind`] of the last one is the number of further known ones.
+    /// Returns none once the subscription has stopped.
     pub async fn parked_of(&self, key: &str) -> Vec<Parked> {
         let key = key.to_owned();
         self.ask(|caller| Request::ParkedOf(key, caller)).await.unwrap_or_default()
     }
 
-    /// Handles the events parked under `key` now, in order, until one fails: that one stays the
-    /// first of its key. It does so even while the subscription is paused or halted. Returns how
-    /// many were handled, when no note says any more that they are parked; like all events, they may
-    /// come again after a crash until the checkpoint has passed them. When none is left, later events
-    /// of the key are handled as they come.
+    /// Handles the events parked under `key` now, in order, until one fails: that one stays the first of its
+    /// key. Does so even while the subscription is paused or halted. Returns how many were handled, once it
+    /// is durable that they are no longer parked; like all events, they may be handled again after a crash
+    /// until the checkpoint has passed them. When none is left, later events of the key are handled again.
     ///
-    /// It needs a worker, so a handler [must not wait](Self) for it, but may ask for it.
+    /// This needs a worker, so a handler [must not await](Self) it, but may call it.
     ///
     /// # Errors
     /// [`ParkedError`] says what stays parked.
@@ -172,11 +172,11 @@ impl Subscription {
     }
 
     /// Drops the first event parked under `key`, the one that failed, then handles the others as
-    /// [`retry_parked`](Self::retry_parked) does. From the answer on, which may be that the next one
-    /// fails, the dropped event is never handled, unless the subscription is reset to a place before
-    /// it. Returns how many were handled.
+    /// [`retry_parked`](Self::retry_parked) does. Once this returns, even with the error that the next event
+    /// fails, the dropped event is never handled, unless the subscription is reset to a place before it.
+    /// Returns how many were handled.
     ///
-    /// A handler [must not wait](Self) for it, but may ask for it.
+    /// A handler [must not await](Self) this, but may call it.
     ///
     /// # Errors
     /// [`ParkedError`] says what stays parked.
@@ -197,8 +197,8 @@ impl Subscription {
         async move { answer.await.unwrap_or(Err(ParkedError::Stopped)) }
     }
 
-    /// Sends the request now; what is returned waits for the answer. None when the subscription has
-    /// stopped.
+    /// Sends the request now; the returned future waits for the answer, which is `None` if the subscription
+    /// has stopped.
     fn ask<T: Send + 'static, Asks: FnOnce(oneshot::Sender<T>) -> Request>(
         &self,
         request: Asks,

@@ -1,3 +1,5 @@
+//! The handler of a subscription, and handlers of any aggregate type behind one trait.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,24 +12,24 @@ use crate::base::panics::guarded;
 use crate::follow::followers::BoxError;
 use crate::schema::decoding::{Decoder, Envelopes, Names};
 
-/// What a subscription does with an event of the aggregate type `A`.
+/// Handles events of the aggregate type `A` for a subscription.
 ///
-/// Every `async fn` or closure from `Envelope<A>` to `Result<(), E>` is a handler; implement it for
-/// a type of your own when the handler carries much with it.
+/// Every `async fn` or closure from `Envelope<A>` to `Result<(), E>` is a handler; implement the trait for
+/// a type if the handler has state.
 ///
-/// An event may be handled more than once (after a failure, or after a crash), so let the effect be
-/// one that can be repeated, or remember `event.header.event_id` where the effect is.
+/// An event may be handled more than once, after a failure or a crash. So make the effect idempotent, or
+/// store `event.header.event_id` together with the effect.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle events of `{A}`",
     note = "a handler is an `async fn(event: Envelope<{A}>) -> Result<(), E>`, where `E` becomes a `BoxError`",
     note = "in a closure, name the type: `|event: Envelope<{A}>| async move {{ .. }}`"
 )]
 pub trait Handler<A: Aggregate>: Send + Sync + 'static {
-    /// Does it.
+    /// Handles an event.
     ///
     /// # Errors
-    /// Whatever went wrong: the event is tried again as the subscription's
-    /// [`Retry`](crate::Retry) says. A panic counts as a failure, too.
+    /// Any error: the event is retried as the [`Retry`](crate::Retry) of the subscription says. A panic
+    /// counts as a failure, too.
     fn handle(&self, event: Envelope<A>) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
@@ -43,16 +45,16 @@ where
     }
 }
 
-/// One event about to be handled; nothing of the user's has run before its first poll.
+/// The future of one attempt; none of the user's code runs before its first poll.
 pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
-/// A handler that says of each event whose turn it is: what the events it takes are ordered by.
+/// A handler that returns the key that orders each event.
 pub(crate) trait Routed<A: Aggregate>: Send + Sync + 'static {
-    /// The key of an event; none if it concerns nobody. It must give the same event the same key as
-    /// long as the event is not finished.
+    /// Returns the key of an event, or `None` if the event needs no handling. Must return the same key for
+    /// the same event until the event is finished.
     fn key(&self, event: &Envelope<A>) -> Option<String>;
 
-    /// Does what is to be done about the events of one key that a stored event is today: one, mostly.
+    /// Handles the events of one key that a stored event has been upcast to, usually one.
     ///
     /// # Errors
     /// As of a [`Handler`].
@@ -62,26 +64,26 @@ pub(crate) trait Routed<A: Aggregate>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
-/// What a handler says that can do nothing about an event now: it is neither handled nor poison, and
-/// comes again at the next start.
+/// The error of a handler that cannot handle an event now: the event is neither handled nor poison, and is
+/// read again at the next start.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(crate) struct NotNow(pub(crate) &'static str);
 
-/// Whose turn an event is.
+/// The lane of an event.
 pub(super) enum Lane {
-    /// As the subscription orders its events.
-    AsOrdered,
-    Of(String),
-    Nobodys,
+    /// The lane of the subscription's own key.
+    Default,
+    Key(String),
+    None,
 }
 
-/// A handler whose aggregate type is forgotten.
+/// A handler of any aggregate type.
 pub(super) trait AnyHandler: Send + Sync {
-    /// What the events that a stored one is today are called.
+    /// Returns the event types that a stored event has been upcast to.
     fn names<'a>(&self, event: &EventView<'a>) -> Result<Names<'a>, String>;
 
-    /// Whose turn one of them is, if the handler has a say in that; or why that cannot be told.
+    /// Returns the lane of one of these events, or why it cannot be determined.
     fn lane(
         &self,
         commit: &CommitView<'_>,
@@ -89,10 +91,10 @@ pub(super) trait AnyHandler: Send + Sync {
         number: usize,
     ) -> Result<Lane, String>;
 
-    /// Whether the handler has a say in the order.
+    /// Whether the handler determines the lane of an event.
     fn is_routed(&self) -> bool;
 
-    /// Those of them with these numbers, decoded, on their way into the handler; or why that cannot be.
+    /// Returns the attempt at those of the events with these numbers, or why they cannot be decoded.
     fn handling(
         &self,
         stream: &StreamId,
@@ -102,7 +104,7 @@ pub(super) trait AnyHandler: Send + Sync {
     ) -> Result<Handling, String>;
 }
 
-/// A handler that knows its aggregate type.
+/// A handler of the aggregate type `A`.
 pub(super) struct Typed<A, H> {
     handler: Arc<H>,
     decoder: Decoder<A>,
@@ -129,7 +131,7 @@ impl<A: Aggregate, H> Typed<A, H> {
         decoded.map_err(decoding_panicked)?.map_err(|error| error.to_string())
     }
 
-    /// Those with these numbers.
+    /// Decodes the events with these numbers.
     fn chosen(
         &self,
         stream: &StreamId,
@@ -145,7 +147,7 @@ impl<A: Aggregate, H> Typed<A, H> {
 }
 
 fn decoding_panicked(panic: String) -> String {
-    format!("decoding it panicked: {panic}")
+    format!("decoding the event panicked: {panic}")
 }
 
 impl<A: Aggregate, H: Handler<A>> AnyHandler for Typed<A, H> {
@@ -154,7 +156,7 @@ impl<A: Aggregate, H: Handler<A>> AnyHandler for Typed<A, H> {
     }
 
     fn lane(&self, _: &CommitView<'_>, _: &EventView<'_>, _: usize) -> Result<Lane, String> {
-        Ok(Lane::AsOrdered)
+        Ok(Lane::Default)
     }
 
     fn is_routed(&self) -> bool {
@@ -179,7 +181,7 @@ impl<A: Aggregate, H: Handler<A>> AnyHandler for Typed<A, H> {
     }
 }
 
-/// A handler that has a say in the order.
+/// A handler of the aggregate type `A` that determines the lane of an event.
 pub(super) struct TypedRouted<A, H>(Typed<A, H>);
 
 impl<A: Aggregate, H: Routed<A>> TypedRouted<A, H> {
@@ -200,10 +202,10 @@ impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
         number: usize,
     ) -> Result<Lane, String> {
         let envelopes = self.0.envelopes(&commit.id.into(), commit, event)?;
-        let Some(envelope) = envelopes.get(number) else { return Ok(Lane::Nobodys) };
-        let told = guarded(|| self.0.handler.key(envelope));
-        let told = told.map_err(|panic| format!("telling whom it concerns panicked: {panic}"))?;
-        Ok(told.map_or(Lane::Nobodys, Lane::Of))
+        let Some(envelope) = envelopes.get(number) else { return Ok(Lane::None) };
+        let key = guarded(|| self.0.handler.key(envelope));
+        let key = key.map_err(|panic| format!("determining the key panicked: {panic}"))?;
+        Ok(key.map_or(Lane::None, Lane::Key))
     }
 
     fn is_routed(&self) -> bool {

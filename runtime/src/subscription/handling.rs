@@ -1,3 +1,5 @@
+//! Starts handlers for the next events of the lanes, and takes their results.
+
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -27,8 +29,8 @@ impl SubscriptionState {
         }
     }
 
-    /// Starts what may be handled now, and says whether there is room for more: something was
-    /// parked, or had been skipped. No more can be than fit in memory.
+    /// Starts what may be handled now. Returns whether there is room for more, because something was parked or
+    /// had been skipped. No more can be than fit in memory.
     pub(super) fn start(&mut self) -> bool {
         self.start_retries();
         let mut has_room = false;
@@ -64,7 +66,7 @@ impl SubscriptionState {
 
     fn handle(&mut self, spot: Spot, key: Arc<str>) {
         if let Some(why) = self.failure() {
-            // The effect could not be remembered.
+            // The effect could not be recorded.
             return self.halt(spot.position, why);
         }
         self.lanes.begin(spot);
@@ -86,17 +88,17 @@ impl SubscriptionState {
         match outcome {
             Outcome::Done => {
                 self.plan.shared.meters.handled(1);
-                self.failures.forget(spot);
+                self.failures.remove(spot);
                 self.lanes.finish(spot);
             }
             Outcome::Failed(why) => self.failed(spot, why),
             Outcome::Unread(why) => self.unread_again(spot, why),
-            // Only the rest of a key is looked for.
+            // Only an overflow job finds events.
             Outcome::Found(_) => {}
         }
     }
 
-    /// The log could not be read on.
+    /// Handles a failure to read the log.
     pub(super) fn unread(&mut self, why: String) {
         let (position, name) = (self.reading.next_position(), &self.plan.shared.name);
         tracing::warn!(
@@ -107,7 +109,7 @@ impl SubscriptionState {
         }
     }
 
-    /// The event could not be read for another attempt. It may be all right, so it is not parked.
+    /// Handles a failure to read an event for another attempt. The event may be fine, so it is not parked.
     fn unread_again(&mut self, spot: Spot, why: String) {
         self.lanes.suspend(spot);
         self.failures.count_unread(spot, why.clone());
@@ -138,8 +140,8 @@ impl SubscriptionState {
         }
     }
 
-    /// Sets an event aside that failed too often, or whose key is held up by one that did. Says
-    /// whether there was room for it.
+    /// Parks an event that failed too often, or whose key is held up by one that did. Returns whether there
+    /// was room for it.
     fn park(&mut self, spot: Spot, key: &Arc<str>) -> bool {
         let has_key = self.lanes.get_mut(spot).is_some_and(|due| due.has_key);
         if let Err(why) = self.parked.has_room_for(key, has_key) {
@@ -148,10 +150,10 @@ impl SubscriptionState {
             return false;
         }
         let Some((key, due)) = self.lanes.finish(spot) else { return false };
-        let (attempts, error) = self.failures.forget(spot).unwrap_or_default();
+        let (attempts, error) = self.failures.remove(spot).unwrap_or_default();
         let shared = &self.plan.shared;
         if attempts > 0 {
-            // Thousands may be parked behind it.
+            // Thousands may be parked after it.
             tracing::warn!(
                 target: "actuarius::subscription",
                 name = %shared.name, position = %spot.position, attempts, "an event is parked"
@@ -172,7 +174,7 @@ impl SubscriptionState {
         true
     }
 
-    /// Starts nothing any more, until it is asked to resume. The first cause stays.
+    /// Halts the subscription until it is resumed. The first cause stays.
     pub(super) fn halt(&mut self, position: Position, why: String) {
         self.halted.get_or_insert(FollowerStatus::Halted { position, why });
     }

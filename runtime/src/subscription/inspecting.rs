@@ -1,4 +1,4 @@
-//! What is durable of subscriptions, read from a store in which none is started.
+//! Reads stored subscriptions without starting them, and skips parked events.
 
 use actuarius_domain::Position;
 use actuarius_persistence::{Batch, ReadError, Reader, Store, StoreFailure};
@@ -8,15 +8,15 @@ use super::checkpoint::{self, Checkpoint};
 use super::opening::{NOTES_AT_ONCE, parked_events};
 use super::parked::{Parked, ParkedEvents};
 
-/// A subscription as the store has it.
+/// A subscription as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredSubscription {
-    /// Its name.
+    /// The name of the subscription.
     pub name: String,
-    /// Everything up to here is handled, parked, or no concern of its handlers.
+    /// Everything up to here is handled, parked, or taken by no handler.
     pub position: Position,
-    /// Whether it stays paused when it is started.
+    /// Whether the subscription stays paused when it is started.
     pub paused: bool,
     /// How many keys have parked events.
     pub keys_parked: u64,
@@ -24,11 +24,11 @@ pub struct StoredSubscription {
     pub events_parked: u64,
 }
 
-/// All subscriptions of a store, in the order of their names. Those that bring a saga its events are
-/// called `saga.TYPE.events`.
+/// Returns all subscriptions of a store, in the order of their names. Those that deliver the events of a
+/// saga have the name `saga.TYPE.events`.
 ///
 /// # Errors
-/// [`ReadError`]; a note that is damaged is named.
+/// [`ReadError`]; it names a damaged note.
 pub fn subscriptions(reader: &dyn Reader) -> Result<Vec<StoredSubscription>, ReadError> {
     let (prefix, mut all, mut after) = (checkpoint::key(""), Vec::new(), None);
     loop {
@@ -52,42 +52,42 @@ pub fn subscriptions(reader: &dyn Reader) -> Result<Vec<StoredSubscription>, Rea
     }
 }
 
-/// The first parked event of each key, which holds up those behind it; none of a subscription that is
-/// not there.
+/// Returns the first parked event of each key, which holds up the later ones; none if the subscription does
+/// not exist.
 ///
 /// # Errors
-/// [`ReadError`]; a note that is damaged is named.
+/// [`ReadError`]; it names a damaged note.
 pub fn parked(reader: &dyn Reader, subscription: &str) -> Result<Vec<Parked>, ReadError> {
-    Ok(found(reader, subscription)?.map(|(_, parked)| parked.firsts()).unwrap_or_default())
+    Ok(load(reader, subscription)?.map(|(_, parked)| parked.firsts()).unwrap_or_default())
 }
 
-/// The events parked under `key`, in order: as many as have a note of their own.
+/// Returns the events parked under `key`, in order: those that have a note of their own.
 ///
 /// # Errors
-/// [`ReadError`]; a note that is damaged is named.
+/// [`ReadError`]; it names a damaged note.
 pub fn parked_of(
     reader: &dyn Reader,
     subscription: &str,
     key: &str,
 ) -> Result<Vec<Parked>, ReadError> {
-    Ok(found(reader, subscription)?.map(|(_, parked)| parked.of(key)).unwrap_or_default())
+    Ok(load(reader, subscription)?.map(|(_, parked)| parked.of(key)).unwrap_or_default())
 }
 
-/// Drops the first event parked under `key`: it is never handled. Those behind it stay parked, until
-/// the subscription is asked to retry them.
+/// Drops the first event parked under `key`: it is never handled. The later ones stay parked until the
+/// subscription retries them.
 ///
 /// # Errors
 /// [`NotSkipped`] says whether anything was written.
 pub fn skip_parked(store: &mut Store, subscription: &str, key: &str) -> Result<Parked, NotSkipped> {
     let not_parked = || NotSkipped::NotParked { key: key.to_owned() };
     let (mut checkpoint, mut parked) =
-        found(&*store.reader, subscription)?.ok_or_else(not_parked)?;
+        load(&*store.reader, subscription)?.ok_or_else(not_parked)?;
     let first = parked.of(key).into_iter().next().ok_or_else(not_parked)?;
     if parked.unread(key).is_some() {
         return Err(NotSkipped::RestUnread { key: key.to_owned() });
     }
     parked.skip_first(&first.key);
-    // As many sets as it takes: each leaves what is right.
+    // As many sets of notes as it takes; the store is consistent after each.
     while parked.has_outdated() || checkpoint.resetting {
         let target = Checkpoint { resetting: false, ..checkpoint };
         let (notes, reached) = parked.take_notes(subscription, target);
@@ -97,7 +97,7 @@ pub fn skip_parked(store: &mut Store, subscription: &str, key: &str) -> Result<P
     Ok(first)
 }
 
-fn found(reader: &dyn Reader, name: &str) -> Result<Option<(Checkpoint, ParkedEvents)>, ReadError> {
+fn load(reader: &dyn Reader, name: &str) -> Result<Option<(Checkpoint, ParkedEvents)>, ReadError> {
     let Some(note) = reader.note(checkpoint::key(name).as_bytes())? else { return Ok(None) };
     let checkpoint = Checkpoint::decode(name, note)?;
     let parked = parked_events(reader, name, &checkpoint)?;
@@ -108,16 +108,16 @@ fn found(reader: &dyn Reader, name: &str) -> Result<Option<(Checkpoint, ParkedEv
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum NotSkipped {
-    /// Nothing is parked under this key, or there is no such subscription. Nothing was changed.
+    /// Nothing is parked under this key, or the subscription does not exist. Nothing was changed.
     #[error("nothing is parked under {key:?}")]
     NotParked {
         /// The key.
         key: String,
     },
-    /// More is parked under the key than is listed, and only the subscription finds out what comes
-    /// next. Nothing was changed; ask the subscription, when it runs.
+    /// More events are parked under the key than are listed, and only the running subscription can find the
+    /// next one. Nothing was changed; use [`Subscription::skip_parked`](crate::Subscription::skip_parked).
     #[error(
-        "what is parked under {key:?} behind its first event is known to the running subscription only"
+        "only the running subscription can find the event parked under {key:?} after the first one"
     )]
     RestUnread {
         /// The key.
@@ -126,7 +126,7 @@ pub enum NotSkipped {
     /// The notes could not be read. Nothing was changed.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The store has failed. It may or may not be skipped: look again when the store is open again.
+    /// The store has failed. The event may or may not be skipped: look again once the store is open again.
     #[error(transparent)]
     Failed(#[from] StoreFailure),
 }

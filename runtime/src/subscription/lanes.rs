@@ -1,37 +1,38 @@
-//! Which event may be handled next, and how far everything is finished: pure, so that no test waits.
+//! Which event may be handled next, and up to where everything is finished: pure, so that tests need not
+//! wait.
 //!
-//! Events of one key stand in one lane, in the order of the log. Only the first of a lane may be
-//! handled, and it keeps its lane shut until it is finished; other lanes do not wait for it.
+//! Events of one key are in one lane, in the order of the log. Only the first of a lane may be handled, and
+//! it blocks its lane until it is finished; other lanes continue.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use actuarius_domain::Position;
 
-/// Where an event stands in the log, and which share of it: one that has been upcast may have become
-/// several, of several keys, and each key has its share of them.
+/// The position of an event, and a share of it. A stored event may be upcast to several events of several
+/// keys, and each key has its share of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Spot {
     pub(super) position: Position,
     pub(super) share: u32,
 }
 
-/// The unfinished events of a subscription. Their number is bounded by who fills it.
+/// The unfinished events of a subscription. The caller bounds their number.
 pub(super) struct Lanes<T> {
-    /// In each the first is handled, rests, or is in `free`.
+    /// In each lane the first is handled, suspended, or in `free`.
     lanes: HashMap<Arc<str>, VecDeque<Spot>>,
     events: BTreeMap<Spot, Entry<T>>,
-    /// The first of their lanes that may be handled now.
+    /// The first events of their lanes that may be handled now.
     free: BTreeSet<Spot>,
     suspended: usize,
     bytes: usize,
-    /// How many were ever taken.
+    /// How many events were ever taken.
     taken: u64,
 }
 
 struct Entry<T> {
     key: Arc<str>,
-    /// How many were taken before it.
+    /// How many events were taken before it.
     number: u64,
     bytes: usize,
     state: State,
@@ -40,7 +41,7 @@ struct Entry<T> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// For those before it, or for a worker.
+    /// Waits for the events before it, or for a worker.
     Waits,
     Handled,
     /// It has failed, and is not handled until it is woken.
@@ -61,7 +62,7 @@ impl<T> Default for Lanes<T> {
 }
 
 impl<T> Lanes<T> {
-    /// Takes an event behind all that were taken before.
+    /// Takes an event that comes after all that were taken before.
     pub(super) fn accept(&mut self, spot: Spot, key: Arc<str>, bytes: usize, event: T) {
         debug_assert!(self.events.last_key_value().is_none_or(|(last, _)| *last < spot));
         let lane = self.lanes.entry(key.clone()).or_default();
@@ -75,12 +76,12 @@ impl<T> Lanes<T> {
         self.events.insert(spot, Entry { key, number, bytes, state: State::Waits, event });
     }
 
-    /// The lowest event that may be handled now.
+    /// Returns the lowest event that may be handled now.
     pub(super) fn next(&self) -> Option<Spot> {
         self.free.first().copied()
     }
 
-    /// The event at `spot`, which [`next`](Self::next) gave, is handled from now on.
+    /// Marks the event at `spot`, which [`next`](Self::next) returned, as being handled.
     pub(super) fn begin(&mut self, spot: Spot) {
         if self.free.remove(&spot)
             && let Some(entry) = self.events.get_mut(&spot)
@@ -89,7 +90,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The event has failed: it keeps its lane shut, and is not handled until it is woken.
+    /// Suspends an event that has failed: it blocks its lane, and is not handled until it is woken.
     pub(super) fn suspend(&mut self, spot: Spot) {
         if let Some(entry) = self.events.get_mut(&spot)
             && entry.state == State::Handled
@@ -99,7 +100,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// An event that rests may be handled again.
+    /// Lets a suspended event be handled again.
     pub(super) fn wake(&mut self, spot: Spot) {
         if let Some(entry) = self.events.get_mut(&spot)
             && entry.state == State::Suspended
@@ -110,7 +111,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The event, the first of its lane, needs nothing more: the next of its key is free.
+    /// Removes a finished event, the first of its lane: the next of its key is free.
     pub(super) fn finish(&mut self, spot: Spot) -> Option<(Arc<str>, T)> {
         let entry = self.events.remove(&spot)?;
         self.bytes -= entry.bytes;
@@ -127,12 +128,12 @@ impl<T> Lanes<T> {
         Some((entry.key, entry.event))
     }
 
-    /// The lowest unfinished event: everything before it is finished.
+    /// Returns the lowest unfinished event: everything before it is finished.
     pub(super) fn first(&self) -> Option<(Position, &T)> {
         self.events.first_key_value().map(|(spot, entry)| (spot.position, &entry.event))
     }
 
-    /// How many were taken from the lowest unfinished one on: that many come again after a crash.
+    /// How many events were taken from the lowest unfinished one on: these are handled again after a crash.
     pub(super) fn ahead(&self) -> u64 {
         self.events.first_key_value().map_or(0, |(_, first)| self.taken - first.number)
     }
@@ -145,7 +146,7 @@ impl<T> Lanes<T> {
         self.events.get_mut(&spot).map(|entry| &mut entry.event)
     }
 
-    /// The events that rest and keep their lanes shut.
+    /// How many events are suspended and block their lanes.
     pub(super) fn suspended(&self) -> usize {
         self.suspended
     }

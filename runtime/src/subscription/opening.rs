@@ -1,3 +1,5 @@
+//! Loads what is durable of a subscription, and creates or removes it.
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -11,76 +13,79 @@ use super::routes::Routes;
 use crate::engine::Engine;
 use crate::follow::followers::{FollowerShared, StartError};
 
-/// How many notes of parked events are read at once: a commit with notes waits meanwhile.
+/// How many notes of parked events are read at once. A commit with notes waits until then.
 pub(super) const NOTES_AT_ONCE: usize = 256;
 
-/// What stays the same as long as a subscription runs.
+/// What stays the same while a subscription runs.
 pub(super) struct Plan {
     pub(super) engine: Arc<Engine>,
     pub(super) shared: Arc<FollowerShared>,
     pub(super) routes: Routes,
     pub(super) options: Options,
-    /// Whether it is to be paused after a restart, too: what the handle was asked for last.
+    /// The last request to pause or resume, which also applies after a restart.
     pub(super) is_paused: Arc<AtomicBool>,
 }
 
 /// What is durable of a subscription.
-pub(super) struct Found {
+pub(super) struct Stored {
     pub(super) checkpoint: Checkpoint,
     pub(super) parked: ParkedEvents,
 }
 
-/// What is durable of the subscription `name`, which is made at `start` if it is new, or if what
-/// there is of it is not wanted any more.
+/// Loads the subscription `name`, which is created at `start` if it is new or to be discarded.
 pub(super) async fn open(
     engine: &Arc<Engine>,
     name: &str,
     start: Start,
     from_scratch: bool,
-) -> Result<Found, StartError> {
+) -> Result<Stored, StartError> {
     if engine.failure().is_some() {
         return Err(StartError::ShuttingDown);
     }
     if from_scratch {
-        forget(engine, name).await?;
+        remove_all_notes(engine, name).await?;
     }
-    let (mut found, is_new) = find(engine, name, start).await?;
+    let (mut stored, is_new) = find(engine, name, start).await?;
     if is_new {
         let mut notes = Notes::default();
-        // Fits: it is short, and alone.
-        let _ = notes.put(checkpoint::key(name), found.checkpoint.encode());
+        // This fits: the note is short, and the only one.
+        let _ = notes.put(checkpoint::key(name), stored.checkpoint.encode());
         store(engine, notes).await?;
     }
-    clear(engine, name, &mut found).await?;
-    Ok(found)
+    remove_outdated_notes(engine, name, &mut stored).await?;
+    Ok(stored)
 }
 
-/// Removes the notes that are left over from the last time, before anything moves on: as many sets
-/// as it takes.
-async fn clear(engine: &Arc<Engine>, name: &str, found: &mut Found) -> Result<(), StartError> {
-    while found.parked.has_outdated() || found.checkpoint.resetting {
-        let target = Checkpoint { resetting: false, ..found.checkpoint };
-        let (notes, reached) = found.parked.take_notes(name, target);
+/// Removes notes that are left over from the last run before the checkpoint moves, in as many sets as it
+/// takes.
+async fn remove_outdated_notes(
+    engine: &Arc<Engine>,
+    name: &str,
+    stored: &mut Stored,
+) -> Result<(), StartError> {
+    while stored.parked.has_outdated() || stored.checkpoint.resetting {
+        let target = Checkpoint { resetting: false, ..stored.checkpoint };
+        let (notes, reached) = stored.parked.take_notes(name, target);
         store(engine, notes).await?;
-        found.checkpoint = reached;
+        stored.checkpoint = reached;
     }
     Ok(())
 }
 
-/// Removes every note of the subscription `name`: the checkpoint last, so that an end in between
-/// leaves a subscription that is there.
-async fn forget(engine: &Arc<Engine>, name: &str) -> Result<(), StartError> {
+/// Removes every note of the subscription `name`: the checkpoint last, so that the subscription still exists
+/// if this is interrupted.
+async fn remove_all_notes(engine: &Arc<Engine>, name: &str) -> Result<(), StartError> {
     loop {
         let prefix = parked::prefix(name);
         let owned = name.to_owned();
-        let look = move |reader: &dyn Reader| {
+        let load = move |reader: &dyn Reader| {
             first_keys(reader, &prefix).map_err(|error| unreadable(&owned, error))
         };
-        let keys = blocking(engine, name, look).await?;
+        let keys = blocking(engine, name, load).await?;
         let is_last = keys.is_empty();
         let mut notes = Notes::default();
         for key in keys {
-            // If it does not fit any more, it is found again the next time.
+            // A note that does not fit is found again in the next round.
             let _ = notes.remove(key);
         }
         if is_last {
@@ -93,7 +98,7 @@ async fn forget(engine: &Arc<Engine>, name: &str) -> Result<(), StartError> {
     }
 }
 
-/// The names of some notes that begin with `prefix`, even if what they say is damaged.
+/// Returns some keys of notes that begin with `prefix`, even if the notes are damaged.
 fn first_keys(reader: &dyn Reader, prefix: &str) -> Result<Vec<Bytes>, ReadError> {
     match reader.notes(prefix.as_bytes(), None, NOTES_AT_ONCE) {
         Ok(notes) => Ok(notes.into_iter().map(|note| note.key).collect()),
@@ -106,45 +111,49 @@ async fn store(engine: &Engine, notes: Notes) -> Result<(), StartError> {
     engine.committer.store_notes(notes).await.map_err(|_| StartError::ShuttingDown)
 }
 
-/// What is durable of the subscription `name`, and whether it is new.
-async fn find(engine: &Arc<Engine>, name: &str, start: Start) -> Result<(Found, bool), StartError> {
+/// Loads the subscription `name`. Returns whether it is new.
+async fn find(
+    engine: &Arc<Engine>,
+    name: &str,
+    start: Start,
+) -> Result<(Stored, bool), StartError> {
     let owned = name.to_owned();
-    blocking(engine, name, move |reader| look(reader, &owned, start)).await
+    blocking(engine, name, move |reader| load(reader, &owned, start)).await
 }
 
-/// Looks into the store, which may wait for a disk.
+/// Reads the store, which may wait for a disk.
 async fn blocking<T: Send + 'static>(
     engine: &Engine,
     name: &str,
-    look: impl FnOnce(&dyn Reader) -> Result<T, StartError> + Send + 'static,
+    load: impl FnOnce(&dyn Reader) -> Result<T, StartError> + Send + 'static,
 ) -> Result<T, StartError> {
     let reader = engine.store.reader().map_err(|_| StartError::ShuttingDown)?;
-    match tokio::task::spawn_blocking(move || look(&*reader)).await {
-        Ok(found) => found,
+    match tokio::task::spawn_blocking(move || load(&*reader)).await {
+        Ok(stored) => stored,
         Err(panic) => Err(unreadable(name, std::io::Error::other(panic).into())),
     }
 }
 
-fn look(reader: &dyn Reader, name: &str, start: Start) -> Result<(Found, bool), StartError> {
-    let unread = |error| unreadable(name, error);
-    let Some(note) = reader.note(checkpoint::key(name).as_bytes()).map_err(unread)? else {
+fn load(reader: &dyn Reader, name: &str, start: Start) -> Result<(Stored, bool), StartError> {
+    let unreadable_note = |error| unreadable(name, error);
+    let Some(note) = reader.note(checkpoint::key(name).as_bytes()).map_err(unreadable_note)? else {
         let mark =
             checkpoint::resolve(reader, start).map_err(|error| invalid_start(name, error))?;
         let checkpoint = Checkpoint::beginning(reader.identity(), mark);
-        return Ok((Found { checkpoint, parked: ParkedEvents::new(&checkpoint) }, true));
+        return Ok((Stored { checkpoint, parked: ParkedEvents::new(&checkpoint) }, true));
     };
-    let mut checkpoint = Checkpoint::decode(name, note).map_err(unread)?;
+    let mut checkpoint = Checkpoint::decode(name, note).map_err(unreadable_note)?;
     if !reader.maintenance().lineage().shares(checkpoint.store, checkpoint.mark.position) {
         return Err(StartError::OtherStore(name.to_owned()));
     }
-    // From here on it is this store's, also when it came from one that this one was restored from.
+    // From here on it belongs to this store, even if it came from one that this store was restored from.
     checkpoint.store = reader.identity();
     let (position, head) = (checkpoint.mark.position, reader.head());
     if position > head {
         return Err(invalid_start(name, InvalidStart::Ahead { position, head }));
     }
-    let parked = parked_events(reader, name, &checkpoint).map_err(unread)?;
-    Ok((Found { checkpoint, parked }, false))
+    let parked = parked_events(reader, name, &checkpoint).map_err(unreadable_note)?;
+    Ok((Stored { checkpoint, parked }, false))
 }
 
 pub(super) fn parked_events(
@@ -160,7 +169,7 @@ pub(super) fn parked_events(
             parked.load(name, note)?;
         }
         if page.len() < NOTES_AT_ONCE {
-            parked.forget_skipped();
+            parked.prune_skipped();
             return Ok(parked);
         }
         after = page.last().map(|note| note.key.clone());

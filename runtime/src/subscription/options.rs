@@ -6,27 +6,27 @@ use actuarius_domain::Position;
 
 use crate::follow::followers::Retry;
 
-/// Where in the log a subscription begins.
+/// The place in the log where a subscription begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Start {
-    /// With the first event there is.
+    /// With the first event in the log.
     #[default]
     Beginning,
-    /// With the event behind this position.
+    /// With the event after this position.
     After(Position),
     /// With what is stored from now on.
     End,
 }
 
-/// What becomes of an event that fails as often as [`Retry`] allows.
+/// What happens to an event whose last attempt, as [`Retry`] allows, has failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnPoison {
-    /// It is set aside, with every later event of its key, in order and durably; other keys go on.
+    /// The event is set aside durably, with every later event of its key, in order; other keys continue.
     #[default]
     Park,
-    /// Everything waits, until it is let to [`resume`](Subscription::resume). While an event waits
-    /// for its next attempt nothing new is started either, so that with one worker the events are
-    /// handled in the order of the whole log.
+    /// The subscription waits until it is [resumed](super::Subscription::resume). While an event waits for
+    /// its next attempt no other is started, so that with one worker the events are handled in the order of
+    /// the whole log.
     Halt,
 }
 

@@ -1,7 +1,7 @@
-//! The parked events of a subscription, by key and in order: pure, so that no test waits.
+//! The parked events of a subscription, by key and in order: pure, so that tests need not wait.
 //!
-//! `key` says which events of one key are listed, and which are to be read from the log again;
-//! `noting` says which notes must be written, and how far the checkpoint may go with them.
+//! `key` holds the events of one key: those that are listed, and those to be read from the log again;
+//! `pending` holds which notes must be written, and `storing` collects them.
 
 mod event;
 mod key;
@@ -25,37 +25,37 @@ pub use event::Parked;
 pub(super) use key::LogRange;
 pub(super) use note::prefix;
 
-/// How much is kept. Over it nothing is lost: events are read from the log again, except that too
+/// How much is kept. Beyond it nothing is lost: events are read from the log again, except that too
 /// many keys halt the subscription.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// More keys with an event that cannot be handled are one cause, not many.
+    /// More keys with an event that cannot be handled have one cause, not many.
     keys: usize,
-    /// Enough to see what waits behind an event, and to handle it without looking for it.
+    /// Enough to see what waits after an event, and to handle it without a search.
     listed_of_key: usize,
-    /// Of all keys together, the first of each excepted: what is read at the start, in well under a
-    /// second, and takes some 20 MB.
+    /// Of all keys together, except the first of each: this is read at the start, in well under a second, and
+    /// takes some 20 MB.
     listed: usize,
-    /// How many notes are changed at once, if as many fit into a set.
+    /// How many notes are changed at once, if they fit into a set.
     changes: usize,
 }
 
 const BOUNDS: Bounds = Bounds { keys: 16_384, listed_of_key: 1_024, listed: 65_536, changes: 100 };
 
-/// All of them.
+/// All parked events.
 #[derive(Debug)]
 pub(super) struct ParkedEvents {
     bounds: Bounds,
     keys: BTreeMap<Arc<str>, Key>,
     counts: Counts,
-    /// Events with their keys that were dropped before the stored checkpoint had passed them: they
-    /// come again after a crash, and are not handled then either.
+    /// Events with their keys that were skipped before the stored checkpoint had passed them: they are read
+    /// again after a crash, and not handled then either.
     skipped: BTreeSet<(Position, Arc<str>)>,
     pending: PendingNotes,
 }
 
 impl ParkedEvents {
-    /// None so far, beside this stored checkpoint.
+    /// Creates an empty set for this stored checkpoint.
     pub(super) fn new(checkpoint: &Checkpoint) -> Self {
         Self {
             bounds: BOUNDS,
@@ -66,10 +66,10 @@ impl ParkedEvents {
         }
     }
 
-    /// Adds what a stored note says, in the order of the notes' keys.
+    /// Adds the content of a stored note, in the order of the notes' keys.
     ///
-    /// What is parked behind the checkpoint is left over from a reset that was cut short: it comes
-    /// again. What was skipped stays so, unless such a reset is still to be finished.
+    /// An event parked after the checkpoint is left over from an interrupted reset: it is read again. A
+    /// skipped event stays skipped, unless such a reset is still to be finished.
     pub(super) fn load(&mut self, name: &str, note: &Note) -> Result<(), ReadError> {
         let (key, content) = note::decode(name, note)?;
         match content {
@@ -77,7 +77,7 @@ impl ParkedEvents {
                 self.changed(&key, |its| its.add_noted(entry));
             }
             NoteContent::Overflow(first) if self.pending.has_passed(first.position) => {
-                // What came behind the checkpoint comes again.
+                // Events after the checkpoint are read again.
                 let last = self.pending.passed();
                 self.changed(&key, |its| its.add_overflow(first, last));
             }
@@ -85,7 +85,7 @@ impl ParkedEvents {
                 self.pending.mark_outdated(&key, Name::Parked(entry.position))
             }
             NoteContent::Overflow(_) => self.pending.mark_outdated(&key, Name::Overflow),
-            NoteContent::Skipped(position) if self.pending.has_forgotten(position) => {
+            NoteContent::Skipped(position) if self.pending.is_discarded(position) => {
                 self.pending.mark_outdated(&key, Name::Skipped(position));
             }
             NoteContent::Skipped(position) => drop(self.skipped.insert((position, key))),
@@ -97,19 +97,19 @@ impl ParkedEvents {
         self.keys.contains_key(key)
     }
 
-    /// How many there are, as far as is known.
+    /// How many are parked, as far as is known.
     pub(super) fn count(&self) -> u64 {
         self.counts.listed as u64 + self.counts.more
     }
 
-    /// Whether what the key has of the event was dropped: it is not handled when it comes again.
+    /// Whether the key's share of the event was skipped: it is not handled when it is read again.
     pub(super) fn has_skipped(&self, position: Position, key: &Arc<str>) -> bool {
-        // There are hardly ever any.
+        // This set is nearly always empty.
         !self.skipped.is_empty() && self.skipped.contains(&(position, key.clone()))
     }
 
-    /// Whether an event of `key` may be parked, or why not. `has_key` is whether it is found again by
-    /// its key.
+    /// Whether an event of `key` may be parked, or why not. `has_key` is whether the event can be found again
+    /// by its key.
     pub(super) fn has_room_for(&self, key: &str, has_key: bool) -> Result<(), String> {
         match self.keys.get(key) {
             None if self.keys.len() >= self.bounds.keys => Err(format!(
@@ -117,7 +117,7 @@ impl ParkedEvents {
                 self.bounds.keys
             )),
             Some(its) if !has_key && !self.may_be_noted(its) => {
-                Err("too much is parked under a key that cannot be told".to_owned())
+                Err("too much is parked under a key that cannot be determined".to_owned())
             }
             _ => Ok(()),
         }
@@ -140,7 +140,7 @@ impl ParkedEvents {
         }
     }
 
-    /// Changes a key, and what is known of all together.
+    /// Changes a key and the total counts.
     fn changed<T>(&mut self, key: &Arc<str>, change: impl FnOnce(&mut Key) -> T) -> T {
         let its = self.keys.entry(key.clone()).or_default();
         let before = its.counts();
@@ -152,24 +152,24 @@ impl ParkedEvents {
         changed
     }
 
-    /// The event that failed and holds up its key.
+    /// Returns the event that failed and holds up its key.
     pub(super) fn first(&self, key: &str) -> Option<&Entry> {
         self.keys.get(key)?.first()
     }
 
-    /// What must be read from the log, and [added](Self::add_read), before the first of its key may
-    /// be handled or skipped.
+    /// Returns what must be read from the log and [added](Self::add_read) before the first event of its key
+    /// may be handled or skipped.
     pub(super) fn unread(&self, key: &str) -> Option<LogRange> {
         self.keys.get(key)?.unread()
     }
 
-    /// These are the parked events of the key up to a place, behind those that are listed.
+    /// Adds the parked events of the key up to `read`, after those that are listed.
     pub(super) fn add_read(&mut self, key: &Arc<str>, mut entries: Vec<Entry>, read: Mark) {
         entries.retain(|entry| !self.has_skipped(entry.position, key));
         self.changed(key, |its| its.add_read(entries, read));
     }
 
-    /// The first of its key was handled, and is parked no more.
+    /// Removes the first event of its key, which was handled.
     pub(super) fn remove_first(&mut self, key: &Arc<str>) -> Option<Entry> {
         let (name, entry) = self.changed(key, Key::pop)?;
         self.pending.mark_removed(key, name, entry.position);
@@ -181,18 +181,18 @@ impl ParkedEvents {
         Some(entry)
     }
 
-    /// The first of its key is never handled.
+    /// Removes the first event of its key, which is never handled.
     pub(super) fn skip_first(&mut self, key: &Arc<str>) -> Option<Entry> {
         let entry = self.remove_first(key)?;
         if !self.pending.has_passed(entry.position) {
-            // It comes again after a crash, so that must be noted.
+            // It is read again after a crash, so a note must say that it was skipped.
             self.skipped.insert((entry.position, key.clone()));
             self.pending.mark_outdated(key, Name::Skipped(entry.position));
         }
         Some(entry)
     }
 
-    /// The first of its key was tried once more, in vain.
+    /// Counts another failure of the first event of its key.
     pub(super) fn first_failed(&mut self, key: &Arc<str>, why: &str) {
         let Some(its) = self.keys.get_mut(key) else { return };
         let Some(first) = its.first_mut() else { return };
@@ -204,8 +204,8 @@ impl ParkedEvents {
         }
     }
 
-    /// Forgets everything about events behind `position`: they come again.
-    pub(super) fn forget_after(&mut self, position: Position) {
+    /// Discards everything about events after `position`: they are read again.
+    pub(super) fn discard_after(&mut self, position: Position) {
         let keys: Vec<_> = self.keys.keys().cloned().collect();
         for key in keys {
             for (name, position) in self.changed(&key, |its| its.cut_after(position)) {
@@ -218,12 +218,12 @@ impl ParkedEvents {
         self.pending.reset_to(position);
     }
 
-    /// The first of each key.
+    /// Returns the first event of each key.
     pub(super) fn firsts(&self) -> Vec<Parked> {
         self.keys.iter().filter_map(|(key, its)| its.describe(key).next()).collect()
     }
 
-    /// Those of one key that are listed.
+    /// Returns the listed events of one key.
     pub(super) fn of(&self, key: &str) -> Vec<Parked> {
         let found = self.keys.get_key_value(key);
         found.map(|(key, its)| its.describe(key).collect()).unwrap_or_default()

@@ -1,3 +1,5 @@
+//! Reads the log into the lanes.
+
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -13,45 +15,45 @@ use crate::follow::follower::{Follower, Slice};
 use crate::follow::followers::{FollowerStatus, Retry};
 
 /// How many events of a subscription are in memory: enough to keep many workers busy, few enough
-/// that a hundred slow subscriptions fit in memory. Over it the log is not read on.
+/// that a hundred slow subscriptions fit in memory. Beyond it reading pauses.
 pub(super) const EVENTS_IN_FLIGHT: usize = 1_024;
-/// How many bytes of them, the last one excepted.
+/// How many bytes of them, except the last one.
 const BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
 
-/// How many events are taken from the lowest unfinished one on. Those behind it that are finished
-/// come again after a crash, so a handler that takes very long must not make them ever more. Many
-/// enough that one that takes seconds, or waits to be tried again, holds up nobody else.
+/// How many events are taken from the lowest unfinished one on. Finished events after it are handled again
+/// after a crash, so a very slow handler must not let their number grow without bound. The bound is large
+/// enough that an event that takes seconds, or waits for a retry, does not hold up the others.
 const EVENTS_AHEAD: u64 = 65_536;
 
-/// The way from the log into the lanes.
+/// Reads the log and fills the lanes.
 pub(super) struct Reading {
     follower: Follower,
-    /// What was read last, and how many of its commits are taken whole.
+    /// What was read last, and how many of its commits are taken as a whole.
     slice: Option<(Slice, usize)>,
-    /// Up to here every event was taken, or concerns nobody.
+    /// Up to here every event was taken, or is taken by no handler.
     taken: Mark,
-    /// Set while what comes next could not be read.
+    /// Set while the next commit could not be read.
     unread: Option<Unread>,
 }
 
 struct Unread {
     attempts: u32,
     why: String,
-    /// None once it is time to try again.
+    /// `None` once it is time to retry.
     retry_at: Option<Instant>,
 }
 
 impl Reading {
     pub(super) fn after(engine: &Arc<Engine>, mark: Mark) -> Self {
         Self {
-            follower: Follower::behind(engine, mark.behind),
+            follower: Follower::behind(engine, mark.resume_after),
             slice: None,
             taken: mark,
             unread: None,
         }
     }
 
-    /// Up to here every event was taken, or concerns nobody.
+    /// Returns the mark up to which every event was taken, or is taken by no handler.
     pub(super) fn taken(&self) -> Mark {
         self.taken
     }
@@ -61,7 +63,7 @@ impl Reading {
         self.slice.is_none() && self.next_at().is_none()
     }
 
-    /// Reads on; waits until there is something. May be dropped at any time.
+    /// Reads the next commits, and waits until there are any. Cancel safe.
     ///
     /// # Errors
     /// [`ReadError`]; nothing was skipped.
@@ -71,7 +73,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Has it try again after the wait that its failures in a row earn, and says whether it does.
+    /// Schedules a retry after the wait that follows from the failures in a row. Returns whether there is one.
     pub(super) fn schedule_retry(&mut self, why: String, retry: &Retry, now: Instant) -> bool {
         let attempts = self.unread.as_ref().map_or(0, |it| it.attempts).saturating_add(1);
         let wait = retry.wait_after(attempts);
@@ -80,7 +82,7 @@ impl Reading {
         wait.is_some()
     }
 
-    /// When it tries again.
+    /// Returns when it retries.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.unread.as_ref()?.retry_at
     }
@@ -91,25 +93,25 @@ impl Reading {
         }
     }
 
-    /// Someone asks for it: it begins with its attempts anew.
+    /// Restarts the attempts.
     pub(super) fn resume(&mut self) {
         self.unread = None;
     }
 
-    /// How to say that it tries again.
+    /// Returns the status that describes the retry.
     pub(super) fn status(&self) -> Option<FollowerStatus> {
         let Unread { attempts, why, .. } = self.unread.as_ref()?;
         let (position, attempts, why) = (self.next_position(), *attempts, why.clone());
         Some(FollowerStatus::Retrying { position, attempts, why })
     }
 
-    /// The position that is read next.
+    /// Returns the position that is read next.
     pub(super) fn next_position(&self) -> Position {
         self.follower.at().next()
     }
 
-    /// Takes what was read into the lanes, as long as there is room; `elsewhere` is how many events
-    /// in flight are not in the lanes. Returns how many events concern nobody.
+    /// Takes what was read into the lanes while there is room; `parked_in_flight` is how many parked events are
+    /// in memory only. Returns how many events no handler takes.
     pub(super) fn fill(
         &mut self,
         lanes: &mut Lanes<Due>,
@@ -131,7 +133,7 @@ impl Reading {
     }
 }
 
-/// Takes the rest of a commit, and says whether all of it.
+/// Takes the remaining events of a commit. Returns whether all were taken.
 fn take(
     commit: &Commit,
     taken: &mut Mark,
@@ -161,14 +163,14 @@ fn take(
         for (share, (key, due)) in (0..).zip(shares) {
             lanes.accept(Spot { position: event.position, share }, key, bytes, due);
         }
-        *taken = Mark { position: event.position, behind: taken.behind };
+        *taken = Mark { position: event.position, ..*taken };
     }
     *taken = Mark::at(last);
     true
 }
 
-/// Deep inside a large commit half of the room must be free: coming back to the place means to walk
-/// over all events before it.
+/// Deep inside a large commit half of the room must be free, because resuming there walks over all events
+/// before the place.
 fn has_room<T>(lanes: &Lanes<T>, parked_in_flight: usize, skipped: usize) -> bool {
     let room = if skipped > EVENTS_IN_FLIGHT { EVENTS_IN_FLIGHT / 2 } else { 1 };
     lanes.len() + parked_in_flight + room <= EVENTS_IN_FLIGHT
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_taken_far_ahead_of_an_event_that_is_not_finished() {
+    fn events_are_not_taken_too_far_ahead_of_an_unfinished_one() {
         let mut lanes = Lanes::default();
         let at = |position| Spot { position: Position::new(position), share: 0 };
         lanes.accept(at(1), "slow".into(), 1, ());

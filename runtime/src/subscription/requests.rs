@@ -1,3 +1,5 @@
+//! What the handle asks a running subscription for.
+
 use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
@@ -6,10 +8,9 @@ use super::error::{ParkedError, ResetError};
 use super::options::Start;
 use super::parked::Parked;
 
-/// What the handle of a subscription asks for. Each has a caller who waits, so they are never more
-/// than callers.
+/// A request of the handle. Each has a caller that waits, so there are never more requests than callers.
 pub(super) enum Request {
-    /// To be told when it is paused, durably.
+    /// Reports when the subscription is paused durably.
     Paused(oneshot::Sender<()>),
     /// The first parked event of each key.
     Parked(oneshot::Sender<Vec<Parked>>),
@@ -23,7 +24,7 @@ pub(super) enum Request {
     Reset(Start, oneshot::Sender<Result<(), ResetError>>),
 }
 
-/// The requests that take a while.
+/// Requests that take a while.
 #[derive(Default)]
 pub(super) struct Requests {
     pub(super) pausing: Vec<oneshot::Sender<()>>,
@@ -37,7 +38,7 @@ impl Requests {
 
     pub(super) fn notify_paused(&mut self) {
         for caller in self.pausing.drain(..) {
-            // Here and below: who no longer waits has dropped the other end.
+            // A caller that gave up has dropped the other end.
             let _ = caller.send(());
         }
     }

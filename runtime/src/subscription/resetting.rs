@@ -15,7 +15,7 @@ use super::requests::Request;
 use super::state::SubscriptionState;
 
 impl SubscriptionState {
-    /// Takes what waits now: before anything else is started.
+    /// Takes the waiting requests, before anything else is started.
     pub(super) fn take_requests(&mut self, requests: &mut mpsc::Receiver<Request>) {
         for _ in 0..requests.len() {
             if let Ok(request) = requests.try_recv() {
@@ -36,7 +36,7 @@ impl SubscriptionState {
         }
     }
 
-    /// Does what resets ask for, once no handler is at work and no write under way.
+    /// Resets the subscription as requested, once no handler is at work and no write under way.
     pub(super) async fn reset_if_asked(&mut self) {
         while self.attempts.is_empty()
             && !self.writing.is_under_way()
@@ -57,15 +57,15 @@ impl SubscriptionState {
         self.lanes = Lanes::default();
         self.failures = Failures::default();
         self.halted = None;
-        self.parked.forget_after(mark.position);
+        self.parked.discard_after(mark.position);
         self.plan.shared.meters.parked(self.parked.count());
         self.store().await?;
         self.recheck_retries();
         Ok(())
     }
 
-    /// Stores the new place, and with it or behind it what is parked no more: as many sets as it
-    /// takes. What one of them leaves behind is recognised at the next start.
+    /// Stores the new place, and removes the notes of discarded events, in as many sets as it takes. Notes left
+    /// over by an interruption are recognised at the next start.
     async fn store(&mut self) -> Result<(), ResetError> {
         while self.writing.broken().is_none() && !self.is_stored(&self.checkpoint()) {
             let taken = self.parked.take_notes(&self.plan.shared.name, self.checkpoint());

@@ -7,21 +7,21 @@ use tokio::sync::oneshot;
 
 use super::error::ParkedError;
 
-/// The answer to who asked for parked events, given when what was done is durable.
+/// The result for a caller, sent when what was done is durable.
 pub(super) type Answer = (oneshot::Sender<Result<usize, ParkedError>>, Result<usize, ParkedError>);
 
-/// The keys whose parked events are being handled after all. Each has a caller who waits.
+/// The keys whose parked events are being retried. Each has a caller that waits.
 #[derive(Default)]
 pub(super) struct Retries {
     pub(super) under_way: BTreeMap<Arc<str>, Retry>,
-    /// Those of them that wait for a worker.
+    /// Keys that wait for a worker.
     pub(super) waiting: VecDeque<Arc<str>>,
-    /// What is given once it is durable.
+    /// Results to be sent once they are durable.
     answers: Vec<Answer>,
 }
 
 pub(super) struct Retry {
-    /// The first event is to be dropped before anything is handled.
+    /// Whether to drop the first event before anything is handled.
     pub(super) skips: bool,
     pub(super) handled: usize,
     pub(super) caller: oneshot::Sender<Result<usize, ParkedError>>,

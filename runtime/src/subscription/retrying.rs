@@ -19,7 +19,7 @@ impl SubscriptionState {
         caller: oneshot::Sender<Result<usize, ParkedError>>,
     ) {
         if let Err(error) = self.may_be_retried(key) {
-            // Here and below: who no longer waits has dropped the other end.
+            // Here and below: a caller that gave up has dropped the other end.
             return drop(caller.send(Err(error)));
         }
         let key: Arc<str> = key.into();
@@ -40,7 +40,7 @@ impl SubscriptionState {
         }
     }
 
-    /// The next step for a key: nothing is left, or the first event goes, or it waits for a worker.
+    /// Takes the next step for a key: it is done, its first event is skipped, or it waits for a worker.
     fn continue_retry(&mut self, key: &Arc<str>) {
         self.skip_if_asked(key);
         if self.parked.holds(key) {
@@ -69,7 +69,7 @@ impl SubscriptionState {
         }
     }
 
-    /// Someone has asked for it, so it is done even while the subscription is paused or halted.
+    /// Starts retries, even while the subscription is paused or halted, because a caller asked for them.
     pub(super) fn start_retries(&mut self) {
         if !self.retries.waiting.is_empty()
             && let Some(why) = self.failure()
@@ -91,14 +91,14 @@ impl SubscriptionState {
         }
     }
 
-    /// Their effects could not be remembered.
+    /// Ends the waiting retries, whose effects could not be recorded.
     fn refuse_retries_waiting(&mut self, why: &str) {
         for key in std::mem::take(&mut self.retries.waiting) {
             self.retries.end(&key, |_| Err(ParkedError::NotStored { why: why.to_owned() }));
         }
     }
 
-    /// The first event parked under `key` was tried again, or what follows it was looked for.
+    /// Takes the result of a retry of the first event parked under `key`, or of a search for what follows it.
     pub(super) fn retried(&mut self, key: &Arc<str>, outcome: Outcome) {
         let meters = &self.plan.shared.meters;
         match outcome {
@@ -144,7 +144,7 @@ impl SubscriptionState {
         self.retries.end(key, |_| Err(error(position, why)));
     }
 
-    /// A reset has forgotten some of what they wait for.
+    /// Rechecks the waiting retries after a reset has discarded some of their events.
     pub(super) fn recheck_retries(&mut self) {
         for key in std::mem::take(&mut self.retries.waiting) {
             self.continue_retry(&key);

@@ -211,10 +211,10 @@ impl Routes {
     ) -> Result<Option<Arc<str>>, String> {
         let handler = &self.routes[part.route].handler;
         match (handler.lane(commit, event, part.number)?, &self.ordered_by) {
-            (Lane::Nobodys, _) => Ok(None),
-            (Lane::Of(key), _) => Ok(Some(cut(key).into())),
-            (Lane::AsOrdered, None) => Ok(Some(aggregate.clone())),
-            (Lane::AsOrdered, Some(ordered_by)) => {
+            (Lane::None, _) => Ok(None),
+            (Lane::Key(key), _) => Ok(Some(cut(key).into())),
+            (Lane::Default, None) => Ok(Some(aggregate.clone())),
+            (Lane::Default, Some(ordered_by)) => {
                 let key = guarded(|| ordered_by(&RawEvent::of(*commit, *event)));
                 let why = |panic| format!("`ordered_by` panicked: {panic}");
                 key.map(|key| Some(cut(key).into())).map_err(why)

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::attempts::Attempts;
 use super::failures::Failures;
 use super::lanes::Lanes;
-use super::opening::{Found, Plan};
+use super::opening::{Plan, Stored};
 use super::parked::ParkedEvents;
 use super::reading::Reading;
 use super::requests::Requests;
@@ -16,8 +16,8 @@ use super::routes::Due;
 use super::writing::Writing;
 use crate::follow::followers::{DesiredState, FollowerStatus};
 
-/// A subscription at work: from the log into lanes, from lanes to handlers, and what is finished
-/// into the checkpoint. It waits for all of them at once, and for none of them alone.
+/// The state of a running subscription: the log is read into lanes, handlers take events from the lanes, and
+/// what is finished goes into the checkpoint. The loop waits for all of these at once.
 pub(super) struct SubscriptionState {
     pub(super) plan: Arc<Plan>,
     pub(super) desired: watch::Receiver<(DesiredState, u64)>,
@@ -30,18 +30,18 @@ pub(super) struct SubscriptionState {
     pub(super) writing: Writing,
     pub(super) requests: Requests,
     pub(super) retries: Retries,
-    /// Why nothing is started any more, until it is asked to resume.
+    /// Why nothing is started until the subscription is resumed.
     pub(super) halted: Option<FollowerStatus>,
-    /// The last status told, to tell each change once.
+    /// The last published status, so that each change is published once.
     pub(super) reported: Option<FollowerStatus>,
 }
 
 impl SubscriptionState {
-    pub(super) fn new(plan: Arc<Plan>, found: Found) -> Self {
-        let mark = found.checkpoint.mark;
+    pub(super) fn new(plan: Arc<Plan>, stored: Stored) -> Self {
+        let mark = stored.checkpoint.mark;
         let mut desired = plan.shared.wanted();
         let (wanted, _) = *desired.borrow_and_update();
-        plan.shared.meters.parked(found.parked.count());
+        plan.shared.meters.parked(stored.parked.count());
         Self {
             desired,
             wanted,
@@ -49,8 +49,8 @@ impl SubscriptionState {
             lanes: Lanes::default(),
             attempts: Attempts::default(),
             failures: Failures::default(),
-            parked: found.parked,
-            writing: Writing::after(found.checkpoint),
+            parked: stored.parked,
+            writing: Writing::after(stored.checkpoint),
             requests: Requests::default(),
             retries: Retries::default(),
             halted: None,

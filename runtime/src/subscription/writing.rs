@@ -1,3 +1,5 @@
+//! Writes checkpoints and notes, one set at a time.
+
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use crate::base::deadline::Deadline;
 use crate::commit::committer::NotStored;
 use crate::engine::Engine;
 
-/// What is durable of a subscription, and what is on its way: one write at a time.
+/// What is durable of a subscription, and the one write under way.
 pub(super) struct Writing {
     stored: Checkpoint,
     under_way: Option<Write>,
@@ -44,12 +46,12 @@ impl Writing {
         self.broken.as_deref()
     }
 
-    /// From when on the next write may begin.
+    /// Returns when the next write may begin.
     pub(super) fn next_at(&self, every: Duration) -> Option<Instant> {
         self.begun.map(|begun| Deadline::after(begun, every).at())
     }
 
-    /// Begins to write; `answers` are given when it is durable.
+    /// Begins a write; `answers` are sent when it is durable.
     pub(super) fn begin(
         &mut self,
         engine: &Engine,
@@ -61,12 +63,12 @@ impl Writing {
         self.under_way = Some(Write { checkpoint, ends, answers });
     }
 
-    /// Gives answers to what needs no write, or can have none.
+    /// Sends answers that need no write, or can have none.
     pub(super) fn give(&self, answers: Vec<Answer>) {
         give(answers, self.broken());
     }
 
-    /// The end of the write under way, if there is one. May be dropped at any time.
+    /// Waits for the end of the write under way, if there is one. Cancel safe.
     pub(super) async fn ended(&mut self) {
         let Some(write) = &mut self.under_way else { return pending().await };
         let outcome = (&mut write.ends).await;
@@ -85,7 +87,7 @@ fn give(answers: Vec<Answer>, broken: Option<&str>) {
             None => answer,
             Some(why) => Err(ParkedError::NotStored { why: why.to_owned() }),
         };
-        // Who no longer waits has dropped the other end.
+        // A caller that gave up has dropped the other end.
         let _ = caller.send(answer);
     }
 }

@@ -7,7 +7,7 @@ use super::fail;
 /// change does to real history, and touch nothing.
 ///
 /// ```
-/// use actuarius::persistence::copy::Selection;
+/// use actuarius::store::copy::Selection;
 /// use actuarius::{Position, Runtime, testing};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -41,7 +41,9 @@ pub fn envelopes<A: Aggregate>(
 /// use std::sync::{Arc, Mutex};
 ///
 /// use actuarius::testing::{envelopes, twice};
-/// use actuarius::{BoxError, Envelope, Handler};
+/// use actuarius::Envelope;
+/// use actuarius::error::BoxError;
+/// use actuarius::subscription::Handler;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {

@@ -15,7 +15,8 @@ use crate::saga::{InstanceStatus, Rehearsal};
 /// ```
 /// # use std::convert::Infallible;
 /// # use std::time::Duration;
-/// # use actuarius::{Aggregate, Answer, Context, Correlation, Effects, Envelope, Id, ReactsTo, Saga, Sends};
+/// # use actuarius::{Aggregate, Context, Envelope, Id};
+/// # use actuarius::saga::{Answer, Correlation, Effects, ReactsTo, Saga, Sends};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Order;
@@ -52,7 +53,7 @@ use crate::saga::{InstanceStatus, Rehearsal};
 /// # impl Sends<Order> for Fulfilment {
 /// #     fn answered(&mut self, _: Answer<Order>) -> Effects<Self> { Effects::none() }
 /// # }
-/// use actuarius::InstanceStatus;
+/// use actuarius::saga::InstanceStatus;
 /// use actuarius::testing::saga;
 ///
 /// let order = Id::new("order-17")?;
@@ -64,7 +65,7 @@ use crate::saga::{InstanceStatus, Rehearsal};
 ///     .when_accepted(&order)
 ///     .when_time_passes(Duration::from_secs(3600))
 ///     .then_status(&InstanceStatus::Compensated { why: "not paid in time".to_owned() });
-/// # Ok::<(), actuarius::InvalidId>(())
+/// # Ok::<(), actuarius::error::InvalidId>(())
 /// ```
 ///
 /// # Panics

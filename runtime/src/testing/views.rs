@@ -28,7 +28,8 @@ use super::history::History;
 /// #     fn apply(&mut self, Counted::Added(amount): &Counted) { self.0 += amount; }
 /// # }
 /// use actuarius::testing::view;
-/// use actuarius::{Envelope, Projection};
+/// use actuarius::Envelope;
+/// use actuarius::projection::Projection;
 ///
 /// #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 /// struct Sum(i64);

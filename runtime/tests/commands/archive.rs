@@ -3,12 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
-use actuarius::{
-    ArchivePart, ArchivingError, Envelope, ExecuteError, Failure, Hosting, Projection, Runtime,
-    Unavailable, Version,
-};
+use actuarius::error::Unavailable;
+use actuarius::operations::{ArchivePart, ArchivingError};
+use actuarius::{ExecuteError, Failure, Hosting, Runtime, Version};
 
-use crate::common::{Command, Event, Ledger};
+use crate::common::{Command, Event, Ledger, Sum};
 
 async fn shut(runtime: Runtime) {
     let report = runtime.shutdown(Duration::from_secs(60)).await;
@@ -104,17 +103,6 @@ async fn a_store_in_memory_has_no_archive() {
     let runtime = Runtime::in_memory().await.expect("opens");
     let refused = runtime.host::<Ledger>().archive("alice", ArchivePart::Whole).await;
     assert!(matches!(refused, Err(ArchivingError::Unsupported)));
-}
-
-#[derive(Default, serde::Serialize, serde::Deserialize)]
-struct Sum(i64);
-
-impl Projection<Ledger> for Sum {
-    fn project(&mut self, envelope: &Envelope<Ledger>) {
-        if let Event::Added(amount) = envelope.event {
-            self.0 += amount;
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actuarius::persistence::backup::{self, BackupError, Until};
-use actuarius::persistence::views::Views;
-use actuarius::persistence::{PageLimit, Reader, go_on, memory};
-use actuarius::{
-    BoxError, Envelope, Handler, InMemory, Position, Projection, Runtime, StartError, Subscription,
-};
+use actuarius::error::{BoxError, StartError};
+use actuarius::projection::{InMemory, Projection};
+use actuarius::store::backup::{self, BackupError, Until};
+use actuarius::store::sled;
+use actuarius::store::views::Views;
+use actuarius::store::{PageLimit, Reader, go_on, memory};
+use actuarius::subscription::{Handler, Subscription};
+use actuarius::{Envelope, Position, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Event, Ledger, eventually};
@@ -81,7 +83,7 @@ async fn add(runtime: &Runtime, amounts: std::ops::Range<i64>) {
 }
 
 async fn restored(saved: &Path, to: &Path, until: Until) -> (Runtime, Position) {
-    let restored = backup::restore(saved, to, until, &mut go_on).unwrap();
+    let restored = sled::restore(saved, to, until, &mut go_on).unwrap();
     (Runtime::open(to).await.unwrap(), restored.end.position)
 }
 
@@ -144,9 +146,9 @@ async fn subscriptions_and_views_continue_on_the_restored_store() {
     runtime.backup(place("saved")).await.unwrap();
     assert!(runtime.shutdown(LONG).await.is_clean());
 
-    backup::restore(place("saved"), place("back"), Until::End, &mut go_on).unwrap();
+    sled::restore(place("saved"), place("back"), Until::End, &mut go_on).unwrap();
     // Copies the views of the old store to the new one.
-    let views = || Runtime::builder().views(Views::on_disk(place("data").join("views")));
+    let views = || Runtime::builder().views(sled::views(place("data").join("views")));
     let again = views().open(place("back")).await.unwrap();
     let subscription = heard.follow(&again).await.unwrap();
     let sum = sum(&again).await;
@@ -179,8 +181,8 @@ async fn events_after_the_restored_position_are_handled_again_and_views_are_rebu
     }
     assert!(runtime.shutdown(LONG).await.is_clean());
     let until = Position::new(25).into();
-    backup::restore(place("saved"), place("back"), until, &mut go_on).unwrap();
-    let views = Views::on_disk(place("data").join("views"));
+    sled::restore(place("saved"), place("back"), until, &mut go_on).unwrap();
+    let views = sled::views(place("data").join("views"));
     let again = Runtime::builder().views(views).open(place("back")).await.unwrap();
     add(&again, 100..101).await;
     let sum = sum(&again).await;

@@ -5,8 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::fault::{Failure as Failing, Faults, Hold};
-use actuarius::{Aggregates, Executing, Failure, Hosting, Runtime, Version, Written};
+use actuarius::error::Written;
+use actuarius::request::Executing;
+use actuarius::store::fault::{Failure as Failing, Faults, Hold};
+use actuarius::{Aggregates, Failure, Hosting, Runtime, Version};
 
 use crate::common::{Command, Ledger, Sent, eventually, is_waiting, join_all, open_on, send};
 

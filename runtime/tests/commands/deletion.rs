@@ -6,15 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::persistence::verify::Verify;
-use actuarius::persistence::{Append, Batch, Deletion, Gone, NewCommit, Notes, PageLimit, Removal};
+use actuarius::error::QuarantineReason;
+use actuarius::operations::Reuse;
+use actuarius::store::memory::{self, Contents};
+use actuarius::store::verify::Verify;
+use actuarius::store::{Append, Batch, Deletion, Gone, NewCommit, Notes, PageLimit, Removal};
 use actuarius::{
-    CommandId, Failure, Hosting, Metadata, Position, Projection, QuarantineReason, Reuse, Runtime,
-    StreamId, Timestamp, Version,
+    CommandId, Failure, Hosting, Metadata, Position, Runtime, StreamId, Timestamp, Version,
 };
 
-use crate::common::{Command, Event, Ledger, eventually, open_on};
+use crate::common::{Command, Event, Ledger, Sum, eventually, open_on};
 
 async fn add(runtime: &Runtime, id: &str, amounts: impl IntoIterator<Item = i64>) {
     let ledgers = runtime.host::<Ledger>();
@@ -70,17 +71,6 @@ async fn an_id_that_is_not_reusable_is_refused_permanently() {
     assert_eq!((nobody.version, nobody.commits), (Version::NONE, 0));
 }
 
-#[derive(Default, serde::Serialize, serde::Deserialize)]
-struct Sum(i64);
-
-impl Projection<Ledger> for Sum {
-    fn project(&mut self, envelope: &actuarius::Envelope<Ledger>) {
-        if let Event::Added(amount) = envelope.event {
-            self.0 += amount;
-        }
-    }
-}
-
 #[tokio::test]
 async fn followers_skip_removed_events() {
     let contents = Arc::<Contents>::default();
@@ -118,19 +108,19 @@ async fn a_compacted_store_has_no_bytes_of_a_deleted_aggregate() {
     let needle = [7u8; 1_000];
     let deleted = ledgers.delete("alice", Reuse::Never).await.expect("deleted");
     assert_eq!(deleted.commits, 20);
-    let chain = runtime.reader().expect("open").chain().expect("known");
+    let chain = runtime.reader().expect("open").maintenance().chain().expect("known");
     drop(ledgers);
     let report = runtime.shutdown(Duration::from_secs(60)).await;
     assert_eq!(report.unanswered, 0);
     drop(runtime);
-    let compacted = actuarius::persistence::disk::compact(directory.path(), |_, _| {});
+    let compacted = actuarius::store::sled::compact(directory.path(), |_, _| {});
     let compacted = compacted.expect("compacted");
     assert!(compacted.bytes_after <= compacted.bytes_before);
     assert!(!bytes_hold(directory.path(), &needle));
     let runtime = Runtime::open(directory.path()).await.expect("opens");
     let reader = runtime.reader().expect("open");
-    assert_eq!(reader.chain().expect("known"), chain);
-    let verified = reader.verify(&mut Verify::default()).expect("readable");
+    assert_eq!(reader.maintenance().chain().expect("known"), chain);
+    let verified = reader.maintenance().verify(&mut Verify::default()).expect("readable");
     assert_eq!((verified.findings, verified.removed), (vec![], 20));
     assert_eq!(total(&runtime, "bob").await, 20);
 }

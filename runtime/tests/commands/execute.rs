@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use actuarius::{ExecuteError, Expected, Failure, Place, Position, Runtime, Version, Written};
+use actuarius::error::{Place, Written};
+use actuarius::{ExecuteError, Expected, Failure, Position, Runtime, Version};
 
 use crate::common::{Command, Ledger, Refused};
 
@@ -137,8 +138,7 @@ async fn a_shutdown_finishes_accepted_commands_and_refuses_new_ones() {
 /// The query came after the panic in the same turn, and was answered from the half-changed state.
 #[tokio::test]
 async fn a_query_after_a_panic_in_apply_is_refused() {
-    let (store, faults) =
-        actuarius::persistence::fault::over(actuarius::persistence::memory::open());
+    let (store, faults) = actuarius::store::fault::over(actuarius::store::memory::open());
     let runtime = Runtime::builder().on_store(store).await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();

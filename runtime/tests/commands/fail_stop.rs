@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use actuarius::persistence::fault::Failure as Failing;
-use actuarius::persistence::memory::Contents;
-use actuarius::{Aggregates, ExecuteError, Failure, Hosting, Receipt, Runtime, Status, Written};
+use actuarius::error::Written;
+use actuarius::health::Status;
+use actuarius::store::fault::Failure as Failing;
+use actuarius::store::memory::Contents;
+use actuarius::{Aggregates, ExecuteError, Failure, Hosting, Receipt, Runtime};
 
 use crate::common::{Command, Ledger, Refused, join_all, open_on};
 

@@ -4,13 +4,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use actuarius::persistence::copy::Selection;
-use actuarius::persistence::migrate::{self, BoxError, Rewrite, Transform};
-use actuarius::persistence::{CommitView, PageLimit, Reader, disk, go_on, memory};
-use actuarius::{
-    Aggregate, Codec, Context, OtherState, Position, Recast, Reencode, Runtime, Upcasters,
-    same_states, testing,
-};
+use actuarius::operations::{OtherState, Reencode, same_states};
+use actuarius::schema::{Recast, Upcasters};
+use actuarius::store::copy::Selection;
+use actuarius::store::migrate::{self, BoxError, Rewrite, Transform};
+use actuarius::store::{CommitView, PageLimit, Reader, go_on, memory, sled};
+use actuarius::{Aggregate, Codec, Context, Position, Runtime, testing};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Ledger};
@@ -117,7 +116,7 @@ async fn a_history_is_migrated_to_todays_events_with_another_codec() {
     add(&runtime).await;
     assert!(runtime.shutdown(LONG).await.is_clean());
 
-    let (from, mut to) = (disk::open(&old).unwrap(), disk::open(&new).unwrap());
+    let (from, mut to) = (sled::open(&old).unwrap(), sled::open(&new).unwrap());
     let mut reencode = Reencode::default().on::<Till>(Codec::Json);
     let migrated = migrate::run(&*from.reader, &mut to, &mut reencode, &mut go_on).unwrap();
     assert_eq!((migrated.events_read, migrated.events_written), (180, 120), "60 were left out");

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::fault::{self, Failure as StoreFailing, Faults};
-use actuarius::persistence::memory::{self, Contents};
+use actuarius::error::Written;
+use actuarius::store::fault::{self, Failure as StoreFailing, Faults};
+use actuarius::store::memory::{self, Contents};
 use actuarius::{
     Aggregates, ExecuteError, Expected, Failure, Hosting, Position, Receipt, Runtime, Version,
-    Written,
 };
 use proptest::prelude::*;
 
@@ -157,7 +157,7 @@ impl World {
     fn send_off(
         &mut self,
         orders: Vec<Order>,
-    ) -> Vec<(Order, String, crate::common::Sent<actuarius::Executing<Ledger>>)> {
+    ) -> Vec<(Order, String, crate::common::Sent<actuarius::request::Executing<Ledger>>)> {
         let mut sent = Vec::new();
         for order in orders {
             self.sent += 1;

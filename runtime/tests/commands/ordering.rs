@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use actuarius::persistence::{fault, memory};
+use actuarius::store::{fault, memory};
 use actuarius::{ExecuteError, Position, Runtime, Version};
 
 use crate::common::{Command, Ledger, Refused, join_all};

@@ -1,8 +1,9 @@
 //! Every queue has a bound. A command beyond it is answered with `Overloaded` immediately, and
 //! nothing is written.
 
-use actuarius::persistence::{fault, memory};
-use actuarius::{Failure, Hosting, Limit, Runtime, Written};
+use actuarius::error::{Limit, Written};
+use actuarius::store::{fault, memory};
+use actuarius::{Failure, Hosting, Runtime};
 
 use crate::common::{Command, Ledger};
 

@@ -4,10 +4,12 @@
 use std::io;
 use std::sync::Arc;
 
-use actuarius::persistence::fault::Failure as Failing;
-use actuarius::persistence::memory;
-use actuarius::persistence::{AppendOutcome, Batch, Store, StoreFailure, Writer};
-use actuarius::{Aggregates, ExecuteError, Failure, Receipt, Runtime, Status, Version, Written};
+use actuarius::error::Written;
+use actuarius::health::Status;
+use actuarius::store::fault::Failure as Failing;
+use actuarius::store::memory;
+use actuarius::store::{AppendOutcome, Batch, Store, StoreFailure, Writer};
+use actuarius::{Aggregates, ExecuteError, Failure, Receipt, Runtime, Version};
 
 use crate::common::{Command, Ledger, Refused, eventually, open_on, send};
 

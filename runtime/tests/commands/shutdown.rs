@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::{fault, memory};
-use actuarius::{Failure, Runtime, Status};
+use actuarius::health::Status;
+use actuarius::store::{fault, memory};
+use actuarius::{Failure, Runtime};
 
 use crate::common::{Command, Ledger, join_all};
 

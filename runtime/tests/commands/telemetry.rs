@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use actuarius::{Envelope, FollowerStatus, METRICS, Projection, Retry, Runtime};
+use actuarius::health::{FollowerStatus, METRICS};
+use actuarius::projection::Projection;
+use actuarius::subscription::Retry;
+use actuarius::{Envelope, Runtime};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde::{Deserialize, Serialize};
 

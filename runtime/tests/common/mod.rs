@@ -8,9 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use actuarius::persistence::fault::{self, Faults};
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::{Aggregate, Context, Runtime};
+use actuarius::projection::Projection;
+use actuarius::store::fault::{self, Faults};
+use actuarius::store::memory::{self, Contents};
+use actuarius::{Aggregate, Context, Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -79,6 +80,40 @@ impl Aggregate for Ledger {
     }
 }
 
+/// A second aggregate type, with one kind of event.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Bell;
+
+#[derive(Serialize, Deserialize)]
+pub enum Rung {
+    Rung,
+}
+
+impl Aggregate for Bell {
+    const TYPE: &'static str = "bell";
+    type Command = ();
+    type Event = Rung;
+    type Error = std::convert::Infallible;
+
+    fn decide(&self, (): (), _: &Context) -> Result<Vec<Rung>, Self::Error> {
+        Ok(vec![Rung::Rung])
+    }
+
+    fn apply(&mut self, _: &Rung) {}
+}
+
+/// The sum of all added amounts.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Sum(pub i64);
+
+impl Projection<Ledger> for Sum {
+    fn project(&mut self, envelope: &Envelope<Ledger>) {
+        if let Event::Added(amount) = envelope.event {
+            self.0 += amount;
+        }
+    }
+}
+
 /// Sends a request now, so that its place in the order is known, and returns a future of its
 /// answer.
 pub fn send<F>(request: F) -> Sent<F::IntoFuture>
@@ -141,9 +176,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 }
 
 /// Waits until a commit waits in a store that is held.
-pub async fn until_held(
-    hold: actuarius::persistence::fault::Hold,
-) -> actuarius::persistence::fault::Hold {
+pub async fn until_held(hold: actuarius::store::fault::Hold) -> actuarius::store::fault::Hold {
     blocking(move || {
         hold.wait_until_held();
         hold

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-use actuarius::persistence::backup::{self, Until};
-use actuarius::persistence::copy::Selection;
-use actuarius::persistence::migrate::{self, BoxError, Rewrite};
-use actuarius::persistence::{CommitView, EncodedEvent, disk, export, go_on};
-use actuarius::{Codec, Position, Reencode, Runtime, StreamId, same_states, testing};
+use actuarius::operations::{Reencode, same_states};
+use actuarius::store::backup::{self, Until};
+use actuarius::store::copy::Selection;
+use actuarius::store::migrate::{self, BoxError, Rewrite};
+use actuarius::store::{CommitView, EncodedEvent, export, go_on, sled};
+use actuarius::{Codec, Position, Runtime, StreamId, testing};
 
 use crate::account::AccountCommand::Deposit;
 use crate::account::{Account, open};
@@ -47,14 +48,14 @@ async fn a_backup_is_taken_checked_and_restored() -> Result<(), BoxError> {
     // endregion: verify
     assert_eq!(runs[0].to, run.to);
     // region: restore
-    backup::restore(&saved, &back, Until::End, &mut go_on)?;
+    sled::restore(&saved, &back, Until::End, &mut go_on)?;
     let restored = Runtime::open(&back).await?;
     // endregion: restore
     let accounts = restored.host::<Account>();
     assert_eq!(accounts.query("alice", Account::cents).await?, 500);
     let earlier = directory.path().join("earlier");
     // region: position
-    backup::restore(&saved, &earlier, Position::new(1).into(), &mut go_on)?;
+    sled::restore(&saved, &earlier, Position::new(1).into(), &mut go_on)?;
     // endregion: position
     let accounts = Runtime::open(&earlier).await?.host::<Account>();
     assert_eq!(accounts.query("alice", Account::cents).await?, 0);
@@ -83,12 +84,12 @@ async fn events_are_rewritten_into_another_store() -> Result<(), BoxError> {
     let [old, new, other] = ["old", "new", "other"].map(|it| directory.path().join(it));
     closed(&old).await?;
     // region: reencode
-    let (from, mut to) = (disk::open(&old)?, disk::open(&new)?);
+    let (from, mut to) = (sled::open(&old)?, sled::open(&new)?);
     let mut to_json = Reencode::default().on::<Account>(Codec::Json);
     migrate::run(&*from.reader, &mut to, &mut to_json, &mut go_on)?;
     same_states::<Account>(&*from.reader, &*to.reader)?;
     // endregion: reencode
-    let mut to = disk::open(&other)?;
+    let mut to = sled::open(&other)?;
     // region: transform
     let mut change = |commit: &CommitView<'_>, out: &mut Rewrite| -> Result<(), BoxError> {
         if commit.category != "account" {
@@ -118,13 +119,13 @@ async fn events_become_text_and_come_back() -> Result<(), BoxError> {
     let [data, lines, back] = ["data", "lines", "back"].map(|it| directory.path().join(it));
     closed(&data).await?;
     // region: export
-    let store = disk::open(&data)?;
+    let store = sled::open(&data)?;
     let file = BufWriter::new(File::create(&lines)?);
     export::write(&*store.reader, file, &Selection::all(), &mut go_on)?;
 
-    let mut back = disk::open(&back)?;
+    let mut back = sled::open(&back)?;
     export::read(BufReader::new(File::open(&lines)?), &mut back, &mut go_on)?;
     // endregion: export
-    assert_eq!(back.reader.chain()?, store.reader.chain()?);
+    assert_eq!(back.reader.maintenance().chain()?, store.reader.maintenance().chain()?);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A keyed projection: one row for each account.
 
-use actuarius::{Envelope, Keyed, KeyedProjection, Rows, Runtime, SecondaryKeys, View};
+use actuarius::projection::{Keyed, KeyedProjection, Rows, SecondaryKeys, View};
+use actuarius::{Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountCommand::Deposit;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use actuarius::{BoxError, Database, EventBatch, Position, Runtime};
+use actuarius::error::BoxError;
+use actuarius::projection::{Database, EventBatch};
+use actuarius::{Position, Runtime};
 use rusqlite::{Connection, params};
 
 use crate::account::AccountCommand::Deposit;

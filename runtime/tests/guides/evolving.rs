@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory::{self, Contents};
+use actuarius::error::BoxError;
+use actuarius::saga::{Effects, STEPPED, Saga};
+use actuarius::schema::{Recast, Upcasters};
+use actuarius::store::memory::{self, Contents};
 use actuarius::testing::{Fixtures, fixtures};
-use actuarius::{
-    Aggregate, BoxError, Codec, Context, Effects, Envelope, Hosting, Recast, Runtime, STEPPED,
-    Saga, Upcasters, Version,
-};
+use actuarius::{Aggregate, Codec, Context, Envelope, Hosting, Runtime, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::account;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use actuarius::{Envelope, InMemory, Projection, Runtime};
+use actuarius::projection::{InMemory, Projection};
+use actuarius::{Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountCommand::{Deposit, Withdraw};

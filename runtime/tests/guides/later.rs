@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::{Clock, Id, InstanceStatus, ManualClock, Runtime, Timestamp};
+use actuarius::clock::ManualClock;
+use actuarius::saga::InstanceStatus;
+use actuarius::{Clock, Id, Runtime, Timestamp};
 
 use crate::account::AccountCommand::Deposit;
 use crate::account::{Account, open};

@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actuarius::error::BoxError;
+use actuarius::subscription::{Handler, OnPoison, RawEvent, Retry, Start};
 use actuarius::testing::{envelopes, twice};
-use actuarius::{
-    BoxError, Envelope, ExecuteError, Handler, OnPoison, Position, RawEvent, Retry, Runtime, Start,
-    Version,
-};
+use actuarius::{Envelope, ExecuteError, Position, Runtime, Version};
 use rusqlite::Connection;
 
 use crate::account::AccountCommand::Deposit;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actuarius::{BoxError, Envelope, ParkedError, Retry, Runtime};
+use actuarius::error::BoxError;
+use actuarius::subscription::{ParkedError, Retry};
+use actuarius::{Envelope, Runtime};
 
 use crate::account::AccountCommand::Deposit;
 use crate::account::{Account, open};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actuarius::clock::ManualClock;
 use actuarius::testing::divergence;
-use actuarius::{Aggregate, Context, Hosting, ManualClock, Runtime, Timestamp, Version};
+use actuarius::{Aggregate, Context, Hosting, Runtime, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountCommand::{Deposit, Withdraw};
@@ -113,7 +114,7 @@ async fn changed_code_is_compared_over_real_history() -> Result<(), Box<dyn std:
         accounts.execute("alice", command).await?;
     }
     // region: divergence
-    let reader = runtime.reader()?; // or that of `persistence::disk::open`, of a copy
+    let reader = runtime.reader()?; // or that of `store::sled::open`, of a copy
     let found = divergence::<Account, NextAccount>(&*reader).find()?.expect("they differ");
     assert_eq!((found.stream.as_str(), found.version.get()), ("account/alice", 3));
     assert_eq!(found.changes()[0].to_string(), "~ /cents: 300 -> 299");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use actuarius::keys::FileMasterKeys;
+use actuarius::erasure::keys::FileMasterKeys;
 use actuarius::{Aggregate, Context, Personal, Runtime};
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +119,7 @@ fn a_test_without_a_runtime_writes_in_clear() {
         "7f3a9c",
         Diagnosis { code: "J45".to_owned(), notes: None },
     ));
-    let text = actuarius::keys::in_clear(|| {
+    let text = actuarius::erasure::in_clear(|| {
         let mut out = Vec::new();
         actuarius::Codec::Json.encode(&event, &mut out).map(|()| out)
     });

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use actuarius::{Aggregates, Codec, Effects, Id, InstanceStatus, Retry, Runtime, Sagas};
+use actuarius::saga::{Effects, InstanceStatus, Sagas};
+use actuarius::subscription::Retry;
+use actuarius::{Aggregates, Codec, Id, Runtime};
 
 use crate::account::AccountCommand::{Deposit, Withdraw};
 use crate::account::{Account, open};

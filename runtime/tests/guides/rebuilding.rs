@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius::Runtime;
-use actuarius::persistence::memory;
-use actuarius::persistence::views::Views;
+use actuarius::store::memory;
+use actuarius::store::views::Views;
 use tokio::time::interval;
 
 use crate::account::Account;

@@ -1,7 +1,8 @@
 //! Tests of a saga without a runtime.
 
+use actuarius::Id;
+use actuarius::saga::InstanceStatus;
 use actuarius::testing::{SagaUnderTest, saga};
-use actuarius::{Id, InstanceStatus};
 
 use crate::account::AccountCommand::{Deposit, Withdraw};
 use crate::account::{Account, NotEnough};

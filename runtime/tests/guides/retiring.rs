@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use actuarius::persistence::chain::ChainEnd;
-use actuarius::persistence::disk;
-use actuarius::persistence::verify::Verify;
-use actuarius::{ArchivePart, Failure, Hosting, Reuse, Runtime, Version};
+use actuarius::operations::{ArchivePart, Reuse};
+use actuarius::store::chain::ChainEnd;
+use actuarius::store::sled;
+use actuarius::store::verify::Verify;
+use actuarius::{Failure, Hosting, Runtime, Version};
 
 use crate::account::AccountCommand::Deposit;
 use crate::account::{Account, open};
@@ -47,7 +48,7 @@ async fn old_events_are_archived_deleted_and_compacted() -> Result<(), Box<dyn s
     drop(accounts);
     closed(runtime).await;
     // region: compact
-    let compacted = disk::compact(directory, |copied, of| println!("{copied} of {of} events"))?;
+    let compacted = sled::compact(directory, |copied, of| println!("{copied} of {of} events"))?;
     println!("{} bytes became {}", compacted.bytes_before, compacted.bytes_after);
     // endregion: compact
     Ok(())
@@ -60,13 +61,13 @@ async fn a_history_is_proved() -> Result<(), Box<dyn std::error::Error>> {
     let accounts = runtime.host::<Account>();
     accounts.execute("alice", open("Alice")).await?;
     // region: note
-    let end: ChainEnd = runtime.reader()?.chain()?;
+    let end: ChainEnd = runtime.reader()?.maintenance().chain()?;
     let noted = end.to_string(); // "1:5d1c…": print it, mail it, have a notary stamp it
     // endregion: note
     accounts.execute("alice", Deposit { cents: 500 }).await?;
     // region: verify
     let mut wanted = Verify::default().expect(noted.parse()?);
-    let verified = runtime.reader()?.verify(&mut wanted)?;
+    let verified = runtime.reader()?.maintenance().verify(&mut wanted)?;
     for finding in &verified.findings {
         println!("{finding}");
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use actuarius::{ExecuteError, Failure, FollowerStatus, Runtime};
+use actuarius::health::FollowerStatus;
+use actuarius::{ExecuteError, Failure, Runtime};
 use tokio_stream::StreamExt;
 
 use crate::account::Account;

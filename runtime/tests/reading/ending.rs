@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use actuarius::{
-    BoxError, Database, Envelope, EventBatch, FollowerStatus, InMemory, Position, Projection,
-    Runtime, StartError, Status, Subscription, WaitError,
-};
+use actuarius::error::{BoxError, StartError, WaitError};
+use actuarius::health::{FollowerStatus, Status};
+use actuarius::projection::{Database, EventBatch, InMemory, Projection};
+use actuarius::subscription::Subscription;
+use actuarius::{Envelope, Position, Runtime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 

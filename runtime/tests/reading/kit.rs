@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actuarius::error::{BoxError, WaitError};
+use actuarius::projection::{KeyedProjection, Projection, Rows, SecondaryKeys, View};
+use actuarius::subscription::Handler;
 use actuarius::testing::{envelopes, rows_of, twice, view};
-use actuarius::{
-    BoxError, Codec, Envelope, Handler, KeyedProjection, Position, Projection, Rows, Runtime,
-    SecondaryKeys, Timestamp, View, WaitError,
-};
+use actuarius::{Codec, Envelope, Position, Runtime, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Event, Ledger};

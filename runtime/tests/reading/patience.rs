@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use actuarius::{Envelope, FollowerStatus, InMemory, Projection, Retry, Runtime};
+use actuarius::health::FollowerStatus;
+use actuarius::projection::{InMemory, Projection};
+use actuarius::subscription::Retry;
+use actuarius::{Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Event, Ledger, eventually};

@@ -5,12 +5,13 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory;
-use actuarius::persistence::views::Views;
-use actuarius::{
-    Aggregates, Envelope, ExecuteError, Failure, FollowerStatus, InMemory, Position, Projection,
-    Receipt, Retry, Runtime, WaitError, Written,
-};
+use actuarius::error::{WaitError, Written};
+use actuarius::health::FollowerStatus;
+use actuarius::projection::{InMemory, Projection};
+use actuarius::store::memory;
+use actuarius::store::views::Views;
+use actuarius::subscription::Retry;
+use actuarius::{Aggregates, Envelope, ExecuteError, Failure, Position, Receipt, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Event, Ledger, Refused, eventually, is_waiting, join_all, send};

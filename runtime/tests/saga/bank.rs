@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use actuarius::{
-    Aggregate, Aggregates, Answer, Context, Correlation, Effects, Envelope, Id, Outcome, ReactsTo,
-    Runtime, Saga, Sends,
-};
+use actuarius::saga::{Answer, Correlation, Effects, Outcome, ReactsTo, Saga, Sends};
+use actuarius::{Aggregate, Aggregates, Context, Envelope, Id, Runtime};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

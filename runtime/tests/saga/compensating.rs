@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actuarius::InstanceStatus;
+use actuarius::saga::InstanceStatus;
 
 use crate::puppet::{Do, Said, Script};
 use crate::till::{Show, TillCommand, compensate, compensated, put, put_for_now, stuck};

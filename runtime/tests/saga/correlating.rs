@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actuarius::InstanceStatus;
+use actuarius::saga::InstanceStatus;
 
 use crate::puppet::{Do, Said, Script, To};
 use crate::till::{LONG, Show, put};
@@ -175,7 +175,7 @@ async fn events_repeated_after_a_crash_are_handled_once() {
 #[tokio::test]
 async fn an_invalid_instance_name_affects_no_other_instance() {
     let show = Show::new().await;
-    let name = "n".repeat(actuarius::MAX_ID_BYTES + 1);
+    let name = "n".repeat(actuarius::schema::MAX_ID_BYTES + 1);
     show.tell(Said::start(&name, "begin")).await;
     show.tell(Said::start("t", "begin")).await;
     assert_eq!(show.heard("t").await, ["begin"]);

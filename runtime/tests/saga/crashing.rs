@@ -4,9 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actuarius::persistence::fault::{self, Failure, Faults};
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::{Hosting, Id, InstanceStatus, ManualClock, Runtime, Sagas, Stage, Status};
+use actuarius::clock::ManualClock;
+use actuarius::health::Status;
+use actuarius::saga::{InstanceStatus, Sagas, Stage};
+use actuarius::store::fault::{self, Failure, Faults};
+use actuarius::store::memory::{self, Contents};
+use actuarius::{Hosting, Id, Runtime};
 use tokio::sync::Notify;
 
 use crate::bank::{

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory::Contents;
-use actuarius::{Clock, ManualClock, Timestamp};
+use actuarius::clock::ManualClock;
+use actuarius::store::memory::Contents;
+use actuarius::{Clock, Timestamp};
 
 use crate::common::join_all;
 use crate::puppet::{Do, Puppet, Said, Script};

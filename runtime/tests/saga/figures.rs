@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use actuarius::{InstanceStatus, METRICS, Runtime};
+use actuarius::Runtime;
+use actuarius::health::METRICS;
+use actuarius::saga::InstanceStatus;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use crate::bank::{AccountCommand, Order, Transfer, accounts, placed};

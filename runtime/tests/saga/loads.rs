@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::fault;
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::{InstanceStatus, Runtime, Sagas, StreamId};
+use actuarius::saga::{InstanceStatus, Sagas};
+use actuarius::store::fault;
+use actuarius::store::memory::{self, Contents};
+use actuarius::{Runtime, StreamId};
 
 use crate::common::eventually;
 use crate::puppet::{Cue, Do, Hint, Marionette, Puppet, Said, Script};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::fault::Failure;
+use actuarius::store::fault::Failure;
 
 use crate::puppet::{Do, Said, Script, mend};
 use crate::till::{LONG, Show, put};

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use actuarius::persistence::memory::Contents;
-use actuarius::{InstanceStatus, Parked};
+use actuarius::saga::InstanceStatus;
+use actuarius::store::memory::Contents;
+use actuarius::subscription::Parked;
 
 use crate::puppet::{Do, Said, Script, To, mend};
 use crate::till::{LONG, NOON, Show, put};

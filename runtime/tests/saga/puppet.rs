@@ -6,10 +6,8 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use actuarius::{
-    Aggregate, Answer, Context, Correlation, Effects, Envelope, Id, Outcome, ReactsTo, Saga, Sends,
-    Timestamp,
-};
+use actuarius::saga::{Answer, Correlation, Effects, Outcome, ReactsTo, Saga, Sends};
+use actuarius::{Aggregate, Context, Envelope, Id, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::till::{Till, TillCommand};

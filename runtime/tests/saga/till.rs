@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::PageLimit;
-use actuarius::persistence::fault::{self, Failure, Faults};
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::{
-    Aggregate, Aggregates, Context, InstanceStatus, ManualClock, Position, Retry, Runtime,
-    SagaInstance, Sagas, StreamId, Timestamp, Version,
-};
+use actuarius::clock::ManualClock;
+use actuarius::saga::{InstanceStatus, SagaInstance, Sagas};
+use actuarius::store::PageLimit;
+use actuarius::store::fault::{self, Failure, Faults};
+use actuarius::store::memory::{self, Contents};
+use actuarius::subscription::Retry;
+use actuarius::{Aggregate, Aggregates, Context, Position, Runtime, StreamId, Timestamp, Version};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -211,7 +211,7 @@ pub(crate) fn events<E: DeserializeOwned>(runtime: &Runtime, stream: &StreamId) 
     let limit = PageLimit { commits: usize::MAX, bytes: usize::MAX };
     let reader = runtime.reader().unwrap();
     let page = reader.read_stream(stream, Version::NONE, Position::NONE, limit).unwrap();
-    let decoded = |commit: &actuarius::persistence::Commit| -> Vec<E> {
+    let decoded = |commit: &actuarius::store::Commit| -> Vec<E> {
         commit.view().events().map(|event| event.decode().unwrap()).collect()
     };
     page.commits.iter().flat_map(decoded).collect()

@@ -1,7 +1,8 @@
 //! One transfer from its first event to its end, step by step.
 
-use actuarius::persistence::{fault, memory};
-use actuarius::{Failure, InstanceStatus, Runtime, SagaError, Sagas};
+use actuarius::saga::{InstanceStatus, SagaError, Sagas};
+use actuarius::store::{fault, memory};
+use actuarius::{Failure, Runtime};
 
 use crate::bank::{
     Account, AccountCommand, Order, OrderEvent, Transfer, account, accounts, cents, placed,

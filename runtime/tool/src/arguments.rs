@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-use actuarius::persistence::backup::Until;
-use actuarius::persistence::chain::ChainEnd;
+use actuarius::store::backup::Until;
+use actuarius::store::chain::ChainEnd;
 use actuarius::{Position, StreamId, Version};
 use clap::{Args, Parser, Subcommand};
 

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use actuarius::persistence::Store;
-use actuarius::{Aggregate, Aggregates, Builder, Runtime};
+use actuarius::store::Store;
+use actuarius::{Aggregate, Aggregates, Runtime, RuntimeBuilder};
 
 use crate::trouble::Trouble;
 
@@ -19,7 +19,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn start(builder: Builder, store: Store) -> Result<Self, Trouble> {
+    pub(crate) fn start(builder: RuntimeBuilder, store: Store) -> Result<Self, Trouble> {
         let driver =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
         let runtime = driver.block_on(builder.on_store(store))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actuarius::Header;
-use actuarius::persistence::{CommitView, EventView};
+use actuarius::store::{CommitView, EventView};
 use serde::Serialize;
 
 use crate::moment::Utc;

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use actuarius::{Moment, Position, Timestamp, Version};
+use actuarius::history::Moment;
+use actuarius::{Position, Timestamp, Version};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;

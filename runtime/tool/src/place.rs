@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actuarius::keys::{self, KeyError, Keys, MasterKeys};
-use actuarius::persistence::backup::{self, BackupError, Until};
-use actuarius::persistence::views::Views;
-use actuarius::persistence::{Reader, Store, disk};
-use actuarius::{Builder, OpenError, inspection};
+use actuarius::erasure::keys::{self, KeyError, Keys, MasterKeys};
+use actuarius::store::backup::{self, BackupError, Until};
+use actuarius::store::views::Views;
+use actuarius::store::{Reader, Store, guard, sled};
+use actuarius::{OpenError, RuntimeBuilder, inspection};
 use tempfile::TempDir;
 
 use crate::engine::Engine;
@@ -61,7 +61,7 @@ impl Place {
     }
 
     fn of(directory: &Path, copy: Option<TempDir>) -> Result<Self, Trouble> {
-        let store = disk::open(copy.as_ref().map_or(directory, TempDir::path))?;
+        let store = sled::open(copy.as_ref().map_or(directory, TempDir::path))?;
         let (directory, reader) = (directory.to_owned(), store.reader.clone());
         Ok(Self { directory, reader, store: Some(store), copy })
     }
@@ -78,7 +78,7 @@ impl Place {
     pub(crate) fn unlock(&mut self, master: Arc<dyn MasterKeys>) -> Result<(), Trouble> {
         let Some(keys) = self.keys(master)? else { return Ok(()) };
         if let Some(store) = self.store.take() {
-            let store = keys::guard(store, &keys);
+            let store = guard(store, keys);
             self.reader = store.reader.clone();
             self.store = Some(store);
         }
@@ -116,16 +116,16 @@ impl Place {
 
     /// A runtime on the store, from which nothing is written unless it is asked to.
     pub(crate) fn engine(&mut self) -> Result<Engine, Trouble> {
-        self.start(Builder::default())
+        self.start(RuntimeBuilder::default())
     }
 
     /// A runtime that can forget subjects, also in the views beside the store.
     pub(crate) fn forgetting_engine(&mut self, keys: Arc<Keys>) -> Result<Engine, Trouble> {
-        let views = Views::on_disk(self.directory.join("views"));
-        self.start(Builder::default().views(views).personal_data_with(keys))
+        let views = sled::views(self.directory.join("views"));
+        self.start(RuntimeBuilder::default().views(views).personal_data_with(keys))
     }
 
-    fn start(&mut self, builder: Builder) -> Result<Engine, Trouble> {
+    fn start(&mut self, builder: RuntimeBuilder) -> Result<Engine, Trouble> {
         let store = self.store.take();
         let store = store.ok_or_else(|| Trouble::Other("the store is in use".to_owned()))?;
         Engine::start(builder, store)
@@ -139,7 +139,7 @@ pub(crate) fn restore(
     until: Until,
 ) -> Result<backup::Restored, BackupError> {
     let bar = Progress::of("restoring", 0, false);
-    backup::restore(from, to, until, &mut |progress| {
+    sled::restore(from, to, until, &mut |progress| {
         bar.at_of(progress.position.get(), progress.end.get());
         ControlFlow::Continue(())
     })

@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use actuarius::persistence::{Commit, Page, PageLimit, Reader};
-use actuarius::{Damage, Position, ReadError, StreamId, Version};
+use actuarius::error::{Damage, ReadError};
+use actuarius::store::{Commit, Page, PageLimit, Reader};
+use actuarius::{Position, StreamId, Version};
 
 use crate::progress::Progress;
 use crate::trouble::Trouble;
@@ -30,7 +31,12 @@ pub(crate) fn raw_log(
     progress: &Progress,
     each: impl FnMut(&Commit) -> Step,
 ) -> Result<(), Trouble> {
-    walk(|after| reader.read_raw(after, PageLimit::default()), Position::NONE, progress, each)
+    walk(
+        |after| reader.maintenance().read_raw(after, PageLimit::default()),
+        Position::NONE,
+        progress,
+        each,
+    )
 }
 
 fn walk(

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use actuarius::keys::MasterKeys;
-use actuarius::{Aggregate, Saga};
+use actuarius::Aggregate;
+use actuarius::erasure::keys::MasterKeys;
+use actuarius::saga::Saga;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::arguments::Arguments;

@@ -1,12 +1,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use actuarius::erasure::ForgetError;
+use actuarius::erasure::keys::{KeyError, MasterKeyError};
+use actuarius::error::{InvalidId, ReadError, StoreFailure};
 use actuarius::inspection::{NotDeleted, NotSkipped};
-use actuarius::keys::{KeyError, MasterKeyError};
-use actuarius::persistence::archive::ArchiveError;
-use actuarius::persistence::backup::BackupError;
-use actuarius::persistence::export::{ExportError, ImportError};
-use actuarius::{Failure, ForgetError, InvalidId, OpenError, ReadError, StoreFailure};
+use actuarius::store::archive::ArchiveError;
+use actuarius::store::backup::BackupError;
+use actuarius::store::export::{ExportError, ImportError};
+use actuarius::{Failure, OpenError};
 use thiserror::Error;
 
 /// How a command ended that could do its work.

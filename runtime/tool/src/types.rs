@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use actuarius::erasure::PersonalError;
+use actuarius::erasure::showing;
+use actuarius::error::CodecError;
+use actuarius::history::{History, Moment};
 use actuarius::inspection::{self, SagaIndexes};
-use actuarius::keys::{self, PersonalError};
-use actuarius::persistence::{CommitView, EventView};
-use actuarius::{
-    Aggregate, Codec, CodecError, Envelope, Failure, Header, History, Moment, Saga, Version,
-};
+use actuarius::saga::Saga;
+use actuarius::store::{CommitView, EventView};
+use actuarius::{Aggregate, Codec, Envelope, Failure, Header, Version};
 
 use crate::engine::Engine;
 use crate::value::{self, Json};
@@ -168,14 +170,14 @@ impl<A: Aggregate> States for Stepping<'_, A> {
 
 fn today<A: Aggregate>(envelope: Envelope<A>) -> Result<Today, String> {
     let mut content = Vec::new();
-    let written = keys::showing(|| Codec::Json.encode_event(&envelope.event, &mut content));
+    let written = showing(|| Codec::Json.encode_event(&envelope.event, &mut content));
     written.map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(&content).map_err(|error| error.to_string())?;
     Ok(Today { header: envelope.header, content: value::raw(text)? })
 }
 
 fn state<A: Aggregate>(state: &A) -> Result<Json, String> {
-    guarded(|| keys::showing(|| value::json(state)))
+    guarded(|| showing(|| value::json(state)))
 }
 
 /// The code of an aggregate may panic, here as in a runtime.

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actuarius::{BoxError, Codec, Envelope, Id, Retry, Runtime, Timestamp};
+use actuarius::error::BoxError;
+use actuarius::subscription::Retry;
+use actuarius::{Codec, Envelope, Id, Runtime, Timestamp};
 use actuarius_tool::Tool;
 use serde_json::{Value, json};
 

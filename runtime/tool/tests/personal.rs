@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use actuarius::keys::FileMasterKeys;
-use actuarius::{Aggregate, Codec, Context, Envelope, Hosting, Personal, Projection, Runtime};
+use actuarius::erasure::keys::FileMasterKeys;
+use actuarius::projection::Projection;
+use actuarius::{Aggregate, Codec, Context, Envelope, Hosting, Personal, Runtime};
 use actuarius_tool::Tool;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use actuarius::{Hosting, Position, ProjectionHandle, Runtime};
+use actuarius::projection::ProjectionHandle;
+use actuarius::{Hosting, Position, Runtime};
 
 use super::views;
 use crate::Result;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actuarius::{Hosting, InMemory, Runtime};
+use actuarius::projection::InMemory;
+use actuarius::{Hosting, Runtime};
 
 use super::views::{self, Sums};
 use crate::Result;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use actuarius::{Envelope, Hosting, Projection, Runtime};
+use actuarius::projection::Projection;
+use actuarius::{Envelope, Hosting, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use actuarius::{
-    BoxError, Database, Envelope, EventBatch, InMemory, KeyedProjection, Position, Projection,
-    Rows, Runtime, View,
+use actuarius::error::BoxError;
+use actuarius::projection::{
+    Database, EventBatch, InMemory, KeyedProjection, Projection, Rows, View,
 };
+use actuarius::{Envelope, Position, Runtime};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 

@@ -2,9 +2,8 @@
 
 use std::convert::Infallible;
 
-use actuarius::{
-    Aggregate, Answer, Context, Correlation, Effects, Envelope, Id, Outcome, ReactsTo, Saga, Sends,
-};
+use actuarius::saga::{Answer, Correlation, Effects, Outcome, ReactsTo, Saga, Sends};
+use actuarius::{Aggregate, Context, Envelope, Id};
 use serde::{Deserialize, Serialize};
 
 #[derive(Default, Serialize, Deserialize)]

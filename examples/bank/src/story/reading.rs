@@ -1,4 +1,5 @@
-use actuarius::{Runtime, StartError};
+use actuarius::Runtime;
+use actuarius::error::StartError;
 use bank::AccountCommand::{Deposit, Withdraw};
 use bank::{
     Account, AccountEvent, Balances, Cents, LargeWithdrawal, Line, Statements,

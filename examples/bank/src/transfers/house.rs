@@ -1,9 +1,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use actuarius::error::{StartError, WaitError};
+use actuarius::projection::InMemory;
+use actuarius::saga::Sagas;
 use actuarius::{
-    Aggregate, Aggregates, ExecuteError, Failure, InMemory, OpenError, Receipt, Runtime, Sagas,
-    ShutdownReport, StartError, WaitError,
+    Aggregate, Aggregates, ExecuteError, Failure, OpenError, Receipt, Runtime, ShutdownReport,
 };
 use bank::AccountCommand::{Close, Deposit, Open};
 use bank::{Account, Cents, Refused, Transfer, TransferOrder};

@@ -1,4 +1,5 @@
-use actuarius::{Envelope, Projection};
+use actuarius::Envelope;
+use actuarius::projection::Projection;
 use bank::{OrderEvent, TransferOrder};
 use serde::{Deserialize, Serialize};
 

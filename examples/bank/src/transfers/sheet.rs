@@ -1,4 +1,4 @@
-use actuarius::SagaCounts;
+use actuarius::saga::SagaCounts;
 use bank::Cents;
 
 use crate::house::{ACCOUNTS, House, OPENING, Trouble, account, is_closed};

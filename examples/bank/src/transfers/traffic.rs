@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actuarius::{Aggregates, Sagas};
+use actuarius::Aggregates;
+use actuarius::saga::Sagas;
 use bank::{Cents, OrderCommand, Transfer, TransferOrder, Wanted};
 use fastrand::Rng;
 use hdrhistogram::Histogram;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use actuarius::{Envelope, Projection};
+use actuarius::Envelope;
+use actuarius::projection::Projection;
 use serde::{Deserialize, Serialize};
 
 use crate::{Account, AccountEvent, Cents};

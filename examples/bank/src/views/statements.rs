@@ -1,11 +1,12 @@
-use actuarius::{Envelope, KeyedProjection, Rows, View};
+use actuarius::Envelope;
+use actuarius::projection::{KeyedProjection, Rows, View};
 use serde::{Deserialize, Serialize};
 
 use crate::{Account, AccountEvent, Cents};
 
 /// The statements of all accounts, line by line, for ever: too much for memory, so the rows are on
 /// disk. The key is the account and the number of the line, so that the lines of an account are
-/// [`within`](actuarius::Listing::within) it, in their order.
+/// [`within`](actuarius::projection::Listing::within) it, in their order.
 pub struct Statements;
 
 /// A line of a statement.

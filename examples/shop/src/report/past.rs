@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use actuarius::FieldChange;
+use actuarius::history::FieldChange;
 use shop::{CustomerEvent, Date, Spender, Stride, Tier};
 
 use super::numbers::{dollars, grouped, seconds};

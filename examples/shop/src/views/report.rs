@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use actuarius::{BoxError, Database, EventBatch, Position};
+use actuarius::Position;
+use actuarius::error::BoxError;
+use actuarius::projection::{Database, EventBatch};
 use rusqlite::{CachedStatement, Connection, Transaction, params};
 
 use crate::{Customer, CustomerEvent, Tier};

@@ -1,4 +1,5 @@
-use actuarius::{Envelope, Keyed, KeyedProjection, Rows, SecondaryKeys, View, ViewReadError};
+use actuarius::Envelope;
+use actuarius::projection::{Keyed, KeyedProjection, Rows, SecondaryKeys, View, ViewReadError};
 
 use crate::{Customer, CustomerEvent, Spender, Sums, Tier, Totals};
 

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use actuarius::persistence::{CommitView, PageLimit, Reader};
-use actuarius::{InstanceStatus, OpenError, Position, Runtime};
+use actuarius::saga::InstanceStatus;
+use actuarius::store::{CommitView, PageLimit, Reader};
+use actuarius::{OpenError, Position, Runtime};
 
 use super::Bank;
 use super::bank::AccountEvent;

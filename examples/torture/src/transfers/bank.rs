@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-use actuarius::{
-    Aggregate, Answer, Context, Correlation, Effects, Envelope, Id, Outcome, ReactsTo, Saga, Sends,
-};
+use actuarius::saga::{Answer, Correlation, Effects, Outcome, ReactsTo, Saga, Sends};
+use actuarius::{Aggregate, Context, Envelope, Id};
 use serde::{Deserialize, Serialize};
 
 /// What every account is opened with.

@@ -4,7 +4,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use actuarius::Retry;
+/// use actuarius::subscription::Retry;
 ///
 /// let retry = Retry::default().attempts(3).waits(Duration::from_millis(50), Duration::from_secs(5));
 /// # let _ = retry;

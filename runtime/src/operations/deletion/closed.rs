@@ -5,12 +5,13 @@ use std::time::SystemTime;
 use actuarius_domain::{Metadata, StreamId, Timestamp, Version};
 use actuarius_persistence::archive::ArchiveError;
 use actuarius_persistence::{
-    Append, Batch, NewCommit, PageLimit, ReadError, Reader, Removal, Store, StoreFailure,
+    Append, Batch, NewCommit, ReadError, Reader, Removal, Store, StoreFailure,
 };
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Deleted, Reuse, end_of, note, removals};
+use crate::base::stored_commit::{commit_with, is_deletion};
 
 /// Deletes a stream like [`Aggregates::delete`](crate::Aggregates::delete), without knowing its Rust type.
 /// Returns `None` if it was deleted before or never existed.
@@ -52,13 +53,9 @@ fn last_commit(
     if version == Version::NONE {
         return Ok(None);
     }
-    let before = Version::new(version.get() - 1);
-    let one = PageLimit { commits: 1, bytes: 0 };
-    let page = reader.maintenance().read_raw_stream(stream, before, one)?;
-    Ok(page.commits.last().map(|commit| {
-        let view = commit.view();
-        let is_end = view.events().any(|event| event.deletion().is_some());
-        if is_end { Last::End } else { Last::Event(view.time) }
+    Ok(commit_with(reader, stream, version)?.map(|commit| match is_deletion(&commit) {
+        true => Last::End,
+        false => Last::Event(commit.view().time),
     }))
 }
 

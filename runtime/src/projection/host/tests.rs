@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use actuarius_persistence::{Commit, memory};
 
 use super::*;
-use crate::builder::Builder;
+use crate::builder::RuntimeBuilder;
 use crate::follow::followers::{FollowerKind, Followers};
 
 /// A target that brings its actor down at the first opportunity.
@@ -62,7 +62,7 @@ impl Source<Bursting> for Refusing {
 }
 
 async fn refusing(refusals: u32) -> Arc<FollowerShared> {
-    let engine = Builder::default().engine(memory::open(), None).await.unwrap();
+    let engine = RuntimeBuilder::default().engine(memory::open(), None).await.unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
     let registration = followers.register("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: refusals.into() };

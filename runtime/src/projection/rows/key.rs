@@ -29,7 +29,7 @@ const _: () = assert!(
 /// A type of one's own is best written with those there are:
 ///
 /// ```
-/// use actuarius::{Key, KeyBytes};
+/// use actuarius::projection::{Key, KeyBytes};
 ///
 /// #[derive(Clone)]
 /// struct Shelf { room: String, number: u32 }

@@ -14,7 +14,7 @@ pub(super) fn kept(secondary: &[u8]) -> &[u8] {
     &secondary[..secondary.len().min(KEPT_BYTES)]
 }
 
-/// The further keys of one row, to be named in [`View::secondary`](crate::View::secondary).
+/// The further keys of one row, to be named in [`View::secondary`](crate::projection::View::secondary).
 #[derive(Default)]
 pub struct SecondaryKeys {
     /// Each is its name, then its bytes.

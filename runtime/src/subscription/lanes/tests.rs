@@ -1,3 +1,5 @@
+//! Tests of the lanes, among them one against a model.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -35,7 +37,7 @@ fn events_of_one_key_are_handled_one_after_the_other_and_other_keys_beside_them(
 }
 
 #[test]
-fn what_is_finished_never_passes_an_unfinished_event() {
+fn nothing_finished_passes_an_unfinished_event() {
     let mut lanes = lanes_of(&[(1, "a"), (2, "b"), (3, "c")]);
     for position in 1..=3 {
         lanes.begin(at(position));
@@ -48,7 +50,7 @@ fn what_is_finished_never_passes_an_unfinished_event() {
 }
 
 #[test]
-fn an_event_that_rests_holds_its_own_lane_only_and_goes_first_when_woken() {
+fn a_suspended_event_blocks_only_its_own_lane_and_goes_first_when_woken() {
     let mut lanes = lanes_of(&[(1, "a"), (2, "a"), (3, "b")]);
     lanes.begin(at(1));
     lanes.suspend(at(1));
@@ -64,7 +66,7 @@ fn an_event_may_be_finished_without_being_handled() {
     assert_eq!((finished.as_deref(), lanes.next()), (Some("a"), Some(at(2))));
 }
 
-/// The same promises, said as slowly and plainly as possible.
+/// The same rules in the simplest form.
 #[derive(Default)]
 struct Model(Vec<(u64, u8, State)>, Vec<u64>);
 
@@ -163,7 +165,7 @@ proptest! {
 }
 
 #[test]
-fn an_event_is_finished_when_what_every_key_has_of_it_is() {
+fn an_event_is_finished_when_the_shares_of_all_keys_are() {
     let mut lanes = Lanes::default();
     for (spot, key) in [(at(1), "a"), (share(2, 0), "a"), (share(2, 1), "b"), (at(3), "b")] {
         lanes.accept(spot, key.into(), 10, ());

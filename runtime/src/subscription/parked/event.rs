@@ -1,31 +1,33 @@
+//! A parked event.
+
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Timestamp};
 
-/// An event that was set aside, because it, or one before it with the same key, failed too often.
+/// An event that was set aside because it, or an earlier one with the same key, failed too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parked {
-    /// What it is ordered by, see [`SubscriptionBuilder::ordered_by`](crate::SubscriptionBuilder::ordered_by).
+    /// The key that orders it, see [`SubscriptionBuilder::ordered_by`](crate::SubscriptionBuilder::ordered_by).
     pub key: Arc<str>,
-    /// The event.
+    /// The position of the event.
     pub position: Position,
-    /// Whose event it is.
+    /// The stream of the event.
     pub stream: StreamId,
-    /// The name of its variant.
+    /// The name of the event's variant.
     pub event_type: Arc<str>,
-    /// How often it has failed; 0 when it was never tried, because it waits for another.
+    /// How often the event has failed; 0 if it was never tried because it waits for another.
     pub attempts: u32,
-    /// What went wrong last, at most 500 bytes of it.
+    /// The last error, at most 500 bytes of it.
     pub error: Arc<str>,
-    /// When it was parked, or an event of its key before it.
+    /// When the event, or an earlier one of its key, was parked.
     pub parked_at: Timestamp,
     /// How many events of its key wait behind it. Of those that are not listed, only the ones that
-    /// have come since the subscription was started are counted.
+    /// were read since the subscription was started are counted.
     pub behind: u64,
 }
 
-/// A parked event, as it is kept.
+/// A parked event as it is kept in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::subscription) struct Entry {
     pub(in crate::subscription) position: Position,

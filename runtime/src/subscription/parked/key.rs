@@ -11,50 +11,50 @@ use super::event::{Entry, Parked};
 use super::note::Name;
 use crate::subscription::checkpoint::Mark;
 
-/// Some parked events of a key are listed, each with a note of its own. What comes behind them is
-/// the rest: it has one note, which says where it begins, and is read from the log again when it is
-/// to be handled. Some of the rest may be listed, too.
+/// Some parked events of a key are listed, each with a note of its own. Later events are the overflow: it
+/// has one note with the place where it begins, and is read from the log again to be handled. Some of the
+/// overflow may be listed, too.
 #[derive(Debug, Default)]
 pub(super) struct Key {
-    /// The first ones, in order. If there is a rest, its first event is always among them.
+    /// The first events, in order. If there is an overflow, its first event is always among them.
     listed: VecDeque<Entry>,
-    /// So many of them have a note of their own.
+    /// How many of them have a note of their own.
     noted: usize,
     overflow: Option<Overflow>,
 }
 
-/// Behind the events with a note of their own.
+/// The events after those with a note of their own.
 #[derive(Debug)]
 struct Overflow {
-    /// Up to here the log was read for it, and what it holds is listed.
+    /// The log was read up to here, and what it holds of the overflow is listed.
     read: Mark,
-    /// Where its last event is, or before that.
+    /// The position of the last event, or an earlier one.
     last: Position,
-    /// How many of its events are known of and not listed.
+    /// How many events are known and not listed.
     more: u64,
 }
 
-/// The part of the log that the rest is to be read from.
+/// The part of the log that the overflow is read from.
 #[derive(Debug, Clone)]
 pub(in crate::subscription) struct LogRange {
-    /// It begins behind this place.
-    pub(in crate::subscription) behind: Mark,
-    /// It ends with this position.
+    /// The range begins after this place.
+    pub(in crate::subscription) after: Mark,
+    /// The range ends with this position.
     pub(in crate::subscription) last: Position,
-    /// Some event of the key: what others of the same stream are read by.
+    /// Some event of the key, whose stream the others may share.
     pub(in crate::subscription) example: Entry,
 }
 
-/// Reading goes on behind the event, with its commit.
+/// Reading resumes after the event, with its commit.
 fn mark(entry: &Entry) -> Mark {
     Mark { position: entry.position, ..Mark::before(entry.commit, entry.commit) }
 }
 
-/// How many events are known of.
+/// How many events are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) listed: usize,
-    /// Of those that are to be read from the log again.
+    /// Those that are to be read from the log again.
     pub(super) more: u64,
 }
 
@@ -81,7 +81,7 @@ impl Overflow {
 }
 
 impl Key {
-    /// The rest of a key as a note said it: everything up to `last`.
+    /// Adds the overflow that a note describes: everything up to `last`.
     pub(super) fn add_overflow(&mut self, first: Entry, last: Position) {
         self.overflow = Some(Overflow { read: mark(&first), last, more: 0 });
         self.listed.push_back(first);
@@ -92,7 +92,7 @@ impl Key {
         self.noted += 1;
     }
 
-    /// Adds the next event, with a note of its own or to the rest, and says whether a note is due.
+    /// Adds the next event, with a note of its own or to the overflow. Returns whether a note is to be written.
     pub(super) fn park(&mut self, entry: Entry, is_noted: bool, is_listed: bool) -> bool {
         let Some(overflow) = &mut self.overflow else {
             if is_noted {
@@ -131,19 +131,19 @@ impl Key {
         self.listed.front_mut()
     }
 
-    /// The first event of the rest, which its note is about.
+    /// Returns the first event of the overflow, which its note describes.
     pub(super) fn overflow(&self) -> Option<&Entry> {
         self.overflow.as_ref()?;
         self.listed.get(self.noted)
     }
 
-    /// The event at `position` that is to have a note, and that note's name.
+    /// Returns the event at `position` if it is to have a note, and the note's name.
     pub(super) fn to_be_noted(&self, position: Position) -> Option<(Name, &Entry)> {
         let place = self.listed.binary_search_by_key(&position, |entry| entry.position).ok()?;
         Some((self.name(place)?, self.listed.get(place)?))
     }
 
-    /// The name of the note about the event at this place in the list.
+    /// Returns the name of the note about the event at this index of the list.
     pub(super) fn name(&self, place: usize) -> Option<Name> {
         match place.cmp(&self.noted) {
             Ordering::Less => Some(Name::Parked(self.listed.get(place)?.position)),
@@ -152,15 +152,15 @@ impl Key {
         }
     }
 
-    /// What must be read before the first one may go: its place must not be the last one known of,
-    /// unless there is none behind it.
+    /// Returns what must be read before the first event may be removed: it must not be the last known one,
+    /// unless no other follows it.
     pub(super) fn unread(&self) -> Option<LogRange> {
         let overflow = self.overflow.as_ref().filter(|overflow| !overflow.is_read())?;
         let example = self.listed.front().filter(|_| self.listed.len() == 1)?.clone();
-        Some(LogRange { behind: overflow.read, last: overflow.last, example })
+        Some(LogRange { after: overflow.read, last: overflow.last, example })
     }
 
-    /// What was read of the rest.
+    /// Adds what was read of the overflow.
     pub(super) fn add_read(&mut self, entries: Vec<Entry>, read: Mark) {
         let Some(overflow) = &mut self.overflow else { return };
         overflow.read = read;
@@ -171,7 +171,7 @@ impl Key {
         self.listed.extend(entries);
     }
 
-    /// Takes the first one out. Nothing of the rest may be [unread](Self::unread).
+    /// Removes the first event. Nothing of the overflow may be [unread](Self::unread).
     pub(super) fn pop(&mut self) -> Option<(Name, Entry)> {
         let name = self.name(0)?;
         let entry = self.listed.pop_front()?;
@@ -183,8 +183,8 @@ impl Key {
         Some((name, entry))
     }
 
-    /// Forgets what is behind `position`. Returns the notes that are outdated by that, and their
-    /// events.
+    /// Discards events after `position`. Returns the notes that are outdated by that, with the positions of
+    /// their events.
     pub(super) fn cut_after(&mut self, position: Position) -> Vec<(Name, Position)> {
         let kept = self.listed.partition_point(|entry| entry.position <= position);
         let named = |place| Some((self.name(place)?, self.listed.get(place)?.position));
@@ -199,7 +199,7 @@ impl Key {
         cut
     }
 
-    /// Those that are listed.
+    /// Returns the listed events.
     pub(super) fn describe<'a>(&'a self, key: &'a Arc<str>) -> impl Iterator<Item = Parked> + 'a {
         let Counts { listed, more } = self.counts();
         let listed = (0..listed as u64).rev().zip(&self.listed);

@@ -1,12 +1,11 @@
-//! What is kept of parked events, as notes. Integers are little-endian, a text stands behind its
-//! length as a u16.
+//! The notes of parked events. Integers are little-endian; a text follows its length as a u16.
 //!
-//! The note `parked/<name>/<key>/<position, 20 digits>`, a parked event, says `layout u8 = 1 |
-//! commit u64 | parked at i64 | attempts u32 | category text | id text | event type text | error
-//! text`. The note `parked/<name>/<key>/rest`, all parked events of the key from one on, says `layout
-//! u8 = 1 | position u64 |`, and of the first of them the same from `commit` on. The note
-//! `parked/<name>/<key>/skipped-<position, 20 digits>`, an event that is not handled though it comes
-//! again, says `layout u8 = 1`.
+//! - `parked/<name>/<key>/<position, 20 digits>`, a parked event: `layout u8 = 1 | commit u64 | parked at
+//!   i64 | attempts u32 | category text | id text | event type text | error text`.
+//! - `parked/<name>/<key>/rest`, all parked events of the key from one on: `layout u8 = 1 | position u64 |`,
+//!   then of the first of them the same from `commit` on.
+//! - `parked/<name>/<key>/skipped-<position, 20 digits>`, an event that is not handled although it is read
+//!   again: `layout u8 = 1`.
 
 use std::sync::Arc;
 
@@ -21,10 +20,10 @@ const LAYOUT: u8 = 1;
 const REST: &str = "rest";
 const SKIPPED: &str = "skipped-";
 
-/// How much of an error's text, and of an event type's name, is kept: enough to know it again.
+/// How many bytes of an error's text and of an event type's name are kept: enough to recognise them.
 const TEXT_BYTES_MAX: usize = 500;
 
-/// Which of the notes under one key.
+/// The notes under one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
     Parked(Position),
@@ -32,20 +31,20 @@ pub(super) enum Name {
     Skipped(Position),
 }
 
-/// What a note says of an event.
+/// The content of a note.
 pub(super) enum NoteContent {
     Parked(Entry),
-    /// It, and all later ones of its key.
+    /// The event, and all later ones of its key.
     Overflow(Entry),
     Skipped(Position),
 }
 
-/// What the names of all notes of a subscription's parked events begin with.
+/// Returns the prefix of the names of all notes of a subscription's parked events.
 pub(in crate::subscription) fn prefix(name: &str) -> String {
     format!("parked/{name}/")
 }
 
-/// The name of the note. A key may hold any character: no slash is behind the one that ends it.
+/// Returns the name of the note. A key may hold any character, because no slash follows the one that ends it.
 pub(super) fn key(name: &str, key: &str, which: Name) -> String {
     match which {
         Name::Parked(position) => format!("parked/{name}/{key}/{:020}", position.get()),
@@ -58,7 +57,7 @@ pub(super) fn error_text(text: &str) -> Arc<str> {
     cut(text).into()
 }
 
-/// What a note says that is about a parked event.
+/// Encodes a note about a parked event.
 pub(super) fn value(name: Name, entry: &Entry) -> Vec<u8> {
     let mut out = vec![LAYOUT];
     if name == Name::Overflow {
@@ -87,18 +86,18 @@ fn cut(text: &str) -> &str {
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    // All of them are shorter than 64 KiB.
+    // All texts are shorter than 64 KiB.
     out.extend_from_slice(&(text.len() as u16).to_le_bytes());
     out.extend_from_slice(text.as_bytes());
 }
 
-/// The key a note belongs to, and what it says.
+/// Decodes the key that a note belongs to, and its content.
 pub(super) fn decode(name: &str, note: &Note) -> Result<(Arc<str>, NoteContent), ReadError> {
     let decoded =
         place(name, &note.key).and_then(|(key, which)| Some((key, content(which, &note.value)?)));
     decoded.ok_or_else(|| ReadError::DamagedNote {
         key: note.key.clone(),
-        what: "it is no note of a parked event this release can read".to_owned(),
+        what: "it is not a note of a parked event that this release can read".to_owned(),
     })
 }
 

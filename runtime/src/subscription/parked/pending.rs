@@ -1,13 +1,13 @@
-//! Which notes about parked events must be written, and how far the checkpoint may go with them.
+//! Which notes of parked events must be written, and how far the checkpoint may move with them.
 //!
-//! What is stored is right at every moment, however little of what is due has been written:
+//! The store is consistent at every moment, however few of the pending notes have been written:
 //!
 //! - A parked event that the stored checkpoint has passed has a note: both are in one set. One that
-//!   it has not passed needs none, because it comes again.
-//! - The checkpoint passes nothing while a note says something that is no longer so. Otherwise an
-//!   event that was handled could count as parked again, behind those that were handled after it.
-//! - A skipped event has a note as long as it would come again: until the checkpoint has passed it,
-//!   and no rest is to be read over it.
+//!   it has not passed needs none, because it is read again.
+//! - The checkpoint does not move while a note is outdated. Otherwise an event that was handled could count
+//!   as parked again, after later ones were handled.
+//! - A skipped event has a note for as long as it could be read again: until the checkpoint has passed it,
+//!   and no overflow is to be read across it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use actuarius_domain::Position;
 use super::note::Name;
 use crate::subscription::checkpoint::{Checkpoint, Mark};
 
-/// What the notes say, and what they should.
+/// Which notes differ from what they should be.
 #[derive(Debug)]
 pub(super) struct PendingNotes {
-    /// What the stored checkpoint says, or the one on its way: after a write that fails nothing is
-    /// ever written again.
+    /// The stored checkpoint, or the one being written: after a write that fails nothing is ever written
+    /// again.
     pub(super) stored: Mark,
-    /// A reset has moved the checkpoint back, and not all notes about events behind it are removed.
+    /// A reset has moved the checkpoint back, and some notes about later events are not removed yet.
     pub(super) resetting: bool,
-    /// Parked events without a note, because the checkpoint has not passed them. They count as in
-    /// flight, so their number is bounded.
+    /// Parked events without a note, because the checkpoint has not passed them. They count as in flight, so
+    /// their number is bounded.
     pub(super) unstored: BTreeSet<(Position, Arc<str>)>,
-    /// Notes that say something that is no longer so.
+    /// Notes that are outdated.
     pub(super) outdated: BTreeSet<(Arc<str>, Name)>,
 }
 
@@ -38,18 +38,18 @@ impl PendingNotes {
         Self { stored, resetting, unstored: BTreeSet::new(), outdated: BTreeSet::new() }
     }
 
-    /// Whether the stored checkpoint has passed the event: it does not come again.
+    /// Whether the stored checkpoint has passed the event, so that it is not read again.
     pub(super) fn has_passed(&self, position: Position) -> bool {
         position <= self.stored.position
     }
 
-    /// How far the stored checkpoint is.
+    /// Returns the position of the stored checkpoint.
     pub(super) fn passed(&self) -> Position {
         self.stored.position
     }
 
-    /// Whether a reset has forgotten the event, and its notes are left over.
-    pub(super) fn has_forgotten(&self, position: Position) -> bool {
+    /// Whether a reset has discarded the event, and its notes are left over.
+    pub(super) fn is_discarded(&self, position: Position) -> bool {
         self.resetting && !self.has_passed(position)
     }
 
@@ -61,7 +61,7 @@ impl PendingNotes {
         self.outdated.insert((key.clone(), name));
     }
 
-    /// The note `name` is to be about the event from now on, or to say something new of it.
+    /// The note `name` is to describe the event from now on, or has changed.
     pub(super) fn mark_changed(&mut self, key: &Arc<str>, name: Name, position: Position) {
         if self.has_passed(position) {
             self.mark_outdated(key, name);
@@ -70,7 +70,7 @@ impl PendingNotes {
         }
     }
 
-    /// The note `name` is not to be about the event any more.
+    /// The note `name` is not to describe the event any more.
     pub(super) fn mark_removed(&mut self, key: &Arc<str>, name: Name, position: Position) {
         if !self.unstored.remove(&(position, key.clone())) {
             self.mark_outdated(key, name);

@@ -12,41 +12,40 @@ use crate::subscription::checkpoint::{self, Checkpoint, Mark};
 struct Full;
 
 impl ParkedEvents {
-    /// Whether a note says something that is no longer so.
+    /// Whether a note is outdated.
     pub(in crate::subscription) fn has_outdated(&self) -> bool {
         !self.pending.outdated.is_empty()
     }
 
-    /// How many are held in memory because the checkpoint has not passed them.
+    /// How many events are in memory only, because the checkpoint has not passed them.
     pub(in crate::subscription) fn unstored(&self) -> usize {
         let skipped = self.skipped.range((self.pending.passed().next(), "".into())..);
         self.pending.unstored.len() + skipped.count()
     }
 
-    /// The notes that bring the store towards `target`, and the checkpoint they hold: one set may be
-    /// too small for all that is to be written. They count as stored from here on, because after a
-    /// write that fails nothing is ever written again.
+    /// Returns the notes that move the store towards `target`, and the checkpoint they contain: one set may be
+    /// too small for everything. They count as stored from here on, because after a write that fails nothing
+    /// is ever written again.
     pub(in crate::subscription) fn take_notes(
         &mut self,
         name: &str,
         target: Checkpoint,
     ) -> (Notes, Checkpoint) {
         let (mut notes, mut reached) = (Notes::default(), target);
-        // It always takes as many bytes, so its place is taken before it is known.
+        // The checkpoint always takes as many bytes, so its room is reserved before it is known.
         let place = checkpoint::key(name);
         let _ = notes.put(&place, target.encode());
         if self.take_outdated(name, &mut notes).is_ok() {
             self.pending.resetting = false;
             reached.mark = self.take_unstored(name, target.mark, &mut notes);
         } else {
-            // A reset goes back first, so that no event is lost: what is left of the notes behind it
-            // is recognised.
+            // A reset moves back first, so that no event is lost: later notes that are left over are recognised.
             reached.mark = self.pending.stored.or_before(target.mark);
             reached.resetting = self.pending.resetting;
         }
         let _ = notes.put(&place, reached.encode());
         self.pending.stored = reached.mark;
-        self.forget_skipped();
+        self.prune_skipped();
         (notes, reached)
     }
 
@@ -71,7 +70,7 @@ impl ParkedEvents {
         changed.map_err(|_| Full)
     }
 
-    /// What a note should say; none when there should be none.
+    /// Returns the content that a note should have, or `None` if it should not exist.
     fn content(&self, key: &str, name: Name) -> Option<Vec<u8>> {
         let position = match name {
             Name::Skipped(position) => {
@@ -80,12 +79,12 @@ impl ParkedEvents {
             Name::Parked(position) => position,
             Name::Overflow => self.keys.get(key)?.overflow()?.position,
         };
-        // What the checkpoint has not passed is noted with the one that does.
+        // What the checkpoint has not passed is noted together with the checkpoint that does.
         let (noted, entry) = self.keys.get(key)?.to_be_noted(position)?;
         (noted == name && self.pending.has_passed(position)).then(|| note::value(name, entry))
     }
 
-    /// Returns how far the checkpoint may go: before the first parked event that does not fit.
+    /// Returns how far the checkpoint may move: before the first parked event that does not fit.
     fn take_unstored(&mut self, name: &str, target: Mark, notes: &mut Notes) -> Mark {
         while let Some((position, key)) = self.pending.unstored.first()
             && let position = *position
@@ -102,9 +101,9 @@ impl ParkedEvents {
         target
     }
 
-    /// Forgets what was skipped and does not come again: the checkpoint has passed it, and it is not
-    /// read with a rest. To be called when all notes are loaded.
-    pub(in crate::subscription) fn forget_skipped(&mut self) {
+    /// Removes skipped events that are not read again: the checkpoint has passed them, and no overflow is read
+    /// across them. Call it once all notes are loaded.
+    pub(in crate::subscription) fn prune_skipped(&mut self) {
         let passed = self.skipped.range(..(self.pending.passed().next(), "".into()));
         let over = passed.filter(|(position, key)| !self.is_in_overflow(*position, key));
         let over: Vec<_> = over.cloned().collect();

@@ -1,4 +1,4 @@
-//! What is parked, and what a store would hold of it: here a map, which a crash leaves as it is.
+//! Tests of parked events and their notes. The store is a map, which a crash leaves as it is.
 
 mod cut_short;
 mod model;
@@ -32,7 +32,7 @@ fn checkpoint(position: u64) -> Checkpoint {
     Checkpoint::beginning(Uuid::nil(), Mark::at(at(position)))
 }
 
-/// Parked beside a checkpoint at the beginning of the log.
+/// Parked events with a checkpoint at the beginning of the log.
 fn parked_under(key: &str, positions: impl IntoIterator<Item = u64>) -> ParkedEvents {
     let mut parked = ParkedEvents::new(&checkpoint(0));
     for position in positions {
@@ -41,12 +41,12 @@ fn parked_under(key: &str, positions: impl IntoIterator<Item = u64>) -> ParkedEv
     parked
 }
 
-/// The positions of the key's events that are listed.
+/// Returns the positions of the key's listed events.
 fn listed(parked: &ParkedEvents, key: &str) -> Vec<u64> {
     parked.of(key).iter().map(|it| it.position.get()).collect()
 }
 
-/// The notes of one subscription, as they are stored.
+/// The stored notes of one subscription.
 #[derive(Debug, Clone, Default)]
 struct Disk(BTreeMap<Bytes, Bytes>);
 
@@ -60,7 +60,7 @@ impl Disk {
         }
     }
 
-    /// Stores set after set, until nothing is left to be written.
+    /// Stores set after set until nothing is left to be written.
     fn store_all(&mut self, parked: &mut ParkedEvents, target: Checkpoint) {
         while self.checkpoint() != Some(target) || parked.has_outdated() {
             let (notes, _) = parked.take_notes("mailer", target);
@@ -73,7 +73,7 @@ impl Disk {
         Some(Checkpoint::decode("mailer", note.clone()).unwrap())
     }
 
-    /// What a start finds.
+    /// Loads what a start would find.
     fn found(&self) -> (ParkedEvents, Checkpoint) {
         let checkpoint = self.checkpoint().unwrap();
         let mut parked = ParkedEvents::new(&checkpoint);
@@ -81,11 +81,11 @@ impl Disk {
             let note = Note { key: key.clone(), value: value.clone() };
             parked.load("mailer", &note).unwrap();
         }
-        parked.forget_skipped();
+        parked.prune_skipped();
         (parked, checkpoint)
     }
 
-    /// The names of the notes beside the checkpoint.
+    /// Returns the names of the notes apart from the checkpoint.
     fn names(&self) -> Vec<String> {
         let names = self.0.keys().map(|key| String::from_utf8(key.to_vec()).unwrap());
         names.filter(|name| name.starts_with("parked/")).collect()
@@ -93,10 +93,10 @@ impl Disk {
 }
 
 #[test]
-fn what_is_parked_or_skipped_comes_back_from_its_notes_whatever_its_key_is() {
+fn parked_and_skipped_events_are_read_from_their_notes_whatever_the_key_is() {
     for key in ["a", "with/slashes/", "", "ü", "/00000000000000000009", "skipped-1/skipped-2"] {
         let (mut parked, mut disk) = (parked_under(key, [2, 3, 7, 8]), Disk::default());
-        parked.forget_after(at(3));
+        parked.discard_after(at(3));
         disk.store_all(&mut parked, checkpoint(3));
         parked.park(&key.into(), entry(9));
         for _ in 0..3 {
@@ -139,7 +139,7 @@ fn a_checkpoint_stops_before_the_first_parked_event_its_set_has_no_room_for() {
 }
 
 #[test]
-fn what_is_parked_no_more_is_removed_and_what_failed_again_is_noted_anew() {
+fn the_note_of_a_handled_event_is_removed_and_that_of_a_failed_one_rewritten() {
     let (mut parked, mut disk) = (parked_under("a", [1, 2]), Disk::default());
     disk.store_all(&mut parked, checkpoint(2));
     parked.remove_first(&"a".into());
@@ -160,9 +160,9 @@ fn an_event_that_was_never_noted_leaves_nothing_to_remove() {
     assert!(!parked.holds("a") && !parked.has_outdated() && parked.count() == 0);
 }
 
-/// An event that has been upcast to several may have something for each of two keys.
+/// A stored event may be upcast to events of two keys.
 #[test]
-fn what_two_keys_have_of_one_event_is_parked_noted_and_skipped_for_each() {
+fn two_shares_of_one_event_are_parked_noted_and_skipped_separately() {
     let (mut parked, mut disk) = (ParkedEvents::new(&checkpoint(0)), Disk::default());
     for key in ["a", "b"] {
         parked.park(&key.into(), entry(3));
@@ -186,7 +186,7 @@ fn what_two_keys_have_of_one_event_is_parked_noted_and_skipped_for_each() {
 }
 
 #[test]
-fn a_skipped_event_is_noted_only_as_long_as_it_would_come_again() {
+fn a_skipped_event_has_a_note_only_while_it_could_be_read_again() {
     let (mut parked, mut disk) = (parked_under("a", [3]), Disk::default());
     parked.skip_first(&"a".into());
     disk.store(&parked.take_notes("mailer", checkpoint(2)).0);
@@ -196,7 +196,7 @@ fn a_skipped_event_is_noted_only_as_long_as_it_would_come_again() {
     disk.store_all(&mut found, checkpoint(3));
     assert!(disk.names().is_empty() && !found.has_skipped(at(3), &"a".into()));
 
-    // One that was passed does not come again.
+    // An event that was passed is not read again.
     let mut passed = parked_under("a", [1]);
     disk.store_all(&mut passed, checkpoint(1));
     passed.skip_first(&"a".into());
@@ -205,13 +205,13 @@ fn a_skipped_event_is_noted_only_as_long_as_it_would_come_again() {
 }
 
 #[test]
-fn events_behind_a_place_are_forgotten_and_those_before_it_stay() {
+fn events_after_a_place_are_discarded_and_earlier_ones_stay() {
     let (mut parked, mut disk) = (parked_under("a", [1, 2, 3]), Disk::default());
     parked.park(&"b".into(), entry(4));
     parked.park(&"c".into(), entry(5));
     parked.skip_first(&"c".into());
     disk.store_all(&mut parked, checkpoint(4));
-    parked.forget_after(at(2));
+    parked.discard_after(at(2));
     assert_eq!((listed(&parked, "a"), parked.count(), parked.firsts().len()), (vec![1, 2], 2, 1));
     assert!(!parked.has_skipped(at(5), &"a".into()));
     disk.store_all(&mut parked, checkpoint(2));
@@ -228,6 +228,6 @@ fn keys_are_bounded_and_events_of_a_key_are_not() {
     }
     assert!(parked.has_room_for("d", true).is_err());
     assert!(parked.has_room_for("a", true).is_ok() && parked.has_room_for("b", false).is_ok());
-    // It would not be found again.
+    // It could not be found again.
     assert!(parked.has_room_for("a", false).is_err());
 }

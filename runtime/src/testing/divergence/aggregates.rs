@@ -12,7 +12,7 @@ use crate::schema::decoding::Decoder;
 /// [upcasters](Aggregate::upcasters).
 ///
 /// The history comes from any open store: [`Runtime::reader`](crate::Runtime::reader), or that of
-/// [`persistence::disk::open`](crate::persistence::disk::open). It is read on this thread, a page at a
+/// [`persistence::disk::open`](crate::store::sled::open). It is read on this thread, a page at a
 /// time; nothing is written.
 ///
 /// ```

@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::persistence::{Batch, NewSnapshot};
-use actuarius::{
-    Aggregate, Aggregates, Failure, Position, Quarantine, QuarantineReason, Runtime, Timestamp,
-    Version,
-};
+use actuarius::error::{Quarantine, QuarantineReason};
+use actuarius::store::memory::{self, Contents};
+use actuarius::store::{Batch, NewSnapshot};
+use actuarius::{Aggregate, Aggregates, Failure, Position, Runtime, Timestamp, Version};
 
 use super::tally::{Picky, Renamed, Tally, look, open, stream, written};
 

@@ -1,6 +1,7 @@
 //! Recovery starts from the newest valid snapshot. A bad snapshot costs time, never data.
 
-use actuarius::{Failure, Unavailable, Version};
+use actuarius::error::Unavailable;
+use actuarius::{Failure, Version};
 
 use super::tally::{Raised, Reshaped, Tally, look, open, stream, written};
 

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::fault::Faults;
-use actuarius::persistence::memory::Contents;
+use actuarius::store::fault::Faults;
+use actuarius::store::memory::Contents;
 use actuarius::{Aggregate, Aggregates, Context, Hosting, Runtime, StreamId};
 use serde::{Deserialize, Serialize};
 

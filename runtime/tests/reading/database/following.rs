@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actuarius::{Aggregate, Context, FollowerStatus, Position, Runtime, StartError};
-use serde::{Deserialize, Serialize};
+use actuarius::error::StartError;
+use actuarius::health::FollowerStatus;
+use actuarius::{Position, Runtime};
 
 use super::sums::{Levers, Mishap, Sums, add, at_once, check, look, open};
-use crate::common::{Command, Ledger, eventually};
+use crate::common::{Bell, Command, Ledger, eventually};
 
 #[tokio::test]
 async fn a_database_has_every_event_once_and_continues_after_a_restart() {
@@ -94,28 +95,6 @@ async fn a_process_killed_within_a_transaction_leaves_view_and_position_consiste
     let view = runtime.database("sums", sums).on::<Ledger>().start().await.unwrap();
     view.wait_for(runtime.head()).await.unwrap();
     check(killed.path(), 200);
-}
-
-/// An aggregate of another type.
-#[derive(Default, Serialize, Deserialize)]
-struct Bell;
-
-#[derive(Serialize, Deserialize)]
-enum Rung {
-    Rung,
-}
-
-impl Aggregate for Bell {
-    const TYPE: &'static str = "bell";
-    type Command = ();
-    type Event = Rung;
-    type Error = std::convert::Infallible;
-
-    fn decide(&self, (): (), _: &Context) -> Result<Vec<Rung>, Self::Error> {
-        Ok(vec![Rung::Rung])
-    }
-
-    fn apply(&mut self, _: &Rung) {}
 }
 
 #[tokio::test]

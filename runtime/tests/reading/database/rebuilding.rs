@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::{FollowerStatus, InDatabase, Position, Rebuild, RebuildError, Retry, Runtime};
+use actuarius::health::FollowerStatus;
+use actuarius::projection::{InDatabase, Rebuild, RebuildError};
+use actuarius::subscription::Retry;
+use actuarius::{Position, Runtime};
 use rusqlite::Connection;
 
 use super::sums::{Levers, Mishap, Sums, add, at_once, check, open};

@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::{BoxError, Database, EventBatch, Position, Retry, Runtime};
+use actuarius::error::BoxError;
+use actuarius::projection::{Database, EventBatch};
+use actuarius::store::memory::{self, Contents};
+use actuarius::subscription::Retry;
+use actuarius::{Position, Runtime};
 use rusqlite::Connection;
 
 use crate::common::{Command, Event, Ledger};

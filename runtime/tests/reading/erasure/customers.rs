@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use actuarius::keys::{FileMasterKeys, MasterKeyRing};
-use actuarius::{Aggregate, Aggregates, Builder, Codec, Context, Hosting, Personal, Runtime};
+use actuarius::erasure::keys::{FileMasterKeys, MasterKeyRing};
+use actuarius::{
+    Aggregate, Aggregates, Codec, Context, Hosting, Personal, Runtime, RuntimeBuilder,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,7 +90,7 @@ impl Place {
         self.builder().open(&self.data).await.unwrap()
     }
 
-    pub(crate) fn builder(&self) -> Builder {
+    pub(crate) fn builder(&self) -> RuntimeBuilder {
         Runtime::builder().personal_data(self.master())
     }
 

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use actuarius::keys::{Keys, PersonalError};
-use actuarius::{
-    CodecError, ExecuteError, Failure, ForgetError, Hosting, OpenError, Personal, Runtime,
-};
+use actuarius::erasure::ForgetError;
+use actuarius::erasure::PersonalError;
+use actuarius::erasure::keys::Keys;
+use actuarius::error::CodecError;
+use actuarius::{ExecuteError, Failure, Hosting, OpenError, Personal, Runtime};
 
 use super::customers::{
     CODECS, Customer, CustomerCommand, Place, hosting, register, ring, subject,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actuarius::keys::{FileMasterKeys, KeyError, MasterKeyError, MasterKeyId};
+use actuarius::erasure::keys::{FileMasterKeys, KeyError, MasterKeyError, MasterKeyId};
 use actuarius::{OpenError, Runtime};
 
 use super::customers::{CODECS, Customer, Place, hosting, register, subject};

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use actuarius::{
-    Aggregate, Answer, Codec, Context, Correlation, Effects, Envelope, Hosting, Id, Personal,
-    ReactsTo, Saga, Sends,
-};
+use actuarius::saga::{Answer, Correlation, Effects, ReactsTo, Saga, Sends};
+use actuarius::{Aggregate, Codec, Context, Envelope, Hosting, Id, Personal};
 use serde::{Deserialize, Serialize};
 
 use super::customers::{CODECS, Customer, CustomerEvent, Place, hosting, register, subject};

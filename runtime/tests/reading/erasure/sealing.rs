@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use actuarius::keys::{KeyError, Keys, PersonalError};
-use actuarius::{CodecError, ExecuteError, Failure, OpenError, Personal, Runtime, Version};
+use actuarius::erasure::PersonalError;
+use actuarius::erasure::keys::{KeyError, Keys};
+use actuarius::error::CodecError;
+use actuarius::{ExecuteError, Failure, OpenError, Personal, Runtime, Version};
 
 use super::customers::{
     CODECS, Customer, CustomerCommand, Place, hosting, register, ring, says, subject,
@@ -38,7 +40,7 @@ async fn missing_keys_are_reported_with_what_to_do() {
     let refused = customers.execute("ada", command).await.unwrap_err();
     let ExecuteError::Failed(Failure::Unstorable(error)) = refused else { panic!("{refused:?}") };
     assert_eq!(error, CodecError::Personal(PersonalError::NoKeys));
-    assert!(error.to_string().contains("Builder::personal_data"));
+    assert!(error.to_string().contains("RuntimeBuilder::personal_data"));
 
     let place = Place::new();
     let runtime = place.open().await;
@@ -47,7 +49,7 @@ async fn missing_keys_are_reported_with_what_to_do() {
     drop(runtime);
     let runtime = Runtime::open(&place.data).await.unwrap();
     let failed = runtime.host::<Customer>().query("ada", Customer::clone).await.unwrap_err();
-    assert!(failed.to_string().contains("Builder::personal_data"), "{failed}");
+    assert!(failed.to_string().contains("RuntimeBuilder::personal_data"), "{failed}");
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use actuarius::{
-    Envelope, InMemory, Keyed, KeyedProjection, Personal, Projection, Rows, Runtime, SecondaryKeys,
-    View,
+use actuarius::projection::{
+    InMemory, Keyed, KeyedProjection, Projection, Rows, SecondaryKeys, View,
 };
+use actuarius::{Envelope, Personal, Runtime};
 use serde::{Deserialize, Serialize};
 
 use super::customers::{Customer, CustomerEvent};

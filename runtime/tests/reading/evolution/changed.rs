@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actuarius::{
-    BoxError, Codec, Envelope, Hosting, Id, InMemory, InstanceStatus, Keyed, Runtime, Sagas,
-    Subscription, Version,
-};
+use actuarius::error::BoxError;
+use actuarius::projection::{InMemory, Keyed};
+use actuarius::saga::{InstanceStatus, Sagas};
+use actuarius::subscription::Subscription;
+use actuarius::{Codec, Envelope, Hosting, Id, Runtime, Version};
 use tempfile::TempDir;
 
 use super::first_release::{ACCOUNTS, DEPOSITS, MEMOS, PARCELS};

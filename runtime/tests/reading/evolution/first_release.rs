@@ -8,7 +8,10 @@
 
 use std::time::Duration;
 
-use actuarius::{BoxError, Codec, Envelope, Hosting, Id, ManualClock, Retry, Runtime, Timestamp};
+use actuarius::clock::ManualClock;
+use actuarius::error::BoxError;
+use actuarius::subscription::Retry;
+use actuarius::{Codec, Envelope, Hosting, Id, Runtime, Timestamp};
 
 use super::v1::{
     Account, AccountEvent, Balances, Memo, MemoEvent, Parcel, ParcelEvent, Postage, Totals,

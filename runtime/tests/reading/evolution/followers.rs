@@ -1,9 +1,9 @@
 //! Views and a saga of today's program.
 
-use actuarius::{
-    Answer, Correlation, Effects, Envelope, KeyedProjection, Projection, ReactsTo, Recast, Rows,
-    STEPPED, Saga, SecondaryKeys, Sends, Upcasters, View,
-};
+use actuarius::Envelope;
+use actuarius::projection::{KeyedProjection, Projection, Rows, SecondaryKeys, View};
+use actuarius::saga::{Answer, Correlation, Effects, ReactsTo, STEPPED, Saga, Sends};
+use actuarius::schema::{Recast, Upcasters};
 use serde::{Deserialize, Serialize};
 
 use super::v1::PATIENCE;

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory::Contents;
-use actuarius::{
-    Aggregate, BoxError, CodecError, Context, Envelope, ExecuteError, Failure, FollowerStatus,
-    Hosting, Position, Projection, QuarantineReason, Recast, Retry, Undecodable, Upcasters,
-    Version,
-};
+use actuarius::error::{BoxError, CodecError, QuarantineReason, Undecodable};
+use actuarius::health::FollowerStatus;
+use actuarius::projection::Projection;
+use actuarius::schema::{Recast, Upcasters};
+use actuarius::store::memory::Contents;
+use actuarius::subscription::Retry;
+use actuarius::{Aggregate, Context, Envelope, ExecuteError, Failure, Hosting, Position, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{eventually, open_on};

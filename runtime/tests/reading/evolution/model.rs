@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory::{self, Contents};
+use actuarius::store::memory::{self, Contents};
 use actuarius::{Aggregate, Codec, Hosting, Runtime, Version};
 use proptest::prelude::*;
 

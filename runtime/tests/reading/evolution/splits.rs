@@ -5,11 +5,13 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actuarius::persistence::memory::Contents;
-use actuarius::{
-    Aggregate, Aggregates, Answer, BoxError, Context, Correlation, Database, Effects, Envelope,
-    EventBatch, Id, Position, ReactsTo, Recast, Retry, Runtime, Saga, Sends, Upcasters, Version,
-};
+use actuarius::error::BoxError;
+use actuarius::projection::{Database, EventBatch};
+use actuarius::saga::{Answer, Correlation, Effects, ReactsTo, Saga, Sends};
+use actuarius::schema::{Recast, Upcasters};
+use actuarius::store::memory::Contents;
+use actuarius::subscription::Retry;
+use actuarius::{Aggregate, Aggregates, Context, Envelope, Id, Position, Runtime, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::common::open_on;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use actuarius::{Codec, Hosting, InstanceStatus, ManualClock, Runtime, Timestamp};
+use actuarius::clock::ManualClock;
+use actuarius::saga::InstanceStatus;
+use actuarius::{Codec, Hosting, Runtime, Timestamp};
 use tempfile::TempDir;
 
 use super::first_release::{ACCOUNTS, DEPOSITS, account};

@@ -3,10 +3,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use actuarius::{
-    Aggregate, Answer, Context, Correlation, Effects, Envelope, Id, KeyedProjection, Projection,
-    ReactsTo, Rows, Saga, SecondaryKeys, Sends, View,
-};
+use actuarius::projection::{KeyedProjection, Projection, Rows, SecondaryKeys, View};
+use actuarius::saga::{Answer, Correlation, Effects, ReactsTo, Saga, Sends};
+use actuarius::{Aggregate, Context, Envelope, Id};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]

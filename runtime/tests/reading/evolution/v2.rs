@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 
-use actuarius::{Aggregate, Context, Id, Recast, Upcasters};
+use actuarius::schema::{Recast, Upcasters};
+use actuarius::{Aggregate, Context, Id};
 use serde::{Deserialize, Serialize};
 
 /// An account, now with the fees it has cost.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use actuarius::projection::Projection;
 use actuarius::testing::{divergence, view_divergence};
-use actuarius::{Aggregate, Context, Envelope, Hosting, Position, Projection};
+use actuarius::{Aggregate, Context, Envelope, Hosting, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -134,7 +135,7 @@ fn two_types_have_no_history_in_common() {
         fn apply(&mut self, _: &Event) {}
     }
 
-    let store = actuarius::persistence::memory::open();
+    let store = actuarius::store::memory::open();
     divergence::<Ledger, Other>(&*store.reader).then_none();
 }
 

@@ -3,11 +3,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use actuarius::persistence::fault::Faults;
-use actuarius::persistence::memory::Contents;
-use actuarius::{
-    Aggregate, Aggregates, Context, Failure, Hosting, Place, Runtime, StreamId, Version,
-};
+use actuarius::error::Place;
+use actuarius::store::fault::Faults;
+use actuarius::store::memory::Contents;
+use actuarius::{Aggregate, Aggregates, Context, Failure, Hosting, Runtime, StreamId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::common::open_on;

@@ -1,10 +1,9 @@
 //! The state at a moment equals a fold over the events up to then, for any events and any
 //! snapshots.
 
-use actuarius::{
-    Aggregate, ArchivePart, ArchivingError, Envelope, Hosting, Moment, Past, Position, Timestamp,
-    Version,
-};
+use actuarius::history::{Moment, Past};
+use actuarius::operations::{ArchivePart, ArchivingError};
+use actuarius::{Aggregate, Envelope, Hosting, Position, Timestamp, Version};
 use proptest::prelude::*;
 
 use super::scene::{Ground, Scene};

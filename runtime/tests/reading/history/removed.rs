@@ -1,7 +1,8 @@
 //! Deleted events have no history, and events after the deletion have one.
 
+use actuarius::operations::Reuse;
 use actuarius::testing::divergence;
-use actuarius::{Failure, Hosting, Reuse, Version};
+use actuarius::{Failure, Hosting, Version};
 
 use super::scene::{Ground, Scene};
 use crate::common::Ledger;

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::persistence::{Store, disk};
-use actuarius::{Aggregates, Hosting, ManualClock, Receipt, Runtime, Timestamp, Version};
+use actuarius::clock::ManualClock;
+use actuarius::store::memory::{self, Contents};
+use actuarius::store::{Store, sled};
+use actuarius::{Aggregates, Hosting, Receipt, Runtime, Timestamp, Version};
 use tempfile::TempDir;
 
 use crate::common::{Command, Ledger};
@@ -33,7 +34,7 @@ impl Ground {
     fn open(&self) -> Store {
         match self {
             Self::Memory(contents) => memory::reopen(contents),
-            Self::Disk(directory) => disk::open(directory.path()).unwrap(),
+            Self::Disk(directory) => sled::open(directory.path()).unwrap(),
         }
     }
 }

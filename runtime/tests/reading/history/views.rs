@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use actuarius::{
-    AsOfError, Envelope, Hosting, KeyedProjection, LogMoment, Position, Projection, Rows,
-    SecondaryKeys, Timestamp, View,
-};
+use actuarius::history::LogMoment;
+use actuarius::projection::{AsOfError, KeyedProjection, Projection, Rows, SecondaryKeys, View};
+use actuarius::{Envelope, Hosting, Position, Timestamp};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actuarius::{Hosting, Moment, Position, Version};
+use actuarius::history::Moment;
+use actuarius::{Hosting, Position, Version};
 
 use super::scene::{Ground, Scene};
 use crate::common::Ledger;

@@ -2,7 +2,8 @@
 
 use std::ops::Bound;
 
-use actuarius::{Envelope, Id, Keyed, KeyedProjection, Rows, Runtime, SecondaryKeys, View};
+use actuarius::projection::{Keyed, KeyedProjection, Rows, SecondaryKeys, View};
+use actuarius::{Envelope, Id, Runtime};
 
 use super::views::{Model, Sums, add, show_all, sums};
 use crate::common::{Command, Event, Ledger};

@@ -5,8 +5,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use actuarius::Envelope;
+use actuarius::projection::{KeyedProjection, Rows, View};
 use actuarius::testing::rows_of;
-use actuarius::{Envelope, KeyedProjection, Rows, View};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Event, Ledger};

@@ -6,10 +6,10 @@
 
 use std::ops::Bound;
 
+use actuarius::health::FollowerStatus;
+use actuarius::projection::{KeyedProjection, Rows, SecondaryKeys, View};
 use actuarius::testing::rows_of;
-use actuarius::{
-    Envelope, FollowerStatus, Id, KeyedProjection, Rows, Runtime, SecondaryKeys, View,
-};
+use actuarius::{Envelope, Id, Runtime};
 use proptest::prelude::*;
 
 use super::views::{at_once, show_all};
@@ -46,7 +46,7 @@ fn owner(number: i64) -> String {
     format!("{}{number}{}", "o".repeat(600), "n".repeat(1_000))
 }
 
-async fn added(numbers: &[(&str, i64)]) -> (Runtime, actuarius::Keyed<Owners>) {
+async fn added(numbers: &[(&str, i64)]) -> (Runtime, actuarius::projection::Keyed<Owners>) {
     let runtime = Runtime::in_memory().await.unwrap();
     for &(ledger, number) in numbers {
         runtime.host::<Ledger>().execute(ledger, Command::Add(number)).await.unwrap();
@@ -64,7 +64,8 @@ fn ledgers(rows: Vec<(Id<Ledger>, String)>) -> Vec<String> {
 #[tokio::test]
 async fn a_long_text_halts_no_view_and_is_compared_to_its_end() {
     let (_runtime, view) = added(&[("d", 1), ("a", 3), ("c", 3), ("b", 2), ("e", 1)]).await;
-    let found = |page: actuarius::SecondaryListing<Owners>| ledgers(page.list().unwrap());
+    let found =
+        |page: actuarius::projection::SecondaryListing<Owners>| ledgers(page.list().unwrap());
     assert_eq!(found(view.by("owner").equal(&owner(3))), ["a", "c"]);
     assert_eq!(found(view.by("owner").equal(&owner(3)).descending().limit(1)), ["c"]);
     assert_eq!(found(view.by("owner").equal(&owner(4))), [""; 0]);

@@ -1,7 +1,9 @@
 //! A keyed view equals a fold over the log after any commands, stops, rebuilds and restarts.
 
-use actuarius::persistence::views::Views;
-use actuarius::{Keyed, Rebuild, RebuildError, Runtime};
+use actuarius::Runtime;
+use actuarius::projection::{Keyed, Rebuild, RebuildError};
+use actuarius::store::sled;
+use actuarius::store::views::Views;
 use proptest::prelude::*;
 
 use super::views::{Kept, Model, Sums, close, show_all, start_when_free, sums};
@@ -158,6 +160,6 @@ proptest! {
     #[test]
     fn a_view_on_disk_is_a_fold_over_the_log(steps in proptest::collection::vec(step(), 1..30)) {
         let directory = tempfile::tempdir().unwrap();
-        run(Views::on_disk(directory.path()), steps);
+        run(sled::views(directory.path()), steps);
     }
 }

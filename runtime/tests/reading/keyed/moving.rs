@@ -1,6 +1,7 @@
 //! Streams of changes of a keyed view, of all rows and of one.
 
-use actuarius::{Missed, Position, Runtime};
+use actuarius::projection::Missed;
+use actuarius::{Position, Runtime};
 use tokio_stream::StreamExt;
 
 use super::views::{ALL, Sum, add, show_all, sums};

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actuarius::persistence::Codec;
-use actuarius::{
-    Envelope, FollowerStatus, Keyed, KeyedProjection, Position, Rows, Runtime, View, ViewReadError,
-    WaitError,
-};
+use actuarius::error::WaitError;
+use actuarius::health::FollowerStatus;
+use actuarius::projection::{Keyed, KeyedProjection, Rows, View, ViewReadError};
+use actuarius::store::Codec;
+use actuarius::{Envelope, Position, Runtime};
 use serde::{Deserialize, Serialize};
 
 use super::views::{at_once, show_all};

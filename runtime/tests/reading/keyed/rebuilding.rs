@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use actuarius::persistence::views::Views;
-use actuarius::{
-    Envelope, FollowerStatus, Keyed, KeyedProjection, Position, ProjectionBuilder, RebuildError,
-    Rows, Runtime, View,
-};
+use actuarius::health::FollowerStatus;
+use actuarius::projection::{Keyed, KeyedProjection, ProjectionBuilder, RebuildError, Rows, View};
+use actuarius::store::sled;
+use actuarius::store::views::Views;
+use actuarius::{Envelope, Position, Runtime};
 
 use super::views::{Kept, Model, add, at_once, close, show_all, start_when_free, sums};
 use crate::common::{Command, Ledger, eventually};
@@ -55,7 +55,7 @@ async fn a_rebuild_runs_while_the_view_is_read_and_commands_run_and_the_result_i
 #[tokio::test]
 async fn a_rebuild_leaves_no_files_of_the_old_view() {
     let (directory, kept) = (tempfile::tempdir().unwrap(), Kept::in_memory());
-    let kept = Kept { views: Views::on_disk(directory.path()), ..kept };
+    let kept = Kept { views: sled::views(directory.path()), ..kept };
     let runtime = kept.open().await;
     add(&runtime, 0..20).await;
     let view = sums(&runtime).start().await.unwrap();

@@ -1,7 +1,8 @@
 //! Keyed views on disk continue after a restart, and a stopped one stays readable.
 
-use actuarius::persistence::views::Views;
-use actuarius::{FollowerStatus, Position, Runtime};
+use actuarius::health::FollowerStatus;
+use actuarius::store::views::Views;
+use actuarius::{Position, Runtime};
 
 use super::views::{Kept, Model, Sums, add, close, show_all, sums};
 use crate::common::Ledger;

@@ -5,10 +5,9 @@
 
 use std::convert::Infallible;
 
-use actuarius::{
-    Aggregate, Context, Envelope, Keyed, KeyedProjection, ProjectionBuilder, Rows, Runtime,
-    StartError, View,
-};
+use actuarius::error::StartError;
+use actuarius::projection::{Keyed, KeyedProjection, ProjectionBuilder, Rows, View};
+use actuarius::{Aggregate, Context, Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
 use super::views::{Kept, show_all};

@@ -1,10 +1,11 @@
 //! Decides whether a stored keyed view continues or is rebuilt: versions, shapes, damage and other
 //! stores.
 
-use actuarius::persistence::views::{ViewError, Views};
-use actuarius::{
-    Envelope, Keyed, KeyedProjection, Position, ProjectionBuilder, Rows, Runtime, StartError, View,
-};
+use actuarius::error::StartError;
+use actuarius::projection::{Keyed, KeyedProjection, ProjectionBuilder, Rows, View};
+use actuarius::store::sled;
+use actuarius::store::views::{ViewError, Views};
+use actuarius::{Envelope, Position, Runtime};
 use serde::{Deserialize, Serialize};
 
 use super::views::{Kept, Model, Sum, Sums, add, close, show_all, sums};
@@ -118,7 +119,7 @@ async fn a_lower_version_is_rebuilt_too() {
     Model::of(10).check(&view);
 }
 
-async fn close_nothing(runtime: Runtime, view: actuarius::Keyed<Nothing>) {
+async fn close_nothing(runtime: Runtime, view: actuarius::projection::Keyed<Nothing>) {
     let _ = runtime.shutdown(std::time::Duration::from_secs(60)).await;
     drop(view);
 }
@@ -162,7 +163,7 @@ async fn a_view_in_use_by_another_runtime_is_refused() {
 #[tokio::test]
 async fn a_damaged_view_is_reported_and_can_start_from_scratch() {
     let directory = tempfile::tempdir().unwrap();
-    let kept = Kept { views: Views::on_disk(directory.path()), ..Kept::in_memory() };
+    let kept = Kept { views: sled::views(directory.path()), ..Kept::in_memory() };
     let runtime = kept.open().await;
     add(&runtime, 0..10).await;
     let view = sums(&runtime).start().await.unwrap();

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::persistence::views::Views;
-use actuarius::{
-    Envelope, Keyed, KeyedProjection, ProjectionBuilder, Retry, Rows, Runtime, SecondaryKeys,
-    StartError, View,
-};
+use actuarius::error::StartError;
+use actuarius::projection::{Keyed, KeyedProjection, ProjectionBuilder, Rows, SecondaryKeys, View};
+use actuarius::store::memory::{self, Contents};
+use actuarius::store::views::Views;
+use actuarius::subscription::Retry;
+use actuarius::{Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Command, Event, Ledger};

@@ -3,9 +3,12 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use actuarius::persistence::memory;
-use actuarius::persistence::views::Views;
-use actuarius::{FollowerStatus, InMemory, Position, Rebuild, RebuildError, Retry, Runtime};
+use actuarius::health::FollowerStatus;
+use actuarius::projection::{InMemory, Rebuild, RebuildError};
+use actuarius::store::memory;
+use actuarius::store::views::Views;
+use actuarius::subscription::Retry;
+use actuarius::{Position, Runtime};
 
 use super::scripted::{LONG, Scripted, add, caught_up, levers, scripted};
 use crate::common::eventually;

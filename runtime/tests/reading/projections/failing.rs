@@ -3,21 +3,24 @@
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 
-use actuarius::persistence::views::Views;
-use actuarius::{FollowerStatus, Position, RebuildError, Runtime};
+use actuarius::health::FollowerStatus;
+use actuarius::projection::RebuildError;
+use actuarius::store::sled;
+use actuarius::store::views::Views;
+use actuarius::{Position, Runtime};
 
 use super::scripted::{Scripted, add, caught_up, levers};
 use crate::common::eventually;
 
 async fn on_disk(views: &Path) -> Runtime {
-    let store = actuarius::persistence::memory::open();
-    Runtime::builder().views(Views::on_disk(views)).on_store(store).await.unwrap()
+    let store = actuarius::store::memory::open();
+    Runtime::builder().views(sled::views(views)).on_store(store).await.unwrap()
 }
 
 /// Asserts that the view continues, and can be rebuilt, after a failed rebuild.
 async fn check<const TEST: usize>(
     runtime: &Runtime,
-    view: &actuarius::InMemory<Scripted<TEST>>,
+    view: &actuarius::projection::InMemory<Scripted<TEST>>,
     events: i64,
 ) {
     assert_eq!((view.building(), view.status()), (None, FollowerStatus::Live));

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use actuarius::persistence::fault;
-use actuarius::{FollowerStatus, Position, Runtime, StartError, WaitError};
+use actuarius::error::{StartError, WaitError};
+use actuarius::health::FollowerStatus;
+use actuarius::store::fault;
+use actuarius::{Position, Runtime};
 use tokio_stream::StreamExt;
 
-use super::views::{Bell, Entries, add, entries, expected};
-use crate::common::{Command, Ledger, eventually, join_all, open_on};
+use super::views::{Entries, add, entries, expected};
+use crate::common::{Bell, Command, Ledger, eventually, join_all, open_on};
 
 #[tokio::test]
 async fn a_view_catches_up_and_then_follows_live_without_a_gap_or_a_repeat() {

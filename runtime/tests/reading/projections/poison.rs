@@ -4,8 +4,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actuarius::persistence::Codec;
-use actuarius::{FollowerStatus, InMemory, Position, Retry, Runtime, WaitError};
+use actuarius::error::WaitError;
+use actuarius::health::FollowerStatus;
+use actuarius::projection::InMemory;
+use actuarius::store::Codec;
+use actuarius::subscription::Retry;
+use actuarius::{Position, Runtime};
 use tokio::sync::Mutex;
 
 use super::views::{Entries, POISONED, add, entries, expected};

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc;
 
-use actuarius::{FollowerStatus, Runtime};
+use actuarius::Runtime;
+use actuarius::health::FollowerStatus;
 
 use super::scripted::{Scripted, add, caught_up, levers};
-use super::views::Bell;
-use crate::common::{Ledger, eventually};
+use crate::common::{Bell, Ledger, eventually};
 
 /// The size of a slice was estimated from earlier events. After many events of other types, a slice
 /// had thousands of events, however slow they were.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actuarius::{Position, RebuildError, Runtime};
+use actuarius::projection::RebuildError;
+use actuarius::{Position, Runtime};
 
 use super::views::{add, entries, expected};
 

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use actuarius::persistence::memory::{self, Contents};
-use actuarius::persistence::views::{ViewError, Views};
-use actuarius::{Codec, FollowerStatus, Runtime, StartError};
+use actuarius::error::StartError;
+use actuarius::health::FollowerStatus;
+use actuarius::store::memory::{self, Contents};
+use actuarius::store::sled;
+use actuarius::store::views::{ViewError, Views};
+use actuarius::{Codec, Runtime};
 
 use super::log::Log;
 use super::scripted::{self, LONG, caught_up, copy, levers, scripted};
@@ -48,7 +51,7 @@ async fn a_view_is_loaded_from_its_saved_state_without_replaying_history() {
 async fn a_view_of_a_killed_process_replays_events_that_were_not_saved() {
     let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
     let (saved, killed) = (directory.path().join("saved"), directory.path().join("killed"));
-    let runtime = open(&contents, &Views::on_disk(&saved)).await;
+    let runtime = open(&contents, &sled::views(&saved)).await;
     scripted::add(&runtime, 0..10).await;
     // It is saved when it is stopped.
     caught_up::<11>(&runtime).await.stop().await;
@@ -56,7 +59,7 @@ async fn a_view_of_a_killed_process_replays_events_that_were_not_saved() {
     scripted::add(&runtime, 10..20).await;
     view.wait_for(runtime.head()).await.unwrap();
     copy(&saved, &killed);
-    let runtime = open(&contents, &Views::on_disk(&killed)).await;
+    let runtime = open(&contents, &sled::views(&killed)).await;
     let view = caught_up::<11>(&runtime).await;
     assert_eq!(view.read(|scripted| (scripted.is_whole(20), scripted.here)), (true, 10));
 }
@@ -66,14 +69,14 @@ async fn a_view_of_a_killed_process_replays_events_that_were_not_saved() {
 async fn a_view_is_saved_in_time_although_no_more_events_come() {
     let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
     let (saved, killed) = (directory.path().join("saved"), directory.path().join("killed"));
-    let runtime = open(&contents, &Views::on_disk(&saved)).await;
+    let runtime = open(&contents, &sled::views(&saved)).await;
     let soon = Duration::from_millis(300);
     let view = scripted::<12>(&runtime).save_every(soon).start().await.unwrap();
     scripted::add(&runtime, 0..10).await;
     view.wait_for(runtime.head()).await.unwrap();
     eventually(|| saved.join("scripted/current").exists()).await;
     copy(&saved, &killed);
-    let runtime = open(&contents, &Views::on_disk(&killed)).await;
+    let runtime = open(&contents, &sled::views(&killed)).await;
     let view = caught_up::<12>(&runtime).await;
     assert!(view.read(|scripted| scripted.is_whole(10)));
 }
@@ -82,7 +85,7 @@ async fn a_view_is_saved_in_time_although_no_more_events_come() {
 #[tokio::test]
 async fn a_view_that_could_not_be_saved_is_saved_later() {
     let (contents, directory) = (Arc::default(), tempfile::tempdir().unwrap());
-    let runtime = open(&contents, &Views::on_disk(directory.path())).await;
+    let runtime = open(&contents, &sled::views(directory.path())).await;
     let levers = levers(13);
     levers.cannot_be_saved.store(true, SeqCst);
     let view = scripted::<13>(&runtime).save_every(Duration::ZERO).start().await.unwrap();
@@ -147,7 +150,7 @@ async fn a_view_that_is_ahead_of_the_log_does_not_start() {
 /// Starts the view as soon as the previous one has released its files.
 async fn scripted_when_free<const TEST: usize>(
     runtime: &Runtime,
-) -> actuarius::InMemory<scripted::Scripted<TEST>> {
+) -> actuarius::projection::InMemory<scripted::Scripted<TEST>> {
     loop {
         match scripted::<TEST>(runtime).start().await {
             Ok(view) => return view,

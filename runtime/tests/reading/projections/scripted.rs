@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use actuarius::{Envelope, InMemory, Position, Projection, ProjectionBuilder, Retry, Runtime};
+use actuarius::projection::{InMemory, Projection, ProjectionBuilder};
+use actuarius::subscription::Retry;
+use actuarius::{Envelope, Position, Runtime};
 use serde::de::Deserializer;
 use serde::ser::{Error, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::views::Bell;
-use crate::common::{Command, Ledger};
+use crate::common::{Bell, Command, Ledger};
 
 /// The positions of all events, in the order of their arrival. Each test has a view of its own,
 /// which it controls by [`levers`].

@@ -5,15 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use actuarius::persistence::memory::Contents;
-use actuarius::persistence::views::{ViewError, Views};
-use actuarius::{Envelope, FollowerStatus, Position, Projection, StartError};
+use actuarius::error::StartError;
+use actuarius::health::FollowerStatus;
+use actuarius::projection::Projection;
+use actuarius::store::memory::Contents;
+use actuarius::store::sled;
+use actuarius::store::views::{ViewError, Views};
+use actuarius::{Envelope, Position};
 use serde::{Deserialize, Serialize};
 
 use super::saving::{open, shut_down_after_ten};
 use super::scripted::{self, LONG, caught_up, copy, levers, scripted};
-use super::views::{Bell, Entries};
-use crate::common::{Ledger, eventually};
+use super::views::Entries;
+use crate::common::{Bell, Ledger, eventually};
 
 #[tokio::test]
 async fn another_version_is_rebuilt() {
@@ -71,7 +75,7 @@ async fn from_scratch_discards_the_saved_state() {
 /// Writes a store with ten events and a view of them, and shuts it down cleanly.
 async fn ten_on_disk<const TEST: usize>(views: &Path) -> Arc<Contents> {
     let contents = Arc::default();
-    let runtime = open(&contents, &Views::on_disk(views)).await;
+    let runtime = open(&contents, &sled::views(views)).await;
     scripted::add(&runtime, 0..10).await;
     drop(caught_up::<TEST>(&runtime).await);
     assert!(runtime.shutdown(LONG).await.is_clean());
@@ -84,10 +88,10 @@ async fn from_scratch_is_not_undone_by_a_kill_before_the_first_save() {
     let directory = tempfile::tempdir().unwrap();
     let (views, killed) = (directory.path().join("views"), directory.path().join("killed"));
     let contents = ten_on_disk::<15>(&views).await;
-    let runtime = open(&contents, &Views::on_disk(&views)).await;
+    let runtime = open(&contents, &sled::views(&views)).await;
     let _view = scripted::<15>(&runtime).from_scratch().start().await.unwrap();
     copy(&views, &killed);
-    let runtime = open(&contents, &Views::on_disk(&killed)).await;
+    let runtime = open(&contents, &sled::views(&killed)).await;
     let view = caught_up::<15>(&runtime).await;
     assert_eq!(view.read(|scripted| (scripted.is_whole(10), scripted.here)), (true, 10));
 }
@@ -96,7 +100,7 @@ async fn from_scratch_is_not_undone_by_a_kill_before_the_first_save() {
 async fn a_view_with_damaged_files_starts_only_from_scratch() {
     let directory = tempfile::tempdir().unwrap();
     let contents = ten_on_disk::<16>(directory.path()).await;
-    let runtime = open(&contents, &Views::on_disk(directory.path())).await;
+    let runtime = open(&contents, &sled::views(directory.path())).await;
     for file in ["1/state", "current"] {
         std::fs::write(directory.path().join("scripted").join(file), "damaged").unwrap();
         let error = scripted::<16>(&runtime).start().await.err().expect("it is damaged");
@@ -107,7 +111,7 @@ async fn a_view_with_damaged_files_starts_only_from_scratch() {
     assert!(view.read(|scripted| scripted.is_whole(10)));
     drop(view);
     assert!(runtime.shutdown(LONG).await.is_clean());
-    let runtime = open(&contents, &Views::on_disk(directory.path())).await;
+    let runtime = open(&contents, &sled::views(directory.path())).await;
     let view = caught_up::<16>(&runtime).await;
     assert_eq!(view.read(|scripted| (scripted.is_whole(10), scripted.here)), (true, 0));
 }
@@ -142,7 +146,7 @@ async fn a_view_that_follows_another_type_is_rebuilt_with_all_its_events() {
 async fn leftovers_of_a_killed_process_are_never_taken_for_the_views_own_state() {
     let directory = tempfile::tempdir().unwrap();
     let contents = ten_on_disk::<18>(directory.path()).await;
-    let views = Views::on_disk(directory.path());
+    let views = sled::views(directory.path());
     let place = views.place("scripted").unwrap();
     let state = place.load_state(1).unwrap().unwrap();
     for number in 2..5 {

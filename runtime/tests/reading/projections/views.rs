@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actuarius::{Aggregate, Context, Envelope, InMemory, Projection, Runtime};
+use actuarius::projection::{InMemory, Projection};
+use actuarius::{Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Command, Event, Ledger};
+use crate::common::{Bell, Command, Event, Ledger};
 
 /// Every entry by ledger, with the positions in the order of their arrival.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,28 +37,6 @@ impl Projection<Bell> for Entries {
 
 /// Whether blobs make `Entries` panic. Only tests that set it write blobs.
 pub(crate) static POISONED: AtomicBool = AtomicBool::new(false);
-
-/// A second type of aggregate.
-#[derive(Default, Serialize, Deserialize)]
-pub(crate) struct Bell;
-
-#[derive(Serialize, Deserialize)]
-pub(crate) enum Rung {
-    Rung,
-}
-
-impl Aggregate for Bell {
-    const TYPE: &'static str = "bell";
-    type Command = ();
-    type Event = Rung;
-    type Error = std::convert::Infallible;
-
-    fn decide(&self, (): (), _: &Context) -> Result<Vec<Rung>, Self::Error> {
-        Ok(vec![Rung::Rung])
-    }
-
-    fn apply(&mut self, _: &Rung) {}
-}
 
 pub(crate) async fn entries(runtime: &Runtime) -> InMemory<Entries> {
     runtime.projection::<Entries>("entries").on::<Ledger>().start().await.unwrap()

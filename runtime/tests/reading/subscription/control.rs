@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actuarius::{
-    BoxError, Envelope, FollowerStatus, OnPoison, Position, ResetError, Runtime, Start,
-    Subscription, WaitError,
-};
+use actuarius::error::{BoxError, WaitError};
+use actuarius::health::FollowerStatus;
+use actuarius::subscription::{OnPoison, ResetError, Start, Subscription};
+use actuarius::{Envelope, Position, Runtime};
 
 use super::parking::parked_notes;
 use super::scene::{
@@ -212,7 +212,7 @@ async fn requests_to_a_stopped_subscription_report_the_stop() {
     mailer.resume();
     assert_eq!(mailer.status(), FollowerStatus::Stopped);
     assert!(matches!(mailer.reset(Start::End).await, Err(ResetError::Stopped)));
-    assert_eq!(mailer.retry_parked("a").await, Err(actuarius::ParkedError::Stopped));
+    assert_eq!(mailer.retry_parked("a").await, Err(actuarius::subscription::ParkedError::Stopped));
     assert!(mailer.parked().await.is_empty());
     let last = add(&runtime.host::<Ledger>(), "a", &[1]).await;
     let waited = mailer.wait_for(last, LONG).await;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use actuarius::persistence::fault::{Failure, Faults};
-use actuarius::persistence::memory::Contents;
-use actuarius::{Aggregates, FollowerStatus, Position, Start, Subscription};
+use actuarius::health::FollowerStatus;
+use actuarius::store::fault::{Failure, Faults};
+use actuarius::store::memory::Contents;
+use actuarius::subscription::{Start, Subscription};
+use actuarius::{Aggregates, Position};
 
 use super::lives::hold_against;
 use super::parking::parked_notes;

@@ -1,13 +1,12 @@
 //! A running subscription: catching up, filters, several types, several handlers and headers.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use actuarius::{Aggregate, BoxError, Context, Envelope, Metadata, Runtime};
-use serde::{Deserialize, Serialize};
+use actuarius::error::BoxError;
+use actuarius::{Envelope, Metadata, Runtime};
 
 use super::scene::{LONG, Scribe, add, caught_up, log, mailer, stored};
-use crate::common::{Command, Event, Ledger, eventually, join_all};
+use crate::common::{Bell, Command, Event, Ledger, eventually, join_all};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_catches_up_and_follows_live_without_a_gap_or_a_repeat() {
@@ -74,27 +73,6 @@ async fn only_the_first_matching_handler_receives_an_event() {
     caught_up(&runtime, &mailer).await;
     let heard = heard.lock().unwrap().clone();
     assert_eq!(heard, [("first", "Blob".to_owned()), ("second", "Added".to_owned())]);
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Bell;
-
-#[derive(Serialize, Deserialize)]
-enum Rung {
-    Rung,
-}
-
-impl Aggregate for Bell {
-    const TYPE: &'static str = "bell";
-    type Command = ();
-    type Event = Rung;
-    type Error = Infallible;
-
-    fn decide(&self, (): (), _: &Context) -> Result<Vec<Rung>, Infallible> {
-        Ok(vec![Rung::Rung])
-    }
-
-    fn apply(&mut self, _: &Rung) {}
 }
 
 async fn rings(event: Envelope<Bell>) -> Result<(), std::io::Error> {

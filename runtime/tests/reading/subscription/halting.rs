@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actuarius::{BoxError, FollowerStatus, OnPoison, RawEvent, Retry, Runtime, WaitError};
+use actuarius::Runtime;
+use actuarius::error::{BoxError, WaitError};
+use actuarius::health::FollowerStatus;
+use actuarius::subscription::{OnPoison, RawEvent, Retry};
 
 use super::scene::{
     Failing, LONG, Scribe, add, at_once, caught_up, halting, mailer, stored, until, until_halted,

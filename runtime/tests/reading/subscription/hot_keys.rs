@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use actuarius::{OnPoison, ParkedError, Position, RawEvent, Runtime, Start, StreamId};
+use actuarius::subscription::{OnPoison, ParkedError, RawEvent, Start};
+use actuarius::{Position, Runtime, StreamId};
 
 use super::parking::parked_notes;
 use super::scene::{
@@ -197,7 +198,7 @@ async fn a_subscription_halts_if_an_overflow_could_not_be_found_again() {
     ledgers.execute("a", Command::AddAll((0..1_100).collect())).await.unwrap();
     let (position, why) = until_halted(&mailer).await;
     assert_eq!((position, mailer.position().get()), (1_025, 1_024));
-    assert!(why.contains("a key that cannot be told"), "{why}");
+    assert!(why.contains("a key that cannot be determined"), "{why}");
     mailer.stop().await;
     assert_eq!(stored(&runtime), 1_024);
     let _ = runtime.shutdown(LONG).await;

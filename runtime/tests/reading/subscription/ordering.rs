@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use actuarius::{BoxError, Envelope, RawEvent, Runtime};
+use actuarius::error::BoxError;
+use actuarius::subscription::RawEvent;
+use actuarius::{Envelope, Runtime};
 use tokio::sync::Semaphore;
 
 use super::scene::{Heard, Inside, Scribe, add, at_once, caught_up, log, mailer, stored};

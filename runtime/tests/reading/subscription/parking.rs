@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use actuarius::{FollowerStatus, ManualClock, ParkedError, Runtime, Timestamp};
+use actuarius::clock::ManualClock;
+use actuarius::health::FollowerStatus;
+use actuarius::subscription::ParkedError;
+use actuarius::{Runtime, Timestamp};
 
 use super::scene::{Failing, LONG, Scribe, add, caught_up, mailer, stored};
 use crate::common::{Command, Ledger, eventually, open_on, send};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::memory::Contents;
+use actuarius::store::memory::Contents;
 use actuarius::{Position, ShutdownReport};
 
 use super::lives::hold_against;

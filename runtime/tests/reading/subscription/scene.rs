@@ -5,12 +5,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use actuarius::persistence::PageLimit;
-use actuarius::persistence::fault::{Failure, Faults};
-use actuarius::{
-    Aggregates, BoxError, Envelope, FollowerStatus, OnPoison, Position, Retry, Runtime,
-    Subscription, SubscriptionBuilder,
-};
+use actuarius::error::BoxError;
+use actuarius::health::FollowerStatus;
+use actuarius::store::PageLimit;
+use actuarius::store::fault::{Failure, Faults};
+use actuarius::subscription::{OnPoison, Retry, Subscription, SubscriptionBuilder};
+use actuarius::{Aggregates, Envelope, Position, Runtime};
 use tokio::sync::Semaphore;
 
 use crate::common::{Command, Event, Ledger, eventually};

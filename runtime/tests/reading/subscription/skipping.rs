@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use actuarius::persistence::memory::Contents;
-use actuarius::{Position, Start};
+use actuarius::Position;
+use actuarius::store::memory::Contents;
+use actuarius::subscription::Start;
 
 use super::parking::parked_notes;
 use super::scene::{

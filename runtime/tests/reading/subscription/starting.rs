@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use actuarius::persistence::{Batch, Notes, memory};
-use actuarius::{FollowerStatus, Position, Runtime, StartError};
+use actuarius::error::StartError;
+use actuarius::health::FollowerStatus;
+use actuarius::store::{Batch, Notes, memory};
+use actuarius::{Position, Runtime};
 
 use super::parking::parked_notes;
 use super::scene::{Failing, LONG, Scribe, add, caught_up, log, mailer, stored};
@@ -149,7 +151,7 @@ async fn no_subscription_starts_on_a_closed_runtime_or_a_failed_store() {
     assert!(matches!(refused, Err(StartError::ShuttingDown)), "{refused:?}");
 
     let (runtime, faults) = open_on(&Arc::default()).await;
-    faults.fail_commit(1, actuarius::persistence::fault::Failure::Unwritten);
+    faults.fail_commit(1, actuarius::store::fault::Failure::Unwritten);
     runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap_err();
     let refused = mailer(&runtime, &scribe).start().await;
     assert!(matches!(refused, Err(StartError::ShuttingDown)), "{refused:?}");

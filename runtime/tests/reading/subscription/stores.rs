@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius::persistence::fault::{Failure, Faults};
-use actuarius::{
-    FollowerStatus, ParkedError, ResetError, Retry, Runtime, Start, StreamId, Subscription,
-};
+use actuarius::health::FollowerStatus;
+use actuarius::store::fault::{Failure, Faults};
+use actuarius::subscription::{ParkedError, ResetError, Retry, Start, Subscription};
+use actuarius::{Runtime, StreamId};
 
 use super::scene::{
     Failing, LONG, Scribe, add, at_once, caught_up, mailer, stored, until, until_halted,

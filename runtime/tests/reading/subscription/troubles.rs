@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 
-use actuarius::{Aggregate, BoxError, Context, Envelope, OnPoison, RawEvent, Runtime};
+use actuarius::error::BoxError;
+use actuarius::subscription::{OnPoison, RawEvent};
+use actuarius::{Aggregate, Context, Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
 use super::scene::{Failing, Scribe, add, at_once, caught_up, halting, mailer, until_halted};

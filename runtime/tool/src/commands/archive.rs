@@ -1,8 +1,9 @@
 use std::path::Path;
 
-use actuarius::persistence::archive::{Moving, Wanted};
-use actuarius::persistence::{Batch, disk};
-use actuarius::{ArchivePart, Position, StreamId};
+use actuarius::operations::ArchivePart;
+use actuarius::store::archive::{Moving, Wanted};
+use actuarius::store::{Batch, sled};
+use actuarius::{Position, StreamId};
 use serde::Serialize;
 
 use super::Desk;
@@ -26,7 +27,7 @@ struct ArchivedShown {
 pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Archive) -> Result<Outcome, Trouble> {
     let store = desk.place.writable()?;
     let reader = store.reader.clone();
-    let directory = reader.archive().map(Path::to_owned);
+    let directory = reader.maintenance().archive().map(Path::to_owned);
     let directory =
         directory.ok_or_else(|| Trouble::Other("this store has no archive".to_owned()))?;
     let part = if asked.whole { ArchivePart::Whole } else { ArchivePart::BeforeSnapshot };
@@ -74,7 +75,7 @@ pub(super) fn compact(directory: &Path, output: &mut Output<'_>) -> Result<Outco
     }
     let bar = Progress::of("copying", 0, false);
     let watch = |position: Position, end: Position| bar.at_of(position.get(), end.get());
-    let compacted = disk::compact(directory, watch)?;
+    let compacted = sled::compact(directory, watch)?;
     drop(bar);
     let shown =
         CompactedShown { bytes_before: compacted.bytes_before, bytes_after: compacted.bytes_after };

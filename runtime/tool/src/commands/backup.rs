@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use actuarius::persistence::backup::{Restored, Run, TakeOptions, take as take_run};
+use actuarius::store::backup::{Restored, Run, TakeOptions, take as take_run};
 use serde::Serialize;
 
 use super::Desk;

@@ -1,4 +1,5 @@
-use actuarius::{Reuse, Version, inspection};
+use actuarius::operations::Reuse;
+use actuarius::{Version, inspection};
 use serde::Serialize;
 
 use super::Desk;

@@ -3,8 +3,8 @@ use std::io::{self, BufReader, BufWriter, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use actuarius::persistence::copy::Selection;
-use actuarius::persistence::{Progress as SoFar, disk, export as lines};
+use actuarius::store::copy::Selection;
+use actuarius::store::{Progress as SoFar, export as lines, sled};
 use serde::Serialize;
 
 use super::Desk;
@@ -67,7 +67,7 @@ pub(super) fn import(from: &Path, to: &Path, output: &mut Output<'_>) -> Result<
     }
     let source: Box<dyn Read> =
         if from == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(from)?) };
-    let mut store = disk::open(to)?;
+    let mut store = sled::open(to)?;
     let bar = Progress::lines("importing");
     let imported = lines::read(BufReader::new(source), &mut store, &mut |so_far| {
         bar.at(so_far.commits);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use actuarius::keys::MasterKeys;
+use actuarius::erasure::keys::MasterKeys;
 use serde::Serialize;
 
 use super::Desk;

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use actuarius::persistence::Commit;
+use actuarius::store::Commit;
 use actuarius::{Failure, StreamId, Version};
 
 use super::Desk;

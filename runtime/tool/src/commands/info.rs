@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use actuarius::Position;
-use actuarius::persistence::PageLimit;
-use actuarius::persistence::backup::Run;
+use actuarius::store::PageLimit;
+use actuarius::store::backup::Run;
 use serde::Serialize;
 
 use super::Desk;
@@ -56,7 +56,7 @@ fn backup(directory: &Path, runs: &[Run], output: &mut Output<'_>) -> Result<Out
 
 fn store(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
     let reader = &*desk.place.reader;
-    let (info, end) = (reader.info()?, reader.chain()?);
+    let (info, end) = (reader.info()?, reader.maintenance().chain()?);
     let before_last = Position::new(end.position.get().saturating_sub(1));
     let shown = Info {
         directory: desk.place.directory.display().to_string(),
@@ -92,6 +92,7 @@ impl Info {
 
 /// When the commit with the event behind `after` was decided.
 fn time_behind(desk: &Desk<'_, '_>, after: Position) -> Result<Option<Utc>, Trouble> {
-    let page = desk.place.reader.read_raw(after, PageLimit { commits: 1, bytes: 0 })?;
+    let page =
+        desk.place.reader.maintenance().read_raw(after, PageLimit { commits: 1, bytes: 0 })?;
     Ok(page.commits.first().map(|commit| Utc(commit.view().time)))
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actuarius::keys::MasterKeys;
+use actuarius::erasure::keys::MasterKeys;
 use serde::Serialize;
 
 use super::Desk;
@@ -39,7 +39,7 @@ struct KeysShown {
 
 fn info(
     desk: &mut Desk<'_, '_>,
-    keys: &actuarius::keys::Keys,
+    keys: &actuarius::erasure::keys::Keys,
     current: String,
 ) -> Result<Outcome, Trouble> {
     let verified = keys.verify()?;
@@ -84,7 +84,7 @@ struct RotatedShown {
 
 fn rotate(
     desk: &mut Desk<'_, '_>,
-    keys: &actuarius::keys::Keys,
+    keys: &actuarius::erasure::keys::Keys,
     current: String,
 ) -> Result<Outcome, Trouble> {
     let shown = RotatedShown { rewrapped: keys.rotate()?, current };

@@ -19,7 +19,8 @@ mod verify;
 use std::path::Path;
 use std::sync::Arc;
 
-use actuarius::keys::{FileMasterKeys, MasterKeys};
+use actuarius::erasure::keys::{FileMasterKeys, MasterKeys};
+use actuarius::store::sled;
 
 use crate::arguments::Command;
 use crate::output::Output;

@@ -75,7 +75,7 @@ fn skip(
     Ok(Outcome::Fine)
 }
 
-fn shown(subscription: &str, parked: &actuarius::Parked) -> ParkedShown {
+fn shown(subscription: &str, parked: &actuarius::subscription::Parked) -> ParkedShown {
     ParkedShown {
         subscription: subscription.to_owned(),
         key: parked.key.to_string(),

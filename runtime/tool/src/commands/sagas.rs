@@ -1,5 +1,6 @@
 use actuarius::inspection::{SagaIndexes, saga_steps};
-use actuarius::{Position, SagaCounts, SagaInstance, StreamId, Version};
+use actuarius::saga::{SagaCounts, SagaInstance};
+use actuarius::{Position, StreamId, Version};
 use serde::Serialize;
 
 use super::Desk;

@@ -1,7 +1,8 @@
 use std::ops::ControlFlow;
 
-use actuarius::persistence::{CommitView, EventView};
-use actuarius::{Moment, StreamId, Version};
+use actuarius::history::Moment;
+use actuarius::store::{CommitView, EventView};
+use actuarius::{StreamId, Version};
 use serde::Serialize;
 
 use super::Desk;

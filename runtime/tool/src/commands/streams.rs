@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use actuarius::persistence::{PageLimit, Reader};
+use actuarius::store::{PageLimit, Reader};
 use actuarius::{Position, StreamId, Version};
 use serde::Serialize;
 

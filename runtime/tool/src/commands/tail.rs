@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 
 use actuarius::Position;
-use actuarius::persistence::Commit;
+use actuarius::store::Commit;
 use serde::Serialize;
 
 use super::Desk;

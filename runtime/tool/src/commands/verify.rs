@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use actuarius::keys::{Keys, MasterKeys};
-use actuarius::persistence::backup;
-use actuarius::persistence::verify::{Finding, Verified, Verify as What};
+use actuarius::erasure::keys::{Keys, MasterKeys};
+use actuarius::store::backup;
+use actuarius::store::verify::{Finding, Verified, Verify as What};
 use serde::Serialize;
 
 use super::backup::{RUN_COLUMNS, RunShown};
@@ -87,7 +87,7 @@ fn store(
     let watch = |position, head| bar.at_of(position, head);
     let mut what =
         asked.expect.iter().fold(What::default().watch(watch), |what, end| what.expect(*end));
-    let verified = desk.place.reader.verify(&mut what)?;
+    let verified = desk.place.reader.maintenance().verify(&mut what)?;
     drop(what);
     drop(bar);
     let mut shown = VerifiedShown::of(&verified);

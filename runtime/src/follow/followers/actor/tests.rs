@@ -6,7 +6,7 @@ use actuarius_persistence::memory;
 
 use super::super::{FollowerKind, Followers};
 use super::*;
-use crate::builder::Builder;
+use crate::builder::RuntimeBuilder;
 
 /// A follower that fails as often as it is told, then runs until it is stopped.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl Runs for Failing {
 
 /// Who takes the names, and a follower that fails so often.
 async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
-    let engine = Builder::default().engine(memory::open(), None).await.unwrap();
+    let engine = RuntimeBuilder::default().engine(memory::open(), None).await.unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
     let registration = followers.register("failing", FollowerKind::Projection).unwrap();
     let runs = Failing(Arc::new(Inner {

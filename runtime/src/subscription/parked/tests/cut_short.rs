@@ -1,9 +1,9 @@
-//! A power cut between two sets of notes. What a start finds then must be as good as all or none.
+//! Tests of power cuts between two sets of notes: a start must find all or nothing of a change.
 
 use super::*;
 
-/// What is stored after a power cut behind each of the sets that are written until nothing is left
-/// to be written; the last is what is stored when there was none.
+/// Returns what is stored after a power cut after each of the sets that are written until nothing is left;
+/// the last is what is stored without a power cut.
 fn cut_after_each_set(mut disk: Disk, parked: &mut ParkedEvents, target: Checkpoint) -> Vec<Disk> {
     let mut cuts = Vec::new();
     while disk.checkpoint() != Some(target) || parked.has_outdated() {
@@ -20,10 +20,10 @@ fn noted(positions: impl IntoIterator<Item = u64>, target: u64) -> (ParkedEvents
     (parked, disk)
 }
 
-/// 500 parked events of a key are handled, the key is free, and so is its next event. A note of one
-/// of them beside a checkpoint behind the next would have it handled once more, behind that.
+/// 500 parked events of a key are handled, the key is free, and so is its next event. A note of one of them
+/// with a checkpoint after the next would have it handled again, after that one.
 #[test]
-fn the_checkpoint_passes_nothing_while_a_handled_event_has_a_note() {
+fn the_checkpoint_does_not_move_while_a_handled_event_has_a_note() {
     let (mut parked, disk) = noted(1..=500, 500);
     for _ in 0..500 {
         parked.remove_first(&"a".into());
@@ -35,16 +35,16 @@ fn the_checkpoint_passes_nothing_while_a_handled_event_has_a_note() {
     }
 }
 
-/// What is left of the notes behind the new place is not parked: it comes again. Nothing is passed
-/// before those notes are gone, or it would count as parked after the next cut.
+/// Notes left over after the new place are not parked events: these are read again. The checkpoint does not
+/// move before those notes are removed, or the events would count as parked after the next power cut.
 #[test]
-fn a_reset_that_is_cut_short_is_finished_before_anything_moves_on() {
+fn an_interrupted_reset_is_finished_before_the_checkpoint_moves() {
     let (mut parked, disk) = noted(1..=500, 500);
-    parked.forget_after(at(10));
+    parked.discard_after(at(10));
     for mut cut in cut_after_each_set(disk, &mut parked, checkpoint(10)) {
         let (mut found, reached) = cut.found();
         assert_eq!((found.count(), reached.mark), (10, Mark::at(at(10))));
-        // The next life goes on as far as it is let.
+        // The next run moves as far as it can.
         let is_left = found.has_outdated();
         let (notes, reached) = found.take_notes("mailer", checkpoint(400));
         cut.store(&notes);
@@ -53,17 +53,17 @@ fn a_reset_that_is_cut_short_is_finished_before_anything_moves_on() {
     }
 }
 
-/// The skipped events behind the new place are to be handled again: what is left of their notes is
-/// not taken for the wish of somebody who came later.
+/// Skipped events after the new place are to be handled again: leftover notes of them must not count as a
+/// later request to skip them.
 #[test]
-fn a_reset_that_is_cut_short_leaves_nothing_skipped_behind_the_new_place() {
+fn an_interrupted_reset_leaves_nothing_skipped_after_the_new_place() {
     let (mut parked, mut disk) = (parked_under("a", 11..=510), Disk::default());
     for _ in 0..500 {
         parked.skip_first(&"a".into());
     }
     disk.store_all(&mut parked, checkpoint(10));
     assert!(disk.names().len() == 500 && disk.found().0.has_skipped(at(11), &"a".into()));
-    parked.forget_after(at(5));
+    parked.discard_after(at(5));
     for cut in cut_after_each_set(disk, &mut parked, checkpoint(5)) {
         let (found, checkpoint) = cut.found();
         assert_eq!(checkpoint.resetting, found.has_outdated());
@@ -71,10 +71,10 @@ fn a_reset_that_is_cut_short_leaves_nothing_skipped_behind_the_new_place() {
     }
 }
 
-/// Hundreds of notes are removed while hundreds are put: at any time each event is parked, or was
-/// handled, or comes again.
+/// Hundreds of notes are removed while hundreds are put: at any time each event is parked, was handled, or
+/// is read again.
 #[test]
-fn parked_events_that_the_checkpoint_passes_are_noted_or_come_again() {
+fn parked_events_that_the_checkpoint_passes_are_noted_or_read_again() {
     let (mut parked, mut disk) = (parked_under("a", 1..=600), Disk::default());
     while disk.checkpoint().is_none_or(|it| it.mark.position < at(300)) {
         disk.store(&parked.take_notes("mailer", checkpoint(300)).0);

@@ -1,5 +1,5 @@
-//! A subscription as slow and plain as possible, with power cuts between any two sets of notes: no
-//! event is left out, none overtakes another of its key, and what was skipped is never handled.
+//! A model of a subscription, with power cuts between any two sets of notes: no event is left out, none
+//! overtakes another of its key, and a skipped event is never handled.
 
 mod step;
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use step::{Step, step};
 
-/// The key that no event of is ever parked; while one of its events is at work, nothing is passed.
+/// The key whose events are never parked; while one of them is being handled, nothing is passed.
 const SLOW: u8 = 0;
 const KEYS: u8 = 3;
 
@@ -21,14 +21,14 @@ struct World {
     parked: ParkedEvents,
     taken: u64,
     slow: BTreeSet<u64>,
-    /// What was handled at any time; and last, by key, with the number of the life.
+    /// What was handled at any time; and the last by key, with the number of the run.
     done: BTreeSet<u64>,
     last: BTreeMap<u8, (u32, u64)>,
     life: u32,
-    /// Answered, so for good; and not answered yet.
+    /// Skipped and reported; and skipped, not reported yet.
     skipped: BTreeSet<u64>,
     skipping: BTreeSet<u64>,
-    /// What was skipped at any time, answered or not.
+    /// What was skipped at any time, reported or not.
     ever_skipped: BTreeSet<u64>,
 }
 
@@ -53,7 +53,7 @@ impl World {
         world
     }
 
-    /// A life begins with what is stored.
+    /// Begins a run with what is stored.
     fn begin(&mut self) {
         let (parked, checkpoint) = self.disk.found();
         self.parked = parked;
@@ -86,8 +86,7 @@ impl World {
         (1..=self.log.len() as u64).filter(move |position| self.key(*position) == key)
     }
 
-    /// A life goes on from event to event of a key, and begins with one that is due or was handled
-    /// before.
+    /// A run handles the events of a key in order, and begins with one that is due or was handled before.
     fn handle(&mut self, position: u64) {
         assert!(!self.skipped.contains(&position), "{position} was skipped");
         let key = self.key(position);
@@ -123,11 +122,11 @@ impl World {
         }
     }
 
-    /// One event at most is found at a time, and places without any count, too.
+    /// Finds one event at most at a time, and adds places without one, too.
     fn read(&mut self, key: u8) {
         let name: Arc<str> = key.to_string().into();
         while let Some(range) = self.parked.unread(&name) {
-            let read = range.behind.position.get() + 1;
+            let read = range.after.position.get() + 1;
             let found = (self.key(read) == key).then(|| entry(read));
             self.parked.add_read(&name, found.into_iter().collect(), Mark::at(at(read)));
         }
@@ -156,11 +155,11 @@ impl World {
         }
     }
 
-    /// Goes back to some place, unless the power fails before all sets are stored.
+    /// Resets to some place, unless the power fails before all sets are stored.
     fn reset(&mut self, choice: usize, sets: usize) {
-        // Further on, events would be left out: that is what such a reset is for.
+        // Further ahead, events would be left out: that is what such a reset is for.
         let place = choice as u64 % (self.target() + 1);
-        self.parked.forget_after(at(place));
+        self.parked.discard_after(at(place));
         for skipped in [&mut self.skipped, &mut self.skipping, &mut self.ever_skipped] {
             skipped.retain(|position| *position <= place);
         }
@@ -170,7 +169,7 @@ impl World {
             self.disk.store(&self.parked.take_notes("mailer", checkpoint(place)).0);
         }
         if self.disk.checkpoint() != Some(checkpoint(place)) || self.parked.has_outdated() {
-            // It is cut short: nobody was answered.
+            // The reset is interrupted: no caller got a result.
             return self.begin();
         }
         self.skipped.append(&mut self.skipping);
@@ -193,7 +192,7 @@ impl World {
         }
     }
 
-    /// Everything that is left to be done is done.
+    /// Does everything that is left to do.
     fn finish(&mut self) {
         while self.taken < self.log.len() as u64 {
             self.come(false);
@@ -207,7 +206,7 @@ impl World {
         self.disk.store_all(&mut self.parked, checkpoint(self.taken));
     }
 
-    /// Nothing is left to be done for the key: each event was handled or skipped, the last one last.
+    /// Nothing is left to do for the key: each event was handled or skipped, the last one last.
     fn check(&self, key: u8) {
         let due: Vec<_> = self.of(key).filter(|it| !self.ever_skipped.contains(it)).collect();
         let missing: Vec<_> = due.iter().filter(|it| !self.done.contains(it)).collect();

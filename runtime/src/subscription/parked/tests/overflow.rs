@@ -1,28 +1,29 @@
-//! More of one key than is listed: where it begins is noted, and it is read from the log again.
+//! Tests of a key with more events than are listed: a note says where the overflow begins, and the log is
+//! read again.
 
 use super::*;
 
-/// As if three events of a key were many.
+/// Parked events with a limit of three listed events a key.
 fn narrow(position: u64) -> ParkedEvents {
     let mut parked = ParkedEvents::new(&checkpoint(position));
     parked.bounds.listed_of_key = 3;
     parked
 }
 
-/// Three events of the key `a` with notes of their own, and four behind them.
+/// Three events of the key `a` with notes of their own, and four after them.
 fn seven() -> ParkedEvents {
     let mut parked = narrow(0);
     (1..=7).for_each(|position| parked.park(&"a".into(), entry(position)));
     parked
 }
 
-/// Takes the first one out, having read what must be read: two events at a time.
+/// Removes the first event after reading what must be read: two events at a time.
 fn next(parked: &mut ParkedEvents, take: fn(&mut ParkedEvents, &Arc<str>) -> Option<Entry>) -> u64 {
     while let Some(range) = parked.unread("a") {
-        let behind = range.behind.position.get();
-        let read = range.last.get().min(behind + 2);
+        let after = range.after.position.get();
+        let read = range.last.get().min(after + 2);
         // The others are of another key.
-        let found = (behind + 1..=read).filter(|position| *position < 8 || position % 3 == 0);
+        let found = (after + 1..=read).filter(|position| *position < 8 || position % 3 == 0);
         parked.add_read(&"a".into(), found.map(entry).collect(), Mark::at(at(read)));
     }
     take(parked, &"a".into()).map_or(0, |entry| entry.position.get())
@@ -32,7 +33,7 @@ const HANDLED: fn(&mut ParkedEvents, &Arc<str>) -> Option<Entry> = ParkedEvents:
 const SKIPPED: fn(&mut ParkedEvents, &Arc<str>) -> Option<Entry> = ParkedEvents::skip_first;
 
 #[test]
-fn the_rest_of_a_key_is_one_note_and_takes_no_memory() {
+fn the_overflow_of_a_key_is_one_note_and_takes_no_memory() {
     let (mut parked, mut disk) = (seven(), Disk::default());
     assert_eq!((listed(&parked, "a"), parked.count()), (vec![1, 2, 3, 4], 7));
     assert_eq!(parked.of("a").iter().map(|it| it.behind).collect::<Vec<_>>(), [6, 5, 4, 3]);
@@ -44,12 +45,12 @@ fn the_rest_of_a_key_is_one_note_and_takes_no_memory() {
 }
 
 #[test]
-fn the_rest_is_handled_in_order_and_then_the_key_is_free() {
+fn the_overflow_is_handled_in_order_and_then_the_key_is_free() {
     let mut parked = seven();
     for position in 1..=5 {
         assert_eq!(next(&mut parked, HANDLED), position);
     }
-    // They come while the others are handled.
+    // These are read while the others are handled.
     parked.park(&"a".into(), entry(9));
     parked.park(&"a".into(), entry(12));
     assert_eq!(parked.count(), 4);
@@ -58,7 +59,7 @@ fn the_rest_is_handled_in_order_and_then_the_key_is_free() {
 }
 
 #[test]
-fn the_note_of_the_rest_goes_on_with_what_is_handled() {
+fn the_note_of_the_overflow_moves_with_what_is_handled() {
     let (mut parked, mut disk) = (seven(), Disk::default());
     disk.store_all(&mut parked, checkpoint(7));
     for left in (0..7usize).rev() {
@@ -74,7 +75,7 @@ fn the_note_of_the_rest_goes_on_with_what_is_handled() {
 }
 
 #[test]
-fn what_is_read_of_a_rest_that_the_checkpoint_has_not_passed_comes_again() {
+fn an_overflow_that_the_checkpoint_has_not_passed_is_read_again() {
     let (mut parked, mut disk) = (seven(), Disk::default());
     disk.store_all(&mut parked, checkpoint(5));
     for _ in 0..6 {
@@ -86,10 +87,10 @@ fn what_is_read_of_a_rest_that_the_checkpoint_has_not_passed_comes_again() {
     assert_eq!(disk.names(), ["parked/mailer/a/rest"]);
 }
 
-/// It comes again in another life, is passed there, and so is in the rest of its key: which must not
-/// have it handled.
+/// It is read again in another run, is passed there, and so is in the overflow of its key, from which it
+/// must not be handled.
 #[test]
-fn a_skipped_event_is_not_read_again_with_a_rest() {
+fn a_skipped_event_is_not_read_again_with_an_overflow() {
     let (mut parked, mut disk) = (seven(), Disk::default());
     disk.store_all(&mut parked, checkpoint(0));
     for _ in 0..5 {
@@ -114,14 +115,14 @@ fn a_skipped_event_is_not_read_again_with_a_rest() {
 }
 
 #[test]
-fn a_rest_is_cut_where_a_reset_begins_again() {
+fn an_overflow_is_cut_where_a_reset_begins_again() {
     for kept in 0..=7 {
         let (mut parked, mut disk) = (seven(), Disk::default());
         disk.store_all(&mut parked, checkpoint(7));
         for _ in 0..2 {
             next(&mut parked, HANDLED);
         }
-        parked.forget_after(at(kept));
+        parked.discard_after(at(kept));
         disk.store_all(&mut parked, checkpoint(kept));
         let expected: Vec<_> = (3..=kept).collect();
         let (mut found, _) = disk.found();
@@ -133,7 +134,7 @@ fn a_rest_is_cut_where_a_reset_begins_again() {
 }
 
 #[test]
-fn a_list_for_all_keys_is_bounded_and_each_key_has_its_first() {
+fn the_list_of_all_keys_is_bounded_and_each_key_has_its_first_event() {
     let mut parked = ParkedEvents::new(&checkpoint(0));
     parked.bounds.listed = 5;
     for position in 1..=40 {

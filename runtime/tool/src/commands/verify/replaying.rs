@@ -1,7 +1,9 @@
 //! Each snapshot of the registered types, beside what its events come to.
 
-use actuarius::persistence::Reader;
-use actuarius::{Moment, ReadError, StreamId, Version};
+use actuarius::error::ReadError;
+use actuarius::history::Moment;
+use actuarius::store::Reader;
+use actuarius::{StreamId, Version};
 
 use super::super::Desk;
 use super::FindingShown;

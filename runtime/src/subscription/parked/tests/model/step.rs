@@ -1,3 +1,5 @@
+//! The steps that the model of a subscription may take.
+
 use proptest::prelude::*;
 
 use super::KEYS;
@@ -5,7 +7,7 @@ use super::KEYS;
 /// What may happen to a subscription.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// The next event comes, and fails if nothing holds it up.
+    /// The next event is read, and fails if nothing holds it up.
     Come {
         fails: bool,
     },
