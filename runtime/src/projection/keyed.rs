@@ -24,7 +24,7 @@ pub use moves::{Change, Missed};
 
 use super::as_of::AsOfError;
 use super::builder::{ProjectionBuilder, ProjectionKind, StoredKind, StoredSettings};
-use super::rows::{Draft, KeyedProjection, Shown, View};
+use super::rows::{CurrentTable, Draft, KeyedProjection, RowsView, View};
 use crate::follow::followers::StartError;
 use crate::history::LogMoment;
 use crate::inner::Inner;
@@ -88,13 +88,13 @@ impl<V: View> ProjectionBuilder<Keyed<V>> {
     /// of a projection that was stopped, or it is damaged: start it [`from_scratch`](Self::from_scratch).
     /// [`StartError::OtherTypes`]: it was made from the events of other types.
     pub async fn start(self) -> Result<Keyed<V>, StartError> {
-        let (shown, moves) = (Shown::default(), Moves::new());
-        let outputs = (shown.clone(), moves.clone());
+        let (table, moves) = (CurrentTable::default(), Moves::new());
+        let outputs = (table.clone(), moves.clone());
         let running = self.run_stored(fingerprint::<V::Row>(), |saved_views, settings| {
             let generations = Arc::new(Generations::of(saved_views, settings.routes.types()));
             KeyedSource { settings, generations, outputs }
         });
         let (projection, orders) = running.await?;
-        Ok(Keyed { projection, shown, moves, orders })
+        Ok(Keyed { rows: RowsView::of(table, projection), moves, orders })
     }
 }

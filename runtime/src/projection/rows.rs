@@ -2,9 +2,10 @@
 //!
 //! `key` and `tuple` (values as bytes in order), `secondary` (further ways to a row), `rows` (what
 //! `project` changes), `draft` and `known` (the rows of a batch that is not stored yet), `row` (a row
-//! as bytes), `shown` (the table that is read) and `listing` (pages of rows).
+//! as bytes), `current_table` (the table that is read), `rows_view` (reads it) and `listing` (pages of rows).
 
 mod changing;
+mod current_table;
 mod draft;
 mod error;
 mod key;
@@ -12,8 +13,8 @@ mod known;
 mod listing;
 mod range;
 mod row;
+mod rows_view;
 mod secondary;
-mod shown;
 mod tuple;
 
 use actuarius_domain::{Aggregate, Envelope};
@@ -21,13 +22,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use changing::Rows;
+pub(crate) use current_table::CurrentTable;
 pub(crate) use draft::{Draft, Staged};
 pub use error::ViewReadError;
 pub(crate) use key::bytes as bytes_of;
 pub use key::{Key, KeyBytes, TextKey};
 pub use listing::{KeyedRow, Listing, SecondaryListing};
+pub use rows_view::RowsView;
 pub use secondary::SecondaryKeys;
-pub(crate) use shown::Shown;
 pub use tuple::TupleKey;
 
 /// What a table says about itself.

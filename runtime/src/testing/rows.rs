@@ -1,5 +1,6 @@
 use std::borrow::Borrow;
 use std::fmt::Debug;
+use std::ops::Deref;
 
 use actuarius_domain::Aggregate;
 use actuarius_persistence::Codec;
@@ -9,7 +10,7 @@ use actuarius_persistence::views::{Changes, Table, ViewError, Views};
 use super::fail;
 use super::history::History;
 use crate::projection::rows::{
-    Draft, KeyBytes, KeyedProjection, Listing, SecondaryListing, Shown, Staged, View,
+    CurrentTable, Draft, KeyBytes, KeyedProjection, RowsView, Staged, View,
 };
 
 /// An empty keyed view, with its secondary keys.
@@ -24,17 +25,25 @@ pub fn rows_of<V: View>() -> RowsUnderTest<V> {
     let Ok(views) = views else { fail("there is no randomness for keys") };
     let table = views.place("view").and_then(|place| place.table(1));
     let Ok(table) = table else { fail("a view in memory cannot be made") };
-    let shown = Shown::default();
-    shown.show(table.reader());
-    RowsUnderTest { table, shown, history: History::default() }
+    let current = CurrentTable::default();
+    current.set(table.reader());
+    RowsUnderTest { table, rows: RowsView::of(current, ()), history: History::default() }
 }
 
 /// A keyed view, and the events it has seen.
 #[must_use = "a test checks nothing before `then_row`"]
 pub struct RowsUnderTest<V: View> {
     table: Table,
-    shown: Shown<V>,
+    rows: RowsView<V>,
     history: History,
+}
+
+impl<V: View> Deref for RowsUnderTest<V> {
+    type Target = RowsView<V>;
+
+    fn deref(&self) -> &RowsView<V> {
+        &self.rows
+    }
 }
 
 impl<V: View> RowsUnderTest<V> {
@@ -77,22 +86,10 @@ impl<V: View> RowsUnderTest<V> {
         V::Row: Debug + PartialEq,
         Q: KeyBytes + ?Sized,
     {
-        let mut bytes = Vec::new();
-        key.write(&mut bytes);
-        match self.shown.get(&bytes) {
+        match self.rows.get(key) {
             Ok(found) if found.as_ref() == expected => self,
             Ok(found) => fail(&format!("expected the row {expected:?}, got {found:?}")),
             Err(error) => fail(&format!("the row does not come back: {error}")),
         }
-    }
-
-    /// All rows, in the order of their keys.
-    pub fn rows(&self) -> Listing<V> {
-        Listing::of(self.shown.clone())
-    }
-
-    /// All rows, in the order of a secondary key.
-    pub fn by(&self, name: &str) -> SecondaryListing<V> {
-        SecondaryListing::of(self.shown.clone(), name)
     }
 }

@@ -1,12 +1,10 @@
-use std::borrow::Borrow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::views::Views;
 
-use super::super::rows::{
-    Draft, KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError, bytes_of,
-};
+use super::super::rows::{CurrentTable, Draft, RowsView, View};
 use super::generations::Generations;
 use super::moves::Moves;
 use super::target::KeyedTarget;
@@ -21,44 +19,30 @@ use crate::schema::shape::fingerprint;
 /// The rows of a keyed view as they were at a moment of the log, built aside and held in memory. A projection
 /// of the same name that runs is not concerned. Cheap to clone.
 pub struct PastRows<V: View> {
-    shown: Shown<V>,
+    rows: RowsView<V>,
     position: Position,
 }
 
 impl<V: View> Clone for PastRows<V> {
     fn clone(&self) -> Self {
-        Self { shown: self.shown.clone(), position: self.position }
+        Self { rows: self.rows.clone(), position: self.position }
+    }
+}
+
+impl<V: View> Deref for PastRows<V> {
+    type Target = RowsView<V>;
+
+    fn deref(&self) -> &RowsView<V> {
+        &self.rows
     }
 }
 
 impl<V: View> PastRows<V> {
-    /// The position of the last event they have: all of those before it that were followed, too.
+    /// Returns the position of the last event they show. They show every event before it that the view
+    /// follows.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
-    }
-
-    /// The row of a key.
-    ///
-    /// # Errors
-    /// [`ViewReadError`]; nothing was changed.
-    pub fn get<Q>(&self, key: &Q) -> Result<Option<V::Row>, ViewReadError>
-    where
-        V::Key: Borrow<Q>,
-        Q: KeyBytes + ?Sized,
-    {
-        self.shown.get(&bytes_of(key))
-    }
-
-    /// Rows in the order of their keys, page by page.
-    pub fn rows(&self) -> Listing<V> {
-        Listing::of(self.shown.clone())
-    }
-
-    /// Rows in the order of the secondary key `name`, page by page. Under a name that
-    /// [`View::secondary`] does not give there are no rows.
-    pub fn by(&self, name: &str) -> SecondaryListing<V> {
-        SecondaryListing::of(self.shown.clone(), name)
     }
 }
 
@@ -75,14 +59,14 @@ pub(super) async fn as_of<V: View>(
     let place = keys.into_iter().fold(Views::in_memory(), Views::with_sealer).place(&name)?;
     let saved_views = SavedViews { name, place, version, shape, lineage };
     let generations = Arc::new(Generations::of(saved_views, routes.types()));
-    let (shown, generation) = (Shown::default(), generations.create()?);
-    shown.show(generation.table.reader());
-    let outputs = (Shown::default(), Moves::new());
+    let (table, generation) = (CurrentTable::default(), generations.create()?);
+    table.set(generation.table.reader());
+    let outputs = (CurrentTable::default(), Moves::new());
     let target = KeyedTarget::over(generation, (routes, generations), codec, outputs);
     let take = |target: &mut KeyedTarget<V>, commits: &[_]| {
         target.take(commits)?;
         Ok::<_, AsOfError>(())
     };
     let (_, position) = fold_log(engine, moment, target, take).await?;
-    Ok(PastRows { shown, position })
+    Ok(PastRows { rows: RowsView::of(table, ()), position })
 }

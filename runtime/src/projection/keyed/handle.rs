@@ -1,12 +1,9 @@
-use std::borrow::Borrow;
 use std::ops::Deref;
 
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt};
 
-use super::super::rows::{
-    KeyBytes, Listing, SecondaryListing, Shown, View, ViewReadError, bytes_of,
-};
+use super::super::rows::{RowsView, View, ViewReadError, bytes_of};
 use super::moves::{Change, Missed, Moves};
 use super::target::KeyedTarget;
 use crate::projection::handle::ProjectionHandle;
@@ -19,52 +16,27 @@ use crate::projection::rebuild::{Order, Rebuild, order};
 /// stay open as long as one of these lives, even when the projection has stopped; it is started again
 /// when they are gone.
 pub struct Keyed<V: View> {
-    pub(super) projection: ProjectionHandle,
-    pub(super) shown: Shown<V>,
+    pub(super) rows: RowsView<V, ProjectionHandle>,
     pub(super) moves: Moves<V>,
     pub(super) orders: mpsc::Sender<Order<KeyedTarget<V>>>,
 }
 
 impl<V: View> Clone for Keyed<V> {
     fn clone(&self) -> Self {
-        let (projection, shown) = (self.projection.clone(), self.shown.clone());
-        Self { projection, shown, moves: self.moves.clone(), orders: self.orders.clone() }
+        let Self { rows, moves, orders } = self;
+        Self { rows: rows.clone(), moves: moves.clone(), orders: orders.clone() }
     }
 }
 
 impl<V: View> Deref for Keyed<V> {
-    type Target = ProjectionHandle;
+    type Target = RowsView<V, ProjectionHandle>;
 
-    fn deref(&self) -> &ProjectionHandle {
-        &self.projection
+    fn deref(&self) -> &Self::Target {
+        &self.rows
     }
 }
 
 impl<V: View> Keyed<V> {
-    /// The row of a key. It touches the disk when the row is not in memory: some microseconds,
-    /// seldom more; so do all reads here.
-    ///
-    /// # Errors
-    /// [`ViewReadError`]; nothing was changed.
-    pub fn get<Q>(&self, key: &Q) -> Result<Option<V::Row>, ViewReadError>
-    where
-        V::Key: Borrow<Q>,
-        Q: KeyBytes + ?Sized,
-    {
-        self.shown.get(&bytes_of(key))
-    }
-
-    /// Rows in the order of their keys, page by page.
-    pub fn rows(&self) -> Listing<V> {
-        Listing::of(self.shown.clone())
-    }
-
-    /// Rows in the order of the secondary key `name`, page by page. Under a name that
-    /// [`View::secondary`] does not give there are no rows.
-    pub fn by(&self, name: &str) -> SecondaryListing<V> {
-        SecondaryListing::of(self.shown.clone(), name)
-    }
-
     /// The keys of the rows that change, from now on, batch by batch: for caches and pages that show
     /// many rows. Who is slow is told so with [`Missed`], and reads again what it shows. It ends when
     /// the projection has stopped and all of these are gone.
@@ -80,11 +52,11 @@ impl<V: View> Keyed<V> {
         &self,
         key: impl Into<V::Key>,
     ) -> impl Stream<Item = Result<Option<V::Row>, ViewReadError>> + Send + Unpin + 'static {
-        let (key, shown, mut last) = (bytes_of(&key.into()), self.shown.clone(), None);
-        self.moves.changes_of(key.clone()).filter_map(move |()| match shown.stored(&key) {
+        let (key, table, mut last) = (bytes_of(&key.into()), self.rows.table().clone(), None);
+        self.moves.changes_of(key.clone()).filter_map(move |()| match table.stored(&key) {
             Ok(row) if last.as_ref() == Some(&row) => None,
             Ok(row) => {
-                let decoded = row.as_deref().map(|row| shown.decode(&key, row)).transpose();
+                let decoded = row.as_deref().map(|row| table.decode(&key, row)).transpose();
                 last = Some(row);
                 Some(decoded)
             }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use actuarius_domain::Position;
 use actuarius_persistence::views::ViewError;
 
-use super::super::rows::{Draft, Shown, View};
+use super::super::rows::{CurrentTable, Draft, View};
 use super::generations::{Generation, Generations, Meta};
 use super::moves::Moves;
 use super::target::KeyedTarget;
@@ -16,7 +16,7 @@ use crate::projection::target::Failed;
 pub(super) struct KeyedSource<V: View> {
     pub(super) settings: StoredSettings<Draft<V>>,
     pub(super) generations: Arc<Generations>,
-    pub(super) outputs: (Shown<V>, Moves<V>),
+    pub(super) outputs: (CurrentTable<V>, Moves<V>),
 }
 
 impl<V: View> KeyedSource<V> {
@@ -59,7 +59,7 @@ impl<V: View> KeyedSource<V> {
 impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
     fn open(&self) -> Result<Opened<KeyedTarget<V>>, StartError> {
         // It is open when the actor has failed and begins again.
-        self.outputs.0.hide();
+        self.outputs.0.clear();
         if self.settings.from_scratch {
             return self.go_on(self.generations.create()?);
         }
@@ -78,7 +78,7 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
                 self.go_on(generation)
             }
             Some((older, meta)) if self.settings.also_reads.contains(&meta.version) => {
-                self.outputs.0.show(older.table.reader());
+                self.outputs.0.set(older.table.reader());
                 let target = self.target(self.generations.unfinished()?);
                 Ok(Opened { target, older: Some(meta.position) })
             }

@@ -8,7 +8,7 @@ use actuarius_persistence::views::{CHANGES_BYTES_MAX, Changes, ViewError};
 use actuarius_persistence::{Codec, Commit};
 
 use super::super::erasure_taint::ErasureTaint;
-use super::super::rows::{Draft, Shown, Staged, View};
+use super::super::rows::{CurrentTable, Draft, Staged, View};
 use super::batch::{Batch, Open};
 use super::generations::{Generation, Generations};
 use super::moves::Moves;
@@ -26,8 +26,8 @@ pub(crate) struct KeyedTarget<V: View> {
     pub(super) generation: u64,
     pub(super) codec: Codec,
     /// What is read, and who hears of it: by this target only when it is the one that is read.
-    pub(super) outputs: (Shown<V>, Moves<V>),
-    pub(super) is_shown: bool,
+    pub(super) outputs: (CurrentTable<V>, Moves<V>),
+    pub(super) is_current: bool,
     /// None after a failed commit, until the table was opened again.
     open: Option<Open<V>>,
     /// Everything up to here is stored, as far as it changes anything.
@@ -43,7 +43,7 @@ impl<V: View> KeyedTarget<V> {
         generation: Generation,
         (routes, generations): (Routes<Draft<V>>, Arc<Generations>),
         codec: Codec,
-        outputs: (Shown<V>, Moves<V>),
+        outputs: (CurrentTable<V>, Moves<V>),
     ) -> Self {
         let meta = generation.meta.as_ref();
         let position = meta.map_or(Position::NONE, |meta| meta.position);
@@ -54,7 +54,7 @@ impl<V: View> KeyedTarget<V> {
             generation: generation.number,
             codec,
             outputs,
-            is_shown: false,
+            is_current: false,
             open: Some(Open::of(generation.table)),
             position,
             stored: position,
@@ -65,8 +65,8 @@ impl<V: View> KeyedTarget<V> {
     /// Has this one be read from now on.
     pub(super) fn show(&mut self) {
         if let Some(open) = &self.open {
-            self.outputs.0.show(open.table.reader());
-            self.is_shown = true;
+            self.outputs.0.set(open.table.reader());
+            self.is_current = true;
         }
     }
 
@@ -119,7 +119,7 @@ impl<V: View> KeyedTarget<V> {
             let stored = meta.add_to(&mut changes).and_then(|()| open.table.commit(changes));
             stored.map_err(|error| self.give_up(error))?;
             self.stored = self.position;
-            if self.is_shown {
+            if self.is_current {
                 self.outputs.1.changed(self.position, keys);
             }
         }
@@ -133,8 +133,8 @@ impl<V: View> KeyedTarget<V> {
         if self.open.is_some() {
             return Ok(());
         }
-        if self.is_shown {
-            self.outputs.0.hide();
+        if self.is_current {
+            self.outputs.0.clear();
         }
         let opened = self.generations.open(self.generation);
         let generation = opened.map_err(|error| Failed::at(self.stored.next(), error))?;
@@ -144,7 +144,7 @@ impl<V: View> KeyedTarget<V> {
         };
         (self.position, self.stored, self.taint) = (meta.position, meta.position, meta.taint);
         self.open = Some(Open::of(generation.table));
-        if self.is_shown {
+        if self.is_current {
             self.show();
             self.outputs.1.all_changed();
         }

@@ -4,11 +4,11 @@ use std::ops::RangeBounds;
 use actuarius_persistence::views::TableReader;
 use bytes::Bytes;
 
+use super::current_table::CurrentTable;
 use super::error::ViewReadError;
 use super::key::{KeyBytes, TextKey, beginning, bytes, whole};
 use super::range::Span;
 use super::secondary::{SecondaryKeys, kept, parts};
-use super::shown::Shown;
 use super::tuple::TupleKey;
 use super::{ROWS, SECONDARY, View, row};
 
@@ -41,7 +41,7 @@ pub struct SecondaryListing<V: View> {
 
 /// What all pages have.
 struct Page<V: View> {
-    shown: Shown<V>,
+    table: CurrentTable<V>,
     span: Span,
     after: Option<Vec<u8>>,
     descending: bool,
@@ -49,8 +49,8 @@ struct Page<V: View> {
 }
 
 impl<V: View> Page<V> {
-    fn of(shown: Shown<V>, span: Span) -> Self {
-        Self { shown, span, after: None, descending: false, limit: LIMIT }
+    fn of(table: CurrentTable<V>, span: Span) -> Self {
+        Self { table, span, after: None, descending: false, limit: LIMIT }
     }
 
     fn narrow(&mut self, span: Span) {
@@ -83,8 +83,8 @@ macro_rules! paging {
 }
 
 impl<V: View> Listing<V> {
-    pub(crate) fn of(shown: Shown<V>) -> Self {
-        Self { page: Page::of(shown, Span::default()) }
+    pub(crate) fn of(table: CurrentTable<V>) -> Self {
+        Self { page: Page::of(table, Span::default()) }
     }
 
     /// Those whose key is within the range.
@@ -135,7 +135,7 @@ impl<V: View> Listing<V> {
     pub fn list(&self) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
         let page = &self.page;
         let span = page.rest(page.span.clone(), page.after.as_deref());
-        let (entries, keys) = page.shown.read(|table| {
+        let (entries, keys) = page.table.read(|table| {
             let entries = table.scan(ROWS, span.bounds(), page.descending, page.limit)?;
             Ok((entries, table.sealer().cloned()))
         })?;
@@ -146,9 +146,9 @@ impl<V: View> Listing<V> {
 }
 
 impl<V: View> SecondaryListing<V> {
-    pub(crate) fn of(shown: Shown<V>, name: &str) -> Self {
+    pub(crate) fn of(table: CurrentTable<V>, name: &str) -> Self {
         let name = bytes(name);
-        Self { page: Page::of(shown, Span::starting_with(name.clone())), name }
+        Self { page: Page::of(table, Span::starting_with(name.clone())), name }
     }
 
     /// Those with exactly this secondary key.
@@ -192,7 +192,7 @@ impl<V: View> SecondaryListing<V> {
     /// # Errors
     /// [`ViewReadError`]; nothing was changed.
     pub fn list(&self) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
-        self.page.shown.read(|table| self.list_from(table))
+        self.page.table.read(|table| self.list_from(table))
     }
 
     fn list_from(&self, table: &TableReader) -> Result<Vec<KeyedRow<V>>, ViewReadError> {

@@ -53,7 +53,7 @@ fn target() -> KeyedTarget<Numbers> {
     let saved_views = SavedViews { name, place, version: 1, shape: 1, lineage };
     let generations = Arc::new(Generations::of(saved_views, routes.types()));
     let generation = generations.create().unwrap();
-    let (parts, outputs) = ((routes, generations), (Shown::default(), Moves::new()));
+    let (parts, outputs) = ((routes, generations), (CurrentTable::default(), Moves::new()));
     let mut target = KeyedTarget::over(generation, parts, Codec::default(), outputs);
     target.show();
     target
@@ -110,7 +110,7 @@ fn a_table_that_comes_back_from_an_earlier_batch_is_not_gone_on_with_behind_a_ga
     let earlier = target.generations.meta(Position::new(3), ErasureTaint::default());
     target.take(&commits(4..=7)).unwrap();
     let _ = fail(&mut target);
-    target.outputs.0.hide();
+    target.outputs.0.clear();
     // Only the position: the rows that were stored with it are the same when they come again.
     let mut generation = target.generations.open(target.generation).unwrap();
     let mut changes = Changes::new();

@@ -1,3 +1,5 @@
+//! `CurrentTable`: the table of a view that is read, which may be replaced while it is read.
+
 use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
@@ -9,24 +11,24 @@ use super::{ROWS, View, row};
 
 /// The table of a view that is read. Those who read hold it only while they do, so that a table that
 /// has failed can be closed and opened again.
-pub(crate) struct Shown<V> {
+pub(crate) struct CurrentTable<V> {
     table: Arc<RwLock<Option<TableReader>>>,
     view: PhantomData<fn() -> V>,
 }
 
-impl<V> Clone for Shown<V> {
+impl<V> Clone for CurrentTable<V> {
     fn clone(&self) -> Self {
         Self { table: self.table.clone(), view: PhantomData }
     }
 }
 
-impl<V> Default for Shown<V> {
+impl<V> Default for CurrentTable<V> {
     fn default() -> Self {
         Self { table: Arc::default(), view: PhantomData }
     }
 }
 
-impl<V: View> Shown<V> {
+impl<V: View> CurrentTable<V> {
     pub(crate) fn read<R>(
         &self,
         look: impl FnOnce(&TableReader) -> Result<R, ViewReadError>,
@@ -39,7 +41,7 @@ impl<V: View> Shown<V> {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<V::Row>, ViewReadError> {
         self.read(|table| {
             let row = table.get(ROWS, key)?;
-            row.map(|row| row::decode(key, &row, table.sealer())).transpose()
+            row.map(|row| row::decode(key, &row, table.keys())).transpose()
         })
     }
 
@@ -49,7 +51,7 @@ impl<V: View> Shown<V> {
     }
 
     pub(crate) fn decode(&self, key: &[u8], row: &[u8]) -> Result<V::Row, ViewReadError> {
-        let keys = self.read(|table| Ok(table.sealer().cloned()))?;
+        let keys = self.read(|table| Ok(table.keys().cloned()))?;
         row::decode(key, row, keys.as_ref())
     }
 
@@ -58,14 +60,14 @@ impl<V: View> Shown<V> {
     }
 
     /// Has this table be read, and closes the one before, when nobody else has it open.
-    pub(crate) fn show(&self, table: TableReader) {
+    pub(crate) fn set(&self, table: TableReader) {
         let before = self.write().replace(table);
         // Closing takes a moment that readers need not wait for.
         drop(before);
     }
 
     /// Has nothing be read until there is a table again.
-    pub(crate) fn hide(&self) {
+    pub(crate) fn clear(&self) {
         let before = self.write().take();
         drop(before);
     }
