@@ -38,6 +38,6 @@ pub use memory::InMemory;
 pub(crate) use memory::ViewReader;
 pub use rebuild::{Rebuild, RebuildError};
 pub use rows::{
-    Key, KeyBytes, KeyedProjection, KeyedRow, Listing, Rows, SecondaryKeys, SecondaryListing,
-    TextKey, TupleKey, View, ViewReadError,
+    Key, KeyBytes, KeyedProjection, KeyedRow, Listing, Rows, RowsView, SecondaryKeys,
+    SecondaryListing, TextKey, TupleKey, View, ViewReadError,
 };

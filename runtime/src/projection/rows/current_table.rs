@@ -41,7 +41,7 @@ impl<V: View> CurrentTable<V> {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<V::Row>, ViewReadError> {
         self.read(|table| {
             let row = table.get(ROWS, key)?;
-            row.map(|row| row::decode(key, &row, table.keys())).transpose()
+            row.map(|row| row::decode(key, &row, table.sealer())).transpose()
         })
     }
 
@@ -51,7 +51,7 @@ impl<V: View> CurrentTable<V> {
     }
 
     pub(crate) fn decode(&self, key: &[u8], row: &[u8]) -> Result<V::Row, ViewReadError> {
-        let keys = self.read(|table| Ok(table.keys().cloned()))?;
+        let keys = self.read(|table| Ok(table.sealer().cloned()))?;
         row::decode(key, row, keys.as_ref())
     }
 
