@@ -1,21 +1,24 @@
+//! The `Aggregate` trait: state, commands, events, and the two pure functions between them.
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Context, Upcasters};
 
-/// A consistency boundary: state, the commands it answers, and the events it lives on.
+/// A consistency boundary: state, the commands it handles, and the events it is built from.
 ///
-/// An aggregate is pure. [`decide`](Aggregate::decide) looks at the state and a command and says
-/// which events follow, or why not; [`apply`](Aggregate::apply) folds one event into the state.
-/// Neither reads a clock, draws random numbers or does I/O: the [`Context`] brings what is needed.
+/// An aggregate is pure. [`decide`](Aggregate::decide) takes the state and a command and returns
+/// the resulting events, or a rejection; [`apply`](Aggregate::apply) folds one event into the state.
+/// Neither reads a clock, draws random numbers or does I/O: the [`Context`] provides those inputs.
 ///
-/// The state is serializable because an idle aggregate leaves memory through a snapshot. Fields
-/// that can be rebuilt may be marked `#[serde(skip)]` only if `apply` does not depend on them.
+/// The state is serializable because an idle aggregate is unloaded into a snapshot. A field
+/// may be marked `#[serde(skip)]` only if `apply` does not depend on it.
 ///
 /// ```
 /// use std::convert::Infallible;
 ///
-/// use actuarius_domain::{Aggregate, Context};
+/// # use actuarius_domain as actuarius;
+/// use actuarius::{Aggregate, Context};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Default, Serialize, Deserialize)]
@@ -53,61 +56,62 @@ use crate::{Context, Upcasters};
     note = "the state must derive `Default`, `serde::Serialize` and `serde::Deserialize`"
 )]
 pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The category: the first half of every stream's name. It is stored with each event, so it
+    /// The category: the first half of the name of each stream. It is stored with each event, so it
     /// must never change once events exist. 1 to [`MAX_TYPE_BYTES`](crate::MAX_TYPE_BYTES) bytes.
     const TYPE: &'static str;
 
-    /// The version of the state's serialized shape. Raise it when a change of the state's fields
+    /// The version of the serialized shape of the state. Raise it when a change of the state's fields
     /// would make an old snapshot wrong: older snapshots are then ignored and rebuilt from events.
     const STATE_VERSION: u32 = 1;
 
-    /// A request, in the imperative.
+    /// A request, named in the imperative.
     type Command: Send + 'static;
 
-    /// A fact, in the past tense: an externally tagged enum, serde's default.
+    /// A fact, named in the past tense: an externally tagged enum, which is serde's default.
     type Event: Event;
 
-    /// A rejection: a business no, not a failure.
+    /// A rejection: a refusal by a business rule, not a technical failure.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Decides what follows from a command: the events, all or none of which become facts.
+    /// Returns the events that follow from a command. Either all of them are stored or none.
     ///
-    /// No events means that there is nothing to do: the command is accepted and nothing is stored.
+    /// If there are no events, the command is accepted and nothing is stored.
     ///
     /// # Errors
-    /// The rejection. Nothing is written.
+    /// Returns the rejection. Nothing is written.
     fn decide(
         &self,
         command: Self::Command,
         context: &Context,
     ) -> Result<Vec<Self::Event>, Self::Error>;
 
-    /// Folds one event into the state. Total: it never fails, because the event is a fact.
+    /// Folds one event into the state. It cannot fail, because the event has already happened.
     ///
     /// # Panics
-    /// It must not. If it does, the runtime quarantines the aggregate.
+    /// It must not panic. If it does, the runtime quarantines the aggregate.
     fn apply(&mut self, event: &Self::Event);
 
-    /// The schema version stored in the header of an event with this name. Raise it together with
-    /// a change of that event's fields, so that old records can be told from new ones, and say in
-    /// [`upcasters`](Self::upcasters) how the old ones are read: without that, they are not.
+    /// Returns the schema version stored in the header of an event with this name. Raise it together
+    /// with a change of that event's fields, so that old records can be distinguished from new ones,
+    /// and define in [`upcasters`](Self::upcasters) how the old ones are read. Without an upcaster
+    /// they cannot be read.
     ///
-    /// With a codec that describes itself (JSON, MessagePack) a change that serde bridges, such as a
-    /// new field with a default, needs no upcaster. Then leave the version as it is.
+    /// With a self-describing codec (JSON, MessagePack) a change that serde bridges, such as a
+    /// new field with a default, needs no upcaster. In that case leave the version as it is.
     fn schema_version(event_type: &str) -> u32 {
         let _ = event_type;
         1
     }
 
-    /// How events that older releases have stored are read today. It is asked once, and must always
-    /// say the same.
+    /// Returns how events stored by older releases are read. It is called once, and must always
+    /// return the same upcasters.
     #[must_use]
     fn upcasters() -> Upcasters {
         Upcasters::new()
     }
 }
 
-/// What every event can do: be stored and read back. Implemented for all types that qualify.
+/// An event that can be stored and read back. Implemented for all types that qualify.
 pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Event for T {}

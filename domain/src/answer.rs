@@ -1,14 +1,16 @@
+//! The result of a command that a saga sent.
+
 use std::fmt;
 
 use crate::{Aggregate, Id, Position, Version};
 
-/// How a command that a saga has sent has ended.
+/// The result of a command that a saga sent.
 pub struct Answer<A: Aggregate> {
-    /// Whom it was sent to.
+    /// The aggregate that received the command.
     pub id: Id<A>,
     /// The command.
     pub command: A::Command,
-    /// The end.
+    /// Whether the command was accepted or rejected.
     pub outcome: Outcome<A::Error>,
 }
 
@@ -17,17 +19,17 @@ pub struct Answer<A: Aggregate> {
 pub enum Outcome<E> {
     /// Its events are durable.
     Accepted {
-        /// The version of the aggregate behind it.
+        /// The version of the aggregate after the command.
         version: Version,
-        /// The position of its last event, or of the aggregate's last event before it if it had none.
+        /// The position of the command's last event. If it had none, that of the aggregate's last event before it.
         position: Position,
     },
-    /// The aggregate said no. Nothing was written, and it is not sent again.
+    /// The aggregate rejected the command. Nothing was written, and it is not sent again.
     Rejected(E),
 }
 
 impl<E> Outcome<E> {
-    /// Whether it was accepted.
+    /// Returns whether the command was accepted.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         matches!(self, Self::Accepted { .. })

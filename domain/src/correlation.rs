@@ -1,7 +1,10 @@
-/// Which instance of a saga an event concerns, and whether it may be the first it hears of.
+//! Which instance of a saga receives an event.
+
+/// Which instance of a saga receives an event, and whether the event may start the instance.
 ///
 /// ```
-/// use actuarius_domain::Correlation;
+/// # mod actuarius { pub mod saga { pub use actuarius_domain::*; } }
+/// use actuarius::saga::Correlation;
 ///
 /// let placed = Correlation::start("order-17").known_as("payment-9");
 /// let paid = Correlation::proceed_by("payment-9"); // the same instance
@@ -9,7 +12,7 @@
 /// # let _ = (placed, paid, other);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "it is the answer to which instance an event concerns"]
+#[must_use = "return it from `correlate`"]
 pub struct Correlation {
     to: To,
     starts: bool,
@@ -17,74 +20,74 @@ pub struct Correlation {
     keys: Vec<String>,
 }
 
-/// How the instance is named.
+/// How the instance is identified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum To {
-    Nobody,
+    NoInstance,
     Id(String),
     Key(String),
 }
 
 impl Correlation {
-    /// No instance.
+    /// Selects no instance: the event is ignored.
     pub fn ignore() -> Self {
-        Self::of(To::Nobody, false, false)
+        Self::of(To::NoInstance, false, false)
     }
 
-    /// A new instance called `id`. If there was one of that name, the event is ignored: an instance
-    /// is started once.
+    /// Starts a new instance called `id`. If an instance of that name was started before, the event is
+    /// ignored.
     pub fn start(id: impl Into<String>) -> Self {
         Self::of(To::Id(id.into()), true, false)
     }
 
-    /// The instance called `id`. If there is none, or it has ended, the event is ignored.
+    /// Selects the instance called `id`. If it does not exist or has ended, the event is ignored.
     pub fn proceed(id: impl Into<String>) -> Self {
         Self::of(To::Id(id.into()), false, true)
     }
 
-    /// The instance called `id`, which is started if there is none. If it has ended, the event is
-    /// ignored.
+    /// Selects the instance called `id`, and starts it if it does not exist. If it has ended, the event
+    /// is ignored.
     pub fn start_or_proceed(id: impl Into<String>) -> Self {
         Self::of(To::Id(id.into()), true, true)
     }
 
-    /// The instance that is [`known as`](Self::known_as) `key`. If there is none, the event is ignored.
+    /// Selects the instance [`known as`](Self::known_as) `key`. If there is none, the event is ignored.
     pub fn proceed_by(key: impl Into<String>) -> Self {
         Self::of(To::Key(key.into()), false, true)
     }
 
-    /// From here on the instance is found by this key, too, as long as it lives. May be said several
-    /// times. A key that another living instance has stays with that one.
+    /// Registers a further key for the instance, which is valid until the instance ends. May be called
+    /// several times. A key that another running instance holds stays with that one.
     pub fn known_as(mut self, key: impl Into<String>) -> Self {
         self.keys.push(key.into());
         self
     }
 
-    /// The id of the instance, if it is named by its id.
+    /// Returns the id of the instance, or `None` if it is not selected by its id.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         if let To::Id(id) = &self.to { Some(id) } else { None }
     }
 
-    /// The key by which the instance is looked up, if it is.
+    /// Returns the key by which the instance is looked up, or `None` if it is not selected by a key.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         if let To::Key(key) = &self.to { Some(key) } else { None }
     }
 
-    /// Whether an instance that was never started starts with it.
+    /// Returns whether the event starts an instance that was never started.
     #[must_use]
     pub fn starts(&self) -> bool {
         self.starts
     }
 
-    /// Whether an instance that was started before hears of it.
+    /// Returns whether an instance that was started before receives the event.
     #[must_use]
     pub fn continues(&self) -> bool {
         self.continues
     }
 
-    /// The keys the instance is known as from here on.
+    /// Returns the keys that the event registers for the instance.
     #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.keys

@@ -1,15 +1,19 @@
+//! The effects that a saga returns: commands, deadlines, and the end of the instance.
+
 use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
 use crate::{Aggregate, Id, Saga, Sends, Timestamp};
 
-/// What a saga wants to be done: data, carried out once it is durable.
+/// The effects of a reaction, as data: they are dispatched once they are durable.
 ///
 /// ```
+/// # mod actuarius { pub use actuarius_domain::*; pub mod saga { pub use actuarius_domain::*; } }
 /// # use std::convert::Infallible;
 /// # use std::time::Duration;
-/// # use actuarius_domain::{Aggregate, Answer, Context, Effects, Id, Saga, Sends};
+/// # use actuarius::{Aggregate, Context, Id};
+/// # use actuarius::saga::{Answer, Effects, Saga, Sends};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Account;
@@ -46,24 +50,24 @@ pub struct Effects<S: Saga> {
 pub enum Effect<S: Saga> {
     /// A command to an aggregate.
     Send(Sending),
-    /// A command to an aggregate, at a moment. If that is over, at once.
+    /// A command to an aggregate at a moment, or at once if the moment has passed.
     SendAt(Timestamp, Sending),
-    /// A deadline, in the place of one that is called the same.
+    /// A deadline, which replaces one of the same name.
     Schedule(When, S::Deadline),
-    /// No deadline of this name any more. One that does not exist is no error.
+    /// Removes the deadline of this name. It is no error if there is none.
     Cancel(S::Deadline),
 }
 
-/// When a deadline comes.
+/// When a deadline is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// At a moment. If it is over, at once.
+    /// At a moment, or at once if the moment has passed.
     At(Timestamp),
     /// This long after the reaction, by the runtime's clock.
     In(Duration),
 }
 
-/// A command whose type is forgotten.
+/// A command to an aggregate, with its type erased.
 pub struct Sending {
     /// The type of the aggregate.
     pub aggregate: &'static str,
@@ -71,52 +75,51 @@ pub struct Sending {
     pub id: std::sync::Arc<str>,
     /// The command: an `A::Command`.
     pub command: Box<dyn Any + Send>,
-    /// The command that undoes it, of the same type and to the same aggregate.
+    /// The command that undoes it. It has the same type and goes to the same aggregate.
     pub undo: Option<Box<dyn Any + Send>>,
 }
 
 /// How an instance ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// It has done what it was for.
+    /// It has finished its work.
     Complete,
-    /// It gives up. What was done stays.
+    /// It has failed, and accepted commands stay in effect.
     Fail(String),
-    /// It gives up, and what was done is undone.
+    /// It has failed, and accepted commands are undone.
     Compensate(String),
 }
 
 impl<S: Saga> Effects<S> {
-    /// Nothing is to be done.
+    /// Returns no effects.
     pub fn none() -> Self {
         Self { list: Vec::new(), ending: None }
     }
 
-    /// Ends the instance, which has done what it was for. See [`and_complete`](Self::and_complete).
+    /// Ends the instance successfully. See [`and_complete`](Self::and_complete).
     pub fn complete() -> Self {
         Self::none().and_complete()
     }
 
-    /// Ends the instance without undoing anything.
+    /// Ends the instance as failed, without undoing anything.
     pub fn fail(why: impl Into<String>) -> Self {
         Self::none().and_ending(Ending::Fail(why.into()))
     }
 
-    /// Undoes what was done, and ends the instance.
+    /// Undoes the accepted commands, and ends the instance.
     ///
-    /// First it is waited for the answers to what is on its way; what could not be sent so far is not
-    /// sent any more. Then the undos of all accepted commands are sent, the last one first, one after
-    /// the other. The instance reacts to nothing more, but for
-    /// [`compensated`](Saga::compensated) at the end.
+    /// First waits for the answers to commands in flight; commands not yet sent are dropped. Then sends
+    /// the undo commands of all accepted commands one after the other, the last one first. The instance
+    /// reacts to no further events; [`compensated`](Saga::compensated) is called at the end.
     ///
-    /// A command without an undo that is on its way may still be accepted, and then stays done. So the
-    /// step that cannot be undone is best the last one (the *pivot* of the literature), and once it is
-    /// on its way its answer says how it goes on, and not a deadline.
+    /// A command without an undo that is in flight may still be accepted, and is then not undone. So
+    /// make the step that cannot be undone the last one (in the literature the *pivot*), and once it
+    /// was sent, let its answer decide how the saga continues, and not a deadline.
     pub fn compensate(why: impl Into<String>) -> Self {
         Self::none().and_ending(Ending::Compensate(why.into()))
     }
 
-    /// Sends a command. How it ends comes to [`Sends::answered`].
+    /// Sends a command. Its result is passed to [`Sends::answered`].
     pub fn send<A: Aggregate>(self, id: &Id<A>, command: A::Command) -> Self
     where
         S: Sends<A>,
@@ -124,8 +127,8 @@ impl<S: Saga> Effects<S> {
         self.and(Effect::Send(Sending::new(id, command, None)))
     }
 
-    /// Sends a command that `undo` undoes, which is sent to the same aggregate if the command was
-    /// accepted and the saga [compensates](Self::compensate) later.
+    /// Sends a command with a command that undoes it. `undo` is sent to the same aggregate if the
+    /// command was accepted and the saga [compensates](Self::compensate) later.
     pub fn send_with_undo<A: Aggregate>(
         self,
         id: &Id<A>,
@@ -139,7 +142,7 @@ impl<S: Saga> Effects<S> {
     }
 
     /// Sends a command at a moment, unless the instance has ended or compensates by then. If the moment
-    /// is over, it is sent at once.
+    /// has passed, it is sent at once.
     pub fn send_at<A: Aggregate>(self, moment: Timestamp, id: &Id<A>, command: A::Command) -> Self
     where
         S: Sends<A>,
@@ -147,28 +150,28 @@ impl<S: Saga> Effects<S> {
         self.and(Effect::SendAt(moment, Sending::new(id, command, None)))
     }
 
-    /// Sets a deadline. One that is called the same is replaced.
+    /// Sets a deadline, which replaces one of the same name.
     pub fn schedule_at(self, moment: Timestamp, deadline: S::Deadline) -> Self {
         self.and(Effect::Schedule(When::At(moment), deadline))
     }
 
-    /// Sets a deadline this long after the reaction. One that is called the same is replaced.
+    /// Sets a deadline this long after the reaction, which replaces one of the same name.
     pub fn schedule_in(self, time: Duration, deadline: S::Deadline) -> Self {
         self.and(Effect::Schedule(When::In(time), deadline))
     }
 
-    /// Takes a deadline back. It does not come any more, not even if its moment is over.
+    /// Cancels a deadline. It does not come due any more, even if its moment has passed.
     pub fn cancel(self, deadline: S::Deadline) -> Self {
         self.and(Effect::Cancel(deadline))
     }
 
-    /// Ends the instance as well. Its deadlines do not come any more; commands on their way are still
-    /// carried out, and their answers noted.
+    /// Ends the instance after these effects. Its deadlines do not come due any more; commands in
+    /// flight are still dispatched, and their answers recorded.
     pub fn and_complete(self) -> Self {
         self.and_ending(Ending::Complete)
     }
 
-    /// What is to be done, in order, and how it ends, if it does.
+    /// Returns the effects in order, and how the instance ends, or `None` if it continues.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Effect<S>>, Option<Ending>) {
         (self.list, self.ending)

@@ -1,3 +1,5 @@
+//! A stored event with its header.
+
 use std::fmt;
 
 use crate::{
@@ -7,58 +9,58 @@ use crate::{
 
 /// A stored event with its header.
 pub struct Envelope<A: Aggregate> {
-    /// Whose event it is.
+    /// The aggregate that the event belongs to.
     pub id: Id<A>,
-    /// Everything known about the event beside its content.
+    /// Everything known about the event except its content.
     pub header: Header,
-    /// What happened.
+    /// The event.
     pub event: A::Event,
 }
 
-/// Everything known about a stored event beside its content.
+/// Everything known about a stored event except its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
-    /// The event's own name, derived from command, stream and version: the same event has the
-    /// same id for ever. When one stored event has become several, the first keeps its id, and those
-    /// of the others are derived from it.
+    /// The id of the event, derived from command, stream and version, so it never changes. If
+    /// upcasting makes several events of one stored event, the first keeps the id, and the ids of the
+    /// others are derived from it.
     pub event_id: EventId,
-    /// Its number in its stream.
+    /// The number of the event in its stream.
     pub version: Version,
-    /// Its number in the whole log.
+    /// The number of the event in the whole log.
     pub position: Position,
     /// The name of the event's variant.
     pub event_type: String,
-    /// The version of that variant's shape.
+    /// The schema version of that variant.
     pub schema_version: u32,
-    /// As what it is stored, if that is not what it is today.
+    /// The stored event that this one was upcast from, or `None` if it is stored as it is.
     pub stored_as: Option<StoredAs>,
-    /// When it was decided.
+    /// The time of the decision.
     pub time: Timestamp,
-    /// The request it followed from.
+    /// The command that the event results from.
     pub command_id: CommandId,
-    /// What caused the request.
+    /// The cause of the command.
     pub causation_id: Option<CausationId>,
-    /// The story it belongs to.
+    /// The id shared by all commands and events of one workflow.
     pub correlation_id: CorrelationId,
-    /// What the caller sent along.
+    /// The metadata of the request.
     pub metadata: Metadata,
 }
 
-/// What stands in the store in place of an event that has been [upcast](crate::Upcasters).
+/// The stored form of an event that was [upcast](crate::Upcasters).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredAs {
     /// The name of the stored event's variant.
     pub event_type: String,
-    /// The version of its shape.
+    /// The schema version of the stored event.
     pub schema_version: u32,
-    /// Which of the events that it has become this is: 0, 1, 2 …
+    /// The index of this event among those that the stored event was upcast to: 0, 1, 2 …
     pub part: u32,
 }
 
 impl StoredAs {
-    /// A part of a stored event.
+    /// Creates a reference to a part of a stored event.
     #[must_use]
     pub fn new(event_type: impl Into<String>, schema_version: u32, part: u32) -> Self {
         Self { event_type: event_type.into(), schema_version, part }
@@ -66,7 +68,7 @@ impl StoredAs {
 }
 
 impl Header {
-    /// A header with the given identity and place; the remaining fields start empty.
+    /// Creates a header with the given identity, version and position. The other fields are empty.
     #[must_use]
     pub fn new(event_id: EventId, version: Version, position: Position) -> Self {
         Self {

@@ -1,3 +1,5 @@
+//! Typed ids of aggregates, and the names of their streams.
+
 use std::convert::Infallible;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,21 +11,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Aggregate;
 
-/// The longest id, in bytes. Ids are names, not payload: they stand in every record and key.
+/// The longest id, in bytes. Ids are names, not payload: they are part of every record and key.
 pub const MAX_ID_BYTES: usize = 512;
 
 /// The longest aggregate type name, in bytes.
 pub const MAX_TYPE_BYTES: usize = 128;
 
-/// The name of one aggregate, which knows its type: an `Id<Account>` cannot be used where an
-/// `Id<Order>` is wanted.
+/// The id of one aggregate of type `A`: an `Id<Account>` cannot be used where an `Id<Order>` is
+/// expected.
 ///
 /// Any text of 1 to [`MAX_ID_BYTES`] bytes is an id and is kept exactly, whatever characters it
-/// has; no two ids share a stream. Cloning is cheap.
+/// contains; no two ids share a stream. Cloning is cheap.
 ///
 /// ```compile_fail
 /// # use std::convert::Infallible;
-/// # use actuarius_domain::{Aggregate, Context, Id};
+/// # use actuarius_domain as actuarius;
+/// # use actuarius::{Aggregate, Context, Id};
 /// # macro_rules! aggregate { ($name:ident) => {
 /// # #[derive(Default, serde::Serialize, serde::Deserialize)] struct $name;
 /// # impl Aggregate for $name {
@@ -44,10 +47,10 @@ pub struct Id<A: ?Sized> {
 }
 
 impl<A: ?Sized> Id<A> {
-    /// The id named `name`.
+    /// Creates an id from a name.
     ///
     /// # Errors
-    /// [`InvalidId`] when the name is empty or longer than [`MAX_ID_BYTES`].
+    /// Returns [`InvalidId`] if the name is empty or longer than [`MAX_ID_BYTES`].
     pub fn new(name: impl Into<Arc<str>>) -> Result<Self, InvalidId> {
         let name = name.into();
         match name.len() {
@@ -57,13 +60,13 @@ impl<A: ?Sized> Id<A> {
         }
     }
 
-    /// The name.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// The name, shared.
+    /// Returns the id as shared text.
     #[must_use]
     pub fn shared(&self) -> &Arc<str> {
         &self.name
@@ -71,7 +74,7 @@ impl<A: ?Sized> Id<A> {
 }
 
 impl<A: Aggregate> Id<A> {
-    /// The stream that holds all events of this aggregate.
+    /// Returns the name of the stream with the events of this aggregate.
     #[must_use]
     pub fn stream(&self) -> StreamId {
         StreamId { category: A::TYPE.into(), id: self.name.clone() }
@@ -86,10 +89,10 @@ pub struct StreamId {
 }
 
 impl StreamId {
-    /// The stream of the aggregate `id` of the type `category`.
+    /// Creates the name of the stream of the aggregate `id` of the type `category`.
     ///
     /// # Errors
-    /// [`InvalidId`] when either part is empty or too long.
+    /// Returns [`InvalidId`] if either part is empty or too long.
     pub fn new(category: impl Into<Arc<str>>, id: impl Into<Arc<str>>) -> Result<Self, InvalidId> {
         let (category, id) = (category.into(), id.into());
         match (category.len(), id.len()) {
@@ -101,19 +104,19 @@ impl StreamId {
         }
     }
 
-    /// The aggregate type.
+    /// Returns the aggregate type.
     #[must_use]
     pub fn category(&self) -> &str {
         &self.category
     }
 
-    /// The aggregate's id.
+    /// Returns the id of the aggregate.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The aggregate's id, shared.
+    /// Returns the id of the aggregate as shared text.
     #[must_use]
     pub fn shared_id(&self) -> &Arc<str> {
         &self.id
@@ -126,7 +129,7 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// Why a text is not an id. Nothing was written; use another text.
+/// Why a text is not a valid id. Nothing was written; use another text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidId {
@@ -170,7 +173,7 @@ impl From<Infallible> for InvalidId {
     }
 }
 
-// The derived traits would ask `A` for what only the name needs.
+// Derived traits would require the same traits of `A`, although only the name needs them.
 
 impl<A: ?Sized> Clone for Id<A> {
     fn clone(&self) -> Self {

@@ -1,12 +1,14 @@
-//! The pure heart of Actuarius: what an aggregate is, and the words for everything around it.
+//! The pure domain types of Actuarius: aggregates, projections, sagas, and the values they exchange.
 //!
-//! Nothing here knows a clock, randomness, async or I/O. Time and ids come in as values, so every
-//! decision can be tested without a thread or a sleep.
+//! This crate uses no clock, randomness, async or I/O. Times and ids are passed in as values, so every
+//! decision can be tested without a thread or a sleep. Services depend on the crate `actuarius`, which
+//! re-exports these types.
 //!
-//! Read in this order: [`Aggregate`] (decide, apply), [`Id`] (a name that knows its type),
-//! [`Version`] and [`Position`] (where a fact stands), [`Metadata`] (who asked, and why),
-//! [`Envelope`] (a fact with its header), [`Upcasters`] (what older releases wrote, read today),
-//! [`Projection`] (what a view makes of facts), [`Saga`] (what is to follow from them elsewhere).
+//! Read in this order: [`Aggregate`] (decide, apply), [`Id`] (a typed name),
+//! [`Version`] and [`Position`] (the place of an event in its stream and in the log), [`Metadata`]
+//! (user, cause and correlation of a request), [`Envelope`] (an event with its header), [`Upcasters`]
+//! (reading events of older releases), [`Projection`] (views built from events), [`Saga`] (workflows
+//! across aggregates).
 
 mod aggregate;
 mod answer;

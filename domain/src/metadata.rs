@@ -1,10 +1,12 @@
+//! Ids of commands, events and workflows, and the metadata of a request.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The namespace of names that become ids: a UUID of our own, drawn once.
+/// The namespace for ids that are derived from names: a random UUID, generated once.
 const NAMES: Uuid = Uuid::from_u128(0x6b1f_4c1e_0d0a_4c57_9a3e_5a2f_7c11_ac70);
 
 macro_rules! uuid_newtype {
@@ -17,13 +19,13 @@ macro_rules! uuid_newtype {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id as a UUID.
+            /// Returns the id as a UUID.
             #[must_use]
             pub const fn as_uuid(self) -> Uuid {
                 self.0
             }
 
-            /// The sixteen bytes of the id.
+            /// Returns the sixteen bytes of the id.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
@@ -36,8 +38,8 @@ macro_rules! uuid_newtype {
             }
         }
 
-        /// A name becomes an id by hashing (UUID version 5, RFC 9562), so the same name is always
-        /// the same id.
+        /// Derives the id from the name by hashing (UUID version 5, RFC 9562), so the same name always
+        /// gives the same id.
         impl From<&str> for $name {
             fn from(name: &str) -> Self {
                 Self(Uuid::new_v5(&NAMES, name.as_bytes()))
@@ -59,12 +61,13 @@ macro_rules! uuid_newtype {
 }
 
 uuid_newtype! {
-    /// Names one request, so that its repetition is recognised.
+    /// Identifies one request, so that its repetition is recognised.
     ///
-    /// Use a UUID, or any text that names the request in your own world:
+    /// Use a UUID, or any text that identifies the request in your system:
     ///
     /// ```
-    /// use actuarius_domain::CommandId;
+    /// # use actuarius_domain as actuarius;
+    /// use actuarius::CommandId;
     ///
     /// assert_eq!(CommandId::from("order-17/pay"), CommandId::from("order-17/pay"));
     /// assert_ne!(CommandId::from("order-17/pay"), CommandId::from("order-18/pay"));
@@ -73,17 +76,17 @@ uuid_newtype! {
 }
 
 uuid_newtype! {
-    /// Names what directly caused a request: the event, command or outside message before it.
+    /// Identifies what directly caused a request: the event, command or external message before it.
     CausationId
 }
 
 uuid_newtype! {
-    /// Names the whole story a request belongs to, across aggregates.
+    /// Identifies the workflow that a request belongs to, across aggregates.
     CorrelationId
 }
 
 uuid_newtype! {
-    /// Names one stored event.
+    /// Identifies one stored event.
     EventId
 }
 
@@ -99,29 +102,29 @@ impl From<CommandId> for CausationId {
     }
 }
 
-/// Who asked, why, and as part of which story. Stored with every event of the command.
+/// The user, cause and correlation of a request. Stored with every event of the command.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// The story this belongs to. When absent, the command starts a story of its own, named after
-    /// its command id.
+    /// The workflow that the request belongs to. If absent, the command starts a new one, with the
+    /// command id as its correlation id.
     pub correlation: Option<CorrelationId>,
-    /// What directly caused this.
+    /// What directly caused the request.
     pub causation: Option<CausationId>,
-    /// The person or system on whose behalf the request is made.
+    /// The user or system on whose behalf the request is made.
     pub user: Option<String>,
-    /// Anything else, by name.
+    /// Further entries by name.
     pub entries: BTreeMap<String, String>,
 }
 
 impl Metadata {
-    /// The same metadata with one more entry.
+    /// Adds an entry.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.entries.insert(name.into(), value.into());
         self
     }
 
-    /// The same metadata on behalf of `user`.
+    /// Sets the user on whose behalf the request is made.
     #[must_use]
     pub fn on_behalf_of(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());

@@ -1,19 +1,23 @@
+//! The `Projection` trait: how a view is built from events.
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Aggregate, Envelope};
 
-/// What a view makes of the events of one aggregate type. A view may follow several types: implement
-/// this once for each.
+/// Builds a view from the events of one aggregate type. A view may follow several types: implement
+/// this trait once for each.
 ///
 /// A projection is pure, like [`Aggregate::apply`]: it reads no clock and does no I/O, so that the
-/// same events always make the same view, and a rebuild is right.
+/// same events always produce the same view, and a rebuild is correct.
 ///
 /// ```
 /// use std::collections::BTreeMap;
 ///
-/// use actuarius_domain::{Aggregate, Envelope, Projection};
-/// # use actuarius_domain::Context;
+/// # mod actuarius { pub use actuarius_domain::*; pub mod projection { pub use actuarius_domain::*; } }
+/// use actuarius::projection::Projection;
+/// use actuarius::{Aggregate, Envelope};
+/// # use actuarius::Context;
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Account;
@@ -41,20 +45,20 @@ use crate::{Aggregate, Envelope};
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what it makes of the events of `{A}`",
+    message = "`{Self}` is not a projection of the events of `{A}`",
     note = "implement `Projection<{A}>` for it"
 )]
 pub trait Projection<A: Aggregate>: Send + 'static {
-    /// Folds one event into the view. Events come in the order of their positions, each once.
+    /// Folds one event into the view. Events arrive in the order of their positions, each once.
     ///
     /// # Panics
-    /// It must not. If it does, the projection halts before that event, visibly, with the view as
-    /// it was.
+    /// It must not panic. If it does, the projection halts before that event, its health reports the
+    /// halt, and the view stays as it was.
     fn project(&mut self, envelope: &Envelope<A>);
 }
 
-/// What a view held in memory can do: begin empty, be saved and come back. Implemented for all types
-/// that qualify.
+/// A view in memory, which starts empty and can be saved and loaded. Implemented for all types that
+/// qualify.
 pub trait ReadModel: Default + Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Default + Serialize + DeserializeOwned + Send + Sync + 'static> ReadModel for T {}

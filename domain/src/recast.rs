@@ -1,37 +1,39 @@
+//! The result of an upcaster: the events that an old event is read as.
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
 
-/// What an old event has become: one event of another shape, of another name, none, or several.
+/// The events that an old event is read as: one of another shape or name, none, or several.
 ///
-/// A result may be old itself, when it has another [upcaster](crate::Upcasters); else its schema
-/// version must be the one that the program has now.
+/// A result may itself be old, if there is an [upcaster](crate::Upcasters) for it. Otherwise its schema
+/// version must be the current one.
 pub struct Recast(Vec<Recasted>);
 
-/// One event that an old one has become.
+/// One event that an old event is read as.
 pub struct Recasted {
-    /// The name of its variant; none if it has kept it.
+    /// The name of its variant, or `None` if it is unchanged.
     pub event_type: Option<Cow<'static, str>>,
-    /// The version of its shape.
+    /// Its schema version.
     pub schema_version: u32,
-    /// The variant's content, as it is to be stored; none if it is as it was.
+    /// The content of the variant, as it would be stored, or `None` if it is unchanged.
     pub content: Option<Content>,
 }
 
-/// The content of an event whose type is forgotten.
+/// The content of an event, with its type erased.
 pub type Content = Box<dyn erased_serde::Serialize>;
 
 impl Recast {
-    /// The same kind of event in another shape: what its variant holds in the given schema version.
+    /// Returns an event of the same name, with the content of its variant in the given schema version.
     ///
-    /// The content is what stands inside the variant: the value of a newtype variant, a tuple, a
-    /// struct with the variant's fields, `()` of a unit variant.
+    /// The content is what the variant contains: the value of a newtype variant, a tuple, a
+    /// struct with the variant's fields, or `()` for a unit variant.
     pub fn to(schema_version: u32, content: impl Serialize + 'static) -> Self {
         Self::one(None, schema_version, Some(Box::new(content)))
     }
 
-    /// An event of another name; its content is as in [`to`](Self::to).
+    /// Returns an event of another name. Its content is as in [`to`](Self::to).
     pub fn renamed(
         event_type: impl Into<Cow<'static, str>>,
         schema_version: u32,
@@ -40,23 +42,23 @@ impl Recast {
         Self::one(Some(event_type.into()), schema_version, Some(Box::new(content)))
     }
 
-    /// Nothing: it is as if it had never happened, but its version and position stay taken.
+    /// Returns no event: the old event is skipped, but keeps its version and position.
     #[must_use]
     pub fn dropped() -> Self {
         Self(Vec::new())
     }
 
-    /// Several events, in this order. They share the version and the position of the old one.
+    /// Returns several events in this order. They share the version and the position of the old one.
     pub fn several(events: impl IntoIterator<Item = Self>) -> Self {
         Self(events.into_iter().flat_map(|event| event.0).collect())
     }
 
-    /// Another name or schema version, and the content as it was.
+    /// Returns an event of another name or schema version, with its content unchanged.
     pub(crate) fn relabelled(event_type: Cow<'static, str>, schema_version: u32) -> Self {
         Self::one(Some(event_type), schema_version, None)
     }
 
-    /// The events, in order.
+    /// Returns the events in order.
     #[must_use]
     pub fn into_events(self) -> Vec<Recasted> {
         self.0

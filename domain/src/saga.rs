@@ -1,21 +1,25 @@
+//! The `Saga` trait and its reactions: workflows across aggregates.
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Aggregate, Answer, Correlation, Effects, Envelope, Upcasters};
 
-/// The event type of the steps of all sagas.
+/// The event type of the stored steps of all sagas.
 pub const STEPPED: &str = "Stepped";
 
-/// Long-running work across aggregates, in the literature also called a process manager: it reacts to
-/// events, sends commands, hears how they ended, and undoes what was done when it cannot go on.
+/// A long-running workflow across aggregates, in the literature also called a process manager: it
+/// reacts to events, sends commands, receives their results, and compensates if it cannot continue.
 ///
-/// Like an aggregate a saga is pure. A reaction changes the state and returns its [`Effects`] as data;
-/// they are carried out only once both are durable, and each exactly once, through crashes.
+/// Like an aggregate, a saga is pure. A reaction changes the state and returns its [`Effects`] as data.
+/// They are dispatched only once both are durable, and each takes effect exactly once, even across
+/// crashes.
 ///
-/// The state is `Clone`, because a reaction works on a copy until it is known that it ends well.
+/// The state is `Clone`, because a reaction works on a copy, which is dropped if it panics.
 ///
 /// ```
-/// use actuarius_domain::{Effects, Saga};
+/// # mod actuarius { pub mod saga { pub use actuarius_domain::*; } }
+/// use actuarius::saga::{Effects, Saga};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Clone, Default, Serialize, Deserialize)]
@@ -43,24 +47,26 @@ pub const STEPPED: &str = "Stepped";
     note = "the state must derive `Clone`, `Default`, `serde::Serialize` and `serde::Deserialize`"
 )]
 pub trait Saga: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The category of the instances' streams, and of their names: letters, digits, `-`, `_` and `.`.
-    /// It must differ from every aggregate's, and never change once there are instances.
+    /// The category of the instances' streams: letters, digits, `-`, `_` and `.`. It must differ from
+    /// the type of every aggregate, and must never change once there are instances.
     const TYPE: &'static str;
 
-    /// The version of the state's serialized shape, as
+    /// The version of the serialized shape of the state, as
     /// [`Aggregate::STATE_VERSION`](crate::Aggregate::STATE_VERSION).
     const STATE_VERSION: u32 = 1;
 
-    /// The schema version of the steps, each of which holds the state behind it. Raise it together with
-    /// a change of the state's fields that serde does not bridge, and say in
+    /// The schema version of the stored steps, each of which contains the state after it. Raise it
+    /// together with a change of the state's fields that serde does not bridge, and define in
     /// [`upcasters`](Self::upcasters) how older states are read.
     const SCHEMA_VERSION: u32 = 1;
 
-    /// How states that older releases have stored are read today: upcasters for the event type
-    /// [`STEPPED`], whose content is the state, and which make one state of one.
+    /// Returns how states stored by older releases are read: upcasters for the event type [`STEPPED`],
+    /// whose content is the state. Each must return exactly one state.
     ///
     /// ```
-    /// use actuarius_domain::{Recast, STEPPED, Upcasters};
+    /// # mod actuarius { pub mod saga { pub use actuarius_domain::*; } pub mod schema { pub use actuarius_domain::*; } }
+    /// use actuarius::saga::STEPPED;
+    /// use actuarius::schema::{Recast, Upcasters};
     ///
     /// #[derive(serde::Deserialize)]
     /// struct OrderV1 { paid: bool }
@@ -80,63 +86,62 @@ pub trait Saga: Clone + Default + Serialize + DeserializeOwned + Send + Sync + '
         Upcasters::new()
     }
 
-    /// What its deadlines are called. `()` if it has one, or none.
+    /// The names of its deadlines. `()` if it has at most one.
     type Deadline: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// A deadline has come.
+    /// Handles a deadline that has come due.
     fn due(&mut self, deadline: Self::Deadline) -> Effects<Self> {
         let _ = deadline;
         Effects::none()
     }
 
-    /// Somebody outside asks the instance to give up. It compensates, unless this says otherwise: a saga
-    /// that is past its point of no return answers [`Effects::none`], and goes on.
+    /// Handles a request from outside to cancel the instance. It compensates by default. A saga that is
+    /// past its point of no return returns [`Effects::none`], and continues.
     ///
-    /// Say so if you send anything without an undo: while it is on its way, compensating would undo
-    /// everything before it, and leave it done.
+    /// Override this if the saga sends a command without an undo: while that command is in flight,
+    /// compensation would undo everything before it, but not the command itself.
     fn cancelled(&mut self, why: &str) -> Effects<Self> {
         Effects::compensate(why)
     }
 
-    /// Everything that was done is undone. What is sent here is the last word: the answers are noted,
-    /// and the instance ends.
+    /// Handles the end of a compensation. Commands returned here are the last ones: their answers are
+    /// recorded, and the instance ends.
     fn compensated(&mut self, why: &str) -> Effects<Self> {
         let _ = why;
         Effects::none()
     }
 }
 
-/// What a saga does when an aggregate of the type `A` has an event. Implement it once for each type
-/// that it reacts to.
+/// How a saga reacts to the events of aggregates of the type `A`. Implement it once for each type
+/// that the saga reacts to.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say how it reacts to the events of `{A}`",
+    message = "`{Self}` does not react to the events of `{A}`",
     note = "implement `ReactsTo<{A}>` for it"
 )]
 pub trait ReactsTo<A: Aggregate>: Saga {
-    /// Which instance an event concerns.
+    /// Returns the instance that receives an event.
     ///
-    /// It must give the same event the same answer each time, also in a later release, and must not
-    /// panic: an event of which it cannot be told whom it concerns waits by itself, and later events of
-    /// the same instance go past it.
+    /// It must return the same for the same event each time, also in a later release, and must not
+    /// panic: an event that cannot be assigned to an instance is parked by itself, and later events of
+    /// the same instance are delivered before it.
     fn correlate(event: &Envelope<A>) -> Correlation;
 
-    /// What follows. An instance hears of its events in the order of their positions, each once.
+    /// Handles an event. An instance receives its events in the order of their positions, each once.
     ///
     /// # Panics
-    /// It must not. If it does, it is tried again; then this instance is quarantined with all its later
-    /// events, and the others go on.
+    /// It must not panic. If it does, it is retried; then this instance is quarantined with all its
+    /// later events, and the other instances continue.
     fn react(&mut self, event: &Envelope<A>) -> Effects<Self>;
 }
 
-/// What a saga makes of the answers to the commands it has sent to aggregates of the type `A`.
-/// Implement it once for each type that it sends to, which makes sending to other types an error of
-/// compilation.
+/// How a saga handles the answers to the commands that it sent to aggregates of the type `A`.
+/// Implement it once for each type that the saga sends to. Sending to any other type does not compile.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not send commands to `{A}`",
     note = "implement `Sends<{A}>` for it"
 )]
 pub trait Sends<A: Aggregate>: Saga {
-    /// A command was accepted or rejected; both are durable. Failures of another kind do not come
-    /// here: after those it is sent again.
+    /// Handles the answer to a command that was accepted or rejected; both are durable. Other failures
+    /// are not reported here: after those the command is sent again.
     fn answered(&mut self, answer: Answer<A>) -> Effects<Self>;
 }

@@ -1,3 +1,5 @@
+//! Moments in time, in microseconds.
+
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -5,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// A moment: microseconds since 1970-01-01 UTC.
 ///
-/// Moments are for people and for domain rules. Order comes from [`Version`](crate::Version) and
-/// [`Position`](crate::Position) alone, because clocks step backwards.
+/// Use moments for display and for domain rules. Only [`Version`](crate::Version) and
+/// [`Position`](crate::Position) define an order, because clocks can be set back.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -14,26 +16,26 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment `micros` microseconds after (or, negative, before) 1970-01-01 UTC.
+    /// Creates the moment `micros` microseconds after (or, if negative, before) 1970-01-01 UTC.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since 1970-01-01 UTC.
+    /// Returns the microseconds since 1970-01-01 UTC.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// The moment `duration` later, held at the latest moment that can be written.
+    /// Returns the moment `duration` later, saturating at the latest moment.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(micros))
     }
 
-    /// The moment `duration` earlier, held at the earliest moment that can be written.
+    /// Returns the moment `duration` earlier, saturating at the earliest moment.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
@@ -68,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn adding_more_than_fits_holds_at_the_end() {
+    fn plus_and_minus_saturate() {
         assert_eq!(Timestamp::from_micros(1).plus(Duration::MAX).as_micros(), i64::MAX);
         assert_eq!(Timestamp::from_micros(-2).minus(Duration::MAX).as_micros(), i64::MIN);
         assert_eq!(Timestamp::from_micros(-2).minus(Duration::from_micros(3)).as_micros(), -5);

@@ -1,3 +1,5 @@
+//! Upcasters: how events stored by older releases are read.
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,14 +8,15 @@ use serde::de::DeserializeOwned;
 
 use crate::Recast;
 
-/// What becomes of the events that an older release has stored: for each event type and schema version
-/// that is not written any more, how it is read today.
+/// How events stored by older releases are read: one upcaster for each event type and schema version
+/// that is not written any more.
 ///
-/// The result of one may be the input of another, so that each release adds one step and never touches
-/// those before it. Events of the current schema version do not come by here.
+/// The result of one upcaster may be the input of another, so each release adds one step and does not
+/// change earlier ones. Events of the current schema version are not upcast.
 ///
 /// ```
-/// use actuarius_domain::{Recast, Upcasters};
+/// # mod actuarius { pub mod schema { pub use actuarius_domain::*; } }
+/// use actuarius::schema::{Recast, Upcasters};
 /// use serde::{Deserialize, Serialize};
 ///
 /// /// As `Deposited` was in version 1.
@@ -27,21 +30,21 @@ use crate::Recast;
 ///     .upcast("Deposited", 1, |old: DepositedV1| {
 ///         Recast::to(2, DepositedV2 { cents: old.cents, currency: "EUR".into() })
 ///     })
-///     // A variant has another name now.
+///     // The variant has another name.
 ///     .rename("Shut", 1, "Closed", 1)
-///     // Nobody wants to know any more.
-///     .leave_out("Looked", 1);
+///     // The event has no meaning any more.
+///     .leave_out("Viewed", 1);
 /// assert_eq!(upcasters.len(), 3);
 /// ```
 #[derive(Default)]
 pub struct Upcasters {
-    /// By event type and schema version.
+    /// Sorted by schema version and event type.
     sorted: Vec<Upcaster>,
-    /// The newest schema version that any is for: what is newer is today's at a glance.
+    /// The highest schema version that has an upcaster. Newer events need no search.
     newest: u32,
 }
 
-/// How one event type of one schema version is read today.
+/// How one event type of one schema version is read.
 pub struct Upcaster {
     event_type: Cow<'static, str>,
     schema_version: u32,
@@ -49,9 +52,9 @@ pub struct Upcaster {
 }
 
 enum Run {
-    /// It becomes this, whatever its content.
-    Blindly(Box<dyn Fn() -> Recast + Send + Sync>),
-    Reading(Box<ReadAndRecast>),
+    /// The result does not depend on the content.
+    WithoutContent(Box<dyn Fn() -> Recast + Send + Sync>),
+    WithContent(Box<ReadAndRecast>),
 }
 
 type ReadAndRecast = dyn Fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Recast, erased_serde::Error>
@@ -59,20 +62,22 @@ type ReadAndRecast = dyn Fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<R
     + Sync;
 
 impl Upcasters {
-    /// None: whatever is stored has the shape of today.
+    /// Creates an empty set: all stored events have their current shape.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Events of this type and schema version are read as `Old`, and become what `recast` says.
+    /// Reads events of this type and schema version as `Old`, and replaces them by the result of
+    /// `recast`.
     ///
-    /// `Old` is the content of the variant as it was then: `()` of a unit variant, the value of a
-    /// newtype variant, a tuple or tuple struct, a struct of the variant's fields. For JSON and
-    /// MessagePack it may be a tree of values, like `serde_json::Value`; bincode refuses that.
+    /// `Old` is the content of the variant at that schema version: `()` for a unit variant, the value
+    /// of a newtype variant, a tuple or tuple struct, or a struct with the variant's fields. For JSON
+    /// and MessagePack it may be a tree of values, like `serde_json::Value`; bincode does not support
+    /// that.
     ///
-    /// `recast` is pure, like `apply`: it gives the same each time. A panic is told as an event that
-    /// does not decode. Of two for the same type and version the last counts.
+    /// `recast` is pure, like `apply`: it returns the same each time. A panic is reported as an event
+    /// that does not decode. Of two upcasters for the same type and version, the last one is used.
     #[must_use]
     pub fn upcast<Old: DeserializeOwned>(
         self,
@@ -83,10 +88,10 @@ impl Upcasters {
         let read = move |content: &mut dyn erased_serde::Deserializer<'_>| {
             erased_serde::deserialize::<Old>(content).map(&recast)
         };
-        self.with(event_type.into(), schema_version, Run::Reading(Box::new(read)))
+        self.with(event_type.into(), schema_version, Run::WithContent(Box::new(read)))
     }
 
-    /// As [`upcast`](Self::upcast), for who wants to read the content in a way of their own.
+    /// Like [`upcast`](Self::upcast), with a function that reads the content itself.
     #[must_use]
     pub fn upcast_with(
         self,
@@ -97,10 +102,10 @@ impl Upcasters {
         + Sync
         + 'static,
     ) -> Self {
-        self.with(event_type.into(), schema_version, Run::Reading(Box::new(read)))
+        self.with(event_type.into(), schema_version, Run::WithContent(Box::new(read)))
     }
 
-    /// Events of this type and schema version have another name, or another version, and the same
+    /// Gives events of this type and schema version another name or schema version, with the same
     /// content.
     #[must_use]
     pub fn rename(
@@ -111,15 +116,15 @@ impl Upcasters {
         new_version: u32,
     ) -> Self {
         let new_type = new_type.into();
-        let blindly = move || Recast::relabelled(new_type.clone(), new_version);
-        self.with(event_type.into(), schema_version, Run::Blindly(Box::new(blindly)))
+        let run = move || Recast::relabelled(new_type.clone(), new_version);
+        self.with(event_type.into(), schema_version, Run::WithoutContent(Box::new(run)))
     }
 
-    /// Events of this type and schema version are as if they had never happened.
+    /// Skips events of this type and schema version.
     #[must_use]
     pub fn leave_out(self, event_type: impl Into<Cow<'static, str>>, schema_version: u32) -> Self {
-        let blindly = Box::new(Recast::dropped);
-        self.with(event_type.into(), schema_version, Run::Blindly(blindly))
+        let run = Box::new(Recast::dropped);
+        self.with(event_type.into(), schema_version, Run::WithoutContent(run))
     }
 
     fn with(mut self, event_type: Cow<'static, str>, schema_version: u32, run: Run) -> Self {
@@ -133,7 +138,7 @@ impl Upcasters {
         self
     }
 
-    /// The one for this event type and schema version.
+    /// Returns the upcaster for this event type and schema version.
     #[must_use]
     #[inline]
     pub fn find(&self, event_type: &str, schema_version: u32) -> Option<&Upcaster> {
@@ -145,18 +150,18 @@ impl Upcasters {
         Some(&self.sorted[place])
     }
 
-    /// The event types and schema versions they are for.
+    /// Returns the event types and schema versions that have an upcaster.
     pub fn names(&self) -> impl Iterator<Item = (&str, u32)> {
         self.sorted.iter().map(|it| (&*it.event_type, it.schema_version))
     }
 
-    /// How many there are.
+    /// Returns the number of upcasters.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sorted.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no upcasters.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
@@ -164,32 +169,32 @@ impl Upcasters {
 }
 
 impl Upcaster {
-    /// Its name is compared last: most look-ups are for versions nobody upcasts.
+    /// Compares the name last, because most lookups are for versions without an upcaster.
     fn compare(&self, event_type: &str, schema_version: u32) -> Ordering {
         let by_version = self.schema_version.cmp(&schema_version);
         by_version.then_with(|| (*self.event_type).cmp(event_type))
     }
 
-    /// What becomes of the event, if that does not depend on its content.
+    /// Returns the result, or `None` if it depends on the content of the event.
     #[must_use]
     pub fn recast_unread(&self) -> Option<Recast> {
         match &self.run {
-            Run::Blindly(recast) => Some(recast()),
-            Run::Reading(_) => None,
+            Run::WithoutContent(recast) => Some(recast()),
+            Run::WithContent(_) => None,
         }
     }
 
-    /// What becomes of an event with this content.
+    /// Returns the result for an event with this content.
     ///
     /// # Errors
-    /// The content is not what the upcaster expects.
+    /// Returns an error if the content does not have the shape that the upcaster expects.
     pub fn recast(
         &self,
         content: &mut dyn erased_serde::Deserializer<'_>,
     ) -> Result<Recast, erased_serde::Error> {
         match &self.run {
-            Run::Blindly(recast) => Ok(recast()),
-            Run::Reading(recast) => recast(content),
+            Run::WithoutContent(recast) => Ok(recast()),
+            Run::WithContent(recast) => recast(content),
         }
     }
 }
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_found_by_name_and_version_and_the_last_for_both_counts() {
+    fn upcasters_are_found_by_name_and_version_and_the_last_one_is_used() {
         let upcasters = Upcasters::new()
             .leave_out("B", 2)
             .leave_out("A", 2)
@@ -255,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn several_are_in_the_order_in_which_they_are_said_and_none_is_none() {
+    fn several_events_keep_their_order_and_dropped_ones_disappear() {
         let several = Recast::several([
             Recast::renamed("A", 1, ()),
             Recast::dropped(),

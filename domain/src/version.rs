@@ -1,3 +1,5 @@
+//! Versions of streams, positions in the log, and the version that a caller expects.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -12,28 +14,28 @@ macro_rules! count {
         pub struct $name(u64);
 
         impl $name {
-            /// Nothing yet: the place before the first event.
+            /// The place before the first event.
             pub const NONE: Self = Self(0);
 
-            /// The place numbered `number`.
+            /// Creates the place with this number.
             #[must_use]
             pub const fn new(number: u64) -> Self {
                 Self(number)
             }
 
-            /// The plain number.
+            /// Returns the number.
             #[must_use]
             pub const fn get(self) -> u64 {
                 self.0
             }
 
-            /// The place right behind this one.
+            /// Returns the next place.
             #[must_use]
             pub const fn next(self) -> Self {
                 Self(self.0 + 1)
             }
 
-            /// The place `events` further on.
+            /// Returns the place `events` later.
             #[must_use]
             pub const fn plus(self, events: u64) -> Self {
                 Self(self.0 + events)
@@ -49,21 +51,22 @@ macro_rules! count {
 }
 
 count! {
-    /// How many events a stream has, and so the number of its newest event: 1, 2, 3 … without gaps.
-    /// [`Version::NONE`] says that the stream does not exist.
+    /// The number of events in a stream, which is also the number of its newest event: 1, 2, 3 …
+    /// without gaps. The version of a stream that does not exist is [`Version::NONE`].
     Version
 }
 
 count! {
-    /// An event's place in the whole log: 1, 2, 3 … without gaps, given at commit.
+    /// The place of an event in the whole log: 1, 2, 3 … without gaps, assigned at commit.
     /// [`Position::NONE`] is the place before the first event.
     Position
 }
 
-/// What a caller demands of an aggregate's version before its command is decided.
+/// The version of an aggregate that a caller expects before its command is decided.
 ///
 /// ```
-/// use actuarius_domain::{Expected, Version};
+/// # use actuarius_domain as actuarius;
+/// use actuarius::{Expected, Version};
 ///
 /// assert!(Expected::Any.allows(Version::new(7)));
 /// assert!(Expected::from(Version::new(7)).allows(Version::new(7)));
@@ -71,7 +74,7 @@ count! {
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Expected {
-    /// Whatever it is.
+    /// Any version.
     #[default]
     Any,
     /// Exactly this version.
@@ -82,7 +85,7 @@ impl Expected {
     /// The aggregate must not exist yet.
     pub const NEW: Self = Self::Exactly(Version::NONE);
 
-    /// Whether `actual` meets the demand.
+    /// Returns whether `actual` is an expected version.
     #[must_use]
     pub fn allows(self, actual: Version) -> bool {
         match self {
