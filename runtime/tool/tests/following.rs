@@ -156,8 +156,8 @@ fn a_stream_that_only_looks_like_a_saga_is_reported_as_unreadable() {
         const TYPE: &'static str = "walk";
         type Command = ();
         type Event = Walked;
-        type Error = common::No;
-        fn decide(&self, (): (), _: &actuarius::Context) -> Result<Vec<Walked>, common::No> {
+        type Error = crate::common::No;
+        fn decide(&self, (): (), _: &actuarius::Context) -> Result<Vec<Walked>, crate::common::No> {
             Ok(vec![Walked::Stepped { metres: 1 }])
         }
         fn apply(&mut self, _: &Walked) {}

@@ -28,13 +28,13 @@ impl Aggregate for Customer {
     const TYPE: &'static str = "customer";
     type Command = Vec<CustomerEvent>;
     type Event = CustomerEvent;
-    type Error = common::No;
+    type Error = crate::common::No;
 
     fn decide(
         &self,
         events: Vec<CustomerEvent>,
         _: &Context,
-    ) -> Result<Vec<CustomerEvent>, common::No> {
+    ) -> Result<Vec<CustomerEvent>, crate::common::No> {
         Ok(events)
     }
 

@@ -98,17 +98,17 @@ struct Lenient(i64);
 
 impl actuarius::Aggregate for Lenient {
     const TYPE: &'static str = "account";
-    type Command = Vec<common::AccountEvent>;
-    type Event = common::AccountEvent;
-    type Error = common::No;
+    type Command = Vec<crate::common::AccountEvent>;
+    type Event = crate::common::AccountEvent;
+    type Error = crate::common::No;
     fn decide(
         &self,
         events: Self::Command,
         _: &actuarius::Context,
-    ) -> Result<Vec<common::AccountEvent>, common::No> {
+    ) -> Result<Vec<crate::common::AccountEvent>, crate::common::No> {
         Ok(events)
     }
-    fn apply(&mut self, _: &common::AccountEvent) {
+    fn apply(&mut self, _: &crate::common::AccountEvent) {
         self.0 += 1;
     }
 }
@@ -152,17 +152,17 @@ struct Odd {
 
 impl actuarius::Aggregate for Odd {
     const TYPE: &'static str = "account";
-    type Command = Vec<common::AccountEvent>;
-    type Event = common::AccountEvent;
-    type Error = common::No;
+    type Command = Vec<crate::common::AccountEvent>;
+    type Event = crate::common::AccountEvent;
+    type Error = crate::common::No;
     fn decide(
         &self,
         events: Self::Command,
         _: &actuarius::Context,
-    ) -> Result<Vec<common::AccountEvent>, common::No> {
+    ) -> Result<Vec<crate::common::AccountEvent>, crate::common::No> {
         Ok(events)
     }
-    fn apply(&mut self, _: &common::AccountEvent) {
+    fn apply(&mut self, _: &crate::common::AccountEvent) {
         self.cents = 77;
     }
 }
