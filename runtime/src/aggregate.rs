@@ -10,6 +10,7 @@ pub(crate) mod hosted_type;
 pub(crate) mod hosting;
 pub(crate) mod inbox;
 pub(crate) mod incarnation;
+pub(crate) mod optimistic;
 pub(crate) mod pending_append;
 pub(crate) mod recovery;
 pub(crate) mod replay;

@@ -10,9 +10,10 @@ use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef};
 
 use super::activation::Activation;
 use super::inbox::{TurnOutcome, Work};
-use super::incarnation::{Certainty, Incarnation};
+use super::incarnation::Incarnation;
 use super::pending_append::TurnGuard;
 use super::recovery::{self, RecoveryError};
+use super::request::Request;
 use super::turn::{Turn, TurnEnd};
 use crate::base::error::{Failure, Quarantine, QuarantineReason};
 use crate::engine::supervision::{Bell, Supervised};
@@ -119,7 +120,7 @@ impl<A: Aggregate> AggregateActor<A> {
         myself: ActorRef<Bell>,
         _arguments: (),
     ) -> Result<InMemory<A>, ActorProcessingErr> {
-        let held = if self.activation.slot.first_request_creates() {
+        let held = if self.activation.slot.first_request_assumes_new() {
             Some(Box::new(Incarnation::assumed_new()))
         } else {
             // Boxed, because ractor inlines this future into every idle actor.
@@ -173,13 +174,10 @@ impl<A: Aggregate> AggregateActor<A> {
 impl<A: Aggregate> Incarnation<A> {
     /// Returns whether the waiting requests would be answered from a state that is only assumed.
     fn must_recover_first(&self, work: &Work<A>) -> bool {
-        match self.certainty {
-            Certainty::Known => false,
-            // Its first events have just been stored.
-            _ if matches!(work.last_turn, Some(TurnOutcome::Stored { .. })) => false,
-            Certainty::Assumed => work.requests.front().is_some_and(|first| !first.creates()),
-            Certainty::Unproven => !work.requests.is_empty(),
-        }
+        // If its first events have just been stored, the assumption is proved.
+        let is_proved = matches!(work.last_turn, Some(TurnOutcome::Stored { .. }));
+        let first_assumes_new = work.requests.front().map(Request::assumes_new);
+        !is_proved && self.certainty.must_recover(first_assumes_new)
     }
 }
 

@@ -104,8 +104,8 @@ impl<A: Aggregate> Slot<A> {
     }
 
     /// Returns whether the first waiting request assumes that the aggregate does not exist yet.
-    pub(crate) fn first_request_creates(&self) -> bool {
-        self.lock().inbox.front().is_some_and(Request::creates)
+    pub(crate) fn first_request_assumes_new(&self) -> bool {
+        self.lock().inbox.front().is_some_and(Request::assumes_new)
     }
 
     /// Takes the work that the bell announced, and marks the slot busy if there are requests. Returns

@@ -8,6 +8,7 @@ use super::dedup_window::DedupWindow;
 use super::hosted_type::HostedType;
 use super::hosting::Hosting;
 use super::inbox::{Slot, TurnOutcome};
+use super::optimistic::Certainty;
 use super::replay::Start;
 use super::saved_state;
 
@@ -34,17 +35,6 @@ pub(crate) struct Incarnation<A: Aggregate> {
 
 /// A deletion after which the id cannot be used again.
 pub(crate) const PERMANENT: Deletion = Deletion { reusable: false };
-
-/// Whether an incarnation is known to match what is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Certainty {
-    Known,
-    /// It is only assumed that nothing is stored. No reply may depend on that until the store has
-    /// accepted the first events as the first of the stream.
-    Assumed,
-    /// It was assumed that nothing is stored, and the first request had no events to prove it.
-    Unproven,
-}
 
 impl<A: Aggregate> Incarnation<A> {
     /// Creates an incarnation from the start of a replay.

@@ -40,7 +40,7 @@ pub(crate) struct Options {
     pub(crate) expected: Expected,
     /// The caller assumes that the aggregate does not exist yet. If that is wrong, nothing is written
     /// and the reply is [`Failure::Unavailable`].
-    pub(crate) creates: bool,
+    pub(crate) assumes_new: bool,
     /// Boxed, because most commands carry none.
     pub(crate) metadata: Option<Box<Metadata>>,
 }
@@ -191,8 +191,8 @@ where
 
 impl<A: Aggregate> Request<A> {
     /// Returns whether it assumes that the aggregate does not exist yet.
-    pub(crate) fn creates(&self) -> bool {
-        matches!(&self.kind, RequestKind::Execute { options, .. } if options.creates)
+    pub(crate) fn assumes_new(&self) -> bool {
+        matches!(&self.kind, RequestKind::Execute { options, .. } if options.assumes_new)
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {

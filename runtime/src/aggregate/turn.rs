@@ -19,7 +19,7 @@ use super::activation::Activation;
 use super::dedup_window::Remembered;
 use super::hosted_type::HostedType;
 use super::inbox::TurnOutcome;
-use super::incarnation::{Certainty, Incarnation, PERMANENT};
+use super::incarnation::{Incarnation, PERMANENT};
 use super::pending_append::{HeldReply, PendingAppend, Prepared, TurnGuard};
 use super::request::{Operation, Options, Port, QueryPort, Request, RequestKind};
 use crate::base::error::{ExecuteError, Failure, Place, Quarantine, QuarantineReason};
@@ -79,7 +79,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             self.process(request);
             let is_full = self.append.bytes() >= TURN_BYTES;
             // An assumed state may serve the first request only.
-            let is_assumed = self.incarnation.certainty != Certainty::Known;
+            let is_assumed = !self.incarnation.certainty.is_known();
             if (is_full || is_assumed) && !requests.is_empty() {
                 self.guard.activation().slot.put_back(requests);
                 break;
@@ -144,12 +144,10 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     /// Refuses a command without events if the state is only assumed: only events, which the store
     /// accepts or refuses, prove the assumption.
     fn require_events_if_assumed(&mut self, verdict: Verdict<A>) -> Verdict<A> {
-        match (self.incarnation.certainty, &verdict) {
-            (Certainty::Known, _) | (_, Verdict::Stored { .. }) => verdict,
-            _ => {
-                self.incarnation.certainty = Certainty::Unproven;
-                Verdict::Refused(Failure::undone().into())
-            }
+        let has_events = matches!(verdict, Verdict::Stored { .. });
+        match self.incarnation.certainty.allows_reply(has_events) {
+            true => verdict,
+            false => Verdict::Refused(Failure::undone().into()),
         }
     }
 
@@ -349,7 +347,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         } else {
             let snapshot_due = incarnation.is_snapshot_due(&hosted.hosting);
             let pending = PendingAppend::new(guard, append.expected(), held, ended);
-            let is_assumed_new = incarnation.certainty == Certainty::Assumed;
+            let is_assumed_new = !incarnation.certainty.is_known();
             let pending = pending.with_snapshot_due(snapshot_due).with_assumed_new(is_assumed_new);
             hosted.engine.committer.append(append, Box::new(pending));
         }

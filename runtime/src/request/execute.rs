@@ -86,8 +86,8 @@ impl<A: Aggregate> Execute<A> {
     /// Sets whether to assume that the aggregate does not exist yet, so that it need not be recovered
     /// before the command is decided. If it exists, the store refuses the events, nothing is written and
     /// the result is [`Failure::Unavailable`].
-    pub(crate) fn creating(mut self, creates: bool) -> Self {
-        self.options.creates = creates;
+    pub(crate) fn assume_new(mut self, assume_new: bool) -> Self {
+        self.options.assumes_new = assume_new;
         self
     }
 

@@ -109,10 +109,10 @@ impl<S: Saga> Host<S> {
         let trace = cause.correlation.map_or_else(|| TraceIds::of(id), TraceIds);
         let stepping = self.claims.stepping(id.shared());
         let head = self.engine.tail.head();
-        let creates = kind.creates();
+        let assume_new = kind.assumes_new();
         let command = InstanceCommand { kind, targets: self.targets.clone(), head };
         let execute = Execute::new(self.instances.clone(), Ok(id.clone()), command);
-        let execute = execute.metadata(cause).creating(creates);
+        let execute = execute.metadata(cause).assume_new(assume_new);
         let read = |instance: &Instance<S>| {
             let over = instance.state.is_over().then(|| instance.status());
             ((instance.state.steps, instance.to_dispatch()), over)

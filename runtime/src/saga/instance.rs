@@ -56,7 +56,7 @@ pub(super) enum Kind<S: Saga> {
 
 impl<S: Saga> Kind<S> {
     /// Whether the input only concerns an instance that does not exist yet.
-    pub(super) fn creates(&self) -> bool {
+    pub(super) fn assumes_new(&self) -> bool {
         match self {
             Self::Begin(_) => true,
             Self::Event { reactions, .. } => {
