@@ -110,16 +110,63 @@ pub(super) struct Typed<A, H> {
     decoder: Decoder<A>,
 }
 
+/// A handler that takes the events of its key in the order of the subscription.
+pub(super) struct Plain<H>(H);
+
+/// A handler that determines the lane of an event.
+pub(super) struct ByKey<H>(H);
+
+/// How events are handed to a handler.
+trait Deliver<A: Aggregate>: Send + Sync + 'static {
+    const IS_ROUTED: bool;
+
+    fn lane(&self, event: &Envelope<A>) -> Lane;
+
+    fn deliver(self: Arc<Self>, events: Envelopes<A>) -> Handling;
+}
+
+impl<A: Aggregate, H: Handler<A>> Deliver<A> for Plain<H> {
+    const IS_ROUTED: bool = false;
+
+    fn lane(&self, _: &Envelope<A>) -> Lane {
+        Lane::Default
+    }
+
+    fn deliver(self: Arc<Self>, events: Envelopes<A>) -> Handling {
+        Box::pin(async move {
+            for event in events {
+                self.0.handle(event).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<A: Aggregate, H: Routed<A>> Deliver<A> for ByKey<H> {
+    const IS_ROUTED: bool = true;
+
+    fn lane(&self, event: &Envelope<A>) -> Lane {
+        self.0.key(event).map_or(Lane::None, Lane::Key)
+    }
+
+    fn deliver(self: Arc<Self>, events: Envelopes<A>) -> Handling {
+        Box::pin(async move { self.0.handle_all(events.into_vec()).await })
+    }
+}
+
+impl<A: Aggregate, H> Typed<A, Plain<H>> {
+    pub(super) fn plain(handler: H) -> Self {
+        Self { handler: Arc::new(Plain(handler)), decoder: Decoder::new() }
+    }
+}
+
+impl<A: Aggregate, H> Typed<A, ByKey<H>> {
+    pub(super) fn by_key(handler: H) -> Self {
+        Self { handler: Arc::new(ByKey(handler)), decoder: Decoder::new() }
+    }
+}
+
 impl<A: Aggregate, H> Typed<A, H> {
-    pub(super) fn new(handler: H) -> Self {
-        Self { handler: Arc::new(handler), decoder: Decoder::new() }
-    }
-
-    fn names<'a>(&self, event: &EventView<'a>) -> Result<Names<'a>, String> {
-        let names = guarded(|| self.decoder.names(event)).map_err(decoding_panicked)?;
-        names.map_err(|error| error.to_string())
-    }
-
     fn envelopes(
         &self,
         id: &Arc<str>,
@@ -130,69 +177,16 @@ impl<A: Aggregate, H> Typed<A, H> {
         let decoded = guarded(|| self.decoder.envelopes(&id, commit, event));
         decoded.map_err(decoding_panicked)?.map_err(|error| error.to_string())
     }
-
-    /// Decodes the events with these numbers.
-    fn chosen(
-        &self,
-        stream: &StreamId,
-        commit: &CommitView<'_>,
-        event: &EventView<'_>,
-        numbers: &[usize],
-    ) -> Result<Envelopes<A>, String> {
-        let mut number = 0..;
-        let mut envelopes = self.envelopes(stream.shared_id(), commit, event)?;
-        envelopes.retain(|_| number.next().is_some_and(|it| numbers.contains(&it)));
-        Ok(envelopes)
-    }
 }
 
 fn decoding_panicked(panic: String) -> String {
     format!("decoding the event panicked: {panic}")
 }
 
-impl<A: Aggregate, H: Handler<A>> AnyHandler for Typed<A, H> {
+impl<A: Aggregate, H: Deliver<A>> AnyHandler for Typed<A, H> {
     fn names<'a>(&self, event: &EventView<'a>) -> Result<Names<'a>, String> {
-        self.names(event)
-    }
-
-    fn lane(&self, _: &CommitView<'_>, _: &EventView<'_>, _: usize) -> Result<Lane, String> {
-        Ok(Lane::Default)
-    }
-
-    fn is_routed(&self) -> bool {
-        false
-    }
-
-    fn handling(
-        &self,
-        stream: &StreamId,
-        commit: &CommitView<'_>,
-        event: &EventView<'_>,
-        numbers: &[usize],
-    ) -> Result<Handling, String> {
-        let envelopes = self.chosen(stream, commit, event, numbers)?;
-        let handler = self.handler.clone();
-        Ok(Box::pin(async move {
-            for envelope in envelopes {
-                handler.handle(envelope).await?;
-            }
-            Ok(())
-        }))
-    }
-}
-
-/// A handler of the aggregate type `A` that determines the lane of an event.
-pub(super) struct TypedRouted<A, H>(Typed<A, H>);
-
-impl<A: Aggregate, H: Routed<A>> TypedRouted<A, H> {
-    pub(super) fn new(handler: H) -> Self {
-        Self(Typed::new(handler))
-    }
-}
-
-impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
-    fn names<'a>(&self, event: &EventView<'a>) -> Result<Names<'a>, String> {
-        self.0.names(event)
+        let names = guarded(|| self.decoder.names(event)).map_err(decoding_panicked)?;
+        names.map_err(|error| error.to_string())
     }
 
     fn lane(
@@ -201,15 +195,17 @@ impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
         event: &EventView<'_>,
         number: usize,
     ) -> Result<Lane, String> {
-        let envelopes = self.0.envelopes(&commit.id.into(), commit, event)?;
+        if !H::IS_ROUTED {
+            return Ok(Lane::Default);
+        }
+        let envelopes = self.envelopes(&commit.id.into(), commit, event)?;
         let Some(envelope) = envelopes.get(number) else { return Ok(Lane::None) };
-        let key = guarded(|| self.0.handler.key(envelope));
-        let key = key.map_err(|panic| format!("determining the key panicked: {panic}"))?;
-        Ok(key.map_or(Lane::None, Lane::Key))
+        let lane = guarded(|| self.handler.lane(envelope));
+        lane.map_err(|panic| format!("determining the key panicked: {panic}"))
     }
 
     fn is_routed(&self) -> bool {
-        true
+        H::IS_ROUTED
     }
 
     fn handling(
@@ -219,8 +215,9 @@ impl<A: Aggregate, H: Routed<A>> AnyHandler for TypedRouted<A, H> {
         event: &EventView<'_>,
         numbers: &[usize],
     ) -> Result<Handling, String> {
-        let envelopes = self.0.chosen(stream, commit, event, numbers)?.into_vec();
-        let handler = self.0.handler.clone();
-        Ok(Box::pin(async move { handler.handle_all(envelopes).await }))
+        let mut number = 0..;
+        let mut envelopes = self.envelopes(stream.shared_id(), commit, event)?;
+        envelopes.retain(|_| number.next().is_some_and(|it| numbers.contains(&it)));
+        Ok(self.handler.clone().deliver(envelopes))
     }
 }

@@ -1,3 +1,5 @@
+//! Which handler takes an event, and the key that orders it.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -5,40 +7,40 @@ use actuarius_domain::{Aggregate, Position, StreamId};
 use actuarius_persistence::{Commit, CommitView, EventView};
 use smallvec::{SmallVec, smallvec};
 
-use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed, TypedRouted};
+use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed};
 use crate::base::panics::guarded;
 use crate::follow::raw_event::RawEvent;
 
-/// How many bytes of a key count: it is part of a note's name. Two longer keys that begin alike
-/// share their order, which is stricter than asked for and never wrong.
+/// How many bytes of a key count: the key is part of a note's name. Two longer keys with the same first bytes
+/// share their order, which is stricter than requested and never wrong.
 const KEY_BYTES_MAX: usize = 1_024;
 
 type OrderedBy = Box<dyn Fn(&RawEvent<'_>) -> String + Send + Sync>;
 
-/// Which events concern a subscription, who handles them, and in which order.
+/// Which events a subscription takes, which handlers handle them, and in which order.
 #[derive(Default)]
 pub(super) struct Routes {
     routes: Vec<Route>,
-    /// None: by the aggregate.
+    /// `None` orders by the aggregate.
     ordered_by: Option<OrderedBy>,
 }
 
 struct Route {
     category: &'static str,
-    /// None: all of that aggregate type.
+    /// `None` takes all events of the aggregate type.
     event_types: Option<BTreeSet<String>>,
     handler: Box<dyn AnyHandler>,
 }
 
-/// One of the events that a stored one is today, and who takes it.
+/// One of the events that a stored event has been upcast to, and the route that takes it.
 #[derive(Debug, Clone, Copy)]
 struct Part {
-    /// Its place among them.
+    /// Its index among them.
     number: usize,
     route: usize,
 }
 
-/// Those of them that have one key.
+/// The parts of a stored event that have one key.
 struct Share {
     key: Arc<str>,
     parts: SmallVec<[Part; 1]>,
@@ -48,12 +50,12 @@ struct Share {
 pub(super) struct Due {
     pub(super) stream: StreamId,
     pub(super) event_type: Box<str>,
-    /// The position of its commit, where it is read again for another attempt.
+    /// The position of the event's commit, where the event is read again for another attempt.
     pub(super) commit: Position,
-    /// Whether its key could be told. If not, it has that of its aggregate.
+    /// Whether the key could be determined. If not, the event has the key of its aggregate.
     pub(super) has_key: bool,
-    /// The first attempt, made ready when the event was read, so that the commit's bytes, and the
-    /// page they are in, need not be kept.
+    /// The first attempt, prepared when the event was read, so that neither the commit's bytes nor their page
+    /// need to be kept.
     pub(super) first_attempt: Option<Result<Handling, String>>,
 }
 
@@ -63,12 +65,12 @@ impl Routes {
         event_types: Option<BTreeSet<String>>,
         handler: impl Handler<A>,
     ) {
-        let handler = Box::new(Typed::<A, _>::new(handler));
+        let handler = Box::new(Typed::<A, _>::plain(handler));
         self.routes.push(Route { category: A::TYPE, event_types, handler });
     }
 
     pub(super) fn add_routed<A: Aggregate>(&mut self, handler: impl Routed<A>) {
-        let handler = Box::new(TypedRouted::<A, _>::new(handler));
+        let handler = Box::new(Typed::<A, _>::by_key(handler));
         self.routes.push(Route { category: A::TYPE, event_types: None, handler });
     }
 
@@ -80,7 +82,7 @@ impl Routes {
         self.routes.is_empty()
     }
 
-    /// The stream of a commit that may hold events for a handler, with the key of its aggregate.
+    /// Returns the stream of a commit that may hold events for a handler, with the key of its aggregate.
     pub(super) fn stream_of(&self, commit: &CommitView<'_>) -> Option<(StreamId, Arc<str>)> {
         let route = self.routes.iter().find(|route| route.category == commit.category)?;
         // A stored stream was valid when it was written.
@@ -88,8 +90,8 @@ impl Routes {
         Some((stream, aggregate_key(commit.category, commit.id)))
     }
 
-    /// What of the event each key has, as far as handlers take it: mostly one key all of it. `stream` and
-    /// `aggregate` are those of [`stream_of`](Self::stream_of).
+    /// Returns each key's share of the event, as far as handlers take it: usually one key has all of it. `stream`
+    /// and `aggregate` are those of [`stream_of`](Self::stream_of).
     pub(super) fn due(
         &self,
         (stream, aggregate): &(StreamId, Arc<str>),
@@ -114,7 +116,7 @@ impl Routes {
         }
     }
 
-    /// Whether a handler takes something of the event that has this key.
+    /// Whether a handler takes a part of the event that has this key.
     pub(super) fn concerns(
         &self,
         key: &Arc<str>,
@@ -135,8 +137,8 @@ impl Routes {
             && *key == *aggregate_key(stream.category(), stream.id())
     }
 
-    /// Another attempt at what `key` has of the event at `position` of a commit that was read again; none
-    /// if it has come to concern nobody.
+    /// Returns another attempt at the share of `key` in the event at `position` of a commit that was read again,
+    /// or `None` if no handler takes it any more.
     pub(super) fn handling(
         &self,
         commit: &Commit,
@@ -150,7 +152,7 @@ impl Routes {
         let shares = self.shares(&aggregate, &view, &event)?;
         let parts: SmallVec<[Part; 1]> = match shares.iter().position(|share| *share.key == *key) {
             Some(its) => shares.into_iter().nth(its).map(|share| share.parts).unwrap_or_default(),
-            // Its keys could not be told before, or it is ordered in another way now.
+            // The keys could not be determined before, or the order has changed since.
             None => shares.into_iter().flat_map(|share| share.parts).collect(),
         };
         match parts.is_empty() {
@@ -159,10 +161,10 @@ impl Routes {
         }
     }
 
-    /// What the event is today, as far as handlers take it, by its keys.
+    /// Returns what handlers take of the event, by key.
     ///
     /// # Errors
-    /// It does not decode, or a key cannot be told.
+    /// The event does not decode, or a key cannot be determined.
     fn shares(
         &self,
         aggregate: &Arc<str>,
@@ -180,8 +182,7 @@ impl Routes {
         Ok(shares)
     }
 
-    /// The events that the stored one is today, as far as handlers take them. The first handler that was
-    /// added and takes one wins.
+    /// Returns the upcast events that handlers take. The handler that was added first takes an event.
     fn parts(
         &self,
         commit: &CommitView<'_>,
@@ -201,7 +202,7 @@ impl Routes {
         Ok(parts)
     }
 
-    /// The key of one part of an event; none if it concerns nobody.
+    /// Returns the key of one part of an event, or `None` if it needs no handling.
     fn key(
         &self,
         part: Part,
@@ -222,7 +223,7 @@ impl Routes {
         }
     }
 
-    /// The parts on their way into their handlers, one after the other.
+    /// Returns the attempt that hands the parts to their handlers, one after the other.
     fn attempt(
         &self,
         stream: &StreamId,
@@ -257,7 +258,7 @@ fn cut(mut key: String) -> String {
     key
 }
 
-/// The most bytes of `text` up to `bytes` that end with a whole character.
+/// Returns the largest number of bytes of `text`, up to `bytes`, that ends with a whole character.
 pub(super) fn whole_characters(text: &str, bytes: usize) -> usize {
     if text.len() <= bytes {
         return text.len();
