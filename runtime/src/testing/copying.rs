@@ -1,10 +1,12 @@
+//! Copies real history into a store in memory.
+
 use actuarius_persistence::copy::{self, Selection};
 use actuarius_persistence::{Reader, Store, go_on, memory};
 
-use super::fail;
+use super::fail::fail;
 
-/// A store in memory with a copy of what is selected, for a runtime of its own: to find out what a
-/// change does to real history, and touch nothing.
+/// Returns a store in memory with a copy of what is selected, for a separate runtime: shows what a change
+/// does to real history without touching it.
 ///
 /// ```
 /// use actuarius::store::copy::Selection;
@@ -22,7 +24,7 @@ use super::fail;
 /// ```
 ///
 /// # Panics
-/// When the store cannot be read.
+/// If the store cannot be read.
 #[track_caller]
 #[must_use]
 pub fn copy_of(reader: &dyn Reader, selection: &Selection<'_>) -> Store {

@@ -1,12 +1,14 @@
+//! The test kit of decisions: given events, when a command, then events, a rejection or a state.
+
 use std::fmt::Debug;
 
 use actuarius_domain::{Aggregate, CommandId, Context, Metadata, Timestamp, Version};
 use actuarius_persistence::Codec;
 use actuarius_persistence::personal::in_clear;
 
-use super::fail;
+use super::fail::fail;
 
-/// An aggregate that has lived through `events`.
+/// Begins a test of an aggregate that has the events `events`.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -35,7 +37,7 @@ use super::fail;
 /// ```
 ///
 /// # Panics
-/// When a check fails; the panic names the line of the test.
+/// If a check fails; the panic names the line of the test.
 #[must_use = "a test checks nothing before `when` and `then`"]
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
     Given {
@@ -58,31 +60,31 @@ pub struct Given<A: Aggregate> {
 }
 
 impl<A: Aggregate> Given<A> {
-    /// Lets the aggregate have this id; otherwise it is `test`.
+    /// Sets the id of the aggregate. Default: `test`.
     pub fn with_id(mut self, id: &str) -> Self {
         self.id = id.into();
         self
     }
 
-    /// Lets the decision be made at this time; otherwise it is 1970.
+    /// Sets the time of the decision. Default: the start of 1970.
     pub fn at(mut self, now: Timestamp) -> Self {
         self.now = now;
         self
     }
 
-    /// Sends this metadata along.
+    /// Sets the metadata of the command.
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {
         self.metadata = metadata;
         self
     }
 
-    /// Checks the events of the decision with this codec; otherwise with the default one.
+    /// Sets the codec that the events are checked with. Default: the default codec.
     pub fn with_codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self
     }
 
-    /// Decides the command under test. Every event, given or new, must survive its codec.
+    /// Decides the command under test. Every event, given or new, must be the same after it was stored and read.
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when(self, command: A::Command) -> Outcome<A> {
@@ -95,7 +97,7 @@ impl<A: Aggregate> Given<A> {
         let context = Context::new(self.id, version, self.now, id).with_metadata(self.metadata);
         let decided = state.decide(command, &context);
         for event in decided.iter().flatten() {
-            // As a recovery would apply it: read back from its bytes.
+            // Recovery applies events that were read back from their bytes.
             state.apply(&through_codec(self.codec, event));
         }
         Outcome { decided, state }
@@ -116,24 +118,24 @@ fn through_bytes<E: actuarius_domain::Event>(codec: Codec, event: &E) -> E {
     };
     let back: E = match codec.decode_event(name, &bytes) {
         Ok(back) => back,
-        Err(error) => fail(&format!("event {name} does not come back from {codec:?}: {error}")),
+        Err(error) => fail(&format!("event {name} cannot be read back with {codec:?}: {error}")),
     };
     let mut again = Vec::new();
     let same = codec.encode_event(&back, &mut again).is_ok_and(|again| again == name);
     if !same || again != bytes {
-        fail(&format!("event {name} comes back from {codec:?} changed"));
+        fail(&format!("event {name} differs after it was stored with {codec:?}"));
     }
     back
 }
 
-/// What the decision came to.
+/// The result of a decision.
 pub struct Outcome<A: Aggregate> {
     decided: Result<Vec<A::Event>, A::Error>,
     state: A,
 }
 
 impl<A: Aggregate> Outcome<A> {
-    /// These events, in this order.
+    /// Checks that the decision was these events, in this order.
     #[track_caller]
     pub fn then(self, expected: impl IntoIterator<Item = A::Event>) -> Self
     where
@@ -147,7 +149,7 @@ impl<A: Aggregate> Outcome<A> {
         }
     }
 
-    /// No events: there was nothing to do.
+    /// Checks that the decision was to do nothing.
     #[track_caller]
     pub fn then_nothing(self) -> Self
     where
@@ -156,7 +158,7 @@ impl<A: Aggregate> Outcome<A> {
         self.then([])
     }
 
-    /// This rejection.
+    /// Checks that the command was rejected with this error.
     #[track_caller]
     pub fn then_rejected(self, expected: A::Error) -> Self
     where
@@ -170,7 +172,7 @@ impl<A: Aggregate> Outcome<A> {
         }
     }
 
-    /// This state behind the events.
+    /// Checks the state after the events.
     #[track_caller]
     pub fn then_state(self, expected: &A) -> Self
     where
@@ -182,7 +184,7 @@ impl<A: Aggregate> Outcome<A> {
         fail(&format!("expected the state {expected:?}, got {:?}", self.state))
     }
 
-    /// A state behind the events of which this is true.
+    /// Checks that `check` is true of the state after the events.
     #[track_caller]
     pub fn then_state_is(self, what: &str, check: impl FnOnce(&A) -> bool) -> Self {
         if check(&self.state) { self } else { fail(&format!("the state is not {what}")) }

@@ -1,3 +1,5 @@
+//! The test kit of stored events: samples of all releases that must stay readable.
+
 mod sample;
 
 use std::fs;
@@ -8,16 +10,16 @@ use actuarius_domain::Aggregate;
 use actuarius_persistence::personal::in_clear;
 use actuarius_persistence::{Codec, EventView};
 
-use super::fail;
+use super::fail::fail;
 use crate::schema::decoding::Decoder;
 use sample::{Sample, decoded};
 
-/// Events of an aggregate type as releases have stored them, in a file that is kept for ever. Each release
-/// [records](Fixtures::record) samples of its events; a test [checks](Fixtures::check) that all samples
-/// of all releases are still read, and as what.
+/// Returns the fixture file of an aggregate type: samples of its events as releases have stored them. Each
+/// release [records](Fixtures::record) samples of its events; a test [checks](Fixtures::check) that the
+/// samples of all releases are still read, and what they become. Keep the file permanently.
 ///
 /// The file has a line of JSON for each sample: event type, schema version, codec and content as they were
-/// stored, and what it becomes today. So a change of what old events become is seen in review.
+/// stored, and the current events that it becomes. So a change of the result is visible in review.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -60,19 +62,19 @@ pub struct Fixtures<A> {
 }
 
 impl<A: Aggregate> Fixtures<A> {
-    /// With which codec samples are recorded: the one the type is hosted with. Default: bincode.
+    /// Sets the codec of new samples: the one the type is hosted with. Default: bincode.
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self
     }
 
-    /// Reads every sample of every release as an event of today, and compares what it becomes with what
-    /// the file says.
+    /// Reads every sample of every release as current events, and compares them with those in the file.
     ///
     /// # Panics
-    /// A sample is not read, or becomes something else; or a shape was changed without raising its
-    /// version: what a sample of today's version becomes is not stored as the sample is. Also if there
+    /// If a sample is not read, or becomes something else; if a shape was changed without raising its
+    /// version, so that a sample of the current version would be stored differently; or if there
+    /// is no sample.
     /// is no sample.
     #[track_caller]
     pub fn check(&self) {
@@ -93,22 +95,22 @@ impl<A: Aggregate> Fixtures<A> {
             let (now, before) = (shown(&becomes), shown(&sample.becomes));
             let why = match A::schema_version(&sample.event_type) == sample.schema_version {
                 true => "its shape was changed without raising its schema version",
-                false => "its upcasters make something else of it",
+                false => "its upcasters return something else",
             };
             let why = format!("{why}: it becomes\n  {now}\nand became\n  {before}");
-            self.fail_at(line, sample, &format!("{why}\nIf that is meant, `accept` it"));
+            self.fail_at(line, sample, &format!("{why}\nIf that is intended, `accept` it"));
         }
     }
 
-    /// Adds samples of the events of this release. Those that are there stay as they are, and are not
-    /// added again.
+    /// Adds samples of the events of this release. Existing samples stay as they are, and are not added
+    /// again.
     ///
     /// # Panics
-    /// As [`check`](Self::check), or the file cannot be written.
+    /// As [`check`](Self::check), or if the file cannot be written.
     #[track_caller]
     pub fn record(&self, events: impl IntoIterator<Item = A::Event>) {
         let mut samples = self.load();
-        // Samples of two shapes with the same version would make both worthless.
+        // Samples of two shapes with the same version would be worthless.
         self.must_become_what_they_say(&samples);
         for event in events {
             let sample = Sample::of::<A>(&event, self.codec).unwrap_or_else(|why| fail(&why));
@@ -119,11 +121,10 @@ impl<A: Aggregate> Fixtures<A> {
         self.save(&samples);
     }
 
-    /// Writes down what all samples become today, after a change that is meant. What was stored is never
-    /// changed.
+    /// Records what all samples become now, after an intended change. What was stored is never changed.
     ///
     /// # Panics
-    /// A sample is not read today, or the file cannot be written.
+    /// If a sample is not read, or the file cannot be written.
     #[track_caller]
     pub fn accept(&self) {
         let mut samples = self.load();
@@ -133,13 +134,13 @@ impl<A: Aggregate> Fixtures<A> {
         self.save(&samples);
     }
 
-    /// What a sample is today.
+    /// Returns the current events of a sample.
     #[track_caller]
     fn becomes(&self, line: usize, sample: &Sample) -> Vec<serde_json::Value> {
         let read = || {
             let (codec, content) = sample.stored()?;
             let version = sample.schema_version;
-            let event = EventView::apart(&sample.event_type, version, codec, &content);
+            let event = EventView::detached(&sample.event_type, version, codec, &content);
             let facts = in_clear(|| Decoder::<A>::new().facts(&event));
             let facts = facts.map_err(|error| error.to_string())?;
             if A::schema_version(&sample.event_type) == version {

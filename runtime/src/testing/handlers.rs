@@ -1,13 +1,15 @@
+//! The test kit of subscription handlers.
+
 use actuarius_domain::{Aggregate, Envelope};
 
 use super::history::History;
 use crate::follow::followers::BoxError;
 use crate::subscription::Handler;
 
-/// The events of an aggregate as a handler gets them, stored and read back.
+/// Returns the events of an aggregate as a handler receives them, stored and read back.
 ///
 /// # Panics
-/// When the id cannot be one, or an event does not survive its codec.
+/// If the id is invalid, or an event differs after it was stored and read.
 #[track_caller]
 pub fn envelopes<A: Aggregate>(
     id: &str,
@@ -16,8 +18,8 @@ pub fn envelopes<A: Aggregate>(
     History::default().envelopes(id, events)
 }
 
-/// A handler that gets every event twice, as it may after a crash: with it in the place of the
-/// handler under test, what the test sees must be the same.
+/// Returns a handler that receives every event twice, as can happen after a crash. Put it in the place of
+/// the handler under test: the result must be the same.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -50,7 +52,7 @@ pub fn envelopes<A: Aggregate>(
 /// let sent = Arc::new(Mutex::new(HashSet::new()));
 /// let outbox = sent.clone();
 /// let send = twice(move |event: Envelope<Counter>| {
-///     // The event's id makes the effect one that can be repeated.
+///     // The event's id makes the effect idempotent.
 ///     outbox.lock().unwrap().insert(event.header.event_id);
 ///     async { Ok::<(), BoxError>(()) }
 /// });
@@ -65,7 +67,7 @@ pub fn twice<H>(handler: H) -> Twice<H> {
     Twice(handler)
 }
 
-/// A handler that gets every event [`twice`].
+/// A handler that receives every event [`twice`].
 pub struct Twice<H>(H);
 
 impl<A, H> Handler<A> for Twice<H>

@@ -1,3 +1,5 @@
+//! Events as a log would hold them, for the test kits.
+
 use std::collections::BTreeMap;
 
 use actuarius_domain::{
@@ -6,11 +8,11 @@ use actuarius_domain::{
 use actuarius_persistence::{Append, Codec, Commit, NewCommit};
 use bytes::Bytes;
 
-use super::fail;
+use super::fail::fail;
 use crate::schema::decoding;
 
-/// Events as a log would have them, each stored and read back: versions without gaps in each stream,
-/// positions without gaps over all.
+/// Creates events as a log would hold them, each stored and read back: versions without gaps in each
+/// stream, positions without gaps overall.
 #[derive(Default)]
 pub(super) struct History {
     versions: BTreeMap<(&'static str, String), u64>,
@@ -28,7 +30,7 @@ impl History {
         self.time = time;
     }
 
-    /// The next events of an aggregate, each as an envelope of its own.
+    /// Returns the next events of an aggregate, each as an envelope of its own commit.
     #[track_caller]
     pub(super) fn envelopes<A: Aggregate>(
         &mut self,
@@ -37,7 +39,7 @@ impl History {
     ) -> Vec<Envelope<A>> {
         let id = match Id::<A>::try_from(id) {
             Ok(id) => id,
-            Err(error) => fail(&format!("{id:?} cannot be an id: {error}")),
+            Err(error) => fail(&format!("{id:?} is not a valid id: {error}")),
         };
         events.into_iter().map(|event| self.envelope(&id, event)).collect()
     }
@@ -50,8 +52,8 @@ impl History {
         let back = stored.map(|decoded| decoded.map(|envelopes| envelopes.into_iter().next()));
         match back {
             Some(Ok(Some(envelope))) => envelope,
-            Some(Err(error)) => fail(&format!("an event does not come back: {error}")),
-            _ => fail("an event does not come back"),
+            Some(Err(error)) => fail(&format!("an event cannot be read back: {error}")),
+            _ => fail("an event cannot be read back"),
         }
     }
 
@@ -72,7 +74,7 @@ impl History {
         let position = Position::new(self.head);
         match frame.map(|frame| Commit::from_frame(&frame, position)) {
             Some(Ok(commit)) => commit,
-            _ => fail("an event does not come back"),
+            _ => fail("an event cannot be read back"),
         }
     }
 }

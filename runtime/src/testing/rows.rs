@@ -1,3 +1,5 @@
+//! The test kit of keyed projections.
+
 use std::borrow::Borrow;
 use std::fmt::Debug;
 use std::ops::Deref;
@@ -7,30 +9,30 @@ use actuarius_persistence::Codec;
 use actuarius_persistence::keys::{Keys, MasterKeyRing};
 use actuarius_persistence::views::{Changes, Table, ViewError, Views};
 
-use super::fail;
+use super::fail::fail;
 use super::history::History;
 use crate::projection::rows::{
     CurrentTable, Draft, KeyBytes, KeyedProjection, RowsView, Staged, View,
 };
 
-/// An empty keyed view, with its secondary keys.
+/// Begins a test of a keyed view, which is empty.
 ///
 /// # Panics
-/// When a check fails; the panic names the line of the test.
+/// If a check fails; the panic names the line of the test.
 #[must_use = "a test checks nothing before `then_row`"]
 #[track_caller]
 pub fn rows_of<V: View>() -> RowsUnderTest<V> {
     let keys = MasterKeyRing::generate("test").and_then(Keys::in_memory);
     let views = keys.map(|keys| Views::in_memory().with_sealer(keys));
-    let Ok(views) = views else { fail("there is no randomness for keys") };
+    let Ok(views) = views else { fail("no random bytes for keys are available") };
     let table = views.place("view").and_then(|place| place.table(1));
-    let Ok(table) = table else { fail("a view in memory cannot be made") };
+    let Ok(table) = table else { fail("a view in memory cannot be created") };
     let current = CurrentTable::default();
     current.set(table.reader());
     RowsUnderTest { table, rows: RowsView::of(current, ()), history: History::default() }
 }
 
-/// A keyed view, and the events it has seen.
+/// A keyed view under test, with the events it was given.
 #[must_use = "a test checks nothing before `then_row`"]
 pub struct RowsUnderTest<V: View> {
     table: Table,
@@ -47,8 +49,8 @@ impl<V: View> Deref for RowsUnderTest<V> {
 }
 
 impl<V: View> RowsUnderTest<V> {
-    /// Projects the next events of an aggregate and stores what they make of the rows; each call begins
-    /// with rows that are read back, as after a restart.
+    /// Projects the next events of an aggregate and stores the resulting rows; each call begins with rows that
+    /// are read back, as after a restart.
     #[track_caller]
     pub fn given<A: Aggregate>(
         mut self,
@@ -78,7 +80,7 @@ impl<V: View> RowsUnderTest<V> {
         Ok(())
     }
 
-    /// This row under a key, or none.
+    /// Checks the row under a key, or that there is none.
     #[track_caller]
     pub fn then_row<Q>(self, key: &Q, expected: Option<&V::Row>) -> Self
     where
@@ -89,7 +91,7 @@ impl<V: View> RowsUnderTest<V> {
         match self.rows.get(key) {
             Ok(found) if found.as_ref() == expected => self,
             Ok(found) => fail(&format!("expected the row {expected:?}, got {found:?}")),
-            Err(error) => fail(&format!("the row does not come back: {error}")),
+            Err(error) => fail(&format!("the row cannot be read back: {error}")),
         }
     }
 }

@@ -1,3 +1,5 @@
+//! The test kit of sagas.
+
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -5,12 +7,12 @@ use actuarius_domain::{Aggregate, Effects, Id, Outcome, Position, ReactsTo, Saga
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::fail;
+use super::fail::fail;
 use super::history::History;
 use crate::saga::{InstanceStatus, Rehearsal};
 
-/// An instance of a saga that has heard of nothing yet. It decides as it does at work, and each of its
-/// steps is stored and read back.
+/// Begins a test of an instance of a saga without any input so far. It decides as in production, and each
+/// of its steps is stored and read back.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -69,7 +71,7 @@ use crate::saga::{InstanceStatus, Rehearsal};
 /// ```
 ///
 /// # Panics
-/// When a check fails; the panic names the line of the test.
+/// If a check fails; the panic names the line of the test.
 #[must_use = "a test checks nothing before `then`"]
 pub fn saga<S: Saga>(id: &str) -> SagaUnderTest<S> {
     SagaUnderTest { rehearsal: Rehearsal::of(id), history: History::default(), sent: 0 }
@@ -84,7 +86,7 @@ pub struct SagaUnderTest<S: Saga> {
 }
 
 impl<S: Saga> SagaUnderTest<S> {
-    /// Lets it send commands to the aggregates of a type, as at work.
+    /// Lets the saga send commands to the aggregates of a type, as in production.
     #[must_use = "a test checks nothing before `then`"]
     pub fn sends_to<A>(mut self) -> Self
     where
@@ -95,15 +97,15 @@ impl<S: Saga> SagaUnderTest<S> {
         self
     }
 
-    /// It is begun without an event.
+    /// Begins the instance without an event.
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_begun(self, reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static) -> Self {
         self.input(|it| it.rehearsal.begin(Box::new(reaction)))
     }
 
-    /// An aggregate has an event. Whether that concerns the instance is up to its saga; an event that is
-    /// correlated by a key counts as its own.
+    /// Gives the instance an event of an aggregate. Its saga decides whether the event concerns it; an event
+    /// that is correlated by a key counts as its own.
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_event<A: Aggregate>(self, id: &str, event: A::Event) -> Self
@@ -116,7 +118,7 @@ impl<S: Saga> SagaUnderTest<S> {
         })
     }
 
-    /// The oldest command on its way to this aggregate is accepted; an undo, too.
+    /// Accepts the oldest open command to this aggregate, which may be an undo.
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_accepted<A>(self, id: &Id<A>) -> Self
@@ -128,7 +130,7 @@ impl<S: Saga> SagaUnderTest<S> {
         self.input(|it| it.rehearsal.answer(id, Outcome::Accepted { version, position }))
     }
 
-    /// The oldest command on its way to this aggregate is rejected; an undo, too.
+    /// Rejects the oldest open command to this aggregate, which may be an undo.
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_rejected<A>(self, id: &Id<A>, why: A::Error) -> Self
@@ -139,14 +141,14 @@ impl<S: Saga> SagaUnderTest<S> {
         self.input(|it| it.rehearsal.answer(id, Outcome::Rejected(why)))
     }
 
-    /// Time passes; the deadlines that come meanwhile come, in their order.
+    /// Advances the clock, and delivers the deadlines that are due by then, in their order.
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_time_passes(self, time: Duration) -> Self {
         self.input(|it| it.rehearsal.advance(time))
     }
 
-    /// Somebody outside asks it to give up.
+    /// Asks the instance to give up, as an operator would.
     #[must_use = "a test checks nothing before `then`"]
     #[track_caller]
     pub fn when_cancelled(self, why: &str) -> Self {
@@ -162,7 +164,7 @@ impl<S: Saga> SagaUnderTest<S> {
         }
     }
 
-    /// The last input has sent this command, behind those checked before.
+    /// Checks that the last input has sent this command, after those checked before.
     #[track_caller]
     pub fn then_sends<A>(mut self, id: &Id<A>, command: A::Command) -> Self
     where
@@ -178,7 +180,7 @@ impl<S: Saga> SagaUnderTest<S> {
         self
     }
 
-    /// The last input has sent no more commands than those checked.
+    /// Checks that the last input has sent no more commands than those checked.
     #[track_caller]
     pub fn then_sends_nothing_more<A>(self) -> Self
     where
@@ -190,7 +192,7 @@ impl<S: Saga> SagaUnderTest<S> {
         }
     }
 
-    /// A deadline comes after this time.
+    /// Checks that a deadline is due after this time.
     #[track_caller]
     pub fn then_waits_for(self, time: Duration) -> Self {
         let waits: Vec<_> = self.rehearsal.deadlines().into_iter().map(|(wait, _)| wait).collect();
@@ -200,20 +202,20 @@ impl<S: Saga> SagaUnderTest<S> {
         fail(&format!("expected a deadline in {time:?}, there are {waits:?}"))
     }
 
-    /// No deadline is set.
+    /// Checks that no deadline is set.
     #[track_caller]
     pub fn then_waits_for_no_deadline(self) -> Self {
         let deadlines = self.rehearsal.deadlines().len();
         if deadlines == 0 { self } else { fail(&format!("there are {deadlines} deadlines")) }
     }
 
-    /// The last input did not concern it.
+    /// Checks that the last input did not concern the instance.
     #[track_caller]
     pub fn then_ignored(self) -> Self {
         if self.rehearsal.took_step() { fail("it was not ignored") } else { self }
     }
 
-    /// This state.
+    /// Checks the state of the saga.
     #[track_caller]
     pub fn then_state(self, expected: &S) -> Self
     where
@@ -227,7 +229,7 @@ impl<S: Saga> SagaUnderTest<S> {
         }
     }
 
-    /// Here it is in its life.
+    /// Checks the status of the instance.
     #[track_caller]
     pub fn then_status(self, expected: &InstanceStatus) -> Self {
         let status = self.rehearsal.status();
@@ -238,7 +240,7 @@ impl<S: Saga> SagaUnderTest<S> {
         }
     }
 
-    /// It has done what it was for.
+    /// Checks that the instance has completed.
     #[track_caller]
     pub fn then_completed(self) -> Self {
         self.then_status(&InstanceStatus::Completed)

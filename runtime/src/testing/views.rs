@@ -1,13 +1,15 @@
+//! The test kit of in-memory projections.
+
 use std::fmt::Debug;
 
 use actuarius_domain::{Aggregate, Projection, ReadModel, Timestamp};
 use actuarius_persistence::Codec;
 use actuarius_persistence::personal::in_clear;
 
-use super::fail;
+use super::fail::fail;
 use super::history::History;
 
-/// An empty view that is held in memory.
+/// Begins a test of an in-memory view, which is empty.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -51,7 +53,7 @@ pub fn view<P: ReadModel>() -> ViewUnderTest<P> {
     ViewUnderTest { view: P::default(), history: History::default(), codec: Codec::default() }
 }
 
-/// A view, and the events it has seen.
+/// An in-memory view under test, with the events it was given.
 #[must_use = "a test checks nothing before `then`"]
 pub struct ViewUnderTest<P> {
     view: P,
@@ -60,20 +62,20 @@ pub struct ViewUnderTest<P> {
 }
 
 impl<P: ReadModel> ViewUnderTest<P> {
-    /// Checks events and view with this codec; otherwise with the default one.
+    /// Sets the codec that events and view are checked with. Default: the default codec.
     pub fn with_codec(mut self, codec: Codec) -> Self {
         self.history.use_codec(codec);
         self.codec = codec;
         self
     }
 
-    /// Lets what follows happen at this time; otherwise it is 1970.
+    /// Sets the time of the next events. Default: the start of 1970.
     pub fn at(mut self, time: Timestamp) -> Self {
         self.history.move_clock(time);
         self
     }
 
-    /// Projects the next events of an aggregate; behind each call the view is saved and read back,
+    /// Projects the next events of an aggregate; after each call the view is saved and read back,
     /// as a restart would do.
     #[track_caller]
     pub fn given<A: Aggregate>(
@@ -91,7 +93,7 @@ impl<P: ReadModel> ViewUnderTest<P> {
         self
     }
 
-    /// This view.
+    /// Checks the view.
     #[track_caller]
     pub fn then(self, expected: &P) -> Self
     where
@@ -103,7 +105,7 @@ impl<P: ReadModel> ViewUnderTest<P> {
         fail(&format!("expected the view {expected:?}, got {:?}", self.view))
     }
 
-    /// A view of which this is true.
+    /// Checks that `check` is true of the view.
     #[track_caller]
     pub fn then_is(self, what: &str, check: impl FnOnce(&P) -> bool) -> Self {
         if check(&self.view) { self } else { fail(&format!("the view is not {what}")) }
@@ -123,6 +125,6 @@ fn through_bytes<P: ReadModel>(codec: Codec, view: &P) -> P {
     }
     match codec.decode(&bytes) {
         Ok(view) => view,
-        Err(error) => fail(&format!("the view does not come back from {codec:?}: {error}")),
+        Err(error) => fail(&format!("the view cannot be read back with {codec:?}: {error}")),
     }
 }

@@ -1,19 +1,21 @@
+//! Compares two releases of an aggregate.
+
 use actuarius_domain::{Aggregate, Position, StreamId, Version};
 use actuarius_persistence::{CommitView, EventView, PageLimit, ReadError, Reader};
 use serde_json::Value;
 
-use super::{Alike, Divergence, Pair, must_be_none, stream_of, value};
+use super::pair::{Alike, Divergence, Pair, must_be_none, stream_of, value};
 use crate::aggregate::replay;
 use crate::schema::decoding::Decoder;
+use crate::testing::fail::fail;
 
-/// Runs two releases of an aggregate over the same real history, and finds the first event behind which
-/// they do not agree: `Old` as it is, and `New` as it is to be, of the same [`Aggregate::TYPE`]. They may
-/// have events and states of their own; what is stored is decoded by each, with its own
+/// Runs two releases of an aggregate over the same real history, and finds the first event after which
+/// they differ: `Old` is the current one, `New` the changed one, of the same [`Aggregate::TYPE`]. They may
+/// have different events and states; each decodes what is stored with its own
 /// [upcasters](Aggregate::upcasters).
 ///
-/// The history comes from any open store: [`Runtime::reader`](crate::Runtime::reader), or that of
-/// [`persistence::disk::open`](crate::store::sled::open). It is read on this thread, a page at a
-/// time; nothing is written.
+/// The history comes from any open store, such as [`Runtime::reader`](crate::Runtime::reader). It is read
+/// on this thread, a page at a time; nothing is written.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -57,23 +59,19 @@ use crate::schema::decoding::Decoder;
 /// ```
 ///
 /// # Panics
-/// When the two are not of one type.
+/// If the two have different types.
 #[must_use = "nothing is compared before `find` or `then_none`"]
 #[track_caller]
 pub fn divergence<Old: Aggregate, New: Aggregate>(
     reader: &dyn Reader,
 ) -> Divergences<'_, Old, New> {
     if Old::TYPE != New::TYPE {
-        super::super::fail(&format!(
-            "{:?} and {:?} have no history in common",
-            Old::TYPE,
-            New::TYPE
-        ));
+        fail(&format!("{:?} and {:?} have no history in common", Old::TYPE, New::TYPE));
     }
     Divergences { reader, ids: None, until: Position::new(u64::MAX), alike: None }
 }
 
-/// Two releases of an aggregate, and whose history they are run over.
+/// Two releases of an aggregate, and the history they are run over.
 #[must_use = "nothing is compared before `find` or `then_none`"]
 pub struct Divergences<'a, Old, New> {
     reader: &'a dyn Reader,
@@ -83,29 +81,29 @@ pub struct Divergences<'a, Old, New> {
 }
 
 impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
-    /// Looks at these aggregates only, in this order. Otherwise at all of the type, in the order in which
-    /// they began.
+    /// Compares these aggregates only, in this order. Default: all of the type, in the order in which they
+    /// began.
     pub fn of<I: Into<String>>(mut self, ids: impl IntoIterator<Item = I>) -> Self {
         self.ids = Some(ids.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Looks at what the log had up to this position.
+    /// Compares the events up to this position only.
     pub fn until(mut self, position: Position) -> Self {
         self.until = position;
         self
     }
 
-    /// Two states are alike when this says so. Otherwise when they are the same JSON.
+    /// Sets when two states are equal. Default: when they are the same JSON.
     pub fn alike_if(mut self, alike: impl Fn(&Old, &New) -> bool + 'static) -> Self {
         self.alike = Some(Box::new(alike));
         self
     }
 
-    /// The first divergence: that of the first aggregate which has one.
+    /// Returns the first divergence: that of the first aggregate which has one.
     ///
     /// # Errors
-    /// [`ReadError`]; what came before the place that cannot be read has none.
+    /// [`ReadError`]; what was read before the failure has no divergence.
     pub fn find(&self) -> Result<Option<Divergence>, ReadError> {
         let Some(ids) = &self.ids else { return self.find_in_all() };
         for stream in ids.iter().filter_map(|id| stream_of(Old::TYPE, id)) {
@@ -116,13 +114,13 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
         Ok(None)
     }
 
-    /// There is none.
+    /// Checks that there is no divergence.
     #[track_caller]
     pub fn then_none(self) {
         must_be_none(self.find());
     }
 
-    /// Whoever begins is found in the log, so that nobody has to be remembered.
+    /// Finds new aggregates in the log, so that none has to be remembered.
     fn find_in_all(&self) -> Result<Option<Divergence>, ReadError> {
         let mut at = Position::NONE;
         loop {
@@ -150,16 +148,16 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
     fn find_in(&self, stream: &StreamId) -> Result<Option<Divergence>, ReadError> {
         let (old, new) = (Decoder::<Old>::new(), Decoder::<New>::new());
         let (fold_old, fold_new) = (folding(old), folding(new));
-        let told = |_: &CommitView<'_>, event: &EventView<'_>| {
-            told(old, event).or_else(|| told(new, event))
+        let event_json = |_: &CommitView<'_>, event: &EventView<'_>| {
+            event_json(old, event).or_else(|| event_json(new, event))
         };
         let mut pair = Pair {
             old: (Old::default(), &fold_old),
             new: (New::default(), &fold_new),
             alike: self.alike.as_ref(),
-            told: &told,
+            event_json: &event_json,
         };
-        // What rests on events that were removed cannot be compared.
+        // States that rest on removed events cannot be compared.
         let (mut after, mut is_lost) = (Version::NONE, false);
         loop {
             let page =
@@ -170,7 +168,7 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
                 is_lost |= commit.gone().is_some();
                 for event in view.events().take_while(|event| event.position <= self.until) {
                     if event.deletion().is_some() {
-                        // Both begin anew.
+                        // Both start over.
                         (pair.old.0, pair.new.0, is_lost) = (Old::default(), New::default(), false);
                     } else if !is_lost && let Some(found) = pair.take(&view, &event, true) {
                         return Ok(Some(*found));
@@ -184,7 +182,7 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
     }
 }
 
-/// As a recovery does it.
+/// Applies an event as recovery does.
 fn folding<A: Aggregate>(
     decoder: Decoder<A>,
 ) -> impl Fn(&mut A, &CommitView<'_>, &EventView<'_>) -> Result<(), String> {
@@ -194,8 +192,11 @@ fn folding<A: Aggregate>(
     }
 }
 
-/// What an event is today, as JSON.
-pub(super) fn told<A: Aggregate>(decoder: Decoder<A>, event: &EventView<'_>) -> Option<Value> {
+/// Returns the current events of a stored event, as JSON.
+pub(super) fn event_json<A: Aggregate>(
+    decoder: Decoder<A>,
+    event: &EventView<'_>,
+) -> Option<Value> {
     let facts = replay::decode(decoder, event).ok()?;
     let values: Vec<_> = facts.iter().map(value).collect::<Result<_, _>>().ok()?;
     match <[Value; 1]>::try_from(values) {

@@ -1,24 +1,26 @@
+//! Compares two releases of a projection.
+
 use actuarius_domain::{Aggregate, Id, Position, Projection, ReadModel};
 use actuarius_persistence::{CommitView, EventView, PageLimit, ReadError, Reader};
 use serde_json::Value;
 
-use super::aggregates::told;
-use super::{Alike, Divergence, Fold, Pair, must_be_none};
+use super::aggregates::event_json;
+use super::pair::{Alike, Divergence, Fold, Pair, must_be_none};
 use crate::aggregate::replay;
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
 
-/// How many commits lie between two comparisons, if nothing else is said: a view may be large, and
-/// comparing it behind each event would take hours.
+/// How many commits lie between two comparisons by default: a view may be large, and comparing it after each
+/// event would take hours.
 const EVERY: u64 = 1_000;
 
-/// Runs two releases of a projection into memory over the same real history, and finds the first event
-/// behind which their views do not agree. See [`divergence`](super::divergence()) for where the history
+/// Runs two releases of an in-memory projection over the same real history, and finds the first event
+/// after which their views differ. See [`divergence`](super::divergence()) for where the history
 /// comes from.
 ///
-/// The views are compared behind every thousand commits, and where they are not alike the events of that
-/// stretch are gone through one by one. So a divergence is found exactly, unless it is gone again
-/// before the next comparison; [`every`](ViewDivergences::every) has them compared more often.
+/// The views are compared after every thousand commits. If they differ, the events since the last
+/// comparison are run again one by one. So a divergence is found exactly, unless it disappears
+/// before the next comparison; [`every`](ViewDivergences::every) compares more often.
 #[must_use = "nothing is compared before `find` or `then_none`"]
 pub fn view_divergence<Old: ReadModel, New: ReadModel>(
     reader: &dyn Reader,
@@ -27,7 +29,7 @@ pub fn view_divergence<Old: ReadModel, New: ReadModel>(
     ViewDivergences { reader, routes: Vec::new(), until, every: EVERY, alike: None }
 }
 
-/// Two releases of a projection, and which history they are run over.
+/// Two releases of a projection, and the history they are run over.
 #[must_use = "nothing is compared before `find` or `then_none`"]
 pub struct ViewDivergences<'a, Old, New> {
     reader: &'a dyn Reader,
@@ -37,16 +39,16 @@ pub struct ViewDivergences<'a, Old, New> {
     alike: Option<Alike<Old, New>>,
 }
 
-/// The events of one type.
+/// How to apply the events of one type.
 struct Route<Old, New> {
     category: &'static str,
     old: Box<Fold<'static, Old>>,
     new: Box<Fold<'static, New>>,
-    told: fn(&EventView<'_>) -> Option<Value>,
+    event_json: fn(&EventView<'_>) -> Option<Value>,
 }
 
 impl<Old: ReadModel, New: ReadModel> ViewDivergences<'_, Old, New> {
-    /// Lets both follow the events of an aggregate type; call it for each type.
+    /// Lets both releases follow the events of an aggregate type; call it for each type.
     pub fn on<A: Aggregate>(mut self) -> Self
     where
         Old: Projection<A>,
@@ -56,37 +58,37 @@ impl<Old: ReadModel, New: ReadModel> ViewDivergences<'_, Old, New> {
             category: A::TYPE,
             old: Box::new(project::<A, Old>),
             new: Box::new(project::<A, New>),
-            told: |event| told(Decoder::<A>::new(), event),
+            event_json: |event| event_json(Decoder::<A>::new(), event),
         });
         self
     }
 
-    /// Looks at what the log had up to this position.
+    /// Compares the events up to this position only.
     pub fn until(mut self, position: Position) -> Self {
         self.until = position;
         self
     }
 
-    /// Compares the views behind every so many commits. Default: 1,000.
+    /// Sets the number of commits between two comparisons. Default: 1,000.
     pub fn every(mut self, commits: u64) -> Self {
         self.every = commits.max(1);
         self
     }
 
-    /// Two views are alike when this says so. Otherwise when they are the same JSON.
+    /// Sets when two views are equal. Default: when they are the same JSON.
     pub fn alike_if(mut self, alike: impl Fn(&Old, &New) -> bool + 'static) -> Self {
         self.alike = Some(Box::new(alike));
         self
     }
 
-    /// The first divergence.
+    /// Returns the first divergence.
     ///
     /// # Errors
-    /// [`ReadError`]; what came before the place that cannot be read has none.
+    /// [`ReadError`]; what was read before the failure has no divergence.
     pub fn find(&self) -> Result<Option<Divergence>, ReadError> {
         match self.run(|commits| commits.is_multiple_of(self.every))? {
             Ended::Alike => Ok(None),
-            // Nothing was different at the last look, so it is somewhere behind that.
+            // The views were equal at the last comparison, so they differ first after that.
             Ended::Different { behind, found } => match self.run(|commits| commits > behind)? {
                 Ended::Different { found, .. } => Ok(Some(*found)),
                 Ended::Alike => Ok(Some(*found)),
@@ -94,14 +96,14 @@ impl<Old: ReadModel, New: ReadModel> ViewDivergences<'_, Old, New> {
         }
     }
 
-    /// There is none.
+    /// Checks that there is no divergence.
     #[track_caller]
     pub fn then_none(self) {
         must_be_none(self.find());
     }
 
-    /// Goes through the log, and compares behind the last event of those commits that `compare` names by
-    /// their number, and of the last one.
+    /// Walks through the log, and compares after the last event of each commit whose number `compare` accepts,
+    /// and after the last commit.
     fn run(&self, compare: impl Fn(u64) -> bool) -> Result<Ended, ReadError> {
         let route = |commit: &CommitView<'_>| {
             self.routes.iter().find(|route| route.category == commit.category)
@@ -112,14 +114,14 @@ impl<Old: ReadModel, New: ReadModel> ViewDivergences<'_, Old, New> {
         let fold_new = |view: &mut New, commit: &CommitView<'_>, event: &EventView<'_>| {
             route(commit).map_or(Ok(()), |route| (route.new)(view, commit, event))
         };
-        let told = |commit: &CommitView<'_>, event: &EventView<'_>| {
-            route(commit).and_then(|route| (route.told)(event))
+        let event_json = |commit: &CommitView<'_>, event: &EventView<'_>| {
+            route(commit).and_then(|route| (route.event_json)(event))
         };
         let mut pair = Pair {
             old: (Old::default(), &fold_old),
             new: (New::default(), &fold_new),
             alike: self.alike.as_ref(),
-            told: &told,
+            event_json: &event_json,
         };
         self.walk(&mut pair, compare)
     }
@@ -154,7 +156,7 @@ impl<Old: ReadModel, New: ReadModel> ViewDivergences<'_, Old, New> {
 /// How a walk through the log has ended.
 enum Ended {
     Alike,
-    /// With the number of the commit behind which they were still alike.
+    /// `behind` is the number of the commit after which the views were still equal.
     Different {
         behind: u64,
         found: Box<Divergence>,
