@@ -9,18 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actuarius_domain::Position;
-
-use super::engine::{Engine, Group, KEY_OVERHEAD};
-use super::error::engine_io;
-use super::log::reader::SledReader;
-use super::swap::{Places, settle};
-use super::{SledOptions, create, keys, notes, open};
-use crate::files::Files;
 use actuarius_persistence::Batches;
 use actuarius_persistence::archive::Mounted;
 use actuarius_persistence::files::lock::{self, StoreLock};
 use actuarius_persistence::files::{self, OnFile};
 use actuarius_persistence::{OpenError, PageLimit, Reader, Store, StoreFailure};
+
+use crate::engine::{Engine, Group, KEY_OVERHEAD};
+use crate::error::engine_io;
+use crate::files::Files;
+use crate::log::reader::SledReader;
+use crate::options::SledOptions;
+use crate::swap::{Places, settle};
+use crate::{create, format, keys, notes, open};
 
 /// What compacting came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ fn compact_with(
     mut watch: impl FnMut(Position, Position),
 ) -> Result<Compacted, OpenError> {
     // Held until the new store is in its place: what somebody wrote meanwhile would be lost.
-    let _lock = lock::retry(options.waits(), || StoreLock::take(directory, "store.lock"))?;
+    let _lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
     settle(directory)?;
     let places = Places::of(directory);
     let bytes_before = bytes(&places.store)?;
@@ -75,7 +76,7 @@ fn make_copy(
     watch: &mut dyn FnMut(Position, Position),
 ) -> Result<(), OpenError> {
     let (of_old, of_new) = (Files::at(&places.store), Files::at(&places.creating));
-    let format = open::read_format(&of_old)?;
+    let format = format::read(&of_old)?;
     create::create_aside(&of_new, &format, options)?;
     let archive = || Mounted::at(PathBuf::new());
     let (old, _writer) = open::open_parts(of_old, archive(), None, options)?;

@@ -7,15 +7,16 @@ use std::fs;
 use std::path::Path;
 
 use actuarius_domain::Position;
-use uuid::Uuid;
-
-use super::format::Format;
-use super::index::manifest::Meta;
-use super::{SledOptions, high_water_mark, keys, open};
-use crate::files::Files;
-use crate::release::Release;
 use actuarius_persistence::files::{self, OnFile};
 use actuarius_persistence::{Lineage, OpenError};
+use uuid::Uuid;
+
+use crate::files::Files;
+use crate::format::Format;
+use crate::index::manifest::Meta;
+use crate::options::SledOptions;
+use crate::release::Release;
+use crate::{engine, error, format, high_water_mark, keys};
 
 pub(super) fn create(directory: &Path, options: &SledOptions) -> Result<(), OpenError> {
     let new = Files::creating(directory);
@@ -46,16 +47,16 @@ pub(super) fn create_aside(
 fn create_log(new: &Files, options: &SledOptions) -> Result<(), OpenError> {
     let _release = Release(new.db());
     let log = new.log();
-    let db = open::open_sled(&log, options, None)?;
+    let db = engine::open_sled(&log, options, None)?;
     let written = db.insert(keys::META, Meta::default().to_value()).and_then(|_| db.flush());
-    written.map(|_| ()).map_err(super::error::engine_io).on(&log)
+    written.map(|_| ()).map_err(error::engine_io).on(&log)
 }
 
 /// Has the closed store in `directory` say from now on that it shares the history of another one up
 /// to `position`.
 pub(crate) fn claim(directory: &Path, from: &Lineage, position: Position) -> Result<(), OpenError> {
     let store = Files::store(directory);
-    let mut format = open::read_format(&store)?;
+    let mut format = format::read(&store)?;
     format.ancestors = from.restored_as(format.store, position).ancestors().to_vec();
     files::replace(&store.format(), &[format.to_text().as_bytes()])
 }

@@ -4,10 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId};
-use bytes::Bytes;
-
 use actuarius_persistence::wire::Malformed;
 use actuarius_persistence::{Damage, ReadError};
+use bytes::Bytes;
 
 #[derive(Debug)]
 pub(super) enum Trouble {

@@ -3,11 +3,15 @@
 //! Some lines of text; the first two and the last keep their meaning in every format, so that an
 //! old release can tell a newer store from a damaged one.
 
+use std::fs;
+
 use actuarius_domain::Position;
+use actuarius_persistence::files::marker::{Unreadable, sealed, unsealed};
+use actuarius_persistence::files::{self, OnFile};
+use actuarius_persistence::{Ancestor, OpenError};
 use uuid::Uuid;
 
-use actuarius_persistence::Ancestor;
-use actuarius_persistence::files::marker::{Unreadable, sealed, unsealed};
+use crate::files::Files;
 
 /// The format this release writes, and the newest it reads. It reads the first, too: chunks there
 /// have no link.
@@ -59,6 +63,29 @@ impl Format {
     pub(super) fn seed(&self) -> u64 {
         self.store.as_u64_pair().0
     }
+}
+
+pub(super) fn read(store: &Files) -> Result<Format, OpenError> {
+    let path = store.root.clone();
+    let text = match fs::read(store.format()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(OpenError::UnknownFormat { path, what: "FORMAT is missing".to_owned() });
+        }
+        text => text.on(&store.format())?,
+    };
+    Format::parse(&text).map_err(|unreadable| match unreadable {
+        Unreadable::Newer(found) => OpenError::NewerFormat { path, found, supported: NUMBER },
+        Unreadable::Unknown(what) => OpenError::UnknownFormat { path, what: what.to_owned() },
+    })
+}
+
+/// What is written from here on is of this release's format, so an older release must not open it.
+pub(super) fn write(store: &Files, format: &Format) -> Result<(), OpenError> {
+    let (path, text) = (store.format(), format.to_text());
+    if fs::read(&path).on(&path)? == text.as_bytes() {
+        return Ok(());
+    }
+    files::replace(&path, &[text.as_bytes()])
 }
 
 /// What FORMAT would be like in another format, for tests.

@@ -19,11 +19,10 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use uuid::Uuid;
-
 use actuarius_persistence::StoreFailure;
 use actuarius_persistence::verify::{Place, Verified};
 use actuarius_persistence::wire::Cursor;
+use uuid::Uuid;
 
 const MAGIC: &[u8; 8] = b"actmark1";
 const SLOT_BYTES: usize = 4096;

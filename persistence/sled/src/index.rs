@@ -1,9 +1,10 @@
 //! The per-stream index: in memory first, flushed in runs, compacted later.
 
-pub(crate) mod compaction;
-pub(crate) mod flush;
+mod compaction;
+mod flush;
 pub(crate) mod manifest;
 pub(crate) mod memtable;
+mod pace;
 pub(crate) mod part;
 pub(crate) mod runs;
 pub(crate) mod upkeep;

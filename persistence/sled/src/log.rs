@@ -1,10 +1,12 @@
 //! The log: commits packed into chunks, written by one writer, read through a cache.
 
-pub(crate) mod cache;
+mod cache;
 pub(crate) mod chunk;
-pub(crate) mod packing;
+mod gate;
+mod packing;
 pub(crate) mod reader;
 pub(crate) mod recover;
-pub(crate) mod removing;
+mod removing;
 pub(crate) mod shared;
+mod verify;
 pub(crate) mod writer;

@@ -7,18 +7,16 @@
 //! The checksum is CRC-32C over the key and all that follows, so a note found in another's place is
 //! noticed. A set of notes is whole because it is in one group.
 
-use std::io;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use actuarius_persistence::wire::Cursor;
+use actuarius_persistence::{NOTE_VALUE_BYTES_MAX, Note, ReadError};
 use bytes::Bytes;
 use sled::IVec;
 
-use super::error::{Result, Trouble};
-use super::keys::{self, VALUE_MAX};
-use super::log::shared::Shared;
-use actuarius_persistence::wire::Cursor;
-use actuarius_persistence::{NOTE_VALUE_BYTES_MAX, Note, ReadError};
+use crate::engine::Engine;
+use crate::error::{Result, Trouble};
+use crate::keys::{self, VALUE_MAX};
 
 const VERSION: u8 = 1;
 const CHECKSUM: usize = 4;
@@ -34,7 +32,7 @@ pub(super) const SCATTER_BYTES: usize = 1_000;
 
 const _: () = assert!(
     // What a set counts is no less than what its changes count in their group.
-    actuarius_persistence::CHANGE_BYTES >= SCATTER_BYTES + 1 + HEAD + super::engine::KEY_OVERHEAD
+    actuarius_persistence::CHANGE_BYTES >= SCATTER_BYTES + 1 + HEAD + crate::engine::KEY_OVERHEAD
 );
 
 /// The value for the note whose whole key is `key`.
@@ -64,28 +62,26 @@ fn checksum(key: &[u8], bytes: &[u8]) -> u32 {
 }
 
 /// What the note `key` says.
-pub(super) fn one(shared: &Shared, key: &[u8]) -> std::result::Result<Option<Bytes>, ReadError> {
-    let _gate = shared.notes.pass()?;
+pub(super) fn one(engine: &Engine, key: &[u8]) -> std::result::Result<Option<Bytes>, ReadError> {
     let whole = keys::note(key);
     let damaged = |trouble: Trouble| trouble.of_note(key);
-    let value = shared.engine.get(&whole).map_err(|error| damaged(error.into()))?;
+    let value = engine.get(&whole).map_err(|error| damaged(error.into()))?;
     value.map(|value| unpack(&whole, &value).map_err(damaged)).transpose()
 }
 
 /// The first `limit` notes with this prefix behind `after`.
 pub(super) fn list(
-    shared: &Shared,
+    engine: &Engine,
     prefix: &[u8],
     after: Option<&[u8]>,
     limit: usize,
 ) -> std::result::Result<Vec<Note>, ReadError> {
-    let _gate = shared.notes.pass()?;
     let start = match after {
         Some(after) if after >= prefix => Bound::Excluded(keys::note(after)),
         _ => Bound::Included(keys::note(prefix)),
     };
     let mut found = Vec::new();
-    for entry in shared.engine.from(start).take(limit) {
+    for entry in engine.from(start).take(limit) {
         let (whole, value): (IVec, IVec) =
             entry.map_err(|error| Trouble::from(error).at(0, None))?;
         let Some(key) = keys::note_key(&whole).filter(|key| key.starts_with(prefix)) else { break };
@@ -93,50 +89,6 @@ pub(super) fn list(
         found.push(Note { key: Bytes::copy_from_slice(key), value });
     }
     Ok(found)
-}
-
-/// Lets nobody read notes while it is not known whether they are durable.
-///
-/// sled shows a batch while it is being applied, change by change, and before it is synced. The
-/// writer closes the gate before it applies a group that changes notes, and opens it when all of
-/// the batch is visible. Commits without notes do not come here.
-#[derive(Default)]
-pub(super) struct Gate(RwLock<State>);
-
-#[derive(Default, PartialEq)]
-enum State {
-    #[default]
-    Known,
-    /// Notes were being written. A writer that fails leaves it so, for ever.
-    Unknown,
-}
-
-impl Gate {
-    /// Waits until nobody reads notes any more.
-    pub(super) fn close(&self) -> Closed<'_> {
-        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State::Unknown;
-        Closed(state)
-    }
-
-    /// To be held as long as notes are read.
-    fn pass(&self) -> io::Result<RwLockReadGuard<'_, State>> {
-        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        match *state {
-            State::Known => Ok(state),
-            State::Unknown => Err(io::Error::other("writing notes failed; open the store again")),
-        }
-    }
-}
-
-/// A closed gate. Dropped unopened, it leaves the notes unknown.
-pub(super) struct Closed<'a>(RwLockWriteGuard<'a, State>);
-
-impl Closed<'_> {
-    /// The notes are durable: lets everyone read them.
-    pub(super) fn open(mut self) {
-        *self.0 = State::Known;
-    }
 }
 
 #[cfg(test)]
@@ -159,15 +111,5 @@ mod tests {
         }
         assert!(unpack(&keys::note(b"another"), &value).is_err(), "another place");
         assert!(unpack(&key, b"").is_err());
-    }
-
-    #[test]
-    fn a_writer_that_failed_leaves_the_notes_unknown() {
-        let gate = Gate::default();
-        assert!(gate.pass().is_ok());
-        gate.close().open();
-        assert!(gate.pass().is_ok());
-        drop(gate.close());
-        assert!(gate.pass().is_err());
     }
 }

@@ -6,6 +6,7 @@ use actuarius_domain::Position;
 use actuarius_persistence::backup::{self, BackupError, Engine, Restored, Until};
 use actuarius_persistence::{Lineage, OnProgress, OpenError, Store};
 
+use crate::options::SledOptions;
 use crate::{create, open};
 
 /// sled, as the engine of a restored store.
@@ -13,7 +14,7 @@ struct Sled;
 
 impl Engine for Sled {
     fn create(&self, directory: &Path) -> Result<Store, OpenError> {
-        open(directory)
+        open::open(directory, &SledOptions::default())
     }
 
     fn adopt(&self, directory: &Path, from: &Lineage, until: Position) -> Result<(), OpenError> {

@@ -10,14 +10,14 @@
 //! and removed first.
 
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
-use bytes::Bytes;
-
-use super::engine::Engine;
-use super::error::{Result, Trouble};
-use super::keys::{self, StreamHash, VALUE_MAX};
 use actuarius_persistence::personal::Subjects;
 use actuarius_persistence::wire::{Cursor, put_text, put_varint};
 use actuarius_persistence::{NewSnapshot, ReadError, Snapshot};
+use bytes::Bytes;
+
+use crate::engine::Engine;
+use crate::error::{Result, Trouble};
+use crate::keys::{self, StreamHash, VALUE_MAX};
 
 const VERSION: u8 = 1;
 const CHECKSUM: usize = 4;

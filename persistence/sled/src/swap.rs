@@ -13,9 +13,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::files::Files;
 use actuarius_persistence::OpenError;
 use actuarius_persistence::files::{self, OnFile};
+
+use crate::files::Files;
 
 /// Ends what a power cut or a kill interrupted: there is one store then, or none as before. The store's
 /// lock is held.

@@ -40,12 +40,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use uuid::Uuid;
-
-use super::open::{open_engine, open_sled};
-use super::{SledOptions, error};
-use crate::release::Release;
 use actuarius_persistence::OpenError;
 use actuarius_persistence::files::marker::{self, Unreadable};
 use actuarius_persistence::files::{self, OnFile};
@@ -53,6 +47,13 @@ use actuarius_persistence::table::ViewError;
 use actuarius_persistence::table::{Changes, Range};
 use actuarius_persistence::table::{Entry, ReadTable, TableEngine, TableWriter};
 use actuarius_persistence::wire::Malformed;
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::engine::{open_engine, open_sled};
+use crate::error;
+use crate::options::SledOptions;
+use crate::release::Release;
 use applying::Applying;
 use journal::{Journal, Record};
 use reader::Shared;
@@ -65,7 +66,7 @@ const MAGIC: &str = "actuarius view table";
 
 /// Where the journal is full: as much as is given to sled between two syncs, so that a table of
 /// small batches is synced no more often, and one of large ones does not sync twice for each.
-const JOURNAL_BYTES: u64 = super::engine::SYNC_BYTES_MAX as u64;
+const JOURNAL_BYTES: u64 = crate::engine::SYNC_BYTES_MAX as u64;
 
 impl TableEngine for SledOptions {
     fn exists(&self, generation: &Path) -> bool {
@@ -81,7 +82,7 @@ impl TableEngine for SledOptions {
     }
 
     fn lock_wait(&self) -> Duration {
-        self.waits()
+        self.lock_wait
     }
 }
 

@@ -1,13 +1,13 @@
 //! What is told when keys are missing from sled or wrong in it, as after a lost page.
 
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
-use tempfile::TempDir;
-
-use super::keys::{self, StreamHash, VALUE_MAX};
-use super::testing::append;
-use super::{SledOptions, format::Format, open_with};
 use actuarius_persistence::verify::{Place, Verify};
 use actuarius_persistence::{Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store};
+use tempfile::TempDir;
+
+use crate::keys::{self, StreamHash, VALUE_MAX};
+use crate::testing::append;
+use crate::{SledOptions, format::Format, open_with};
 
 /// A store of ten commits to one stream in chunks of their own; the first eight are indexed.
 fn closed_store() -> TempDir {
@@ -28,7 +28,7 @@ fn open(directory: &TempDir) -> Result<Store, OpenError> {
 fn tamper(directory: &TempDir, change: impl FnOnce(&sled::Db)) {
     let log = directory.path().join("store/log");
     let _release = crate::release::Release(log.join("db"));
-    let db = super::open::open_sled(&log, &SledOptions::default(), None).expect("opens");
+    let db = super::engine::open_sled(&log, &SledOptions::default(), None).expect("opens");
     change(&db);
     db.flush().expect("flushed");
 }

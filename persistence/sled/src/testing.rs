@@ -1,7 +1,6 @@
 //! Appends for the unit tests of this folder.
 
 use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
-
 use actuarius_persistence::{Append, Codec, NewCommit};
 
 #[derive(serde::Serialize, serde::Deserialize)]

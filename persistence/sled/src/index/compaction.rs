@@ -4,13 +4,13 @@
 
 use std::collections::VecDeque;
 
-use super::super::engine::{Engine, Group};
-use super::super::error::{Result, Trouble};
-use super::super::keys;
 use super::memtable::Run;
+use super::pace::{Pace, STEP_BYTES};
 use super::part::{Entry, Packer, Place, START};
 use super::runs;
-use super::upkeep::{Pace, STEP_BYTES};
+use crate::engine::{Engine, Group};
+use crate::error::{Result, Trouble};
+use crate::keys;
 
 pub(crate) struct Merge {
     pub(crate) sources: Vec<Run>,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::engine::Group;
-use super::super::keys;
 use super::memtable::{Buckets, Run};
+use super::pace::{Pace, STEP_BYTES};
 use super::part::{Entry, Packer, Place, START};
-use super::upkeep::{Pace, STEP_BYTES};
+use crate::engine::Group;
+use crate::keys;
 
 pub(crate) struct Drain {
     frozen: Arc<Buckets>,

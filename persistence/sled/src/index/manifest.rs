@@ -1,10 +1,11 @@
 //! What the index consists of, as one value. It is written in the same batch as the change it
 //! records, so that a run exists exactly if it is listed here.
 
-use super::super::error::{Result, Trouble};
-use super::super::keys::{self, VALUE_MAX};
-use super::memtable::Run;
 use actuarius_persistence::wire::{Cursor, put_varint};
+
+use super::memtable::Run;
+use crate::error::{Result, Trouble};
+use crate::keys::{self, VALUE_MAX};
 
 const VERSION: u8 = 1;
 

@@ -8,8 +8,8 @@
 use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::super::keys;
 use super::part::Entry;
+use crate::keys;
 
 /// One run on disk: the entries of the commits from `first` to `last`, sorted within buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

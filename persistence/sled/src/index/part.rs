@@ -11,10 +11,11 @@
 //! it, and the first part of a bucket stands under hash 0 and exists even when the bucket is empty:
 //! so a missing part is noticed, and never looks like a stream without events.
 
-use super::super::error::{Result, Trouble};
-use super::super::keys::VALUE_MAX;
 use actuarius_persistence::wire::Malformed;
 use actuarius_persistence::wire::{Cursor, put_varint};
+
+use crate::error::{Result, Trouble};
+use crate::keys::VALUE_MAX;
 
 const VERSION: u8 = 1;
 const CHECKSUM: usize = 4;

@@ -1,10 +1,10 @@
 //! Looking into the runs on disk.
 
-use super::super::engine::Engine;
-use super::super::error::{Result, Trouble};
-use super::super::keys;
 use super::memtable::Run;
 use super::part::{Entry, Part, Place};
+use crate::engine::Engine;
+use crate::error::{Result, Trouble};
+use crate::keys;
 
 /// Adds the entries of the streams hashed `hash` from the version `from` on, by version, until
 /// there are `want` of them. The last versions may be more than are wanted.

@@ -4,49 +4,20 @@
 
 use std::sync::Arc;
 
-use super::super::engine::{Engine, Group};
-use super::super::keys::{self, VALUE_MAX};
+use actuarius_persistence::StoreFailure;
+
 use super::compaction::Merge;
 use super::flush::Drain;
 use super::manifest::Meta;
 use super::memtable::{self, Index, Lease, Run};
-use actuarius_persistence::StoreFailure;
+use super::pace::{Pace, STEP_BYTES};
+use crate::engine::{Engine, Group};
+use crate::error::engine_io;
+use crate::keys;
 
 /// How many runs of a level are merged into one of the next. A stream's read looks into at most
 /// seven runs per level: of 5 million commits 4 in the lowest, 1 and 1.
 const MERGE_RUNS: usize = 8;
-
-/// The room a group must have for one more part and the list of runs.
-pub(crate) const STEP_BYTES: usize = 2 * VALUE_MAX;
-
-/// What writing or removing a part costs, beside its entries, in entries.
-const PART_COST: f64 = 64.0;
-
-/// How much of a job has been paid for by commits, in entries.
-pub(crate) struct Pace {
-    per_commit: f64,
-    credit: f64,
-}
-
-impl Pace {
-    /// A pace that has written `entries` in `buckets` after at most `commits`.
-    pub(crate) fn to_finish_within(commits: u64, entries: u64, buckets: usize) -> Self {
-        let work = entries as f64 + (buckets as f64 + entries as f64 / 400.0) * PART_COST;
-        Self { per_commit: work / (commits.max(1) as f64), credit: 0.0 }
-    }
-
-    pub(crate) fn earn(&mut self, commits: u64) {
-        self.credit += self.per_commit * commits as f64;
-    }
-
-    pub(crate) fn has_credit(&self) -> bool {
-        self.credit > 0.0
-    }
-
-    pub(crate) fn spend(&mut self, entries: usize) {
-        self.credit -= PART_COST + entries as f64;
-    }
-}
 
 /// Runs whose keys are being removed. Sweeps are done one by one, in the order of their merges, so
 /// that a lease also protects its holder from the merges after its own.
@@ -127,9 +98,8 @@ impl Upkeep {
     ) -> Result<(), StoreFailure> {
         self.drain(group, commits);
         self.merge(engine, index.buckets(), group, commits);
-        self.sweep(engine, index.buckets(), group, commits).map_err(|error| {
-            StoreFailure::new("removing old index parts", super::super::error::engine_io(error))
-        })?;
+        self.sweep(engine, index.buckets(), group, commits)
+            .map_err(|error| StoreFailure::new("removing old index parts", engine_io(error)))?;
         if std::mem::take(&mut self.changed) {
             group.put(keys::META, self.meta.to_value());
         }

@@ -13,14 +13,14 @@
 //! continued in parts 1, 2, 3 …, which are bytes alone; it exists if part 0 exists.
 
 use actuarius_domain::Position;
-use bytes::Bytes;
-use sled::IVec;
-
-use super::super::error::{Result, Trouble};
-use super::super::keys::VALUE_MAX;
 use actuarius_persistence::chain::{ChainEnd, Link};
 use actuarius_persistence::wire::Cursor;
 use actuarius_persistence::{COMMIT_BYTES_MAX, Commit};
+use bytes::Bytes;
+use sled::IVec;
+
+use crate::error::{Result, Trouble};
+use crate::keys::VALUE_MAX;
 
 const LINKED: u8 = 2;
 /// The layout of the first format, which has no link.

@@ -1,16 +1,18 @@
 //! A batch on its way to disk: commits become chunks, chunks become groups, groups are synced.
 
-use super::super::engine::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
-use super::super::error::engine_io;
-use super::super::index::part::Entry;
-use super::super::index::upkeep::Upkeep;
-use super::super::keys::{self, StreamHash};
-use super::super::notes::{self, Closed};
-use super::super::snapshots::{self, Surplus};
-use super::chunk::{self, RAW_TARGET};
-use super::shared::Shared;
 use actuarius_persistence::chain::{ChainEnd, Link};
 use actuarius_persistence::{NewSnapshot, Notes, StoreFailure};
+
+use super::chunk::{self, RAW_TARGET};
+use super::gate::Closed;
+use super::shared::Shared;
+use crate::engine::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
+use crate::error::engine_io;
+use crate::index::part::Entry;
+use crate::index::upkeep::Upkeep;
+use crate::keys::{self, StreamHash};
+use crate::notes;
+use crate::snapshots::{self, Surplus};
 
 /// The room that chunks leave to the work on the index. At the pace it is done, it needs about as
 /// much as this with 1,000 commits.
@@ -177,7 +179,7 @@ impl<'a> Packing<'a> {
         let commits = std::mem::take(&mut self.commits);
         self.snapshots.clear();
         if std::mem::take(&mut self.has_notes) && self.gate.is_none() {
-            self.gate = Some(self.shared.notes.close());
+            self.gate = Some(self.shared.gate.close());
         }
         self.upkeep.work(engine, index, &mut group, commits)?;
         engine.sync(group)?;

@@ -8,17 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
-use bytes::Bytes;
-use uuid::Uuid;
-
-use super::super::error::{self, Trouble};
-use super::super::index::memtable::Range;
-use super::super::index::part::Entry;
-use super::super::index::runs;
-use super::super::{notes, snapshots, verify};
-use super::chunk::Chunk;
-use super::recover;
-use super::shared::Shared;
 use actuarius_persistence::Maintenance;
 use actuarius_persistence::archive::{self, ArchiveError};
 use actuarius_persistence::chain::ChainEnd;
@@ -27,6 +16,18 @@ use actuarius_persistence::verify::{Verified, Verify};
 use actuarius_persistence::{
     Commit, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo,
 };
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::chunk::Chunk;
+use super::recover;
+use super::shared::Shared;
+use super::verify;
+use crate::error::{self, Trouble};
+use crate::index::memtable::Range;
+use crate::index::part::Entry;
+use crate::index::runs;
+use crate::snapshots;
 
 /// How many entries of a stream are gathered at a time: as many commits as a page usually has.
 const GATHERED_MAX: usize = 1024;
@@ -78,7 +79,7 @@ impl Reader for SledReader {
     }
 
     fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
-        guarded(|| notes::one(&self.0, key))
+        guarded(|| self.0.note(key))
     }
 
     fn notes(
@@ -87,7 +88,7 @@ impl Reader for SledReader {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Note>, ReadError> {
-        guarded(|| notes::list(&self.0, prefix, after, limit))
+        guarded(|| self.0.notes(prefix, after, limit))
     }
 
     fn identity(&self) -> Uuid {

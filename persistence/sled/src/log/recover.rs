@@ -4,21 +4,21 @@
 //! history grows. Everything before is verified when it is read.
 
 use actuarius_domain::Position;
-
-use super::super::engine;
-use super::super::engine::{Engine, Group};
-use super::super::error::{self, Result, Trouble};
-use super::super::format::Format;
-use super::super::index::manifest::Meta;
-use super::super::index::memtable::Index;
-use super::super::index::part::Entry;
-use super::super::keys::{self, StreamHash};
-use super::chunk;
-use super::chunk::Chunk;
-use crate::files::Files;
 use actuarius_persistence::chain::{ChainEnd, Link};
 use actuarius_persistence::files::OnFile;
 use actuarius_persistence::{OpenError, StoreFailure};
+
+use super::chunk;
+use super::chunk::Chunk;
+use crate::engine;
+use crate::engine::{Engine, Group};
+use crate::error::{self, Result, Trouble};
+use crate::files::Files;
+use crate::format::Format;
+use crate::index::manifest::Meta;
+use crate::index::memtable::Index;
+use crate::index::part::Entry;
+use crate::keys::{self, StreamHash};
 
 pub(crate) struct Recovered {
     pub(crate) index: Index,

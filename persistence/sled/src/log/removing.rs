@@ -4,15 +4,16 @@
 //! A chunk is one group with all its parts, the old and the new ones, so a power cut leaves one or
 //! the other.
 
-use super::super::engine::Engine;
-use super::super::error::Trouble;
-use super::super::keys;
+use actuarius_persistence::stub_frame;
+use actuarius_persistence::{Removal, StoreFailure};
+
 use super::chunk::{self, Chunk};
 use super::packing::Packing;
 use super::recover;
 use super::shared::Shared;
-use actuarius_persistence::stub_frame;
-use actuarius_persistence::{Removal, StoreFailure};
+use crate::engine::Engine;
+use crate::error::Trouble;
+use crate::keys;
 
 /// What a chunk written anew counts in its group beside its bytes.
 ///

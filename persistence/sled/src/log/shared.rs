@@ -4,24 +4,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actuarius_domain::StreamId;
-
-use super::super::engine::Engine;
-use super::super::error::{Result, Trouble};
-use super::super::format::Format;
-use super::super::index::memtable::{Index, Range, Run};
-use super::super::index::part::Entry;
-use super::super::index::runs;
-use super::super::keys::StreamHash;
-use super::super::notes::Gate;
-use super::cache::Generations;
-use super::chunk::Chunk;
-use super::recover;
-use crate::files::Files;
-use crate::release::Release;
 use actuarius_persistence::archive::Mounted;
 use actuarius_persistence::chain::ChainEnd;
 use actuarius_persistence::files::lock::StoreLock;
-use actuarius_persistence::{Commit, Lineage, ReadError};
+use actuarius_persistence::{Commit, Lineage, Note, ReadError};
+use bytes::Bytes;
+
+use super::cache::Generations;
+use super::chunk::{self, Chunk};
+use super::gate::Gate;
+use super::recover;
+use crate::engine::Engine;
+use crate::error::{Result, Trouble};
+use crate::files::Files;
+use crate::format::Format;
+use crate::index::memtable::{Index, Range, Run};
+use crate::index::part::Entry;
+use crate::index::runs;
+use crate::keys::StreamHash;
+use crate::notes;
+use crate::release::Release;
 
 /// How many opened chunks are kept, in each of two generations: 4 MiB in all, when they are full.
 const CHUNKS_KEPT: usize = 256;
@@ -36,8 +38,8 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     seed: u64,
     pub(crate) lineage: Lineage,
-    /// Between those who read notes and the writer.
-    pub(crate) notes: Gate,
+    /// Between the readers of notes and the writer.
+    pub(crate) gate: Gate,
     /// The last position readers may see: all before it is durable.
     durable: AtomicU64,
     /// The same, with its link; never ahead of it.
@@ -63,7 +65,7 @@ impl Shared {
             index,
             seed: format.seed(),
             lineage: Lineage::of(format.store).with(format.ancestors),
-            notes: Gate::default(),
+            gate: Gate::default(),
             durable: AtomicU64::new(end.position.get()),
             chain: Mutex::new(end),
             chunks: Mutex::new(Generations::new(CHUNKS_KEPT)),
@@ -101,7 +103,7 @@ impl Shared {
         let chunk = recover::load(&self.engine, first)?;
         let chunk = Arc::new(chunk.ok_or(Trouble::Malformed("events are missing"))?);
         // A commit larger than others' chunks together would take too much of the cache.
-        if chunk.commits.len() > 1 || chunk.commits[0].bytes() <= super::chunk::RAW_TARGET {
+        if chunk.commits.len() > 1 || chunk.commits[0].bytes() <= chunk::RAW_TARGET {
             kept().insert(first, chunk.clone());
         }
         Ok(chunk)
@@ -111,6 +113,21 @@ impl Shared {
     pub(crate) fn forget_chunks(&self) {
         let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
         *chunks = Generations::new(CHUNKS_KEPT);
+    }
+
+    pub(crate) fn note(&self, key: &[u8]) -> std::result::Result<Option<Bytes>, ReadError> {
+        let _pass = self.gate.pass()?;
+        notes::one(&self.engine, key)
+    }
+
+    pub(crate) fn notes(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> std::result::Result<Vec<Note>, ReadError> {
+        let _pass = self.gate.pass()?;
+        notes::list(&self.engine, prefix, after, limit)
     }
 
     /// The commit an entry of the index leads to, if it is one of `stream`'s: another stream may

@@ -5,19 +5,20 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use actuarius_domain::{Position, Version};
+use actuarius_persistence::chain::ChainEnd;
+use actuarius_persistence::{Append, AppendOutcome, Batch, Conflict, StoreFailure, Writer};
 
-use super::super::engine::Group;
-use super::super::high_water_mark::Mark;
-use super::super::index::manifest::Meta;
-use super::super::index::upkeep::Upkeep;
-use super::super::keys::StreamHash;
-use super::super::{SledOptions, error};
 use super::cache::Generations;
 use super::packing::Packing;
 use super::removing;
 use super::shared::Shared;
-use actuarius_persistence::chain::ChainEnd;
-use actuarius_persistence::{Append, AppendOutcome, Batch, Conflict, StoreFailure, Writer};
+use crate::engine::Group;
+use crate::error;
+use crate::high_water_mark::Mark;
+use crate::index::manifest::Meta;
+use crate::index::upkeep::Upkeep;
+use crate::keys::StreamHash;
+use crate::options::SledOptions;
 
 /// How many streams' versions are kept in memory, in each of two generations: about 50 MB when full.
 const HEADS_KEPT: usize = 512 * 1024;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use actuarius_persistence::table::Changes;
+use actuarius_persistence::table::ViewError;
 use bytes::Bytes;
 
-use super::super::error::Trouble;
 use super::keys::{self, MARKER, PART};
 use super::reader::Shared;
 use super::rows::{self, INLINE_MAX, Marker, PART_BYTES, Parts, Row};
 use crate::engine::{KEY_OVERHEAD, SYNC_BYTES_MAX};
-use actuarius_persistence::table::Changes;
-use actuarius_persistence::table::ViewError;
+use crate::error::Trouble;
 
 /// What a change counts beside its bytes.
 ///

@@ -13,13 +13,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use uuid::Uuid;
-
-use super::super::high_water_mark::write_at;
 use actuarius_persistence::StoreFailure;
 use actuarius_persistence::table::Changes;
 use actuarius_persistence::wire::Malformed;
 use actuarius_persistence::wire::{Cursor, put_varint};
+use uuid::Uuid;
+
+use crate::high_water_mark::write_at;
 
 const HEAD: usize = 4 + 4 + 8;
 

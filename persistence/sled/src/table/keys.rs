@@ -21,10 +21,10 @@
 
 use std::ops::Bound;
 
+use actuarius_persistence::table::Range;
 use bytes::Bytes;
 
-use super::super::error::{Result, Trouble};
-use actuarius_persistence::table::Range;
+use crate::error::{Result, Trouble};
 
 pub(super) const MARKER: &[u8] = b"m";
 pub(super) const PART: u8 = b'p';

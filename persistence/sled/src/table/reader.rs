@@ -4,16 +4,16 @@ use std::any::Any;
 use std::cmp::Ordering;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use bytes::Bytes;
-use sled::IVec;
-
-use super::super::error::Trouble;
-use super::{keys, rows};
-use crate::engine::Engine;
-use crate::release::Release;
 use actuarius_persistence::table::Entry;
 use actuarius_persistence::table::ViewError;
 use actuarius_persistence::table::changes::{self, Changes, Range};
+use bytes::Bytes;
+use sled::IVec;
+
+use super::{keys, rows};
+use crate::engine::Engine;
+use crate::error::Trouble;
+use crate::release::Release;
 
 /// What the writer and all readers share. The fields are dropped in this order: sled, then our wait
 /// until it is gone, then what keeps others out.

@@ -11,16 +11,16 @@
 //! The first checksum is CRC-32C over the length of space and key as u32, these, and all that
 //! follows it.
 
-use bytes::Bytes;
-use sled::IVec;
-
-use super::super::error::{Result, Trouble};
-use super::keys::{self, MARKER, PART};
-use crate::engine::Engine;
-use crate::keys::VALUE_MAX;
 use actuarius_persistence::table::ViewError;
 use actuarius_persistence::table::changes;
 use actuarius_persistence::wire::Cursor;
+use bytes::Bytes;
+use sled::IVec;
+
+use super::keys::{self, MARKER, PART};
+use crate::engine::Engine;
+use crate::error::{Result, Trouble};
+use crate::keys::VALUE_MAX;
 
 /// The largest value that stands in its row. Every tenth change of a leaf makes sled write the leaf
 /// again, with up to 17 rows: small rows must not pay for large neighbours.

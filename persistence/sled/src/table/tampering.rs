@@ -3,11 +3,11 @@
 use std::ops::Bound::Unbounded;
 use std::path::PathBuf;
 
+use actuarius_persistence::table::changes;
 use tempfile::TempDir;
 
 use super::keys::PART;
 use super::*;
-use actuarius_persistence::table::changes;
 
 struct Home {
     directory: TempDir,

@@ -4,21 +4,21 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use actuarius_domain::{Position, Version};
-use bytes::Bytes;
-use sled::IVec;
-
-use super::error::Trouble;
-use super::index::memtable;
-use super::index::part::{Entry, Part, Place as At, START};
-use super::log::chunk::{self, Chunk};
-use super::log::recover;
-use super::log::shared::Shared;
-use super::{high_water_mark, keys, notes, snapshots};
-use actuarius_persistence::archive;
-use actuarius_persistence::archive::segment::Segment;
+#[cfg(feature = "archive")]
+use actuarius_persistence::archive::{self, segment::Segment};
 use actuarius_persistence::chain::ChainEnd;
 use actuarius_persistence::verify::{LogCheck, Place, Verified, Verify};
 use actuarius_persistence::{Gone, Note, ReadError};
+use bytes::Bytes;
+use sled::IVec;
+
+use super::chunk::{self, Chunk};
+use super::recover;
+use super::shared::Shared;
+use crate::error::Trouble;
+use crate::index::memtable;
+use crate::index::part::{Entry, Part, Place as At, START};
+use crate::{high_water_mark, keys, snapshots};
 
 /// How many chunks may wait between the thread that reads and the one that looks: a few
 /// milliseconds of work, half a megabyte.
@@ -27,7 +27,7 @@ const AHEAD: usize = 64;
 /// How many notes are read at once, because commits with notes wait meanwhile.
 const NOTES_AT_ONCE: usize = 200;
 
-pub(super) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verified, ReadError> {
+pub(crate) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verified, ReadError> {
     let head = shared.durable();
     let (runs, _lease) = shared.index.runs();
     let indexed = runs.last().map_or(0, |run| run.last);
@@ -58,6 +58,7 @@ pub(super) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verifie
     }
     walk_snapshots(shared, &check, &mut verified);
     walk_notes(shared, &mut verified)?;
+    #[cfg(feature = "archive")]
     walk_archive(shared, &mut verified)?;
     high_water_mark::verify(&shared.files.mark(), shared.lineage.store(), &mut verified)?;
     Ok(verified)
@@ -221,6 +222,7 @@ fn walk_snapshots(shared: &Shared, check: &LogCheck<'_, '_>, verified: &mut Veri
 
 /// Segments nobody can open are no segment's: whoever needs one is told it is elsewhere. Here it is
 /// told why.
+#[cfg(feature = "archive")]
 fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
     for path in archive::files(shared.archive.directory())? {
         if let Err(error) = Segment::open(&path) {
@@ -233,7 +235,7 @@ fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadErro
 fn walk_notes(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
     let mut after: Option<Bytes> = None;
     loop {
-        let page = notes::list(shared, b"", after.as_deref(), NOTES_AT_ONCE);
+        let page = shared.notes(b"", after.as_deref(), NOTES_AT_ONCE);
         let last = match page {
             Ok(page) => {
                 verified.notes += page.len() as u64;
