@@ -35,6 +35,7 @@ mod state;
 mod writing;
 
 pub use crate::follow::followers::Retry;
+pub use crate::follow::raw_event::RawEvent;
 
 pub use builder::SubscriptionBuilder;
 pub use error::{ParkedError, ResetError};
