@@ -95,7 +95,7 @@ async fn another_type_without_another_version_is_refused() {
         "{refused}"
     );
     let said = refused.to_string();
-    assert!(said.contains("of ledger,") && said.contains("follows ledger, visit"), "{said}");
+    assert!(said.contains("of ledger and") && said.contains("follows ledger, visit"), "{said}");
     // One type in place of the other is refused, too.
     let refused = counts(&runtime).on::<Visit>().start().await.err().unwrap();
     assert!(matches!(refused, StartError::OtherTypes { .. }), "{refused}");
