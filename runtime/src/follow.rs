@@ -2,5 +2,6 @@
 
 pub(crate) mod follower;
 pub(crate) mod followers;
+pub(crate) mod handle;
 pub(crate) mod progress;
 pub(crate) mod raw_event;

@@ -9,6 +9,7 @@ use actuarius_persistence::keys::KeyFigures;
 use crate::base::error::Quarantine;
 pub use crate::base::follower_status::{FollowerHealth, FollowerKind, FollowerStatus};
 pub use crate::base::telemetry::METRICS;
+pub use crate::follow::handle::FollowerHandle;
 
 /// The state of the runtime. Returned by [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone)]

@@ -26,13 +26,13 @@ mod types;
 pub use actuarius_domain::{Projection, ReadModel};
 
 pub use crate::follow::followers::Retry;
+pub use crate::follow::raw_event::RawEvent;
 
 pub use as_of::{AsOfError, PastView};
 pub use builder::{ProjectionBuilder, ProjectionKind, StoredKind};
 pub use database::{Database, EventBatch, InDatabase};
 pub(crate) use erase_closed_views::{Swept, sweep};
 pub use handle::ProjectionHandle;
-pub(crate) use handle::WAITS_AT_MOST;
 pub use keyed::{Change, Keyed, Missed, PastRows};
 pub use memory::InMemory;
 pub(crate) use memory::ViewReader;

@@ -219,7 +219,7 @@ impl Runtime {
         let (head, until) = (self.head(), Deadline::within(time));
         let running = |follower: &Arc<FollowerShared>| !follower.has_stopped();
         for follower in self.inner.followers.all().into_iter().filter(running) {
-            follower.wait_for(head, until.remaining()).await?;
+            follower.wait_for_within(head, until.remaining()).await?;
         }
         Ok(())
     }

@@ -97,7 +97,7 @@ async fn what_was_just_written_can_be_read() -> Result<(), Box<dyn std::error::E
     let letters = runtime.subscribe("letters").on_only(["Withdrawn"], send).start().await?;
     // endregion: read
     assert_eq!(newest.len(), 2);
-    letters.wait_for(receipt.position, Duration::from_secs(60)).await?;
+    letters.wait_for_within(receipt.position, Duration::from_secs(60)).await?;
     Ok(())
 }
 

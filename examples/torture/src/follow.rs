@@ -98,7 +98,7 @@ async fn write_followed(
 fn tell_progress(followers: &Followers, beside: &mut JoinSet<Result<(), Stopped>>) {
     let Followers { effects, recent, totals, report } = followers.clone();
     beside.spawn(async move {
-        tell(EFFECTS, || effects.position(), |it| effects.wait_for(it, CATCHING_UP)).await
+        tell(EFFECTS, || effects.position(), |it| effects.wait_for_within(it, CATCHING_UP)).await
     });
     beside.spawn(async move {
         tell(RECENT, || recent.position(), |it| recent.wait_for_within(it, CATCHING_UP)).await

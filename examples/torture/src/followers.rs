@@ -37,7 +37,7 @@ pub(crate) struct Followers {
 impl Followers {
     /// Waits until all of them have come to `position`.
     pub(crate) async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
-        self.effects.wait_for(position, CATCHING_UP).await?;
+        self.effects.wait_for_within(position, CATCHING_UP).await?;
         self.recent.wait_for_within(position, CATCHING_UP).await?;
         self.totals.wait_for_within(position, CATCHING_UP).await?;
         self.report.wait_for_within(position, CATCHING_UP).await

@@ -57,7 +57,7 @@ impl Operator {
         loop {
             let ahead = self.dice.u64(1..60);
             let due = Position::new(self.effects.position().get() + ahead);
-            self.effects.wait_for(due, CATCHING_UP).await.map_err(stopped)?;
+            self.effects.wait_for_within(due, CATCHING_UP).await.map_err(stopped)?;
             if self.dice.u32(0..25) == 0 {
                 self.reset().await?;
             } else {

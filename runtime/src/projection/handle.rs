@@ -1,110 +1,62 @@
-use std::sync::Arc;
-use std::time::Duration;
+//! `ProjectionHandle`: what every running projection can be asked for.
+
+use std::future::Future;
+use std::ops::Deref;
 
 use actuarius_domain::Position;
 
 use super::building::Building;
 use super::host::Hosted;
 use crate::base::keep_alive::KeepAlive;
-use crate::follow::followers::{
-    DesiredState, FollowerHealth, FollowerShared, FollowerStatus, WaitError,
-};
+use crate::follow::followers::DesiredState;
+use crate::follow::handle::FollowerHandle;
 
-/// How long a wait for a projection takes at most, unless told otherwise.
-pub(crate) const WAITS_AT_MOST: Duration = Duration::from_secs(5);
-
-/// What every projection can be asked for. [`InMemory`](crate::projection::InMemory), [`Keyed`](crate::projection::Keyed)
-/// and [`InDatabase`](crate::projection::InDatabase) all are one.
+/// The handle of a running projection of any kind. Cheap to clone.
+///
+/// [`InMemory`](super::InMemory), [`Keyed`](super::Keyed) and [`InDatabase`](super::InDatabase) dereference to
+/// it. It dereferences to [`FollowerHandle`], which reports the position and the status and waits for a
+/// position.
 #[derive(Clone)]
 pub struct ProjectionHandle {
-    shared: Arc<FollowerShared>,
+    follower: FollowerHandle,
     building: Building,
     _alive: KeepAlive,
 }
 
+impl Deref for ProjectionHandle {
+    type Target = FollowerHandle;
+
+    fn deref(&self) -> &FollowerHandle {
+        &self.follower
+    }
+}
+
 impl ProjectionHandle {
     pub(crate) fn new(Hosted { shared, building }: Hosted, inner: KeepAlive) -> Self {
-        Self { shared, building, _alive: inner }
+        Self { follower: FollowerHandle::of(shared), building, _alive: inner }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<FollowerShared> {
-        &self.shared
-    }
-
-    /// The name it was started under.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.shared.name
-    }
-
-    /// The position up to which the view that is read has all events.
-    #[must_use]
-    pub fn position(&self) -> Position {
-        self.shared.progress.position()
-    }
-
-    /// The position up to which another view has all events that is being built to be read in place
-    /// of this one: by a rebuild, or because the version was raised and an older one is read as well.
-    /// None when none is being built.
+    /// Returns the position up to which a new view has all events that is built to replace this one: by a
+    /// rebuild, or because the version was raised and an older one is read until then. `None` if none is
+    /// being built.
     #[must_use]
     pub fn building(&self) -> Option<Position> {
         self.building.position()
     }
 
-    /// How many events the view is behind the end of the log.
-    #[must_use]
-    pub fn lag(&self) -> u64 {
-        self.shared.lag()
-    }
-
-    /// How it is doing.
-    #[must_use]
-    pub fn status(&self) -> FollowerStatus {
-        self.shared.status()
-    }
-
-    /// Name, status, position and lag in one.
-    #[must_use]
-    pub fn health(&self) -> FollowerHealth {
-        self.shared.health()
-    }
-
-    /// Waits until the view shows everything up to `position`, for instance a receipt's; at most 5
-    /// seconds. Reads behind it see one's own writes.
+    /// Takes no more events until [`resume`](Self::resume); the view can still be read. When this returns, the
+    /// projection is paused. A halted projection stays halted, and its status still says so.
     ///
-    /// # Errors
-    /// [`WaitError`]: it did not get there. The command whose receipt it was is durable all the same.
-    pub async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
-        self.wait_for_within(position, WAITS_AT_MOST).await
+    /// It is asked to pause when this method is called, not when the future is first polled. Returns early if
+    /// the projection was stopped or resumed.
+    pub fn pause(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.shared().want(DesiredState::Pause);
+        let shared = self.shared().clone();
+        async move { shared.until_paused().await }
     }
 
-    /// Like [`wait_for`](ProjectionHandle::wait_for), with a time of one's own.
-    ///
-    /// # Errors
-    /// [`WaitError`], as there.
-    pub async fn wait_for_within(
-        &self,
-        position: Position,
-        within: Duration,
-    ) -> Result<(), WaitError> {
-        self.shared.wait_for(position, within).await
-    }
-
-    /// Takes no more events until [`resume`](ProjectionHandle::resume); the view can be read on. One
-    /// that has halted goes on saying so.
-    pub fn pause(&self) {
-        self.shared.want(DesiredState::Pause);
-    }
-
-    /// Goes on after a pause, or tries again after it has halted.
+    /// Continues after a pause, or retries what the projection has halted at.
     pub fn resume(&self) {
-        self.shared.want(DesiredState::Run);
-    }
-
-    /// Stops the projection, which keeps what it has; it can be started again under its name. The
-    /// view can be read on.
-    pub async fn stop(&self) {
-        self.shared.want(DesiredState::Stop);
-        self.shared.until(|status| *status == FollowerStatus::Stopped).await;
+        self.shared().want(DesiredState::Run);
     }
 }

@@ -14,6 +14,9 @@ use crate::base::deadline::Deadline;
 use crate::base::error::{ExecuteError, Failure};
 use crate::follow::followers::{FollowerShared, WaitError};
 
+/// How long a reply waits for its projections, unless the request sets a timeout.
+pub(crate) const VIEW_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// The projections that a reply waits for.
 #[derive(Default)]
 pub(crate) struct AwaitedViews {
@@ -90,7 +93,7 @@ impl<R> ViewWait<R> {
         let followers = std::mem::take(&mut self.views.followers);
         let waiting = Box::pin(async move {
             for shared in followers {
-                shared.wait_for(position, until.remaining()).await?;
+                shared.wait_for_within(position, until.remaining()).await?;
             }
             Ok(())
         });

@@ -11,7 +11,7 @@ use actuarius_persistence::Deletion;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::consistency::{AwaitedViews, ViewWait};
+use super::consistency::{AwaitedViews, VIEW_WAIT_MAX, ViewWait};
 use super::reply_future::{ReplyFuture, Submission};
 use crate::aggregate::directory::Directory;
 use crate::aggregate::request::{
@@ -19,7 +19,7 @@ use crate::aggregate::request::{
 };
 use crate::base::error::{ExecuteError, Failure};
 use crate::base::receipt::Receipt;
-use crate::projection::{self, ProjectionHandle};
+use crate::projection::ProjectionHandle;
 
 /// A command to be sent: set its options, then await it. Nothing happens before the first poll.
 ///
@@ -203,7 +203,7 @@ impl<A: Aggregate, R> IntoFuture for Execute<A, R> {
     fn into_future(self) -> Executing<A, R> {
         let timeout = self.timeout;
         let (execute, views) = self.take_views();
-        let within = timeout.unwrap_or(projection::WAITS_AT_MOST);
+        let within = timeout.unwrap_or(VIEW_WAIT_MAX);
         let view_wait = views.map(|views| Box::new(ViewWait::new(*views, within)));
         Executing { reply: ReplyFuture::new(execute, timeout), view_wait }
     }

@@ -207,7 +207,7 @@ async fn index<S: Saga>(
     let index = ProjectionBuilder::<InMemory<InstanceIndex>>::in_memory(inner.clone(), name);
     let index = index.on::<Instance<S>>().start().await?;
     let (view_reader, head) = (index.view_reader(), inner.engine.tail.head());
-    while let Err(error) = view_reader.shared.wait_for(head, INDEX_CHECK_EVERY).await {
+    while let Err(error) = view_reader.shared.wait_for_within(head, INDEX_CHECK_EVERY).await {
         if !matches!(error, followers::WaitError::TimedOut { .. }) {
             return Err(StartError::Instances { name: S::TYPE.to_owned(), source: error });
         }

@@ -125,15 +125,15 @@ impl<S: Saga> Sagas<S> {
     /// [`WaitError`]: instances are still live, or the index of instances has halted.
     pub async fn settled(&self, within: Duration) -> Result<(), WaitError> {
         let (index, until) = (&self.host.index, Deadline::within(within));
-        self.wait_for(self.host.engine.tail.head(), until.remaining()).await?;
+        self.wait_for_within(self.host.engine.tail.head(), until.remaining()).await?;
         loop {
             let shown = self.host.engine.tail.head();
-            index.shared.wait_for(shown, until.remaining()).await?;
+            index.shared.wait_for_within(shown, until.remaining()).await?;
             if index.read(|index| index.counts().live) == 0 {
                 return Ok(());
             }
             // A step of one of the live instances, or any other event.
-            index.shared.wait_for(shown.next(), until.remaining()).await?;
+            index.shared.wait_for_within(shown.next(), until.remaining()).await?;
         }
     }
 
@@ -228,16 +228,31 @@ impl<S: Saga> Sagas<S> {
     #[must_use]
     pub fn health(&self) -> Vec<FollowerHealth> {
         let own = [self.host.shared.health(), self.host.index.shared.health()];
-        own.into_iter().chain(self.events().map(Subscription::health)).collect()
+        own.into_iter().chain(self.events().map(|events| events.health())).collect()
     }
 
     /// Waits until every event up to `position` is handled durably or parked, up to `within`.
     ///
     /// # Errors
     /// [`WaitError`]; the events are durable all the same, and are handled later.
-    pub async fn wait_for(&self, position: Position, within: Duration) -> Result<(), WaitError> {
+    pub async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
         match self.events() {
-            Some(events) => events.wait_for(position, within).await,
+            Some(events) => events.wait_for(position).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits like [`wait_for`](Self::wait_for), but not longer than `time`.
+    ///
+    /// # Errors
+    /// [`WaitError`], as there, or [`WaitError::TimedOut`].
+    pub async fn wait_for_within(
+        &self,
+        position: Position,
+        time: Duration,
+    ) -> Result<(), WaitError> {
+        match self.events() {
+            Some(events) => events.wait_for_within(position, time).await,
             None => Ok(()),
         }
     }

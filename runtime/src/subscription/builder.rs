@@ -58,7 +58,7 @@ const REQUESTS_WAITING: usize = 64;
 /// let mailer = runtime.subscribe("mailer").on(welcome).workers(8).start().await?;
 ///
 /// let receipt = runtime.host::<Account>().execute("ada", ()).await?;
-/// mailer.wait_for(receipt.position, Duration::from_secs(5)).await?;
+/// mailer.wait_for_within(receipt.position, Duration::from_secs(5)).await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use actuarius_domain::Position;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,11 +13,13 @@ use super::error::{ParkedError, ResetError};
 use super::options::Start;
 use super::parked::Parked;
 use super::requests::Request;
-use crate::follow::followers::{
-    DesiredState, FollowerHealth, FollowerShared, FollowerStatus, WaitError,
-};
+use crate::follow::followers::{DesiredState, FollowerShared};
+use crate::follow::handle::FollowerHandle;
 
 /// The handle of a running subscription. Cheap to clone; the subscription continues after it is dropped.
+///
+/// It dereferences to [`FollowerHandle`], which reports the position and the status, waits for a position, and
+/// stops the subscription.
 ///
 /// It does not keep the runtime open. But a handler that holds [`Aggregates`](crate::Aggregates)
 /// does, until the subscription is stopped or the runtime is
@@ -28,17 +29,25 @@ use crate::follow::followers::{
 ///
 /// A handler may call any method of its own subscription. But it must not await a future that waits for
 /// the handlers at work, including itself, or it waits forever: [`pause`](Self::pause),
-/// [`stop`](Self::stop), [`reset`](Self::reset), [`retry_parked`](Self::retry_parked),
-/// [`skip_parked`](Self::skip_parked), and [`wait_for`](Self::wait_for) its own event.
+/// [`stop`](FollowerHandle::stop), [`reset`](Self::reset), [`retry_parked`](Self::retry_parked),
+/// [`skip_parked`](Self::skip_parked), and [`wait_for`](FollowerHandle::wait_for) its own event.
 ///
 /// It need not await them: a request is sent when the method is called, not when its future is first
 /// polled, unless 64 other requests wait already. So `drop(mailer.pause())` pauses the subscription.
 #[derive(Clone)]
 pub struct Subscription {
-    shared: Arc<FollowerShared>,
+    follower: FollowerHandle,
     requests: mpsc::Sender<Request>,
     /// The last request to pause or resume, which a watcher of the desired state may miss.
     is_paused: Arc<AtomicBool>,
+}
+
+impl Deref for Subscription {
+    type Target = FollowerHandle;
+
+    fn deref(&self) -> &FollowerHandle {
+        &self.follower
+    }
 }
 
 impl Subscription {
@@ -47,41 +56,13 @@ impl Subscription {
         requests: mpsc::Sender<Request>,
         is_paused: Arc<AtomicBool>,
     ) -> Self {
-        Self { shared, requests, is_paused }
-    }
-
-    /// Returns the name of the subscription.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.shared.name
-    }
-
-    /// Returns the position up to which every event is handled, parked, or taken by no handler.
-    #[must_use]
-    pub fn position(&self) -> Position {
-        self.shared.progress.position()
-    }
-
-    /// Returns the distance from the position to the end of the log, in events.
-    #[must_use]
-    pub fn lag(&self) -> u64 {
-        self.shared.lag()
+        Self { follower: FollowerHandle::of(shared), requests, is_paused }
     }
 
     /// Waits until the subscription is asked to stop.
     pub(crate) async fn until_stopping(&self) {
         // `FollowerShared` holds the sender.
-        let _ = self.shared.wanted().wait_for(|(wanted, _)| *wanted == DesiredState::Stop).await;
-    }
-
-    pub(crate) fn health(&self) -> FollowerHealth {
-        self.shared.health()
-    }
-
-    /// Returns the current status.
-    #[must_use]
-    pub fn status(&self) -> FollowerStatus {
-        self.shared.status()
+        let _ = self.shared().wanted().wait_for(|(wanted, _)| *wanted == DesiredState::Stop).await;
     }
 
     /// Finishes the events being handled and starts no more. When this returns, the subscription is paused
@@ -89,10 +70,10 @@ impl Subscription {
     /// halted, and its status still says so.
     ///
     /// Returns early if the subscription was stopped or resumed, or its store has failed;
-    /// [`status`](Self::status) says which. A handler [must not await](Self) this, but may call it.
+    /// [`status`](FollowerHandle::status) says which. A handler [must not await](Self) this, but may call it.
     pub fn pause(&self) -> impl Future<Output = ()> + Send + use<> {
         self.is_paused.store(true, Ordering::SeqCst);
-        self.shared.want(DesiredState::Pause);
+        self.shared().want(DesiredState::Pause);
         let paused = self.ask(Request::Paused);
         async move {
             let _ = paused.await;
@@ -102,26 +83,7 @@ impl Subscription {
     /// Continues after a pause, or retries what the subscription has halted at.
     pub fn resume(&self) {
         self.is_paused.store(false, Ordering::SeqCst);
-        self.shared.want(DesiredState::Run);
-    }
-
-    /// Finishes the events being handled, then ends the subscription. When this returns, its position is
-    /// durable, unless its store has failed; it continues there when it is started again under its name.
-    ///
-    /// A handler [must not await](Self) this, but may call it.
-    pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.shared.want(DesiredState::Stop);
-        let shared = self.shared.clone();
-        async move { drop(shared.until(|status| *status == FollowerStatus::Stopped).await) }
-    }
-
-    /// Waits until everything up to `position`, such as that of a
-    /// [`Receipt`](crate::Receipt), is handled, parked, or taken by no handler, up to `within`.
-    ///
-    /// # Errors
-    /// [`WaitError`]; the events are durable all the same, and are handled later.
-    pub async fn wait_for(&self, position: Position, within: Duration) -> Result<(), WaitError> {
-        self.shared.wait_for(position, within).await
+        self.shared().want(DesiredState::Run);
     }
 
     /// Moves the subscription to another place in the log: waits for the handlers at work, discards what

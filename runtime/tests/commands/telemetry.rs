@@ -96,7 +96,7 @@ fn the_lag_of_a_stopped_follower_grows_while_others_write() {
                 view.retry(Retry::default().attempts(1)).start()
             };
             let (halts, pauses) = (start("halts").await.unwrap(), start("pauses").await.unwrap());
-            pauses.pause();
+            pauses.pause().await;
             eventually(|| pauses.status() == FollowerStatus::Paused).await;
             for written in 1..=3 {
                 runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap();

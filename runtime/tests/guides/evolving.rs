@@ -137,7 +137,7 @@ async fn old_events_are_read_as_events_of_today() -> Result<(), BoxError> {
     // region: only
     let fees = runtime.subscribe("fees").on_only(["Charged"], cheque).start().await?;
     // endregion: only
-    fees.wait_for(runtime.head(), Duration::from_secs(60)).await?;
+    fees.wait_for_within(runtime.head(), Duration::from_secs(60)).await?;
     Ok(())
 }
 

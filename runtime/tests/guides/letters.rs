@@ -29,7 +29,7 @@ async fn a_subscription_is_started() -> Result<(), BoxError> {
     let letters = runtime.subscribe("letters").on(welcome).start().await?;
 
     let receipt = accounts.execute("alice", open("Alice")).await?;
-    letters.wait_for(receipt.position, Duration::from_secs(5)).await?;
+    letters.wait_for_within(receipt.position, Duration::from_secs(5)).await?;
     // endregion: start
     assert_eq!(letters.position(), receipt.position);
     Ok(())
@@ -104,7 +104,7 @@ async fn a_command_that_follows_from_an_event_happens_once() -> Result<(), BoxEr
     let bonuses = runtime.subscribe("bonuses").on_only(["Opened"], bonus).start().await?;
     // endregion: reaction-start
     let receipt = accounts.execute("alice", open("Alice")).await?;
-    bonuses.wait_for(receipt.position, Duration::from_secs(60)).await?;
+    bonuses.wait_for_within(receipt.position, Duration::from_secs(60)).await?;
     let events = accounts.events("alice", Version::NONE).await?;
     assert_eq!(events.len(), 2, "opened, and one bonus");
     assert_eq!(events[1].header.causation_id, Some(events[0].header.event_id.into()));

@@ -87,7 +87,7 @@ async fn health_reports_the_lag_of_each_follower() -> Result<(), Box<dyn std::er
     }
     // endregion: health
     // region: resume
-    holdings.pause(); // takes no more events; the view can still be read
+    holdings.pause().await; // takes no more events; the view can still be read
     holdings.resume(); // continues, or tries again the event it had halted at
     holdings.stop().await; // ends; started again under its name, it continues where it was
     // endregion: resume

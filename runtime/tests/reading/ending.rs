@@ -44,7 +44,7 @@ async fn busy_until_released(runtime: &Runtime) -> Subscription {
 async fn has_ended(subscription: &Subscription) {
     subscription.stop().await;
     assert_eq!(subscription.status(), FollowerStatus::Stopped);
-    let error = subscription.wait_for(Position::new(1), LONG).await.unwrap_err();
+    let error = subscription.wait_for_within(Position::new(1), LONG).await.unwrap_err();
     assert_eq!(error, WaitError::Stopped { name: "mailer".to_owned() });
 }
 
@@ -75,7 +75,7 @@ async fn callers_that_wait_are_notified_when_the_runtime_is_dropped() {
     let subscription = busy_until_released(&runtime).await;
     let waiting = tokio::spawn({
         let subscription = subscription.clone();
-        async move { subscription.wait_for(Position::new(1), LONG).await }
+        async move { subscription.wait_for_within(Position::new(1), LONG).await }
     });
     tokio::task::yield_now().await;
     drop(runtime);
@@ -220,7 +220,7 @@ async fn count(runtime: &Runtime) -> InMemory<Count> {
 /// Starts a view that is blocked before the first of ten events.
 async fn paused(runtime: &Runtime) -> InMemory<Count> {
     let (view, ledgers) = (count(runtime).await, runtime.host::<Ledger>());
-    view.pause();
+    view.pause().await;
     eventually(|| view.status() == FollowerStatus::Paused).await;
     ledgers.execute("a", Command::AddAll(vec![1; 10])).await.unwrap();
     // No aggregate is loaded any more, so the shutdown reaches the projections immediately.

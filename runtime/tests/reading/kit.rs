@@ -114,7 +114,7 @@ async fn caught_up_waits_for_all_followers() {
     runtime.caught_up(Duration::from_secs(60)).await.unwrap();
     assert_eq!(last.read(|last| last.total), 45);
     assert!(seen.lock().unwrap().iter().copied().eq((1..=9).map(Position::new)));
-    last.pause();
+    last.pause().await;
     ledgers.execute("a", Command::Add(1)).await.unwrap();
     let late = runtime.caught_up(Duration::ZERO).await;
     assert!(matches!(late, Err(WaitError::TimedOut { .. })), "{late:?}");

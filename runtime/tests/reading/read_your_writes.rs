@@ -68,7 +68,7 @@ async fn a_receipt_can_be_waited_for_later_and_by_another_task() {
 async fn the_answer_waits_for_the_view_and_carries_its_value() {
     let runtime = Runtime::in_memory().await.unwrap();
     let (view, ledgers) = (totals(&runtime, "totals").await, runtime.host::<Ledger>());
-    view.pause();
+    view.pause().await;
     eventually(|| view.status() == FollowerStatus::Paused).await;
     // The order of the calls does not matter: the returned value and the awaited view are
     // independent.
@@ -86,7 +86,7 @@ async fn the_answer_waits_for_the_view_and_carries_its_value() {
 async fn a_timeout_reports_that_the_command_is_durable() {
     let runtime = Runtime::in_memory().await.unwrap();
     let (view, ledgers) = (totals(&runtime, "totals").await, runtime.host::<Ledger>());
-    view.pause();
+    view.pause().await;
     eventually(|| view.status() == FollowerStatus::Paused).await;
     // On a busy machine, a short timeout may pass before the command is durable.
     let mut time = Duration::from_millis(50);

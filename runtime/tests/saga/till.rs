@@ -127,7 +127,7 @@ impl Show {
     /// Publishes an event, and waits until it is handled or parked.
     pub(crate) async fn tell(&self, said: Said) {
         let position = self.say(said).await;
-        self.puppets.wait_for(position, LONG).await.unwrap();
+        self.puppets.wait_for_within(position, LONG).await.unwrap();
     }
 
     pub(crate) async fn till(&self, command: TillCommand, till: &str) {

@@ -34,7 +34,7 @@ async fn mail(runtime: &Runtime) -> Vec<i64> {
     };
     let retry = Retry::default().attempts(1);
     let mailer = runtime.subscribe("mailer").on(handle).retry(retry).start().await.unwrap();
-    mailer.wait_for(runtime.head(), LONG).await.unwrap();
+    mailer.wait_for_within(runtime.head(), LONG).await.unwrap();
     mailer.stop().await;
     taken.lock().unwrap().clone()
 }
@@ -99,7 +99,7 @@ fn parked_events_are_listed_and_the_first_is_skipped_permanently() {
         };
         let mailer = runtime.subscribe("mailer").on(handle).start().await.unwrap();
         assert_eq!(mailer.retry_parked("account/a").await, Ok(2));
-        mailer.wait_for(runtime.head(), LONG).await.unwrap();
+        mailer.wait_for_within(runtime.head(), LONG).await.unwrap();
         assert!(mailer.parked().await.is_empty());
         let taken = format!("{:?}", taken.lock().unwrap());
         assert!(taken.contains("Deposited(2), ") && taken.contains("Deposited(3)"), "{taken}");

@@ -185,26 +185,45 @@ impl FollowerShared {
         statuses.wait_for(wanted).await.map_or(FollowerStatus::Stopped, |status| status.clone())
     }
 
-    /// Waits until everything up to `position` is finished, or until it is clear that it will not be:
-    /// a halt at a later event is in nobody's way.
-    pub(crate) async fn wait_for(
-        &self,
-        position: Position,
-        within: Duration,
-    ) -> Result<(), WaitError> {
-        let in_the_way = |status: &FollowerStatus| match status {
+    /// Waits until everything up to `position` is finished, or until the follower halts at or before it
+    /// or stops. A halt at a later event does not end the wait.
+    pub(crate) async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
+        let ends_the_wait = |status: &FollowerStatus| match status {
             FollowerStatus::Halted { position: at, .. } => *at <= position,
             other => *other == FollowerStatus::Stopped,
         };
         tokio::select! {
             biased;
             () = self.progress.wait_for(position) => Ok(()),
-            status = self.until(in_the_way) => Err(self.ended(status)),
-            () = tokio::time::sleep(within) => Err(WaitError::TimedOut {
-                name: self.name.to_string(),
-                wanted: position,
-                reached: self.progress.position(),
-            }),
+            status = self.until(ends_the_wait) => Err(self.ended(status)),
+        }
+    }
+
+    /// Waits like [`wait_for`](Self::wait_for), but not longer than `time`.
+    pub(crate) async fn wait_for_within(
+        &self,
+        position: Position,
+        time: Duration,
+    ) -> Result<(), WaitError> {
+        let waited = tokio::time::timeout(time, self.wait_for(position)).await;
+        waited.unwrap_or_else(|_| {
+            let (name, reached) = (self.name.to_string(), self.progress.position());
+            Err(WaitError::TimedOut { name, wanted: position, reached })
+        })
+    }
+
+    /// Waits until it takes no events, or is no longer asked to pause.
+    pub(crate) async fn until_paused(&self) {
+        let is_at_rest = |status: &FollowerStatus| {
+            matches!(
+                status,
+                FollowerStatus::Paused | FollowerStatus::Halted { .. } | FollowerStatus::Stopped
+            )
+        };
+        let mut wanted = self.wanted();
+        tokio::select! {
+            _ = self.until(is_at_rest) => {}
+            _ = wanted.wait_for(|(wanted, _)| *wanted != DesiredState::Pause) => {}
         }
     }
 

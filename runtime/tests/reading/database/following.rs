@@ -79,7 +79,7 @@ async fn a_process_killed_within_a_transaction_leaves_view_and_position_consiste
     let view = runtime.database("sums", sums).on::<Ledger>().start().await.unwrap();
     add(&runtime, 0..10).await;
     view.wait_for(runtime.head()).await.unwrap();
-    view.pause();
+    view.pause().await;
     eventually(|| view.status() == FollowerStatus::Paused).await;
     add(&runtime, 10..200).await;
     *levers.copy_to.lock().unwrap() = Some(killed.path().to_owned());
@@ -178,7 +178,7 @@ async fn a_pause_takes_effect_after_the_batch_that_is_being_stored() {
     let view = runtime.database("sums", sums).on::<Ledger>().batch_events(1);
     let view = view.start().await.unwrap();
     eventually(|| levers.gate.is_waited_at.load(Ordering::SeqCst)).await;
-    view.pause();
+    drop(view.pause());
     levers.gate.is_shut.store(false, Ordering::SeqCst);
     eventually(|| view.status() == FollowerStatus::Paused).await;
     assert_eq!(*levers.batches.lock().unwrap(), [1]);

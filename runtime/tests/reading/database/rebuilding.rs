@@ -78,7 +78,7 @@ async fn a_takeover_that_succeeds_but_reports_an_error_counts_no_event_twice() {
     let (view, directory) = twenty(&runtime, &levers, at_once(2)).await;
     levers.takeovers.lock().unwrap().push_back(Mishap::StoredAndRefused);
     // This way the new one is ahead of the old one.
-    view.pause();
+    view.pause().await;
     eventually(|| view.status() == FollowerStatus::Paused).await;
     add(&runtime, 20..30).await;
     let rebuild = view.rebuild_beside(Sums::open(directory.path(), "next", &levers));

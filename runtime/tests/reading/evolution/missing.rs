@@ -166,7 +166,7 @@ async fn followers_report_events_they_cannot_read() {
     let handler = |_: Envelope<forgetful::Sum>| async { Ok::<(), BoxError>(()) };
     let letters = runtime.subscribe("letters").on(handler).retry(once.clone());
     let letters = letters.start().await.unwrap();
-    letters.wait_for(Position::new(3), Duration::from_secs(60)).await.unwrap();
+    letters.wait_for_within(Position::new(3), Duration::from_secs(60)).await.unwrap();
     let parked = letters.parked().await;
     assert_eq!(parked.len(), 2);
     assert!(parked.iter().all(|it| it.error.contains(told)), "{}", parked[0].error);

@@ -120,7 +120,7 @@ async fn an_event_without_parts_keeps_its_version_and_position() {
     let letters =
         runtime.subscribe("all").on(|_: Envelope<Round>| async { Ok::<(), BoxError>(()) });
     let letters = letters.start().await.unwrap();
-    letters.wait_for(Position::new(4), LONG).await.unwrap();
+    letters.wait_for_within(Position::new(4), LONG).await.unwrap();
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn each_part_goes_to_its_handler_in_the_order_of_the_parts() {
     };
     let both = runtime.subscribe("both").on_only(["Second"], handler(&seconds));
     let both = both.on_only(["First", "Second"], handler(&firsts)).start().await.unwrap();
-    both.wait_for(Position::new(2), LONG).await.unwrap();
+    both.wait_for_within(Position::new(2), LONG).await.unwrap();
     assert_eq!(
         (firsts.all(), seconds.all()),
         (vec!["1 a".into(), "2 c".into()], vec!["1 b".into(), "2 d".into()])
@@ -161,7 +161,7 @@ async fn an_event_is_finished_when_all_its_parts_are_and_is_repeated_whole() {
         .on(handler)
         .retry(Retry::default().attempts(2).waits(Duration::ZERO, Duration::ZERO));
     let post = post.start().await.unwrap();
-    post.wait_for(Position::new(2), LONG).await.unwrap();
+    post.wait_for_within(Position::new(2), LONG).await.unwrap();
     assert_eq!(heard.all(), ["1 a", "1 b", "1 a", "1 b"], "later events wait");
     *is_mended.lock().unwrap() = true;
     let parked = post.parked().await;
@@ -269,7 +269,7 @@ async fn mailboxes(
 ) -> Vec<(Vec<String>, Vec<u64>)> {
     let sagas = runtime.saga::<Mailbox>().reacts_to::<Round>().sends_to(persons);
     let sagas = sagas.start().await.unwrap();
-    sagas.wait_for(runtime.head(), LONG).await.unwrap();
+    sagas.wait_for_within(runtime.head(), LONG).await.unwrap();
     let mut all = Vec::new();
     for name in ["a", "b", "c"] {
         let got = sagas.query(name, |it| it.got.clone()).await.unwrap().unwrap_or_default();

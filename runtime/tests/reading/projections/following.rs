@@ -73,7 +73,7 @@ async fn a_paused_view_does_not_change_and_misses_nothing() {
     let view = entries(&runtime).await;
     add(&runtime, 0..10).await;
     view.wait_for(runtime.head()).await.unwrap();
-    view.pause();
+    view.pause().await;
     eventually(|| view.status() == FollowerStatus::Paused).await;
     add(&runtime, 10..20).await;
     assert_eq!(view.read(Clone::clone), expected(10));

@@ -76,7 +76,7 @@ async fn a_halted_projection_is_reported_as_halted_while_it_is_paused() {
     let runtime = Runtime::in_memory().await.unwrap();
     let view = poisoned(&runtime, 1).await;
     eventually(|| has_halted(&view)).await;
-    view.pause();
+    view.pause().await;
     POISONED.store(false, Ordering::SeqCst);
     // The test and the projection take turns: by now the projection has noticed the pause.
     for _ in 0..100 {

@@ -24,7 +24,7 @@ async fn a_pause_takes_effect_soon_even_if_slow_events_follow_many_quick_ones() 
     levers.slow_from.store(2_001, SeqCst);
     let view = runtime.projection::<Scripted<7>>("scripted").on::<Ledger>().start().await.unwrap();
     eventually(|| levers.gate.is_waited_at()).await;
-    view.pause();
+    drop(view.pause());
     levers.gate.open();
     eventually(|| view.status() == FollowerStatus::Paused).await;
     assert!(view.read(|scripted| scripted.here) < 500);

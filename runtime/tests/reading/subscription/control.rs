@@ -215,7 +215,7 @@ async fn requests_to_a_stopped_subscription_report_the_stop() {
     assert_eq!(mailer.retry_parked("a").await, Err(actuarius::subscription::ParkedError::Stopped));
     assert!(mailer.parked().await.is_empty());
     let last = add(&runtime.host::<Ledger>(), "a", &[1]).await;
-    let waited = mailer.wait_for(last, LONG).await;
+    let waited = mailer.wait_for_within(last, LONG).await;
     assert!(matches!(waited, Err(WaitError::Stopped { .. })), "{waited:?}");
 }
 
@@ -227,7 +227,7 @@ async fn a_wait_that_times_out_reports_the_position() {
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
     let last = add(&ledgers, "a", &[1, 2]).await;
     eventually(|| mailer.position().get() == 1).await;
-    match mailer.wait_for(last, Duration::ZERO).await {
+    match mailer.wait_for_within(last, Duration::ZERO).await {
         Err(WaitError::TimedOut { wanted, reached, .. }) => {
             assert_eq!((wanted.get(), reached.get()), (2, 1));
         }

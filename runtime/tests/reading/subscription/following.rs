@@ -35,7 +35,7 @@ async fn the_position_is_durable_soon_after_the_last_event() {
     let ledgers = runtime.host::<Ledger>();
     let mailer = mailer(&runtime, &scribe).start().await.unwrap();
     let last = add(&ledgers, "a", &[1, 2, 3]).await;
-    mailer.wait_for(last, LONG).await.unwrap();
+    mailer.wait_for_within(last, LONG).await.unwrap();
     eventually(|| stored(&runtime) == last.get()).await;
     assert_eq!(runtime.head(), last, "a checkpoint is not an event");
 }
@@ -48,7 +48,7 @@ async fn only_the_requested_event_types_are_handled_and_others_are_skipped() {
     let mailer = builder.start().await.unwrap();
     add(&ledgers, "a", &[1]).await;
     let passed = ledgers.execute("a", Command::Blob(10)).await.unwrap().position;
-    mailer.wait_for(passed, LONG).await.unwrap();
+    mailer.wait_for_within(passed, LONG).await.unwrap();
     assert_eq!(scribe.amounts(), [1]);
     mailer.stop().await;
     assert_eq!(stored(&runtime), passed.get());

@@ -27,7 +27,7 @@ async fn a_subscription_halts_at_an_event_that_fails_too_often_and_skips_nothing
     assert_eq!((scribe.amounts(), mailer.position().get()), (vec![1], 1));
     assert!(!runtime.health().is_good());
     eventually(|| stored(&runtime) == 1).await;
-    let waited = mailer.wait_for(runtime.head(), LONG).await.unwrap_err();
+    let waited = mailer.wait_for_within(runtime.head(), LONG).await.unwrap_err();
     assert!(matches!(waited, WaitError::Halted { at, .. } if at.get() == 2), "{waited}");
 }
 

@@ -174,7 +174,7 @@ pub(crate) async fn add(ledgers: &Aggregates<Ledger>, id: &str, amounts: &[i64])
 }
 
 pub(crate) async fn caught_up(runtime: &Runtime, subscription: &Subscription) {
-    subscription.wait_for(runtime.head(), LONG).await.unwrap();
+    subscription.wait_for_within(runtime.head(), LONG).await.unwrap();
 }
 
 pub(crate) async fn until(subscription: &Subscription, wanted: impl Fn(&FollowerStatus) -> bool) {

@@ -39,7 +39,7 @@ fn who_goes_back_is_catching_up_until_it_is_at_the_end_again() {
 async fn only_a_halt_at_the_position_or_before_it_ends_a_wait() {
     let shared = shared(9);
     shared.now(halted(5));
-    let wait = |position| shared.wait_for(Position::new(position), Duration::from_secs(1));
+    let wait = |position| shared.wait_for_within(Position::new(position), Duration::from_secs(1));
     assert!(matches!(wait(4).await, Err(WaitError::TimedOut { .. })));
     for position in [5, 6] {
         assert!(matches!(wait(position).await, Err(WaitError::Halted { .. })));
