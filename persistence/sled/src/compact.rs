@@ -1,8 +1,7 @@
-//! Giving back the room of what was removed: the store is written anew, beside itself, and takes the
-//! place of the old one.
+//! Compaction: frees the disk space of removed events by copying the store and replacing it.
 //!
-//! sled keeps the bytes of removed values until it happens to need their room, and never makes its file
-//! shorter. What is copied is the same store: identity, positions, versions, chain, notes, snapshots.
+//! sled keeps the bytes of removed values until it reuses their space, and never shortens its file. The
+//! copy is the same store: identity, positions, versions, chain, notes, snapshots.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,48 +19,51 @@ use crate::error::engine_io;
 use crate::files::Files;
 use crate::log::reader::SledReader;
 use crate::options::SledOptions;
-use crate::swap::{Places, settle};
+use crate::swap::{Places, recover};
 use crate::{create, format, keys, notes, open};
 
-/// What compacting came to.
+/// The result of a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Compacted {
-    /// Bytes of the store's files before.
+    /// The size of the store's files before.
     pub bytes_before: u64,
-    /// Bytes of the store's files now.
+    /// The size of the store's files after.
     pub bytes_after: u64,
 }
 
-/// Writes the closed store in `directory` anew, so that what was removed takes no room any more.
-/// `watch` is told how many events of how many have been copied. It needs room for both at once.
+/// Copies the closed store in `directory` and replaces it by the copy, so that removed events take no
+/// disk space any more.
+///
+/// `progress` receives the last position that was copied and the last position of the log. Until the old
+/// store is removed, both need disk space.
 ///
 /// # Errors
-/// [`OpenError`]; the store is as it was.
+/// Returns an [`OpenError`]; the store is unchanged.
 pub fn compact(
     directory: impl AsRef<Path>,
-    watch: impl FnMut(Position, Position),
+    progress: impl FnMut(Position, Position),
 ) -> Result<Compacted, OpenError> {
-    compact_with(directory.as_ref(), &SledOptions::default(), watch)
+    compact_with(directory.as_ref(), &SledOptions::default(), progress)
 }
 
 fn compact_with(
     directory: &Path,
     options: &SledOptions,
-    mut watch: impl FnMut(Position, Position),
+    mut progress: impl FnMut(Position, Position),
 ) -> Result<Compacted, OpenError> {
-    // Held until the new store is in its place: what somebody wrote meanwhile would be lost.
+    // Held until the copy is in place, because a write to the old store until then would be lost.
     let _lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
-    settle(directory)?;
+    recover(directory)?;
     let places = Places::of(directory);
     let bytes_before = bytes(&places.store)?;
-    make_copy(&places, options, &mut watch)?;
+    make_copy(&places, options, &mut progress)?;
     files::sync_tree(&places.creating)?;
     fs::rename(&places.creating, &places.compacted).on(&places.compacted)?;
     files::sync(directory)?;
     fs::rename(&places.store, &places.old).on(&places.old)?;
     files::sync(directory)?;
-    settle(directory)?;
+    recover(directory)?;
     Ok(Compacted { bytes_before, bytes_after: bytes(&places.store)? })
 }
 
@@ -69,25 +71,25 @@ fn bytes(path: &Path) -> Result<u64, OpenError> {
     files::bytes_below(path).on(path)
 }
 
-/// Copies all that the store has into the new one, and looks that it is all.
+/// Copies everything the store contains, and checks that both end at the same chain.
 fn make_copy(
     places: &Places,
     options: &SledOptions,
-    watch: &mut dyn FnMut(Position, Position),
+    progress: &mut dyn FnMut(Position, Position),
 ) -> Result<(), OpenError> {
-    let (of_old, of_new) = (Files::at(&places.store), Files::at(&places.creating));
-    let format = format::read(&of_old)?;
-    create::create_aside(&of_new, &format, options)?;
+    let (old_files, new_files) = (Files::at(&places.store), Files::at(&places.creating));
+    let format = format::read(&old_files)?;
+    create::create_aside(&new_files, &format, options)?;
     let archive = || Mounted::at(PathBuf::new());
-    let (old, _writer) = open::open_parts(of_old, archive(), None, options)?;
-    let (new, writer) = open::open_parts(of_new, archive(), None, options)?;
+    let (old, _writer) = open::open_parts(old_files, archive(), None, options)?;
+    let (new, writer) = open::open_parts(new_files, archive(), None, options)?;
     let mut filled =
         Store { reader: Arc::new(SledReader::new(new.clone())), writer: Box::new(writer) };
     let io = |error: String| OpenError::Io {
         path: places.creating.clone(),
         source: std::io::Error::other(error),
     };
-    copy_log(&SledReader::new(old.clone()), &mut filled, watch).map_err(io)?;
+    copy_log(&SledReader::new(old.clone()), &mut filled, progress).map_err(io)?;
     for prefix in [keys::snapshot_prefix(), keys::note_prefix()] {
         copy_values(&old.engine, &new.engine, &prefix).map_err(|error| io(error.to_string()))?;
     }
@@ -96,34 +98,34 @@ fn make_copy(
     if end == wanted {
         return Ok(());
     }
-    let what = format!("the copy ends with {end}, the store with {wanted}");
+    let what = format!("the copy ends at {end}, the store at {wanted}");
     Err(OpenError::Damaged { path: places.store.clone(), what })
 }
 
 fn copy_log(
     old: &dyn Reader,
     new: &mut Store,
-    watch: &mut dyn FnMut(Position, Position),
+    progress: &mut dyn FnMut(Position, Position),
 ) -> Result<(), String> {
-    let (mut filling, mut at, head) = (Batches::new(new), Position::NONE, old.head());
+    let (mut batches, mut at, head) = (Batches::new(new), Position::NONE, old.head());
     while at < head {
         let page = old
             .maintenance()
             .read_raw(at, PageLimit::default())
             .map_err(|error| error.to_string())?;
         for commit in &page.commits {
-            let stored = filling.put(commit.stream(), commit);
+            let stored = batches.put(commit.stream(), commit);
             stored.map_err(|failure| failure.to_string())?;
             at = commit.last_position();
         }
-        watch(at, head);
+        progress(at, head);
     }
-    filling.flush().map_err(|failure| failure.to_string())
+    batches.flush().map_err(|failure| failure.to_string())
 }
 
-/// Snapshots and notes are found by the same keys in both, which have the same identity.
+/// Copies the values under `prefix`. The keys are the same in both, because the identity is the same.
 fn copy_values(old: &Engine, new: &Engine, prefix: &[u8]) -> Result<(), StoreFailure> {
-    let failed = |error| StoreFailure::new("reading what is copied", engine_io(error));
+    let failed = |error| StoreFailure::new("reading a value to copy", engine_io(error));
     let mut group = Group::default();
     for stored in old.keys_and_values(prefix) {
         let (key, value) = stored.map_err(failed)?;

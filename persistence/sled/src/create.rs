@@ -1,7 +1,7 @@
-//! Creating a store so that a power cut at any moment leaves either no store or an empty one.
+//! Creating a store, so that a power cut at any moment leaves either no store or an empty one.
 //!
-//! sled never syncs the file its settings are in, and a store with a torn one does not open. So a
-//! new store is built aside, everything in it is synced, and only then it gets its name.
+//! sled never syncs the file with its settings, and a store with a torn settings file does not open. So
+//! a new store is built in another directory, synced whole, and only then renamed into place.
 
 use std::fs;
 use std::path::Path;
@@ -13,11 +13,12 @@ use uuid::Uuid;
 
 use crate::files::Files;
 use crate::format::Format;
-use crate::index::manifest::Meta;
+use crate::index::manifest::Manifest;
 use crate::options::SledOptions;
 use crate::release::Release;
 use crate::{engine, error, format, high_water_mark, keys};
 
+/// Creates an empty store with a new identity in `directory`.
 pub(super) fn create(directory: &Path, options: &SledOptions) -> Result<(), OpenError> {
     let new = Files::creating(directory);
     let (store, buckets) = (Uuid::new_v4(), options.index_buckets);
@@ -27,7 +28,7 @@ pub(super) fn create(directory: &Path, options: &SledOptions) -> Result<(), Open
     files::sync(directory)
 }
 
-/// An empty store of this format, on disk; what was begun in its place is removed.
+/// Creates an empty, durable store of this format at `new`. Removes an unfinished one there first.
 pub(super) fn create_aside(
     new: &Files,
     format: &Format,
@@ -38,23 +39,28 @@ pub(super) fn create_aside(
     }
     fs::create_dir(&new.root).on(&new.root)?;
     fs::write(new.format(), format.to_text()).on(&new.format())?;
-    high_water_mark::create(&new.mark(), format.store).on(&new.mark())?;
+    high_water_mark::create(&new.high_water_mark(), format.store).on(&new.high_water_mark())?;
     create_log(new, options)?;
     files::sync_tree(&new.root)
 }
 
-/// An empty index list is written at once, so that a missing one later on is noticed.
+/// Creates sled with an empty manifest, so that a missing manifest is noticed later.
 fn create_log(new: &Files, options: &SledOptions) -> Result<(), OpenError> {
     let _release = Release(new.db());
     let log = new.log();
     let db = engine::open_sled(&log, options, None)?;
-    let written = db.insert(keys::META, Meta::default().to_value()).and_then(|_| db.flush());
+    let written =
+        db.insert(keys::MANIFEST, Manifest::default().to_value()).and_then(|_| db.flush());
     written.map(|_| ()).map_err(error::engine_io).on(&log)
 }
 
-/// Has the closed store in `directory` say from now on that it shares the history of another one up
-/// to `position`.
-pub(crate) fn claim(directory: &Path, from: &Lineage, position: Position) -> Result<(), OpenError> {
+/// Records in the closed store in `directory` that it shares the history of another store up to
+/// `position`.
+pub(crate) fn adopt_history(
+    directory: &Path,
+    from: &Lineage,
+    position: Position,
+) -> Result<(), OpenError> {
     let store = Files::store(directory);
     let mut format = format::read(&store)?;
     format.ancestors = from.restored_as(format.store, position).ancestors().to_vec();

@@ -1,4 +1,4 @@
-//! sled, with what it takes to make its promises true.
+//! sled, opened and synced so that durable data survives a power cut.
 
 mod group;
 
@@ -22,32 +22,32 @@ pub(super) use group::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
 
 /// How often sled's own thread writes, cleans segments and syncs, in milliseconds.
 ///
-/// Cleaning happens nowhere else, so it cannot be turned off. It moves pages for up to half of this
-/// time before it syncs, and finds as much to move as was written since it last ran; both must stay
-/// far from the megabyte between two syncs at which sled loses data. Its failure to sync is only
-/// logged by sled, but the next commit syncs the same file and fails too.
+/// Only this thread cleans segments, so it cannot be turned off. It moves pages for up to half of this
+/// time before it syncs, and as many as were written since its last run. Both must stay far below the
+/// megabyte between two syncs at which sled loses data. sled only logs a failed sync of this thread, but
+/// the next commit syncs the same file and fails, too.
 const CLEAN_EVERY_MS: u64 = 20;
 
 /// The size of sled's segments, eight times its default.
 ///
-/// What lies between two real syncs must not reach into a third segment: when a power cut keeps a
-/// later one and loses one in the middle, sled takes all of them for torn and wipes even the first,
-/// with the pages it held before. A group of 256 KB in large values makes sled write 1.3 MB, since
-/// leaves are split and rewritten on the way, and cleaning comes on top.
+/// The bytes written between two real syncs must not reach into a third segment. If a power cut keeps a
+/// later segment and loses one in the middle, sled treats all of them as torn and erases even the first,
+/// with the pages it contained before. A group of 256 KiB in large values makes sled write 1.3 MB, because
+/// leaves are split and rewritten, and cleaning adds to that.
 const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 
 const _: () = assert!(
-    // What a full group makes sled write, five times its bytes, and as much again for cleaning.
+    // A full group makes sled write five times its bytes, and cleaning as much again.
     SEGMENT_BYTES >= 10 * SYNC_BYTES_MAX
 );
 
 pub(super) struct Engine {
     db: Db,
-    /// Our own handle on sled's file, because sled's flush does not reach the disk's platter.
+    /// A handle of our own to sled's file, because sled's flush does not reach the disk.
     file: File,
     blobs: PathBuf,
     blobs_changed: SystemTime,
-    /// Nothing is synced behind a failure: what the disk holds is not known any more.
+    /// Nothing is synced after a failure, because the content of the disk is unknown then.
     has_failed: AtomicBool,
 }
 
@@ -58,7 +58,7 @@ impl Engine {
         Ok(Self { db, file, blobs, blobs_changed, has_failed: AtomicBool::new(false) })
     }
 
-    /// For what becomes whole in another way than as a group: see [`Self::make_durable`].
+    /// Returns sled, for writes that do not need a group to be atomic. See [`Self::make_durable`].
     pub(super) fn db(&self) -> &Db {
         &self.db
     }
@@ -67,12 +67,12 @@ impl Engine {
         self.db.get(key)
     }
 
-    /// The last key and value at or before `key`.
+    /// Returns the last key and value at or before `key`.
     pub(super) fn floor(&self, key: &[u8]) -> sled::Result<Option<(IVec, IVec)>> {
         self.db.range::<&[u8], _>(..=key).next_back().transpose()
     }
 
-    /// All keys and values from `start` on.
+    /// Returns all keys and values from `start` on.
     pub(super) fn from(
         &self,
         start: Bound<Vec<u8>>,
@@ -80,7 +80,7 @@ impl Engine {
         self.db.range::<Vec<u8>, _>((start, Bound::Unbounded))
     }
 
-    /// All keys that begin with `prefix`, with their values.
+    /// Returns all keys that begin with `prefix`, with their values.
     pub(super) fn keys_and_values(
         &self,
         prefix: &[u8],
@@ -88,19 +88,19 @@ impl Engine {
         self.db.scan_prefix(prefix)
     }
 
-    /// All keys that begin with `prefix`.
+    /// Returns all keys that begin with `prefix`.
     pub(super) fn keys(&self, prefix: &[u8]) -> impl Iterator<Item = sled::Result<IVec>> + use<> {
         self.db.scan_prefix(prefix).keys()
     }
 
-    /// Stores the group: when this returns, it survives a power cut, whole.
+    /// Stores the whole group, or none of it. The group survives a power cut when this returns.
     pub(super) fn sync(&self, group: Group) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
         group.apply(&self.db).map_err(failed).inspect_err(|_| self.fail())?;
         self.make_durable()
     }
 
-    /// When this returns, all that was written before survives a power cut.
+    /// Syncs all earlier writes. They survive a power cut when this returns.
     pub(super) fn make_durable(&self) -> Result<(), StoreFailure> {
         self.sync_all().inspect_err(|_| self.fail())
     }
@@ -116,19 +116,19 @@ impl Engine {
         self.check_blobs().map_err(|error| StoreFailure::new("checking the log", error))
     }
 
-    /// sled never syncs what it puts into `blobs/`, so nothing may ever appear there. The size of
-    /// our values sees to that; this is the alarm for the case that it does not.
+    /// Reports a file in `blobs/`. sled never syncs those files, and the limited size of our values
+    /// prevents them.
     fn check_blobs(&self) -> io::Result<()> {
         if fs::metadata(&self.blobs)?.modified()? == self.blobs_changed {
             return Ok(());
         }
-        Err(io::Error::other("sled wrote a file it does not sync"))
+        Err(io::Error::other("sled wrote a file that it does not sync"))
     }
 }
 
 impl Drop for Engine {
-    /// sled writes what it has moved around when it is closed, and tells nobody if that fails. All that
-    /// was acknowledged is synced long since; but who opens the store again should know.
+    /// sled writes pages that it has moved when it is closed, and does not report a failure. Everything
+    /// acknowledged was synced before, but an operator should know before the store is opened again.
     fn drop(&mut self) {
         if self.has_failed.load(Ordering::Relaxed) {
             return;
@@ -137,14 +137,14 @@ impl Drop for Engine {
             tracing::error!(
                 target: "actuarius::store",
                 %failure,
-                "closing the store failed; before it is written to again, have a backup or verify it"
+                "closing the store failed; back it up or verify it before it is written to again"
             );
         }
     }
 }
 
-/// The engine, and what waits until it has let go of its files: in this order, so that the engine is
-/// dropped first when anything fails later on.
+/// Opens the engine, and returns it with the guard that waits until sled has released its file. They are
+/// in this order, so that the engine is dropped first if a later step fails.
 pub(super) fn open_engine(
     log: &Path,
     options: &SledOptions,
@@ -153,8 +153,8 @@ pub(super) fn open_engine(
     let db_path = log.join("db");
     let mut file_options = File::options();
     let file = file_options.read(true).write(true).open(&db_path).on(&db_path)?;
-    // What a killed process wrote may be in the system's cache only, and sled is about to store a
-    // snapshot that refers to it.
+    // The last writes of a killed process may be in the system's cache only, and sled is about to store
+    // a snapshot that refers to them.
     file.sync_all().on(&db_path)?;
     sync_blobs(log)?;
     let db = lock::retry(options.lock_wait, || open_sled(log, options, Some(CLEAN_EVERY_MS)))?;
@@ -163,8 +163,8 @@ pub(super) fn open_engine(
     Ok((release, engine))
 }
 
-/// A snapshot sled was writing when it was killed makes every later open fail. A finished one is
-/// never removed: without it, sled may take damage for an empty store.
+/// Removes snapshots that sled was writing when it was killed, because they make every later open fail.
+/// Finished snapshots are never removed: without them, sled may treat damage as an empty store.
 fn remove_unfinished_snapshots(log: &Path) -> Result<(), OpenError> {
     for entry in fs::read_dir(log).on(log)? {
         let path = entry.on(log)?.path();
@@ -176,15 +176,15 @@ fn remove_unfinished_snapshots(log: &Path) -> Result<(), OpenError> {
     files::sync(log)
 }
 
-/// There should be none. If there are, commits stopped when they appeared; what is in them is
-/// checked like everything else, and must not get lost any more.
+/// Syncs the files in `blobs/`. There should be none; if there are, commits stopped when they appeared.
+/// Their content is checked like everything else, and must not be lost from now on.
 fn sync_blobs(log: &Path) -> Result<(), OpenError> {
     let blobs = log.join("blobs");
     if blobs.exists() { files::sync_tree(&blobs) } else { Ok(()) }
 }
 
-/// sled panics on some kinds of damage; that is an error here. Without `clean_every_ms` it has no
-/// thread of its own, whose failures would go unheard.
+/// Opens sled, and converts its panics on damage to errors. Without `clean_every_ms` sled has no thread
+/// of its own, whose failures would not be reported.
 pub(super) fn open_sled(
     log: &Path,
     options: &SledOptions,
@@ -213,14 +213,14 @@ mod tests {
     use crate::keys::VALUE_MAX;
     use actuarius_persistence::test_rng::TestRng;
 
-    /// Values of 7 KB once made files in `blobs/`, and the alarm stopped the writer: a leaf with
-    /// fewer than four values is merged into its neighbour, which may be full already.
+    /// Values of 7 KB once became files in `blobs/`, which stopped the writer: sled merges a leaf with
+    /// fewer than four values into its neighbour, even if that is full.
     #[test]
-    fn no_leaf_becomes_a_file_whatever_is_put_and_removed() {
+    fn no_leaf_becomes_a_file_after_random_puts_and_removals() {
         let directory = tempfile::tempdir().expect("a directory");
         let db = open_sled(directory.path(), &SledOptions::default(), Some(20)).expect("opens");
         let file = File::options().write(true).open(directory.path().join("db")).expect("opens");
-        let engine = Engine::new(db, file, directory.path()).expect("its files are there");
+        let engine = Engine::new(db, file, directory.path()).expect("its files exist");
         let mut rng = TestRng::new(1);
         for round in 0..300 {
             let mut group = Group::default();

@@ -1,4 +1,4 @@
-//! Why stored data could not be read, before it is known whose data it is.
+//! The error of a read in sled, before the caller adds the position, stream or note.
 
 use std::io;
 use std::sync::Arc;
@@ -8,35 +8,37 @@ use actuarius_persistence::wire::Malformed;
 use actuarius_persistence::{Damage, ReadError};
 use bytes::Bytes;
 
+/// Stored data could not be read.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    Engine(sled::Error),
+pub(super) enum EngineError {
+    Sled(sled::Error),
     Malformed(&'static str),
 }
 
-pub(super) type Result<T> = std::result::Result<T, Trouble>;
+pub(super) type Result<T> = std::result::Result<T, EngineError>;
 
-impl Trouble {
-    /// The error for whoever wanted to read `position`, for `stream` if it was for one.
+impl EngineError {
+    /// Returns the error of a read at `position`, of `stream` if the read was of one.
     pub(super) fn at(self, position: u64, stream: Option<&StreamId>) -> ReadError {
         let what = match self {
-            Self::Engine(sled::Error::Io(error)) => return ReadError::Io(Arc::new(error)),
-            Self::Engine(error) => error.to_string(),
+            Self::Sled(sled::Error::Io(error)) => return ReadError::Io(Arc::new(error)),
+            Self::Sled(error) => error.to_string(),
             Self::Malformed(what) => what.to_owned(),
         };
         let (stream, position) = (stream.cloned(), Position::new(position));
         ReadError::Damaged(Damage { stream, position, what })
     }
 
-    /// The error for whoever wanted to read the note `key`.
+    /// Returns the error of a read of the note `key`.
     pub(super) fn of_note(self, key: &[u8]) -> ReadError {
-        if let Self::Engine(sled::Error::Io(error)) = self {
+        if let Self::Sled(sled::Error::Io(error)) = self {
             return ReadError::Io(Arc::new(error));
         }
         ReadError::DamagedNote { key: Bytes::copy_from_slice(key), what: self.to_string() }
     }
 }
 
+/// Converts an error of sled to one of the operating system.
 pub(super) fn engine_io(error: sled::Error) -> io::Error {
     match error {
         sled::Error::Io(error) => error,
@@ -44,28 +46,28 @@ pub(super) fn engine_io(error: sled::Error) -> io::Error {
     }
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for EngineError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Engine(error) => error.fmt(formatter),
+            Self::Sled(error) => error.fmt(formatter),
             Self::Malformed(what) => formatter.write_str(what),
         }
     }
 }
 
-impl From<sled::Error> for Trouble {
+impl From<sled::Error> for EngineError {
     fn from(error: sled::Error) -> Self {
-        Self::Engine(error)
+        Self::Sled(error)
     }
 }
 
-impl From<Malformed> for Trouble {
+impl From<Malformed> for EngineError {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed.0)
     }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())

@@ -1,13 +1,14 @@
-//! Where a store keeps its files.
+//! The paths of a store's files.
 
 use std::path::{Path, PathBuf};
 
-/// The files of a store.
+/// The paths in a store's own directory.
 pub(crate) struct Files {
     pub(crate) root: PathBuf,
 }
 
 impl Files {
+    /// Returns the paths of the store in the directory that the user named.
     pub(crate) fn store(directory: &Path) -> Self {
         Self { root: directory.join("store") }
     }
@@ -16,7 +17,7 @@ impl Files {
         Self { root: root.to_owned() }
     }
 
-    /// Where a new store is built before it gets its name.
+    /// Returns the paths of a new store before it is renamed into place.
     pub(crate) fn creating(directory: &Path) -> Self {
         Self { root: directory.join("store.creating") }
     }
@@ -25,7 +26,7 @@ impl Files {
         self.root.join("FORMAT")
     }
 
-    pub(crate) fn mark(&self) -> PathBuf {
+    pub(crate) fn high_water_mark(&self) -> PathBuf {
         self.root.join("mark")
     }
 

@@ -1,7 +1,7 @@
-//! The marker that says: this is a store, of this format, with this identity.
+//! The file `FORMAT`, which identifies a directory as a store: its format, its identity, its ancestors.
 //!
-//! Some lines of text; the first two and the last keep their meaning in every format, so that an
-//! old release can tell a newer store from a damaged one.
+//! It has a few lines of text. The first two and the last keep their meaning in every format, so that
+//! an old release can distinguish a newer store from a damaged one.
 
 use std::fs;
 
@@ -13,20 +13,21 @@ use uuid::Uuid;
 
 use crate::files::Files;
 
-/// The format this release writes, and the newest it reads. It reads the first, too: chunks there
-/// have no link.
+/// The format this release writes, and the newest it reads. It also reads format 1, whose chunks have
+/// no link.
 pub(super) const NUMBER: u32 = 2;
 const OLDEST: u32 = 1;
 
 const MAGIC: &str = "actuarius store";
 
+/// The content of `FORMAT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Format {
     /// The store's identity.
     pub(super) store: Uuid,
-    /// How many buckets its index has.
+    /// The number of buckets of its index.
     pub(super) buckets: u16,
-    /// Whose history it shares.
+    /// The stores whose history it shares.
     pub(super) ancestors: Vec<Ancestor>,
 }
 
@@ -40,7 +41,7 @@ impl Format {
 
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
         let text = unsealed(MAGIC, OLDEST..=NUMBER, text)?;
-        Self::fields(text).ok_or(Unreadable::Unknown("FORMAT makes no sense"))
+        Self::fields(text).ok_or(Unreadable::Unknown("FORMAT has invalid fields"))
     }
 
     fn fields(text: &str) -> Option<Self> {
@@ -59,12 +60,13 @@ impl Format {
         Some(Self { store, buckets, ancestors: from.collect::<Option<_>>()? })
     }
 
-    /// The seed of the stream hashes.
+    /// Returns the seed of the stream hashes.
     pub(super) fn seed(&self) -> u64 {
         self.store.as_u64_pair().0
     }
 }
 
+/// Reads the `FORMAT` of a store.
 pub(super) fn read(store: &Files) -> Result<Format, OpenError> {
     let path = store.root.clone();
     let text = match fs::read(store.format()) {
@@ -79,7 +81,8 @@ pub(super) fn read(store: &Files) -> Result<Format, OpenError> {
     })
 }
 
-/// What is written from here on is of this release's format, so an older release must not open it.
+/// Raises `FORMAT` to this release's format before anything is written, so that an older release does
+/// not open the store.
 pub(super) fn write(store: &Files, format: &Format) -> Result<(), OpenError> {
     let (path, text) = (store.format(), format.to_text());
     if fs::read(&path).on(&path)? == text.as_bytes() {
@@ -88,7 +91,7 @@ pub(super) fn write(store: &Files, format: &Format) -> Result<(), OpenError> {
     files::replace(&path, &[text.as_bytes()])
 }
 
-/// What FORMAT would be like in another format, for tests.
+/// Returns the content of `FORMAT` in another format.
 #[cfg(test)]
 fn of_number(number: &str) -> String {
     sealed(&format!("{MAGIC}\nformat {number}\nanything\n"))
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_marker_comes_back_with_all_ancestors() {
+    fn a_format_is_parsed_with_all_its_ancestors() {
         for ancestors in [0, 1, 3] {
             let format = format(ancestors);
             assert_eq!(Format::parse(format.to_text().as_bytes()), Ok(format));
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_told_from_nonsense() {
+    fn a_newer_format_is_distinguished_from_an_unknown_one() {
         assert_eq!(Format::parse(of_number("3").as_bytes()), Err(Unreadable::Newer(3)));
         let unknown = Format::parse(of_number("one").as_bytes());
         assert!(matches!(unknown, Err(Unreadable::Unknown(_))));

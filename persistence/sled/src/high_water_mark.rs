@@ -1,17 +1,20 @@
-//! The high-water mark: the last position that was acknowledged, kept outside sled.
+//! The high-water mark: the last acknowledged position, in a file outside sled.
 //!
-//! One flipped bit can make sled drop everything behind it and open without a word. The mark is
-//! what notices: a log that ends before it is missing acknowledged events.
+//! One flipped bit can make sled silently drop everything after it. The high-water mark detects this: a
+//! log that ends before it has lost acknowledged events.
 //!
-//! Two slots, a page each, are written in turn, each with a sequence number and a checksum: a power
-//! cut can tear the one being written, never the other. The order is: the log of a group is synced,
-//! its mark is written (so that it is exact when the process is killed), the group is acknowledged,
-//! and a thread syncs the mark while the next group is written, or when there is none for a moment;
-//! the next mark is written only when that sync is over. So the mark is never ahead of a durable
-//! log, a failed sync of it is known before anything more is acknowledged, and after a power cut it
-//! is behind by one group at most.
+//! Two slots of a page each are written in turn, each with a sequence number and a checksum. A power cut
+//! can tear the slot that is being written, but never the other one. The order is:
 //!
-//! Syncing the mark before the acknowledgement would have doubled what one client waits for.
+//! 1. The log of a group is synced.
+//! 2. The mark is written, so that it is exact if the process is killed.
+//! 3. The group is acknowledged.
+//! 4. A thread syncs the mark while the next group is written, or when no group follows for a moment.
+//! 5. The next mark is written after that sync has ended.
+//!
+//! So the mark is never ahead of a durable log, a failed sync of it is known before anything more is
+//! acknowledged, and after a power cut it is behind by one group at most. A sync of the mark before the
+//! acknowledgement would double the latency of a single client.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -20,7 +23,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use actuarius_persistence::StoreFailure;
-use actuarius_persistence::verify::{Place, Verified};
+use actuarius_persistence::verify::{Location, Verified};
 use actuarius_persistence::wire::Cursor;
 use uuid::Uuid;
 
@@ -35,40 +38,41 @@ struct Slot {
     acknowledged: u64,
 }
 
-/// The mark's file at the creation of a store. Both slots are written out, so that later writes
-/// change no metadata.
+/// Creates the file of a new store's mark. Both slots are written, so that later writes change no
+/// metadata of the file.
 pub(super) fn create(path: &Path, store: Uuid) -> io::Result<()> {
     let mut bytes = vec![0; 2 * SLOT_BYTES];
     bytes[..SEALED + 4].copy_from_slice(&seal(store, Slot { sequence: 0, acknowledged: 0 }));
     fs::write(path, bytes)
 }
 
-/// Whether both slots are readable: the newer one counts, the other is there if it is torn.
+/// Reports slots that are not readable. The newer slot counts; the other is the fallback if it is torn.
 pub(super) fn verify(path: &Path, store: Uuid, verified: &mut Verified) -> io::Result<()> {
     let bytes = fs::read(path)?;
     for (number, slot) in bytes.chunks(SLOT_BYTES).take(2).enumerate() {
-        // The second one is empty until it is written for the first time.
+        // The second slot is empty until its first write.
         let unwritten = number == 1 && slot.iter().all(|&byte| byte == 0);
         if unseal(store, slot).is_none() && !unwritten {
             let what = format!("slot {number} of the high-water mark is not readable");
-            verified.find(Place::File(path.to_owned()), what);
+            verified.find(Location::File(path.to_owned()), what);
         }
     }
     Ok(())
 }
 
-pub(super) struct Mark {
+/// The high-water mark of an open store.
+pub(super) struct HighWaterMark {
     syncer: Arc<Syncer>,
     thread: Option<JoinHandle<()>>,
     store: Uuid,
     last: Slot,
-    /// The last slot was written and is not yet being synced.
+    /// Whether the last slot was written and its sync has not begun.
     unsynced: bool,
 }
 
-impl Mark {
-    /// Opens the mark and returns it with the position acknowledged last; no position when both
-    /// slots are unreadable.
+impl HighWaterMark {
+    /// Opens the mark, and returns it with the last acknowledged position: `None` if both slots are
+    /// unreadable.
     pub(super) fn open(path: &Path, store: Uuid) -> io::Result<(Self, Option<u64>)> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let bytes = fs::read(path)?;
@@ -99,7 +103,7 @@ impl Mark {
         Ok(())
     }
 
-    /// Has the mark synced, without waiting for it.
+    /// Begins to sync the mark, without waiting for the end.
     pub(super) fn begin_sync(&mut self) {
         if std::mem::take(&mut self.unsynced) {
             self.syncer.begin();
@@ -107,25 +111,25 @@ impl Mark {
     }
 
     /// Waits until the mark is durable.
-    pub(super) fn settle(&mut self) -> Result<(), StoreFailure> {
+    pub(super) fn sync(&mut self) -> Result<(), StoreFailure> {
         self.begin_sync();
         self.syncer.wait()
     }
 }
 
-impl Drop for Mark {
+impl Drop for HighWaterMark {
     fn drop(&mut self) {
-        // A failure here is told by nobody: the store is gone, and the log is durable without it.
-        let _ = self.settle();
+        // A failure is not reported: the store is being closed, and the log is durable without the mark.
+        let _ = self.sync();
         self.syncer.stop();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been told: the sync it interrupted never ends well.
+            // A panic of the thread needs no report: the sync that it interrupted counts as failed.
             let _ = thread.join();
         }
     }
 }
 
-/// Syncs the mark's file while the writer goes on.
+/// Syncs the mark's file while the writer continues.
 struct Syncer {
     file: File,
     state: Mutex<State>,
@@ -150,7 +154,7 @@ impl Syncer {
         }
     }
 
-    /// Waits for something to sync; says whether there is.
+    /// Waits for a sync to do. Returns false if the thread must end.
     fn next(&self) -> bool {
         let idle = |state: &mut State| !state.syncing && !state.stopped;
         let state = self.changed.wait_while(self.lock(), idle);
@@ -226,28 +230,28 @@ mod tests {
     }
 
     fn acknowledged(path: &Path, store: Uuid) -> Option<u64> {
-        Mark::open(path, store).expect("readable").1
+        HighWaterMark::open(path, store).expect("readable").1
     }
 
     #[test]
-    fn the_mark_comes_back() {
+    fn the_mark_is_read_as_it_was_written() {
         let (_directory, path, store) = created();
         assert_eq!(acknowledged(&path, store), Some(0));
-        let (mut mark, _) = Mark::open(&path, store).expect("readable");
+        let (mut mark, _) = HighWaterMark::open(&path, store).expect("readable");
         for position in [3, 4, 900] {
             mark.raise(position).expect("written");
         }
-        mark.settle().expect("synced");
+        mark.sync().expect("synced");
         drop(mark);
         assert_eq!(acknowledged(&path, store), Some(900));
         assert_eq!(acknowledged(&path, Uuid::from_u128(8)), None, "another store's mark");
-        assert_eq!(fs::metadata(&path).expect("there").len(), 8192);
+        assert_eq!(fs::metadata(&path).expect("exists").len(), 8192);
     }
 
     #[test]
-    fn a_torn_slot_leaves_the_one_before() {
+    fn a_torn_slot_leaves_the_previous_mark() {
         let (_directory, path, store) = created();
-        let (mut mark, _) = Mark::open(&path, store).expect("readable");
+        let (mut mark, _) = HighWaterMark::open(&path, store).expect("readable");
         mark.raise(3).expect("written");
         mark.raise(4).expect("written");
         drop(mark);
@@ -263,16 +267,17 @@ mod tests {
         assert_eq!(acknowledged(&path, store), None);
     }
 
-    /// A device that takes every write and refuses every sync. The failure must be known before the
-    /// next mark is written, so before anything more is acknowledged, and nobody may wait for ever.
+    /// The device accepts every write and refuses every sync. The failure must be known before the next
+    /// mark is written, so before anything more is acknowledged, and no caller may wait forever.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_failed_sync_stops_the_next_mark() {
-        let (mut mark, _) = Mark::open(Path::new("/dev/null"), Uuid::nil()).expect("a device");
+    fn a_failed_sync_fails_all_later_marks() {
+        let (mut mark, _) =
+            HighWaterMark::open(Path::new("/dev/null"), Uuid::nil()).expect("a device");
         mark.raise(1).expect("written, and not synced yet");
         mark.begin_sync();
         assert!(mark.raise(2).is_err());
-        assert!(mark.settle().is_err());
+        assert!(mark.sync().is_err());
         assert!(mark.raise(3).is_err());
     }
 }

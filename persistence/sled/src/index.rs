@@ -1,4 +1,4 @@
-//! The per-stream index: in memory first, flushed in runs, compacted later.
+//! The index of each stream's commits: in memory first, then flushed to sorted runs, then compacted.
 
 mod compaction;
 mod flush;

@@ -1,44 +1,44 @@
-//! The keys of the one sled tree. Numbers are big-endian, so that keys sort as numbers do.
+//! The keys of the log's only sled tree. Numbers are big-endian, so that keys sort as numbers do.
 //!
 //! | key | value |
 //! |---|---|
 //! | `e` first position u64, part u16 | a chunk of commits |
 //! | `i` bucket u16, run u32, first stream hash u64, its first version u64 | a part of the index |
-//! | `m` | which runs the index has |
-//! | `n` the note's own key, of any bytes | a note |
+//! | `m` | the index's manifest |
+//! | `n`, the note's own key of any bytes | a note |
 //! | `s` stream hash u128, version u64, part u16 | a snapshot |
 
 use actuarius_domain::StreamId;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// What the index is kept under.
-pub(super) const META: &[u8] = b"m";
+/// The key of the index's manifest.
+pub(super) const MANIFEST: &[u8] = b"m";
 
 const CHUNK: u8 = b'e';
 const INDEX: u8 = b'i';
 const NOTE: u8 = b'n';
 const SNAPSHOT: u8 = b's';
 
-/// The largest value sled is given.
+/// The largest value that is written to sled.
 ///
-/// A leaf of sled's tree is written whole, and one over a quarter of a segment (128 KiB, if segments
-/// had sled's default size) would become a file in `blobs/`, which sled never syncs. A leaf holds up
-/// to 17 values before it is split, and 20 when a neighbour of 3 was merged into it first; there is
-/// room for 25, because two threads may each merge one at the same time.
+/// sled writes a leaf of its tree whole. A leaf of more than a quarter of a segment (128 KiB with sled's
+/// default segments) would become a file in `blobs/`, which sled never syncs. A leaf contains up to 17
+/// values before it is split, and 20 after a neighbour of 3 was merged into it. There is room for 25,
+/// because two threads may each merge one at the same time.
 ///
-/// Keys are small beside this, except for those of notes: they make a leaf 151 KB at most, and the
-/// node above 320 leaves 660 KB, which is less than a quarter of our segments.
+/// Keys are small in comparison, except those of notes. They make a leaf 151 KB at most, and the node
+/// above 320 leaves 660 KB, which is less than a quarter of our segments.
 pub(super) const VALUE_MAX: usize = 5 * 1024;
 
-/// The hash a stream is found by. Different streams may share the half the index uses, so whoever
-/// finds a commit by it compares the full name.
+/// The hash that identifies a stream. Different streams may share the half that the index uses, so a
+/// caller that finds a commit by it compares the full name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct StreamHash(pub(super) u128);
 
 impl StreamHash {
-    /// The category stands behind its length, so that `a/b` + `c` is not `a` + `b/c`. The seed is
-    /// the store's own, so that nobody can choose names that collide.
+    /// Hashes a stream's name. The length of the category comes first, so that `a/b` + `c` differs from
+    /// `a` + `b/c`. The seed is different in each store, so that no user can choose names that collide.
     pub(super) fn of(seed: u64, category: &str, id: &str) -> Self {
         let mut name = SmallVec::<[u8; 128]>::new();
         name.extend_from_slice(&(category.len() as u64).to_le_bytes());
@@ -51,13 +51,13 @@ impl StreamHash {
         Self::of(seed, stream.category(), stream.id())
     }
 
-    /// The half the index uses.
+    /// Returns the half that the index uses.
     pub(super) fn index(self) -> u64 {
         (self.0 >> 64) as u64
     }
 }
 
-/// Which of `buckets` an index hash belongs to: the hash's top, spread evenly.
+/// Returns the bucket of an index hash. The hash's top bits spread streams evenly over `buckets`.
 pub(super) fn bucket(hash: u64, buckets: u16) -> u16 {
     ((u128::from(hash) * u128::from(buckets)) >> 64) as u16
 }
@@ -69,22 +69,22 @@ pub(super) fn chunk(first: u64, part: u16) -> [u8; 11] {
     key
 }
 
-/// What the keys of all chunks begin with.
+/// Returns the prefix of the keys of all chunks.
 pub(super) fn chunk_prefix() -> [u8; 1] {
     [CHUNK]
 }
 
-/// What the keys of all snapshots begin with.
+/// Returns the prefix of the keys of all snapshots.
 pub(super) fn snapshot_prefix() -> [u8; 1] {
     [SNAPSHOT]
 }
 
-/// What the keys of all notes begin with.
+/// Returns the prefix of the keys of all notes.
 pub(super) fn note_prefix() -> [u8; 1] {
     [NOTE]
 }
 
-/// The first position and the part a chunk's key stands for; none when it is another kind of key.
+/// Returns the first position and the part number in a chunk's key, or `None` for a key of another kind.
 pub(super) fn chunk_place(key: &[u8]) -> Option<(u64, u16)> {
     let (&[CHUNK], rest) = key.split_first_chunk()? else { return None };
     let (first, part) = rest.split_first_chunk()?;
@@ -106,12 +106,12 @@ pub(super) fn index_part(bucket: u16, run: u32, hash: u64, version: u64) -> [u8;
     key
 }
 
-/// The key of a note, and what the keys of all notes with this prefix begin with.
+/// Returns the key of a note, or the prefix of the keys of all notes that begin with `key`.
 pub(super) fn note(key: &[u8]) -> Vec<u8> {
     [&[NOTE], key].concat()
 }
 
-/// A note's own key; none when it is another kind of key.
+/// Returns a note's own key, or `None` for a key of another kind.
 pub(super) fn note_key(key: &[u8]) -> Option<&[u8]> {
     key.strip_prefix(&[NOTE])
 }
@@ -124,13 +124,14 @@ pub(super) fn snapshot(stream: StreamHash, version: u64, part: u16) -> [u8; 27] 
     key
 }
 
-/// The stream, the version and the part any snapshot's key stands for.
+/// Returns the stream, the version and the part number in a snapshot's key.
 pub(super) fn any_snapshot_place(key: &[u8]) -> Option<(StreamHash, u64, u16)> {
     let stream = StreamHash(u128::from_be_bytes(*key.get(1..)?.first_chunk()?));
     snapshot_place(stream, key).map(|(version, part)| (stream, version, part))
 }
 
-/// The version and the part a snapshot's key stands for; none when it is another stream's key.
+/// Returns the version and the part number in the key of a snapshot of `stream`, or `None` for any other
+/// key.
 pub(super) fn snapshot_place(stream: StreamHash, key: &[u8]) -> Option<(u64, u16)> {
     let rest = key.strip_prefix(&snapshot(stream, 0, 0)[..17])?;
     let (version, part) = rest.split_first_chunk()?;
@@ -142,11 +143,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_come_back_from_their_keys() {
+    fn keys_are_parsed_to_what_they_were_made_of() {
         assert_eq!(chunk_place(&chunk(700, 3)), Some((700, 3)));
-        assert_eq!(chunk_place(META), None);
+        assert_eq!(chunk_place(MANIFEST), None);
         assert_eq!(note_key(&note(b"a")), Some(&b"a"[..]));
-        assert_eq!(note_key(META), None);
+        assert_eq!(note_key(MANIFEST), None);
         let (stream, other) = (StreamHash(7), StreamHash(8));
         assert_eq!(snapshot_place(stream, &snapshot(stream, 9, 2)), Some((9, 2)));
         assert_eq!(snapshot_place(other, &snapshot(stream, 9, 2)), None);
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bucket_is_used_and_none_behind_the_last() {
+    fn buckets_cover_all_hashes() {
         assert_eq!(bucket(0, 1024), 0);
         assert_eq!(bucket(u64::MAX, 1024), 1023);
         assert_eq!(bucket(u64::MAX / 2 + 1, 1024), 512);

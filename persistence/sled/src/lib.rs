@@ -1,43 +1,84 @@
-//! The durable store: an event log in [sled](https://docs.rs/sled/0.34.7), made safe.
+//! The durable store of Actuarius: an event log and the tables of views in
+//! [sled](https://docs.rs/sled/0.34.7), guarded against power cuts and damage.
 //!
-//! sled 0.34.7 alone does not survive power cuts, whatever its `flush` promises. Each guard here
-//! answers something that was seen to lose data:
+//! [`open`] opens or creates a store, [`views`] gives each view a table, [`compact`] frees the space of
+//! removed events, and `restore` builds a store from a backup.
 //!
-//! - `flush` does not reach the platter: each group ends with our own sync of sled's file (`engine`).
-//! - More than about a megabyte between two syncs can lose everything: at most 256 KB are written
-//!   between them, larger batches are split (`writer`).
-//! - Large tree nodes go to files that are never synced: no value is larger than 5 KB (`keys`).
-//! - A torn settings file makes a store unreadable: stores are created aside (`create`).
-//! - A snapshot half written blocks every open: it is removed (`open`).
-//! - A flipped bit drops everything behind it without a word: checksums with positions, positions
-//!   without gaps, and a high-water mark outside sled (`chunk`, `reader`, `mark`).
-//! - Batches are not isolated from readers: those stop at a watermark raised after the sync, and
-//!   before a gate where it is about notes (`notes`).
-//! - Walking down guesses where the leaf before begins, and fails at keys with five `FF`: keys of
-//!   tables have no four (`table/keys`); those of the log cannot have them where it matters
-//!   (`docs/decisions/0024`).
-//! - Panics: caught in open, in commits (which then stop for good) and in reads.
+//! ```
+//! use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
+//! use actuarius_persistence::{Append, Batch, Codec, NewCommit, PageLimit};
 //!
-//! The log is packed: the commits of a group share few values (`chunk`), because one insert costs as
-//! much as 20 small events. Which commits a stream has is kept in memory first and written later, in
-//! large sorted runs (`index`, `drain`, `merge`). The tables of views have a sled each, behind the
-//! same guards (`table`). A store's directory holds:
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! let mut store = actuarius_sled::open(directory.path())?;
+//!
+//! let mut append = Append::new(StreamId::new("account", "alice")?, Version::NONE);
+//! let commit = NewCommit {
+//!     time: Timestamp::from_micros(1),
+//!     command_id: "open-account".into(),
+//!     named_by_caller: true,
+//!     metadata: &Metadata::default(),
+//! };
+//! append.push(commit, Codec::Json, &["opened"], |_| 1)?;
+//! let batch = Batch { appends: vec![append], ..Batch::default() };
+//! for outcome in store.writer.commit(&batch)? {
+//!     outcome?;
+//! }
+//!
+//! let page = store.reader.read_log(Position::NONE, PageLimit::default())?;
+//! let event: String = page.commits[0].view().events().next().expect("one event").decode()?;
+//! assert_eq!(event, "opened");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guards
+//!
+//! sled 0.34.7 alone loses data in a power cut, even after `flush`. Each guard answers a loss that was
+//! observed:
+//!
+//! - **`flush` does not reach the disk.** Each group of writes ends with a sync of sled's file
+//!   (`engine`).
+//! - **More than about a megabyte between two syncs can lose the whole store.** At most 256 KiB are
+//!   written between two syncs; larger batches are split (`engine::group`, `log::packing`).
+//! - **Large tree nodes go to files that sled never syncs.** No value is larger than 5 KiB (`keys`).
+//! - **A torn settings file makes a store unreadable.** A new store is built in a directory of its own
+//!   and renamed when it is durable (`create`).
+//! - **A half-written snapshot of sled makes every open fail.** It is removed before sled opens
+//!   (`engine`).
+//! - **A flipped bit can silently drop everything after it.** Checksums cover the position, positions
+//!   have no gaps, and a high-water mark is kept outside sled (`log::chunk`, `log::reader`,
+//!   `high_water_mark`).
+//! - **Batches are not isolated from readers.** Readers stop at a position that is published after the
+//!   sync (`log::shared`); readers of notes wait at a gate (`log::gate`).
+//! - **Descending scans guess where the previous leaf begins, and fail at keys with five `FF` bytes.**
+//!   Keys of tables never contain four in a row (`table::keys`). The log is not scanned downwards where
+//!   its keys could contain them (`docs/decisions/0024`).
+//! - **sled panics on some damage.** Panics are caught in open, in reads, and in commits, which then
+//!   stop permanently.
+//!
+//! # Layout
+//!
+//! The log is packed: the commits of a group share a few values (`log::chunk`), because one insert costs
+//! as much as 20 small events. The index of each stream's commits is kept in memory first and written
+//! later, in large sorted runs (`index`). Each view table has a sled of its own, with the same guards
+//! (`table`). The directory of a store contains:
 //!
 //! ```text
 //! store.lock      locked while the store is open
-//! store/FORMAT    what this is, in text
+//! store/FORMAT    the format and the identity, as text
 //! store/mark      the high-water mark
 //! store/log/      sled
-//! store.*/        a store being made or compacted
-//! archive/        segments with what was moved out of the log
+//! store.*/        a store that is being created or compacted
+//! archive/        segments of what was moved out of the log
 //! ```
 
 mod compact;
 mod create;
 mod engine;
 mod error;
-pub(crate) mod files;
-pub(crate) mod format;
+mod files;
+mod format;
 mod high_water_mark;
 mod index;
 mod keys;
@@ -50,51 +91,54 @@ mod release;
 mod restore;
 mod snapshots;
 mod swap;
-pub(crate) mod table;
+mod table;
 #[cfg(test)]
 mod tampering;
 #[cfg(test)]
 mod testing;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actuarius_persistence::views::Views;
+use actuarius_persistence::{OpenError, Store};
 
 pub use compact::{Compacted, compact};
 pub use options::SledOptions;
 #[cfg(feature = "archive")]
 pub use restore::restore;
 
-use actuarius_persistence::views::Views;
-use actuarius_persistence::{OpenError, Store};
-use std::sync::Arc;
-
-/// Opens the store in `directory`, or creates one there, with settings that need no thought.
+/// Opens the store in `directory` with the default options, or creates one there.
 ///
-/// The directory may hold other files. Whoever holds the [`Store`]'s writer or reader keeps it open.
+/// The directory may contain other files. The store stays open until its writer and all clones of its
+/// reader are dropped.
 ///
 /// # Errors
-/// [`OpenError`]; nothing acknowledged has been changed.
+/// Returns an [`OpenError`]. No acknowledged data was changed.
 pub fn open(directory: impl AsRef<Path>) -> Result<Store, OpenError> {
     open_with(directory, &SledOptions::default())
 }
 
-/// Opens the store in `directory`, or creates one there.
+/// Opens the store in `directory` with these options, or creates one there.
 ///
 /// # Errors
-/// [`OpenError`]; nothing acknowledged has been changed.
+/// Returns an [`OpenError`]. No acknowledged data was changed.
 pub fn open_with(directory: impl AsRef<Path>, options: &SledOptions) -> Result<Store, OpenError> {
     open::open(directory.as_ref(), options)
 }
 
-/// How much of each view table is kept in memory.
+/// The default page cache of a view table.
 const VIEW_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Keeps views in a directory, each table in a sled of its own. The directory is created when it is
-/// first used, and may hold other files. A table keeps 64 MiB of pages in memory.
+/// Returns views that are stored in `directory`, each table in a sled of its own.
+///
+/// The directory is created on first use and may contain other files. Each table caches 64 MiB of
+/// pages.
 pub fn views(directory: impl Into<PathBuf>) -> Views {
     views_with(directory, SledOptions::default().cache_bytes(VIEW_CACHE_BYTES))
 }
 
-/// Keeps views in a directory, with other than the default options.
+/// Returns views that are stored in `directory`, with these options.
 pub fn views_with(directory: impl Into<PathBuf>, options: SledOptions) -> Views {
     Views::on_disk(directory, Arc::new(options))
 }

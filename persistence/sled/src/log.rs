@@ -1,4 +1,4 @@
-//! The log: commits packed into chunks, written by one writer, read through a cache.
+//! The log: commits packed into chunks, written by one writer and read through a cache.
 
 mod cache;
 pub(crate) mod chunk;

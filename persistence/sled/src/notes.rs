@@ -1,11 +1,11 @@
-//! Notes: small named values, one value of sled each.
+//! Notes: small named values, each in one value of sled.
 //!
 //! ```text
-//! checksum u32 | version u8 | what the note says
+//! checksum u32 | version u8 | content
 //! ```
 //!
-//! The checksum is CRC-32C over the key and all that follows, so a note found in another's place is
-//! noticed. A set of notes is whole because it is in one group.
+//! The checksum is CRC-32C over the key and everything after the checksum, so a note at the key of
+//! another note is detected. A set of notes is atomic because it is in one group.
 
 use std::ops::Bound;
 
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use sled::IVec;
 
 use crate::engine::Engine;
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::keys::{self, VALUE_MAX};
 
 const VERSION: u8 = 1;
@@ -24,23 +24,23 @@ const HEAD: usize = CHECKSUM + 1;
 
 const _: () = assert!(NOTE_VALUE_BYTES_MAX + HEAD <= VALUE_MAX);
 
-/// What a change of a note counts in its group beside its bytes.
+/// How many bytes a change of a note counts in its group, in addition to its own.
 ///
-/// Notes are found all over the tree. Every tenth change of a leaf makes sled write the whole leaf
-/// again, which may be 100 KB of notes that have not changed.
+/// Notes are spread over the whole tree. Every tenth change of a leaf makes sled write the whole leaf
+/// again, which may be 100 KB of unchanged notes.
 pub(super) const SCATTER_BYTES: usize = 1_000;
 
 const _: () = assert!(
-    // What a set counts is no less than what its changes count in their group.
+    // A set counts at least as many bytes as its changes count in their group.
     actuarius_persistence::CHANGE_BYTES >= SCATTER_BYTES + 1 + HEAD + crate::engine::KEY_OVERHEAD
 );
 
-/// The value for the note whose whole key is `key`.
-pub(super) fn pack(key: &[u8], says: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD + says.len());
+/// Packs the value of the note whose key in sled is `key`.
+pub(super) fn pack(key: &[u8], content: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD + content.len());
     bytes.extend_from_slice(&[0; CHECKSUM]);
     bytes.push(VERSION);
-    bytes.extend_from_slice(says);
+    bytes.extend_from_slice(content);
     let checksum = checksum(key, &bytes);
     bytes[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
     bytes
@@ -49,10 +49,10 @@ pub(super) fn pack(key: &[u8], says: &[u8]) -> Vec<u8> {
 fn unpack(key: &[u8], value: &[u8]) -> Result<Bytes> {
     let mut cursor = Cursor(value);
     if cursor.u32()? != checksum(key, value) {
-        return Err(Trouble::Malformed("the checksum is wrong"));
+        return Err(EngineError::Malformed("the checksum of the note is wrong"));
     }
     if cursor.byte()? != VERSION {
-        return Err(Trouble::Malformed("a note of an unknown version"));
+        return Err(EngineError::Malformed("the note has an unknown version"));
     }
     Ok(Bytes::copy_from_slice(cursor.0))
 }
@@ -61,15 +61,15 @@ fn checksum(key: &[u8], bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(key), &bytes[CHECKSUM..])
 }
 
-/// What the note `key` says.
+/// Reads the content of the note `key`.
 pub(super) fn one(engine: &Engine, key: &[u8]) -> std::result::Result<Option<Bytes>, ReadError> {
     let whole = keys::note(key);
-    let damaged = |trouble: Trouble| trouble.of_note(key);
+    let damaged = |error: EngineError| error.of_note(key);
     let value = engine.get(&whole).map_err(|error| damaged(error.into()))?;
     value.map(|value| unpack(&whole, &value).map_err(damaged)).transpose()
 }
 
-/// The first `limit` notes with this prefix behind `after`.
+/// Reads the first `limit` notes with this prefix after the key `after`.
 pub(super) fn list(
     engine: &Engine,
     prefix: &[u8],
@@ -83,9 +83,9 @@ pub(super) fn list(
     let mut found = Vec::new();
     for entry in engine.from(start).take(limit) {
         let (whole, value): (IVec, IVec) =
-            entry.map_err(|error| Trouble::from(error).at(0, None))?;
+            entry.map_err(|error| EngineError::from(error).at(0, None))?;
         let Some(key) = keys::note_key(&whole).filter(|key| key.starts_with(prefix)) else { break };
-        let value = unpack(&whole, &value).map_err(|trouble| trouble.of_note(key))?;
+        let value = unpack(&whole, &value).map_err(|error| error.of_note(key))?;
         found.push(Note { key: Bytes::copy_from_slice(key), value });
     }
     Ok(found)
@@ -96,12 +96,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_come_back_and_every_flipped_bit_is_found() {
+    fn notes_are_read_as_written_and_every_flipped_bit_is_detected() {
         let key = keys::note(b"follower");
-        for says in [&b""[..], b"seventeen", &[7; NOTE_VALUE_BYTES_MAX]] {
-            let value = pack(&key, says);
+        for content in [&b""[..], b"seventeen", &[7; NOTE_VALUE_BYTES_MAX]] {
+            let value = pack(&key, content);
             assert!(value.len() <= VALUE_MAX);
-            assert_eq!(unpack(&key, &value).expect("whole"), says);
+            assert_eq!(unpack(&key, &value).expect("whole"), content);
         }
         let value = pack(&key, b"seventeen");
         for bit in 0..value.len() * 8 {
@@ -109,7 +109,7 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(unpack(&key, &damaged).is_err(), "bit {bit}");
         }
-        assert!(unpack(&keys::note(b"another"), &value).is_err(), "another place");
+        assert!(unpack(&keys::note(b"another"), &value).is_err(), "the key of another note");
         assert!(unpack(&key, b"").is_err());
     }
 }

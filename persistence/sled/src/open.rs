@@ -1,5 +1,4 @@
-//! Opening a store: what has to be done to its files before sled may see them, and what has to be
-//! true of its log before anyone may use it.
+//! Opening a store: preparing its files for sled, and checking its log before it is used.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,25 +10,24 @@ use actuarius_persistence::files::{self, OnFile};
 use actuarius_persistence::{OpenError, Store};
 
 use crate::files::Files;
-use crate::high_water_mark::Mark;
+use crate::high_water_mark::HighWaterMark;
 use crate::log::reader::SledReader;
 use crate::log::recover;
-use crate::log::recover::failed;
 use crate::log::shared::Shared;
 use crate::log::writer::SledWriter;
 use crate::options::SledOptions;
-use crate::{create, swap};
-use crate::{engine, format};
+use crate::{create, engine, format, swap};
 
+/// Opens the store in `directory`, or creates one there.
 pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<Store, OpenError> {
     files::create_directory(directory)?;
     let lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
-    swap::settle(directory)?;
+    swap::recover(directory)?;
     let store = Files::store(directory);
     if !store.root.exists() {
         if directory.join(RESTORING).exists() {
-            // An empty store would look as if nothing had ever been in it.
-            let what = "it was not restored to its end; restore it again".to_owned();
+            // An empty store would look as if it had never contained anything.
+            let what = "the restore did not finish; restore it again".to_owned();
             return Err(OpenError::UnknownFormat { path: store.root, what });
         }
         create::create(directory, options)?;
@@ -39,7 +37,7 @@ pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<Store, Ope
     Ok(Store { writer: Box::new(writer), reader: Arc::new(SledReader::new(shared)) })
 }
 
-/// The store in `store`. Without a lock, whoever opens it keeps others out.
+/// Opens the store in `store`. Without a lock, the caller must keep other users out.
 pub(super) fn open_parts(
     store: Files,
     archive: Mounted,
@@ -47,7 +45,8 @@ pub(super) fn open_parts(
     options: &SledOptions,
 ) -> Result<(Arc<Shared>, SledWriter), OpenError> {
     let format = format::read(&store)?;
-    let (mark, acknowledged) = Mark::open(&store.mark(), format.store).on(&store.mark())?;
+    let (high_water_mark, acknowledged) =
+        HighWaterMark::open(&store.high_water_mark(), format.store).on(&store.high_water_mark())?;
     let (release, engine) = engine::open_engine(&store.log(), options)?;
     let recovered = recover::recover(&engine, &store, &format, acknowledged)?;
     format::write(&store, &format)?;
@@ -55,7 +54,7 @@ pub(super) fn open_parts(
     let shared =
         Shared::new(engine, (release, lock), places, format, recovered.index, recovered.end);
     let shared = Arc::new(shared);
-    let writer = SledWriter::new(shared.clone(), mark, recovered.meta, options);
-    let writer = writer.map_err(|failure| failed(&shared.files, &failure))?;
+    let writer = SledWriter::new(shared.clone(), high_water_mark, recovered.manifest, options);
+    let writer = writer.map_err(|failure| recover::io_error(&shared.files, &failure))?;
     Ok((shared, writer))
 }

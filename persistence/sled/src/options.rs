@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How a store on disk is run. The defaults fit most.
+/// The options of a store on disk and of view tables. The defaults suit most services.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SledOptions {
@@ -20,8 +20,8 @@ impl Default for SledOptions {
             cache_bytes: 128 * 1024 * 1024,
             lock_wait: Duration::from_millis(500),
             archive: None,
-            // Small enough to be walked in milliseconds when the store is opened, large enough that
-            // a bucket of a run makes a value worth its insert.
+            // Small enough to walk in milliseconds when the store is opened, and large enough that a
+            // bucket of a run fills a value worth its insert.
             index_run_commits: 65_536,
             index_buckets: 1024,
         }
@@ -29,32 +29,32 @@ impl Default for SledOptions {
 }
 
 impl SledOptions {
-    /// How many bytes of sled's pages are kept in memory: 128 MiB unless told. The process takes
-    /// more, since sled counts pages only.
+    /// Sets how many bytes of sled's pages are cached: by default 128 MiB, and at least 1 MiB. The
+    /// process uses more memory than this, because sled counts pages only.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes.max(1024 * 1024);
         self
     }
 
-    /// How long opening waits for someone who has the store open: half a second unless told, which
-    /// is enough for a store that is just being closed.
+    /// Sets how long opening waits while the store is in use: by default half a second, which is enough
+    /// for a store that is being closed.
     #[must_use]
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
     }
 
-    /// Where the segments of the archive are: in the folder `archive` beside the store unless told. It
-    /// need not be there as long as nobody reads what was moved into it.
+    /// Sets the directory of the archive's segments: by default `archive` in the store's directory. It
+    /// may be missing until archived events are read.
     #[must_use]
     pub fn archive(mut self, directory: impl Into<PathBuf>) -> Self {
         self.archive = Some(directory.into());
         self
     }
 
-    /// How many commits make an index run, and in how many buckets; the latter counts when a store
-    /// is created. For tests, which want many runs of few commits.
+    /// Sets how many commits an index run has, and in how many buckets they are. The number of buckets
+    /// applies when a store is created. For tests that need many runs of few commits.
     #[doc(hidden)]
     #[must_use]
     pub fn index_runs(mut self, commits: u64, buckets: u16) -> Self {

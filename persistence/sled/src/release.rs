@@ -1,18 +1,17 @@
-//! Waits until sled has released its file.
+//! Waiting until sled has released its file.
 //!
-//! sled locks its file, and releases it late, when threads of its own are done. So a lock of the
-//! store's own surrounds sled's, and closing waits for sled.
+//! sled locks its file and releases it late, when its own threads have ended. So the store has a lock
+//! of its own around sled's, and closing a store waits for sled.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long sled is given to let go of its file when a store is closed: less than the next one
-/// waits for it by default.
+/// How long closing a store waits for sled to release its file: less than opening waits by default.
 const RELEASE: Duration = Duration::from_millis(400);
 
-/// On drop, waits until sled has let go of its file, which must have been closed before.
+/// Waits on drop until sled has released its file. sled must have been closed before.
 pub(crate) struct Release(pub(crate) PathBuf);
 
 impl Drop for Release {

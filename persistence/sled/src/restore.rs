@@ -9,7 +9,7 @@ use actuarius_persistence::{Lineage, OnProgress, OpenError, Store};
 use crate::options::SledOptions;
 use crate::{create, open};
 
-/// sled, as the engine of a restored store.
+/// Creates restored stores in sled.
 struct Sled;
 
 impl Engine for Sled {
@@ -18,19 +18,19 @@ impl Engine for Sled {
     }
 
     fn adopt(&self, directory: &Path, from: &Lineage, until: Position) -> Result<(), OpenError> {
-        create::claim(directory, from, until)
+        create::adopt_history(directory, from, until)
     }
 }
 
 /// Restores a backup into the directory `to`, which must be empty or missing.
 ///
-/// The store has a new identity, and shares the history of the one that was backed up: its checkpoints
-/// continue from the newest run that ends at or before what is wanted. It is built aside, in
-/// `store.restoring`, and gets its name when all of it is on disk.
+/// The new store has an identity of its own and shares the history of the store that was backed up. Its
+/// checkpoints are those of the newest run that ends at or before `until`. It is built in
+/// `store.restoring` and renamed into place when all of it is durable.
 ///
 /// # Errors
-/// [`BackupError`]: there is no store at `to`. What was built may be left in `store.restoring`; the next
-/// try removes it.
+/// Returns a [`BackupError`]; then there is no store at `to`. An unfinished store may be left in
+/// `store.restoring`; the next attempt removes it.
 pub fn restore(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,

@@ -1,13 +1,13 @@
-//! Snapshots: one state of one aggregate, as one value of sled, or as several when it is large.
+//! Snapshots: each one state of one aggregate, in one value of sled, or in several if it is large.
 //!
 //! ```text
 //! checksum u32 | version u8 | parts u16 | category | id | version | position | as of
 //! | state version | time i64 | payload bytes | payload
 //! ```
 //!
-//! The names are texts behind their lengths, the numbers varints. The checksum is CRC-32C over all
-//! that follows, through all parts. A snapshot exists if its part 0 exists, which is written last
-//! and removed first.
+//! Names are texts with their lengths before them, and numbers are varints. The checksum is CRC-32C over
+//! everything after it, in all parts. A snapshot exists if its part 0 exists, which is written last and
+//! removed first.
 
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use actuarius_persistence::personal::Subjects;
@@ -16,16 +16,16 @@ use actuarius_persistence::{NewSnapshot, ReadError, Snapshot};
 use bytes::Bytes;
 
 use crate::engine::Engine;
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::keys::{self, StreamHash, VALUE_MAX};
 
 const VERSION: u8 = 1;
 const CHECKSUM: usize = 4;
 
-/// The largest state that can be stored: as many parts as can be counted.
+/// The largest state that can be stored. The number of parts is a u16.
 pub(super) const PAYLOAD_MAX: usize = (u16::MAX as usize - 1) * VALUE_MAX;
 
-/// The values of a snapshot, part 0 first.
+/// Packs a snapshot into values, part 0 first.
 pub(super) fn pack(new: &NewSnapshot) -> Vec<Vec<u8>> {
     let mut bytes = vec![0; CHECKSUM];
     bytes.push(VERSION);
@@ -46,17 +46,17 @@ pub(super) fn pack(new: &NewSnapshot) -> Vec<Vec<u8>> {
     if parts == 1 { vec![bytes] } else { bytes.chunks(VALUE_MAX).map(<[u8]>::to_vec).collect() }
 }
 
-/// How many parts the snapshot whose part 0 this is has.
+/// Returns the number of parts of the snapshot with this part 0.
 fn parts(front: &[u8]) -> Result<u16> {
     let mut cursor = Cursor(front);
     cursor.bytes(CHECKSUM)?;
     if cursor.byte()? != VERSION {
-        return Err(Trouble::Malformed("a snapshot of an unknown version"));
+        return Err(EngineError::Malformed("the snapshot has an unknown version"));
     }
     Ok(u16::from_le_bytes(cursor.array()?))
 }
 
-/// When the snapshot whose part 0 this is was taken. Nothing is checked: it may be damaged.
+/// Returns when the snapshot with this part 0 was taken. Its checksum is not verified.
 fn time(front: &[u8]) -> Result<Timestamp> {
     let mut cursor = Cursor(front);
     cursor.bytes(CHECKSUM + 3)?;
@@ -69,30 +69,30 @@ fn time(front: &[u8]) -> Result<Timestamp> {
     Ok(Timestamp::from_micros(cursor.i64()?))
 }
 
-/// The snapshot in these bytes, if it is one of `stream`'s: another stream may have the same hash.
+/// Unpacks a snapshot. Returns `None` if it is of another stream with the same hash.
 fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapshot>> {
     let (names, snapshot) = unpack_any(version, &bytes)?;
     Ok((names == (stream.category(), stream.id())).then_some(snapshot))
 }
 
-/// The snapshot in these bytes, with its type and id.
+/// Unpacks a snapshot of any stream, with its category and id.
 fn unpack_any(version: u64, bytes: &Bytes) -> Result<((&str, &str), Snapshot)> {
     let mut cursor = Cursor(bytes);
     if cursor.u32()? != crc32c::crc32c(&bytes[CHECKSUM..]) {
-        return Err(Trouble::Malformed("the checksum is wrong"));
+        return Err(EngineError::Malformed("the checksum of the snapshot is wrong"));
     }
     cursor.bytes(3)?;
     let names = (cursor.text()?, cursor.text()?);
     if cursor.varint()? != version {
-        return Err(Trouble::Malformed("it stands at another version"));
+        return Err(EngineError::Malformed("the snapshot is of another version"));
     }
     let (position, as_of) = (cursor.varint()?, cursor.varint()?);
     let state_version = u32::try_from(cursor.varint()?)
-        .map_err(|_| Trouble::Malformed("a state version is too large"))?;
+        .map_err(|_| EngineError::Malformed("the state version is too large"))?;
     let time = Timestamp::from_micros(cursor.i64()?);
     let length = cursor.size()?;
     if cursor.0.len() != length {
-        return Err(Trouble::Malformed("the length is wrong"));
+        return Err(EngineError::Malformed("the length of the snapshot is wrong"));
     }
     let snapshot = Snapshot {
         version: Version::new(version),
@@ -106,11 +106,13 @@ fn unpack_any(version: u64, bytes: &Bytes) -> Result<((&str, &str), Snapshot)> {
     Ok((names, snapshot))
 }
 
-/// What stands at a version, whosever it is.
-pub(super) type Found = (u64, Result<(StreamId, Snapshot)>);
+/// A snapshot's version, and its stream and content if they are readable.
+pub(super) type StoredSnapshot = (u64, Result<(StreamId, Snapshot)>);
 
-/// All snapshots there are. One that is replaced or removed meanwhile may be left out.
-pub(super) fn all(engine: &Engine) -> impl Iterator<Item = sled::Result<Option<Found>>> + '_ {
+/// Reads all snapshots. May leave out a snapshot that is replaced or removed at the same time.
+pub(super) fn all(
+    engine: &Engine,
+) -> impl Iterator<Item = sled::Result<Option<StoredSnapshot>>> + '_ {
     engine.keys_and_values(&keys::snapshot_prefix()).map(|entry| {
         let (key, front) = entry?;
         let Some((hash, version, 0)) = keys::any_snapshot_place(&key) else { return Ok(None) };
@@ -128,17 +130,20 @@ fn read_any(
     let mut bytes = front.to_vec();
     for part in 1..parts(front)? {
         let more = engine.get(&keys::snapshot(hash, version, part))?;
-        bytes.extend_from_slice(&more.ok_or(Trouble::Malformed("a part is missing"))?);
+        bytes.extend_from_slice(
+            &more.ok_or(EngineError::Malformed("a part of the snapshot is missing"))?,
+        );
     }
     let bytes = Bytes::from(bytes);
     let ((category, id), snapshot) = unpack_any(version, &bytes)?;
     let stream = StreamId::new(category, id);
-    let stream = stream.map_err(|_| Trouble::Malformed("its name is none"))?;
+    let stream = stream
+        .map_err(|_| EngineError::Malformed("the stream of the snapshot has an invalid name"))?;
     Ok((stream, snapshot))
 }
 
-/// The newest snapshot of a stream older than `before`. One of a state that is not in the log is
-/// shown, too: it is evidence of loss, which its reader has to tell.
+/// Reads the newest snapshot of a stream before the version `before`. Includes a snapshot of a state that
+/// is not in the log, because it proves a loss that the caller must report.
 pub(super) fn newest(
     engine: &Engine,
     key: StreamHash,
@@ -147,24 +152,24 @@ pub(super) fn newest(
 ) -> std::result::Result<Option<Snapshot>, ReadError> {
     let mut before = before.map(Version::get);
     loop {
-        let unreadable = |trouble: Trouble| trouble.at(0, Some(stream));
+        let unreadable = |error: EngineError| error.at(0, Some(stream));
         let Some(version) = version_before(engine, key, before).map_err(unreadable)? else {
             return Ok(None);
         };
         match read(engine, key, stream, version) {
             Ok(Some(snapshot)) => return Ok(Some(snapshot)),
             Ok(None) => before = Some(version),
-            Err(Trouble::Engine(sled::Error::Io(error))) => return Err(error.into()),
-            Err(trouble) => {
+            Err(EngineError::Sled(sled::Error::Io(error))) => return Err(error.into()),
+            Err(error) => {
                 let (stream, version) = (stream.clone(), Version::new(version));
-                let what = trouble.to_string();
+                let what = error.to_string();
                 return Err(ReadError::DamagedSnapshot { stream, version, what });
             }
         }
     }
 }
 
-/// The highest version below `before` that has any part of a snapshot.
+/// Returns the highest version below `before` with any part of a snapshot.
 fn version_before(engine: &Engine, key: StreamHash, before: Option<u64>) -> Result<Option<u64>> {
     let last = match before {
         Some(0) => return Ok(None),
@@ -175,8 +180,8 @@ fn version_before(engine: &Engine, key: StreamHash, before: Option<u64>) -> Resu
     Ok(found.and_then(|(found, _)| keys::snapshot_place(key, &found)).map(|(version, _)| version))
 }
 
-/// Reads a snapshot; none when it has no part 0. The writer may be removing it meanwhile: then part
-/// 0 is gone when another part is missing.
+/// Reads a snapshot, or returns `None` if it has no part 0. The writer may be removing it: if another
+/// part is missing, part 0 was removed before.
 fn read(
     engine: &Engine,
     key: StreamHash,
@@ -200,24 +205,25 @@ fn read(
     }
 }
 
-/// What to remove so that a stream keeps no more snapshots than the new one says: the oldest ones,
-/// those that are too old, and what the new one replaces. The highest part of each is given.
+/// What to remove so that a stream keeps no more snapshots than a new one allows: the oldest ones, those
+/// that are too old, and the one that is replaced. Each comes with its highest part number.
 pub(super) struct Surplus {
-    /// Snapshots to remove, with their highest part.
+    /// The versions of the snapshots to remove, with their highest parts.
     pub(super) older: Vec<(u64, u16)>,
-    /// The highest part of what stands at the new one's version.
+    /// The highest part of the snapshot at the version of the new one.
     pub(super) replaced: Option<u16>,
-    /// Whether `keep` newer ones exist already, so that the new one is not wanted.
-    pub(super) unwanted: bool,
+    /// Whether `keep` newer snapshots exist already, so that the new one is not stored.
+    pub(super) is_superfluous: bool,
 }
 
 impl Surplus {
-    /// All snapshots of the stream, when what was asked about was the end of it.
+    /// Returns all snapshots of the stream, if the version was `u64::MAX`.
     pub(super) fn all(self) -> impl Iterator<Item = (u64, u16)> {
         self.older.into_iter()
     }
 }
 
+/// Finds what to remove when a snapshot of `version` is stored.
 pub(super) fn surplus(
     engine: &Engine,
     key: StreamHash,
@@ -226,7 +232,7 @@ pub(super) fn surplus(
 ) -> sled::Result<Surplus> {
     let keep = keep.max(1);
     let (mut newer, mut older) = (0, 0);
-    let mut surplus = Surplus { older: vec![], replaced: None, unwanted: false };
+    let mut surplus = Surplus { older: vec![], replaced: None, is_superfluous: false };
     let mut last = keys::snapshot(key, u64::MAX, u16::MAX);
     while let Some((found, _)) = engine.floor(&last)?
         && let Some((at, part)) = keys::snapshot_place(key, &found)
@@ -246,11 +252,11 @@ pub(super) fn surplus(
         let Some(next) = at.checked_sub(1) else { break };
         last = keys::snapshot(key, next, u16::MAX);
     }
-    surplus.unwanted = newer >= keep;
+    surplus.is_superfluous = newer >= keep;
     Ok(surplus)
 }
 
-/// One whose age cannot be told is not too old: its number still counts.
+/// Returns whether the snapshot is older than `since`. One of unknown age is not; it still counts.
 fn is_too_old(front: &[u8], since: Option<Timestamp>) -> bool {
     since.is_some_and(|since| time(front).is_ok_and(|time| time < since))
 }
@@ -274,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_come_back_small_and_large() {
+    fn small_and_large_snapshots_are_read_as_written() {
         for payload in [0, 1, VALUE_MAX, 1_500_000] {
             let new = example(payload);
             let values = pack(&new);
@@ -288,12 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn damage_and_other_streams_are_told_apart() {
+    fn damage_and_other_streams_are_distinguished() {
         let new = example(10);
         let value = pack(&new).concat();
         let other = StreamId::new("account", "bob").expect("valid");
         assert!(unpack(&other, 5, value.clone().into()).expect("whole").is_none());
-        assert!(unpack(&new.stream, 6, value.clone().into()).is_err(), "misplaced");
+        assert!(unpack(&new.stream, 6, value.clone().into()).is_err(), "at another version");
         for bit in 0..value.len() * 8 {
             let mut damaged = value.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);

@@ -1,14 +1,14 @@
-//! A compacted store takes the place of the old one.
+//! Replacing a store by its compacted copy, so that a crash at any step leaves one whole store.
 //!
 //! ```text
-//! store.creating/   the new one is made here, then filled
-//! store.compacted/  it is whole and on disk
-//! store.old/        the one that was in its place
+//! store.creating/   the copy is created and filled here
+//! store.compacted/  the copy is complete and durable
+//! store.old/        the store that the copy replaces
 //! ```
 //!
-//! The new store gets its name `store.compacted` when all of it is on disk; then the old one is renamed
-//! to `store.old`, the new one to `store`, and the old one is removed. Whatever a power cut leaves,
-//! [`settle`] ends with one whole store, when it is opened or compacted the next time.
+//! The copy is renamed to `store.compacted` when all of it is durable. Then the old store is renamed to
+//! `store.old`, the copy to `store`, and the old store is removed. Whatever a power cut leaves,
+//! [`recover`] makes one whole store of it when the store is opened or compacted the next time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use actuarius_persistence::files::{self, OnFile};
 
 use crate::files::Files;
 
-/// Ends what a power cut or a kill interrupted: there is one store then, or none as before. The store's
-/// lock is held.
-pub(super) fn settle(directory: &Path) -> Result<(), OpenError> {
+/// Finishes a replacement that a power cut or a kill interrupted. Afterwards there is one store, or still
+/// none. The caller holds the store's lock.
+pub(super) fn recover(directory: &Path) -> Result<(), OpenError> {
     let Places { store, compacted, old, .. } = Places::of(directory);
     if !store.exists() && compacted.exists() {
         fs::rename(&compacted, &store).on(&store)?;
@@ -30,7 +30,7 @@ pub(super) fn settle(directory: &Path) -> Result<(), OpenError> {
         fs::rename(&old, &store).on(&store)?;
         files::sync(directory)?;
     }
-    // The store may have been written to since a copy of it was made and not put into its place.
+    // The store may have been written to since the copy was made, so the copy is not used.
     for superfluous in [compacted, old] {
         if superfluous.exists() {
             fs::remove_dir_all(&superfluous).on(&superfluous)?;
@@ -39,7 +39,7 @@ pub(super) fn settle(directory: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Where a store is while it is compacted.
+/// The directories of a store while it is compacted.
 pub(super) struct Places {
     pub(super) store: PathBuf,
     pub(super) creating: PathBuf,

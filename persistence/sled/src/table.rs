@@ -1,25 +1,25 @@
-//! Tables of views: rows in sled, made whole and durable by a journal of our own.
+//! Tables of views: rows in sled, with a journal of our own that makes batches atomic and durable.
 //!
-//! A batch of a view is a thousand small rows, and sled's own batches will not do for it: while one
-//! is applied, sled lets nobody in the process read or write, whichever of its trees it is. A view
-//! that caught up took nine tenths of the log's commits away, and 17 ms from some callers. So:
+//! A batch of a view has a thousand small rows, and sled's own batches are unsuitable for it: while sled
+//! applies one, it blocks all other reads and writes of the process, in all of its trees. A view that was
+//! catching up reduced the log's commits to a tenth, and delayed some callers by 17 ms. So:
 //!
-//! 1. The batch is written to the journal, in one record, and synced (`journal`). It is durable and
-//!    whole now, and readers may see it.
-//! 2. It is given to sled row by row (`applying`). Readers look into the batch first and into sled
-//!    then, so they never see half of it (`looking`).
-//! 3. When the journal is full, sled is synced, and the journal starts anew.
+//! 1. The batch is written to the journal as one record and synced (`journal`). From then on it is atomic
+//!    and durable, and readers may see it.
+//! 2. It is written to sled row by row (`applying`). Readers search the batch first and then sled, so they
+//!    never see a part of it (`reader`).
+//! 3. When the journal is full, sled is synced, and the journal starts again from its beginning.
 //!
-//! When a table is opened, what is in the journal is given to sled again: doing it twice is doing it
-//! once, since rows are put, not changed. A marker in sled says which batch was begun last; it comes
-//! before the rows of that batch, and sled keeps the order of what it is given. So a sled that has
-//! part of a batch always says which, and if the journal does not have that batch whole, or goes on
-//! behind what sled has, the table is damaged and says so.
+//! Opening a table writes the batches of the journal to sled again. This is idempotent, because rows are
+//! put, not changed. A marker in sled names the batch that was begun last. It is written before the rows
+//! of that batch, and sled keeps the order of its writes. So a sled with a part of a batch always names
+//! that batch. If the journal lacks the batch, or continues after what sled has, the table is reported as
+//! damaged.
 //!
-//! The guards against power cuts are those of the store: see [`super`].
+//! The guards against power cuts are those of the store: see the crate's documentation.
 //!
 //! ```text
-//! table/FORMAT     what this is, in text
+//! table/FORMAT     the format and the identity, as text
 //! table/journal    the last batches
 //! table/log/       sled
 //! ```
@@ -54,7 +54,7 @@ use crate::engine::{open_engine, open_sled};
 use crate::error;
 use crate::options::SledOptions;
 use crate::release::Release;
-use applying::Applying;
+use applying::Applier;
 use journal::{Journal, Record};
 use reader::Shared;
 use rows::Marker;
@@ -64,8 +64,8 @@ const FORMAT: u32 = 1;
 
 const MAGIC: &str = "actuarius view table";
 
-/// Where the journal is full: as much as is given to sled between two syncs, so that a table of
-/// small batches is synced no more often, and one of large ones does not sync twice for each.
+/// The size of a full journal: as much as is written to sled between two syncs. So a table of small
+/// batches is not synced more often, and a table of large ones does not sync twice for each.
 const JOURNAL_BYTES: u64 = crate::engine::SYNC_BYTES_MAX as u64;
 
 impl TableEngine for SledOptions {
@@ -76,9 +76,9 @@ impl TableEngine for SledOptions {
     fn open(
         &self,
         generation: &Path,
-        keep: Box<dyn Any + Send + Sync>,
+        lock: Box<dyn Any + Send + Sync>,
     ) -> Result<Box<dyn TableWriter>, ViewError> {
-        Ok(Box::new(open(generation, self, keep)?))
+        Ok(Box::new(open(generation, self, lock)?))
     }
 
     fn lock_wait(&self) -> Duration {
@@ -86,7 +86,7 @@ impl TableEngine for SledOptions {
     }
 }
 
-/// Where the table of a generation is.
+/// Returns the directory of a generation's table.
 fn directory(generation: &Path) -> PathBuf {
     generation.join("table")
 }
@@ -94,21 +94,21 @@ fn directory(generation: &Path) -> PathBuf {
 /// The writer of an open table.
 struct SledTable {
     shared: Arc<Shared>,
-    applying: Applying,
+    applier: Applier,
     journal: Journal,
-    /// What went wrong first. Nothing is written after it: what the disk holds is not known.
+    /// The first failure. Nothing is written after it, because the content of the disk is unknown.
     failure: Option<String>,
 }
 
 /// Reads an open table.
 struct SledTableReader(Arc<Shared>);
 
-/// Opens the table in the directory of its generation, or makes an empty one there. `keep` is
-/// dropped when everything is closed.
+/// Opens the table in the directory of its generation, or creates an empty one there. Drops `lock` when
+/// the table and all its readers are closed.
 fn open(
     generation: &Path,
     options: &SledOptions,
-    keep: Box<dyn Any + Send + Sync>,
+    lock: Box<dyn Any + Send + Sync>,
 ) -> Result<SledTable, ViewError> {
     guarded(|| {
         let table = directory(generation);
@@ -117,14 +117,14 @@ fn open(
         }
         let id = read_format(&table)?;
         let (release, engine) = open_engine(&table.join("log"), options)?;
-        let shared = Arc::new(Shared::new(engine, release, keep));
+        let shared = Arc::new(Shared::new(engine, release, lock));
         let journal_path = table.join("journal");
         let journal = Journal::open(&journal_path, id).on(&journal_path)?;
         SledTable::recover(shared, journal, &table)
     })
 }
 
-/// A table is built aside and gets its name when all of it is durable, as a store is.
+/// Creates an empty table in another directory, and renames it into place when all of it is durable.
 fn create(generation: &Path, options: &SledOptions) -> Result<(), ViewError> {
     files::create_directory(generation)?;
     let new = generation.join("table.creating");
@@ -142,7 +142,7 @@ fn create(generation: &Path, options: &SledOptions) -> Result<(), ViewError> {
     Ok(files::sync(generation)?)
 }
 
-/// The marker is there from the start, so that a missing one is noticed.
+/// Creates sled with a marker, so that a missing marker is detected.
 fn create_log(log: &Path, options: &SledOptions) -> Result<(), OpenError> {
     let _release = Release(log.join("db"));
     let db = open_sled(log, options, None)?;
@@ -150,7 +150,7 @@ fn create_log(log: &Path, options: &SledOptions) -> Result<(), OpenError> {
     written.map(|_| ()).map_err(error::engine_io).on(log)
 }
 
-/// The table's identity.
+/// Reads the table's identity.
 fn read_format(table: &Path) -> Result<Uuid, ViewError> {
     let path = table.join("FORMAT");
     let damaged = |what: &str| ViewError::damaged(format!("{}: {what}", table.display()));
@@ -170,46 +170,46 @@ fn read_format(table: &Path) -> Result<Uuid, ViewError> {
             Unreadable::Unknown(what) => damaged(what),
         })?;
     let id = text.lines().nth(2).and_then(|line| line.strip_prefix("id ")?.parse().ok());
-    id.ok_or_else(|| damaged("FORMAT makes no sense"))
+    id.ok_or_else(|| damaged("FORMAT has invalid fields"))
 }
 
 impl SledTable {
-    /// Gives sled what only the journal may have.
+    /// Writes the batches to sled that may be only in the journal.
     fn recover(shared: Arc<Shared>, journal: Journal, table: &Path) -> Result<Self, ViewError> {
         let damaged = |what: &str| ViewError::damaged(format!("{}: {what}", table.display()));
         let marker = rows::marker(&shared.engine);
-        let marker = marker.map_err(|trouble| damaged(&trouble.to_string()))?;
+        let marker = marker.map_err(|error| damaged(&error.to_string()))?;
         let records = journal.read().on(table)?;
-        let records = missing(marker, &records).map_err(|malformed| damaged(malformed.0))?;
-        let applying = Applying::new(shared.clone())?;
-        let mut table = Self { shared, applying, journal, failure: None };
-        table.journal.resume(marker.missing());
+        let records = unapplied(marker, &records).map_err(|malformed| damaged(malformed.0))?;
+        let applier = Applier::new(shared.clone())?;
+        let mut table = Self { shared, applier, journal, failure: None };
+        table.journal.resume(marker.first_unapplied());
         for record in records {
             let changes = record.changes().map_err(|malformed| damaged(malformed.0))?;
-            table.applying.apply(record.sequence, &changes)?;
+            table.applier.apply(record.sequence, &changes)?;
             table.journal.resume(record.sequence + 1);
         }
         if !records.is_empty() {
-            table.settle()?;
+            table.checkpoint()?;
         }
         Ok(table)
     }
 
-    /// Readers look into the batch as long as sled may have part of it: for good, if this fails.
+    /// Stores a batch. Readers search it while sled may have only a part of it: permanently, if this fails.
     fn store(&mut self, changes: Arc<Changes>) -> Result<(), ViewError> {
         let sequence = self.journal.write(&changes)?;
-        self.shared.show(Some(changes.clone()));
-        self.applying.apply(sequence, &changes)?;
-        self.shared.show(None);
+        self.shared.set_pending(Some(changes.clone()));
+        self.applier.apply(sequence, &changes)?;
+        self.shared.set_pending(None);
         if self.journal.bytes() >= JOURNAL_BYTES {
-            self.settle()?;
+            self.checkpoint()?;
         }
         Ok(())
     }
 
-    /// Makes sled durable, so that the journal is not needed any more.
-    fn settle(&mut self) -> Result<(), ViewError> {
-        self.applying.finish(self.journal.next() - 1)?;
+    /// Makes sled durable, so that the journal is no longer needed.
+    fn checkpoint(&mut self) -> Result<(), ViewError> {
+        self.applier.checkpoint(self.journal.next() - 1)?;
         Ok(self.journal.restart()?)
     }
 }
@@ -242,11 +242,11 @@ impl ReadTable for SledTableReader {
     }
 }
 
-/// Those of the journal's records that sled may lack something of.
-fn missing(marker: Marker, records: &[Record]) -> Result<&[Record], Malformed> {
-    let first = marker.missing();
+/// Returns the records of the journal that sled may not have completely.
+fn unapplied(marker: Marker, records: &[Record]) -> Result<&[Record], Malformed> {
+    let first = marker.first_unapplied();
     if records.first().is_some_and(|record| record.sequence > first) {
-        return Err(Malformed("the journal goes on behind what there is"));
+        return Err(Malformed("the journal continues after batches that are missing"));
     }
     let known = records.partition_point(|record| record.sequence < first);
     match (marker, &records[known..]) {
@@ -255,13 +255,13 @@ fn missing(marker: Marker, records: &[Record]) -> Result<&[Record], Malformed> {
     }
 }
 
-/// How many characters of a panic's message are passed on: sled's may have the whole tree in it.
+/// How many characters of a panic's message are reported. sled's message may contain the whole tree.
 const PANIC_CHARS_MAX: usize = 300;
 
-/// sled panics on some kinds of damage.
+/// Converts a panic of sled, which some damage causes, to an error.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewError> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = error::panic_text(&*panic);
-        Err(ViewError::damaged(said.chars().take(PANIC_CHARS_MAX).collect::<String>()))
+        let message = error::panic_text(&*panic);
+        Err(ViewError::damaged(message.chars().take(PANIC_CHARS_MAX).collect::<String>()))
     })
 }

@@ -1,7 +1,7 @@
 //! What is told when keys are missing from sled or wrong in it, as after a lost page.
 
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
-use actuarius_persistence::verify::{Place, Verify};
+use actuarius_persistence::verify::{Location, Verify};
 use actuarius_persistence::{Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store};
 use tempfile::TempDir;
 
@@ -89,7 +89,7 @@ fn damage_at_the_end_is_told_when_the_store_opens() {
     tamper(&wrong, |db| drop(db.insert(keys::chunk(10, 0), vec![1; 50]).expect("written")));
     assert!(is_damaged(open(&wrong)));
     let unlisted = closed_store();
-    tamper(&unlisted, |db| drop(db.remove(keys::META).expect("removed")));
+    tamper(&unlisted, |db| drop(db.remove(keys::MANIFEST).expect("removed")));
     assert!(is_damaged(open(&unlisted)));
 }
 
@@ -244,7 +244,11 @@ fn verifying_finds_what_was_replaced_long_ago() {
     let verified =
         store.reader.maintenance().verify(&mut Verify::default().expect(noted)).expect("readable");
     let places: Vec<_> = verified.findings.into_iter().map(|finding| finding.place).collect();
-    assert_eq!(places, [Place::Log(Position::new(4))], "the next commit is chained to another one");
+    assert_eq!(
+        places,
+        [Location::Log(Position::new(4))],
+        "the next commit is chained to another one"
+    );
 }
 
 #[test]
@@ -270,7 +274,7 @@ fn verifying_finds_commits_that_were_put_into_another_order() {
     });
     let store = open(&directory).expect("opening looks at the end only");
     let verified = store.reader.maintenance().verify(&mut Verify::default()).expect("readable");
-    let told = |position| Place::Log(Position::new(position));
+    let told = |position| Location::Log(Position::new(position));
     assert!(verified.findings.iter().any(|finding| finding.place == told(3)));
     assert!(verified.findings.iter().any(|finding| finding.place == told(4)));
 }

@@ -1,4 +1,4 @@
-//! Appends for the unit tests of this folder.
+//! Appends and commits for the unit tests.
 
 use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
 use actuarius_persistence::{Append, Codec, NewCommit};

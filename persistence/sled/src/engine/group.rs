@@ -1,22 +1,21 @@
-//! A group: the changes that are stored with one sync.
+//! Groups: changes that are stored with one sync, and the limits of what lies between two syncs.
 
 use sled::{Db, IVec};
 
 /// The most bytes given to sled between two real syncs.
 ///
-/// sled reuses a segment once the pages in it have been rewritten elsewhere, and believes those to
-/// be on disk when they are not. In 2,400 simulated power cuts each, 0.9 MB between syncs lost
-/// nothing and 1.9 MB lost everything; this leaves a margin for what sled writes on its own.
+/// sled reuses a segment once its pages have been rewritten to another one, and assumes that those are
+/// on disk when they are not. In 2,400 simulated power cuts each, 0.9 MB between syncs lost nothing and
+/// 1.9 MB lost everything. This limit leaves a margin for what sled writes on its own.
 pub(crate) const SYNC_BYTES_MAX: usize = 256 * 1024;
 
-/// What sled keeps for itself per key, roughly.
+/// The approximate overhead of sled per key, in bytes.
 pub(crate) const KEY_OVERHEAD: usize = 8;
 
-/// What is stored with one sync. A later change of a key replaces the earlier.
+/// Changes that are stored with one sync. A later change of a key replaces an earlier one.
 #[derive(Default)]
 pub(crate) struct Group {
-    /// The only value, while there is one. It needs no batch, which would cost sled one more write
-    /// to disk.
+    /// The only change, if it is a put. It needs no batch, which would cost sled one more write to disk.
     only: Option<(IVec, IVec)>,
     batch: sled::Batch,
     changes: usize,
@@ -38,7 +37,7 @@ impl Group {
         self.batch().remove(key);
     }
 
-    /// The batch, with what came before.
+    /// Returns the batch, which includes the first put.
     fn batch(&mut self) -> &mut sled::Batch {
         if let Some((key, value)) = self.only.take() {
             self.batch.insert(key, value);
@@ -46,7 +45,7 @@ impl Group {
         &mut self.batch
     }
 
-    /// Counts more than the bytes of keys and values, for changes that make sled write more.
+    /// Counts additional bytes, for changes that make sled write more than keys and values.
     pub(crate) fn charge(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
@@ -67,7 +66,7 @@ impl Group {
         self.bytes == 0
     }
 
-    /// Whether `bytes` more fit.
+    /// Returns whether `bytes` more fit.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.bytes + bytes <= SYNC_BYTES_MAX
     }

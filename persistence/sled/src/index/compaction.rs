@@ -1,6 +1,6 @@
-//! Merging runs that follow each other into one of the next level, part by part, with each group.
+//! Compaction: merges consecutive runs into one of the next level, a few parts with each group.
 //!
-//! Without it, reading a stream would look into one more run with every 65,536 commits.
+//! Without it, a read of a stream would search one more run for every 65,536 commits.
 
 use std::collections::VecDeque;
 
@@ -9,10 +9,11 @@ use super::pace::{Pace, STEP_BYTES};
 use super::part::{Entry, Packer, Place, START};
 use super::runs;
 use crate::engine::{Engine, Group};
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::keys;
 
-pub(crate) struct Merge {
+/// A compaction of consecutive runs into one.
+pub(crate) struct Compaction {
     pub(crate) sources: Vec<Run>,
     pub(crate) run: Run,
     buckets: u16,
@@ -21,15 +22,15 @@ pub(crate) struct Merge {
     from: Place,
     /// Entries read from the sources, sorted: all of the bucket from `from` up to `read_to`.
     pending: VecDeque<Entry>,
-    /// Where to read on; none when the bucket has been read whole.
+    /// Where to continue reading, or `None` if the whole bucket was read.
     read_to: Option<Place>,
     written: u64,
     pace: Pace,
 }
 
-impl Merge {
-    /// Half as many commits as the merged run holds are enough: so it is done long before the next
-    /// eight runs of its level are there.
+impl Compaction {
+    /// Begins a compaction that takes half as many commits as the new run has entries. So it ends long
+    /// before the next eight runs of its level exist.
     pub(crate) fn new(sources: Vec<Run>, number: u32, buckets: u16) -> Self {
         let entries = sources.iter().map(|run| run.entries).sum();
         let run = Run {
@@ -45,8 +46,8 @@ impl Merge {
         Self { sources, run, buckets, bucket: 0, from, pending, read_to, written: 0, pace }
     }
 
-    /// Puts as many parts into the group as `commits` more commits call for. Says whether the last
-    /// part of the run is in the group.
+    /// Puts as many parts into the group as `commits` more commits pay for. Returns whether the last part
+    /// of the run is in the group.
     pub(crate) fn advance(
         &mut self,
         engine: &Engine,
@@ -83,19 +84,19 @@ impl Merge {
         Ok(())
     }
 
-    /// The first entry not yet written.
+    /// Returns the first entry that is not yet written.
     fn first(&mut self, engine: &Engine) -> Result<Option<Entry>> {
         while self.pending.is_empty()
             && let Some(from) = self.read_to
         {
-            self.read_on(engine, from)?;
+            self.read_parts(engine, from)?;
         }
         Ok(self.pending.front().copied())
     }
 
-    /// Reads one part of each source, and keeps what lies before the first place that another part
-    /// of any of them covers.
-    fn read_on(&mut self, engine: &Engine, from: Place) -> Result<()> {
+    /// Reads one part of each source, and keeps the entries before the first place that a later part of
+    /// any source covers.
+    fn read_parts(&mut self, engine: &Engine, from: Place) -> Result<()> {
         let mut entries = Vec::new();
         let mut end: Option<Place> = None;
         for source in &self.sources {
@@ -116,6 +117,8 @@ impl Merge {
         if self.written == self.run.entries {
             return Ok(());
         }
-        Err(Trouble::Malformed("the runs of the index do not hold as many entries as they should"))
+        Err(EngineError::Malformed(
+            "the runs of the index have fewer or more entries than they should",
+        ))
     }
 }

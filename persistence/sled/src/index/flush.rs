@@ -1,4 +1,4 @@
-//! Writing the frozen tail to disk as a run, a few buckets with each group.
+//! Flushing the frozen tail: writes it to disk as a run, a few buckets with each group.
 
 use std::sync::Arc;
 
@@ -8,27 +8,28 @@ use super::part::{Entry, Packer, Place, START};
 use crate::engine::Group;
 use crate::keys;
 
-pub(crate) struct Drain {
+/// A flush of a frozen tail.
+pub(crate) struct Flush {
     frozen: Arc<Buckets>,
     run: Run,
     bucket: usize,
-    /// What is left of the bucket, sorted, and where its next part begins.
-    rest: std::vec::IntoIter<Entry>,
+    /// The rest of the bucket, sorted, and where its next part begins.
+    entries: std::vec::IntoIter<Entry>,
     from: Place,
     pace: Pace,
 }
 
-impl Drain {
-    /// Half as many commits as the run holds are enough to drain it: so it is gone before the tail
-    /// is full again, with a margin for groups that have no room left.
+impl Flush {
+    /// Begins a flush that takes half as many commits as the run has entries. So it ends before the tail
+    /// is full again, with a margin for groups without room.
     pub(crate) fn new(frozen: Arc<Buckets>, run: Run) -> Self {
         let pace = Pace::to_finish_within(run.entries / 2, run.entries, frozen.buckets.len());
-        let rest = sorted(&frozen.buckets[0]);
-        Self { frozen, run, bucket: 0, rest, from: START, pace }
+        let entries = sorted(&frozen.buckets[0]);
+        Self { frozen, run, bucket: 0, entries, from: START, pace }
     }
 
-    /// Puts as many parts into the group as `commits` more commits call for. Returns the run when
-    /// its last part is in the group.
+    /// Puts as many parts into the group as `commits` more commits pay for. Returns the run when its last
+    /// part is in the group.
     pub(crate) fn advance(&mut self, group: &mut Group, commits: u64) -> Option<Run> {
         self.pace.earn(commits);
         while self.pace.has_credit() && group.has_room(STEP_BYTES) {
@@ -39,20 +40,21 @@ impl Drain {
         None
     }
 
-    /// Puts one part into the group, and says whether it was the last.
+    /// Puts one part into the group. Returns whether it was the last.
     fn put_part(&mut self, group: &mut Group) -> bool {
         let mut packer = Packer::default();
-        while self.rest.as_slice().first().is_some_and(|entry| packer.push(entry)) {
-            self.rest.next();
+        while self.entries.as_slice().first().is_some_and(|entry| packer.push(entry)) {
+            self.entries.next();
         }
         let key = keys::index_part(self.bucket as u16, self.run.number, self.from.0, self.from.1);
-        let next = self.rest.as_slice().first().map(Entry::place);
+        let next = self.entries.as_slice().first().map(Entry::place);
         self.pace.spend(packer.count);
         group.put(&key, packer.finish(&key, next));
         self.from = next.unwrap_or(START);
         if next.is_none() {
             self.bucket += 1;
-            self.rest = self.frozen.buckets.get(self.bucket).map(|b| sorted(b)).unwrap_or_default();
+            self.entries =
+                self.frozen.buckets.get(self.bucket).map(|b| sorted(b)).unwrap_or_default();
         }
         self.bucket == self.frozen.buckets.len()
     }

@@ -1,37 +1,38 @@
-//! What the index consists of, as one value. It is written in the same batch as the change it
-//! records, so that a run exists exactly if it is listed here.
+//! The manifest: the list of the index's runs, in one value. It is written in the same batch as the change
+//! it records, so a run exists exactly if the manifest lists it.
 
-use actuarius_persistence::wire::{Cursor, put_varint};
+use actuarius_persistence::wire::{Cursor, Malformed, put_varint};
 
 use super::memtable::Run;
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::keys::{self, VALUE_MAX};
 
 const VERSION: u8 = 1;
 
+/// The runs of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Meta {
-    /// The last position the runs cover.
+pub(crate) struct Manifest {
+    /// The last position that the runs cover.
     pub(crate) indexed: u64,
-    /// The number of the next run. Numbers are never used again, so that what an interrupted run
-    /// left behind cannot be mistaken for another's.
+    /// The number of the next run. Numbers are never reused, so that parts of an interrupted run cannot be
+    /// mistaken for those of another.
     pub(crate) next_run: u32,
     /// Oldest first.
     pub(crate) runs: Vec<Run>,
-    /// Runs being written.
+    /// Runs that are being written.
     pub(crate) building: Vec<u32>,
-    /// Runs no longer needed, whose keys are being removed.
+    /// Replaced or interrupted runs, whose keys are being removed.
     pub(crate) garbage: Vec<u32>,
 }
 
-impl Default for Meta {
+impl Default for Manifest {
     fn default() -> Self {
         Self { indexed: 0, next_run: 1, runs: vec![], building: vec![], garbage: vec![] }
     }
 }
 
-impl Meta {
-    /// Gives out a number for a run that is going to be written.
+impl Manifest {
+    /// Returns the number of a new run, and lists it as being written.
     pub(crate) fn begin_run(&mut self) -> u32 {
         let number = self.next_run;
         self.next_run += 1;
@@ -65,10 +66,10 @@ impl Meta {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let mut cursor = Cursor(bytes);
         if cursor.u32()? != checksum(bytes) {
-            return Err(Trouble::Malformed("the checksum of the index's list of runs is wrong"));
+            return Err(EngineError::Malformed("the checksum of the index's manifest is wrong"));
         }
         if cursor.byte()? != VERSION {
-            return Err(Trouble::Malformed("the index's list of runs has an unknown version"));
+            return Err(EngineError::Malformed("the index's manifest has an unknown version"));
         }
         let (indexed, next_run) = (cursor.varint()?, number(&mut cursor)?);
         let runs = list(&mut cursor, run)?;
@@ -76,27 +77,22 @@ impl Meta {
         Ok(Self { indexed, next_run, runs, building, garbage }.check()?)
     }
 
-    /// The runs cover the log from its start without gaps.
-    fn check(self) -> std::result::Result<Self, actuarius_persistence::wire::Malformed> {
+    /// Checks that the runs cover the log from its start without gaps.
+    fn check(self) -> std::result::Result<Self, Malformed> {
+        let gap = Malformed("the runs of the index leave a gap");
         let mut end = 0;
         for run in &self.runs {
             if run.first != end + 1 || run.last < run.first {
-                return Err(actuarius_persistence::wire::Malformed(
-                    "the runs of the index leave a gap",
-                ));
+                return Err(gap);
             }
             end = run.last;
         }
-        if end == self.indexed {
-            Ok(self)
-        } else {
-            Err(actuarius_persistence::wire::Malformed("the runs of the index leave a gap"))
-        }
+        if end == self.indexed { Ok(self) } else { Err(gap) }
     }
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(keys::META), &bytes[4..])
+    crc32c::crc32c_append(crc32c::crc32c(keys::MANIFEST), &bytes[4..])
 }
 
 fn list<T>(cursor: &mut Cursor<'_>, item: fn(&mut Cursor<'_>) -> Result<T>) -> Result<Vec<T>> {
@@ -107,7 +103,7 @@ fn run(cursor: &mut Cursor<'_>) -> Result<Run> {
     Ok(Run {
         number: number(cursor)?,
         level: u8::try_from(number(cursor)?)
-            .map_err(|_| Trouble::Malformed("a run's level is too large"))?,
+            .map_err(|_| EngineError::Malformed("the level of a run is too large"))?,
         first: cursor.varint()?,
         last: cursor.varint()?,
         entries: cursor.varint()?,
@@ -115,16 +111,17 @@ fn run(cursor: &mut Cursor<'_>) -> Result<Run> {
 }
 
 fn number(cursor: &mut Cursor<'_>) -> Result<u32> {
-    u32::try_from(cursor.varint()?).map_err(|_| Trouble::Malformed("a run's number is too large"))
+    u32::try_from(cursor.varint()?)
+        .map_err(|_| EngineError::Malformed("the number of a run is too large"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn example() -> Meta {
+    fn example() -> Manifest {
         let run = |number, level, first, last| Run { number, level, first, last, entries: last };
-        Meta {
+        Manifest {
             indexed: 900,
             next_run: 12,
             runs: vec![run(9, 1, 1, 800), run(3, 0, 801, 900)],
@@ -134,23 +131,23 @@ mod tests {
     }
 
     #[test]
-    fn the_list_comes_back() {
-        for meta in [Meta::default(), example()] {
-            assert_eq!(Meta::parse(&meta.to_value()).expect("whole"), meta);
+    fn a_manifest_is_read_as_written() {
+        for manifest in [Manifest::default(), example()] {
+            assert_eq!(Manifest::parse(&manifest.to_value()).expect("whole"), manifest);
         }
     }
 
     #[test]
-    fn damage_and_gaps_are_found() {
+    fn damage_and_gaps_are_detected() {
         let value = example().to_value();
         for bit in 0..value.len() * 8 {
             let mut damaged = value.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(Meta::parse(&damaged).is_err(), "bit {bit}");
+            assert!(Manifest::parse(&damaged).is_err(), "bit {bit}");
         }
-        assert!(Meta::parse(b"").is_err());
+        assert!(Manifest::parse(b"").is_err());
         let mut gap = example();
         gap.runs[1].first += 1;
-        assert!(Meta::parse(&gap.to_value()).is_err());
+        assert!(Manifest::parse(&gap.to_value()).is_err());
     }
 }

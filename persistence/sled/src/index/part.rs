@@ -1,20 +1,20 @@
-//! A part of an index run: some entries of one bucket, sorted, as one value.
+//! Parts of an index run: each has some sorted entries of one bucket, in one value.
 //!
 //! ```text
 //! checksum u32 | version u8 | more u8 | next hash u64 | next version u64 | streams u16
 //! | hash u64 × streams | offset u16 × streams | entries
 //! ```
 //!
-//! Hashes and offsets have a fixed width, so that a stream is found by halving. An entry is
-//! `version | position | distance to its chunk`, as varints; from the second of a stream on, version
-//! and position are differences. The checksum covers the key too. Each part names the one behind
-//! it, and the first part of a bucket stands under hash 0 and exists even when the bucket is empty:
-//! so a missing part is noticed, and never looks like a stream without events.
+//! Hashes and offsets have a fixed width, so that a stream is found by binary search. An entry is
+//! `version | position | distance to its chunk`, as varints. From the second entry of a stream on, version
+//! and position are differences. The checksum also covers the key. Each part names the next one, and the
+//! first part of a bucket is at hash 0 and exists even if the bucket is empty. So a missing part is
+//! detected, and never looks like a stream without events.
 
 use actuarius_persistence::wire::Malformed;
 use actuarius_persistence::wire::{Cursor, put_varint};
 
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::keys::VALUE_MAX;
 
 const VERSION: u8 = 1;
@@ -22,10 +22,10 @@ const CHECKSUM: usize = 4;
 const HEAD: usize = CHECKSUM + 1 + 1 + 8 + 8 + 2;
 const PER_STREAM: usize = 8 + 2;
 
-/// The most bytes one entry takes: three varints.
+/// The largest entry, of three varints.
 const ENTRY_MAX: usize = 30;
 
-/// Where a commit is found.
+/// An entry of the index: where a commit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     /// The hash of its stream.
@@ -39,19 +39,19 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// What entries are sorted and parts are keyed by.
+    /// Returns the place by which entries are sorted and parts are keyed.
     pub(crate) fn place(&self) -> Place {
         (self.hash, self.version)
     }
 }
 
-/// A place in a bucket: stream hash, then version.
+/// A place in a bucket: a stream hash and a version.
 pub(crate) type Place = (u64, u64);
 
-/// The place every bucket starts at.
+/// The start of every bucket.
 pub(crate) const START: Place = (0, 0);
 
-/// Packs entries, in order, until a value is full.
+/// Packs sorted entries until a value is full.
 #[derive(Default)]
 pub(crate) struct Packer {
     hashes: Vec<u64>,
@@ -62,11 +62,11 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    /// Takes the entry, or says that the part is full.
+    /// Adds the entry, or returns false if the part is full.
     pub(crate) fn push(&mut self, entry: &Entry) -> bool {
         let new_stream = self.last.is_none_or(|last| last.hash != entry.hash);
-        // Streams whose hashes collide may share a place. They stay together, so that a part's
-        // place is its own; there is room for a few.
+        // Streams with equal hashes may share a place. They stay together, so that the places of parts
+        // differ. There is room for a few.
         let tied = self.last.is_some_and(|last| last.place() == entry.place());
         if !tied && self.bytes() + PER_STREAM + 8 * ENTRY_MAX > VALUE_MAX {
             return false;
@@ -80,7 +80,7 @@ impl Packer {
             _ => (0, 0),
         };
         put_varint(&mut self.entries, entry.version - version);
-        // Two streams of one hash may be out of order by position: the difference wraps around.
+        // Two streams with one hash may be out of order by position. Then the difference wraps around.
         put_varint(&mut self.entries, entry.position.wrapping_sub(position));
         put_varint(&mut self.entries, entry.position - entry.chunk);
         self.last = Some(*entry);
@@ -92,7 +92,7 @@ impl Packer {
         HEAD + self.hashes.len() * PER_STREAM + self.entries.len()
     }
 
-    /// The value for `key`; `next` is the place of the part behind it.
+    /// Returns the value for `key`. `next` is the place of the next part.
     pub(crate) fn finish(self, key: &[u8], next: Option<Place>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.bytes());
         bytes.extend_from_slice(&[0; CHECKSUM]);
@@ -114,9 +114,9 @@ fn checksum(key: &[u8], bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(key), &bytes[CHECKSUM..])
 }
 
-/// A part whose checksum is right.
+/// A part with a valid checksum.
 pub(crate) struct Part<'a> {
-    /// The place of the part behind it.
+    /// The place of the next part.
     pub(crate) next: Option<Place>,
     hashes: &'a [u8],
     offsets: &'a [u8],
@@ -127,10 +127,10 @@ impl<'a> Part<'a> {
     pub(crate) fn open(key: &[u8], bytes: &'a [u8]) -> Result<Self> {
         let mut cursor = Cursor(bytes);
         if cursor.u32()? != checksum(key, bytes) {
-            return Err(Trouble::Malformed("the checksum of an index part is wrong"));
+            return Err(EngineError::Malformed("the checksum of an index part is wrong"));
         }
         if cursor.byte()? != VERSION {
-            return Err(Trouble::Malformed("an index part of an unknown version"));
+            return Err(EngineError::Malformed("an index part has an unknown version"));
         }
         let more = cursor.byte()? != 0;
         let next = (u64::from_le_bytes(cursor.array()?), u64::from_le_bytes(cursor.array()?));
@@ -139,7 +139,7 @@ impl<'a> Part<'a> {
         Ok(Self { next: more.then_some(next), hashes, offsets, entries: cursor.0 })
     }
 
-    /// Adds the entries of the streams hashed `hash`, by version.
+    /// Adds the entries of streams with this hash, by version.
     pub(crate) fn find(&self, hash: u64, found: &mut Vec<Entry>) -> Result<()> {
         let (mut low, mut high) = (0, self.streams());
         while low < high {
@@ -182,8 +182,7 @@ impl<'a> Part<'a> {
     fn entries_of(&self, stream: usize, found: &mut Vec<Entry>) -> Result<()> {
         let start = self.offset(stream).unwrap_or(usize::MAX);
         let end = self.offset(stream + 1).unwrap_or(self.entries.len());
-        let bytes =
-            self.entries.get(start..end).ok_or(Malformed("an index part makes no sense"))?;
+        let bytes = self.entries.get(start..end).ok_or(Malformed("an index part is invalid"))?;
         let mut cursor = Cursor(bytes);
         let (hash, mut version, mut position) = (self.hash(stream), 0u64, 0u64);
         while !cursor.0.is_empty() {
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_back_whole_and_by_stream() {
+    fn entries_are_read_all_and_by_stream() {
         let entries = entries(100);
         let (value, taken) = pack(&entries);
         assert_eq!(taken, entries.len());
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_of_one_hash_keep_their_entries_together() {
+    fn entries_of_streams_with_one_hash_stay_together() {
         let twin = |position| Entry { hash: 5, version: 1, position, chunk: position };
         let entries = [twin(1), twin(9)];
         let (value, _) = pack(&entries);
@@ -263,14 +262,14 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_found() {
+    fn every_flipped_bit_is_detected() {
         let (value, _) = pack(&entries(5));
         for bit in 0..value.len() * 8 {
             let mut damaged = value.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(Part::open(b"key", &damaged).is_err(), "bit {bit}");
         }
-        assert!(Part::open(b"kez", &value).is_err(), "another place");
+        assert!(Part::open(b"kez", &value).is_err(), "another key");
         assert!(Part::open(b"key", b"").is_err());
     }
 }

@@ -1,13 +1,13 @@
-//! Looking into the runs on disk.
+//! Reading entries from the runs on disk.
 
 use super::memtable::Run;
 use super::part::{Entry, Part, Place};
 use crate::engine::Engine;
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::keys;
 
-/// Adds the entries of the streams hashed `hash` from the version `from` on, by version, until
-/// there are `want` of them. The last versions may be more than are wanted.
+/// Adds the entries of streams with this hash from the version `from` on, by version, until there are
+/// `want` of them. May add more.
 pub(crate) fn ascending(
     (engine, buckets): (&Engine, u16),
     run: &Run,
@@ -30,8 +30,8 @@ pub(crate) fn ascending(
     Ok(())
 }
 
-/// The entries of the streams hashed `hash` in the part that holds the last version at or before
-/// `to`, by version. There may be earlier ones in the parts before.
+/// Returns the entries of streams with this hash, by version, from the part with the last version at or
+/// before `to`. Earlier parts may contain earlier entries.
 pub(crate) fn before(
     (engine, buckets): (&Engine, u16),
     run: &Run,
@@ -45,7 +45,7 @@ pub(crate) fn before(
     Ok(found)
 }
 
-/// Hands over the part of a run's bucket that covers `place`, which always exists.
+/// Passes the part of a run's bucket that covers `place` to `read`. The part always exists.
 pub(crate) fn part_at<T>(
     engine: &Engine,
     bucket: u16,
@@ -56,11 +56,11 @@ pub(crate) fn part_at<T>(
     let found = engine.floor(&keys::index_part(bucket, run, place.0, place.1))?;
     let own = |key: &[u8]| key.starts_with(&keys::index_prefix(bucket, run));
     let Some((key, value)) = found.filter(|(key, _)| own(key)) else {
-        return Err(Trouble::Malformed("a part of the index is missing"));
+        return Err(EngineError::Malformed("a part of the index is missing"));
     };
     let part = Part::open(&key, &value)?;
     if part.next.is_some_and(|next| next <= place) {
-        return Err(Trouble::Malformed("a part of the index is missing"));
+        return Err(EngineError::Malformed("a part of the index is missing"));
     }
     read(&part)
 }

@@ -1,94 +1,95 @@
-//! The work on the index that rides along with each group: draining the frozen tail, merging runs,
-//! removing what merging left behind. Each kind is paced by the commits that come in, so that it
-//! keeps up at any load and costs a single commit next to nothing.
+//! The upkeep of the index, a part with each group: flushes the frozen tail, compacts runs, and removes
+//! replaced runs. Each of them is paced by commits, so that it keeps up at any load and costs a single
+//! commit almost nothing.
 
 use std::sync::Arc;
 
 use actuarius_persistence::StoreFailure;
 
-use super::compaction::Merge;
-use super::flush::Drain;
-use super::manifest::Meta;
-use super::memtable::{self, Index, Lease, Run};
+use super::compaction::Compaction;
+use super::flush::Flush;
+use super::manifest::Manifest;
+use super::memtable::{self, Index, Run, RunsPin};
 use super::pace::{Pace, STEP_BYTES};
 use crate::engine::{Engine, Group};
 use crate::error::engine_io;
 use crate::keys;
 
-/// How many runs of a level are merged into one of the next. A stream's read looks into at most
-/// seven runs per level: of 5 million commits 4 in the lowest, 1 and 1.
-const MERGE_RUNS: usize = 8;
+/// How many runs of a level are merged into one of the next. A read of a stream searches at most seven
+/// runs per level: of 5 million commits 4 in the lowest, 1 and 1.
+const COMPACTED_RUNS: usize = 8;
 
-/// Runs whose keys are being removed. Sweeps are done one by one, in the order of their merges, so
-/// that a lease also protects its holder from the merges after its own.
+/// Runs whose keys are being removed. Sweeps run one by one in the order of their compactions, so that a
+/// pin also protects its holder from later compactions.
 struct Sweep {
     runs: Vec<u32>,
     bucket: u16,
-    lease: Lease,
+    pin: RunsPin,
     pace: Pace,
 }
 
-/// What happens in memory once the group is durable.
-enum Then {
-    Drained(Run),
-    Merged(Vec<Run>, Run),
+/// A change in memory that follows when the group is durable.
+enum AfterSync {
+    Flushed(Run),
+    Compacted(Vec<Run>, Run),
 }
 
+/// The upkeep of the index of an open store.
 pub(crate) struct Upkeep {
-    meta: Meta,
+    manifest: Manifest,
     changed: bool,
     run_commits: u64,
-    drain: Option<Drain>,
-    merges: Vec<Merge>,
+    flush: Option<Flush>,
+    compactions: Vec<Compaction>,
     sweeps: Vec<Sweep>,
-    then: Vec<Then>,
-    /// Levels whose runs are damaged: they stay as they are, and reads of them tell.
-    stuck: Vec<u8>,
+    after_sync: Vec<AfterSync>,
+    /// Levels with damaged runs, which are not compacted. Reads of them report the damage.
+    damaged_levels: Vec<u8>,
 }
 
 impl Upkeep {
-    /// Takes up what `meta` says. Runs that were being written when the store was closed are
-    /// removed, and written anew.
-    pub(crate) fn new(mut meta: Meta, run_commits: u64, buckets: u16) -> Self {
-        let interrupted = std::mem::take(&mut meta.building);
-        meta.garbage.extend(interrupted);
-        let sweep = Sweep::new(meta.garbage.clone(), Lease::default(), run_commits, buckets);
+    /// Resumes the upkeep recorded in `manifest`. Runs that were being written when the store was closed are
+    /// removed and written again.
+    pub(crate) fn new(mut manifest: Manifest, run_commits: u64, buckets: u16) -> Self {
+        let interrupted = std::mem::take(&mut manifest.building);
+        manifest.garbage.extend(interrupted);
+        let sweep = Sweep::new(manifest.garbage.clone(), RunsPin::default(), run_commits, buckets);
         Self {
-            sweeps: if meta.garbage.is_empty() { vec![] } else { vec![sweep] },
-            meta,
+            sweeps: if manifest.garbage.is_empty() { vec![] } else { vec![sweep] },
+            manifest,
             changed: false,
             run_commits,
-            drain: None,
-            merges: vec![],
-            then: vec![],
-            stuck: vec![],
+            flush: None,
+            compactions: vec![],
+            after_sync: vec![],
+            damaged_levels: vec![],
         }
     }
 
-    /// Freezes the tail, which ends at `head`, when it is full and the one before it is drained.
+    /// Freezes the tail, which ends at `head`, if it is full and the previous one is flushed.
     pub(crate) fn freeze_if_full(&mut self, index: &Index, head: u64) {
-        let (waiting, draining) = index.waiting();
-        if waiting < self.run_commits || draining {
+        let (waiting, flushing) = index.waiting();
+        if waiting < self.run_commits || flushing {
             return;
         }
         let run = Run {
-            number: self.meta.begin_run(),
+            number: self.manifest.begin_run(),
             level: 0,
-            first: self.meta.indexed + 1,
+            first: self.manifest.indexed + 1,
             last: head,
             entries: waiting,
         };
         self.changed = true;
-        self.drain = Some(Drain::new(index.freeze(), run));
+        self.flush = Some(Flush::new(index.freeze(), run));
     }
 
-    /// Whether groups were so full that the index fell behind: then it gets groups of its own.
+    /// Returns whether groups were so full that the upkeep is late. Then it needs groups of its own.
     pub(crate) fn is_behind(&self, index: &Index) -> bool {
-        let (waiting, draining) = index.waiting();
-        draining && waiting >= 2 * self.run_commits
+        let (waiting, flushing) = index.waiting();
+        flushing && waiting >= 2 * self.run_commits
     }
 
-    /// Puts into the group what `commits` more commits call for.
+    /// Puts as much work into the group as `commits` more commits pay for.
     pub(crate) fn work(
         &mut self,
         engine: &Engine,
@@ -96,17 +97,17 @@ impl Upkeep {
         group: &mut Group,
         commits: u64,
     ) -> Result<(), StoreFailure> {
-        self.drain(group, commits);
-        self.merge(engine, index.buckets(), group, commits);
+        self.flush(group, commits);
+        self.compact(engine, index.buckets(), group, commits);
         self.sweep(engine, index.buckets(), group, commits)
             .map_err(|error| StoreFailure::new("removing old index parts", engine_io(error)))?;
         if std::mem::take(&mut self.changed) {
-            group.put(keys::META, self.meta.to_value());
+            group.put(keys::MANIFEST, self.manifest.to_value());
         }
         Ok(())
     }
 
-    /// Fills the group with work that should have been done by now.
+    /// Fills the group with work that is late.
     pub(crate) fn catch_up(
         &mut self,
         engine: &Engine,
@@ -116,65 +117,70 @@ impl Upkeep {
         self.work(engine, index, group, self.run_commits)
     }
 
-    fn drain(&mut self, group: &mut Group, commits: u64) {
-        let Some(run) = self.drain.as_mut().and_then(|drain| drain.advance(group, commits)) else {
+    fn flush(&mut self, group: &mut Group, commits: u64) {
+        let Some(run) = self.flush.as_mut().and_then(|flush| flush.advance(group, commits)) else {
             return;
         };
-        self.drain = None;
-        self.meta.building.retain(|&number| number != run.number);
-        self.meta.runs.push(run);
-        self.meta.indexed = run.last;
+        self.flush = None;
+        self.manifest.building.retain(|&number| number != run.number);
+        self.manifest.runs.push(run);
+        self.manifest.indexed = run.last;
         self.changed = true;
-        self.then.push(Then::Drained(run));
+        self.after_sync.push(AfterSync::Flushed(run));
     }
 
-    fn merge(&mut self, engine: &Engine, buckets: u16, group: &mut Group, commits: u64) {
-        self.begin_merges(buckets);
-        for mut merge in std::mem::take(&mut self.merges) {
-            match merge.advance(engine, group, commits) {
-                Ok(false) => self.merges.push(merge),
-                Ok(true) => self.finish_merge(merge),
-                Err(trouble) => self.give_up_merge(&merge, &trouble.to_string()),
+    fn compact(&mut self, engine: &Engine, buckets: u16, group: &mut Group, commits: u64) {
+        self.begin_compactions(buckets);
+        for mut compaction in std::mem::take(&mut self.compactions) {
+            match compaction.advance(engine, group, commits) {
+                Ok(false) => self.compactions.push(compaction),
+                Ok(true) => self.finish_compaction(compaction),
+                Err(error) => self.abandon_compaction(&compaction, &error.to_string()),
             }
         }
     }
 
-    /// One merge per level at a time: a large one must not hold up the small ones.
-    fn begin_merges(&mut self, buckets: u16) {
+    /// Begins the compactions that are due, at most one per level at a time, so that a large one does not
+    /// delay small ones.
+    fn begin_compactions(&mut self, buckets: u16) {
         let mut level = 0;
-        while let Some(highest) = self.meta.runs.iter().map(|run| run.level).max()
+        while let Some(highest) = self.manifest.runs.iter().map(|run| run.level).max()
             && level <= highest
         {
-            let merging = self.merges.iter().any(|merge| merge.run.level == level + 1);
-            let of_level = self.meta.runs.iter().filter(|run| run.level == level);
-            let sources: Vec<_> = of_level.take(MERGE_RUNS).copied().collect();
-            if sources.len() == MERGE_RUNS && !merging && !self.stuck.contains(&level) {
-                let number = self.meta.begin_run();
-                self.merges.push(Merge::new(sources, number, buckets));
+            let compacting =
+                self.compactions.iter().any(|compaction| compaction.run.level == level + 1);
+            let of_level = self.manifest.runs.iter().filter(|run| run.level == level);
+            let sources: Vec<_> = of_level.take(COMPACTED_RUNS).copied().collect();
+            if sources.len() == COMPACTED_RUNS
+                && !compacting
+                && !self.damaged_levels.contains(&level)
+            {
+                let number = self.manifest.begin_run();
+                self.compactions.push(Compaction::new(sources, number, buckets));
                 self.changed = true;
             }
             level += 1;
         }
     }
 
-    fn finish_merge(&mut self, merge: Merge) {
-        let (sources, run) = (merge.sources, merge.run);
-        self.meta.runs = memtable::replace(&self.meta.runs, &sources, run);
-        self.meta.building.retain(|&number| number != run.number);
-        self.meta.garbage.extend(sources.iter().map(|source| source.number));
+    fn finish_compaction(&mut self, compaction: Compaction) {
+        let (sources, run) = (compaction.sources, compaction.run);
+        self.manifest.runs = memtable::replace(&self.manifest.runs, &sources, run);
+        self.manifest.building.retain(|&number| number != run.number);
+        self.manifest.garbage.extend(sources.iter().map(|source| source.number));
         self.changed = true;
-        self.then.push(Then::Merged(sources, run));
+        self.after_sync.push(AfterSync::Compacted(sources, run));
     }
 
-    /// Nothing is lost: the runs that would have been merged stay.
-    fn give_up_merge(&mut self, merge: &Merge, trouble: &str) {
+    /// Gives up a compaction of damaged runs. Nothing is lost, because its sources stay.
+    fn abandon_compaction(&mut self, compaction: &Compaction, error: &str) {
         tracing::error!(
             target: "actuarius::store",
-            trouble,
-            level = merge.run.level,
-            "the index is damaged and not merged"
+            error,
+            level = compaction.run.level,
+            "the index is damaged; its runs are not compacted"
         );
-        self.stuck.push(merge.run.level - 1);
+        self.damaged_levels.push(compaction.run.level - 1);
     }
 
     fn sweep(
@@ -187,21 +193,21 @@ impl Upkeep {
         let Some(sweep) = self.sweeps.first_mut() else { return Ok(()) };
         if sweep.advance(engine, buckets, group, commits)? {
             let done = self.sweeps.remove(0);
-            self.meta.garbage.retain(|number| !done.runs.contains(number));
+            self.manifest.garbage.retain(|number| !done.runs.contains(number));
             self.changed = true;
         }
         Ok(())
     }
 
-    /// The group is durable: readers may use what it holds.
-    pub(crate) fn settle(&mut self, index: &Index) {
-        for then in std::mem::take(&mut self.then) {
-            match then {
-                Then::Drained(run) => index.drained(run),
-                Then::Merged(sources, run) => {
-                    let lease = index.merged(&sources, run);
+    /// Shows readers the runs of a group that is durable.
+    pub(crate) fn synced(&mut self, index: &Index) {
+        for after_sync in std::mem::take(&mut self.after_sync) {
+            match after_sync {
+                AfterSync::Flushed(run) => index.flushed(run),
+                AfterSync::Compacted(sources, run) => {
+                    let pin = index.compacted(&sources, run);
                     let runs = sources.iter().map(|run| run.number).collect();
-                    self.sweeps.push(Sweep::new(runs, lease, self.run_commits, index.buckets()));
+                    self.sweeps.push(Sweep::new(runs, pin, self.run_commits, index.buckets()));
                 }
             }
         }
@@ -209,14 +215,14 @@ impl Upkeep {
 }
 
 impl Sweep {
-    /// Eight runs of one part per bucket, the usual case, are gone after half of the commits that
-    /// make eight more.
-    fn new(runs: Vec<u32>, lease: Lease, run_commits: u64, buckets: u16) -> Self {
+    /// Begins a sweep. Eight runs of one part per bucket, the usual case, are removed within half of the
+    /// commits that make eight more.
+    fn new(runs: Vec<u32>, pin: RunsPin, run_commits: u64, buckets: u16) -> Self {
         let pace = Pace::to_finish_within(run_commits / 2, 0, usize::from(buckets));
-        Self { runs, bucket: 0, lease, pace }
+        Self { runs, bucket: 0, pin, pace }
     }
 
-    /// Removes as many keys as `commits` more commits call for, and says whether all are gone.
+    /// Removes as many keys as `commits` more commits pay for. Returns whether all are removed.
     fn advance(
         &mut self,
         engine: &Engine,
@@ -224,7 +230,7 @@ impl Sweep {
         group: &mut Group,
         commits: u64,
     ) -> sled::Result<bool> {
-        if Arc::get_mut(&mut self.lease).is_none() {
+        if Arc::get_mut(&mut self.pin).is_none() {
             return Ok(false);
         }
         self.pace.earn(commits);

@@ -1,19 +1,21 @@
-//! A bounded map that forgets what has not been used lately.
+//! A bounded map that evicts entries which were not used recently.
 //!
-//! Two generations: what is used is in the young one; when that is full it becomes the old one, and
-//! the old one is forgotten. No list to keep in order, and a lookup is one or two hash lookups.
+//! It has two generations. Used entries are in the young one. When that is full, it replaces the old one,
+//! whose entries are evicted. So there is no list to keep in order, and a lookup is one or two hash
+//! lookups.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-pub(crate) struct Generations<K, V> {
+/// A bounded map of recently used entries.
+pub(crate) struct Cache<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     young_max: usize,
 }
 
-impl<K: Eq + Hash + Copy, V: Clone> Generations<K, V> {
-    /// Remembers between `half` and twice as many.
+impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
+    /// Creates a cache of between `half` and twice as many entries.
     pub(crate) fn new(half: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), young_max: half }
     }
@@ -40,8 +42,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_used_is_remembered_and_the_rest_forgotten() {
-        let mut map = Generations::new(4);
+    fn used_entries_stay_and_others_are_evicted() {
+        let mut map = Cache::new(4);
         for key in 0..100 {
             map.insert(key, key);
             assert_eq!(map.get(0), Some(0), "used all the time");
@@ -53,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_newest_value_counts() {
-        let mut map = Generations::new(2);
+        let mut map = Cache::new(2);
         for (key, value) in [(1, 1), (2, 1), (3, 1), (1, 2), (4, 1), (5, 1)] {
             map.insert(key, value);
         }

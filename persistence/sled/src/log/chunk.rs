@@ -1,5 +1,4 @@
-//! Some commits that follow each other in the log, as one value of sled, or as several when they
-//! are large.
+//! Chunks: consecutive commits of the log in one value of sled, or in several if they are large.
 //!
 //! ```text
 //! version u8 | flags u8 | parts u16 | raw bytes u32 | commits u32 | events u32 | link 32 | checksum u32
@@ -9,8 +8,8 @@
 //! The stored bytes are the commits' frames, compressed with LZ4 when that makes them smaller. The
 //! link is that of all commits before the chunk ([`chain`](actuarius_persistence::chain)); version 1 has none. The
 //! checksum is CRC-32C over the first position, the header before it and all stored bytes, so that a
-//! chunk found in another's place is noticed too. A chunk whose bytes do not fit one value is
-//! continued in parts 1, 2, 3 …, which are bytes alone; it exists if part 0 exists.
+//! chunk at another position is detected, too. A chunk that does not fit one value continues in parts 1,
+//! 2, 3 …, which have no header. It exists if part 0 exists.
 
 use actuarius_domain::Position;
 use actuarius_persistence::chain::{ChainEnd, Link};
@@ -19,37 +18,37 @@ use actuarius_persistence::{COMMIT_BYTES_MAX, Commit};
 use bytes::Bytes;
 use sled::IVec;
 
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::keys::VALUE_MAX;
 
 const LINKED: u8 = 2;
-/// The layout of the first format, which has no link.
+/// The layout of format 1, which has no link.
 const UNLINKED: u8 = 1;
 const COMPRESSED: u8 = 1;
 const COUNTS: usize = 16;
 const CHECKED: usize = COUNTS + 32;
 const HEAD: usize = CHECKED + 4;
 
-/// How many bytes of frames go into one chunk, a single larger commit excepted: what surely fits
-/// one value. One insert into sled costs about 7 µs, so fewer and fuller values are faster; larger
-/// ones would make a cold read of one stream slower.
+/// How many bytes of frames a chunk contains, except for a single larger commit. They always fit one
+/// value. An insert into sled costs about 7 µs, so fewer and fuller values are faster. Larger values
+/// would make a cold read of one stream slower.
 pub(crate) const RAW_TARGET: usize = VALUE_MAX - HEAD;
 
-/// The most bytes a chunk says it has, so that damage cannot ask for all memory.
+/// The largest valid raw size, so that a damaged header cannot request all memory.
 const RAW_MAX: usize = COMMIT_BYTES_MAX + actuarius_persistence::FRAME_HEAD;
 
-/// Commits that go into one chunk.
+/// The content of a chunk to pack.
 pub(crate) struct Packed<'a> {
     /// The position of the first event.
     pub(crate) first: u64,
-    /// The link of all commits before; none for a chunk of the first format that is written anew.
+    /// The link of all commits before, or `None` for a rewritten chunk of format 1.
     pub(crate) before: Option<Link>,
     pub(crate) frames: &'a [u8],
     pub(crate) commits: u32,
     pub(crate) events: u32,
 }
 
-/// The values of a chunk, part 0 first.
+/// Packs a chunk into values, part 0 first.
 pub(crate) fn pack(packed: &Packed<'_>) -> Vec<Vec<u8>> {
     let Packed { first, before, frames, commits, events } = *packed;
     let checked = if before.is_some() { CHECKED } else { COUNTS };
@@ -69,7 +68,7 @@ pub(crate) fn pack(packed: &Packed<'_>) -> Vec<Vec<u8>> {
     if parts == 1 { vec![bytes] } else { bytes.chunks(VALUE_MAX).map(<[u8]>::to_vec).collect() }
 }
 
-/// Room for the header, and the frames behind it.
+/// Returns empty space for the header followed by the frames, and the flags.
 fn store(frames: &[u8], head: usize) -> (Vec<u8>, u8) {
     let mut bytes = vec![0; head + lz4_flex::block::get_maximum_output_size(frames.len())];
     match lz4_flex::block::compress_into(frames, &mut bytes[head..]) {
@@ -90,37 +89,37 @@ fn checksum(first: u64, head: &[u8], stored: &[u8]) -> u32 {
     crc32c::crc32c_append(checksum, stored)
 }
 
-/// A chunk, verified and taken apart.
+/// A verified chunk.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     /// The position of its first event.
     pub(crate) first: u64,
     /// The position of its last event.
     pub(crate) last: u64,
-    /// The link of all commits before it; none in a chunk of the first format.
+    /// The link of all commits before it, or `None` in a chunk of format 1.
     pub(crate) before: Option<Link>,
-    /// In how many values it is stored.
+    /// The number of values it is stored in.
     pub(crate) parts: u16,
     /// Its commits, oldest first; at least one.
     pub(crate) commits: Vec<Commit>,
 }
 
 impl Chunk {
-    /// The commit that starts at `position`.
+    /// Returns the commit that starts at `position`.
     pub(crate) fn commit_at(&self, position: u64) -> Option<&Commit> {
         let position = Position::new(position);
         let found = self.commits.binary_search_by_key(&position, Commit::position);
         found.ok().map(|place| &self.commits[place])
     }
 
-    /// The end of the chain behind it, when `before` is the link of all commits before.
+    /// Returns the end of the chain after this chunk. `before` is the link of all commits before it.
     pub(crate) fn end_of_chain(&self, before: Link) -> ChainEnd {
         let start = ChainEnd { position: Position::new(self.first - 1), link: before };
         self.commits.iter().fold(start, |end, commit| end.then(commit))
     }
 }
 
-/// Reads the chunk that starts at `first`; none when there is none.
+/// Reads the chunk that starts at `first`, or returns `None` if it does not exist.
 pub(crate) fn read(
     first: u64,
     part: impl Fn(u16) -> std::result::Result<Option<IVec>, sled::Error>,
@@ -133,7 +132,7 @@ pub(crate) fn read(
     let mut whole = front.to_vec();
     for number in 1..head.parts {
         let Some(more) = part(number)? else {
-            return Err(Trouble::Malformed("a part of a chunk is missing"));
+            return Err(EngineError::Malformed("a part of a chunk is missing"));
         };
         whole.extend_from_slice(&more);
     }
@@ -148,7 +147,7 @@ struct Head {
     events: u32,
     before: Option<Link>,
     checksum: u32,
-    /// How many bytes of the value it takes.
+    /// The size of the header in bytes.
     length: usize,
 }
 
@@ -158,7 +157,7 @@ impl Head {
         let linked = match cursor.byte()? {
             LINKED => true,
             UNLINKED => false,
-            _ => return Err(Trouble::Malformed("a chunk of an unknown version")),
+            _ => return Err(EngineError::Malformed("a chunk has an unknown version")),
         };
         let head = Self {
             flags: cursor.byte()?,
@@ -171,7 +170,7 @@ impl Head {
             length: bytes.len() - cursor.0.len(),
         };
         if head.parts == 0 || head.commits == 0 || head.raw > RAW_MAX {
-            return Err(Trouble::Malformed("the header of a chunk makes no sense"));
+            return Err(EngineError::Malformed("the header of a chunk is invalid"));
         }
         Ok(head)
     }
@@ -180,13 +179,13 @@ impl Head {
 fn unpack(first: u64, head: &Head, bytes: &[u8]) -> Result<Chunk> {
     let (checked, stored) = (&bytes[..head.length - 4], &bytes[head.length..]);
     if checksum(first, checked, stored) != head.checksum {
-        return Err(Trouble::Malformed("the checksum of a chunk is wrong"));
+        return Err(EngineError::Malformed("the checksum of a chunk is wrong"));
     }
     let frames = match head.flags {
         0 => stored.to_vec(),
         COMPRESSED => lz4_flex::block::decompress(stored, head.raw)
-            .map_err(|_| Trouble::Malformed("a chunk does not decompress"))?,
-        _ => return Err(Trouble::Malformed("a chunk is packed in an unknown way")),
+            .map_err(|_| EngineError::Malformed("a chunk cannot be decompressed"))?,
+        _ => return Err(EngineError::Malformed("a chunk has unknown flags")),
     };
     take_commits(first, head, frames.into())
 }
@@ -203,7 +202,7 @@ fn take_commits(first: u64, head: &Head, mut frames: Bytes) -> Result<Chunk> {
     }
     let last = first + u64::from(head.events) - 1;
     if whole != head.raw || commits.len() != head.commits as usize || next != last + 1 {
-        return Err(Trouble::Malformed("a chunk does not hold what its header says"));
+        return Err(EngineError::Malformed("the content of a chunk differs from its header"));
     }
     Ok(Chunk { first, last, before: head.before, parts: head.parts, commits })
 }
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn commits_come_back_small_and_large() {
+    fn small_and_large_commits_are_read_as_written() {
         for payload in [0, 1, 100, 7_000, 300_000] {
             let chunk = unpack_all(41, &packed(41, payload)).expect("whole").expect("there");
             assert_eq!((chunk.first, chunk.last, chunk.commits.len()), (41, 42, 2));
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_found() {
+    fn every_flipped_bit_is_detected() {
         let parts = packed(41, 30);
         for bit in 0..parts[0].len() * 8 {
             let mut damaged = parts.clone();
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_cut_and_misplaced_parts_are_found() {
+    fn missing_truncated_and_misplaced_parts_are_detected() {
         let parts = packed(41, 300_000);
         assert!(parts.len() > 2 && parts.iter().all(|part| part.len() <= VALUE_MAX));
         assert!(unpack_all(42, &parts).is_err(), "another position");
@@ -256,7 +255,7 @@ mod tests {
         assert!(unpack_all(41, &swapped).is_err(), "two parts swapped");
         let mut cut = parts;
         cut.last_mut().expect("parts").pop();
-        assert!(unpack_all(41, &cut).is_err(), "the last part is cut");
+        assert!(unpack_all(41, &cut).is_err(), "the last part is truncated");
         assert!(unpack_all(41, &[vec![]]).is_err());
         assert!(unpack_all(41, &[]).expect("nothing is not damage").is_none());
     }

@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Lets nobody read notes while it is not known whether they are durable.
+/// Blocks readers of notes until it is known whether the notes are durable.
 ///
-/// sled shows a batch while it is being applied, change by change, and before it is synced. The
-/// writer closes the gate before it applies a group that changes notes, and opens it when all of
-/// the batch is visible. Commits without notes do not come here.
+/// Readers of sled see the changes of a batch one by one, and before they are synced. The writer closes
+/// the gate before it applies a group that changes notes, and opens it when the whole batch is visible.
+/// Commits without notes do not use the gate.
 #[derive(Default)]
 pub(crate) struct Gate(RwLock<State>);
 
@@ -15,19 +15,19 @@ pub(crate) struct Gate(RwLock<State>);
 enum State {
     #[default]
     Known,
-    /// Notes were being written. A writer that fails leaves it so, for ever.
+    /// Notes are being written. A writer that fails leaves this state permanently.
     Unknown,
 }
 
 impl Gate {
-    /// Waits until nobody reads notes any more.
+    /// Waits until no reader is left, and closes the gate.
     pub(crate) fn close(&self) -> Closed<'_> {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         *state = State::Unknown;
         Closed(state)
     }
 
-    /// To be held as long as notes are read.
+    /// Waits until the gate is open. The caller holds the pass while it reads notes.
     pub(super) fn pass(&self) -> io::Result<Pass<'_>> {
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match *state {
@@ -37,16 +37,16 @@ impl Gate {
     }
 }
 
-/// Keeps the gate open.
+/// Lets a reader read notes, and keeps the writer waiting.
 pub(super) struct Pass<'a> {
     _state: RwLockReadGuard<'a, State>,
 }
 
-/// A closed gate. Dropped unopened, it leaves the notes unknown.
+/// A closed gate. If it is dropped without being opened, notes stay unreadable.
 pub(crate) struct Closed<'a>(RwLockWriteGuard<'a, State>);
 
 impl Closed<'_> {
-    /// The notes are durable: lets everyone read them.
+    /// Opens the gate, because the notes are durable.
     pub(crate) fn open(mut self) {
         *self.0 = State::Known;
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_writer_that_failed_leaves_the_notes_unknown() {
+    fn a_writer_that_failed_leaves_the_notes_unreadable() {
         let gate = Gate::default();
         assert!(gate.pass().is_ok());
         gate.close().open();

@@ -1,4 +1,4 @@
-//! A batch on its way to disk: commits become chunks, chunks become groups, groups are synced.
+//! Packing a batch: commits go into chunks, chunks into groups, and each group is synced.
 
 use actuarius_persistence::chain::{ChainEnd, Link};
 use actuarius_persistence::{NewSnapshot, Notes, StoreFailure};
@@ -14,32 +14,33 @@ use crate::keys::{self, StreamHash};
 use crate::notes;
 use crate::snapshots::{self, Surplus};
 
-/// The room that chunks leave to the work on the index. At the pace it is done, it needs about as
-/// much as this with 1,000 commits.
+/// The bytes of a group that chunks leave to the upkeep of the index. At its pace, the upkeep needs about
+/// this much with 1,000 commits.
 const UPKEEP_BYTES: usize = 48 * 1024;
 
-pub(crate) struct Packing<'a> {
+/// Packs one batch and syncs its groups.
+pub(crate) struct BatchPacker<'a> {
     shared: &'a Shared,
     upkeep: &'a mut Upkeep,
     /// The position of the next event.
     next: u64,
     /// The link of all commits so far.
     link: Link,
-    chunk: Open,
+    chunk: OpenChunk,
     group: Group,
-    /// Commits in the group.
+    /// The number of commits in the group.
     commits: u64,
-    /// Of all groups.
+    /// The index entries of all groups.
     entries: Vec<Entry>,
-    /// Streams that have a snapshot in the group.
+    /// The streams with a snapshot in the group.
     snapshots: Vec<StreamHash>,
-    /// The group changes notes.
+    /// Whether the group changes notes.
     has_notes: bool,
-    /// Closed from the first group that changes notes on.
+    /// Closed since the first group that changes notes.
     gate: Option<Closed<'a>>,
 }
 
-/// A batch that is durable, and not yet visible.
+/// A batch that is durable and not yet visible.
 pub(crate) struct Packed<'a> {
     /// The position of the last event.
     pub(crate) head: u64,
@@ -47,12 +48,12 @@ pub(crate) struct Packed<'a> {
     pub(crate) link: Link,
     /// The index entries of all commits.
     pub(crate) entries: Vec<Entry>,
-    /// To be opened when the events are visible.
+    /// The writer opens it when the events are visible.
     pub(crate) gate: Option<Closed<'a>>,
 }
 
 /// The chunk being filled.
-struct Open {
+struct OpenChunk {
     first: u64,
     before: Link,
     frames: Vec<u8>,
@@ -60,8 +61,8 @@ struct Open {
     events: u32,
 }
 
-impl<'a> Packing<'a> {
-    /// Packs what comes behind the end of the log.
+impl<'a> BatchPacker<'a> {
+    /// Begins a batch after the end of the log.
     pub(crate) fn new(shared: &'a Shared, upkeep: &'a mut Upkeep, end: ChainEnd) -> Self {
         let (next, link) = (end.position.get() + 1, end.link);
         Self {
@@ -69,7 +70,7 @@ impl<'a> Packing<'a> {
             upkeep,
             next,
             link,
-            chunk: Open { first: next, before: link, frames: vec![], commits: 0, events: 0 },
+            chunk: OpenChunk { first: next, before: link, frames: vec![], commits: 0, events: 0 },
             group: Group::default(),
             commits: 0,
             entries: vec![],
@@ -79,7 +80,7 @@ impl<'a> Packing<'a> {
         }
     }
 
-    /// The position of the next event.
+    /// Returns the position of the next event.
     pub(crate) fn position(&self) -> u64 {
         self.next
     }
@@ -104,7 +105,7 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    /// Syncs what is left. All of it is durable then.
+    /// Syncs the rest of the batch. The whole batch is durable when this returns.
     pub(crate) fn finish(mut self) -> Result<Packed<'a>, StoreFailure> {
         self.close_chunk()?;
         self.sync()?;
@@ -113,7 +114,7 @@ impl<'a> Packing<'a> {
     }
 
     fn close_chunk(&mut self) -> Result<(), StoreFailure> {
-        let Open { first, before, frames, commits, events } = &mut self.chunk;
+        let OpenChunk { first, before, frames, commits, events } = &mut self.chunk;
         if frames.is_empty() {
             return Ok(());
         }
@@ -122,14 +123,15 @@ impl<'a> Packing<'a> {
             chunk::pack(&chunk::Packed { first, before: Some(before), frames, commits, events });
         frames.clear();
         let frames = std::mem::take(frames);
-        self.chunk = Open { first: self.next, before: self.link, frames, commits: 0, events: 0 };
+        self.chunk =
+            OpenChunk { first: self.next, before: self.link, frames, commits: 0, events: 0 };
         self.put_parts(|part| keys::chunk(first, part), parts)?;
         self.commits += u64::from(commits);
         Ok(())
     }
 
-    /// Puts the parts of a chunk or a snapshot, part 0 last: they become valid with it, at once,
-    /// however many syncs they take. What fits one sync takes one.
+    /// Puts the parts of a chunk or a snapshot, part 0 last. All parts become valid with part 0, even if
+    /// they take several syncs. Parts that fit one sync take one.
     fn put_parts<const N: usize>(
         &mut self,
         key: impl Fn(u16) -> [u8; N],
@@ -143,7 +145,7 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    /// Replaces `old` parts by others, all in one group: what is there stays whole.
+    /// Replaces `old` parts by new ones in one group, so that the value is never incomplete.
     pub(crate) fn replace<const N: usize>(
         &mut self,
         key: impl Fn(u16) -> [u8; N],
@@ -151,9 +153,9 @@ impl<'a> Packing<'a> {
         parts: Vec<Vec<u8>>,
         charge: usize,
     ) -> Result<(), StoreFailure> {
-        let gone = usize::from(old) * (N + KEY_OVERHEAD);
+        let removed = usize::from(old) * (N + KEY_OVERHEAD);
         let new: usize = parts.iter().map(|part| part.len() + N + KEY_OVERHEAD).sum();
-        self.make_room(new + gone + charge)?;
+        self.make_room(new + removed + charge)?;
         self.group.charge(charge);
         (parts.len() as u16..old).for_each(|part| self.group.remove(&key(part)));
         for (number, part) in parts.into_iter().enumerate().rev() {
@@ -183,11 +185,11 @@ impl<'a> Packing<'a> {
         }
         self.upkeep.work(engine, index, &mut group, commits)?;
         engine.sync(group)?;
-        self.upkeep.settle(index);
+        self.upkeep.synced(index);
         Ok(())
     }
 
-    /// Puts a set of notes, all of it into one group: that makes it whole.
+    /// Puts a set of notes into one group, which makes the set atomic.
     pub(crate) fn put_notes(&mut self, set: &Notes) -> Result<(), StoreFailure> {
         self.close_chunk()?;
         self.make_room(set.bytes())?;
@@ -203,7 +205,7 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    /// Drops all snapshots of a stream: part 0 of each first, so that none is seen in parts.
+    /// Removes all snapshots of a stream, part 0 of each first, so that no reader sees an incomplete one.
     pub(crate) fn drop_snapshots(&mut self, key: StreamHash) -> Result<(), StoreFailure> {
         let found = snapshots::surplus(&self.shared.engine, key, u64::MAX, (1, None))
             .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
@@ -227,7 +229,7 @@ impl<'a> Packing<'a> {
             tracing::warn!(
                 target: "actuarius::store",
                 stream = %new.stream,
-                "a snapshot is too large to be stored"
+                "a snapshot is too large to store"
             );
             return Ok(());
         }
@@ -237,7 +239,7 @@ impl<'a> Packing<'a> {
         let (engine, version) = (&self.shared.engine, new.version.get());
         let surplus = snapshots::surplus(engine, key, version, (new.keep, new.keep_since))
             .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
-        if surplus.unwanted {
+        if surplus.is_superfluous {
             return Ok(());
         }
         self.replace_snapshot(key, version, snapshots::pack(new), &surplus)?;
@@ -245,8 +247,8 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    /// What stands at the same version goes before the new one's parts come, unless all of it is
-    /// one group; the older ones go with part 0, so that there is always one.
+    /// Removes a snapshot at the same version before the new one's parts are put, unless all of them are
+    /// in one group. Removes older snapshots with or after part 0, so that there is always one.
     fn replace_snapshot(
         &mut self,
         key: StreamHash,
@@ -272,6 +274,6 @@ impl<'a> Packing<'a> {
 }
 
 const _: () = assert!(
-    // The largest set of notes is one group, beside the work on the index.
+    // The largest set of notes fits one group, with the upkeep of the index.
     actuarius_persistence::NOTES_BYTES_MAX + UPKEEP_BYTES <= SYNC_BYTES_MAX
 );

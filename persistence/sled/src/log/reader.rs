@@ -1,7 +1,7 @@
-//! Reading what is durable.
+//! The reader of durable data: streams, the log, snapshots and notes.
 //!
-//! Everything found is checked against what must be there: positions and versions without gaps, up
-//! to the end that was acknowledged. What is missing or wrong is told.
+//! Every read is checked: positions and versions have no gaps up to the acknowledged end. Missing or
+//! damaged data is reported.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -23,15 +23,16 @@ use super::chunk::Chunk;
 use super::recover;
 use super::shared::Shared;
 use super::verify;
-use crate::error::{self, Trouble};
+use crate::error::{self, EngineError};
 use crate::index::memtable::Range;
 use crate::index::part::Entry;
 use crate::index::runs;
 use crate::snapshots;
 
-/// How many entries of a stream are gathered at a time: as many commits as a page usually has.
-const GATHERED_MAX: usize = 1024;
+/// How many index entries of a stream are read at a time: the number of commits of a usual page.
+const ENTRIES_MAX: usize = 1024;
 
+/// Reads an open store.
 pub(crate) struct SledReader(Arc<Shared>);
 
 impl SledReader {
@@ -129,7 +130,7 @@ impl Maintenance for SledReader {
 
     fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
         let archive = &self.0.archive;
-        // Whatever was done, the files may be others now.
+        // Even after an error, the files may have been replaced.
         let purged = archive::purge(archive.directory(), stream);
         archive.forget();
         purged
@@ -144,25 +145,25 @@ impl Maintenance for SledReader {
     }
 }
 
-/// sled panics on some kinds of damage.
+/// Converts a panic of sled, which some damage causes, to an error.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
     panic::catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|panic| Err(std::io::Error::other(error::panic_text(&*panic)).into()))
 }
 
-/// A page being filled.
-struct Batches {
+/// A page that is being filled.
+struct PageBuilder {
     page: Page,
     bytes: usize,
     limit: PageLimit,
 }
 
-impl Batches {
+impl PageBuilder {
     fn new(limit: PageLimit) -> Self {
         Self { page: Page::default(), bytes: 0, limit }
     }
 
-    /// Adds the commit; or notes that there is more, and says so.
+    /// Adds the commit. If the page is full, marks that there are more commits and returns true instead.
     fn is_full_for(&mut self, commit: &Commit) -> bool {
         let commits = self.page.commits.len();
         if commits > 0 && (commits >= self.limit.commits || self.bytes >= self.limit.bytes) {
@@ -176,52 +177,52 @@ impl Batches {
 }
 
 fn read_log(shared: &Shared, after: u64, limit: PageLimit) -> Result<Page, ReadError> {
-    let (mut filling, durable) = (Batches::new(limit), shared.durable());
+    let (mut builder, durable) = (PageBuilder::new(limit), shared.durable());
     if after >= durable {
-        return Ok(filling.page);
+        return Ok(builder.page);
     }
     let mut chunk = chunk_of(shared, after + 1)?;
     loop {
         for commit in &chunk.commits {
             let wanted = commit.last_position().get() > after;
-            if wanted && filling.is_full_for(commit) {
-                return Ok(filling.page);
+            if wanted && builder.is_full_for(commit) {
+                return Ok(builder.page);
             }
         }
         if chunk.last >= durable {
-            return Ok(filling.page);
+            return Ok(builder.page);
         }
         chunk = next_chunk(shared, chunk.last + 1)?;
     }
 }
 
-/// The chunk the event at `position`, which is durable, is in.
+/// Returns the chunk of the event at `position`, which is durable.
 fn chunk_of(shared: &Shared, position: u64) -> Result<Arc<Chunk>, ReadError> {
-    let damaged = |trouble: Trouble| trouble.at(position, None);
-    let missing = || damaged(Trouble::Malformed("events are missing"));
+    let damaged = |error: EngineError| error.at(position, None);
+    let missing = || damaged(EngineError::Malformed("events are missing"));
     let first = recover::floor_place(&shared.engine, position).map_err(damaged)?;
     let chunk = shared.chunk(first.ok_or_else(missing)?).map_err(damaged)?;
     if chunk.last < position { Err(missing()) } else { Ok(chunk) }
 }
 
-/// The chunk that starts at `first`, which is durable. A walk along the log does not come back, so
-/// the chunk is not kept.
+/// Reads the chunk that starts at `first`, which is durable. It is not cached, because a scan of the log
+/// does not return to it.
 fn next_chunk(shared: &Shared, first: u64) -> Result<Arc<Chunk>, ReadError> {
-    let missing = Trouble::Malformed("events are missing");
+    let missing = EngineError::Malformed("events are missing");
     let chunk = recover::load(&shared.engine, first).and_then(|chunk| chunk.ok_or(missing));
-    chunk.map(Arc::new).map_err(|trouble| trouble.at(first, None))
+    chunk.map(Arc::new).map_err(|error| error.at(first, None))
 }
 
-/// One page of one stream.
+/// A read of one page of one stream.
 struct StreamRead<'a> {
     shared: &'a Shared,
     stream: &'a StreamId,
     hash: u64,
-    /// The version wanted next.
+    /// The next version to read.
     next: u64,
     as_of: u64,
     durable: u64,
-    filling: Batches,
+    builder: PageBuilder,
 }
 
 impl<'a> StreamRead<'a> {
@@ -233,59 +234,58 @@ impl<'a> StreamRead<'a> {
         limit: PageLimit,
     ) -> Self {
         let (durable, hash) = (shared.durable(), shared.hash(stream).index());
-        let (next, filling) = (after.saturating_add(1), Batches::new(limit));
-        Self { shared, stream, hash, next, as_of, durable, filling }
+        let (next, builder) = (after.saturating_add(1), PageBuilder::new(limit));
+        Self { shared, stream, hash, next, as_of, durable, builder }
     }
 
     fn read(mut self) -> Result<Page, ReadError> {
         if self.as_of >= self.durable {
-            return Ok(self.filling.page);
+            return Ok(self.builder.page);
         }
-        let mut want = self.filling.limit.commits.clamp(1, GATHERED_MAX) + 1;
+        let mut want = self.builder.limit.commits.clamp(1, ENTRIES_MAX) + 1;
         loop {
             let start = self.next;
             let entries = self.gather(want)?;
             if self.take_all(&entries)? {
-                return Ok(self.filling.page);
+                return Ok(self.builder.page);
             }
             if entries.len() < want {
                 break;
             }
             if self.next == start {
-                // All of these belong to another stream of the same hash.
+                // All these entries belong to another stream with the same hash.
                 want *= 2;
             }
         }
-        self.take_straddling()?;
-        Ok(self.filling.page)
+        self.take_spanning()?;
+        Ok(self.builder.page)
     }
 
-    /// The next entries of streams with this hash, about `want` of them; fewer when there are no
-    /// more.
+    /// Reads about `want` next entries of streams with this hash, or fewer if there are no more.
     fn gather(&self, want: usize) -> Result<Vec<Entry>, ReadError> {
         let versions = self.next..=u64::MAX;
         let range = Range { versions, above: self.as_of, durable: self.durable };
-        let look = self.shared.index.first(self.hash, &range, want);
+        let lookup = self.shared.index.first(self.hash, &range, want);
         let sources = (&self.shared.engine, self.shared.index.buckets());
         let mut found = Vec::new();
-        for run in look.runs.iter().filter(|run| run.last > self.as_of) {
+        for run in lookup.runs.iter().filter(|run| run.last > self.as_of) {
             if found.len() < want {
                 runs::ascending(sources, run, (self.hash, self.next), want, &mut found)
-                    .map_err(|trouble| trouble.at(run.first, Some(self.stream)))?;
+                    .map_err(|error| error.at(run.first, Some(self.stream)))?;
             }
         }
         if found.len() < want {
-            found.extend(look.recent);
+            found.extend(lookup.recent);
         }
         Ok(found)
     }
 
-    /// Fills the page, and says whether it is full.
+    /// Fills the page. Returns whether it is full.
     fn take_all(&mut self, entries: &[Entry]) -> Result<bool, ReadError> {
         for entry in entries {
             let Some(commit) = self.shared.commit(entry, self.stream)? else { continue };
             if commit.version().get() > self.next {
-                self.take_straddling()?;
+                self.take_spanning()?;
             }
             if self.take(&commit)? {
                 return Ok(true);
@@ -294,10 +294,10 @@ impl<'a> StreamRead<'a> {
         Ok(false)
     }
 
-    /// Nobody has to stop between two commits: the one that holds the version before may hold the
-    /// wanted one too. The index knows only where commits start.
-    fn take_straddling(&mut self) -> Result<(), ReadError> {
-        if !self.filling.page.commits.is_empty() || self.next == 1 {
+    /// Takes the commit that contains both the version before and the next version. A caller may start
+    /// inside a commit, and the index knows only the first version of a commit.
+    fn take_spanning(&mut self) -> Result<(), ReadError> {
+        if !self.builder.page.commits.is_empty() || self.next == 1 {
             return Ok(());
         }
         let commit = self.shared.newest(self.stream, self.next - 1, self.as_of)?;
@@ -305,15 +305,15 @@ impl<'a> StreamRead<'a> {
             return Ok(());
         };
         self.next = commit.version().get();
-        self.take(&commit).map(|_first_is_never_full| ())
+        self.take(&commit).map(|_first_always_fits| ())
     }
 
     fn take(&mut self, commit: &Commit) -> Result<bool, ReadError> {
         if commit.version().get() != self.next {
-            let trouble = Trouble::Malformed("events of the stream before it are missing");
-            return Err(trouble.at(commit.position().get(), Some(self.stream)));
+            let error = EngineError::Malformed("earlier events of the stream are missing");
+            return Err(error.at(commit.position().get(), Some(self.stream)));
         }
         self.next = commit.last_version().get() + 1;
-        Ok(self.filling.is_full_for(commit))
+        Ok(self.builder.is_full_for(commit))
     }
 }

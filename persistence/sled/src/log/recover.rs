@@ -1,7 +1,7 @@
-//! What is found when a store is opened: the end of the log, and the tail of the index.
+//! Recovery when a store is opened: finds the end of the log and rebuilds the tail of the index.
 //!
-//! Only the log behind the last run of the index is walked, so opening does not take longer as
-//! history grows. Everything before is verified when it is read.
+//! Only the log after the last run of the index is read, so opening does not take longer as the history
+//! grows. Everything before is verified when it is read.
 
 use actuarius_domain::Position;
 use actuarius_persistence::chain::{ChainEnd, Link};
@@ -12,21 +12,23 @@ use super::chunk;
 use super::chunk::Chunk;
 use crate::engine;
 use crate::engine::{Engine, Group};
-use crate::error::{self, Result, Trouble};
+use crate::error::{self, EngineError, Result};
 use crate::files::Files;
 use crate::format::Format;
-use crate::index::manifest::Meta;
+use crate::index::manifest::Manifest;
 use crate::index::memtable::Index;
 use crate::index::part::Entry;
 use crate::keys::{self, StreamHash};
 
+/// The result of a recovery.
 pub(crate) struct Recovered {
     pub(crate) index: Index,
-    pub(crate) meta: Meta,
+    pub(crate) manifest: Manifest,
     /// The end of the log.
     pub(crate) end: ChainEnd,
 }
 
+/// Recovers the log, which must reach the position that was acknowledged last.
 pub(crate) fn recover(
     engine: &Engine,
     store: &Files,
@@ -56,13 +58,13 @@ fn walk(
     format: &Format,
     store: &Files,
 ) -> std::result::Result<Recovered, OpenError> {
-    let meta = read_meta(engine).map_err(|trouble| damaged(store, trouble.to_string()))?;
-    let index = Index::new(format.buckets, meta.runs.clone());
-    let mut head = meta.indexed;
+    let manifest = read_manifest(engine).map_err(|error| damaged(store, error.to_string()))?;
+    let index = Index::new(format.buckets, manifest.runs.clone());
+    let mut head = manifest.indexed;
     let mut last = check_end(engine, store, head)?;
     loop {
-        let next = load(engine, head + 1).map_err(|trouble| {
-            let error = trouble.at(head + 1, None);
+        let next = load(engine, head + 1).map_err(|error| {
+            let error = error.at(head + 1, None);
             damaged(store, error.to_string())
         })?;
         let Some(chunk) = next else { break };
@@ -72,11 +74,11 @@ fn walk(
         last = Some(chunk);
     }
     let end = end_of_chain(engine, last.as_ref());
-    let end = end.map_err(|trouble| damaged(store, trouble.at(head, None).to_string()))?;
-    Ok(Recovered { index, meta, end })
+    let end = end.map_err(|error| damaged(store, error.at(head, None).to_string()))?;
+    Ok(Recovered { index, manifest, end })
 }
 
-/// The log reaches as far as the runs of the index do.
+/// Checks that the log reaches as far as the runs of the index do. Returns its last chunk there.
 fn check_end(
     engine: &Engine,
     store: &Files,
@@ -88,11 +90,11 @@ fn check_end(
     match floor(engine, head).map(|chunk| chunk.filter(|chunk| chunk.last == head)) {
         Ok(Some(chunk)) => Ok(Some(chunk)),
         Ok(None) => Err(damaged(store, format!("events before position {head} are missing"))),
-        Err(trouble) => Err(damaged(store, trouble.at(head, None).to_string())),
+        Err(error) => Err(damaged(store, error.at(head, None).to_string())),
     }
 }
 
-/// A chunk is chained to the one before it.
+/// Checks that a chunk is chained to the one before it.
 fn check_link(
     last: Option<&Chunk>,
     chunk: &Chunk,
@@ -109,8 +111,8 @@ fn check_link(
     }
 }
 
-/// The end of the chain, when the log ends with `last`. Chunks of the first format have no link: if
-/// nothing has been written since, the chain is made from the beginning, once.
+/// Returns the end of the chain if the log ends with `last`. Chunks of format 1 have no link: if nothing
+/// was written since, the chain is computed once from the start of the log.
 fn end_of_chain(engine: &Engine, last: Option<&Chunk>) -> Result<ChainEnd> {
     let Some(last) = last else { return Ok(ChainEnd::default()) };
     if let Some(before) = last.before {
@@ -119,18 +121,18 @@ fn end_of_chain(engine: &Engine, last: Option<&Chunk>) -> Result<ChainEnd> {
     let mut end = ChainEnd::default();
     while end.position.get() < last.last {
         let chunk = load(engine, end.position.get() + 1)?;
-        end = chunk.ok_or(Trouble::Malformed("events are missing"))?.end_of_chain(end.link);
+        end = chunk.ok_or(EngineError::Malformed("events are missing"))?.end_of_chain(end.link);
     }
     Ok(end)
 }
 
-fn read_meta(engine: &Engine) -> Result<Meta> {
-    let value = engine.get(keys::META)?;
-    let value = value.ok_or(Trouble::Malformed("the index's list of runs is missing"))?;
-    Meta::parse(&value)
+fn read_manifest(engine: &Engine) -> Result<Manifest> {
+    let value = engine.get(keys::MANIFEST)?;
+    let value = value.ok_or(EngineError::Malformed("the manifest of the index is missing"))?;
+    Manifest::parse(&value)
 }
 
-/// Reads the chunk that starts at `first`; none when there is none.
+/// Reads the chunk that starts at `first`, or returns `None` if it does not exist.
 pub(crate) fn load(engine: &Engine, first: u64) -> Result<Option<Chunk>> {
     chunk::read(first, |part| engine.get(&keys::chunk(first, part)))
 }
@@ -140,13 +142,13 @@ pub(crate) fn floor(engine: &Engine, position: u64) -> Result<Option<Chunk>> {
     floor_place(engine, position)?.map_or(Ok(None), |first| load(engine, first))
 }
 
-/// Where the last chunk that starts at or before `position` starts.
+/// Returns the start of the last chunk that starts at or before `position`.
 pub(crate) fn floor_place(engine: &Engine, position: u64) -> Result<Option<u64>> {
     let found = engine.floor(&keys::chunk(position, u16::MAX))?;
     Ok(found.and_then(|(key, _)| keys::chunk_place(&key)).map(|(first, _part)| first))
 }
 
-/// The entries of a chunk's commits.
+/// Returns the index entries of a chunk's commits.
 pub(crate) fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
     chunk.commits.iter().map(move |commit| {
         let view = commit.view();
@@ -159,8 +161,8 @@ pub(crate) fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
     })
 }
 
-/// Removes the later parts of a large commit whose part 0 was never written. They can only stand
-/// right behind the end of the log; a chunk there or anything further behind is a gap.
+/// Removes the later parts of a large commit whose part 0 was never written. They can only be directly
+/// after the end of the log. A chunk there, or anything later, means that events are missing.
 fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> std::result::Result<(), OpenError> {
     let log = store.log();
     let io = |error| Err(error::engine_io(error)).on(&log);
@@ -177,17 +179,18 @@ fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> std::result::Res
             group.remove(&keys::chunk(first, part));
         }
         let removed = engine.sync(std::mem::take(&mut group));
-        removed.map_err(|failure| failed(store, &failure))?;
+        removed.map_err(|failure| io_error(store, &failure))?;
     }
     Ok(())
 }
 
-pub(crate) fn failed(store: &Files, failure: &StoreFailure) -> OpenError {
+/// Converts a failed write to an error of opening the store.
+pub(crate) fn io_error(store: &Files, failure: &StoreFailure) -> OpenError {
     let source = std::io::Error::new(failure.source.kind(), failure.to_string());
     OpenError::Io { path: store.log(), source }
 }
 
 const _: () = assert!(
-    // The keys of the largest commit's parts: all orphans there can be, removed with one sync.
+    // One sync removes all parts that can be left: those of the largest commit.
     (actuarius_persistence::COMMIT_BYTES_MAX / keys::VALUE_MAX + 2) * 19 <= engine::SYNC_BYTES_MAX
 );

@@ -1,29 +1,28 @@
-//! Commits leave the log: the chunk they are in is written anew, at its own place, with what is left
-//! of them. Positions, versions, the index and the chain stay as they are.
+//! Removing commits from the log: their chunk is rewritten in place with stubs of them. Positions,
+//! versions, the index and the chain do not change.
 //!
-//! A chunk is one group with all its parts, the old and the new ones, so a power cut leaves one or
-//! the other.
+//! The old and new parts of a chunk are in one group, so a power cut leaves the old or the new chunk.
 
 use actuarius_persistence::stub_frame;
 use actuarius_persistence::{Removal, StoreFailure};
 
 use super::chunk::{self, Chunk};
-use super::packing::Packing;
+use super::packing::BatchPacker;
 use super::recover;
 use super::shared::Shared;
 use crate::engine::Engine;
-use crate::error::Trouble;
+use crate::error::EngineError;
 use crate::keys;
 
-/// What a chunk written anew counts in its group beside its bytes.
+/// How many bytes a rewritten chunk counts in its group, in addition to its own.
 ///
-/// Chunks that are written anew are found all over the tree. Every tenth change of a leaf makes sled
-/// write the whole leaf again, which may be 100 KB of chunks that have not changed.
+/// Rewritten chunks are spread over the whole tree. Every tenth change of a leaf makes sled write the
+/// whole leaf again, which may be 100 KB of unchanged chunks.
 const SCATTER_BYTES: usize = 16 * 1024;
 
 /// Carries out the removals, chunk by chunk.
 pub(crate) fn remove(
-    packing: &mut Packing<'_>,
+    packer: &mut BatchPacker<'_>,
     shared: &Shared,
     removals: &[Removal],
 ) -> Result<(), StoreFailure> {
@@ -38,22 +37,23 @@ pub(crate) fn remove(
         };
         let inside = rest.partition_point(|removal| removal.position <= chunk.last);
         let (these, later) = rest.split_at(inside);
-        rewrite(packing, &chunk, these)?;
+        rewrite(packer, &chunk, these)?;
         rest = later;
     }
     Ok(())
 }
 
-/// Damage stops the writer: it must not write over what may still be read by other means.
+/// Reads the last chunk that starts at or before `position`. Damage stops the writer, because it must not
+/// overwrite data that may still be recovered by other means.
 fn chunk_of(engine: &Engine, position: u64) -> Result<Option<Chunk>, StoreFailure> {
-    recover::floor(engine, position).map_err(|trouble: Trouble| {
-        let error = std::io::Error::other(trouble.at(position, None));
-        StoreFailure::new("reading a commit that is to be removed", error)
+    recover::floor(engine, position).map_err(|error: EngineError| {
+        let error = std::io::Error::other(error.at(position, None));
+        StoreFailure::new("reading a commit to remove", error)
     })
 }
 
 fn rewrite(
-    packing: &mut Packing<'_>,
+    packer: &mut BatchPacker<'_>,
     chunk: &Chunk,
     removals: &[&Removal],
 ) -> Result<(), StoreFailure> {
@@ -74,5 +74,5 @@ fn rewrite(
     let events = (chunk.last + 1 - chunk.first) as u32;
     let before = chunk.before;
     let parts = chunk::pack(&chunk::Packed { first, before, frames: &frames, commits, events });
-    packing.replace(|part| keys::chunk(first, part), chunk.parts, parts, SCATTER_BYTES)
+    packer.replace(|part| keys::chunk(first, part), chunk.parts, parts, SCATTER_BYTES)
 }

@@ -1,4 +1,4 @@
-//! What the writer and all readers of an open store share.
+//! The state that the writer and all readers of an open store share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +10,12 @@ use actuarius_persistence::files::lock::StoreLock;
 use actuarius_persistence::{Commit, Lineage, Note, ReadError};
 use bytes::Bytes;
 
-use super::cache::Generations;
+use super::cache::Cache;
 use super::chunk::{self, Chunk};
 use super::gate::Gate;
 use super::recover;
 use crate::engine::Engine;
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::files::Files;
 use crate::format::Format;
 use crate::index::memtable::{Index, Range, Run};
@@ -25,10 +25,11 @@ use crate::keys::StreamHash;
 use crate::notes;
 use crate::release::Release;
 
-/// How many opened chunks are kept, in each of two generations: 4 MiB in all, when they are full.
-const CHUNKS_KEPT: usize = 256;
+/// How many chunks are cached in each of two generations: 4 MiB in all when both are full.
+const CACHED_CHUNKS: usize = 256;
 
-/// The fields are dropped in this order: sled, then our wait until it is gone, then our lock.
+/// The shared state. Its first fields are dropped in this order: sled, the wait until sled has released
+/// its file, the store's lock.
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     _release: Release,
@@ -40,11 +41,11 @@ pub(crate) struct Shared {
     pub(crate) lineage: Lineage,
     /// Between the readers of notes and the writer.
     pub(crate) gate: Gate,
-    /// The last position readers may see: all before it is durable.
+    /// The last position that readers may see. Everything up to it is durable.
     durable: AtomicU64,
-    /// The same, with its link; never ahead of it.
+    /// The same position with its link, or an earlier one.
     chain: Mutex<ChainEnd>,
-    chunks: Mutex<Generations<u64, Arc<Chunk>>>,
+    chunks: Mutex<Cache<u64, Arc<Chunk>>>,
 }
 
 impl Shared {
@@ -68,7 +69,7 @@ impl Shared {
             gate: Gate::default(),
             durable: AtomicU64::new(end.position.get()),
             chain: Mutex::new(end),
-            chunks: Mutex::new(Generations::new(CHUNKS_KEPT)),
+            chunks: Mutex::new(Cache::new(CACHED_CHUNKS)),
         }
     }
 
@@ -80,7 +81,7 @@ impl Shared {
         *self.chain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets readers see everything up to `end`, which is durable.
+    /// Makes everything up to `end`, which is durable, visible to readers.
     pub(crate) fn publish(&self, end: ChainEnd) {
         self.durable.store(end.position.get(), Ordering::Release);
         *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = end;
@@ -94,32 +95,34 @@ impl Shared {
         StreamHash::of_stream(self.seed, stream)
     }
 
-    /// The chunk that starts at `first`. A chunk behind the durable end is not asked for.
+    /// Returns the chunk that starts at `first`, which is not after the durable end.
     pub(crate) fn chunk(&self, first: u64) -> Result<Arc<Chunk>> {
-        let kept = || self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(chunk) = kept().get(first) {
+        let cached = || self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(chunk) = cached().get(first) {
             return Ok(chunk);
         }
         let chunk = recover::load(&self.engine, first)?;
-        let chunk = Arc::new(chunk.ok_or(Trouble::Malformed("events are missing"))?);
-        // A commit larger than others' chunks together would take too much of the cache.
+        let chunk = Arc::new(chunk.ok_or(EngineError::Malformed("events are missing"))?);
+        // A large commit would take too much of the cache.
         if chunk.commits.len() > 1 || chunk.commits[0].bytes() <= chunk::RAW_TARGET {
-            kept().insert(first, chunk.clone());
+            cached().insert(first, chunk.clone());
         }
         Ok(chunk)
     }
 
-    /// Chunks have been written anew.
+    /// Clears the cache, because chunks were rewritten.
     pub(crate) fn forget_chunks(&self) {
         let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-        *chunks = Generations::new(CHUNKS_KEPT);
+        *chunks = Cache::new(CACHED_CHUNKS);
     }
 
+    /// Reads the content of a note, when the gate is open.
     pub(crate) fn note(&self, key: &[u8]) -> std::result::Result<Option<Bytes>, ReadError> {
         let _pass = self.gate.pass()?;
         notes::one(&self.engine, key)
     }
 
+    /// Reads a page of notes, when the gate is open.
     pub(crate) fn notes(
         &self,
         prefix: &[u8],
@@ -130,23 +133,25 @@ impl Shared {
         notes::list(&self.engine, prefix, after, limit)
     }
 
-    /// The commit an entry of the index leads to, if it is one of `stream`'s: another stream may
-    /// have the same hash.
+    /// Returns the commit of an index entry, or `None` if it belongs to another stream with the same
+    /// hash.
     pub(crate) fn commit(
         &self,
         entry: &Entry,
         stream: &StreamId,
     ) -> std::result::Result<Option<Commit>, ReadError> {
-        let damaged = |trouble: Trouble| trouble.at(entry.position, Some(stream));
+        let damaged = |error: EngineError| error.at(entry.position, Some(stream));
         let chunk = self.chunk(entry.chunk).map_err(damaged)?;
         let Some(commit) = chunk.commit_at(entry.position) else {
-            return Err(damaged(Trouble::Malformed("a commit is not where the index has it")));
+            return Err(damaged(EngineError::Malformed(
+                "a commit is missing at the position in the index",
+            )));
         };
         Ok(commit.view().belongs_to(stream).then(|| commit.clone()))
     }
 
-    /// The newest commit of `stream` that starts at or before the version `to`, behind the position
-    /// `above`.
+    /// Returns the newest commit of `stream` that starts at or before the version `to` and after the
+    /// position `above`.
     pub(crate) fn newest(
         &self,
         stream: &StreamId,
@@ -155,17 +160,17 @@ impl Shared {
     ) -> std::result::Result<Option<Commit>, ReadError> {
         let hash = self.hash(stream).index();
         let range = Range { versions: 0..=to, above, durable: self.durable() };
-        // The first one is the stream's own unless hashes collide, and then there may be any number.
-        let mut look = self.index.last(hash, &range, 1);
-        let mut recent = self.first_of(stream, &look.recent)?;
-        if recent.is_none() && !look.recent.is_empty() {
-            look = self.index.last(hash, &range, usize::MAX);
-            recent = self.first_of(stream, &look.recent)?;
+        // The first entry is of this stream unless hashes collide. Then any number of others may precede.
+        let mut found = self.index.last(hash, &range, 1);
+        let mut recent = self.first_of(stream, &found.recent)?;
+        if recent.is_none() && !found.recent.is_empty() {
+            found = self.index.last(hash, &range, usize::MAX);
+            recent = self.first_of(stream, &found.recent)?;
         }
         if recent.is_some() {
             return Ok(recent);
         }
-        for run in look.runs.iter().rev().take_while(|run| run.last > above) {
+        for run in found.runs.iter().rev().take_while(|run| run.last > above) {
             let commit = self.newest_in(run, stream, (hash, to), above)?;
             if commit.is_some() {
                 return Ok(commit);
@@ -184,7 +189,7 @@ impl Shared {
         loop {
             let sources = (&self.engine, self.index.buckets());
             let entries = runs::before(sources, run, (hash, to));
-            let mut entries = entries.map_err(|trouble| trouble.at(run.first, Some(stream)))?;
+            let mut entries = entries.map_err(|error| error.at(run.first, Some(stream)))?;
             let Some(earliest) = entries.first().map(|entry| entry.version) else {
                 return Ok(None);
             };
@@ -194,12 +199,12 @@ impl Shared {
             if commit.is_some() || entries.is_empty() {
                 return Ok(commit);
             }
-            // All of these belong to another stream of the same hash.
+            // All these entries belong to another stream with the same hash.
             to = earliest.saturating_sub(1);
         }
     }
 
-    /// The first of the commits these entries lead to that is one of `stream`'s.
+    /// Returns the first commit of `stream` among these entries.
     fn first_of(
         &self,
         stream: &StreamId,

@@ -1,4 +1,4 @@
-//! Verifying a store on disk: all that sled holds, in the order of its keys.
+//! Verification of a store: everything in sled, in the order of its keys.
 
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
@@ -7,7 +7,7 @@ use actuarius_domain::{Position, Version};
 #[cfg(feature = "archive")]
 use actuarius_persistence::archive::{self, segment::Segment};
 use actuarius_persistence::chain::ChainEnd;
-use actuarius_persistence::verify::{LogCheck, Place, Verified, Verify};
+use actuarius_persistence::verify::{Location, LogCheck, Verified, Verify};
 use actuarius_persistence::{Gone, Note, ReadError};
 use bytes::Bytes;
 use sled::IVec;
@@ -15,30 +15,31 @@ use sled::IVec;
 use super::chunk::{self, Chunk};
 use super::recover;
 use super::shared::Shared;
-use crate::error::Trouble;
+use crate::error::EngineError;
 use crate::index::memtable;
-use crate::index::part::{Entry, Part, Place as At, START};
+use crate::index::part::{Entry, Part, Place, START};
 use crate::{high_water_mark, keys, snapshots};
 
-/// How many chunks may wait between the thread that reads and the one that looks: a few
-/// milliseconds of work, half a megabyte.
+/// How many chunks the reading thread may be ahead of the checking one: a few milliseconds of work, half
+/// a megabyte.
 const AHEAD: usize = 64;
 
-/// How many notes are read at once, because commits with notes wait meanwhile.
+/// How many notes are read at once. Commits with notes wait until then.
 const NOTES_AT_ONCE: usize = 200;
 
+/// Verifies the store, which may be written to at the same time.
 pub(crate) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verified, ReadError> {
     let head = shared.durable();
-    let (runs, _lease) = shared.index.runs();
+    let (runs, _pin) = shared.index.runs();
     let indexed = runs.last().map_or(0, |run| run.last);
     let mut check = LogCheck::new(verify, Position::new(head));
-    let mut sums = Sums::new(shared.index.buckets());
+    let mut sums = EntrySums::new(shared.index.buckets());
     walk_log(shared, head, |read| match read {
         Ok(chunk) => {
             let before = chunk
                 .before
                 .map(|link| ChainEnd { position: Position::new(chunk.first - 1), link });
-            check.goes_on(chunk.first, before);
+            check.continue_at(chunk.first, before);
             for commit in &chunk.commits {
                 check.commit(commit);
                 if let Some(Gone::Archived(segment)) = commit.gone() {
@@ -49,7 +50,7 @@ pub(crate) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verifie
             let entries = recover::entries(&chunk, shared.seed());
             entries.filter(|entry| entry.position <= indexed).for_each(|entry| sums.of_log(&entry));
         }
-        Err((first, trouble)) => check.unreadable(first, trouble),
+        Err((first, error)) => check.unreadable(first, error),
     });
     let mut verified = check.finish();
     walk_index(shared, &runs, &mut sums, &mut verified);
@@ -60,14 +61,18 @@ pub(crate) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verifie
     walk_notes(shared, &mut verified)?;
     #[cfg(feature = "archive")]
     walk_archive(shared, &mut verified)?;
-    high_water_mark::verify(&shared.files.mark(), shared.lineage.store(), &mut verified)?;
+    high_water_mark::verify(
+        &shared.files.high_water_mark(),
+        shared.lineage.store(),
+        &mut verified,
+    )?;
     Ok(verified)
 }
 
-type Read = Result<Chunk, (u64, Trouble)>;
+type Read = Result<Chunk, (u64, EngineError)>;
 
-/// Reads the chunks up to `head` on a thread of its own, while `look` looks at those before.
-fn walk_log(shared: &Shared, head: u64, mut look: impl FnMut(Read)) {
+/// Reads the chunks up to `head` on another thread, while `inspect` checks those read before.
+fn walk_log(shared: &Shared, head: u64, mut inspect: impl FnMut(Read)) {
     let (sender, chunks): (SyncSender<Read>, Receiver<Read>) = mpsc::sync_channel(AHEAD);
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -78,13 +83,13 @@ fn walk_log(shared: &Shared, head: u64, mut look: impl FnMut(Read)) {
                 }
             }
         });
-        chunks.into_iter().for_each(&mut look);
+        chunks.into_iter().for_each(&mut inspect);
     });
 }
 
 type Stored = sled::Result<(IVec, IVec)>;
 
-/// The next chunk. Parts that do not belong to what part 0 says are looked at with it.
+/// Reads the next chunk, with all parts at its position.
 fn next_chunk(
     shared: &Shared,
     stored: &mut std::iter::Peekable<impl Iterator<Item = Stored>>,
@@ -107,19 +112,19 @@ fn next_chunk(
         parts.push(value);
     }
     if part != 0 {
-        return Some(Err((first, Trouble::Malformed("the first part of a chunk is missing"))));
+        return Some(Err((first, EngineError::Malformed("the first part of a chunk is missing"))));
     }
     let chunk = chunk::read(first, |part| Ok(parts.get(usize::from(part)).cloned()));
-    // The writer may be writing it anew just now.
+    // The writer may be rewriting it.
     let chunk = chunk.or_else(|_| recover::load(&shared.engine, first));
-    let chunk = chunk.and_then(|chunk| chunk.ok_or(Trouble::Malformed("a chunk is missing")));
-    Some(chunk.map_err(|trouble| (first, trouble)))
+    let chunk = chunk.and_then(|chunk| chunk.ok_or(EngineError::Malformed("a chunk is missing")));
+    Some(chunk.map_err(|error| (first, error)))
 }
 
-/// What the entries of each bucket add up to: in the log, and in the runs.
-struct Sums(Vec<(u128, u128)>);
+/// For each bucket, the sums of the digests of its entries: in the log and in the runs.
+struct EntrySums(Vec<(u128, u128)>);
 
-impl Sums {
+impl EntrySums {
     fn new(buckets: u16) -> Self {
         Self(vec![(0, 0); usize::from(buckets)])
     }
@@ -131,24 +136,24 @@ impl Sums {
 
     fn of_log(&mut self, entry: &Entry) {
         let sum = &mut self.bucket(entry).0;
-        *sum = sum.wrapping_add(mixed(entry));
+        *sum = sum.wrapping_add(digest(entry));
     }
 
     fn of_index(&mut self, entry: &Entry) {
         let sum = &mut self.bucket(entry).1;
-        *sum = sum.wrapping_add(mixed(entry));
+        *sum = sum.wrapping_add(digest(entry));
     }
 
     fn compare(&self, verified: &mut Verified) {
         for (bucket, _) in self.0.iter().enumerate().filter(|(_, (log, index))| log != index) {
-            let what = format!("its bucket {bucket} does not agree with the log");
-            verified.find(Place::Index, what);
+            let what = format!("bucket {bucket} differs from the log");
+            verified.find(Location::Index, what);
         }
     }
 }
 
-/// A sum of these is the same for the same entries in any order, and another one for others.
-fn mixed(entry: &Entry) -> u128 {
+/// Returns a digest of an entry. Sums of digests are equal for equal entries in any order.
+fn digest(entry: &Entry) -> u128 {
     let mut bytes = [0; 32];
     let fields = [entry.hash, entry.version, entry.position, entry.chunk];
     for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
@@ -157,17 +162,22 @@ fn mixed(entry: &Entry) -> u128 {
     xxhash_rust::xxh3::xxh3_128(&bytes)
 }
 
-fn walk_index(shared: &Shared, runs: &[memtable::Run], sums: &mut Sums, verified: &mut Verified) {
+fn walk_index(
+    shared: &Shared,
+    runs: &[memtable::Run],
+    sums: &mut EntrySums,
+    verified: &mut Verified,
+) {
     for run in runs {
         let before = verified.index_entries;
         for bucket in 0..shared.index.buckets() {
-            if let Err(trouble) = walk_bucket(shared, (bucket, run.number), sums, verified) {
-                let what = format!("run {}, bucket {bucket}: {trouble}", run.number);
-                verified.find(Place::Index, what);
+            if let Err(error) = walk_bucket(shared, (bucket, run.number), sums, verified) {
+                let what = format!("run {}, bucket {bucket}: {error}", run.number);
+                verified.find(Location::Index, what);
             }
         }
         if verified.index_entries - before != run.entries {
-            verified.find(Place::Index, format!("run {} is not complete", run.number));
+            verified.find(Location::Index, format!("run {} is incomplete", run.number));
         }
     }
 }
@@ -175,15 +185,15 @@ fn walk_index(shared: &Shared, runs: &[memtable::Run], sums: &mut Sums, verified
 fn walk_bucket(
     shared: &Shared,
     (bucket, run): (u16, u32),
-    sums: &mut Sums,
+    sums: &mut EntrySums,
     verified: &mut Verified,
-) -> Result<(), Trouble> {
-    let mut place: Option<At> = Some(START);
+) -> Result<(), EngineError> {
+    let mut place: Option<Place> = Some(START);
     let mut entries = Vec::new();
     while let Some((hash, version)) = place {
         let key = keys::index_part(bucket, run, hash, version);
         let value = shared.engine.get(&key)?;
-        let value = value.ok_or(Trouble::Malformed("a part is missing"))?;
+        let value = value.ok_or(EngineError::Malformed("a part of the index is missing"))?;
         let part = Part::open(&key, &value)?;
         part.from(START, &mut entries)?;
         place = part.next.filter(|&next| next > (hash, version));
@@ -198,21 +208,21 @@ fn walk_snapshots(shared: &Shared, check: &LogCheck<'_, '_>, verified: &mut Veri
         let (version, read) = match found {
             Ok(Some(found)) => found,
             Ok(None) => continue,
-            Err(error) => return verified.find(Place::Snapshot(None, Version::NONE), error),
+            Err(error) => return verified.find(Location::Snapshot(None, Version::NONE), error),
         };
         verified.snapshots += 1;
         let version = Version::new(version);
         match read {
-            Err(trouble) => verified.find(Place::Snapshot(None, version), trouble),
-            // One that was taken meanwhile may be of events the walk did not see.
+            Err(error) => verified.find(Location::Snapshot(None, version), error),
+            // A snapshot taken during the verification may be of events that it did not read.
             Ok((stream, snapshot)) if snapshot.position.get() <= verified.chain.position.get() => {
                 let last = shared.newest(&stream, version.get(), 0);
                 let last =
                     last.ok().flatten().map(|last| (last.last_version(), last.last_position()));
                 let known = check.version(&stream) >= version;
                 if !known || last != Some((version, snapshot.position)) {
-                    let what = "it holds a state the log does not have";
-                    verified.find(Place::Snapshot(Some(stream), version), what);
+                    let what = "it contains a state that is not in the log";
+                    verified.find(Location::Snapshot(Some(stream), version), what);
                 }
             }
             Ok(_) => {}
@@ -220,13 +230,12 @@ fn walk_snapshots(shared: &Shared, check: &LogCheck<'_, '_>, verified: &mut Veri
     }
 }
 
-/// Segments nobody can open are no segment's: whoever needs one is told it is elsewhere. Here it is
-/// told why.
+/// Reports why segments cannot be opened. Readers only learn that they are missing.
 #[cfg(feature = "archive")]
 fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
     for path in archive::files(shared.archive.directory())? {
         if let Err(error) = Segment::open(&path) {
-            verified.find(Place::File(path), error);
+            verified.find(Location::File(path), error);
         }
     }
     Ok(())
@@ -245,7 +254,7 @@ fn walk_notes(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError>
                 page.last().map(|Note { key, .. }| key.clone())
             }
             Err(ReadError::DamagedNote { key, what }) => {
-                verified.find(Place::Note(key.clone()), what);
+                verified.find(Location::Note(key.clone()), what);
                 verified.notes += 1;
                 Some(key)
             }

@@ -1,4 +1,4 @@
-//! Giving sled a batch, row by row, with a sync before too much has been given.
+//! Applying a batch to sled row by row, with a sync before too much is unsynced.
 
 use std::sync::Arc;
 
@@ -10,43 +10,44 @@ use super::keys::{self, MARKER, PART};
 use super::reader::Shared;
 use super::rows::{self, INLINE_MAX, Marker, PART_BYTES, Parts, Row};
 use crate::engine::{KEY_OVERHEAD, SYNC_BYTES_MAX};
-use crate::error::Trouble;
+use crate::error::EngineError;
 
-/// What a change counts beside its bytes.
+/// How many bytes a change counts in addition to its own.
 ///
-/// Rows are found all over the tree, and sled writes more than the row: measured in the worst case,
-/// a thousand small changes between large rows, about 1.5 KB for each. So no more than 1.6 MB are
-/// written between two syncs, far less than a segment.
+/// Rows are spread over the whole tree, and sled writes more than the row: about 1.5 KB per change in the
+/// measured worst case, a thousand small changes between large rows. So at most 1.6 MB are written between
+/// two syncs, far less than a segment.
 const SCATTER_BYTES: usize = 240;
 
-/// How often a byte of a key counts, in addition, behind the first ones.
+/// How often a byte of a key counts in addition, except for the first ones.
 ///
-/// One change in eight splits a leaf, and sled writes the node above it whole, with up to 320 places
-/// where leaves begin. These are as long as neighbours are alike, so up to 40 bytes are written for
-/// each byte of a key. When keys counted once, rows that were alike in 1,000 bytes had sled write
-/// 5.8 MB between two syncs, and now 2.4 MB, its cleaning included.
+/// One change in eight splits a leaf, and sled writes the node above it whole, with up to 320 keys at
+/// which leaves begin. These keys are as long as the common prefix of neighbours, so up to 40 bytes are
+/// written for each byte of a key. When keys counted once, rows with a common prefix of 1,000 bytes made
+/// sled write 5.8 MB between two syncs. Now it writes 2.4 MB, including its cleaning.
 const KEY_WEIGHT: usize = 6;
 
-/// How much of a key is in `SCATTER_BYTES` already.
+/// How many bytes of a key are included in `SCATTER_BYTES`.
 const SHORT_KEY_BYTES: usize = 24;
 
-pub(super) struct Applying {
+/// Writes batches to sled.
+pub(super) struct Applier {
     shared: Arc<Shared>,
-    /// How much sled was given since it was synced.
+    /// How many bytes were written to sled since its last sync.
     unsynced: usize,
-    /// There are values in parts, or were: what a change replaces has to be looked at.
+    /// Whether there are or were values in parts, so that a change must remove the parts it replaces.
     has_parts: bool,
 }
 
-impl Applying {
+impl Applier {
     pub(super) fn new(shared: Arc<Shared>) -> Result<Self, ViewError> {
         let part = shared.engine.keys(&[PART]).next().transpose();
         let part = part.map_err(|error| rows::error(&[], error.into()))?;
-        // What a predecessor left unsynced has been synced when sled was opened.
+        // Earlier unsynced writes were synced when sled was opened.
         Ok(Self { shared, unsynced: 0, has_parts: part.is_some() })
     }
 
-    /// Gives sled all of the batch. It may have had any part of it.
+    /// Writes the whole batch to sled, which may already have any part of it.
     pub(super) fn apply(&mut self, sequence: u64, changes: &Changes) -> Result<(), ViewError> {
         self.put(MARKER, Marker::Begun(sequence).pack())?;
         for (number, (place, value)) in changes.iter().enumerate() {
@@ -64,18 +65,18 @@ impl Applying {
     }
 
     /// Makes everything up to the batch `sequence` durable.
-    pub(super) fn finish(&mut self, sequence: u64) -> Result<(), ViewError> {
+    pub(super) fn checkpoint(&mut self, sequence: u64) -> Result<(), ViewError> {
         self.put(MARKER, Marker::Done(sequence).pack())?;
         self.sync()
     }
 
-    /// The row goes on naming its parts until it is replaced, so that an interrupted removal is done
-    /// again, and none is forgotten.
+    /// Removes the parts of a row. The row still names them until it is replaced, so that an interrupted
+    /// removal is repeated and no part is left over.
     fn remove_parts(&mut self, place: &[u8], key: &[u8]) -> Result<(), ViewError> {
         if !self.has_parts {
             return Ok(());
         }
-        let failed = |trouble: Trouble| rows::error(place, trouble);
+        let failed = |error: EngineError| rows::error(place, error);
         let Some(row) = self.shared.engine.get(key).map_err(|error| failed(error.into()))? else {
             return Ok(());
         };

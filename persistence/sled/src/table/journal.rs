@@ -1,13 +1,13 @@
-//! The journal: the batches that sled may not have on disk yet, one record each.
+//! The journal of a table: the batches that sled may not have on disk yet, one record each.
 //!
 //! ```text
 //! checksum u32 | length u32 | sequence u64 | changes
 //! ```
 //!
-//! A change is 0 (removal) or 1, the length of the key with its space, these, and for 1 the length
-//! of the value and the value; lengths are varints. The checksum is CRC-32C over the table's id, the
-//! checksum of the record before (0 for the first of the file), and all that follows. So what is
-//! left of older rounds behind the last record is never taken for the next one.
+//! A change is 0 (removal) or 1 (put), the length of the space and key, the space and key, and for a put
+//! the length of the value and the value. Lengths are varints. The checksum is CRC-32C over the table's id,
+//! the checksum of the previous record (0 for the first of the file), and everything after it. So records
+//! of earlier rounds after the last record are never read as the next one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -23,38 +23,39 @@ use crate::high_water_mark::write_at;
 
 const HEAD: usize = 4 + 4 + 8;
 
-/// A journal larger than this is cut when it starts anew, and so is the memory it was made in.
+/// A journal larger than this is truncated when it restarts, and its buffer is freed.
 const KEPT_BYTES: usize = 1024 * 1024;
 
+/// The open journal of a table.
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
     id: Uuid,
     /// The sequence number of the next record.
     next: u64,
-    /// Where it is written.
+    /// The offset of the next record.
     end: u64,
-    /// The checksum of the record before it.
+    /// The checksum of the previous record.
     before: u32,
-    /// A record being made.
+    /// The buffer of the record that is written.
     record: Vec<u8>,
 }
 
-/// A batch found in the journal.
+/// A batch that was read from the journal.
 pub(super) struct Record {
     pub(super) sequence: u64,
     changes: Vec<u8>,
 }
 
 impl Journal {
-    /// The journal of the table `id`. What is in it must be read before anything is written.
+    /// Opens the journal of the table `id`. Its records must be read before anything is written.
     pub(super) fn open(path: &Path, id: Uuid) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).open(path)?;
         let path = path.to_owned();
         Ok(Self { path, file, id, next: 1, end: 0, before: 0, record: vec![] })
     }
 
-    /// All whole records, which follow each other.
+    /// Reads all complete, consecutive records.
     pub(super) fn read(&self) -> io::Result<Vec<Record>> {
         let bytes = fs::read(&self.path)?;
         let (mut rest, mut before) = (&bytes[..], 0);
@@ -84,7 +85,7 @@ impl Journal {
         Ok((Record { sequence, changes }, checksum, cursor.0))
     }
 
-    /// The next record will have this sequence number.
+    /// Sets the sequence number of the next record.
     pub(super) fn resume(&mut self, next: u64) {
         self.next = next;
     }
@@ -93,15 +94,15 @@ impl Journal {
         self.next
     }
 
-    /// How much is written since it started anew.
+    /// Returns how many bytes were written since the restart.
     pub(super) fn bytes(&self) -> u64 {
         self.end
     }
 
-    /// Writes a batch, and returns its sequence number when it survives a power cut.
+    /// Writes a batch and returns its sequence number. The batch survives a power cut when this returns.
     pub(super) fn write(&mut self, changes: &Changes) -> Result<u64, StoreFailure> {
         let failed = |error| StoreFailure::new("writing the journal", error);
-        let checksum = self.make_record(changes);
+        let checksum = self.fill_record(changes);
         write_at(&self.file, &self.record, self.end).map_err(failed)?;
         self.file.sync_data().map_err(failed)?;
         self.end += self.record.len() as u64;
@@ -110,7 +111,7 @@ impl Journal {
         Ok(self.next - 1)
     }
 
-    fn make_record(&mut self, changes: &Changes) -> u32 {
+    fn fill_record(&mut self, changes: &Changes) -> u32 {
         let mut record = std::mem::take(&mut self.record);
         record.clear();
         record.resize(HEAD, 0);
@@ -136,12 +137,12 @@ impl Journal {
         crc32c::crc32c_append(start, bytes)
     }
 
-    /// Starts anew: sled has all of it on disk. What is written over what is there already changes
-    /// no metadata, which makes syncs faster.
+    /// Restarts the journal at the beginning of its file, because sled has all of it on disk. Overwriting
+    /// changes no metadata of the file, which makes syncs faster.
     pub(super) fn restart(&mut self) -> Result<(), StoreFailure> {
         if self.end > KEPT_BYTES as u64 {
-            let cut = self.file.set_len(0);
-            cut.map_err(|error| StoreFailure::new("cutting the journal", error))?;
+            let truncated = self.file.set_len(0);
+            truncated.map_err(|error| StoreFailure::new("truncating the journal", error))?;
         }
         if self.record.capacity() > KEPT_BYTES {
             self.record = vec![];
@@ -150,7 +151,7 @@ impl Journal {
         Ok(())
     }
 
-    /// A journal that cannot be written, for tests.
+    /// Makes all later writes fail, for tests.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn break_down(&mut self) {
         self.file = OpenOptions::new().write(true).open("/dev/full").expect("a full device");

@@ -1,42 +1,42 @@
-//! The keys sled is given for a table.
+//! The keys of a table in sled.
 //!
-//! | key | what it is the key of |
+//! | key | value |
 //! |---|---|
 //! | `m` | the marker |
-//! | `p` batch u64, number in it u32, part u16 | a part of a large value |
+//! | `p` batch u64, number in the batch u32, part u16 | a part of a large value |
 //! | `r` space u8, key | a row |
 //!
-//! Numbers are big-endian. The place of a row (its space and key) is *stuffed*: behind every third
-//! `FF` in a row stands a `00` that means nothing. So four of them never follow each other, and sled
-//! can be walked downwards.
+//! Numbers are big-endian. The place of a row (its space and key) is *stuffed*: a meaningless `00` follows
+//! every third consecutive `FF`. So keys never contain four consecutive `FF`, and sled can be scanned in
+//! descending order.
 //!
-//! Why: to step from a leaf that begins with `L` into the one before it, sled seeks `L` with its last
-//! byte made one less and four `FF` behind it, and takes what it finds for the leaf before. If another
-//! leaf begins between the two, it is not; sled goes back, tries the same a million times and panics.
-//! A leaf that begins there begins with those four `FF` and a byte more, and with what some key began
-//! with when the leaf was made. No key does, so there is none, whatever bytes the places have.
+//! The reason: to step from a leaf that begins with `L` to the one before it, sled seeks `L` with its last
+//! byte decremented and four `FF` appended, and takes the leaf found there as the previous one. If another
+//! leaf begins between the two, the guess is wrong: sled repeats it a million times and panics. Such a leaf
+//! begins with those four `FF` and another byte, and with the start of a key that existed when the leaf was
+//! made. No key has them, so there is no such leaf, whatever bytes the places have.
 //!
-//! Stuffing goes from left to right and depends on nothing that follows. So places that begin alike
-//! still do, and where they differ first their keys do: the order is the same.
+//! Stuffing proceeds from left to right and does not depend on later bytes. So common prefixes stay common,
+//! and keys differ first where their places do: the order is the same.
 
 use std::ops::Bound;
 
 use actuarius_persistence::table::Range;
 use bytes::Bytes;
 
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 
 pub(super) const MARKER: &[u8] = b"m";
 pub(super) const PART: u8 = b'p';
 const ROW: u8 = b'r';
 
-/// How many `FF` may follow each other: fewer than sled guesses with.
+/// How many consecutive `FF` a key may have: fewer than sled appends to its guess.
 const RUN: usize = 3;
 
-/// What stands behind so many.
+/// The byte after so many of them.
 const STUFFING: u8 = 0;
 
-/// The key of the row at a place.
+/// Returns the key of the row at a place.
 pub(super) fn key(place: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + place.len() + place.len() / RUN);
     key.push(ROW);
@@ -52,16 +52,16 @@ pub(super) fn key(place: &[u8]) -> Vec<u8> {
     key
 }
 
-/// The place of a row, from its key.
+/// Parses the place of a row from its key.
 pub(super) fn place(key: &[u8]) -> Result<Bytes> {
     let Some((&ROW, stuffed)) = key.split_first() else {
-        return Err(Trouble::Malformed("it is not the key of a row"));
+        return Err(EngineError::Malformed("a key is not of a row"));
     };
     let (mut place, mut run) = (Vec::with_capacity(stuffed.len()), 0);
     for &byte in stuffed {
         if run == RUN {
             if byte != STUFFING {
-                return Err(Trouble::Malformed("the key has what no key has"));
+                return Err(EngineError::Malformed("a key has invalid stuffing"));
             }
             run = 0;
             continue;
@@ -69,10 +69,10 @@ pub(super) fn place(key: &[u8]) -> Result<Bytes> {
         place.push(byte);
         run = if byte == u8::MAX { run + 1 } else { 0 };
     }
-    if run == RUN { Err(Trouble::Malformed("the key is cut short")) } else { Ok(place.into()) }
+    if run == RUN { Err(EngineError::Malformed("a key is truncated")) } else { Ok(place.into()) }
 }
 
-/// The keys of the rows in a range of places.
+/// Returns the keys of the rows in a range of places.
 pub(super) fn keys((start, end): &Range) -> Range {
     let end = match end {
         Bound::Unbounded => Bound::Excluded(vec![ROW + 1]),
@@ -94,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_place_comes_back_from_its_key_which_has_no_four_of_them(place in bytes()) {
+        fn a_place_is_parsed_from_its_key_which_has_no_four_ff(place in bytes()) {
             let key = key(&place);
             prop_assert!(!key.windows(4).any(|four| four == [0xFF; 4]));
             prop_assert_eq!(&super::place(&key).expect("a place")[..], &place[..]);
@@ -110,7 +110,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_a_key_is_the_only_one_of_its_place(stuffed in bytes()) {
+        fn each_place_has_only_one_valid_key(stuffed in bytes()) {
             let found = [&[ROW], &stuffed[..]].concat();
             if let Ok(place) = super::place(&found) {
                 prop_assert_eq!(key(&place), found);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_of_a_row_is_refused() {
+    fn invalid_keys_of_rows_are_refused() {
         for key in
             [&b""[..], b"m", b"r\xff\xff\xff", b"r\xff\xff\xff\x01", b"r\xff\xff\xff\xff\x00"]
         {

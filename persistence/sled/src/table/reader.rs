@@ -1,4 +1,4 @@
-//! Looking into a table while its writer goes on.
+//! Reading a table while its writer continues.
 
 use std::any::Any;
 use std::cmp::Ordering;
@@ -12,49 +12,49 @@ use sled::IVec;
 
 use super::{keys, rows};
 use crate::engine::Engine;
-use crate::error::Trouble;
+use crate::error::EngineError;
 use crate::release::Release;
 
-/// What the writer and all readers share. The fields are dropped in this order: sled, then our wait
-/// until it is gone, then what keeps others out.
+/// The state that the writer and all readers share. Its fields are dropped in this order: sled, the wait
+/// until sled has released its file, the lock that excludes other users.
 pub(super) struct Shared {
     pub(super) engine: Engine,
     _release: Release,
-    _keep: Box<dyn Any + Send + Sync>,
-    /// The batch that sled may have any part of. It is durable, and what it says counts.
+    _lock: Box<dyn Any + Send + Sync>,
+    /// The batch of which sled may have any part. It is durable, and takes precedence over sled.
     ///
-    /// Locked for reading as long as someone reads: a batch that comes waits, so whoever began
-    /// without it sees nothing of it. Locked for writing only to exchange the pointer.
-    coming: RwLock<Option<Arc<Changes>>>,
+    /// Readers hold the lock while they read. A new batch waits for them, so a reader that began without it
+    /// sees no part of it. The writer holds the lock only to exchange the pointer.
+    pending: RwLock<Option<Arc<Changes>>>,
 }
 
 impl Shared {
-    pub(super) fn new(engine: Engine, release: Release, keep: Box<dyn Any + Send + Sync>) -> Self {
-        Self { engine, _release: release, _keep: keep, coming: RwLock::default() }
+    pub(super) fn new(engine: Engine, release: Release, lock: Box<dyn Any + Send + Sync>) -> Self {
+        Self { engine, _release: release, _lock: lock, pending: RwLock::default() }
     }
 
-    /// Shows readers a batch before sled is given it; or none, when sled has all of it.
-    pub(super) fn show(&self, coming: Option<Arc<Changes>>) {
+    /// Shows readers a batch before it is written to sled, or `None` when sled has all of it.
+    pub(super) fn set_pending(&self, pending: Option<Arc<Changes>>) {
         let before = {
-            let mut shown = self.coming.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *shown, coming)
+            let mut shown = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *shown, pending)
         };
-        // Freeing a thousand rows takes a while: not under the lock.
+        // Freeing a thousand rows takes a while, so it is done outside the lock.
         drop(before);
     }
 
-    fn coming(&self) -> RwLockReadGuard<'_, Option<Arc<Changes>>> {
-        self.coming.read().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> RwLockReadGuard<'_, Option<Arc<Changes>>> {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, place: &[u8]) -> Result<Option<Bytes>, ViewError> {
-        let coming = self.coming();
-        if let Some(value) = coming.as_ref().and_then(|coming| coming.at(place)) {
+        let pending = self.pending();
+        if let Some(value) = pending.as_ref().and_then(|pending| pending.at(place)) {
             return Ok(value.clone());
         }
         let row = self.engine.get(&keys::key(place));
         let row = row.map_err(|error| rows::error(place, error.into()))?;
-        row.map(|row| self.says(place, &row)).transpose()
+        row.map(|row| self.content(place, &row)).transpose()
     }
 
     pub(super) fn scan(
@@ -63,43 +63,44 @@ impl Shared {
         descending: bool,
         limit: usize,
     ) -> Result<Vec<Entry>, ViewError> {
-        let (coming, none) = (self.coming(), Changes::new());
-        let coming = coming.as_deref().unwrap_or(&none).range(range);
+        let (pending, none) = (self.pending(), Changes::new());
+        let pending = pending.as_deref().unwrap_or(&none).range(range);
         let keys = keys::keys(range);
         let stored = self.engine.db().range::<&[u8], _>(changes::borrowed(&keys)).map(stored);
         if descending {
-            self.merge(coming.rev(), stored.rev(), Ordering::reverse, limit)
+            self.merge(pending.rev(), stored.rev(), Ordering::reverse, limit)
         } else {
-            self.merge(coming, stored, |order| order, limit)
+            self.merge(pending, stored, |order| order, limit)
         }
     }
 
-    /// The first `limit` rows of both, which come in the same order; those of `coming` count.
+    /// Merges the first `limit` rows of both, which are in the same order. Rows of `pending` take
+    /// precedence.
     fn merge<'a>(
         &self,
-        coming: impl Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
+        pending: impl Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
         stored: impl Iterator<Item = Result<Stored, ViewError>>,
         directed: impl Fn(Ordering) -> Ordering,
         limit: usize,
     ) -> Result<Vec<Entry>, ViewError> {
-        let (mut coming, mut stored) = (coming.peekable(), stored.peekable());
+        let (mut pending, mut stored) = (pending.peekable(), stored.peekable());
         let mut found = Vec::new();
         while found.len() < limit {
-            let first = match (coming.peek(), stored.peek()) {
+            let first = match (pending.peek(), stored.peek()) {
                 (None, None) => break,
                 (None, _) | (_, Some(Err(_))) => Ordering::Greater,
                 (_, None) => Ordering::Less,
                 (Some((place, _)), Some(Ok((other, _)))) => directed((*place).cmp(other)),
             };
             let row = if first.is_ge() { stored.next() } else { None };
-            let change = if first.is_le() { coming.next() } else { None };
+            let change = if first.is_le() { pending.next() } else { None };
             match (change, row) {
                 (Some((place, value)), _) => {
                     found.extend(value.clone().map(|value| (place.slice(1..), value)));
                 }
                 (None, Some(row)) => {
                     let (place, row) = row?;
-                    found.push((place.slice(1..), self.says(&place, &row)?));
+                    found.push((place.slice(1..), self.content(&place, &row)?));
                 }
                 (None, None) => {}
             }
@@ -107,19 +108,19 @@ impl Shared {
         Ok(found)
     }
 
-    fn says(&self, place: &[u8], row: &[u8]) -> Result<Bytes, ViewError> {
-        rows::says(&self.engine, place, row).map_err(|trouble| rows::error(place, trouble))
+    fn content(&self, place: &[u8], row: &[u8]) -> Result<Bytes, ViewError> {
+        rows::content_of(&self.engine, place, row).map_err(|error| rows::error(place, error))
     }
 }
 
-/// A row as it is stored, at its place.
+/// A stored row and its place.
 type Stored = (Bytes, IVec);
 
 fn stored(row: sled::Result<(IVec, IVec)>) -> Result<Stored, ViewError> {
     let (key, row) = row.map_err(|error| rows::error(&[], error.into()))?;
     match keys::place(&key) {
         Ok(place) if !place.is_empty() => Ok((place, row)),
-        Ok(_) => Err(rows::error(&[], Trouble::Malformed("a row has no space"))),
-        Err(trouble) => Err(rows::error(&key[1..], trouble)),
+        Ok(_) => Err(rows::error(&[], EngineError::Malformed("a row has no space"))),
+        Err(error) => Err(rows::error(&key[1..], error)),
     }
 }

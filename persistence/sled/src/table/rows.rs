@@ -1,15 +1,15 @@
-//! The values sled is given for a table: the marker (which batch was begun last, and whether it was
-//! the last before a sync), rows, and parts of large ones.
+//! The values of a table in sled: the marker, which names the batch that was begun last and whether it was
+//! the last before a sync, the rows, and the parts of large values.
 //!
-//! A row's value, of two kinds:
+//! A row has one of two forms:
 //!
 //! ```text
-//! checksum u32 | 1 | what the key says
-//! checksum u32 | 2 | batch u64 | number in it u32 | length u32 | checksum of all parts u32
+//! checksum u32 | 1 | value
+//! checksum u32 | 2 | batch u64 | number in the batch u32 | length u32 | checksum of all parts u32
 //! ```
 //!
-//! The first checksum is CRC-32C over the length of space and key as u32, these, and all that
-//! follows it.
+//! The first checksum is CRC-32C over the length of the space and key as u32, the space and key, and
+//! everything after it.
 
 use actuarius_persistence::table::ViewError;
 use actuarius_persistence::table::changes;
@@ -19,14 +19,14 @@ use sled::IVec;
 
 use super::keys::{self, MARKER, PART};
 use crate::engine::Engine;
-use crate::error::{Result, Trouble};
+use crate::error::{EngineError, Result};
 use crate::keys::VALUE_MAX;
 
-/// The largest value that stands in its row. Every tenth change of a leaf makes sled write the leaf
-/// again, with up to 17 rows: small rows must not pay for large neighbours.
+/// The largest value that is stored in its row. Every tenth change of a leaf makes sled write the leaf
+/// again, with up to 17 rows, so large values would slow down small neighbours.
 pub(super) const INLINE_MAX: usize = 2000;
 
-/// The bytes of a part.
+/// The size of a part.
 pub(super) const PART_BYTES: usize = 4000;
 
 const CHECKSUM: usize = 4;
@@ -36,12 +36,12 @@ const IN_PARTS: u8 = 2;
 const _: () = assert!(PART_BYTES <= VALUE_MAX && CHECKSUM + 1 + INLINE_MAX <= VALUE_MAX);
 const _: () = assert!(changes::VALUE_BYTES_MAX / PART_BYTES < u16::MAX as usize);
 
-/// How far sled has come, among what it was given in this order.
+/// The progress of sled, which keeps the order of its writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Marker {
-    /// All batches up to this one are there.
+    /// sled has all batches up to this one.
     Done(u64),
-    /// All batches before this one are there, and any part of it.
+    /// sled has all batches before this one, and any part of this one.
     Begun(u64),
 }
 
@@ -62,12 +62,12 @@ impl Marker {
         match (cursor.byte()?, u64::from_le_bytes(cursor.array()?)) {
             (0, sequence) => Ok(Self::Done(sequence)),
             (1, sequence) => Ok(Self::Begun(sequence)),
-            _ => Err(Trouble::Malformed("a marker of an unknown kind")),
+            _ => Err(EngineError::Malformed("the marker is of an unknown kind")),
         }
     }
 
-    /// The first batch that sled may lack something of.
-    pub(super) fn missing(self) -> u64 {
+    /// Returns the first batch that sled may not have completely.
+    pub(super) fn first_unapplied(self) -> u64 {
         match self {
             Self::Done(sequence) => sequence + 1,
             Self::Begun(sequence) => sequence,
@@ -75,13 +75,14 @@ impl Marker {
     }
 }
 
+/// Reads the marker.
 pub(super) fn marker(engine: &Engine) -> Result<Marker> {
-    let value = engine.get(MARKER)?.ok_or(Trouble::Malformed("the marker is missing"))?;
+    let value = engine.get(MARKER)?.ok_or(EngineError::Malformed("the marker is missing"))?;
     Marker::unpack(&value)
 }
 
-/// Where the parts of a value are: they are named after the change they came with, so that doing it
-/// again writes the same.
+/// The keys of the parts of a value. They are derived from the change that wrote them, so that a repeated
+/// change writes the same keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) sequence: u64,
@@ -107,6 +108,7 @@ impl Parts {
     }
 }
 
+/// Packs a row with its value.
 pub(super) fn pack_inline(place: &[u8], content: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(CHECKSUM + 1 + content.len());
     bytes.extend_from_slice(&[0; CHECKSUM]);
@@ -115,7 +117,7 @@ pub(super) fn pack_inline(place: &[u8], content: &[u8]) -> Vec<u8> {
     seal(place, bytes)
 }
 
-/// The row of a value whose content is in parts.
+/// Packs the row of a value that is stored in parts.
 pub(super) fn pack_parts(place: &[u8], parts: Parts) -> Vec<u8> {
     let mut bytes = vec![0; CHECKSUM];
     bytes.push(IN_PARTS);
@@ -126,13 +128,13 @@ pub(super) fn pack_parts(place: &[u8], parts: Parts) -> Vec<u8> {
     seal(place, bytes)
 }
 
-/// What a row says, or where that is.
+/// The value of a row, or where its parts are.
 pub(super) enum Row<'a> {
     Inline(&'a [u8]),
     InParts(Parts),
 }
 
-/// The row at `place`, with the parts unseen.
+/// Unpacks the row at `place`, without reading its parts.
 pub(super) fn unpack<'a>(place: &[u8], value: &'a [u8]) -> Result<Row<'a>> {
     let mut cursor = checked(place, value)?;
     match cursor.byte()? {
@@ -142,12 +144,12 @@ pub(super) fn unpack<'a>(place: &[u8], value: &'a [u8]) -> Result<Row<'a>> {
             let (number, length, checksum) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
             Ok(Row::InParts(Parts { sequence, number, length, checksum }))
         }
-        _ => Err(Trouble::Malformed("a row of an unknown kind")),
+        _ => Err(EngineError::Malformed("a row is of an unknown kind")),
     }
 }
 
-/// What the row at `place` says.
-pub(super) fn says(engine: &Engine, place: &[u8], value: &[u8]) -> Result<Bytes> {
+/// Reads the value of the row at `place`.
+pub(super) fn content_of(engine: &Engine, place: &[u8], value: &[u8]) -> Result<Bytes> {
     let parts = match unpack(place, value)? {
         Row::Inline(content) => return Ok(Bytes::copy_from_slice(content)),
         Row::InParts(parts) => parts,
@@ -155,23 +157,23 @@ pub(super) fn says(engine: &Engine, place: &[u8], value: &[u8]) -> Result<Bytes>
     let mut content = Vec::with_capacity(parts.length as usize);
     for key in parts.keys() {
         let part: Option<IVec> = engine.get(&key)?;
-        content.extend_from_slice(&part.ok_or(Trouble::Malformed("a part is missing"))?);
+        content.extend_from_slice(&part.ok_or(EngineError::Malformed("a part is missing"))?);
     }
     if Parts::of(&content, parts.sequence, parts.number) != parts {
-        return Err(Trouble::Malformed("the parts are not those of the row"));
+        return Err(EngineError::Malformed("the parts do not belong to the row"));
     }
     Ok(content.into())
 }
 
-/// The error for whoever wanted to know what the row at `place` says.
-pub(super) fn error(place: &[u8], trouble: Trouble) -> ViewError {
-    match trouble {
-        Trouble::Engine(sled::Error::Io(error)) => ViewError::Io(error.into()),
-        trouble => ViewError::damaged(format!("{}: {trouble}", changes::text(place))),
+/// Converts an error of reading the row at `place`.
+pub(super) fn error(place: &[u8], error: EngineError) -> ViewError {
+    match error {
+        EngineError::Sled(sled::Error::Io(error)) => ViewError::Io(error.into()),
+        error => ViewError::damaged(format!("{}: {error}", changes::text(place))),
     }
 }
 
-/// The error for whoever gave sled something under a key.
+/// Converts an error of writing a key to sled.
 pub(super) fn put_error(key: &[u8], refused: sled::Error) -> ViewError {
     error(&keys::place(key).unwrap_or_default(), refused.into())
 }
@@ -182,16 +184,17 @@ fn seal(place: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// What follows the checksum, if it is right.
+/// Returns the content after the checksum, if the checksum is right.
 fn checked<'a>(place: &[u8], value: &'a [u8]) -> Result<Cursor<'a>> {
     let mut cursor = Cursor(value);
     if cursor.u32()? != checksum(place, value) {
-        return Err(Trouble::Malformed("the checksum is wrong"));
+        return Err(EngineError::Malformed("the checksum is wrong"));
     }
     Ok(cursor)
 }
 
-/// Over the length of the place too, so that no byte can move from one to the other.
+/// Computes the checksum. It includes the length of the place, so that no byte can move from the place to
+/// the content.
 fn checksum(place: &[u8], bytes: &[u8]) -> u32 {
     let start = crc32c::crc32c(&(place.len() as u32).to_le_bytes());
     crc32c::crc32c_append(crc32c::crc32c_append(start, place), &bytes[CHECKSUM..])

@@ -9,11 +9,11 @@ use tempfile::TempDir;
 use super::keys::PART;
 use super::*;
 
-struct Home {
+struct Fixture {
     directory: TempDir,
 }
 
-impl Home {
+impl Fixture {
     fn new() -> Self {
         Self { directory: tempfile::tempdir().expect("a directory") }
     }
@@ -47,7 +47,7 @@ fn changes(rows: u8, value: &[u8]) -> Changes {
     changes
 }
 
-fn says(table: &SledTable, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
+fn get(table: &SledTable, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
     table.reader().get(&changes::place(1, key))
 }
 
@@ -62,13 +62,13 @@ fn parts(table: &SledTable) -> usize {
 
 #[test]
 fn a_batch_that_only_the_journal_has_is_there_after_opening() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     table.commit(changes(3, b"before")).expect("stored");
     table.journal.write(&changes(2, b"after")).expect("written");
     drop(table);
     for _ in 0..2 {
-        let found = all(&home.opened());
+        let found = all(&fixture.opened());
         let values: Vec<_> = found.iter().map(|(_, value)| &value[..]).collect();
         assert_eq!(values, [&b"after"[..], b"after", b"before"]);
     }
@@ -76,19 +76,19 @@ fn a_batch_that_only_the_journal_has_is_there_after_opening() {
 
 #[test]
 fn a_batch_that_sled_has_a_part_of_is_made_whole() {
-    let home = Home::new();
+    let fixture = Fixture::new();
     let (large, rows) = (vec![7; 10_000], changes(3, &vec![8; 9_000]));
     for stop in 0..3 {
-        let mut table = home.opened();
+        let mut table = fixture.opened();
         table.commit(changes(3, &large)).expect("stored");
         let sequence = table.journal.write(&rows).expect("written");
         // As much as `stop` rows have replaced what was there, and the next one its parts.
         let mut part = changes(stop, &vec![8; 9_000]);
-        table.applying.apply(sequence, &part).expect("given");
+        table.applier.apply(sequence, &part).expect("given");
         part.remove(1, &[b'a' + stop]).expect("fits");
-        table.applying.apply(sequence, &part).expect("given");
+        table.applier.apply(sequence, &part).expect("given");
         drop(table);
-        let table = home.opened();
+        let table = fixture.opened();
         assert!(all(&table).iter().all(|(_, value)| value[..] == [8; 9_000]), "after {stop}");
         assert_eq!(parts(&table), 3 * 3, "none is left over");
     }
@@ -96,14 +96,14 @@ fn a_batch_that_sled_has_a_part_of_is_made_whole() {
 
 #[test]
 fn parts_go_with_what_they_are_parts_of() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     for value in [vec![1; 10_000], vec![2; 100_000], vec![3; 5_000]] {
         table.commit(changes(4, &value)).expect("stored");
         assert_eq!(parts(&table), 4 * value.len().div_ceil(4_000));
     }
     drop(table);
-    let mut table = home.opened();
+    let mut table = fixture.opened();
     let mut last = changes(3, b"small");
     last.remove(1, b"d").expect("fits");
     table.commit(last).expect("stored");
@@ -112,84 +112,84 @@ fn parts_go_with_what_they_are_parts_of() {
 
 #[test]
 fn a_torn_record_behind_the_last_batch_is_nothing() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     table.commit(changes(3, b"before")).expect("stored");
     let whole = table.journal.bytes() as usize;
     table.journal.write(&changes(3, b"after")).expect("written");
     drop(table);
-    let bytes = fs::read(home.journal()).expect("readable");
-    fs::write(home.journal(), &bytes[..whole + (bytes.len() - whole) / 2]).expect("written");
-    let mut table = home.opened();
-    assert_eq!(says(&table, b"a").expect("readable").expect("there"), &b"before"[..]);
+    let bytes = fs::read(fixture.journal()).expect("readable");
+    fs::write(fixture.journal(), &bytes[..whole + (bytes.len() - whole) / 2]).expect("written");
+    let mut table = fixture.opened();
+    assert_eq!(get(&table, b"a").expect("readable").expect("there"), &b"before"[..]);
     table.commit(changes(1, b"next")).expect("stored");
     drop(table);
-    assert_eq!(says(&home.opened(), b"a").expect("readable").expect("there"), &b"next"[..]);
+    assert_eq!(get(&fixture.opened(), b"a").expect("readable").expect("there"), &b"next"[..]);
 }
 
 #[test]
 fn what_is_left_of_older_rounds_is_never_taken_for_a_batch() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     for value in [b"1", b"2", b"3", b"4"] {
         table.commit(changes(3, value)).expect("stored");
     }
-    table.settle().expect("synced");
+    table.checkpoint().expect("synced");
     // Its record has the size of the first, and the old second one follows it.
     table.commit(changes(3, b"5")).expect("stored");
     drop(table);
-    let table = home.opened();
-    assert_eq!(says(&table, b"a").expect("readable").expect("there"), &b"5"[..]);
+    let table = fixture.opened();
+    assert_eq!(get(&table, b"a").expect("readable").expect("there"), &b"5"[..]);
     assert_eq!(table.journal.next(), 6);
 }
 
 #[test]
 fn a_flipped_bit_in_the_journal_is_told_when_it_is_needed() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     table.commit(changes(3, b"first")).expect("stored");
     table.commit(changes(3, b"second")).expect("stored");
     drop(table);
-    let bytes = fs::read(home.journal()).expect("readable");
+    let bytes = fs::read(fixture.journal()).expect("readable");
     for byte in (0..bytes.len()).step_by(5) {
         let mut damaged = bytes.clone();
         damaged[byte] ^= 1 << (byte % 8);
-        fs::write(home.journal(), &damaged).expect("written");
-        assert!(home.damage().contains("the journal lacks a batch"), "byte {byte}");
+        fs::write(fixture.journal(), &damaged).expect("written");
+        assert!(fixture.damage().contains("the journal lacks a batch"), "byte {byte}");
     }
-    fs::write(home.journal(), &bytes).expect("written");
-    assert_eq!(all(&home.opened()).len(), 3);
+    fs::write(fixture.journal(), &bytes).expect("written");
+    assert_eq!(all(&fixture.opened()).len(), 3);
 }
 
 #[test]
 fn a_sled_that_went_back_behind_the_journal_is_told() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     for _ in 0..3 {
         table.commit(changes(3, b"row")).expect("stored");
-        table.settle().expect("synced");
+        table.checkpoint().expect("synced");
     }
     table.commit(changes(3, b"row")).expect("stored");
     let older = Marker::Done(1).pack();
     table.shared.engine.db().insert(keys::MARKER, older).expect("written");
     drop(table);
-    assert!(home.damage().contains("goes on behind"));
+    assert!(fixture.damage().contains("goes on behind"));
 }
 
 #[test]
 fn a_sled_that_went_back_to_nothing_is_told() {
-    let home = Home::new();
-    let table = home.opened();
+    let fixture = Fixture::new();
+    let table = fixture.opened();
     table.shared.engine.db().remove(keys::MARKER).expect("removed");
     drop(table);
-    assert!(home.damage().contains("the marker is missing"));
+    assert!(fixture.damage().contains("the marker is missing"));
 }
 
 #[test]
 fn a_damaged_row_is_told_by_its_name_and_the_others_are_read() {
-    let home = Home::new();
+    let fixture = Fixture::new();
     for value in [vec![7; 10], vec![7; 10_000]] {
-        let mut table = home.opened();
+        let mut table = fixture.opened();
         table.commit(changes(3, &value)).expect("stored");
         let key = keys::key(&changes::place(1, b"b"));
         let row = table.shared.engine.get(&key).expect("readable").expect("there");
@@ -197,24 +197,24 @@ fn a_damaged_row_is_told_by_its_name_and_the_others_are_read() {
             let mut damaged = row.to_vec();
             damaged[byte] ^= 4;
             table.shared.engine.db().insert(&key, damaged).expect("written");
-            let error = says(&table, b"b").expect_err("damaged").to_string();
+            let error = get(&table, b"b").expect_err("damaged").to_string();
             assert!(error.contains("key b of space 1"), "{error}");
             let range = changes::places(1, (Unbounded, Unbounded)).expect("a range");
             assert!(table.reader().scan(&range, true, 2).is_err());
         }
-        assert!(says(&table, b"a").expect("readable").is_some());
+        assert!(get(&table, b"a").expect("readable").is_some());
         let elsewhere = keys::key(&changes::place(1, b"c"));
         table.shared.engine.db().insert(&elsewhere, row.clone()).expect("written");
-        assert!(says(&table, b"c").is_err(), "a row in another's place");
+        assert!(get(&table, b"c").is_err(), "a row in another's place");
         table.shared.engine.db().insert(&key, row).expect("written");
-        assert!(says(&table, b"b").expect("readable").is_some());
+        assert!(get(&table, b"b").expect("readable").is_some());
     }
 }
 
 #[test]
 fn a_key_that_no_row_can_have_is_told() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     table.commit(changes(3, b"row")).expect("stored");
     for key in [&b"r"[..], b"r\x01\xff\xff\xff", b"r\x01\xff\xff\xff\xff"] {
         table.shared.engine.db().insert(key, b"row").expect("written");
@@ -228,20 +228,20 @@ fn a_key_that_no_row_can_have_is_told() {
 
 #[test]
 fn a_missing_part_is_told() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     table.commit(changes(1, &[7; 10_000])).expect("stored");
     let part = table.shared.engine.keys(&[PART]).last().expect("there").expect("readable");
     table.shared.engine.db().remove(part).expect("removed");
-    let error = says(&table, b"a").expect_err("damaged").to_string();
+    let error = get(&table, b"a").expect_err("damaged").to_string();
     assert!(error.contains("a part is missing"), "{error}");
 }
 
 #[test]
 fn the_marker_survives_no_flipped_bit() {
     let whole = Marker::Begun(7).pack();
-    let home = Home::new();
-    let table = home.opened();
+    let fixture = Fixture::new();
+    let table = fixture.opened();
     for bit in 0..whole.len() * 8 {
         let mut damaged = whole.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
@@ -253,8 +253,8 @@ fn the_marker_survives_no_flipped_bit() {
 #[test]
 #[cfg(target_os = "linux")]
 fn after_the_first_failure_nothing_is_written_and_readers_go_on() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     table.commit(changes(3, b"before")).expect("stored");
     table.journal.break_down();
     let first = table.commit(changes(3, b"after")).expect_err("the disk is full");
@@ -263,27 +263,27 @@ fn after_the_first_failure_nothing_is_written_and_readers_go_on() {
     assert!(matches!(second, ViewError::Failed { .. }), "{second}");
     let empty = table.commit(Changes::new()).expect_err("it has failed");
     assert!(matches!(empty, ViewError::Failed { .. }), "{empty}");
-    assert_eq!(says(&table, b"a").expect("readable").expect("there"), &b"before"[..]);
+    assert_eq!(get(&table, b"a").expect("readable").expect("there"), &b"before"[..]);
     drop(table);
-    let mut table = home.opened();
-    assert_eq!(says(&table, b"c").expect("readable").expect("there"), &b"before"[..]);
+    let mut table = fixture.opened();
+    assert_eq!(get(&table, b"c").expect("readable").expect("there"), &b"before"[..]);
     table.commit(changes(3, b"again")).expect("stored");
 }
 
 #[test]
 fn readers_see_a_batch_that_sled_was_given_only_a_part_of() {
-    let home = Home::new();
-    let mut table = home.opened();
+    let fixture = Fixture::new();
+    let mut table = fixture.opened();
     table.commit(changes(4, b"old")).expect("stored");
     let mut batch = changes(2, b"new");
     batch.remove(1, b"c").expect("fits");
     batch.put(1, b"bb", b"new").expect("fits");
-    table.shared.show(Some(Arc::new(batch)));
+    table.shared.set_pending(Some(Arc::new(batch)));
     let found = all(&table);
     let rows: Vec<_> = found.iter().map(|(key, value)| (&key[..], &value[..])).collect();
     let new = &b"new"[..];
     assert_eq!(rows, [(&b"a"[..], new), (b"b", new), (b"bb", new), (b"d", b"old")]);
-    assert_eq!(says(&table, b"c").expect("readable"), None);
+    assert_eq!(get(&table, b"c").expect("readable"), None);
     let range = changes::places(1, (Unbounded, Unbounded)).expect("a range");
     let descending = table.reader().scan(&range, true, 3).expect("readable");
     assert!(descending.iter().eq(found.iter().rev().take(3)));
