@@ -62,7 +62,7 @@ fn moved_events_are_read_as_before_and_the_chain_is_the_same() {
         assert_eq!(log(&*store.reader), before);
         assert_eq!(store.reader.maintenance().chain().expect("known"), chain);
         let verified = verify(&store);
-        assert_eq!((verified.findings, verified.archived, verified.elsewhere), (vec![], 90, 0));
+        assert_eq!((verified.findings, verified.archived, verified.missing), (vec![], 90, 0));
         let page = PageLimit { commits: 1, bytes: 0 };
         let found = store.reader.read_stream(&stream("0"), Version::new(20), Position::NONE, page);
         assert_eq!(found.expect("readable").commits[0].view().version, Version::new(21));
@@ -79,8 +79,8 @@ fn events_of_a_missing_archive_are_reported_and_never_skipped() {
     let (directory, mut store) = filled();
     move_some(&mut store);
     drop(store);
-    let (archive, elsewhere) = (directory.path().join("archive"), directory.path().join("shelf"));
-    fs::rename(&archive, &elsewhere).expect("moved");
+    let (archive, moved) = (directory.path().join("archive"), directory.path().join("moved"));
+    fs::rename(&archive, &moved).expect("moved");
     let store = actuarius_sled::open(directory.path()).expect("opens without its archive");
     let read = |id: &str, after| {
         let after = Version::new(after);
@@ -101,8 +101,8 @@ fn events_of_a_missing_archive_are_reported_and_never_skipped() {
     assert_eq!(read("2", 0).expect("in the log").commits.len(), 60);
     assert_eq!(store.reader.version(&stream("1")).expect("known"), Version::new(60));
     let verified = verify(&store);
-    assert_eq!((verified.findings, verified.elsewhere), (vec![], 90));
-    fs::rename(&elsewhere, &archive).expect("moved back");
+    assert_eq!((verified.findings, verified.missing), (vec![], 90));
+    fs::rename(&moved, &archive).expect("moved back");
     assert_eq!(read("1", 0).expect("readable again").commits.len(), 60);
 }
 
@@ -114,10 +114,10 @@ fn verification_finds_every_change_of_a_segment() {
     let path = &moved[0].path;
     let whole = fs::read(path).expect("readable");
     for number in 0..60 {
-        let mut dice = fastrand::Rng::with_seed(number);
+        let mut rng = fastrand::Rng::with_seed(number);
         let mut bytes = whole.clone();
-        let at = dice.usize(..bytes.len());
-        bytes[at] ^= 1 << dice.u8(..8);
+        let at = rng.usize(..bytes.len());
+        bytes[at] ^= 1 << rng.u8(..8);
         fs::write(path, &bytes).expect("written");
         let store = actuarius_sled::open(directory.path()).expect("the log is whole");
         let verified = verify(&store);

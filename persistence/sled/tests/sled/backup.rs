@@ -11,7 +11,8 @@ use actuarius_persistence::backup::{self, BackupError, Run, TakeOptions, Until};
 use actuarius_persistence::segment::SegmentError;
 use actuarius_persistence::verify::Verify;
 use actuarius_persistence::{
-    Batch, Commit, OpenError, PageLimit, ReadError, Reader, Store, crash_points, go_on, memory,
+    Batch, Commit, OpenError, PageLimit, ReadError, Reader, Store, crash_points, ignore_progress,
+    memory,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -24,11 +25,11 @@ fn small() -> TakeOptions {
 }
 
 fn take(reader: &dyn Reader, to: &Path) -> Result<Run, BackupError> {
-    backup::take(reader, to, &small(), &mut go_on)
+    backup::take(reader, to, &small(), &mut ignore_progress)
 }
 
 fn restore(from: &Path, to: &Path, until: impl Into<Until>) -> Result<Store, BackupError> {
-    let restored = actuarius_sled::restore(from, to, until.into(), &mut go_on)?;
+    let restored = actuarius_sled::restore(from, to, until.into(), &mut ignore_progress)?;
     let store = actuarius_sled::open(to)?;
     assert_eq!(store.reader.maintenance().chain().expect("readable"), restored.end);
     Ok(store)
@@ -66,7 +67,7 @@ fn each_run_continues_after_the_previous_one_and_all_of_them_restore_the_store()
         );
         end = run.to.to_string();
     }
-    let runs = backup::verify(&saved, &mut go_on).expect("whole");
+    let runs = backup::verify(&saved, &mut ignore_progress).expect("whole");
     assert_eq!(runs, backup::runs(&saved).expect("readable"));
     assert_eq!(runs.last().map(|run| run.to.to_string()), Some(end));
     let restored = restore(&saved, &back, Until::End).expect("restored");
@@ -116,13 +117,13 @@ proptest! {
         }).cloned().collect();
 
         let mut loaded = memory::open();
-        let report = backup::load(&saved, &mut loaded, until, &mut go_on).expect("loaded");
+        let report = backup::load(&saved, &mut loaded, until, &mut ignore_progress).expect("loaded");
         prop_assert!(same(&log(&*loaded.reader), &wanted));
         prop_assert_eq!(report.end, loaded.reader.maintenance().chain().expect("readable"));
         let run = run_ends.iter().rev().find(|end| **end <= report.end.position).copied();
         prop_assert_eq!(report.notes.map(|it| it.1), run);
-        let said = loaded.reader.note(b"subscription/mailer").expect("readable");
-        prop_assert_eq!(said.map(|it| it.to_vec()), run.map(|end| format!("{end}").into_bytes()));
+        let value = loaded.reader.note(b"subscription/mailer").expect("readable");
+        prop_assert_eq!(value.map(|it| it.to_vec()), run.map(|end| format!("{end}").into_bytes()));
     }
 }
 
@@ -134,7 +135,8 @@ fn a_commit_that_ends_after_the_position_is_not_restored() {
     take(&*store.reader, &saved).expect("taken");
     let restored = restore(&saved, &back, Position::new(5)).expect("restored");
     assert_eq!(restored.reader.head(), Position::new(3));
-    let error = backup::load(&saved, &mut memory::open(), Position::new(7).into(), &mut go_on);
+    let error =
+        backup::load(&saved, &mut memory::open(), Position::new(7).into(), &mut ignore_progress);
     assert!(matches!(error, Err(BackupError::Ahead { .. })), "{error:?}");
 }
 
@@ -163,17 +165,17 @@ fn a_backup_taken_during_writes_is_a_consistent_snapshot() {
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    backup::verify(&saved, &mut go_on).expect("whole");
+    backup::verify(&saved, &mut ignore_progress).expect("whole");
     for run in backup::runs(&saved).expect("readable") {
         let mut loaded = memory::open();
         let until = run.to.position.into();
-        backup::load(&saved, &mut loaded, until, &mut go_on).expect("loaded");
+        backup::load(&saved, &mut loaded, until, &mut ignore_progress).expect("loaded");
         let commits = log(&*loaded.reader);
         assert!(same(&commits, &log(&*reader)[..commits.len()]));
-        let said = loaded.reader.note(b"subscription/mailer").expect("readable");
-        let said =
-            said.map_or(0, |it| String::from_utf8_lossy(&it).parse::<u64>().expect("a number"));
-        assert!(said <= run.to.position.get(), "a note is never ahead of the log");
+        let value = loaded.reader.note(b"subscription/mailer").expect("readable");
+        let value =
+            value.map_or(0, |it| String::from_utf8_lossy(&it).parse::<u64>().expect("a number"));
+        assert!(value <= run.to.position.get(), "a note is never ahead of the log");
     }
 }
 
@@ -238,7 +240,8 @@ fn a_restore_refuses_a_target_that_is_not_empty() {
     drop(restore(&saved, &back, Until::End).expect("restored"));
     let error = restore(&saved, &back, Until::End).err().expect("there is a store");
     assert!(matches!(error, BackupError::NotEmpty { .. }), "{error}");
-    let error = backup::load(&saved, &mut store, Until::End, &mut go_on).expect_err("has events");
+    let error =
+        backup::load(&saved, &mut store, Until::End, &mut ignore_progress).expect_err("has events");
     assert!(matches!(error, BackupError::NotEmpty { .. }), "{error}");
 }
 
@@ -289,18 +292,20 @@ fn every_missing_file_and_every_flipped_bit_of_a_backup_is_reported() {
             let mut damaged = whole.clone();
             damaged[byte] ^= 1 << bit;
             fs::write(&file, damaged).expect("written");
-            let error = backup::verify(&saved, &mut go_on).expect_err("told").to_string();
+            let error =
+                backup::verify(&saved, &mut ignore_progress).expect_err("reported").to_string();
             assert!(error.contains(&name), "{name}, byte {byte}: {error}");
         }
         fs::remove_file(&file).expect("removed");
         // Without its last manifest a backup is one of fewer runs, and its segments do not count.
         if !name.ends_with("2.manifest") {
-            let error = backup::verify(&saved, &mut go_on).expect_err("told").to_string();
+            let error =
+                backup::verify(&saved, &mut ignore_progress).expect_err("reported").to_string();
             assert!(error.contains(&name), "{error}");
         }
         fs::write(&file, whole).expect("written");
     }
-    backup::verify(&saved, &mut go_on).expect("whole again");
+    backup::verify(&saved, &mut ignore_progress).expect("whole again");
 }
 
 #[test]
@@ -313,10 +318,10 @@ fn segments_of_another_run_or_backup_are_reported() {
     }
     let name = "run-000001.000001.seg";
     fs::copy(other.join(name), saved.join(name)).expect("copied");
-    let error = backup::verify(&saved, &mut go_on).expect_err("told");
+    let error = backup::verify(&saved, &mut ignore_progress).expect_err("reported");
     assert!(error.to_string().contains(name), "{error}");
-    let error =
-        backup::load(&saved, &mut memory::open(), Until::End, &mut go_on).expect_err("told");
+    let error = backup::load(&saved, &mut memory::open(), Until::End, &mut ignore_progress)
+        .expect_err("reported");
     assert!(!matches!(error, BackupError::Segment(SegmentError::Io { .. })), "{error}");
 }
 
@@ -353,19 +358,19 @@ fn archived_events_are_restored_exactly_once() {
     assert!(first.commits == 30 && second.commits == 0);
     let archived = files(&saved.join("archive"));
     assert_eq!(archived.len(), 2, "each segment once");
-    backup::verify(&saved, &mut go_on).expect("whole");
+    backup::verify(&saved, &mut ignore_progress).expect("whole");
 
     let restored =
-        actuarius_sled::restore(&saved, &back, Until::End, &mut go_on).expect("restored");
+        actuarius_sled::restore(&saved, &back, Until::End, &mut ignore_progress).expect("restored");
     // The events of the second segment were still in the log when the log was read.
     assert_eq!((restored.archived.len(), restored.archived_missing.len()), (1, 0));
     let found = actuarius_sled::open(&back).expect("opens");
     assert_eq!(whole(&*found.reader).expect("readable"), before);
     let verified = found.reader.maintenance().verify(&mut Verify::default()).expect("readable");
-    assert_eq!((verified.findings, verified.elsewhere), (vec![], 0));
+    assert_eq!((verified.findings, verified.missing), (vec![], 0));
 
     fs::remove_file(&archived[0]).expect("removed");
-    let error = backup::verify(&saved, &mut go_on).expect_err("told").to_string();
+    let error = backup::verify(&saved, &mut ignore_progress).expect_err("reported").to_string();
     assert!(error.contains("archive"), "{error}");
 }
 
@@ -378,12 +383,11 @@ fn a_restored_store_reports_an_archive_that_was_not_in_the_backup() {
     write(&mut store, 0..30);
     let before = whole(&*store.reader).expect("readable");
     archive(&mut store, stream(3));
-    let (archive, elsewhere) =
-        (directory.path().join("data/archive"), directory.path().join("tape"));
-    fs::rename(&archive, &elsewhere).expect("moved");
+    let (archive, moved) = (directory.path().join("data/archive"), directory.path().join("tape"));
+    fs::rename(&archive, &moved).expect("moved");
     take(&*store.reader, &saved).expect("taken");
     let restored =
-        actuarius_sled::restore(&saved, &back, Until::End, &mut go_on).expect("restored");
+        actuarius_sled::restore(&saved, &back, Until::End, &mut ignore_progress).expect("restored");
     assert_eq!(restored.archived_missing.len(), 1);
     let found = actuarius_sled::open(&back).expect("opens");
     assert!(matches!(whole(&*found.reader), Err(ReadError::Archived { .. })));
@@ -391,7 +395,7 @@ fn a_restored_store_reports_an_archive_that_was_not_in_the_backup() {
         found.reader.maintenance().chain().expect("known"),
         store.reader.maintenance().chain().expect("known")
     );
-    fs::rename(&elsewhere, back.join("archive")).expect("mounted");
+    fs::rename(&moved, back.join("archive")).expect("mounted");
     assert_eq!(whole(&*found.reader).expect("readable"), before);
 }
 
@@ -400,14 +404,14 @@ fn a_backup_in_use_refuses_a_second_run() {
     let (_directory, [saved, _]) = place();
     let mut store = memory::open();
     write(&mut store, 0..12);
-    let mut was_told = false;
+    let mut was_reported = false;
     backup::take(&*store.reader, &saved, &small(), &mut |_| {
         let second = take(&*store.reader, &saved);
-        was_told |= matches!(second, Err(BackupError::InUse { .. }));
+        was_reported |= matches!(second, Err(BackupError::InUse { .. }));
         ControlFlow::Continue(())
     })
     .expect("taken");
-    assert!(was_told);
+    assert!(was_reported);
 }
 
 #[test]
@@ -418,7 +422,7 @@ fn a_restore_that_is_killed_anywhere_leaves_the_whole_store_or_none() {
     take(&*store.reader, &saved).expect("taken");
     for number in 0.. {
         let to = back.join(format!("{number}"));
-        let restore = || actuarius_sled::restore(&saved, &to, Until::End, &mut go_on);
+        let restore = || actuarius_sled::restore(&saved, &to, Until::End, &mut ignore_progress);
         let (done, was_killed) = crash_points::killed_at(number, restore);
         assert!(was_killed || done.is_ok(), "{done:?}");
         let opened = fs::exists(&to).expect("readable").then(|| actuarius_sled::open(&to));

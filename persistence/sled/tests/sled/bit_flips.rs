@@ -88,17 +88,19 @@ fn verified(store: &Store) -> Verified {
 }
 
 /// The outcome of one flip.
-enum Led {
+enum Outcome {
     Refused,
-    Named,
+    Reported,
     Nothing,
 }
 
-fn led_to(directory: &Path, whole: &Verified) -> Led {
-    let Ok(store) = actuarius_sled::open_with(directory, &options()) else { return Led::Refused };
+fn outcome_of(directory: &Path, whole: &Verified) -> Outcome {
+    let Ok(store) = actuarius_sled::open_with(directory, &options()) else {
+        return Outcome::Refused;
+    };
     let now = verified(&store);
     if !now.is_whole() {
-        return Led::Named;
+        return Outcome::Reported;
     }
     assert_eq!(now.chain, whole.chain, "an acknowledged event was lost without a report");
     assert_eq!(
@@ -107,7 +109,7 @@ fn led_to(directory: &Path, whole: &Verified) -> Led {
     );
     assert_eq!((now.snapshots, now.notes), (whole.snapshots, whole.notes));
     assert_eq!(events(&*store.reader).expect("readable"), whole.events);
-    Led::Nothing
+    Outcome::Nothing
 }
 
 #[test]
@@ -136,30 +138,30 @@ fn a_flipped_bit_is_reported_or_changes_no_acknowledged_event() {
                     if number >= FLIPS {
                         return;
                     }
-                    let mut dice = fastrand::Rng::with_seed(number);
+                    let mut rng = fastrand::Rng::with_seed(number);
                     // Half of the flips hit the small files, with equal probability.
                     let (path, used) = if number % 2 == 0 {
                         places.iter().max_by_key(|(_, used)| used.len()).expect("there are files")
                     } else {
-                        &places[dice.usize(..places.len())]
+                        &places[rng.usize(..places.len())]
                     };
-                    let at = used[dice.usize(..used.len())] + dice.u64(..64);
-                    let bit = dice.u8(..8);
+                    let at = used[rng.usize(..used.len())] + rng.u64(..64);
+                    let bit = rng.u8(..8);
                     drop(fs::remove_dir_all(&copied));
                     copy(original, &copied);
                     let below = path.strip_prefix(original).expect("it is below");
                     flip(&copied.join(below), at, bit);
-                    let said = std::panic::catch_unwind(|| led_to(&copied, whole));
-                    let Ok(led) = said else {
+                    let caught = std::panic::catch_unwind(|| outcome_of(&copied, whole));
+                    let Ok(outcome) = caught else {
                         panic!("flip {number}: bit {bit} of byte {at} in {}", below.display());
                     };
-                    counts[led as usize].fetch_add(1, Ordering::Relaxed);
+                    counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
-    let [refused, named, nothing] = counts.map(AtomicU64::into_inner);
-    println!("{refused} did not open, {named} were reported, {nothing} changed nothing");
-    assert_eq!(refused + named + nothing, FLIPS);
-    assert!(refused > 0 && named > 0 && nothing > 0);
+    let [refused, reported, nothing] = counts.map(AtomicU64::into_inner);
+    println!("{refused} did not open, {reported} were reported, {nothing} changed nothing");
+    assert_eq!(refused + reported + nothing, FLIPS);
+    assert!(refused > 0 && reported > 0 && nothing > 0);
 }

@@ -1,6 +1,7 @@
 //! Runs one test of this binary in a process of its own.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 /// Prepares a process that runs only the test `name` of `module`, which is the caller's
 /// `module_path!()`.
@@ -16,4 +17,19 @@ pub(crate) fn must_pass(mut child: Command) {
     let output = child.output().expect("the process runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// Runs the process until it has printed `acknowledgements` lines with "acknowledged" and a number, and
+/// kills it. Returns the last number that it printed.
+pub(crate) fn kill_after(mut child: Command, acknowledgements: usize) -> u64 {
+    let mut child = child.stdout(Stdio::piped()).spawn().expect("started");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut numbers = lines.map_while(Result::ok).filter_map(|line| {
+        line.split_once("acknowledged ").and_then(|(_, number)| number.parse().ok())
+    });
+    let reached = numbers.by_ref().take(acknowledgements).last().expect("acknowledgements");
+    child.kill().expect("killed");
+    let last = numbers.last().unwrap_or(reached);
+    child.wait().expect("exited");
+    last
 }

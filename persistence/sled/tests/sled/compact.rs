@@ -14,15 +14,15 @@ use crate::common::{commit, copy, events, stream};
 
 /// A commit of bytes that do not compress.
 fn append(id: &str, expected: u64, bytes: usize) -> Append {
-    let mut dice = fastrand::Rng::with_seed(expected);
+    let mut rng = fastrand::Rng::with_seed(expected);
     let mut append = Append::new(stream(id), Version::new(expected));
     let commit = NewCommit {
         time: Timestamp::from_micros(1),
-        command_id: CommandId::from(uuid::Uuid::from_u128(u128::from(dice.u64(..)))),
+        command_id: CommandId::from(uuid::Uuid::from_u128(u128::from(rng.u64(..)))),
         named_by_caller: false,
         metadata: &Metadata::default(),
     };
-    let event = Event::Noise((0..bytes).map(|_| dice.u8(..)).collect());
+    let event = Event::Noise((0..bytes).map(|_| rng.u8(..)).collect());
     append.push(commit, Codec::default(), &[event], |_| 1).expect("encodable");
     append
 }
@@ -82,10 +82,10 @@ fn the_disk_space_of_removed_events_is_freed_and_nothing_else_changes() {
     let (chain, identity) =
         (store.reader.maintenance().chain().expect("known"), store.reader.identity());
     drop(store);
-    let mut told = 0;
+    let mut reported = 0;
     let compacted =
-        actuarius_sled::compact(directory.path(), |at, _| told = at.get()).expect("compacted");
-    assert_eq!(told, 400);
+        actuarius_sled::compact(directory.path(), |at, _| reported = at.get()).expect("compacted");
+    assert_eq!(reported, 400);
     let (before, after) = (compacted.bytes_before, compacted.bytes_after);
     assert!(after * 2 < before, "{before} bytes became {after}");
     check(directory.path(), &chain.to_string());

@@ -1,7 +1,6 @@
 //! The store on disk handles leftovers of crashes, damaged files, and other processes that open it.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use actuarius_domain::{Position, Timestamp, Version};
@@ -9,7 +8,7 @@ use actuarius_persistence::{Batch, NewSnapshot, OpenError, PageLimit, Store};
 use tempfile::TempDir;
 
 use crate::child;
-use crate::common::{append, commit, events, stream};
+use crate::common::{append, commit, copy, events, stream};
 
 /// A closed store with `commits` commits of one event each.
 fn closed_store(commits: u64) -> TempDir {
@@ -19,19 +18,6 @@ fn closed_store(commits: u64) -> TempDir {
         commit(&mut store, append("a", version, &[20]));
     }
     directory
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a directory");
-    for entry in fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("readable");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("copied");
-        }
-    }
 }
 
 #[test]
@@ -107,12 +93,12 @@ fn a_log_without_its_acknowledged_end_is_reported() {
     let directory = closed_store(2);
     let before = tempfile::tempdir().expect("a directory");
     let log = directory.path().join("store/log");
-    copy_tree(&log, before.path());
+    copy(&log, before.path());
     let mut store = actuarius_sled::open(directory.path()).expect("opens");
     commit(&mut store, append("a", 2, &[10, 10]));
     drop(store);
     fs::remove_dir_all(&log).expect("removed");
-    copy_tree(before.path(), &log);
+    copy(before.path(), &log);
     let shorter = actuarius_sled::open(directory.path()).map(|_| ()).expect_err("shorter");
     let OpenError::Shorter { acknowledged, found, .. } = shorter else { panic!("{shorter}") };
     assert_eq!((acknowledged, found), (Position::new(4), Position::new(2)));
@@ -159,20 +145,20 @@ fn a_flipped_bit_never_hides_events() {
     let directory = closed_store(200);
     let bytes = fs::read(directory.path().join("store/log/db")).expect("readable");
     let used = bytes.iter().rposition(|&byte| byte != 0).expect("the file has data");
-    let mut told = 0;
+    let mut reported = 0;
     for flip in 0..80 {
-        let copy = tempfile::tempdir().expect("a directory");
-        copy_tree(directory.path(), copy.path());
+        let copied = tempfile::tempdir().expect("a directory");
+        copy(directory.path(), copied.path());
         let mut damaged = bytes.clone();
         damaged[flip * used / 80] ^= 1 << (flip % 8);
-        fs::write(copy.path().join("store/log/db"), damaged).expect("written");
-        let read = actuarius_sled::open(copy.path()).map(|store| events(&*store.reader));
+        fs::write(copied.path().join("store/log/db"), damaged).expect("written");
+        let read = actuarius_sled::open(copied.path()).map(|store| events(&*store.reader));
         match read {
             Ok(Ok(count)) => assert_eq!(count, 200, "flip {flip} hid events"),
-            _ => told += 1,
+            _ => reported += 1,
         }
     }
-    assert!(told > 0, "some flips hit data in use");
+    assert!(reported > 0, "some flips hit data in use");
 }
 
 #[test]

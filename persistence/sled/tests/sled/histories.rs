@@ -1,8 +1,6 @@
 //! Streams and log equal a model after any commits, reopenings and kills of the process.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
 
 use actuarius_domain::{Position, Version};
 use actuarius_persistence::{Batch, PageLimit, Reader};
@@ -107,16 +105,8 @@ fn a_killed_process_loses_nothing_it_acknowledged() {
 fn write_and_kill(directory: &Path, acknowledgements: usize) -> u64 {
     let test = "the_store_named_by_the_environment_is_written_until_the_end";
     let mut child = child::running(module_path!(), test);
-    let mut child =
-        child.env("STORE_TO_WRITE", directory).stdout(Stdio::piped()).spawn().expect("started");
-    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let versions = lines.map_while(Result::ok).filter_map(|line| {
-        line.split_once("acknowledged ").and_then(|(_, version)| version.parse().ok())
-    });
-    let acknowledged = versions.take(acknowledgements).last().expect("acknowledgements");
-    child.kill().expect("killed");
-    child.wait().expect("gone");
-    acknowledged
+    child.env("STORE_TO_WRITE", directory);
+    child::kill_after(child, acknowledgements)
 }
 
 /// Checks that each stream, read from several versions, and the log have exactly the expected

@@ -2,9 +2,7 @@
 //! is reported.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
 
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::{
@@ -13,6 +11,7 @@ use actuarius_persistence::{
 use tempfile::TempDir;
 
 use crate::child;
+use crate::common::copy;
 
 const NOTES: u64 = 20;
 
@@ -96,19 +95,19 @@ fn a_flipped_bit_never_silently_reverts_a_note() {
     drop(store);
     let bytes = fs::read(directory.path().join("store/log/db")).expect("readable");
     let used = bytes.iter().rposition(|&byte| byte != 0).expect("the file has data");
-    let mut told = 0;
+    let mut reported = 0;
     for flip in 0..80 {
         let mut damaged = bytes.clone();
         damaged[flip * used / 80] ^= 1 << (flip % 8);
-        let copy = tempfile::tempdir().expect("a directory");
-        copy_files(directory.path(), copy.path());
-        fs::write(copy.path().join("store/log/db"), damaged).expect("written");
-        match actuarius_sled::open(copy.path()).map(|store| number(&*store.reader)) {
+        let copied = tempfile::tempdir().expect("a directory");
+        copy(directory.path(), copied.path());
+        fs::write(copied.path().join("store/log/db"), damaged).expect("written");
+        match actuarius_sled::open(copied.path()).map(|store| number(&*store.reader)) {
             Ok(Ok(found)) => assert_eq!(found, 40, "flip {flip}"),
-            _ => told += 1,
+            _ => reported += 1,
         }
     }
-    assert!(told > 0, "some flips hit data in use");
+    assert!(reported > 0, "some flips hit data in use");
 }
 
 /// An append of one event.
@@ -122,19 +121,6 @@ fn append() -> Append {
     };
     append.push(commit, Codec::Json, &[Event::Happened], |_| 1).expect("encodable");
     append
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a directory");
-    for entry in fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("readable");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_files(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("copied");
-        }
-    }
 }
 
 /// The engine's inner nodes contain up to about three hundred keys. Even with the longest keys and
@@ -194,14 +180,6 @@ fn a_killed_process_loses_no_acknowledged_note_and_leaves_no_partial_set() {
 fn write_and_kill(directory: &Path, acknowledgements: usize) -> u64 {
     let test = "the_notes_named_by_the_environment_are_written_until_the_end";
     let mut child = child::running(module_path!(), test);
-    let mut child =
-        child.env("NOTES_TO_WRITE", directory).stdout(Stdio::piped()).spawn().expect("started");
-    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let numbers = lines.map_while(Result::ok).filter_map(|line| {
-        line.split_once("acknowledged ").and_then(|(_, number)| number.parse().ok())
-    });
-    let acknowledged = numbers.take(acknowledgements).last().expect("acknowledgements");
-    child.kill().expect("killed");
-    child.wait().expect("gone");
-    acknowledged
+    child.env("NOTES_TO_WRITE", directory);
+    child::kill_after(child, acknowledgements)
 }

@@ -4,7 +4,7 @@
 use actuarius_domain::{CommandId, Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::keys::{Keys, MasterKeyRing};
 use actuarius_persistence::{
-    Append, Batch, Codec, CodecError, NewCommit, PageLimit, Personal, Store, guard,
+    Append, Batch, Codec, CodecError, NewCommit, PageLimit, Personal, Store, with_sealer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ fn commits_decode_their_personal_values_on_any_thread_until_the_subject_is_erase
     let directory = tempfile::tempdir().unwrap();
     let ring = MasterKeyRing::generate("only").unwrap();
     let keys = Keys::open(directory.path().join("keys"), ring).unwrap();
-    let mut store = guard(actuarius_sled::open(directory.path()).unwrap(), keys.clone());
+    let mut store = with_sealer(actuarius_sled::open(directory.path()).unwrap(), keys.clone());
     let event = Event::Named(Personal::new("ada", "Ada".to_owned()));
     let (metadata, stream) = (Metadata::default(), StreamId::new("customer", "1").unwrap());
     let mut append = Append::new(stream, Version::NONE);

@@ -2,7 +2,7 @@
 
 use actuarius_persistence::copy::{self, Selection};
 use actuarius_persistence::migrate::{self, BoxError, Rewrite};
-use actuarius_persistence::{Batch, CommitView, Gone, Removal, Store, export, go_on};
+use actuarius_persistence::{Batch, CommitView, Gone, Removal, Store, export, ignore_progress};
 
 use crate::common::log::{log, same, source, stream};
 
@@ -22,7 +22,7 @@ fn a_copy_of_a_whole_log_is_the_same_log() {
 }
 
 fn copy(from: &Store, to: &mut Store) -> Result<copy::Copied, copy::CopyError> {
-    copy::run(&*from.reader, to, &Selection::all(), &mut go_on)
+    copy::run(&*from.reader, to, &Selection::all(), &mut ignore_progress)
 }
 
 #[test]
@@ -42,12 +42,13 @@ fn an_imported_log_is_the_exported_one_byte_by_byte() {
 
 fn exported(store: &Store) -> String {
     let mut lines = Vec::new();
-    export::write(&*store.reader, &mut lines, &Selection::all(), &mut go_on).expect("exported");
+    export::write(&*store.reader, &mut lines, &Selection::all(), &mut ignore_progress)
+        .expect("exported");
     String::from_utf8(lines).expect("text")
 }
 
 fn import(lines: &str, to: &mut Store) -> Result<export::Imported, export::ImportError> {
-    export::read(lines.as_bytes(), to, &mut go_on)
+    export::read(lines.as_bytes(), to, &mut ignore_progress)
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn a_migration_that_keeps_everything_gives_the_same_log() {
 }
 
 fn migrate(from: &Store, to: &mut Store) -> Result<migrate::Migrated, migrate::MigrateError> {
-    migrate::run(&*from.reader, to, &mut keep, &mut go_on)
+    migrate::run(&*from.reader, to, &mut keep, &mut ignore_progress)
 }
 
 fn keep(_: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {

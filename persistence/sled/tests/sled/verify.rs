@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actuarius_domain::{Position, Timestamp, Version};
 use actuarius_persistence::chain::ChainEnd;
-use actuarius_persistence::verify::{Place, Verified, Verify};
+use actuarius_persistence::verify::{Location, Verified, Verify};
 use actuarius_persistence::{Batch, Gone, NewSnapshot, Notes, PageLimit, Removal, Store};
 use actuarius_sled::SledOptions;
 
@@ -87,7 +87,7 @@ fn a_recorded_chain_end_stays_valid_and_a_forged_one_is_reported() {
     let mut both = Verify::default().expect(forged).expect(beyond);
     let told = store.reader.maintenance().verify(&mut both).expect("readable");
     let places: Vec<_> = told.findings.into_iter().map(|finding| finding.place).collect();
-    assert_eq!(places, [Place::Log(noted.position), Place::Log(Position::new(500))]);
+    assert_eq!(places, [Location::Log(noted.position), Location::Log(Position::new(500))]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_snapshot_of_events_that_are_not_in_the_log_is_reported() {
     let snapshots = vec![snapshot(3, 2)];
     store.writer.commit(&Batch { snapshots, ..Batch::default() }).expect("stored");
     let verified = verify(&store);
-    let expected = Place::Snapshot(Some(crate::common::stream("stream-0")), Version::new(2));
+    let expected = Location::Snapshot(Some(crate::common::stream("stream-0")), Version::new(2));
     assert_eq!(verified.findings.len(), 1);
     assert_eq!(verified.findings[0].place, expected);
 }

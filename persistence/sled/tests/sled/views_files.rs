@@ -1,10 +1,8 @@
 //! Views on disk handle leftovers, damaged files, other processes and a killed process.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::ops::Bound::Unbounded;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use actuarius_persistence::views::{Changes, Place, Table, ViewError, Views};
@@ -120,8 +118,9 @@ fn a_damaged_byte_of_a_state_or_of_the_pointer_is_reported() {
             damaged[byte] ^= 1;
             fs::write(&file, damaged).expect("written");
             let error = ask(&place, 3).expect_err("damaged");
-            let told = matches!(error, ViewError::Damaged { .. } | ViewError::NewerFormat { .. });
-            assert!(told, "byte {byte} of {}: {error}", file.display());
+            let reported =
+                matches!(error, ViewError::Damaged { .. } | ViewError::NewerFormat { .. });
+            assert!(reported, "byte {byte} of {}: {error}", file.display());
         }
         fs::write(&file, whole).expect("written");
         ask(&place, 3).expect("whole");
@@ -241,8 +240,11 @@ fn the_view_named_by_the_environment_is_written() {
 fn a_killed_process_leaves_complete_batches_and_every_acknowledged_one() {
     let (directory, views) = home();
     let mut acknowledged = 0;
-    for kill in 0..6u64 {
-        acknowledged = acknowledged.max(killed_after(&directory, acknowledged, 1 + kill * 5));
+    for kill in 0..6 {
+        let test = "the_view_named_by_the_environment_is_written";
+        let mut child = child::running(module_path!(), test);
+        child.env("VIEWS_WRITTEN", directory.path().join("made/when/used"));
+        acknowledged = acknowledged.max(child::kill_after(child, 1 + kill * 5));
         let table = place(&views).table(1).expect("opens");
         let reader = table.reader();
         let batch = reader.get(0, b"batch").expect("readable").expect("there");
@@ -252,23 +254,4 @@ fn a_killed_process_leaves_complete_batches_and_every_acknowledged_one() {
         let number = u64::from_le_bytes(batch[..8].try_into().expect("8"));
         assert!(number >= acknowledged, "{number} is before {acknowledged}");
     }
-}
-
-/// Lets another process write the view, kills it once it has acknowledged `more` batches, and
-/// returns the last one it acknowledged.
-fn killed_after(directory: &TempDir, before: u64, more: u64) -> u64 {
-    let mut child = child::running(module_path!(), "the_view_named_by_the_environment_is_written")
-        .env("VIEWS_WRITTEN", directory.path().join("made/when/used"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("started");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let mut numbers = lines.by_ref().filter_map(|line| {
-        line.expect("readable").strip_prefix("acknowledged ").and_then(|text| text.parse().ok())
-    });
-    let reached = numbers.find(|&number: &u64| number >= before + more).expect("it continues");
-    child.kill().expect("killed");
-    let last = numbers.last().unwrap_or(reached);
-    child.wait().expect("ended");
-    last
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use actuarius_persistence::views::{Changes, Table, Views};
+use actuarius_persistence::views::{Changes, Table};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
