@@ -1,15 +1,18 @@
-//! What is told when keys are missing from sled or wrong in it, as after a lost page.
+//! Tests of what is reported when keys are missing or wrong in sled, as after a lost page.
 
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use actuarius_persistence::verify::{Location, Verify};
-use actuarius_persistence::{Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store};
+use actuarius_persistence::{
+    Append, Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store,
+};
 use tempfile::TempDir;
 
 use crate::keys::{self, StreamHash, VALUE_MAX};
-use crate::testing::append;
+use crate::log::chunk;
+use crate::testing::{append, frames};
 use crate::{SledOptions, format::Format, open_with};
 
-/// A store of ten commits to one stream in chunks of their own; the first eight are indexed.
+/// Creates a closed store of ten commits to one stream in separate chunks. The first eight are indexed.
 fn closed_store() -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory).expect("opens");
@@ -24,7 +27,7 @@ fn open(directory: &TempDir) -> Result<Store, OpenError> {
     open_with(directory.path(), &SledOptions::default().index_runs(2, 1))
 }
 
-/// Changes what sled holds behind the store's back.
+/// Changes the content of sled while the store is closed.
 fn tamper(directory: &TempDir, change: impl FnOnce(&sled::Db)) {
     let log = directory.path().join("store/log");
     let _release = crate::release::Release(log.join("db"));
@@ -52,36 +55,37 @@ fn is_damaged<T>(opened: Result<T, OpenError>) -> bool {
 }
 
 #[test]
-fn a_missing_chunk_is_told_with_its_position() {
+fn a_missing_chunk_is_reported_with_its_position() {
     let directory = closed_store();
     tamper(&directory, |db| drop(db.remove(keys::chunk(3, 0)).expect("removed")));
-    let reader = open(&directory).expect("the damage is in the past").reader;
+    let reader = open(&directory).expect("the damage is not at the end").reader;
     let (start, none) = (Position::NONE, Version::NONE);
-    let log = reader.read_log(start, PageLimit::default()).expect_err("told");
+    let log = reader.read_log(start, PageLimit::default()).expect_err("reported");
     assert_eq!(damaged_position(log), 3);
-    let log = reader.read_log(Position::new(2), PageLimit::default()).expect_err("told");
+    let log = reader.read_log(Position::new(2), PageLimit::default()).expect_err("reported");
     assert_eq!(damaged_position(log), 3);
-    let error = reader.read_stream(&alice(), none, start, PageLimit::default()).expect_err("told");
+    let error =
+        reader.read_stream(&alice(), none, start, PageLimit::default()).expect_err("reported");
     assert!(error.to_string().contains("account/alice"), "{error}");
     assert_eq!(damaged_position(error), 3);
-    let behind = reader.read_stream(&alice(), Version::new(5), start, PageLimit::default());
-    assert_eq!(behind.expect("untouched").commits.len(), 5, "the rest reads on");
+    let later = reader.read_stream(&alice(), Version::new(5), start, PageLimit::default());
+    assert_eq!(later.expect("untouched").commits.len(), 5, "the rest is readable");
 }
 
 #[test]
-fn a_misplaced_chunk_is_told() {
+fn a_misplaced_chunk_is_reported() {
     let directory = closed_store();
     tamper(&directory, |db| {
-        let other = db.get(keys::chunk(4, 0)).expect("readable").expect("there");
+        let other = db.get(keys::chunk(4, 0)).expect("readable").expect("exists");
         db.insert(keys::chunk(3, 0), other).expect("written");
     });
-    let reader = open(&directory).expect("the damage is in the past").reader;
-    let error = reader.read_log(Position::NONE, PageLimit::default()).expect_err("told");
+    let reader = open(&directory).expect("the damage is not at the end").reader;
+    let error = reader.read_log(Position::NONE, PageLimit::default()).expect_err("reported");
     assert_eq!(damaged_position(error), 3);
 }
 
 #[test]
-fn damage_at_the_end_is_told_when_the_store_opens() {
+fn damage_at_the_end_is_reported_when_the_store_opens() {
     let missing = closed_store();
     tamper(&missing, |db| drop(db.remove(keys::chunk(9, 0)).expect("removed")));
     assert!(matches!(open(&missing), Err(OpenError::Shorter { .. } | OpenError::Damaged { .. })));
@@ -94,17 +98,17 @@ fn damage_at_the_end_is_told_when_the_store_opens() {
 }
 
 #[test]
-fn events_behind_a_gap_are_told() {
+fn events_after_a_gap_are_reported() {
     let directory = closed_store();
     tamper(&directory, |db| {
-        let some = db.get(keys::chunk(4, 0)).expect("readable").expect("there");
+        let some = db.get(keys::chunk(4, 0)).expect("readable").expect("exists");
         db.insert(keys::chunk(12, 0), some).expect("written");
     });
     assert!(is_damaged(open(&directory)));
 }
 
 #[test]
-fn what_a_large_commit_cut_short_left_behind_is_removed() {
+fn parts_of_an_interrupted_large_commit_are_removed() {
     let directory = closed_store();
     tamper(&directory, |db| {
         for part in [7, 8, 9] {
@@ -121,23 +125,23 @@ fn what_a_large_commit_cut_short_left_behind_is_removed() {
 }
 
 #[test]
-fn a_missing_part_of_the_index_is_never_an_empty_stream() {
+fn a_missing_part_of_the_index_is_never_read_as_an_empty_stream() {
     let directory = closed_store();
     tamper(&directory, |db| {
         for key in db.scan_prefix(b"i").keys() {
             db.remove(key.expect("readable")).expect("removed");
         }
     });
-    let reader = open(&directory).expect("the damage is in the past").reader;
+    let reader = open(&directory).expect("the damage is not at the end").reader;
     let (start, none) = (Position::NONE, Version::NONE);
     assert!(reader.read_stream(&alice(), none, start, PageLimit::default()).is_err());
     let unknown = StreamId::new("account", "bob").expect("valid");
-    assert!(reader.version(&unknown).is_err(), "nobody can tell");
+    assert!(reader.version(&unknown).is_err(), "its version is unknown");
     assert_eq!(reader.version(&alice()).expect("in the tail"), Version::new(10));
 }
 
 #[test]
-fn a_damaged_snapshot_leads_to_the_one_before() {
+fn before_a_damaged_snapshot_the_previous_one_is_found() {
     let directory = closed_store();
     let mut store = open(&directory).expect("opens");
     for (version, size) in [(2, 10), (4, 30_000), (6, 30_000), (8, 10)] {
@@ -165,17 +169,17 @@ fn a_damaged_snapshot_leads_to_the_one_before() {
     let reader = open(&directory).expect("opens").reader;
     let mut before = None;
     for damaged in [8, 6] {
-        let error = reader.snapshot(&alice(), before).expect_err("told");
+        let error = reader.snapshot(&alice(), before).expect_err("reported");
         let ReadError::DamagedSnapshot { version, .. } = error else { panic!("{error}") };
         assert_eq!(version, Version::new(damaged));
         before = Some(version);
     }
-    let found = reader.snapshot(&alice(), before).expect("whole").expect("there");
-    assert_eq!(found.version, Version::new(2), "the one at 4 was cut short");
+    let found = reader.snapshot(&alice(), before).expect("whole").expect("exists");
+    assert_eq!(found.version, Version::new(2), "the one at 4 has no part 0");
 }
 
 #[test]
-fn a_damaged_or_misplaced_note_is_told_by_its_name_and_the_others_read_on() {
+fn a_damaged_or_misplaced_note_is_reported_by_name_and_others_are_readable() {
     let directory = closed_store();
     let mut store = open(&directory).expect("opens");
     let mut notes = Notes::default();
@@ -183,76 +187,72 @@ fn a_damaged_or_misplaced_note_is_told_by_its_name_and_the_others_read_on() {
     store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("stored");
     drop(store);
     tamper(&directory, |db| {
-        let mut value = db.get(keys::note(b"b\0")).expect("readable").expect("there").to_vec();
+        let mut value = db.get(keys::note(b"b\0")).expect("readable").expect("exists").to_vec();
         value[7] ^= 4;
         db.insert(keys::note(b"b\0"), value).expect("written");
-        let other = db.get(keys::note(b"a")).expect("readable").expect("there");
+        let other = db.get(keys::note(b"a")).expect("readable").expect("exists");
         db.insert(keys::note(b"d"), other).expect("written");
     });
     let mut store = open(&directory).expect("the events are whole");
     for (key, name) in [(&b"b\0"[..], "b\\x00"), (b"d", "d")] {
-        let error = store.reader.note(key).expect_err("told");
+        let error = store.reader.note(key).expect_err("reported");
         assert!(error.to_string().contains(&format!("the note {name} is damaged")), "{error}");
-        let listed = store.reader.notes(key, None, 9).expect_err("told");
+        let listed = store.reader.notes(key, None, 9).expect_err("reported");
         let ReadError::DamagedNote { key: named, .. } = listed else { panic!("{listed}") };
         assert_eq!(named, key);
     }
-    assert_eq!(store.reader.notes(b"", Some(b"b\0"), 1).expect("behind it")[0].key, "c");
-    let mut mended = Notes::default();
-    mended.put("b\0", "eighteen").expect("small");
-    mended.remove("d").expect("small");
-    store.writer.commit(&Batch { notes: vec![mended], ..Batch::default() }).expect("stored");
-    assert_eq!(store.reader.notes(b"", None, 9).expect("mended").len(), 3);
+    assert_eq!(store.reader.notes(b"", Some(b"b\0"), 1).expect("after it")[0].key, "c");
+    let mut repaired = Notes::default();
+    repaired.put("b\0", "eighteen").expect("small");
+    repaired.remove("d").expect("small");
+    store.writer.commit(&Batch { notes: vec![repaired], ..Batch::default() }).expect("stored");
+    assert_eq!(store.reader.notes(b"", None, 9).expect("repaired").len(), 3);
 }
 
-/// A checksum can be made again by whoever changes a commit; the chain cannot.
+/// Replaces the chunk at `first` by one with this commit, a valid checksum and the same link.
+fn forge(db: &sled::Db, first: u64, forged: &Append) {
+    let chunk = chunk::read(first, |part| db.get(keys::chunk(first, part)));
+    let before = chunk.expect("whole").expect("exists").before;
+    let frames = frames(forged);
+    let packed = chunk::Packed { first, before, frames: &frames, commits: 1, events: 1 };
+    let [value] = &chunk::pack(&packed)[..] else { panic!("a small commit") };
+    db.insert(keys::chunk(first, 0), value.as_slice()).expect("written");
+}
+
+/// A forger can recompute the checksum of a commit, but not the chain.
 #[test]
 fn a_replaced_commit_breaks_the_chain() {
     let directory = closed_store();
     tamper(&directory, |db| {
-        let forged = append("account", "alice", 8, &[11]);
-        let before = super::log::chunk::read(9, |part| db.get(keys::chunk(9, part)));
-        let before = before.expect("whole").expect("there").before;
-        let frames = super::testing::frames(&forged);
-        let (frames, commits, events) = (frames.as_slice(), 1, 1);
-        let packed = super::log::chunk::Packed { first: 9, before, frames, commits, events };
-        let [value] = &super::log::chunk::pack(&packed)[..] else { panic!("a small commit") };
-        drop(db.insert(keys::chunk(9, 0), value.as_slice()).expect("written"));
+        forge(db, 9, &append("account", "alice", 8, &[11]));
     });
     assert!(is_damaged(open(&directory)));
 }
 
-/// In history that is indexed, which opening does not walk, a forged commit has a right checksum and the
-/// right place. What comes behind it is still chained to what was there.
+/// Opening does not read indexed history. A forged commit there has a valid checksum and position, but
+/// the next commit is still chained to the original one.
 #[test]
-fn verifying_finds_what_was_replaced_long_ago() {
+fn verification_finds_a_replaced_old_commit() {
     let directory = closed_store();
     let whole = open(&directory).expect("opens");
-    let noted = whole.reader.maintenance().chain().expect("known");
+    let end = whole.reader.maintenance().chain().expect("known");
     drop(whole);
     tamper(&directory, |db| {
-        let forged = append("account", "alice", 2, &[11]);
-        let before = super::log::chunk::read(3, |part| db.get(keys::chunk(3, part)));
-        let before = before.expect("whole").expect("there").before;
-        let frames = super::testing::frames(&forged);
-        let (frames, commits, events) = (frames.as_slice(), 1, 1);
-        let packed = super::log::chunk::Packed { first: 3, before, frames, commits, events };
-        let [value] = &super::log::chunk::pack(&packed)[..] else { panic!("a small commit") };
-        drop(db.insert(keys::chunk(3, 0), value.as_slice()).expect("written"));
+        forge(db, 3, &append("account", "alice", 2, &[11]));
     });
-    let store = open(&directory).expect("opening looks at the end only");
+    let store = open(&directory).expect("opening checks the end only");
     let verified =
-        store.reader.maintenance().verify(&mut Verify::default().expect(noted)).expect("readable");
+        store.reader.maintenance().verify(&mut Verify::default().expect(end)).expect("readable");
     let places: Vec<_> = verified.findings.into_iter().map(|finding| finding.place).collect();
     assert_eq!(
         places,
         [Location::Log(Position::new(4))],
-        "the next commit is chained to another one"
+        "the next commit is chained to the original one"
     );
 }
 
 #[test]
-fn verifying_finds_commits_that_were_put_into_another_order() {
+fn verification_finds_reordered_commits() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(&directory).expect("opens");
     for id in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
@@ -260,21 +260,13 @@ fn verifying_finds_commits_that_were_put_into_another_order() {
         store.writer.commit(&Batch { appends, ..Batch::default() }).expect("stored");
     }
     drop(store);
-    let repacked = |id: &str, first: u64, db: &sled::Db| {
-        let before = super::log::chunk::read(first, |part| db.get(keys::chunk(first, part)));
-        let before = before.expect("whole").expect("there").before;
-        let frames = super::testing::frames(&append("account", id, 0, &[10]));
-        let packed =
-            super::log::chunk::Packed { first, before, frames: &frames, commits: 1, events: 1 };
-        db.insert(keys::chunk(first, 0), &*super::log::chunk::pack(&packed)[0]).expect("written");
-    };
     tamper(&directory, |db| {
-        repacked("c", 2, db);
-        repacked("b", 3, db);
+        forge(db, 2, &append("account", "c", 0, &[10]));
+        forge(db, 3, &append("account", "b", 0, &[10]));
     });
-    let store = open(&directory).expect("opening looks at the end only");
+    let store = open(&directory).expect("opening checks the end only");
     let verified = store.reader.maintenance().verify(&mut Verify::default()).expect("readable");
-    let told = |position| Location::Log(Position::new(position));
-    assert!(verified.findings.iter().any(|finding| finding.place == told(3)));
-    assert!(verified.findings.iter().any(|finding| finding.place == told(4)));
+    let log = |position| Location::Log(Position::new(position));
+    assert!(verified.findings.iter().any(|finding| finding.place == log(3)));
+    assert!(verified.findings.iter().any(|finding| finding.place == log(4)));
 }

@@ -1,4 +1,4 @@
-//! What tables do about power cuts, damage and failures, which only the inside can bring about.
+//! Tests of tables after power cuts, damage and failures, which need access to the inside of a table.
 
 use std::ops::Bound::Unbounded;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ impl Fixture {
     }
 }
 
-/// Rows `a` and up, all of which say `value`.
+/// Returns changes that put `value` at the keys `a` and up.
 fn changes(rows: u8, value: &[u8]) -> Changes {
     let mut changes = Changes::new();
     for row in 0..rows {
@@ -51,6 +51,10 @@ fn get(table: &SledTable, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
     table.reader().get(&changes::place(1, key))
 }
 
+fn value_of(table: &SledTable, key: &[u8]) -> Bytes {
+    get(table, key).expect("readable").expect("exists")
+}
+
 fn all(table: &SledTable) -> Vec<Entry> {
     let range = changes::places(1, (Unbounded, Unbounded)).expect("a range");
     table.reader().scan(&range, false, usize::MAX).expect("readable")
@@ -61,7 +65,7 @@ fn parts(table: &SledTable) -> usize {
 }
 
 #[test]
-fn a_batch_that_only_the_journal_has_is_there_after_opening() {
+fn a_batch_that_is_only_in_the_journal_is_restored_on_opening() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     table.commit(changes(3, b"before")).expect("stored");
@@ -75,18 +79,18 @@ fn a_batch_that_only_the_journal_has_is_there_after_opening() {
 }
 
 #[test]
-fn a_batch_that_sled_has_a_part_of_is_made_whole() {
+fn a_batch_that_is_partly_in_sled_is_completed_on_opening() {
     let fixture = Fixture::new();
     let (large, rows) = (vec![7; 10_000], changes(3, &vec![8; 9_000]));
     for stop in 0..3 {
         let mut table = fixture.opened();
         table.commit(changes(3, &large)).expect("stored");
         let sequence = table.journal.write(&rows).expect("written");
-        // As much as `stop` rows have replaced what was there, and the next one its parts.
+        // Writes `stop` rows of the batch, and removes the parts of the next row.
         let mut part = changes(stop, &vec![8; 9_000]);
-        table.applier.apply(sequence, &part).expect("given");
+        table.applier.apply(sequence, &part).expect("applied");
         part.remove(1, &[b'a' + stop]).expect("fits");
-        table.applier.apply(sequence, &part).expect("given");
+        table.applier.apply(sequence, &part).expect("applied");
         drop(table);
         let table = fixture.opened();
         assert!(all(&table).iter().all(|(_, value)| value[..] == [8; 9_000]), "after {stop}");
@@ -95,7 +99,7 @@ fn a_batch_that_sled_has_a_part_of_is_made_whole() {
 }
 
 #[test]
-fn parts_go_with_what_they_are_parts_of() {
+fn parts_are_removed_with_their_row() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     for value in [vec![1; 10_000], vec![2; 100_000], vec![3; 5_000]] {
@@ -111,7 +115,7 @@ fn parts_go_with_what_they_are_parts_of() {
 }
 
 #[test]
-fn a_torn_record_behind_the_last_batch_is_nothing() {
+fn a_torn_record_after_the_last_batch_is_ignored() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     table.commit(changes(3, b"before")).expect("stored");
@@ -121,30 +125,30 @@ fn a_torn_record_behind_the_last_batch_is_nothing() {
     let bytes = fs::read(fixture.journal()).expect("readable");
     fs::write(fixture.journal(), &bytes[..whole + (bytes.len() - whole) / 2]).expect("written");
     let mut table = fixture.opened();
-    assert_eq!(get(&table, b"a").expect("readable").expect("there"), &b"before"[..]);
+    assert_eq!(value_of(&table, b"a"), &b"before"[..]);
     table.commit(changes(1, b"next")).expect("stored");
     drop(table);
-    assert_eq!(get(&fixture.opened(), b"a").expect("readable").expect("there"), &b"next"[..]);
+    assert_eq!(value_of(&fixture.opened(), b"a"), &b"next"[..]);
 }
 
 #[test]
-fn what_is_left_of_older_rounds_is_never_taken_for_a_batch() {
+fn records_of_earlier_rounds_are_ignored() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     for value in [b"1", b"2", b"3", b"4"] {
         table.commit(changes(3, value)).expect("stored");
     }
     table.checkpoint().expect("synced");
-    // Its record has the size of the first, and the old second one follows it.
+    // Its record has the size of the first one, so the old second record follows it.
     table.commit(changes(3, b"5")).expect("stored");
     drop(table);
     let table = fixture.opened();
-    assert_eq!(get(&table, b"a").expect("readable").expect("there"), &b"5"[..]);
+    assert_eq!(value_of(&table, b"a"), &b"5"[..]);
     assert_eq!(table.journal.next(), 6);
 }
 
 #[test]
-fn a_flipped_bit_in_the_journal_is_told_when_it_is_needed() {
+fn a_flipped_bit_in_a_needed_record_is_reported() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     table.commit(changes(3, b"first")).expect("stored");
@@ -162,7 +166,7 @@ fn a_flipped_bit_in_the_journal_is_told_when_it_is_needed() {
 }
 
 #[test]
-fn a_sled_that_went_back_behind_the_journal_is_told() {
+fn a_sled_older_than_the_journal_is_reported() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     for _ in 0..3 {
@@ -173,11 +177,11 @@ fn a_sled_that_went_back_behind_the_journal_is_told() {
     let older = Marker::Done(1).pack();
     table.shared.engine.db().insert(keys::MARKER, older).expect("written");
     drop(table);
-    assert!(fixture.damage().contains("goes on behind"));
+    assert!(fixture.damage().contains("continues after"));
 }
 
 #[test]
-fn a_sled_that_went_back_to_nothing_is_told() {
+fn a_missing_marker_is_reported() {
     let fixture = Fixture::new();
     let table = fixture.opened();
     table.shared.engine.db().remove(keys::MARKER).expect("removed");
@@ -186,13 +190,13 @@ fn a_sled_that_went_back_to_nothing_is_told() {
 }
 
 #[test]
-fn a_damaged_row_is_told_by_its_name_and_the_others_are_read() {
+fn a_damaged_row_is_reported_by_its_key_and_others_are_readable() {
     let fixture = Fixture::new();
     for value in [vec![7; 10], vec![7; 10_000]] {
         let mut table = fixture.opened();
         table.commit(changes(3, &value)).expect("stored");
         let key = keys::key(&changes::place(1, b"b"));
-        let row = table.shared.engine.get(&key).expect("readable").expect("there");
+        let row = table.shared.engine.get(&key).expect("readable").expect("exists");
         for byte in 0..row.len() {
             let mut damaged = row.to_vec();
             damaged[byte] ^= 4;
@@ -203,16 +207,16 @@ fn a_damaged_row_is_told_by_its_name_and_the_others_are_read() {
             assert!(table.reader().scan(&range, true, 2).is_err());
         }
         assert!(get(&table, b"a").expect("readable").is_some());
-        let elsewhere = keys::key(&changes::place(1, b"c"));
-        table.shared.engine.db().insert(&elsewhere, row.clone()).expect("written");
-        assert!(get(&table, b"c").is_err(), "a row in another's place");
+        let other = keys::key(&changes::place(1, b"c"));
+        table.shared.engine.db().insert(&other, row.clone()).expect("written");
+        assert!(get(&table, b"c").is_err(), "a row at the key of another");
         table.shared.engine.db().insert(&key, row).expect("written");
         assert!(get(&table, b"b").expect("readable").is_some());
     }
 }
 
 #[test]
-fn a_key_that_no_row_can_have_is_told() {
+fn an_invalid_key_of_a_row_is_reported() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     table.commit(changes(3, b"row")).expect("stored");
@@ -227,18 +231,18 @@ fn a_key_that_no_row_can_have_is_told() {
 }
 
 #[test]
-fn a_missing_part_is_told() {
+fn a_missing_part_is_reported() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     table.commit(changes(1, &[7; 10_000])).expect("stored");
-    let part = table.shared.engine.keys(&[PART]).last().expect("there").expect("readable");
+    let part = table.shared.engine.keys(&[PART]).last().expect("exists").expect("readable");
     table.shared.engine.db().remove(part).expect("removed");
     let error = get(&table, b"a").expect_err("damaged").to_string();
     assert!(error.contains("a part is missing"), "{error}");
 }
 
 #[test]
-fn the_marker_survives_no_flipped_bit() {
+fn every_flipped_bit_of_the_marker_is_detected() {
     let whole = Marker::Begun(7).pack();
     let fixture = Fixture::new();
     let table = fixture.opened();
@@ -252,7 +256,7 @@ fn the_marker_survives_no_flipped_bit() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn after_the_first_failure_nothing_is_written_and_readers_go_on() {
+fn after_the_first_failure_nothing_is_written_and_readers_continue() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     table.commit(changes(3, b"before")).expect("stored");
@@ -263,15 +267,15 @@ fn after_the_first_failure_nothing_is_written_and_readers_go_on() {
     assert!(matches!(second, ViewError::Failed { .. }), "{second}");
     let empty = table.commit(Changes::new()).expect_err("it has failed");
     assert!(matches!(empty, ViewError::Failed { .. }), "{empty}");
-    assert_eq!(get(&table, b"a").expect("readable").expect("there"), &b"before"[..]);
+    assert_eq!(value_of(&table, b"a"), &b"before"[..]);
     drop(table);
     let mut table = fixture.opened();
-    assert_eq!(get(&table, b"c").expect("readable").expect("there"), &b"before"[..]);
+    assert_eq!(value_of(&table, b"c"), &b"before"[..]);
     table.commit(changes(3, b"again")).expect("stored");
 }
 
 #[test]
-fn readers_see_a_batch_that_sled_was_given_only_a_part_of() {
+fn readers_see_a_whole_batch_that_is_only_partly_in_sled() {
     let fixture = Fixture::new();
     let mut table = fixture.opened();
     table.commit(changes(4, b"old")).expect("stored");
