@@ -7,7 +7,7 @@ use actuarius::error::Unavailable;
 use actuarius::operations::{ArchivePart, ArchivingError};
 use actuarius::{ExecuteError, Failure, Hosting, Runtime, Version};
 
-use crate::common::{Command, Event, Ledger, Sum};
+use crate::common::{Command, Ledger, Sum};
 
 async fn shut(runtime: Runtime) {
     let report = runtime.shutdown(Duration::from_secs(60)).await;

@@ -11,8 +11,7 @@ use actuarius::error::{BoxError, StartError};
 use actuarius::projection::{InMemory, Projection};
 use actuarius::store::backup::{self, BackupError, Until};
 use actuarius::store::sled;
-use actuarius::store::views::Views;
-use actuarius::store::{PageLimit, Reader, go_on, memory};
+use actuarius::store::{PageLimit, Reader, ignore_progress, memory};
 use actuarius::subscription::{Handler, Subscription};
 use actuarius::{Envelope, Position, Runtime};
 use serde::{Deserialize, Serialize};
@@ -83,7 +82,7 @@ async fn add(runtime: &Runtime, amounts: std::ops::Range<i64>) {
 }
 
 async fn restored(saved: &Path, to: &Path, until: Until) -> (Runtime, Position) {
-    let restored = sled::restore(saved, to, until, &mut go_on).unwrap();
+    let restored = sled::restore(saved, to, until, &mut ignore_progress).unwrap();
     (Runtime::open(to).await.unwrap(), restored.end.position)
 }
 
@@ -113,7 +112,7 @@ async fn a_backup_under_full_load_can_be_restored_at_any_position() {
         assert!(run.to.position >= head, "every acknowledged event is in the backup");
         ends.push(run.to);
     }
-    backup::verify(place("saved"), &mut go_on).unwrap();
+    backup::verify(place("saved"), &mut ignore_progress).unwrap();
     let (reader, last) = (runtime.reader().unwrap(), ends.last().unwrap().position);
     for number in 0..6 {
         let wanted = Position::new(last.get() * (number * 31 % 17) / 16);
@@ -146,7 +145,7 @@ async fn subscriptions_and_views_continue_on_the_restored_store() {
     runtime.backup(place("saved")).await.unwrap();
     assert!(runtime.shutdown(LONG).await.is_clean());
 
-    sled::restore(place("saved"), place("back"), Until::End, &mut go_on).unwrap();
+    sled::restore(place("saved"), place("back"), Until::End, &mut ignore_progress).unwrap();
     // Copies the views of the old store to the new one.
     let views = || Runtime::builder().views(sled::views(place("data").join("views")));
     let again = views().open(place("back")).await.unwrap();
@@ -181,7 +180,7 @@ async fn events_after_the_restored_position_are_handled_again_and_views_are_rebu
     }
     assert!(runtime.shutdown(LONG).await.is_clean());
     let until = Position::new(25).into();
-    sled::restore(place("saved"), place("back"), until, &mut go_on).unwrap();
+    sled::restore(place("saved"), place("back"), until, &mut ignore_progress).unwrap();
     let views = sled::views(place("data").join("views"));
     let again = Runtime::builder().views(views).open(place("back")).await.unwrap();
     add(&again, 100..101).await;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use actuarius::health::FollowerStatus;
 use actuarius::projection::{Keyed, KeyedProjection, ProjectionBuilder, RebuildError, Rows, View};
 use actuarius::store::sled;
-use actuarius::store::views::Views;
 use actuarius::{Envelope, Position, Runtime};
 
 use super::views::{Kept, Model, add, at_once, close, show_all, start_when_free, sums};

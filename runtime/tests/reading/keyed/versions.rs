@@ -4,7 +4,7 @@
 use actuarius::error::StartError;
 use actuarius::projection::{Keyed, KeyedProjection, ProjectionBuilder, Rows, View};
 use actuarius::store::sled;
-use actuarius::store::views::{ViewError, Views};
+use actuarius::store::views::ViewError;
 use actuarius::{Envelope, Position, Runtime};
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering::SeqCst;
 use actuarius::health::FollowerStatus;
 use actuarius::projection::RebuildError;
 use actuarius::store::sled;
-use actuarius::store::views::Views;
 use actuarius::{Position, Runtime};
 
 use super::scripted::{Scripted, add, caught_up, levers};
