@@ -20,6 +20,7 @@ mod rebuild;
 mod routes;
 pub(crate) mod rows;
 mod saved;
+mod saved_views;
 mod target;
 mod types;
 

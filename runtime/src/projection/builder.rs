@@ -10,7 +10,7 @@ use super::handle::ProjectionHandle;
 use super::host::{self, Source};
 use super::rebuild::Order;
 use super::routes::Routes;
-use super::saved::SavedViews;
+use super::saved_views::SavedViews;
 use super::target::{Target, opening};
 use crate::follow::followers::{FollowerKind, Registration, Retry, StartError};
 use crate::inner::Inner;
@@ -152,10 +152,11 @@ impl<K: StoredKind> ProjectionBuilder<K> {
         let registration = self.register(self.settings.routes.is_empty())?;
         let Self { inner, name, settings, retry } = self;
         let (views, version) = (inner.views.clone(), settings.version);
+        let types = settings.routes.types();
         let reader = inner.engine.store.reader().map_err(|_| StartError::ShuttingDown)?;
         let saved_views = opening(move || {
             let (place, lineage) = (views.place(&name)?, reader.maintenance().lineage());
-            Ok(SavedViews { name, place, version, shape, lineage })
+            Ok(SavedViews { name, place, version, shape, lineage, types })
         });
         let source = source(saved_views.await?, settings);
         Self::run(inner, registration, retry, source).await

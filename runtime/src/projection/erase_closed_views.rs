@@ -46,7 +46,7 @@ fn clear(place: &Place, forgotten: u64) -> Result<bool, ViewError> {
     let (all, current) = (place.generations()?, place.current()?);
     let mut removed = false;
     for generation in &all {
-        if !must_go(place, *generation, forgotten)? {
+        if !must_erase(place, *generation, forgotten)? {
             continue;
         }
         if current == Some(*generation) {
@@ -59,11 +59,13 @@ fn clear(place: &Place, forgotten: u64) -> Result<bool, ViewError> {
     Ok(removed)
 }
 
-fn must_go(place: &Place, generation: u64, forgotten: u64) -> Result<bool, ViewError> {
+fn must_erase(place: &Place, generation: u64, forgotten: u64) -> Result<bool, ViewError> {
     match place.load_state(generation)? {
         // One that this release does not understand was written before there was personal data, or
         // after all that is known here: its projection looks after it.
-        Some(state) => Ok(Saved::parse(state).is_ok_and(|it| it.taint.must_go(forgotten))),
-        None => keyed::must_go(&place.table(generation)?.reader(), forgotten),
+        Some(state) => {
+            Ok(Saved::parse(state).is_ok_and(|it| it.origin.taint.must_erase(forgotten)))
+        }
+        None => keyed::must_erase(&place.table(generation)?.reader(), forgotten),
     }
 }

@@ -28,7 +28,7 @@ impl ErasureTaint {
     }
 
     /// Whether someone may be in it who is forgotten by now: so many are.
-    pub(crate) fn must_go(self, forgotten: u64) -> bool {
+    pub(crate) fn must_erase(self, forgotten: u64) -> bool {
         self.has_any && forgotten > self.forgotten
     }
 

@@ -30,7 +30,7 @@ use crate::history::LogMoment;
 use crate::inner::Inner;
 use crate::schema::shape::fingerprint;
 use generations::Generations;
-pub(super) use generations::must_go;
+pub(super) use generations::must_erase;
 use moves::Moves;
 use opening::KeyedSource;
 
@@ -91,7 +91,7 @@ impl<V: View> ProjectionBuilder<Keyed<V>> {
         let (table, moves) = (CurrentTable::default(), Moves::new());
         let outputs = (table.clone(), moves.clone());
         let running = self.run_stored(fingerprint::<V::Row>(), |saved_views, settings| {
-            let generations = Arc::new(Generations::of(saved_views, settings.routes.types()));
+            let generations = Arc::new(Generations(saved_views));
             KeyedSource { settings, generations, outputs }
         });
         let (projection, orders) = running.await?;

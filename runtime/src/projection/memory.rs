@@ -92,7 +92,7 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
         let shown = Cell::default();
         let read = shown.clone();
         let running = self.run_stored(fingerprint::<P>(), |saved_views, settings| {
-            let states = States::of(saved_views, settings.routes.types(), settings.codec);
+            let states = States::of(saved_views, settings.codec);
             MemorySource { settings, states: Arc::new(states), shown: read }
         });
         let (projection, orders) = running.await?;

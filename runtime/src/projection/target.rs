@@ -70,7 +70,7 @@ pub(crate) trait Target: Send + 'static {
     fn serve(&mut self) -> Result<(), Failed>;
 
     /// Whether the clear text of someone may be in it who is forgotten by now.
-    fn must_go(&self) -> bool {
+    fn must_erase(&self) -> bool {
         false
     }
 

@@ -15,7 +15,7 @@ impl<T: Target> Host<T> {
             // An older view is read, of which nothing else is known here.
             self.begin_anew().await;
         }
-        match self.cursor.as_ref().map(|cursor| cursor.target.must_go()) {
+        match self.cursor.as_ref().map(|cursor| cursor.target.must_erase()) {
             Some(true) if self.serve_from.is_none() => {
                 self.begin_rebuild(Order::of_our_own()).await;
             }
@@ -27,8 +27,8 @@ impl<T: Target> Host<T> {
     /// After a rebuild: what it has made may hold someone who was forgotten meanwhile. When it failed the
     /// view that holds them is given up: to forget counts for more than to show.
     pub(super) async fn erase_after(&mut self, end: &Result<(), RebuildError>) {
-        let must_go = self.cursor.as_ref().is_some_and(|cursor| cursor.target.must_go());
-        if must_go && end.is_err() {
+        let must_erase = self.cursor.as_ref().is_some_and(|cursor| cursor.target.must_erase());
+        if must_erase && end.is_err() {
             self.begin_anew().await;
         }
         self.erase_later();

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::history::{LogMoment, fold_log};
 use crate::projection::as_of::AsOfError;
 use crate::projection::builder::StoredSettings;
-use crate::projection::saved::SavedViews;
+use crate::projection::saved_views::SavedViews;
 use crate::projection::target::Target;
 use crate::schema::shape::fingerprint;
 
@@ -57,8 +57,8 @@ pub(super) async fn as_of<V: View>(
     let lineage = engine.store.reader()?.maintenance().lineage();
     let keys = engine.keyring.sealer().cloned();
     let place = keys.into_iter().fold(Views::in_memory(), Views::with_sealer).place(&name)?;
-    let saved_views = SavedViews { name, place, version, shape, lineage };
-    let generations = Arc::new(Generations::of(saved_views, routes.types()));
+    let saved_views = SavedViews { name, place, version, shape, lineage, types: routes.types() };
+    let generations = Arc::new(Generations(saved_views));
     let (table, generation) = (CurrentTable::default(), generations.create()?);
     table.set(generation.table.reader());
     let outputs = (CurrentTable::default(), Moves::new());

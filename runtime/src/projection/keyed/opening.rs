@@ -4,12 +4,13 @@ use actuarius_domain::Position;
 use actuarius_persistence::views::ViewError;
 
 use super::super::rows::{CurrentTable, Draft, View};
-use super::generations::{Generation, Generations, Meta};
+use super::generations::{Generation, Generations};
 use super::moves::Moves;
 use super::target::KeyedTarget;
 use crate::follow::followers::StartError;
 use crate::projection::builder::StoredSettings;
 use crate::projection::host::{Opened, Source};
+use crate::projection::saved_views::Origin;
 use crate::projection::target::Failed;
 
 /// Where the tables of one keyed view come from.
@@ -38,13 +39,13 @@ impl<V: View> KeyedSource<V> {
     }
 
     /// The current table, if it was made from this log.
-    fn current(&self) -> Result<Option<(Generation, Meta)>, ViewError> {
+    fn current(&self) -> Result<Option<(Generation, Origin)>, ViewError> {
         let Some(number) = self.generations.current()? else { return Ok(None) };
         let generation = self.generations.open(number)?;
-        match generation.meta.clone() {
-            Some(meta) if self.generations.is_ours(&meta) => Ok(Some((generation, meta))),
+        match generation.origin.clone() {
+            Some(origin) if self.generations.shares_log(&origin) => Ok(Some((generation, origin))),
             Some(_) => {
-                let name = self.generations.name();
+                let name = &self.generations.name;
                 tracing::warn!(
                     target: "actuarius::projection", name,
                     "the view was made from another store; it is built anew"
@@ -64,8 +65,8 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
             return self.go_on(self.generations.create()?);
         }
         match self.current()? {
-            Some((generation, meta)) if self.generations.must_go(meta.taint) => {
-                let name = self.generations.name();
+            Some((generation, origin)) if self.generations.must_erase(origin.taint) => {
+                let name = &self.generations.name;
                 tracing::info!(
                     target: "actuarius::projection", name,
                     "someone in the view was forgotten; it is built anew"
@@ -73,14 +74,15 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
                 drop(generation);
                 self.go_on(self.generations.create()?)
             }
-            Some((generation, meta)) if self.generations.is_of_this_version(&meta) => {
-                self.generations.must_be_of_these_types(&meta)?;
+            Some((generation, origin)) if self.generations.is_of_this_version(&origin) => {
+                let (types, name) = (&self.generations.types, &self.generations.name);
+                origin.types.must_be(types, name)?;
                 self.go_on(generation)
             }
-            Some((older, meta)) if self.settings.also_reads.contains(&meta.version) => {
+            Some((older, origin)) if self.settings.also_reads.contains(&origin.version) => {
                 self.outputs.0.set(older.table.reader());
                 let target = self.target(self.generations.unfinished()?);
-                Ok(Opened { target, older: Some(meta.position) })
+                Ok(Opened { target, older: Some(origin.position) })
             }
             other => {
                 drop(other);

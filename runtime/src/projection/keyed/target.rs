@@ -10,7 +10,7 @@ use actuarius_persistence::{Codec, Commit};
 use super::super::erasure_taint::ErasureTaint;
 use super::super::rows::{CurrentTable, Draft, Staged, View};
 use super::batch::{Batch, Open};
-use super::generations::{Generation, Generations};
+use super::generations::{Generation, Generations, put_origin};
 use super::moves::Moves;
 use crate::projection::routes::Routes;
 use crate::projection::target::{Failed, Target};
@@ -45,9 +45,9 @@ impl<V: View> KeyedTarget<V> {
         codec: Codec,
         outputs: (CurrentTable<V>, Moves<V>),
     ) -> Self {
-        let meta = generation.meta.as_ref();
-        let position = meta.map_or(Position::NONE, |meta| meta.position);
-        let taint = meta.map_or_else(ErasureTaint::default, |meta| meta.taint);
+        let origin = generation.origin.as_ref();
+        let position = origin.map_or(Position::NONE, |origin| origin.position);
+        let taint = origin.map_or_else(ErasureTaint::default, |origin| origin.taint);
         Self {
             routes,
             generations,
@@ -72,12 +72,12 @@ impl<V: View> KeyedTarget<V> {
 
     fn fold(&mut self, commit: &Commit) -> Result<u64, Failed> {
         let Some(open) = &mut self.open else { return Ok(0) };
-        let (keys, routes) = (self.generations.keys(), &self.routes);
+        let (keys, routes) = (self.generations.sealer(), &self.routes);
         let events = self.taint.watch(keys, || open.project(commit, routes))?;
         if open.draft.is_touched() {
             let mut changes = Changes::new();
-            let meta = self.generations.meta(commit.last_position(), self.taint);
-            let staged = meta.add_to(&mut changes).map_err(|error| error.to_string());
+            let origin = self.generations.origin(commit.last_position(), self.taint);
+            let staged = put_origin(&origin, &mut changes).map_err(|error| error.to_string());
             let staged = staged.and_then(|()| open.stage(changes, self.codec));
             self.add(staged.map_err(|why| Failed::at(commit.position(), why))?)?;
         }
@@ -115,8 +115,9 @@ impl<V: View> KeyedTarget<V> {
         let Batch { mut changes, keys } = std::mem::take(&mut open.batch);
         if !changes.is_empty() {
             // In place of that of the last commit that changed rows.
-            let meta = self.generations.meta(self.position, self.taint);
-            let stored = meta.add_to(&mut changes).and_then(|()| open.table.commit(changes));
+            let origin = self.generations.origin(self.position, self.taint);
+            let stored =
+                put_origin(&origin, &mut changes).and_then(|()| open.table.commit(changes));
             stored.map_err(|error| self.give_up(error))?;
             self.stored = self.position;
             if self.is_current {
@@ -138,11 +139,11 @@ impl<V: View> KeyedTarget<V> {
         }
         let opened = self.generations.open(self.generation);
         let generation = opened.map_err(|error| Failed::at(self.stored.next(), error))?;
-        let meta = generation.meta.filter(|meta| self.generations.is_usable(meta));
-        let Some(meta) = meta else {
+        let origin = generation.origin.filter(|origin| self.generations.is_usable(origin));
+        let Some(origin) = origin else {
             return Err(Failed::at(self.stored.next(), "the table does not say what it is"));
         };
-        (self.position, self.stored, self.taint) = (meta.position, meta.position, meta.taint);
+        (self.position, self.stored, self.taint) = (origin.position, origin.position, origin.taint);
         self.open = Some(Open::of(generation.table));
         if self.is_current {
             self.show();
@@ -153,8 +154,8 @@ impl<V: View> KeyedTarget<V> {
 
     fn store_position(&mut self) -> Result<(), Failed> {
         if let Some(open) = &mut self.open {
-            let meta = self.generations.meta(self.position, self.taint);
-            let added = meta.add_to(&mut open.batch.changes);
+            let origin = self.generations.origin(self.position, self.taint);
+            let added = put_origin(&origin, &mut open.batch.changes);
             added.map_err(|error| Failed::at(self.position, error))?;
         }
         self.close()
@@ -201,7 +202,7 @@ impl<V: View> Target for KeyedTarget<V> {
         if self.position > self.stored
             && let Err(Failed { why, .. }) = self.store_position()
         {
-            let name = self.generations.name();
+            let name = &self.generations.name;
             tracing::warn!(target: "actuarius::projection", name, why, "the position was not stored");
         }
     }
@@ -216,8 +217,8 @@ impl<V: View> Target for KeyedTarget<V> {
         Ok(())
     }
 
-    fn must_go(&self) -> bool {
-        self.generations.must_go(self.taint)
+    fn must_erase(&self) -> bool {
+        self.generations.must_erase(self.taint)
     }
 
     fn clean_up(&mut self) -> bool {

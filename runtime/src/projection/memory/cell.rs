@@ -24,7 +24,7 @@ impl<P: ReadModel> Held<P> {
     /// What was saved, if it can be understood.
     pub(crate) fn saved(saved: &Saved) -> Result<Self, String> {
         let (view, position) = saved.decode()?;
-        Ok(Self { view, position, taint: saved.taint })
+        Ok(Self { view, position, taint: saved.origin.taint })
     }
 }
 

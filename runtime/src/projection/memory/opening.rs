@@ -43,8 +43,8 @@ impl<P: ReadModel> MemorySource<P> {
     fn current(&self) -> Result<Option<(u64, Saved)>, StartError> {
         let Some(generation) = self.states.current()? else { return Ok(None) };
         let Some(saved) = self.states.load(generation)? else { return Ok(None) };
-        if !self.states.is_ours(&saved) {
-            return Ok(self.states.useless("it was made from another store"));
+        if !self.states.shares_log(&saved.origin) {
+            return Ok(self.states.reject("it was made from another store"));
         }
         Ok(Some((generation, saved)))
     }
@@ -52,7 +52,7 @@ impl<P: ReadModel> MemorySource<P> {
     /// Has what was saved read from now on, and tells its position; if it can be understood.
     fn show(&self, saved: &Saved) -> Option<Position> {
         let decoded = Held::saved(saved);
-        let held: Held<P> = decoded.map_or_else(|why| self.states.useless(why), Some)?;
+        let held: Held<P> = decoded.map_or_else(|why| self.states.reject(why), Some)?;
         let position = held.position;
         self.shown.put(held);
         Some(position)
@@ -65,16 +65,16 @@ impl<P: ReadModel> Source<MemoryTarget<P>> for MemorySource<P> {
             return Ok(Opened { target: self.begin_from_scratch()?, older: None });
         }
         if let Some((generation, saved)) = self.current()? {
-            if self.states.must_go(saved.taint) {
-                let _: Option<()> = self.states.useless("someone in it was forgotten");
+            if self.states.must_erase(saved.origin.taint) {
+                let _: Option<()> = self.states.reject("someone in it was forgotten");
                 return Ok(Opened { target: self.begin_from_scratch()?, older: None });
             }
-            if self.states.is_same(&saved) && self.show(&saved).is_some() {
+            if self.states.is_same(&saved.origin) && self.show(&saved).is_some() {
                 let mut target = self.target(generation, self.shown.clone());
                 target.was_found();
                 return Ok(Opened { target, older: None });
             }
-            if self.settings.also_reads.contains(&saved.version)
+            if self.settings.also_reads.contains(&saved.origin.version)
                 && let Some(position) = self.show(&saved)
             {
                 let target = self.target(self.states.next()?, Cell::default());

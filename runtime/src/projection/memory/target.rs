@@ -73,14 +73,14 @@ impl<P: ReadModel> MemoryTarget<P> {
     /// Says that it was found as the current state of its generation. The others go.
     pub(crate) fn was_found(&mut self) {
         (self.is_saved, self.is_current) = (true, true);
-        self.states.remove_others(self.generation);
+        self.remove_others();
     }
 
     /// Has nothing found at the next start but what this one saves.
     pub(crate) fn forget_others(&mut self) -> Result<(), ViewError> {
         self.states.make_current(self.generation)?;
         self.is_current = true;
-        self.states.remove_others(self.generation);
+        self.remove_others();
         Ok(())
     }
 
@@ -98,6 +98,10 @@ impl<P: ReadModel> MemoryTarget<P> {
         Ok(())
     }
 
+    fn remove_others(&self) {
+        self.states.remove(|it| it != self.generation);
+    }
+
     fn make_current(&mut self) -> Result<(), String> {
         if !self.is_current {
             let made = self.states.make_current(self.generation);
@@ -111,10 +115,10 @@ impl<P: ReadModel> MemoryTarget<P> {
     /// generation is not of this view.
     fn last_saved(&self) -> Held<P> {
         let saved = if self.is_saved { self.states.load(self.generation) } else { Ok(None) };
-        let saved = saved.unwrap_or_else(|error| self.states.useless(error));
+        let saved = saved.unwrap_or_else(|error| self.states.reject(error));
         let held = saved.and_then(|saved| {
             let decoded = Held::saved(&saved);
-            decoded.map_or_else(|why| self.states.useless(why), Some)
+            decoded.map_or_else(|why| self.states.reject(why), Some)
         });
         held.unwrap_or_default()
     }
@@ -142,7 +146,7 @@ impl<P: ReadModel> MemoryTarget<P> {
         let is_suspect = self.suspect == Some(commit.position());
         let copy = if is_suspect { self.copy(held) } else { None };
         let Held { view, taint, .. } = held;
-        match taint.watch(self.states.keys(), || self.routes.project(view, commit)) {
+        match taint.watch(self.states.sealer(), || self.routes.project(view, commit)) {
             Ok(events) => {
                 held.position = commit.last_position();
                 if is_suspect {
@@ -207,7 +211,7 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
         }
         let started = Instant::now();
         if let Err(why) = self.save_state().and_then(|()| self.make_current()) {
-            let name = self.states.name();
+            let name = &self.states.name;
             tracing::warn!(target: "actuarius::projection", name, why, "the view was not saved");
             (self.last_save.at, self.last_save.took) = (Instant::now(), started.elapsed());
         }
@@ -227,12 +231,12 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
         Ok(())
     }
 
-    fn must_go(&self) -> bool {
-        self.states.must_go(self.cell.read().taint)
+    fn must_erase(&self) -> bool {
+        self.states.must_erase(self.cell.read().taint)
     }
 
     fn clean_up(&mut self) -> bool {
-        self.states.remove_others(self.generation);
+        self.remove_others();
         self.states.has_only(self.generation)
     }
 
@@ -242,6 +246,6 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
     }
 
     fn discard(self) {
-        self.states.remove(self.generation);
+        self.states.remove(|it| it == self.generation);
     }
 }

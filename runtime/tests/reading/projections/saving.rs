@@ -110,7 +110,7 @@ async fn a_saved_state_that_does_not_decode_is_replayed_and_logged() {
     let view = view.codec(Codec::Json).start().await.unwrap();
     view.wait_for(runtime.head()).await.unwrap();
     assert!(view.read(|scripted| scripted.is_whole(10)));
-    let tells = |line: &str| line.contains("undecodable") && line.contains("is no use");
+    let tells = |line: &str| line.contains("undecodable") && line.contains("is not used");
     assert!(log.text().lines().any(tells));
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::projection::erasure_taint::ErasureTaint;
-use crate::projection::saved::SavedViews;
+use crate::projection::saved_views::SavedViews;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Counter;
@@ -50,8 +50,9 @@ fn target() -> KeyedTarget<Numbers> {
         draft.project(at, |rows| rows.put(at.get(), at.get()));
     });
     let lineage = actuarius_persistence::Lineage::of(store);
-    let saved_views = SavedViews { name, place, version: 1, shape: 1, lineage };
-    let generations = Arc::new(Generations::of(saved_views, routes.types()));
+    let types = routes.types();
+    let saved_views = SavedViews { name, place, version: 1, shape: 1, lineage, types };
+    let generations = Arc::new(Generations(saved_views));
     let generation = generations.create().unwrap();
     let (parts, outputs) = ((routes, generations), (CurrentTable::default(), Moves::new()));
     let mut target = KeyedTarget::over(generation, parts, Codec::default(), outputs);
@@ -107,14 +108,14 @@ fn after_a_failed_commit_the_table_is_opened_again_and_gone_on_from_where_it_is(
 fn a_table_that_comes_back_from_an_earlier_batch_is_not_gone_on_with_behind_a_gap() {
     let mut target = target();
     target.take(&commits(1..=3)).unwrap();
-    let earlier = target.generations.meta(Position::new(3), ErasureTaint::default());
+    let earlier = target.generations.origin(Position::new(3), ErasureTaint::default());
     target.take(&commits(4..=7)).unwrap();
     let _ = fail(&mut target);
     target.outputs.0.clear();
     // Only the position: the rows that were stored with it are the same when they come again.
     let mut generation = target.generations.open(target.generation).unwrap();
     let mut changes = Changes::new();
-    earlier.add_to(&mut changes).unwrap();
+    put_origin(&earlier, &mut changes).unwrap();
     generation.table.commit(changes).unwrap();
     drop(generation);
 
