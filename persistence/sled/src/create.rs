@@ -15,8 +15,7 @@ use crate::files::Files;
 use crate::format::Format;
 use crate::index::manifest::Manifest;
 use crate::options::SledOptions;
-use crate::release::Release;
-use crate::{engine, error, format, high_water_mark, keys};
+use crate::{engine, format, high_water_mark, keys};
 
 /// Creates an empty store with a new identity in `directory`.
 pub(super) fn create(directory: &Path, options: &SledOptions) -> Result<(), OpenError> {
@@ -40,18 +39,9 @@ pub(super) fn create_aside(
     fs::create_dir(&new.root).on(&new.root)?;
     fs::write(new.format(), format.to_text()).on(&new.format())?;
     high_water_mark::create(&new.high_water_mark(), format.store).on(&new.high_water_mark())?;
-    create_log(new, options)?;
+    // The manifest exists from the start, so that a missing one is detected.
+    engine::create_engine(&new.log(), options, (keys::MANIFEST, Manifest::default().to_value()))?;
     files::sync_tree(&new.root)
-}
-
-/// Creates sled with an empty manifest, so that a missing manifest is noticed later.
-fn create_log(new: &Files, options: &SledOptions) -> Result<(), OpenError> {
-    let _release = Release(new.db());
-    let log = new.log();
-    let db = engine::open_sled(&log, options, None)?;
-    let written =
-        db.insert(keys::MANIFEST, Manifest::default().to_value()).and_then(|_| db.flush());
-    written.map(|_| ()).map_err(error::engine_io).on(&log)
 }
 
 /// Records in the closed store in `directory` that it shares the history of another store up to

@@ -5,7 +5,6 @@ mod group;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Bound;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -14,7 +13,7 @@ use actuarius_persistence::files::{self, OnFile, lock};
 use actuarius_persistence::{OpenError, StoreFailure};
 use sled::{Db, IVec};
 
-use crate::error::{self, engine_io};
+use crate::error::{catch_panic, engine_io};
 use crate::options::SledOptions;
 use crate::release::Release;
 
@@ -143,6 +142,18 @@ impl Drop for Engine {
     }
 }
 
+/// Creates sled with its first key and value. The caller syncs the files.
+pub(super) fn create_engine(
+    log: &Path,
+    options: &SledOptions,
+    (key, value): (&[u8], Vec<u8>),
+) -> Result<(), OpenError> {
+    let _release = Release(log.join("db"));
+    let db = open_sled(log, options, None)?;
+    let written = db.insert(key, value).and_then(|_| db.flush());
+    written.map(|_| ()).map_err(engine_io).on(log)
+}
+
 /// Opens the engine, and returns it with the guard that waits until sled has released its file. They are
 /// in this order, so that the engine is dropped first if a later step fails.
 pub(super) fn open_engine(
@@ -196,14 +207,14 @@ pub(super) fn open_sled(
         .segment_size(SEGMENT_BYTES)
         .flush_every_ms(clean_every_ms);
     let path = log.to_owned();
-    match panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
+    match catch_panic(|| config.open()) {
         Ok(Ok(db)) => Ok(db),
         Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
             Err(OpenError::Locked { path })
         }
         Ok(Err(sled::Error::Io(source))) => Err(OpenError::Io { path, source }),
         Ok(Err(error)) => Err(OpenError::Damaged { path, what: error.to_string() }),
-        Err(panic) => Err(OpenError::Damaged { path, what: error::panic_text(&*panic) }),
+        Err(what) => Err(OpenError::Damaged { path, what }),
     }
 }
 

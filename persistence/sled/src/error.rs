@@ -1,6 +1,7 @@
 //! The error of a read in sled, before the caller adds the position, stream or note.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId};
@@ -67,8 +68,12 @@ impl From<Malformed> for EngineError {
     }
 }
 
-/// Returns the message of a panic.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+/// Runs `work`, and converts a panic to its message. sled panics on some kinds of damage.
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_text(&*panic))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "sled panicked".to_owned())

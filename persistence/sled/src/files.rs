@@ -33,8 +33,4 @@ impl Files {
     pub(crate) fn log(&self) -> PathBuf {
         self.root.join("log")
     }
-
-    pub(crate) fn db(&self) -> PathBuf {
-        self.log().join("db")
-    }
 }

@@ -8,6 +8,11 @@
 //! use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 //! use actuarius_persistence::{Append, Batch, Codec, NewCommit, PageLimit};
 //!
+//! #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+//! enum Event {
+//!     Opened { owner: String },
+//! }
+//!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
 //! let mut store = actuarius_sled::open(directory.path())?;
@@ -19,15 +24,15 @@
 //!     named_by_caller: true,
 //!     metadata: &Metadata::default(),
 //! };
-//! append.push(commit, Codec::Json, &["opened"], |_| 1)?;
+//! append.push(commit, Codec::Json, &[Event::Opened { owner: "Alice".into() }], |_| 1)?;
 //! let batch = Batch { appends: vec![append], ..Batch::default() };
 //! for outcome in store.writer.commit(&batch)? {
 //!     outcome?;
 //! }
 //!
 //! let page = store.reader.read_log(Position::NONE, PageLimit::default())?;
-//! let event: String = page.commits[0].view().events().next().expect("one event").decode()?;
-//! assert_eq!(event, "opened");
+//! let event: Event = page.commits[0].view().events().next().expect("one event").decode()?;
+//! assert_eq!(event, Event::Opened { owner: "Alice".into() });
 //! # Ok(())
 //! # }
 //! ```

@@ -35,25 +35,22 @@ mod tampering;
 use std::any::Any;
 use std::fs;
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_persistence::OpenError;
 use actuarius_persistence::files::marker::{self, Unreadable};
 use actuarius_persistence::files::{self, OnFile};
-use actuarius_persistence::table::ViewError;
-use actuarius_persistence::table::{Changes, Range};
-use actuarius_persistence::table::{Entry, ReadTable, TableEngine, TableWriter};
+use actuarius_persistence::table::{
+    Changes, Entry, Range, ReadTable, TableEngine, TableWriter, ViewError,
+};
 use actuarius_persistence::wire::Malformed;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::engine::{open_engine, open_sled};
-use crate::error;
+use crate::engine::{create_engine, open_engine};
+use crate::error::catch_panic;
 use crate::options::SledOptions;
-use crate::release::Release;
 use applying::Applier;
 use journal::{Journal, Record};
 use reader::Shared;
@@ -135,19 +132,12 @@ fn create(generation: &Path, options: &SledOptions) -> Result<(), ViewError> {
     let text = marker::sealed(&format!("{MAGIC}\nformat {FORMAT}\nid {}\n", Uuid::new_v4()));
     fs::write(new.join("FORMAT"), text).on(&new)?;
     fs::write(new.join("journal"), []).on(&new)?;
-    create_log(&new.join("log"), options)?;
+    // The marker exists from the start, so that a missing one is detected.
+    create_engine(&new.join("log"), options, (keys::MARKER, Marker::Done(0).pack()))?;
     files::sync_tree(&new)?;
     let table = directory(generation);
     fs::rename(&new, &table).on(&table)?;
     Ok(files::sync(generation)?)
-}
-
-/// Creates sled with a marker, so that a missing marker is detected.
-fn create_log(log: &Path, options: &SledOptions) -> Result<(), OpenError> {
-    let _release = Release(log.join("db"));
-    let db = open_sled(log, options, None)?;
-    let written = db.insert(keys::MARKER, Marker::Done(0).pack()).and_then(|_| db.flush());
-    written.map(|_| ()).map_err(error::engine_io).on(log)
 }
 
 /// Reads the table's identity.
@@ -258,10 +248,9 @@ fn unapplied(marker: Marker, records: &[Record]) -> Result<&[Record], Malformed>
 /// How many characters of a panic's message are reported. sled's message may contain the whole tree.
 const PANIC_CHARS_MAX: usize = 300;
 
-/// Converts a panic of sled, which some damage causes, to an error.
+/// Converts a panic to an error.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewError> {
-    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let message = error::panic_text(&*panic);
+    catch_panic(work).unwrap_or_else(|message| {
         Err(ViewError::damaged(message.chars().take(PANIC_CHARS_MAX).collect::<String>()))
     })
 }

@@ -11,8 +11,7 @@
 //! first part of a bucket is at hash 0 and exists even if the bucket is empty. So a missing part is
 //! detected, and never looks like a stream without events.
 
-use actuarius_persistence::wire::Malformed;
-use actuarius_persistence::wire::{Cursor, put_varint};
+use actuarius_persistence::wire::{Cursor, Malformed, put_varint};
 
 use crate::error::{EngineError, Result};
 use crate::keys::VALUE_MAX;

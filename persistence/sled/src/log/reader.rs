@@ -3,7 +3,6 @@
 //! Every read is checked: positions and versions have no gaps up to the acknowledged end. Missing or
 //! damaged data is reported.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use super::chunk::Chunk;
 use super::recover;
 use super::shared::Shared;
 use super::verify;
-use crate::error::{self, EngineError};
+use crate::error::{EngineError, catch_panic};
 use crate::index::memtable::Range;
 use crate::index::part::Entry;
 use crate::index::runs;
@@ -145,10 +144,9 @@ impl Maintenance for SledReader {
     }
 }
 
-/// Converts a panic of sled, which some damage causes, to an error.
+/// Converts a panic to an error.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
-    panic::catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|panic| Err(std::io::Error::other(error::panic_text(&*panic)).into()))
+    catch_panic(read).unwrap_or_else(|message| Err(std::io::Error::other(message).into()))
 }
 
 /// A page that is being filled.

@@ -1,7 +1,6 @@
 //! The only writer: checks versions, packs commits, syncs groups, and only then makes them visible.
 
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use actuarius_domain::{Position, Version};
@@ -13,7 +12,7 @@ use super::packing::BatchPacker;
 use super::removing;
 use super::shared::Shared;
 use crate::engine::Group;
-use crate::error;
+use crate::error::catch_panic;
 use crate::high_water_mark::HighWaterMark;
 use crate::index::manifest::Manifest;
 use crate::index::upkeep::Upkeep;
@@ -107,10 +106,9 @@ impl Writer for SledWriter {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let stored = panic::catch_unwind(AssertUnwindSafe(|| self.store(batch)));
-        let stored = stored.unwrap_or_else(|panic| {
-            let error = io::Error::other(error::panic_text(&*panic));
-            Err(StoreFailure::new("storing a batch panicked", error))
+        let stored = catch_panic(|| self.store(batch));
+        let stored = stored.unwrap_or_else(|message| {
+            Err(StoreFailure::new("storing a batch panicked", io::Error::other(message)))
         });
         stored.inspect_err(|failure| self.failure = Some(failure.clone()))
     }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use actuarius_persistence::table::Changes;
-use actuarius_persistence::table::ViewError;
+use actuarius_persistence::table::{Changes, ViewError};
 use bytes::Bytes;
 
 use super::keys::{self, MARKER, PART};

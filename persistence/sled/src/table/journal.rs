@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 
 use actuarius_persistence::StoreFailure;
 use actuarius_persistence::table::Changes;
-use actuarius_persistence::wire::Malformed;
-use actuarius_persistence::wire::{Cursor, put_varint};
+use actuarius_persistence::wire::{Cursor, Malformed, put_varint};
 use uuid::Uuid;
 
 use crate::high_water_mark::write_at;

@@ -4,9 +4,8 @@ use std::any::Any;
 use std::cmp::Ordering;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use actuarius_persistence::table::Entry;
-use actuarius_persistence::table::ViewError;
 use actuarius_persistence::table::changes::{self, Changes, Range};
+use actuarius_persistence::table::{Entry, ViewError};
 use bytes::Bytes;
 use sled::IVec;
 

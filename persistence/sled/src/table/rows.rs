@@ -11,8 +11,7 @@
 //! The first checksum is CRC-32C over the length of the space and key as u32, the space and key, and
 //! everything after it.
 
-use actuarius_persistence::table::ViewError;
-use actuarius_persistence::table::changes;
+use actuarius_persistence::table::{ViewError, changes};
 use actuarius_persistence::wire::Cursor;
 use bytes::Bytes;
 use sled::IVec;

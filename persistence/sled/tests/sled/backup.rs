@@ -54,7 +54,7 @@ fn each_run_continues_after_the_previous_one_and_all_of_them_restore_the_store()
     let (_directory, [saved, back]) = place();
     let mut store = memory::open();
     let mut end = backup::runs(&saved).expect_err("none").to_string();
-    assert!(end.contains("holds no backup"), "{end}");
+    assert!(end.contains("contains no backup"), "{end}");
     for round in 0..4u64 {
         write(&mut store, round * 25..round * 25 + round * 10);
         note(&mut store, "subscription/mailer", &format!("{round}"));

@@ -51,7 +51,7 @@ fn emptied() -> (TempDir, Store) {
         keep_since: None,
     };
     let mut notes = Notes::default();
-    notes.put(b"one", b"says").expect("small");
+    notes.put(b"one", b"value").expect("small");
     let batch = Batch { snapshots: vec![snapshot], notes: vec![notes], ..Batch::default() };
     store.writer.commit(&batch).expect("stored");
     let mut at = Position::NONE;
@@ -73,7 +73,7 @@ fn check(directory: &Path, chain: &str) {
     assert_eq!(events(&*store.reader).expect("readable"), 400);
     let snapshot = store.reader.snapshot(&stream("0"), None).expect("readable");
     assert_eq!(snapshot.expect("there").payload.len(), 20_000);
-    assert_eq!(store.reader.note(b"one").expect("readable").expect("there"), "says");
+    assert_eq!(store.reader.note(b"one").expect("readable").expect("exists"), "value");
 }
 
 #[test]

@@ -29,7 +29,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     /// With index runs of a few commits, each case flushes, merges and removes hundreds of runs,
-    /// and is interrupted meanwhile.
+    /// and reopening interrupts that.
     #[test]
     fn streams_and_log_equal_a_model_while_index_runs_are_merged(
         steps in steps(),

@@ -48,8 +48,8 @@ fn an_intact_store_has_no_findings_and_everything_is_counted() {
     let mut store = open(&directory);
     fill(&mut store, 200);
     let mut notes = Notes::default();
-    notes.put(b"one", b"says").expect("small");
-    notes.put(b"two", b"says").expect("small");
+    notes.put(b"one", b"value").expect("small");
+    notes.put(b"two", b"value").expect("small");
     let (notes, snapshots) = (vec![notes], vec![snapshot(2, 2), snapshot(16, 4)]);
     let batch = Batch { notes, snapshots, ..Batch::default() };
     store.writer.commit(&batch).expect("stored");
@@ -85,8 +85,8 @@ fn a_recorded_chain_end_stays_valid_and_a_forged_one_is_reported() {
     let forged = ChainEnd { link: Default::default(), ..noted };
     let beyond = ChainEnd { position: Position::new(500), ..noted };
     let mut both = Verify::default().expect(forged).expect(beyond);
-    let told = store.reader.maintenance().verify(&mut both).expect("readable");
-    let places: Vec<_> = told.findings.into_iter().map(|finding| finding.place).collect();
+    let verified = store.reader.maintenance().verify(&mut both).expect("readable");
+    let places: Vec<_> = verified.findings.into_iter().map(|finding| finding.place).collect();
     assert_eq!(places, [Location::Log(noted.position), Location::Log(Position::new(500))]);
 }
 

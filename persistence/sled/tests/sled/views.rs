@@ -59,7 +59,7 @@ fn get(reader: &TableReader, space: u8, key: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn what_was_committed_is_there_after_reopening() {
+fn committed_rows_are_readable_after_reopening() {
     everywhere(|views| {
         let mut first = table(views);
         put(&mut first, &[(1, b"a", b"one"), (2, b"a", b"two")]);
@@ -78,7 +78,7 @@ fn what_was_committed_is_there_after_reopening() {
 }
 
 #[test]
-fn many_batches_of_every_size_are_there_after_reopening() {
+fn batches_of_every_size_are_readable_after_reopening() {
     everywhere(|views| {
         let mut open = table(views);
         for batch in 0..60u32 {
@@ -129,7 +129,7 @@ fn two_rows_of_one_batch_never_differ() {
 }
 
 #[test]
-fn large_values_come_back_and_replace_each_other() {
+fn large_values_are_read_as_written_and_replace_each_other() {
     everywhere(|views| {
         let value = |bytes: usize| (0..bytes).map(|at| (at * 7 + bytes) as u8).collect::<Vec<_>>();
         let sizes = [0, 1, 1999, 2000, 2001, 3999, 4000, 4001, 8000, 70_000, VALUE_BYTES_MAX];
@@ -205,7 +205,7 @@ fn keys_may_be_any_bytes_in_any_space() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_and_changes_nothing() {
+fn changes_that_are_too_large_are_refused_and_change_nothing() {
     everywhere(|views| {
         let mut table = table(views);
         let mut changes = Changes::new();
