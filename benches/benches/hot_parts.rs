@@ -1,6 +1,6 @@
-//! The parts every command passes through, one by one: `cargo bench -p actuarius-bench`.
+//! The parts that every command passes through, measured one by one: `cargo bench -p actuarius-bench`.
 
-#![allow(missing_docs, reason = "criterion's macros make functions without any")]
+#![allow(missing_docs, reason = "criterion's macros define undocumented functions")]
 
 use std::hint::black_box;
 
@@ -18,10 +18,10 @@ fn event() -> JournalEvent {
 }
 
 fn stream(number: usize) -> StreamId {
-    Id::<Journal>::new(format!("journal-{number}")).expect("a good id").stream()
+    Id::<Journal>::new(format!("journal-{number}")).expect("the id is valid").stream()
 }
 
-/// The id is made beforehand: making it from a name takes as long as all the rest.
+/// The id is given, because deriving it from a name takes as long as everything else.
 fn commit(command_id: CommandId, metadata: &Metadata) -> NewCommit<'_> {
     let time = Timestamp::from_micros(1_700_000_000_000_000);
     NewCommit { time, command_id, named_by_caller: false, metadata }
@@ -31,11 +31,11 @@ fn append(stream: StreamId, id: CommandId, event: &JournalEvent) -> Append {
     let mut append = Append::new(stream, Version::NONE);
     let metadata = Metadata::default();
     let events = std::slice::from_ref(event);
-    append.push(commit(id, &metadata), Codec::Bincode, events, |_| 1).expect("a good event");
+    append.push(commit(id, &metadata), Codec::Bincode, events, |_| 1).expect("the event is valid");
     append
 }
 
-/// An event of 100 bytes to its bytes and back.
+/// Encodes an event of 100 bytes, and decodes it.
 fn codecs(criterion: &mut Criterion) {
     let event = event();
     for (name, codec) in CODECS {
@@ -52,7 +52,7 @@ fn codecs(criterion: &mut Criterion) {
     }
 }
 
-/// A state to the bytes of its snapshot.
+/// Encodes a state as a snapshot.
 fn snapshots(criterion: &mut Criterion) {
     let state = Journal { notes: 1_000, bytes: 100_000 };
     let mut bytes = Vec::new();
@@ -64,7 +64,7 @@ fn snapshots(criterion: &mut Criterion) {
     });
 }
 
-/// What a turn does with a decided event: header, payload and checksum in one frame.
+/// Frames a decided event as a turn does: header, payload and checksum.
 fn framing(criterion: &mut Criterion) {
     let (event, stream, metadata) = (event(), stream(1), Metadata::default());
     let id = CommandId::from("a command");
@@ -83,7 +83,7 @@ fn framing(criterion: &mut Criterion) {
     });
 }
 
-/// One group of 100 streams on the model store: checks, framing of records, no disk.
+/// Commits one group of 100 streams to the store in memory: checks and framing of records, without a disk.
 fn commits(criterion: &mut Criterion) {
     const STREAMS: usize = 100;
     let (event, id) = (event(), CommandId::from("a command"));
@@ -102,10 +102,10 @@ fn commits(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One command from call to answer, on the model store: all that is not disk, one at a time.
+/// Executes one command from call to answer on the store in memory: everything except the disk, one at a time.
 fn commands(criterion: &mut Criterion) {
-    let tokio = tokio::runtime::Runtime::new().expect("threads");
-    let runtime = tokio.block_on(Runtime::in_memory()).expect("a store in memory");
+    let tokio = tokio::runtime::Runtime::new().expect("threads can be started");
+    let runtime = tokio.block_on(Runtime::in_memory()).expect("a store in memory opens");
     let journals = tokio.block_on(async { runtime.host::<Journal>() });
     let note = payload(&mut Rng::with_seed(1), 100);
     criterion.bench_function("one command, end to end", |bencher| {

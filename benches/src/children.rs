@@ -1,4 +1,4 @@
-//! Measurements in processes of their own: what one leaves in memory is not the next one's.
+//! Measurements in separate processes, so that none affects the memory of the next.
 
 use std::process::{Command, Stdio};
 
@@ -6,11 +6,11 @@ use serde::de::DeserializeOwned;
 
 use crate::Result;
 
-/// Runs this program with other arguments and reads the figures it writes to `--json`. Its standard
-/// output goes nowhere.
+/// Runs this program with other arguments and reads the figures that it writes to `--json`. Discards its standard
+/// output.
 ///
 /// # Errors
-/// That it failed, or wrote no figures of this kind.
+/// The process failed, or wrote no figures of this kind.
 pub fn measure<T: DeserializeOwned>(arguments: &[String]) -> Result<T> {
     let scratch = tempfile::tempdir()?;
     let json = scratch.path().join("figures.json");
@@ -22,7 +22,7 @@ pub fn measure<T: DeserializeOwned>(arguments: &[String]) -> Result<T> {
     Ok(serde_json::from_str(&std::fs::read_to_string(json)?)?)
 }
 
-/// This program's arguments without those that say where results go.
+/// This program's arguments without those that name output files.
 #[must_use]
 pub fn own_arguments() -> Vec<String> {
     without_outputs(std::env::args().skip(1))
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outputs_are_left_out() {
+    fn output_files_are_left_out() {
         let given = ["all", "--json", "a", "--quick", "--report=b", "--seconds", "2"];
         let kept = without_outputs(given.iter().map(|&text| text.to_owned()));
         assert_eq!(kept, ["all", "--quick", "--seconds", "2"]);

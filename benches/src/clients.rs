@@ -1,4 +1,4 @@
-//! Closed-loop clients: each sends a command, waits for its answer, and sends the next.
+//! Closed-loop clients: each sends a command, waits for its answer, and sends the next one.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -13,76 +13,76 @@ use crate::distribution::Chooser;
 use crate::latency::{Latencies, Latency};
 use crate::workload::payload;
 
-/// How long a client waits that was told that too much is waiting.
+/// How long a client waits after an overload.
 const BACK_OFF: Duration = Duration::from_millis(1);
 
-/// Who answers commands.
+/// The receiver of commands.
 pub trait Target: Clone + Send + Sync + 'static {
     /// Sends a payload to an aggregate and waits for the answer.
     fn send(&self, aggregate: usize, payload: String) -> impl Future<Output = Answer> + Send;
 
-    /// How many groups have been made durable so far.
+    /// The number of groups made durable so far.
     fn syncs(&self) -> u64;
 }
 
-/// What a client hears.
+/// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It is done.
+    /// The command was executed.
     Done,
-    /// Too much was waiting.
+    /// Too many commands were waiting.
     Overloaded,
-    /// Something is wrong, and the measurement ends.
+    /// An error, which ends the measurement.
     Failed(String),
 }
 
-/// What clients do.
+/// The load that clients generate.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// How many there are.
+    /// The number of clients.
     pub clients: usize,
-    /// Whom they send to.
+    /// Chooses the aggregate of each command.
     pub chooser: Arc<Chooser>,
-    /// How much they send.
+    /// The size of each payload.
     pub payload_bytes: usize,
-    /// How long they send before anything counts.
+    /// The time before anything is counted.
     pub warm_up: Duration,
-    /// How long they go on.
+    /// When they stop.
     pub extent: Extent,
-    /// Makes their random choices repeatable.
+    /// The seed of their random choices.
     pub seed: u64,
 }
 
 /// When clients stop.
 #[derive(Debug, Clone, Copy)]
 pub enum Extent {
-    /// When this time is over. What is under way then does not count.
+    /// After this time. Commands in flight then are not counted.
     For(Duration),
-    /// When so many commands are done, all of which count.
+    /// After this many commands, all of which are counted.
     Commands(u64),
 }
 
-/// What clients saw.
+/// The results of the clients.
 #[derive(Clone, Default)]
 pub struct Seen {
-    /// How long they were watched.
+    /// The time measured.
     pub elapsed: Duration,
-    /// How long they waited for what was done.
+    /// The latencies of executed commands.
     pub done: Latency,
-    /// How long they waited to hear that too much was waiting.
+    /// The latencies of overload answers.
     pub overloaded: Latency,
-    /// Groups made durable meanwhile.
+    /// Groups made durable in this time.
     pub syncs: u64,
 }
 
 impl Seen {
-    /// Commands done per second.
+    /// Executed commands per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.done.count() as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// Adds what was seen at another time.
+    /// Adds the results of another time.
     pub fn add(&mut self, other: &Self) {
         self.elapsed += other.elapsed;
         self.done.add(&other.done);
@@ -104,7 +104,7 @@ struct Shared {
     failure: OnceLock<String>,
 }
 
-/// Lets clients loose on a target and reports what they saw.
+/// Runs clients against a target and returns their results.
 ///
 /// # Errors
 /// The first answer that is neither done nor overloaded.
@@ -177,7 +177,7 @@ async fn client<T: Target>(number: usize, target: T, load: Load, shared: Arc<Sha
 }
 
 impl Shared {
-    /// Takes one of the commands that are left, if any is.
+    /// Takes one of the remaining commands, if any.
     fn take_one(&self) -> bool {
         let left = self.left.load(Ordering::Relaxed);
         left == u64::MAX

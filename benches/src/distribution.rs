@@ -1,4 +1,4 @@
-//! Which aggregate the next command goes to.
+//! The distribution of commands over aggregates.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,36 +6,36 @@ use clap::ValueEnum;
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// The skew of YCSB's zipfian requests, the one other benches use.
+/// The skew of YCSB's zipfian requests, which other benchmarks use as well.
 const SKEW: f64 = 0.99;
 
-/// How commands are spread over the aggregates.
+/// How commands are distributed over the aggregates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Distribution {
-    /// Each aggregate is as likely as any other.
+    /// All aggregates are equally likely.
     #[default]
     Uniform,
-    /// A few aggregates get most commands: the n-th likeliest in proportion to n^-0.99.
+    /// A few aggregates get most commands: the likelihood of the n-th is proportional to n^-0.99.
     Zipf,
-    /// One aggregate gets all.
+    /// One aggregate gets all commands.
     Hot,
 }
 
 /// Chooses aggregates, numbered from 0.
 #[derive(Debug)]
 pub enum Chooser {
-    /// Uniformly among so many.
+    /// Uniformly among this many.
     Uniform(usize),
     /// By rank.
     Zipf(Zipf),
     /// Always the first.
     Hot,
-    /// One after another, for those who want to see each.
+    /// One after another, to reach each of them.
     InTurn {
-        /// How many there are.
+        /// The number of aggregates.
         aggregates: usize,
-        /// How many have had their turn.
+        /// The number of turns so far.
         next: AtomicUsize,
     },
 }
@@ -51,7 +51,7 @@ impl Chooser {
         }
     }
 
-    /// Goes through all aggregates, again and again.
+    /// Cycles through all aggregates.
     #[must_use]
     pub fn in_turn(aggregates: usize) -> Self {
         Self::InTurn { aggregates: aggregates.max(1), next: AtomicUsize::new(0) }
@@ -90,7 +90,7 @@ impl Zipf {
         Self { ranks, alpha: 1.0 / (1.0 - skew), zeta, eta, second }
     }
 
-    /// The rank that a uniform number from 0 to 1 stands for.
+    /// Maps a uniform number from 0 to 1 to a rank.
     #[must_use]
     pub fn rank(&self, uniform: f64) -> usize {
         let scaled = uniform * self.zeta;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn uniform_reaches_all_alike_and_hot_one() {
+    fn uniform_reaches_all_equally_and_hot_only_one() {
         let spread = counts(&Chooser::new(Distribution::Uniform, 10), 10, 10_000);
         assert!(spread.iter().all(|&count| (800..1_200).contains(&count)), "{spread:?}");
         let hot = counts(&Chooser::new(Distribution::Hot, 10), 10, 100);

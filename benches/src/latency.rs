@@ -1,17 +1,17 @@
-//! Latencies, counted in HDR histograms so that no slow answer is averaged away.
+//! Latencies in HDR histograms, so that slow answers are not averaged away.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Few enough to stay in the processor's cache, enough that clients hardly meet at one.
+/// Few enough to stay in the processor's cache, and enough to avoid contention.
 const SHARDS: usize = 16;
 
-/// From a hundred nanoseconds to two minutes, to three digits.
+/// From a hundred nanoseconds to two minutes, with three digits.
 const RANGE: (u64, u64, u8) = (100, 120_000_000_000, 3);
 
-/// Where clients note how long they waited.
+/// Latencies recorded by many clients.
 pub struct Latencies {
     shards: Vec<Mutex<Histogram<u64>>>,
 }
@@ -23,14 +23,14 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// Notes one wait of a client.
+    /// Records one wait of a client.
     pub fn note(&self, client: usize, wait: Duration) {
         let nanoseconds = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         let shard = &self.shards[client % SHARDS];
         shard.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanoseconds);
     }
 
-    /// All waits noted so far.
+    /// All waits recorded so far.
     #[must_use]
     pub fn merged(&self) -> Latency {
         let mut all = empty();
@@ -42,24 +42,24 @@ impl Latencies {
     }
 }
 
-/// What was waited, in all.
+/// The waits of all clients.
 #[derive(Clone)]
 pub struct Latency(Histogram<u64>);
 
 impl Latency {
-    /// How many waits there were.
+    /// The number of waits.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The wait that the share `quantile` of all did not exceed, in microseconds.
+    /// A quantile of the waits, in microseconds.
     #[must_use]
     pub fn us(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
-    /// Counts the waits of `other` in, too.
+    /// Adds the waits of `other`.
     pub fn add(&mut self, other: &Self) {
         self.0.add(&other.0).expect("all latencies have one range");
     }

@@ -1,11 +1,11 @@
-//! What Actuarius can do, measured beside a plain append-only log in the same run.
+//! Benchmarks of Actuarius, beside a plain append-only log in the same run.
 //!
-//! A machine's disk and clock drift, and so does whatever else runs on it; a figure alone says
-//! little about a library. So the same clients also drive the simplest durable thing there is
-//! ([`plain_log`]), in turns with the runtime, and the ratio of the two is the figure that counts.
+//! The speed of a machine's disk and processor drifts, and so does its other load, so a single figure says little
+//! about a library. The same clients therefore also drive the simplest durable store ([`plain_log`]), in turns with
+//! the runtime, and the ratio of the two is the figure that counts.
 //!
-//! Read [`clients`] (who sends, and what is timed), [`subject`] and [`plain_log`] (who answers),
-//! [`rounds`] (how the two take turns), then [`scenarios`].
+//! Read [`clients`] (the load, and what is timed), [`subject`] and [`plain_log`] (the two sides), [`rounds`] (how they
+//! take turns), then [`scenarios`].
 
 pub mod children;
 pub mod clients;
@@ -24,7 +24,7 @@ pub mod syncs;
 pub mod table;
 pub mod workload;
 
-/// Whatever went wrong, as a text for the person who runs the bench.
+/// Any error, as a text for the user of the bench.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of a measurement.

@@ -1,4 +1,4 @@
-//! The machine under the figures, as Linux tells; what it does not tell is left open.
+//! The machine that runs the bench, as Linux describes it. Unknown facts are left empty.
 
 use std::fs;
 use std::path::Path;
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// How often a second the kernel counts processor time, on every Linux there is.
+/// The kernel's ticks of processor time per second, equal on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What figures depend on beside the workload.
+/// The facts on which figures depend, apart from the workload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// How many processors the process may use.
+    /// The number of processors that the process may use.
     pub cores: usize,
     /// Their model.
     pub cpu: String,
-    /// The file system and the device below it.
+    /// The file system and its device.
     pub disk: String,
     /// The operating system's kernel.
     pub kernel: String,
@@ -52,7 +52,7 @@ fn disk_of(directory: &Path) -> Option<String> {
     Some(format!("{} on {}", mount[2], mount[0]))
 }
 
-/// The bytes of memory the process has in use.
+/// The bytes of memory that the process uses.
 #[must_use]
 pub fn rss_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -63,7 +63,7 @@ pub fn rss_bytes() -> Option<u64> {
 /// The bytes of all files below `path`.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the operating system.
 pub fn bytes_below(path: &Path) -> std::io::Result<u64> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_dir() {
@@ -81,7 +81,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What was used up to now.
+    /// The processor time used until now.
     #[must_use]
     pub fn now() -> Self {
         let own = own_ticks().unwrap_or(0) as f64 / TICKS_PER_SECOND;
@@ -89,7 +89,7 @@ impl Usage {
         Self { own, all, at: Instant::now() }
     }
 
-    /// How many processors this process has kept busy since, and others beside it.
+    /// The numbers of processors that this process and others have kept busy since.
     #[must_use]
     pub fn since(&self) -> (f64, f64) {
         let now = Self::now();
@@ -101,7 +101,7 @@ impl Usage {
 
 fn own_ticks() -> Option<u64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name before it is in brackets and may hold anything.
+    // The name before it is in brackets and may contain any character.
     let fields: Vec<_> = stat.rsplit(')').next()?.split_whitespace().collect();
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
 }
@@ -110,17 +110,16 @@ fn all_ticks() -> Option<u64> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let fields: Vec<u64> =
         stat.lines().next()?.split_whitespace().skip(1).map_while(|it| it.parse().ok()).collect();
-    // user, nice, system, idle, waiting for disks, interrupts, soft interrupts, …
+    // user, nice, system, idle, iowait, irq, softirq, …
     Some(fields.iter().take(3).sum::<u64>() + fields.iter().skip(5).take(2).sum::<u64>())
 }
 
-/// Waits until this process has hardly anything to do any more, so that work put off by one side is
-/// not paid by the other.
+/// Waits until this process is almost idle, so that deferred work of one side does not slow down the other.
 pub async fn quiet() {
-    const LOOK_EVERY: Duration = Duration::from_millis(100);
+    const CHECK_EVERY: Duration = Duration::from_millis(100);
     for _ in 0..100 {
         let before = Usage::now();
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(CHECK_EVERY).await;
         if before.since().0 < 0.15 {
             return;
         }
@@ -132,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_can_be_named() {
+    fn this_machine_is_described() {
         let machine = Machine::with_disk_of(Path::new("."));
         assert!(machine.cores > 0 && !machine.cpu.is_empty() && !machine.disk.is_empty());
     }

@@ -1,4 +1,4 @@
-//! Runs the scenarios: `cargo run --release -p actuarius-bench -- help`.
+//! Runs the scenarios: `cargo run --profile bench -p actuarius-bench -- help`.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use actuarius_bench::options::Cli;
 use actuarius_bench::{Result, report, row, scenarios, table};
 use clap::Parser;
 
-/// An allocator made for many threads: what one of them allocates here, another frees all the time.
+/// An allocator for many threads, because one thread often frees what another has allocated.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

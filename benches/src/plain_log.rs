@@ -1,9 +1,8 @@
-//! The yardstick: an append-only log that does nothing but be durable.
+//! The baseline: a minimal durable append-only log.
 //!
-//! One thread takes whatever waits, writes it to the end of a growing file with one `write`, syncs
-//! once with `fdatasync`, and tells each waiter. There are no actors, no state, no index and no
-//! check of versions; the records are as large as the runtime's. Whoever stores events durably, one
-//! small event per command, does at least this.
+//! One thread takes all waiting records, writes them to the end of a growing file with one `write`, syncs once with
+//! `fdatasync`, and notifies each waiter. There are no actors, no state, no index and no check of versions; the records
+//! are as large as the runtime's. Any durable event store with one small event per command does at least this.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,15 +17,14 @@ use tokio::sync::oneshot;
 use crate::clients::{Answer, Target};
 use crate::workload::Name;
 
-/// The most bytes of a group.
+/// The maximum number of bytes of a group.
 const GROUP_BYTES: usize = 1024 * 1024;
 
-/// What stands before each payload beside its id: length and checksum (8), time (8), the ids of
-/// command and event type (16 + 8), version (8), and a few bytes of lengths; the runtime's records
-/// have as much.
+/// The size of a record's header without its id: length and checksum (8), time (8), the ids of command and event type
+/// (16 + 8), version (8). The runtime's records have as much.
 const HEADER: usize = 48;
 
-/// An open log. Cheap to clone; it closes with the last clone.
+/// An open log. It is cheap to clone, and closes with its last clone.
 #[derive(Clone)]
 pub struct PlainLog {
     shared: Arc<Shared>,
@@ -44,10 +42,10 @@ struct Work {
 }
 
 impl PlainLog {
-    /// A new log in the file `path`.
+    /// Creates a log in the file `path`.
     ///
     /// # Errors
-    /// What the system says to a new file or thread.
+    /// The error of the operating system for the new file or thread.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = File::create_new(path)?;
         let syncs = Arc::new(AtomicU64::new(0));
@@ -59,7 +57,7 @@ impl PlainLog {
         Ok(Self { shared: Arc::new(Shared { work: Some(work), syncs, thread: Some(thread) }) })
     }
 
-    /// Appends a record; true once it is durable.
+    /// Appends a record. Returns true once it is durable.
     pub async fn append(&self, record: Vec<u8>) -> bool {
         let (done, answer) = oneshot::channel();
         let sent = self.shared.work.as_ref().map(|work| work.send(Work { record, done }));
@@ -89,7 +87,7 @@ impl Drop for Shared {
     }
 }
 
-/// A payload with the header every event store needs: whose it is, which, when, and a checksum.
+/// A payload with the header that every event store needs: id, version, time and a checksum.
 #[must_use]
 pub fn record(aggregate: usize, payload: &str) -> Vec<u8> {
     let name = Name::of(aggregate);
@@ -117,7 +115,7 @@ fn run(mut file: File, inbox: &Receiver<Work>, syncs: &AtomicU64) {
         let written = file.write_all(&group).and_then(|()| file.sync_data());
         syncs.fetch_add(1, Ordering::Relaxed);
         for done in waiting.drain(..) {
-            // Whoever has stopped waiting does not care.
+            // The waiter may have been dropped.
             let _ = done.send(written.is_ok());
         }
         if written.is_err() {
@@ -136,7 +134,7 @@ mod tests {
     use crate::workload::{Journal, JournalEvent};
 
     #[tokio::test]
-    async fn what_is_acknowledged_is_in_the_file() {
+    async fn acknowledged_records_are_in_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let log = PlainLog::create(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The results as a report for people: one self-contained file, a page or a picture.
+//! The results as a report in one self-contained file: an HTML page or an SVG picture.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use crate::row::Row;
 use crate::svg::{self, escaped};
 use crate::table;
 
-/// Writes a report; the name's ending says of which kind.
+/// Writes a report of the kind that the file name's extension selects.
 ///
 /// # Errors
-/// When the ending is neither `.html` nor `.svg`, or the file cannot be written.
+/// The extension is neither `.html` nor `.svg`, or the file cannot be written.
 pub fn write(rows: &[Row], path: &Path) -> Result<()> {
     let text = match path.extension().and_then(|ending| ending.to_str()) {
         Some("svg") => svg::render(rows),
         Some("html") => page(rows),
-        _ => return Err("a report is a file that ends in .html or .svg".into()),
+        _ => return Err("the name of a report must end in .html or .svg".into()),
     };
     Ok(std::fs::write(path, text)?)
 }
@@ -27,7 +27,7 @@ fn page(rows: &[Row]) -> String {
          padding:0 1rem}}pre{{overflow-x:auto;font-size:.75rem}}</style><h1>Actuarius, measured\
          </h1><p>Each rate stands beside that of a plain append-only log with one fdatasync per \
          group, driven by the same clients in turns in the same run. The ratio is the median of \
-         the turns.</p>{}<pre>{}</pre></html>\n",
+         the rounds.</p>{}<pre>{}</pre></html>\n",
         svg::render(rows),
         escaped(&table::render(rows))
     )

@@ -1,4 +1,4 @@
-//! The runtime and the plain log take turns with the same clients.
+//! The rounds, in which the runtime and the plain log take turns with the same clients.
 
 use crate::Result;
 use crate::clients::{Extent, Load, Seen, Target, drive};
@@ -8,20 +8,20 @@ use crate::options::Options;
 use crate::plain_log::PlainLog;
 use crate::row::{Row, median, per_sync, ratio};
 
-/// The rounds of one side.
+/// The results of one side.
 #[derive(Clone, Default)]
 pub struct Side {
     /// Commands per second, round by round.
     pub rates: Vec<f64>,
-    /// What the clients saw, all rounds together.
+    /// The results of the clients over all rounds.
     pub seen: Seen,
-    /// Processors others kept busy, at worst.
+    /// The largest number of processors that others kept busy.
     pub foreign_cores: f64,
-    /// Memory of the process behind the last round.
+    /// The memory of the process after the last round.
     pub rss_bytes: Option<u64>,
 }
 
-/// The load that the options, and the row's workload, describe.
+/// The load described by the options and the row's workload.
 #[must_use]
 pub fn load(row: &Row, options: &Options) -> Load {
     let workload = &row.workload;
@@ -39,10 +39,10 @@ pub fn load(row: &Row, options: &Options) -> Load {
     }
 }
 
-/// Lets both sides take turns.
+/// Measures both sides in turns.
 ///
 /// # Errors
-/// What a client is told beside "done" and "overloaded".
+/// The first failed answer.
 pub async fn alternate<T: Target>(
     ours: &T,
     plain: &PlainLog,
@@ -58,10 +58,10 @@ pub async fn alternate<T: Target>(
     Ok(sides)
 }
 
-/// Lets one side have one turn.
+/// Measures one side for one round.
 ///
 /// # Errors
-/// What a client is told beside "done" and "overloaded".
+/// The first failed answer.
 pub async fn turn<T: Target>(target: &T, load: &Load, side: &mut Side) -> Result<()> {
     if let Extent::For(_) = load.extent {
         quiet().await;

@@ -1,4 +1,4 @@
-//! One line of results: figures, the workload they belong to, and the machine.
+//! One row of results: figures, their workload, and the machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,26 +12,26 @@ use crate::machine::Machine;
 use crate::options::Options;
 use crate::subject::StoreKind;
 
-/// One line of results. What a scenario does not measure is null.
+/// One row of results. A figure that the scenario does not measure is null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// What was measured.
+    /// The scenario.
     pub scenario: String,
-    /// The figure that counts here.
+    /// The main figure of the scenario.
     pub figure: Option<f64>,
-    /// What that figure is.
+    /// The meaning and unit of that figure.
     pub figure_is: String,
     /// Commands answered per second, the median of the rounds.
     pub commands_per_second: Option<f64>,
-    /// Events that went into a view per second, the median of the rounds.
+    /// Events projected into a view per second, the median of the rounds.
     pub events_per_second: Option<f64>,
-    /// Instances of a saga that were completed per second, the median of the rounds.
+    /// Saga instances completed per second, the median of the rounds.
     pub transfers_per_second: Option<f64>,
-    /// Half of all waited no longer than this.
+    /// The median latency.
     pub p50_us: Option<f64>,
-    /// 99 of 100 waited no longer than this.
+    /// The 99th percentile of the latency.
     pub p99_us: Option<f64>,
-    /// 999 of 1,000 waited no longer than this.
+    /// The 99.9th percentile of the latency.
     pub p999_us: Option<f64>,
     /// Events made durable together, on average.
     pub events_per_sync: Option<f64>,
@@ -43,15 +43,15 @@ pub struct Row {
     pub disk_bytes_per_event: Option<f64>,
     /// Records per second of the plain log with the same clients, the median of the rounds.
     pub baseline_commands_per_second: Option<f64>,
-    /// How long half of the plain log's clients waited at most.
+    /// The median latency of the plain log.
     pub baseline_p50_us: Option<f64>,
-    /// How long 99 of 100 of the plain log's clients waited at most.
+    /// The 99th percentile of the plain log's latency.
     pub baseline_p99_us: Option<f64>,
     /// Records the plain log made durable together, on average.
     pub baseline_events_per_sync: Option<f64>,
     /// The runtime's rate per that of the plain log: the median of the rounds' ratios.
     pub ratio: Option<f64>,
-    /// Processors that others kept busy meanwhile. Above 0.3, measure again.
+    /// Processors that other programs kept busy. Above 0.3, measure again.
     pub foreign_cores: Option<f64>,
     /// The workload.
     #[serde(flatten)]
@@ -64,29 +64,29 @@ pub struct Row {
     pub details: BTreeMap<String, f64>,
 }
 
-/// What was asked of whom.
+/// The workload of a scenario.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
-    /// The store, as it names itself.
+    /// The name of the store's engine.
     pub store: String,
-    /// What an answer promises.
+    /// The guarantee of an answer.
     pub durability: String,
-    /// Clients with one command under way each.
+    /// Clients with one command in flight each.
     pub clients: usize,
-    /// Aggregates the commands went to.
+    /// Aggregates to which commands were sent.
     pub aggregates: usize,
-    /// How they were spread over them.
+    /// The distribution of commands over them.
     pub distribution: Distribution,
     /// Bytes of each payload.
     pub payload_bytes: usize,
     /// Seconds measured, over all rounds.
     pub seconds: f64,
-    /// Rounds.
+    /// The number of rounds.
     pub rounds: usize,
 }
 
 impl Row {
-    /// An empty line for a scenario on the disk of `directory`.
+    /// An empty row for a scenario on the disk of `directory`.
     #[must_use]
     pub fn new(scenario: &str, options: &Options, directory: &Path) -> Self {
         let workload = Workload {
@@ -102,7 +102,7 @@ impl Row {
         Self { scenario: scenario.to_owned(), workload, machine, ..Self::default() }
     }
 
-    /// Sets the figure that counts.
+    /// Sets the main figure.
     #[must_use]
     pub fn with_figure(mut self, figure: f64, is: &str) -> Self {
         self.figure = Some(figure);
@@ -110,14 +110,14 @@ impl Row {
         self
     }
 
-    /// Adds a further figure.
+    /// Adds another figure.
     #[must_use]
     pub fn with_detail(mut self, name: &str, figure: f64) -> Self {
         self.details.insert(name.to_owned(), figure);
         self
     }
 
-    /// Sets what the clients saw, all rounds together.
+    /// Sets the results of the clients over all rounds.
     #[must_use]
     pub fn with_seen(mut self, seen: &Seen) -> Self {
         self.commands_per_second = Some(seen.rate());
@@ -131,7 +131,7 @@ impl Row {
     }
 }
 
-/// The engine under a kind of store.
+/// The engine of a kind of store.
 #[must_use]
 pub fn store_name(store: StoreKind) -> &'static str {
     match store {
@@ -140,13 +140,13 @@ pub fn store_name(store: StoreKind) -> &'static str {
     }
 }
 
-/// Commands done per group made durable.
+/// Executed commands per durable group.
 #[must_use]
 pub fn per_sync(seen: &Seen) -> Option<f64> {
     (seen.syncs > 0).then(|| seen.done.count() as f64 / seen.syncs as f64)
 }
 
-/// The middle of some figures; the mean of the two middle ones when their number is even.
+/// The median, which is the mean of the two middle figures if their number is even.
 #[must_use]
 pub fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();
@@ -159,17 +159,17 @@ pub fn median(figures: &[f64]) -> Option<f64> {
     }
 }
 
-/// The median of the ratios of figures taken side by side: drift hits both of a pair alike.
+/// The median of the ratios of figures taken in pairs. Drift affects both figures of a pair equally.
 #[must_use]
 pub fn ratio(ours: &[f64], theirs: &[f64]) -> Option<f64> {
     let ratios: Vec<_> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
     median(&ratios)
 }
 
-/// Writes lines of results as a JSON list.
+/// Writes rows as a JSON list.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the operating system.
 pub fn write_json<T: Serialize>(rows: &[T], path: &Path) -> Result<()> {
     Ok(std::fs::write(path, serde_json::to_string_pretty(rows)? + "\n")?)
 }
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        // The machine was half as fast in the second round: the ratio does not notice.
+        // The machine was half as fast in the second round, which does not change the ratio.
         assert_eq!(ratio(&[40.0, 20.0, 42.0], &[100.0, 50.0, 100.0]), Some(0.4));
     }
 

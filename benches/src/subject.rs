@@ -1,4 +1,4 @@
-//! What is measured: the runtime on one of its stores.
+//! The measured subject: the runtime on one of its stores.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,22 +12,22 @@ use crate::distribution::Chooser;
 use crate::workload::{Journal, Name, Record};
 use crate::{Result, syncs};
 
-/// How long a runtime may take to close.
-const CLOSING_TAKES_AT_MOST: Duration = Duration::from_secs(600);
+/// The time limit for closing a runtime.
+const CLOSING_LIMIT: Duration = Duration::from_secs(600);
 
-/// Which store.
+/// The kinds of stores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
     /// Durable: a command is answered once its event is on disk.
     #[default]
     Sled,
-    /// Nothing survives the process.
+    /// In memory: nothing survives the process.
     Memory,
 }
 
 impl StoreKind {
-    /// What an answer promises.
+    /// The guarantee of an answer.
     #[must_use]
     pub fn durability(self) -> &'static str {
         match self {
@@ -47,17 +47,17 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Opens the runtime on a store; `directory` is where a durable one is.
+    /// Opens the runtime on a store. A durable store is in `directory`.
     ///
     /// # Errors
-    /// What opening says, or that the store is not the one asked for.
+    /// The error of opening the store.
     pub async fn open(
         store: StoreKind,
         directory: &Path,
         builder: RuntimeBuilder,
         hosting: Hosting,
     ) -> Result<Self> {
-        // Before the runtime looks its metrics up.
+        // The recorder must be installed before the runtime registers its metrics.
         syncs::so_far();
         let runtime = match store {
             StoreKind::Sled => builder.open(directory).await?,
@@ -67,43 +67,43 @@ impl Subject {
         Ok(Self { runtime, journals })
     }
 
-    /// Closes it, so that all it has is on disk.
+    /// Closes the runtime, so that all its data is on disk.
     ///
     /// # Errors
-    /// When it did not close in a long time.
+    /// The runtime did not close within ten minutes.
     pub async fn close(self) -> Result<()> {
-        let report = self.runtime.shutdown(CLOSING_TAKES_AT_MOST).await;
+        let report = self.runtime.shutdown(CLOSING_LIMIT).await;
         if report.is_clean() { Ok(()) } else { Err(format!("not closed: {report:?}").into()) }
     }
 
-    /// Sends commands, `commands` in all, to `aggregates` aggregates in turn.
+    /// Sends `commands` commands to `aggregates` aggregates in turn.
     ///
     /// # Errors
-    /// What a client is told beside "done" and "overloaded".
+    /// The first failed answer.
     pub async fn fill(&self, aggregates: usize, commands: u64, payload_bytes: usize) -> Result<()> {
         in_turn(self, aggregates, commands, payload_bytes).await.map(drop)
     }
 
-    /// Looks at each of the first `aggregates` aggregates, so that all are in memory.
+    /// Queries each of the first `aggregates` aggregates, which activates them.
     ///
     /// # Errors
-    /// What a client is told beside "done" and "overloaded".
-    pub async fn look_at_all(&self, aggregates: usize) -> Result<Seen> {
-        in_turn(&Looks(self.clone()), aggregates, aggregates as u64, 0).await
+    /// The first failed answer.
+    pub async fn query_all(&self, aggregates: usize) -> Result<Seen> {
+        in_turn(&Queries(self.clone()), aggregates, aggregates as u64, 0).await
     }
 
-    /// Has the first `aggregates` aggregates leave memory, and waits until none is there.
+    /// Passivates the first `aggregates` aggregates, and waits until none is active.
     ///
     /// # Errors
-    /// When they do not go.
+    /// The aggregates are not passivated in time.
     pub async fn passivate(&self, aggregates: usize) -> Result<Duration> {
         let started = Instant::now();
         for number in 0..aggregates {
             self.journals.passivate(Name::of(number).as_str())?;
         }
         while self.journals.resident() > 0 {
-            if started.elapsed() > CLOSING_TAKES_AT_MOST {
-                return Err(format!("{} still in memory", self.journals.resident()).into());
+            if started.elapsed() > CLOSING_LIMIT {
+                return Err(format!("{} are still active", self.journals.resident()).into());
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -126,7 +126,7 @@ impl Target for Subject {
     }
 }
 
-/// As many clients as keep the store busy.
+/// Enough clients to keep the store busy.
 const CLIENTS: usize = 1_024;
 
 async fn in_turn<T: Target>(
@@ -146,11 +146,11 @@ async fn in_turn<T: Target>(
     drive(target, &load).await
 }
 
-/// Looks at aggregates instead of sending them commands: for those who want them in memory.
+/// Queries aggregates instead of sending them commands.
 #[derive(Clone)]
-struct Looks(Subject);
+struct Queries(Subject);
 
-impl Target for Looks {
+impl Target for Queries {
     async fn send(&self, aggregate: usize, _: String) -> Answer {
         let journals = &self.0.journals;
         match journals.query(Name::of(aggregate).as_str(), |journal| journal.notes).await {

@@ -1,4 +1,4 @@
-//! Results as a picture: plain SVG, drawn here, so that the file needs nothing else.
+//! The results as a self-contained SVG picture.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ const LONGEST: f64 = 560.0;
 const OURS: &str = "#2f6f9f";
 const PLAIN: &str = "#b9c4cc";
 
-/// The rows as a picture: bars for rates beside the plain log, text for the rest.
+/// Draws the rows: bars for rates beside the plain log, text for the other figures.
 #[must_use]
 pub fn render(rows: &[Row]) -> String {
     let mut picture = Picture { text: String::new(), down: 58 };
@@ -102,7 +102,7 @@ impl Picture {
     }
 }
 
-/// Lines of at most about `width` characters.
+/// Wraps a text into lines of about `width` characters.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -117,7 +117,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Text that cannot be taken for markup.
+/// Escapes markup.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")

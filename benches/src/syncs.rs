@@ -1,4 +1,4 @@
-//! Counts the groups that the store made durable, as the runtime's own metrics tell.
+//! Counts the groups that the store makes durable, by the runtime's own metric.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,10 +7,10 @@ use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 
-/// The histogram that gets one value for each group that the store made durable.
+/// The histogram that receives one value per durable group.
 const PER_GROUP: &str = "actuarius_sync_seconds";
 
-/// How many values a histogram got.
+/// The number of values of a histogram.
 #[derive(Debug, Default)]
 struct Count(AtomicU64);
 
@@ -20,8 +20,8 @@ impl HistogramFn for Count {
     }
 }
 
-/// A recorder that listens to one metric. All others get handles that do nothing, because many are
-/// touched for every command, and recording them would be measured too.
+/// A recorder for a single metric. All others get no-op handles, because many change with every command, and the time
+/// to record them would be measured as well.
 struct GroupsOnly(Arc<Count>);
 
 impl Recorder for GroupsOnly {
@@ -46,12 +46,12 @@ impl Recorder for GroupsOnly {
     }
 }
 
-/// How many groups all runtimes of this process have made durable since the first call.
+/// The number of groups that all runtimes of this process have made durable since the first call.
 pub fn so_far() -> u64 {
     static COUNT: OnceLock<Arc<Count>> = OnceLock::new();
     let count = COUNT.get_or_init(|| {
         let count = Arc::new(Count::default());
-        // Fails only when the process has another recorder; then nothing is counted.
+        // Fails only if the process has another recorder. Then nothing is counted.
         let _ = metrics::set_global_recorder(GroupsOnly(count.clone()));
         count
     });

@@ -1,4 +1,4 @@
-//! Results as a table for a terminal.
+//! The results as a table for a terminal.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ const HEADS: [&str; 11] = [
     "ratio",
 ];
 
-/// The rows as text, with the workload below.
+/// Renders the rows as text, with the workload of each below.
 #[must_use]
 pub fn render(rows: &[Row]) -> String {
     let lines: Vec<[String; 11]> = rows.iter().map(cells).collect();
@@ -38,7 +38,7 @@ pub fn render(rows: &[Row]) -> String {
     text
 }
 
-/// What the figures of a row belong to, in a line.
+/// The workload and further figures of a row in one line.
 #[must_use]
 pub fn footnote(row: &Row) -> String {
     let work = &row.workload;
@@ -110,7 +110,7 @@ pub fn grid<const N: usize>(heads: &[String; N], lines: &[[String; N]]) -> Strin
     text
 }
 
-/// A figure with as many digits as mean something.
+/// A figure with its significant digits.
 #[must_use]
 pub fn number(figure: f64) -> String {
     match figure.abs() {

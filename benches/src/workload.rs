@@ -1,4 +1,4 @@
-//! The aggregate that is measured, and the commands it gets.
+//! The measured aggregate and its commands.
 
 use std::convert::Infallible;
 
@@ -6,20 +6,20 @@ use actuarius::{Aggregate, Context};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// An aggregate with a small state: it counts what is recorded.
+/// An aggregate with a small state, which counts recorded notes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
-    /// How many notes it has.
+    /// The number of notes.
     pub notes: u64,
-    /// How many bytes they have.
+    /// The number of their bytes.
     pub bytes: u64,
 }
 
-/// A note to be recorded.
+/// The command to record a note.
 #[derive(Debug, Clone)]
 pub struct Record(pub String);
 
-/// What happens to a journal.
+/// The events of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JournalEvent {
     /// A note was recorded.
@@ -45,14 +45,13 @@ impl Aggregate for Journal {
     }
 }
 
-/// What every payload of the usual size begins with, as records of a real service have in common.
+/// The beginning of every payload of the usual size, because records of a real service have a common part as well.
 const COMMON: &str = r#"{"kind":"note","reference":""#;
 
-/// What it ends with.
+/// The end of such a payload.
 const END: &str = r#""}"#;
 
-/// A payload of `bytes` bytes: a common frame around random hexadecimal digits, so that it
-/// compresses neither to nothing nor not at all.
+/// A payload of `bytes` bytes: a common frame around random hexadecimal digits, so that it compresses partially.
 #[must_use]
 pub fn payload(rng: &mut Rng, bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 16);
@@ -71,20 +70,20 @@ pub fn payload(rng: &mut Rng, bytes: usize) -> String {
     text
 }
 
-/// All digits at once: one by one, they would take as long as a part of what is measured.
+/// Writes all digits at once. One by one, they would take a measurable time.
 fn push_hex(text: &mut String, number: u64) {
     let digits: [u8; 16] =
         std::array::from_fn(|digit| b"0123456789abcdef"[(number >> (digit * 4)) as usize & 15]);
     text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
-/// The id of an aggregate by number, made without an allocation: the driver must stay cheap beside
-/// what it measures.
+/// The id of an aggregate by number, made without an allocation, because the driver must be cheap compared with what
+/// it measures.
 #[derive(Debug, Clone, Copy)]
 pub struct Name([u8; 9]);
 
 impl Name {
-    /// The id of number `number`, of which the last eight digits count.
+    /// The id of number `number`, of which the last eight digits are used.
     #[must_use]
     pub fn of(number: usize) -> Self {
         let (mut name, mut rest) = ([b'j'; 9], number);
@@ -107,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payloads_have_the_size_asked_for_and_differ() {
+    fn payloads_have_the_requested_size_and_differ() {
         let mut rng = Rng::with_seed(1);
         for bytes in [0, 1, 16, 30, 31, 100, 1_000] {
             assert_eq!(payload(&mut rng, bytes).len(), bytes);

@@ -1,5 +1,4 @@
-//! Each scenario runs, small, and its figures are there. How fast they are is nobody's business
-//! here.
+//! Each scenario runs with a small load and returns its figures. The speed is not checked.
 
 use actuarius_bench::options::{Cli, Scenario};
 use actuarius_bench::row::Row;

@@ -177,7 +177,7 @@ impl Upcaster {
 
     /// Returns the result, or `None` if it depends on the content of the event.
     #[must_use]
-    pub fn recast_unread(&self) -> Option<Recast> {
+    pub fn recast_without_content(&self) -> Option<Recast> {
         match &self.run {
             Run::WithoutContent(recast) => Some(recast()),
             Run::WithContent(_) => None,
@@ -231,11 +231,18 @@ mod tests {
         assert_eq!(upcasters.len(), 3);
         let found = |name, version| upcasters.find(name, version);
         assert!(found("A", 1).is_none() && found("C", 7).is_none() && found("B", 3).is_none());
-        let renamed = found("A", 2).and_then(Upcaster::recast_unread).unwrap().into_events();
+        let renamed =
+            found("A", 2).and_then(Upcaster::recast_without_content).unwrap().into_events();
         assert_eq!(renamed[0].event_type.as_deref(), Some("C"));
         assert!(renamed[0].content.is_none());
-        assert!(found("B", 2).and_then(Upcaster::recast_unread).unwrap().into_events().is_empty());
-        assert!(found("B", 1).unwrap().recast_unread().is_none());
+        assert!(
+            found("B", 2)
+                .and_then(Upcaster::recast_without_content)
+                .unwrap()
+                .into_events()
+                .is_empty()
+        );
+        assert!(found("B", 1).unwrap().recast_without_content().is_none());
     }
 
     #[test]

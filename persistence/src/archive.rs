@@ -1,21 +1,36 @@
 //! The archive: segments with the events of commits that were moved out of the log.
 //!
-//! What is left in the log is a stub: where the commit stood, its hash, and the name of its
-//! [segment](segment). As long as the segment's file is in the archive's directory, reads
-//! fetch the events from there and nobody notices; when it is not, they say so
-//! ([`ReadError::Archived`](crate::ReadError::Archived)), and never go on behind a gap.
+//! A stub stays in the log: the position of the commit, its hash, and the name of its segment. If the
+//! file of the segment is in the directory of the archive, reads fetch the events from it transparently.
+//! If it is missing, they return [`ReadError::Archived`](crate::ReadError::Archived), and never skip the
+//! gap.
 //!
-//! Moving takes two steps, so that events are always in one of the two places: [`Moving`] writes a
-//! segment and reads it back, then the removals it names are committed. A segment whose removals
-//! were not committed is superfluous, and harmless.
+//! Moving takes two steps, so that events are always in one of the two places: `Moving` writes a
+//! segment and reads it back, then the removals it returns are committed. A segment whose removals
+//! were not committed is unused, and harmless.
 
 pub(crate) mod error;
+#[cfg(feature = "archive")]
 mod mounted;
+#[cfg(not(feature = "archive"))]
+#[path = "archive/unavailable.rs"]
+mod mounted;
+#[cfg(feature = "archive")]
 mod moving;
+#[cfg(feature = "archive")]
 mod purging;
+#[cfg(feature = "archive")]
 pub mod segment;
+pub(crate) mod segment_error;
 
 pub use error::ArchiveError;
-pub use mounted::{Mounted, files};
+pub use mounted::Mounted;
+#[cfg(feature = "archive")]
+pub use mounted::files;
+#[cfg(not(feature = "archive"))]
+pub use mounted::purge;
+#[cfg(feature = "archive")]
 pub use moving::{Moved, Moving, Wanted};
+#[cfg(feature = "archive")]
 pub use purging::purge;
+pub use segment_error::SegmentError;

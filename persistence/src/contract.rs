@@ -1,14 +1,14 @@
-//! What every store must do, as runnable cases.
+//! The contract of stores, as runnable test cases.
 //!
-//! A store is right when it passes them, whatever its engine: the store in memory, the store on
-//! disk, and one you write yourself. A [`Stage`] is a place where a store can be opened, closed
-//! and opened again; most often a closure does:
+//! Every store must pass them: the store in memory, the store on disk, and your own. A [`Stage`] is a
+//! place where a store can be opened, closed and opened again; usually it is a closure:
 //!
 //! ```
+//! # mod actuarius { pub mod store { pub use actuarius_persistence::*; } }
 //! use std::sync::Arc;
 //!
-//! use actuarius_persistence::contract::{self, Stage};
-//! use crate::store::memory;
+//! use actuarius::store::contract::{self, Stage};
+//! use actuarius::store::memory;
 //!
 //! fn empty_stage() -> impl Stage {
 //!     let contents = Arc::default();
@@ -18,12 +18,12 @@
 //! contract::case("an_empty_batch_is_accepted").run(&empty_stage());
 //! ```
 //!
-//! In a file of your `tests/` folder, one line turns every case into a test of its own:
+//! In a file of your `tests/` folder, one line turns every case into a separate test:
 //! `actuarius_persistence::contract_tests!(empty_stage);`
 //!
-//! The cases use no clock, no sleep and no randomness without a fixed seed, so a failure comes
-//! back at every run. Those with threads are the exception: there a failure is real, too, but may
-//! need more than one run to show again.
+//! The cases use no clock, no sleep and no randomness without a fixed seed, so failures are
+//! reproducible. The exception are cases with threads: their failures are real, too, but may need
+//! several runs to reproduce.
 
 mod concurrency;
 mod history;
@@ -35,6 +35,7 @@ mod removals;
 mod sample;
 mod scene;
 mod snapshots;
+mod stage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -47,27 +48,9 @@ use records::*;
 use removals::*;
 use snapshots::*;
 
-use crate::Store;
+pub use stage::Stage;
 
-/// A place where one store lives: it can be opened there, dropped, and opened again with the same
-/// contents. A new stage is empty.
-///
-/// Every `Fn() -> Store` is a stage.
-pub trait Stage {
-    /// Opens the store. The one opened before has been dropped, its readers included.
-    ///
-    /// # Panics
-    /// When the store does not open: the case has failed.
-    fn open(&self) -> Store;
-}
-
-impl<F: Fn() -> Store> Stage for F {
-    fn open(&self) -> Store {
-        self()
-    }
-}
-
-/// One thing every store must do.
+/// One requirement on every store.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     name: &'static str,
@@ -75,7 +58,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// What the store must do, as a sentence with underscores.
+    /// Returns the requirement, as a sentence with underscores.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -84,36 +67,36 @@ impl Case {
     /// Runs the case on a new, empty stage.
     ///
     /// # Panics
-    /// When the store does something else.
+    /// Panics if the store does not meet the requirement.
     pub fn run(&self, stage: &dyn Stage) {
         (self.run)(stage);
     }
 }
 
-/// All cases, the simple ones first.
+/// Returns all cases, the simple ones first.
 #[must_use]
 pub fn cases() -> &'static [Case] {
     crate::contract_tests!(@cases (list))
 }
 
-/// The case named `name`.
+/// Returns the case named `name`.
 ///
 /// # Panics
-/// When there is none.
+/// Panics if there is none.
 #[must_use]
 pub fn case(name: &str) -> Case {
     let found = cases().iter().find(|case| case.name == name);
     *found.unwrap_or_else(|| panic!("the contract has no case named {name}"))
 }
 
-/// Runs all cases, each on a stage of its own.
+/// Runs all cases, each on a new stage.
 ///
 /// # Panics
-/// When the store fails a case; the message names all that failed.
+/// Panics if the store fails any case. The message names all failed cases.
 pub fn check<S: Stage>(new_stage: impl Fn() -> S) {
     let mut failed = Vec::new();
     for case in cases() {
-        // A case owns its stage, so nothing of it is looked at after a panic.
+        // A case owns its stage, so its state is not used after a panic.
         let run = AssertUnwindSafe(|| case.run(&new_stage()));
         if let Err(panic) = catch_unwind(run) {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -124,10 +107,10 @@ pub fn check<S: Stage>(new_stage: impl Fn() -> S) {
     assert!(failed.is_empty(), "the store breaks its contract:\n{}", failed.join("\n"));
 }
 
-/// Makes every case of the [contract](crate::contract) a test of its own.
+/// Makes every case of the [contract](crate::contract) a separate test.
 ///
-/// Takes a function that returns a new, empty [`Stage`](crate::contract::Stage). Use it in a module
-/// or test file of its own, since each test carries the name of its case.
+/// Takes a function that returns a new, empty [`Stage`](crate::contract::Stage). Use it in a separate
+/// module or test file, because each test has the name of its case.
 #[macro_export]
 macro_rules! contract_tests {
     (@(list) $($case:ident)*) => {

@@ -1,15 +1,23 @@
-//! The moments between two file operations, at which a process may be killed. For tests only.
+//! Crash points: moments before file operations at which tests simulate that the process is killed.
 
 use std::io;
 
-/// Stands before every operation that changes files. In a test it fails when the time has come, and
-/// from then on always: the process is dead, and tidies nothing up.
+/// Called before every operation that changes files. In a test it fails at the chosen operation and at
+/// every later one, as if the process was killed and cleaned nothing up.
+///
+/// # Errors
+/// Returns an error if the simulated process is killed.
 #[cfg(not(any(test, feature = "testing")))]
 pub fn here() -> io::Result<()> {
     Ok(())
 }
 
 #[cfg(any(test, feature = "testing"))]
+/// Called before every operation that changes files. In a test it fails at the chosen operation and at
+/// every later one, as if the process was killed and cleaned nothing up.
+///
+/// # Errors
+/// Returns an error if the simulated process is killed.
 pub fn here() -> io::Result<()> {
     let left = LEFT.get();
     LEFT.set(match left {
@@ -20,7 +28,7 @@ pub fn here() -> io::Result<()> {
     if LEFT.get() == Left::Dead { Err(io::Error::other("killed")) } else { Ok(()) }
 }
 
-/// How many operations are left to the process.
+/// The number of operations before the process is killed.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Copy, PartialEq)]
 enum Left {
@@ -34,7 +42,7 @@ thread_local! {
     static LEFT: std::cell::Cell<Left> = const { std::cell::Cell::new(Left::All) };
 }
 
-/// Runs `work`, which is killed in front of the operation numbered `number`; and whether it was.
+/// Runs `work`, which is killed before the operation `number`. Returns its result, and whether it was killed.
 #[cfg(any(test, feature = "testing"))]
 pub fn killed_at<T>(number: u64, work: impl FnOnce() -> T) -> (T, bool) {
     LEFT.set(Left::Some(number));

@@ -1,3 +1,5 @@
+//! Errors of stores: damage, conflicts, and why a store could not be opened, read or written.
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,15 +9,17 @@ use bytes::Bytes;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// Stored data that is not what was written: told, never hidden.
+use crate::personal::error::KeyError;
+
+/// Stored data that differs from what was written. Damage is always reported.
 ///
-/// Nothing was changed. The rest of the store reads on; restore the damaged part from a backup.
+/// Nothing was changed. The rest of the store stays readable; restore the damaged part from a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("damaged data at position {position}{}: {what}", in_stream(.stream))]
 pub struct Damage {
-    /// The stream the damage is in, where it can still be told.
+    /// The damaged stream, or `None` if it cannot be determined.
     pub stream: Option<StreamId>,
-    /// The first position concerned.
+    /// The first damaged position.
     pub position: Position,
     /// What is wrong.
     pub what: String,
@@ -29,8 +33,8 @@ fn in_stream(stream: &Option<StreamId>) -> String {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another process, or another part of this one, has the store open. Close it there.
-    #[error("the store {path} is in use by someone else")]
+    /// Another process, or another part of this one, has the store open. Close it there first.
+    #[error("the store {path} is in use by another process, or another part of this one")]
     Locked {
         /// The store's directory.
         path: PathBuf,
@@ -42,12 +46,12 @@ pub enum OpenError {
         path: PathBuf,
         /// The format found.
         found: u32,
-        /// The newest format this release knows.
+        /// The newest format this release reads.
         supported: u32,
     },
-    /// The directory holds something that is not a store of this library, or a store whose format
+    /// The directory contains something that is not a store of this library, or a store whose format
     /// marker is unreadable.
-    #[error("{path} does not hold a readable store: {what}")]
+    #[error("{path} does not contain a readable store: {what}")]
     UnknownFormat {
         /// The directory.
         path: PathBuf,
@@ -75,20 +79,20 @@ pub enum OpenError {
         /// What is wrong.
         what: String,
     },
-    /// The keys of its subjects cannot be used: a master key is missing, or another one.
+    /// The keys of its subjects cannot be used: a master key is missing or wrong.
     #[error("the keys {path} could not be opened: {source}")]
     Keys {
         /// The file of the keys.
         path: PathBuf,
-        /// Why not.
-        source: crate::keys::KeyError,
+        /// The cause.
+        source: KeyError,
     },
-    /// The operating system refused. Remove the cause and open again.
+    /// The operating system reported an error. Remove the cause and open again.
     #[error("the store {path} could not be opened: {source}")]
     Io {
-        /// The file or directory concerned.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -103,14 +107,14 @@ pub enum ReadError {
     /// A snapshot is damaged. Older snapshots and the events are untouched: use those.
     #[error("the snapshot of {stream} at version {version} is damaged: {what}")]
     DamagedSnapshot {
-        /// Whose snapshot it is.
+        /// The stream of the snapshot.
         stream: StreamId,
         /// The version it was taken at.
         version: Version,
         /// What is wrong.
         what: String,
     },
-    /// A note is damaged. The others are untouched; writing or removing it mends it.
+    /// A note is damaged. The others are untouched; writing or removing it repairs it.
     #[error("the note {} is damaged: {what}", .key.escape_ascii())]
     DamagedNote {
         /// The note's name.
@@ -118,23 +122,23 @@ pub enum ReadError {
         /// What is wrong.
         what: String,
     },
-    /// The events are in the archive, and the segment they are in is not where it should be. Put
-    /// its file back, and read again.
+    /// The events are in the archive, and their segment is missing there. Put its file back, and
+    /// read again.
     #[error(
-        "the events of {stream} from position {position} on are in the archive: \
+        "the events of {stream} from position {position} are in the archive: \
          segment {segment} is not in {}", .directory.display()
     )]
     Archived {
-        /// Whose events they are.
+        /// The stream of the events.
         stream: StreamId,
         /// The position of the first.
         position: Position,
         /// The segment's name.
         segment: Uuid,
-        /// Where it was looked for.
+        /// The directory of the archive.
         directory: PathBuf,
     },
-    /// The store could not be read now. Try again, or reopen the store.
+    /// The store could not be read. Try again, or reopen the store.
     #[error("the store could not be read: {0}")]
     Io(Arc<io::Error>),
     /// The store has been closed. Open it again.
@@ -148,7 +152,7 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// An append expected another version than the stream has. Nothing of it was written.
+/// An append expected another version than the stream has. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("stream {stream} is at version {actual}, not {expected}")]
 pub struct Conflict {
@@ -160,19 +164,19 @@ pub struct Conflict {
     pub actual: Version,
 }
 
-/// A write or a sync failed: what was in flight may or may not be on disk, and the writer refuses
+/// A write or a sync failed: data in flight may or may not be on disk, and the writer refuses
 /// everything from now on. Reopen the store: it recovers every acknowledged event.
 #[derive(Debug, Clone, Error)]
 #[error("{what}: {source}")]
 pub struct StoreFailure {
-    /// What was being done.
+    /// The operation that failed.
     pub what: &'static str,
-    /// What the system said.
+    /// The error of the operating system.
     pub source: Arc<io::Error>,
 }
 
 impl StoreFailure {
-    /// A failure while doing `what`.
+    /// Creates the failure of the operation `what`.
     #[must_use]
     pub fn new(what: &'static str, source: io::Error) -> Self {
         Self { what, source: Arc::new(source) }

@@ -1,4 +1,4 @@
-//! Durable files: the file system calls that stores use, each of which names the file it failed on.
+//! Durable files: the file system calls that stores use. Each error names the file it is about.
 
 pub mod lock;
 pub mod marker;
@@ -7,33 +7,38 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::OpenError;
+use crate::error::OpenError;
 
-/// Names the file an error is about.
+/// The subdirectory in which a store is built while it is restored.
+pub const RESTORING: &str = "store.restoring";
+
+/// Adds the path of the file to an I/O error.
 pub trait OnFile<T> {
     /// Adds the path to the error.
     ///
     /// # Errors
-    /// [`OpenError::Io`] with `path`.
+    /// Returns [`OpenError::Io`] with `path`.
     fn on(self, path: &Path) -> Result<T, OpenError>;
 }
 
 impl<T> OnFile<T> for io::Result<T> {
-    /// Adds the path to the error.
-    ///
-    /// # Errors
-    /// [`OpenError::Io`] with `path`.
     fn on(self, path: &Path) -> Result<T, OpenError> {
         self.map_err(|source| OpenError::Io { path: path.to_owned(), source })
     }
 }
 
-/// Makes a file's content and size, or a directory's entries, survive a power cut.
+/// Makes the content and size of a file, or the entries of a directory, durable.
+///
+/// # Errors
+/// Returns [`OpenError::Io`] if the file cannot be opened or synced.
 pub fn sync(path: &Path) -> Result<(), OpenError> {
     File::open(path).and_then(|file| file.sync_all()).on(path)
 }
 
-/// Syncs a directory and all that is in it.
+/// Syncs a directory and everything in it.
+///
+/// # Errors
+/// Returns [`OpenError::Io`] for the first file that cannot be read or synced.
 pub fn sync_tree(path: &Path) -> Result<(), OpenError> {
     if fs::metadata(path).on(path)?.is_dir() {
         for entry in fs::read_dir(path).on(path)? {
@@ -43,7 +48,10 @@ pub fn sync_tree(path: &Path) -> Result<(), OpenError> {
     sync(path)
 }
 
-/// Creates a directory and the missing ones above it, so that they survive a power cut.
+/// Creates a directory and its missing parents durably.
+///
+/// # Errors
+/// Returns [`OpenError::Io`] if a directory cannot be created or synced.
 pub fn create_directory(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         return Ok(());
@@ -59,22 +67,29 @@ pub fn create_directory(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Has a file say `content` instead of what it said: after a power cut it says one or the other.
+/// Replaces the content of a file atomically: after a power cut it has the old or the new content.
+///
+/// # Errors
+/// Returns [`OpenError::Io`] if the new content cannot be written. The file is unchanged, unless
+/// only the last sync of the directory failed.
 pub fn replace(path: &Path, content: &[&[u8]]) -> Result<(), OpenError> {
-    let mut aside = path.to_owned().into_os_string();
-    aside.push(".writing");
-    let aside = PathBuf::from(aside);
-    let mut file = File::create(&aside).on(&aside)?;
-    content.iter().try_for_each(|piece| file.write_all(piece)).on(&aside)?;
-    file.sync_all().on(&aside)?;
-    fs::rename(&aside, path).on(path)?;
+    let mut temporary = path.to_owned().into_os_string();
+    temporary.push(".writing");
+    let temporary = PathBuf::from(temporary);
+    let mut file = File::create(&temporary).on(&temporary)?;
+    content.iter().try_for_each(|piece| file.write_all(piece)).on(&temporary)?;
+    file.sync_all().on(&temporary)?;
+    fs::rename(&temporary, path).on(path)?;
     path.parent().map_or(Ok(()), sync)
 }
 
-/// The bytes of all files below `path`.
+/// Returns the size of all files below `path`, in bytes.
+///
+/// # Errors
+/// Returns the error of the operating system.
 pub fn bytes_below(path: &Path) -> io::Result<u64> {
     let metadata = match fs::metadata(path) {
-        // sled removes files of its own while it runs.
+        // The store engine may remove files while it runs.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         metadata => metadata?,
     };

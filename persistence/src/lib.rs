@@ -7,6 +7,12 @@
 //! keeps what it derives), [`segment`] (commits in files that never change), and [`Personal`] with
 //! [`keys`] (what can be forgotten).
 
+// Parts of the record and of the seam serve features that a build may be without.
+#![cfg_attr(
+    not(all(feature = "archive", feature = "erasure", feature = "testing", feature = "transfer")),
+    allow(dead_code)
+)]
+
 #[doc(hidden)]
 pub mod crash_points;
 mod error;
@@ -14,21 +20,27 @@ mod error;
 mod record;
 mod store;
 pub mod table;
+#[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod test_rng;
 mod transfer;
 pub mod wire;
 
 pub mod archive;
+#[cfg(any(test, feature = "testing"))]
 pub mod contract;
+#[cfg(any(test, feature = "testing"))]
 pub mod fault;
 pub mod files;
+#[cfg(feature = "erasure")]
 pub mod keys;
 pub mod personal;
 pub mod views;
 
+#[cfg(feature = "archive")]
 pub use archive::segment;
 pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};
+#[cfg(feature = "erasure")]
 pub use personal::Personal;
 pub use record::chain;
 pub use record::codec::{Codec, CodecError};
@@ -43,10 +55,13 @@ pub use record::{
     Gone, NewCommit, Part, Removal, stub_frame,
 };
 pub use store::{
-    AppendOutcome, Batch, Maintenance, Page, PageLimit, Reader, Store, StoreInfo, Writer, guard,
-    guard_with_its_own, verify_log,
+    AppendOutcome, Batch, Maintenance, Page, PageLimit, Reader, Store, StoreInfo, Writer,
+    verify_log, with_own_sealer, with_sealer,
 };
 pub use store::{memory, verify};
+#[cfg(feature = "archive")]
+pub use transfer::backup;
 pub use transfer::batches::Batches;
-pub use transfer::progress::{OnProgress, Progress, go_on};
-pub use transfer::{backup, copy, export, migrate};
+pub use transfer::progress::{OnProgress, Progress, ignore_progress};
+#[cfg(feature = "transfer")]
+pub use transfer::{copy, export, migrate};

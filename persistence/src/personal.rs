@@ -2,25 +2,28 @@
 //!
 //! [`Personal`] is the value that users write, [`Sealer`] the seam that [`keys`](crate::keys)
 //! implement, and [`within`], [`deriving`] and [`collecting`] put a sealer in scope while something
-//! is encoded or decoded. Records and codecs know this room only, never the keys themselves.
+//! is encoded or decoded. Records and codecs use this module only, never the keys themselves.
 
 pub(crate) mod error;
 pub(crate) mod fingerprint;
 pub(crate) mod master_key_id;
 pub(crate) mod random;
 pub(crate) mod scope;
+#[cfg(feature = "erasure")]
 mod sealed;
 pub(crate) mod sealer;
 pub(crate) mod subjects;
+#[cfg(feature = "erasure")]
 mod value;
 
-pub use error::{KeyError, MasterKeyError, PersonalError};
+pub use error::{KeyError, PersonalError};
 pub use fingerprint::Fingerprint;
-pub use master_key_id::MasterKeyId;
+pub use master_key_id::{MasterKeyError, MasterKeyId};
 pub use scope::{collecting, deriving, in_clear, masked, showing, within};
 pub use sealer::{Opened, Sealer};
 pub use subjects::{SUBJECTS_MAX, Subjects};
+#[cfg(feature = "erasure")]
 pub use value::Personal;
 
-/// The most bytes a subject's name may have.
+/// The longest name of a subject, in bytes.
 pub const SUBJECT_BYTES_MAX: usize = 512;

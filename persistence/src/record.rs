@@ -1,7 +1,7 @@
-//! One command's events as bytes: the unit that is stored whole or not at all.
+//! Records: the events of one command as bytes, the unit that is stored completely or not at all.
 //!
-//! `docs/FORMAT.md` draws the bytes. A frame is `length u32 | checksum u32 | body`; the checksum is
-//! CRC-32C (Castagnoli) of the body. Positions are not in the body: the store knows them by place.
+//! `docs/FORMAT.md` describes the bytes. A frame is `length u32 | checksum u32 | body`; the checksum is
+//! CRC-32C (Castagnoli) of the body. Positions are not in the body: the store derives them.
 
 mod append;
 pub mod chain;
@@ -13,6 +13,7 @@ mod event;
 mod frame;
 mod gone;
 pub(crate) mod lineage;
+mod link;
 pub(crate) mod note;
 mod removal;
 pub(crate) mod snapshot;
@@ -30,10 +31,10 @@ pub use removal::Removal;
 pub use removal::frame as stub_frame;
 pub use upcasting::Part;
 
-/// The largest commit (all events of one command, with their header) a store takes: 16 MiB.
+/// The largest commit (all events of one command, with their header) that a store accepts: 16 MiB.
 ///
-/// A commit is held in memory by the actor, the committer and the store at once, so the bound keeps
-/// one command from taking the process down.
+/// A commit is held in memory by the actor, the committer and the store at once. The bound keeps
+/// one command from exhausting the memory of the process.
 pub const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const NAMED_BY_CALLER: u8 = 1;
@@ -41,9 +42,9 @@ const HAS_CORRELATION: u8 = 2;
 const HAS_CAUSATION: u8 = 4;
 const HAS_USER: u8 = 8;
 const HAS_ENTRIES: u8 = 16;
-/// The events are not here; nor has such a commit any other flag.
+/// The events are not in the log. Such a commit has no other flag.
 const STUB: u8 = 32;
 const FLAGS: u8 = NAMED_BY_CALLER | HAS_CORRELATION | HAS_CAUSATION | HAS_USER | HAS_ENTRIES | STUB;
 
-/// Bytes before the body of a frame: its length and its checksum.
+/// The size of the head of a frame in bytes: its length and its checksum. For engines.
 pub const FRAME_HEAD: usize = 8;

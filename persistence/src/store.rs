@@ -1,7 +1,7 @@
 //! The seam between the runtime and a store: `Store`, and everything that works on any store.
 //!
 //! `writer` and `reader` are the seam itself. `memory` is the reference store, `keyed` adds the keys
-//! of data subjects to a store, and `verify` with `verify_log` checks what a store holds.
+//! of data subjects to a store, and `verify` with `verify_log` checks the content of a store.
 
 pub(crate) mod keyed;
 pub mod memory;
@@ -12,15 +12,15 @@ mod writer;
 
 use std::sync::Arc;
 
-pub use keyed::{guard, guard_with_its_own};
+pub use keyed::{with_own_sealer, with_sealer};
 pub use reader::{Maintenance, Page, PageLimit, Reader, StoreInfo};
 pub use verify_log::verify_log;
 pub use writer::{AppendOutcome, Batch, Writer};
 
-/// An open store: its one writer, and the reader everyone shares.
+/// An open store: its only writer, and a shared reader.
 pub struct Store {
-    /// The only way to write. There is one, and it cannot be cloned.
+    /// The only writer of the store. It cannot be cloned.
     pub writer: Box<dyn Writer>,
-    /// Reads what is durable.
+    /// Reads durable data.
     pub reader: Arc<dyn Reader>,
 }

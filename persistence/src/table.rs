@@ -1,7 +1,8 @@
-//! The seam of view tables: an engine that opens them, one writer each, and readers.
+//! The seam of view tables: an engine opens them; each has one writer, and readers.
 //!
-//! A table keeps keys and values in order. A commit changes several at once, whole or not at all.
-//! [`views`](crate::views) gives each view its tables; an engine only has to keep them.
+//! A table keeps keys and values in order. A commit changes several keys atomically.
+//! [`views`](crate::views) manages the tables of each view; an engine only stores them. An application
+//! uses this module only to provide its own engine.
 
 pub mod changes;
 pub(crate) mod error;
@@ -28,7 +29,7 @@ pub trait TableEngine: Send + Sync {
     /// when the table and all its readers are closed.
     ///
     /// # Errors
-    /// [`ViewError`]: no row was changed.
+    /// Returns [`ViewError`] if the table cannot be opened. No row was changed.
     fn open(
         &self,
         generation: &Path,
@@ -44,25 +45,25 @@ pub trait TableWriter: Send {
     /// Returns a reader of the same table.
     fn reader(&self) -> Arc<dyn ReadTable>;
 
-    /// Makes the changes, all or none. They survive a power cut when this returns.
+    /// Makes the changes atomically. They survive a power cut when this returns.
     ///
     /// # Errors
-    /// [`ViewError`]: the changes are there whole after the table was opened again, or not at all.
-    /// After the first error every later commit fails, too.
+    /// Returns [`ViewError`] if a write failed. When the table is opened again, it contains all of the
+    /// changes or none. After the first error every later commit fails, too.
     fn commit(&mut self, changes: Changes) -> Result<(), ViewError>;
 }
 
-/// Reads an open table, from any thread. A commit is visible whole or not at all.
+/// Reads an open table, from any thread. A commit is visible completely or not at all.
 pub trait ReadTable: Send + Sync {
-    /// Returns the value at a place, which is a space and a key.
+    /// Returns the value at a place, which is a space and a key (see [`changes::place`]).
     ///
     /// # Errors
-    /// [`ViewError::Damaged`], naming the key, or [`ViewError::Io`].
+    /// Returns [`ViewError::Damaged`], which names the key, or [`ViewError::Io`].
     fn get(&self, place: &[u8]) -> Result<Option<Bytes>, ViewError>;
 
     /// Returns the first `limit` entries of the range, or the last ones if `descending`.
     ///
     /// # Errors
-    /// [`ViewError::Damaged`], naming the key, or [`ViewError::Io`].
+    /// Returns [`ViewError::Damaged`], which names the key, or [`ViewError::Io`].
     fn scan(&self, range: &Range, descending: bool, limit: usize) -> Result<Vec<Entry>, ViewError>;
 }

@@ -1,11 +1,11 @@
-//! Where the read side keeps what it derives from the log.
+//! Views: data that the read side derives from the log.
 //!
-//! Views are derived: they can be rebuilt, but they must never be *wrong*. So a view's rows and the
-//! position they stand for change in one [`Changes`], which is there whole or not at all.
+//! Views can be rebuilt, but they must never be *wrong*. So the rows of a view and the position they
+//! belong to change in one atomic set of [`Changes`].
 //!
 //! Read in this order: [`Views`] (all of them), [`Place`] (one, in numbered generations, so that the
 //! next can be built beside the current one), [`Table`] (rows), and [`Place::save_state`] (for views
-//! that are in memory and only saved now and then).
+//! that are in memory and are saved from time to time).
 
 mod directory;
 mod memory;
@@ -27,68 +27,68 @@ use crate::table::TableEngine;
 use directory::DiskPlace;
 use memory::{MemoryPlace, MemoryViews};
 
-/// The longest name of a view.
+/// The longest name of a view, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 
-/// Where the views of a runtime are kept: a directory, or memory. Cheap to clone.
+/// All views of a runtime, in a directory or in memory. Cheap to clone.
 #[derive(Clone)]
 pub struct Views {
-    kept: Kept,
+    storage: Storage,
     sealer: Option<Arc<dyn Sealer>>,
 }
 
 #[derive(Clone)]
-enum Kept {
+enum Storage {
     Memory(Arc<MemoryViews>),
     Disk(PathBuf, Arc<dyn TableEngine>),
 }
 
 impl Views {
-    /// Keeps views in a directory, in tables of `engine`. The directory is created when it is first
-    /// used, and may hold other files.
+    /// Stores views in a directory, in tables of `engine`. The directory is created when it is first
+    /// used, and may contain other files.
     pub fn on_disk(directory: impl Into<PathBuf>, engine: Arc<dyn TableEngine>) -> Self {
-        Self { kept: Kept::Disk(directory.into(), engine), sealer: None }
+        Self { storage: Storage::Disk(directory.into(), engine), sealer: None }
     }
 
-    /// In memory, as long as any clone of this lives.
+    /// Stores views in memory, until the last clone of this is dropped.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { kept: Kept::Memory(Arc::default()), sealer: None }
+        Self { storage: Storage::Memory(Arc::default()), sealer: None }
     }
 
-    /// Lets personal data in views be sealed and opened with these keys.
+    /// Sets the keys that seal and open personal data in views.
     #[must_use]
     pub fn with_sealer(mut self, sealer: Arc<dyn Sealer>) -> Self {
         self.sealer = Some(sealer);
         self
     }
 
-    /// The names of all views there are, in order.
+    /// Returns the names of all views in order.
     ///
     /// # Errors
-    /// [`ViewError::Io`].
+    /// Returns [`ViewError::Io`] if the directory cannot be read.
     pub fn names(&self) -> Result<Vec<String>, ViewError> {
-        let mut names = match &self.kept {
-            Kept::Memory(views) => views.names(),
-            Kept::Disk(directory, _) => directory::names(directory)?,
+        let mut names = match &self.storage {
+            Storage::Memory(views) => views.names(),
+            Storage::Disk(directory, _) => directory::names(directory)?,
         };
         names.retain(|name| is_valid(name));
         names.sort_unstable();
         Ok(names)
     }
 
-    /// The place of the view `name`. It is open until it, its tables and their readers are gone.
+    /// Opens the place of the view `name`. It is open until it, its tables and their readers are dropped.
     ///
     /// # Errors
-    /// [`ViewError::InvalidName`]; [`ViewError::InUse`] when it is open already, here or in another
-    /// process; [`ViewError::Io`]. Nothing was changed.
+    /// Returns [`ViewError::InvalidName`], [`ViewError::InUse`] if it is already open, in this or in
+    /// another process, or [`ViewError::Io`]. Nothing was changed.
     pub fn place(&self, name: &str) -> Result<Place, ViewError> {
         if !is_valid(name) {
             return Err(ViewError::InvalidName { name: name.to_owned() });
         }
-        let kind = match &self.kept {
-            Kept::Memory(views) => Kind::Memory(views.place(name)?),
-            Kept::Disk(directory, engine) => {
+        let kind = match &self.storage {
+            Storage::Memory(views) => Kind::Memory(views.place(name)?),
+            Storage::Disk(directory, engine) => {
                 Kind::Disk(DiskPlace::open(directory.join(name), engine.clone())?)
             }
         };
@@ -96,14 +96,14 @@ impl Views {
     }
 }
 
-/// A view's name is the name of a directory, on every system.
+/// Returns whether the name of a view is a valid directory name on every operating system.
 fn is_valid(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(known) && !name.starts_with('.')
 }
 
-/// One view's place: numbered generations, one of which may be current. The next one is built beside
-/// it, made current in one step, and the one before is removed.
+/// The place of one view: numbered generations, one of which may be current. The next one is built
+/// beside it and made current atomically; then the previous one is removed.
 ///
 /// A generation is a [`Table`], a saved state, or both, and exists once it has either.
 pub struct Place {
@@ -117,16 +117,16 @@ enum Kind {
 }
 
 impl Place {
-    /// What personal data in the view is sealed and opened with, if there are keys.
+    /// Returns the keys that seal and open personal data in the view, if there are any.
     #[must_use]
     pub fn sealer(&self) -> Option<&Arc<dyn Sealer>> {
         self.sealer.as_ref()
     }
 
-    /// The numbers of all generations, in order.
+    /// Returns the numbers of all generations in order.
     ///
     /// # Errors
-    /// [`ViewError::Io`]: nothing was changed.
+    /// Returns [`ViewError::Io`] if the directory cannot be read. Nothing was changed.
     pub fn generations(&self) -> Result<Vec<u64>, ViewError> {
         match &self.kind {
             Kind::Memory(place) => Ok(place.generations()),
@@ -134,11 +134,11 @@ impl Place {
         }
     }
 
-    /// The generation made current last; none when none was.
+    /// Returns the current generation, or `None` if none was ever made current.
     ///
     /// # Errors
-    /// [`ViewError::Damaged`] or [`ViewError::Io`]: nothing was changed. Making one current mends a
-    /// damaged one.
+    /// Returns [`ViewError::Damaged`] or [`ViewError::Io`]. Nothing was changed.
+    /// [`make_current`](Self::make_current) repairs a damaged entry.
     pub fn current(&self) -> Result<Option<u64>, ViewError> {
         match &self.kind {
             Kind::Memory(place) => Ok(place.current()),
@@ -146,10 +146,10 @@ impl Place {
         }
     }
 
-    /// Makes `generation` current, in place of the one that is. Durable when it returns.
+    /// Makes `generation` current instead of the previous one. Durable when it returns.
     ///
     /// # Errors
-    /// [`ViewError::Io`]: the old one or the new one is current. Try again.
+    /// Returns [`ViewError::Io`] if a write failed: the old or the new one is current. Try again.
     pub fn make_current(&self, generation: u64) -> Result<(), ViewError> {
         match &self.kind {
             Kind::Memory(place) => place.make_current(generation),
@@ -157,11 +157,11 @@ impl Place {
         }
     }
 
-    /// Removes a generation, and gives back its space; nothing when there is no such generation.
+    /// Removes a generation and frees its space. Does nothing if there is no such generation.
     ///
     /// # Errors
-    /// [`ViewError::InUse`] for the current generation, and while its table or a reader is open:
-    /// nothing was removed. [`ViewError::Io`]: try again.
+    /// Returns [`ViewError::InUse`] for the current generation, and while its table or a reader is open:
+    /// nothing was removed. After [`ViewError::Io`] try again.
     pub fn remove(&self, generation: u64) -> Result<(), ViewError> {
         match &self.kind {
             Kind::Memory(place) => place.remove(generation),
@@ -169,12 +169,12 @@ impl Place {
         }
     }
 
-    /// Opens the table of a generation, or makes an empty one.
+    /// Opens the table of a generation, or creates an empty one.
     ///
     /// # Errors
-    /// [`ViewError::InUse`] while it, or a reader of it, is open; [`ViewError::Damaged`] or
-    /// [`ViewError::NewerFormat`]: rebuild the view in another generation; [`ViewError::Io`]. No row
-    /// was changed.
+    /// Returns [`ViewError::InUse`] while it, or a reader of it, is open. After [`ViewError::Damaged`] or
+    /// [`ViewError::NewerFormat`] rebuild the view in another generation. Also returns
+    /// [`ViewError::Io`]. No row was changed.
     pub fn table(&self, generation: u64) -> Result<Table, ViewError> {
         let writer = match &self.kind {
             Kind::Memory(place) => Box::new(place.table(generation)?),
@@ -183,11 +183,11 @@ impl Place {
         Ok(Table::new(writer, self.sealer.clone()))
     }
 
-    /// The state saved last for a generation; none when none was.
+    /// Returns the last saved state of a generation, or `None` if none was saved.
     ///
     /// # Errors
-    /// [`ViewError::Damaged`] or [`ViewError::NewerFormat`]: rebuild the view; [`ViewError::Io`].
-    /// Nothing was changed.
+    /// After [`ViewError::Damaged`] or [`ViewError::NewerFormat`] rebuild the view. Also returns
+    /// [`ViewError::Io`]. Nothing was changed.
     pub fn load_state(&self, generation: u64) -> Result<Option<Vec<u8>>, ViewError> {
         match &self.kind {
             Kind::Memory(place) => Ok(place.load_state(generation)),
@@ -195,10 +195,10 @@ impl Place {
         }
     }
 
-    /// Saves the state of a generation in place of the one before. Durable when it returns.
+    /// Saves the state of a generation instead of the previous one. Durable when it returns.
     ///
     /// # Errors
-    /// [`ViewError::Io`]: the state before, or this one, will be loaded. Try again.
+    /// Returns [`ViewError::Io`] if a write failed: the old or the new state is stored. Try again.
     pub fn save_state(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
         match &self.kind {
             Kind::Memory(place) => place.save_state(generation, state),

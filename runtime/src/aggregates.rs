@@ -9,8 +9,7 @@ use crate::aggregate::directory::Directory;
 use crate::base::error::Failure;
 use crate::base::keep_alive::KeepAlive;
 use crate::base::stored_commit::{commit_with, is_deletion};
-use crate::history::{self, Diff, History, Moment, Past};
-use crate::operations::archive::{self, ArchivePart, Archived, ArchivingError};
+use crate::history::{self, History, Moment, Past};
 use crate::operations::deletion::{self, Deleted, Reuse};
 use crate::request::execute::Execute;
 use crate::request::query::Query;
@@ -21,7 +20,7 @@ use crate::schema::decoding::{Decoder, Undecodable};
 ///
 /// Methods take an [`Id`] or a string; a string that is not a valid id gives [`Failure::InvalidId`].
 pub struct Aggregates<A: Aggregate> {
-    directory: Arc<Directory<A>>,
+    pub(crate) directory: Arc<Directory<A>>,
     inner: KeepAlive,
 }
 
@@ -224,52 +223,6 @@ impl<A: Aggregate> Aggregates<A> {
         History::of(self.directory.hosted.clone(), checked(id))
     }
 
-    /// Returns the differences between two moments of an aggregate's history: the state at each, the fields
-    /// that are different, and the events in between. The first moment may be the later one.
-    ///
-    /// # Errors
-    /// As for [`as_of`](Aggregates::as_of).
-    pub async fn diff<I>(
-        &self,
-        id: I,
-        from: impl Into<Moment>,
-        to: impl Into<Moment>,
-    ) -> Result<Diff<A>, Failure>
-    where
-        I: TryInto<Id<A>>,
-        InvalidId: From<I::Error>,
-    {
-        Diff::between(self.directory.hosted.clone(), checked(id)?, from.into(), to.into()).await
-    }
-
-    /// Moves events of one aggregate from the log into the [archive](crate::store::archive). They can still
-    /// be read like events in the log.
-    ///
-    /// # Errors
-    /// [`ArchivingError`]; every event is in the log or in the archive. Call it again.
-    pub async fn archive<I>(&self, id: I, part: ArchivePart) -> Result<Archived, ArchivingError>
-    where
-        I: TryInto<Id<A>>,
-        InvalidId: From<I::Error>,
-    {
-        let stream = checked(id)?.stream();
-        let engine = self.directory.hosted.engine.clone();
-        archive::archive::<A>(engine, Some(stream), part, |_| true).await
-    }
-
-    /// Moves events of all aggregates of this type for which `which` returns true into the archive. Reads
-    /// the whole log once, and calls `which` once for each aggregate.
-    ///
-    /// # Errors
-    /// [`ArchivingError`]; every event is in the log or in the archive. Call it again.
-    pub async fn archive_where(
-        &self,
-        part: ArchivePart,
-        which: impl FnMut(&Id<A>) -> bool + Send + 'static,
-    ) -> Result<Archived, ArchivingError> {
-        archive::archive::<A>(self.directory.hosted.engine.clone(), None, part, which).await
-    }
-
     /// Deletes an aggregate: ends its stream with an internal event, and removes the events before it from
     /// the log and the archive, and its snapshots. When this returns, they can no longer be read; their
     /// bytes are returned to the file system when the store is
@@ -343,7 +296,7 @@ fn envelopes<A: Aggregate>(
     Ok(envelopes)
 }
 
-fn checked<A, I>(id: I) -> Result<Id<A>, Failure>
+pub(crate) fn checked<A, I>(id: I) -> Result<Id<A>, Failure>
 where
     I: TryInto<Id<A>>,
     InvalidId: From<I::Error>,

@@ -3,7 +3,8 @@
 //!
 //! What a state or a view may hold is recorded where it is kept, in `aggregate::inbox` and `projection`.
 
-pub(crate) mod forget;
+mod forget;
+mod personal_data;
 
 /// The keys of data subjects, and the master keys that wrap them.
 pub use actuarius_persistence::keys;

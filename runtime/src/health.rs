@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::StoreFailure;
+#[cfg(feature = "erasure")]
 use actuarius_persistence::keys::KeyFigures;
 
 use crate::base::error::Quarantine;
 pub use crate::base::follower_status::{FollowerHealth, FollowerKind, FollowerStatus};
+#[cfg(feature = "metrics")]
 pub use crate::base::telemetry::METRICS;
 pub use crate::follow::handle::FollowerHandle;
 
@@ -26,6 +28,7 @@ pub struct Health {
     /// The quarantined aggregates, at most 1,000 of each type.
     pub quarantined: Vec<Arc<Quarantine>>,
     /// Figures about the keys of data subjects; `None` if personal data is not allowed.
+    #[cfg(feature = "erasure")]
     pub keys: Option<KeyFigures>,
     /// The state of each subscription, projection and saga.
     pub followers: Vec<FollowerHealth>,
@@ -39,7 +42,17 @@ impl Health {
         matches!(self.status, Status::Running)
             && self.quarantined.is_empty()
             && !self.followers.iter().any(halted)
-            && self.keys.is_none_or(|keys| keys.damaged == 0)
+            && self.keys_are_whole()
+    }
+
+    #[cfg(feature = "erasure")]
+    fn keys_are_whole(&self) -> bool {
+        self.keys.is_none_or(|keys| keys.damaged == 0)
+    }
+
+    #[cfg(not(feature = "erasure"))]
+    fn keys_are_whole(&self) -> bool {
+        true
     }
 }
 

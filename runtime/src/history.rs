@@ -5,15 +5,20 @@
 //! (the same, event by event), `diff` (two moments), `fields` (differences between two values) and `log` (the
 //! whole log up to a moment). Nothing here loads an aggregate, and at most one page of events is held at a time.
 
+#[cfg(feature = "json")]
 mod diff;
+#[cfg(feature = "json")]
 mod fields;
 mod log;
 mod moment;
 mod steps;
 mod walk;
 
+#[cfg(feature = "json")]
 pub use diff::Diff;
+#[cfg(feature = "json")]
 pub use fields::FieldChange;
+#[cfg(feature = "testing")]
 pub(crate) use fields::{as_value, changes};
 
 pub(crate) use log::fold_log;

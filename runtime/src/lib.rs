@@ -90,6 +90,12 @@
 //! flipped and its I/O failed; a contract suite holds every store, and a model every aggregate. The
 //! repository's `docs/TESTING.md` says how to repeat each of these, and its book how to use it all.
 
+// Parts of the core serve features that a build may be without.
+#![cfg_attr(
+    not(all(feature = "archive", feature = "erasure", feature = "sagas", feature = "transfer")),
+    allow(dead_code, unused_imports)
+)]
+
 mod aggregate;
 mod aggregates;
 mod base;
@@ -101,6 +107,7 @@ mod inner;
 mod runtime;
 
 pub mod clock;
+#[cfg(feature = "erasure")]
 pub mod erasure;
 pub mod error;
 pub mod health;
@@ -110,10 +117,12 @@ pub mod operations;
 pub mod prelude;
 pub mod projection;
 pub mod request;
+#[cfg(feature = "sagas")]
 pub mod saga;
 pub mod schema;
 pub mod store;
 pub mod subscription;
+#[cfg(feature = "testing")]
 pub mod testing;
 
 pub use crate::aggregate::hosting::Hosting;
@@ -123,7 +132,9 @@ pub use actuarius_domain::{
     Aggregate, CausationId, CommandId, Context, CorrelationId, Envelope, Event, EventId, Expected,
     Header, Id, Metadata, Position, StreamId, Timestamp, Version,
 };
-pub use actuarius_persistence::{Codec, OpenError, Personal};
+#[cfg(feature = "erasure")]
+pub use actuarius_persistence::Personal;
+pub use actuarius_persistence::{Codec, OpenError};
 pub use aggregates::Aggregates;
 pub use builder::RuntimeBuilder;
 pub use clock::Clock;

@@ -1,13 +1,19 @@
 //! Operations on a running store: backup, archive, deletion and migration.
 
-pub(crate) mod archive;
-pub(crate) mod backup;
+#[cfg(feature = "archive")]
+mod archive;
+#[cfg(feature = "archive")]
+mod backup;
 pub(crate) mod deletion;
-pub(crate) mod migration;
+#[cfg(feature = "transfer")]
+mod migration;
 
+#[cfg(feature = "archive")]
 pub use archive::{ArchivePart, Archived, ArchivingError};
+#[cfg(feature = "archive")]
 pub use backup::BackupBuilder;
 pub use deletion::{Deleted, Reuse};
+#[cfg(feature = "transfer")]
 pub use migration::{OtherState, Reencode, SameStates, same_states};
 
 /// How many commits are removed from the log at once. The store rewrites a page for each of them, and commands

@@ -1,26 +1,23 @@
 //! [`Runtime`]: the handle of an open store with its hosted aggregates and followers.
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "sled")]
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Saga, Timestamp};
-use actuarius_persistence::keys::Keys;
+use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Timestamp};
 use actuarius_persistence::{OpenError, ReadError, Reader};
 
 use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
 use crate::base::deadline::Deadline;
 use crate::builder::RuntimeBuilder;
-use crate::erasure::forget::{self, ForgetError, Forgotten};
 use crate::follow::followers::{FollowerShared, WaitError};
 use crate::health::{Health, Status};
 use crate::history::{LogMoment, fold_log};
 use crate::inner::{Inner, ShutdownReport};
-use crate::operations::backup::BackupBuilder;
 use crate::projection::rows::View;
 use crate::projection::{Database, InDatabase, InMemory, Keyed, ProjectionBuilder};
-use crate::saga::{SagaBuilder, SchedulesBuilder};
 use crate::subscription::SubscriptionBuilder;
 
 /// The handle of an open store with its hosted aggregates and followers. Cheap to clone.
@@ -30,7 +27,7 @@ use crate::subscription::SubscriptionBuilder;
 /// first.
 #[derive(Clone)]
 pub struct Runtime {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Runtime {
@@ -46,6 +43,7 @@ impl Runtime {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
+    #[cfg(feature = "sled")]
     pub async fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
         RuntimeBuilder::default().open(directory).await
     }
@@ -120,47 +118,6 @@ impl Runtime {
         SubscriptionBuilder::new(engine, followers, name.into())
     }
 
-    /// Returns the builder of a saga: set what it reacts to and where it sends commands, then start it.
-    pub fn saga<S: Saga>(&self) -> SagaBuilder<S> {
-        SagaBuilder::new(self.inner.clone())
-    }
-
-    /// Returns the builder of schedules, which send commands at a later time: set which aggregates they may
-    /// be sent to, then start it.
-    ///
-    /// ```
-    /// # use std::convert::Infallible;
-    /// # use actuarius::{Aggregate, Context, Id, Runtime, Timestamp};
-    /// # use actuarius::saga::InstanceStatus;
-    /// # use serde::{Deserialize, Serialize};
-    /// # #[derive(Default, Serialize, Deserialize)]
-    /// # struct Reminder(bool);
-    /// # #[derive(Serialize, Deserialize)]
-    /// # enum Rang { Rang }
-    /// # impl Aggregate for Reminder {
-    /// #     const TYPE: &'static str = "reminder";
-    /// #     type Command = ();
-    /// #     type Event = Rang;
-    /// #     type Error = Infallible;
-    /// #     fn decide(&self, (): (), _: &Context) -> Result<Vec<Rang>, Infallible> { Ok(vec![Rang::Rang]) }
-    /// #     fn apply(&mut self, _: &Rang) { self.0 = true; }
-    /// # }
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let runtime = Runtime::in_memory().await?;
-    /// # let midnight = Timestamp::default();
-    /// let reminders = runtime.host::<Reminder>();
-    /// let schedules = runtime.schedules().sends_to(&reminders).start().await?;
-    ///
-    /// let name = schedules.schedule(&Id::<Reminder>::new("dentist")?, (), midnight).await?; // durable now
-    /// assert_eq!(schedules.end_of(&name).await?, InstanceStatus::Completed);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn schedules(&self) -> SchedulesBuilder {
-        SchedulesBuilder::new(self.inner.clone())
-    }
-
     /// Returns the state of the runtime.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -176,38 +133,10 @@ impl Runtime {
             pending: engine.admission.inside(),
             resident: hosted.iter().map(|host| host.resident()).sum(),
             quarantined: hosted.iter().flat_map(|host| host.quarantined()).collect(),
+            #[cfg(feature = "erasure")]
             keys: engine.keyring.keys().map(|keys| keys.figures()),
             followers: self.inner.followers.all().iter().map(|it| it.health()).collect(),
         }
-    }
-
-    /// Forgets a data subject: destroys its key durably, then removes its clear text from everything that the
-    /// runtime has derived from it.
-    ///
-    /// When this returns, [`Personal`](crate::Personal) values of the subject are read as erased wherever
-    /// they are stored, also in backups of the log, and no new ones are written. Aggregates that held its
-    /// clear text were rebuilt from what is stored. Snapshots with its clear text can no longer be decrypted.
-    /// Projections that may have held it were rebuilt, and their old files removed. Views without a running
-    /// projection were removed if they may have held it. So it takes as long as those rebuilds take.
-    ///
-    /// It continues if the future is dropped. If the process ends before it is done, the key stays
-    /// destroyed, and each view that holds the subject is rebuilt at its next start; forget the subject
-    /// again to remove the other views.
-    ///
-    /// Data outside of the runtime is not removed: rows in a [`Database`](crate::projection::Database) of
-    /// your own, what handlers have sent, and copies of the key file.
-    ///
-    /// # Errors
-    /// [`ForgetError`]; it documents whether the key may be destroyed. Forget the subject again.
-    pub async fn forget(&self, subject: impl Into<String>) -> Result<Forgotten, ForgetError> {
-        forget::forget(self.inner.clone(), subject.into()).await
-    }
-
-    /// Returns the keys of data subjects if the runtime was opened with
-    /// [`RuntimeBuilder::personal_data`](crate::RuntimeBuilder::personal_data): to rotate the master key, for instance.
-    #[must_use]
-    pub fn keys(&self) -> Option<Arc<Keys>> {
-        self.inner.engine.keyring.keys().cloned()
     }
 
     /// Waits until every running projection, subscription and saga has processed all events that are durable
@@ -222,28 +151,6 @@ impl Runtime {
             follower.wait_for_within(head, until.remaining()).await?;
         }
         Ok(())
-    }
-
-    /// Takes a backup into the directory `to` while the runtime keeps running. The first backup contains
-    /// all events, later ones add what is new; each contains the checkpoints of subscriptions. Views are
-    /// rebuilt from events, so they are not included. See [`backup`](crate::store::backup) for how to restore
-    /// it.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let directory = tempfile::tempdir()?;
-    /// # let (data, saved) = (directory.path().join("data"), directory.path().join("saved"));
-    /// let runtime = actuarius::Runtime::open(data).await?;
-    /// let run = runtime.backup(&saved).await?;
-    /// println!("store this in another place: {}", run.to);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// A shutdown stops the backup, and so does dropping its future; then nothing of it is left.
-    pub fn backup(&self, to: impl Into<PathBuf>) -> BackupBuilder {
-        BackupBuilder::new(self.inner.engine.clone(), to.into())
     }
 
     /// Returns the last durable position.

@@ -6,4 +6,5 @@
 
 pub use actuarius_persistence::*;
 /// The durable store in sled.
+#[cfg(feature = "sled")]
 pub use actuarius_sled as sled;

@@ -10,13 +10,13 @@ use actuarius_bench::clients::{Answer, Extent, Load, Seen, Target, drive};
 use actuarius_bench::distribution::{Chooser, Distribution};
 use serde::{Deserialize, Serialize};
 
-/// What each account starts with: enough for any number of withdrawals.
+/// The opening balance of each account, which covers any number of withdrawals.
 const OPENING_BALANCE: i64 = 1_000_000_000_000;
 
-/// Hexadecimal digits that make a movement's reference, and its kind and amount.
+/// The number of hexadecimal digits of a movement's reference, which determines its kind and amount.
 const REFERENCE: usize = 24;
 
-/// What an account is asked to do. Amounts are cents.
+/// The commands of an account. Amounts are in cents.
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
     Open(i64),
@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Withdraw(i64, String),
 }
 
-/// What happens to an account.
+/// The events of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Event {
     Opened { balance: i64 },
@@ -32,7 +32,7 @@ pub(crate) enum Event {
     Withdrawn { amount: i64, reference: String },
 }
 
-/// Why an account says no.
+/// Why an account refuses a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     IsOpen,
@@ -43,26 +43,26 @@ pub(crate) enum Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
-            Self::IsOpen => "the account is open already",
+            Self::IsOpen => "the account is already open",
             Self::IsNotOpen => "there is no such account",
-            Self::NotCovered => "the account does not cover it",
+            Self::NotCovered => "the balance does not cover the withdrawal",
         })
     }
 }
 
 impl std::error::Error for Refusal {}
 
-/// An account: the rules, whoever runs them.
+/// An account: its rules, independent of the library that runs them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Account {
     open: bool,
     balance: i64,
-    /// How many movements it has seen, to find those that got lost.
+    /// The number of its movements, to detect lost ones.
     pub(crate) movements: u64,
 }
 
 impl Account {
-    pub(crate) fn answer(&self, command: Command) -> std::result::Result<Event, Refusal> {
+    pub(crate) fn decide_event(&self, command: Command) -> std::result::Result<Event, Refusal> {
         match command {
             Command::Open(_) if self.open => Err(Refusal::IsOpen),
             Command::Open(balance) => Ok(Event::Opened { balance }),
@@ -73,7 +73,7 @@ impl Account {
         }
     }
 
-    pub(crate) fn see(&mut self, event: &Event) {
+    pub(crate) fn apply_event(&mut self, event: &Event) {
         match event {
             Event::Opened { balance } => (self.open, self.balance) = (true, *balance),
             Event::Deposited { amount, .. } => self.balance += amount,
@@ -83,7 +83,7 @@ impl Account {
     }
 }
 
-/// Who runs the bank.
+/// A library that runs the bank.
 pub(crate) trait Candidate: Clone + Send + Sync + 'static {
     fn execute(
         &self,
@@ -91,7 +91,7 @@ pub(crate) trait Candidate: Clone + Send + Sync + 'static {
         command: Command,
     ) -> impl Future<Output = std::result::Result<(), String>> + Send;
 
-    /// How many movements the account has, by its events.
+    /// The number of the account's movements, by its events.
     fn movements(&self, account: usize) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -121,7 +121,7 @@ impl<C: Candidate> Target for Teller<C> {
     }
 }
 
-/// The movement that a random reference stands for, so that all candidates get the same ones.
+/// Derives a movement from a random reference, so that all candidates get the same movements.
 fn movement(reference: String) -> Command {
     let number = reference.bytes().fold(0_i64, |sum, byte| sum * 31 % 1_000_003 + i64::from(byte));
     let amount = 1 + number % 10_000;
@@ -132,9 +132,9 @@ fn movement(reference: String) -> Command {
     }
 }
 
-/// How the bank is used.
+/// The load on the bank.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Use {
+pub(crate) struct BankLoad {
     pub(crate) clients: usize,
     pub(crate) accounts: usize,
     pub(crate) distribution: Distribution,
@@ -142,31 +142,31 @@ pub(crate) struct Use {
     pub(crate) extent: Extent,
 }
 
-/// Opens the accounts, then moves money. Returns what clients saw, and how many acknowledged
-/// movements the accounts know nothing of.
-pub(crate) async fn run<C: Candidate>(candidate: C, how: Use) -> Result<(Seen, u64)> {
+/// Opens the accounts, then moves money. Returns the results of the clients, and the number of acknowledged movements
+/// that are missing in the accounts.
+pub(crate) async fn run<C: Candidate>(candidate: C, load: BankLoad) -> Result<(Seen, u64)> {
     let teller = Teller { candidate, opening: true, acknowledged: Arc::default() };
     let opening = Load {
-        clients: how.clients.min(how.accounts),
-        chooser: Chooser::in_turn(how.accounts).into(),
+        clients: load.clients.min(load.accounts),
+        chooser: Chooser::in_turn(load.accounts).into(),
         payload_bytes: 0,
         warm_up: Duration::ZERO,
-        extent: Extent::Commands(how.accounts as u64),
+        extent: Extent::Commands(load.accounts as u64),
         seed: 1,
     };
     drive(&teller, &opening).await?;
     let moving = Load {
-        clients: how.clients,
-        chooser: Chooser::new(how.distribution, how.accounts).into(),
+        clients: load.clients,
+        chooser: Chooser::new(load.distribution, load.accounts).into(),
         payload_bytes: REFERENCE,
-        warm_up: how.warm_up,
-        extent: how.extent,
+        warm_up: load.warm_up,
+        extent: load.extent,
         seed: 42,
     };
     let teller = Teller { opening: false, acknowledged: Arc::default(), ..teller };
     let seen = drive(&teller, &moving).await?;
     let mut known = 0;
-    for account in 0..how.accounts {
+    for account in 0..load.accounts {
         known += teller.candidate.movements(account).await?;
     }
     Ok((seen, teller.acknowledged.load(Ordering::Relaxed).saturating_sub(known)))
@@ -186,12 +186,12 @@ mod tests {
     #[test]
     fn an_account_keeps_its_rules() {
         let mut account = Account::default();
-        let no = account.answer(Command::Deposit(1, String::new()));
-        assert_eq!(no, Err(Refusal::IsNotOpen));
-        account.see(&Event::Opened { balance: 10 });
-        let no = account.answer(Command::Withdraw(11, String::new()));
-        assert_eq!(no, Err(Refusal::NotCovered));
-        account.see(&account.answer(Command::Withdraw(10, String::new())).unwrap());
+        let refusal = account.decide_event(Command::Deposit(1, String::new()));
+        assert_eq!(refusal, Err(Refusal::IsNotOpen));
+        account.apply_event(&Event::Opened { balance: 10 });
+        let refusal = account.decide_event(Command::Withdraw(11, String::new()));
+        assert_eq!(refusal, Err(Refusal::NotCovered));
+        account.apply_event(&account.decide_event(Command::Withdraw(10, String::new())).unwrap());
         assert_eq!((account.balance, account.movements), (0, 1));
     }
 }

@@ -1,9 +1,9 @@
-//! The same bank on Actuarius and on cqrs-es, in one table: the same commands to as many accounts
-//! from as many clients.
+//! Compares the same bank on Actuarius and on cqrs-es in one table: the same commands to as many accounts from as many
+//! clients.
 //!
-//! Each candidate runs in a process of its own whose standard output goes nowhere, because the
-//! store in memory of cqrs-es prints two lines for each command; formatting them is part of what it
-//! costs as published. Candidates take turns, so that drift of the machine hits all.
+//! Each candidate runs in a separate process whose standard output is discarded, because the store in memory of
+//! cqrs-es prints two lines for each command; formatting them is part of its published cost. Candidates take turns, so
+//! that drift of the machine affects all of them.
 
 mod bank;
 mod ours;
@@ -16,23 +16,25 @@ use std::process::ExitCode;
 use actuarius_bench::distribution::Distribution;
 use clap::{Parser, ValueEnum};
 
-/// Compares the same bank on Actuarius and on cqrs-es.
+/// Compares the same bank on Actuarius and on cqrs-es
+///
+/// To measure: `cargo run --profile bench -p actuarius-compare`.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Options {
-    /// Clients, each with one command under way
+    /// Clients, each with one command in flight
     #[arg(long, default_value_t = 1_024)]
     clients: usize,
     /// Accounts
     #[arg(long, default_value_t = 10_000)]
     accounts: usize,
-    /// How commands are spread over the accounts
+    /// Distribution of commands over the accounts
     #[arg(long, value_enum, default_value_t)]
     distribution: Distribution,
-    /// Seconds each candidate is measured in each round
+    /// Seconds for which each candidate is measured in each round
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Seconds before anything counts
+    /// Seconds of warm-up
     #[arg(long, default_value_t = 1.0)]
     warm_up: f64,
     /// Commands in each round, instead of seconds
@@ -41,7 +43,7 @@ pub(crate) struct Options {
     /// Rounds; the figures are medians
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Where the durable store goes: on a real disk, and removed afterwards
+    /// Directory of the durable store, on a real disk; it is removed afterwards
     #[arg(long, default_value = "target")]
     directory: PathBuf,
     /// Write the figures as JSON

@@ -13,15 +13,15 @@ impl actuarius::Aggregate for Account {
     type Error = Refusal;
 
     fn decide(&self, command: Command, _: &Context) -> std::result::Result<Vec<Event>, Refusal> {
-        self.answer(command).map(|event| vec![event])
+        self.decide_event(command).map(|event| vec![event])
     }
 
     fn apply(&mut self, event: &Event) {
-        self.see(event);
+        self.apply_event(event);
     }
 }
 
-/// A runtime that is open.
+/// The accounts of an open runtime.
 #[derive(Clone)]
 pub(crate) struct Ours(Aggregates<Account>);
 

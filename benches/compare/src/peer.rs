@@ -38,17 +38,17 @@ impl cqrs_es::Aggregate for Account {
         (): &(),
         sink: &EventSink<Self>,
     ) -> std::result::Result<(), Refusal> {
-        let event = self.answer(command)?;
+        let event = self.decide_event(command)?;
         sink.write(event, self).await;
         Ok(())
     }
 
     fn apply(&mut self, event: Event) {
-        self.see(&event);
+        self.apply_event(&event);
     }
 }
 
-/// The framework and, for looks at its events, its store.
+/// The framework, and its store, whose events are read.
 #[derive(Clone)]
 pub(crate) struct Peer {
     framework: Arc<CqrsFramework<Account, MemStore<Account>>>,

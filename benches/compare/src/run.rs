@@ -1,4 +1,4 @@
-//! One candidate in this process, or all in processes of their own.
+//! Runs one candidate in this process, or all candidates in separate processes.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use actuarius_bench::table::{grid, number};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::bank::{self, Use};
+use crate::bank::{self, BankLoad};
 use crate::ours::Ours;
 use crate::peer::Peer;
 use crate::{Options, Which};
 
-/// What was measured of a candidate.
+/// The results of a candidate.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
     candidate: String,
@@ -76,7 +76,7 @@ async fn measured(which: Which, options: &Options) -> Result<(Seen, u64)> {
         Some(commands) => Extent::Commands(commands),
         None => Extent::For(Duration::from_secs_f64(options.seconds.clamp(0.01, 86_400.0))),
     };
-    let how = Use {
+    let how = BankLoad {
         clients: options.clients,
         accounts: options.accounts.max(1),
         distribution: options.distribution,

@@ -1,4 +1,4 @@
-//! All scenarios, each in a process of its own.
+//! All scenarios, each in a separate process.
 
 use crate::Result;
 use crate::children::{measure, own_arguments};

@@ -1,4 +1,4 @@
-//! What an idle aggregate takes in memory.
+//! The scenario `resident`: memory per idle aggregate.
 
 use actuarius::{Hosting, Runtime};
 
@@ -9,12 +9,11 @@ use crate::options::Options;
 use crate::row::Row;
 use crate::subject::Subject;
 
-/// Aggregates that are brought in first, so that what the runtime needs once is not counted.
+/// Aggregates that are activated first, so that memory that the runtime needs only once is not counted.
 const FIRST: usize = 1_000;
 
-/// Brings aggregates into memory, then gives each an event, and looks at the process each time. The
-/// figure is that of the end, with all that the store keeps for them; the part of the aggregates
-/// alone stands beside it.
+/// Activates aggregates, then sends each a command, and measures the memory of the process each time. The main figure
+/// is that of the end, including what the store keeps for them. The part of the aggregates alone is a detail.
 pub(super) async fn resident(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
@@ -24,12 +23,12 @@ pub(super) async fn resident(options: &Options) -> Result<Vec<Row>> {
     subject.fill(FIRST, FIRST as u64, options.payload_bytes).await?;
     let before = memory().await?;
     let all = aggregates + FIRST;
-    subject.look_at_all(all).await?;
+    subject.query_all(all).await?;
     let idle = memory().await?;
     subject.fill(all, all as u64, options.payload_bytes).await?;
     let used = memory().await?;
     if subject.journals.resident() != all {
-        return Err(format!("only {} are in memory", subject.journals.resident()).into());
+        return Err(format!("only {} are active", subject.journals.resident()).into());
     }
     subject.passivate(all).await?;
     let left = memory().await?;
@@ -46,5 +45,5 @@ pub(super) async fn resident(options: &Options) -> Result<Vec<Row>> {
 
 async fn memory() -> Result<f64> {
     quiet().await;
-    rss_bytes().map(|bytes| bytes as f64).ok_or_else(|| "/proc is needed here".into())
+    rss_bytes().map(|bytes| bytes as f64).ok_or_else(|| "this scenario needs /proc".into())
 }

@@ -1,4 +1,4 @@
-//! What can be measured, one module per kind.
+//! The scenarios, one module per kind.
 
 mod all;
 mod memory;
@@ -19,7 +19,7 @@ use crate::row::Row;
 /// Runs a scenario.
 ///
 /// # Errors
-/// Whatever went wrong; figures of a failed run are worth nothing.
+/// The first error. A failed run returns no figures.
 pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
     match scenario {
         Scenario::Throughput | Scenario::Spread => throughput::spread(scenario, options).await,

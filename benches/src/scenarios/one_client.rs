@@ -1,4 +1,4 @@
-//! One client's latency, beside the disk's own.
+//! The scenario `one-client`: the latency of one client, beside that of the disk.
 
 use std::fs::OpenOptions;
 use std::io::{self, Seek, Write};
@@ -16,10 +16,10 @@ use crate::rounds::{Side, load, turn};
 use crate::row::Row;
 use crate::subject::Subject;
 
-/// How many times the disk is asked when the bench goes by commands.
+/// The number of probes of the disk, if the bench counts commands.
 const PROBES: u64 = 100;
 
-/// One command at a time; the disk's turn is as long as the runtime's, right beside it.
+/// Measures one command at a time. The disk is measured for as long as the runtime, directly after it.
 pub(super) async fn one_client(options: &Options) -> Result<Vec<Row>> {
     let options = &Options { clients: Some(1), ..options.clone() };
     let scratch = options.scratch()?;
@@ -39,12 +39,12 @@ pub(super) async fn one_client(options: &Options) -> Result<Vec<Row>> {
     Ok(vec![disk.beside(row)])
 }
 
-/// What the disk itself takes for a small write and its sync.
+/// The latency of the disk for a small write and its sync.
 #[derive(Default)]
 struct Disk {
-    /// Over bytes that are there already: the device alone.
+    /// Over existing bytes: the device alone.
     in_place: Latency,
-    /// Behind the end of a file, whose new length the file system must write, too.
+    /// At the end of a file, whose new length the file system must write as well.
     growing: Latency,
 }
 
@@ -66,7 +66,7 @@ impl Disk {
         Ok(())
     }
 
-    /// The figure that counts is beside the device alone, which is the harder one.
+    /// The main figure compares with the device alone, which is the stricter comparison.
     fn beside(&self, row: Row) -> Row {
         let times = row.p50_us.unwrap_or_default() / self.in_place.us(0.5).max(0.1);
         row.with_figure(times, "x fdatasync p50")
@@ -76,14 +76,13 @@ impl Disk {
     }
 }
 
-/// Where a record is written.
+/// The place of a record in the file.
 enum Place {
     End,
     Start,
 }
 
-/// Writes a record and syncs it, again and again, from one thread and for nobody: the least a
-/// durable command can take on this disk.
+/// Writes and syncs a record repeatedly from one thread: the minimum latency of a durable command on this disk.
 fn sync_for(
     path: &Path,
     record: &[u8],

@@ -1,4 +1,5 @@
-//! Ten times more clients than may wait: the others are told so at once, and memory stays flat.
+//! The scenario `overload`: with ten times more clients than may wait, overload answers are fast and memory stays
+//! constant.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +16,11 @@ use crate::rounds::load;
 use crate::row::Row;
 use crate::subject::Subject;
 
-/// How many clients there are for each request that may be inside.
+/// The number of clients per request that may be pending.
 const TIMES_TOO_MANY: usize = 10;
 
-/// How often memory is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The interval at which memory is measured.
+const MEASURE_EVERY: Duration = Duration::from_millis(50);
 
 pub(super) async fn overload(options: &Options) -> Result<Vec<Row>> {
     let clients = options.or(options.clients, 10_240, 1_280);
@@ -40,7 +41,7 @@ pub(super) async fn overload(options: &Options) -> Result<Vec<Row>> {
     row.foreign_cores = Some(foreign);
     row.rss_bytes = Some(end);
     let row = row
-        .with_figure(seen.overloaded.us(0.99), "µs p99 to hear no")
+        .with_figure(seen.overloaded.us(0.99), "µs p99 to Overloaded")
         .with_detail("overloaded_answers", seen.overloaded.count() as f64)
         .with_detail("overloaded_p50_us", seen.overloaded.us(0.5))
         .with_detail("pending_limit", limit as f64)
@@ -48,11 +49,11 @@ pub(super) async fn overload(options: &Options) -> Result<Vec<Row>> {
     Ok(vec![with_disk(row, subject, &store).await?])
 }
 
-/// The most memory up to half of the time, and up to its end.
+/// The peak memory of the first half of the time, and of all of it.
 async fn watch_memory(over: Arc<AtomicBool>) -> (u64, u64) {
     let mut highest = vec![rss_bytes().unwrap_or(0)];
     while !over.load(Ordering::Relaxed) {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(MEASURE_EVERY).await;
         let before = highest.last().copied().unwrap_or(0);
         highest.push(rss_bytes().unwrap_or(0).max(before));
     }

@@ -1,4 +1,4 @@
-//! How long it takes to say what an aggregate was, and how fast its history is stepped through.
+//! The scenario `past`: the latency of past states, and the rate of steps through a history.
 
 use std::time::Instant;
 
@@ -15,11 +15,11 @@ use crate::row::Row;
 use crate::subject::Subject;
 use crate::workload::Name;
 
-/// How many events lie between two snapshots, all of which are kept.
+/// The number of events between two snapshots, all of which are kept.
 const SNAPSHOT_EVERY: u64 = 1_000;
 
-/// One client asks for random moments of one of several long streams, by version, position and time. Then
-/// the events of all are in one stream without snapshots, which is stepped through.
+/// First, one client queries one of several long streams at random moments, by version, position and time. Then it
+/// steps through a single stream of as many events in all, without snapshots.
 pub(super) async fn past(options: &Options) -> Result<Vec<Row>> {
     Ok(vec![moments(options).await?, history(options).await?])
 }
@@ -35,12 +35,12 @@ async fn moments(options: &Options) -> Result<Row> {
     subject.passivate(streams).await?;
     quiet().await;
     let usage = Usage::now();
-    let asked = Asked::of(&subject).await?;
+    let range = Range::of(&subject).await?;
     let mut rng = Rng::with_seed(options.seed);
     let times = options.or(options.commands, 2_000, 200);
     let (mut all, mut row) = (Latency::default(), Row::new("past", options, scratch.path()));
     for kind in [Kind::Version, Kind::Position, Kind::Time] {
-        let took = asked.ask(&subject, kind, &mut rng, times).await?;
+        let took = range.query(&subject, kind, &mut rng, times).await?;
         row = row
             .with_detail(&format!("by_{}_p50_us", kind.name()), took.us(0.5))
             .with_detail(&format!("by_{}_p99_us", kind.name()), took.us(0.99));
@@ -56,11 +56,11 @@ async fn moments(options: &Options) -> Result<Row> {
     with_disk(row, subject, &store).await
 }
 
-/// What can be asked of the first stream.
-struct Asked {
+/// The range of the first stream's moments.
+struct Range {
     last: Version,
     head: Position,
-    /// When its first and its last event were decided.
+    /// The times of its first and its last event.
     times: (Timestamp, Timestamp),
 }
 
@@ -81,7 +81,7 @@ impl Kind {
     }
 }
 
-impl Asked {
+impl Range {
     async fn of(subject: &Subject) -> Result<Self> {
         let (name, journals) = (Name::of(0), &subject.journals);
         let last = journals.version(name.as_str()).await?;
@@ -104,7 +104,7 @@ impl Asked {
         }
     }
 
-    async fn ask(
+    async fn query(
         &self,
         subject: &Subject,
         kind: Kind,

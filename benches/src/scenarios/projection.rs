@@ -1,4 +1,4 @@
-//! How fast projections follow the log, and what they cost those who write it.
+//! The scenario `projection`: how fast projections follow the log, and their cost to the writers.
 
 mod catch_up;
 mod cost;
@@ -11,8 +11,8 @@ use crate::Result;
 use crate::options::Options;
 use crate::row::Row;
 
-/// Catching up into each kind of view, how far behind the answer a view is under load, commands
-/// per second with projections attached, a rebuild under load, and one that is far too slow.
+/// Measures catching up for each kind of view, the lag of a view under load, commands per second with projections
+/// attached, a rebuild under load, and a projection that is far too slow.
 pub(super) async fn projection(options: &Options) -> Result<Vec<Row>> {
     let mut rows = catch_up::catch_up(options).await?;
     rows.extend(lag::lag(options).await?);

@@ -1,4 +1,4 @@
-//! How fast aggregates come into memory.
+//! The scenarios `activation` and `replay`: how fast aggregates are activated.
 
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use crate::row::{Row, median};
 use crate::subject::Subject;
 use crate::workload::Name;
 
-/// Many aggregates come back from their snapshots: first within one run, with the store's caches
-/// warm, then after the store was closed and opened.
+/// Activates many aggregates from their snapshots: first within one run, with warm caches of the store, then after the
+/// store was closed and opened.
 pub(super) async fn activation(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
@@ -26,7 +26,7 @@ pub(super) async fn activation(options: &Options) -> Result<Vec<Row>> {
     let (usage, mut rates, mut waits) = (Usage::now(), Vec::new(), Vec::new());
     for _ in 0..options.rounds() {
         quiet().await;
-        let seen = subject.look_at_all(aggregates).await?;
+        let seen = subject.query_all(aggregates).await?;
         rates.push(seen.rate());
         waits.push(seen.done.us(0.99));
         subject.passivate(aggregates).await?;
@@ -45,12 +45,12 @@ pub(super) async fn activation(options: &Options) -> Result<Vec<Row>> {
     }
     subject.close().await?;
     let subject = open().await?;
-    let rate = subject.look_at_all(aggregates).await?.rate();
+    let rate = subject.query_all(aggregates).await?.rate();
     row = row.with_detail("after_reopening_per_second", rate);
     Ok(vec![with_disk(row, subject, &store).await?])
 }
 
-/// One aggregate with a long history comes back by replay alone.
+/// Activates one aggregate with a long history by replay alone.
 pub(super) async fn replay(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");

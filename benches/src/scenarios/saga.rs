@@ -1,4 +1,4 @@
-//! How many transfers between accounts complete each second, begun by a call and by an event.
+//! The scenario `saga`: transfers completed per second, started by a call and by an event.
 
 mod bank;
 
@@ -14,21 +14,21 @@ use crate::options::Options;
 use crate::row::{Row, median};
 use crate::subject::StoreKind;
 use crate::{Result, syncs};
-use bank::{Account, Order, Transfer, Way};
+use bank::{Account, Order, Request, Transfer};
 
-/// Each client has one transfer under way: from its first step to its end.
+/// Measures transfers from their first step to their end. Each client has one transfer in progress.
 pub(super) async fn saga(options: &Options) -> Result<Vec<Row>> {
-    Ok(vec![measured(options, Begins::ByCall).await?, measured(options, Begins::ByEvent).await?])
+    Ok(vec![measured(options, Start::ByCall).await?, measured(options, Start::ByEvent).await?])
 }
 
-/// What a transfer begins with.
+/// How a transfer is started.
 #[derive(Clone, Copy, PartialEq)]
-enum Begins {
+enum Start {
     ByCall,
     ByEvent,
 }
 
-impl Begins {
+impl Start {
     fn scenario(self) -> &'static str {
         match self {
             Self::ByCall => "saga",
@@ -37,16 +37,16 @@ impl Begins {
     }
 }
 
-async fn measured(options: &Options, begins: Begins) -> Result<Row> {
+async fn measured(options: &Options, start: Start) -> Result<Row> {
     let scratch = options.scratch()?;
-    let mut row = Row::new(begins.scenario(), options, scratch.path());
-    // Before the runtime looks its metrics up.
+    let mut row = Row::new(start.scenario(), options, scratch.path());
+    // The recorder must be installed before the runtime registers its metrics.
     syncs::so_far();
     let runtime = match options.store {
         StoreKind::Sled => Runtime::open(scratch.path().join("store")).await?,
         StoreKind::Memory => Runtime::in_memory().await?,
     };
-    let transfers = Transfers::start(&runtime, row.workload.aggregates, begins).await?;
+    let transfers = Transfers::start(&runtime, row.workload.aggregates, start).await?;
     let load = Load {
         clients: row.workload.clients,
         chooser: Arc::new(Chooser::new(row.workload.distribution, row.workload.aggregates)),
@@ -74,25 +74,25 @@ async fn measured(options: &Options, begins: Begins) -> Result<Row> {
 struct Transfers {
     sagas: Sagas<Transfer>,
     orders: Aggregates<Order>,
-    begins: Begins,
+    start: Start,
     accounts: usize,
     number: Arc<AtomicU64>,
 }
 
 impl Transfers {
-    async fn start(runtime: &Runtime, accounts: usize, begins: Begins) -> Result<Self> {
+    async fn start(runtime: &Runtime, accounts: usize, start: Start) -> Result<Self> {
         let saga = runtime.saga::<Transfer>().codec(Codec::Bincode);
         let saga = saga.sends_to(&runtime.host::<Account>());
-        let saga = if begins == Begins::ByEvent { saga.reacts_to::<Order>() } else { saga };
+        let saga = if start == Start::ByEvent { saga.reacts_to::<Order>() } else { saga };
         let (sagas, orders) = (saga.start().await?, runtime.host::<Order>());
-        Ok(Self { sagas, orders, begins, accounts, number: Arc::default() })
+        Ok(Self { sagas, orders, start, accounts, number: Arc::default() })
     }
 
-    async fn transfer(&self, id: &str, way: Way) -> Result<InstanceStatus> {
-        match self.begins {
-            Begins::ByCall => Ok(self.sagas.run(id, move |it| it.begin(&way)).await?),
-            Begins::ByEvent => {
-                self.orders.execute(id, way).await?;
+    async fn transfer(&self, id: &str, request: Request) -> Result<InstanceStatus> {
+        match self.start {
+            Start::ByCall => Ok(self.sagas.run(id, move |it| it.begin(&request)).await?),
+            Start::ByEvent => {
+                self.orders.execute(id, request).await?;
                 Ok(self.sagas.end_of(id).await?)
             }
         }
@@ -102,12 +102,13 @@ impl Transfers {
 impl Target for Transfers {
     async fn send(&self, account: usize, _payload: String) -> Answer {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let named = |account: usize| Id::new(format!("account-{account}")).expect("it is short");
+        let named =
+            |account: usize| Id::new(format!("account-{account}")).expect("the id is short");
         let to = (account + 1 + number as usize % 97) % self.accounts.max(1);
-        let way = Way { from: named(account), to: named(to), cents: 5 };
-        match self.transfer(&format!("transfer-{number}"), way).await {
+        let request = Request { from: named(account), to: named(to), cents: 5 };
+        match self.transfer(&format!("transfer-{number}"), request).await {
             Ok(InstanceStatus::Completed) => Answer::Done,
-            Ok(other) => Answer::Failed(format!("a transfer ended otherwise: {other}")),
+            Ok(other) => Answer::Failed(format!("a transfer ended with {other}")),
             Err(error) => Answer::Failed(error.to_string()),
         }
     }

@@ -1,4 +1,4 @@
-//! What a store takes on disk, and how long it takes to open.
+//! The scenarios `open`, `disk` and `verify`: time to open, size on disk, and rate of verification.
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,10 +12,10 @@ use crate::options::Options;
 use crate::row::{Row, median};
 use crate::subject::{StoreKind, Subject};
 
-/// Opens a store, first with a fifth of the events, then with all: the time must not grow.
+/// Opens a store, first with a fifth of the events and then with all of them. The time must not grow.
 pub(super) async fn open(options: &Options) -> Result<Vec<Row>> {
     if options.store == StoreKind::Memory {
-        return Err("a store in memory has nothing to open".into());
+        return Err("a store in memory cannot be opened again".into());
     }
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
@@ -72,19 +72,19 @@ async fn filled(row: Row, options: &Options, store: &Path, events: u64) -> Resul
     with_disk(row, subject, store).await
 }
 
-/// Opens the store a few times, each time up to the answer to a first look at an aggregate.
+/// Opens the store several times, each time until the first query of an aggregate is answered.
 async fn opened(mut row: Row, options: &Options, store: &Path) -> Result<Row> {
-    let (mut opening, mut looking) = (Vec::new(), Vec::new());
+    let (mut opening, mut answering) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds() {
         let started = Instant::now();
         let builder = Runtime::builder();
         let subject = Subject::open(options.store, store, builder, Hosting::default()).await?;
         opening.push(started.elapsed().as_secs_f64() * 1e3);
-        subject.look_at_all(1).await?;
-        looking.push(started.elapsed().as_secs_f64() * 1e3);
+        subject.query_all(1).await?;
+        answering.push(started.elapsed().as_secs_f64() * 1e3);
         subject.close().await?;
     }
     row.workload.rounds = opening.len();
-    row = row.with_detail("first_answer_ms", median(&looking).unwrap_or_default());
+    row = row.with_detail("first_answer_ms", median(&answering).unwrap_or_default());
     Ok(row.with_figure(median(&opening).unwrap_or_default(), "ms to open"))
 }

@@ -1,4 +1,4 @@
-//! Commands per second, beside the plain log.
+//! The scenarios `throughput`, `spread`, `hot` and `cold-storm`: commands per second, beside the plain log.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,20 +14,19 @@ use crate::rounds::{alternate, load};
 use crate::row::Row;
 use crate::subject::Subject;
 
-/// 1,024 clients over 10,000 aggregates, unless told otherwise.
+/// Measures 1,024 clients over 10,000 aggregates by default.
 pub(super) async fn spread(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
     side_by_side(scenario.name(), options, Hosting::default(), Before::Nothing).await
 }
 
-/// All clients at one aggregate.
+/// Measures all clients at one aggregate.
 pub(super) async fn hot(options: &Options) -> Result<Vec<Row>> {
     let options =
         Options { aggregates: Some(1), distribution: Some(Distribution::Hot), ..options.clone() };
     side_by_side("hot", &options, Hosting::default(), Before::Nothing).await
 }
 
-/// Far more aggregates than may be in memory, so that nearly every command brings one in and
-/// another out.
+/// Measures far more aggregates than may be active, so that nearly every command activates one and passivates another.
 pub(super) async fn cold_storm(options: &Options) -> Result<Vec<Row>> {
     let aggregates = options.or(options.aggregates, 100_000, 2_000);
     let limit = options.resident_limit.unwrap_or(aggregates / 10);
@@ -37,14 +36,14 @@ pub(super) async fn cold_storm(options: &Options) -> Result<Vec<Row>> {
     Ok(rows.into_iter().map(|row| row.with_detail("resident_limit", limit as f64)).collect())
 }
 
-/// What is done before anything is measured.
+/// The preparation before the measurement.
 enum Before {
     Nothing,
-    /// Each aggregate has had a command.
+    /// Each aggregate has executed a command.
     EachExists,
 }
 
-/// Lets the runtime and the plain log take turns, on one disk and with the same clients.
+/// Measures the runtime and the plain log in turns, on one disk and with the same clients.
 async fn side_by_side(
     name: &str,
     options: &Options,
@@ -67,7 +66,7 @@ async fn side_by_side(
     Ok(vec![row.with_figure(figure, "commands/s")])
 }
 
-/// Closes the store and adds what it takes on disk.
+/// Closes the store and adds its size on disk.
 pub(super) async fn with_disk(mut row: Row, subject: Subject, store: &Path) -> Result<Row> {
     let events = subject.runtime.head().get();
     row.workload.store = subject.runtime.reader()?.info()?.engine.to_owned();

@@ -1,4 +1,4 @@
-//! What it costs a recovery that events can be upcast: when nothing is old, and when everything is.
+//! The scenario `upcasting`: the cost of upcasters to a replay, if no event is old and if all are.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::row::{Row, median, ratio, store_name};
 use crate::subject::StoreKind;
 use crate::workload::{Journal, JournalEvent, payload};
 
-/// The schema version that all events are stored with.
+/// The schema version of all stored events.
 const STORED: u32 = 3;
 
-/// A journal of another release.
+/// Defines the journal of a release.
 macro_rules! release {
     ($name:ident, $version:literal, $upcasters:expr) => {
         #[derive(Default, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ macro_rules! release {
             }
         }
 
-        impl Replayed for $name {
+        impl Countable for $name {
             fn notes(&self) -> u64 {
                 self.0.notes
             }
@@ -62,7 +62,7 @@ macro_rules! release {
     };
 }
 
-trait Replayed: Aggregate {
+trait Countable: Aggregate {
     fn notes(&self) -> u64;
 }
 
@@ -71,7 +71,7 @@ struct Recorded {
     note: String,
 }
 
-/// Two older versions of each of ten event types.
+/// Twenty upcasters: two older versions of each of ten event types.
 fn twenty() -> Upcasters {
     let names = (0..9).map(|number| format!("Event{number}")).chain(["Recorded".to_owned()]);
     names.fold(Upcasters::new(), |upcasters, name| {
@@ -84,15 +84,15 @@ release!(Plain, 3, Upcasters::new());
 release!(NothingOld, 3, twenty());
 release!(AllOld, 4, twenty().upcast("Recorded", 3, |old: Recorded| Recast::to(4, old)));
 
-/// One long stream is replayed by three releases in turn, from memory: no disk hides what decoding costs.
+/// Replays one long stream from memory by three releases in turn, so that no disk hides the cost of decoding.
 pub(super) async fn upcasting(options: &Options) -> Result<Vec<Row>> {
     let events = options.or(options.events, 500_000, 20_000);
     let contents = stored(events, options)?;
     let (usage, mut rates) = (Usage::now(), [const { Vec::new() }; 3]);
     for _ in 0..options.rounds() {
-        rates[0].push(replayed::<Plain>(&contents, events).await?);
-        rates[1].push(replayed::<NothingOld>(&contents, events).await?);
-        rates[2].push(replayed::<AllOld>(&contents, events).await?);
+        rates[0].push(replay::<Plain>(&contents, events).await?);
+        rates[1].push(replay::<NothingOld>(&contents, events).await?);
+        rates[2].push(replay::<AllOld>(&contents, events).await?);
     }
     let [plain, nothing_old, all_old] = &rates;
     let mut row = Row::new("upcasting", options, &std::env::temp_dir());
@@ -132,8 +132,8 @@ fn stored(events: u64, options: &Options) -> Result<Arc<Contents>> {
     Ok(contents)
 }
 
-/// Events per second.
-async fn replayed<A: Replayed>(contents: &Arc<Contents>, events: u64) -> Result<f64> {
+/// Replays the stream, and returns the events per second.
+async fn replay<A: Countable>(contents: &Arc<Contents>, events: u64) -> Result<f64> {
     let runtime = Runtime::builder().on_store(memory::reopen(contents)).await?;
     let journals = runtime.host_with::<A>(Hosting::default().without_snapshots());
     quiet().await;

@@ -1,61 +1,62 @@
+//! The account: its commands, events, refusals and rules.
+
 use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::Cents;
 
-/// One account: its balance is the sum of what its events say.
+/// One account. Its balance is the sum of its deposits and withdrawals.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Where the account is in its life.
+    /// The phase of the account's life.
     pub status: Status,
-    /// What is in it. Never negative.
+    /// The balance, which is never negative.
     pub balance: Cents,
 }
 
-/// Where an account is in its life.
+/// The phase of an account's life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// Nobody has opened it yet.
+    /// The account has not been opened yet.
     #[default]
     Unopened,
-    /// Money can move.
+    /// The account accepts deposits and withdrawals.
     Open,
-    /// It is closed for good.
+    /// The account is permanently closed.
     Closed,
 }
 
-/// What a customer can ask for. It can be stored, because a transfer that is under way has to outlive
-/// a restart.
+/// The commands of an account. They can be stored, because a transfer in progress must survive a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountCommand {
     /// Open the account.
     Open,
-    /// Put an amount in.
+    /// Deposit an amount.
     Deposit(Cents),
-    /// Take an amount out.
+    /// Withdraw an amount.
     Withdraw(Cents),
     /// Close the account, which must be empty.
     Close,
 }
 
-/// What happened to an account.
+/// The events of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountEvent {
-    /// It was opened.
+    /// The account was opened.
     Opened,
-    /// An amount was put in.
+    /// An amount was deposited.
     Deposited(Cents),
-    /// An amount was taken out.
+    /// An amount was withdrawn.
     Withdrawn(Cents),
-    /// It was closed.
+    /// The account was closed.
     Closed,
 }
 
 impl AccountEvent {
-    /// The balance behind this event.
+    /// The balance after this event.
     #[must_use]
-    pub fn behind(&self, balance: Cents) -> Cents {
+    pub fn balance_after(&self, balance: Cents) -> Cents {
         match self {
             Self::Opened | Self::Closed => balance,
             Self::Deposited(amount) => Cents(balance.0 + amount.0),
@@ -64,38 +65,38 @@ impl AccountEvent {
     }
 }
 
-/// Why the bank says no.
+/// Why an account refuses a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refused {
-    /// The account is open already.
+    /// The account is already open.
     #[error("the account is open already")]
     AlreadyOpen,
-    /// Nobody has opened the account.
+    /// The account was never opened.
     #[error("the account was never opened")]
     NotOpen,
-    /// The account was closed, which is for good.
+    /// The account is permanently closed.
     #[error("the account is closed")]
     Closed,
-    /// An amount must be more than nothing.
+    /// An amount must be positive.
     #[error("{0} is not an amount that can be moved")]
     NotPositive(Cents),
-    /// The account holds less than was asked for.
+    /// The balance does not cover the withdrawal.
     #[error("the balance of {balance} does not cover {needed}")]
     InsufficientFunds {
-        /// What is there.
+        /// The balance.
         balance: Cents,
-        /// What was asked for.
+        /// The amount of the withdrawal.
         needed: Cents,
     },
-    /// The balance would be more than can be counted.
+    /// The balance would overflow.
     #[error("a balance of {balance} cannot take {amount} more")]
     TooMuch {
-        /// What is there.
+        /// The balance.
         balance: Cents,
-        /// What was to be added.
+        /// The amount of the deposit.
         amount: Cents,
     },
-    /// An account that holds money cannot be closed.
+    /// An account with a balance cannot be closed.
     #[error("the account still holds {0}")]
     NotEmpty(Cents),
 }
@@ -124,7 +125,7 @@ impl Aggregate for Account {
             AccountEvent::Closed => self.status = Status::Closed,
             AccountEvent::Deposited(_) | AccountEvent::Withdrawn(_) => {}
         }
-        self.balance = event.behind(self.balance);
+        self.balance = event.balance_after(self.balance);
     }
 }
 

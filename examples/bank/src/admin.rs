@@ -1,4 +1,4 @@
-//! Looks into the bank's store while the bank is closed, with the bank's own types:
+//! Inspects the bank's store while the bank is closed, with the bank's own types:
 //! `cargo run -p bank --bin bank-admin -- --store data/bank show account/account-1`.
 
 use std::process::ExitCode;

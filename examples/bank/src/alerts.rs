@@ -1,3 +1,5 @@
+//! Alerts of large withdrawals, by a subscription.
+
 use actuarius::error::{BoxError, StartError};
 use actuarius::subscription::Subscription;
 use actuarius::{Envelope, Runtime};
@@ -5,23 +7,23 @@ use tokio::sync::mpsc;
 
 use crate::{Account, AccountEvent, Cents};
 
-/// A withdrawal that somebody should hear of.
+/// A withdrawal that a listener is alerted to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LargeWithdrawal {
-    /// Whose.
+    /// The account.
     pub account: String,
-    /// The number of its event in the account: who hears of the same one twice knows it by that.
+    /// The version of the account after it. A listener recognises a repeated alert by it.
     pub number: u64,
-    /// How much.
+    /// The amount.
     pub amount: Cents,
 }
 
-/// Sends every withdrawal of `limit` or more from now on to `listener`: those of each account in
-/// order, each at least once, also after a restart. What happened before the very first start is no
-/// news. While the listener has no room, the announcements wait, and nobody else does.
+/// Sends every withdrawal of `limit` or more from now on to `listener`: in order for each account, and at least
+/// once each, even after a restart. Withdrawals before the very first start are skipped. While the listener has no
+/// room, only the alerts wait.
 ///
 /// # Errors
-/// [`StartError`]; nothing was announced.
+/// [`StartError`]; nothing was sent.
 pub async fn announce_large_withdrawals(
     runtime: &Runtime,
     limit: Cents,
@@ -31,7 +33,7 @@ pub async fn announce_large_withdrawals(
         let listener = listener.clone();
         async move {
             if let Some(withdrawal) = large(&envelope, limit) {
-                // When nobody listens any more, it is tried again, and then parked.
+                // If the listener has been dropped, the event is retried, and then parked.
                 listener.send(withdrawal).await?;
             }
             Ok::<_, BoxError>(())

@@ -1,12 +1,11 @@
-//! A bank: accounts that are opened, filled, emptied and closed, and refuse what is not allowed.
+//! A bank: accounts with deposits, withdrawals and typed refusals, and transfers between them.
 //!
-//! `account` is the whole of the business: commands, events, refusals and the rules, pure and
-//! tested without a runtime in `tests/rules.rs`. `money` is an amount that is never a float.
-//! `views` are balances and statements to be read, and `alerts` lets somebody hear of large
-//! withdrawals.
+//! `account` has the commands, events, refusals and rules of an account: pure code, tested without a runtime in
+//! `tests/rules.rs`. `money` is an amount in integer cents. `views` are balances and statements for reading, and
+//! `alerts` sends large withdrawals to a listener.
 //!
-//! Money moves from one account to another by a saga: `order` is what a customer asks for and is told
-//! at the end, `transfer` what is done about it. The accounts know of neither.
+//! A saga moves money from one account to another: `order` is the customer's order and its result, and `transfer`
+//! executes it. The accounts depend on neither.
 
 mod account;
 mod alerts;
@@ -18,6 +17,6 @@ mod views;
 pub use account::{Account, AccountCommand, AccountEvent, Refused, Status};
 pub use alerts::{LargeWithdrawal, announce_large_withdrawals};
 pub use money::Cents;
-pub use order::{OrderCommand, OrderEvent, OrderRefused, TransferOrder, Wanted};
-pub use transfer::{PATIENCE, Transfer, Way};
+pub use order::{OrderCommand, OrderEvent, OrderRefused, TransferOrder, TransferRequest};
+pub use transfer::{OrderedTransfer, Transfer, WITHDRAWAL_TIMEOUT};
 pub use views::{Balances, Line, Statements};

@@ -1,4 +1,4 @@
-//! The life of one account: `cargo run -p bank [DIRECTORY]`. Each run opens the next free account.
+//! Tells the life of one account: `cargo run -p bank [DIRECTORY]`. Each run opens the next free account.
 
 mod story;
 

@@ -1,9 +1,11 @@
+//! An amount of money in integer cents.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount in the smallest unit of its currency. Sums are checked: money is never rounded, and
-/// never wraps around.
+/// An amount in the smallest unit of its currency. Sums are checked: amounts are never rounded and never wrap
+/// around.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cents(pub i64);
@@ -12,7 +14,7 @@ impl Cents {
     /// No money.
     pub const ZERO: Self = Self(0);
 
-    /// The sum, or nothing if it cannot be counted.
+    /// The sum, or `None` if it overflows.
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)

@@ -1,79 +1,81 @@
+//! The order of a transfer: what a customer requests, and the result.
+
 use actuarius::{Aggregate, Context, Id};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{Account, Cents};
 
-/// A customer's order to move money: what was asked for, and what became of it. Who carries it out
-/// is not its business.
+/// A customer's order to transfer money. It records the request and the result, and does not depend on the code
+/// that executes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransferOrder {
-    /// Nobody has placed it yet.
+    /// The order has not been placed yet.
     #[default]
     Unplaced,
-    /// It is to be carried out.
+    /// The order is waiting to be executed.
     Placed,
-    /// The customer does not want it any more. It may be too late for that.
+    /// The customer has recalled the order, possibly too late.
     Recalled,
-    /// The money is there.
+    /// The money has arrived.
     Finished,
-    /// It was not carried out, and no money is missing.
+    /// The order was not executed, and no money was moved.
     Refused(String),
 }
 
-/// What a customer wants.
+/// The transfer that a customer requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
-    /// Where the money is.
+pub struct TransferRequest {
+    /// The account that pays.
     pub from: Id<Account>,
-    /// Where it is to be.
+    /// The account that receives.
     pub to: Id<Account>,
-    /// How much.
+    /// The amount.
     pub amount: Cents,
 }
 
-/// What can be asked of an order: the first two by a customer, the others by the bank.
+/// The commands of an order: the first two come from a customer, the others from the bank.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderCommand {
-    /// Place it.
-    Place(Wanted),
-    /// Do not carry it out after all, if that is still possible.
+    /// Place the order.
+    Place(TransferRequest),
+    /// Cancel the order, if that is still possible.
     Recall,
-    /// The money is there.
+    /// The money has arrived.
     Finish,
-    /// It cannot be carried out, for this reason.
+    /// The order cannot be executed, for this reason.
     Refuse(String),
 }
 
-/// What happened to an order.
+/// The events of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderEvent {
-    /// It was placed.
-    Placed(Wanted),
-    /// The customer does not want it any more.
+    /// The order was placed.
+    Placed(TransferRequest),
+    /// The customer has recalled the order.
     Recalled,
-    /// It was carried out.
+    /// The order was executed.
     Finished,
-    /// It was not, for this reason.
+    /// The order was not executed, for this reason.
     Refused(String),
 }
 
-/// Why an order does not take a command.
+/// Why an order refuses a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OrderRefused {
-    /// An order is placed once.
+    /// An order can be placed only once.
     #[error("the order was placed already")]
     AlreadyPlaced,
-    /// Nobody has placed it.
+    /// The order was never placed.
     #[error("the order was never placed")]
     NotPlaced,
-    /// It has come to its end.
+    /// The order has ended.
     #[error("the order is settled")]
     Settled,
-    /// Money is moved to another account.
+    /// The paying and the receiving account must differ.
     #[error("both accounts are the same")]
     SameAccount,
-    /// An amount must be more than nothing.
+    /// An amount must be positive.
     #[error("{0} is not an amount that can be moved")]
     NotPositive(Cents),
 }
@@ -86,7 +88,7 @@ impl Aggregate for TransferOrder {
 
     fn decide(&self, command: OrderCommand, _: &Context) -> Result<Vec<OrderEvent>, OrderRefused> {
         match (self, command) {
-            (Self::Unplaced, OrderCommand::Place(wanted)) => place(wanted),
+            (Self::Unplaced, OrderCommand::Place(request)) => place(request),
             (Self::Unplaced, _) => Err(OrderRefused::NotPlaced),
             (_, OrderCommand::Place(_)) => Err(OrderRefused::AlreadyPlaced),
             (Self::Finished | Self::Refused(_), _) => Err(OrderRefused::Settled),
@@ -107,12 +109,12 @@ impl Aggregate for TransferOrder {
     }
 }
 
-fn place(wanted: Wanted) -> Result<Vec<OrderEvent>, OrderRefused> {
-    if wanted.from == wanted.to {
+fn place(request: TransferRequest) -> Result<Vec<OrderEvent>, OrderRefused> {
+    if request.from == request.to {
         return Err(OrderRefused::SameAccount);
     }
-    if wanted.amount <= Cents::ZERO {
-        return Err(OrderRefused::NotPositive(wanted.amount));
+    if request.amount <= Cents::ZERO {
+        return Err(OrderRefused::NotPositive(request.amount));
     }
-    Ok(vec![OrderEvent::Placed(wanted)])
+    Ok(vec![OrderEvent::Placed(request)])
 }

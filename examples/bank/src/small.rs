@@ -1,4 +1,4 @@
-//! A whole bank, kept short: three commands, three events, four refusals, and a program.
+//! A whole bank in one file: three commands, three events, four refusals, and a program.
 use actuarius::{Aggregate, Context, Runtime};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

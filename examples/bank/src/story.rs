@@ -1,3 +1,5 @@
+//! The story that the program tells: the life of one account, with a restart in the middle.
+
 mod reading;
 
 use std::error::Error;
@@ -8,13 +10,13 @@ use bank::AccountCommand::{Close, Deposit, Open, Withdraw};
 use bank::{Account, AccountCommand, Cents, LargeWithdrawal};
 use tokio::sync::mpsc;
 
-type Told = Result<(), Box<dyn Error>>;
+type StoryResult = Result<(), Box<dyn Error>>;
 
-/// How long the bank may take to close.
+/// The time limit for closing the bank.
 const CLOSING: Duration = Duration::from_secs(10);
 
 /// Tells the life of the next free account, with a restart of the bank in the middle.
-pub(crate) async fn tell(directory: &str) -> Told {
+pub(crate) async fn tell(directory: &str) -> StoryResult {
     let runtime = Runtime::open(directory).await?;
     let accounts = runtime.host::<Account>();
     let name = free_name(&accounts).await?;
@@ -48,15 +50,15 @@ async fn free_name(accounts: &Aggregates<Account>) -> Result<String, Failure> {
     }
 }
 
-async fn open_and_fill(accounts: &Aggregates<Account>, name: &str) -> Told {
+async fn open_and_fill(accounts: &Aggregates<Account>, name: &str) -> StoryResult {
     println!("Money comes in. Each line is on disk before it is printed.");
-    be_refused(accounts, name, Deposit(Cents(1))).await?;
-    // Two tellers who open the same account at once: one of them would get a conflict.
+    expect_refusal(accounts, name, Deposit(Cents(1))).await?;
+    // If two tellers opened the same account at once, one of them would get a conflict.
     accounts.execute(name, Open).expect(Expected::NEW).await?;
     println!("  open: done");
     for amount in [Cents(10_000), Cents(2_550)] {
         let deposit = accounts.execute(name, Deposit(amount));
-        // The balance right behind this deposit, whatever others do meanwhile.
+        // The balance directly after this deposit, even if other commands follow.
         let balance = deposit.returning(|account| account.balance).await?;
         println!("  deposit {amount}: the balance is {balance}");
     }
@@ -64,8 +66,8 @@ async fn open_and_fill(accounts: &Aggregates<Account>, name: &str) -> Told {
     Ok(())
 }
 
-async fn refuse(accounts: &Aggregates<Account>, name: &str) -> Told {
-    println!("The bank says no. Nothing is written.");
+async fn refuse(accounts: &Aggregates<Account>, name: &str) -> StoryResult {
+    println!("The bank refuses. Nothing is written.");
     let impossible = [
         Open,
         Deposit(Cents::ZERO),
@@ -75,26 +77,30 @@ async fn refuse(accounts: &Aggregates<Account>, name: &str) -> Told {
         Close,
     ];
     for command in impossible {
-        be_refused(accounts, name, command).await?;
+        expect_refusal(accounts, name, command).await?;
     }
     println!();
     Ok(())
 }
 
-/// A rejection is the account's answer; a failure is the runtime's, and ends the story.
-async fn be_refused(accounts: &Aggregates<Account>, name: &str, command: AccountCommand) -> Told {
+/// A rejection is the account's answer. A failure comes from the runtime, and ends the story.
+async fn expect_refusal(
+    accounts: &Aggregates<Account>,
+    name: &str,
+    command: AccountCommand,
+) -> StoryResult {
     let Err(error) = accounts.execute(name, command).await else {
-        return Err(format!("{} should have been refused", said(command)).into());
+        return Err(format!("{} should have been refused", label(command)).into());
     };
     match error.rejection() {
-        Some(refusal) => println!("  {}: refused, {refusal}", said(command)),
+        Some(refusal) => println!("  {}: refused, {refusal}", label(command)),
         None => return Err(error.into()),
     }
     Ok(())
 }
 
-async fn expect_a_version(accounts: &Aggregates<Account>, name: &str) -> Told {
-    println!("Two tellers look at the same balance, and both want to pay out.");
+async fn expect_a_version(accounts: &Aggregates<Account>, name: &str) -> StoryResult {
+    println!("Two tellers read the same balance, and both want to pay out.");
     let seen: Version = accounts.version(name).await?;
     accounts.execute(name, Withdraw(Cents(500))).expect(seen).await?;
     println!("  the first saw version {seen}: paid");
@@ -107,12 +113,12 @@ async fn expect_a_version(accounts: &Aggregates<Account>, name: &str) -> Told {
     }
 }
 
-async fn retry(accounts: &Aggregates<Account>, name: &str) -> Told {
-    println!("An answer is lost on its way, so the payment is sent again under the same name.");
+async fn retry(accounts: &Aggregates<Account>, name: &str) -> StoryResult {
+    println!("An answer is lost, so the payment is sent again with the same command id.");
     for attempt in ["first", "second"] {
         let payment = accounts.execute(name, Withdraw(Cents(2_050)));
         let receipt = payment.command_id(format!("{name}/rent for May")).await?;
-        let outcome = if receipt.repeated { "was paid already" } else { "paid" };
+        let outcome = if receipt.repeated { "was already paid" } else { "paid" };
         println!("  {attempt} attempt: {outcome}, the account is at version {}", receipt.version);
     }
     println!();
@@ -124,27 +130,27 @@ async fn empty_and_close(
     name: &str,
     balance: Cents,
     alerts: &mut mpsc::Receiver<LargeWithdrawal>,
-) -> Told {
+) -> StoryResult {
     let found = self::balance(accounts, name).await?;
     if found != balance {
         return Err(format!("the balance was {balance} and is {found}").into());
     }
     println!("The balance is still {found}.");
     accounts.execute(name, Withdraw(found)).await?;
-    println!("  {}: done", said(Withdraw(found)));
+    println!("  {}: done", label(Withdraw(found)));
     if let Some(LargeWithdrawal { account, amount, .. }) = alerts.recv().await {
-        println!("  somebody hears that {amount} was withdrawn from {account}");
+        println!("  alert: {amount} was withdrawn from {account}");
     }
     accounts.execute(name, Close).await?;
     println!("  close: done");
-    be_refused(accounts, name, Deposit(Cents(1))).await
+    expect_refusal(accounts, name, Deposit(Cents(1))).await
 }
 
 async fn balance(accounts: &Aggregates<Account>, name: &str) -> Result<Cents, Failure> {
     accounts.query(name, |account| account.balance).await
 }
 
-fn said(command: AccountCommand) -> String {
+fn label(command: AccountCommand) -> String {
     match command {
         Open => "open".to_owned(),
         Deposit(amount) => format!("deposit {amount}"),

@@ -1,54 +1,56 @@
+//! The saga that executes a transfer: a withdrawal, a deposit, and a compensation if the deposit is refused.
+
 use std::time::Duration;
 
 use actuarius::saga::{Answer, Correlation, Effects, Outcome, ReactsTo, Saga, Sends};
 use actuarius::{Envelope, Id};
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, AccountCommand, OrderCommand, OrderEvent, TransferOrder, Wanted};
+use crate::{Account, AccountCommand, OrderCommand, OrderEvent, TransferOrder, TransferRequest};
 
-/// How long the money may take to leave its account.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for the withdrawal.
+pub const WITHDRAWAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Carries out one order: takes the money out of one account, puts it into the other, and puts it back
-/// if that is refused. At the end the order is told.
+/// Executes one order: withdraws the money from one account, deposits it into the other, and returns it if the
+/// deposit is refused. At the end it reports the result to the order.
 ///
-/// Behind the withdrawal everything can be undone, by a deposit. Behind the deposit nothing can: the
-/// money is another customer's, who may have spent it. So once the deposit is on its way, only its own
-/// refusal turns the transfer back; a recall or a deadline comes too late.
+/// The withdrawal can be undone by a deposit. The deposit cannot be undone: the money belongs to another customer,
+/// who may have spent it. So once the deposit is sent, only its refusal causes a compensation; a recall or a
+/// deadline comes too late.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transfer {
-    /// It has heard of no order.
+    /// No order has been received.
     #[default]
     Unbegun,
-    /// The withdrawal is on its way.
-    Withdrawing(Way),
-    /// The money is out of the one account, and on its way into the other.
-    Depositing(Way),
+    /// The withdrawal has been sent.
+    Withdrawing(OrderedTransfer),
+    /// The money has been withdrawn, and the deposit has been sent.
+    Depositing(OrderedTransfer),
 }
 
-/// What is to be moved, and who is told of it.
+/// A transfer, and the order that requested it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Way {
-    /// Who is told at the end.
+pub struct OrderedTransfer {
+    /// The order to which the result is reported.
     pub order: Id<TransferOrder>,
-    /// What is to be moved.
-    pub wanted: Wanted,
+    /// The requested transfer.
+    pub request: TransferRequest,
 }
 
 impl Saga for Transfer {
     const TYPE: &'static str = "transfer";
-    /// It has one deadline.
+    /// The saga has a single deadline.
     type Deadline = ();
 
     fn due(&mut self, (): ()) -> Effects<Self> {
-        self.turn_back("it took too long")
+        self.abort("it took too long")
     }
 
     fn cancelled(&mut self, why: &str) -> Effects<Self> {
-        self.turn_back(why)
+        self.abort(why)
     }
 
-    /// No money is missing now.
+    /// Runs when the money is back.
     fn compensated(&mut self, why: &str) -> Effects<Self> {
         self.refuse(Effects::none(), why)
     }
@@ -59,15 +61,15 @@ impl ReactsTo<TransferOrder> for Transfer {
         match event.event {
             OrderEvent::Placed(_) => Correlation::start(event.id.as_str()),
             OrderEvent::Recalled => Correlation::proceed(event.id.as_str()),
-            // The transfer has said so itself.
+            // These events follow from the saga's own commands.
             OrderEvent::Finished | OrderEvent::Refused(_) => Correlation::ignore(),
         }
     }
 
     fn react(&mut self, event: &Envelope<TransferOrder>) -> Effects<Self> {
         match &event.event {
-            OrderEvent::Placed(wanted) => self.begin(&event.id, wanted),
-            OrderEvent::Recalled => self.turn_back("it was recalled"),
+            OrderEvent::Placed(request) => self.begin(&event.id, request),
+            OrderEvent::Recalled => self.abort("it was recalled"),
             OrderEvent::Finished | OrderEvent::Refused(_) => Effects::none(),
         }
     }
@@ -76,16 +78,16 @@ impl ReactsTo<TransferOrder> for Transfer {
 impl Sends<Account> for Transfer {
     fn answered(&mut self, answer: Answer<Account>) -> Effects<Self> {
         match (&*self, answer.outcome) {
-            (Self::Withdrawing(way), Outcome::Accepted { .. }) => {
-                let way = way.clone();
-                self.deposit(way)
+            (Self::Withdrawing(transfer), Outcome::Accepted { .. }) => {
+                let transfer = transfer.clone();
+                self.deposit(transfer)
             }
             // Nothing was done, so there is nothing to undo.
             (Self::Withdrawing(_), Outcome::Rejected(why)) => {
                 self.refuse(Effects::fail(why.to_string()), &why.to_string())
             }
-            (Self::Depositing(way), Outcome::Accepted { .. }) => {
-                Effects::complete().send(&way.order, OrderCommand::Finish)
+            (Self::Depositing(transfer), Outcome::Accepted { .. }) => {
+                Effects::complete().send(&transfer.order, OrderCommand::Finish)
             }
             (Self::Depositing(_), Outcome::Rejected(why)) => Effects::compensate(why.to_string()),
             (Self::Unbegun, _) => Effects::none(),
@@ -94,34 +96,35 @@ impl Sends<Account> for Transfer {
 }
 
 impl Sends<TransferOrder> for Transfer {
-    /// The order is told last. What it says changes nothing.
+    /// The report to the order is the last command. Its answer changes nothing.
     fn answered(&mut self, _: Answer<TransferOrder>) -> Effects<Self> {
         Effects::none()
     }
 }
 
 impl Transfer {
-    fn begin(&mut self, order: &Id<TransferOrder>, wanted: &Wanted) -> Effects<Self> {
-        *self = Self::Withdrawing(Way { order: order.clone(), wanted: wanted.clone() });
-        let Wanted { from, amount, .. } = wanted;
+    fn begin(&mut self, order: &Id<TransferOrder>, request: &TransferRequest) -> Effects<Self> {
+        *self =
+            Self::Withdrawing(OrderedTransfer { order: order.clone(), request: request.clone() });
+        let TransferRequest { from, amount, .. } = request;
         Effects::none()
             .send_with_undo(
                 from,
                 AccountCommand::Withdraw(*amount),
                 AccountCommand::Deposit(*amount),
             )
-            .schedule_in(PATIENCE, ())
+            .schedule_in(WITHDRAWAL_TIMEOUT, ())
     }
 
-    fn deposit(&mut self, way: Way) -> Effects<Self> {
-        let Wanted { to, amount, .. } = &way.wanted;
+    fn deposit(&mut self, transfer: OrderedTransfer) -> Effects<Self> {
+        let TransferRequest { to, amount, .. } = &transfer.request;
         let effects = Effects::none().cancel(()).send(to, AccountCommand::Deposit(*amount));
-        *self = Self::Depositing(way);
+        *self = Self::Depositing(transfer);
         effects
     }
 
-    /// Undoes what was done, unless it is too late.
-    fn turn_back(&self, why: &str) -> Effects<Self> {
+    /// Compensates, unless it is too late.
+    fn abort(&self, why: &str) -> Effects<Self> {
         match self {
             Self::Withdrawing(_) => Effects::compensate(why),
             Self::Unbegun | Self::Depositing(_) => Effects::none(),
@@ -130,8 +133,8 @@ impl Transfer {
 
     fn refuse(&self, effects: Effects<Self>, why: &str) -> Effects<Self> {
         match self {
-            Self::Withdrawing(way) | Self::Depositing(way) => {
-                effects.send(&way.order, OrderCommand::Refuse(why.to_owned()))
+            Self::Withdrawing(transfer) | Self::Depositing(transfer) => {
+                effects.send(&transfer.order, OrderCommand::Refuse(why.to_owned()))
             }
             Self::Unbegun => effects,
         }

@@ -1,5 +1,4 @@
-//! What is read of accounts without asking them: `balances` of all at once, held in memory, and the
-//! `statements` of each, in rows on disk.
+//! The views of accounts: `balances` of all accounts in memory, and `statements` of each account as rows on disk.
 
 mod balances;
 mod statements;

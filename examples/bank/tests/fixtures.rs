@@ -4,7 +4,7 @@
 
 use actuarius::Id;
 use actuarius::testing::{Fixtures, fixtures};
-use bank::{Account, AccountEvent, Cents, OrderEvent, TransferOrder, Wanted};
+use bank::{Account, AccountEvent, Cents, OrderEvent, TransferOrder, TransferRequest};
 
 fn accounts() -> Fixtures<Account> {
     fixtures("tests/fixtures/account.jsonl")
@@ -32,7 +32,7 @@ fn the_events_of_this_release_are_recorded() {
     ]);
     let id = |name| Id::new(name).expect("a good id");
     orders().record([
-        OrderEvent::Placed(Wanted { from: id("alice"), to: id("bob"), amount: some }),
+        OrderEvent::Placed(TransferRequest { from: id("alice"), to: id("bob"), amount: some }),
         OrderEvent::Recalled,
         OrderEvent::Finished,
         OrderEvent::Refused("not enough".to_owned()),

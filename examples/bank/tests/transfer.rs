@@ -7,7 +7,8 @@ use actuarius::testing::{SagaUnderTest, given, saga};
 use bank::AccountCommand::{Deposit, Withdraw};
 use bank::OrderCommand::{Finish, Place, Recall, Refuse};
 use bank::{
-    Account, Cents, OrderEvent, OrderRefused, PATIENCE, Refused, Transfer, TransferOrder, Wanted,
+    Account, Cents, OrderEvent, OrderRefused, Refused, Transfer, TransferOrder, TransferRequest,
+    WITHDRAWAL_TIMEOUT,
 };
 
 const TEN: Cents = Cents(1_000);
@@ -24,8 +25,8 @@ fn order() -> Id<TransferOrder> {
     Id::new("t-1").unwrap()
 }
 
-fn wanted() -> Wanted {
-    Wanted { from: alice(), to: bob(), amount: TEN }
+fn wanted() -> TransferRequest {
+    TransferRequest { from: alice(), to: bob(), amount: TEN }
 }
 
 fn withdrawing() -> SagaUnderTest<Transfer> {
@@ -48,7 +49,7 @@ fn a_transfer_withdraws_then_deposits_then_finishes_the_order() {
     withdrawing()
         .then_sends(&alice(), Withdraw(TEN))
         .then_sends_nothing_more::<Account>()
-        .then_waits_for(PATIENCE)
+        .then_waits_for(WITHDRAWAL_TIMEOUT)
         .when_accepted(&alice())
         .then_sends(&bob(), Deposit(TEN))
         .then_waits_for_no_deadline()
@@ -96,7 +97,7 @@ fn a_recalled_transfer_is_undone_once_the_pending_answer_is_known() {
 #[test]
 fn a_withdrawal_that_does_not_answer_in_time_is_undone() {
     withdrawing()
-        .when_time_passes(PATIENCE)
+        .when_time_passes(WITHDRAWAL_TIMEOUT)
         .when_accepted(&alice())
         .then_sends(&alice(), Deposit(TEN))
         .when_accepted(&alice())
@@ -109,7 +110,7 @@ fn after_the_deposit_is_sent_only_its_answer_counts() {
     depositing()
         .when_event::<TransferOrder>("t-1", OrderEvent::Recalled)
         .when_cancelled("the bank is closing")
-        .when_time_passes(PATIENCE)
+        .when_time_passes(WITHDRAWAL_TIMEOUT)
         .then_sends_nothing_more::<Account>()
         .when_accepted(&bob())
         .then_sends(&order(), Finish)
@@ -151,11 +152,11 @@ fn a_recalled_order_can_still_end_either_way() {
 
 #[test]
 fn an_order_moves_something_from_one_account_to_another() {
-    let to_self = Wanted { to: alice(), ..wanted() };
+    let to_self = TransferRequest { to: alice(), ..wanted() };
     given::<TransferOrder>([]).when(Place(to_self)).then_rejected(OrderRefused::SameAccount);
     for amount in [Cents::ZERO, Cents(-5)] {
         given::<TransferOrder>([])
-            .when(Place(Wanted { amount, ..wanted() }))
+            .when(Place(TransferRequest { amount, ..wanted() }))
             .then_rejected(OrderRefused::NotPositive(amount));
     }
 }

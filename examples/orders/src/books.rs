@@ -1,3 +1,5 @@
+//! A view of orders, payments and shipments: the sums that the balance sheet compares.
+
 use std::collections::BTreeMap;
 
 use actuarius::Envelope;
@@ -5,17 +7,17 @@ use actuarius::projection::Projection;
 use orders::{Cents, Order, OrderEvent, Payment, PaymentEvent, Shipment, Terms};
 use serde::{Deserialize, Serialize};
 
-/// What orders, payments and parcels say of themselves, added up.
+/// Sums over orders, payments and shipments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Books {
-    /// Orders that are neither fulfilled nor refused: how many things, and for how much.
+    /// Orders that are neither fulfilled nor refused, with their number of goods and their price.
     pub(crate) open: BTreeMap<String, (u64, Cents)>,
     pub(crate) placed: u64,
     pub(crate) fulfilled: u64,
     pub(crate) refused: u64,
-    /// How many things are in the fulfilled orders.
+    /// The number of goods in the fulfilled orders.
     pub(crate) shipped: u64,
-    /// What the fulfilled orders cost.
+    /// The price of the fulfilled orders.
     pub(crate) price: Cents,
     pub(crate) parcels: u64,
     pub(crate) paid: Cents,
@@ -28,12 +30,12 @@ impl Projection<Order> for Books {
         match &envelope.event {
             OrderEvent::Placed(terms) => {
                 self.placed += 1;
-                self.open.insert(order.to_owned(), (things(terms), terms.price));
+                self.open.insert(order.to_owned(), (goods(terms), terms.price));
             }
             OrderEvent::Fulfilled => {
-                let (things, price) = self.open.remove(order).unwrap_or_default();
+                let (goods, price) = self.open.remove(order).unwrap_or_default();
                 self.fulfilled += 1;
-                self.shipped += things;
+                self.shipped += goods;
                 self.price.0 += price.0;
             }
             OrderEvent::Refused(_) => {
@@ -60,6 +62,6 @@ impl Projection<Shipment> for Books {
     }
 }
 
-fn things(terms: &Terms) -> u64 {
+fn goods(terms: &Terms) -> u64 {
     terms.lines.iter().map(|line| u64::from(line.quantity)).sum()
 }

@@ -1,3 +1,5 @@
+//! The saga that fulfils an order.
+
 use actuarius::saga::{Answer, Correlation, Effects, Outcome, ReactsTo, Saga, Sends};
 use actuarius::{Envelope, Id};
 use serde::{Deserialize, Serialize};
@@ -7,40 +9,39 @@ use crate::{
     Shipment, ShipmentCommand, Terms,
 };
 
-/// Fulfils one order: every line is reserved, the money is taken, a carrier found; then the goods are
-/// handed over, and the order is told. Whatever fails on the way, what was done before is undone, and
-/// the order is told that.
+/// Fulfils one order: reserves every line, collects the payment and books a carrier; then hands over the goods and
+/// reports the success to the order. If a step fails, the earlier steps are compensated, and the failure is reported
+/// to the order.
 ///
-/// Finding a carrier is the step behind which there is no way back: all before it can be undone, and
-/// nothing behind it can be refused.
+/// Booking a carrier is the pivot: every step before it can be undone, and no step after it can be refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fulfilment {
-    /// The order, once there is one.
+    /// The order, once it is known.
     pub order: Option<(Id<Order>, Terms)>,
-    /// How far it is.
+    /// The current stage.
     pub stage: Stage,
 }
 
-/// How far a fulfilment is.
+/// The stages of a fulfilment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
-    /// It has heard of no order.
+    /// No order has been received.
     #[default]
     New,
-    /// It waits for so many items to reserve.
+    /// Waits for this many reservations.
     Reserving(usize),
-    /// The customer is to pay.
+    /// Waits for the customer's payment.
     AwaitingPayment,
-    /// A carrier is being found.
+    /// Waits for a carrier.
     Booking,
-    /// It waits for so many items to leave the shelf.
+    /// Waits for this many items to be handed over.
     HandingOver(usize),
 }
 
-/// What a fulfilment waits for.
+/// The deadlines of a fulfilment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deadline {
-    /// The order must be paid.
+    /// The order must be paid by then.
     Payment,
 }
 
@@ -49,11 +50,11 @@ impl Saga for Fulfilment {
     type Deadline = Deadline;
 
     fn due(&mut self, Deadline::Payment: Deadline) -> Effects<Self> {
-        self.turn_back("it was not paid in time")
+        self.abort("it was not paid in time")
     }
 
     fn cancelled(&mut self, why: &str) -> Effects<Self> {
-        self.turn_back(why)
+        self.abort(why)
     }
 
     fn compensated(&mut self, why: &str) -> Effects<Self> {
@@ -63,13 +64,13 @@ impl Saga for Fulfilment {
 }
 
 impl ReactsTo<Order> for Fulfilment {
-    /// A payment does not know its order. It is found by its number.
+    /// A payment does not know its order. The saga is found by the payment's id.
     fn correlate(event: &Envelope<Order>) -> Correlation {
         match &event.event {
             OrderEvent::Placed(terms) => {
                 Correlation::start(event.id.as_str()).known_as(terms.payment.as_str())
             }
-            // The fulfilment has said so itself.
+            // These events follow from the saga's own commands.
             OrderEvent::Fulfilled | OrderEvent::Refused(_) => Correlation::ignore(),
         }
     }
@@ -91,7 +92,7 @@ impl ReactsTo<Payment> for Fulfilment {
     fn correlate(event: &Envelope<Payment>) -> Correlation {
         match event.event {
             PaymentEvent::Paid(_) => Correlation::proceed_by(event.id.as_str()),
-            // Those are only said because of what the fulfilment has asked for.
+            // These events follow from the saga's own commands.
             PaymentEvent::Asked { .. } | PaymentEvent::Cancelled | PaymentEvent::Refunded(_) => {
                 Correlation::ignore()
             }
@@ -115,20 +116,20 @@ impl Sends<Item> for Fulfilment {
         }
         match self.stage {
             Stage::Reserving(1) => self.ask_for_payment(),
-            Stage::Reserving(left) => self.go_on(Stage::Reserving(left - 1)),
+            Stage::Reserving(left) => self.advance(Stage::Reserving(left - 1)),
             Stage::HandingOver(1) => self.complete(),
-            Stage::HandingOver(left) => self.go_on(Stage::HandingOver(left - 1)),
+            Stage::HandingOver(left) => self.advance(Stage::HandingOver(left - 1)),
             Stage::New | Stage::AwaitingPayment | Stage::Booking => Effects::none(),
         }
     }
 }
 
 impl Sends<Payment> for Fulfilment {
-    /// That it was asked for is nothing yet: it is to be paid.
+    /// An accepted request is not a payment yet.
     fn answered(&mut self, answer: Answer<Payment>) -> Effects<Self> {
         match answer.outcome {
             Outcome::Accepted { .. } => Effects::none(),
-            Outcome::Rejected(why) => self.turn_back(&why.to_string()),
+            Outcome::Rejected(why) => self.abort(&why.to_string()),
         }
     }
 }
@@ -143,7 +144,7 @@ impl Sends<Shipment> for Fulfilment {
 }
 
 impl Sends<Order> for Fulfilment {
-    /// The order is told last. What it says changes nothing.
+    /// The report to the order is the last command. Its answer changes nothing.
     fn answered(&mut self, _: Answer<Order>) -> Effects<Self> {
         Effects::none()
     }
@@ -172,22 +173,22 @@ impl Fulfilment {
         Effects::complete().send(order, OrderCommand::Fulfil)
     }
 
-    /// An item has refused. What is reserved can be handed over, so only a reservation is; should it be
-    /// otherwise, the goods are missing and the parcel is not stopped, and someone has to know.
+    /// Handles a refusal by an item. Reserved goods can always be handed over, so only a reservation is refused.
+    /// Otherwise goods would be missing from a booked parcel, which an operator has to handle.
     fn refused(&self, why: &str) -> Effects<Self> {
         match self.stage {
             Stage::HandingOver(_) => Effects::fail(why),
-            _ => self.turn_back(why),
+            _ => self.abort(why),
         }
     }
 
-    fn go_on(&mut self, stage: Stage) -> Effects<Self> {
+    fn advance(&mut self, stage: Stage) -> Effects<Self> {
         self.stage = stage;
         Effects::none()
     }
 
-    /// Undoes what was done, unless it is too late.
-    fn turn_back(&self, why: &str) -> Effects<Self> {
+    /// Compensates, unless it is too late.
+    fn abort(&self, why: &str) -> Effects<Self> {
         match self.stage {
             Stage::Reserving(_) | Stage::AwaitingPayment => Effects::compensate(why),
             Stage::New | Stage::Booking | Stage::HandingOver(_) => Effects::none(),

@@ -1,67 +1,69 @@
+//! An item in stock: its commands, events, refusals and rules.
+
 use std::collections::BTreeMap;
 
 use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// One kind of thing on the shelf. What is reserved is still there, and nobody else gets it.
+/// One kind of goods on the shelf. Reserved goods are still on the shelf, but not available to other orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// How many are on the shelf.
+    /// The quantity on the shelf.
     pub on_shelf: u32,
-    /// How many of those are reserved, by order.
+    /// The reserved quantity of each order.
     pub reserved: BTreeMap<String, u32>,
 }
 
-/// What can be asked of an item. An order is named by its id.
+/// The commands of an item. An order is named by its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ItemCommand {
-    /// Put so many on the shelf.
+    /// Put this quantity on the shelf.
     Stock(u32),
-    /// Keep so many for an order.
+    /// Reserve a quantity for an order.
     Reserve {
-        /// For whom.
+        /// The order.
         order: String,
-        /// How many.
+        /// The quantity.
         quantity: u32,
     },
-    /// Keep none for this order any more.
+    /// Release the reservation of this order.
     Release(String),
-    /// Take what is reserved for this order off the shelf.
+    /// Take the goods reserved for this order off the shelf.
     HandOver(String),
 }
 
-/// What happened to an item.
+/// The events of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ItemEvent {
-    /// So many came.
+    /// This quantity was put on the shelf.
     Stocked(u32),
-    /// So many are kept for an order.
+    /// A quantity was reserved for an order.
     Reserved {
-        /// For whom.
+        /// The order.
         order: String,
-        /// How many.
+        /// The quantity.
         quantity: u32,
     },
-    /// None are kept for this order any more.
+    /// The reservation of this order was released.
     Released(String),
-    /// What was kept for this order has left.
+    /// The goods reserved for this order have left the shelf.
     HandedOver(String),
 }
 
-/// Why an item does not take a command.
+/// Why an item refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ItemRefused {
-    /// There are fewer than asked for that nobody has reserved.
+    /// The unreserved quantity does not suffice.
     #[error("only {0} are left")]
     OutOfStock(u32),
-    /// An order reserves once.
+    /// An order can reserve only once.
     #[error("it is reserved for this order already")]
     AlreadyReserved,
     /// Nothing is reserved for this order.
     #[error("nothing is reserved for this order")]
     NotReserved,
-    /// More than can be counted.
+    /// The quantity would overflow.
     #[error("the shelf is full")]
     ShelfFull,
 }
@@ -106,7 +108,7 @@ impl Aggregate for Item {
 }
 
 impl Item {
-    /// How many nobody has reserved.
+    /// The unreserved quantity.
     #[must_use]
     pub fn free(&self) -> u32 {
         self.on_shelf - self.reserved.values().sum::<u32>()

@@ -1,29 +1,33 @@
+//! The job: opens the shop, lets the customers order and checks the balance sheet.
+
 use std::time::Duration;
+
+use example_support::say;
 
 use crate::Arguments;
 use crate::customers::Customers;
-use crate::house::{House, Trouble};
-use crate::report::{self, say};
+use crate::report;
 use crate::sheet::Sheet;
+use crate::shop::{JobError, Shop};
 
-/// The whole job, a section of the report for each step.
-pub(crate) async fn run(arguments: &Arguments) -> Result<(), Trouble> {
+/// Runs the whole job, and prints a section of the report for each step.
+pub(crate) async fn run(arguments: &Arguments) -> Result<(), JobError> {
     say(report::HEADLINE);
-    let house = House::open(&arguments.data).await?;
-    let under_way = house.settle().await?;
-    say(report::opened(&arguments.data, under_way));
-    house.stock().await?;
+    let shop = Shop::open(&arguments.data).await?;
+    let in_progress = shop.settle().await?;
+    say(report::opened(&arguments.data, in_progress));
+    shop.stock().await?;
 
     let pay_within = Duration::from_millis(arguments.pay_within);
-    let customers = Customers::new(&house, arguments.orders, pay_within);
+    let customers = Customers::new(&shop, arguments.orders, pay_within);
     say(report::ordered(&customers.order_all(arguments.at_once).await?));
 
-    house.settle().await?;
-    let sheet = Sheet::of(&house).await?;
-    house.close().await?;
+    shop.settle().await?;
+    let sheet = Sheet::of(&shop).await?;
+    shop.close().await?;
     say(report::sheet(&sheet));
     match sheet.differences() {
         differences if differences.is_empty() => Ok(()),
-        differences => Err(Trouble::Difference(differences.join("; "))),
+        differences => Err(JobError::Difference(differences.join("; "))),
     }
 }

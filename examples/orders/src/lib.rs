@@ -1,9 +1,9 @@
-//! Orders that are fulfilled by a saga: goods are reserved, money is taken, a parcel is sent; and
-//! whatever fails, what was done before is undone.
+//! Orders fulfilled by a saga: goods are reserved, a payment is collected and a parcel is sent. If a step fails, the
+//! earlier steps are compensated.
 //!
-//! Read in this order: `money`, then the four aggregates, none of which knows of another's rules:
-//! `item` (what is on the shelf), `payment`, `shipment` and `order` (what the customer asked for and is
-//! told). `fulfilment` is the saga that ties them together, and `terms` what an order says of itself.
+//! Read in this order: `money`, then the four aggregates, which are independent of each other: `item` (the stock),
+//! `payment`, `shipment` and `order` (the request of a customer, and its result). `terms` is the content of an order,
+//! and `fulfilment` is the saga that connects the aggregates.
 
 mod money;
 mod terms;

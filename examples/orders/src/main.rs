@@ -1,51 +1,63 @@
-//! Thousands of orders at once, with customers who cannot or do not pay, and goods that run out:
-//! `cargo run --release -p orders`. Kill it at any moment and run it again: it finishes first what was
-//! under way, and the balance sheet closes again.
+//! Runs thousands of orders at once, with customers who cannot or do not pay, and goods that run out:
+//! `cargo run --release -p orders`. Kill it at any moment and run it again: it first completes the orders in
+//! progress, and the balance sheet closes again.
 //!
-//! The exit code is 0 when the sheet closes, 1 when it does not or there is trouble, and 2 when an
-//! argument cannot be used.
+//! The exit code is 0 if the sheet closes, 1 if it does not or an error occurs, and 2 if an argument is invalid.
 
 mod books;
 mod customers;
-mod house;
 mod job;
 mod plan;
 mod report;
 mod sheet;
+mod shop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use example_support::{Options, Program};
 
-/// Fulfils orders by sagas on a durable store, with refusals of every kind among them, and proves at
-/// the end that no goods and no money were made or lost.
-///
-/// A second run on the same directory finds the orders there and fulfils none twice.
-#[derive(Debug, Parser)]
-#[command(version)]
+const PROGRAM: Program = Program {
+    name: "orders",
+    about: "Fulfils orders by sagas on a durable store, with refusals of every kind among them, and proves at the\n\
+            end that no goods and no money were created or lost.\n\n\
+            A second run on the same directory finds the orders there and fulfils none twice.",
+    options: &[
+        (
+            "data",
+            "DIR",
+            "The directory of the store, created if it does not exist\n[default: data/orders]",
+        ),
+        ("orders", "N", "The total number of orders at the end [default: 5000]"),
+        ("at-once", "N", "How many of them may be in progress at once [default: 2000]"),
+        ("pay-within", "MS", "How many milliseconds customers have to pay [default: 2000]"),
+    ],
+};
+
 struct Arguments {
-    /// The directory of the store, made if it does not exist
-    #[arg(long, value_name = "DIR", default_value = "data/orders")]
     data: PathBuf,
-    /// How many orders there are to be in the end
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
     orders: u64,
-    /// How many of them may be under way at once
-    #[arg(long, value_name = "N", default_value_t = 2_000,
-        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=20_000))]
     at_once: usize,
-    /// How many milliseconds customers have to pay
-    #[arg(long, value_name = "MS", default_value_t = 2_000)]
     pay_within: u64,
+}
+
+impl Arguments {
+    fn read(options: &mut Options) -> Result<Self, String> {
+        Ok(Self {
+            data: options.value("data", "data/orders".into())?,
+            orders: options.value("orders", 5_000)?,
+            at_once: options.within("at-once", 1..=20_000, 2_000)?,
+            pay_within: options.value("pay-within", 2_000)?,
+        })
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match job::run(&Arguments::parse()).await {
+    match job::run(&PROGRAM.parse(Arguments::read)).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(trouble) => {
-            eprintln!("orders: {trouble}");
+        Err(error) => {
+            eprintln!("orders: {error}");
             ExitCode::FAILURE
         }
     }

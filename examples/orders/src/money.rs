@@ -1,3 +1,5 @@
+//! An amount of money in integer cents.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

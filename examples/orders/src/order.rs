@@ -1,55 +1,57 @@
+//! The order: what a customer has ordered, and the result.
+
 use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::Terms;
 
-/// What a customer has ordered, and what became of it.
+/// An order and its result.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
-    /// Nobody has placed it.
+    /// The order has not been placed.
     #[default]
     New,
-    /// It is being seen to.
+    /// The order is in progress.
     Placed,
     /// The parcel is on its way.
     Fulfilled,
-    /// Nothing comes, and nothing is to be paid.
+    /// Nothing is sent, and nothing is to be paid.
     Refused(String),
 }
 
-/// What can be asked of an order: the first by a customer, the others by the shop.
+/// The commands of an order: the first comes from a customer, the others from the shop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderCommand {
-    /// Place it.
+    /// Place the order.
     Place(Terms),
     /// The parcel is on its way.
     Fulfil,
-    /// It cannot be fulfilled, for this reason.
+    /// The order cannot be fulfilled, for this reason.
     Refuse(String),
 }
 
-/// What happened to an order.
+/// The events of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderEvent {
-    /// It was placed.
+    /// The order was placed.
     Placed(Terms),
     /// The parcel is on its way.
     Fulfilled,
-    /// It was not fulfilled, for this reason.
+    /// The order was not fulfilled, for this reason.
     Refused(String),
 }
 
-/// Why an order does not take a command.
+/// Why an order refuses a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OrderRefused {
-    /// An order is placed once.
+    /// An order can be placed only once.
     #[error("the order was placed already")]
     AlreadyPlaced,
     /// Nothing is ordered, or the same item in several lines.
     #[error("an order has at least one line, and one for each item")]
     Malformed,
-    /// Nobody has placed it, or it has come to its end.
+    /// The order was never placed, or it has ended.
     #[error("the order is not open")]
     NotOpen,
 }
@@ -62,7 +64,7 @@ impl Aggregate for Order {
 
     fn decide(&self, command: OrderCommand, _: &Context) -> Result<Vec<OrderEvent>, OrderRefused> {
         match (self, command) {
-            (Self::New, OrderCommand::Place(terms)) if terms.can_be_met() => {
+            (Self::New, OrderCommand::Place(terms)) if terms.is_valid() => {
                 Ok(vec![OrderEvent::Placed(terms)])
             }
             (Self::New, OrderCommand::Place(_)) => Err(OrderRefused::Malformed),

@@ -1,83 +1,84 @@
+//! The payment of an order, by card or invoice.
+
 use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{Cents, Means};
 
-/// The payment of one order. Whether it is wanted any more is said by its own answers, so a customer
-/// who pays too late is told so, and does not pay.
+/// The payment of one order. It refuses a customer who pays after it was cancelled, so that no money is taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// How much.
+    /// The amount.
     pub amount: Cents,
-    /// Where it is in its life.
+    /// The current phase.
     pub phase: Phase,
 }
 
-/// Where a payment is in its life.
+/// The phases of a payment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// Nobody has asked for it.
+    /// No payment has been requested.
     #[default]
     New,
-    /// The customer is to pay.
+    /// The customer has been asked to pay.
     Asked,
-    /// The money is here.
+    /// The money has arrived.
     Paid,
-    /// It is not wanted any more; the money, if there was any, is back.
+    /// The payment was cancelled, and any money was refunded.
     Cancelled,
 }
 
-/// What can be asked of a payment.
+/// The commands of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PaymentCommand {
     /// Ask the customer for the money; a card pays at once.
     Ask {
-        /// How much.
+        /// The amount.
         amount: Cents,
-        /// By what.
+        /// The means of payment.
         means: Means,
     },
     /// The customer pays.
     Pay,
-    /// It is not wanted any more. Money that is here goes back.
+    /// Cancel the payment, and refund any money.
     Cancel,
 }
 
-/// What happened to a payment.
+/// The events of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PaymentEvent {
     /// The customer was asked.
     Asked {
-        /// For how much.
+        /// The amount.
         amount: Cents,
-        /// By what.
+        /// The means of payment.
         means: Means,
     },
-    /// The money came.
+    /// The money arrived.
     Paid(Cents),
-    /// It is not wanted any more.
+    /// The payment was cancelled.
     Cancelled,
-    /// The money went back.
+    /// The money was refunded.
     Refunded(Cents),
 }
 
-/// Why a payment does not take a command.
+/// Why a payment refuses a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PaymentRefused {
-    /// The card does not cover it.
+    /// The card does not cover the amount.
     #[error("the card was declined")]
     Declined,
-    /// It was asked for already.
-    #[error("the payment was asked for already")]
+    /// The payment was already requested.
+    #[error("the payment was already requested")]
     AlreadyAsked,
-    /// Nobody has asked for it.
-    #[error("nobody has asked for this payment")]
+    /// The payment was not requested.
+    #[error("the payment was not requested")]
     NotAsked,
-    /// It was paid already.
-    #[error("it is paid already")]
+    /// The payment was already made.
+    #[error("the payment was already made")]
     AlreadyPaid,
-    /// It is not wanted any more.
+    /// The payment was cancelled.
     #[error("the payment was cancelled")]
     Cancelled,
 }

@@ -1,6 +1,8 @@
-use std::fmt::Display;
-use std::io::Write as _;
+//! The report of the job, section by section.
+
 use std::path::Path;
+
+use example_support::Milestones;
 
 use crate::customers::Ordered;
 use crate::sheet::Sheet;
@@ -8,26 +10,24 @@ use crate::sheet::Sheet;
 pub(crate) const HEADLINE: &str = "\
 Orders on Actuarius
 ===================
-Each order is a saga: goods are reserved, money is taken, a parcel is sent; and what fails is undone.";
+Each order is a saga: goods are reserved, money is taken, a parcel is sent; a failure is compensated.";
 
-/// Into how many lines the way is divided.
+/// The number of progress lines.
 const LINES: u64 = 10;
 
-/// Prints. A reader who has closed the pipe does not stop the job.
-pub(crate) fn say(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-pub(crate) fn opened(directory: &Path, under_way: usize) -> String {
+pub(crate) fn opened(directory: &Path, in_progress: usize) -> String {
     let directory = directory.display();
-    format!("\nThe shop in {directory} is open. Under way were {under_way}; they have ended.")
+    let orders = if in_progress == 1 { "order" } else { "orders" };
+    format!("\nThe shop in {directory} is open. {in_progress} {orders} in progress have ended.")
 }
 
-/// A line whenever another part of the way is done: by count, so that the same job prints the same.
-pub(crate) fn progress(ended: u64, all: u64) -> Option<String> {
-    let passed = |ended: u64| u128::from(ended) * u128::from(LINES) / u128::from(all.max(1));
-    let percent = passed(ended) * u128::from(100 / LINES);
-    (passed(ended) > passed(ended - 1)).then(|| format!("  {percent:>3} %  {ended:>9} have ended"))
+/// The milestones at which a line is printed.
+pub(crate) fn milestones(all: u64) -> Milestones {
+    Milestones::new(all, LINES)
+}
+
+pub(crate) fn progress((ended, percent): (u64, u64)) -> String {
+    format!("  {percent:>3} %  {ended:>9} have ended")
 }
 
 pub(crate) fn ordered(ordered: &Ordered) -> String {
@@ -37,7 +37,7 @@ pub(crate) fn ordered(ordered: &Ordered) -> String {
         "
   ordered        {new}, {there_already} were there already
   time           {:.2} s
-  speed          {speed} orders/s, with the time given to those who do not pay",
+  speed          {speed} orders/s, including the time limit of unpaid orders",
         took.as_secs_f64(),
     )
 }
@@ -54,14 +54,14 @@ Balance sheet
   shipped                 {:>14}
   reserved                {reserved:>14}
 
-  money that came         {:>14}
-  money that went back    {:>14}
-  price of what shipped   {:>14}
+  money received          {:>14}
+  money refunded          {:>14}
+  price of goods shipped  {:>14}
 
   ordered                 {:>14}
   fulfilled               {:>14}
   refused                 {:>14}
-  under way               {:>14}
+  in progress             {:>14}
 
   The sheet {verdict}.",
         books.shipped,

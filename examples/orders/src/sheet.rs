@@ -1,32 +1,34 @@
+//! The balance sheet, which must close when no order is in progress.
+
 use actuarius::saga::SagaCounts;
 use orders::{Cents, Item};
 
 use crate::books::Books;
-use crate::house::{House, Trouble};
 use crate::plan::{self, ITEMS, named};
+use crate::shop::{JobError, Shop};
 
-/// What must agree when no order is under way.
+/// Sums that must agree when no order is in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sheet {
-    /// How many things were on the shelves at first.
+    /// The initial stock of all items.
     pub(crate) stock: u64,
-    /// How many are there, asked item by item.
+    /// The stock that is left, queried item by item.
     pub(crate) left: u64,
-    /// How many of those are reserved.
+    /// The reserved part of it.
     pub(crate) reserved: u64,
-    /// What orders, payments and parcels say.
+    /// The sums over orders, payments and shipments.
     pub(crate) books: Books,
-    /// What the sagas say.
+    /// The counts of the saga's instances.
     pub(crate) fulfilments: SagaCounts,
 }
 
 impl Sheet {
-    pub(crate) async fn of(house: &House) -> Result<Self, Trouble> {
+    pub(crate) async fn of(shop: &Shop) -> Result<Self, JobError> {
         let (mut left, mut reserved) = (0, 0);
         for number in 0..ITEMS {
             let item = named::<Item>("item", number);
-            let look = |item: &Item| (u64::from(item.on_shelf), u64::from(item.free()));
-            let (on_shelf, free) = house.items.query(&item, look).await?;
+            let stock = |item: &Item| (u64::from(item.on_shelf), u64::from(item.free()));
+            let (on_shelf, free) = shop.items.query(&item, stock).await?;
             left += on_shelf;
             reserved += on_shelf - free;
         }
@@ -34,24 +36,24 @@ impl Sheet {
             stock: (0..ITEMS).map(|number| u64::from(plan::stock(number))).sum(),
             left,
             reserved,
-            books: house.books.read(Books::clone),
-            fulfilments: house.fulfilments.counts(),
+            books: shop.books.read(Books::clone),
+            fulfilments: shop.fulfilments.counts(),
         })
     }
 
-    /// The money that came and did not go back.
+    /// The money that was received and not refunded.
     pub(crate) fn taken(&self) -> Cents {
         Cents(self.books.paid.0.saturating_sub(self.books.refunded.0))
     }
 
-    /// Everything that does not agree, in words; empty if the sheet closes.
+    /// Describes every disagreement. Empty if the sheet closes.
     pub(crate) fn differences(&self) -> Vec<String> {
         let Self { stock, left, reserved, books, fulfilments } = self;
         let (shipped, taken, price) = (books.shipped, self.taken(), books.price);
         let checks = [
-            (*stock == left + shipped, format!("{stock} were here, {left} are, {shipped} left")),
+            (*stock == left + shipped, format!("{stock} in stock, {left} left, {shipped} shipped")),
             (*reserved == 0, format!("{reserved} are still reserved")),
-            (taken == price, format!("{taken} were taken for what costs {price}")),
+            (taken == price, format!("{taken} were paid for goods that cost {price}")),
             (books.open.is_empty(), format!("{} orders are open", books.open.len())),
             (
                 books.parcels == books.fulfilled,
@@ -61,7 +63,7 @@ impl Sheet {
                 (fulfilments.live, fulfilments.failed) == (0, 0)
                     && (fulfilments.completed, fulfilments.compensated)
                         == (books.fulfilled, books.refused),
-                format!("the fulfilments say {fulfilments:?}"),
+                format!("the fulfilments count {fulfilments:?}"),
             ),
         ];
         checks.into_iter().filter(|(agree, _)| !agree).map(|(_, how)| how).collect()
@@ -83,11 +85,11 @@ mod tests {
         };
         assert_eq!(closing.differences(), Vec::<String>::new());
         let lost = Sheet { left: 8, ..closing.clone() };
-        assert_eq!(lost.differences(), ["9 were here, 8 are, 0 left"]);
+        assert_eq!(lost.differences(), ["9 in stock, 8 left, 0 shipped"]);
         let kept = Sheet { reserved: 1, ..closing.clone() };
         assert_eq!(kept.differences(), ["1 are still reserved"]);
         let books = Books { paid: Cents(500), refunded: Cents(100), ..Books::default() };
         let overpaid = Sheet { books, ..closing };
-        assert_eq!(overpaid.differences(), ["4.00 were taken for what costs 0.00"]);
+        assert_eq!(overpaid.differences(), ["4.00 were paid for goods that cost 0.00"]);
     }
 }

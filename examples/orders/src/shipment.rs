@@ -1,3 +1,5 @@
+//! The shipment of an order.
+
 use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -7,31 +9,31 @@ use crate::Zone;
 /// One parcel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipment {
-    /// Whether a carrier takes it. That is not taken back.
+    /// Whether a carrier is booked. A booking cannot be cancelled.
     pub is_booked: bool,
 }
 
-/// What can be asked of a shipment.
+/// The commands of a shipment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShipmentCommand {
-    /// Find a carrier.
+    /// Book a carrier.
     Book(Zone),
 }
 
-/// What happened to a shipment.
+/// The events of a shipment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShipmentEvent {
-    /// A carrier takes it.
+    /// A carrier was booked.
     Booked(Zone),
 }
 
-/// Why there is no shipment.
+/// Why a shipment refuses a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ShipmentRefused {
-    /// Nobody goes there.
+    /// No carrier serves the zone.
     #[error("no carrier goes there")]
     NoCarrier,
-    /// A carrier takes it already.
+    /// A carrier is already booked.
     #[error("the shipment is booked already")]
     AlreadyBooked,
 }

@@ -1,3 +1,5 @@
+//! The content of an order.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -6,60 +8,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cents, Item, Payment, Shipment};
 
-/// Everything that is agreed when an order is placed.
+/// What is agreed when an order is placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// What was ordered.
+    /// The ordered items.
     pub lines: Vec<Line>,
-    /// What it costs.
+    /// The price.
     pub price: Cents,
-    /// The number under which it is paid.
+    /// The payment.
     pub payment: Id<Payment>,
-    /// How it is paid.
+    /// The means of payment.
     pub means: Means,
-    /// How long the customer has for that.
+    /// The time limit for an invoice.
     pub pay_within: Duration,
-    /// The parcel.
+    /// The shipment.
     pub shipment: Id<Shipment>,
-    /// Where it goes.
+    /// The destination.
     pub zone: Zone,
 }
 
 /// One line of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// What.
+    /// The item.
     pub item: Id<Item>,
-    /// How many of it.
+    /// The quantity.
     pub quantity: u32,
 }
 
-/// How an order is paid.
+/// A means of payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Means {
-    /// At once, by a card that covers this much.
+    /// A card, which pays at once.
     Card {
-        /// What it covers.
+        /// The largest amount that it covers.
         limit: Cents,
     },
-    /// Later, by an invoice; or never.
+    /// An invoice, which is paid later, or never.
     Invoice,
 }
 
-/// Where a parcel goes.
+/// A destination of shipments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Zone {
-    /// Here.
+    /// Reached by land.
     Mainland,
-    /// By ship.
+    /// Reached by ship.
     Islands,
-    /// Where no carrier goes.
+    /// Not served by any carrier.
     Moon,
 }
 
 impl Terms {
-    /// Whether something is ordered, and each item in one line: an item reserves once for an order.
-    pub(crate) fn can_be_met(&self) -> bool {
+    /// Whether at least one item is ordered, and each item in a single line, because an order can reserve an item only
+    /// once.
+    pub(crate) fn is_valid(&self) -> bool {
         let items: BTreeSet<_> = self.lines.iter().map(|line| &line.item).collect();
         let is_some = self.lines.iter().all(|line| line.quantity > 0) && !self.lines.is_empty();
         is_some && items.len() == self.lines.len()

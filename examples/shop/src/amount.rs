@@ -1,10 +1,12 @@
+//! An amount of dollars in integer cents.
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An amount of dollars, counted in cents: money is never a float.
+/// An amount of dollars in cents. Money is never a float.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cents(pub u64);
@@ -15,12 +17,11 @@ pub struct Cents(pub u64);
 pub struct InvalidAmount(String);
 
 impl Cents {
-    /// The most that one purchase may cost. Four thousand million of the dearest purchases can
-    /// still be added up in 64 bits.
+    /// The largest price of one purchase. The sum of 2³² such purchases still fits into 64 bits.
     pub const MOST_AT_ONCE: Self = Self(u32::MAX as u64);
 }
 
-/// Exactly as written: whole dollars, a point, two digits.
+/// Parses whole dollars, a point and two digits.
 impl FromStr for Cents {
     type Err = InvalidAmount;
 
@@ -38,7 +39,7 @@ impl FromStr for Cents {
     }
 }
 
-/// The parsers of the standard library also take a sign.
+/// The parsers of the standard library would also accept a sign.
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -54,7 +55,7 @@ mod tests {
     use super::Cents;
 
     #[test]
-    fn amounts_are_read_to_the_cent() {
+    fn amounts_are_parsed_to_the_cent() {
         for (text, cents) in [("0.00", 0), ("11.77", 1_177), ("1286.01", 128_601)] {
             assert_eq!(text.parse(), Ok(Cents(cents)));
             assert_eq!(Cents(cents).to_string(), text);

@@ -1,31 +1,33 @@
+//! The sums over all customers, as the customers report them.
+
 use crate::{Sums, Totals};
 
-/// What all customers say they bought.
+/// Sums over all customers, from queries to each customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Books {
     /// The sums.
     pub totals: Totals,
-    /// The customers who spent most, the best first.
+    /// The customers who spent most, in descending order.
     pub best: Vec<Spender>,
 }
 
-/// A customer who spent a lot.
+/// A customer and the sums of their purchases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spender {
     /// The customer's number.
     pub id: String,
-    /// What they bought.
+    /// The sums of their purchases.
     pub bought: Sums,
 }
 
 impl Books {
-    /// Adds up what the customers said, and keeps the `best` of them.
+    /// Adds up the customers, and keeps the `best` of them.
     #[must_use]
     pub fn of(mut spenders: Vec<Spender>, best: usize) -> Self {
         let mut totals = Totals::default();
         spenders.iter().for_each(|one| totals.add(&one.bought));
-        // By number where the amount is the same, so that the table is the same on every run; the
-        // higher one first, as an index of amounts and numbers has it when it is read backwards.
+        // Customers with equal amounts are ordered by number, so that the table is the same on every run. The higher
+        // number comes first, as in a descending read of an index of amounts and numbers.
         spenders.sort_by(|a, b| (b.bought.spent, &b.id).cmp(&(a.bought.spent, &a.id)));
         spenders.truncate(best);
         Self { totals, best: spenders }
@@ -38,7 +40,7 @@ mod tests {
     use crate::Cents;
 
     #[test]
-    fn the_best_come_first_and_nobody_is_left_out_of_the_sums() {
+    fn the_best_come_first_and_the_sums_include_all() {
         let spender = |id: &str, cents| Spender {
             id: id.to_owned(),
             bought: Sums { purchases: 2, cds: 3, spent: Cents(cents) },

@@ -1,3 +1,5 @@
+//! A shop whose clock follows the file, so that its past can be queried by day.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -6,21 +8,21 @@ use actuarius::clock::ManualClock;
 use actuarius::history::FieldChange;
 use actuarius::{Runtime, Timestamp, Version};
 
-use crate::clients::share_out;
 use crate::replay::book;
 use crate::views::Spend;
-use crate::{Customer, CustomerEvent, Date, History, Progress, Shop, Spender, Trouble};
+use crate::{Customer, CustomerEvent, Date, History, Progress, Shop, ShopError, Spender};
+use example_support::share_out;
 
-/// A shop in which every purchase is booked on the day it was made: its clock is that of the file. So it can
-/// be asked what was on any day.
+/// A shop in which every purchase is booked on its own day, because the clock follows the file. So the state on any
+/// day can be queried.
 pub struct ShopByDay {
     shop: Shop,
     clock: Arc<ManualClock>,
 }
 
-/// A purchase in a customer's history, and what the customer had bought by then.
+/// A purchase in a customer's history, and the customer after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stride {
+pub struct PastStep {
     /// When it was booked.
     pub time: Timestamp,
     /// The purchase.
@@ -30,27 +32,27 @@ pub struct Stride {
 }
 
 impl ShopByDay {
-    /// Opens the shop whose store is in `directory`, which is made if it does not exist.
+    /// Opens the shop whose store is in `directory`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`Trouble::Open`].
-    pub async fn open(directory: &Path) -> Result<Self, Trouble> {
+    /// [`ShopError::Open`].
+    pub async fn open(directory: &Path) -> Result<Self, ShopError> {
         let clock = Arc::new(ManualClock::default());
         let shop = Shop::open_with(Runtime::builder().clock(clock.clone()), directory).await?;
         Ok(Self { shop, clock })
     }
 
-    /// Sends every purchase of `history` that is not there already, day after day: those of one day by many
-    /// clients at once. When a day begins, all purchases of the one before are on disk.
+    /// Sends every purchase of `history` that is not there already, day after day. Many clients send the purchases of
+    /// one day at once. When a day begins, all purchases of the previous day are on disk.
     ///
     /// # Errors
-    /// [`Trouble::Purchase`]: replaying again is safe.
+    /// [`ShopError::Purchase`]: replaying again is safe.
     pub async fn replay(
         &self,
         history: &History,
         clients: usize,
         progress: Arc<dyn Progress>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ShopError> {
         for (day, bought) in by_day(history) {
             self.clock.set(day.noon());
             let (count, bought) = (bought.len(), Arc::new(bought));
@@ -73,12 +75,12 @@ impl ShopByDay {
         Ok(())
     }
 
-    /// The customers who had spent most on the evening of a day, the best first: the rows of the view
-    /// as they were then, built aside from the log.
+    /// The customers who had spent most by the evening of a day, in descending order: the rows of the view at that
+    /// time, rebuilt from the log without changing the view.
     ///
     /// # Errors
-    /// [`Trouble::Past`], [`Trouble::Rows`]; nothing was changed.
-    pub async fn best(&self, day: Date, limit: usize) -> Result<Vec<Spender>, Trouble> {
+    /// [`ShopError::Past`], [`ShopError::Rows`]; nothing was changed.
+    pub async fn best(&self, day: Date, limit: usize) -> Result<Vec<Spender>, ShopError> {
         let spend = self.shop.runtime.keyed::<Spend>("spend").on::<Customer>();
         let rows = spend.as_of(day.end()).await?;
         let best = rows.by("spent").descending().limit(limit).list()?;
@@ -88,55 +90,54 @@ impl ShopByDay {
     /// A customer's purchases up to the evening of a day, step by step.
     ///
     /// # Errors
-    /// [`Trouble::Query`].
-    pub async fn steps(&self, customer: &str, until: Date) -> Result<Vec<Stride>, Trouble> {
+    /// [`ShopError::Query`].
+    pub async fn steps(&self, customer: &str, until: Date) -> Result<Vec<PastStep>, ShopError> {
         let mut history = self.shop.customers.history(customer).until(until.end());
-        let mut strides = Vec::new();
-        let trouble = |source| Trouble::Query { customer: customer.to_owned(), source };
-        while let Some(step) = history.next().await.map_err(trouble)? {
+        let mut steps = Vec::new();
+        let error = |source| ShopError::Query { customer: customer.to_owned(), source };
+        while let Some(step) = history.next().await.map_err(error)? {
             let (time, customer) = (step.envelope.header.time, step.state.clone());
-            strides.push(Stride { time, event: step.envelope.event, customer });
+            steps.push(PastStep { time, event: step.envelope.event, customer });
         }
-        Ok(strides)
+        Ok(steps)
     }
 
-    /// What has become different for a customer between the evening of a day and now: in how many purchases,
-    /// and which fields.
+    /// The changes of a customer between the evening of a day and now: the number of purchases, and the fields.
     ///
     /// # Errors
-    /// [`Trouble::Query`].
+    /// [`ShopError::Query`].
     pub async fn since(
         &self,
         customer: &str,
         day: Date,
-    ) -> Result<(u64, Vec<FieldChange>), Trouble> {
-        let trouble = |source| Trouble::Query { customer: customer.to_owned(), source };
+    ) -> Result<(u64, Vec<FieldChange>), ShopError> {
+        let error = |source| ShopError::Query { customer: customer.to_owned(), source };
         let now = Version::new(u64::MAX);
-        let diff = self.shop.customers.diff(customer, day.end(), now).await.map_err(trouble)?;
-        let changes = diff.changes().map_err(|error| trouble(error.into()))?;
+        let diff = self.shop.customers.diff(customer, day.end(), now).await.map_err(error)?;
+        let changes = diff.changes().map_err(|source| error(source.into()))?;
         Ok((diff.events(), changes))
     }
 
     /// Closes the shop.
     ///
     /// # Errors
-    /// [`Trouble::Closing`]. What was acknowledged is on disk all the same.
-    pub async fn close(self) -> Result<(), Trouble> {
+    /// [`ShopError::Closing`]. Acknowledged purchases are on disk nevertheless.
+    pub async fn close(self) -> Result<(), ShopError> {
         self.shop.close().await
     }
 }
 
-/// Who bought on a day, and which of their purchases these are; by their places in the history.
+/// The buyers of a day and their purchases on it, by their indexes in the history.
 type Bought = Vec<(usize, Vec<usize>)>;
 
 fn by_day(history: &History) -> BTreeMap<Date, Bought> {
     let mut days: BTreeMap<Date, Bought> = BTreeMap::new();
-    for (place, buyer) in history.buyers.iter().enumerate() {
+    for (number, buyer) in history.buyers.iter().enumerate() {
         for (index, purchase) in buyer.purchases.iter().enumerate() {
             let bought = days.entry(purchase.date).or_default();
             match bought.last_mut() {
-                Some((last, purchases)) if *last == place => purchases.push(index),
-                _ => bought.push((place, vec![index])),
+                Some((last, purchases)) if *last == number => purchases.push(index),
+                _ => bought.push((number, vec![index])),
             }
         }
     }

@@ -1,62 +1,64 @@
+//! The customer: the aggregate of this example, with its command, event, refusals and rules.
+
 use actuarius::{Aggregate, Context};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{Cents, Date, Sums};
 
-/// A customer, as far as the shop is concerned: what they have bought so far.
+/// A customer: the sums of their purchases so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
-    /// How often they bought.
+    /// The number of purchases.
     pub purchases: u64,
-    /// How many CDs.
+    /// The number of CDs.
     pub cds: u64,
-    /// For how much.
+    /// The amount spent.
     pub spent: Cents,
-    /// When they last bought.
+    /// The day of the last purchase.
     pub last: Option<Date>,
 }
 
 impl Customer {
-    /// What they have bought so far.
+    /// The sums of their purchases so far.
     #[must_use]
     pub fn bought(&self) -> Sums {
         Sums { purchases: self.purchases, cds: self.cds, spent: self.spent }
     }
 }
 
-/// The command: a customer buys some CDs.
+/// The command: a purchase of some CDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purchase {
     /// The day.
     pub date: Date,
-    /// How many CDs.
+    /// The number of CDs.
     pub cds: u32,
-    /// What they cost together, which may be nothing.
+    /// The total price, which may be zero.
     pub cents: Cents,
 }
 
-/// What happened to a customer.
+/// The events of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CustomerEvent {
     /// The customer bought some CDs.
     Purchased {
         /// The day.
         date: Date,
-        /// How many CDs.
+        /// The number of CDs.
         cds: u32,
-        /// What they cost together.
+        /// The total price.
         cents: Cents,
     },
 }
 
-/// Why the shop does not book a purchase.
+/// Why a customer refuses a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refused {
-    /// A purchase has at least one CD.
+    /// A purchase must have at least one CD.
     #[error("a purchase without a CD")]
     NothingBought,
-    /// Purchases are booked in the order of their days.
+    /// Purchases must be booked in the order of their days.
     #[error("a purchase on {date}, but the last one was on {last}")]
     TooLate {
         /// The day of the refused purchase.
@@ -64,12 +66,12 @@ pub enum Refused {
         /// The day of the last purchase.
         last: Date,
     },
-    /// The sum would be more than can be counted.
+    /// The sum would overflow.
     #[error("{spent} dollars cannot take {cents} more")]
     TooMuch {
-        /// What was spent so far.
+        /// The amount spent so far.
         spent: Cents,
-        /// What the refused purchase costs.
+        /// The price of the refused purchase.
         cents: Cents,
     },
 }

@@ -1,3 +1,5 @@
+//! Days and months of the calendar.
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -27,33 +29,33 @@ pub struct Month {
 pub struct InvalidDate(String);
 
 impl Date {
-    /// The day, if there is such a day.
+    /// The day, or `None` if it does not exist.
     #[must_use]
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
         let exists = (1..=days_of(year, month)).contains(&day);
         exists.then_some(Self { year, month, day })
     }
 
-    /// Its noon, in UTC.
+    /// Noon of the day in UTC.
     #[must_use]
     pub fn noon(&self) -> Timestamp {
         Timestamp::default().plus(DAY * self.days_since_1970() + DAY / 2)
     }
 
-    /// The last moment of it, in UTC.
+    /// The last microsecond of the day in UTC.
     #[must_use]
     pub fn end(&self) -> Timestamp {
         Timestamp::default().plus(DAY * (self.days_since_1970() + 1)).minus(MICROSECOND)
     }
 
-    /// Of a day before 1970, which nobody has bought anything on, nothing.
+    /// Days since 1970-01-01. Earlier days do not occur in the data.
     fn days_since_1970(&self) -> u32 {
         let years = (1970..self.year).map(|year| if is_leap(year) { 366 } else { 365 });
         let months = (1..self.month).map(|month| u32::from(days_of(self.year, month)));
         years.sum::<u32>() + months.sum::<u32>() + u32::from(self.day) - 1
     }
 
-    /// The month it is in.
+    /// The month of the day.
     #[must_use]
     pub fn month(&self) -> Month {
         Month { year: self.year, month: self.month }
@@ -77,7 +79,7 @@ fn days_of(year: u16, month: u8) -> u8 {
     }
 }
 
-/// As in the file: `YYYYMMDD`.
+/// Parses `YYYYMMDD`, the form in the file.
 impl FromStr for Date {
     type Err = InvalidDate;
 
@@ -105,7 +107,7 @@ impl fmt::Display for Month {
     }
 }
 
-/// As it is shown: `YYYY-MM`.
+/// Parses `YYYY-MM`, the form in which months are shown.
 impl FromStr for Month {
     type Err = InvalidDate;
 
@@ -121,7 +123,7 @@ mod tests {
     use super::{Date, Month};
 
     #[test]
-    fn days_are_read_and_shown() {
+    fn days_are_parsed_and_shown() {
         let date: Date = "19970131".parse().unwrap();
         assert_eq!(date.to_string(), "1997-01-31");
         assert!(date < "19970201".parse().unwrap());
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn months_are_shown_and_read() {
+    fn months_are_shown_and_parsed() {
         let month = Date::new(1997, 1, 31).unwrap().month();
         assert_eq!((month.to_string(), "1997-01".parse()), ("1997-01".to_owned(), Ok(month)));
         assert!(month < "1997-02".parse().unwrap());

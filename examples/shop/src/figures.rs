@@ -1,20 +1,22 @@
+//! The figures that the shop computes in several ways, which must agree.
+
 use std::collections::BTreeMap;
 
 use crate::{Books, History, Month, Spender, Sums, Tier, Totals};
 
-/// What the shop wants to know of its sales. The views must say the same as the file.
+/// The figures of the sales. Those of the views must equal those of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
-    /// What was bought in each month.
+    /// The sums of each month.
     pub months: BTreeMap<Month, Sums>,
-    /// The customers who spent most, the best first.
+    /// The customers who spent most, in descending order.
     pub best: Vec<Spender>,
-    /// The customers of each tier, and what they bought; the best tier first.
+    /// The sums of each tier, the best tier first.
     pub tiers: Vec<(Tier, Totals)>,
 }
 
 impl Figures {
-    /// Adds up the file, without a runtime, a log or a view.
+    /// Computes the figures from the file alone, without a runtime, a log or a view.
     #[must_use]
     pub fn of(history: &History, best: usize) -> Self {
         let mut months: BTreeMap<Month, Sums> = BTreeMap::new();

@@ -1,3 +1,5 @@
+//! The file of purchases: parsing it, and cutting it at a day.
+
 use std::collections::HashMap;
 use std::io;
 use std::num::ParseIntError;
@@ -13,30 +15,30 @@ use crate::{Cents, Date, InvalidAmount, InvalidDate, Purchase, Totals};
 pub struct History {
     /// The customers, those with the most purchases first.
     pub buyers: Arc<[Buyer]>,
-    /// The sums of the file's lines, taken while they were read.
+    /// The sums of the file's lines.
     pub totals: Totals,
-    /// The first and the last day, if there is any purchase.
+    /// The first and the last day, if there are any purchases.
     pub days: Option<(Date, Date)>,
 }
 
 /// A customer of the file.
 #[derive(Debug, Clone)]
 pub struct Buyer {
-    /// The customer's number, as written in the file.
+    /// The customer's number as in the file.
     pub id: String,
     /// The purchases, in the order of the file.
     pub purchases: Vec<Purchase>,
 }
 
-/// Why a file of purchases was not read.
+/// Why a file of purchases cannot be used.
 #[derive(Debug, Error)]
 pub enum HistoryError {
-    /// The system refused.
+    /// The file cannot be read.
     #[error("{path} cannot be read: {source}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A line is not a purchase.
@@ -46,7 +48,7 @@ pub enum HistoryError {
         path: PathBuf,
         /// The line's number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         what: LineError,
     },
 }
@@ -57,18 +59,18 @@ pub enum LineError {
     /// There are too few or too many columns.
     #[error("expected customer, date, CDs and dollars, found {0} columns")]
     Columns(usize),
-    /// The date is none.
+    /// The date is invalid.
     #[error(transparent)]
     Date(#[from] InvalidDate),
-    /// The number of CDs is none.
+    /// The number of CDs is invalid.
     #[error("{text:?} is not a number of CDs: {source}")]
     Cds {
-        /// What stands there.
+        /// The text in the file.
         text: String,
-        /// Why it is not a number.
+        /// Why the text is not a number.
         source: ParseIntError,
     },
-    /// The dollars are none.
+    /// The amount is invalid.
     #[error(transparent)]
     Amount(#[from] InvalidAmount),
 }
@@ -77,7 +79,7 @@ impl History {
     /// Reads a file of purchases, the full one or the sample.
     ///
     /// # Errors
-    /// [`HistoryError`] names the file, and the line if it is one.
+    /// [`HistoryError`], which names the file and a malformed line.
     pub fn read(path: &Path) -> Result<Self, HistoryError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| HistoryError::Unreadable { path: path.to_owned(), source })?;
@@ -88,13 +90,13 @@ impl History {
         })
     }
 
-    /// What the file would have said on the evening of a day.
+    /// The purchases up to the evening of a day.
     #[must_use]
     pub fn until(&self, day: Date) -> Self {
         let (mut totals, mut buyers, mut days) = (Totals::default(), Vec::new(), None);
         for buyer in &*self.buyers {
-            let by_then = buyer.purchases.iter().take_while(|purchase| purchase.date <= day);
-            let purchases: Vec<_> = by_then.copied().collect();
+            let until = buyer.purchases.iter().take_while(|purchase| purchase.date <= day);
+            let purchases: Vec<_> = until.copied().collect();
             for Purchase { date, cds, cents } in &purchases {
                 totals.bought.add(*cds, *cents);
                 let (first, last) = days.unwrap_or((*date, *date));
@@ -110,7 +112,7 @@ impl History {
 
     fn parse(text: &str) -> Result<Self, (usize, LineError)> {
         let mut buyers: Vec<Buyer> = Vec::new();
-        let mut places = HashMap::new();
+        let mut indexes = HashMap::new();
         let mut totals = Totals::default();
         let mut days = None;
         for (index, line) in text.lines().enumerate() {
@@ -119,27 +121,27 @@ impl History {
             totals.bought.add(purchase.cds, purchase.cents);
             let (first, last) = days.unwrap_or((purchase.date, purchase.date));
             days = Some((first.min(purchase.date), last.max(purchase.date)));
-            let place = *places.entry(id).or_insert_with(|| {
+            let buyer = *indexes.entry(id).or_insert_with(|| {
                 buyers.push(Buyer { id: id.to_owned(), purchases: Vec::new() });
                 buyers.len() - 1
             });
-            buyers[place].purchases.push(purchase);
+            buyers[buyer].purchases.push(purchase);
         }
         totals.customers = buyers.len() as u64;
-        // A customer's purchases are sent one after the other. The long histories start first, so
-        // that no client is left alone with one at the end.
+        // The purchases of a customer are sent one after another. Long histories start first, so that no single client
+        // is left with one at the end.
         buyers.sort_by_key(|buyer| std::cmp::Reverse(buyer.purchases.len()));
         Ok(Self { buyers: buyers.into(), totals, days })
     }
 }
 
-/// The customer and the purchase of a line; nothing for the header and for empty lines.
+/// The customer and the purchase of a line. `None` for the header and for empty lines.
 fn purchase_of(index: usize, line: &str) -> Result<Option<(&str, Purchase)>, LineError> {
     let columns: Vec<&str> = line.split_whitespace().collect();
     let (id, date, cds, dollars) = match columns[..] {
         [] => return Ok(None),
         ["customer_id", ..] if index == 0 => return Ok(None),
-        // The sample numbers its customers anew, in a second column.
+        // The sample has numbers of its own for the customers, in a second column.
         [id, date, cds, dollars] | [id, _, date, cds, dollars] => (id, date, cds, dollars),
         _ => return Err(LineError::Columns(columns.len())),
     };
@@ -154,7 +156,7 @@ mod tests {
     use crate::Sums;
 
     #[test]
-    fn the_full_file_and_the_sample_are_read_alike() {
+    fn the_full_file_and_the_sample_are_parsed_alike() {
         let full = History::parse("customer_id date\r\n 04 19970101  2   29.33\r\n").unwrap();
         let sample = History::parse(" 04 0001 19970101  2   29.33\r\n\r\n").unwrap();
         assert_eq!(full.buyers[0].purchases, sample.buyers[0].purchases);
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_line_is_named() {
+    fn a_malformed_line_is_reported_by_number() {
         for (line, message) in [
             ("1 19970101 2", "expected customer, date, CDs and dollars, found 3 columns"),
             ("1 19970199 2 1.00", r#""19970199" is not a date like 19970131"#),

@@ -1,29 +1,32 @@
+//! The job: replays the purchases, shows the views, and compares all sums after a restart.
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use shop::{Books, Figures, History, HistoryError, Shop, Trouble, Views};
+use example_support::say;
+use shop::{Books, Figures, History, HistoryError, Shop, ShopError, Views};
 use thiserror::Error;
 
 use crate::Arguments;
-use crate::progress::{self, Shown};
-use crate::report::{self, Row, say};
+use crate::progress::Shown;
+use crate::report::{self, Row};
 
-/// How many of the best customers are shown.
+/// The number of best customers that are shown.
 pub(crate) const BEST: usize = 10;
 
-/// Why the job did not end well.
+/// Why the job failed.
 #[derive(Debug, Error)]
-pub(crate) enum Failed {
+pub(crate) enum JobError {
     #[error(transparent)]
     Input(#[from] HistoryError),
     #[error(transparent)]
-    Shop(#[from] Trouble),
-    #[error("the sums differ. Does {0} hold purchases of another file?")]
+    Shop(#[from] ShopError),
+    #[error("the sums differ. Does {0} contain purchases of another file?")]
     Difference(String),
 }
 
-impl Failed {
+impl JobError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Shop(_) | Self::Difference(_) => 1,
@@ -32,19 +35,19 @@ impl Failed {
     }
 }
 
-/// What the shop says of itself.
+/// The figures of the shop, from three sources.
 #[derive(PartialEq)]
-struct Said {
-    /// Asked customer by customer.
+struct Answers {
+    /// From queries to each customer.
     books: Books,
-    /// Asked of the views.
+    /// From the views.
     views: Figures,
-    /// Asked of the tables, in SQL.
+    /// From the tables, in SQL.
     tables: Figures,
 }
 
-/// The whole job, a section of the report for each step. The file that was read comes back.
-pub(crate) async fn run(arguments: &Arguments) -> Result<History, Failed> {
+/// Runs the whole job, and prints a section of the report for each step. Returns the purchases of the file.
+pub(crate) async fn run(arguments: &Arguments) -> Result<History, JobError> {
     say(report::HEADLINE);
     let history = History::read(&arguments.file)?;
     say(report::input(&arguments.file, &history));
@@ -59,47 +62,52 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<History, Failed> {
     Ok(history)
 }
 
-async fn replay(shop: &Shop, history: &History, arguments: &Arguments) -> Result<(), Failed> {
+async fn replay(shop: &Shop, history: &History, arguments: &Arguments) -> Result<(), JobError> {
     say(report::replay_begins(arguments.clients, &arguments.data));
     let shown = Arc::new(Shown::new(history.totals.bought.purchases));
     let watch = Arc::new(Instant::now());
     let replayed = shop.replay(history, arguments.clients, watch, shown.clone()).await;
-    progress::end(&shown);
+    shown.end();
     say(report::replayed(&replayed?));
     Ok(())
 }
 
-/// Lets the views take what was replayed, and shows them.
-async fn view(shop: &Shop, history: &History) -> Result<Said, Failed> {
+/// Waits until the views have caught up, and shows them.
+async fn view(shop: &Shop, history: &History) -> Result<Answers, JobError> {
     let began = Instant::now();
     let views = shop.views().await?;
     shop.caught_up().await?;
-    say(report::views(&views.behind(), began.elapsed(), views.report_file()));
-    let said = ask(shop, history, &views).await?;
-    say(report::months(&said.views));
-    say(report::best(&said.views.best));
-    say(report::tiers(&said.views));
-    say(report::tables(views.report_file(), &said.tables));
-    Ok(said)
+    say(report::views(&views.lag_at_start(), began.elapsed(), views.report_file()));
+    let answers = ask(shop, history, &views).await?;
+    say(report::months(&answers.views));
+    say(report::best(&answers.views.best));
+    say(report::tiers(&answers.views));
+    say(report::tables(views.report_file(), &answers.tables));
+    Ok(answers)
 }
 
-/// Opens the shop once more, as after a restart of the machine: all it knows is what is on disk.
-async fn reopened(directory: &Path, history: &History) -> Result<Said, Failed> {
+/// Opens the shop again, as after a restart of the machine: everything is read from disk.
+async fn reopened(directory: &Path, history: &History) -> Result<Answers, JobError> {
     let shop = Shop::open(directory).await?;
     let views = shop.views().await?;
-    let said = ask(&shop, history, &views).await?;
-    say(report::on_disk(directory, &shop.on_disk()?, &views.behind()));
+    let answers = ask(&shop, history, &views).await?;
+    say(report::on_disk(directory, &shop.on_disk()?, &views.lag_at_start()));
     shop.close().await?;
-    Ok(said)
+    Ok(answers)
 }
 
-async fn ask(shop: &Shop, history: &History, views: &Views) -> Result<Said, Failed> {
+async fn ask(shop: &Shop, history: &History, views: &Views) -> Result<Answers, JobError> {
     shop.caught_up().await?;
     let books = shop.books(history, BEST).await?;
-    Ok(Said { books, views: views.figures(BEST)?, tables: views.reported(BEST)? })
+    Ok(Answers { books, views: views.figures(BEST)?, tables: views.reported(BEST)? })
 }
 
-fn prove(directory: &Path, history: &History, before: &Said, after: &Said) -> Result<(), Failed> {
+fn prove(
+    directory: &Path,
+    history: &History,
+    before: &Answers,
+    after: &Answers,
+) -> Result<(), JobError> {
     let file = Figures::of(history, BEST);
     say(report::proof(&[
         Row::of("lines of the file", &history.totals),
@@ -113,7 +121,7 @@ fn prove(directory: &Path, history: &History, before: &Said, after: &Said) -> Re
         && after.books.best == file.best
         && [&after.views, &after.tables] == [&file, &file];
     if !agree || before != after {
-        return Err(Failed::Difference(directory.display().to_string()));
+        return Err(JobError::Difference(directory.display().to_string()));
     }
     say("  All sums agree, to the cent.");
     Ok(())

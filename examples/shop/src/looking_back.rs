@@ -1,19 +1,26 @@
+//! The option `--as-of`: replays the file by day, and shows the past.
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use example_support::say;
 use shop::{Date, Figures, History, ShopByDay};
 
 use crate::Arguments;
-use crate::job::{BEST, Failed};
-use crate::progress::{self, Shown};
-use crate::report::{self, say};
+use crate::job::{BEST, JobError};
+use crate::progress::Shown;
+use crate::report;
 
-/// Beside the store of the replay: in this one, purchases stand in the order of their days.
+/// The store below that of the replay. In this one, purchases are in the order of their days.
 const DIRECTORY: &str = "by-day";
 
-/// Replays the file by its own clock, and asks what was on the evening of a day.
-pub(crate) async fn run(arguments: &Arguments, history: &History, day: Date) -> Result<(), Failed> {
+/// Replays the file with a clock that follows it, and shows the evening of a day.
+pub(crate) async fn run(
+    arguments: &Arguments,
+    history: &History,
+    day: Date,
+) -> Result<(), JobError> {
     let directory = arguments.data.join(DIRECTORY);
     let shop = ShopByDay::open(&directory).await?;
     replay(&shop, &directory, history, arguments.clients).await?;
@@ -28,7 +35,7 @@ pub(crate) async fn run(arguments: &Arguments, history: &History, day: Date) -> 
     shop.close().await?;
     match best == Figures::of(&history.until(day), BEST).best {
         true => Ok(()),
-        false => Err(Failed::Difference(directory.display().to_string())),
+        false => Err(JobError::Difference(directory.display().to_string())),
     }
 }
 
@@ -37,12 +44,12 @@ async fn replay(
     directory: &Path,
     history: &History,
     clients: usize,
-) -> Result<(), Failed> {
+) -> Result<(), JobError> {
     say(report::by_day_begins(directory));
     let shown = Arc::new(Shown::new(history.totals.bought.purchases));
     let began = Instant::now();
     let replayed = shop.replay(history, clients, shown.clone()).await;
-    progress::end(&shown);
+    shown.end();
     replayed?;
     say(report::by_day_ended(began.elapsed()));
     Ok(())

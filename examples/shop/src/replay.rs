@@ -1,15 +1,16 @@
+//! The replay: many clients send the purchases and measure the answers.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actuarius::{Aggregates, CommandId, ExecuteError, Receipt};
-use hdrhistogram::Histogram;
+use actuarius::{Aggregates, CommandId, Receipt};
+use example_support::{Percentiles, execute, share_out};
 
-use crate::clients::share_out;
-use crate::{Buyer, Customer, History, Purchase, Refused, Trouble};
+use crate::{Buyer, Customer, History, ShopError};
 
-/// Where the replay's times come from: tests bring their own.
+/// The source of the replay's times. Tests have their own.
 pub trait Stopwatch: Send + Sync + 'static {
-    /// The time since some moment, the same for every call.
+    /// The time since a fixed moment.
     fn elapsed(&self) -> Duration;
 }
 
@@ -19,23 +20,23 @@ impl Stopwatch for Instant {
     }
 }
 
-/// Hears of every purchase once it is acknowledged.
+/// Receives a call for every acknowledged purchase.
 pub trait Progress: Send + Sync + 'static {
-    /// One more purchase is acknowledged.
+    /// Counts one more purchase.
     fn acknowledged(&self);
 }
 
-/// How a replay went.
+/// The result of a replay.
 #[derive(Debug, Clone)]
 pub struct Replayed {
-    /// Purchases that were written now.
+    /// Purchases written by this replay.
     pub written: u64,
-    /// Purchases that had been written by an earlier replay.
+    /// Purchases written by an earlier replay.
     pub there_already: u64,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
-    /// Microseconds from sending a purchase to its acknowledgement, of every purchase.
-    pub latencies: Histogram<u64>,
+    /// Microseconds from sending each purchase to its acknowledgement.
+    pub latencies: Percentiles,
 }
 
 impl Replayed {
@@ -43,16 +44,13 @@ impl Replayed {
     #[must_use]
     pub fn per_second(&self) -> u64 {
         let commands = u128::from(self.written + self.there_already);
-        // In whole numbers, and a replay that took no measurable time does not divide by zero.
+        // A replay that took no measurable time must not divide by zero.
         u64::try_from(commands * 1_000_000 / self.took.as_micros().max(1)).unwrap_or(u64::MAX)
     }
 
     fn of(answers: &[Answer], took: Duration) -> Self {
-        let mut latencies = Histogram::new(3).expect("three digits are a valid precision");
-        for answer in answers {
-            let micros = u64::try_from(answer.after.as_micros()).unwrap_or(u64::MAX);
-            latencies.record(micros).expect("the histogram grows as needed");
-        }
+        let micros = |it: &Answer| u64::try_from(it.after.as_micros()).unwrap_or(u64::MAX);
+        let latencies = Percentiles::of(answers.iter().map(micros));
         let there_already = answers.iter().filter(|answer| answer.repeated).count() as u64;
         let written = answers.len() as u64 - there_already;
         Self { written, there_already, took, latencies }
@@ -62,13 +60,13 @@ impl Replayed {
 /// The answer to one purchase.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer {
-    /// Whether the purchase had been written before.
+    /// Whether the purchase was already written.
     pub repeated: bool,
-    /// How long the client waited for it.
+    /// How long the client waited.
     pub after: Duration,
 }
 
-/// Who sends purchases, to whom, and who looks on.
+/// The targets and observers of a replay.
 #[derive(Clone)]
 pub(crate) struct Replay {
     pub(crate) customers: Aggregates<Customer>,
@@ -77,8 +75,12 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Sends every purchase, from `clients` clients that each wait for one answer at a time.
-    pub(crate) async fn run(self, history: &History, clients: usize) -> Result<Replayed, Trouble> {
+    /// Sends every purchase from `clients` clients, each of which waits for one answer at a time.
+    pub(crate) async fn run(
+        self,
+        history: &History,
+        clients: usize,
+    ) -> Result<Replayed, ShopError> {
         let watch = self.watch.clone();
         let buyers = history.buyers.clone();
         let began = watch.elapsed();
@@ -90,7 +92,7 @@ impl Replay {
         Ok(Replayed::of(&answers.concat(), watch.elapsed().saturating_sub(began)))
     }
 
-    async fn send_all(&self, buyer: &Buyer) -> Result<Vec<Answer>, Trouble> {
+    async fn send_all(&self, buyer: &Buyer) -> Result<Vec<Answer>, ShopError> {
         let mut answers = Vec::with_capacity(buyer.purchases.len());
         for index in 0..buyer.purchases.len() {
             let sent = self.watch.elapsed();
@@ -103,39 +105,19 @@ impl Replay {
     }
 }
 
-/// Books one of a buyer's purchases, by its place among them.
+/// Books the purchase of a buyer with this index.
 pub(crate) async fn book(
     customers: &Aggregates<Customer>,
     buyer: &Buyer,
     index: usize,
-) -> Result<Receipt, Trouble> {
-    // The name of the command is what makes a second replay write nothing. It counts the
-    // customer's purchases, not the lines: the sample and the full file name them alike.
-    let name = CommandId::from(format!("{}/{}", buyer.id, index + 1));
-    send(customers, &buyer.id, buyer.purchases[index], name).await.map_err(|source| {
-        Trouble::Purchase { customer: buyer.id.clone(), number: index + 1, source }
+) -> Result<Receipt, ShopError> {
+    // The id of the command makes a second replay write nothing. It counts the customer's purchases and not the lines,
+    // so that the ids are equal for the sample and the full file.
+    let command_id = CommandId::from(format!("{}/{}", buyer.id, index + 1));
+    execute(customers, &buyer.id, buyer.purchases[index], command_id).await.map_err(|source| {
+        ShopError::Purchase { customer: buyer.id.clone(), number: index + 1, source }
     })
 }
-
-/// Sends again while the answer says that this may help. The same name makes it safe.
-async fn send(
-    customers: &Aggregates<Customer>,
-    id: &str,
-    purchase: Purchase,
-    name: CommandId,
-) -> Result<Receipt, ExecuteError<Refused>> {
-    for _ in 0..RETRIES {
-        match customers.execute(id, purchase).command_id(name).await {
-            Err(error) if error.is_retryable() => tokio::time::sleep(RETRY_AFTER).await,
-            answer => return answer,
-        }
-    }
-    customers.execute(id, purchase).command_id(name).await
-}
-
-/// Five seconds in all: a runtime that has had no room for so long will not have any.
-const RETRIES: u32 = 500;
-const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -149,8 +131,7 @@ mod tests {
         let replayed = Replayed::of(&answers, Duration::from_millis(500));
         assert_eq!((replayed.written, replayed.there_already), (900, 100));
         assert_eq!(replayed.per_second(), 2_000);
-        // The histogram keeps three digits.
-        let quantile = |quantile| replayed.latencies.value_at_quantile(quantile) / 1_000;
-        assert_eq!((quantile(0.5), quantile(0.99), quantile(1.0)), (500, 990, 1_000));
+        let millis = |per_mille| replayed.latencies.per_mille(per_mille) / 1_000;
+        assert_eq!((millis(500), millis(990), millis(1_000)), (500, 990, 1_000));
     }
 }

@@ -1,13 +1,14 @@
+//! The report of the job, section by section.
+
 mod numbers;
 mod past;
 mod views;
 
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
 use std::path::Path;
 
 use actuarius::store::StoreInfo;
-use shop::{Behind, History, Replayed, Sums, Totals};
+use shop::{History, Lags, Replayed, Sums, Totals};
 
 pub(crate) use numbers::grouped;
 use numbers::{dollars, micros, seconds};
@@ -19,11 +20,6 @@ A record shop on Actuarius
 ==========================
 Each customer is an aggregate that lives in memory. Each purchase is a command to it, answered once
 its event is safe on disk.";
-
-/// Prints. A reader who has closed the pipe does not stop the job.
-pub(crate) fn say(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
 
 pub(crate) fn input(path: &Path, history: &History) -> String {
     let totals = &history.totals;
@@ -46,7 +42,7 @@ pub(crate) fn replay_begins(clients: usize, directory: &Path) -> String {
 
 pub(crate) fn replayed(replayed: &Replayed) -> String {
     let Replayed { written, there_already, took, latencies } = replayed;
-    let quantile = |quantile| micros(latencies.value_at_quantile(quantile));
+    let latency = |per_mille| micros(latencies.per_mille(per_mille));
     let mut text = String::new();
     let (written, there) = (grouped(*written), grouped(*there_already));
     line(
@@ -61,16 +57,16 @@ pub(crate) fn replayed(replayed: &Replayed) -> String {
         "latency",
         format_args!(
             "p50 {}, p99 {}, p99.9 {}, max {}",
-            quantile(0.5),
-            quantile(0.99),
-            quantile(0.999),
+            latency(500),
+            latency(990),
+            latency(999),
             micros(latencies.max())
         ),
     );
     ended(text)
 }
 
-pub(crate) fn on_disk(directory: &Path, info: &StoreInfo, behind: &Behind) -> String {
+pub(crate) fn on_disk(directory: &Path, info: &StoreInfo, lags: &Lags) -> String {
     let mut text = section("On disk, with a snapshot of every customer");
     line(&mut text, "store", format_args!("{}, in {}", info.engine, directory.display()));
     line(&mut text, "events", grouped(info.events));
@@ -80,7 +76,7 @@ pub(crate) fn on_disk(directory: &Path, info: &StoreInfo, behind: &Behind) -> St
         "bytes",
         format_args!("{}, {} per event", grouped(info.disk_bytes), grouped(each)),
     );
-    let Behind { months, spend, report } = behind;
+    let Lags { months, spend, report } = lags;
     line(
         &mut text,
         "views",
@@ -89,7 +85,7 @@ pub(crate) fn on_disk(directory: &Path, info: &StoreInfo, behind: &Behind) -> St
     ended(text)
 }
 
-/// Sums that are to agree: who says so, over how many customers, if that is known, and what.
+/// Sums that must agree: their source, the number of customers if it is known, and the sums.
 pub(crate) struct Row(pub(crate) &'static str, pub(crate) Option<u64>, pub(crate) Sums);
 
 impl Row {
@@ -130,7 +126,7 @@ fn line(text: &mut String, name: &str, value: impl Display) {
     let _ = writeln!(text, "  {name:<10} {value}");
 }
 
-/// Printing ends the line.
+/// Removes the last line break, which printing adds again.
 fn ended(mut text: String) -> String {
     text.truncate(text.trim_end().len());
     text

@@ -1,3 +1,5 @@
+//! The open shop: a runtime with its customers and views, and its errors.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +10,23 @@ use actuarius::store::StoreInfo;
 use actuarius::{
     Aggregates, ExecuteError, Failure, Hosting, OpenError, Runtime, RuntimeBuilder, ShutdownReport,
 };
+use example_support::{ClientPanicked, share_out};
 use thiserror::Error;
 
-use crate::clients::share_out;
 use crate::replay::Replay;
 use crate::{Books, Customer, History, Progress, Refused, Replayed, Spender, Stopwatch, Views};
 
-/// How many commands each customer remembers. A second replay must recognise the oldest purchase
-/// of the busiest customer, who has 217.
+/// The number of command ids that each customer remembers. A second replay must recognise the oldest purchase of the
+/// busiest customer, who has 217.
 const REMEMBERED_COMMANDS: usize = 1_024;
 
-/// How long closing may take: room for a snapshot of every customer on a slow disk.
+/// The time limit for closing: enough for a snapshot of every customer on a slow disk.
 const CLOSING: Duration = Duration::from_secs(60);
 
-/// How long views may take to catch up: room for millions of purchases on a slow disk.
+/// The time limit for the views to catch up: enough for millions of purchases on a slow disk.
 const CATCHING_UP: Duration = Duration::from_secs(60);
 
-/// How many customers are asked at a time.
+/// The number of customers that are queried at the same time.
 const ASKED_AT_ONCE: usize = 256;
 
 /// An open shop.
@@ -34,31 +36,31 @@ pub struct Shop {
     directory: PathBuf,
 }
 
-/// Why the shop could not do its work.
+/// The errors of the shop.
 #[derive(Debug, Error)]
-pub enum Trouble {
+pub enum ShopError {
     /// The store did not open.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A purchase was not acknowledged.
     #[error("purchase {number} of customer {customer}: {source}")]
     Purchase {
-        /// Whose purchase.
+        /// The customer.
         customer: String,
-        /// Which of theirs, from 1.
+        /// The number of the purchase among the customer's, from 1.
         number: usize,
-        /// Why not.
+        /// The reason.
         source: ExecuteError<Refused>,
     },
-    /// A customer could not be asked.
+    /// A customer could not be queried.
     #[error("customer {customer}: {source}")]
     Query {
-        /// Which customer.
+        /// The customer.
         customer: String,
-        /// Why not.
+        /// The reason.
         source: Failure,
     },
-    /// The store could not say how large it is.
+    /// The size of the store could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A view did not start.
@@ -67,7 +69,7 @@ pub enum Trouble {
     /// A view of the past could not be built.
     #[error(transparent)]
     Past(#[from] AsOfError),
-    /// A view did not show everything in time.
+    /// A view did not catch up in time.
     #[error(transparent)]
     Waiting(#[from] WaitError),
     /// The rows of a view could not be read.
@@ -79,95 +81,95 @@ pub enum Trouble {
     /// Closing took too long.
     #[error("the shop did not close in time: {0:?}")]
     Closing(ShutdownReport),
-    /// A client ended before its work.
-    #[error("a client ended before its work: {0}")]
-    Client(String),
+    /// A client panicked.
+    #[error(transparent)]
+    Client(#[from] ClientPanicked),
 }
 
 impl Shop {
-    /// Opens the shop whose store is in `directory`, which is made if it does not exist.
+    /// Opens the shop whose store is in `directory`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`Trouble::Open`].
-    pub async fn open(directory: &Path) -> Result<Self, Trouble> {
+    /// [`ShopError::Open`].
+    pub async fn open(directory: &Path) -> Result<Self, ShopError> {
         Self::open_with(Runtime::builder(), directory).await
     }
 
-    /// Opens it with other than the defaults.
+    /// Opens the shop with this runtime.
     pub(crate) async fn open_with(
         builder: RuntimeBuilder,
         directory: &Path,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, ShopError> {
         let runtime = builder.open(directory).await?;
         let hosting = Hosting::default().remembered_commands(REMEMBERED_COMMANDS);
         let customers = runtime.host_with::<Customer>(hosting);
         Ok(Self { runtime, customers, directory: directory.to_owned() })
     }
 
-    /// Sends every purchase of `history` that is not there already. A customer's purchases are
-    /// sent in order, those of different customers by many clients at once.
+    /// Sends every purchase of `history` that is not there already. The purchases of a customer are sent in order, and
+    /// those of different customers by many clients at once.
     ///
     /// # Errors
-    /// [`Trouble::Purchase`]: replaying again is safe.
+    /// [`ShopError::Purchase`]: replaying again is safe.
     pub async fn replay(
         &self,
         history: &History,
         clients: usize,
         watch: Arc<dyn Stopwatch>,
         progress: Arc<dyn Progress>,
-    ) -> Result<Replayed, Trouble> {
+    ) -> Result<Replayed, ShopError> {
         let customers = self.customers.clone();
         Replay { customers, watch, progress }.run(history, clients).await
     }
 
-    /// Asks every customer of `history` what they bought, and keeps the `best`.
+    /// Queries every customer of `history`, adds up their purchases, and keeps the `best`.
     ///
     /// # Errors
-    /// [`Trouble::Query`].
-    pub async fn books(&self, history: &History, best: usize) -> Result<Books, Trouble> {
+    /// [`ShopError::Query`].
+    pub async fn books(&self, history: &History, best: usize) -> Result<Books, ShopError> {
         let (customers, buyers) = (self.customers.clone(), history.buyers.clone());
         let spenders = share_out(ASKED_AT_ONCE, buyers.len(), move |piece| {
             let (customers, id) = (customers.clone(), buyers[piece].id.clone());
             async move {
                 match customers.query(&id, Customer::bought).await {
                     Ok(bought) => Ok(Spender { id, bought }),
-                    Err(source) => Err(Trouble::Query { customer: id, source }),
+                    Err(source) => Err(ShopError::Query { customer: id, source }),
                 }
             }
         });
         Ok(Books::of(spenders.await?, best))
     }
 
-    /// Starts the views, which go on where they were.
+    /// Starts the views, which continue where they stopped.
     ///
     /// # Errors
-    /// [`Trouble::View`], [`Trouble::Report`].
-    pub async fn views(&self) -> Result<Views, Trouble> {
+    /// [`ShopError::View`], [`ShopError::Report`].
+    pub async fn views(&self) -> Result<Views, ShopError> {
         Views::start(&self.runtime, &self.directory).await
     }
 
-    /// Waits until the views show every purchase that was booked so far.
+    /// Waits until the views show every purchase booked so far.
     ///
     /// # Errors
-    /// [`Trouble::Waiting`]; they keep what they have.
-    pub async fn caught_up(&self) -> Result<(), Trouble> {
+    /// [`ShopError::Waiting`]; the views keep their contents.
+    pub async fn caught_up(&self) -> Result<(), ShopError> {
         Ok(self.runtime.caught_up(CATCHING_UP).await?)
     }
 
-    /// What the store takes on disk.
+    /// The number of events and their size on disk.
     ///
     /// # Errors
-    /// [`Trouble::Read`].
-    pub fn on_disk(&self) -> Result<StoreInfo, Trouble> {
+    /// [`ShopError::Read`].
+    pub fn on_disk(&self) -> Result<StoreInfo, ShopError> {
         Ok(self.runtime.reader()?.info()?)
     }
 
-    /// Closes the shop. Every customer leaves memory through a snapshot.
+    /// Closes the shop. Every customer is saved in a snapshot.
     ///
     /// # Errors
-    /// [`Trouble::Closing`]. What was acknowledged is on disk all the same.
-    pub async fn close(self) -> Result<(), Trouble> {
+    /// [`ShopError::Closing`]. Acknowledged purchases are on disk nevertheless.
+    pub async fn close(self) -> Result<(), ShopError> {
         let report = self.runtime.shutdown(CLOSING).await;
-        if report.is_clean() { Ok(()) } else { Err(Trouble::Closing(report)) }
+        if report.is_clean() { Ok(()) } else { Err(ShopError::Closing(report)) }
     }
 }

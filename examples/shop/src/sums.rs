@@ -1,29 +1,31 @@
+//! Sums of purchases.
+
 use serde::{Deserialize, Serialize};
 
 use crate::Cents;
 
-/// Purchases, added up.
+/// The sums of some purchases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
-    /// How many purchases.
+    /// The number of purchases.
     pub purchases: u64,
-    /// How many CDs.
+    /// The number of CDs.
     pub cds: u64,
-    /// For how much.
+    /// The amount spent.
     pub spent: Cents,
 }
 
 /// Sums over customers and their purchases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// How many customers.
+    /// The number of customers.
     pub customers: u64,
-    /// What they bought.
+    /// The sums of their purchases.
     pub bought: Sums,
 }
 
 impl Sums {
-    /// One more purchase.
+    /// Adds a purchase.
     pub(crate) fn add(&mut self, cds: u32, cents: Cents) {
         self.add_all(&Self { purchases: 1, cds: u64::from(cds), spent: cents });
     }
@@ -36,8 +38,7 @@ impl Sums {
 }
 
 impl Totals {
-    /// One more customer. One who bought nothing does not exist: asking for one shows an empty
-    /// state.
+    /// Adds a customer. A customer without purchases does not exist, and a query for one returns an empty state.
     pub(crate) fn add(&mut self, bought: &Sums) {
         self.customers += u64::from(bought.purchases > 0);
         self.bought.add_all(bought);

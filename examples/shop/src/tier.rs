@@ -1,11 +1,13 @@
+//! The loyalty tiers of customers.
+
 use crate::Cents;
 
-/// How loyal a customer is, by what they have spent.
+/// The loyalty tier of a customer, by the amount spent.
 ///
-/// This is the only place that says so. Views keep tiers: raise their versions with it.
+/// The views store tiers, so raise their versions when this changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
-    /// Everyone who has bought something.
+    /// Every customer with a purchase.
     Bronze,
     /// From 100 dollars.
     Silver,
@@ -17,7 +19,7 @@ impl Tier {
     /// All tiers, the best first.
     pub const ALL: [Self; 3] = [Self::Gold, Self::Silver, Self::Bronze];
 
-    /// What must have been spent to be in this tier.
+    /// The amount at which the tier begins.
     #[must_use]
     pub const fn begins_at(self) -> Cents {
         match self {
@@ -27,14 +29,14 @@ impl Tier {
         }
     }
 
-    /// The tier of someone who has spent this much.
+    /// The tier of a customer who has spent this amount.
     #[must_use]
     pub fn of(spent: Cents) -> Self {
         let reached = |tier: &Self| spent >= tier.begins_at();
         Self::ALL.into_iter().find(reached).unwrap_or(Self::Bronze)
     }
 
-    /// Its name, as views and tables have it.
+    /// The name in views and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -44,7 +46,7 @@ impl Tier {
         }
     }
 
-    /// The tier of that name, if there is one.
+    /// The tier of this name, if it exists.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tier| tier.name() == name)

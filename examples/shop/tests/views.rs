@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use actuarius::testing::{rows_of, view};
 use shop::{
-    Behind, Cents, Customer, CustomerEvent, Date, Figures, History, Months, Progress, Shop, Spend,
+    Cents, Customer, CustomerEvent, Date, Figures, History, Lags, Months, Progress, Shop, Spend,
     Sums, Tier, Views,
 };
 
@@ -89,7 +89,7 @@ async fn views_that_follow_the_replay_equal_the_file_and_continue_after_a_restar
     let directory = tempfile::tempdir().unwrap();
     let history = sample();
     let (shop, views) = open(directory.path()).await;
-    assert_eq!(views.behind(), Behind { months: 0, spend: 0, report: 0 });
+    assert_eq!(views.lag_at_start(), Lags { months: 0, spend: 0, report: 0 });
     replay(&shop, &history).await;
     check(&shop, &views, &history).await;
     let figures = Figures::of(&history, BEST);
@@ -98,7 +98,7 @@ async fn views_that_follow_the_replay_equal_the_file_and_continue_after_a_restar
     shop.close().await.unwrap();
 
     let (shop, views) = open(directory.path()).await;
-    assert_eq!(views.behind(), Behind { months: 0, spend: 0, report: 0 });
+    assert_eq!(views.lag_at_start(), Lags { months: 0, spend: 0, report: 0 });
     check(&shop, &views, &history).await;
 }
 

@@ -1,3 +1,5 @@
+//! The diary: a file in which a handler and an operator record what they do.
+
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -5,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use actuarius::Position;
 
-/// Shows that a line is whole.
+/// Marks a line as complete.
 const END: &str = " .\n";
 
-/// One line of the file `effects`: what a handler has done, and what an operator has asked for.
+/// One line of the file `effects`: an effect of the handler, or a request of the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// A process begins.
+    /// A process starts.
     Life,
-    /// The event at the position, of this journal, had its effect.
+    /// The event of this journal at the position had its effect.
     Effect(Position, String),
-    /// It is about to be skipped; it is skipped, and that was answered.
+    /// The event is about to be skipped (`Skipping`), or its skip was answered (`Skipped`).
     Skipping(Position),
     Skipped(Position),
-    /// The subscription is about to be reset to the position; it is, and that was answered.
+    /// The subscription is about to be reset to the position (`Resetting`), or the reset was answered (`Reset`).
     Resetting(Position),
     Reset(Position),
 }
@@ -38,7 +40,7 @@ impl fmt::Display for Line {
 }
 
 impl Line {
-    /// None for what a kill or a power cut has left of a line.
+    /// Parses a line. `None` for the rest of a line that a kill or a power cut has left.
     fn parse(line: &[u8]) -> Option<Self> {
         let line = std::str::from_utf8(line).ok()?.strip_suffix(END)?;
         let Some((word, rest)) = line.split_once(' ') else {
@@ -55,7 +57,7 @@ impl Line {
     }
 }
 
-/// The file, to be written to.
+/// The open file.
 pub(crate) struct Diary {
     file: File,
     /// Whether each line is synced, so that it survives a power cut.
@@ -67,12 +69,12 @@ impl Diary {
         let path = path(directory);
         let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
         if synced {
-            // The file's name is to survive as well.
+            // The file's name must survive as well.
             File::open(directory)?.sync_all()?;
         }
         let before = std::fs::read(&path)?;
         if !before.is_empty() && !before.ends_with(b"\n") {
-            // What a kill or a power cut left of a line becomes a line nobody counts.
+            // The rest of an interrupted line becomes an invalid line, which is skipped.
             file.write_all(b"\n")?;
         }
         let diary = Self { file, synced };
@@ -80,7 +82,7 @@ impl Diary {
         Ok(diary)
     }
 
-    /// One line, one write, at the end of the file: what is written at once does not mix.
+    /// Appends a line in a single write, so that concurrent lines do not mix.
     pub(crate) fn write(&self, line: &Line) -> io::Result<()> {
         let line = line.to_string();
         let written = (&self.file).write(line.as_bytes())?;
@@ -91,7 +93,7 @@ impl Diary {
     }
 }
 
-/// All lines there are, in the order in which they came.
+/// Reads all valid lines in order.
 pub(crate) fn read(directory: &Path) -> io::Result<Vec<Line>> {
     let bytes = match std::fs::read(path(directory)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_comes_back_as_it_was_written_and_half_of_it_does_not() {
+    fn a_whole_line_is_parsed_and_a_part_of_it_is_not() {
         let at = Position::new(17);
         let effect = Line::Effect(at, "4".to_owned());
         let asked = [Line::Skipping(at), Line::Skipped(at), Line::Resetting(at), Line::Reset(at)];

@@ -1,3 +1,5 @@
+//! A handler whose effects can be counted, and which fails at chosen positions.
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,18 +11,18 @@ use crate::Journal;
 use crate::diary::{Diary, Line};
 use crate::operator::Poison;
 
-/// One in so many events is refused at the first attempt, before its effect is there.
+/// One in this many events is refused at the first attempt, before its effect.
 const REFUSED: u64 = 61;
 
-/// One in so many events has its effect at the first attempt, and fails all the same.
+/// One in this many events fails at the first attempt, after its effect.
 const REPEATED: u64 = 67;
 
-/// A handler whose effects can be counted afterwards: each is a line in the diary, there before the
-/// handler returns.
+/// A handler whose effects can be counted afterwards: each is a line in the diary, written before the handler
+/// returns.
 pub(crate) struct Effects {
     diary: Arc<Diary>,
     poison: Arc<Poison>,
-    /// The positions that have failed in this process; each does so once.
+    /// The positions that have failed in this process. Each fails once.
     failed: Mutex<HashSet<u64>>,
 }
 
@@ -41,8 +43,8 @@ impl Effects {
 impl Handler<Journal> for Effects {
     async fn handle(&self, event: Envelope<Journal>) -> Result<(), BoxError> {
         let position = event.header.position;
-        if self.poison.spoils(position) {
-            return Err(format!("position {position} fails until it is mended").into());
+        if self.poison.is_failing(position) {
+            return Err(format!("position {position} fails until it is repaired").into());
         }
         self.fails(position.get(), REFUSED)?;
         let line = Line::Effect(position, event.id.to_string());

@@ -1,3 +1,5 @@
+//! The command `follow`: writes while a subscription and views of each kind follow.
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -16,29 +18,29 @@ use crate::operator::{Operator, Poison};
 use crate::report::Report;
 use crate::write::{self, Stopped, WriteOptions};
 
-/// What to write, and what follows it.
+/// What to write, and how it is followed.
 #[derive(Debug, Clone, Args)]
 pub struct FollowOptions {
-    /// What is written
+    /// The commands to write
     #[command(flatten)]
     pub write: WriteOptions,
-    /// Every how many events views are built anew [default: never]
+    /// Rebuild the views each time this many events have been handled [default: never]
     #[arg(long)]
     pub rebuild_every: Option<u64>,
-    /// The version of the keyed view; it reads all older ones
+    /// The version of the keyed view, which also reads all older versions
     #[arg(long, default_value_t = 1)]
     pub view_version: u32,
-    /// Has the handler sync its effects, so that they survive a power cut
+    /// Sync the handler's effects, so that they survive a power cut
     #[arg(long)]
     pub synced_effects: bool,
-    /// One in so many events fails until it is mended, so that it is parked; now and then parked
-    /// events are mended and retried, or skipped, and the subscription is reset [default: none]
+    /// One in this many events fails until it is repaired, and is parked. From time to time parked events are
+    /// repaired and retried, or skipped, and the subscription is reset [default: none]
     #[arg(long, default_value_t = 0)]
     pub park_one_in: u64,
 }
 
-/// Writes until enough is written or something fails, with one follower of each kind; lets them come
-/// to the end of the log, and closes the store.
+/// Writes until all commands are written or a failure occurs, with one follower of each kind. Waits until the
+/// followers have reached the end of the log, and closes the store.
 ///
 /// # Errors
 /// [`Stopped`].
@@ -61,8 +63,8 @@ async fn start(
     let handler = Effects::new(diary.clone(), poison.clone());
     let report = Report::open(directory).map_err(stopped)?;
     let effects = followers::subscribe(runtime, handler).await.map_err(stopped)?;
-    let dice = Rng::with_seed(options.write.seed);
-    let operator = Operator { effects: effects.clone(), diary, poison, dice };
+    let rng = Rng::with_seed(options.write.seed);
+    let operator = Operator { effects: effects.clone(), diary, poison, rng };
     let followers = Followers {
         effects,
         recent: followers::keep_recent(runtime, options.view_version).await.map_err(stopped)?,
@@ -78,40 +80,43 @@ async fn write_followed(
     operator: Operator,
     options: &FollowOptions,
 ) -> Result<(), Stopped> {
-    let mut beside = JoinSet::new();
-    tell_progress(followers, &mut beside);
+    let mut tasks = JoinSet::new();
+    print_progress(followers, &mut tasks);
     if options.park_one_in > 0 {
-        beside.spawn(operator.run());
+        tasks.spawn(operator.run());
     }
     if let Some(events) = options.rebuild_every {
-        beside.spawn(rebuild(followers.clone(), events));
+        tasks.spawn(rebuild(followers.clone(), events));
     }
     tokio::select! {
         outcome = write::run_clients(runtime, &options.write) => outcome?,
-        // They go on for ever, unless something is wrong.
-        Some(ended) = beside.join_next() => return ended.unwrap_or_else(|it| Err(stopped(it))),
+        // These tasks end only on an error.
+        Some(ended) = tasks.join_next() => return ended.unwrap_or_else(|it| Err(stopped(it))),
     }
     followers.wait_for(runtime.head()).await.map_err(stopped)
 }
 
-/// Has each follower say how far it has come, whenever it has come further.
-fn tell_progress(followers: &Followers, beside: &mut JoinSet<Result<(), Stopped>>) {
+/// Prints the position of each follower whenever it advances.
+fn print_progress(followers: &Followers, tasks: &mut JoinSet<Result<(), Stopped>>) {
     let Followers { effects, recent, totals, report } = followers.clone();
-    beside.spawn(async move {
-        tell(EFFECTS, || effects.position(), |it| effects.wait_for_within(it, CATCHING_UP)).await
+    tasks.spawn(async move {
+        print_position(EFFECTS, || effects.position(), |it| effects.wait_for_within(it, CATCHING_UP)).await
     });
-    beside.spawn(async move {
-        tell(RECENT, || recent.position(), |it| recent.wait_for_within(it, CATCHING_UP)).await
+    tasks.spawn(async move {
+        print_position(RECENT, || recent.position(), |it| recent.wait_for_within(it, CATCHING_UP))
+            .await
     });
-    beside.spawn(async move {
-        tell(TOTALS, || totals.position(), |it| totals.wait_for_within(it, CATCHING_UP)).await
+    tasks.spawn(async move {
+        print_position(TOTALS, || totals.position(), |it| totals.wait_for_within(it, CATCHING_UP))
+            .await
     });
-    beside.spawn(async move {
-        tell(REPORT, || report.position(), |it| report.wait_for_within(it, CATCHING_UP)).await
+    tasks.spawn(async move {
+        print_position(REPORT, || report.position(), |it| report.wait_for_within(it, CATCHING_UP))
+            .await
     });
 }
 
-async fn tell<Waiting: Future<Output = Result<(), WaitError>>>(
+async fn print_position<Waiting: Future<Output = Result<(), WaitError>>>(
     name: &str,
     position: impl Fn() -> Position,
     wait_for: impl Fn(Position) -> Waiting,
@@ -122,7 +127,7 @@ async fn tell<Waiting: Future<Output = Result<(), WaitError>>>(
     }
 }
 
-/// Builds the views anew, again and again, each time that many events later.
+/// Rebuilds the views each time this many events have been handled.
 async fn rebuild(followers: Followers, events: u64) -> Result<(), Stopped> {
     let Followers { recent, totals, .. } = &followers;
     loop {
@@ -137,7 +142,7 @@ async fn rebuild(followers: Followers, events: u64) -> Result<(), Stopped> {
 
 fn finished(rebuilt: Result<(), RebuildError>) -> Result<(), Stopped> {
     match rebuilt {
-        // A new version of the view is not read yet; another time, then.
+        // A new version of the view is still being built. The next rebuild may succeed.
         Ok(()) | Err(RebuildError::UnderWay) => Ok(()),
         Err(error) => Err(stopped(error)),
     }

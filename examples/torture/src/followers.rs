@@ -1,3 +1,5 @@
+//! The followers of the log: a subscription and a view of each kind.
+
 use std::time::Duration;
 
 use actuarius::error::{StartError, WaitError};
@@ -10,22 +12,22 @@ use crate::effects::Effects;
 use crate::report::{BATCH, Report};
 use crate::total::{Recent, Totals};
 
-/// The names they are started under; files on disk have them, too.
+/// The names of the followers, which files on disk use as well.
 pub(crate) const EFFECTS: &str = "effects";
 pub(crate) const RECENT: &str = "recent";
 pub(crate) const TOTALS: &str = "totals";
 pub(crate) const REPORT: &str = "report";
 
-/// How often the view in memory is saved: far more often than anyone needs.
+/// The interval at which the view in memory is saved: far shorter than in practice.
 const SAVED_EVERY: Duration = Duration::from_millis(20);
 
-/// How many handlers are at work at once.
+/// The number of handlers that run at the same time.
 const WORKERS: usize = 4;
 
-/// Longer than any of them takes to catch up.
+/// The time limit for a follower to catch up.
 pub(crate) const CATCHING_UP: Duration = Duration::from_secs(120);
 
-/// What follows the log: one of each kind.
+/// One follower of each kind.
 #[derive(Clone)]
 pub(crate) struct Followers {
     pub(crate) effects: Subscription,
@@ -35,7 +37,7 @@ pub(crate) struct Followers {
 }
 
 impl Followers {
-    /// Waits until all of them have come to `position`.
+    /// Waits until all followers have reached `position`.
     pub(crate) async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
         self.effects.wait_for_within(position, CATCHING_UP).await?;
         self.recent.wait_for_within(position, CATCHING_UP).await?;
@@ -48,22 +50,22 @@ pub(crate) async fn subscribe(
     runtime: &Runtime,
     effects: Effects,
 ) -> Result<Subscription, StartError> {
-    let subscribed = runtime.subscribe(EFFECTS).on(effects).workers(WORKERS).retry(soon());
+    let subscribed = runtime.subscribe(EFFECTS).on(effects).workers(WORKERS).retry(short_delay());
     subscribed.checkpoint_every(Duration::from_millis(10)).start().await
 }
 
-/// While a newer version of the view is built, that of an older one is read.
+/// Starts the keyed view. While a newer version is built, an older one is read.
 pub(crate) async fn keep_recent(
     runtime: &Runtime,
     version: u32,
 ) -> Result<Keyed<Recent>, StartError> {
     let projection = runtime.keyed(RECENT).on::<Journal>().version(version);
-    (1..version).fold(projection, ProjectionBuilder::also_reads).retry(soon()).start().await
+    (1..version).fold(projection, ProjectionBuilder::also_reads).retry(short_delay()).start().await
 }
 
 pub(crate) async fn keep_totals(runtime: &Runtime) -> Result<InMemory<Totals>, StartError> {
     let projection = runtime.projection(TOTALS).on::<Journal>();
-    projection.save_every(SAVED_EVERY).retry(soon()).start().await
+    projection.save_every(SAVED_EVERY).retry(short_delay()).start().await
 }
 
 pub(crate) async fn keep_report(
@@ -71,10 +73,10 @@ pub(crate) async fn keep_report(
     report: Report,
 ) -> Result<InDatabase<Report>, StartError> {
     let projection = runtime.database(REPORT, report).on::<Journal>();
-    projection.batch_events(BATCH).retry(soon()).start().await
+    projection.batch_events(BATCH).retry(short_delay()).start().await
 }
 
-/// Failures that are made here are over at the second attempt.
-fn soon() -> Retry {
+/// A short delay: the failures made here do not occur at the second attempt.
+fn short_delay() -> Retry {
     Retry::default().waits(Duration::from_millis(1), Duration::from_millis(10))
 }

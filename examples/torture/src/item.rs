@@ -1,9 +1,11 @@
+//! An item: a command whose content follows from its id.
+
 use std::fmt;
 
-/// A command that stores a content known from its id: `SEED-HEAD-CLIENT-NUMBER-PARTSxBYTES`.
+/// A command whose content follows from its id `SEED-HEAD-CLIENT-NUMBER-PARTSxBYTES`.
 ///
-/// The head of the log at the start of a run is part of the id, so that no two runs on one
-/// directory use the same one, whatever their seeds.
+/// The head of the log at the start of a run is part of the id, so that no two runs on one directory use the same
+/// ids, whatever their seeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     id: String,
@@ -19,7 +21,7 @@ impl Item {
         Self { id: format!("{run}-{client}-{number}-{parts}x{bytes}"), parts, bytes }
     }
 
-    /// The item with this id, if it is one.
+    /// Parses an id.
     #[must_use]
     pub fn parse(id: &str) -> Option<Self> {
         let (_, shape) = id.rsplit_once('-')?;
@@ -33,13 +35,13 @@ impl Item {
         &self.id
     }
 
-    /// How many events it is stored as.
+    /// The number of its events.
     #[must_use]
     pub fn parts(&self) -> u32 {
         self.parts
     }
 
-    /// The payload of one of its events: noise, so that no compression makes it small.
+    /// The payload of one of its events: noise, which does not compress.
     #[must_use]
     pub fn payload(&self, part: u32) -> Vec<u8> {
         let seed = digest(u64::from(part), self.id.as_bytes());
@@ -56,8 +58,8 @@ impl fmt::Display for Item {
     }
 }
 
-/// Carries `bytes` into a running FNV-1a hash: small, and the same in every release, which the
-/// digests inside snapshots rely on.
+/// Adds `bytes` to a running FNV-1a hash, which is small and equal in every release, as the digests inside snapshots
+/// require.
 pub(crate) fn digest(so_far: u64, bytes: &[u8]) -> u64 {
     let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(so_far ^ 0xcbf2_9ce4_8422_2325, fold)
@@ -68,14 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_is_known_from_its_id() {
+    fn an_item_follows_from_its_id() {
         let item = Item::new("2a-0", 3, 17, 2, 100);
         assert_eq!(item.id(), "2a-0-3-17-2x100");
         assert_eq!(Item::parse(item.id()), Some(item));
     }
 
     #[test]
-    fn other_texts_are_no_items() {
+    fn other_texts_are_not_items() {
         for text in ["", "2x100", "a-b", "a-2x", "a-x100", "a-2x-1"] {
             assert_eq!(Item::parse(text), None, "{text:?}");
         }

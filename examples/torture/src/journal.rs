@@ -1,3 +1,5 @@
+//! The aggregate that stores items.
+
 use std::convert::Infallible;
 
 use actuarius::{Aggregate, Context};
@@ -5,33 +7,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::item::{Item, digest};
 
-/// An aggregate that keeps items, and a state that any missing, doubled or changed event shows in.
+/// An aggregate that stores items. Its state reveals any missing, duplicate or changed event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
-    /// How many events it has seen.
+    /// The number of events.
     pub events: u64,
-    /// A running hash over all of them, in order.
+    /// A running hash over all events in order.
     pub digest: u64,
-    /// The latest payload: it makes a snapshot as large as an event.
+    /// The latest payload, which makes a snapshot as large as an event.
     pub latest: Vec<u8>,
 }
 
-/// What a [`Journal`] lives on.
+/// The events of a [`Journal`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
     /// One event of an item.
     Kept {
         /// The item's id.
         item: String,
-        /// Which of the item's events, from 1.
+        /// The number of the event within the item, from 1.
         part: u32,
-        /// Known from the two above.
+        /// Follows from `item` and `part`.
         payload: Vec<u8>,
     },
 }
 
 impl Fact {
-    /// The hash of an event that comes after events with the hash `before`.
+    /// The hash after this event, if `before` is the hash of the events before it.
     #[must_use]
     pub fn digest(&self, before: u64) -> u64 {
         let Self::Kept { item, part, payload } = self;

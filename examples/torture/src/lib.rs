@@ -1,22 +1,20 @@
-//! A witness for kill, power-cut and fault tests.
+//! A program for kill, power-cut and fault tests, which prints its promises and checks them.
 //!
-//! `torture write DIR` sends commands through the public API and says each promise on a line of its
-//! own, the moment it is made: `TRY <id>` before a command is sent, `ACK <id>` once it is
-//! acknowledged. `torture verify DIR` opens the store again and says what is there: `FOUND <id>`
-//! for every stored command, `BAD …` for anything that is wrong. Whoever kills the first, cuts its
-//! power or makes its disk fail can hold the two against each other.
+//! `torture write DIR` sends commands through the public API and prints each promise on a line of its own as soon as
+//! it is made: `TRY <id>` before a command is sent, and `ACK <id>` once it is acknowledged. `torture verify DIR` opens
+//! the store again and prints its content: `FOUND <id>` for every stored command, and `BAD …` for every error. A test
+//! that kills the first program, cuts its power or makes its disk fail can compare the two outputs.
 //!
-//! Everything stored can be checked against the command's id alone ([`Item`]), so that no list of
-//! what was written is needed.
+//! All stored data follows from the command's id ([`Item`]), so no list of written data is needed.
 //!
-//! `torture follow DIR` writes the same with something following: a subscription and views of every
-//! kind; `torture check DIR` holds what they have made of it against the log.
+//! `torture follow DIR` writes the same while a subscription and views of every kind follow; `torture check DIR`
+//! compares their results with the log.
 //!
-//! `torture transfers DIR` moves money between accounts with a saga, some of which refuse it or never
-//! answer; `torture balance DIR` holds the money against the log.
+//! `torture transfers DIR` moves money by a saga between accounts, some of which refuse it or never answer;
+//! `torture balance DIR` compares the money with the log.
 //!
-//! `torture retire DIR` has events leave the log while others are written, and compacts the store;
-//! `torture retired DIR` says which items are still in their places.
+//! `torture retire DIR` archives and removes events while others are written, and compacts the store;
+//! `torture retired DIR` prints which items are still in their places.
 
 mod check;
 mod diary;
@@ -40,7 +38,6 @@ mod write;
 
 pub use check::{CheckOptions, check};
 pub use follow::{FollowOptions, follow};
-
 pub use item::Item;
 pub use journal::{Fact, Journal};
 pub use log::{Entry, Log, Stream};

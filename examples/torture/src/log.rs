@@ -1,3 +1,5 @@
+//! A walk over the whole log, which checks every commit.
+
 use std::collections::{BTreeMap, HashSet};
 
 use actuarius::error::ReadError;
@@ -7,10 +9,10 @@ use actuarius::{Aggregate, CommandId, Position, StreamId, Version};
 use crate::verify::Finding;
 use crate::{Fact, Item, Journal};
 
-/// What a walk over the whole log has seen.
+/// The content of the log, as a walk over it has found it.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// By aggregate.
+    /// The streams, by aggregate.
     pub streams: BTreeMap<String, Stream>,
     items: HashSet<String>,
     /// The position of the last event.
@@ -19,14 +21,14 @@ pub struct Log {
     pub ends: HashSet<Position>,
 }
 
-/// What the log holds of one aggregate.
+/// The events of one aggregate in the log.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Stream {
-    /// Its events, in order.
+    /// The events in order.
     pub entries: Vec<Entry>,
 }
 
-/// One event: its place, and a hash of it and all before it.
+/// One event: its place, and the hash up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// Its number in its stream.
@@ -52,16 +54,19 @@ impl Stream {
 }
 
 impl Log {
-    /// Walks over the whole log, page by page, and tells what it finds.
+    /// Walks over the whole log, page by page, and reports all findings.
     ///
     /// # Errors
-    /// [`ReadError`] when the store says itself that it is damaged.
-    pub fn walk(reader: &dyn Reader, tell: &mut impl FnMut(Finding)) -> Result<Self, ReadError> {
+    /// [`ReadError`] if the store reports damage.
+    pub fn walk(
+        reader: &dyn Reader,
+        on_finding: &mut impl FnMut(Finding),
+    ) -> Result<Self, ReadError> {
         let mut log = Self::default();
         loop {
             let page = reader.read_log(log.last, PageLimit::default())?;
             for commit in &page.commits {
-                log.take(commit, tell);
+                log.take(commit, on_finding);
             }
             if page.commits.is_empty() || !page.more {
                 break;
@@ -69,31 +74,31 @@ impl Log {
         }
         if log.last != reader.head() {
             let (last, head) = (log.last, reader.head());
-            tell(Finding::Bad(format!("the log ends at {last}, its head is {head}")));
+            on_finding(Finding::Bad(format!("the log ends at {last}, its head is {head}")));
         }
         Ok(log)
     }
 
-    fn take(&mut self, commit: &Commit, tell: &mut impl FnMut(Finding)) {
+    fn take(&mut self, commit: &Commit, on_finding: &mut impl FnMut(Finding)) {
         let view = commit.view();
         if view.position != self.last.next() {
             let (last, position) = (self.last, view.position);
-            tell(Finding::Bad(format!("position {position} follows position {last}")));
+            on_finding(Finding::Bad(format!("position {position} follows position {last}")));
         }
         self.last = view.last_position();
         self.ends.insert(self.last);
         if view.category != Journal::TYPE || StreamId::new(view.category, view.id).is_err() {
             let (category, id) = (view.category, view.id);
-            return tell(Finding::Bad(format!("nobody wrote to {category}/{id}")));
+            return on_finding(Finding::Bad(format!("unexpected stream {category}/{id}")));
         }
         let stream = self.streams.entry(view.id.to_owned()).or_default();
         if view.version != stream.version().next() {
             let (id, last, version) = (view.id, stream.version(), view.version);
-            tell(Finding::Bad(format!("{id}: version {version} follows version {last}")));
+            on_finding(Finding::Bad(format!("{id}: version {version} follows version {last}")));
         }
         match facts(&view) {
-            Ok(facts) => self.take_facts(&view, &facts, tell),
-            Err(what) => tell(Finding::Bad(what)),
+            Ok(facts) => self.take_facts(&view, &facts, on_finding),
+            Err(what) => on_finding(Finding::Bad(what)),
         }
     }
 
@@ -101,18 +106,18 @@ impl Log {
         &mut self,
         view: &CommitView<'_>,
         facts: &[Fact],
-        tell: &mut impl FnMut(Finding),
+        on_finding: &mut impl FnMut(Finding),
     ) {
         let stream = self.streams.entry(view.id.to_owned()).or_default();
         for (event, fact) in view.events().zip(facts) {
             stream.push(event.version, event.position, fact);
         }
         match whole_item(view, facts) {
-            Err(what) => tell(Finding::Bad(format!("position {}: {what}", view.position))),
+            Err(what) => on_finding(Finding::Bad(format!("position {}: {what}", view.position))),
             Ok(item) if !self.items.insert(item.id().to_owned()) => {
-                tell(Finding::Bad(format!("{item} is stored twice")));
+                on_finding(Finding::Bad(format!("{item} is stored twice")));
             }
-            Ok(item) => tell(Finding::Found(item)),
+            Ok(item) => on_finding(Finding::Found(item)),
         }
     }
 }
@@ -124,12 +129,12 @@ fn facts(view: &CommitView<'_>) -> Result<Vec<Fact>, String> {
         .map_err(|error| format!("position {}: {error}", view.position))
 }
 
-/// The item a commit holds: whole, unchanged, under its own command id.
+/// The item of a commit, which must be complete, unchanged, and under its own command id.
 fn whole_item(view: &CommitView<'_>, facts: &[Fact]) -> Result<Item, String> {
     let Some(Fact::Kept { item: id, .. }) = facts.first() else {
         return Err("a commit without events".to_owned());
     };
-    let item = Item::parse(id).ok_or_else(|| format!("{id:?} is no item"))?;
+    let item = Item::parse(id).ok_or_else(|| format!("{id:?} is not an item"))?;
     if view.command_id != CommandId::from(item.id()) {
         return Err(format!("{item} is stored under another command id"));
     }
@@ -139,7 +144,7 @@ fn whole_item(view: &CommitView<'_>, facts: &[Fact]) -> Result<Item, String> {
     for (part, fact) in (1..).zip(facts) {
         let payload = item.payload(part);
         if *fact != (Fact::Kept { item: item.id().to_owned(), part, payload }) {
-            return Err(format!("part {part} of {item} is not what was written"));
+            return Err(format!("part {part} of {item} differs from what was written"));
         }
     }
     Ok(item)

@@ -1,4 +1,5 @@
-//! `torture write DIR`, `verify`, `follow`, `check`, `transfers`, `balance`, `retire` and `retired`: see the library's documentation.
+//! The program `torture` with the commands `write`, `verify`, `follow`, `check`, `transfers`, `balance`, `retire` and
+//! `retired`, which the library documents.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -9,73 +10,77 @@ use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 use torture::{CheckOptions, Finding, FollowOptions, RetireOptions, TransferOptions, WriteOptions};
 
-/// Promises on lines of their own, and their check: for kill, power-cut and fault tests.
+/// Prints promises line by line and checks them, for kill, power-cut and fault tests.
 #[derive(Parser)]
 #[command(version)]
 enum Torture {
-    /// Sends commands; says TRY before each and ACK once it is acknowledged
+    /// Send commands; print TRY before each, and ACK once it is acknowledged
     ///
-    /// Exits with 0 when all commands were acknowledged and the store closed, with 1 otherwise; the
-    /// error is on stderr.
+    /// Exits with 0 if all commands were acknowledged and the store closed, and with 1 otherwise; the error is on
+    /// stderr.
     Write(WriteOptions),
-    /// Opens the store and says FOUND for each stored command, BAD for anything wrong
+    /// Open the store; print FOUND for each stored command, and BAD for each error
     ///
-    /// Exits with 0 when the store opened and could be read, with 1 when it could not be opened,
-    /// and with 3 when the library named damage on reading; the error is on stderr.
+    /// Exits with 0 if the store could be opened and read, with 1 if it could not be opened, and with 3 if the
+    /// library reported damage on reading; the error is on stderr.
     Verify {
-        /// Where the store is
+        /// The directory of the store
         directory: PathBuf,
     },
-    /// Like write, while a subscription and views of each kind follow; says AT when one has come on
+    /// Like write, while a subscription and views of each kind follow; print AT when one advances
     Follow(FollowOptions),
-    /// Like verify; says BAD for anything the followers have made that the log does not say
+    /// Like verify; print BAD for each result of a follower that differs from the log
     ///
-    /// Each follower is looked at twice: as it was found, against the log up to the position it
-    /// claims, and when it has come to the end of the log.
+    /// Each follower is checked twice: as it was found, against the log up to the position that it claims, and once
+    /// it has reached the end of the log.
     Check(CheckOptions),
-    /// Orders transfers between accounts; says TRY before each order, ACK once it is acknowledged and AT
-    /// when the transfer has ended
+    /// Order transfers between accounts; print TRY before each order, ACK once it is acknowledged, and AT when the
+    /// transfer has ended
     Transfers(TransferOptions),
-    /// Writes items while others are archived and removed, and compacts the store; says TRY and ACK
+    /// Write items while others are archived and removed, and compact the store; print TRY and ACK
     Retire(RetireOptions),
-    /// Says FOUND for each item in its place, BAD for what is not as it should be
+    /// Print FOUND for each item in its place, and BAD for each error
     Retired {
-        /// Where the store is
+        /// The directory of the store
         directory: PathBuf,
     },
-    /// Has every transfer end, and says BAD for any money that is made, lost or half moved
+    /// Wait until every transfer has ended; print BAD for any money that was created, lost or moved partially
     Balance {
-        /// Where the store is
+        /// The directory of the store
         directory: PathBuf,
     },
 }
 
 fn main() -> ExitCode {
     match Torture::parse() {
-        Torture::Write(options) => written(on_threads().block_on(torture::write(&options))),
-        Torture::Verify { directory } => {
-            told(|mut tell| on_threads().block_on(torture::verify(&directory, &mut tell)))
+        Torture::Write(options) => exit_code(on_threads().block_on(torture::write(&options))),
+        Torture::Verify { directory } => print_findings(|mut on_finding| {
+            on_threads().block_on(torture::verify(&directory, &mut on_finding))
+        }),
+        Torture::Follow(options) => exit_code(on_threads().block_on(torture::follow(&options))),
+        Torture::Check(options) => print_findings(|mut on_finding| {
+            on_one_thread().block_on(torture::check(&options, &mut on_finding))
+        }),
+        Torture::Transfers(options) => {
+            exit_code(on_threads().block_on(torture::transfers(&options)))
         }
-        Torture::Follow(options) => written(on_threads().block_on(torture::follow(&options))),
-        Torture::Check(options) => {
-            told(|mut tell| on_one_thread().block_on(torture::check(&options, &mut tell)))
+        Torture::Retire(options) => exit_code(torture::retire(&options)),
+        Torture::Retired { directory } => {
+            print_findings(|on_finding| torture::retired(&directory, on_finding))
         }
-        Torture::Transfers(options) => written(on_threads().block_on(torture::transfers(&options))),
-        Torture::Retire(options) => written(torture::retire(&options)),
-        Torture::Retired { directory } => told(|tell| torture::retired(&directory, tell)),
-        Torture::Balance { directory } => {
-            told(|mut tell| on_threads().block_on(torture::balance(&directory, &mut tell)))
-        }
+        Torture::Balance { directory } => print_findings(|mut on_finding| {
+            on_threads().block_on(torture::balance(&directory, &mut on_finding))
+        }),
     }
 }
 
 fn on_threads() -> Runtime {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().expect("the system gives threads")
+    builder.worker_threads(2).enable_all().build().expect("the system can start threads")
 }
 
 fn on_one_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("the system gives what it needs")
+    Builder::new_current_thread().enable_all().build().expect("the system can start a runtime")
 }
 
 fn written<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
@@ -85,18 +90,20 @@ fn written<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
     }
 }
 
-fn told(look: impl FnOnce(&mut dyn FnMut(Finding)) -> Result<(), OpenError>) -> ExitCode {
+fn print_findings(
+    check: impl FnOnce(&mut dyn FnMut(Finding)) -> Result<(), OpenError>,
+) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut damaged = None;
-    let mut tell = |finding| match finding {
-        // A reader that has gone away wants no more lines.
+    let mut on_finding = |finding| match finding {
+        // A reader that has closed the output needs no more lines.
         Finding::Found(item) => drop(writeln!(out, "FOUND {item}")),
         Finding::Ended(order) => drop(writeln!(out, "FOUND {order}")),
         Finding::At(place) => drop(writeln!(out, "AT {place}")),
         Finding::Bad(what) => drop(writeln!(out, "BAD {what}")),
         Finding::Damaged(what) => damaged = Some(what),
     };
-    let opened = look(&mut tell);
+    let opened = check(&mut on_finding);
     if let Err(error) = out.flush() {
         return fail(1, &error);
     }

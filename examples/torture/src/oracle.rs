@@ -1,3 +1,5 @@
+//! The expected content of the views, computed from the log alone.
+
 use std::collections::BTreeMap;
 
 use actuarius::Position;
@@ -5,15 +7,14 @@ use actuarius::Position;
 use crate::total::{RECENT, Total};
 use crate::{Entry, Log};
 
-/// What the views must show, made from the log alone.
 impl Log {
-    /// The totals by journal when the log ended at `position`.
+    /// The totals by journal at `position`.
     pub(crate) fn totals(&self, position: Position) -> BTreeMap<String, Total> {
         let entries = self.entries(position);
         entries.filter_map(|(id, its)| Some((id.to_owned(), total(its.last()?)))).collect()
     }
 
-    /// The rows of [`Recent`](crate::total::Recent) when the log ended at `position`.
+    /// The rows of [`Recent`](crate::total::Recent) at `position`.
     pub(crate) fn recent(&self, position: Position) -> BTreeMap<(String, u64), Total> {
         let mut rows = BTreeMap::new();
         for (id, entries) in self.entries(position) {

@@ -1,3 +1,5 @@
+//! Checks the effects of the handler against the log: each event at least once, and in order.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use actuarius::Position;
@@ -5,13 +7,13 @@ use actuarius::Position;
 use crate::diary::Line;
 use crate::log::{Log, Stream};
 
-/// From which event on a journal's events are parked.
+/// The first parked event of each journal. All later events of the journal are parked as well.
 pub(crate) type ParkedFrom = BTreeMap<String, Position>;
 
 impl Log {
-    /// What is wrong with the effects of a handler that has finished everything up to `checkpoint`,
-    /// except for what is parked.
-    pub(crate) fn object_to(
+    /// The errors in the effects of a handler that has finished all events up to `checkpoint`, except for the parked
+    /// ones.
+    pub(crate) fn errors_in(
         &self,
         diary: &[Line],
         checkpoint: Position,
@@ -20,25 +22,25 @@ impl Log {
         let mut read = Read::of(self);
         diary.iter().for_each(|line| read.take(line));
         for (id, stream) in &self.streams {
-            read.hold(id, stream, checkpoint, parked.get(id).copied());
+            read.check(id, stream, checkpoint, parked.get(id).copied());
         }
-        read.objections
+        read.errors
     }
 }
 
-/// What a diary has said so far.
+/// The state after a part of the diary.
 struct Read<'a> {
     log: &'a Log,
     done: HashSet<Position>,
-    /// The events that were skipped, and whether that was answered: if not, they may be handled.
+    /// The skipped events, and whether the skip was answered. If not, they may still be handled.
     skipped: BTreeMap<Position, bool>,
-    /// Which event of a journal had its effect last, as the diary goes on without a break.
+    /// The last event of each journal that had its effect, since the last restart or reset.
     last: HashMap<&'a str, usize>,
-    /// And however often it was broken.
+    /// The last event of each journal that had its effect, in the whole diary.
     very_last: HashMap<&'a str, usize>,
-    /// A reset was asked for and not answered, so it may happen at any time.
+    /// A reset was requested and not answered, so it may happen at any time.
     is_resetting: bool,
-    objections: Vec<String>,
+    errors: Vec<String>,
 }
 
 impl<'a> Read<'a> {
@@ -50,7 +52,7 @@ impl<'a> Read<'a> {
             last: HashMap::new(),
             very_last: HashMap::new(),
             is_resetting: false,
-            objections: Vec::new(),
+            errors: Vec::new(),
         }
     }
 
@@ -64,7 +66,7 @@ impl<'a> Read<'a> {
             Line::Skipping(position) => drop(self.skipped.entry(*position).or_insert(false)),
             Line::Skipped(position) => drop(self.skipped.insert(*position, true)),
             Line::Resetting(place) => {
-                // What is behind it may come again from here on, or not yet.
+                // Later events may be handled again from here on.
                 self.skipped.range_mut(place.next()..).for_each(|(_, answered)| *answered = false);
                 self.is_resetting = true;
             }
@@ -76,19 +78,18 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// Effects go on from event to event. Behind a break they go back to one that is due or was there
-    /// before; all behind it comes again with it.
+    /// Checks one effect. Effects advance from event to event. After a restart or reset they go back to an event that
+    /// is due or was handled before, and all later events follow again.
     fn effect(&mut self, position: Position, id: &str) {
         let found = self.log.streams.get_key_value(id).and_then(|(id, stream)| {
             let place = stream.entries.binary_search_by_key(&position, |it| it.position).ok()?;
             Some((id.as_str(), stream, place))
         });
         let Some((id, stream, place)) = found else {
-            return self.objections.push(format!("position {position} is no event of {id}"));
+            return self.errors.push(format!("position {position} is not an event of {id}"));
         };
         if self.skipped.get(&position) == Some(&true) {
-            self.objections
-                .push(format!("position {position} was skipped, and handled after that"));
+            self.errors.push(format!("position {position} was skipped, and handled after that"));
         }
         self.very_last.insert(id, place);
         let before = self.last.insert(id, place);
@@ -99,7 +100,7 @@ impl<'a> Read<'a> {
             None => self.due(stream, 0, place).filter(|it| !self.done.contains(it)).collect(),
         };
         if !left_out.is_empty() {
-            self.objections.push(format!("{id}: {position} is out of order with {left_out:?}"));
+            self.errors.push(format!("{id}: {position} is out of order with {left_out:?}"));
         }
         self.done.insert(position);
     }
@@ -111,21 +112,27 @@ impl<'a> Read<'a> {
         positions.filter(|position| !self.skipped.contains_key(position))
     }
 
-    /// Everything before the checkpoint had its effect, the last event last, or is parked.
-    fn hold(&mut self, id: &str, stream: &'a Stream, checkpoint: Position, from: Option<Position>) {
+    /// Checks that every event up to the checkpoint had its effect or is parked, and that the last event came last.
+    fn check(
+        &mut self,
+        id: &str,
+        stream: &'a Stream,
+        checkpoint: Position,
+        from: Option<Position>,
+    ) {
         let is_finished =
             |position: Position| position <= checkpoint && from.is_none_or(|from| position < from);
         let end = stream.entries.partition_point(|entry| is_finished(entry.position));
         let missing = self.due(stream, 0, end).filter(|it| !self.done.contains(it));
         let missing: Vec<_> = missing.collect();
         if !missing.is_empty() {
-            self.objections.push(format!("{id}: finished up to {checkpoint}, without {missing:?}"));
+            self.errors.push(format!("{id}: finished up to {checkpoint}, without {missing:?}"));
         }
         let Some(last) = self.very_last.get(id) else { return };
-        let behind: Vec<_> = self.due(stream, last + 1, end).collect();
-        if !behind.is_empty() {
+        let later: Vec<_> = self.due(stream, last + 1, end).collect();
+        if !later.is_empty() {
             let last = stream.entries[*last].position;
-            self.objections.push(format!("{id}: {last} came last, and {behind:?} not again"));
+            self.errors.push(format!("{id}: {last} came last, and {later:?} did not follow again"));
         }
     }
 }
@@ -149,8 +156,8 @@ mod tests {
         log
     }
 
-    /// What is wrong with it, all four events being finished, but for those parked.
-    fn objections(diary: &str, parked: Option<u64>) -> usize {
+    /// The number of errors if all four events are finished, except for the parked ones.
+    fn errors(diary: &str, parked: Option<u64>) -> usize {
         let line = |word: &str| match word.split_at(1) {
             ("L", _) => Line::Life,
             ("?", number) => Line::Skipping(at(number)),
@@ -161,7 +168,7 @@ mod tests {
         };
         let diary: Vec<_> = diary.split(' ').map(line).collect();
         let parked = parked.map(|position| ("a".to_owned(), Position::new(position)));
-        log().object_to(&diary, Position::new(4), &parked.into_iter().collect()).len()
+        log().errors_in(&diary, Position::new(4), &parked.into_iter().collect()).len()
     }
 
     fn at(number: &str) -> Position {
@@ -169,23 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_again_comes_with_all_behind_it() {
+    fn a_repeated_event_is_followed_by_all_later_events() {
         for right in ["1 2 3 4", "1 1 2 3 3 4", "1 2 L 1 2 3 L 3 4", "1 2 <0 3 1 >0 2 3 4"] {
-            assert_eq!(objections(right, None), 0, "{right}");
+            assert_eq!(errors(right, None), 0, "{right}");
         }
         for wrong in ["1 2 3", "1 3 4", "1 2 4 3", "1 2 3 4 L 2", "1 2 L 4", "1 2 3 4 L 2 4", "9"] {
-            assert!(objections(wrong, None) > 0, "{wrong}");
+            assert!(errors(wrong, None) > 0, "{wrong}");
         }
     }
 
     #[test]
-    fn what_is_parked_or_skipped_may_be_left_out_and_what_was_skipped_must_be() {
-        assert!(objections("1 2", Some(3)) == 0 && objections("1", Some(3)) > 0);
+    fn a_parked_event_may_be_left_out_and_a_skipped_event_must_be() {
+        assert!(errors("1 2", Some(3)) == 0 && errors("1", Some(3)) > 0);
         for right in ["1 ?2 !2 3 4", "1 ?2 L 2 3 4", "1 ?2 L 3 4", "1 ?2 !2 <1 >1 2 3 4"] {
-            assert_eq!(objections(right, None), 0, "{right}");
+            assert_eq!(errors(right, None), 0, "{right}");
         }
         for wrong in ["1 ?2 !2 2 3 4", "1 ?2 !2 3 4 L 2 3 4", "1 ?2 !2 <1 >1 3 4"] {
-            assert!(objections(wrong, None) > 0, "{wrong}");
+            assert!(errors(wrong, None) > 0, "{wrong}");
         }
     }
 }

@@ -1,3 +1,5 @@
+//! A view in SQLite, which fails at chosen positions.
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -9,18 +11,18 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use crate::Journal;
 use crate::total::Total;
 
-/// How many events a transaction has at most: few, so that there are many moments to be killed in,
-/// and fewer than lie between two that fail, so that a batch does so once.
+/// The maximum number of events in a transaction: few, so that there are many moments for a kill, and fewer than the
+/// distance between two failing events, so that a batch fails only once.
 pub(crate) const BATCH: usize = 50;
 
-/// One in so many events is refused at the first attempt, in the middle of its transaction.
+/// One in this many events is refused at the first attempt, in the middle of its transaction.
 const REFUSED: u64 = 71;
 
-/// A batch whose last event is one of these is stored, and fails at the first attempt all the same.
+/// A batch whose last position is a multiple of this fails at the first attempt, after it was stored.
 const REPEATED: u64 = 13;
 
-/// Write-ahead logging without shared memory, and without a sync per transaction: after a power cut
-/// the last ones may be gone, whole, which a view can bear.
+/// Write-ahead logging without shared memory, and without a sync per transaction. A power cut may lose the last
+/// transactions as a whole, which a view tolerates.
 const SETTINGS: &str =
     "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;";
 
@@ -31,10 +33,10 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS checkpoint (
         one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;";
 
-/// A view in SQLite: the totals by journal, and the position they stand for, in one transaction.
+/// A view in SQLite: the totals by journal and their position, changed in one transaction.
 pub(crate) struct Report {
     connection: Connection,
-    /// The positions that have failed in this process; each does so once.
+    /// The positions that have failed in this process. Each fails once.
     failed: HashSet<(Position, u64)>,
 }
 
@@ -81,7 +83,7 @@ impl Database for Report {
                 add(&transaction, &envelope)?;
             }
         }
-        // Late, so that there is something to be undone.
+        // Late, so that the transaction has changes to roll back.
         refused?;
         let store = "INSERT OR REPLACE INTO checkpoint VALUES (1, ?1)";
         transaction.execute(store, [batch.position().get() as i64])?;
@@ -98,7 +100,7 @@ fn add(transaction: &Transaction<'_>, envelope: &Envelope<Journal>) -> rusqlite:
     row.add(envelope);
     let mut store =
         transaction.prepare_cached("INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3, ?4)")?;
-    // SQLite's integers have a sign; the bits are the same.
+    // SQLite's integers are signed. The bits are the same.
     store.execute(params![id, row.events as i64, row.digest as i64, row.position as i64])?;
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! Events leave the log while others are written: some are archived, some removed, and now and then the
-//! store is compacted.
+//! Archives and removes events while others are written, and compacts the store from time to time.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,34 +15,34 @@ use crate::verify::Finding;
 
 type Stopped = Box<dyn std::error::Error + Send + Sync>;
 
-/// The stream whose events go into the archive.
+/// The stream whose events are archived.
 const ARCHIVED: u64 = 1;
 /// The stream whose events are removed.
 const REMOVED: u64 = 2;
-/// One more has all of its events in the log.
+/// The number of streams. The third one keeps all events in the log.
 const STREAMS: u64 = 3;
 
-/// What is retired, and how much.
+/// How much to write and retire.
 #[derive(Debug, Args)]
 pub struct RetireOptions {
-    /// Where the store is
+    /// The directory of the store
     pub directory: PathBuf,
-    /// How many items to write
+    /// The number of items to write
     #[arg(long, default_value_t = 400)]
     pub items: u64,
 }
 
-/// An item is its position in the log.
+/// An item, which is its position in the log.
 #[derive(Debug, Serialize, Deserialize)]
-enum Said {
+enum Stored {
     Item(u64, Vec<u8>),
 }
 
-/// Writes items, and says `ACK` of each; every 40 items what stands before leaves the log, every 150
-/// the store is compacted.
+/// Writes items and prints `ACK` for each. Every 40 items the earlier events are archived or removed, and every 150
+/// items the store is compacted.
 ///
 /// # Errors
-/// The first thing that failed; nothing is done after it.
+/// The first failure, which ends the run.
 pub fn retire(options: &RetireOptions) -> Result<(), Stopped> {
     let mut store = sled::open(&options.directory)?;
     let mut out = std::io::stdout();
@@ -79,14 +78,14 @@ fn append(item: u64) -> Append {
         metadata: &Metadata::default(),
     };
     let bytes = if item.is_multiple_of(33) { 20_000 } else { 300 };
-    let event = Said::Item(item, bytes_of(item, bytes));
-    append.push(commit, Codec::Bincode, &[event], |_| 1).expect("small");
+    let event = Stored::Item(item, bytes_of(item, bytes));
+    append.push(commit, Codec::Bincode, &[event], |_| 1).expect("the append is small");
     append
 }
 
 fn bytes_of(item: u64, count: usize) -> Vec<u8> {
-    let mut dice = fastrand::Rng::with_seed(item);
-    std::iter::repeat_with(|| dice.u8(..)).take(count).collect()
+    let mut rng = fastrand::Rng::with_seed(item);
+    std::iter::repeat_with(|| rng.u8(..)).take(count).collect()
 }
 
 fn commit(store: &mut Store, appends: Vec<Append>, removals: Vec<Removal>) -> Result<(), Stopped> {
@@ -118,35 +117,35 @@ fn remove(store: &mut Store) -> Result<(), Stopped> {
     commit(store, vec![], removals)
 }
 
-/// Opens the store, and says what is there: each item at its place, removed only where it may be.
+/// Opens the store and reports its content. Each item must be at its place, and may be removed only in one stream.
 ///
 /// # Errors
-/// The store does not open.
-pub fn retired(directory: &Path, tell: &mut dyn FnMut(Finding)) -> Result<(), OpenError> {
+/// [`OpenError`] if the store does not open.
+pub fn retired(directory: &Path, on_finding: &mut dyn FnMut(Finding)) -> Result<(), OpenError> {
     let store = sled::open(directory)?;
     match store.reader.maintenance().verify(&mut Verify::default()) {
         Ok(verified) => {
-            verified.findings.iter().for_each(|it| tell(Finding::Bad(it.to_string())));
-            if verified.elsewhere > 0 {
-                tell(Finding::Bad(format!("{} commits have no segment", verified.elsewhere)));
+            verified.findings.iter().for_each(|it| on_finding(Finding::Bad(it.to_string())));
+            if verified.missing > 0 {
+                on_finding(Finding::Bad(format!("{} commits have no segment", verified.missing)));
             }
         }
-        Err(error) => tell(Finding::Damaged(error.to_string())),
+        Err(error) => on_finding(Finding::Damaged(error.to_string())),
     }
     let mut at = Position::NONE;
     while at < store.reader.head() {
         let page = match store.reader.read_log(at, PageLimit::default()) {
             Ok(page) => page,
             Err(error) => {
-                tell(Finding::Damaged(error.to_string()));
+                on_finding(Finding::Damaged(error.to_string()));
                 break;
             }
         };
         for commit in &page.commits {
             at = commit.last_position();
             match wrong_with(commit) {
-                None => tell(Finding::Ended(at.to_string())),
-                Some(what) => tell(Finding::Bad(format!("item {at}: {what}"))),
+                None => on_finding(Finding::Ended(at.to_string())),
+                Some(what) => on_finding(Finding::Bad(format!("item {at}: {what}"))),
             }
         }
     }
@@ -162,13 +161,13 @@ fn wrong_with(commit: &Commit) -> Option<&'static str> {
     if commit.gone() == Some(Gone::Removed) {
         return (number != REMOVED).then_some("it was removed");
     }
-    let mut events = commit.view().events().map(|event| event.decode::<Said>());
+    let mut events = commit.view().events().map(|event| event.decode::<Stored>());
     match (events.next(), events.next()) {
-        (Some(Ok(Said::Item(said, bytes))), None)
-            if said == item && bytes == bytes_of(item, bytes.len()) =>
+        (Some(Ok(Stored::Item(found, bytes))), None)
+            if found == item && bytes == bytes_of(item, bytes.len()) =>
         {
             None
         }
-        _ => Some("it says something else"),
+        _ => Some("its content differs"),
     }
 }

@@ -1,10 +1,12 @@
+//! Reads all rows of the keyed view, page by page.
+
 use std::collections::BTreeMap;
 
 use actuarius::projection::{Keyed, ViewReadError};
 
 use crate::total::{Recent, Total};
 
-/// How many rows are read at once: few, so that pages are continued.
+/// The number of rows in a page: few, so that several pages are needed.
 const PAGE: usize = 50;
 
 pub(crate) type Row = ((String, u64), Total);

@@ -1,3 +1,5 @@
+//! The views in memory and by key: totals by journal.
+
 use std::collections::BTreeMap;
 
 use actuarius::Envelope;
@@ -6,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::Journal;
 
-/// How many of a journal's last events have rows of their own in [`Recent`].
+/// The number of newest events of a journal that have rows of their own in [`Recent`].
 pub(crate) const RECENT: u64 = 4;
 
-/// What a view knows of a journal: any missing, doubled or swapped event shows in it, for good.
+/// The total of a journal. It reveals any missing, duplicate or reordered event permanently.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Total {
-    /// How many events.
+    /// The number of events.
     pub(crate) events: u64,
-    /// The running hash over them, see [`Fact::digest`](crate::Fact::digest).
+    /// The running hash over the events, see [`Fact::digest`](crate::Fact::digest).
     pub(crate) digest: u64,
-    /// The position of the last one.
+    /// The position of the last event.
     pub(crate) position: u64,
 }
 
@@ -38,8 +40,8 @@ impl Projection<Journal> for Totals {
     }
 }
 
-/// A keyed view: under `(journal, 0)` the total, under `(journal, n)` what it was after the `n`th
-/// event, for the last [`RECENT`] ones. So each event changes a row, adds one and removes one.
+/// A keyed view. The row `(journal, 0)` is the total, and the row `(journal, n)` is the total after event `n`, for the
+/// last [`RECENT`] events. So each event changes one row, adds one and removes one.
 pub(crate) struct Recent;
 
 impl View for Recent {

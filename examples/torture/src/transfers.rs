@@ -1,4 +1,4 @@
-//! Money that is moved by a saga, and what the bank must look like whatever happens to it.
+//! The command `transfers`: a saga moves money between accounts, some of which refuse or never answer.
 
 mod balance;
 mod bank;
@@ -19,29 +19,28 @@ pub use balance::balance;
 use crate::Stopped;
 use crate::load::say;
 use crate::write::close;
-use bank::{Account, AccountCommand, Order, Transfer, Way};
+use bank::{Account, AccountCommand, Order, Request, Transfer};
 
-/// The accounts: some that are all right, and some that are not.
+/// The accounts by kind, and their numbers.
 const ACCOUNTS: [(&str, u32); 3] = [("account", 12), ("frozen", 2), ("broken", 1)];
 
-/// What to move, and how hard.
+/// How many transfers to order, and how.
 #[derive(Debug, Clone, Args)]
 pub struct TransferOptions {
-    /// Where the store is, or is to be
+    /// The directory of the store, created if it does not exist
     pub directory: PathBuf,
-    /// How many clients order transfers at once
+    /// The number of clients that order transfers at the same time
     #[arg(long, default_value_t = 32)]
     pub clients: u32,
-    /// After how many transfers to stop
+    /// The number of transfers after which to stop
     #[arg(long, default_value_t = 1_000)]
     pub transfers: u64,
-    /// What all chance comes from
+    /// The seed of all random choices
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
-/// Orders transfers until enough are ordered or something fails, waits for their ends, and closes the
-/// store.
+/// Orders transfers until all are ordered or a failure occurs, waits for their ends, and closes the store.
 ///
 /// # Errors
 /// [`Stopped`].
@@ -65,7 +64,7 @@ async fn order_all(runtime: &Runtime, options: &TransferOptions) -> Result<(), S
     outcome
 }
 
-/// An open bank with its saga at work.
+/// An open bank with its running saga.
 struct Bank {
     orders: Aggregates<Order>,
     transfers: Sagas<Transfer>,
@@ -78,14 +77,14 @@ impl Bank {
             ACCOUNTS.iter().flat_map(|(kind, count)| (0..*count).map(move |it| name(kind, it)))
         {
             match accounts.execute(account, AccountCommand::Open).await {
-                // It was opened before.
+                // The account may already be open.
                 Ok(_) | Err(ExecuteError::Rejected(_)) => {}
                 Err(ExecuteError::Failed(failure)) => {
                     return Err(Stopped::Follower(failure.to_string()));
                 }
             }
         }
-        // Short, so that what never answers is soon left.
+        // Few and short attempts, so that an account that never answers does not delay the test.
         let retry =
             Retry::default().attempts(2).waits(Duration::from_millis(5), Duration::from_millis(5));
         let saga = runtime.saga::<Transfer>().reacts_to::<Order>().sends_to(&accounts).retry(retry);
@@ -94,12 +93,13 @@ impl Bank {
     }
 
     async fn client(self: Arc<Self>, seed: u64, number: u32, most: u64) -> Result<(), Stopped> {
-        let mut dice = Rng::with_seed(seed ^ u64::from(number).rotate_left(32));
+        let mut rng = Rng::with_seed(seed ^ u64::from(number).rotate_left(32));
         for _ in 0..most {
-            let id = format!("{:016x}", dice.u64(..));
-            let way = Way { from: good(&mut dice), to: any(&mut dice), cents: dice.i64(1..400) };
+            let id = format!("{:016x}", rng.u64(..));
+            let request =
+                Request { from: good(&mut rng), to: any(&mut rng), cents: rng.i64(1..400) };
             say("TRY", &id)?;
-            if let Err(error) = self.orders.execute(id.as_str(), way).await {
+            if let Err(error) = self.orders.execute(id.as_str(), request).await {
                 eprintln!("ERR {id} {error}");
                 return Err(Stopped::Failed);
             }
@@ -113,20 +113,20 @@ impl Bank {
 }
 
 fn name(kind: &str, number: u32) -> Id<Account> {
-    Id::new(format!("{kind}-{number}")).expect("it is short")
+    Id::new(format!("{kind}-{number}")).expect("the id is short")
 }
 
-/// One that takes its money back.
-fn good(dice: &mut Rng) -> Id<Account> {
+/// An account that accepts refunds.
+fn good(rng: &mut Rng) -> Id<Account> {
     let (kind, count) = ACCOUNTS[0];
-    name(kind, dice.u32(0..count))
+    name(kind, rng.u32(0..count))
 }
 
-fn any(dice: &mut Rng) -> Id<Account> {
-    let (kind, count) = match dice.u32(0..20) {
+fn any(rng: &mut Rng) -> Id<Account> {
+    let (kind, count) = match rng.u32(0..20) {
         0 => ACCOUNTS[2],
         1 | 2 => ACCOUNTS[1],
         _ => ACCOUNTS[0],
     };
-    name(kind, dice.u32(0..count))
+    name(kind, rng.u32(0..count))
 }

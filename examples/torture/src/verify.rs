@@ -1,3 +1,5 @@
+//! Checks each aggregate, read on its own, against the log.
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,58 +9,61 @@ use actuarius::{Aggregate, Aggregates, Failure, OpenError, Runtime, Version};
 use crate::log::{Log, Stream};
 use crate::{Item, Journal};
 
-/// How long closing the store may take.
+/// The time limit for closing the store.
 const CLOSING: Duration = Duration::from_secs(60);
 
-/// What a verification has to say.
+/// A finding of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// A command is stored, whole and unchanged.
+    /// A command is stored completely and unchanged.
     Found(Item),
     /// An order for a transfer is stored, and the transfer has ended.
     Ended(String),
-    /// How far a follower has come.
+    /// The position of a follower.
     At(String),
-    /// Something is wrong that the library passed off as right.
+    /// An error that the library did not report.
     Bad(String),
-    /// Something is wrong, and the library says so.
+    /// Damage that the library reported.
     Damaged(String),
 }
 
-/// Opens the store in `directory` through the public API and tells everything about it.
+/// Opens the store in `directory` through the public API and reports all findings.
 ///
 /// # Errors
-/// [`OpenError`] when it does not open.
-pub async fn verify(directory: &Path, tell: &mut impl FnMut(Finding)) -> Result<(), OpenError> {
+/// [`OpenError`] if the store does not open.
+pub async fn verify(
+    directory: &Path,
+    on_finding: &mut impl FnMut(Finding),
+) -> Result<(), OpenError> {
     let runtime = Runtime::open(directory).await?;
     let journals = runtime.host::<Journal>();
     let walked = match runtime.reader() {
-        Ok(reader) => Log::walk(&*reader, tell),
+        Ok(reader) => Log::walk(&*reader, on_finding),
         Err(error) => Err(error),
     };
     match walked {
-        Err(error) => tell(Finding::Damaged(error.to_string())),
+        Err(error) => on_finding(Finding::Damaged(error.to_string())),
         Ok(log) => {
             for (id, stream) in &log.streams {
                 if let Err(finding) = check(&journals, id, stream).await {
-                    tell(finding);
+                    on_finding(finding);
                 }
             }
         }
     }
     if !runtime.shutdown(CLOSING).await.is_clean() {
-        tell(Finding::Bad("the store did not close in time".to_owned()));
+        on_finding(Finding::Bad("the store did not close in time".to_owned()));
     }
     if let actuarius::health::Status::Poisoned(failure) = runtime.health().status {
-        tell(Finding::Damaged(failure.to_string()));
+        on_finding(Finding::Damaged(failure.to_string()));
     }
     Ok(())
 }
 
-/// Holds one aggregate, read on its own, against what the log holds of it, and its state, which may
-/// come from a snapshot, against a replay of its events.
+/// Compares the events of one aggregate, read on its own, with those in the log, and its state, which may come from a
+/// snapshot, with a replay of its events.
 async fn check(journals: &Aggregates<Journal>, id: &str, log: &Stream) -> Result<(), Finding> {
-    let name = |failure: Failure| told(id, &failure);
+    let name = |failure: Failure| finding(id, &failure);
     let version = journals.version(id).await.map_err(name)?;
     if version != log.version() {
         let last = log.version();
@@ -76,7 +81,7 @@ async fn check(journals: &Aggregates<Journal>, id: &str, log: &Stream) -> Result
     Ok(())
 }
 
-/// All events of an aggregate, and the state that follows from them.
+/// All events of an aggregate, and the state that results from them.
 async fn read(journals: &Aggregates<Journal>, id: &str) -> Result<(Stream, Journal), Failure> {
     let (mut stream, mut journal) = (Stream::default(), Journal::default());
     let mut after = Version::NONE;
@@ -95,8 +100,8 @@ fn bad(id: &str, what: &str) -> Finding {
     Finding::Bad(format!("{id}: {what}"))
 }
 
-/// Damage that the library names is not hidden; everything else should not have come.
-fn told(id: &str, failure: &Failure) -> Finding {
+/// Classifies a failure: damage that the library reports is expected, every other failure is an error.
+fn finding(id: &str, failure: &Failure) -> Finding {
     let is_damage = match failure {
         Failure::Unreadable(_) => true,
         Failure::Quarantined(why) => {

@@ -1,3 +1,5 @@
+//! The command `write`: its options, its errors, and the clients it runs.
+
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, io};
@@ -9,45 +11,45 @@ use tokio::task::JoinSet;
 
 use crate::load::Load;
 
-/// How long closing the store may take.
+/// The time limit for closing the store.
 pub(crate) const CLOSING: Duration = Duration::from_secs(60);
 
-/// What to write, and how hard.
+/// What to write, and how.
 #[derive(Debug, Clone, Args)]
 pub struct WriteOptions {
-    /// Where the store is, or is to be
+    /// The directory of the store, created if it does not exist
     pub directory: PathBuf,
-    /// How many clients send commands at once
+    /// The number of clients that send commands at the same time
     #[arg(long, default_value_t = 8)]
     pub clients: u32,
-    /// How many aggregates they send them to
+    /// The number of aggregates
     #[arg(long, default_value_t = 16)]
     pub ids: u32,
-    /// How large the payload of each event is
+    /// The size of each event's payload
     #[arg(long, default_value_t = 100)]
     pub payload_bytes: usize,
-    /// How many events a command has at most; the number is drawn for each
+    /// The maximum number of events of a command; the number is random
     #[arg(long, default_value_t = 3)]
     pub parts: u32,
-    /// After how many milliseconds idle aggregates leave memory [default: never]
+    /// Passivate aggregates after this many idle milliseconds [default: never]
     #[arg(long)]
     pub passivate_after_ms: Option<u64>,
-    /// How likely a client, after its command, has the aggregate leave memory: 0 to 1
+    /// The probability, from 0 to 1, that a client passivates the aggregate after its command
     #[arg(long, default_value_t = 0.0)]
     pub passivation_chance: f64,
-    /// How many aggregates stay in memory
+    /// The maximum number of active aggregates
     #[arg(long)]
     pub resident_limit: Option<usize>,
-    /// After how many events a snapshot is taken [default: as the library likes]
+    /// Take a snapshot after this many events [default: the library's]
     #[arg(long)]
     pub snapshot_every: Option<u64>,
-    /// After how many seconds to stop
+    /// Stop after this many seconds
     #[arg(long)]
     pub seconds: Option<f64>,
-    /// After how many commands to stop [default: 1000, unless seconds are given]
+    /// Stop after this many commands [default: 1000, unless --seconds is given]
     #[arg(long)]
     pub commands: Option<u64>,
-    /// What all chance comes from
+    /// The seed of all random choices
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
@@ -72,21 +74,21 @@ impl WriteOptions {
     }
 }
 
-/// Why writing came to an early end.
+/// Why writing stopped early.
 #[derive(Debug)]
 pub enum Stopped {
     /// The store did not open.
     NotOpened(OpenError),
-    /// A command was not acknowledged, or not as it should be; its line on stderr says why.
+    /// A command was not acknowledged correctly. Its line on stderr has the reason.
     Failed,
     /// The store failed.
     Poisoned(String),
-    /// What follows the log did not start, or could not go on.
+    /// A follower did not start, or failed.
     Follower(String),
     /// The store did not close in time.
     NotClosed,
-    /// Nobody reads the output any more.
-    Unheard(io::Error),
+    /// The output could not be written.
+    Output(io::Error),
 }
 
 impl fmt::Display for Stopped {
@@ -101,12 +103,12 @@ impl fmt::Display for Stopped {
                 write!(formatter, "stopped, because a follower failed: {error}")
             }
             Self::NotClosed => formatter.write_str("error: the store did not close in time"),
-            Self::Unheard(error) => write!(formatter, "stopped, because output failed: {error}"),
+            Self::Output(error) => write!(formatter, "stopped, because output failed: {error}"),
         }
     }
 }
 
-/// Writes until enough is written or something fails, and closes the store.
+/// Writes until all commands are written or a failure occurs, and closes the store.
 ///
 /// # Errors
 /// [`Stopped`].

@@ -1,19 +1,23 @@
-//! Why events could not be moved into the archive, or out of it.
+//! Errors of the archive.
 
 use thiserror::Error;
 
-use super::segment::SegmentError;
+use super::segment_error::SegmentError;
 use crate::error::ReadError;
 
-/// Why events could not be moved into the archive. They are all in the log, or in the segments
-/// that were handed out before.
+/// Why events could not be moved into the archive. All of them are still in the log, or in the segments
+/// that were returned before.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
     /// The log could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The segment could not be written, or not read back.
+    /// This build cannot open the archive, which contains segments. Enable the feature `archive`.
+    /// Nothing was changed.
+    #[error("the archive is not enabled: add the feature `archive` to the build")]
+    NotEnabled,
+    /// The segment could not be written or read back.
     #[error(transparent)]
     Segment(#[from] SegmentError),
 }

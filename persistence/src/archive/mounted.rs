@@ -1,3 +1,5 @@
+//! The archive of an open store, which reads fetch archived commits from.
+
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -7,28 +9,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 use super::segment::{Kind, Segment};
-use crate::{Commit, Damage, Gone, Page, ReadError};
+use crate::error::{Damage, ReadError};
+use crate::record::{Commit, Gone};
+use crate::store::Page;
 
-/// What the files of segments end in.
-pub const ENDING: &str = "seg";
+/// The file name extension of segments.
+pub(super) const ENDING: &str = "seg";
 
-/// The archive of an open store. Segments are opened when they are needed for the first time, and
-/// stay open: each takes about 16 bytes in memory per block of its file.
+/// The archive of an open store. For engines. Segments are opened when they are first needed, and stay
+/// open: each takes about 16 bytes of memory for each block of its file.
 pub struct Mounted {
     directory: PathBuf,
     segments: Mutex<HashMap<Uuid, Arc<Segment>>>,
 }
 
 impl Mounted {
+    /// Returns the archive in `directory`.
+    #[must_use]
     pub fn at(directory: PathBuf) -> Self {
         Self { directory, segments: Mutex::default() }
     }
 
+    /// Returns the directory of the archive.
+    #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Puts the archived commits of a page back into their places.
+    /// Replaces the stubs of archived commits in a page by the commits.
+    ///
+    /// # Errors
+    /// Returns [`ReadError::Archived`] if a segment is missing, and other [`ReadError`]s if it cannot be
+    /// read.
     pub fn complete(&self, mut page: Page) -> Result<Page, ReadError> {
         for commit in &mut page.commits {
             if let Some(Gone::Archived(segment)) = commit.gone() {
@@ -38,7 +50,11 @@ impl Mounted {
         Ok(page)
     }
 
-    /// The commit this stub stands for.
+    /// Returns the commit that a stub replaces.
+    ///
+    /// # Errors
+    /// Returns [`ReadError::Archived`] if the segment is missing, and other [`ReadError`]s if it cannot
+    /// be read.
     pub fn fetch(&self, stub: &Commit, segment: Uuid) -> Result<Commit, ReadError> {
         let Some(open) = self.segment(segment)? else {
             return Err(ReadError::Archived {
@@ -54,7 +70,7 @@ impl Mounted {
             None => Err(ReadError::Damaged(Damage {
                 stream: Some(stub.stream()),
                 position: stub.position(),
-                what: format!("{} does not hold what was moved there", open.path().display()),
+                what: format!("{} does not contain the archived commit", open.path().display()),
             })),
         }
     }
@@ -62,20 +78,20 @@ impl Mounted {
     fn segment(&self, id: Uuid) -> Result<Option<Arc<Segment>>, ReadError> {
         let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
         if !segments.contains_key(&id) {
-            // It may have been put there since we looked.
+            // Its file may have been added since the last search.
             *segments = open_all(&self.directory)?;
         }
         Ok(segments.get(&id).cloned())
     }
 
-    /// The files have changed.
+    /// Closes all segments, after their files were changed.
     pub fn forget(&self) {
         self.segments.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
-/// All segments in the directory, by their names. A file that is none is not in the way: the
-/// segment someone asks for may be another.
+/// Opens all segments in the directory, by their ids. A file that is not a segment is logged and
+/// skipped, because the requested segment may be another file.
 fn open_all(directory: &Path) -> Result<HashMap<Uuid, Arc<Segment>>, ReadError> {
     let mut found = HashMap::new();
     for path in files(directory)? {
@@ -88,14 +104,17 @@ fn open_all(directory: &Path) -> Result<HashMap<Uuid, Arc<Segment>>, ReadError> 
                 target: "actuarius::store",
                 path = %path.display(),
                 %error,
-                "a file in the archive is not readable"
+                "a file in the archive cannot be read"
             ),
         }
     }
     Ok(found)
 }
 
-/// The segments' files. A directory that is not there has none.
+/// Returns the paths of the segments in a directory. Empty if the directory does not exist.
+///
+/// # Errors
+/// Returns the error of the operating system.
 pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),

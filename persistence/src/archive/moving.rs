@@ -1,3 +1,5 @@
+//! Moves events into the archive: writes segments, and returns the removals to commit.
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -6,72 +8,74 @@ use actuarius_domain::{Position, StreamId, Version};
 use super::error::ArchiveError;
 use super::mounted::ENDING;
 use super::segment::{Kind, Segment, SegmentError, SegmentHead, Writing};
-use crate::{Commit, Gone, Page, PageLimit, ReadError, Reader, Removal};
+use crate::error::ReadError;
+use crate::record::{Commit, Gone, Removal};
+use crate::store::{Page, PageLimit, Reader};
 
-/// How large a segment grows, in compressed bytes and in commits: small enough that its removals
-/// fit in memory, about 15 MB, and that little is done twice after an interruption.
+/// The size of a full segment, in compressed bytes and in commits: small enough that its removals fit in
+/// memory, about 15 MB, and that little work is repeated after an interruption.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 const SEGMENT_COMMITS: usize = 100_000;
 
-/// One segment that is on disk, and what may leave the log for it.
+/// One segment on disk, and the removals of its commits from the log.
 #[derive(Debug)]
 pub struct Moved {
     /// The segment's file.
     pub path: PathBuf,
-    /// How many events are in it.
+    /// The number of its events.
     pub events: u64,
-    /// Bytes of its file.
+    /// The size of its file in bytes.
     pub bytes: u64,
-    /// To be committed now, in any portions.
+    /// The removals to be committed now, in any number of batches.
     pub removals: Vec<Removal>,
 }
 
-/// Up to which version the events of a stream are wanted in the archive; none for a stream that
-/// stays as it is.
+/// Returns the version up to which the events of a stream are archived, or `None` for a stream that
+/// stays in the log.
 pub type Wanted<'a> = Box<dyn FnMut(&StreamId) -> Result<Option<Version>, ReadError> + Send + 'a>;
 
-/// Walks along the log or one stream, to its end of now, and writes segments of what is wanted.
+/// Reads the log or one stream, up to its current end, and writes the selected events to segments.
 ///
-/// It remembers what is wanted of each stream: about 150 bytes for each.
+/// It caches the selection of each stream: about 150 bytes for each.
 pub struct Moving<'a> {
     reader: &'a dyn Reader,
     directory: PathBuf,
     wanted: Wanted<'a>,
     known: HashMap<StreamId, Option<Version>>,
-    /// The only stream, and how far it has been read.
+    /// The only stream, and the last version read.
     only: Option<(StreamId, Version)>,
     at: Position,
     end: Position,
 }
 
 impl<'a> Moving<'a> {
-    /// Asks `wanted` once for each stream. The segments are written to `directory`, which is the
-    /// archive of the reader's store.
+    /// Creates a mover that writes to `directory`, the archive of the reader's store. It calls `wanted`
+    /// once for each stream.
     pub fn new(reader: &'a dyn Reader, directory: PathBuf, wanted: Wanted<'a>) -> Self {
         let (known, at, end) = (HashMap::new(), Position::NONE, reader.head());
         Self { reader, directory, wanted, known, only: None, at, end }
     }
 
-    /// Looks at this stream only, without walking along the whole log for it.
+    /// Moves events of this stream only, without reading the whole log.
     #[must_use]
     pub fn only(mut self, stream: StreamId) -> Self {
         self.only = Some((stream, Version::NONE));
         self
     }
 
-    /// How far it has come, of how far.
+    /// Returns the position reached, and the position of the end.
     #[must_use]
     pub fn progress(&self) -> (Position, Position) {
         (self.at, self.end)
     }
 
-    /// Writes the next segment; none when there is nothing more to move.
+    /// Writes the next segment. Returns `None` if there is nothing more to move.
     ///
     /// # Errors
-    /// [`ArchiveError`]: no segment was written, and nothing has left the log.
+    /// Returns [`ArchiveError`] if no segment was written. Nothing was removed from the log.
     pub fn next_segment(&mut self) -> Result<Option<Moved>, ArchiveError> {
-        let mut filling: Option<Filling> = None;
-        while self.at < self.end && !filling.as_ref().is_some_and(Filling::is_full) {
+        let mut pending: Option<PendingSegment> = None;
+        while self.at < self.end && !pending.as_ref().is_some_and(PendingSegment::is_full) {
             let page = self.next_page()?;
             let Some(last) = page.commits.last() else { break };
             self.at = last.last_position();
@@ -79,15 +83,15 @@ impl<'a> Moving<'a> {
                 if !self.wants(commit)? {
                     continue;
                 }
-                if filling.is_none() {
-                    filling = Some(Filling::new(self.reader, &self.directory)?);
+                if pending.is_none() {
+                    pending = Some(PendingSegment::new(self.reader, &self.directory)?);
                 }
-                if let Some(filling) = &mut filling {
-                    filling.put(commit)?;
+                if let Some(pending) = &mut pending {
+                    pending.put(commit)?;
                 }
             }
         }
-        filling.map(Filling::finish).transpose()
+        pending.map(PendingSegment::finish).transpose()
     }
 
     fn next_page(&mut self) -> Result<Page, ReadError> {
@@ -117,15 +121,15 @@ impl<'a> Moving<'a> {
     }
 }
 
-/// A segment being filled.
-struct Filling {
+/// A segment that is being written.
+struct PendingSegment {
     writing: Writing,
     head: SegmentHead,
     path: PathBuf,
     removals: Vec<Removal>,
 }
 
-impl Filling {
+impl PendingSegment {
     fn new(reader: &dyn Reader, directory: &std::path::Path) -> Result<Self, SegmentError> {
         let head = SegmentHead::new(Kind::Archive, reader.identity());
         let path = directory.join(format!("{}.{ENDING}", head.id));
@@ -147,7 +151,7 @@ impl Filling {
         self.writing.bytes() >= SEGMENT_BYTES || self.removals.len() >= SEGMENT_COMMITS
     }
 
-    /// The segment is read back before anything may leave the log for it.
+    /// Finishes the segment and reads it back, before its commits may be removed from the log.
     fn finish(self) -> Result<Moved, ArchiveError> {
         let Self { writing, path, removals, .. } = self;
         writing.finish(None)?;

@@ -1,21 +1,23 @@
+//! Removes a deleted stream from the segments of the archive.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use actuarius_domain::{Position, StreamId};
 
-use super::ArchiveError;
+use super::error::ArchiveError;
 use super::mounted::{ENDING, files};
 use super::segment::{Segment, SegmentError, SegmentHead, Writing};
-use crate::ReadError;
+use crate::error::ReadError;
 
-/// Takes the events of a stream that was deleted out of the archive: each segment that has any is
-/// written anew without them, under its own name, and the old file is removed. Returns how many
-/// commits went.
+/// Removes the events of a deleted stream from the archive: rewrites each segment that contains any
+/// without them, with the same id, and removes the old file. Returns the number of removed commits.
 ///
 /// # Errors
-/// [`ArchiveError`]. Segments that were done stay so; call it again for the others.
+/// Returns [`ArchiveError`] if a segment cannot be rewritten. Completed segments stay purged; call it
+/// again for the others.
 pub fn purge(directory: &Path, stream: &StreamId) -> Result<u64, ArchiveError> {
-    let mut gone = 0;
+    let mut removed = 0;
     for path in files(directory).map_err(ReadError::from)? {
         let segment = Segment::open(&path)?;
         let found = count(&segment, stream)?;
@@ -26,9 +28,9 @@ pub fn purge(directory: &Path, stream: &StreamId) -> Result<u64, ArchiveError> {
             let synced = crate::files::sync(directory);
             synced.map_err(|error| ReadError::from(std::io::Error::other(error)))?;
         }
-        gone += found;
+        removed += found;
     }
-    Ok(gone)
+    Ok(removed)
 }
 
 fn count(segment: &Segment, stream: &StreamId) -> Result<u64, SegmentError> {
@@ -51,7 +53,7 @@ fn rewrite(segment: &Segment, stream: &StreamId, path: &Path) -> Result<(), Segm
     Segment::open(path)?.verify()
 }
 
-/// What remains has the segment's own name, in a file that is not there yet.
+/// Returns an unused file name for the rewritten segment, which keeps its id.
 fn free_name(directory: &Path, head: SegmentHead) -> PathBuf {
     let name = |number: u32| directory.join(format!("{}.{number}.{ENDING}", head.id));
     (1..).map(name).find(|path| !path.exists()).expect("there are more numbers than files")

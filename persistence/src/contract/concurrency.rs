@@ -1,13 +1,13 @@
-//! Readers on other threads than the writer.
+//! Cases with readers on other threads than the writer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use actuarius_domain::{Position, StreamId, Version};
 
-use super::Stage;
 use super::sample::{note, small, stream};
 use super::scene::Scene;
+use super::stage::Stage;
 use crate::test_rng::TestRng;
 use crate::{Commit, PageLimit, Reader};
 
@@ -54,7 +54,7 @@ pub(super) fn readers_beside_a_writer_see_streams_grow_without_gaps(stage: &dyn 
     });
 }
 
-/// Reads the next page of a stream, and says whether there is more.
+/// Reads the next page of a stream. Returns whether there is more.
 fn follow(reader: &dyn Reader, stream: &StreamId, seen: &mut Version) -> bool {
     let before = reader.version(stream).expect("the version is readable");
     let page = reader.read_stream(stream, *seen, Position::NONE, PAGE);
@@ -63,7 +63,7 @@ fn follow(reader: &dyn Reader, stream: &StreamId, seen: &mut Version) -> bool {
     for commit in &page.commits {
         assert_eq!(commit.view().version, seen.next(), "a gap in {stream}");
         assert!(commit.view().belongs_to(stream), "a commit of another stream");
-        assert!(commit.view().last_position() <= head, "visible behind the head");
+        assert!(commit.view().last_position() <= head, "visible after the head");
         check_whole(commit);
         *seen = commit.view().last_version();
     }
@@ -81,7 +81,7 @@ fn streams() -> [StreamId; 3] {
     ["a", "b", "c"].map(stream)
 }
 
-/// Two threads read while this one writes; `read` gets told when the last batch is in.
+/// Two threads read while this one writes. The flag passed to `read` is set after the last batch.
 pub(super) fn beside_a_writer(
     stage: &dyn Stage,
     write: impl FnOnce(&mut Scene<'_>),
@@ -90,7 +90,7 @@ pub(super) fn beside_a_writer(
     let mut scene = Scene::open(stage);
     let done = AtomicBool::new(false);
     thread::scope(|threads| {
-        // Also when writing panics: the readers must not wait for ever.
+        // Even if writing panics, so that the readers end.
         let _finish = OnDrop(&done);
         for _ in 0..2 {
             let reader = scene.reader();

@@ -1,8 +1,8 @@
-//! Long histories, compared with the model.
+//! Cases that compare long histories with the model.
 
-use super::Stage;
 use super::sample::{note, small, stream};
 use super::scene::Scene;
+use super::stage::Stage;
 use crate::test_rng::TestRng;
 
 pub(super) fn a_long_history_equals_its_model_through_every_reopening(stage: &dyn Stage) {
@@ -19,7 +19,7 @@ pub(super) fn a_long_history_equals_its_model_through_every_reopening(stage: &dy
 /// A batch of up to `most` appends over `streams` streams; every tenth or so is a conflict.
 fn batch(scene: &mut Scene<'_>, rng: &mut TestRng, streams: u64, most: u64) {
     for _ in 0..=rng.below(most) {
-        // The smaller of two rolls: some streams are long, and many are short.
+        // The smaller of two random numbers: some streams are long, and many are short.
         let number = rng.below(streams).min(rng.below(streams));
         let stream = stream(&format!("stream-{number}"));
         let commits: Vec<_> = (0..=rng.below(3))

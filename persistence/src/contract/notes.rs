@@ -1,24 +1,24 @@
-//! Notes: small named values beside the log, set by set whole or not at all.
+//! Cases about notes: small named values beside the log, in atomic sets.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use actuarius_domain::Version;
 
-use super::Stage;
 use super::concurrency::beside_a_writer;
 use super::sample::{Sample, stream, text};
 use super::scene::Scene;
+use super::stage::Stage;
 use crate::store::memory;
 use crate::test_rng::TestRng;
 use crate::{
     Batch, NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, Notes, Reader,
 };
 
-/// What each note should say.
-type Said = BTreeMap<Vec<u8>, Vec<u8>>;
+/// The expected value of each note.
+type Values = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// A set that puts these notes, and removes those without a value.
+/// Returns a set that puts these notes, and removes those without a value.
 fn set<const N: usize>(changes: [(&[u8], Option<&[u8]>); N]) -> Notes {
     let mut notes = Notes::default();
     for (key, value) in changes {
@@ -38,16 +38,16 @@ fn commit(scene: &mut Scene<'_>, notes: Vec<Notes>) {
 }
 
 /// Checks that the store has exactly these notes; now and after reopening.
-fn check(scene: &mut Scene<'_>, said: &Said) {
+fn check(scene: &mut Scene<'_>, values: &Values) {
     for _ in 0..2 {
         let reader = scene.reader();
-        for (key, value) in said {
+        for (key, value) in values {
             let found = reader.note(key).expect("the note is readable");
             let found = found.unwrap_or_else(|| panic!("no note {}", key.escape_ascii()));
-            assert!(found == value[..], "the note {} says something else", key.escape_ascii());
+            assert!(found == value[..], "the note {} has another value", key.escape_ascii());
         }
         let all = reader.notes(b"", None, usize::MAX).expect("the notes are readable");
-        same(&all, said.iter());
+        same(&all, values.iter());
         drop(reader);
         scene.reopen_and_check();
     }
@@ -60,11 +60,11 @@ fn same<'a>(found: &[Note], expected: impl Iterator<Item = (&'a Vec<u8>, &'a Vec
     let expected_keys: Vec<String> = keys(expected.iter().map(|(key, _)| &key[..]).collect());
     assert_eq!(found_keys, expected_keys, "the notes listed");
     for (note, (key, value)) in found.iter().zip(expected) {
-        assert!(note.value == value[..], "in a list {} says something else", key.escape_ascii());
+        assert!(note.value == value[..], "in a list, {} has another value", key.escape_ascii());
     }
 }
 
-fn said<const N: usize>(notes: [(&[u8], &[u8]); N]) -> Said {
+fn values<const N: usize>(notes: [(&[u8], &[u8]); N]) -> Values {
     notes.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
@@ -73,10 +73,10 @@ pub(super) fn notes_come_back_after_reopening(stage: &dyn Stage) {
     assert_eq!(scene.reader().note(b"a").expect("readable"), None);
     assert_eq!(scene.reader().notes(b"", None, 10).expect("readable"), []);
     commit(&mut scene, vec![Notes::default()]);
-    check(&mut scene, &Said::new());
+    check(&mut scene, &Values::new());
     commit(&mut scene, vec![set([(b"a", Some(b"one")), (b"empty", Some(b""))])]);
     commit(&mut scene, vec![set([(b"b", Some(b"two"))])]);
-    check(&mut scene, &said([(b"a", b"one"), (b"b", b"two"), (b"empty", b"")]));
+    check(&mut scene, &values([(b"a", b"one"), (b"b", b"two"), (b"empty", b"")]));
 }
 
 pub(super) fn a_removed_note_is_gone(stage: &dyn Stage) {
@@ -84,31 +84,31 @@ pub(super) fn a_removed_note_is_gone(stage: &dyn Stage) {
     commit(&mut scene, vec![set([(b"a", Some(b"1")), (b"b", Some(b"2")), (b"c", Some(b"3"))])]);
     commit(&mut scene, vec![set([(b"b", None)])]);
     assert_eq!(scene.reader().note(b"b").expect("readable"), None);
-    check(&mut scene, &said([(b"a", b"1"), (b"c", b"3")]));
+    check(&mut scene, &values([(b"a", b"1"), (b"c", b"3")]));
     commit(&mut scene, vec![set([(b"a", None), (b"never there", None), (b"c", None)])]);
-    check(&mut scene, &Said::new());
+    check(&mut scene, &Values::new());
 }
 
 pub(super) fn the_last_change_of_a_note_counts(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
     commit(&mut scene, vec![set([(b"a", Some(b"long before"))])]);
     commit(&mut scene, vec![set([(b"a", Some(b"now"))])]);
-    check(&mut scene, &said([(b"a", b"now")]));
+    check(&mut scene, &values([(b"a", b"now")]));
     let put = |value| set([(b"a", Some(value))]);
     commit(&mut scene, vec![put(b"first"), put(b"second")]);
-    check(&mut scene, &said([(b"a", b"second")]));
+    check(&mut scene, &values([(b"a", b"second")]));
     commit(&mut scene, vec![put(b"third"), set([(b"a", None)])]);
-    check(&mut scene, &Said::new());
+    check(&mut scene, &Values::new());
     commit(
         &mut scene,
         vec![put(b"fourth"), set([(b"a", None), (b"b", Some(b"1"))]), put(b"fifth")],
     );
-    check(&mut scene, &said([(b"a", b"fifth"), (b"b", b"1")]));
+    check(&mut scene, &values([(b"a", b"fifth"), (b"b", b"1")]));
 }
 
 pub(super) fn notes_are_listed_by_prefix_in_the_order_of_their_keys(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let mut expected = Said::new();
+    let mut expected = Values::new();
     // Not in their order, and in several batches.
     for number in 0..60u32 {
         let number = (number * 37 % 60) as u8;
@@ -123,7 +123,7 @@ pub(super) fn notes_are_listed_by_prefix_in_the_order_of_their_keys(stage: &dyn 
         for limit in [1, 2, 7, 100] {
             same(&page_by_page(&*reader, prefix.as_bytes(), limit), wanted());
         }
-        // Also behind keys that are no note's, and that have another prefix.
+        // Also after keys that do not exist, or have another prefix.
         for after in ["", "a", "left/", "left/10", "left/30x", "leftover/59", "right", "z"] {
             let after = after.as_bytes();
             let found = reader.notes(prefix.as_bytes(), Some(after), 100).expect("readable");
@@ -139,8 +139,8 @@ fn page_by_page(reader: &dyn Reader, prefix: &[u8], limit: usize) -> Vec<Note> {
         let after = all.last().map(|note| note.key.clone());
         let page = reader.notes(prefix, after.as_deref(), limit).expect("the notes are readable");
         assert!(page.len() <= limit, "a page of {} for {limit}", page.len());
-        let goes_on = page.iter().all(|note| after.as_ref().is_none_or(|after| note.key > after));
-        assert!(goes_on, "a page begins at or before the end of the one before");
+        let continues = page.iter().all(|note| after.as_ref().is_none_or(|after| note.key > after));
+        assert!(continues, "a page starts at or before the end of the previous one");
         let is_last = page.len() < limit;
         all.extend(page);
         if is_last {
@@ -151,7 +151,7 @@ fn page_by_page(reader: &dyn Reader, prefix: &[u8], limit: usize) -> Vec<Note> {
 
 pub(super) fn odd_keys_never_share_a_note(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    // Also those that look like a store's own keys.
+    // Also keys that look like internal ones of a store.
     let odd: [&[u8]; 18] = [
         b"\0",
         b"\0\0",
@@ -173,7 +173,7 @@ pub(super) fn odd_keys_never_share_a_note(stage: &dyn Stage) {
         b"n",
     ];
     let mut notes = Notes::default();
-    let mut expected = Said::new();
+    let mut expected = Values::new();
     for (number, key) in odd.into_iter().enumerate() {
         notes.put(key, [number as u8]).expect("small");
         expected.insert(key.to_vec(), vec![number as u8]);
@@ -193,14 +193,14 @@ pub(super) fn odd_keys_never_share_a_note(stage: &dyn Stage) {
         expected.remove(key);
         assert_eq!(scene.reader().notes(b"", None, 100).expect("readable").len(), expected.len());
     }
-    check(&mut scene, &Said::new());
+    check(&mut scene, &Values::new());
 }
 
 pub(super) fn the_largest_notes_survive_reopening(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let (mut rng, mut expected) = (TestRng::new(21), Said::new());
+    let (mut rng, mut expected) = (TestRng::new(21), Values::new());
     let mut sets = vec![Notes::default()];
-    // Sets that are full, and more of them than a store likes to sync at once.
+    // Full sets, and more of them than a store prefers to sync at once.
     while sets.len() < 6 {
         let mut key = text(&mut rng, NOTE_KEY_BYTES_MAX).into_bytes();
         key[0] = 0xff;
@@ -219,9 +219,9 @@ pub(super) fn the_largest_notes_survive_reopening(stage: &dyn Stage) {
 
 pub(super) fn a_full_set_of_small_notes_survives_reopening(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let (mut rng, mut expected, mut notes) = (TestRng::new(22), Said::new(), Notes::default());
+    let (mut rng, mut expected, mut notes) = (TestRng::new(22), Values::new(), Notes::default());
     loop {
-        let key = rng.next().to_be_bytes();
+        let key = rng.next_u64().to_be_bytes();
         if notes.put(key, [1]).is_err() {
             break;
         }
@@ -232,7 +232,7 @@ pub(super) fn a_full_set_of_small_notes_survives_reopening(stage: &dyn Stage) {
     commit(&mut scene, vec![notes]);
     check(&mut scene, &expected);
     commit(&mut scene, vec![removed]);
-    check(&mut scene, &Said::new());
+    check(&mut scene, &Values::new());
 }
 
 pub(super) fn a_batch_of_notes_alone_moves_no_position(stage: &dyn Stage) {
@@ -241,10 +241,10 @@ pub(super) fn a_batch_of_notes_alone_moves_no_position(stage: &dyn Stage) {
     commit(&mut scene, vec![set([(b"a", Some(b"1"))])]);
     scene.check();
     scene.write(&stream("a"), vec![Sample::Marked]);
-    check(&mut scene, &said([(b"a", b"1")]));
+    check(&mut scene, &values([(b"a", b"1")]));
     commit(&mut scene, vec![set([(b"a", Some(b"2"))]), set([(b"b", Some(b"3"))])]);
     scene.write(&stream("b"), vec![Sample::Marked]);
-    check(&mut scene, &said([(b"a", b"2"), (b"b", b"3")]));
+    check(&mut scene, &values([(b"a", b"2"), (b"b", b"3")]));
 }
 
 pub(super) fn notes_beside_a_conflict_are_kept(stage: &dyn Stage) {
@@ -254,19 +254,19 @@ pub(super) fn notes_beside_a_conflict_are_kept(stage: &dyn Stage) {
     scene.put_notes(vec![set([(b"a", Some(b"1")), (b"b", Some(b"1"))]), set([(b"b", None)])]);
     scene.put(&stream("a"), vec![Sample::Marked]);
     scene.commit();
-    check(&mut scene, &said([(b"a", b"1")]));
+    check(&mut scene, &values([(b"a", b"1")]));
     // A batch in which every append is a conflict.
     scene.put_commits(&stream("a"), Version::NONE, &[vec![Sample::Marked]]);
     scene.put_notes(vec![set([(b"a", Some(b"2"))])]);
     scene.commit();
-    check(&mut scene, &said([(b"a", b"2")]));
+    check(&mut scene, &values([(b"a", b"2")]));
 }
 
 pub(super) fn notes_in_any_order_equal_their_model(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
-    let (mut rng, mut expected) = (TestRng::new(23), Said::new());
+    let (mut rng, mut expected) = (TestRng::new(23), Values::new());
     for round in 1..=60 {
-        let sets = (0..rng.below(4)).map(|_| drawn(&mut rng, &mut expected)).collect();
+        let sets = (0..rng.below(4)).map(|_| random_changes(&mut rng, &mut expected)).collect();
         if rng.chance(0.5) {
             scene.put(&stream("a"), vec![Sample::Marked]);
         }
@@ -278,8 +278,8 @@ pub(super) fn notes_in_any_order_equal_their_model(stage: &dyn Stage) {
     }
 }
 
-/// A set of some changes to some twenty notes, which it makes in `expected`, too.
-fn drawn(rng: &mut TestRng, expected: &mut Said) -> Notes {
+/// Returns a set of changes of some twenty notes, and applies them to `expected`, too.
+fn random_changes(rng: &mut TestRng, expected: &mut Values) -> Notes {
     let mut notes = Notes::default();
     for _ in 0..=rng.below(8) {
         let key = vec![b'k'; rng.below(20) as usize + 1];
@@ -308,16 +308,16 @@ pub(super) fn the_identity_stays_and_is_the_stores_own(stage: &dyn Stage) {
     }
 }
 
-/// Each set has a note that stands first and one that stands last, with twenty between them.
+/// Each set changes 22 notes to the same value.
 pub(super) fn readers_beside_a_writer_see_sets_of_notes_whole(stage: &dyn Stage) {
     let write = |scene: &mut Scene<'_>| {
         for number in 1..=200u64 {
             if number % 3 > 0 {
                 scene.put(&stream("a"), vec![Sample::Marked]);
             }
-            let said = [number, scene.head().get()].map(u64::to_be_bytes).concat();
+            let values = [number, scene.head().get()].map(u64::to_be_bytes).concat();
             let mut notes = Notes::default();
-            (0..22u8).for_each(|key| notes.put([key], &said).expect("small"));
+            (0..22u8).for_each(|key| notes.put([key], &values).expect("small"));
             scene.put_notes(vec![notes]);
             scene.commit();
         }
@@ -333,8 +333,8 @@ pub(super) fn readers_beside_a_writer_see_sets_of_notes_whole(stage: &dyn Stage)
             if let Some(note) = notes.first() {
                 let [number, of_batch] = [&note.value[..8], &note.value[8..]]
                     .map(|it| u64::from_be_bytes(it.try_into().expect("eight bytes")));
-                assert!(number >= seen, "a note went back");
-                assert!(of_batch <= head.get(), "a note came before the events of its batch");
+                assert!(number >= seen, "a note has an older value than before");
+                assert!(of_batch <= head.get(), "a note is visible before the events of its batch");
                 seen = number;
             }
             if last_round {

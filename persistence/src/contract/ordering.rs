@@ -1,10 +1,10 @@
-//! Positions, versions, batches and conflicts.
+//! Cases about positions, versions, batches and conflicts.
 
 use actuarius_domain::{Position, Version};
 
-use super::Stage;
 use super::sample::{Sample, note, small, stream};
 use super::scene::Scene;
+use super::stage::Stage;
 use crate::test_rng::TestRng;
 use crate::{Append, Batch, PageLimit};
 
@@ -63,7 +63,7 @@ pub(super) fn positions_and_versions_run_without_gaps_across_batches_and_reopeni
         scene.write(&stream("d"), vec![Sample::Marked]);
         scene.reopen_and_check();
     }
-    // The model and the store agree; that the model counts right is told in plain numbers.
+    // The model and the store agree; plain numbers check the model.
     assert_eq!(scene.reader().head(), Position::new(4 * (1 + 2 + 3 + 4 + 5) + 5));
     assert_eq!(scene.reader().version(&stream("a")).expect("readable"), Version::new(30));
     assert_eq!(scene.reader().version(&stream("d")).expect("readable"), Version::new(5));
@@ -90,7 +90,7 @@ pub(super) fn commits_of_many_events_stay_whole(stage: &dyn Stage) {
     scene.reopen_and_check();
     let page = scene.reader().read_stream(
         &stream("a"),
-        // In the middle of the commit of 127 events, which comes back from its start.
+        // In the middle of the commit of 127 events, which is returned from its start.
         Version::new(50),
         Position::NONE,
         PageLimit { commits: 1, bytes: 1 },
@@ -150,7 +150,7 @@ pub(super) fn a_conflict_inside_a_batch_counts_the_appends_before_it(stage: &dyn
     let mut scene = Scene::open(stage);
     let one = || [vec![Sample::Marked]];
     scene.put_commits(&stream("a"), Version::NONE, &one());
-    // The version of the store before the batch is not what counts any more.
+    // The version before the batch is not relevant any more.
     scene.put_commits(&stream("a"), Version::NONE, &one());
     scene.put_commits(&stream("a"), Version::new(2), &one());
     scene.put_commits(&stream("a"), Version::new(1), &one());
@@ -177,7 +177,7 @@ pub(super) fn an_append_without_commits_writes_nothing(stage: &dyn Stage) {
 pub(super) fn a_batch_far_above_its_size_is_stored_whole_and_in_order(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
     let mut rng = TestRng::new(5);
-    // A store may like batches of any size: the case stays payable.
+    // A store may prefer batches of any size, so the case limits them.
     let wanted = 6 * scene.store().writer.batch_bytes().min(512 * 1024);
     let mut put = 0;
     while put < wanted {

@@ -1,14 +1,14 @@
-//! Reading in bounded pages.
+//! Cases about reading in bounded pages.
 
 use actuarius_domain::{Position, Version};
 
-use super::Stage;
 use super::sample::{Sample, note, small, stream};
 use super::scene::{Scene, assert_same, whole_log, whole_stream};
+use super::stage::Stage;
 use crate::PageLimit;
 use crate::test_rng::TestRng;
 
-/// From one commit a page to everything at once, bound by either measure.
+/// From one commit to everything in a page, limited by commits or by bytes.
 const LIMITS: [PageLimit; 7] = [
     PageLimit { commits: 0, bytes: 0 },
     PageLimit { commits: 1, bytes: usize::MAX },
@@ -61,7 +61,7 @@ pub(super) fn a_stream_in_bounded_pages_is_the_whole_stream(stage: &dyn Stage) {
             let stream = stream(id);
             let all = scene.expected(Some(&stream));
             for limit in LIMITS {
-                // Any version, the middle of a commit included: that commit is then the first.
+                // Any version, including the middle of a commit: that commit is then the first.
                 for after in (0..=scene.version(&stream).get()).map(Version::new) {
                     let start = all.partition_point(|it| it.view().last_version() <= after);
                     let as_of = Position::NONE;
@@ -82,11 +82,11 @@ pub(super) fn a_page_behind_the_end_is_empty(stage: &dyn Stage) {
         for beyond in [0, 1, 1_000_000] {
             let limit = PageLimit::default();
             let page = reader.read_log(scene.head().plus(beyond), limit).expect("readable");
-            assert!(page.commits.is_empty() && !page.more, "{beyond} behind the head");
+            assert!(page.commits.is_empty() && !page.more, "{beyond} after the head");
             let after = scene.version(&stream("a")).plus(beyond);
             let page = reader.read_stream(&stream("a"), after, Position::NONE, limit);
             let page = page.expect("readable");
-            assert!(page.commits.is_empty() && !page.more, "{beyond} behind the stream's end");
+            assert!(page.commits.is_empty() && !page.more, "{beyond} after the end of the stream");
         }
         drop(reader);
         scene.reopen_and_check();
@@ -102,7 +102,7 @@ pub(super) fn a_true_as_of_changes_no_answer(stage: &dyn Stage) {
         let all = scene.expected(Some(&stream));
         for (index, commit) in all.iter().enumerate() {
             let after = commit.view().last_version();
-            // Up to the stream's next commit, or the head, nothing of it stands behind `after`.
+            // Up to the next commit of the stream, or the head, it has no events after `after`.
             let next = all.get(index + 1).map_or(scene.head().next(), |next| next.position());
             for as_of in commit.view().last_position().get()..next.get() {
                 let as_of = Position::new(as_of);

@@ -1,19 +1,19 @@
-//! What comes back of ids, headers and payloads.
+//! Cases about reading ids, headers and payloads.
 
 use std::collections::HashSet;
 
 use actuarius_domain::{CommandId, MAX_ID_BYTES, Metadata, StreamId, Timestamp, Version};
 
-use super::Stage;
 use super::sample::{Sample, note, small, stream, text};
 use super::scene::{Scene, whole_log};
+use super::stage::Stage;
 use crate::test_rng::TestRng;
 use crate::{Append, COMMIT_BYTES_MAX, Codec, NewCommit, PageLimit, Reader};
 
 pub(super) fn odd_ids_never_share_a_stream(stage: &dyn Stage) {
     let mut scene = Scene::open(stage);
     for (index, stream) in odd_streams().iter().enumerate() {
-        // Different counts tell the streams apart by their versions alone.
+        // Different counts distinguish the streams by their versions alone.
         scene.put(stream, vec![Sample::Counted(index as u8); index + 1]);
     }
     scene.commit();
@@ -28,7 +28,7 @@ pub(super) fn odd_ids_never_share_a_stream(stage: &dyn Stage) {
 
 fn odd_streams() -> Vec<StreamId> {
     let longest = "x".repeat(MAX_ID_BYTES);
-    let ends_otherwise = format!("{}y", "x".repeat(MAX_ID_BYTES - 1));
+    let different_end = format!("{}y", "x".repeat(MAX_ID_BYTES - 1));
     let shorter = "x".repeat(MAX_ID_BYTES - 1);
     let wide = "é".repeat(MAX_ID_BYTES / 2);
     let ids = [
@@ -52,7 +52,7 @@ fn odd_streams() -> Vec<StreamId> {
         "01",
         "%00",
         &longest,
-        &ends_otherwise,
+        &different_end,
         &shorter,
         &wide,
     ];
@@ -158,7 +158,7 @@ pub(super) fn payloads_of_every_size_survive_reopening(stage: &dyn Stage) {
     scene.write(&stream("small"), vec![Sample::Marked]);
     scene.write(&stream("small"), vec![Sample::Counted(255)]);
     for bytes in [7 * 1024, 16 * 1024, 65_535, 65_536, 128 * 1024, 300 * 1024, 5 * 1024 * 1024] {
-        // The large one stands alone, and between small ones in the same batch.
+        // The large one is alone, and between small ones in the same batch.
         let large = note(&mut rng, bytes);
         scene.write(&stream(&format!("alone {bytes}")), vec![large.clone()]);
         scene.put(&stream("small"), vec![Sample::Marked]);

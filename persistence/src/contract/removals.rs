@@ -1,17 +1,17 @@
-//! The chain of commits, and commits whose events leave the log.
+//! Cases about the chain of commits, and commits whose events leave the log.
 
 use actuarius_domain::{Position, Timestamp, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::Stage;
 use super::sample::{Sample, note, stream};
 use super::scene::Scene;
+use super::stage::Stage;
 use crate::record::chain::ChainEnd;
 use crate::test_rng::TestRng;
 use crate::{Batch, Commit, Gone, NewSnapshot, PageLimit, Removal};
 
-/// Three streams, with commits of one event, of several, and one of many parts.
+/// Writes three streams, with commits of one event, of several, and a large one.
 fn written(stage: &dyn Stage) -> Scene<'_> {
     let mut scene = Scene::open(stage);
     let mut rng = TestRng::new(7);

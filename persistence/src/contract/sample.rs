@@ -1,4 +1,4 @@
-//! The events the cases store.
+//! The events that the cases store.
 
 use actuarius_domain::StreamId;
 use serde::{Deserialize, Serialize};
@@ -19,17 +19,17 @@ pub(super) enum Sample {
     },
 }
 
-/// An event of about `bytes` bytes.
+/// Returns an event of about `bytes` bytes.
 pub(super) fn note(rng: &mut TestRng, bytes: usize) -> Sample {
     Sample::Noted(text(rng, bytes))
 }
 
-/// Some small events, each different.
+/// Returns small, different events.
 pub(super) fn small(rng: &mut TestRng, count: u64) -> Vec<Sample> {
     let one = |rng: &mut TestRng| match rng.below(4) {
         0 => Sample::Marked,
-        1 => Sample::Counted(rng.next() as u8),
-        2 => Sample::Filed { name: text(rng, 5), number: rng.next() as i64 },
+        1 => Sample::Counted(rng.next_u64() as u8),
+        2 => Sample::Filed { name: text(rng, 5), number: rng.next_u64() as i64 },
         _ => {
             let bytes = rng.below(60) as usize;
             note(rng, bytes)
@@ -38,18 +38,18 @@ pub(super) fn small(rng: &mut TestRng, count: u64) -> Vec<Sample> {
     (0..count).map(|_| one(rng)).collect()
 }
 
-/// A text no compression makes much smaller.
+/// Returns a text that hardly compresses.
 pub(super) fn text(rng: &mut TestRng, bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 8);
     while text.len() < bytes {
-        // Sixty-four printable characters, one for each six bits or so of the roll.
-        text.extend(rng.next().to_le_bytes().map(|byte| char::from(b'0' + (byte & 0x3f))));
+        // One of sixty-four printable characters for each random byte.
+        text.extend(rng.next_u64().to_le_bytes().map(|byte| char::from(b'0' + (byte & 0x3f))));
     }
     text.truncate(bytes);
     text
 }
 
-/// The stream `id` of the category most cases use.
+/// Returns the stream `id` of the category that most cases use.
 pub(super) fn stream(id: &str) -> StreamId {
     StreamId::new("sample", id).expect("the cases use valid ids")
 }

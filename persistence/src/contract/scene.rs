@@ -1,4 +1,4 @@
-//! A store on its stage beside a simple model of it.
+//! A store under test, with a simple model to compare it with.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use actuarius_domain::{CommandId, Metadata, Position, StreamId, Timestamp, Versi
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::Stage;
 use super::sample::Sample;
+use super::stage::Stage;
 use crate::record::chain::ChainEnd;
 use crate::record::stub_frame;
 use crate::{
@@ -16,18 +16,18 @@ use crate::{
     PageLimit, Reader, Removal, Store,
 };
 
-/// An open store, the batch being put together, and the model of everything stored.
+/// An open store, the next batch, and the model of everything stored.
 pub(super) struct Scene<'a> {
     stage: &'a dyn Stage,
     store: Option<Store>,
     batch: Batch,
-    /// What the model says will become of the appends in `batch`.
-    foreseen: Vec<AppendOutcome>,
+    /// The outcomes of the appends in `batch` that the model expects.
+    expected_outcomes: Vec<AppendOutcome>,
     model: Model,
     commands: u64,
 }
 
-/// What a store holds, in the simplest form: one list, and a count for each stream.
+/// The content of a store in its simplest form: one list, and a count for each stream.
 #[derive(Default)]
 struct Model {
     log: Vec<(StreamId, Commit)>,
@@ -38,18 +38,18 @@ struct Model {
 impl<'a> Scene<'a> {
     pub(super) fn open(stage: &'a dyn Stage) -> Self {
         let store = stage.open();
-        assert_eq!(store.reader.head(), Position::NONE, "a new stage holds an empty store");
+        assert_eq!(store.reader.head(), Position::NONE, "a new stage has an empty store");
         Self {
             stage,
             store: Some(store),
             batch: Batch::default(),
-            foreseen: Vec::new(),
+            expected_outcomes: Vec::new(),
             model: Model::default(),
             commands: 0,
         }
     }
 
-    /// Closes the store, opens it again, and finds everything as the model has it.
+    /// Closes the store, opens it again, and compares it with the model.
     pub(super) fn reopen_and_check(&mut self) {
         self.store = None;
         self.store = Some(self.stage.open());
@@ -92,7 +92,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn put_append(&mut self, append: Append) {
-        self.foreseen.push(self.model.append(&append));
+        self.expected_outcomes.push(self.model.append(&append));
         self.batch.appends.push(append);
     }
 
@@ -104,23 +104,23 @@ impl<'a> Scene<'a> {
         self.batch.notes.extend(sets);
     }
 
-    /// Commits what has been put, and checks that each append fared as the model foresaw.
+    /// Commits the batch, and compares the outcome of each append with the model.
     pub(super) fn commit(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         let outcomes = self.store().writer.commit(&batch).expect("the store commits the batch");
-        assert_eq!(outcomes, self.foreseen, "what became of each append");
-        self.foreseen.clear();
+        assert_eq!(outcomes, self.expected_outcomes, "the outcome of each append");
+        self.expected_outcomes.clear();
         assert_eq!(self.reader().head(), self.model.head, "the head after a commit");
     }
 
-    /// The events of these commits are expected to be gone.
+    /// Removes the events of these commits from the model.
     pub(super) fn removed(&mut self, removals: &[Removal]) {
         for (_, commit) in &mut self.model.log {
             let position = commit.position();
             let removal = removals.iter().find(|removal| removal.position == position.get());
             if let Some(removal) = removal.filter(|removal| removal.concerns(commit)) {
                 let stub = stub_frame(commit, removal.gone);
-                *commit = Commit::from_frame(&stub, position).expect("it was framed here");
+                *commit = Commit::from_frame(&stub, position).expect("a stub is a valid frame");
             }
         }
     }
@@ -138,19 +138,19 @@ impl<'a> Scene<'a> {
         self.model.head
     }
 
-    /// The commits the log should hold, or those of one stream.
+    /// Returns the expected commits of the log, or of one stream.
     pub(super) fn expected<'m>(&'m self, only: Option<&'m StreamId>) -> Vec<&'m Commit> {
         let all = self.model.log.iter();
         let wanted = all.filter(|(stream, _)| only.is_none_or(|only| only == stream));
         wanted.map(|(_, commit)| commit).collect()
     }
 
-    /// Checks that the store holds what the model holds: nothing else, and in the same order.
+    /// Checks that the store has exactly the content of the model, in the same order.
     pub(super) fn check(&self) {
         let reader = self.reader();
         let limit = PageLimit::default();
         assert_eq!(reader.head(), self.model.head, "the head");
-        let events = reader.info().expect("the store says what it takes").events;
+        let events = reader.info().expect("the figures are readable").events;
         assert_eq!(events, self.model.head.get(), "the number of events");
         let commits = self.model.log.iter().map(|(_, commit)| commit);
         let chain = commits.fold(ChainEnd::default(), |end, commit| end.then(commit));
@@ -193,18 +193,18 @@ impl Model {
     }
 }
 
-/// Commits are the same when their place and every byte are.
+/// Commits are equal if their position and every byte are.
 pub(super) fn assert_same(found: &[Commit], expected: &[&Commit], of: &str) {
     let of = of.escape_debug();
     for (found, expected) in found.iter().zip(expected) {
         let position = expected.position();
         assert_eq!(found.position(), position, "a position in {of}");
-        assert!(found.same_bytes(expected), "the commit at position {position} in {of} is another");
+        assert!(found.same_bytes(expected), "the commit at position {position} in {of} differs");
     }
     assert_eq!(found.len(), expected.len(), "the number of commits in {of}");
 }
 
-/// The log behind `after`, read page by page.
+/// Reads the log after `after`, page by page.
 pub(super) fn whole_log(reader: &dyn Reader, after: Position, limit: PageLimit) -> Vec<Commit> {
     whole(limit, |last| {
         let after = last.map_or(after, |commit| commit.view().last_position());
@@ -212,7 +212,7 @@ pub(super) fn whole_log(reader: &dyn Reader, after: Position, limit: PageLimit) 
     })
 }
 
-/// The stream behind `after`, read page by page.
+/// Reads the stream after `after`, page by page.
 pub(super) fn whole_stream(
     reader: &dyn Reader,
     stream: &StreamId,
@@ -226,12 +226,15 @@ pub(super) fn whole_stream(
     })
 }
 
-fn whole(limit: PageLimit, mut page_behind: impl FnMut(Option<&Commit>) -> Page) -> Vec<Commit> {
+fn whole(limit: PageLimit, mut next_page: impl FnMut(Option<&Commit>) -> Page) -> Vec<Commit> {
     let mut commits: Vec<Commit> = Vec::new();
     loop {
-        let page = page_behind(commits.last());
+        let page = next_page(commits.last());
         let promised = !commits.is_empty();
-        assert!(!promised || !page.commits.is_empty(), "a page said `more`, and there is none");
+        assert!(
+            !promised || !page.commits.is_empty(),
+            "`more` was set, but there is no further page"
+        );
         check_bounds(&page, limit);
         commits.extend(page.commits);
         if !page.more {
@@ -245,5 +248,5 @@ fn check_bounds(page: &Page, limit: PageLimit) {
     assert!(count <= limit.commits.max(1), "a page of {count} commits for {limit:?}");
     let bytes: usize = page.commits.iter().rev().skip(1).map(Commit::bytes).sum();
     assert!(bytes <= limit.bytes, "a page of {bytes} bytes before its last commit for {limit:?}");
-    assert!(!page.more || count > 0, "an empty page says `more`");
+    assert!(!page.more || count > 0, "`more` is set on an empty page");
 }

@@ -1,16 +1,16 @@
-//! Snapshots: a cache that must never be wrong.
+//! Cases about snapshots, a cache that must never be wrong.
 
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use bytes::Bytes;
 
-use super::Stage;
 use super::sample::{Sample, stream, text};
 use super::scene::Scene;
+use super::stage::Stage;
 use crate::personal::subjects::Subjects;
 use crate::test_rng::TestRng;
 use crate::{Batch, NewSnapshot, Snapshot};
 
-/// A scene whose streams "a" and "b" have ten events each, one per commit and in turn.
+/// Returns a scene whose streams "a" and "b" have ten events each, one per commit and in turn.
 fn ten_events_each(stage: &dyn Stage) -> Scene<'_> {
     let mut scene = Scene::open(stage);
     for number in 0..10 {
@@ -21,7 +21,7 @@ fn ten_events_each(stage: &dyn Stage) -> Scene<'_> {
     scene
 }
 
-/// A snapshot of a stream of that scene; every field depends on the version.
+/// Returns a snapshot of a stream of that scene. Every field depends on the version.
 fn taken(stream: &StreamId, version: u64, keep: u32) -> NewSnapshot {
     let offset = if stream.id() == "b" { 0 } else { 1 };
     NewSnapshot {
@@ -65,7 +65,7 @@ fn check(scene: &mut Scene<'_>, stream: &StreamId, expected: &[&NewSnapshot]) {
             let found = found.unwrap_or_else(|| panic!("{stream} has one at {}", new.version));
             let (version, expected) = (found.version, stored(new));
             assert_eq!(version, expected.version, "the newest of {stream} before {before:?}");
-            assert!(found == expected, "the snapshot of {stream} at {version} is another");
+            assert!(found == expected, "the snapshot of {stream} at {version} differs");
             before = Some(version);
         }
         let surplus = reader.snapshot(stream, before).expect("the snapshot is readable");
@@ -105,7 +105,7 @@ pub(super) fn snapshots_that_are_too_old_go_when_a_new_one_comes(stage: &dyn Sta
     let at = |version: u64, hour: i64, since: Option<i64>| NewSnapshot {
         time: Timestamp::from_micros(hour),
         keep_since: since.map(Timestamp::from_micros),
-        // Age counts also for those that take several places.
+        // Age also matters for snapshots that are stored in several parts.
         payload: Bytes::from(vec![7; 20_000]),
         ..taken(&stream("a"), version, 4)
     };
@@ -114,11 +114,11 @@ pub(super) fn snapshots_that_are_too_old_go_when_a_new_one_comes(stage: &dyn Sta
     let four = at(4, 7, Some(5));
     keep(&mut scene, std::slice::from_ref(&four));
     check(&mut scene, &stream("a"), &[&four, &three, &two]);
-    // The new one stays, however old it is; so does a newer one.
+    // The new one stays, however old it is, and so does a newer one.
     let late = at(3, 1, Some(100));
     keep(&mut scene, std::slice::from_ref(&late));
     check(&mut scene, &stream("a"), &[&four, &late]);
-    // The number counts, too.
+    // The number matters, too.
     let last = NewSnapshot { keep: 2, ..at(5, 8, Some(0)) };
     keep(&mut scene, std::slice::from_ref(&last));
     check(&mut scene, &stream("a"), &[&last, &four]);
@@ -128,7 +128,7 @@ pub(super) fn a_snapshot_at_the_same_version_replaces_the_old_one(stage: &dyn St
     let mut scene = ten_events_each(stage);
     let first = taken(&stream("a"), 4, 2);
     let old = taken(&stream("a"), 6, 2);
-    // As after a change of the state's shape; much longer, then much shorter than before.
+    // As after a change of the state; much longer, then much shorter than before.
     for payload in [Bytes::from(vec![7; 50_000]), Bytes::from_static(b"short"), Bytes::new()] {
         let new = NewSnapshot { state_version: 999, payload, ..old.clone() };
         keep(&mut scene, &[first.clone(), old.clone()]);

@@ -1,3 +1,5 @@
+//! The reader of a failing store: scripted read failures, and the hidden batch of a failed commit.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -5,37 +7,37 @@ use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::Faults;
-use crate::Maintenance;
+use super::faults::Faults;
+use crate::error::{Damage, ReadError};
 use crate::personal::sealer::Sealer;
+use crate::record::lineage::Lineage;
+use crate::record::note::Note;
+use crate::record::snapshot::Snapshot;
+use crate::record::{Commit, CommitView};
 use crate::store::verify::{Verified, Verify};
-use crate::store::verify_log::verify_log;
-use crate::{
-    Batch, Commit, CommitView, Damage, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot,
-    StoreInfo,
-};
+use crate::store::{Batch, Maintenance, Page, PageLimit, Reader, StoreInfo, verify_log};
 
-/// Hides what the store underneath has and nobody was told of: the batch of a failed commit.
+/// Hides the batch of a failed commit, which the wrapped store may contain.
 #[derive(Default)]
-pub(super) struct Veil(RwLock<Option<Visible>>);
+pub(super) struct HiddenBatch(RwLock<Option<Visible>>);
 
-/// What may still be seen after a failure.
+/// What stays visible after a failure.
 struct Visible {
     head: Position,
     /// The versions of the streams in the failed batch.
     versions: HashMap<StreamId, Version>,
     /// The snapshots in it.
     hidden_snapshots: HashSet<(StreamId, Version)>,
-    /// What the notes changed in it said before.
+    /// The previous values of the notes that it changes.
     notes: BTreeMap<Bytes, Option<Bytes>>,
 }
 
-impl Veil {
-    /// Hides everything behind the present state; for ever, because a failed writer stays failed.
-    pub(super) fn lower(&self, reader: &dyn Reader, batch: &Batch) {
+impl HiddenBatch {
+    /// Permanently hides everything after the current state, because a failed writer stays failed.
+    pub(super) fn hide(&self, reader: &dyn Reader, batch: &Batch) {
         let mut versions = HashMap::new();
         for append in &batch.appends {
-            // Where the version cannot be read, the reader underneath tells so later, too.
+            // If the version cannot be read, later reads of the wrapped store report it, too.
             if let Ok(version) = reader.version(append.stream()) {
                 versions.insert(append.stream().clone(), version);
             }
@@ -52,14 +54,14 @@ impl Veil {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(visible);
     }
 
-    /// Held for the whole of a read, so that the veil cannot come down in the middle of it.
-    fn look(&self) -> RwLockReadGuard<'_, Option<Visible>> {
+    /// Locked during a whole read, so that nothing is hidden in the middle of it.
+    fn visible(&self) -> RwLockReadGuard<'_, Option<Visible>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Visible {
-    /// Cuts off what is hidden. `is_last` says whether nothing visible follows a commit.
+    /// Removes hidden commits. `is_last` returns whether no visible commit follows.
     fn trim(&self, page: &mut Page, is_last: impl Fn(CommitView<'_>) -> bool) {
         let visible = |commit: &Commit| commit.view().last_position() <= self.head;
         let end = page.commits.partition_point(visible);
@@ -72,7 +74,7 @@ impl Visible {
         self.versions.get(stream).copied()
     }
 
-    /// Puts back what the hidden notes said. `found` must have as many more notes than wanted as
+    /// Restores the previous values of hidden notes. `found` must have as many more notes than wanted as
     /// there may be hidden ones.
     fn restore(&self, found: &mut Vec<Note>, is_wanted: impl Fn(&[u8]) -> bool) {
         found.retain(|note| !self.notes.contains_key(&note.key));
@@ -87,13 +89,13 @@ impl Visible {
 
 pub(super) struct FaultReader {
     reader: Arc<dyn Reader>,
-    veil: Arc<Veil>,
+    hidden: Arc<HiddenBatch>,
     faults: Faults,
 }
 
 impl FaultReader {
-    pub(super) fn new(reader: Arc<dyn Reader>, veil: Arc<Veil>, faults: Faults) -> Self {
-        Self { reader, veil, faults }
+    pub(super) fn new(reader: Arc<dyn Reader>, hidden: Arc<HiddenBatch>, faults: Faults) -> Self {
+        Self { reader, hidden, faults }
     }
 
     fn visible_snapshot(
@@ -101,9 +103,9 @@ impl FaultReader {
         stream: &StreamId,
         before: Option<Version>,
     ) -> Result<Option<Snapshot>, ReadError> {
-        let veil = self.veil.look();
+        let hidden = self.hidden.visible();
         let mut found = self.reader.snapshot(stream, before)?;
-        while let (Some(snapshot), Some(visible)) = (&found, &*veil) {
+        while let (Some(snapshot), Some(visible)) = (&found, &*hidden) {
             if !visible.hidden_snapshots.contains(&(stream.clone(), snapshot.version)) {
                 break;
             }
@@ -118,10 +120,10 @@ impl FaultReader {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Note>, ReadError> {
-        let veil = self.veil.look();
-        let Some(visible) = &*veil else { return self.reader.notes(prefix, after, limit) };
-        let hidden = visible.notes.len();
-        let mut found = self.reader.notes(prefix, after, limit.saturating_add(hidden))?;
+        let hidden = self.hidden.visible();
+        let Some(visible) = &*hidden else { return self.reader.notes(prefix, after, limit) };
+        let hidden_notes = visible.notes.len();
+        let mut found = self.reader.notes(prefix, after, limit.saturating_add(hidden_notes))?;
         visible.restore(&mut found, |key| {
             key.starts_with(prefix) && after.is_none_or(|after| key > after)
         });
@@ -137,7 +139,7 @@ impl FaultReader {
         Err(ReadError::DamagedNote { key, what })
     }
 
-    /// The page up to the first damaged commit; the damage itself when the page begins with it.
+    /// Returns the page up to the first damaged commit, or the damage if the page starts with it.
     fn damaged(&self, mut page: Page) -> Result<Page, ReadError> {
         let script = self.faults.script();
         if script.damaged.is_empty() {
@@ -165,15 +167,15 @@ impl FaultReader {
 
 impl Reader for FaultReader {
     fn head(&self) -> Position {
-        let veil = self.veil.look();
-        veil.as_ref().map_or_else(|| self.reader.head(), |visible| visible.head)
+        let hidden = self.hidden.visible();
+        hidden.as_ref().map_or_else(|| self.reader.head(), |visible| visible.head)
     }
 
     fn version(&self, stream: &StreamId) -> Result<Version, ReadError> {
         self.faults.script().count_read(Some(stream))?;
-        let veil = self.veil.look();
-        let visible = veil.as_ref().and_then(|visible| visible.version(stream));
-        visible.map_or_else(|| self.reader.version(stream), Ok)
+        let hidden = self.hidden.visible();
+        let version = hidden.as_ref().and_then(|visible| visible.version(stream));
+        version.map_or_else(|| self.reader.version(stream), Ok)
     }
 
     fn read_stream(
@@ -184,9 +186,9 @@ impl Reader for FaultReader {
         limit: PageLimit,
     ) -> Result<Page, ReadError> {
         self.faults.script().count_read(Some(stream))?;
-        let veil = self.veil.look();
+        let hidden = self.hidden.visible();
         let mut page = self.reader.read_stream(stream, after, as_of, limit)?;
-        if let Some(visible) = &*veil {
+        if let Some(visible) = &*hidden {
             let end = visible.version(stream);
             visible.trim(&mut page, |last| end.is_some_and(|end| last.last_version() >= end));
         }
@@ -195,9 +197,9 @@ impl Reader for FaultReader {
 
     fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
         self.faults.script().count_read(None)?;
-        let veil = self.veil.look();
+        let hidden = self.hidden.visible();
         let mut page = self.reader.read_log(after, limit)?;
-        if let Some(visible) = &*veil {
+        if let Some(visible) = &*hidden {
             visible.trim(&mut page, |last| last.last_position() >= visible.head);
         }
         self.damaged(page)
@@ -223,9 +225,9 @@ impl Reader for FaultReader {
     fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
         self.faults.script().count_read(None)?;
         self.check_note(key)?;
-        let veil = self.veil.look();
-        let hidden = veil.as_ref().and_then(|visible| visible.notes.get(key));
-        hidden.map_or_else(|| self.reader.note(key), |before| Ok(before.clone()))
+        let hidden = self.hidden.visible();
+        let before = hidden.as_ref().and_then(|visible| visible.notes.get(key));
+        before.map_or_else(|| self.reader.note(key), |before| Ok(before.clone()))
     }
 
     fn notes(

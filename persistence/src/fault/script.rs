@@ -1,14 +1,47 @@
+//! The script of a failing store: which commits and reads fail.
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 
 use actuarius_domain::{StreamId, Version};
 use bytes::Bytes;
 
-use super::{Counts, Failure};
+use crate::error::{Conflict, ReadError};
+use crate::record::Append;
+use crate::store::Batch;
 use crate::test_rng::TestRng;
-use crate::{Append, Batch, Conflict, ReadError};
 
-/// Everything that is to go wrong, and how far things have got.
+/// How much of a failing batch reaches the wrapped store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Nothing, as if the write failed.
+    Unwritten,
+    /// The first half of the commits and sets of notes, rounded down and each complete, as after a power
+    /// cut while writing.
+    HalfWritten,
+    /// All of it, as if the sync failed, or the power was cut before the acknowledgement.
+    Unacknowledged,
+}
+
+/// The number of calls of a store so far, including failed ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Calls of [`Writer::commit`](crate::Writer::commit).
+    pub commits: u64,
+    /// Appends in them.
+    pub appends: u64,
+    /// Snapshots in them.
+    pub snapshots: u64,
+    /// Sets of notes in them.
+    pub notes: u64,
+    /// Calls of the [`Reader`](crate::Reader) that can fail, except for
+    /// [`info`](crate::Reader::info).
+    pub reads: u64,
+}
+
+/// The scripted faults, and the calls so far.
 #[derive(Default)]
 pub(super) struct Script {
     pub(super) counts: Counts,
@@ -17,9 +50,9 @@ pub(super) struct Script {
     pub(super) random_commits: Option<(TestRng, f64)>,
     /// Streams whose next append is refused; one entry for each append.
     pub(super) rejections: Vec<StreamId>,
-    /// How many hold the commits.
+    /// The number of holds on commits.
     pub(super) holds: usize,
-    /// Whether a commit waits for them.
+    /// Whether a commit is being held.
     pub(super) held: bool,
     /// By the number of the read.
     pub(super) failing_reads: BTreeSet<u64>,
@@ -38,7 +71,7 @@ impl Script {
         self.counts.notes += batch.notes.len() as u64;
     }
 
-    /// How the commit counted last is to fail.
+    /// Returns how the last counted commit fails, or `None` if it does not.
     pub(super) fn failure(&mut self) -> Option<Failure> {
         let scripted = self.failures.remove(&self.counts.commits);
         scripted.or_else(|| {
@@ -57,7 +90,7 @@ impl Script {
         Some(Conflict { stream, expected, actual: expected.next() })
     }
 
-    /// Counts a read, of one stream or of something else, and fails it if it is to fail.
+    /// Counts a read, of one stream or of anything else, and fails it if scripted.
     pub(super) fn count_read(&mut self, stream: Option<&StreamId>) -> Result<(), ReadError> {
         self.counts.reads += 1;
         let scripted = self.failing_reads.remove(&self.counts.reads);

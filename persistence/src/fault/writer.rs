@@ -1,22 +1,26 @@
+//! The writer of a failing store: scripted commit failures and conflicts.
+
 use std::io;
 use std::sync::Arc;
 
-use super::reader::Veil;
-use super::{Failure, Faults};
-use crate::{AppendOutcome, Batch, Conflict, Reader, Store, StoreFailure, Writer};
+use super::faults::Faults;
+use super::reader::HiddenBatch;
+use super::script::Failure;
+use crate::error::{Conflict, StoreFailure};
+use crate::store::{AppendOutcome, Batch, Reader, Store, Writer};
 
 pub(super) struct FaultWriter {
     writer: Box<dyn Writer>,
-    /// The reader of the store underneath.
+    /// The reader of the wrapped store.
     reader: Arc<dyn Reader>,
-    veil: Arc<Veil>,
+    hidden: Arc<HiddenBatch>,
     faults: Faults,
     failed: Option<StoreFailure>,
 }
 
 impl FaultWriter {
-    pub(super) fn new(store: Store, veil: Arc<Veil>, faults: Faults) -> Self {
-        Self { writer: store.writer, reader: store.reader, veil, faults, failed: None }
+    pub(super) fn new(store: Store, hidden: Arc<HiddenBatch>, faults: Faults) -> Self {
+        Self { writer: store.writer, reader: store.reader, hidden, faults, failed: None }
     }
 }
 
@@ -26,7 +30,7 @@ impl Writer for FaultWriter {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        self.faults.pass_the_gate();
+        self.faults.wait_while_held();
         let committed = self.commit_as_scripted(batch);
         self.failed = committed.as_ref().err().cloned();
         committed
@@ -67,8 +71,8 @@ impl FaultWriter {
             Failure::HalfWritten => &first_half(batch),
             Failure::Unacknowledged => batch,
         };
-        // Lowered before anything is written, so that no reader sees it even for a moment.
-        self.veil.lower(&*self.reader, written);
+        // Hidden before anything is written, so that no reader ever sees it.
+        self.hidden.hide(&*self.reader, written);
         self.writer.commit(written).err().unwrap_or(scripted)
     }
 }
@@ -77,7 +81,7 @@ impl Failure {
     fn text(self) -> &'static str {
         match self {
             Self::Unwritten => "nothing was written",
-            Self::HalfWritten => "the batch was written by half",
+            Self::HalfWritten => "half of the batch was written",
             Self::Unacknowledged => "the batch was written, but not acknowledged",
         }
     }
@@ -90,7 +94,7 @@ fn without(batch: &Batch, rejections: &[Option<Conflict>]) -> Batch {
     Batch { appends, ..batch.clone() }
 }
 
-/// Puts the outcomes of the accepted appends into the places between the rejected ones.
+/// Combines the outcomes of the accepted appends with the rejected ones, in the order of the batch.
 fn merge(rejections: Vec<Option<Conflict>>, outcomes: Vec<AppendOutcome>) -> Vec<AppendOutcome> {
     let mut outcomes = outcomes.into_iter();
     let place = |rejection: Option<Conflict>| match rejection {
@@ -100,7 +104,7 @@ fn merge(rejections: Vec<Option<Conflict>>, outcomes: Vec<AppendOutcome>) -> Vec
     rejections.into_iter().filter_map(place).collect()
 }
 
-/// The first half of commits and sets of notes, which come behind them.
+/// Returns the first half of the commits and sets of notes. Notes follow the commits.
 fn first_half(batch: &Batch) -> Batch {
     let commits: usize = batch.appends.iter().map(|append| append.frames().count()).sum();
     let mut left = (commits + batch.notes.len()) / 2;

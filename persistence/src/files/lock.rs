@@ -1,4 +1,4 @@
-//! The lock that keeps other processes, and other parts of this one, out of a directory.
+//! The lock of a directory against other processes, and against other parts of this one.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
@@ -6,11 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::OnFile;
-use crate::OpenError;
+use crate::error::OpenError;
 
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Tries again until it works, fails otherwise than by being locked, or `patience` is over.
+/// Retries `attempt` while the directory is locked, for at most `patience`.
+///
+/// # Errors
+/// Returns the first other error, or [`OpenError::Locked`] after `patience`.
 pub fn retry<T>(
     patience: Duration,
     attempt: impl Fn() -> Result<T, OpenError>,
@@ -24,11 +27,15 @@ pub fn retry<T>(
     }
 }
 
-/// Held as long as the store, or the place of a view, is open.
-pub struct StoreLock(#[expect(dead_code, reason = "closing the file is unlocking it")] File);
+/// The lock of a directory, which is released when this is dropped.
+pub struct StoreLock(#[expect(dead_code, reason = "closing the file releases the lock")] File);
 
 impl StoreLock {
-    /// Locks the directory by a file in it; someone else having it is [`OpenError::Locked`].
+    /// Locks the directory by a file in it.
+    ///
+    /// # Errors
+    /// Returns [`OpenError::Locked`] if another holder has the lock, and [`OpenError::Io`] if the
+    /// file cannot be opened.
     pub fn take(directory: &Path, file: &str) -> Result<Self, OpenError> {
         let path = directory.join(file);
         let mut options = OpenOptions::new();

@@ -1,23 +1,26 @@
-//! Marker files: a few lines of text that say what a directory is, with a format number and a checksum.
+//! Marker files: a few lines of text that identify a directory, with a format number and a checksum.
 
 use std::ops::RangeInclusive;
 
 /// Why a marker could not be read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// It has this format, which is newer than those this release reads.
+    /// It has this format, which is newer than this release reads.
     Newer(u32),
     /// It is damaged, or not a marker of this kind.
     Unknown(&'static str),
 }
 
-/// The text with its checksum behind it.
+/// Returns the text followed by a line with its checksum.
 pub fn sealed(text: &str) -> String {
     format!("{text}checksum {:08x}\n", crc32c::crc32c(text.as_bytes()))
 }
 
-/// A sealed text that begins with the line `magic` and names one of the formats `known` in its
-/// second.
+/// Returns a [`sealed`] text after checking it: its first line is `magic`, its second names one of
+/// the formats `known`, and its checksum is right.
+///
+/// # Errors
+/// Returns [`Unreadable`].
 pub fn unsealed<'a>(
     magic: &str,
     known: RangeInclusive<u32>,
@@ -35,6 +38,6 @@ pub fn unsealed<'a>(
     match lines.next().and_then(|line| line.strip_prefix("format ")?.parse::<u32>().ok()) {
         Some(found) if known.contains(&found) => Ok(text),
         Some(newer) if newer > *known.end() => Err(Unreadable::Newer(newer)),
-        _ => Err(Unreadable::Unknown("FORMAT makes no sense")),
+        _ => Err(Unreadable::Unknown("FORMAT has no valid format number")),
     }
 }

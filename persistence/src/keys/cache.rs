@@ -1,18 +1,19 @@
-use std::collections::HashMap;
+//! A cache of the unwrapped keys that were used last.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::personal::Fingerprint;
 
-/// How many unwrapped keys are in memory at most: twice this many, about 150 bytes each.
+/// The size of a generation. At most twice as many keys are in memory, about 150 bytes each.
 const KEYS_MAX: usize = 8_192;
 
-/// The key of one subject. It is wiped from memory when the last one who holds it lets go.
+/// The key of one subject. It is wiped from memory when the last reference is dropped.
 pub(super) struct DataKey {
     pub(super) bytes: Zeroizing<[u8; 32]>,
-    /// Tells this key from others, and says nothing about it.
+    /// Distinguishes this key from others, and reveals nothing about it.
     pub(super) mark: [u8; 4],
 }
 
@@ -23,7 +24,7 @@ impl DataKey {
     }
 }
 
-/// Those used last: when one generation is full, the older one goes.
+/// Two generations of keys: when the young one is full, the old one is dropped.
 #[derive(Default)]
 pub(super) struct Cache {
     young: HashMap<Fingerprint, Arc<DataKey>>,

@@ -1,11 +1,14 @@
-//! The first two pages of the key file: what it is, twice.
+//! The header of the key file, in two copies on its first two pages.
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::pages::{PAGE, SLOTS_PER_PAGE};
+use super::record::RECORD_BYTES;
 use super::{KeyError, cipher};
 use crate::wire::Cursor;
+
+pub(super) const PAGE: usize = 4096;
+pub(super) const SLOTS_PER_PAGE: u64 = (PAGE / RECORD_BYTES) as u64;
 
 const MAGIC: &[u8; 8] = b"actukeys";
 
@@ -17,11 +20,11 @@ const SEALED: usize = 8 + 4 + 16 + 32 + 4 + 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) file: Uuid,
-    /// Keys the hash that subjects are found by, so that files of two stores cannot be compared.
+    /// The key of the fingerprint hash, so that the key files of two stores cannot be compared.
     pub(super) salt: Zeroizing<[u8; 32]>,
-    /// How many pairs of pages of slots there are. A file that is shorter has lost some.
+    /// The number of page pairs with slots. A shorter file is damaged.
     pub(super) pairs: u32,
-    /// Counts the changes: of two copies the one with the higher number is right.
+    /// Counts the changes: of two copies, the one with the higher number is current.
     pub(super) sequence: u64,
 }
 
@@ -55,7 +58,7 @@ impl Header {
         page
     }
 
-    /// The right one of two copies.
+    /// Returns the current one of two copies.
     pub(super) fn choose(first: &[u8], second: &[u8]) -> Result<Self, Unreadable> {
         match (Self::parse(first), Self::parse(second)) {
             (Ok(first), Ok(second)) if first.sequence >= second.sequence => Ok(first),

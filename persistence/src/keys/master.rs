@@ -1,4 +1,4 @@
-//! Master keys: what wraps the keys of subjects. They are the user's to keep.
+//! Master keys, which wrap the keys of subjects. The user keeps them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,21 +10,21 @@ use super::{KeyError, cipher};
 use crate::personal::MasterKeyError;
 use crate::personal::master_key_id::MasterKeyId;
 
-/// A master key: 256 bits, wiped from memory when it is dropped. It has no `Debug` that shows it.
+/// A master key: 256 bits, wiped from memory when it is dropped. Its `Debug` output does not show it.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 impl MasterKey {
-    /// The key of these bytes, which should come from a source of randomness.
+    /// Creates a key from bytes, which must be random.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// A new, random key.
+    /// Generates a random key.
     ///
     /// # Errors
-    /// [`KeyError::Random`].
+    /// Returns [`KeyError::Random`] if the operating system returns no random bytes.
     pub fn random() -> Result<Self, KeyError> {
         let mut bytes = Zeroizing::new([0; 32]);
         cipher::fill_random(&mut *bytes)?;
@@ -42,22 +42,22 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Where master keys come from: a file ([`FileMasterKeys`](super::FileMasterKeys)), memory
-/// ([`MasterKeyRing`]), or a service of one's own.
+/// The source of master keys: a file ([`FileMasterKeys`](super::FileMasterKeys)), memory
+/// ([`MasterKeyRing`]), or your own implementation, such as a client of a key service.
 ///
-/// It is asked when a key of a subject is made, and when one that is not in memory is needed; from any
-/// thread, also from those that decide commands. So it should answer from memory.
+/// It is called when the key of a subject is created, and when one that is not in memory is needed, from
+/// any thread, including those that decide commands. So it should return quickly, from memory.
 pub trait MasterKeys: Send + Sync + 'static {
-    /// The master key that new keys are wrapped with.
+    /// Returns the name of the master key that new keys are wrapped with.
     ///
     /// # Errors
-    /// [`MasterKeyError`]; the command that needed a new key is refused.
+    /// Returns [`MasterKeyError`] if it is not available. The command that needs a new key is refused.
     fn current(&self) -> Result<MasterKeyId, MasterKeyError>;
 
-    /// The master key called `id`.
+    /// Returns the master key called `id`.
     ///
     /// # Errors
-    /// [`MasterKeyError`]; what needed it is refused.
+    /// Returns [`MasterKeyError`] if it is not available. The operation that needs it is refused.
     fn key(&self, id: &MasterKeyId) -> Result<MasterKey, MasterKeyError>;
 }
 
@@ -71,7 +71,7 @@ impl<M: MasterKeys + ?Sized> MasterKeys for Arc<M> {
     }
 }
 
-/// Some master keys in memory, one of which is current.
+/// Master keys in memory, one of which is current.
 #[derive(Clone)]
 pub struct MasterKeyRing {
     keys: BTreeMap<MasterKeyId, MasterKey>,
@@ -79,32 +79,32 @@ pub struct MasterKeyRing {
 }
 
 impl MasterKeyRing {
-    /// A ring with one key, which is current.
+    /// Creates a ring with one key, which is current.
     #[must_use]
     pub fn new(current: MasterKeyId, key: MasterKey) -> Self {
         Self { keys: BTreeMap::from([(current, key)]), current }
     }
 
-    /// A ring with one new, random key called `name`.
+    /// Creates a ring with one random key called `name`.
     ///
     /// # Errors
-    /// [`KeyError`]: the name cannot be one, or there is no randomness.
+    /// Returns [`KeyError`] if the name is invalid, or there is no randomness.
     pub fn generate(name: &str) -> Result<Self, KeyError> {
         Ok(Self::new(MasterKeyId::new(name)?, MasterKey::random()?))
     }
 
-    /// Adds a key, which is current from now on. One of the same name is replaced.
+    /// Adds a key, which becomes current. A key of the same name is replaced.
     pub fn add(&mut self, id: MasterKeyId, key: MasterKey) {
         self.keys.insert(id, key);
         self.current = id;
     }
 
-    /// Takes a key out, unless it is the current one. Whether it was there.
+    /// Removes a key, unless it is the current one. Returns whether it was removed.
     pub fn remove(&mut self, id: &MasterKeyId) -> bool {
         *id != self.current && self.keys.remove(id).is_some()
     }
 
-    /// The names of all keys, in order.
+    /// Returns the names of all keys in order.
     pub fn ids(&self) -> impl Iterator<Item = MasterKeyId> {
         self.keys.keys().copied()
     }
@@ -113,7 +113,7 @@ impl MasterKeyRing {
         self.keys.iter()
     }
 
-    /// Makes a key that is there current.
+    /// Makes an existing key current. Returns whether it exists.
     pub(super) fn make_current(&mut self, id: MasterKeyId) -> bool {
         let known = self.keys.contains_key(&id);
         if known {

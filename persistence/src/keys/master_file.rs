@@ -1,4 +1,4 @@
-//! Master keys in a text file, for who has no service for them.
+//! Master keys in a text file, for deployments without a key service.
 //!
 //! ```text
 //! actuarius master keys
@@ -15,22 +15,21 @@ use std::sync::{PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-use super::KeyError;
-use super::MasterKeyError;
-use super::MasterKeyId;
 use super::master::{MasterKey, MasterKeyRing, MasterKeys};
+use super::{KeyError, MasterKeyError, MasterKeyId};
 use crate::files;
 use crate::files::marker::{self, Unreadable};
 
 const MAGIC: &str = "actuarius master keys";
 const FORMAT: u32 = 1;
 
-/// Master keys in a text file that its owner alone can read. **Keep it apart from the store, and from
-/// the backups of both the store and its keys**: who has all of them can read everything that is not
-/// forgotten, and who has lost it can read nothing.
+/// Master keys in a text file that only its owner can read. **Keep it apart from the store, and from
+/// the backups of both the store and its keys**: anyone with all of them can read everything that is not
+/// forgotten, and without the master keys no personal data can be read.
 ///
 /// ```
-/// use actuarius_persistence::keys::{FileMasterKeys, Keys};
+/// # mod actuarius { pub mod erasure { pub use actuarius_persistence::keys; } }
+/// use actuarius::erasure::keys::{FileMasterKeys, Keys};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
@@ -49,7 +48,8 @@ impl FileMasterKeys {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`MasterKeyError::Unavailable`]: it is not there, or not a file of master keys.
+    /// Returns [`MasterKeyError::Unavailable`] if the file does not exist or is not a file of master
+    /// keys.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, MasterKeyError> {
         let path = path.into();
         let text =
@@ -58,40 +58,41 @@ impl FileMasterKeys {
         if is_open_to_others(&path) {
             tracing::warn!(
                 target: "actuarius::keys", path = %path.display(),
-                "others than its owner can read the master keys"
+                "users other than the owner can read the file of master keys"
             );
         }
         Ok(Self { path, ring: RwLock::new(ring) })
     }
 
-    /// Makes a new file at `path` with one random key called `name`, which is current.
+    /// Creates a file at `path` with one random key called `name`, which is current.
     ///
     /// # Errors
-    /// [`KeyError`]: there is a file already, or it cannot be written.
+    /// Returns [`KeyError`] if the file already exists or cannot be written.
     pub fn generate(path: impl Into<PathBuf>, name: &str) -> Result<Self, KeyError> {
         let path = path.into();
         if path.exists() {
-            return Err(unavailable(&path, "there is a file already").into());
+            return Err(unavailable(&path, "the file already exists").into());
         }
         let ring = MasterKeyRing::generate(name)?;
         replace(&path, &to_text(&ring)).map_err(|error| unavailable(&path, error))?;
         Ok(Self { path, ring: RwLock::new(ring) })
     }
 
-    /// Reads the file at `path`, or makes a new one.
+    /// Reads the file at `path`, or creates it.
     ///
     /// # Errors
-    /// As for [`open`](Self::open) and [`generate`](Self::generate).
+    /// Returns the same errors as [`open`](Self::open) and [`generate`](Self::generate).
     pub fn open_or_generate(path: impl Into<PathBuf>, name: &str) -> Result<Self, KeyError> {
         let path = path.into();
         if path.exists() { Ok(Self::open(path)?) } else { Self::generate(path, name) }
     }
 
-    /// Adds a new, random key called `name`, which is current from now on. Behind it,
-    /// [`Keys::rotate`](super::Keys::rotate) makes the others superfluous.
+    /// Adds a random key called `name`, which becomes current. After that,
+    /// [`Keys::rotate`](super::Keys::rotate) makes the other keys unnecessary.
     ///
     /// # Errors
-    /// [`KeyError`]: there is one of this name, or the file cannot be written; nothing was changed.
+    /// Returns [`KeyError`] if there is a key of this name, or the file cannot be written. Nothing was
+    /// changed.
     pub fn add(&self, name: &str) -> Result<MasterKeyId, KeyError> {
         let id = MasterKeyId::new(name)?;
         let key = MasterKey::random()?;
@@ -105,20 +106,20 @@ impl FileMasterKeys {
         Ok(id)
     }
 
-    /// Removes a key that is not current; do so once [`Keys::rotate`](super::Keys::rotate) has ended,
-    /// and destroy every other copy of it.
+    /// Removes a key that is not current. Call it after [`Keys::rotate`](super::Keys::rotate) has
+    /// succeeded, and destroy every other copy of the key.
     ///
     /// # Errors
-    /// [`MasterKeyError`]: it is not there or current, or the file cannot be written; nothing was
-    /// changed.
+    /// Returns [`MasterKeyError`] if the key does not exist or is current, or if the file cannot be
+    /// written. Nothing was changed.
     pub fn remove(&self, id: &MasterKeyId) -> Result<(), MasterKeyError> {
         self.change(|ring| match ring.remove(id) {
             true => Ok(()),
-            false => Err(unavailable(&self.path, "the key is current, or not there")),
+            false => Err(unavailable(&self.path, "the key is current, or does not exist")),
         })
     }
 
-    /// The names of all keys, in order.
+    /// Returns the names of all keys in order.
     #[must_use]
     pub fn ids(&self) -> Vec<MasterKeyId> {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).ids().collect()
@@ -170,7 +171,7 @@ fn parse(text: &[u8]) -> Result<MasterKeyRing, String> {
             Unreadable::Newer(format) => {
                 format!("it has format {format}, this release reads {FORMAT}")
             }
-            Unreadable::Unknown(_) => "it does not hold master keys, or is damaged".to_owned(),
+            Unreadable::Unknown(_) => "it does not contain master keys, or is damaged".to_owned(),
         })?;
     let (mut ring, mut current) = (None::<MasterKeyRing>, None);
     for line in text.lines().skip(2) {
@@ -188,9 +189,9 @@ fn parse(text: &[u8]) -> Result<MasterKeyRing, String> {
             _ => {}
         }
     }
-    let mut ring = ring.ok_or("there is no key in it")?;
+    let mut ring = ring.ok_or("it contains no key")?;
     let known = current.is_some_and(|id| ring.make_current(id));
-    if known { Ok(ring) } else { Err("it does not say which key is current".to_owned()) }
+    if known { Ok(ring) } else { Err("it does not name the current key".to_owned()) }
 }
 
 fn key_of(hex: &str) -> Option<MasterKey> {
@@ -205,19 +206,19 @@ fn key_of(hex: &str) -> Option<MasterKey> {
     Some(MasterKey::from_bytes(*bytes))
 }
 
-/// Like [`files::replace`], and nobody but the owner can read the file at any moment.
+/// Like [`files::replace`], but only the owner can read the file at any moment.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut aside = path.to_owned().into_os_string();
-    aside.push(".writing");
-    let aside = PathBuf::from(aside);
-    match fs::remove_file(&aside) {
+    let mut temporary = path.to_owned().into_os_string();
+    temporary.push(".writing");
+    let temporary = PathBuf::from(temporary);
+    match fs::remove_file(&temporary) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file: File = owned().create_new(true).write(true).open(&aside)?;
+    let mut file: File = owned().create_new(true).write(true).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&aside, path)?;
+    fs::rename(&temporary, path)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     files::sync(parent.unwrap_or(Path::new("."))).map_err(io::Error::other)
 }
@@ -251,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_come_back_and_the_newest_is_current() {
+    fn keys_round_trip_and_the_newest_is_current() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("master.keys");
         let first = FileMasterKeys::generate(&path, "one").unwrap();

@@ -1,14 +1,14 @@
-//! What the key file is on: a file, memory, or something that fails on demand.
+//! The medium of a key file: a file, memory, or a test double that fails on demand.
 
 use std::fs::File;
 use std::io;
 
 pub(super) trait Medium: Send {
     fn length(&self) -> io::Result<u64>;
-    /// Reads exactly as many bytes as there is room for.
+    /// Fills `into` completely.
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()>;
     fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-    /// Makes content and length survive a power cut.
+    /// Makes content and length durable.
     fn sync(&mut self) -> io::Result<()>;
 }
 

@@ -1,4 +1,4 @@
-//! The key file: slots that are overwritten in place, each in two copies that are never written
+//! The key file: slots that are overwritten in slot_id. Each has two copies, which are never written
 //! between the same two syncs.
 //!
 //! ```text
@@ -9,42 +9,40 @@
 //! ```
 //!
 //! A power cut may leave anything in the sectors that were being written. So the two sides are written
-//! in turn: a flush writes one side, with what the other side got last, and syncs. What is durable is
-//! so always whole on the side that is not being written, and a flush costs one sync. What must be gone
-//! (a key that is forgotten) is overwritten on both sides before anyone hears of it.
+//! in turn: a flush writes the new changes and those of the previous flush to one side, and syncs. The
+//! other side always contains everything that is durable, and a flush costs one sync. A forgotten key is
+//! overwritten on both sides before the call returns.
 
 use std::collections::BTreeMap;
 use std::io;
 
-use super::header::{FORMAT, Header, Unreadable};
+use super::header::{FORMAT, Header, PAGE, SLOTS_PER_PAGE, Unreadable};
 use super::medium::Medium;
-use super::record::{Copied, Place, RECORD_BYTES, Record};
+use super::record::{RECORD_BYTES, Record, SlotCopy, SlotId};
 
-pub(super) const PAGE: usize = 4096;
-pub(super) const SLOTS_PER_PAGE: u64 = (PAGE / RECORD_BYTES) as u64;
-
-/// How many pairs of pages a new file has, and how many it grows by at least: room for 512 subjects.
+/// The number of page pairs of a new file, and the least it grows by: room for 512 subjects.
 const PAIRS_MIN: u32 = 16;
 
-/// How many slots are mended at once when the file is opened.
-const MENDED_AT_ONCE: usize = 4_096;
+/// How many slots are repaired together when the file is opened.
+const REPAIRS_AT_ONCE: usize = 4_096;
 
 type Bytes = [u8; RECORD_BYTES];
 
 pub(super) struct Pages {
     medium: Box<dyn Medium>,
     header: Header,
-    /// The side that is written next. The other one has everything that is durable.
+    /// The side that is written next. The other one contains everything that is durable.
     side: u64,
-    /// What the side that is written next lacks.
-    lacking: BTreeMap<u32, Bytes>,
-    /// What neither side has yet.
+    /// Durable changes that the side written next does not contain yet.
+    outdated: BTreeMap<u32, Bytes>,
+    /// Changes that neither side contains yet.
     new: BTreeMap<u32, Bytes>,
-    /// The first failed write or sync. A sync is never tried again: it would lie.
+    /// The first failed write or sync. A failed sync is never retried, because the retry may succeed
+    /// without having written the data.
     failure: Option<String>,
 }
 
-/// What became of opening a file.
+/// Why a file could not be opened.
 pub(super) enum Unopened {
     Io(io::Error),
     Newer(u32),
@@ -57,21 +55,21 @@ impl From<io::Error> for Unopened {
     }
 }
 
-/// What was found in a file beside the records that are right.
+/// Figures of the scan when a file is opened.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Census {
-    /// One behind the last slot that is not free.
+    /// The number after the last slot that is not free.
     pub(super) used: u32,
-    /// Slots of which both copies are damaged.
+    /// Slots with two damaged copies.
     pub(super) damaged: u64,
-    /// Slots of which one copy was brought up to the other.
-    pub(super) mended: u64,
-    /// Slots that were being written for the first time when the power was cut. Nothing that was
-    /// acknowledged used them.
+    /// Slots with one copy that was repaired from the other.
+    pub(super) repaired: u64,
+    /// Slots whose first write was interrupted by a power cut. Nothing that was acknowledged uses
+    /// them.
     pub(super) unfinished: u64,
 }
 
-/// The content of a new file.
+/// Returns the content of a new file.
 pub(super) fn fresh() -> Result<Vec<u8>, super::KeyError> {
     let page = Header::fresh(PAIRS_MIN)?.to_page();
     let mut bytes = [&page[..], &page].concat();
@@ -80,7 +78,7 @@ pub(super) fn fresh() -> Result<Vec<u8>, super::KeyError> {
 }
 
 impl Pages {
-    /// Opens the file, mends what a power cut has left, and hands over every record.
+    /// Opens the file, repairs damage of a power cut, and passes every record to `found`.
     pub(super) fn open(
         medium: Box<dyn Medium>,
         found: impl FnMut(u32, Record),
@@ -95,11 +93,11 @@ impl Pages {
             Unreadable::Unknown => Unopened::Damaged("its header is unreadable"),
         })?;
         if medium.length()? < offset(0, header.slots()) {
-            return Err(Unopened::Damaged("it is shorter than it was"));
+            return Err(Unopened::Damaged("it is shorter than its header states"));
         }
-        let (lacking, new) = (BTreeMap::new(), BTreeMap::new());
-        let mut pages = Self { medium, header, side: 0, lacking, new, failure: None };
-        let census = pages.look_through(found)?;
+        let (outdated, new) = (BTreeMap::new(), BTreeMap::new());
+        let mut pages = Self { medium, header, side: 0, outdated, new, failure: None };
+        let census = pages.scan(found)?;
         pages.write_header(&head)?;
         Ok((pages, census))
     }
@@ -108,75 +106,77 @@ impl Pages {
         &self.header
     }
 
-    fn place(&self, slot: u32) -> Place {
-        Place { file: self.header.file, slot }
+    fn slot_id(&self, slot: u32) -> SlotId {
+        SlotId { file: self.header.file, slot }
     }
 
-    fn look_through(&mut self, mut found: impl FnMut(u32, Record)) -> Result<Census, Unopened> {
+    fn scan(&mut self, mut found: impl FnMut(u32, Record)) -> Result<Census, Unopened> {
         let mut census = Census::default();
         let mut pair = vec![0; 2 * PAGE];
-        let mut mending: [BTreeMap<u32, Bytes>; 2] = Default::default();
+        let mut repairs: [BTreeMap<u32, Bytes>; 2] = Default::default();
         for first in (0..self.header.slots()).step_by(SLOTS_PER_PAGE as usize) {
             self.medium.read(offset(0, first), &mut pair)?;
             for index in 0..SLOTS_PER_PAGE as usize {
                 let slot = first as u32 + index as u32;
                 let at = index * RECORD_BYTES;
                 let sides = [&pair[at..at + RECORD_BYTES], &pair[PAGE + at..][..RECORD_BYTES]];
-                self.look_at(slot, sides, &mut census, &mut mending)
+                self.inspect(slot, sides, &mut census, &mut repairs)
                     .into_iter()
                     .for_each(|record| found(slot, record));
             }
-            if mending.iter().any(|side| side.len() >= MENDED_AT_ONCE) {
-                self.mend(&mut mending)?;
+            if repairs.iter().any(|side| side.len() >= REPAIRS_AT_ONCE) {
+                self.repair(&mut repairs)?;
             }
         }
-        self.mend(&mut mending)?;
+        self.repair(&mut repairs)?;
         Ok(census)
     }
 
-    /// The record of a slot, and what is to be mended in it.
-    fn look_at(
+    /// Returns the record of a slot, and adds the repairs that it needs.
+    fn inspect(
         &self,
         slot: u32,
         sides: [&[u8]; 2],
         census: &mut Census,
-        mending: &mut [BTreeMap<u32, Bytes>; 2],
+        repairs: &mut [BTreeMap<u32, Bytes>; 2],
     ) -> Option<Record> {
-        let copies = sides.map(|side| Copied::parse(side, self.place(slot)));
-        if copies != [Copied::Free; 2] {
+        let copies = sides.map(|side| SlotCopy::parse(side, self.slot_id(slot)));
+        if copies != [SlotCopy::Free; 2] {
             census.used = slot + 1;
         }
         let right = match copies {
-            [Copied::Free, Copied::Free] => return None,
-            [Copied::Bad, Copied::Bad] => {
+            [SlotCopy::Free, SlotCopy::Free] => return None,
+            [SlotCopy::Bad, SlotCopy::Bad] => {
                 census.damaged += 1;
                 return None;
             }
-            [Copied::Good(first), Copied::Good(second)] if first.sequence >= second.sequence => {
+            [SlotCopy::Good(first), SlotCopy::Good(second)]
+                if first.sequence >= second.sequence =>
+            {
                 first
             }
-            [_, Copied::Good(right)] | [Copied::Good(right), _] => right,
-            // Never whole on any side, so never acknowledged.
-            [Copied::Bad, Copied::Free] | [Copied::Free, Copied::Bad] => {
+            [_, SlotCopy::Good(right)] | [SlotCopy::Good(right), _] => right,
+            // Never complete on any side, so never acknowledged.
+            [SlotCopy::Bad, SlotCopy::Free] | [SlotCopy::Free, SlotCopy::Bad] => {
                 census.unfinished += 1;
-                let bad = usize::from(copies[1] == Copied::Bad);
-                mending[bad].insert(slot, [0; RECORD_BYTES]);
+                let bad = usize::from(copies[1] == SlotCopy::Bad);
+                repairs[bad].insert(slot, [0; RECORD_BYTES]);
                 return None;
             }
         };
-        let bytes = right.to_bytes(self.place(slot));
+        let bytes = right.to_bytes(self.slot_id(slot));
         for (side, copy) in copies.iter().enumerate() {
-            if *copy != Copied::Good(right) {
-                census.mended += 1;
-                mending[side].insert(slot, bytes);
+            if *copy != SlotCopy::Good(right) {
+                census.repaired += 1;
+                repairs[side].insert(slot, bytes);
             }
         }
         Some(right)
     }
 
-    /// One side behind the other, so that a power cut leaves one whole.
-    fn mend(&mut self, mending: &mut [BTreeMap<u32, Bytes>; 2]) -> io::Result<()> {
-        for (side, slots) in mending.iter_mut().enumerate() {
+    /// Repairs one side after the other, so that a power cut leaves one intact.
+    fn repair(&mut self, repairs: &mut [BTreeMap<u32, Bytes>; 2]) -> io::Result<()> {
+        for (side, slots) in repairs.iter_mut().enumerate() {
             if slots.is_empty() {
                 continue;
             }
@@ -188,36 +188,36 @@ impl Pages {
         Ok(())
     }
 
-    /// What a slot says, read anew. None when neither copy is good.
+    /// Reads the record of a slot. Returns `None` if neither copy is valid.
     pub(super) fn read(&self, slot: u32) -> io::Result<Option<Record>> {
-        if let Some(bytes) = self.new.get(&slot).or_else(|| self.lacking.get(&slot)) {
-            return Ok(good(Copied::parse(bytes, self.place(slot))));
+        if let Some(bytes) = self.new.get(&slot).or_else(|| self.outdated.get(&slot)) {
+            return Ok(good(SlotCopy::parse(bytes, self.slot_id(slot))));
         }
         let mut bytes = [0; RECORD_BYTES];
-        // That side has everything.
+        // The other side is complete, so it comes first.
         for side in [1 - self.side, self.side] {
             self.medium.read(offset(side, u64::from(slot)), &mut bytes)?;
-            if let Some(record) = good(Copied::parse(&bytes, self.place(slot))) {
+            if let Some(record) = good(SlotCopy::parse(&bytes, self.slot_id(slot))) {
                 return Ok(Some(record));
             }
         }
         Ok(None)
     }
 
-    /// Both copies of a slot as they are on the medium.
-    pub(super) fn copies(&self, slot: u32) -> io::Result<[Copied; 2]> {
-        let mut copies = [Copied::Free; 2];
+    /// Reads both copies of a slot from the medium.
+    pub(super) fn copies(&self, slot: u32) -> io::Result<[SlotCopy; 2]> {
+        let mut copies = [SlotCopy::Free; 2];
         for (side, copy) in copies.iter_mut().enumerate() {
             let mut bytes = [0; RECORD_BYTES];
             self.medium.read(offset(side as u64, u64::from(slot)), &mut bytes)?;
-            *copy = Copied::parse(&bytes, self.place(slot));
+            *copy = SlotCopy::parse(&bytes, self.slot_id(slot));
         }
         Ok(copies)
     }
 
     /// Changes a slot. Durable after the next [`flush`](Pages::flush).
     pub(super) fn put(&mut self, slot: u32, record: Record) {
-        let bytes = record.to_bytes(self.place(slot));
+        let bytes = record.to_bytes(self.slot_id(slot));
         self.new.insert(slot, bytes);
     }
 
@@ -225,29 +225,29 @@ impl Pages {
         !self.new.is_empty()
     }
 
-    /// Makes what was put durable, with one sync. After the first failure every other call fails.
+    /// Makes all changes durable, with one sync. After the first failure every other call fails.
     pub(super) fn flush(&mut self) -> Result<(), String> {
         if self.new.is_empty() {
             return self.failure.clone().map_or(Ok(()), Err);
         }
-        self.guarded(|pages| {
+        self.fail_stop(|pages| {
             pages.grow()?;
-            let mut written = std::mem::take(&mut pages.lacking);
+            let mut written = std::mem::take(&mut pages.outdated);
             written.extend(pages.new.iter());
             pages.write(&written)?;
-            pages.lacking = std::mem::take(&mut pages.new);
+            pages.outdated = std::mem::take(&mut pages.new);
             Ok(())
         })
     }
 
-    /// Makes both sides the same: what was overwritten is on neither any more.
+    /// Makes both sides equal, so that neither contains overwritten data any more.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         self.flush()?;
-        if self.lacking.is_empty() {
+        if self.outdated.is_empty() {
             return Ok(());
         }
-        self.guarded(|pages| {
-            let written = std::mem::take(&mut pages.lacking);
+        self.fail_stop(|pages| {
+            let written = std::mem::take(&mut pages.outdated);
             pages.write(&written)
         })
     }
@@ -261,7 +261,7 @@ impl Pages {
         Ok(())
     }
 
-    fn guarded(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), String> {
+    fn fail_stop(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), String> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -272,8 +272,8 @@ impl Pages {
         })
     }
 
-    /// Makes room for the last slot that was put: the pages are there, durably, before the header says
-    /// so, and the header says so before they are used.
+    /// Grows the file for the last changed slot: new pages are durable before the header counts them,
+    /// and the header counts them before they are used.
     fn grow(&mut self) -> io::Result<()> {
         let last = self.new.last_key_value().map_or(0, |(slot, _)| u64::from(*slot));
         if last < self.header.slots() {
@@ -291,7 +291,7 @@ impl Pages {
         self.write_header(&[])
     }
 
-    /// Writes the copies of the header that are not as they should be, one behind the other.
+    /// Writes the copies of the header that are not current, one after the other.
     fn write_header(&mut self, found: &[u8]) -> io::Result<()> {
         let page = self.header.to_page();
         for copy in 0..2 {
@@ -304,8 +304,8 @@ impl Pages {
     }
 }
 
-fn good(copied: Copied) -> Option<Record> {
-    if let Copied::Good(record) = copied { Some(record) } else { None }
+fn good(copied: SlotCopy) -> Option<Record> {
+    if let SlotCopy::Good(record) = copied { Some(record) } else { None }
 }
 
 fn offset(side: u64, slot: u64) -> u64 {

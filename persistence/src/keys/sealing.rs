@@ -1,11 +1,12 @@
-//! Sealing a value of one subject, and bytes that hold the clear text of several.
+//! Seals values of one subject, and bytes that contain clear text of several subjects.
 
 use std::sync::atomic::Ordering;
 
 use zeroize::Zeroizing;
 
-use super::store::{Looked, missing};
-use super::{KeyError, Keys, cipher, must_be_a_subject};
+use super::key_file::{Keys, check_subject};
+use super::store::{KeyState, missing};
+use super::{KeyError, cipher};
 use crate::personal::sealer::{Opened, Sealer};
 use crate::personal::{Fingerprint, PersonalError, Subjects, scope};
 
@@ -17,20 +18,20 @@ const SEALED_FOR: &[u8; 4] = b"\xe5ac1";
 
 impl Sealer for Keys {
     fn seal(&self, subject: &str, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
-        must_be_a_subject(subject)?;
+        check_subject(subject)?;
         let fingerprint = self.fingerprint(subject);
         let key = {
             let mut inner = self.lock();
-            match inner.look_up(fingerprint, &*self.master)? {
-                Looked::Live(key) => key,
-                Looked::Unknown => inner.create(fingerprint, &*self.master)?,
-                Looked::Forgotten => {
+            match inner.find(fingerprint, &*self.master)? {
+                KeyState::Live(key) => key,
+                KeyState::Unknown => inner.create(fingerprint, &*self.master)?,
+                KeyState::Forgotten => {
                     return Err(PersonalError::Forgotten { subject: subject.to_owned() });
                 }
             }
         };
         let sealed = cipher::seal(&key.bytes, &bound_to(subject), clear)?;
-        scope::passed(fingerprint);
+        scope::record_subject(fingerprint);
         Ok([&[VALUE], &key.mark[..], &sealed].concat())
     }
 
@@ -40,10 +41,10 @@ impl Sealer for Keys {
         sealed: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, PersonalError> {
         let fingerprint = self.fingerprint(subject);
-        let key = match self.lock().look_up(fingerprint, &*self.master)? {
-            Looked::Live(key) => key,
-            Looked::Forgotten => return Ok(None),
-            Looked::Unknown => return Err(missing(subject)),
+        let key = match self.lock().find(fingerprint, &*self.master)? {
+            KeyState::Live(key) => key,
+            KeyState::Forgotten => return Ok(None),
+            KeyState::Unknown => return Err(missing(subject)),
         };
         let altered = || PersonalError::Altered { subject: subject.to_owned() };
         let Some((&[VALUE, ref mark @ ..], sealed)) = sealed.split_first_chunk::<5>() else {
@@ -53,7 +54,7 @@ impl Sealer for Keys {
             return Err(PersonalError::OtherKey { subject: subject.to_owned() });
         }
         let clear = cipher::open(&key.bytes, &bound_to(subject), sealed).ok_or_else(altered)?;
-        scope::passed(fingerprint);
+        scope::record_subject(fingerprint);
         Ok(Some(clear))
     }
 
@@ -104,24 +105,24 @@ impl Sealer for Keys {
 }
 
 impl Keys {
-    /// The key that follows from those of all these subjects; none when one of them has none any more.
+    /// Derives a key from those of all these subjects. Returns `None` if one of them has no key.
     fn join(
         &self,
         subjects: impl Iterator<Item = Fingerprint>,
     ) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError> {
         let mut hasher = blake3::Hasher::new_derive_key("actuarius 2026 key of several subjects");
         for subject in subjects {
-            match self.lock().look_up(subject, &*self.master)? {
-                Looked::Live(key) => drop(hasher.update(&*key.bytes)),
-                // One that is not known belongs to other keys, or its key never became durable.
-                Looked::Forgotten | Looked::Unknown => return Ok(None),
+            match self.lock().find(subject, &*self.master)? {
+                KeyState::Live(key) => drop(hasher.update(&*key.bytes)),
+                // An unknown subject belongs to another key file, or its key never became durable.
+                KeyState::Forgotten | KeyState::Unknown => return Ok(None),
             }
         }
         Ok(Some(Zeroizing::new(*hasher.finalize().as_bytes())))
     }
 }
 
-/// What a sealed value is bound to: it cannot pass for one of another subject.
+/// The data a sealed value is bound to, so that it is not valid for another subject.
 fn bound_to(subject: &str) -> Vec<u8> {
     [b"actuarius personal 1", subject.as_bytes()].concat()
 }

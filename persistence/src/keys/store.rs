@@ -1,40 +1,50 @@
-//! The keys of all subjects: which slot is whose, what is in memory, and how keys come and go.
+//! The keys of all subjects: their slots, the cache, and how keys are created, destroyed and rewrapped.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::MasterKeyId;
 use super::cache::{Cache, DataKey};
 use super::master::MasterKeys;
 use super::pages::{Census, Pages};
-use super::record::{Copied, Kept, Record, WRAPPED};
-use super::{Forgotten, KeyError, MasterKeyError, cipher};
+use super::record::{Record, SlotCopy, SlotState, WRAPPED};
+use super::{KeyError, MasterKeyError, MasterKeyId, cipher};
 use crate::personal::{Fingerprint, PersonalError};
 
-/// Where a subject's slot is. Some 30 to 60 bytes for each subject, with what the map takes.
+/// The result of forgetting a subject. It is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forgotten {
+    /// Whether there was a key. If not, nothing was ever sealed for the subject, or it was already
+    /// forgotten.
+    pub had_key: bool,
+    /// The number of forgotten subjects, including this one.
+    pub number: u64,
+}
+
+/// The slot of a subject. With the map, each subject takes about 30 to 60 bytes of memory.
 #[derive(Clone, Copy)]
 struct Slot {
     number: u32,
     is_forgotten: bool,
 }
 
-/// Everything behind one lock: looking up a key that is not in memory takes a read of 128 bytes.
+/// The state behind the lock. Looking up a key that is not in memory reads 128 bytes from the file.
 pub(super) struct Inner {
     pages: Pages,
     slots: HashMap<Fingerprint, Slot>,
     cache: Cache,
     census: Census,
-    /// How many subjects are forgotten. It only grows.
+    /// The number of forgotten subjects. It only grows.
     pub(super) forgotten: u64,
-    /// The next slot that was never used.
+    /// The first slot that was never used.
     next: u32,
     is_closed: bool,
 }
 
-/// What is to be had of a subject's key.
-pub(super) enum Looked {
+/// The key of a subject, or why there is none.
+pub(super) enum KeyState {
     Live(Arc<DataKey>),
     Forgotten,
     Unknown,
@@ -63,30 +73,30 @@ impl Inner {
         self.slots.len() as u64
     }
 
-    pub(super) fn look_up(
+    pub(super) fn find(
         &mut self,
         subject: Fingerprint,
         master: &dyn MasterKeys,
-    ) -> Result<Looked, KeyError> {
-        self.must_be_open()?;
+    ) -> Result<KeyState, KeyError> {
+        self.check_open()?;
         if let Some(key) = self.cache.get(subject) {
-            return Ok(Looked::Live(key));
+            return Ok(KeyState::Live(key));
         }
         match self.slots.get(&subject).copied() {
-            Some(Slot { is_forgotten: true, .. }) => Ok(Looked::Forgotten),
+            Some(Slot { is_forgotten: true, .. }) => Ok(KeyState::Forgotten),
             Some(Slot { number, .. }) => {
                 let (_, id, wrapped) = self.live(number)?;
                 let key = unwrap(subject, &id, &wrapped, master)?;
                 let key = Arc::new(DataKey::new(key));
                 self.cache.put(subject, key.clone());
-                Ok(Looked::Live(key))
+                Ok(KeyState::Live(key))
             }
-            None => self.must_be_whole().map(|()| Looked::Unknown),
+            None => self.check_undamaged().map(|()| KeyState::Unknown),
         }
     }
 
-    /// A damaged slot may be anybody's.
-    fn must_be_whole(&self) -> Result<(), KeyError> {
+    /// Refuses unknown subjects while there are damaged slots, which may belong to any subject.
+    fn check_undamaged(&self) -> Result<(), KeyError> {
         match self.census.damaged {
             0 => Ok(()),
             slots => Err(KeyError::Damaged { slots }),
@@ -96,19 +106,19 @@ impl Inner {
     fn record(&self, number: u32) -> Result<Record, KeyError> {
         let record = self.pages.read(number);
         let record = record.map_err(|error| KeyError::Unreadable { what: error.to_string() })?;
-        // It was good when the file was opened.
+        // It was valid when the file was opened.
         record.ok_or(KeyError::Damaged { slots: self.census.damaged + 1 })
     }
 
     fn live(&self, number: u32) -> Result<(u64, MasterKeyId, [u8; WRAPPED]), KeyError> {
         let record = self.record(number)?;
-        match record.kept {
-            Kept::Live { master, wrapped } => Ok((record.sequence, master, wrapped)),
-            Kept::Forgotten => Err(KeyError::Damaged { slots: self.census.damaged + 1 }),
+        match record.state {
+            SlotState::Live { master, wrapped } => Ok((record.sequence, master, wrapped)),
+            SlotState::Forgotten => Err(KeyError::Damaged { slots: self.census.damaged + 1 }),
         }
     }
 
-    /// A new key, in memory until the next flush.
+    /// Creates a key, which is durable after the next flush.
     pub(super) fn create(
         &mut self,
         subject: Fingerprint,
@@ -116,9 +126,9 @@ impl Inner {
     ) -> Result<Arc<DataKey>, KeyError> {
         let mut key = Zeroizing::new([0; 32]);
         cipher::fill_random(&mut *key)?;
-        let kept = wrap(subject, &key, master)?;
+        let state = wrap(subject, &key, master)?;
         let number = self.take_slot()?;
-        self.pages.put(number, Record { sequence: 1, subject, kept });
+        self.pages.put(number, Record { sequence: 1, subject, state });
         self.slots.insert(subject, Slot { number, is_forgotten: false });
         let key = Arc::new(DataKey::new(key));
         self.cache.put(subject, key.clone());
@@ -132,29 +142,28 @@ impl Inner {
         Ok(number)
     }
 
-    /// Overwrites the subject's key in both copies, syncs each, and keeps in mind that it was
-    /// forgotten.
+    /// Overwrites both copies of the key, syncs each, and records that the subject was forgotten.
     pub(super) fn forget(&mut self, subject: Fingerprint) -> Result<Forgotten, KeyError> {
-        self.must_be_open()?;
+        self.check_open()?;
         let before = self.slots.get(&subject).copied();
         let had_key = before.is_some_and(|slot| !slot.is_forgotten);
         if before.is_some_and(|slot| slot.is_forgotten) {
-            // It may be a repetition of one that failed half way.
+            // This call may repeat one that failed halfway.
             self.settle()?;
             return Ok(Forgotten { had_key, number: self.forgotten });
         }
         let (number, sequence) = match before {
             Some(slot) => (slot.number, self.record(slot.number)?.sequence + 1),
             None => {
-                self.must_be_whole()?;
+                self.check_undamaged()?;
                 (self.take_slot()?, 1)
             }
         };
-        // First here, so that nobody uses the key while it goes.
+        // First in memory, so that the key is not used while it is being destroyed.
         self.cache.remove(subject);
         self.slots.insert(subject, Slot { number, is_forgotten: true });
         self.forgotten += 1;
-        self.pages.put(number, Record { sequence, subject, kept: Kept::Forgotten });
+        self.pages.put(number, Record { sequence, subject, state: SlotState::Forgotten });
         self.settle()?;
         Ok(Forgotten { had_key, number: self.forgotten })
     }
@@ -166,7 +175,7 @@ impl Inner {
         settled
     }
 
-    fn must_be_open(&self) -> Result<(), KeyError> {
+    fn check_open(&self) -> Result<(), KeyError> {
         if self.is_closed { Err(KeyError::Closed) } else { Ok(()) }
     }
 
@@ -174,15 +183,15 @@ impl Inner {
         self.pages.settle().map_err(|what| KeyError::Failed { what })
     }
 
-    /// Wraps the keys in the slots from `from` on anew, as many as are done in one go, and tells how
-    /// many those were and where to go on.
+    /// Rewraps the keys in `slots` slots starting at `from`. Returns the number of rewrapped keys and
+    /// the next slot, or `None` after the last.
     pub(super) fn rewrap(
         &mut self,
         from: u32,
         slots: u32,
         master: &dyn MasterKeys,
     ) -> Result<(u64, Option<u32>), KeyError> {
-        self.must_be_open()?;
+        self.check_open()?;
         let current = master.current()?;
         let until = from.saturating_add(slots).min(self.next);
         let mut rewrapped = Vec::new();
@@ -190,37 +199,37 @@ impl Inner {
             let record = self.pages.read(number);
             let record =
                 record.map_err(|error| KeyError::Unreadable { what: error.to_string() })?;
-            let Some(Record { sequence, subject, kept: Kept::Live { master: id, wrapped } }) =
+            let Some(Record { sequence, subject, state: SlotState::Live { master: id, wrapped } }) =
                 record
             else {
                 continue;
             };
             if id != current {
                 let key = unwrap(subject, &id, &wrapped, master)?;
-                let kept = wrap(subject, &key, master)?;
-                rewrapped.push((number, Record { sequence: sequence + 1, subject, kept }));
+                let state = wrap(subject, &key, master)?;
+                rewrapped.push((number, Record { sequence: sequence + 1, subject, state }));
             }
         }
-        // Only now, so that a master key that is missing half way leaves all of these as they were.
+        // Written at the end, so that a missing master key leaves all of these slots unchanged.
         let count = rewrapped.len() as u64;
         rewrapped.into_iter().for_each(|(number, record)| self.pages.put(number, record));
         self.settle()?;
         Ok((count, (until < self.next).then_some(until)))
     }
 
-    /// One behind the last slot that was ever used.
+    /// Returns the number after the last slot that was ever used.
     pub(super) fn used(&self) -> u32 {
         self.next
     }
 
-    /// Both copies of a slot as they are in the file. What waits to be written has to be settled before.
-    pub(super) fn copies(&self, number: u32) -> Result<[Copied; 2], KeyError> {
+    /// Reads both copies of a slot from the file. Pending changes must be settled before.
+    pub(super) fn copies(&self, number: u32) -> Result<[SlotCopy; 2], KeyError> {
         let copies = self.pages.copies(number);
         copies.map_err(|error| KeyError::Unreadable { what: error.to_string() })
     }
 
-    /// Tries one key of each master key that is named in the file: whether all of them are there, and
-    /// are the right ones.
+    /// Unwraps one key for each master key named in the file, to check that all master keys are
+    /// available and right.
     pub(super) fn try_masters(
         &self,
         one_of_each: &HashMap<MasterKeyId, (Fingerprint, u32)>,
@@ -235,17 +244,21 @@ impl Inner {
     }
 }
 
-/// What a wrapped key is bound to: whose it is, and what it is wrapped with.
+/// The data a wrapped key is bound to: its subject and its master key.
 fn bound_to(subject: Fingerprint, master: &MasterKeyId) -> Vec<u8> {
     [b"actuarius key 1", &subject.0[..], master.padded()].concat()
 }
 
-fn wrap(subject: Fingerprint, key: &[u8; 32], master: &dyn MasterKeys) -> Result<Kept, KeyError> {
+fn wrap(
+    subject: Fingerprint,
+    key: &[u8; 32],
+    master: &dyn MasterKeys,
+) -> Result<SlotState, KeyError> {
     let id = master.current()?;
     let sealed = cipher::seal(master.key(&id)?.bytes(), &bound_to(subject, &id), key)?;
-    // Its length follows from that of the key.
+    // The length follows from the length of the key.
     let wrapped = sealed.try_into().map_err(|_| KeyError::Failed { what: "sealing".to_owned() })?;
-    Ok(Kept::Live { master: id, wrapped })
+    Ok(SlotState::Live { master: id, wrapped })
 }
 
 pub(super) fn unwrap(
@@ -255,13 +268,13 @@ pub(super) fn unwrap(
     master: &dyn MasterKeys,
 ) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     let clear = cipher::open(master.key(id)?.bytes(), &bound_to(subject, id), wrapped);
-    // The checksum of its slot was right, so it is the master key that is not.
+    // The checksum of the slot was right, so the master key is wrong.
     let clear = clear.ok_or(MasterKeyError::Wrong { id: *id })?;
     let key: &[u8; 32] = clear[..].try_into().map_err(|_| MasterKeyError::Wrong { id: *id })?;
     Ok(Zeroizing::new(*key))
 }
 
-/// What a failed look-up means for a value of this subject that is read.
+/// The error of reading a value of a subject without a key.
 pub(super) fn missing(subject: &str) -> PersonalError {
     PersonalError::Missing { subject: subject.to_owned() }
 }

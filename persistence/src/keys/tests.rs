@@ -1,5 +1,4 @@
-//! What the key file must do: forget for good, survive power cuts and damage, rotate, and say which
-//! key is missing.
+//! Tests of the key file: permanent forgetting, power cuts, damage, rotation, and missing keys.
 
 mod cuts;
 mod damage;
@@ -11,14 +10,15 @@ use std::sync::Arc;
 use super::medium::Medium;
 use super::open::{NotOpen, open};
 use super::*;
-use crate::guard;
-use crate::personal::{Opened, PersonalError, Subjects, showing};
+use crate::error::OpenError;
+use crate::personal::{Opened, PersonalError, Sealer, Subjects, showing};
+use crate::store::with_sealer;
 
 pub(super) fn ring(name: &str) -> MasterKeyRing {
     MasterKeyRing::generate(name).unwrap()
 }
 
-/// The content of an empty file.
+/// Returns the content of an empty file.
 pub(super) fn empty() -> Vec<u8> {
     pages::fresh().unwrap()
 }
@@ -34,7 +34,7 @@ pub(super) fn try_open(
     open(Box::new(medium), Arc::new(ring.clone()), None).map(Arc::new)
 }
 
-/// A value of each subject, sealed.
+/// Returns a sealed value of each subject.
 pub(super) fn sealed(keys: &Keys, subjects: &[&str]) -> Vec<Vec<u8>> {
     subjects.iter().map(|subject| keys.seal(subject, subject.as_bytes()).unwrap()).collect()
 }

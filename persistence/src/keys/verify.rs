@@ -1,38 +1,38 @@
-//! Whether every key of a file is what was written, and opens.
+//! Verifies that every key of a key file is intact and can be unwrapped.
 
 use std::collections::BTreeMap;
 
-use super::MasterKeyId;
+use super::key_file::{Keys, SLOTS_AT_ONCE};
 use super::master::MasterKeys;
-use super::record::{Copied, Kept, Record};
+use super::record::{Record, SlotCopy, SlotState};
 use super::store::{Inner, unwrap};
-use super::{KeyError, Keys, SLOTS_AT_ONCE};
+use super::{KeyError, MasterKeyId};
 
-/// How many findings are listed; more are only counted.
+/// The most findings that are listed. Further ones are only counted.
 const FINDINGS_MAX: usize = 1_000;
 
-/// What was found in a key file.
+/// The result of verifying a key file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifiedKeys {
-    /// Keys that open, by the master key they are wrapped with.
+    /// The number of intact keys, by the master key they are wrapped with.
     pub masters: BTreeMap<MasterKeyId, u64>,
     /// Subjects that were forgotten.
     pub forgotten: u64,
-    /// What is wrong, slot by slot: the first thousand.
+    /// The first thousand findings, each with its slot.
     pub findings: Vec<String>,
-    /// How many more there are.
+    /// The number of further findings.
     pub more_findings: u64,
 }
 
 impl VerifiedKeys {
-    /// How many keys there are that open.
+    /// Returns the number of intact keys.
     #[must_use]
     pub fn live(&self) -> u64 {
         self.masters.values().sum()
     }
 
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.findings.is_empty()
@@ -46,14 +46,14 @@ impl VerifiedKeys {
         }
     }
 
-    fn look_at(&mut self, slot: u32, copies: [Copied; 2], master: &dyn MasterKeys) {
+    fn inspect(&mut self, slot: u32, copies: [SlotCopy; 2], master: &dyn MasterKeys) {
         let record = match copies {
-            // A power cut left it, before anything used it.
-            [Copied::Free, Copied::Free] => return,
-            [Copied::Good(first), Copied::Good(second)] if first == second => first,
-            [Copied::Good(_), Copied::Good(_)] => return self.find(slot, "its copies differ"),
-            [Copied::Good(_), _] | [_, Copied::Good(_)] => {
-                return self.find(slot, "one copy is damaged; opening the file mends it");
+            // A power cut interrupted its first write.
+            [SlotCopy::Free, SlotCopy::Free] => return,
+            [SlotCopy::Good(first), SlotCopy::Good(second)] if first == second => first,
+            [SlotCopy::Good(_), SlotCopy::Good(_)] => return self.find(slot, "its copies differ"),
+            [SlotCopy::Good(_), _] | [_, SlotCopy::Good(_)] => {
+                return self.find(slot, "one copy is damaged; opening the file repairs it");
             }
             _ => return self.find(slot, "both copies are damaged: restore the key file"),
         };
@@ -61,9 +61,9 @@ impl VerifiedKeys {
     }
 
     fn open(&mut self, slot: u32, record: Record, master: &dyn MasterKeys) {
-        match record.kept {
-            Kept::Forgotten => self.forgotten += 1,
-            Kept::Live { master: id, wrapped } => {
+        match record.state {
+            SlotState::Forgotten => self.forgotten += 1,
+            SlotState::Live { master: id, wrapped } => {
                 match unwrap(record.subject, &id, &wrapped, master) {
                     Ok(_key) => *self.masters.entry(id).or_default() += 1,
                     Err(error) => self.find(slot, &format!("its key does not open: {error}")),
@@ -74,13 +74,13 @@ impl VerifiedKeys {
 }
 
 impl Keys {
-    /// Checks both copies of every key, opens each, and counts them by their master keys. Nothing is
-    /// changed. (What a power cut or damage had left in one copy was mended when the file was opened.)
-    /// What comes meanwhile is not held up for long.
+    /// Checks both copies of every key, unwraps each, and counts them by their master keys. Pending keys
+    /// are written first; nothing else is changed. (Damage of one copy was already repaired when the file
+    /// was opened.) Other calls wait for milliseconds only.
     ///
     /// # Errors
-    /// [`KeyError::Unreadable`]; or [`KeyError::Failed`] when the keys that were made last could not be
-    /// written, which comes first.
+    /// Returns [`KeyError::Unreadable`] if the file cannot be read, and [`KeyError::Failed`] if the
+    /// pending keys could not be written.
     pub fn verify(&self) -> Result<VerifiedKeys, KeyError> {
         let (mut verified, mut next) = (VerifiedKeys::default(), Some(0));
         while let Some(from) = next {
@@ -89,18 +89,18 @@ impl Keys {
         Ok(verified)
     }
 
-    /// Checks the slots from `from` on, and tells where to go on.
+    /// Checks a batch of slots starting at `from`. Returns the next slot, or `None` after the last.
     fn verify_some(
         &self,
         from: u32,
         inner: &mut Inner,
         verified: &mut VerifiedKeys,
     ) -> Result<Option<u32>, KeyError> {
-        // So that both copies are there.
+        // So that both copies are current.
         inner.settle()?;
         let until = from.saturating_add(SLOTS_AT_ONCE).min(inner.used());
         for slot in from..until {
-            verified.look_at(slot, inner.copies(slot)?, &*self.master);
+            verified.inspect(slot, inner.copies(slot)?, &*self.master);
         }
         Ok((until < inner.used()).then_some(until))
     }

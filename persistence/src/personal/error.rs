@@ -1,86 +1,59 @@
-//! Why keys and personal values could not be used.
+//! Errors of keys and of personal values.
 
 use thiserror::Error;
 
-use super::master_key_id::MasterKeyId;
+use super::master_key_id::MasterKeyError;
 
-/// Why the keys of subjects could not be used. Nothing was written, unless [`KeyError::Failed`].
+/// Why the keys of subjects could not be used. Nothing was written, except after [`KeyError::Failed`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// A subject's name has 1 to 512 bytes.
-    #[error("a subject's name has 1 to {} bytes", super::SUBJECT_BYTES_MAX)]
+    /// The name of the subject is empty or longer than 512 bytes.
+    #[error("the name of a subject must have 1 to {} bytes", super::SUBJECT_BYTES_MAX)]
     Subject,
-    /// Both copies of so many keys are damaged, and the one that is looked for may be among them.
-    /// It is taken neither for forgotten nor for new. Restore the key file from its backup.
-    #[error("{slots} keys are damaged in both copies, perhaps this one: restore the key file")]
+    /// Both copies of some keys are damaged, and the key of this subject may be among them. It is
+    /// treated neither as forgotten nor as new. Restore the key file from its backup.
+    #[error(
+        "{slots} keys are damaged in both copies, perhaps the one needed: restore the key file"
+    )]
     Damaged {
-        /// How many.
+        /// The number of damaged keys.
         slots: u64,
     },
-    /// The master key is not to be had.
+    /// A master key is not available.
     #[error(transparent)]
     Master(#[from] MasterKeyError),
-    /// Writing or syncing the key file failed: what was being written, a forgetting also, may or may
-    /// not be there. Nothing more is written until it is opened again; then repeat what failed.
-    #[error("the key file failed: {what}")]
+    /// Writing or syncing the key file failed: the last change, which may be a forgotten subject, may or
+    /// may not be on disk. Nothing more is written until the file is opened again; then repeat what
+    /// failed.
+    #[error("the key file could not be written: {what}")]
     Failed {
-        /// What the system said.
+        /// The error of the operating system.
         what: String,
     },
-    /// The store was written with the keys of another file, and these are not they: what was sealed
-    /// with those cannot be read. Restore the right file, which is called `expected`.
+    /// The store was written with another key file: data sealed with the keys of that file cannot be
+    /// read. Restore the file with the identity `expected`.
     #[error("the store was written with the key file {expected}, {found}")]
     OtherFile {
         /// The [identity](crate::keys::Keys::identity) of the right file.
         expected: uuid::Uuid,
-        /// What is there.
+        /// What was found instead.
         found: String,
     },
-    /// The key file could not be read now. Try again.
+    /// The key file could not be read. Try again.
     #[error("the key file could not be read: {what}")]
     Unreadable {
-        /// What the system said.
+        /// The error of the operating system.
         what: String,
     },
     /// The keys are closed, and so is their store. Open them again.
     #[error("the keys are closed")]
     Closed,
-    /// The system has no randomness. Try again.
-    #[error("the system gave no random numbers: {what}")]
+    /// The operating system returned no random bytes. Try again.
+    #[error("the operating system returned no random bytes: {what}")]
     Random {
-        /// What the system said.
+        /// The error of the operating system.
         what: String,
-    },
-}
-
-/// Why a master key is not to be had. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum MasterKeyError {
-    /// The provider has no key of this name.
-    #[error("there is no master key {id}")]
-    Unknown {
-        /// The key's name.
-        id: MasterKeyId,
-    },
-    /// The provider's key of this name is not the one that keys were wrapped with.
-    #[error("master key {id} is not the one that keys were wrapped with")]
-    Wrong {
-        /// The key's name.
-        id: MasterKeyId,
-    },
-    /// The name cannot be a master key's: it has 1 to 16 letters, digits, `-`, `_` and `.` of ASCII.
-    #[error("{name:?} cannot be the name of a master key")]
-    InvalidName {
-        /// The name.
-        name: String,
-    },
-    /// The provider cannot give it now.
-    #[error("the master key is not available: {why}")]
-    Unavailable {
-        /// What the provider says.
-        why: String,
     },
 }
 
@@ -88,44 +61,45 @@ pub enum MasterKeyError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PersonalError {
-    /// There are no keys here: the runtime was opened without
-    /// `RuntimeBuilder::personal_data`, or the value is serialized or read outside of a runtime. To show it,
-    /// take it out with [`Personal::get`](crate::Personal::get); to serialize it all the same, do so
-    /// within [`Keys::within`](crate::keys::Keys::within).
+    /// No keys are available: the runtime was opened without `RuntimeBuilder::personal_data`, or the
+    /// value is serialized or read outside of a runtime. To show the value, use
+    /// [`Personal::get`](crate::Personal::get); to serialize it, use
+    /// [`Keys::within`](crate::keys::Keys::within).
     #[error(
         "personal data is written and read with keys only: open the runtime with \
-         `RuntimeBuilder::personal_data`; to show a value elsewhere, take it out with `Personal::get`"
+         `RuntimeBuilder::personal_data`; to show a value outside of it, use `Personal::get`"
     )]
     NoKeys,
-    /// The subject was forgotten, so nothing more is written about it.
-    #[error("subject {subject:?} was forgotten; nothing personal is written about it any more")]
+    /// The subject was forgotten, so no personal data is written about it any more.
+    #[error("subject {subject:?} was forgotten; no personal data is written about it any more")]
     Forgotten {
         /// The subject.
         subject: String,
     },
-    /// There is no key of this subject, nor does the key file say that it was forgotten: it is
-    /// another file than that of this log, or an older copy of it.
+    /// There is no key of this subject, and it was not forgotten: the key file belongs to another log,
+    /// or is an older copy.
     #[error(
-        "there is no key of subject {subject:?}, and it was not forgotten: these are other keys"
+        "there is no key of subject {subject:?}, and it was not forgotten: \
+         the key file is another one, or an older copy"
     )]
     Missing {
         /// The subject.
         subject: String,
     },
-    /// The value was sealed with another key than this subject has: the key file is another one than
-    /// that of this log, or an older copy of it was restored.
-    #[error("the value of subject {subject:?} was sealed with another key than it has now")]
+    /// The value was sealed with another key than this subject has: the key file belongs to another
+    /// log, or an older copy was restored.
+    #[error("the value of subject {subject:?} was sealed with another key than its current one")]
     OtherKey {
         /// The subject.
         subject: String,
     },
-    /// The bytes are not what was sealed.
+    /// The bytes differ from what was sealed.
     #[error("the personal data of subject {subject:?} was altered")]
     Altered {
         /// The subject.
         subject: String,
     },
-    /// The value itself does not encode, or what was sealed does not decode as it.
+    /// The value does not encode, or the opened bytes do not decode.
     #[error("the personal data of subject {subject:?}: {what}")]
     Content {
         /// The subject.

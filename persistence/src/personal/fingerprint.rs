@@ -1,10 +1,10 @@
-//! What stands for a data subject where its name must not.
+//! Fingerprints: identify data subjects where their names must not be stored.
 
 use std::fmt;
 
 use uuid::Uuid;
 
-/// Stands for a subject in the key file: a keyed hash of its name, so the file holds no names.
+/// Identifies a subject in the key file: a keyed hash of its name, so the file contains no names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub(crate) [u8; 16]);
 

@@ -1,22 +1,22 @@
-//! The name of a master key.
+//! Names of master keys, and why a master key is not available.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::MasterKeyError;
+use thiserror::Error;
 
-/// The longest name of a master key: what a slot of the key file has room for.
+/// The longest name of a master key, which fits into a slot of the key file.
 pub(crate) const NAME_BYTES_MAX: usize = 16;
 
-/// The name of a master key: 1 to 16 letters, digits, `-`, `_` and `.` of ASCII. It is no secret.
+/// The name of a master key: 1 to 16 ASCII letters, digits, `-`, `_` and `.`. It is not secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MasterKeyId([u8; NAME_BYTES_MAX]);
 
 impl MasterKeyId {
-    /// The key called `name`.
+    /// Creates the name of a master key.
     ///
     /// # Errors
-    /// [`MasterKeyError::InvalidName`].
+    /// Returns [`MasterKeyError::InvalidName`] if the name is invalid.
     pub fn new(name: &str) -> Result<Self, MasterKeyError> {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(known) {
@@ -27,15 +27,15 @@ impl MasterKeyId {
         Ok(Self(bytes))
     }
 
-    /// The name.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let length = self.0.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES_MAX);
-        // Only ASCII gets in.
+        // `new` accepts only ASCII.
         std::str::from_utf8(&self.0[..length]).unwrap_or_default()
     }
 
-    /// As it stands in a slot, zeros behind it.
+    /// Returns the name padded with zeros, as it is stored in a slot.
     pub(crate) fn padded(&self) -> &[u8; NAME_BYTES_MAX] {
         &self.0
     }
@@ -64,4 +64,34 @@ impl fmt::Debug for MasterKeyId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), out)
     }
+}
+
+/// Why a master key is not available. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MasterKeyError {
+    /// The provider has no key of this name.
+    #[error("there is no master key {id}")]
+    Unknown {
+        /// The key's name.
+        id: MasterKeyId,
+    },
+    /// The key of this name is not the one that the keys of subjects were wrapped with.
+    #[error("master key {id} is not the one that the keys of subjects were wrapped with")]
+    Wrong {
+        /// The key's name.
+        id: MasterKeyId,
+    },
+    /// The name is invalid: it must have 1 to 16 ASCII letters, digits, `-`, `_` and `.`.
+    #[error("{name:?} is not a valid name of a master key")]
+    InvalidName {
+        /// The name.
+        name: String,
+    },
+    /// The provider cannot return the key now.
+    #[error("the master key is not available: {why}")]
+    Unavailable {
+        /// The reason that the provider reports.
+        why: String,
+    },
 }

@@ -1,8 +1,8 @@
-//! Which keys are at hand on this thread, and whose clear text has passed through it.
+//! The keys that are in scope on this thread, and the subjects whose clear text it has processed.
 //!
-//! serde hands no context to the types it serializes, so the keys stand in a thread-local while
-//! something is encoded or decoded. Both are synchronous, so what is set here never leaves the thread,
-//! and is put back however the work ends.
+//! serde passes no context to the types it serializes, so the keys are in a thread-local while
+//! something is encoded or decoded. Both are synchronous, so the scope never leaves the thread. It is
+//! restored even if the work panics.
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
@@ -13,26 +13,26 @@ use super::random::fill_random;
 use super::sealer::Sealer;
 use super::subjects::Subjects;
 
-/// What personal values are written and read with.
+/// How personal values are written and read.
 #[derive(Clone)]
-pub(crate) enum Hand {
+pub(crate) enum Mode {
     Sealer(Arc<dyn Sealer>),
-    /// Nothing is sealed: for tests without a runtime.
+    /// Values are written in clear text and read from it: for tests without a runtime.
     Clear,
-    /// Nothing is sealed, and nothing is read: for people.
+    /// Values are written in clear text for display, and cannot be read.
     Shown,
-    /// A value shows only whether it is the same as another.
+    /// Values are written as masks, which only show whether two values are equal.
     Masked,
 }
 
 #[derive(Default)]
 struct Scope {
-    hand: Option<Hand>,
-    /// What is written is derived from what is stored: the values of who was forgotten meanwhile are
+    mode: Option<Mode>,
+    /// Data derived from stored data is written: values of subjects that were forgotten since are
     /// erased in it. Otherwise they are refused.
     derives: bool,
     subjects: Option<Subjects>,
-    /// Why a personal value failed last: serde keeps only its text.
+    /// The last error of a personal value. serde keeps only its text.
     failure: Option<PersonalError>,
 }
 
@@ -41,40 +41,43 @@ thread_local! {
 }
 
 fn with<R>(change: impl FnOnce(&mut Scope) -> R) -> R {
-    // Borrowed for one assignment at a time, never while foreign code runs.
+    // Borrowed for one assignment at a time, never while other code runs.
     SCOPE.with_borrow_mut(change)
 }
 
-/// Does the work with these keys at hand; without any, with those that are already. A value about
-/// someone who was forgotten cannot be written.
+/// Runs the work with these keys in scope. With `None`, the current scope stays. Within it, writing a
+/// value of a forgotten subject is an error.
 pub fn within<R>(sealer: Option<&Arc<dyn Sealer>>, work: impl FnOnce() -> R) -> R {
     match sealer {
-        Some(sealer) => enter(Hand::Sealer(sealer.clone()), false, work),
+        Some(sealer) => enter(Mode::Sealer(sealer.clone()), false, work),
         None => work(),
     }
 }
 
-/// The same, for what is derived from what is stored: a value about someone who was forgotten is
-/// written as erased.
+/// Like [`within`], for data derived from stored data: a value of a forgotten subject is written as
+/// erased.
 pub fn deriving<R>(sealer: Option<&Arc<dyn Sealer>>, work: impl FnOnce() -> R) -> R {
     match sealer {
-        Some(sealer) => enter(Hand::Sealer(sealer.clone()), true, work),
+        Some(sealer) => enter(Mode::Sealer(sealer.clone()), true, work),
         None => work(),
     }
 }
 
-/// Does the work without keys: personal values are written in clear text, and read from it. **For tests
-/// of aggregates, views and codecs without a runtime**; what is written so is read nowhere else.
+/// Runs the work without keys: personal values are written in clear text, and read from it. **For tests
+/// of aggregates, views and codecs without a runtime.** Data written this way can be read only within
+/// this function.
 pub fn in_clear<R>(work: impl FnOnce() -> R) -> R {
-    enter(Hand::Clear, false, work)
+    enter(Mode::Clear, false, work)
 }
 
-/// Does the work so that personal values in it are serialized for people, with their values in clear text:
-/// `{"subject": …, "value": …}`, or `{"subject": …, "erased": true}`. **For showing them to who may see
-/// them**; nothing reads them back, and what is written so is not forgotten with the subject.
+/// Runs the work so that personal values are serialized for display, in clear text:
+/// `{"subject": …, "value": …}`, or `{"subject": …, "erased": true}`. **Use it to show values to users
+/// that may see them.** The output cannot be read back, and is not erased when the subject is forgotten.
 ///
 /// ```
-/// use actuarius_persistence::{Personal, personal};
+/// # mod actuarius { pub use actuarius_persistence::Personal; pub mod store { pub use actuarius_persistence::*; } }
+/// use actuarius::Personal;
+/// use actuarius::store::personal;
 ///
 /// let name = Personal::new("customer-7f3a", "Ada");
 /// let shown = personal::showing(|| serde_json::to_string(&name))?;
@@ -82,23 +85,23 @@ pub fn in_clear<R>(work: impl FnOnce() -> R) -> R {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub fn showing<R>(work: impl FnOnce() -> R) -> R {
-    enter(Hand::Shown, false, work)
+    enter(Mode::Shown, false, work)
 }
 
-/// Does the work without keys: personal values are written as masks. Two masks of one process are the same
-/// exactly if the values are, and they say nothing else. For comparing and showing what holds them;
-/// nobody can read them again. Within [`showing`] they are shown all the same.
+/// Runs the work without keys: personal values are written as masks. Two masks of one process are equal
+/// exactly if their values are, and reveal nothing else. Use it to compare and show data that contains
+/// personal values; masks cannot be read back. Within [`showing`], values are shown instead.
 pub fn masked<R>(work: impl FnOnce() -> R) -> R {
-    let hand = match with(|scope| scope.hand.clone()) {
-        Some(Hand::Shown) => Hand::Shown,
-        _ => Hand::Masked,
+    let mode = match with(|scope| scope.mode.clone()) {
+        Some(Mode::Shown) => Mode::Shown,
+        _ => Mode::Masked,
     };
-    enter(hand, false, work)
+    enter(mode, false, work)
 }
 
-/// The mask of an encoded value.
+/// Returns the mask of an encoded value.
 pub(crate) fn mask(subject: &str, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
-    // Drawn once, so that values cannot be guessed from masks, and masks of two threads can be compared.
+    // One random salt per process: values cannot be guessed from masks, and masks of two threads compare.
     static SALT: OnceLock<[u8; 32]> = OnceLock::new();
     let salt = match SALT.get() {
         Some(salt) => salt,
@@ -113,26 +116,26 @@ pub(crate) fn mask(subject: &str, clear: &[u8]) -> Result<Vec<u8>, PersonalError
     Ok(hasher.finalize().as_bytes()[..16].to_vec())
 }
 
-fn enter<R>(hand: Hand, derives: bool, work: impl FnOnce() -> R) -> R {
-    struct Back(Option<Hand>, bool);
-    impl Drop for Back {
+fn enter<R>(mode: Mode, derives: bool, work: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Mode>, bool);
+    impl Drop for Restore {
         fn drop(&mut self) {
             let before = self.0.take();
-            // Dropped behind the borrow: closing keys is work of its own.
+            // Dropped after the borrow, because dropping a sealer may close its keys.
             drop(with(|scope| {
                 scope.derives = self.1;
-                std::mem::replace(&mut scope.hand, before)
+                std::mem::replace(&mut scope.mode, before)
             }));
         }
     }
-    let _back = with(|scope| {
+    let _restore = with(|scope| {
         let derived = std::mem::replace(&mut scope.derives, derives);
-        Back(scope.hand.replace(hand), derived)
+        Restore(scope.mode.replace(mode), derived)
     });
     work()
 }
 
-/// Does the work, and adds to `subjects` those whose clear text was written or read by it. Without a
+/// Runs the work, and adds the subjects whose clear text it wrote or read to `subjects`. Without a
 /// sealer there are none.
 pub fn collecting<R>(
     sealer: Option<&Arc<dyn Sealer>>,
@@ -142,23 +145,23 @@ pub fn collecting<R>(
     if sealer.is_none() {
         return work();
     }
-    struct Back<'a>(Option<Subjects>, &'a mut Subjects);
-    impl Drop for Back<'_> {
+    struct Restore<'a>(Option<Subjects>, &'a mut Subjects);
+    impl Drop for Restore<'_> {
         fn drop(&mut self) {
             let before = self.0.take();
             if let Some(seen) = with(|scope| std::mem::replace(&mut scope.subjects, before)) {
                 self.1.add_all(&seen);
-                // Whoever collects around this collects them, too.
+                // An outer collection includes them, too.
                 with(|scope| scope.subjects.as_mut().map(|outer| outer.add_all(&seen)));
             }
         }
     }
-    let _back = Back(with(|scope| scope.subjects.replace(Subjects::default())), subjects);
+    let _restore = Restore(with(|scope| scope.subjects.replace(Subjects::default())), subjects);
     work()
 }
 
-pub(crate) fn at_hand() -> Result<Hand, PersonalError> {
-    with(|scope| scope.hand.clone()).ok_or(PersonalError::NoKeys)
+pub(crate) fn mode() -> Result<Mode, PersonalError> {
+    with(|scope| scope.mode.clone()).ok_or(PersonalError::NoKeys)
 }
 
 pub(crate) fn derives() -> bool {
@@ -166,25 +169,25 @@ pub(crate) fn derives() -> bool {
 }
 
 pub(crate) fn shows() -> bool {
-    with(|scope| matches!(scope.hand, Some(Hand::Shown)))
+    with(|scope| matches!(scope.mode, Some(Mode::Shown)))
 }
 
-pub(crate) fn passed(subject: Fingerprint) {
+pub(crate) fn record_subject(subject: Fingerprint) {
     with(|scope| scope.subjects.as_mut().map(|subjects| subjects.add(subject)));
 }
 
-/// Remembers why a value failed, and returns what it says.
-pub(crate) fn failed(failure: PersonalError) -> String {
+/// Remembers why a value remember_failure, and returns what it says.
+pub(crate) fn remember_failure(failure: PersonalError) -> String {
     let text = failure.to_string();
     with(|scope| scope.failure = Some(failure));
     text
 }
 
-/// The failure that `text` comes from, if it is one of a personal value.
-pub(crate) fn failure(text: &str) -> Option<PersonalError> {
+/// Returns the remembered error if `text` contains its text.
+pub(crate) fn take_failure(text: &str) -> Option<PersonalError> {
     let failure = with(|scope| scope.failure.take())?;
     let own = failure.to_string();
-    // bincode shows its errors with quotes escaped.
-    let is_it = text.contains(&own) || text.contains(&own.escape_debug().to_string());
-    is_it.then_some(failure)
+    // bincode escapes the quotes in its errors.
+    let matches = text.contains(&own) || text.contains(&own.escape_debug().to_string());
+    matches.then_some(failure)
 }

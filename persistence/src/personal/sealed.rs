@@ -1,4 +1,4 @@
-//! Sealed bytes as serde sees them: bytes where a format has such, text in base64 where people read it.
+//! Serializes sealed bytes: as bytes in binary formats, as base64 text in human-readable ones.
 
 use std::fmt;
 
@@ -23,16 +23,16 @@ impl Serialize for Sealed {
 impl<'de> Deserialize<'de> for Sealed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            // Whatever it is now: a value may have been turned from one format into another.
+            // Accepts bytes and text: a value may have been converted from another format.
             deserializer.deserialize_any(Bytes)
         } else {
-            // Not as a buffer: bincode would make room for as many bytes as damaged ones may say.
+            // Not as a buffer: bincode would allocate as many bytes as a damaged length states.
             deserializer.deserialize_bytes(Bytes)
         }
     }
 }
 
-/// A subject's name.
+/// The name of a subject.
 pub(super) struct Name(pub(super) Box<str>);
 
 impl<'de> Deserialize<'de> for Name {
@@ -47,7 +47,7 @@ impl Visitor<'_> for Text {
     type Value = Name;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a subject's name")
+        out.write_str("the name of a subject")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
@@ -61,7 +61,7 @@ impl<'de> Visitor<'de> for Bytes {
     type Value = Sealed;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("what was sealed, as bytes or in base64")
+        out.write_str("sealed bytes, or base64 text")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Sealed, E> {

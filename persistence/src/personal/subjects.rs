@@ -1,41 +1,41 @@
-//! The data subjects whose clear text went into a state or a view.
+//! The data subjects whose clear text a state or a view contains.
 
 use std::collections::BTreeSet;
 
 use super::fingerprint::Fingerprint;
 
-/// The most subjects whose clear text one thing may hold and still be sealed for all of them: what is
-/// sealed names each in 16 bytes, and opening it needs each one's key.
+/// The most subjects that one state or view can be sealed for: sealed bytes name each subject in 16
+/// bytes, and opening them needs the key of each.
 pub const SUBJECTS_MAX: usize = 1_024;
 
-/// Whose clear text has gone into something: an aggregate's state, a view.
+/// The subjects whose clear text the state of an aggregate, or a view, contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subjects {
     known: BTreeSet<Fingerprint>,
-    /// More than [`SUBJECTS_MAX`]: it is not known any more whose.
+    /// There are more than [`SUBJECTS_MAX`], so they are not all known.
     too_many: bool,
 }
 
 impl Subjects {
-    /// Whether nobody's clear text went in.
+    /// Returns whether there is no clear text of any subject.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty() && !self.too_many
     }
 
-    /// Whether there are more than [`SUBJECTS_MAX`].
+    /// Returns whether there are more than [`SUBJECTS_MAX`].
     #[must_use]
     pub fn are_too_many(&self) -> bool {
         self.too_many
     }
 
-    /// Whether this subject's clear text may have gone in.
+    /// Returns whether there may be clear text of this subject.
     #[must_use]
     pub fn may_have(&self, subject: Fingerprint) -> bool {
         self.too_many || self.known.contains(&subject)
     }
 
-    /// Each of them, in order; not all when there are too many.
+    /// Returns the known subjects in order. They are not complete if there are too many.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Fingerprint> {
         self.known.iter().copied()
     }
@@ -48,7 +48,7 @@ impl Subjects {
         }
     }
 
-    /// Adds those of another thing that has gone in.
+    /// Adds other subjects.
     pub fn add_all(&mut self, others: &Self) {
         others.iter().for_each(|subject| self.add(subject));
         self.too_many |= others.too_many;

@@ -8,24 +8,26 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::error::PersonalError;
-use super::scope::{self, Hand};
+use super::scope::{self, Mode};
 use super::sealed::{Name, Sealed};
 use crate::record::codec::{Codec, CodecError};
 
 /// A value about a data subject, for a field of an event, a command, a state or a view.
 ///
-/// At rest it is sealed with the subject's key; when the subject is forgotten it reads as *erased*, in
-/// every event, snapshot, view and backup. The subject's name is **not** sealed: it stays in the log
-/// for ever, so it must say nothing about a person by itself. Use a random id, not an address.
+/// At rest it is sealed with the key of the subject. When the subject is forgotten, the value reads as
+/// *erased* in every event, snapshot, view and backup. The name of the subject is **not** sealed: it
+/// stays in the log permanently, so it must not identify a natural person by itself. Use a random id,
+/// not an address.
 ///
-/// It serializes only where there are keys, which is everywhere in a runtime that was opened with
-/// `RuntimeBuilder::personal_data`. Elsewhere serializing it is an error, so that no clear text gets out by
-/// accident: to show it take it out with [`get`](Personal::get), or say so with
+/// It serializes only where keys are in scope, which is everywhere in a runtime that was opened with
+/// `RuntimeBuilder::personal_data`. Otherwise serializing it is an error, so that clear text does not
+/// leak by accident. To show the value, use [`get`](Personal::get) or
 /// [`showing`](crate::personal::showing).
 ///
 /// ```
-/// use actuarius_persistence::Personal;
-/// use actuarius_persistence::keys::{Keys, MasterKeyRing};
+/// # mod actuarius { pub use actuarius_persistence::Personal; pub mod erasure { pub use actuarius_persistence::keys; } }
+/// use actuarius::Personal;
+/// use actuarius::erasure::keys::{Keys, MasterKeyRing};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let keys = Keys::in_memory(MasterKeyRing::generate("2026-11")?)?;
@@ -49,32 +51,32 @@ pub struct Personal<T> {
 }
 
 impl<T> Personal<T> {
-    /// A value about `subject`, whose name has 1 to 512 bytes. (Another one is refused when the value is
-    /// stored.)
+    /// Creates a value about `subject`, whose name has 1 to 512 bytes. A name of another length is
+    /// refused when the value is stored.
     pub fn new(subject: impl Into<String>, value: T) -> Self {
         Self { subject: subject.into().into_boxed_str(), value: Some(value) }
     }
 
-    /// The value; none when it is erased.
+    /// Returns the value, or `None` if it is erased.
     #[must_use]
     pub fn get(&self) -> Option<&T> {
         self.value.as_ref()
     }
 
-    /// The value itself; none when it is erased.
+    /// Returns the owned value, or `None` if it is erased.
     #[must_use]
     pub fn into_value(self) -> Option<T> {
         self.value
     }
 
-    /// Whom it is about; known also when the value is erased. Empty for one that was never set.
+    /// Returns the name of the subject, even if the value is erased. Empty if the value was never set.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Whether the value is gone because its subject was forgotten. One that was never set is not
-    /// erased.
+    /// Returns whether the value is erased because its subject was forgotten. A value that was never
+    /// set is not erased.
     #[must_use]
     pub fn is_erased(&self) -> bool {
         self.value.is_none() && !self.subject.is_empty()
@@ -82,14 +84,14 @@ impl<T> Personal<T> {
 }
 
 impl<T> Default for Personal<T> {
-    /// One that was never set: about nobody, and without a value.
+    /// Returns a value that was never set: without a subject and without content.
     fn default() -> Self {
         Self { subject: Box::default(), value: None }
     }
 }
 
 impl<T> fmt::Debug for Personal<T> {
-    /// Shows no clear text.
+    /// Writes no clear text.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match (&self.value, self.is_erased()) {
             (Some(_), _) => "..",
@@ -100,32 +102,32 @@ impl<T> fmt::Debug for Personal<T> {
     }
 }
 
-/// How the value is encoded before it is sealed, whatever codec is around it: with field names, so that
-/// it may grow.
+/// The encoding of the value before it is sealed, independent of the outer codec. It has field names, so
+/// that fields can be added.
 const INNER: Codec = Codec::MessagePack;
 
-/// Stands before a value that is not sealed. With keys at hand it is refused.
+/// The first byte of a value that is not sealed. With keys in scope it is refused.
 const IN_CLEAR: u8 = 0;
 
-/// Stands before a mask, which nobody can read.
+/// The first byte of a mask, which cannot be read.
 const MASK: u8 = 0xff;
 
-/// Bytes of a usual value, so that clear text is not left behind by a buffer that grows.
+/// The capacity for a typical value, so that a growing buffer leaves no clear text in memory.
 const VALUE_USUAL: usize = 512;
 
 impl<T: Serialize> Personal<T> {
-    /// Nothing for a value that is erased, or was never set.
+    /// Returns no bytes for a value that is erased or was never set.
     fn seal(&self) -> Result<Sealed, PersonalError> {
         let Some(value) = &self.value else { return Ok(Sealed::default()) };
-        let hand = scope::at_hand()?;
+        let mode = scope::mode()?;
         let mut clear = Zeroizing::new(Vec::with_capacity(VALUE_USUAL));
         INNER.encode(value, &mut clear).map_err(|error| self.content(&error))?;
-        let sealed = match hand {
-            Hand::Sealer(sealer) => sealer.seal(&self.subject, &clear),
-            Hand::Clear => Ok([&[IN_CLEAR], &clear[..]].concat()),
-            // It is shown instead.
-            Hand::Shown => Err(PersonalError::NoKeys),
-            Hand::Masked => {
+        let sealed = match mode {
+            Mode::Sealer(sealer) => sealer.seal(&self.subject, &clear),
+            Mode::Clear => Ok([&[IN_CLEAR], &clear[..]].concat()),
+            // `serialize` shows the value instead.
+            Mode::Shown => Err(PersonalError::NoKeys),
+            Mode::Masked => {
                 scope::mask(&self.subject, &clear).map(|mask| [&[MASK], &mask[..]].concat())
             }
         };
@@ -142,10 +144,10 @@ impl<T: DeserializeOwned> Personal<T> {
         if sealed.is_empty() {
             return Ok(opened);
         }
-        let clear = match (scope::at_hand()?, sealed.split_first()) {
-            (Hand::Sealer(sealer), _) => sealer.unseal(&opened.subject, &sealed)?,
-            (Hand::Clear, Some((&IN_CLEAR, clear))) => Some(Zeroizing::new(clear.to_vec())),
-            (Hand::Clear | Hand::Shown | Hand::Masked, _) => return Err(PersonalError::NoKeys),
+        let clear = match (scope::mode()?, sealed.split_first()) {
+            (Mode::Sealer(sealer), _) => sealer.unseal(&opened.subject, &sealed)?,
+            (Mode::Clear, Some((&IN_CLEAR, clear))) => Some(Zeroizing::new(clear.to_vec())),
+            (Mode::Clear | Mode::Shown | Mode::Masked, _) => return Err(PersonalError::NoKeys),
         };
         if let Some(clear) = clear {
             opened.value = Some(INNER.decode(&clear).map_err(|error| opened.content(&error))?);
@@ -157,7 +159,7 @@ impl<T: DeserializeOwned> Personal<T> {
 impl<T> Personal<T> {
     fn content(&self, error: &CodecError) -> PersonalError {
         match error {
-            // A personal value within this one.
+            // The error of a personal value within this one.
             CodecError::Personal(inner) => inner.clone(),
             other => PersonalError::Content {
                 subject: self.subject.to_string(),
@@ -170,7 +172,7 @@ impl<T> Personal<T> {
 const NAME: &str = "Personal";
 
 impl<T: Serialize> Personal<T> {
-    /// For people.
+    /// Serializes the value in clear text for display.
     fn show<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct(NAME, 2)?;
         fields.serialize_field("subject", &*self.subject)?;
@@ -188,7 +190,8 @@ impl<T: Serialize> Serialize for Personal<T> {
         if scope::shows() {
             return self.show(serializer);
         }
-        let sealed = self.seal().map_err(|error| S::Error::custom(scope::failed(error)))?;
+        let sealed =
+            self.seal().map_err(|error| S::Error::custom(scope::remember_failure(error)))?;
         let mut fields = serializer.serialize_struct(NAME, 2)?;
         fields.serialize_field("subject", &*self.subject)?;
         fields.serialize_field("sealed", &sealed)?;
@@ -206,6 +209,7 @@ struct AtRest {
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let AtRest { subject: Name(subject), sealed } = AtRest::deserialize(deserializer)?;
-        Self::open(subject, sealed).map_err(|error| D::Error::custom(scope::failed(error)))
+        Self::open(subject, sealed)
+            .map_err(|error| D::Error::custom(scope::remember_failure(error)))
     }
 }

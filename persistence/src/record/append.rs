@@ -1,32 +1,32 @@
-//! Writing: typed events become framed bytes.
+//! Appends: typed events encoded as framed bytes.
 
 use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
 use smallvec::SmallVec;
 
-use super::chain::Link;
 use super::codec::{Codec, CodecError};
 use super::commit::Commit;
 use super::frame::{put_head, seal_frame};
+use super::link::Link;
 use super::{FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER};
 use crate::wire::{put_text, put_varint};
 
-/// Bytes of a usual frame: header, names and a small event.
+/// The size of a typical frame: header, names and a small event.
 const FRAME_USUAL: usize = 256;
 
-/// What all events of one command share.
+/// The fields that all events of one command share.
 #[derive(Debug, Clone, Copy)]
 pub struct NewCommit<'a> {
-    /// When it was decided.
+    /// The time of the decision.
     pub time: Timestamp,
-    /// The request.
+    /// The id of the command.
     pub command_id: CommandId,
-    /// Whether the caller chose the command id, so that it may come again.
+    /// Whether the caller chose the command id, so that the command may be repeated.
     pub named_by_caller: bool,
-    /// What the caller sent along.
+    /// The metadata of the request.
     pub metadata: &'a Metadata,
 }
 
-/// What an aggregate wants stored in one go: one or more commits to its stream, one per command.
+/// Commits that are appended to one stream together: one or more, one for each command.
 #[derive(Debug, Clone)]
 pub struct Append {
     stream: StreamId,
@@ -36,8 +36,8 @@ pub struct Append {
     events: u64,
 }
 
-/// Where a commit ends in its append's bytes, how many events it has, and its hash: made here, where
-/// many work side by side, so that the one writer has only to chain it.
+/// Where a commit ends in the bytes of its append, its number of events, and its hash. The hash is
+/// computed here, in parallel, so that the single writer only has to chain it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CommitShape {
     pub(crate) end: u32,
@@ -46,17 +46,16 @@ pub(crate) struct CommitShape {
 }
 
 impl Append {
-    /// An append to `stream`, which must be at version `expected`.
+    /// Creates an empty append to `stream`, which must be at version `expected`.
     #[must_use]
     pub fn new(stream: StreamId, expected: Version) -> Self {
         Self { stream, expected, frames: Vec::new(), commits: SmallVec::new(), events: 0 }
     }
 
-    /// Adds one command's events; on an error the append is as before. Without events there is
-    /// nothing to store, so nothing is added.
+    /// Adds the events of one command. If there are no events, nothing is added.
     ///
     /// # Errors
-    /// [`CodecError`] when an event cannot be encoded.
+    /// Returns [`CodecError`] if an event cannot be encoded. The append is then unchanged.
     pub fn push<E: serde::Serialize>(
         &mut self,
         commit: NewCommit<'_>,
@@ -84,7 +83,7 @@ impl Append {
     ) -> Result<(), CodecError> {
         let start = self.frames.len();
         let out = &mut self.frames;
-        // Most commits fit, so that most appends are allocated once.
+        // Most commits fit, so most appends are allocated once.
         out.reserve(FRAME_USUAL);
         out.extend_from_slice(&[0; FRAME_HEAD]);
         put_header(out, &self.stream, self.expected.plus(self.events), commit);
@@ -97,7 +96,7 @@ impl Append {
         self.add(events.len() as u32, hash)
     }
 
-    /// Adds a commit whose events are bytes already.
+    /// Adds a commit whose events are already encoded.
     pub(super) fn push_events(
         &mut self,
         commit: NewCommit<'_>,
@@ -125,18 +124,18 @@ impl Append {
         Ok(())
     }
 
-    /// Adds a commit as it stands in another store, byte by byte: with its ids, time and metadata.
+    /// Adds a commit of another store byte by byte, with its ids, time and metadata.
     ///
     /// # Errors
-    /// [`CodecError::TooLarge`] when the append would have more than 4 GiB;
-    /// [`CodecError::Encode`] when the commit is another stream's, or does not follow what the
-    /// append has: its events would have other versions. The append is as before.
+    /// Returns [`CodecError::TooLarge`] if the append would have more than 4 GiB, and
+    /// [`CodecError::Encode`] if the commit belongs to another stream or does not continue the
+    /// versions of the append. The append is then unchanged.
     pub fn push_commit(&mut self, commit: &Commit) -> Result<(), CodecError> {
         let view = commit.view();
         let next = self.expected.plus(self.events).next();
         if !view.belongs_to(&self.stream) || view.version != next {
             let (stream, found) = (&self.stream, view.version);
-            let what = format!("version {next} of {stream} is wanted, not {found} of another");
+            let what = format!("expected version {next} of {stream}, found version {found}");
             return Err(CodecError::Encode(what));
         }
         let start = self.frames.len();
@@ -148,7 +147,7 @@ impl Append {
         added
     }
 
-    /// Takes the last commit off again.
+    /// Removes the last commit.
     pub fn drop_last(&mut self) {
         if let Some(last) = self.commits.pop() {
             self.events -= u64::from(last.events);
@@ -156,49 +155,49 @@ impl Append {
         self.drop_half_written();
     }
 
-    /// Takes off what a [`push`](Append::push) that panicked left behind.
+    /// Removes what a [`push`](Append::push) that panicked left.
     pub fn drop_half_written(&mut self) {
         let end = self.commits.last().map_or(0, |last| last.end as usize);
         self.frames.truncate(end);
     }
 
-    /// The stream appended to.
+    /// Returns the stream appended to.
     #[must_use]
     pub fn stream(&self) -> &StreamId {
         &self.stream
     }
 
-    /// The version the stream must have.
+    /// Returns the version that the stream must have.
     #[must_use]
     pub fn expected(&self) -> Version {
         self.expected
     }
 
-    /// How many events the append has.
+    /// Returns the number of events.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// How many commits the append has.
+    /// Returns the number of commits.
     #[must_use]
     pub fn commits(&self) -> usize {
         self.commits.len()
     }
 
-    /// How many bytes the append has.
+    /// Returns the size in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.frames.len()
     }
 
-    /// Whether nothing has been added yet.
+    /// Returns whether the append has no commits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.commits.is_empty()
     }
 
-    /// The commits as framed bytes, each with the number of its events.
+    /// Returns the commits as framed bytes, each with the number of its events. For engines.
     pub fn frames(&self) -> impl Iterator<Item = (&[u8], u32)> {
         let mut start = 0;
         self.commits.iter().map(move |shape| {
@@ -208,13 +207,13 @@ impl Append {
         })
     }
 
-    /// The commits as framed bytes, with the number of their events and their hashes.
+    /// Returns the commits as framed bytes, each with the number of its events and its hash. For engines.
     pub fn hashed_frames(&self) -> impl Iterator<Item = (&[u8], u32, Link)> {
         let hashes = self.commits.iter().map(|shape| shape.hash);
         self.frames().zip(hashes).map(|((frame, events), hash)| (frame, events, hash))
     }
 
-    /// The same append with its first `commits` commits only.
+    /// Returns a copy with only the first `commits` commits.
     pub(crate) fn front(&self, commits: usize) -> Self {
         let commits = SmallVec::from(&self.commits[..commits.min(self.commits.len())]);
         let end = commits.last().map_or(0, |shape: &CommitShape| shape.end as usize);
@@ -257,7 +256,7 @@ pub(super) fn put_header(
     }
 }
 
-/// The payload stands before the name, because encoding it is what tells the name.
+/// Writes the payload before the name, because the name is known only after encoding.
 fn put_event<E: serde::Serialize>(
     out: &mut Vec<u8>,
     codec: Codec,

@@ -1,9 +1,9 @@
-//! What makes a changed history evident: every commit is chained to all before it.
+//! The hash chain over all commits, which makes a changed history evident.
 //!
-//! The *link* of a commit is BLAKE3 over the link before it and the BLAKE3 hash of its own stored
-//! bytes. Whoever noted a link once can tell later that nothing up to there was altered, removed or
-//! put into another order. The chain is made of the commits alone: not of the store's identity, nor
-//! of how commits are packed, so a true copy of a log has the same links.
+//! The *link* of a commit is BLAKE3 over the previous link and the BLAKE3 hash of its own stored
+//! bytes. A link that was written down once proves later that nothing up to it was altered, removed or
+//! reordered. The chain covers the commits alone: not the identity of the store, nor how commits are
+//! packed, so an exact copy of a log has the same links.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,71 +11,38 @@ use std::str::FromStr;
 use actuarius_domain::Position;
 use thiserror::Error;
 
-use crate::Commit;
+use super::commit::Commit;
 
-/// A hash: of one commit, or of all commits up to one.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Link(pub [u8; 32]);
+pub use super::link::Link;
 
-impl Link {
-    /// What the first commit is chained to.
-    pub const NONE: Self = Self([0; 32]);
-
-    /// The hash of stored bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(*blake3::hash(bytes).as_bytes())
-    }
-
-    /// The link of the commit whose hash is `commit`, behind this one.
-    #[must_use]
-    pub fn then(&self, commit: &Self) -> Self {
-        let mut both = [0; 64];
-        both[..32].copy_from_slice(&self.0);
-        both[32..].copy_from_slice(&commit.0);
-        Self::of(&both)
-    }
-}
-
-impl fmt::Display for Link {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
-    }
-}
-
-impl fmt::Debug for Link {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
-
-/// A place in the log, and the link of all commits up to there.
+/// A position in the log, and the link of all commits up to it.
 ///
-/// It is written as `position:link`, which is what to keep somewhere else when a history is to be
-/// proved later on.
+/// Its text form is `position:link`. Keep it outside of the store to prove the history later.
 ///
 /// ```
-/// use super::chain::ChainEnd;
+/// # mod actuarius { pub mod store { pub use actuarius_persistence::*; } }
+/// use actuarius::store::chain::ChainEnd;
 ///
 /// let end = ChainEnd::default();
 /// assert_eq!(end.to_string().parse(), Ok(end));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainEnd {
-    /// The last position that is linked.
+    /// The last position that the link covers.
     pub position: Position,
-    /// The link of the commit it ends.
+    /// The link of the commit that ends at this position.
     pub link: Link,
 }
 
 impl Default for ChainEnd {
-    /// The beginning of every log.
+    /// Returns the chain end of an empty log.
     fn default() -> Self {
         Self { position: Position::NONE, link: Link::NONE }
     }
 }
 
 impl ChainEnd {
-    /// One commit further.
+    /// Returns the chain end after the next commit.
     #[must_use]
     pub fn then(&self, commit: &Commit) -> Self {
         Self { position: commit.last_position(), link: self.link.then(&commit.hash()) }
@@ -88,9 +55,9 @@ impl fmt::Display for ChainEnd {
     }
 }
 
-/// A text that is no `position:link`.
+/// A text that is not of the form `position:link`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not the end of a chain: it is written as position, colon, 64 hexadecimal digits")]
+#[error("not the end of a chain: expected a position, a colon, and 64 hexadecimal digits")]
 pub struct InvalidChainEnd;
 
 impl FromStr for ChainEnd {
@@ -109,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_comes_back_from_its_text() {
+    fn a_chain_end_round_trips_as_text() {
         let end = ChainEnd { position: Position::new(77), link: Link::of(b"x") };
         assert_eq!(end.to_string().parse(), Ok(end));
         for wrong in ["", "77", "77:", "x:00", "77:zz", &format!("77:{}0", end.link)] {
@@ -120,8 +87,8 @@ mod tests {
     #[test]
     fn a_link_depends_on_the_order() {
         let (one, two) = (Link::of(b"1"), Link::of(b"2"));
-        let forth = Link::NONE.then(&one).then(&two);
-        assert_ne!(forth, Link::NONE.then(&two).then(&one));
-        assert_ne!(forth, Link::NONE.then(&one));
+        let forward = Link::NONE.then(&one).then(&two);
+        assert_ne!(forward, Link::NONE.then(&two).then(&one));
+        assert_ne!(forward, Link::NONE.then(&one));
     }
 }

@@ -1,10 +1,16 @@
-//! Typed event ↔ name and bytes.
+//! Codecs: convert a typed event to a name and bytes, and back.
 //!
-//! The name of an event is its serde variant name and stands in the header; the payload is the
-//! variant's content alone. So reordering variants is harmless with every codec, and no macro or
+//! The name of an event is its serde variant name, which is stored in the header; the payload is the
+//! content of the variant alone. So variants may be reordered with every codec, and no macro or
 //! hand-written table of names is needed.
 
+#[cfg(feature = "bincode")]
+mod bincode;
 mod content;
+#[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "messagepack")]
+mod messagepack;
 mod variant;
 
 use std::cell::Cell;
@@ -19,18 +25,17 @@ use variant::Variant;
 use crate::personal::error::PersonalError;
 use crate::personal::scope;
 
-/// How payloads are written. Each stored event and snapshot says which codec wrote it, so a type
-/// may change its codec at any time: old and new live side by side.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// The encoding of payloads. Each stored event and snapshot records the codec that wrote it, so a type
+/// may change its codec at any time, and keeps reading what the old codec wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
-    /// bincode 2: smallest and fastest; not self-describing, so a changed event needs a new schema
-    /// version.
-    #[default]
+    /// bincode 2: the smallest and fastest. It is not self-describing, so a changed event needs a new
+    /// schema version.
     Bincode,
-    /// JSON: readable everywhere; unknown fields are ignored, new fields may have a serde default.
+    /// JSON: readable as text. Unknown fields are ignored, and new fields may have a serde default.
     Json,
-    /// MessagePack with field names: as forgiving as JSON, at two thirds of the size.
+    /// MessagePack with field names: as tolerant of changes as JSON, at two thirds of the size.
     MessagePack,
 }
 
@@ -41,7 +46,7 @@ pub enum CodecError {
     /// The event type is not an externally tagged enum (serde's default for enums).
     #[error("an event must be an enum with serde's default, external tagging; found {found}")]
     NotAnEnum {
-        /// What it is.
+        /// The kind of value found.
         found: &'static str,
     },
     /// The commit would be larger than [`COMMIT_BYTES_MAX`](crate::COMMIT_BYTES_MAX).
@@ -53,71 +58,75 @@ pub enum CodecError {
     /// The bytes could not be decoded: another shape, or an unknown variant.
     #[error("not decodable: {0}")]
     Decode(String),
-    /// The event's type is none of those that the program knows.
+    /// The program has no event type of this name.
     #[error("there is no event type `{event_type}`")]
     UnknownEventType {
         /// The name of the stored event's variant.
         event_type: String,
     },
-    /// The event has another schema version than events of its type have today, and nothing says how
-    /// such a one is read.
-    #[error(
-        "`{event_type}` has schema version {current} today, and no upcaster reads version {stored}"
-    )]
+    /// The event has another schema version than the program writes for its type, and there is no
+    /// upcaster for it.
+    #[error("`{event_type}` has schema version {current}, and no upcaster reads version {stored}")]
     MissingUpcaster {
         /// The name of the variant.
         event_type: String,
-        /// The version that is stored, or that an upcaster has made.
+        /// The stored version, or the version that an upcaster returned.
         stored: u32,
-        /// The version of today.
+        /// The current version.
         current: u32,
     },
-    /// Upcasters lead back to where they began.
-    #[error(
-        "the upcasters of `{event_type}`, schema version {schema_version}, go round in a circle"
-    )]
+    /// Upcasters form a cycle.
+    #[error("the upcasters of `{event_type}`, schema version {schema_version}, form a cycle")]
     EndlessUpcasters {
         /// The name of the variant.
         event_type: String,
-        /// Its version, where it was noticed.
+        /// The version at which the cycle was detected.
         schema_version: u32,
     },
-    /// Upcasters make more of one event than can be right.
-    #[error("upcasters make more than {most} events of one")]
+    /// Upcasters return more events for one stored event than is allowed.
+    #[error("upcasters return more than {most} events for one stored event")]
     TooManyParts {
-        /// How many it may become.
+        /// The largest allowed number.
         most: usize,
     },
     /// A [`Personal`](crate::Personal) value in it could not be written or read.
     #[error(transparent)]
     Personal(PersonalError),
+    /// The codec is not part of this build. Enable the feature of its name.
+    #[error("the codec {0:?} is not enabled: add its feature to the build")]
+    NotEnabled(Codec),
     /// A codec this release does not know wrote the bytes.
     #[error("written with the unknown codec {0}")]
     UnknownCodec(u8),
 }
 
+impl Default for Codec {
+    /// Returns bincode. In a build without it, returns MessagePack, or else JSON.
+    fn default() -> Self {
+        if cfg!(feature = "bincode") {
+            Self::Bincode
+        } else if cfg!(feature = "messagepack") {
+            Self::MessagePack
+        } else {
+            Self::Json
+        }
+    }
+}
+
 impl CodecError {
     fn encode(error: &dyn std::fmt::Display) -> Self {
         let text = error.to_string();
-        scope::failure(&text).map_or(Self::Encode(text), Self::Personal)
+        scope::take_failure(&text).map_or(Self::Encode(text), Self::Personal)
     }
 
     fn decode(error: &dyn std::fmt::Display) -> Self {
         let text = error.to_string();
-        scope::failure(&text).map_or(Self::Decode(text), Self::Personal)
+        scope::take_failure(&text).map_or(Self::Decode(text), Self::Personal)
     }
 }
 
-/// How much bincode may claim while it decodes: of bytes of another shape it takes anything for the
-/// length of a text, and allocates that much before it looks whether it is there, which ends the
-/// process. What is claimed is up to 16 times what is stored, because a number of one byte counts as
-/// 16. What is not there is only asked for, never touched.
-const SMALL_BYTES: usize = 64 * 1024;
-const SMALL_CLAIM: usize = 32 * SMALL_BYTES;
-const LARGE_CLAIM: usize = u32::MAX as usize;
-
 impl Codec {
-    /// The byte that stands for the codec on disk.
+    /// Returns the byte that identifies the codec on disk.
     #[must_use]
     pub fn byte(self) -> u8 {
         match self {
@@ -127,10 +136,10 @@ impl Codec {
         }
     }
 
-    /// The codec a byte on disk stands for.
+    /// Returns the codec that a byte on disk identifies.
     ///
     /// # Errors
-    /// [`CodecError::UnknownCodec`].
+    /// Returns [`CodecError::UnknownCodec`] if no codec has this byte.
     pub fn from_byte(byte: u8) -> Result<Self, CodecError> {
         match byte {
             1 => Ok(Self::Bincode),
@@ -140,10 +149,10 @@ impl Codec {
         }
     }
 
-    /// Appends an event's content to `out` and returns the name of its variant.
+    /// Appends the content of an event to `out` and returns the name of its variant.
     ///
     /// # Errors
-    /// [`CodecError`]; `out` may then hold a part of the content.
+    /// Returns [`CodecError`] if the event cannot be encoded; `out` may then contain a part of it.
     pub fn encode_event<E: Serialize>(
         self,
         event: &E,
@@ -151,17 +160,18 @@ impl Codec {
     ) -> Result<&'static str, CodecError> {
         let content = Content::of(event);
         let written = self.encode(&content, out);
-        match (content.name(), content.misfit()) {
+        match (content.name(), content.mismatch()) {
             (_, Some(found)) => Err(CodecError::NotAnEnum { found }),
             (Some(name), None) => written.map(|()| name),
-            (None, None) => Err(CodecError::NotAnEnum { found: "a value that is no variant" }),
+            (None, None) => Err(CodecError::NotAnEnum { found: "a value that is not a variant" }),
         }
     }
 
-    /// The event whose variant is `name` and whose content is `bytes`.
+    /// Decodes the event whose variant is `name` and whose content is `bytes`.
     ///
     /// # Errors
-    /// [`CodecError::Decode`], or [`CodecError::UnknownEventType`].
+    /// Returns [`CodecError::UnknownEventType`] if there is no such variant, and
+    /// [`CodecError::Decode`] if its content does not decode.
     pub fn decode_event<E: DeserializeOwned>(
         self,
         name: &str,
@@ -169,7 +179,7 @@ impl Codec {
     ) -> Result<E, CodecError> {
         let is_known = Cell::new(true);
         let decoded = self.decode_seed(Variant::new(name, &is_known), bytes);
-        // What a catch-all variant takes is no error, whatever it is called.
+        // A catch-all variant accepts any name.
         decoded.map_err(|error| match is_known.get() {
             true => error,
             false => CodecError::UnknownEventType { event_type: name.to_owned() },
@@ -179,27 +189,27 @@ impl Codec {
     /// Appends any value to `out`.
     ///
     /// # Errors
-    /// [`CodecError::Encode`]; `out` may then hold a part of the value.
+    /// Returns [`CodecError::Encode`] if it cannot be encoded; `out` may then contain a part of it.
     pub fn encode<T: Serialize>(self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
         match self {
-            Self::Bincode => {
-                bincode::serde::encode_into_std_write(value, out, bincode::config::standard())
-                    .map(drop)
-                    .map_err(|error| CodecError::encode(&error))
+            #[cfg(feature = "bincode")]
+            Self::Bincode => bincode::encode(value, out),
+            #[cfg(feature = "json")]
+            Self::Json => json::encode(value, out),
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => messagepack::encode(value, out),
+            #[cfg(not(all(feature = "bincode", feature = "json", feature = "messagepack")))]
+            codec => {
+                let _ = (value, out);
+                Err(CodecError::NotEnabled(codec))
             }
-            Self::Json => {
-                serde_json::to_writer(out, value).map_err(|error| CodecError::encode(&error))
-            }
-            Self::MessagePack => value
-                .serialize(&mut rmp_serde::Serializer::new(out).with_struct_map())
-                .map_err(|error| CodecError::encode(&error)),
         }
     }
 
-    /// The value written as `bytes`.
+    /// Decodes the value written as `bytes`.
     ///
     /// # Errors
-    /// [`CodecError::Decode`].
+    /// Returns [`CodecError::Decode`] if the bytes do not decode.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, CodecError> {
         self.decode_seed(std::marker::PhantomData::<T>, bytes)
     }
@@ -209,33 +219,17 @@ impl Codec {
         seed: S,
         bytes: &'de [u8],
     ) -> Result<S::Value, CodecError> {
-        let failed = |error: &dyn std::fmt::Display| CodecError::decode(error);
         match self {
-            Self::Bincode => {
-                let standard = bincode::config::standard();
-                let decoded = if bytes.len() <= SMALL_BYTES {
-                    let config = standard.with_limit::<SMALL_CLAIM>();
-                    bincode::serde::seed_decode_from_slice(seed, bytes, config)
-                } else {
-                    let config = standard.with_limit::<LARGE_CLAIM>();
-                    bincode::serde::seed_decode_from_slice(seed, bytes, config)
-                };
-                let (value, read) = decoded.map_err(|error| failed(&error))?;
-                if read < bytes.len() {
-                    // A shorter shape would otherwise decode as silently wrong data.
-                    return Err(CodecError::Decode("bytes are left over".to_owned()));
-                }
-                Ok(value)
-            }
-            Self::Json => {
-                let mut json = serde_json::Deserializer::from_slice(bytes);
-                let value = seed.deserialize(&mut json).map_err(|error| failed(&error))?;
-                json.end().map_err(|error| failed(&error))?;
-                Ok(value)
-            }
-            Self::MessagePack => {
-                let mut pack = rmp_serde::Deserializer::from_read_ref(bytes);
-                seed.deserialize(&mut pack).map_err(|error| failed(&error))
+            #[cfg(feature = "bincode")]
+            Self::Bincode => bincode::decode(seed, bytes),
+            #[cfg(feature = "json")]
+            Self::Json => json::decode(seed, bytes),
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => messagepack::decode(seed, bytes),
+            #[cfg(not(all(feature = "bincode", feature = "json", feature = "messagepack")))]
+            codec => {
+                let _ = (seed, bytes);
+                Err(CodecError::NotEnabled(codec))
             }
         }
     }
@@ -261,7 +255,7 @@ mod tests {
         Nested(Box<Sample>),
     }
 
-    /// The same events declared in another order, as after an edit of the source.
+    /// The same events, declared in another order.
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     enum Reordered {
         Tuple(u8, i64),
@@ -298,9 +292,9 @@ mod tests {
         }
     }
 
-    /// A text of a length nobody has memory for once ended the process.
+    /// A stored length larger than the memory once aborted the process.
     #[test]
-    fn a_length_that_makes_no_sense_is_refused() {
+    fn an_absurd_length_is_refused() {
         for length in [u64::MAX, 1 << 62, 1 << 40] {
             let mut bytes = vec![253];
             bytes.extend_from_slice(&length.to_le_bytes());

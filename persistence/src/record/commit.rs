@@ -1,4 +1,4 @@
-//! Reading: framed bytes become fields and events.
+//! Commits: framed bytes decoded to fields and events.
 
 use std::sync::Arc;
 
@@ -10,36 +10,35 @@ use bytes::Bytes;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::chain::Link;
 use super::event::{EventView, take_event};
 use super::gone::{self, Gone};
+use super::link::Link;
 use super::{
     FLAGS, FRAME_HEAD, HAS_CAUSATION, HAS_CORRELATION, HAS_ENTRIES, HAS_USER, NAMED_BY_CALLER,
     Part, STUB,
 };
 use crate::error::Damage;
 use crate::personal::sealer::Sealer;
-use crate::wire::Cursor;
-use crate::wire::Malformed;
+use crate::wire::{Cursor, Malformed};
 
-/// One command's events, read back. Its checksum has been verified.
+/// The stored events of one command. The checksum has been verified.
 #[derive(Debug, Clone)]
 pub struct Commit {
     position: Position,
     version: Version,
     events: u64,
-    /// The frame: its head, and the body.
+    /// The frame: head and body.
     frame: Bytes,
-    /// What personal data in it is opened with.
+    /// Opens personal data in the events.
     pub(crate) sealer: Option<Arc<dyn Sealer>>,
 }
 
 impl Commit {
-    /// The commit whose frame, as it came from [`Append::frames`](crate::Append::frames), is `frame`. For stores of your
-    /// own: the first event of the commit stands at `position`.
+    /// Parses a frame of [`Append::frames`](crate::Append::frames). For engines. The first event of the
+    /// commit is at `position`.
     ///
     /// # Errors
-    /// [`Damage`] when the bytes are not what was written, or not exactly one frame.
+    /// Returns [`Damage`] if the bytes differ from what was written, or are not exactly one frame.
     pub fn from_frame(frame: &Bytes, position: Position) -> Result<Self, Damage> {
         let taken = Self::take(frame, position).and_then(|(commit, length)| {
             if length == frame.len() { Ok(commit) } else { Err(Malformed("bytes are left over")) }
@@ -47,8 +46,11 @@ impl Commit {
         taken.map_err(|malformed| Damage { stream: None, position, what: malformed.to_string() })
     }
 
-    /// Takes the frame at the front of `bytes`, whose first event stands at `position`, and returns
-    /// it with the number of bytes it took.
+    /// Parses the frame at the front of `bytes`, whose first event is at `position`. Returns it with
+    /// its number of bytes. For engines.
+    ///
+    /// # Errors
+    /// Returns [`Malformed`] if the frame is incomplete or its checksum is wrong.
     pub fn take(bytes: &Bytes, position: Position) -> Result<(Self, usize), Malformed> {
         let mut cursor = Cursor(bytes);
         let length = cursor.u32()? as usize;
@@ -64,50 +66,52 @@ impl Commit {
         Ok((commit, FRAME_HEAD + length))
     }
 
-    /// Lets personal data in its events be opened with these keys wherever they are decoded.
-    pub fn give_sealer(&mut self, sealer: &Arc<dyn Sealer>) {
+    /// Sets the keys that open personal data when the events are decoded.
+    pub fn set_sealer(&mut self, sealer: &Arc<dyn Sealer>) {
         self.sealer = Some(sealer.clone());
     }
 
-    /// The stream it belongs to.
+    /// Returns the stream of the commit.
     ///
     /// # Panics
-    /// Never: what was stored had a valid name.
+    /// Never: stored streams have valid names.
     #[must_use]
     pub fn stream(&self) -> StreamId {
         let view = self.view();
-        StreamId::new(view.category, view.id).expect("what was stored had a valid name")
+        StreamId::new(view.category, view.id).expect("stored streams have valid names")
     }
 
-    /// The position of its first event.
+    /// Returns the position of the first event.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// The version of its first event.
+    /// Returns the version of the first event.
+    #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The version of its last event.
+    /// Returns the version of the last event.
+    #[must_use]
     pub fn last_version(&self) -> Version {
         self.version.plus(self.events - 1)
     }
 
-    /// The position of its last event.
+    /// Returns the position of the last event.
     #[must_use]
     pub fn last_position(&self) -> Position {
         self.position.plus(self.events - 1)
     }
 
-    /// How many bytes it has.
+    /// Returns the size of its body in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.body().len()
     }
 
-    /// Whether every stored byte is the same.
+    /// Returns whether both have the same stored bytes.
     pub(crate) fn same_bytes(&self, other: &Self) -> bool {
         self.frame == other.frame
     }
@@ -116,30 +120,30 @@ impl Commit {
         &self.frame[FRAME_HEAD..]
     }
 
-    /// The bytes it is stored as, from which [`from_frame`](Self::from_frame) makes it again.
+    /// Returns the stored bytes, which [`from_frame`](Self::from_frame) parses.
     #[must_use]
     pub fn frame(&self) -> Bytes {
         self.frame.clone()
     }
 
-    /// Where its events have gone; none when they are here. Such a commit still spans its positions
-    /// and versions, but has no [events](CommitView::events).
+    /// Returns why the events are not in the log, or `None` if they are. A commit without its events
+    /// still occupies its positions and versions, but has no [events](CommitView::events).
     #[must_use]
     pub fn gone(&self) -> Option<Gone> {
         self.view().stub().map(|(gone, _)| gone)
     }
 
-    /// The hash of its bytes as they were first stored, which is what the [chain](super::chain)
-    /// is made of.
+    /// Returns the hash of the bytes as they were first stored, which the [chain](super::chain) is
+    /// computed from.
     #[must_use]
     pub fn hash(&self) -> Link {
         self.view().stub().map_or_else(|| Link::of(self.body()), |(_, hash)| hash)
     }
 
-    /// Its fields and events.
+    /// Returns the fields and events.
     ///
     /// # Panics
-    /// Never: the bytes were parsed once when the commit was read.
+    /// Never: the bytes were parsed when the commit was read.
     #[must_use]
     pub fn view(&self) -> CommitView<'_> {
         let view = CommitView::parse(self.position, self.body())
@@ -160,17 +164,17 @@ pub struct CommitView<'a> {
     pub version: Version,
     /// The position of its first event.
     pub position: Position,
-    /// When it was decided.
+    /// The time of the decision.
     pub time: Timestamp,
-    /// The request.
+    /// The id of the command.
     pub command_id: CommandId,
-    /// The story, when the caller named one.
+    /// The correlation id, if the caller set one.
     pub correlation_id: Option<CorrelationId>,
-    /// The cause, when the caller named one.
+    /// The causation id, if the caller set one.
     pub causation_id: Option<CausationId>,
-    /// The user, when the caller named one.
+    /// The user, if the caller set one.
     pub user: Option<&'a str>,
-    /// How many events it has, or had before they went; at least 1.
+    /// The number of events, at least 1. Also counts events that are not in the log any more.
     pub events: u64,
     entries: Cursor<'a>,
     payload: Cursor<'a>,
@@ -178,7 +182,7 @@ pub struct CommitView<'a> {
 }
 
 impl<'a> CommitView<'a> {
-    /// The fields before the events, which are not looked at.
+    /// Parses the fields before the events. The events are not parsed.
     fn parse(position: Position, body: &'a [u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor(body);
         let flags = cursor.byte()?;
@@ -238,37 +242,37 @@ impl<'a> CommitView<'a> {
         self.is_gone().then(|| gone::parse(self.payload.0).ok())?
     }
 
-    /// Whether the caller chose the command id, so that it may come again.
+    /// Returns whether the caller chose the command id, so that the command may be repeated.
     #[must_use]
     pub fn named_by_caller(&self) -> bool {
         self.flags & NAMED_BY_CALLER != 0
     }
 
-    /// Whether its events are [gone](Commit::gone).
+    /// Returns whether the events are [not in the log](Commit::gone) any more.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.flags & STUB != 0
     }
 
-    /// Whether it belongs to `stream`.
+    /// Returns whether the commit belongs to `stream`.
     #[must_use]
     pub fn belongs_to(&self, stream: &StreamId) -> bool {
         self.id == stream.id() && self.category == stream.category()
     }
 
-    /// The version of its last event.
+    /// Returns the version of the last event.
     #[must_use]
     pub fn last_version(&self) -> Version {
         Version::new(self.version.get() + self.events - 1)
     }
 
-    /// The position of its last event.
+    /// Returns the position of the last event.
     #[must_use]
     pub fn last_position(&self) -> Position {
         Position::new(self.position.get() + self.events - 1)
     }
 
-    /// What the caller sent along.
+    /// Returns the metadata of the request.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         let mut metadata = Metadata {
@@ -279,7 +283,7 @@ impl<'a> CommitView<'a> {
         };
         if self.flags & HAS_ENTRIES != 0 {
             let mut cursor = self.entries;
-            // `parse` walked over the same entries, so none is missing here.
+            // `parse` checked the same entries, so none is missing here.
             for _ in 0..cursor.varint().unwrap_or(0) {
                 if let (Ok(name), Ok(value)) = (cursor.text(), cursor.text()) {
                     metadata.entries.insert(name.to_owned(), value.to_owned());
@@ -289,13 +293,13 @@ impl<'a> CommitView<'a> {
         metadata
     }
 
-    /// Its events, in order; none when they are [gone](Commit::gone).
+    /// Returns the events in order. Empty if they are [not in the log](Commit::gone) any more.
     pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
         let (mut cursor, version, position) = (self.payload, self.version, self.position);
         let here = if self.is_gone() { 0 } else { self.events };
         let sealer = self.sealer;
         (0..here).map_while(move |index| {
-            // `check` walked over the same events, so none is missing here.
+            // `check` parsed the same events, so none is missing here.
             let (codec, event_type, schema_version, payload) = take_event(&mut cursor).ok()?;
             Some(EventView {
                 version: version.plus(index),
@@ -309,7 +313,7 @@ impl<'a> CommitView<'a> {
         })
     }
 
-    /// The full header of one of its events.
+    /// Returns the full header of one of the events.
     #[must_use]
     pub fn header(&self, event: &EventView<'_>) -> Header {
         let mut header = Header::new(self.event_id(event.version), event.version, event.position);
@@ -324,7 +328,7 @@ impl<'a> CommitView<'a> {
         header
     }
 
-    /// The full header of the event with the number `part` of those that one of its events has become.
+    /// Returns the full header of a part of an upcast event: the one with this number among its parts.
     #[must_use]
     pub fn header_of_part(&self, event: &EventView<'_>, part: &Part<'_>, number: u32) -> Header {
         let mut header = self.header(event);
@@ -337,8 +341,8 @@ impl<'a> CommitView<'a> {
         header
     }
 
-    /// An event's id is a UUID (version 8, RFC 9562) over what makes the event unique, so it needs
-    /// no bytes on disk and no randomness: command, stream and version, hashed with XXH3-128.
+    /// Returns a UUID (version 8, RFC 9562) of command, stream and version, hashed with XXH3-128. They
+    /// identify the event, so its id needs no bytes on disk and no randomness.
     fn event_id(&self, version: Version) -> EventId {
         let mut hash = Xxh3::new();
         hash.update(self.command_id.as_bytes());
@@ -350,7 +354,7 @@ impl<'a> CommitView<'a> {
     }
 }
 
-/// The id of a later one of the events that a stored event has become: as stable as that one's own.
+/// Returns the id of a part after the first, which is as stable as the id of the stored event.
 fn part_id(stored: EventId, number: u32) -> EventId {
     let mut hash = Xxh3::new();
     hash.update(stored.as_bytes());

@@ -1,4 +1,4 @@
-//! The end of a stream: an event of this library's own, which no type of the user's has.
+//! Deletions: the event that ends a stream. It is an event of this library, not of a user's type.
 
 use smallvec::SmallVec;
 
@@ -7,16 +7,16 @@ use super::codec::CodecError;
 use super::event::EventView;
 use crate::wire::{put_text, put_varint};
 
-/// Where other events have their codec: what follows is none of the user's.
+/// Replaces the codec of other events: the event is not one of a user's type.
 const NO_CODEC: u8 = 0;
 const NAME: &str = "$deleted";
 const FINAL: u8 = 0;
 const REUSABLE: u8 = 1;
 
-/// The event that ends a stream. What stood before it counts no more.
+/// The event that ends a stream. Events before it have no effect any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deletion {
-    /// Whether the stream may begin anew behind it.
+    /// Whether the stream may start again after it.
     pub reusable: bool,
 }
 
@@ -24,7 +24,7 @@ impl Append {
     /// Adds the end of the stream, as a commit of one event.
     ///
     /// # Errors
-    /// [`CodecError::TooLarge`] when the metadata is; the append is as before.
+    /// Returns [`CodecError::TooLarge`] if the metadata is too large. The append is then unchanged.
     pub fn push_deletion(
         &mut self,
         commit: NewCommit<'_>,
@@ -43,7 +43,7 @@ impl Append {
 }
 
 impl EventView<'_> {
-    /// Whether it is the end of the stream, and which.
+    /// Returns the deletion if this is the end of the stream, or `None` for any other event.
     #[must_use]
     #[inline]
     pub fn deletion(&self) -> Option<Deletion> {

@@ -1,24 +1,23 @@
-//! Events that are encoded already: of a commit that is written once more, somewhere else.
+//! Events that are already encoded, for commits that are rewritten to another store.
 
 use super::append::{Append, NewCommit};
 use super::codec::{Codec, CodecError};
 use super::event::EventView;
 use crate::wire::{put_text, put_varint};
 
-/// An event as it stands in a commit: what it is called, which shape it has, and its content as a codec
-/// wrote it.
+/// An event as it is stored in a commit: its name, its schema version, and its encoded content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedEvent {
     /// The name of its variant.
     pub event_type: String,
-    /// The version of that variant's shape.
+    /// The schema version of that variant.
     pub schema_version: u32,
     codec: u8,
     payload: Vec<u8>,
 }
 
 impl EncodedEvent {
-    /// The event `event_type` with the content `payload`, which `codec` has written.
+    /// Creates the event `event_type` with the content `payload`, which `codec` encoded.
     #[must_use]
     pub fn new(
         event_type: impl Into<String>,
@@ -39,10 +38,10 @@ impl EncodedEvent {
         Self { event_type, schema_version, codec, payload }
     }
 
-    /// A typed event, written by `codec`.
+    /// Encodes a typed event with `codec`.
     ///
     /// # Errors
-    /// [`CodecError`].
+    /// Returns [`CodecError`] if the event cannot be encoded.
     pub fn encode<E: serde::Serialize>(
         event: &E,
         schema_version: impl FnOnce(&str) -> u32,
@@ -53,13 +52,13 @@ impl EncodedEvent {
         Ok(Self::new(event_type, schema_version(event_type), codec, payload))
     }
 
-    /// The byte of the [`Codec`] that wrote the payload.
+    /// Returns the byte of the [`Codec`] that wrote the payload.
     #[must_use]
     pub fn codec_byte(&self) -> u8 {
         self.codec
     }
 
-    /// The variant's content, as that codec wrote it.
+    /// Returns the content of the variant, as that codec wrote it.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
@@ -83,11 +82,11 @@ impl From<&EventView<'_>> for EncodedEvent {
 }
 
 impl Append {
-    /// Adds one command's events, which are encoded already; on an error the append is as before. Without
-    /// events there is nothing to store, so nothing is added.
+    /// Adds the events of one command, which are already encoded. If there are no events, nothing is
+    /// added.
     ///
     /// # Errors
-    /// [`CodecError::TooLarge`].
+    /// Returns [`CodecError::TooLarge`] if they are too large. The append is then unchanged.
     pub fn push_encoded(
         &mut self,
         commit: NewCommit<'_>,

@@ -1,3 +1,5 @@
+//! One stored event, borrowed from its commit.
+
 use std::sync::Arc;
 
 use actuarius_domain::{Position, Version};
@@ -5,13 +7,12 @@ use actuarius_domain::{Position, Version};
 use super::codec::{Codec, CodecError};
 use crate::personal::scope;
 use crate::personal::sealer::Sealer;
-use crate::wire::Cursor;
-use crate::wire::Malformed;
+use crate::wire::{Cursor, Malformed};
 
 /// Codec, event type, schema version and payload.
 pub(super) type RawEvent<'a> = (u8, &'a str, u32, &'a [u8]);
 
-/// Takes the event at the front.
+/// Takes the event at the front of `cursor`.
 pub(super) fn take_event<'a>(cursor: &mut Cursor<'a>) -> Result<RawEvent<'a>, Malformed> {
     let length = cursor.u32()? as usize;
     let payload = cursor.bytes(length)?;
@@ -25,13 +26,13 @@ pub(super) fn take_event<'a>(cursor: &mut Cursor<'a>) -> Result<RawEvent<'a>, Ma
 /// One stored event, borrowed from its commit.
 #[derive(Debug, Clone, Copy)]
 pub struct EventView<'a> {
-    /// Its number in its stream.
+    /// The number of the event in its stream.
     pub version: Version,
-    /// Its number in the whole log.
+    /// The number of the event in the whole log.
     pub position: Position,
     /// The name of its variant.
     pub event_type: &'a str,
-    /// The version of that variant's shape.
+    /// The schema version of that variant.
     pub schema_version: u32,
     pub(super) codec: u8,
     pub(super) payload: &'a [u8],
@@ -39,9 +40,9 @@ pub struct EventView<'a> {
 }
 
 impl<'a> EventView<'a> {
-    /// An event that is in no store: this content of a variant, as `codec` writes it. For tests and tools.
+    /// Creates an event that is not in a store, from encoded content. For tests and tools.
     #[must_use]
-    pub fn apart(
+    pub fn detached(
         event_type: &'a str,
         schema_version: u32,
         codec: Codec,
@@ -51,23 +52,23 @@ impl<'a> EventView<'a> {
         Self { version, position, event_type, schema_version, codec, payload, sealer: None }
     }
 
-    /// The byte of the [`Codec`] that wrote the payload.
+    /// Returns the byte of the [`Codec`] that wrote the payload.
     #[must_use]
     pub fn codec_byte(&self) -> u8 {
         self.codec
     }
 
-    /// The variant's content, as that codec wrote it.
+    /// Returns the content of the variant, as that codec wrote it.
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.payload
     }
 
-    /// The event itself.
+    /// Decodes the event.
     ///
     /// # Errors
-    /// [`CodecError`] when the codec is unknown, the variant does not exist or its content does not
-    /// decode. The stored event is untouched.
+    /// Returns [`CodecError`] if the codec is unknown, the variant does not exist, or its content does
+    /// not decode. The stored event is untouched.
     pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, CodecError> {
         let codec = Codec::from_byte(self.codec)?;
         scope::within(self.sealer, || codec.decode_event(self.event_type, self.payload))

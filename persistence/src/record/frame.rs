@@ -1,4 +1,4 @@
-//! What all frames have, those of commits and of stubs.
+//! The parts that the frames of commits and of stubs have in common.
 
 use actuarius_domain::{CommandId, Timestamp, Version};
 
@@ -6,7 +6,7 @@ use super::FRAME_HEAD;
 use super::codec::CodecError;
 use crate::wire::{put_text, put_varint};
 
-/// What every commit begins with.
+/// Appends the head of a commit.
 pub(super) fn put_head(
     out: &mut Vec<u8>,
     flags: u8,
@@ -25,7 +25,7 @@ pub(super) fn put_head(
 
 pub(super) fn seal_frame(frame: &mut [u8]) -> Result<(), CodecError> {
     let (head, body) = frame.split_at_mut(FRAME_HEAD);
-    if body.len() > crate::COMMIT_BYTES_MAX {
+    if body.len() > super::COMMIT_BYTES_MAX {
         return Err(CodecError::TooLarge);
     }
     head[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());

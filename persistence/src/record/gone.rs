@@ -1,28 +1,27 @@
-//! What stands in a stub in the place of events.
+//! The content of a stub, which replaces events that left the log.
 
 use uuid::Uuid;
 
-use super::chain::Link;
-use crate::wire::Cursor;
-use crate::wire::Malformed;
+use super::link::Link;
+use crate::wire::{Cursor, Malformed};
 
-/// Why a commit's events are not in the log.
+/// Why the events of a commit are not in the log any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
     /// They are in the archive, in the segment of this name.
     Archived(Uuid),
-    /// They were deleted, for good.
+    /// They were permanently deleted.
     Removed,
 }
 
 const ARCHIVED: u8 = 1;
 const REMOVED: u8 = 2;
 
-/// Bytes behind the number of events: where they are, segment, hash.
+/// The size of the content after the number of events: kind, segment, hash.
 const TAIL: usize = 1 + 16 + 32;
 
 impl Gone {
-    /// Appends what stands behind the number of events; `hash` is that of the bytes that were there.
+    /// Appends the content after the number of events. `hash` is the hash of the original bytes.
     pub(super) fn put(self, out: &mut Vec<u8>, hash: Link) {
         let (kind, segment) = match self {
             Self::Archived(segment) => (ARCHIVED, segment),
@@ -34,7 +33,7 @@ impl Gone {
     }
 }
 
-/// Where the events are, and the hash of their commit; `tail` is what stands behind their number.
+/// Parses the content after the number of events. Returns where they are and the hash of the commit.
 pub(super) fn parse(tail: &[u8]) -> Result<(Gone, Link), Malformed> {
     let mut cursor = Cursor(tail);
     let (kind, segment) = (cursor.byte()?, Uuid::from_bytes(cursor.array()?));

@@ -1,23 +1,27 @@
+//! The lineage of a store: which stores it shares its history with.
+
 use actuarius_domain::Position;
 use uuid::Uuid;
 
-/// A store whose history another one shares, up to a position.
+/// A store whose history another store shares up to a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ancestor {
-    /// The store.
+    /// The identity of the store.
     pub store: Uuid,
     /// The last position that both have.
     pub position: Position,
 }
 
-/// Whose history a store has: its own, and up to some positions that of those it was restored from.
+/// The stores whose history a store shares: itself, and up to some positions the stores it was
+/// restored from.
 ///
-/// Whoever notes a position of a store notes the store's identity, too. A note of an ancestor's is
-/// true of its descendant if its position is one that both have.
+/// Code that saves a position of a store also saves the identity of the store. A position saved for an
+/// ancestor is valid for the descendant if both have that position.
 ///
 /// ```
-/// use actuarius_domain::Position;
-/// use actuarius_persistence::Lineage;
+/// # mod actuarius { pub use actuarius_domain::*; pub mod store { pub use actuarius_persistence::*; } }
+/// use actuarius::Position;
+/// use actuarius::store::Lineage;
 /// use uuid::Uuid;
 ///
 /// let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
@@ -34,20 +38,20 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// That of a store which began empty.
+    /// Creates the lineage of a store that started empty.
     #[must_use]
     pub fn of(store: Uuid) -> Self {
         Self { store, ancestors: Vec::new() }
     }
 
-    /// The same, with ancestors.
+    /// Adds ancestors.
     #[must_use]
     pub fn with(mut self, ancestors: impl IntoIterator<Item = Ancestor>) -> Self {
         self.ancestors.extend(ancestors);
         self
     }
 
-    /// That of the store `store`, which has the history of this one up to `position`.
+    /// Returns the lineage of the store `store`, which shares the history of this one up to `position`.
     #[must_use]
     pub fn restored_as(&self, store: Uuid, position: Position) -> Self {
         let parent = Ancestor { store: self.store, position };
@@ -56,19 +60,19 @@ impl Lineage {
         Self { store, ancestors: std::iter::once(parent).chain(before).collect() }
     }
 
-    /// The store whose lineage it is.
+    /// Returns the identity of the store.
     #[must_use]
     pub fn store(&self) -> Uuid {
         self.store
     }
 
-    /// Whose history it shares, the nearest first.
+    /// Returns the stores whose history it shares, the nearest first.
     #[must_use]
     pub fn ancestors(&self) -> &[Ancestor] {
         &self.ancestors
     }
 
-    /// Whether what was true at `position` of the store `identity` is true here.
+    /// Returns whether the store shares the history of the store `identity` up to `position`.
     #[must_use]
     pub fn shares(&self, identity: Uuid, position: Position) -> bool {
         let has = |it: &Ancestor| it.store == identity && position <= it.position;

@@ -1,36 +1,38 @@
+//! Notes: small named values that are stored beside the log.
+
 use bytes::Bytes;
 use thiserror::Error;
 
 /// The longest key of a note: 2,048 bytes.
 ///
-/// Room for a name, a stream and some numbers. A store repeats keys in the pages it finds its notes
-/// by, so a longer one would make each of those large.
+/// It is enough for a name, a stream and some numbers. A store repeats keys in its index pages, so
+/// longer keys would make those pages large.
 pub const NOTE_KEY_BYTES_MAX: usize = 2_048;
 
 /// The largest value of a note: 4,000 bytes.
 ///
-/// With its checksum it is one value of every engine, so that a note is never in parts. What is
-/// larger is no note: it belongs into an event or a snapshot.
+/// With its checksum it fits into one value of every engine, so a note is never split. Store larger
+/// data in an event or a snapshot.
 pub const NOTE_VALUE_BYTES_MAX: usize = 4_000;
 
-/// The most bytes of one set of [`Notes`], counted as [`Notes::bytes`] does: 128 KiB.
+/// The largest size of one set of [`Notes`], counted as in [`Notes::bytes`]: 128 KiB.
 ///
-/// A set is whole because it is written with one sync, so it must fit what may lie between two of
-/// them, beside the store's own work.
+/// A set is atomic because it is written with one sync, so it must fit into what an engine can write
+/// between two syncs, beside the store's own work.
 pub const NOTES_BYTES_MAX: usize = 128 * 1024;
 
-/// What one change counts in [`Notes::bytes`] beside its key and its value.
+/// The size that one change adds to [`Notes::bytes`] beside its key and its value.
 ///
-/// A small change far from the others makes an engine write some of what stands around it again.
-/// Counted like this, the most scattered set stays within what may lie between two syncs.
+/// A small change makes an engine rewrite data around it. With this allowance, even a set of scattered
+/// changes stays within what an engine can write between two syncs.
 pub const CHANGE_BYTES: usize = 1_024;
 
 /// One note set to a value, or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoteChange {
-    /// The note's name: 1 to [`NOTE_KEY_BYTES_MAX`] bytes.
+    /// The name of the note: 1 to [`NOTE_KEY_BYTES_MAX`] bytes.
     pub key: Bytes,
-    /// What it says from now on: at most [`NOTE_VALUE_BYTES_MAX`] bytes. None removes the note.
+    /// The new value: at most [`NOTE_VALUE_BYTES_MAX`] bytes. `None` removes the note.
     pub value: Option<Bytes>,
 }
 
@@ -40,13 +42,14 @@ impl NoteChange {
     }
 }
 
-/// Changes of notes that happen all or not at all.
+/// An atomic set of changes of notes.
 ///
-/// A note is a small named value beside the log, such as how far a follower of the log has come.
+/// A note is a small named value beside the log, such as the position of a follower of the log.
 /// There is one change per key: a later one replaces the earlier.
 ///
 /// ```
-/// use actuarius_persistence::{Batch, Notes, memory};
+/// # mod actuarius { pub mod store { pub use actuarius_persistence::*; } }
+/// use actuarius::store::{Batch, Notes, memory};
 ///
 /// let mut store = memory::open();
 /// let mut notes = Notes::default();
@@ -65,10 +68,10 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Adds: the note `key` says `value`, whatever it said before.
+    /// Adds a change that sets the note `key` to `value`.
     ///
     /// # Errors
-    /// [`NoteTooLarge`]; the set is as it was before.
+    /// Returns [`NoteTooLarge`] if key, value or set are too large. The set is then unchanged.
     pub fn put(
         &mut self,
         key: impl AsRef<[u8]>,
@@ -81,10 +84,10 @@ impl Notes {
         self.change(key.as_ref(), Some(Bytes::copy_from_slice(value)))
     }
 
-    /// Adds: there is no note `key`. Removing what is not there is no error.
+    /// Adds a change that removes the note `key`. It is no error if there is no such note.
     ///
     /// # Errors
-    /// [`NoteTooLarge`]; the set is as it was before.
+    /// Returns [`NoteTooLarge`] if key or set are too large. The set is then unchanged.
     pub fn remove(&mut self, key: impl AsRef<[u8]>) -> Result<(), NoteTooLarge> {
         self.change(key.as_ref(), None)
     }
@@ -93,7 +96,7 @@ impl Notes {
         if key.is_empty() || key.len() > NOTE_KEY_BYTES_MAX {
             return Err(NoteTooLarge::Key { bytes: key.len() });
         }
-        // A set has 127 changes at most, so looking through them is quick enough.
+        // A set has at most 127 changes, so a linear search is fast enough.
         let place = self.changes.iter().position(|change| change.key == key);
         let replaced = place.map_or(0, |place| self.changes[place].bytes());
         let change = NoteChange { key: Bytes::copy_from_slice(key), value };
@@ -109,25 +112,26 @@ impl Notes {
         Ok(())
     }
 
-    /// Whether there is nothing to change.
+    /// Returns whether the set has no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// How many notes are changed.
+    /// Returns the number of changes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.changes.len()
     }
 
-    /// What the set counts in a batch: its keys and values, and 1,024 bytes for each change, so that it has 127 at most.
+    /// Returns the size that the set counts in a batch: its keys and values, and 1,024 bytes for each
+    /// change. So a set has at most 127 changes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The changes, one for each key.
+    /// Returns the changes, one for each key.
     pub fn iter(&self) -> std::slice::Iter<'_, NoteChange> {
         self.changes.iter()
     }
@@ -142,35 +146,35 @@ impl<'a> IntoIterator for &'a Notes {
     }
 }
 
-/// A stored note whose checksum is right.
+/// A stored note with a valid checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// The note's name.
+    /// The name of the note.
     pub key: Bytes,
-    /// What it says.
+    /// The value of the note.
     pub value: Bytes,
 }
 
-/// A change that a set of [`Notes`] does not take. Nothing was written.
+/// Why a set of [`Notes`] refused a change. Nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NoteTooLarge {
     /// The key is empty or too long. Choose another.
     #[error("a note's key has {bytes} bytes; 1 to {NOTE_KEY_BYTES_MAX} are allowed")]
     Key {
-        /// How many it has.
+        /// Its size in bytes.
         bytes: usize,
     },
-    /// The value is too large. Store it elsewhere, and note where.
+    /// The value is too large. Store it in another place, and store a reference in the note.
     #[error("a note's value has {bytes} bytes; at most {NOTE_VALUE_BYTES_MAX} are allowed")]
     Value {
-        /// How many it has.
+        /// Its size in bytes.
         bytes: usize,
     },
-    /// The set would become too large. Put the change into another set.
+    /// The set would become too large. Add the change to another set.
     #[error("a set of notes would have {bytes} bytes; at most {NOTES_BYTES_MAX} are allowed")]
     Set {
-        /// How many it would have.
+        /// Its size with the change, in bytes.
         bytes: usize,
     },
 }
@@ -194,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_refused_and_changes_nothing() {
+    fn too_large_changes_are_refused_and_leave_the_set_unchanged() {
         let mut notes = Notes::default();
         assert_eq!(notes.put("", "x"), Err(NoteTooLarge::Key { bytes: 0 }));
         assert_eq!(notes.remove([7; 2_049]), Err(NoteTooLarge::Key { bytes: 2_049 }));
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_set_takes_no_more_but_still_replaces() {
+    fn a_full_set_refuses_new_keys_but_still_replaces() {
         let mut notes = Notes::default();
         let mut number = 0u32;
         let refused = loop {

@@ -1,21 +1,23 @@
+//! Snapshots: the state of an aggregate at a version.
+
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use bytes::Bytes;
 
 use crate::personal::subjects::Subjects;
 
-/// A snapshot to be stored: an aggregate's state at a version that is already durable.
+/// A snapshot to be stored: the state of an aggregate at a version that is already durable.
 ///
-/// It replaces the one at the same version, and never displaces a newer one.
+/// It replaces the one at the same version, and never replaces a newer one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSnapshot {
-    /// Whose state it is.
+    /// The stream of the aggregate.
     pub stream: StreamId,
     /// How many events the state holds.
     pub version: Version,
     /// The position of the last of these events.
     pub position: Position,
-    /// The end of the log when the state was captured: up to here, the stream has no event behind
-    /// `version`. Lets a reader skip the part of the index before it.
+    /// The end of the log when the state was captured: up to this position, the stream has no event
+    /// after `version`. A reader can skip the part of the index before it.
     pub as_of: Position,
     /// The version of the state's serialized shape.
     pub state_version: u32,
@@ -23,14 +25,14 @@ pub struct NewSnapshot {
     pub time: Timestamp,
     /// The state, in bytes only its owner understands.
     pub payload: Bytes,
-    /// How many snapshots of this stream to keep, this one included; at least 1.
+    /// How many snapshots of this stream to keep, including this one; at least 1.
     pub keep: u32,
-    /// Older ones that were taken before this moment go, whatever their number; none when age does
-    /// not count. This one stays.
+    /// Removes older snapshots that were taken before this moment, whatever their number. `None` if
+    /// age does not matter. This snapshot stays.
     pub keep_since: Option<Timestamp>,
 }
 
-/// A stored snapshot whose checksum is right.
+/// A stored snapshot with a valid checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// How many events the state holds.
@@ -45,7 +47,7 @@ pub struct Snapshot {
     pub time: Timestamp,
     /// The state, in bytes only its owner understands.
     pub payload: Bytes,
-    /// Whose clear text the state holds. A store leaves it empty; [`keys::guard`](crate::store::keyed)
-    /// fills it in.
+    /// The subjects whose clear text the state contains. An engine leaves it empty; the
+    /// [keyed store](crate::with_sealer) fills it in.
     pub subjects: Subjects,
 }

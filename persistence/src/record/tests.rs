@@ -1,3 +1,5 @@
+//! Frames, appends and commits: round trips, bounds, and damaged bytes.
+
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -51,8 +53,8 @@ fn sealed(body: &[u8]) -> Bytes {
     frame.into()
 }
 
-/// Looks at everything a commit has to show.
-fn look_at(commit: &Commit) {
+/// Reads every field and event of a commit.
+fn read_everything(commit: &Commit) {
     let view = commit.view();
     let events: Vec<_> = view.events().collect();
     assert_eq!(events.len() as u64, view.events);
@@ -71,7 +73,7 @@ fn every_flipped_bit_of_a_frame_is_refused() {
         let mut flipped = frame.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let taken = Commit::take(&flipped.into(), Position::new(1));
-        assert!(taken.is_err(), "bit {bit} is flipped, and nobody notices");
+        assert!(taken.is_err(), "flipped bit {bit} is not detected");
     }
 }
 
@@ -80,7 +82,7 @@ fn every_part_of_a_frame_is_refused() {
     let frame = frame();
     for length in 0..frame.len() {
         let part = Bytes::copy_from_slice(&frame[..length]);
-        assert!(Commit::take(&part, Position::new(1)).is_err(), "{length} bytes are enough");
+        assert!(Commit::take(&part, Position::new(1)).is_err(), "{length} bytes were accepted");
     }
 }
 
@@ -99,13 +101,13 @@ fn a_frame_ends_where_the_next_begins() {
 #[test]
 fn a_failed_push_leaves_the_append_as_before() {
     #[derive(Serialize)]
-    struct NoEvent;
+    struct NotAnEvent;
     let metadata = full_metadata();
     let mut append = append(&metadata, &[Sample::Marked]);
     let before = append.clone();
 
-    let no_enum = append.push(commit(&metadata), Codec::Bincode, &[NoEvent], |_| 1);
-    assert!(matches!(no_enum, Err(CodecError::NotAnEnum { .. })));
+    let not_an_enum = append.push(commit(&metadata), Codec::Bincode, &[NotAnEvent], |_| 1);
+    assert!(matches!(not_an_enum, Err(CodecError::NotAnEnum { .. })));
     let huge = [Sample::Marked, Sample::Noted("x".repeat(crate::COMMIT_BYTES_MAX))];
     let too_large = append.push(commit(&metadata), Codec::Bincode, &huge, |_| 1);
     assert_eq!(too_large, Err(CodecError::TooLarge));
@@ -157,7 +159,7 @@ proptest! {
     #[test]
     fn no_body_under_a_right_checksum_panics(body: Vec<u8>) {
         if let Ok((commit, _)) = Commit::take(&sealed(&body), Position::new(1)) {
-            look_at(&commit);
+            read_everything(&commit);
         }
     }
 
@@ -176,7 +178,7 @@ proptest! {
             body.truncate(cut.index(body.len()));
         }
         if let Ok((commit, _)) = Commit::take(&sealed(&body), Position::new(1)) {
-            look_at(&commit);
+            read_everything(&commit);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What stored events are today, after the upcasters of their type.
+//! Upcasting: the current form of stored events, after the upcasters of their type.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,40 +12,40 @@ use super::codec::{Codec, CodecError};
 use crate::personal::scope;
 use crate::personal::sealer::Sealer;
 
-/// How many events may be made of one, those between steps included. More is a mistake: each is held in
-/// memory, and takes part in an effect that is done whole or again.
+/// The most events that one stored event may be upcast to, including those of intermediate steps. More
+/// is a mistake: each is held in memory, and all of them are processed together or retried together.
 const PARTS_MAX: usize = 4_096;
 
-/// One of the events that a stored one has become.
+/// One of the events that a stored event is upcast to.
 #[derive(Clone)]
 pub struct Part<'a> {
     /// The name of its variant.
     pub event_type: Cow<'a, str>,
-    /// The version of that variant's shape.
+    /// The schema version of that variant.
     pub schema_version: u32,
     codec: Codec,
     payload: Cow<'a, [u8]>,
     sealer: Option<&'a Arc<dyn Sealer>>,
-    /// How many upcasters it took.
+    /// The number of upcasters applied so far.
     steps: usize,
 }
 
 impl Part<'_> {
-    /// The event itself.
+    /// Decodes the event.
     ///
     /// # Errors
-    /// [`CodecError`] as for [`EventView::decode`].
+    /// Returns [`CodecError`] as [`EventView::decode`].
     pub fn decode<E: DeserializeOwned>(&self) -> Result<E, CodecError> {
         scope::within(self.sealer, || self.codec.decode_event(&self.event_type, &self.payload))
     }
 }
 
 impl<'a> EventView<'a> {
-    /// Whether it has the shape that events of its type have today, so that no upcaster is needed.
-    /// `schema_version` tells the version of today.
+    /// Returns whether the event has the current schema version of its type and no upcaster.
+    /// `schema_version` returns the current version of an event type.
     ///
     /// # Errors
-    /// [`CodecError::MissingUpcaster`]: it has another version, and there is no upcaster for it.
+    /// Returns [`CodecError::MissingUpcaster`] if it has another version and no upcaster.
     pub fn is_current(
         &self,
         upcasters: &Upcasters,
@@ -60,12 +60,12 @@ impl<'a> EventView<'a> {
         check_current(self.event_type, self.schema_version, schema_version).map(|()| true)
     }
 
-    /// The events that it is today: itself, or what its upcasters have made of it, in order. The end of a
-    /// stream is [none](EventView::deletion).
+    /// Returns the current form of the event: itself, or the events that its upcasters return, in order.
+    /// Empty for the [end of a stream](EventView::deletion).
     ///
     /// # Errors
-    /// [`CodecError`] when an upcaster is missing, refuses the content, or makes no end. The stored
-    /// event is untouched.
+    /// Returns [`CodecError`] if an upcaster is missing or refuses the content, or if the upcasters form
+    /// a cycle. The stored event is untouched.
     pub fn parts(
         &self,
         upcasters: &Upcasters,
@@ -82,19 +82,19 @@ impl<'a> EventView<'a> {
             sealer: self.sealer,
             steps: 0,
         };
-        // The last is the next: what it becomes takes its place.
-        let (mut open, mut parts, mut made) = (vec![stored], Vec::new(), 0);
-        while let Some(part) = open.pop() {
+        // A stack: the results of a part replace it.
+        let (mut pending, mut parts, mut made) = (vec![stored], Vec::new(), 0);
+        while let Some(part) = pending.pop() {
             match upcasters.find(&part.event_type, part.schema_version) {
-                // Each upcaster that another leads to is another one, unless they go round.
+                // More steps than upcasters means that one was applied twice.
                 Some(_) if part.steps >= upcasters.len() => return Err(part.endless()),
                 Some(upcaster) => {
-                    let become_now = part.recast(upcaster)?;
-                    made += become_now.len();
+                    let results = part.recast(upcaster)?;
+                    made += results.len();
                     if made > PARTS_MAX {
                         return Err(CodecError::TooManyParts { most: PARTS_MAX });
                     }
-                    open.extend(become_now.into_iter().rev());
+                    pending.extend(results.into_iter().rev());
                 }
                 None => {
                     check_current(&part.event_type, part.schema_version, &schema_version)?;
@@ -124,21 +124,21 @@ impl<'a> Part<'a> {
         CodecError::EndlessUpcasters { event_type, schema_version }
     }
 
-    /// Values about persons are opened and sealed again on the way; those of who was forgotten meanwhile
-    /// are erased.
+    /// Applies an upcaster. Personal values are opened and sealed again; those of subjects that were
+    /// forgotten since are erased.
     fn recast(self, upcaster: &Upcaster) -> Result<Vec<Self>, CodecError> {
-        scope::deriving(self.sealer, || self.recast_here(upcaster))
+        scope::deriving(self.sealer, || self.recast_in_scope(upcaster))
     }
 
-    fn recast_here(&self, upcaster: &Upcaster) -> Result<Vec<Self>, CodecError> {
-        let recast = match upcaster.recast_unread() {
+    fn recast_in_scope(&self, upcaster: &Upcaster) -> Result<Vec<Self>, CodecError> {
+        let recast = match upcaster.recast_without_content() {
             Some(recast) => recast,
-            None => self.codec.decode_seed(Reads(upcaster), &self.payload)?,
+            None => self.codec.decode_seed(RecastSeed(upcaster), &self.payload)?,
         };
-        recast.into_events().into_iter().map(|event| self.become_one(event)).collect()
+        recast.into_events().into_iter().map(|event| self.with(event)).collect()
     }
 
-    fn become_one(&self, event: Recasted) -> Result<Self, CodecError> {
+    fn with(&self, event: Recasted) -> Result<Self, CodecError> {
         let payload = match event.content {
             Some(content) => self.codec.content_bytes(&content)?.into(),
             None => self.payload.clone(),
@@ -162,10 +162,10 @@ impl Codec {
     }
 }
 
-/// Has an upcaster read the content.
-struct Reads<'a>(&'a Upcaster);
+/// Deserializes the content with an upcaster.
+struct RecastSeed<'a>(&'a Upcaster);
 
-impl<'de> DeserializeSeed<'de> for Reads<'_> {
+impl<'de> DeserializeSeed<'de> for RecastSeed<'_> {
     type Value = actuarius_domain::Recast;
 
     fn deserialize<D: Deserializer<'de>>(self, content: D) -> Result<Self::Value, D::Error> {

@@ -1,4 +1,4 @@
-//! A store that knows the keys of its subjects.
+//! A store that uses the keys of its subjects.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,46 +7,48 @@ use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::Store;
+use super::reader::{Maintenance, Page, PageLimit, Reader, StoreInfo};
 use super::verify::{Verified, Verify};
-use crate::Maintenance;
-use crate::archive::ArchiveError;
+use super::writer::{AppendOutcome, Batch, Writer};
+use crate::archive::error::ArchiveError;
+use crate::error::{ReadError, StoreFailure};
 use crate::personal::error::KeyError;
 use crate::personal::sealer::{Opened, Sealer};
 use crate::record::chain::ChainEnd;
-use crate::{
-    AppendOutcome, Batch, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot, Store,
-    StoreFailure, StoreInfo, Writer,
-};
+use crate::record::lineage::Lineage;
+use crate::record::note::Note;
+use crate::record::snapshot::Snapshot;
 
-/// The same store, with the keys of its subjects: new keys are durable before what was sealed with them
-/// is committed; commits that are read carry the keys, so that personal data in them is opened wherever
-/// they are decoded; and snapshots that were sealed for several subjects are opened, or passed over when
-/// one of these is forgotten.
+/// Adds the keys of its subjects to a store: new keys are durable before data sealed with them is
+/// committed; commits that are read carry the keys, so that their personal data is opened when they are
+/// decoded; and snapshots that were sealed for several subjects are opened, or skipped if one of these
+/// is forgotten.
 #[must_use]
-pub fn guard(store: Store, sealer: Arc<dyn Sealer>) -> Store {
-    guarded(store, sealer, false)
+pub fn with_sealer(store: Store, sealer: Arc<dyn Sealer>) -> Store {
+    keyed(store, sealer, false)
 }
 
-/// The same, for keys that are this store's alone: they are [closed](Sealer::close) with it.
+/// Like [`with_sealer`], for keys that belong to this store alone: they are [closed](Sealer::close) with it.
 #[must_use]
-pub fn guard_with_its_own(store: Store, sealer: Arc<dyn Sealer>) -> Store {
-    guarded(store, sealer, true)
+pub fn with_own_sealer(store: Store, sealer: Arc<dyn Sealer>) -> Store {
+    keyed(store, sealer, true)
 }
 
-fn guarded(store: Store, sealer: Arc<dyn Sealer>, closes: bool) -> Store {
-    let writer = GuardedWriter { writer: store.writer, sealer: sealer.clone(), failure: None };
-    let reader = GuardedReader { reader: store.reader, sealer, closes };
+fn keyed(store: Store, sealer: Arc<dyn Sealer>, closes: bool) -> Store {
+    let writer = KeyedWriter { writer: store.writer, sealer: sealer.clone(), failure: None };
+    let reader = KeyedReader { reader: store.reader, sealer, closes };
     Store { writer: Box::new(writer), reader: Arc::new(reader) }
 }
 
-struct GuardedWriter {
+struct KeyedWriter {
     writer: Box<dyn Writer>,
     sealer: Arc<dyn Sealer>,
     failure: Option<StoreFailure>,
 }
 
-impl GuardedWriter {
-    fn guarded(
+impl KeyedWriter {
+    fn fail_stop(
         &mut self,
         work: impl FnOnce(&dyn Sealer) -> Result<(), KeyError>,
     ) -> Result<(), StoreFailure> {
@@ -61,14 +63,14 @@ impl GuardedWriter {
     }
 }
 
-impl Writer for GuardedWriter {
+impl Writer for KeyedWriter {
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
-        self.guarded(|sealer| sealer.flush())?;
+        self.fail_stop(|sealer| sealer.flush())?;
         self.writer.commit(batch)
     }
 
     fn settle(&mut self) -> Result<(), StoreFailure> {
-        self.guarded(|sealer| sealer.settle())?;
+        self.fail_stop(|sealer| sealer.settle())?;
         self.writer.settle()
     }
 
@@ -77,29 +79,29 @@ impl Writer for GuardedWriter {
     }
 }
 
-struct GuardedReader {
+struct KeyedReader {
     reader: Arc<dyn Reader>,
     sealer: Arc<dyn Sealer>,
     closes: bool,
 }
 
-impl Drop for GuardedReader {
+impl Drop for KeyedReader {
     fn drop(&mut self) {
         if self.closes {
-            // What fails here is durable in one copy, and mended at the next start.
+            // On an error, changes are durable in one copy, and repaired at the next start.
             let _ = self.sealer.close();
         }
     }
 }
 
-impl GuardedReader {
+impl KeyedReader {
     fn with_keys(&self, mut page: Page) -> Page {
-        page.commits.iter_mut().for_each(|commit| commit.give_sealer(&self.sealer));
+        page.commits.iter_mut().for_each(|commit| commit.set_sealer(&self.sealer));
         page
     }
 }
 
-impl Reader for GuardedReader {
+impl Reader for KeyedReader {
     fn head(&self) -> Position {
         self.reader.head()
     }
@@ -122,7 +124,7 @@ impl Reader for GuardedReader {
         Ok(self.with_keys(self.reader.read_log(after, limit)?))
     }
 
-    /// One that nobody can open any more is as if it were not there.
+    /// Skips snapshots that are erased.
     fn snapshot(
         &self,
         stream: &StreamId,
@@ -176,7 +178,7 @@ impl Reader for GuardedReader {
     }
 }
 
-impl Maintenance for GuardedReader {
+impl Maintenance for KeyedReader {
     fn chain(&self) -> Result<ChainEnd, ReadError> {
         self.reader.maintenance().chain()
     }

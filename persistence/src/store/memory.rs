@@ -1,7 +1,6 @@
-//! The model store: correct and simple, in memory, and gone with the process.
+//! The model store: correct and simple, in memory, and lost with the process.
 //!
-//! It is what other stores are compared with, and what tests run on when durability is not their
-//! subject.
+//! Other stores are compared with it, and tests that do not need durability run on it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -11,24 +10,25 @@ use actuarius_domain::{Position, StreamId, Version};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::Store;
+use super::reader::{Maintenance, Page, PageLimit, Reader, StoreInfo};
 use super::verify::{Verified, Verify};
 use super::verify_log::verify_log;
-use crate::Maintenance;
+use super::writer::{AppendOutcome, Batch, Writer};
+use crate::error::{Conflict, ReadError, StoreFailure};
 use crate::personal::subjects::Subjects;
 use crate::record::chain::{ChainEnd, Link};
-use crate::record::stub_frame;
-use crate::{
-    Append, AppendOutcome, Batch, Commit, Conflict, NewSnapshot, Note, NoteChange, Page, PageLimit,
-    ReadError, Reader, Removal, Snapshot, Store, StoreFailure, StoreInfo, Writer,
-};
+use crate::record::note::{Note, NoteChange};
+use crate::record::snapshot::{NewSnapshot, Snapshot};
+use crate::record::{Append, Commit, Removal, stub_frame};
 
-/// A new, empty store in memory.
+/// Creates an empty store in memory.
 #[must_use]
 pub fn open() -> Store {
     reopen(&Arc::default())
 }
 
-/// A store over contents that outlive it, for tests that restart a runtime.
+/// Opens a store on contents that outlive it, for tests that restart a runtime.
 #[must_use]
 pub fn reopen(contents: &Arc<Contents>) -> Store {
     Store {
@@ -37,7 +37,7 @@ pub fn reopen(contents: &Arc<Contents>) -> Store {
     }
 }
 
-/// Everything a store in memory holds.
+/// The contents of a store in memory.
 pub struct Contents {
     log: RwLock<Log>,
     identity: Uuid,
@@ -48,9 +48,9 @@ struct Log {
     commits: Vec<Commit>,
     head: Position,
     link: Link,
-    /// For each stream, the places of its commits in `commits`.
+    /// For each stream, the indexes of its commits in `commits`.
     streams: HashMap<StreamId, Vec<usize>>,
-    /// For each stream its snapshots, oldest first.
+    /// For each stream, its snapshots, oldest first.
     snapshots: HashMap<StreamId, Vec<Snapshot>>,
     notes: BTreeMap<Bytes, Bytes>,
 }
@@ -63,7 +63,7 @@ impl Default for Contents {
 
 impl Contents {
     fn read(&self) -> RwLockReadGuard<'_, Log> {
-        // A panic while writing leaves whole commits only, so a poisoned lock is still right.
+        // A panic while writing leaves complete commits only, so a poisoned lock is still valid.
         self.log.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -84,7 +84,7 @@ impl Writer for MemoryWriter {
     }
 
     fn batch_bytes(&self) -> usize {
-        // As many as the sled store, so that groups have the same shape in tests.
+        // The same as in the sled store, so that groups have the same sizes in tests.
         256 * 1024
     }
 }
@@ -115,7 +115,7 @@ impl Log {
         let Some(commit) = found.ok().map(|place| &mut self.commits[place]) else { return };
         if removal.concerns(commit) {
             let stub = stub_frame(commit, removal.gone);
-            *commit = Commit::from_frame(&stub, position).expect("it was framed here");
+            *commit = Commit::from_frame(&stub, position).expect("a stub is a valid frame");
         }
     }
 
@@ -208,8 +208,8 @@ impl Reader for MemoryReader {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
         };
-        let behind = log.notes.range::<[u8], _>((start, Bound::Unbounded));
-        let wanted = behind.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        let following = log.notes.range::<[u8], _>((start, Bound::Unbounded));
+        let wanted = following.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
         let note = |(key, value): (&Bytes, &Bytes)| Note { key: key.clone(), value: value.clone() };
         Ok(wanted.map(note).collect())
     }

@@ -1,4 +1,4 @@
-//! The reading half of the seam: the narrow `Reader`, and `Maintenance` for what works on whole stores.
+//! The reading half of the seam: `Reader` for events, and `Maintenance` for work on whole stores.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,24 +17,24 @@ use crate::record::lineage::Lineage;
 use crate::record::note::Note;
 use crate::record::snapshot::Snapshot;
 
-/// Reads what is durable. Shared by everyone, from any thread.
+/// Reads durable data, from any thread.
 pub trait Reader: Send + Sync {
-    /// The position of the last durable event.
+    /// Returns the position of the last durable event.
     fn head(&self) -> Position;
 
-    /// The version of a stream; [`Version::NONE`] when it does not exist.
+    /// Returns the version of a stream, or [`Version::NONE`] if it does not exist.
     ///
     /// # Errors
-    /// [`ReadError`]; damage is never read as "no such event".
+    /// Returns [`ReadError`]. Damage is never reported as a missing event.
     fn version(&self, stream: &StreamId) -> Result<Version, ReadError>;
 
-    /// The commits of a stream that hold events behind `after`, oldest first.
+    /// Returns the commits of a stream with events after `after`, oldest first.
     ///
-    /// `as_of` is a position up to which the stream is known to hold nothing behind `after` (from a
+    /// `as_of` is a position up to which the stream is known to have no events after `after` (from a
     /// snapshot), or [`Position::NONE`].
     ///
     /// # Errors
-    /// [`ReadError`]; damage is never read as "no such event".
+    /// Returns [`ReadError`]. Damage is never reported as a missing event.
     fn read_stream(
         &self,
         stream: &StreamId,
@@ -43,38 +43,40 @@ pub trait Reader: Send + Sync {
         limit: PageLimit,
     ) -> Result<Page, ReadError>;
 
-    /// The commits of the whole log behind `after`, oldest first. `after` is the last position of a
-    /// commit, or [`Position::NONE`].
+    /// Returns the commits of the whole log after `after`, oldest first. `after` is the last position
+    /// of a commit, or [`Position::NONE`].
     ///
     /// # Errors
-    /// [`ReadError`]; damage is never read as "no such event".
+    /// Returns [`ReadError`]. Damage is never reported as a missing event.
     fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError>;
 
-    /// The newest snapshot of a stream, or the newest older than `before`.
+    /// Returns the newest snapshot of a stream, or the newest one older than `before`.
     ///
     /// # Errors
-    /// [`ReadError::DamagedSnapshot`] names the version: ask again with it as `before`.
+    /// Returns [`ReadError::DamagedSnapshot`] with the version of a damaged snapshot. Call again with
+    /// that version as `before`.
     fn snapshot(
         &self,
         stream: &StreamId,
         before: Option<Version>,
     ) -> Result<Option<Snapshot>, ReadError>;
 
-    /// What the note `key` says; none when there is no such note.
+    /// Returns the value of the note `key`, or `None` if there is no such note.
     ///
     /// # Errors
-    /// [`ReadError::DamagedNote`]; damage is never read as "no such note". [`ReadError::Io`] also
-    /// when a commit with notes has failed and it is not known what they say: open the store again.
+    /// Returns [`ReadError::DamagedNote`]; damage is never reported as a missing note. Also returns
+    /// [`ReadError::Io`] after a commit with notes failed, because their values are then unknown: open
+    /// the store again.
     fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError>;
 
-    /// The first `limit` notes whose keys begin with `prefix` and come behind `after`, in the order
-    /// of their keys' bytes. Fewer than `limit` are the last ones.
+    /// Returns the first `limit` notes with keys that start with `prefix` and are greater than `after`,
+    /// in the byte order of their keys. Fewer than `limit` means that there are no more.
     ///
-    /// A commit with notes waits while they are read, so ask for no more than a few hundred at once.
+    /// A commit with notes waits while they are read, so request at most a few hundred at once.
     ///
     /// # Errors
-    /// As for [`note`](Reader::note); go on behind the damaged note by asking with its key as
-    /// `after`.
+    /// Returns the same errors as [`note`](Reader::note). To continue after a damaged note, pass its key
+    /// as `after`.
     fn notes(
         &self,
         prefix: &[u8],
@@ -82,26 +84,26 @@ pub trait Reader: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Note>, ReadError>;
 
-    /// The store's own name, drawn when it was made. It never changes, and no other store has it.
+    /// Returns the identity of the store: a random UUID that never changes.
     fn identity(&self) -> Uuid;
 
-    /// What the store takes on disk.
+    /// Returns the size of the store.
     ///
     /// # Errors
-    /// [`ReadError`] when the files cannot be looked at.
+    /// Returns [`ReadError`] if the files cannot be inspected.
     fn info(&self) -> Result<StoreInfo, ReadError>;
 
     /// Returns the half of the store that backups, copies, archives and checks use.
     fn maintenance(&self) -> &dyn Maintenance;
 }
 
-/// What backups, copies, archives and checks need of a store beyond reading events.
+/// What backups, copies, archives and checks need of a store, beyond reading events.
 pub trait Maintenance: Reader {
-    /// The end of the log and the link of all commits up to there: what to keep somewhere else in
-    /// order to prove later that nothing before it was changed.
+    /// Returns the end of the log and the link of all commits up to it. Keep it outside of the store to
+    /// prove later that nothing before it was changed.
     ///
     /// # Errors
-    /// [`ReadError`] when it has to be found out first and cannot be.
+    /// Returns [`ReadError`] if the chain must be computed from the log, which cannot be read.
     fn chain(&self) -> Result<ChainEnd, ReadError> {
         let (mut end, head) = (ChainEnd::default(), self.head());
         while end.position < head {
@@ -115,20 +117,20 @@ pub trait Maintenance: Reader {
         Ok(end)
     }
 
-    /// The log as it is stored: as [`read_log`](Reader::read_log), but what was archived or removed
-    /// comes as what is left of it. For copies and checks.
+    /// Returns the log as it is stored: like [`read_log`](Reader::read_log), but archived or removed
+    /// commits are returned as stubs. For copies and checks.
     ///
     /// # Errors
-    /// [`ReadError`]; damage is never read as "no such event".
+    /// Returns [`ReadError`]. Damage is never reported as a missing event.
     fn read_raw(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
         self.read_log(after, limit)
     }
 
-    /// A stream as it is stored: as [`read_stream`](Reader::read_stream), but what was archived comes as
-    /// what is left of it.
+    /// Returns a stream as it is stored: like [`read_stream`](Reader::read_stream), but archived commits
+    /// are returned as stubs.
     ///
     /// # Errors
-    /// [`ReadError`]; damage is never read as "no such event".
+    /// Returns [`ReadError`]. Damage is never reported as a missing event.
     fn read_raw_stream(
         &self,
         stream: &StreamId,
@@ -138,78 +140,79 @@ pub trait Maintenance: Reader {
         self.read_stream(stream, after, Position::NONE, limit)
     }
 
-    /// Returns where the [archive](crate::archive) of the store is, or `None` if it cannot have one.
+    /// Returns the directory of the [archive](crate::archive) of the store, or `None` if it cannot have one.
     fn archive(&self) -> Option<&Path> {
         None
     }
 
-    /// Takes the events of a stream, all of whose commits were [removed](crate::Gone::Removed) from the
-    /// log, out of the archive, too. Returns how many commits were taken out.
+    /// Removes the events of a stream from the archive, after all of its commits were
+    /// [removed](crate::Gone::Removed) from the log. Returns the number of commits removed.
     ///
     /// # Errors
-    /// [`ArchiveError`]: what was done stays done; call it again for the rest.
+    /// Returns [`ArchiveError`] if a segment cannot be rewritten. Completed segments stay purged; call it
+    /// again for the rest.
     fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
         let _ = stream;
         Ok(0)
     }
 
-    /// Returns what opens personal data in the store, if it was opened [with keys](crate::guard).
+    /// Returns the keys that open personal data in the store, if it was opened [with keys](crate::with_sealer).
     fn sealer(&self) -> Option<Arc<dyn Sealer>> {
         None
     }
 
-    /// Checks whether everything in the store is what was stored. Reads all of it, and changes nothing.
+    /// Checks that the content of the store is intact. Reads all of it, and changes nothing.
     ///
     /// # Errors
-    /// [`ReadError`] if the store cannot be read at all; damage is part of the result.
+    /// Returns [`ReadError`] if the store cannot be read at all. Damage is part of the result.
     fn verify(&self, what: &mut Verify<'_>) -> Result<Verified, ReadError>;
 
-    /// Returns the store's history: its own, and that of the stores it was restored from.
+    /// Returns the lineage: the store itself, and the stores it was restored from.
     fn lineage(&self) -> Lineage {
         Lineage::of(self.identity())
     }
 }
 
-/// How much one page may hold. A page has at least one commit if there is any.
+/// The limits of one page. A page has at least one commit if there is any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimit {
     /// The most commits in a page.
     pub commits: usize,
-    /// The most bytes in a page, its last commit excepted.
+    /// The most bytes in a page, without its last commit.
     pub bytes: usize,
 }
 
 impl Default for PageLimit {
-    /// 1,000 commits or 1 MiB: large enough to spread the cost of a page, small enough that a
-    /// thousand readers fit in memory.
+    /// Returns 1,000 commits or 1 MiB: large enough to amortize the cost of a page, small enough for a
+    /// thousand readers in memory.
     fn default() -> Self {
         Self { commits: 1_000, bytes: 1024 * 1024 }
     }
 }
 
-/// Some commits, in order.
+/// A page of commits, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     /// The commits.
     pub commits: Vec<Commit>,
-    /// Whether there are more behind the last of them.
+    /// Whether there are more commits after the last one.
     pub more: bool,
 }
 
-/// What a store takes on disk.
+/// The engine and the size of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreInfo {
     /// A short name of the engine.
     pub engine: &'static str,
-    /// Bytes of all files; 0 for a store in memory.
+    /// The size of all files in bytes. 0 for a store in memory.
     pub disk_bytes: u64,
-    /// Events stored.
+    /// The number of stored events.
     pub events: u64,
 }
 
 impl StoreInfo {
-    /// The figures of a store run by `engine`.
+    /// Creates the figures of a store of the engine `engine`.
     #[must_use]
     pub fn new(engine: &'static str, disk_bytes: u64, events: u64) -> Self {
         Self { engine, disk_bytes, events }

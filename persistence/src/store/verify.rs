@@ -1,9 +1,9 @@
-//! Whether all that a store holds is what was stored.
+//! Verifies that the content of a store is intact.
 //!
-//! The log is walked once, from its start: checksums, positions and versions without gaps, and the
-//! [chain](crate::record::chain). A store on disk also compares its index with the log, and looks at every
-//! snapshot and note. Nothing is changed, and a store may be verified while it is written to: what
-//! comes meanwhile is not looked at.
+//! The log is read once, from its start: checksums, positions and versions without gaps, and the
+//! [chain](crate::chain). A store on disk also compares its index with the log, and checks every
+//! snapshot and note. Nothing is changed. A store may be verified while it is written to: events
+//! written after the start are not checked.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,11 +17,11 @@ use crate::error::ReadError;
 use crate::record::chain::ChainEnd;
 use crate::record::{Commit, CommitView, Gone};
 
-/// How many findings are listed; more are only counted. Whoever has a thousand needs a backup, not
-/// a longer list.
+/// The most findings that are listed. Further ones are only counted: a store with a thousand findings
+/// must be restored from a backup.
 const FINDINGS_MAX: usize = 1_000;
 
-/// What to verify beside what always is.
+/// Optional checks and progress reports of a verification.
 #[derive(Default)]
 pub struct Verify<'a> {
     expected: Vec<ChainEnd>,
@@ -29,14 +29,15 @@ pub struct Verify<'a> {
 }
 
 impl<'a> Verify<'a> {
-    /// That the history up to `end` is the one it was when this end was [noted](crate::Maintenance::chain).
+    /// Also checks that the history up to `end` is the same as when this end was
+    /// [saved](crate::Maintenance::chain).
     #[must_use]
     pub fn expect(mut self, end: ChainEnd) -> Self {
         self.expected.push(end);
         self
     }
 
-    /// Tells of progress: how many events of how many have been looked at.
+    /// Calls `watch` with the number of checked events and of all events.
     #[must_use]
     pub fn watch(mut self, watch: impl FnMut(u64, u64) + Send + 'a) -> Self {
         self.watch = Some(Box::new(watch));
@@ -44,11 +45,11 @@ impl<'a> Verify<'a> {
     }
 }
 
-/// What was looked at, and what was found.
+/// The result of a verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
-    /// Events in the log, those that are gone included.
+    /// Events in the log, including those that are archived or removed.
     pub events: u64,
     /// Commits in the log.
     pub commits: u64,
@@ -56,10 +57,9 @@ pub struct Verified {
     pub streams: u64,
     /// Commits whose events are in the archive.
     pub archived: u64,
-    /// Those of them whose segment is not where the archive is looked for, so that they were not
-    /// looked at.
-    pub elsewhere: u64,
-    /// Commits whose events were removed for good.
+    /// Archived commits whose segment is missing in the archive, so their events were not checked.
+    pub missing: u64,
+    /// Commits whose events were permanently removed.
     pub removed: u64,
     /// Entries of the index on disk.
     pub index_entries: u64,
@@ -67,22 +67,23 @@ pub struct Verified {
     pub snapshots: u64,
     /// Notes.
     pub notes: u64,
-    /// The end of the log, as it was found.
+    /// The end of the log.
     pub chain: ChainEnd,
-    /// What is wrong, in the order of the log: the first thousand.
+    /// The first thousand findings, in the order of the log.
     pub findings: Vec<Finding>,
-    /// How many more there are.
+    /// The number of further findings.
     pub more_findings: u64,
 }
 
 impl Verified {
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.findings.is_empty()
     }
 
-    pub fn find(&mut self, place: Place, what: impl fmt::Display) {
+    /// Adds a finding. For engines.
+    pub fn find(&mut self, place: Location, what: impl fmt::Display) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding { place, what: what.to_string() });
         } else {
@@ -91,12 +92,12 @@ impl Verified {
     }
 }
 
-/// Something that is not what was stored.
+/// Something in a store that differs from what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where.
-    pub place: Place,
-    /// What is wrong there.
+    /// Its location.
+    pub place: Location,
+    /// What is wrong.
     pub what: String,
 }
 
@@ -106,15 +107,15 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A place in a store.
+/// A location in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
-    /// In the log.
+pub enum Location {
+    /// A position in the log.
     Log(Position),
-    /// In the index, which is made from the log.
+    /// The index, which is derived from the log.
     Index,
-    /// A snapshot, which is made from the log; without its stream when it is not readable.
+    /// A snapshot, which is derived from the log. Without a stream if it cannot be read.
     Snapshot(Option<StreamId>, Version),
     /// A note.
     Note(Bytes),
@@ -122,7 +123,7 @@ pub enum Place {
     File(PathBuf),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Log(position) => write!(formatter, "log, position {position}"),
@@ -137,40 +138,42 @@ impl fmt::Display for Place {
     }
 }
 
-/// Walks along the log.
+/// Checks the commits of a log in order. For engines.
 ///
-/// It remembers a version for each stream: about 50 bytes per stream.
+/// It keeps a version for each stream: about 50 bytes per stream.
 pub struct LogCheck<'v, 'a> {
+    /// The result so far.
     pub verified: Verified,
     verify: &'v mut Verify<'a>,
     head: Position,
     versions: HashMap<u128, u64>,
-    /// The position wanted next; none behind damage.
+    /// The expected next position, or `None` after damage.
     next: Option<u64>,
 }
 
 impl<'v, 'a> LogCheck<'v, 'a> {
+    /// Creates a check of a log that ends at `head`.
     pub fn new(verify: &'v mut Verify<'a>, head: Position) -> Self {
         let (verified, versions) = (Verified::default(), HashMap::new());
         Self { verified, verify, head, versions, next: Some(1) }
     }
 
-    /// Something at `position` is not readable; what comes behind it is known again at its start.
+    /// Reports unreadable data at `position`. The check resumes at the next readable commit.
     pub fn unreadable(&mut self, position: u64, what: impl fmt::Display) {
-        self.verified.find(Place::Log(Position::new(position)), what);
+        self.verified.find(Location::Log(Position::new(position)), what);
         self.next = None;
     }
 
-    /// What comes now says that this is the chain before it.
-    pub fn goes_on(&mut self, first: u64, before: Option<ChainEnd>) {
+    /// Continues with the commit at position `first`. `before` is the chain end stored with it, if any.
+    pub fn continue_at(&mut self, first: u64, before: Option<ChainEnd>) {
         if let Some(next) = self.next.filter(|&next| next != first) {
-            let what = format!("events are missing: the log goes on at position {first}");
-            self.verified.find(Place::Log(Position::new(next)), what);
+            let what = format!("events are missing: the log continues at position {first}");
+            self.verified.find(Location::Log(Position::new(next)), what);
         } else if let Some(before) = before.filter(|before| *before != self.verified.chain)
             && self.next.is_some()
         {
-            let what = "the chain is broken: what stands before is not what was stored";
-            self.verified.find(Place::Log(before.position.next()), what);
+            let what = "the chain is broken: the commits before differ from those that were stored";
+            self.verified.find(Location::Log(before.position.next()), what);
         }
         self.next = Some(first);
         if let Some(before) = before {
@@ -178,6 +181,7 @@ impl<'v, 'a> LogCheck<'v, 'a> {
         }
     }
 
+    /// Checks a commit.
     pub fn commit(&mut self, commit: &Commit) {
         let view = commit.view();
         let chain = self.verified.chain.then(commit);
@@ -204,8 +208,8 @@ impl<'v, 'a> LogCheck<'v, 'a> {
         if view.version.get() != *last + 1 {
             let (category, id) = (view.category, view.id.escape_debug());
             let what =
-                format!("version {} of {category}/{id} follows upon version {last}", view.version);
-            self.verified.find(Place::Log(view.position), what);
+                format!("version {} of {category}/{id} follows version {last}", view.version);
+            self.verified.find(Location::Log(view.position), what);
         }
         *last = view.last_version().get();
     }
@@ -213,39 +217,39 @@ impl<'v, 'a> LogCheck<'v, 'a> {
     fn check_expected(&mut self, chain: ChainEnd) {
         let here = |end: &&ChainEnd| end.position == chain.position && end.link != chain.link;
         if self.verify.expected.iter().any(|end| here(&end)) {
-            let what = "the history up to here is not the one that was noted";
-            self.verified.find(Place::Log(chain.position), what);
+            let what = "the history up to here differs from the expected one";
+            self.verified.find(Location::Log(chain.position), what);
         }
         let reached = |end: &ChainEnd| end.position == chain.position;
         self.verify.expected.retain(|end| !reached(end));
     }
 
-    /// What the archive gave for a commit that is there.
+    /// Records whether the events of an archived commit could be read.
     pub fn archived(&mut self, position: Position, fetched: Result<(), ReadError>) {
         match fetched {
             Ok(()) => {}
-            Err(ReadError::Archived { .. }) => self.verified.elsewhere += 1,
-            Err(error) => self.verified.find(Place::Log(position), error),
+            Err(ReadError::Archived { .. }) => self.verified.missing += 1,
+            Err(error) => self.verified.find(Location::Log(position), error),
         }
     }
 
-    /// The version a stream was found to have.
+    /// Returns the last version of a stream that was checked.
     pub fn version(&self, stream: &StreamId) -> Version {
         let hash = name_hash(stream.category(), stream.id());
         Version::new(self.versions.get(&hash).copied().unwrap_or(0))
     }
 
-    /// What was found, when the log has been walked.
+    /// Ends the check, and returns its result.
     pub fn finish(&mut self) -> Verified {
         let mut verified = std::mem::take(&mut self.verified);
         verified.streams = self.versions.len() as u64;
         if self.next.is_some_and(|next| next != self.head.get() + 1) {
             let what = format!("the log ends before position {}", self.head);
-            verified.find(Place::Log(verified.chain.position.next()), what);
+            verified.find(Location::Log(verified.chain.position.next()), what);
         }
         for end in self.verify.expected.drain(..).filter(|end| end.position != Position::NONE) {
-            let what = "the history was noted here, but no commit ends here";
-            verified.find(Place::Log(end.position), what);
+            let what = "the expected history ends here, but no commit ends here";
+            verified.find(Location::Log(end.position), what);
         }
         if let Some(watch) = &mut self.verify.watch {
             watch(self.head.get(), self.head.get());

@@ -1,4 +1,4 @@
-//! Verifies the log of any store, through its reader alone.
+//! Verifies the log of any store through its reader.
 
 use actuarius_domain::Position;
 
@@ -6,12 +6,12 @@ use super::reader::{Maintenance, PageLimit};
 use super::verify::{LogCheck, Verified, Verify};
 use crate::error::ReadError;
 
-/// Verifies the log of any store.
+/// Verifies the log of any store. For engines.
 ///
-/// A store that has more than a log to check calls this first.
+/// An engine that has more than a log to check calls this first.
 ///
 /// # Errors
-/// [`ReadError`] if the log cannot be read at all; damage is part of the result.
+/// Returns [`ReadError`] if the log cannot be read at all. Damage is part of the result.
 pub fn verify_log<R: Maintenance + ?Sized>(
     reader: &R,
     verify: &mut Verify<'_>,
@@ -31,7 +31,7 @@ pub fn verify_log<R: Maintenance + ?Sized>(
             break;
         }
         for commit in page.commits.iter().take_while(|commit| commit.position() <= head) {
-            check.goes_on(commit.position().get(), None);
+            check.continue_at(commit.position().get(), None);
             check.commit(commit);
             at = commit.last_position();
         }

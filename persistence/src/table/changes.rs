@@ -1,4 +1,4 @@
-//! Changes of a view table: what the next commit does, all of it or nothing.
+//! Changes of a view table, which the next commit makes atomically.
 
 use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
@@ -7,53 +7,53 @@ use bytes::Bytes;
 
 use super::error::ViewError;
 
-/// The longest key. Keys are found in every node of a tree, so short ones make everything faster.
+/// The longest key, in bytes. Short keys make every lookup faster, because an index repeats them.
 pub const KEY_BYTES_MAX: usize = 1600;
 
-/// The largest value.
+/// The largest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Where changes are full: enough for a thousand rows, and little enough to be written in a few
-/// milliseconds.
+/// The size at which changes are full: enough for a thousand rows, and small enough to be written in a
+/// few milliseconds.
 pub const CHANGES_BYTES_SOFT: usize = 160 * 1024;
 
-/// The most that changes can hold. They are in memory, and written twice, until they are applied.
+/// The largest size of changes. They are held in memory until they are applied, and written twice.
 pub const CHANGES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What a change counts beside its key and value.
+/// The size that a change adds beside its key and value.
 const CHANGE_BYTES: usize = 16;
 
-/// What a table's next commit does: all of it or nothing. A later change of a key replaces an
+/// The changes that the next commit of a table makes atomically. A later change of a key replaces an
 /// earlier one.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
-    /// By space and key; no value is a removal.
+    /// By space and key. `None` is a removal.
     by_key: BTreeMap<Bytes, Option<Bytes>>,
     bytes: usize,
 }
 
 impl Changes {
-    /// No changes.
+    /// Creates an empty set of changes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Has `key` say `value`.
+    /// Sets `key` to `value`.
     ///
     /// # Errors
-    /// [`ViewError::TooLarge`]: over [`KEY_BYTES_MAX`], [`VALUE_BYTES_MAX`] or
-    /// [`CHANGES_BYTES_MAX`]. The changes are what they were.
+    /// Returns [`ViewError::TooLarge`] above [`KEY_BYTES_MAX`], [`VALUE_BYTES_MAX`] or
+    /// [`CHANGES_BYTES_MAX`]. The changes are then unchanged.
     pub fn put(&mut self, space: u8, key: &[u8], value: &[u8]) -> Result<(), ViewError> {
         fits("a value", value.len(), VALUE_BYTES_MAX)?;
         self.change(space, key, Some(value))
     }
 
-    /// Has `key` say nothing, whether it said something or not.
+    /// Removes `key`, whether it exists or not.
     ///
     /// # Errors
-    /// [`ViewError::TooLarge`]: over [`KEY_BYTES_MAX`] or [`CHANGES_BYTES_MAX`]. The changes are
-    /// what they were.
+    /// Returns [`ViewError::TooLarge`] above [`KEY_BYTES_MAX`] or [`CHANGES_BYTES_MAX`]. The changes
+    /// are then unchanged.
     pub fn remove(&mut self, space: u8, key: &[u8]) -> Result<(), ViewError> {
         self.change(space, key, None)
     }
@@ -69,48 +69,49 @@ impl Changes {
         Ok(())
     }
 
-    /// What the next commit does to `key`: `Some(None)` is its removal, `None` nothing.
+    /// Returns the change of `key`: `Some(None)` is its removal, `None` means that it is not changed.
     #[must_use]
     pub fn get(&self, space: u8, key: &[u8]) -> Option<Option<&Bytes>> {
         self.by_key.get(&place(space, key)[..]).map(Option::as_ref)
     }
 
-    /// How much there is to write, about.
+    /// Returns the approximate size in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many keys are changed.
+    /// Returns the number of changed keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Whether nothing is changed.
+    /// Returns whether nothing is changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
 
-    /// Whether it is time to commit. More is accepted, up to [`CHANGES_BYTES_MAX`], so that what
-    /// belongs together is never split.
+    /// Returns whether it is time to commit. More changes are accepted, up to [`CHANGES_BYTES_MAX`],
+    /// so that related changes are never split.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.bytes >= CHANGES_BYTES_SOFT
     }
 
-    /// What happens to the key at this place.
+    /// Returns the change at this place. For engines.
+    #[must_use]
     pub fn at(&self, place: &[u8]) -> Option<&Option<Bytes>> {
         self.by_key.get(place)
     }
 
-    /// Places and values, in order.
+    /// Returns the places and their new values in order. For engines.
     pub fn iter(&self) -> btree_map::Iter<'_, Bytes, Option<Bytes>> {
         self.by_key.iter()
     }
 
-    /// Those within a range that [`places`] made.
+    /// Returns the changes within a range of [`places`]. For engines.
     pub fn range(&self, range: &Range) -> btree_map::Range<'_, Bytes, Option<Bytes>> {
         self.by_key.range::<[u8], _>(borrowed(range))
     }
@@ -133,15 +134,18 @@ fn weight(place: &[u8], value: Option<&[u8]>) -> usize {
     place.len() + value.map_or(0, <[u8]>::len) + CHANGE_BYTES
 }
 
-/// Where a key stands among those of all spaces.
+/// Returns the place of a key among those of all spaces: its space, and the key. For engines.
+#[must_use]
 pub fn place(space: u8, key: &[u8]) -> Vec<u8> {
     [&[space], key].concat()
 }
 
-/// The places between two bounds; never one a map would panic on.
+/// The places between two bounds. It is never empty or inverted, so a map does not panic on it.
 pub type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-/// The places of the keys of a space within bounds; none when there can be no such key.
+/// Returns the places of the keys of a space within bounds, or `None` if there can be no such key. For
+/// engines.
+#[must_use]
 pub fn places(space: u8, (lower, upper): (Bound<&[u8]>, Bound<&[u8]>)) -> Option<Range> {
     let start = match lower {
         Bound::Unbounded => Bound::Included(vec![space]),
@@ -161,11 +165,14 @@ pub fn places(space: u8, (lower, upper): (Bound<&[u8]>, Bound<&[u8]>)) -> Option
     some.then_some((start, end))
 }
 
+/// Returns the range as borrowed bounds. For engines.
+#[must_use]
 pub fn borrowed(range: &Range) -> (Bound<&[u8]>, Bound<&[u8]>) {
     (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice))
 }
 
-/// How a key is named in an error.
+/// Returns the text of a place for an error. For engines.
+#[must_use]
 pub fn text(place: &[u8]) -> String {
     let (space, key) = place.split_first().unwrap_or((&0, &[]));
     format!("key {} of space {space}", key.escape_ascii())

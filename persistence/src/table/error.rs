@@ -1,4 +1,4 @@
-//! Why a view could not be read or changed.
+//! Errors of views.
 
 use std::io;
 use std::path::Path;
@@ -6,30 +6,30 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{OpenError, StoreFailure};
+use crate::error::{OpenError, StoreFailure};
 
-/// Why a view's place could not be opened, read or changed.
+/// Why a view could not be opened, read or changed.
 ///
-/// A view holds nothing that the log does not hold. Whatever is wrong with one, it can be rebuilt in
-/// a new generation.
+/// A view contains only data derived from the log. Whatever is wrong with it, it can be rebuilt in a
+/// new generation.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum ViewError {
-    /// The name cannot be a view's. Nothing was written. Use 1 to 128 letters, digits, `-`, `_` and
-    /// `.` of ASCII, with no `.` in front.
-    #[error("{name:?} cannot be the name of a view")]
+    /// The name is invalid. Nothing was written. Use 1 to 128 ASCII letters, digits, `-`, `_` and
+    /// `.`, and do not start with `.`.
+    #[error("{name:?} is not a valid name of a view")]
     InvalidName {
         /// The name.
         name: String,
     },
-    /// Someone has it open: another process, or another part of this one. Nothing was written.
-    /// Close it there, with all of its readers.
+    /// Another process, or another part of this one, has the view open. Nothing was written. Close
+    /// it there first, with all of its readers.
     #[error("{what} is in use")]
     InUse {
         /// What is in use.
         what: String,
     },
-    /// It is not what was written. Nothing was changed. Rebuild the view.
+    /// The stored data is damaged. Nothing was changed. Rebuild the view.
     #[error("damaged: {what}")]
     Damaged {
         /// What is damaged.
@@ -42,40 +42,41 @@ pub enum ViewError {
         what: String,
         /// The format found.
         found: u32,
-        /// The newest format this release knows.
+        /// The newest format this release reads.
         supported: u32,
     },
-    /// A key, a value or all changes together are larger than what is accepted. Nothing was written
-    /// or added to the changes. Store less.
-    #[error("{what} has {bytes} bytes, {limit} are accepted")]
+    /// A key, a value or all changes together are too large. Nothing was written or added to the
+    /// changes. Store less.
+    #[error("{what} has {bytes} bytes, at most {limit} are accepted")]
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// How many bytes it has.
+        /// Its size in bytes.
         bytes: usize,
-        /// How many bytes it may have.
+        /// The largest allowed size in bytes.
         limit: usize,
     },
-    /// The operating system refused. What was being written is there whole or not at all when it is
-    /// opened again. Remove the cause first.
+    /// The operating system reported an error. When the view is opened again, it contains all of the
+    /// last changes or none. Remove the cause first.
     #[error(transparent)]
     Io(Arc<io::Error>),
-    /// The table failed before, and accepts no more changes: nothing was written. Readers go on.
+    /// The table failed before, and accepts no more changes: nothing was written. Readers still work.
     /// Open it again.
     #[error("the table has failed: {cause}")]
     Failed {
-        /// What happened first.
+        /// The first error.
         cause: String,
     },
 }
 
 impl ViewError {
-    /// What the system said about the file at `path`.
+    /// Creates an error of the operating system about the file at `path`.
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
-        let said = io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        Self::Io(Arc::new(said))
+        let named = io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        Self::Io(Arc::new(named))
     }
 
+    /// Creates a [`ViewError::Damaged`]. For engines.
     pub fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into() }
     }

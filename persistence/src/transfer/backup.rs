@@ -1,25 +1,25 @@
-//! Backups: taken while the store is written, full at first and then only of what is new; and
-//! restored to any position.
+//! Backups: taken while the store is written, incremental, and restored to any position.
 //!
-//! A backup is a directory. Each *run* adds segments of the log, from where the run before ended, the
-//! notes as they were when it began, and last of all a *manifest*, which names and hashes the others:
-//! what no manifest names does not count. `docs/FORMAT.md` draws the files.
+//! A backup is a directory. Each *run* adds segments of the log after the end of the previous run, the
+//! notes as they were at its start, and finally a *manifest* with the names and hashes of these files.
+//! Files that no manifest names are not part of the backup. `docs/FORMAT.md` describes the files.
 //!
-//! A restored store is a new one, with a name of its own. It remembers whose history it shares
-//! ([`Lineage`](crate::Lineage)), so that checkpoints and views of the old one go on.
+//! A restored store is a new one, with its own identity. It records whose history it shares
+//! ([`Lineage`](crate::Lineage)), so that checkpoints and views of the old one stay valid.
 //!
 //! ```
-//! use actuarius_persistence::backup::{self, TakeOptions, Until};
-//! use actuarius_persistence::{go_on, memory};
+//! # mod actuarius { pub mod store { pub use actuarius_persistence::*; } }
+//! use actuarius::store::backup::{self, TakeOptions, Until};
+//! use actuarius::store::{ignore_progress, memory};
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let saved = directory.path().join("saved");
 //! let store = memory::open();
-//! backup::take(&*store.reader, &saved, &TakeOptions::default(), &mut go_on)?; // as often as you like
+//! backup::take(&*store.reader, &saved, &TakeOptions::default(), &mut ignore_progress)?; // repeatedly
 //!
-//! backup::verify(&saved, &mut go_on)?;
+//! backup::verify(&saved, &mut ignore_progress)?;
 //! let mut copy = memory::open();
-//! backup::load(&saved, &mut copy, Until::End, &mut go_on)?;
+//! backup::load(&saved, &mut copy, Until::End, &mut ignore_progress)?;
 //! assert_eq!(copy.reader.maintenance().chain()?, store.reader.maintenance().chain()?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -45,44 +45,44 @@ use crate::record::chain::ChainEnd;
 
 pub use error::BackupError;
 pub use loading::{Loaded, load};
-pub use restoring::{Engine, RESTORING, Restored, restore};
+pub use restoring::{Engine, Restored, restore};
 pub use taking::{TakeOptions, take};
 pub use verifying::verify;
 
-/// One run of a backup, as its manifest has it.
+/// One run of a backup, from its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Run {
     /// Its number: 1, 2, 3 …
     pub number: u32,
-    /// The store it was taken of.
+    /// The identity of the store.
     pub store: Uuid,
-    /// Where the run before ended.
+    /// The end of the previous run.
     pub from: ChainEnd,
-    /// Where it ended.
+    /// The end of this run.
     pub to: ChainEnd,
-    /// When the last commit in it was decided, if there is any.
+    /// The time of its last commit, or `None` if it has no commits.
     pub until: Option<Timestamp>,
-    /// How many commits it added.
+    /// The number of commits it added.
     pub commits: u64,
-    /// How many events.
+    /// The number of events it added.
     pub events: u64,
-    /// How many notes there were.
+    /// The number of notes.
     pub notes: u64,
-    /// How many bytes its files take, without the manifest.
+    /// The size of its files in bytes, without the manifest.
     pub bytes: u64,
 }
 
-/// The runs of the backup at `path`, oldest first. Only manifests are read.
+/// Returns the runs of the backup at `path`, oldest first. Reads only the manifests.
 ///
 /// # Errors
-/// [`BackupError`]; a manifest that is damaged or missing is told.
+/// Returns [`BackupError`] if a manifest is damaged or missing.
 pub fn runs(path: impl AsRef<Path>) -> Result<Vec<Run>, BackupError> {
     let manifests = place::Place::open(path.as_ref())?.manifests()?;
     Ok(manifests.iter().map(manifest::Manifest::run).collect())
 }
 
-/// Up to where a backup is restored. Commits are whole: one that reaches beyond is not restored.
+/// The point up to which a backup is restored. A commit that extends beyond it is not restored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Until {
@@ -91,8 +91,8 @@ pub enum Until {
     End,
     /// Up to this position.
     Position(Position),
-    /// Up to the first commit that was decided later. Clocks step back, so there may be earlier ones
-    /// behind it: the log is cut once, where it first says a later time.
+    /// Up to, and without, the first commit with a later time. If the clock was set back, commits with
+    /// earlier times may follow it; they are not restored.
     Time(Timestamp),
 }
 

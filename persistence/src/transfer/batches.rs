@@ -1,12 +1,15 @@
-//! Commits on their way into a store, as they are, in the order they come.
+//! Batches of unchanged commits for a store, in their order.
 
 use std::io;
 
 use actuarius_domain::{StreamId, Version};
 
-use crate::{Append, Batch, Commit, Notes, Store, StoreFailure};
+use crate::error::StoreFailure;
+use crate::record::note::Notes;
+use crate::record::{Append, Commit};
+use crate::store::{Batch, Store};
 
-/// Gathers commits into batches as large as the store likes them.
+/// Collects commits into batches of the size that the store prefers. For engines.
 pub struct Batches<'a> {
     store: &'a mut Store,
     batch: Batch,
@@ -14,23 +17,30 @@ pub struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
+    /// Creates an empty batch for a store.
     pub fn new(store: &'a mut Store) -> Self {
         Self { store, batch: Batch::default(), bytes: 0 }
     }
 
-    /// Adds a commit of `stream`, behind what the stream has, and stores what was put when it is enough.
+    /// Adds the next commit of `stream`, and stores the batch if it is full.
+    ///
+    /// # Errors
+    /// Returns [`StoreFailure`] if a write failed, or the commit does not continue the stream.
     pub fn put(&mut self, stream: StreamId, commit: &Commit) -> Result<(), StoreFailure> {
         self.add(stream, commit)?;
         if self.is_full() { self.flush() } else { Ok(()) }
     }
 
-    /// Adds a commit of `stream`, behind what the stream has.
+    /// Adds the next commit of `stream`.
+    ///
+    /// # Errors
+    /// Returns [`StoreFailure`] if the commit cannot be added to an append.
     pub fn add(&mut self, stream: StreamId, commit: &Commit) -> Result<(), StoreFailure> {
         let before = Version::new(commit.view().version.get() - 1);
-        let goes_on = |last: &&mut Append| {
+        let continues = |last: &&mut Append| {
             *last.stream() == stream && last.expected().plus(last.events()) == before
         };
-        let pushed = match self.batch.appends.last_mut().filter(goes_on) {
+        let pushed = match self.batch.appends.last_mut().filter(continues) {
             Some(last) => last.push_commit(commit),
             None => {
                 let mut append = Append::new(stream, before);
@@ -44,28 +54,37 @@ impl<'a> Batches<'a> {
         Ok(())
     }
 
-    /// Whether what was put is as much as the store likes at once.
+    /// Returns whether the batch has the size that the store prefers.
+    #[must_use]
     pub fn is_full(&self) -> bool {
         self.bytes >= self.store.writer.batch_bytes()
     }
 
-    /// Stores what was put.
+    /// Stores the batch.
+    ///
+    /// # Errors
+    /// Returns [`StoreFailure`] if a write failed, or a commit does not continue its stream.
     pub fn flush(&mut self) -> Result<(), StoreFailure> {
         self.flush_with(None)
     }
 
-    /// Stores what was put, and `notes` with it.
+    /// Stores the batch together with `notes`.
+    ///
+    /// # Errors
+    /// Returns [`StoreFailure`] if a write failed, or a commit does not continue its stream.
     pub fn flush_with(&mut self, notes: Option<Notes>) -> Result<(), StoreFailure> {
         let mut batch = std::mem::take(&mut self.batch);
         batch.notes.extend(notes);
         self.bytes = 0;
         for outcome in self.store.writer.commit(&batch)? {
-            // Who fills a store looked first; so this is another writer, or a defect.
+            // The caller checked the versions, so this is another writer, or a defect.
             outcome.map_err(|conflict| failed("adding a commit", conflict))?;
         }
         Ok(())
     }
 
+    /// Returns the store.
+    #[must_use]
     pub fn store(&self) -> &Store {
         self.store
     }

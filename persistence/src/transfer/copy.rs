@@ -1,21 +1,22 @@
-//! Copies of events from one store into another, byte by byte: with their ids, order, times and metadata.
+//! Copies events from one store to another byte by byte, with their ids, order, times and metadata.
 //!
 //! ```
-//! use super::copy::{self, Selection};
-//! use actuarius_persistence::{go_on, memory};
-//! # use actuarius_domain::{Position, StreamId};
+//! # mod actuarius { pub use actuarius_domain::*; pub mod store { pub use actuarius_persistence::*; } }
+//! use actuarius::store::copy::{self, Selection};
+//! use actuarius::store::{ignore_progress, memory};
+//! # use actuarius::{Position, StreamId};
 //!
 //! # let live = memory::open().reader;
 //! # let alice = StreamId::new("account", "alice")?;
-//! let mut aside = memory::open();
-//! copy::run(&*live, &mut aside, &Selection::stream(alice), &mut go_on)?;
+//! let mut target = memory::open();
+//! copy::run(&*live, &mut target, &Selection::stream(alice), &mut ignore_progress)?;
 //!
 //! let accounts = Selection::matching(|kind, _| kind == "account").up_to(Position::new(1_000));
-//! copy::run(&*live, &mut aside, &accounts, &mut go_on)?;
+//! copy::run(&*live, &mut target, &accounts, &mut ignore_progress)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Versions stay as they are; positions are those of the target. Neither notes nor snapshots are copied.
+//! Versions are kept; positions are those of the target. Notes and snapshots are not copied.
 
 use std::collections::HashMap;
 
@@ -23,17 +24,18 @@ use actuarius_domain::{Position, StreamId, Version};
 use thiserror::Error;
 
 use super::batches::Batches;
-use crate::{
-    Commit, Damage, OnProgress, Page, PageLimit, Progress, ReadError, Reader, Store, StoreFailure,
-};
+use super::progress::{OnProgress, Progress};
+use crate::error::{Damage, ReadError, StoreFailure};
+use crate::record::Commit;
+use crate::store::{Page, PageLimit, Reader, Store};
 
-/// How many streams' versions are kept in memory.
-const VERSIONS_KEPT: usize = 65_536;
+/// The number of streams whose versions are cached.
+const VERSIONS_CACHED: usize = 65_536;
 
-/// Says by type and id whether an aggregate is wanted.
-type Wanted<'a> = dyn Fn(&str, &str) -> bool + 'a;
+/// Returns whether an aggregate is selected, by type and id.
+type Matches<'a> = dyn Fn(&str, &str) -> bool + 'a;
 
-/// What is copied.
+/// Which events are copied.
 pub struct Selection<'a> {
     which: Which<'a>,
     up_to: Option<Position>,
@@ -42,41 +44,41 @@ pub struct Selection<'a> {
 enum Which<'a> {
     All,
     One(StreamId),
-    Matching(Box<Wanted<'a>>),
+    Matching(Box<Matches<'a>>),
 }
 
 impl<'a> Selection<'a> {
-    /// The whole log.
+    /// Selects the whole log.
     #[must_use]
     pub fn all() -> Self {
         Self { which: Which::All, up_to: None }
     }
 
-    /// One aggregate. Only its own events are read.
+    /// Selects one aggregate. Only its events are read.
     #[must_use]
     pub fn stream(stream: StreamId) -> Self {
         Self { which: Which::One(stream), up_to: None }
     }
 
-    /// The aggregates that are wanted, by type and id. The whole log is read.
+    /// Selects aggregates by type and id. The whole log is read.
     #[must_use]
-    pub fn matching(wanted: impl Fn(&str, &str) -> bool + 'a) -> Self {
-        Self { which: Which::Matching(Box::new(wanted)), up_to: None }
+    pub fn matching(matches: impl Fn(&str, &str) -> bool + 'a) -> Self {
+        Self { which: Which::Matching(Box::new(matches)), up_to: None }
     }
 
-    /// Only commits that end at or before this position of the store they are read from.
+    /// Selects only commits that end at or before this position of the source.
     #[must_use]
     pub fn up_to(mut self, position: Position) -> Self {
         self.up_to = Some(position);
         self
     }
 
-    /// Whether it is the whole log, from its first event on.
+    /// Returns whether it is the whole log from its first event.
     pub(crate) fn is_all(&self) -> bool {
         matches!(self.which, Which::All)
     }
 
-    /// Where it ends, in what there is now.
+    /// Returns the end of the selection in the current log.
     pub(crate) fn end(&self, from: &dyn Reader) -> Position {
         self.up_to.unwrap_or_else(|| from.head()).min(from.head())
     }
@@ -84,34 +86,34 @@ impl<'a> Selection<'a> {
     pub(crate) fn has(&self, commit: &Commit) -> bool {
         let view = commit.view();
         match &self.which {
-            Which::Matching(wanted) => wanted(view.category, view.id),
+            Which::Matching(matches) => matches(view.category, view.id),
             _ => true,
         }
     }
 }
 
-/// What was copied.
+/// The result of a copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Copied {
-    /// How many commits were written.
+    /// The number of commits written.
     pub commits: u64,
-    /// How many events were in them.
+    /// The number of their events.
     pub events: u64,
-    /// How many commits the target had already.
+    /// The number of commits that the target already had.
     pub found: u64,
 }
 
-/// Why a copy was not finished. What was written before is whole commits; run it again to go on.
+/// Why a copy was not finished. Commits written before stay in the target; run it again to continue.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CopyError {
     /// The target has other events of this stream. Copy into another store.
-    #[error("the target has other events of {stream} from version {version} on")]
+    #[error("the target has other events of {stream} from version {version}")]
     OtherEvents {
         /// The stream.
         stream: StreamId,
-        /// The first version that is another one, or missing.
+        /// The first version that differs or is missing.
         version: Version,
     },
     /// A store cannot be read.
@@ -120,18 +122,18 @@ pub enum CopyError {
     /// The target cannot be written.
     #[error(transparent)]
     Store(#[from] StoreFailure),
-    /// It was asked to stop.
-    #[error("it was asked to stop")]
+    /// The progress callback stopped it.
+    #[error("it was stopped by the progress callback")]
     Stopped,
 }
 
-/// Copies what is selected. What the target has already is compared and passed, so a copy can be run
-/// again: after an interruption, or when there is more.
+/// Copies the selected events. Events that the target already has are compared and skipped, so a copy can
+/// be repeated after an interruption, or for new events.
 ///
-/// Events in the archive are fetched from it. What was removed is copied as what is left of it.
+/// Archived events are read from the archive. Removed commits are copied as stubs.
 ///
 /// # Errors
-/// [`CopyError`].
+/// Returns [`CopyError`] if the copy was not finished.
 pub fn run(
     from: &dyn Reader,
     to: &mut Store,
@@ -141,7 +143,7 @@ pub fn run(
     let end = selection.end(from);
     let mut copying = Copying::to(to);
     copying.progress.end = end;
-    let mut place = Place::default();
+    let mut place = Cursor::default();
     while place.position < end {
         let page = selection.page(from, place)?;
         for commit in page.commits.iter().take_while(|it| it.last_position() <= end) {
@@ -150,10 +152,10 @@ pub fn run(
             }
         }
         let Some(last) = page.commits.last() else { break };
-        place = Place::of(last);
+        place = Cursor::of(last);
         copying.progress.position = place.position.min(end);
         if progress(&copying.progress).is_break() {
-            // What was read is stored, so that it need not be read again.
+            // Stores what was read, so that it need not be read again.
             copying.finish()?;
             return Err(CopyError::Stopped);
         }
@@ -164,32 +166,32 @@ pub fn run(
     copying.finish()
 }
 
-/// What was read last.
+/// The last commit that was read.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Place {
+pub(crate) struct Cursor {
     position: Position,
     version: Version,
 }
 
-impl Place {
+impl Cursor {
     pub(crate) fn of(commit: &Commit) -> Self {
         Self { position: commit.last_position(), version: commit.last_version() }
     }
 }
 
 impl Selection<'_> {
-    pub(crate) fn page(&self, from: &dyn Reader, behind: Place) -> Result<Page, ReadError> {
+    pub(crate) fn page(&self, from: &dyn Reader, after: Cursor) -> Result<Page, ReadError> {
         let limit = PageLimit::default();
         match &self.which {
-            Which::One(stream) => from.read_stream(stream, behind.version, Position::NONE, limit),
-            _ => from.read_log(behind.position, limit),
+            Which::One(stream) => from.read_stream(stream, after.version, Position::NONE, limit),
+            _ => from.read_log(after.position, limit),
         }
     }
 }
 
 pub(crate) struct Copying<'a> {
-    filling: Batches<'a>,
-    /// Of the target, with what is on its way there.
+    batches: Batches<'a>,
+    /// The versions of streams in the target, including pending commits.
     versions: HashMap<StreamId, Version>,
     copied: Copied,
     pub(crate) progress: Progress,
@@ -198,12 +200,12 @@ pub(crate) struct Copying<'a> {
 impl<'a> Copying<'a> {
     pub(crate) fn to(store: &'a mut Store) -> Self {
         let (versions, copied) = (HashMap::new(), Copied::default());
-        Self { filling: Batches::new(store), versions, copied, progress: Progress::default() }
+        Self { batches: Batches::new(store), versions, copied, progress: Progress::default() }
     }
 
-    /// Stores what is on its way, and tells what was copied.
+    /// Stores pending commits. Returns what was copied.
     pub(crate) fn finish(&mut self) -> Result<Copied, CopyError> {
-        self.filling.flush()?;
+        self.batches.flush()?;
         Ok(self.copied)
     }
 
@@ -227,29 +229,29 @@ impl<'a> Copying<'a> {
         self.versions.insert(stream.clone(), view.last_version());
         self.copied.commits += 1;
         self.copied.events += view.events;
-        Ok(self.filling.put(stream, commit)?)
+        Ok(self.batches.put(stream, commit)?)
     }
 
     fn version(&mut self, stream: &StreamId) -> Result<Version, CopyError> {
         if let Some(version) = self.versions.get(stream) {
             return Ok(*version);
         }
-        if self.versions.len() >= VERSIONS_KEPT {
-            // What is not stored yet, the target does not know.
-            self.filling.flush()?;
+        if self.versions.len() >= VERSIONS_CACHED {
+            // Reads of the target do not see pending commits.
+            self.batches.flush()?;
             self.versions.clear();
         }
-        let version = self.filling.store().reader.version(stream)?;
+        let version = self.batches.store().reader.version(stream)?;
         self.versions.insert(stream.clone(), version);
         Ok(version)
     }
 
-    /// The target has events of this version.
+    /// Compares a commit that the target already has.
     fn compare(&mut self, stream: StreamId, commit: &Commit) -> Result<(), CopyError> {
         let version = commit.version();
-        let (behind, limit) = (Version::new(version.get() - 1), PageLimit { commits: 1, bytes: 1 });
-        let reader = &self.filling.store().reader;
-        let page = reader.read_stream(&stream, behind, Position::NONE, limit)?;
+        let (before, limit) = (Version::new(version.get() - 1), PageLimit { commits: 1, bytes: 1 });
+        let reader = &self.batches.store().reader;
+        let page = reader.read_stream(&stream, before, Position::NONE, limit)?;
         if page.commits.first().is_none_or(|found| found.hash() != commit.hash()) {
             return Err(CopyError::OtherEvents { stream, version });
         }

@@ -1,19 +1,20 @@
-//! Events as text: a line of JSON for each commit, from which the same bytes are made again.
+//! Exports events as text: one line of JSON for each commit, from which an import restores the same bytes.
 //!
-//! Whatever can read JSON can read it. Payloads of the JSON codec stand in it as they are; those of other
-//! codecs as base64. `docs/FORMAT.md` lists the fields.
+//! Payloads of the JSON codec are included as JSON; those of other codecs as base64. `docs/FORMAT.md`
+//! lists the fields.
 //!
 //! ```
-//! use super::copy::Selection;
-//! use actuarius_persistence::{export, go_on, memory};
+//! # mod actuarius { pub mod store { pub use actuarius_persistence::*; } }
+//! use actuarius::store::copy::Selection;
+//! use actuarius::store::{export, ignore_progress, memory};
 //!
 //! # let store = memory::open();
 //! let mut lines = Vec::new();
-//! export::write(&*store.reader, &mut lines, &Selection::all(), &mut go_on)?;
+//! export::write(&*store.reader, &mut lines, &Selection::all(), &mut ignore_progress)?;
 //!
 //! let mut other = memory::open();
-//! export::read(&lines[..], &mut other, &mut go_on)?;
-//! assert_eq!(other.reader.chain()?, store.reader.chain()?);
+//! export::read(&lines[..], &mut other, &mut ignore_progress)?;
+//! assert_eq!(other.reader.maintenance().chain()?, store.reader.maintenance().chain()?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::copy::CopyError;
-use crate::ReadError;
+use crate::error::ReadError;
 use crate::record::chain::ChainEnd;
 
 pub use reading::{Imported, read};
@@ -36,7 +37,7 @@ pub use writing::{Exported, write};
 /// The format this release writes, and the newest it reads.
 const FORMAT: u32 = 1;
 
-/// Why events were not exported. The lines written so far have no last line, so nobody takes them for all.
+/// Why events were not exported. The end line is missing, so an import detects that the export is incomplete.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -46,69 +47,69 @@ pub enum ExportError {
     /// The lines cannot be written.
     #[error("line {line} could not be written: {source}")]
     Io {
-        /// The line, beginning with 1.
+        /// The number of the line, starting with 1.
         line: u64,
-        /// What the system said.
+        /// The error of the operating system.
         source: Arc<io::Error>,
     },
-    /// It was asked to stop.
-    #[error("it was asked to stop")]
+    /// The progress callback stopped it.
+    #[error("it was stopped by the progress callback")]
     Stopped,
 }
 
-/// Why events were not imported. The commits of the lines before are in the store; read the lines again
-/// to go on, what is there is passed.
+/// Why events were not imported. The commits of previous lines are in the store. Import the lines again to
+/// continue; existing commits are skipped.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// A line is not what an export writes.
+    /// A line is not a valid line of an export.
     #[error("line {line}: {what}")]
     Line {
-        /// The line, beginning with 1.
+        /// The number of the line, starting with 1.
         line: u64,
         /// What is wrong.
         what: String,
     },
-    /// The lines are those of a newer release. Read them with that release.
+    /// A newer release wrote the lines. Import them with that release.
     #[error("the export has format {found}, this release reads up to {supported}")]
     NewerFormat {
         /// The format found.
         found: u32,
-        /// The newest format this release knows.
+        /// The newest format this release reads.
         supported: u32,
     },
-    /// The last line is missing: the export was cut short.
-    #[error("the export ends behind line {line}, without the line that says so")]
+    /// The end line is missing: the export is incomplete.
+    #[error("the export is incomplete: it ends after line {line}, without an end line")]
     CutShort {
-        /// The last line there is.
+        /// The number of the last line.
         line: u64,
     },
     /// A commit was not stored.
     #[error("line {line}: {source}")]
     Store {
-        /// The line, beginning with 1.
+        /// The number of the line, starting with 1.
         line: u64,
-        /// Why not.
+        /// The cause.
         source: CopyError,
     },
-    /// What was imported is not what was exported: a line was changed, or is missing, or the store had
-    /// other events before.
-    #[error("the export leads to {wanted}, the store is at {found}")]
+    /// The imported events differ from the exported ones: a line was changed or is missing, or the store
+    /// had other events before.
+    #[error("the store ends at {found}, expected {wanted}")]
     Differs {
-        /// The end of the chain when it was exported.
+        /// The end of the chain in the export.
         wanted: ChainEnd,
-        /// The end of the chain now.
+        /// The end of the chain in the store.
         found: ChainEnd,
     },
     /// The lines cannot be read.
     #[error("line {line} could not be read: {source}")]
     Io {
-        /// The line, beginning with 1.
+        /// The number of the line, starting with 1.
         line: u64,
-        /// What the system said.
+        /// The error of the operating system.
         source: Arc<io::Error>,
     },
-    /// It was asked to stop.
-    #[error("it was asked to stop")]
+    /// The progress callback stopped it.
+    #[error("it was stopped by the progress callback")]
     Stopped,
 }

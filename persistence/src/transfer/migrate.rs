@@ -1,16 +1,15 @@
-//! Copy and transform: a whole log becomes another one, in a new store.
+//! Migrates a store: copies and transforms a whole log into a new store.
 //!
-//! A [transform](Transform) looks at each commit and says what its events are to be: the same, others, none or
-//! several, of this stream or another. Order, times, metadata and command ids stay. Where no event is
-//! dropped or added, versions and positions stay, too; otherwise they close up.
+//! A [transform](Transform) defines the new events of each commit: the same, others, none or several, of
+//! the same stream or another. Order, times, metadata and command ids are kept. If no event is dropped or
+//! added, versions and positions are kept, too; otherwise they are renumbered without gaps.
 //!
 //! ```
-//! use super::migrate::{self, Rewrite};
-//! use actuarius_persistence::{CommitView, EncodedEvent, disk, go_on};
+//! # mod actuarius { pub mod store { pub use actuarius_persistence::*; } }
+//! use actuarius::store::migrate::{self, Rewrite};
+//! use actuarius::store::{CommitView, EncodedEvent, ignore_progress, memory};
 //!
-//! # let directory = tempfile::tempdir()?;
-//! # let (old, new) = (directory.path().join("old"), directory.path().join("new"));
-//! let (old, mut new) = (disk::open(old)?, disk::open(new)?);
+//! let (old, mut new) = (memory::open(), memory::open());
 //! let mut rename = |commit: &CommitView<'_>, out: &mut Rewrite| {
 //!     for event in commit.events() {
 //!         let mut event = EncodedEvent::from(&event);
@@ -21,14 +20,14 @@
 //!     }
 //!     Ok(())
 //! };
-//! let migrated = migrate::run(&*old.reader, &mut new, &mut rename, &mut go_on)?;
-//! println!("{} events have become {}", migrated.events_read, migrated.events_written);
+//! let migrated = migrate::run(&*old.reader, &mut new, &mut rename, &mut ignore_progress)?;
+//! println!("{} events read, {} written", migrated.events_read, migrated.events_written);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! After an interruption, whatever it was, [`run`] goes on where it stopped. When the old store has grown
-//! meanwhile, it can be run again for what is new. Notes and snapshots are not taken along: positions may mean other
-//! events, and snapshots are made again.
+//! After any interruption, [`run`] resumes where it stopped. If the old store has grown since, run it again
+//! for the new events. Notes and snapshots are not copied: positions may refer to other events, and
+//! snapshots are rebuilt.
 
 mod error;
 mod note;
@@ -36,7 +35,7 @@ mod output;
 mod rewrite;
 mod running;
 
-use crate::CommitView;
+use crate::record::CommitView;
 use crate::record::chain::ChainEnd;
 
 pub use error::MigrateError;
@@ -46,16 +45,17 @@ pub use running::run;
 /// Why a commit cannot be transformed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Says what becomes of a commit. It must say the same whenever it is asked about the same commit: after an
-/// interruption it is asked again about some.
+/// Defines the new events of a commit. It must always return the same for the same commit, because it is
+/// called again for some commits after an interruption.
 pub trait Transform {
-    /// Puts into `out` what the events of the commit are to be. Without any the commit vanishes.
+    /// Puts the new events of the commit into `out`. A commit without events is dropped.
     ///
-    /// A commit that was removed from its store has no events; it stays as what is left of it if it is
-    /// [kept](Rewrite::keep) and none of its stream's versions has changed, otherwise it vanishes.
+    /// A commit that was removed from its store has no events. Its stub is copied if it is
+    /// [kept](Rewrite::keep) and the versions of its stream have not changed; otherwise it is dropped.
     ///
     /// # Errors
-    /// Whatever it cannot do. The migration ends there, and goes on there when it is run again.
+    /// Returns an error if the commit cannot be transformed. The migration stops, and resumes at this
+    /// commit when it is run again.
     fn transform(&mut self, commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError>;
 }
 
@@ -68,13 +68,13 @@ where
     }
 }
 
-/// What was migrated, in all runs together.
+/// The result of a migration, in all runs together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Migrated {
-    /// The end of the old store's log. Its chain was followed from the beginning.
+    /// The end of the log of the old store. Its chain was checked from the beginning.
     pub from: ChainEnd,
-    /// The end of the new store's log. It was read again, and is what the transform has said.
+    /// The end of the log of the new store. It was read again, and matches the result of the transform.
     pub to: ChainEnd,
     /// Commits of the old store.
     pub commits_read: u64,

@@ -1,26 +1,28 @@
+//! Progress reports of work on a whole log.
+
 use std::ops::ControlFlow;
 
 use actuarius_domain::Position;
 
-/// How far work on a whole log has come.
+/// The progress of work on a whole log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The position it has come to.
+    /// The position reached.
     pub position: Position,
-    /// The position it goes to.
+    /// The position of the end.
     pub end: Position,
-    /// How many commits it has worked on.
+    /// The number of commits processed.
     pub commits: u64,
-    /// How many bytes they had.
+    /// The size of these commits in bytes.
     pub bytes: u64,
 }
 
-/// Is told now and then how far the work has come, and may have it
-/// [stop](ControlFlow::Break). Whoever wants it to go slower waits in there.
+/// A callback that receives progress reports, and can [stop](ControlFlow::Break) the work. To slow the
+/// work down, wait in the callback.
 pub type OnProgress<'a> = &'a mut dyn FnMut(&Progress) -> ControlFlow<()>;
 
-/// Goes on, whatever was done: for who does not want to know.
-pub fn go_on(_: &Progress) -> ControlFlow<()> {
+/// Ignores progress reports and never stops the work.
+pub fn ignore_progress(_: &Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }

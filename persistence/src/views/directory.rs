@@ -1,11 +1,11 @@
-//! Views on disk: a directory for each, and in it one for each generation.
+//! Views on disk: a directory for each view, which contains one for each generation.
 //!
 //! ```text
 //! <view>/lock           locked while the place is open
-//! <view>/current        which generation is current, in text
+//! <view>/current        the current generation, as text
 //! <view>/7/table/       the table of generation 7
 //! <view>/7/state        the saved state of generation 7
-//! <view>/7.removed/     what is being removed
+//! <view>/7.removed/     generation 7 while it is removed
 //! ```
 
 use std::collections::HashSet;
@@ -36,14 +36,14 @@ pub(super) struct DiskPlace {
 struct Inner {
     root: PathBuf,
     engine: Arc<dyn TableEngine>,
-    /// The generations whose tables are open. Locked while generations come and go.
+    /// The generations whose tables are open. Locked while generations are opened and removed.
     open: Mutex<HashSet<u64>>,
-    /// Locked while a file is being replaced: all are written aside under the same name.
+    /// Locked while a file is replaced, because the temporary files have the same name.
     writing: Mutex<()>,
     _lock: StoreLock,
 }
 
-/// Held as long as the table of a generation is open, with the place it is in.
+/// Marks the table of a generation as open until it is dropped, and keeps the place open.
 struct Opened(Arc<Inner>, u64);
 
 impl Drop for Opened {
@@ -80,7 +80,7 @@ impl DiskPlace {
         Ok(Self { inner: Arc::new(Inner { root, engine, open, writing, _lock: lock }) })
     }
 
-    /// A generation that has neither a table nor a state was being made when the power was cut.
+    /// Skips generations with neither a table nor a state: a power cut interrupted their creation.
     pub(super) fn generations(&self) -> Result<Vec<u64>, ViewError> {
         let root = &self.inner.root;
         let mut found = Vec::new();
@@ -119,7 +119,7 @@ impl DiskPlace {
         Ok(files::replace(&self.inner.root.join("current"), &[text.as_bytes()])?)
     }
 
-    /// It has another name while it is removed, so that nobody finds half of it.
+    /// Renames the generation before it is removed, so that no half of it is found.
     pub(super) fn remove(&self, generation: u64) -> Result<(), ViewError> {
         let (inner, open) = (&self.inner, self.inner.open());
         let path = inner.generation(generation);
@@ -138,7 +138,7 @@ impl DiskPlace {
 
     pub(super) fn table(&self, generation: u64) -> Result<Box<dyn TableWriter>, ViewError> {
         let path = self.inner.generation(generation);
-        // Locked no longer than this: whatever becomes of opening it gives the number back.
+        // The number is released when `opened` is dropped, even if opening fails.
         if !self.inner.open().insert(generation) {
             return Err(ViewError::InUse { what: path.display().to_string() });
         }
@@ -159,7 +159,7 @@ impl DiskPlace {
     }
 }
 
-/// The names of the directories in the directory of all views.
+/// Returns the names of the directories in the directory of all views.
 pub(super) fn names(root: &Path) -> Result<Vec<String>, ViewError> {
     let entries = match fs::read_dir(root) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
@@ -175,7 +175,7 @@ pub(super) fn names(root: &Path) -> Result<Vec<String>, ViewError> {
     Ok(names)
 }
 
-/// The content of a file; none when there is none.
+/// Returns the content of a file, or `None` if it does not exist.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, ViewError> {
     match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -1,5 +1,5 @@
-//! Views in memory: with the behaviour of those on disk, for as long as any clone of the [`Views`]
-//! they are in.
+//! Views in memory: they behave like views on disk, and live until the last clone of their [`Views`]
+//! is dropped.
 //!
 //! [`Views`]: super::Views
 
@@ -32,29 +32,29 @@ impl MemoryViews {
 }
 
 #[derive(Default)]
-struct Contents(Mutex<Kept>);
+struct Contents(Mutex<State>);
 
 #[derive(Default)]
-struct Kept {
+struct State {
     generations: BTreeSet<u64>,
     current: Option<u64>,
     states: HashMap<u64, Vec<u8>>,
     tables: HashMap<u64, Arc<Rows>>,
-    /// What is open: the place itself, and tables by generation.
+    /// The open items: `None` for the place itself, and tables by generation.
     open: HashSet<Option<u64>>,
 }
 
 impl Contents {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Held as long as a place, or the table of a generation, is open.
+/// Marks a place, or the table of a generation, as open until it is dropped.
 struct Opened(Arc<Contents>, Option<u64>);
 
 impl Opened {
-    /// None when it is open already.
+    /// Returns `None` if it is already open.
     fn new(contents: Arc<Contents>, generation: Option<u64>) -> Option<Self> {
         let first = contents.lock().open.insert(generation);
         first.then(|| Self(contents, generation))
@@ -87,22 +87,22 @@ impl MemoryPlace {
     }
 
     pub(super) fn remove(&self, generation: u64) -> Result<(), ViewError> {
-        let mut kept = self.contents.lock();
-        if kept.current == Some(generation) || kept.open.contains(&Some(generation)) {
+        let mut state = self.contents.lock();
+        if state.current == Some(generation) || state.open.contains(&Some(generation)) {
             return Err(in_use(generation));
         }
-        kept.generations.remove(&generation);
-        kept.states.remove(&generation);
-        kept.tables.remove(&generation);
+        state.generations.remove(&generation);
+        state.states.remove(&generation);
+        state.tables.remove(&generation);
         Ok(())
     }
 
     pub(super) fn table(&self, generation: u64) -> Result<MemoryTable, ViewError> {
         let opened = Opened::new(self.contents.clone(), Some(generation));
         let opened = opened.ok_or_else(|| in_use(generation))?;
-        let mut kept = self.contents.lock();
-        kept.generations.insert(generation);
-        let rows = kept.tables.entry(generation).or_default().clone();
+        let mut state = self.contents.lock();
+        state.generations.insert(generation);
+        let rows = state.tables.entry(generation).or_default().clone();
         Ok(MemoryTable(Arc::new(OpenRows { rows, _opened: opened, _place: self.opened.clone() })))
     }
 
@@ -111,9 +111,9 @@ impl MemoryPlace {
     }
 
     pub(super) fn save_state(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
-        let mut kept = self.contents.lock();
-        kept.generations.insert(generation);
-        kept.states.insert(generation, state.to_vec());
+        let mut contents = self.contents.lock();
+        contents.generations.insert(generation);
+        contents.states.insert(generation, state.to_vec());
         Ok(())
     }
 }
@@ -139,7 +139,7 @@ impl TableWriter for MemoryTable {
     }
 
     fn commit(&mut self, changes: Changes) -> Result<(), ViewError> {
-        // A panic in here would have to come from the allocator: rows are whole.
+        // A panic here can only come from the allocator: rows are complete.
         let mut rows = self.0.rows.write().unwrap_or_else(PoisonError::into_inner);
         for (place, value) in changes {
             match value {

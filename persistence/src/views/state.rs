@@ -1,4 +1,4 @@
-//! The file a saved state is in.
+//! The file format of a saved state.
 //!
 //! ```text
 //! actstate | format u32 | checksum u32 | generation u64 | length u64 | state
@@ -8,9 +8,8 @@
 
 use std::path::Path;
 
-use super::ViewError;
-use crate::wire::Cursor;
-use crate::wire::Malformed;
+use crate::table::error::ViewError;
+use crate::wire::{Cursor, Malformed};
 
 /// The format this release writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -18,18 +17,18 @@ const FORMAT: u32 = 1;
 const MAGIC: &[u8; 8] = b"actstate";
 const HEAD: usize = 8 + 4 + 4 + 8 + 8;
 
-/// What stands before the state.
+/// Returns the head of the file, which is followed by the state.
 pub(super) fn head(generation: u64, state: &[u8]) -> Vec<u8> {
-    let place = place(generation, state);
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&place), state);
-    [MAGIC, &FORMAT.to_le_bytes()[..], &checksum.to_le_bytes(), &place].concat()
+    let generation_and_length = generation_and_length(generation, state);
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&generation_and_length), state);
+    [MAGIC, &FORMAT.to_le_bytes()[..], &checksum.to_le_bytes(), &generation_and_length].concat()
 }
 
-fn place(generation: u64, state: &[u8]) -> Vec<u8> {
+fn generation_and_length(generation: u64, state: &[u8]) -> Vec<u8> {
     [generation.to_le_bytes(), (state.len() as u64).to_le_bytes()].concat()
 }
 
-/// The state in the file at `path`.
+/// Returns the state in a file. `path` is for errors.
 pub(super) fn unpack(
     path: &Path,
     generation: u64,
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_comes_back_and_every_flipped_bit_is_found() {
+    fn a_state_round_trips_and_every_flipped_bit_is_detected() {
         let (path, whole) = (Path::new("state"), file(7, b"seventeen"));
         assert_eq!(unpack(path, 7, whole.clone()).expect("whole"), b"seventeen");
         for bit in 0..whole.len() * 8 {
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_told() {
+    fn a_newer_format_is_reported() {
         let mut newer = file(7, b"");
         newer[8] = 2;
         let error = unpack(Path::new("state"), 7, newer).expect_err("newer");

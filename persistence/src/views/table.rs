@@ -1,3 +1,5 @@
+//! The table of a view: its writer and its readers.
+
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -8,20 +10,20 @@ use crate::table::changes::{self, Changes};
 use crate::table::error::ViewError;
 use crate::table::{Entry, ReadTable, TableWriter};
 
-/// Keys and values in order, in up to 256 spaces, changed by one writer in batches that are atomic
-/// and durable.
+/// The only writer of a table: keys and values in order, in up to 256 spaces, changed in atomic and
+/// durable batches.
 ///
-/// This is the writer: there is one, and it is not cloneable. What it stores is read through
-/// [`TableReader`]s. The table stays open until the writer and all readers are gone.
+/// It cannot be cloned. [`TableReader`]s read what it stores. The table stays open until the writer and
+/// all readers are dropped.
 pub struct Table {
     writer: Box<dyn TableWriter>,
     sealer: Option<Arc<dyn Sealer>>,
 }
 
-/// Looks into a table. Cheap to clone, for any number of threads.
+/// Reads a table. Cheap to clone, for any number of threads.
 ///
-/// A batch is seen whole or not at all, and only when it survives a power cut. An answer is of one
-/// moment: a scan never sees half a batch either.
+/// A batch is visible completely or not at all, and only once it is durable. Each call reads a
+/// consistent state: a scan never returns a part of a batch.
 #[derive(Clone)]
 pub struct TableReader {
     reader: Arc<dyn ReadTable>,
@@ -33,47 +35,49 @@ impl Table {
         Self { writer, sealer }
     }
 
-    /// Someone who looks into this table.
+    /// Returns a reader of this table.
     #[must_use]
     pub fn reader(&self) -> TableReader {
         TableReader { reader: self.writer.reader(), sealer: self.sealer.clone() }
     }
 
-    /// Makes the changes, all or none. When this returns they survive a power cut.
+    /// Makes the changes atomically. They survive a power cut when this returns.
     ///
     /// # Errors
-    /// [`ViewError`]: the changes are there whole after the table was opened again, or not at all.
-    /// After the first error every other commit fails too, since it is not known what the disk
-    /// holds: open the table again, or rebuild the view.
+    /// Returns [`ViewError`] if a write failed. When the table is opened again, it contains all of the
+    /// changes or none. After the first error every later commit fails, because the content of the disk
+    /// is unknown: open the table again, or rebuild the view.
     pub fn commit(&mut self, changes: Changes) -> Result<(), ViewError> {
         self.writer.commit(changes)
     }
 }
 
 impl TableReader {
-    /// What personal data in the table is sealed and opened with, if there are keys.
+    /// Returns the keys that seal and open personal data in the table, if there are any.
     #[must_use]
     pub fn sealer(&self) -> Option<&Arc<dyn Sealer>> {
         self.sealer.as_ref()
     }
 
-    /// What `key` says.
+    /// Returns the value of `key`.
     ///
     /// # Errors
-    /// [`ViewError::Damaged`], naming the key: rebuild the view. [`ViewError::Io`]: try again.
+    /// After [`ViewError::Damaged`], which names the key, rebuild the view. After [`ViewError::Io`] try
+    /// again.
     pub fn get(&self, space: u8, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
         let place = changes::place(space, key);
         self.reader.get(&place)
     }
 
-    /// The first `limit` keys of a space within the range, with what they say; the last ones, last
-    /// first, when `descending`.
+    /// Returns the first `limit` entries of a space within the range. If `descending`, returns the last
+    /// ones, the last first.
     ///
-    /// A commit that comes meanwhile waits for the scan, and others who want to read wait for the
-    /// commit: read pages of a few thousand entries.
+    /// A commit waits for running scans, and later reads wait for the commit. So read pages of a few
+    /// thousand entries.
     ///
     /// # Errors
-    /// [`ViewError::Damaged`], naming the key: rebuild the view. [`ViewError::Io`]: try again.
+    /// After [`ViewError::Damaged`], which names the key, rebuild the view. After [`ViewError::Io`] try
+    /// again.
     pub fn scan(
         &self,
         space: u8,

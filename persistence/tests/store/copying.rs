@@ -7,14 +7,14 @@ use actuarius_domain::{Position, StreamId, Version};
 use actuarius_persistence::copy::{self, Copied, CopyError, Selection};
 use actuarius_persistence::fault::{self, Failure};
 use actuarius_persistence::{
-    Batch, Commit, Gone, PageLimit, Reader, Removal, Store, go_on, memory,
+    Batch, Commit, Gone, PageLimit, Reader, Removal, Store, ignore_progress, memory,
 };
 use proptest::prelude::*;
 
 use crate::common::log::{log, same, source, stream, write};
 
 fn copy(from: &Store, to: &mut Store, selection: &Selection<'_>) -> Result<Copied, CopyError> {
-    copy::run(&*from.reader, to, selection, &mut go_on)
+    copy::run(&*from.reader, to, selection, &mut ignore_progress)
 }
 
 fn stream_of(reader: &dyn Reader, stream: &StreamId) -> Vec<Commit> {
@@ -63,8 +63,8 @@ fn a_stream_that_has_other_events_is_refused() {
     write(&mut to, [103]);
     assert_eq!(stream(103), stream(5));
     let error = copy(&from, &mut to, &Selection::all()).expect_err("other events");
-    let told = matches!(&error, CopyError::OtherEvents { stream: it, version } if *it == stream(5) && version.get() == 1);
-    assert!(told, "{error}");
+    let is_reported = matches!(&error, CopyError::OtherEvents { stream: it, version } if *it == stream(5) && version.get() == 1);
+    assert!(is_reported, "{error}");
     let before = log(&*to.reader).len();
     copy(&from, &mut to, &Selection::stream(stream(2))).expect("another stream");
     assert!(log(&*to.reader).len() >= before);

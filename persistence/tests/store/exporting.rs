@@ -6,7 +6,8 @@ use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::copy::{CopyError, Selection};
 use actuarius_persistence::export::{self, ExportError, ImportError, Imported};
 use actuarius_persistence::{
-    Append, Batch, Codec, Commit, EncodedEvent, Gone, NewCommit, Removal, Store, go_on, memory,
+    Append, Batch, Codec, Commit, EncodedEvent, Gone, NewCommit, Removal, Store, ignore_progress,
+    memory,
 };
 use proptest::prelude::*;
 
@@ -14,12 +15,12 @@ use crate::common::log::{log, same, source, stream, write};
 
 fn exported(store: &Store, selection: &Selection<'_>) -> String {
     let mut lines = Vec::new();
-    export::write(&*store.reader, &mut lines, selection, &mut go_on).expect("exported");
+    export::write(&*store.reader, &mut lines, selection, &mut ignore_progress).expect("exported");
     String::from_utf8(lines).expect("text")
 }
 
 fn import(lines: &str, to: &mut Store) -> Result<Imported, ImportError> {
-    export::read(lines.as_bytes(), to, &mut go_on)
+    export::read(lines.as_bytes(), to, &mut ignore_progress)
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn json_payloads_are_part_of_the_line_without_a_change() {
 }
 
 fn push(store: &mut Store, number: u64, events: &[EncodedEvent]) {
-    let stream = StreamId::new("told", format!("{number}")).expect("valid");
+    let stream = StreamId::new("counted", format!("{number}")).expect("valid");
     let mut append = Append::new(stream, Version::NONE);
     let commit = NewCommit {
         time: Timestamp::from_micros(i64::MIN),
@@ -140,27 +141,30 @@ fn a_missing_changed_or_foreign_line_is_reported_by_its_number() {
         lines[number - 1] = line.to_owned();
         lines.join("\n") + "\n"
     };
-    let told = |text: &str| import(text, &mut memory::open()).expect_err("told");
+    let error_of = |text: &str| import(text, &mut memory::open()).expect_err("reported");
     for (number, line) in
         [(1, "{}"), (3, "{"), (3, "{}"), (4, "[]"), (5, r#"{"position":1}"#), (5, "")]
     {
-        let error = told(&with(number, line));
+        let error = error_of(&with(number, line));
         assert!(
             matches!(error, ImportError::Line { line, .. } if line == number as u64),
             "{error}"
         );
     }
     let unknown = lines[3].replacen('{', r#"{"more":1,"#, 1);
-    assert!(told(&with(4, &unknown)).to_string().contains("more"));
+    assert!(error_of(&with(4, &unknown)).to_string().contains("more"));
     let newer = lines[0].replace(r#""format":1"#, r#""format":2"#);
-    assert!(matches!(told(&with(1, &newer)), ImportError::NewerFormat { found: 2, .. }));
+    assert!(matches!(error_of(&with(1, &newer)), ImportError::NewerFormat { found: 2, .. }));
     for cut in [0, 5, whole.len() / 2, whole.len() - 1] {
-        assert!(matches!(told(&whole[..cut]), ImportError::CutShort { .. }), "cut at {cut}");
+        assert!(matches!(error_of(&whole[..cut]), ImportError::CutShort { .. }), "cut at {cut}");
     }
     let changed = whole.replacen(r#""time":-"#, r#""time":"#, 1);
-    assert!(changed != whole && matches!(told(&changed), ImportError::Differs { .. }));
+    assert!(changed != whole && matches!(error_of(&changed), ImportError::Differs { .. }));
     let without = lines[..9].join("\n") + "\n" + &lines[10] + "\n";
-    assert!(matches!(told(&without), ImportError::Line { line: 10, .. }), "a commit is missing");
+    assert!(
+        matches!(error_of(&without), ImportError::Line { line: 10, .. }),
+        "a commit is missing"
+    );
 }
 
 #[test]
@@ -170,7 +174,8 @@ fn a_stopped_export_has_no_last_line() {
     let stop = &mut |_: &_| ControlFlow::Break(());
     let stopped = export::write(&*from.reader, &mut lines, &Selection::all(), stop);
     assert!(matches!(stopped, Err(ExportError::Stopped)));
-    let error = export::read(&lines[..], &mut memory::open(), &mut go_on).expect_err("cut short");
+    let error =
+        export::read(&lines[..], &mut memory::open(), &mut ignore_progress).expect_err("cut short");
     assert!(matches!(error, ImportError::CutShort { .. }), "{error}");
     let whole = exported(&from, &Selection::all());
     let error = export::read(whole.as_bytes(), &mut memory::open(), stop).expect_err("stopped");

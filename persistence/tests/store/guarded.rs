@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use actuarius_persistence::contract::Stage;
 use actuarius_persistence::keys::{Keys, MasterKeyRing};
-use actuarius_persistence::{guard, memory};
+use actuarius_persistence::{memory, with_sealer};
 
 fn empty_stage() -> impl Stage {
     let contents = Arc::default();
     let keys = Keys::in_memory(MasterKeyRing::generate("only").expect("a key")).expect("keys");
-    move || guard(memory::reopen(&contents), keys.clone())
+    move || with_sealer(memory::reopen(&contents), keys.clone())
 }
 
 actuarius_persistence::contract_tests!(empty_stage);
@@ -28,9 +28,9 @@ fn the_guard_forwards_every_method() {
     let reader = include_str!("../../src/store/reader.rs");
     let guard = include_str!("../../src/store/keyed.rs");
     for (source, of, by) in [
-        (reader, "pub trait Reader", "impl Reader for GuardedReader"),
-        (reader, "pub trait Maintenance", "impl Maintenance for GuardedReader"),
-        (writer, "pub trait Writer", "impl Writer for GuardedWriter"),
+        (reader, "pub trait Reader", "impl Reader for KeyedReader"),
+        (reader, "pub trait Maintenance", "impl Maintenance for KeyedReader"),
+        (writer, "pub trait Writer", "impl Writer for KeyedWriter"),
     ] {
         let passed_on = methods(guard, by);
         for method in methods(source, of) {

@@ -7,7 +7,9 @@ use actuarius_domain::{Position, StreamId};
 use actuarius_persistence::fault::{self, Failure};
 use actuarius_persistence::memory::Contents;
 use actuarius_persistence::migrate::{self, BoxError, MigrateError, Migrated, Rewrite, Transform};
-use actuarius_persistence::{Codec, Commit, CommitView, EncodedEvent, Store, go_on, memory};
+use actuarius_persistence::{
+    Codec, Commit, CommitView, EncodedEvent, Store, ignore_progress, memory,
+};
 use proptest::prelude::*;
 
 use crate::common::log::{Event, log, note, same, source, write};
@@ -22,7 +24,7 @@ fn run(
     to: &mut Store,
     transform: &mut dyn Transform,
 ) -> Result<Migrated, MigrateError> {
-    migrate::run(&*from.reader, to, transform, &mut go_on)
+    migrate::run(&*from.reader, to, transform, &mut ignore_progress)
 }
 
 /// Drops some events, and doubles, renames or encodes others again.
@@ -129,7 +131,7 @@ fn a_migration_continues_once_its_failing_transform_is_fixed() {
         }
         everything(commit, out)
     });
-    let error = error.expect_err("told");
+    let error = error.expect_err("reported");
     assert!(error.to_string().contains("not this one"), "{error}");
     run(&from, &mut to, &mut everything).expect("continues");
     let mut at_once = memory::open();
@@ -146,7 +148,7 @@ fn a_commit_that_becomes_too_large_is_reported_with_its_position() {
         }
         Ok(())
     };
-    let error = run(&from, &mut to, &mut blow_up).expect_err("told");
+    let error = run(&from, &mut to, &mut blow_up).expect_err("reported");
     assert!(
         matches!(&error, MigrateError::Unstorable { position, .. } if position.get() == 1),
         "{error}"

@@ -67,8 +67,8 @@ proptest! {
         let segment = Segment::open(&path).expect("opens");
         segment.verify().expect("whole");
         prop_assert!(same(&read(&segment, 0), &some));
-        let behind: Vec<_> = some.iter().filter(|it| it.0.get() >= from).cloned().collect();
-        prop_assert!(same(&read(&segment, from), &behind));
+        let later: Vec<_> = some.iter().filter(|it| it.0.get() >= from).cloned().collect();
+        prop_assert!(same(&read(&segment, from), &later));
         for put in &all {
             let found = segment.commit_at(put.0).expect("readable");
             let wanted = some.iter().filter(|it| it.0 == put.0).cloned();
@@ -124,7 +124,8 @@ fn every_flipped_bit_is_reported() {
         let mut damaged = whole.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
         fs::write(&path, damaged).expect("written");
-        let error = Segment::open(&path).and_then(|segment| segment.verify()).expect_err("told");
+        let error =
+            Segment::open(&path).and_then(|segment| segment.verify()).expect_err("reported");
         assert!(error.to_string().contains("a.seg"), "bit {bit}: {error}");
         assert!(!matches!(error, SegmentError::NewerFormat { .. }), "bit {bit}: {error}");
     }
@@ -150,7 +151,7 @@ fn damage_is_reported_with_its_position_and_other_blocks_stay_readable() {
     bytes[70] ^= 1;
     fs::write(&path, bytes).expect("written");
     let segment = Segment::open(&path).expect("its head and summary are intact");
-    let error = segment.commit_at(Position::new(2)).expect_err("told");
+    let error = segment.commit_at(Position::new(2)).expect_err("reported");
     assert!(
         matches!(error, SegmentError::Damaged { position, .. } if position.get() == 1),
         "{error}"
@@ -158,7 +159,7 @@ fn damage_is_reported_with_its_position_and_other_blocks_stay_readable() {
     assert!(matches!(ReadError::from(error), ReadError::Damaged(_)));
     assert!(segment.commit_at(Position::new(3)).expect("whole").is_some());
     let mut walk = segment.commits_from(Position::NONE);
-    assert!(walk.next().expect("told").is_err());
+    assert!(walk.next().expect("reported").is_err());
     assert!(walk.next().is_none(), "nothing is returned after the damage");
 }
 

@@ -1,18 +1,23 @@
 //! The metrics of the runtime, published through the `metrics` facade. The runtime installs no recorder:
 //! install one before opening the runtime.
 
+pub(crate) mod facade;
 mod followers;
+#[cfg(feature = "sagas")]
 mod sagas;
 
 use std::time::Duration;
 
 use actuarius_persistence::Batch;
-use metrics::{Counter, Gauge, Histogram, Unit};
+use facade::{Counter, Gauge, Histogram};
+#[cfg(feature = "metrics")]
+use facade::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 use super::error::{ExecuteError, Failure};
 use super::receipt::Receipt;
 
 pub(crate) use followers::FollowerMeters;
+#[cfg(feature = "sagas")]
 pub(crate) use sagas::SagaMeters;
 
 /// Every metric: its name, its unit and its description. Names are part of the public interface.
@@ -22,6 +27,7 @@ pub(crate) use sagas::SagaMeters;
 /// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned` (the caller no longer waited). Ids
 /// are never labels. The label `follower` is the name of a subscription, projection or saga; its events
 /// have the outcomes `handled`, `filtered`, `failed` (an attempt) and `parked`.
+#[cfg(feature = "metrics")]
 pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_commands_total", Unit::Count, "Commands, by aggregate and outcome"),
     ("actuarius_queries_total", Unit::Count, "Queries answered, by aggregate"),
@@ -52,6 +58,7 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
 ];
 
 /// The metrics that are gauges.
+#[cfg(feature = "metrics")]
 const GAUGES: &[&str] = &[
     "actuarius_resident_aggregates",
     "actuarius_follower_lag_events",
@@ -62,14 +69,18 @@ const GAUGES: &[&str] = &[
     "actuarius_poisoned",
 ];
 
+#[cfg(not(feature = "metrics"))]
+pub(crate) fn describe() {}
+
+#[cfg(feature = "metrics")]
 pub(crate) fn describe() {
     for &(name, unit, description) in METRICS {
         if name.ends_with("_total") {
-            metrics::describe_counter!(name, unit, description);
+            describe_counter!(name, unit, description);
         } else if GAUGES.contains(&name) {
-            metrics::describe_gauge!(name, unit, description);
+            describe_gauge!(name, unit, description);
         } else {
-            metrics::describe_histogram!(name, unit, description);
+            describe_histogram!(name, unit, description);
         }
     }
 }
@@ -112,7 +123,7 @@ struct Outcomes {
 impl Outcomes {
     fn of(aggregate: &'static str) -> Self {
         let outcome = |outcome: &'static str| {
-            metrics::counter!(
+            facade::counter!(
                 "actuarius_commands_total", "aggregate" => aggregate, "outcome" => outcome
             )
         };
@@ -154,12 +165,12 @@ impl Outcomes {
 impl Meters {
     pub(crate) fn of(aggregate: &'static str) -> Self {
         let snapshots = |outcome: &'static str| {
-            metrics::counter!(
+            facade::counter!(
                 "actuarius_snapshots_total", "aggregate" => aggregate, "outcome" => outcome
             )
         };
-        let counter = |name: &'static str| metrics::counter!(name, "aggregate" => aggregate);
-        let histogram = |name: &'static str| metrics::histogram!(name, "aggregate" => aggregate);
+        let counter = |name: &'static str| facade::counter!(name, "aggregate" => aggregate);
+        let histogram = |name: &'static str| facade::histogram!(name, "aggregate" => aggregate);
         Self {
             outcomes: Outcomes::of(aggregate),
             queries: counter("actuarius_queries_total"),
@@ -167,7 +178,7 @@ impl Meters {
             queue: histogram("actuarius_queue_seconds"),
             decide: histogram("actuarius_decide_seconds"),
             commit: histogram("actuarius_commit_seconds"),
-            resident: metrics::gauge!("actuarius_resident_aggregates", "aggregate" => aggregate),
+            resident: facade::gauge!("actuarius_resident_aggregates", "aggregate" => aggregate),
             activations: counter("actuarius_activations_total"),
             passivations: counter("actuarius_passivations_total"),
             recovery: histogram("actuarius_recovery_seconds"),
@@ -265,12 +276,12 @@ pub(crate) struct CommitMeters {
 
 impl CommitMeters {
     pub(crate) fn new() -> Self {
-        let poisoned = metrics::gauge!("actuarius_poisoned");
+        let poisoned = facade::gauge!("actuarius_poisoned");
         poisoned.set(0);
         Self {
-            sync: metrics::histogram!("actuarius_sync_seconds"),
-            appends: metrics::histogram!("actuarius_group_appends"),
-            bytes: metrics::histogram!("actuarius_group_bytes"),
+            sync: facade::histogram!("actuarius_sync_seconds"),
+            appends: facade::histogram!("actuarius_group_appends"),
+            bytes: facade::histogram!("actuarius_group_bytes"),
             poisoned,
         }
     }

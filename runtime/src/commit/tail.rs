@@ -164,7 +164,7 @@ impl Group {
             start = end;
             let mut commit = Commit::from_frame(&frame, position)?;
             if let Some(keys) = &self.keys {
-                commit.give_sealer(keys);
+                commit.set_sealer(keys);
             }
             Ok(commit)
         });

@@ -1,18 +1,20 @@
-//! [`Keyring`]: the keys of data subjects, and notifications when one of them is destroyed.
+//! [`Keyring`]: what seals personal data, and notifications when the key of a data subject is destroyed.
 
+use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "erasure")]
 use actuarius_persistence::keys::Keys;
 use actuarius_persistence::personal::Sealer;
-use actuarius_persistence::{ReadError, Reader};
+use actuarius_persistence::{OpenError, ReadError, Reader, Store};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The key of the store's note that holds the identity of its key file.
 pub(crate) const KEY_FILE: &[u8] = b"keys";
 
-/// Returns the [identity](Keys::identity) of the key file that the store was written with; `None` if it
-/// was never opened with personal data.
+/// Returns the identity of the key file that the store was written with; `None` if it was never opened
+/// with personal data.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -21,20 +23,41 @@ pub fn key_file(reader: &dyn Reader) -> Result<Option<Uuid>, ReadError> {
     Ok(identity.and_then(|bytes| Uuid::from_slice(&bytes).ok()))
 }
 
+/// Puts keys around a store while a runtime opens it.
+pub(crate) trait StoreGuard: Send {
+    fn guard(
+        self: Box<Self>,
+        store: Store,
+        directory: Option<&Path>,
+    ) -> Result<(Store, Keyring), OpenError>;
+}
+
 /// The keys of data subjects, if there are any, and a channel that notifies when one is destroyed.
 pub(crate) struct Keyring {
-    keys: Option<Arc<Keys>>,
     sealer: Option<Arc<dyn Sealer>>,
+    #[cfg(feature = "erasure")]
+    keys: Option<Arc<Keys>>,
     forgotten: watch::Sender<u64>,
 }
 
 impl Keyring {
-    pub(crate) fn of(keys: Option<Arc<Keys>>) -> Self {
-        let forgotten = keys.as_ref().map_or(0, |keys| keys.forgotten());
-        let sealer = keys.clone().map(|keys| keys as Arc<dyn Sealer>);
-        Self { keys, sealer, forgotten: watch::Sender::new(forgotten) }
+    /// No keys: the runtime keeps no personal data.
+    pub(crate) fn none() -> Self {
+        Self {
+            sealer: None,
+            #[cfg(feature = "erasure")]
+            keys: None,
+            forgotten: watch::Sender::new(0),
+        }
     }
 
+    #[cfg(feature = "erasure")]
+    pub(crate) fn of(keys: Arc<Keys>) -> Self {
+        let forgotten = watch::Sender::new(keys.forgotten());
+        Self { sealer: Some(keys.clone()), keys: Some(keys), forgotten }
+    }
+
+    #[cfg(feature = "erasure")]
     pub(crate) fn keys(&self) -> Option<&Arc<Keys>> {
         self.keys.as_ref()
     }
@@ -46,19 +69,12 @@ impl Keyring {
 
     /// Returns the number of forgotten subjects.
     pub(crate) fn forgotten(&self) -> u64 {
-        self.keys.as_ref().map_or(0, |keys| keys.forgotten())
+        self.sealer.as_ref().map_or(0, |sealer| sealer.forgotten())
     }
 
     /// Notifies the holders of data that was derived from clear text.
     pub(crate) fn notify(&self) {
         self.forgotten.send_replace(self.forgotten());
-    }
-
-    /// Counts a forgotten subject in the metrics, if it had a key.
-    pub(crate) fn count(&self, had_key: bool) {
-        if had_key {
-            metrics::counter!("actuarius_subjects_forgotten_total").increment(1);
-        }
     }
 
     /// Returns a receiver of the number of forgotten subjects.

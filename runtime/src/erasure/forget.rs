@@ -8,9 +8,11 @@ use thiserror::Error;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::base::telemetry::facade::counter;
 use crate::follow::followers::FollowerShared;
 use crate::inner::Inner;
 use crate::projection::{Swept, sweep};
+use crate::runtime::Runtime;
 
 /// How often completion is checked.
 const CHECK_EVERY: Duration = Duration::from_millis(1);
@@ -63,8 +65,39 @@ pub enum ForgetError {
     ShuttingDown,
 }
 
+impl Runtime {
+    /// Forgets a data subject: destroys its key durably, then removes its clear text from everything that the
+    /// runtime has derived from it.
+    ///
+    /// When this returns, [`Personal`](crate::Personal) values of the subject are read as erased wherever
+    /// they are stored, also in backups of the log, and no new ones are written. Aggregates that held its
+    /// clear text were rebuilt from what is stored. Snapshots with its clear text can no longer be decrypted.
+    /// Projections that may have held it were rebuilt, and their old files removed. Views without a running
+    /// projection were removed if they may have held it. So it takes as long as those rebuilds take.
+    ///
+    /// It continues if the future is dropped. If the process ends before it is done, the key stays
+    /// destroyed, and each view that holds the subject is rebuilt at its next start; forget the subject
+    /// again to remove the other views.
+    ///
+    /// Data outside of the runtime is not removed: rows in a [`Database`](crate::projection::Database) of
+    /// your own, what handlers have sent, and copies of the key file.
+    ///
+    /// # Errors
+    /// [`ForgetError`]; it documents whether the key may be destroyed. Forget the subject again.
+    pub async fn forget(&self, subject: impl Into<String>) -> Result<Forgotten, ForgetError> {
+        forget(self.inner.clone(), subject.into()).await
+    }
+
+    /// Returns the keys of data subjects if the runtime was opened with
+    /// [`RuntimeBuilder::personal_data`](crate::RuntimeBuilder::personal_data): to rotate the master key, for instance.
+    #[must_use]
+    pub fn keys(&self) -> Option<Arc<Keys>> {
+        self.inner.engine.keyring.keys().cloned()
+    }
+}
+
 /// Forgets a subject, also if the returned future is dropped.
-pub(crate) async fn forget(inner: Arc<Inner>, subject: String) -> Result<Forgotten, ForgetError> {
+async fn forget(inner: Arc<Inner>, subject: String) -> Result<Forgotten, ForgetError> {
     let keys = inner.engine.keyring.keys().ok_or(ForgetError::NoKeys)?.clone();
     // Spawned, because once the key is destroyed the rest must be done.
     let forgetting = tokio::spawn(forget_now(inner, keys, subject));
@@ -82,7 +115,9 @@ async fn forget_now(
     // Also if it failed: the key is not used any more, so views must not show the subject either.
     inner.engine.keyring.notify();
     let destroyed = destroyed?;
-    inner.engine.keyring.count(destroyed.had_key);
+    if destroyed.had_key {
+        counter!("actuarius_subjects_forgotten_total").increment(1);
+    }
     let rebuilds: Vec<_> =
         inner.hosted().iter().map(|hosted| hosted.rebuild_holders_of(fingerprint)).collect();
     let are_rebuilt = || rebuilds.iter().all(|rebuild| (rebuild.are_done)());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Id};
+use actuarius_domain::{Aggregate, Id, InvalidId};
 use actuarius_persistence::CodecError;
 
 use super::fields::{self, FieldChange};
@@ -11,8 +11,29 @@ use super::moment::Moment;
 use super::steps::History;
 use super::walk::{Past, as_of};
 use crate::aggregate::hosted_type::HostedType;
+use crate::aggregates::{Aggregates, checked};
 use crate::base::error::Failure;
 use crate::base::panics::guarded;
+
+impl<A: Aggregate> Aggregates<A> {
+    /// Returns the differences between two moments of an aggregate's history: the state at each, the fields
+    /// that are different, and the events in between. The first moment may be the later one.
+    ///
+    /// # Errors
+    /// As for [`as_of`](Aggregates::as_of).
+    pub async fn diff<I>(
+        &self,
+        id: I,
+        from: impl Into<Moment>,
+        to: impl Into<Moment>,
+    ) -> Result<Diff<A>, Failure>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        Diff::between(self.directory.hosted.clone(), checked(id)?, from.into(), to.into()).await
+    }
+}
 
 /// The differences between two moments of an aggregate's history. Returned by
 /// [`Aggregates::diff`](crate::Aggregates::diff).

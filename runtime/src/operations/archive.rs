@@ -2,15 +2,46 @@
 
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Id, StreamId, Version};
+use actuarius_domain::{Aggregate, Id, InvalidId, StreamId, Version};
 use actuarius_persistence::archive::{ArchiveError, Moving, Wanted};
 use actuarius_persistence::{ReadError, Reader, Removal};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
 use super::REMOVALS_AT_ONCE;
+use crate::aggregates::{Aggregates, checked};
 use crate::base::error::Failure;
 use crate::engine::Engine;
+
+impl<A: Aggregate> Aggregates<A> {
+    /// Moves events of one aggregate from the log into the [archive](crate::store::archive). They can still
+    /// be read like events in the log.
+    ///
+    /// # Errors
+    /// [`ArchivingError`]; every event is in the log or in the archive. Call it again.
+    pub async fn archive<I>(&self, id: I, part: ArchivePart) -> Result<Archived, ArchivingError>
+    where
+        I: TryInto<Id<A>>,
+        InvalidId: From<I::Error>,
+    {
+        let stream = checked(id)?.stream();
+        let engine = self.directory.hosted.engine.clone();
+        archive::<A>(engine, Some(stream), part, |_| true).await
+    }
+
+    /// Moves events of all aggregates of this type for which `which` returns true into the archive. Reads
+    /// the whole log once, and calls `which` once for each aggregate.
+    ///
+    /// # Errors
+    /// [`ArchivingError`]; every event is in the log or in the archive. Call it again.
+    pub async fn archive_where(
+        &self,
+        part: ArchivePart,
+        which: impl FnMut(&Id<A>) -> bool + Send + 'static,
+    ) -> Result<Archived, ArchivingError> {
+        archive::<A>(self.directory.hosted.engine.clone(), None, part, which).await
+    }
+}
 
 /// Which of an aggregate's events are moved into the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actuarius_persistence::backup::{self, BackupError, Run, TakeOptions};
-use actuarius_persistence::{Progress, ReadError, go_on};
+use actuarius_persistence::{Progress, ReadError, ignore_progress};
 
 use crate::engine::Engine;
+use crate::runtime::Runtime;
 
 type OnProgress = Box<dyn FnMut(&Progress) -> ControlFlow<()> + Send>;
+
+impl Runtime {
+    /// Takes a backup into the directory `to` while the runtime keeps running. The first backup contains
+    /// all events, later ones add what is new; each contains the checkpoints of subscriptions. Views are
+    /// rebuilt from events, so they are not included. See [`backup`](crate::store::backup) for how to restore
+    /// it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let (data, saved) = (directory.path().join("data"), directory.path().join("saved"));
+    /// let runtime = actuarius::Runtime::open(data).await?;
+    /// let run = runtime.backup(&saved).await?;
+    /// println!("store this in another place: {}", run.to);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A shutdown stops the backup, and so does dropping its future; then nothing of it is left.
+    pub fn backup(&self, to: impl Into<PathBuf>) -> BackupBuilder {
+        BackupBuilder::new(self.inner.engine.clone(), to.into())
+    }
+}
 
 /// A backup of a running store, created by [`Runtime::backup`](crate::Runtime::backup). Set its options,
 /// then await it.
@@ -30,7 +55,7 @@ pub struct BackupBuilder {
 
 impl BackupBuilder {
     pub(crate) fn new(engine: Arc<Engine>, to: PathBuf) -> Self {
-        Self { engine, to, options: TakeOptions::default(), on_progress: Box::new(go_on) }
+        Self { engine, to, options: TakeOptions::default(), on_progress: Box::new(ignore_progress) }
     }
 
     /// Sets the approximate size of a segment in bytes. Default: 256 MiB.

@@ -19,7 +19,7 @@ use crate::schema::decoding::Decoder;
 /// ```
 /// # use std::convert::Infallible;
 /// # use actuarius::{Aggregate, Context};
-/// use actuarius::store::{go_on, migrate, sled};
+/// use actuarius::store::{ignore_progress, migrate, sled};
 /// use actuarius::Codec;
 /// use actuarius::operations::Reencode;
 /// # use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ use crate::schema::decoding::Decoder;
 ///
 /// let (old, mut new) = (sled::open(old)?, sled::open(new)?);
 /// let mut to_json = Reencode::default().on::<Account>(Codec::Json);
-/// migrate::run(&*old.reader, &mut new, &mut to_json, &mut go_on)?;
+/// migrate::run(&*old.reader, &mut new, &mut to_json, &mut ignore_progress)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]

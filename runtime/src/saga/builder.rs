@@ -22,15 +22,24 @@ use crate::aggregates::Aggregates;
 use crate::follow::followers::{self, FollowerKind, Retry, StartError};
 use crate::inner::Inner;
 use crate::projection::{InMemory, ProjectionBuilder, ViewReader};
+use crate::runtime::Runtime;
 use crate::subscription::SubscriptionBuilder;
 
 /// How long a start waits for the index before it checks again whether the index has halted.
 const INDEX_CHECK_EVERY: Duration = Duration::from_secs(1);
 
+impl Runtime {
+    /// Returns the builder of a saga: set what it reacts to and where it sends commands, then start it.
+    pub fn saga<S: Saga>(&self) -> SagaBuilder<S> {
+        SagaBuilder::new(self.inner.clone())
+    }
+}
+
 /// Describes a saga before it is started; see [`Runtime::saga`](crate::Runtime::saga).
 ///
 /// ```
-/// # use actuarius::*;
+/// use actuarius::Runtime;
+/// use actuarius::saga::{Effects, InstanceStatus, Saga};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 /// # struct Transfer;
@@ -40,6 +49,7 @@ const INDEX_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///
 /// let runtime = Runtime::in_memory().await?;
 /// // `reacts_to::<A>()` and `sends_to(&aggregates)` name the aggregate types of the saga.
 /// let transfers = runtime.saga::<Transfer>().workers(64).start().await?;

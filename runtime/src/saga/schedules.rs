@@ -15,6 +15,7 @@ use crate::aggregates::Aggregates;
 use crate::base::error::Failure;
 use crate::follow::followers::StartError;
 use crate::inner::Inner;
+use crate::runtime::Runtime;
 
 /// The saga behind a scheduled command: waits, sends the command, and ends with its outcome.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -31,6 +32,44 @@ impl<A: Aggregate> Sends<A> for Schedule {
             Outcome::Accepted { .. } => Effects::complete(),
             Outcome::Rejected(why) => Effects::fail(why.to_string()),
         }
+    }
+}
+
+impl Runtime {
+    /// Returns the builder of schedules, which send commands at a later time: set which aggregates they may
+    /// be sent to, then start it.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use actuarius::{Aggregate, Context, Id, Runtime, Timestamp};
+    /// # use actuarius::saga::InstanceStatus;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Reminder(bool);
+    /// # #[derive(Serialize, Deserialize)]
+    /// # enum Rang { Rang }
+    /// # impl Aggregate for Reminder {
+    /// #     const TYPE: &'static str = "reminder";
+    /// #     type Command = ();
+    /// #     type Event = Rang;
+    /// #     type Error = Infallible;
+    /// #     fn decide(&self, (): (), _: &Context) -> Result<Vec<Rang>, Infallible> { Ok(vec![Rang::Rang]) }
+    /// #     fn apply(&mut self, _: &Rang) { self.0 = true; }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = Runtime::in_memory().await?;
+    /// # let midnight = Timestamp::default();
+    /// let reminders = runtime.host::<Reminder>();
+    /// let schedules = runtime.schedules().sends_to(&reminders).start().await?;
+    ///
+    /// let name = schedules.schedule(&Id::<Reminder>::new("dentist")?, (), midnight).await?; // durable now
+    /// assert_eq!(schedules.end_of(&name).await?, InstanceStatus::Completed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn schedules(&self) -> SchedulesBuilder {
+        SchedulesBuilder::new(self.inner.clone())
     }
 }
 

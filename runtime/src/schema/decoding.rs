@@ -9,7 +9,7 @@ use actuarius_domain::{Aggregate, Envelope, Id, Upcasters};
 use actuarius_persistence::{CodecError, CommitView, EventView};
 use smallvec::SmallVec;
 
-pub use crate::base::undecodable::Undecodable;
+pub(crate) use crate::base::undecodable::Undecodable;
 
 /// The events that one stored event decodes to: usually one, or none or several after upcasting.
 pub(crate) type Facts<A> = SmallVec<[<A as Aggregate>::Event; 1]>;

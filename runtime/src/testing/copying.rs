@@ -1,7 +1,7 @@
 //! Copies real history into a store in memory.
 
 use actuarius_persistence::copy::{self, Selection};
-use actuarius_persistence::{Reader, Store, go_on, memory};
+use actuarius_persistence::{Reader, Store, ignore_progress, memory};
 
 use super::fail::fail;
 
@@ -29,7 +29,7 @@ use super::fail::fail;
 #[must_use]
 pub fn copy_of(reader: &dyn Reader, selection: &Selection<'_>) -> Store {
     let mut store = memory::open();
-    match copy::run(reader, &mut store, selection, &mut go_on) {
+    match copy::run(reader, &mut store, selection, &mut ignore_progress) {
         Ok(_) => store,
         Err(error) => fail(&format!("the store cannot be copied: {error}")),
     }

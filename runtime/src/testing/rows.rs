@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use actuarius_domain::Aggregate;
 use actuarius_persistence::Codec;
+#[cfg(feature = "erasure")]
 use actuarius_persistence::keys::{Keys, MasterKeyRing};
 use actuarius_persistence::views::{Changes, Table, ViewError, Views};
 
@@ -22,14 +23,25 @@ use crate::projection::rows::{
 #[must_use = "a test checks nothing before `then_row`"]
 #[track_caller]
 pub fn rows_of<V: View>() -> RowsUnderTest<V> {
-    let keys = MasterKeyRing::generate("test").and_then(Keys::in_memory);
-    let views = keys.map(|keys| Views::in_memory().with_sealer(keys));
-    let Ok(views) = views else { fail("no random bytes for keys are available") };
-    let table = views.place("view").and_then(|place| place.table(1));
+    let table = views().place("view").and_then(|place| place.table(1));
     let Ok(table) = table else { fail("a view in memory cannot be created") };
     let current = CurrentTable::default();
     current.set(table.reader());
     RowsUnderTest { table, rows: RowsView::of(current, ()), history: History::default() }
+}
+
+/// A place for views, which seals personal data.
+#[cfg(feature = "erasure")]
+#[track_caller]
+fn views() -> Views {
+    let keys = MasterKeyRing::generate("test").and_then(Keys::in_memory);
+    let Ok(keys) = keys else { fail("no random bytes for keys are available") };
+    Views::in_memory().with_sealer(keys)
+}
+
+#[cfg(not(feature = "erasure"))]
+fn views() -> Views {
+    Views::in_memory()
 }
 
 /// A keyed view under test, with the events it was given.

@@ -8,7 +8,7 @@ use actuarius::operations::{OtherState, Reencode, same_states};
 use actuarius::schema::{Recast, Upcasters};
 use actuarius::store::copy::Selection;
 use actuarius::store::migrate::{self, BoxError, Rewrite, Transform};
-use actuarius::store::{CommitView, PageLimit, Reader, go_on, memory, sled};
+use actuarius::store::{CommitView, PageLimit, Reader, ignore_progress, memory, sled};
 use actuarius::{Aggregate, Codec, Context, Position, Runtime, testing};
 use serde::{Deserialize, Serialize};
 
@@ -118,13 +118,13 @@ async fn a_history_is_migrated_to_todays_events_with_another_codec() {
 
     let (from, mut to) = (sled::open(&old).unwrap(), sled::open(&new).unwrap());
     let mut reencode = Reencode::default().on::<Till>(Codec::Json);
-    let migrated = migrate::run(&*from.reader, &mut to, &mut reencode, &mut go_on).unwrap();
+    let migrated = migrate::run(&*from.reader, &mut to, &mut reencode, &mut ignore_progress).unwrap();
     assert_eq!((migrated.events_read, migrated.events_written), (180, 120), "60 were left out");
     assert_eq!(codecs(&*to.reader, "till"), [(Codec::Json.byte(), 2)]);
     assert_eq!(codecs(&*to.reader, "ledger"), [(Codec::Bincode.byte(), 1)]);
     let same = same_states::<Till>(&*from.reader, &*to.reader).unwrap();
     assert_eq!((same.same, same.missing), (4, 0));
-    let again = migrate::run(&*from.reader, &mut to, &mut reencode, &mut go_on).unwrap();
+    let again = migrate::run(&*from.reader, &mut to, &mut reencode, &mut ignore_progress).unwrap();
     assert_eq!(again, migrated);
     drop((from, to));
 
@@ -149,7 +149,7 @@ async fn a_different_state_is_reported_and_a_missing_one_is_counted() {
         }
         Ok(())
     };
-    migrate::run(&*from, &mut to, &mut lose as &mut dyn Transform, &mut go_on).unwrap();
+    migrate::run(&*from, &mut to, &mut lose as &mut dyn Transform, &mut ignore_progress).unwrap();
     let error = same_states::<Ledger>(&*from, &*to.reader).unwrap_err();
     assert!(matches!(&error, OtherState::Differs { stream } if stream.id() == "2"), "{error}");
     let tills = same_states::<OldTill>(&*from, &*to.reader).unwrap();

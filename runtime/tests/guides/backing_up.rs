@@ -10,7 +10,7 @@ use actuarius::operations::{Reencode, same_states};
 use actuarius::store::backup::{self, Until};
 use actuarius::store::copy::Selection;
 use actuarius::store::migrate::{self, BoxError, Rewrite};
-use actuarius::store::{CommitView, EncodedEvent, export, go_on, sled};
+use actuarius::store::{CommitView, EncodedEvent, export, ignore_progress, sled};
 use actuarius::{Codec, Position, Runtime, StreamId, testing};
 
 use crate::account::AccountCommand::Deposit;
@@ -44,18 +44,18 @@ async fn a_backup_is_taken_checked_and_restored() -> Result<(), BoxError> {
     runtime.backup(&saved).on_progress(gently).await?;
     // endregion: slowly
     // region: verify
-    let runs = backup::verify(&saved, &mut go_on)?;
+    let runs = backup::verify(&saved, &mut ignore_progress)?;
     // endregion: verify
     assert_eq!(runs[0].to, run.to);
     // region: restore
-    sled::restore(&saved, &back, Until::End, &mut go_on)?;
+    sled::restore(&saved, &back, Until::End, &mut ignore_progress)?;
     let restored = Runtime::open(&back).await?;
     // endregion: restore
     let accounts = restored.host::<Account>();
     assert_eq!(accounts.query("alice", Account::cents).await?, 500);
     let earlier = directory.path().join("earlier");
     // region: position
-    sled::restore(&saved, &earlier, Position::new(1).into(), &mut go_on)?;
+    sled::restore(&saved, &earlier, Position::new(1).into(), &mut ignore_progress)?;
     // endregion: position
     let accounts = Runtime::open(&earlier).await?.host::<Account>();
     assert_eq!(accounts.query("alice", Account::cents).await?, 0);
@@ -86,7 +86,7 @@ async fn events_are_rewritten_into_another_store() -> Result<(), BoxError> {
     // region: reencode
     let (from, mut to) = (sled::open(&old)?, sled::open(&new)?);
     let mut to_json = Reencode::default().on::<Account>(Codec::Json);
-    migrate::run(&*from.reader, &mut to, &mut to_json, &mut go_on)?;
+    migrate::run(&*from.reader, &mut to, &mut to_json, &mut ignore_progress)?;
     same_states::<Account>(&*from.reader, &*to.reader)?;
     // endregion: reencode
     let mut to = sled::open(&other)?;
@@ -107,7 +107,7 @@ async fn events_are_rewritten_into_another_store() -> Result<(), BoxError> {
         }
         Ok(())
     };
-    let migrated = migrate::run(&*from.reader, &mut to, &mut change, &mut go_on)?;
+    let migrated = migrate::run(&*from.reader, &mut to, &mut change, &mut ignore_progress)?;
     // endregion: transform
     assert_eq!((migrated.commits_read, migrated.commits_written), (2, 2));
     Ok(())
@@ -121,10 +121,10 @@ async fn events_become_text_and_come_back() -> Result<(), BoxError> {
     // region: export
     let store = sled::open(&data)?;
     let file = BufWriter::new(File::create(&lines)?);
-    export::write(&*store.reader, file, &Selection::all(), &mut go_on)?;
+    export::write(&*store.reader, file, &Selection::all(), &mut ignore_progress)?;
 
     let mut back = sled::open(&back)?;
-    export::read(BufReader::new(File::open(&lines)?), &mut back, &mut go_on)?;
+    export::read(BufReader::new(File::open(&lines)?), &mut back, &mut ignore_progress)?;
     // endregion: export
     assert_eq!(back.reader.maintenance().chain()?, store.reader.maintenance().chain()?);
     Ok(())

@@ -1,3 +1,5 @@
+//! The arguments of the command line: every subcommand, its flags and their help texts.
+
 use std::path::PathBuf;
 
 use actuarius::store::backup::Until;
@@ -5,18 +7,18 @@ use actuarius::store::chain::ChainEnd;
 use actuarius::{Position, StreamId, Version};
 use clap::{Args, Parser, Subcommand};
 
+use crate::error::ToolError;
 use crate::moment::At;
-use crate::trouble::Trouble;
 
 const LONG_ABOUT: &str = "\
-Looks into the store of a runtime that is not running, checks it and copies it; of a backup a copy.
+Inspects, checks and copies the store of a runtime that is not running, or a backup, which it never changes.
 
-The exit code is 0 when all is well, 1 when something was found that should not be (damage), and 2 when an \
-argument cannot be used or the work could not be done.";
+The exit code is 0 on success, 1 if a problem was found (for example damage), and 2 if an argument is \
+invalid or the work could not be done.";
 
-/// Looks into the store of a runtime that is not running, checks it and copies it.
+/// Inspects, checks and copies the store of a runtime that is not running.
 ///
-/// For a subcommand of a program of your own: parse it with `clap`, and give it to
+/// To offer the commands as a subcommand of your own program, parse this with `clap` and pass it to
 /// [`Tool::run_with`](crate::Tool::run_with).
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, long_about = LONG_ABOUT)]
@@ -24,10 +26,10 @@ pub struct Arguments {
     /// The directory of the store
     #[arg(long, short, global = true, env = "ACTUARIUS_STORE", value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
-    /// The file of the master keys, to read and to forget personal data
+    /// The file of the master keys, which read and forget personal data
     #[arg(long, global = true, env = "ACTUARIUS_MASTER_KEYS", value_name = "FILE")]
     pub(crate) master_keys: Option<PathBuf>,
-    /// Write JSON: one document, or one for each line
+    /// Write JSON: one document, or one document per line for lists
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -36,50 +38,50 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// What the store is: its identity, the end of its log, its size; of a backup its runs
+    /// Show the identity, size and end of the log of a store; for a backup, its runs
     Info,
-    /// All streams, in the order in which they began
+    /// List all streams, in the order in which they began
     Streams(Streams),
-    /// What one aggregate is, or was
+    /// Show the state of one aggregate, now or in the past
     Show(Show),
-    /// The last events of the log
+    /// List the last events of the log
     Tail(Tail),
-    /// The events of one stream, with the state behind each if its type is registered
+    /// List the events of one stream, with the state after each if its type is registered
     History(History),
-    /// The subscriptions, how far each is, and what it has parked
+    /// List the subscriptions, their positions, and their parked events
     Subscriptions,
-    /// The sagas and how many instances of each are where; or the instances of one
+    /// Count the instances of each saga by status; list the instances of one saga, or the steps of one instance
     Sagas(Sagas),
-    /// Events that a subscription has set aside
+    /// List or skip the events that a subscription has parked
     #[command(subcommand)]
     Parked(Parked),
-    /// Checks that everything in a store or a backup is what was stored
+    /// Check that everything in a store or a backup is as it was stored
     Verify(Verify),
-    /// Takes a backup; into a directory that has one, of what is new since
+    /// Take a backup; into an existing backup, of what is new since its last run
     Backup {
-        /// The directory of the backup, made if it is not there
+        /// The directory of the backup, created if it does not exist
         to: PathBuf,
     },
-    /// Restores a backup into an empty directory
+    /// Restore a backup into an empty directory
     Restore(Restore),
-    /// Moves events into the archive, from where they are read as before
+    /// Move events into the archive, from which they can still be read
     Archive(Archive),
-    /// Deletes a stream for good
+    /// Delete a stream permanently
     Delete(Delete),
-    /// Forgets a data subject for good: destroys its key, and removes views that may hold its clear text
+    /// Forget a data subject permanently: destroy its key, and remove views that may contain its clear text
     Forget(Forget),
-    /// The keys of data subjects
+    /// Count or rewrap the keys of data subjects
     #[command(subcommand)]
     Keys(Keys),
-    /// Gives back the room of what was archived or deleted
+    /// Rewrite the store without the space of archived and deleted events
     Compact,
-    /// Writes events as lines of JSON from which they can be imported byte by byte
+    /// Write events as lines of JSON, from which they can be imported byte for byte
     Export(Export),
-    /// Reads exported lines into a store
+    /// Read exported lines into a store
     Import {
-        /// The file; `-` is standard input
+        /// The file, or `-` for standard input
         from: PathBuf,
-        /// The directory of the store, made if it is not there
+        /// The directory of the store, created if it does not exist
         to: PathBuf,
     },
 }
@@ -89,18 +91,18 @@ pub(crate) struct Streams {
     /// Only streams of this aggregate type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) aggregate_type: Option<String>,
-    /// Only streams whose ids begin with this
+    /// Only streams whose ids begin with this text
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
-    /// At most so many
+    /// The maximum number of streams
     #[arg(long, short = 'n', value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     pub(crate) limit: u64,
 }
 
-/// How a stream is named.
+/// Names a stream.
 #[derive(Debug, Args)]
 pub(crate) struct Stream {
-    /// The stream, as TYPE/ID: the type goes up to the first slash
+    /// The stream as TYPE/ID, where the type ends at the first slash
     #[arg(value_name = "STREAM")]
     name: String,
     /// The aggregate type; STREAM is then the id alone
@@ -109,7 +111,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn id(&self) -> Result<StreamId, Trouble> {
+    pub(crate) fn id(&self) -> Result<StreamId, ToolError> {
         match &self.aggregate_type {
             Some(category) => Ok(StreamId::new(category.as_str(), self.name.as_str())?),
             None => stream(&self.name),
@@ -117,9 +119,9 @@ impl Stream {
     }
 }
 
-/// The stream `TYPE/ID`.
-pub(crate) fn stream(name: &str) -> Result<StreamId, Trouble> {
-    let wrong = || Trouble::Other(format!("{name:?} names no stream: write TYPE/ID"));
+/// Parses `TYPE/ID`.
+pub(crate) fn stream(name: &str) -> Result<StreamId, ToolError> {
+    let wrong = || ToolError::Other(format!("{name:?} is not a stream: expected TYPE/ID"));
     let (category, id) = name.split_once('/').ok_or_else(wrong)?;
     Ok(StreamId::new(category, id)?)
 }
@@ -128,19 +130,19 @@ pub(crate) fn stream(name: &str) -> Result<StreamId, Trouble> {
 pub(crate) struct Show {
     #[command(flatten)]
     pub(crate) stream: Stream,
-    /// When: a version (17), a position of the log (position:1234) or a time, in UTC unless it says otherwise
-    /// (2026-11-21T10:00:00Z); a day is the end of that day
+    /// A version (17), a position of the log (position:1234) or a time (2026-11-21T10:00:00Z), in UTC if it
+    /// names no zone; a day means the end of that day
     #[arg(long, value_name = "WHEN")]
     pub(crate) at: Option<At>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The end of the chain as it was noted once, as POSITION:LINK: the history up to there must be the same.
-    /// `info` tells it
+    /// An end of the chain noted earlier, as POSITION:LINK, which `info` shows: the history up to there must be
+    /// unchanged
     #[arg(long, value_name = "POSITION:LINK")]
     pub(crate) expect: Vec<ChainEnd>,
-    /// Also that each snapshot of a registered type is what its events come to
+    /// Also compare each snapshot of a registered type with the state that its events produce
     #[arg(long)]
     pub(crate) full: bool,
 }
@@ -151,23 +153,24 @@ pub(crate) struct Restore {
     pub(crate) from: PathBuf,
     /// The directory of the new store
     pub(crate) to: PathBuf,
-    /// Up to when: a position of the log, or a time
+    /// Restore up to this position of the log or this time
     #[arg(long, value_name = "POSITION|TIME", value_parser = until)]
     pub(crate) at: Option<Until>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Archive {
-    /// One stream, as TYPE/ID
+    /// One stream as TYPE/ID
     #[arg(value_name = "STREAM", conflicts_with_all = ["aggregate_type", "prefix"])]
     pub(crate) stream: Option<String>,
     /// All streams of this aggregate type
     #[arg(long = "type", value_name = "TYPE", required_unless_present = "stream")]
     pub(crate) aggregate_type: Option<String>,
-    /// Of these, the ones whose ids begin with this
+    /// Of this type, only streams whose ids begin with this text
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
-    /// All events, of aggregates that are closed. Otherwise those that the newest snapshot holds
+    /// Move all events, for aggregates that are closed. Without this flag, only events that the newest snapshot
+    /// covers are moved
     #[arg(long)]
     pub(crate) whole: bool,
 }
@@ -176,39 +179,39 @@ pub(crate) struct Archive {
 pub(crate) struct Delete {
     #[command(flatten)]
     pub(crate) stream: Stream,
-    /// The id may be used again; versions go on
+    /// The id may be used again; versions continue
     #[arg(long)]
     pub(crate) reusable: bool,
-    /// Yes, delete it
+    /// Confirm the deletion
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Forget {
-    /// The subject, as the program calls it
+    /// The subject, as the program names it
     pub(crate) subject: String,
-    /// Yes, forget it
+    /// Confirm that the subject is forgotten
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
-    /// How many there are, and which master keys they are wrapped with
+    /// Show the number of keys, and the master keys that wrap them
     Info,
-    /// Wraps all of them with the current master key: no other one is needed behind it
+    /// Wrap all keys with the current master key, so that no other master key is needed afterwards
     Rotate,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The file, which must not be there yet; standard output unless told
+    /// The file, which must not exist yet; without it, standard output
     pub(crate) to: Option<PathBuf>,
     /// Only streams of this aggregate type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) aggregate_type: Option<String>,
-    /// Only streams whose ids begin with this
+    /// Only streams whose ids begin with this text
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
     /// Only up to this position
@@ -218,10 +221,10 @@ pub(crate) struct Export {
 
 #[derive(Debug, Args)]
 pub(crate) struct Tail {
-    /// How many events
+    /// The number of events
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub(crate) number: u64,
-    /// The first N events behind this position, instead of the last ones
+    /// The first N events after this position, instead of the last ones
     #[arg(long, value_name = "POSITION", value_parser = position)]
     pub(crate) after: Option<Position>,
 }
@@ -230,13 +233,13 @@ pub(crate) struct Tail {
 pub(crate) struct History {
     #[command(flatten)]
     pub(crate) stream: Stream,
-    /// Begin with this version
+    /// Start at this version
     #[arg(long, value_name = "VERSION", default_value = "1", value_parser = version)]
     pub(crate) from: Version,
-    /// At most so many events
+    /// The maximum number of events
     #[arg(long, short = 'n', value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     pub(crate) limit: u64,
-    /// Without the state behind each event
+    /// Omit the state after each event
     #[arg(long)]
     pub(crate) no_state: bool,
 }
@@ -246,27 +249,27 @@ pub(crate) struct Sagas {
     /// List the instances of this saga; with /ID, the steps of one instance
     #[arg(value_name = "SAGA[/ID]")]
     pub(crate) saga: Option<String>,
-    /// List also those that have ended lately
+    /// Include instances that have ended recently
     #[arg(long)]
     pub(crate) ended: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Parked {
-    /// The first parked event of each key; or all that are listed of one key
+    /// List the first parked event of each key, or the parked events of one key
     List {
         /// The subscription
         subscription: String,
         /// The key
         key: Option<String>,
     },
-    /// Drop the first event parked under a key: it is never handled. Those behind it stay parked
+    /// Drop the first event parked under a key: it is never handled. Later events of the key stay parked
     Skip {
         /// The subscription
         subscription: String,
         /// The key
         key: String,
-        /// The position of the event, so that no other one is dropped
+        /// The position of that event, so that no other event is dropped
         #[arg(long, value_name = "POSITION", value_parser = position)]
         position: Position,
     },
@@ -276,7 +279,7 @@ fn position(text: &str) -> Result<Position, std::num::ParseIntError> {
     text.parse().map(Position::new)
 }
 
-/// In a log there are no versions: a number is a position.
+/// Parses a moment of the log, which has no versions: a plain number is a position.
 fn until(text: &str) -> Result<Until, String> {
     Ok(match text.parse()? {
         At::Version(version) => Until::Position(Position::new(version.get())),

@@ -1,4 +1,4 @@
-//! A runtime on the store, for what needs the code of registered types.
+//! A runtime on the store, for commands that need the code of registered types.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use actuarius::store::Store;
 use actuarius::{Aggregate, Aggregates, Runtime, RuntimeBuilder};
 
-use crate::trouble::Trouble;
+use crate::error::ToolError;
 
-/// How long closing may take. Nothing is under way then.
+/// The time limit for the shutdown. No work is in progress then.
 const CLOSING: Duration = Duration::from_secs(60);
 
-/// The runtime, and what drives it.
+/// The runtime, and the tokio runtime that drives it.
 pub(crate) struct Engine {
     runtime: Runtime,
-    /// Behind the runtime, which needs it to the last.
+    /// Declared after the runtime, which needs it until it is dropped.
     driver: tokio::runtime::Runtime,
 }
 
 impl Engine {
-    pub(crate) fn start(builder: RuntimeBuilder, store: Store) -> Result<Self, Trouble> {
+    pub(crate) fn start(builder: RuntimeBuilder, store: Store) -> Result<Self, ToolError> {
         let driver =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
         let runtime = driver.block_on(builder.on_store(store))?;
@@ -32,20 +32,20 @@ impl Engine {
         self.runtime.host()
     }
 
-    /// The runtime itself.
+    /// The Actuarius runtime.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// Waits for something. Not to be called from where tasks run.
-    pub(crate) fn wait<T>(&self, what: impl Future<Output = T>) -> T {
-        self.driver.block_on(what)
+    /// Blocks until the future completes. Must not be called from a task.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.driver.block_on(future)
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // What it would report is that something is under way, and nothing is.
+        // The only possible error is that work is still in progress, and there is none.
         let _ = self.driver.block_on(self.runtime.shutdown(CLOSING));
     }
 }

@@ -1,4 +1,4 @@
-//! Stored events, as they are shown.
+//! Stored events as the commands show them: as JSON and as cells of a table.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use crate::moment::Utc;
 use crate::text;
-use crate::types::{Today, Types, Unread};
+use crate::types::{CurrentEvent, NotDecoded, Types};
 use crate::value::{self, Json};
 
-/// How much of a value stands in a table.
+/// The maximum number of characters of a value in a table.
 pub(crate) const CUT_AT: usize = 160;
 
-/// An event in JSON. It has a `value` if that is known, else the `bytes`.
+/// An event in JSON. It has a `value` if the payload can be decoded, otherwise the `bytes`.
 #[derive(Serialize)]
 pub(crate) struct EventShown<'a> {
     position: u64,
@@ -29,19 +29,19 @@ pub(crate) struct EventShown<'a> {
     value: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<String>,
-    /// Why there is no value, though there should be one.
+    /// Why the payload could not be decoded, although it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     undecodable: Option<String>,
-    /// There is personal data in it, or in the state behind it, and no key to open it.
+    /// The event, or the state after it, contains personal data, and no key is available to decrypt it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) sealed: bool,
-    /// What is stored, when upcasters have made something else of it.
+    /// The stored form, if upcasters have changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_as: Option<Stored>,
-    /// It ends the stream: whatever stood before it was deleted.
+    /// The event ends the stream: all events before it were deleted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     deleted: bool,
-    /// Upcasters say that it never happened.
+    /// Upcasters drop this event.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     left_out: bool,
     event_id: String,
@@ -52,7 +52,7 @@ pub(crate) struct EventShown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
     metadata: BTreeMap<String, String>,
-    /// The state behind the event, of a registered type.
+    /// The state after the event, for a registered type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<Json>,
 }
@@ -61,13 +61,13 @@ pub(crate) struct EventShown<'a> {
 struct Stored {
     event: String,
     schema_version: u32,
-    /// Its place among those that the stored one has become.
+    /// Its index among the events that the stored event was split into.
     part: u32,
 }
 
 impl<'a> EventShown<'a> {
-    /// What a stored event is: one mostly, several or none when upcasters of its type say so; then it is
-    /// shown as left out.
+    /// Converts a stored event. The result is one event in most cases. Upcasters may split an event into
+    /// several; an event that they drop is shown as left out.
     pub(crate) fn all(
         types: &Types,
         commit: &CommitView<'a>,
@@ -79,21 +79,23 @@ impl<'a> EventShown<'a> {
         let Some(known) = types.find(commit.category) else {
             return vec![Self::described(commit, event)];
         };
-        match known.today(commit, event) {
+        match known.current(commit, event) {
             Ok(all) if all.is_empty() => {
                 vec![Self { left_out: true, ..Self::described(commit, event) }]
             }
-            Ok(all) => all.into_iter().map(|today| Self::read(commit, event, today)).collect(),
-            // As it is stored, if its codec tells.
-            Err(Unread::Sealed) => vec![Self { sealed: true, ..Self::described(commit, event) }],
-            Err(Unread::Undecodable(why)) => {
+            Ok(all) => all.into_iter().map(|it| Self::read(commit, event, it)).collect(),
+            // As it is stored, if its codec is self-describing.
+            Err(NotDecoded::Sealed) => {
+                vec![Self { sealed: true, ..Self::described(commit, event) }]
+            }
+            Err(NotDecoded::Undecodable(why)) => {
                 let shown = Self::of(commit, event, commit.header(event));
                 vec![Self { undecodable: Some(why), ..shown.with_bytes(event) }]
             }
         }
     }
 
-    /// With the value, if the codec tells it.
+    /// With the value, if the codec is self-describing.
     fn described(commit: &CommitView<'a>, event: &EventView<'a>) -> Self {
         let shown = Self::of(commit, event, commit.header(event));
         match value::described(event.codec_byte(), event.payload()) {
@@ -103,8 +105,8 @@ impl<'a> EventShown<'a> {
         }
     }
 
-    fn read(commit: &CommitView<'a>, event: &EventView<'a>, today: Today) -> Self {
-        Self { value: Some(today.content), ..Self::of(commit, event, today.header) }
+    fn read(commit: &CommitView<'a>, event: &EventView<'a>, current: CurrentEvent) -> Self {
+        Self { value: Some(current.content), ..Self::of(commit, event, current.header) }
     }
 
     fn with_bytes(self, event: &EventView<'_>) -> Self {
@@ -143,12 +145,12 @@ impl<'a> EventShown<'a> {
         }
     }
 
-    /// Whether it is an event for its type today.
+    /// Whether the type applies this event to its state.
     pub(crate) fn is_applied(&self) -> bool {
         !self.left_out && !self.deleted
     }
 
-    /// Position, time, stream, version, event, value: what stands in a table.
+    /// The cells of a table: position, time, stream, version, event, value.
     pub(crate) fn cells(&self, with_stream: bool) -> Vec<String> {
         let stream = with_stream.then(|| text::stream(self.r#type, self.id));
         let mut cells = vec![self.position.to_string(), self.time.to_string()];
@@ -169,7 +171,7 @@ impl<'a> EventShown<'a> {
         }
     }
 
-    /// The value, or what is known of the bytes.
+    /// The value, or a description of the bytes.
     fn content(&self) -> String {
         if self.deleted {
             return "the stream was deleted".to_owned();
@@ -181,9 +183,10 @@ impl<'a> EventShown<'a> {
         let (codec, version, bytes) = (&self.codec, self.schema_version, hex.len() / 2);
         let why = self.undecodable.as_deref();
         let why = why.map(|why| format!(", not decodable: {}", text::Name(why)));
-        let sealed = if self.sealed { ", sealed: say --master-keys FILE" } else { "" };
+        let sealed = if self.sealed { ", sealed: use --master-keys FILE" } else { "" };
         let why = why.unwrap_or_default() + sealed;
         let hex = if hex.is_empty() { String::new() } else { text::cut(hex, 64) + " " };
-        format!("{hex}({codec}, schema {version}, {bytes} bytes{why})")
+        let bytes = text::count(bytes as u64, "byte");
+        format!("{hex}({codec}, schema {version}, {bytes}{why})")
     }
 }

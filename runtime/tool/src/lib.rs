@@ -1,8 +1,8 @@
-//! The command line of Actuarius, and the same as a library.
+//! The command line of Actuarius, as a library for programs with types of their own.
 //!
-//! The program `actuarius` looks into the store of a runtime that is not running, checks it and copies it.
-//! It knows no aggregate types: it shows the payloads of self-describing codecs as values, and others as
-//! bytes. A program that has the types offers the same commands, and more of them say something:
+//! The program `actuarius` inspects, checks and copies the store of a runtime that is not running. It knows no
+//! aggregate types: it shows the payloads of self-describing codecs as values, and others as bytes. A program
+//! that registers its types offers the same commands, with values and states for these types:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -22,23 +22,23 @@
 //! }
 //! ```
 //!
-//! `arguments` is what can be asked for, `tool` who is asked; `commands` are the answers, one file each.
-//! `place` opens the store, `types` are those that were registered and `engine` a runtime for them; `events` and `value` make JSON of what
-//! is stored, `moment` and `text` make it readable, `output` writes it. `docs/guides/tool.md` has the names
-//! of all JSON fields.
+//! `arguments` defines the command line, `tool` runs it, and `commands` has one file per command. `open_store`
+//! opens the store, `types` contains the registered types, and `engine` is a runtime for them. `events` and
+//! `value` convert stored events to JSON, `moment` and `text` format times and names, and `output` writes the
+//! result. `docs/book/src/tool.md` lists all JSON fields.
 
 mod arguments;
 mod commands;
 mod engine;
+mod error;
 mod events;
 mod moment;
+mod open_store;
 mod output;
-mod place;
 mod progress;
 mod scan;
 mod text;
 mod tool;
-mod trouble;
 mod types;
 mod value;
 

@@ -1,4 +1,4 @@
-//! Moments as people write them, and the place in the past that `--at` names. All in UTC.
+//! Times as they are written and parsed, and the moment that `--at` selects. All times are in UTC.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use actuarius::{Position, Timestamp, Version};
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
-/// A moment, written as `2026-11-21T10:00:00.000000Z`.
+/// A time, written as `2026-11-21T10:00:00.000000Z`.
 pub(crate) struct Utc(pub(crate) Timestamp);
 
 impl fmt::Display for Utc {
@@ -32,14 +32,14 @@ impl serde::Serialize for Utc {
     }
 }
 
-/// A place in the past of one stream.
+/// A moment in the past of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At {
-    /// Behind the event with this version.
+    /// After the event with this version.
     Version(Version),
-    /// When the log ended with this position.
+    /// When the log ended at this position.
     Position(Position),
-    /// At this time, by the times of the commits.
+    /// At this time, according to the times of the commits.
     Time(Timestamp),
 }
 
@@ -57,19 +57,20 @@ impl FromStr for At {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |digits: &str| digits.parse().map_err(|_| format!("{digits:?} is no number"));
+        let number =
+            |digits: &str| digits.parse().map_err(|_| format!("{digits:?} is not a number"));
         if let Some(digits) = text.strip_prefix("position:") {
             return Ok(Self::Position(Position::new(number(digits)?)));
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self::Version(Version::new(number(text)?)));
         }
-        let why = "it is no version (17), position (position:1234) or time (2026-11-21, 2026-11-21T10:00:00Z)";
+        let why = "expected a version (17), a position (position:1234) or a time (2026-11-21, 2026-11-21T10:00:00Z)";
         parse_time(text).map(Self::Time).ok_or_else(|| why.to_owned())
     }
 }
 
-/// A day stands for its last microsecond: what was then is what the day came to.
+/// Parses a time. A day means its last microsecond, so that the whole day is included.
 fn parse_time(text: &str) -> Option<Timestamp> {
     let (date, time) = match text.split_once(['T', 't', ' ']) {
         Some((date, time)) => (date, Some(time)),
@@ -81,7 +82,7 @@ fn parse_time(text: &str) -> Option<Timestamp> {
     days.checked_mul(DAY)?.checked_add(within).map(Timestamp::from_micros)
 }
 
-/// Microseconds since midnight UTC; another zone may lead to another day.
+/// Microseconds since midnight UTC. With another zone, the result may be on another day.
 fn parse_time_of_day(text: &str) -> Option<i64> {
     let (clock, offset) = split_zone(text)?;
     let (clock, micros) = match clock.split_once('.') {
@@ -112,7 +113,7 @@ fn parse_fraction(digits: &str) -> Option<i64> {
     is_right.then(|| format!("{digits:0<6}").parse().ok()).flatten()
 }
 
-/// Exactly `N` numbers without sign, of at most six digits each.
+/// Parses exactly `N` numbers without a sign, of at most six digits each.
 fn numbers<const N: usize>(text: &str, between: char) -> Option<[i64; N]> {
     let number = |part: &str| {
         let is_number = (1..=6).contains(&part.len()) && part.bytes().all(|it| it.is_ascii_digit());
@@ -121,9 +122,9 @@ fn numbers<const N: usize>(text: &str, between: char) -> Option<[i64; N]> {
     text.split(between).map(number).collect::<Option<Vec<i64>>>()?.try_into().ok()
 }
 
-/// Days since 1970-01-01 in the Gregorian calendar, or none if there is no such day.
+/// Days since 1970-01-01 in the Gregorian calendar, or `None` if the day does not exist.
 ///
-/// Counted in eras of 400 years that begin in March, so that the leap day is the last of its year.
+/// Counts in eras of 400 years that begin in March, so that the leap day is the last day of its year.
 fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     let shifted = if month > 2 { year } else { year - 1 };
     let (era, of_era) = (shifted.div_euclid(400), shifted.rem_euclid(400));
@@ -132,7 +133,7 @@ fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     ((1..=12).contains(&month) && date_of(days) == (year, month, day)).then_some(days)
 }
 
-/// Year, month and day of a day since 1970-01-01.
+/// Year, month and day of a number of days since 1970-01-01.
 fn date_of(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_800_years_is_written_and_read() {
+    fn every_day_of_800_years_is_written_and_parsed() {
         let mut last = (0, 0, 0);
         for days in -146_097..146_097 {
             let (year, month, day) = date_of(days);
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_in_any_zone_and_a_day_is_its_end() {
+    fn times_are_parsed_in_any_zone_and_a_day_means_its_end() {
         for (text, expected) in [
             ("1997-06-30", "1997-06-30T23:59:59.999999Z"),
             ("2024-02-29T10:20", "2024-02-29T10:20:00.000000Z"),
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn invalid_times_are_refused() {
         for text in [
             "",
             "today",
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_positions_and_times_are_told_apart() {
+    fn versions_positions_and_times_are_distinguished() {
         assert_eq!("17".parse(), Ok(At::Version(Version::new(17))));
         assert_eq!("position:17".parse(), Ok(At::Position(Position::new(17))));
         assert!(matches!("2024-01-01".parse(), Ok(At::Time(_))));

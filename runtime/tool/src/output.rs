@@ -1,4 +1,4 @@
-//! What a command says on standard output: JSON lines, or text for people.
+//! The output of a command: JSON lines, or text and tables for a terminal.
 
 use std::io::{self, Write};
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::value;
 
-/// How many rows are kept before the widths of a table's columns are fixed: a screen or two.
+/// The number of rows that are buffered before the column widths of a table are fixed: a screen or two.
 const MEASURED_ROWS: usize = 100;
 
-/// Standard output, in one of two languages.
+/// Standard output, as JSON or as text.
 pub(crate) struct Output<'a> {
     json: bool,
     out: &'a mut (dyn Write + Send),
@@ -20,7 +20,7 @@ impl<'a> Output<'a> {
         Self { json, out }
     }
 
-    /// One thing: a JSON document, or its fields line by line.
+    /// Writes one document as JSON, or its fields line by line.
     pub(crate) fn document(
         &mut self,
         document: &impl Serialize,
@@ -36,23 +36,23 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// One line of JSON.
+    /// Writes one line of JSON.
     pub(crate) fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
         let json = value::json(value).map_err(io::Error::other)?;
         writeln!(self.out, "{}", json.get())
     }
 
-    /// Where the output goes, for what is neither.
+    /// The underlying writer, for output that is neither a document nor a table.
     pub(crate) fn raw(&mut self) -> &mut (dyn Write + Send) {
         self.out
     }
 
-    /// A remark for people.
+    /// Writes a line of text; with JSON, nothing.
     pub(crate) fn remark(&mut self, text: &str) -> io::Result<()> {
         if self.json { Ok(()) } else { writeln!(self.out, "{text}") }
     }
 
-    /// A table for people only, of what a document says, too.
+    /// Writes a table of data that the JSON document already contains; with JSON, nothing.
     pub(crate) fn table_of(
         &mut self,
         columns: &[&str],
@@ -68,23 +68,23 @@ impl<'a> Output<'a> {
         table.end().map(|_rows| ())
     }
 
-    /// A list of things: JSON lines, or a table. Columns whose names begin with `#` hold numbers.
+    /// Begins a list, written as JSON lines or as a table. Columns whose names begin with `#` contain numbers.
     pub(crate) fn list<'b>(&'b mut self, columns: &'b [&'b str]) -> Table<'b, 'a> {
-        Table { output: self, columns, widths: Vec::new(), waiting: Vec::new(), rows: 0 }
+        Table { output: self, columns, widths: Vec::new(), buffered: Vec::new(), rows: 0 }
     }
 }
 
-/// A table being written. The first rows are kept until the widths of the columns are known.
+/// A table being written. Its first rows are buffered until the column widths are known.
 pub(crate) struct Table<'b, 'a> {
     output: &'b mut Output<'a>,
     columns: &'b [&'b str],
     widths: Vec<usize>,
-    waiting: Vec<Vec<String>>,
+    buffered: Vec<Vec<String>>,
     rows: u64,
 }
 
 impl Table<'_, '_> {
-    /// Adds one thing: as JSON, or as what stands in the columns.
+    /// Adds one item, as JSON or as cells.
     pub(crate) fn row<T: Serialize>(
         &mut self,
         item: &T,
@@ -98,13 +98,13 @@ impl Table<'_, '_> {
         if !self.widths.is_empty() {
             return self.write(&cells);
         }
-        self.waiting.push(cells);
-        if self.waiting.len() == MEASURED_ROWS { self.begin() } else { Ok(()) }
+        self.buffered.push(cells);
+        if self.buffered.len() == MEASURED_ROWS { self.begin() } else { Ok(()) }
     }
 
-    /// Writes what is left, and says how many rows there were.
+    /// Writes the buffered rows, and returns the number of all rows.
     pub(crate) fn end(mut self) -> io::Result<u64> {
-        if !self.waiting.is_empty() {
+        if !self.buffered.is_empty() {
             self.begin()?;
         }
         Ok(self.rows)
@@ -113,7 +113,7 @@ impl Table<'_, '_> {
     fn begin(&mut self) -> io::Result<()> {
         let titles: Vec<_> =
             self.columns.iter().map(|it| it.trim_start_matches('#').to_owned()).collect();
-        let rows = std::mem::take(&mut self.waiting);
+        let rows = std::mem::take(&mut self.buffered);
         let width = |column: usize| {
             let cells = rows.iter().chain([&titles]).filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -125,16 +125,16 @@ impl Table<'_, '_> {
 
     fn write(&mut self, cells: &[String]) -> io::Result<()> {
         let last = cells.len().saturating_sub(1);
-        for (place, cell) in cells.iter().enumerate() {
-            let width = self.widths.get(place).copied().unwrap_or(0);
-            let is_number = self.columns.get(place).is_some_and(|name| name.starts_with('#'));
-            match (is_number, place == last) {
+        for (column, cell) in cells.iter().enumerate() {
+            let width = self.widths.get(column).copied().unwrap_or(0);
+            let is_number = self.columns.get(column).is_some_and(|name| name.starts_with('#'));
+            match (is_number, column == last) {
                 (true, _) => write!(self.output.out, "{cell:>width$}")?,
-                // Nothing stands behind it.
+                // The last cell needs no padding.
                 (false, true) => write!(self.output.out, "{cell}")?,
                 (false, false) => write!(self.output.out, "{cell:<width$}")?,
             }
-            if place != last {
+            if column != last {
                 write!(self.output.out, "  ")?;
             }
         }
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn columns_stand_below_each_other() {
+    fn columns_are_aligned() {
         assert_eq!(written(false, 2), "NAME  COUNT  REST\nn0        0  x y\nn1        1  x y\n");
         assert_eq!(written(false, 0), "");
         assert_eq!(written(true, 2), "0\n1\n");
     }
 
     #[test]
-    fn a_long_table_is_written_while_it_grows() {
+    fn a_long_table_is_written_while_rows_arrive() {
         let long = written(false, 1_000);
         assert_eq!(long.lines().count(), 1_001);
         assert!(long.ends_with("n999    999  x y\n"), "{}", &long[long.len() - 40..]);

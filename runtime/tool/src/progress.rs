@@ -1,15 +1,15 @@
-//! How far a long command is, for people: on a terminal only, and never on standard output.
+//! The progress bar of a long command: on a terminal only, and never on standard output.
 
 use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar on standard error. It goes away when it is dropped.
+/// A bar on standard error. Dropping it clears it.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar for `all` positions of a log; `what` is being done. Hidden where it would be in the way: of
-    /// lines that are written to the same terminal meanwhile.
+    /// A bar for `all` positions of a log, labelled `what`. It is hidden if the command writes lines to the same
+    /// terminal.
     pub(crate) fn of(what: &'static str, all: u64, writes_lines: bool) -> Self {
         let in_the_way = writes_lines && io::stdout().is_terminal();
         let target =
@@ -24,7 +24,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// A count whose end is not known.
+    /// A counter without a known end.
     pub(crate) fn lines(what: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{msg} {spinner} {human_pos} commits");
@@ -33,13 +33,13 @@ impl Progress {
         Self(bar)
     }
 
-    /// So far it has come, of so much.
+    /// Sets the position and the end.
     pub(crate) fn at_of(&self, position: u64, all: u64) {
         self.0.set_length(all);
         self.0.set_position(position);
     }
 
-    /// So far it has come.
+    /// Sets the position.
     pub(crate) fn at(&self, position: u64) {
         self.0.set_position(position);
     }

@@ -1,4 +1,4 @@
-//! Walks along a log or a stream, page by page: as much memory as one page, however long it is.
+//! Reads a log or a stream page by page, so that memory does not grow with its length.
 
 use std::ops::ControlFlow;
 
@@ -6,31 +6,31 @@ use actuarius::error::{Damage, ReadError};
 use actuarius::store::{Commit, Page, PageLimit, Reader};
 use actuarius::{Position, StreamId, Version};
 
+use crate::error::ToolError;
 use crate::progress::Progress;
-use crate::trouble::Trouble;
 
-/// Whether to go on.
-pub(crate) type Step = Result<ControlFlow<()>, Trouble>;
+/// Whether to continue with the next commit.
+pub(crate) type Step = Result<ControlFlow<()>, ToolError>;
 
-/// Goes on.
-pub(crate) const GO_ON: Step = Ok(ControlFlow::Continue(()));
+/// Continues with the next commit.
+pub(crate) const CONTINUE: Step = Ok(ControlFlow::Continue(()));
 
-/// Hands out the commits of the log that hold events behind `after`. What was archived is fetched.
+/// Passes each commit of the log with events after `after` to `each`. Archived events are fetched.
 pub(crate) fn log(
     reader: &dyn Reader,
     after: Position,
     progress: &Progress,
     each: impl FnMut(&Commit) -> Step,
-) -> Result<(), Trouble> {
+) -> Result<(), ToolError> {
     walk(|after| reader.read_log(after, PageLimit::default()), after, progress, each)
 }
 
-/// The same, with what was archived as what is left of it.
+/// Passes each commit of the log to `each`. Of an archived commit, only its remainder in the log is read.
 pub(crate) fn raw_log(
     reader: &dyn Reader,
     progress: &Progress,
     each: impl FnMut(&Commit) -> Step,
-) -> Result<(), Trouble> {
+) -> Result<(), ToolError> {
     walk(
         |after| reader.maintenance().read_raw(after, PageLimit::default()),
         Position::NONE,
@@ -44,7 +44,7 @@ fn walk(
     after: Position,
     progress: &Progress,
     mut each: impl FnMut(&Commit) -> Step,
-) -> Result<(), Trouble> {
+) -> Result<(), ToolError> {
     let mut after = after;
     loop {
         let page = read(after)?;
@@ -55,7 +55,7 @@ fn walk(
         }
         match page.commits.last() {
             Some(last) => after = last.last_position(),
-            None if page.more => return Err(stands_still(after)),
+            None if page.more => return Err(no_progress(after)),
             None => {}
         }
         progress.at(after.get());
@@ -65,13 +65,13 @@ fn walk(
     }
 }
 
-/// Hands out the commits of a stream that hold events behind `after`.
+/// Passes each commit of a stream with events after `after` to `each`.
 pub(crate) fn stream(
     reader: &dyn Reader,
     stream: &StreamId,
     after: Version,
     mut each: impl FnMut(&Commit) -> Step,
-) -> Result<(), Trouble> {
+) -> Result<(), ToolError> {
     let mut after = after;
     loop {
         let page = reader.read_stream(stream, after, Position::NONE, PageLimit::default())?;
@@ -85,13 +85,13 @@ pub(crate) fn stream(
             return Ok(());
         }
         if page.commits.is_empty() {
-            return Err(stands_still(Position::NONE));
+            return Err(no_progress(Position::NONE));
         }
     }
 }
 
-/// A store that says there is more and gives nothing would be asked for ever.
-fn stands_still(after: Position) -> Trouble {
-    let what = "the store says that there are more events, and gives none".to_owned();
-    Trouble::Read(ReadError::Damaged(Damage { stream: None, position: after.next(), what }))
+/// An empty page that reports more events would otherwise be read in an endless loop.
+fn no_progress(after: Position) -> ToolError {
+    let what = "the store reports more events, but returns none".to_owned();
+    ToolError::Read(ReadError::Damaged(Damage { stream: None, position: after.next(), what }))
 }

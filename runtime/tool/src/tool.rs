@@ -1,3 +1,5 @@
+//! [`Tool`]: parses the arguments, runs the command and reports its result as an exit code.
+
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::panic::resume_unwind;
@@ -12,13 +14,13 @@ use actuarius::saga::Saga;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::arguments::Arguments;
-use crate::commands::{self, Means};
+use crate::commands::{self, Settings};
+use crate::error::ToolError;
 use crate::output::Output;
 use crate::text;
-use crate::trouble::Trouble;
 use crate::types::Types;
 
-/// The commands, with the types they know.
+/// The command line, with the types that a program registers.
 #[derive(Default)]
 #[must_use = "a tool does nothing before `run`"]
 pub struct Tool {
@@ -29,49 +31,49 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool that knows no types.
+    /// Creates a tool without registered types.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the program is called in its help. Default: `actuarius`.
+    /// Sets the name of the program in its help. Default: `actuarius`.
     pub fn named(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// Where the store is unless an argument says otherwise.
+    /// Sets the directory of the store, which an argument overrides.
     pub fn store(mut self, directory: impl Into<PathBuf>) -> Self {
         self.store = Some(directory.into());
         self
     }
 
-    /// Reads and forgets personal data with these master keys, unless an argument names a file of others.
+    /// Reads and forgets personal data with these master keys, which an argument overrides with a file.
     pub fn personal_data(mut self, master: impl MasterKeys) -> Self {
         self.master = Some(Arc::new(master));
         self
     }
 
-    /// Shows the events and states of this aggregate type, whatever codec has written them.
+    /// Registers an aggregate type: its events and states are shown as values, whatever their codec.
     pub fn aggregate<A: Aggregate>(mut self) -> Self {
         self.types.add::<A>();
         self
     }
 
-    /// Shows the instances of this saga, whatever codec has written them.
+    /// Registers a saga: its instances are shown as values, whatever their codec.
     pub fn saga<S: Saga>(mut self) -> Self {
         self.types.add_saga::<S>();
         self
     }
 
-    /// Does what the arguments of the process ask for, and says with which code it should end.
-    #[must_use = "the code tells whether anything was found"]
+    /// Runs the command given by the arguments of the process. Returns the exit code of the process.
+    #[must_use = "the exit code reports whether problems were found"]
     pub fn run(self) -> ExitCode {
         self.run_from(std::env::args_os())
     }
 
-    /// Does what these arguments ask for; the first is the name of the program.
-    #[must_use = "the code tells whether anything was found"]
+    /// Runs the command given by these arguments. The first one is the name of the program.
+    #[must_use = "the exit code reports whether problems were found"]
     pub fn run_from(
         self,
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
@@ -80,16 +82,16 @@ impl Tool {
         ExitCode::from(self.answer(arguments, &mut out, &mut io::stderr()))
     }
 
-    /// Does what these arguments, which were parsed with `clap`, ask for: for a program that has other
-    /// commands beside these.
-    #[must_use = "the code tells whether anything was found"]
+    /// Runs the command given by arguments that were parsed with `clap`, for a program that has further commands
+    /// of its own.
+    #[must_use = "the exit code reports whether problems were found"]
     pub fn run_with(self, arguments: &Arguments) -> ExitCode {
         let mut out = BufWriter::new(io::stdout());
-        ExitCode::from(self.answer_parsed(arguments, &mut out, &mut io::stderr()))
+        ExitCode::from(self.run_parsed(arguments, &mut out, &mut io::stderr()))
     }
 
-    /// Writes the answer to these arguments to `out`, and what is wrong to `errors`; returns the exit
-    /// code. For tests, and for programs whose output goes elsewhere.
+    /// Runs the command given by these arguments. Writes its output to `out` and its errors to `errors`, and
+    /// returns the exit code. For tests, and for programs that redirect the output.
     pub fn answer(
         &self,
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
@@ -99,9 +101,9 @@ impl Tool {
         let name = self.name();
         let parsed = Arguments::command().name(name).bin_name(name).try_get_matches_from(arguments);
         match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
-            Ok(arguments) => self.answer_parsed(&arguments, out, errors),
+            Ok(arguments) => self.run_parsed(&arguments, out, errors),
             Err(error) => {
-                // Help is no error. That nobody reads it is none, either.
+                // Help is not an error, and neither is a reader that has closed the output.
                 let _ = if error.use_stderr() {
                     write!(errors, "{error}")
                 } else {
@@ -112,13 +114,13 @@ impl Tool {
         }
     }
 
-    fn answer_parsed(
+    fn run_parsed(
         &self,
         arguments: &Arguments,
         out: &mut (dyn Write + Send),
         errors: &mut dyn Write,
     ) -> u8 {
-        let means = Means {
+        let settings = Settings {
             store: arguments.store.as_ref().or(self.store.as_ref()).map(PathBuf::as_path),
             master_file: arguments.master_keys.as_deref(),
             master: self.master.as_ref(),
@@ -126,29 +128,34 @@ impl Tool {
         };
         let mut work = || {
             let mut output = Output::new(arguments.json, out);
-            commands::run(&arguments.command, &means, &mut output)
+            commands::run(&arguments.command, &settings, &mut output)
         };
-        // A thread of its own may wait for futures, also when this one is one of an async runtime.
+        // A separate thread may block on futures, even if the caller's thread belongs to an async runtime.
         let done = thread::scope(|scope| scope.spawn(&mut work).join());
         let done = done.unwrap_or_else(|panic| resume_unwind(panic));
-        // What was written before something went wrong is worth reading.
-        let flushed = out.flush().map_err(Trouble::from);
+        // Output that was written before an error is still useful.
+        let flushed = out.flush().map_err(ToolError::from);
         match done.and_then(|outcome| flushed.map(|()| outcome)) {
             Ok(outcome) => outcome.exit_code(),
-            Err(trouble) if trouble.is_closed_pipe() => 0,
-            Err(trouble) => {
-                // Where this cannot be written to, there is nobody to tell.
-                let _ = self.complain(arguments.json, &trouble, errors);
-                trouble.exit_code()
+            Err(error) if error.is_closed_pipe() => 0,
+            Err(error) => {
+                // If standard error cannot be written to, the error cannot be reported.
+                let _ = self.report_error(arguments.json, &error, errors);
+                error.exit_code()
             }
         }
     }
 
-    fn complain(&self, json: bool, trouble: &Trouble, errors: &mut dyn Write) -> io::Result<()> {
-        let (why, code) = (trouble.to_string(), trouble.exit_code());
+    fn report_error(
+        &self,
+        json: bool,
+        error: &ToolError,
+        errors: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (why, code) = (error.to_string(), error.exit_code());
         if json {
-            let said = serde_json::json!({ "error": why, "exit_code": code });
-            return writeln!(errors, "{}", text::tame_json(&said.to_string()));
+            let report = serde_json::json!({ "error": why, "exit_code": code });
+            return writeln!(errors, "{}", text::escape_json(&report.to_string()));
         }
         writeln!(errors, "{}: {}", self.name(), text::Name(&why))
     }

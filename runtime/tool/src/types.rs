@@ -1,4 +1,4 @@
-//! The aggregate types and sagas a program has registered: what only their code can read.
+//! The aggregate types and sagas that a program has registered, whose code decodes events and computes states.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -16,10 +16,10 @@ use actuarius::{Aggregate, Codec, Envelope, Failure, Header, Version};
 use crate::engine::Engine;
 use crate::value::{self, Json};
 
-/// All of them, by the names their streams begin with.
+/// All registered types, by the category of their streams.
 #[derive(Default)]
 pub(crate) struct Types {
-    aggregates: BTreeMap<&'static str, Box<dyn Known>>,
+    aggregates: BTreeMap<&'static str, Box<dyn KnownType>>,
     sagas: Vec<fn(SagaIndexes) -> SagaIndexes>,
 }
 
@@ -32,55 +32,59 @@ impl Types {
         self.sagas.push(SagaIndexes::knowing::<S>);
     }
 
-    pub(crate) fn find(&self, category: &str) -> Option<&dyn Known> {
+    pub(crate) fn find(&self, category: &str) -> Option<&dyn KnownType> {
         self.aggregates.get(category).map(|known| &**known)
     }
 
-    /// Empty boards that read all registered sagas.
-    pub(crate) fn boards(&self) -> SagaIndexes {
-        self.sagas.iter().fold(SagaIndexes::default(), |boards, add| add(boards))
+    /// Empty indexes that decode all registered sagas.
+    pub(crate) fn indexes(&self) -> SagaIndexes {
+        self.sagas.iter().fold(SagaIndexes::default(), |indexes, add| add(indexes))
     }
 }
 
 /// A registered aggregate type.
-pub(crate) trait Known: Send + Sync {
-    /// What a stored event is today.
-    fn today(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Vec<Today>, Unread>;
+pub(crate) trait KnownType: Send + Sync {
+    /// A stored event in today's form.
+    fn current(
+        &self,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<Vec<CurrentEvent>, NotDecoded>;
 
-    /// The state at a moment.
-    fn as_of(&self, engine: &Engine, id: &str, at: Moment) -> Result<Was, Failure>;
+    /// Computes the state at a moment.
+    fn as_of(&self, engine: &Engine, id: &str, at: Moment) -> Result<StateAt, Failure>;
 
-    /// The states behind the events from this version on.
+    /// The states after the events from this version on.
     fn states<'e>(&self, engine: &'e Engine, id: &str, from: Version) -> Box<dyn States + 'e>;
 
-    /// A state without any event.
+    /// Begins a replay, at the state before the first event.
     fn replay(&self) -> Box<dyn Replay>;
 }
 
-/// A state being folded from its events.
+/// A state that is being rebuilt from its events.
 pub(crate) trait Replay {
-    /// Folds in the next event.
+    /// Applies the next event.
     fn take(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<(), String>;
 
     /// The state so far.
     fn state(&self) -> Result<Json, String>;
 }
 
-/// An event as its type reads it: of today's shape.
-pub(crate) struct Today {
+/// An event in today's form, as its type reads it.
+pub(crate) struct CurrentEvent {
     pub(crate) header: Header,
-    /// The content of its variant.
+    /// The content of the event's variant.
     pub(crate) content: Json,
 }
 
-/// Why there is no value of an event.
-pub(crate) enum Unread {
-    /// There is personal data in it, and no key to open it.
+/// Why an event has no value.
+pub(crate) enum NotDecoded {
+    /// The event contains personal data, and no key is available to decrypt it.
     Sealed,
     Undecodable(String),
 }
 
-impl From<CodecError> for Unread {
+impl From<CodecError> for NotDecoded {
     fn from(error: CodecError) -> Self {
         match error {
             CodecError::Personal(PersonalError::NoKeys) => Self::Sealed,
@@ -89,58 +93,62 @@ impl From<CodecError> for Unread {
     }
 }
 
-impl From<String> for Unread {
+impl From<String> for NotDecoded {
     fn from(why: String) -> Self {
         Self::Undecodable(why)
     }
 }
 
-/// Whether a state could not be had because there is personal data in it, and no key to open it.
+/// Whether a state is unavailable because it contains personal data and no key is available to decrypt it.
 pub(crate) fn is_sealed(failure: &Failure) -> bool {
     let Failure::Undecodable(undecodable) = failure else { return false };
     undecodable.error == CodecError::Personal(PersonalError::NoKeys)
 }
 
 /// The state of an aggregate at a moment.
-pub(crate) struct Was {
+pub(crate) struct StateAt {
     pub(crate) version: Version,
     pub(crate) state: Result<Json, String>,
 }
 
-/// The states of an aggregate, one after the other.
+/// The successive states of an aggregate.
 pub(crate) trait States {
-    /// The state behind the next event: one for each event of today.
-    fn next(&mut self) -> Result<Option<Was>, Failure>;
+    /// The state after the next event, one for each event in today's form.
+    fn next(&mut self) -> Result<Option<StateAt>, Failure>;
 }
 
 struct Type<A>(PhantomData<fn() -> A>);
 
-impl<A: Aggregate> Known for Type<A> {
-    fn today(&self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<Vec<Today>, Unread> {
+impl<A: Aggregate> KnownType for Type<A> {
+    fn current(
+        &self,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<Vec<CurrentEvent>, NotDecoded> {
         guarded(|| {
             let envelopes = inspection::envelopes::<A>(commit, event).map_err(|it| it.error)?;
-            Ok(envelopes.into_iter().map(today).collect::<Result<_, _>>()?)
+            Ok(envelopes.into_iter().map(current).collect::<Result<_, _>>()?)
         })
     }
 
-    fn as_of(&self, engine: &Engine, id: &str, at: Moment) -> Result<Was, Failure> {
+    fn as_of(&self, engine: &Engine, id: &str, at: Moment) -> Result<StateAt, Failure> {
         let past = engine.wait(engine.host::<A>().as_of(id, at))?;
-        Ok(Was { version: past.version, state: state(&past.state) })
+        Ok(StateAt { version: past.version, state: state(&past.state) })
     }
 
     fn states<'e>(&self, engine: &'e Engine, id: &str, from: Version) -> Box<dyn States + 'e> {
         let history = engine.host::<A>().history(id).from(from);
-        Box::new(Stepping { engine, history })
+        Box::new(HistoryStates { engine, history })
     }
 
     fn replay(&self) -> Box<dyn Replay> {
-        Box::new(Folding(A::default()))
+        Box::new(Replaying(A::default()))
     }
 }
 
-struct Folding<A>(A);
+struct Replaying<A>(A);
 
-impl<A: Aggregate> Replay for Folding<A> {
+impl<A: Aggregate> Replay for Replaying<A> {
     fn take(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<(), String> {
         guarded(|| {
             let envelopes = inspection::envelopes::<A>(commit, event);
@@ -155,34 +163,34 @@ impl<A: Aggregate> Replay for Folding<A> {
     }
 }
 
-struct Stepping<'e, A: Aggregate> {
+struct HistoryStates<'e, A: Aggregate> {
     engine: &'e Engine,
     history: History<A>,
 }
 
-impl<A: Aggregate> States for Stepping<'_, A> {
-    fn next(&mut self) -> Result<Option<Was>, Failure> {
+impl<A: Aggregate> States for HistoryStates<'_, A> {
+    fn next(&mut self) -> Result<Option<StateAt>, Failure> {
         let step = self.engine.wait(self.history.next())?;
-        let was = |version, state_then: &A| Was { version, state: state(state_then) };
+        let was = |version, state_then: &A| StateAt { version, state: state(state_then) };
         Ok(step.map(|step| was(step.envelope.header.version, step.state)))
     }
 }
 
-fn today<A: Aggregate>(envelope: Envelope<A>) -> Result<Today, String> {
+fn current<A: Aggregate>(envelope: Envelope<A>) -> Result<CurrentEvent, String> {
     let mut content = Vec::new();
     let written = showing(|| Codec::Json.encode_event(&envelope.event, &mut content));
     written.map_err(|error| error.to_string())?;
     let text = std::str::from_utf8(&content).map_err(|error| error.to_string())?;
-    Ok(Today { header: envelope.header, content: value::raw(text)? })
+    Ok(CurrentEvent { header: envelope.header, content: value::raw(text)? })
 }
 
 fn state<A: Aggregate>(state: &A) -> Result<Json, String> {
     guarded(|| showing(|| value::json(state)))
 }
 
-/// The code of an aggregate may panic, here as in a runtime.
+/// Runs the code of an aggregate, which may panic.
 fn guarded<T, E: From<String>>(code: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    // What it leaves half changed is not used any more.
+    // A state that the panic leaves half changed is not used again.
     let done = catch_unwind(AssertUnwindSafe(code));
     done.unwrap_or_else(|_| Err("the code of its type panicked".to_owned().into()))
 }

@@ -1,4 +1,4 @@
-//! Payloads as JSON, where their codec says what stands where.
+//! Payloads as JSON, for self-describing codecs.
 
 use std::fmt;
 
@@ -9,27 +9,27 @@ use serde_json::value::RawValue;
 
 use crate::text;
 
-/// How deep values may stand in each other: as deep as `serde_json` goes, and far from the end of a stack.
+/// The maximum nesting of values: the limit of `serde_json`, which leaves the stack far from full.
 const DEPTH_MAX: usize = 127;
 
 /// A value, as JSON text.
 pub(crate) type Json = Box<RawValue>;
 
-/// Any value as JSON text, with nothing in it that a terminal would obey.
+/// Converts any value to JSON text, escaped for a terminal.
 pub(crate) fn json(value: &impl Serialize) -> Result<Json, String> {
     let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
     raw(&text)
 }
 
-/// A JSON text, checked.
+/// Checks and escapes a JSON text.
 pub(crate) fn raw(json: &str) -> Result<Json, String> {
-    RawValue::from_string(text::tame_json(json)).map_err(|error| error.to_string())
+    RawValue::from_string(text::escape_json(json)).map_err(|error| error.to_string())
 }
 
-/// What a self-describing codec has written; none if the codec does not say.
+/// The value of a payload, or `None` if its codec is not self-describing.
 pub(crate) fn described(codec: u8, payload: &[u8]) -> Option<Result<Json, String>> {
     match Codec::from_byte(codec) {
-        // As it was written: numbers of any length, and fields in their order.
+        // Unchanged: numbers of any length, and fields in their order.
         Ok(Codec::Json) => {
             let text = std::str::from_utf8(payload).map_err(|error| error.to_string());
             Some(text.and_then(raw))
@@ -61,7 +61,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A value that says itself what it is. Fields stay in their order.
+/// A self-describing value. Fields keep their order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Tree {
     Null,
@@ -82,7 +82,7 @@ impl Serialize for Tree {
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Unsigned(value) => serializer.serialize_u64(*value),
             Self::Signed(value) => serializer.serialize_i64(*value),
-            // JSON has no other way to say that it is no number.
+            // JSON has no number for it.
             Self::Float(value) if !value.is_finite() => serializer.collect_str(value),
             Self::Float(value) => serializer.serialize_f64(*value),
             Self::Text(value) => serializer.serialize_str(value),
@@ -100,7 +100,7 @@ impl Serialize for Tree {
 }
 
 impl Tree {
-    /// Keys are texts in JSON.
+    /// The key of a JSON object, which must be a string.
     fn as_key(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -111,24 +111,28 @@ impl Tree {
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Growing { depth: 0 }.deserialize(deserializer)
+        TreeSeed { depth: 0 }.deserialize(deserializer)
     }
 }
 
-/// A tree that stands so deep in others.
+/// Deserializes a tree at a nesting depth.
 #[derive(Clone, Copy)]
-struct Growing {
+struct TreeSeed {
     depth: usize,
 }
 
-impl Growing {
+impl TreeSeed {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
         let depth = self.depth + 1;
-        if depth > DEPTH_MAX { Err(E::custom("it is nested too deep")) } else { Ok(Self { depth }) }
+        if depth > DEPTH_MAX {
+            Err(E::custom("the value is nested too deeply"))
+        } else {
+            Ok(Self { depth })
+        }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Growing {
+impl<'de> DeserializeSeed<'de> for TreeSeed {
     type Value = Tree;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
@@ -136,7 +140,7 @@ impl<'de> DeserializeSeed<'de> for Growing {
     }
 }
 
-impl<'de> Visitor<'de> for Growing {
+impl<'de> Visitor<'de> for TreeSeed {
     type Value = Tree;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,7 +184,7 @@ impl<'de> Visitor<'de> for Growing {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Tree, A::Error> {
-        // What a length promises is not believed: the bytes may be anything.
+        // The encoded length is not trusted: the bytes may be anything.
         let (mut list, deeper) = (Vec::new(), self.deeper()?);
         while let Some(value) = values.next_element_seed(deeper)? {
             list.push(value);
@@ -197,7 +201,7 @@ impl<'de> Visitor<'de> for Growing {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, _: D) -> Result<Tree, D::Error> {
-        Err(de::Error::custom("an extension type of MessagePack"))
+        Err(de::Error::custom("extension types of MessagePack are not supported"))
     }
 }
 
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_and_what_is_no_text_can_be_shown() {
+    fn values_without_a_json_form_are_shown_as_text() {
         assert_eq!(shown(Codec::MessagePack, &f64::NAN).as_deref(), Some("\"NaN\""));
         let bytes = [0x92, 0xc4, 0x02, 0xab, 0x01, 0xc0];
         let shown = described(Codec::MessagePack.byte(), &bytes).unwrap().unwrap();
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error_and_no_panic() {
+    fn an_invalid_payload_is_an_error_and_no_panic() {
         for payload in
             [&[0xc4][..], &[0xdd, 0xff, 0xff, 0xff, 0xff], &[0x91; 100_000], b"", b"\xa5{"]
         {

@@ -1,4 +1,4 @@
-//! Events per second from the first one to the end of a log that nobody writes to.
+//! Events per second of a view that catches up with a log without writers.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::row::{Row, median};
 use crate::subject::Subject;
 use crate::workload::Journal;
 
-/// Longer than any catching up should take.
-const AT_MOST: Duration = Duration::from_secs(3_600);
+/// The time limit for catching up.
+const LIMIT: Duration = Duration::from_secs(3_600);
 
 pub(super) async fn catch_up(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
@@ -35,13 +35,13 @@ pub(super) async fn catch_up(options: &Options) -> Result<Vec<Row>> {
         let started = pause().await;
         let view = views::in_memory(runtime, &format!("memory-{round}")).await?;
         memory.finish(&view, events, started).await?;
-        all_are_there(view.read(views::Sums::notes), events)?;
+        check_count(view.read(views::Sums::notes), events)?;
         let started = pause().await;
         let view = runtime.keyed::<views::SumsOnDisk>(format!("keyed-{round}")).on::<Journal>();
         let view = view.start().await?;
         keyed.finish(&view, events, started).await?;
         let rows = view.rows().limit(aggregates).list()?;
-        all_are_there(rows.iter().map(|(_, sum)| sum.notes).sum(), events)?;
+        check_count(rows.iter().map(|(_, sum)| sum.notes).sum(), events)?;
         let file = scratch.path().join(format!("view-{round}.sqlite"));
         let started = pause().await;
         let database = views::SumsInSqlite::create(&file)?;
@@ -60,8 +60,12 @@ async fn pause() -> Instant {
     Instant::now()
 }
 
-fn all_are_there(notes: u64, events: u64) -> Result<()> {
-    if notes == events { Ok(()) } else { Err(format!("{notes} of {events} are in view").into()) }
+fn check_count(notes: u64, events: u64) -> Result<()> {
+    if notes == events {
+        Ok(())
+    } else {
+        Err(format!("{notes} of {events} are in the view").into())
+    }
 }
 
 /// The rounds of one kind of view.
@@ -76,14 +80,14 @@ impl Rounds {
         Self { scenario, usage: Usage::now(), rates: Vec::new() }
     }
 
-    /// Waits until the view shows everything, and stops it.
+    /// Waits until the view has caught up, and stops it.
     async fn finish(
         &mut self,
         view: &ProjectionHandle,
         events: u64,
         started: Instant,
     ) -> Result<()> {
-        view.wait_for_within(Position::new(events), AT_MOST).await?;
+        view.wait_for_within(Position::new(events), LIMIT).await?;
         self.rates.push(events as f64 / started.elapsed().as_secs_f64());
         view.stop().await;
         Ok(())

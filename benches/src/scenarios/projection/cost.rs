@@ -1,5 +1,5 @@
-//! Commands per second with none, one and five projections attached, which take turns so that drift
-//! hits all alike.
+//! Commands per second with none, one and five projections attached, measured in turns so that drift affects all
+//! equally.
 
 use actuarius::{Hosting, Runtime};
 
@@ -37,8 +37,8 @@ pub(super) async fn cost(options: &Options) -> Result<Vec<Row>> {
     Ok(rows.collect())
 }
 
-/// A turn on a store of its own: what came before would differ otherwise. Returns how many events the
-/// projection that is furthest behind has to catch up with when the clients stop.
+/// Measures one round on a new store, so that all begin with equal stores. Returns the largest lag of a projection, in
+/// events, when the clients stop.
 async fn with_attached(attached: usize, options: &Options, side: &mut Side) -> Result<u64> {
     let scratch = options.scratch()?;
     let row = Row::new("projection-cost", options, scratch.path());

@@ -1,4 +1,4 @@
-//! How long after its answer a command's events are in a view, under full and under half load.
+//! The time from a command's answer until its events are in a view, under full and under half load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use crate::subject::Subject;
 use crate::syncs;
 use crate::workload::{Name, Record};
 
-/// One command in so many is watched until it is shown: enough to tell, too few to matter.
+/// One command in this many is watched until the view shows it: enough for a figure, and too few to affect it.
 const ONE_IN: usize = 16;
 
 pub(super) async fn lag(options: &Options) -> Result<Vec<Row>> {
@@ -60,12 +60,12 @@ async fn measure(
     Ok((row.with_detail("watched", lags.count() as f64), rate))
 }
 
-/// Sends commands, and waits for some of them to be shown.
+/// Sends commands, and waits until the view shows some of them.
 #[derive(Clone)]
 struct Watched {
     subject: Subject,
     view: InMemory<Sums>,
-    /// How much time each client lets pass from one command to the next.
+    /// The interval between two commands of a client.
     pace: Option<Duration>,
     lags: Arc<Latencies>,
     sent: Arc<AtomicUsize>,

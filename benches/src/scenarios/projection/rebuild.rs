@@ -1,4 +1,4 @@
-//! A rebuild beside the view that is read, while commands run.
+//! A rebuild while the view is read and commands are executed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ pub(super) async fn rebuild(options: &Options) -> Result<Vec<Row>> {
     let view = views::in_memory(&subject.runtime, "rebuilt").await?;
     view.wait_for_within(subject.runtime.head(), Duration::from_secs(3_600)).await?;
     let over = Arc::new(AtomicBool::new(false));
-    let reading = tokio::spawn(read_all_the_time(view.clone(), over.clone()));
+    let reading = tokio::spawn(read_continuously(view.clone(), over.clone()));
     let (mut side, load) = (Side::default(), load(&row, options));
     let (turned, rebuilt) = tokio::join!(turn(&subject, &load, &mut side), timed(&view));
     turned?;
@@ -45,15 +45,15 @@ pub(super) async fn rebuild(options: &Options) -> Result<Vec<Row>> {
     Ok(vec![row.with_detail("seconds", seconds).with_detail("reads", reads.count() as f64)])
 }
 
-/// The seconds one rebuild took, and the events of the view it ended with.
+/// Rebuilds the view. Returns the seconds it took, and the position of the new view.
 async fn timed(view: &InMemory<Sums>) -> Result<(f64, u64)> {
     let started = Instant::now();
     view.rebuild().await?;
     Ok((started.elapsed().as_secs_f64(), view.position().get()))
 }
 
-/// How long a reader waits for its look, a thousand times a second; the view must never go back.
-async fn read_all_the_time(view: InMemory<Sums>, over: Arc<AtomicBool>) -> Result<Latency> {
+/// Reads a thousand times a second and measures the waits. The view must never go back.
+async fn read_continuously(view: InMemory<Sums>, over: Arc<AtomicBool>) -> Result<Latency> {
     let (waits, mut seen) = (Latencies::default(), 0);
     while !over.load(Ordering::Relaxed) {
         let started = Instant::now();
@@ -68,7 +68,7 @@ async fn read_all_the_time(view: InMemory<Sums>, over: Arc<AtomicBool>) -> Resul
     Ok(waits.merged())
 }
 
-/// The view must show every event there is.
+/// Checks that the view shows every event.
 async fn check(subject: &Subject, view: &InMemory<Sums>) -> Result<()> {
     let head = subject.runtime.head();
     view.wait_for_within(head, Duration::from_secs(3_600)).await?;

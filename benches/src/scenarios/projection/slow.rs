@@ -1,4 +1,4 @@
-//! A projection that is far slower than the writers: what it costs them, and what it keeps in memory.
+//! A projection that is far slower than the writers: its cost to them, and its memory.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(super) async fn slow(options: &Options) -> Result<Vec<Row>> {
     let (mut without, mut with, mut lag) = (Turns::default(), Turns::default(), 0);
     for _ in 0..options.rounds() {
         without.take(&subject, &row, options).await?;
-        // It goes on where it was, further and further behind.
+        // It resumes where it stopped, with a growing lag.
         let slow = subject.runtime.projection::<Slow>("slow").on::<Journal>().start().await?;
         with.take(&subject, &row, options).await?;
         lag = slow.lag();
@@ -56,8 +56,8 @@ pub(super) async fn slow(options: &Options) -> Result<Vec<Row>> {
     ])
 }
 
-/// The turns of one side, and by how much memory grew in all of them: the store and its caches grow
-/// with what is written, whoever follows.
+/// The rounds of one side, and the growth of memory over all of them. The store and its caches grow with the written
+/// data, with and without followers.
 #[derive(Default)]
 struct Turns {
     side: Side,

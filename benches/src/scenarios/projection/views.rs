@@ -1,4 +1,4 @@
-//! The views that are measured: how much each aggregate has recorded.
+//! The measured views: the notes of each aggregate, in memory, on disk and in SQLite.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::workload::{Journal, JournalEvent};
 
-/// What one aggregate has recorded.
+/// The sums of one aggregate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sum {
-    /// How many notes.
+    /// The number of notes.
     pub notes: u64,
-    /// How many bytes they have.
+    /// The number of their bytes.
     pub bytes: u64,
 }
 
 impl Sum {
-    /// Counts an event in.
+    /// Adds an event.
     pub(super) fn add(&mut self, event: &JournalEvent) {
         let JournalEvent::Recorded { note } = event;
         self.notes += 1;
@@ -46,7 +46,7 @@ impl Projection<Journal> for Sums {
 }
 
 impl Sums {
-    /// How many notes all have.
+    /// The number of all notes.
     pub(super) fn notes(&self) -> u64 {
         self.0.values().map(|sum| sum.notes).sum()
     }
@@ -55,12 +55,12 @@ impl Sums {
 /// Starts the view in memory.
 ///
 /// # Errors
-/// Why it does not start.
+/// The error of starting the view.
 pub(super) async fn in_memory(runtime: &Runtime, name: &str) -> Result<InMemory<Sums>> {
     Ok(runtime.projection::<Sums>(name).on::<Journal>().start().await?)
 }
 
-/// The view on disk, by key.
+/// The view as rows on disk.
 pub(super) struct SumsOnDisk;
 
 impl View for SumsOnDisk {
@@ -78,10 +78,10 @@ impl KeyedProjection<Journal> for SumsOnDisk {
 pub(super) struct SumsInSqlite(Connection);
 
 impl SumsInSqlite {
-    /// An empty database in a file.
+    /// Creates an empty database in a file.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// The error of SQLite.
     pub(super) fn create(file: &Path) -> Result<Self> {
         let connection = Connection::open(file)?;
         connection.execute_batch(

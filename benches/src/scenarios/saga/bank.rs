@@ -1,4 +1,4 @@
-//! What is measured: accounts, orders to move money, and the saga that moves it.
+//! The measured saga: accounts, orders to move money, and the saga that moves it.
 
 use std::convert::Infallible;
 
@@ -33,31 +33,31 @@ impl Aggregate for Account {
     }
 }
 
-/// Somebody wants money to be moved.
+/// An order to move money.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Order;
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum OrderEvent {
-    Placed(Way),
+    Placed(Request),
 }
 
 impl Aggregate for Order {
     const TYPE: &'static str = "order";
-    type Command = Way;
+    type Command = Request;
     type Event = OrderEvent;
     type Error = Infallible;
 
-    fn decide(&self, way: Way, _: &Context) -> Result<Vec<OrderEvent>, Infallible> {
-        Ok(vec![OrderEvent::Placed(way)])
+    fn decide(&self, request: Request, _: &Context) -> Result<Vec<OrderEvent>, Infallible> {
+        Ok(vec![OrderEvent::Placed(request)])
     }
 
     fn apply(&mut self, _: &OrderEvent) {}
 }
 
-/// From where, to where, and how much.
+/// A requested transfer.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Way {
+pub(super) struct Request {
     pub(super) from: Id<Account>,
     pub(super) to: Id<Account>,
     pub(super) cents: i64,
@@ -66,15 +66,16 @@ pub(super) struct Way {
 /// Moves money: a withdrawal, then a deposit.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Transfer {
-    way: Option<Way>,
+    request: Option<Request>,
     is_withdrawn: bool,
 }
 
 impl Transfer {
-    pub(super) fn begin(&mut self, way: &Way) -> Effects<Self> {
-        self.way = Some(way.clone());
-        let (withdrawn, back) = (Movement::Withdrawn(way.cents), Movement::Deposited(way.cents));
-        Effects::none().send_with_undo(&way.from, withdrawn, back)
+    pub(super) fn begin(&mut self, request: &Request) -> Effects<Self> {
+        self.request = Some(request.clone());
+        let (withdrawn, refund) =
+            (Movement::Withdrawn(request.cents), Movement::Deposited(request.cents));
+        Effects::none().send_with_undo(&request.from, withdrawn, refund)
     }
 }
 
@@ -89,18 +90,18 @@ impl ReactsTo<Order> for Transfer {
     }
 
     fn react(&mut self, event: &Envelope<Order>) -> Effects<Self> {
-        let OrderEvent::Placed(way) = &event.event;
-        self.begin(way)
+        let OrderEvent::Placed(request) = &event.event;
+        self.begin(request)
     }
 }
 
 impl Sends<Account> for Transfer {
     fn answered(&mut self, answer: Answer<Account>) -> Effects<Self> {
-        match (answer.outcome, &self.way) {
+        match (answer.outcome, &self.request) {
             (Outcome::Rejected(never), _) => match never {},
-            (Outcome::Accepted { .. }, Some(way)) if !self.is_withdrawn => {
+            (Outcome::Accepted { .. }, Some(request)) if !self.is_withdrawn => {
                 self.is_withdrawn = true;
-                Effects::none().send(&way.to, Movement::Deposited(way.cents))
+                Effects::none().send(&request.to, Movement::Deposited(request.cents))
             }
             (Outcome::Accepted { .. }, _) => Effects::complete(),
         }

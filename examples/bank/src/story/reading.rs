@@ -1,3 +1,5 @@
+//! The part of the story that reads: balances, statements and alerts.
+
 use actuarius::Runtime;
 use actuarius::error::StartError;
 use bank::AccountCommand::{Deposit, Withdraw};
@@ -7,36 +9,36 @@ use bank::{
 };
 use tokio::sync::mpsc;
 
-use super::Told;
+use super::StoryResult;
 
-/// Withdrawals of this much and more are announced.
+/// Withdrawals of this amount or more cause an alert.
 const LARGE: Cents = Cents(5_000);
 
-/// How many announcements may wait to be read: the story makes one.
+/// The number of alerts that may wait to be read. The story causes one.
 const ALERTS_WAITING: usize = 16;
 
-/// How many lines of a statement are shown.
+/// The number of lines of a statement that are shown.
 const LINES: usize = 5;
 
-/// Reads balances without asking accounts, and still reads what was just written.
-pub(super) async fn balances(runtime: &Runtime, name: &str) -> Told {
-    println!("A list of all balances is computed beside the accounts.");
+/// Reads balances from a view, including changes that were just written.
+pub(super) async fn balances(runtime: &Runtime, name: &str) -> StoryResult {
+    println!("A view lists the balances of all accounts.");
     let balances = runtime.projection::<Balances>("balances").on::<Account>().start().await?;
     let accounts = runtime.host::<Account>();
     for command in [Deposit(Cents(4_000)), Withdraw(Cents(4_000))] {
-        // Answered when the list shows it, too: without that, it could be a moment behind.
+        // The answer waits until the view shows the change. Otherwise the view could lag briefly.
         accounts.execute(name, command).consistent_with(&balances).await?;
         let balance = balances.read(|balances| balances.of(name)).unwrap_or_default();
-        println!("  {}: the list says {balance}", super::said(command));
+        println!("  {}: the list says {balance}", super::label(command));
     }
     let open = balances.read(Balances::open_accounts);
     println!("  open accounts: {open}\n");
     Ok(())
 }
 
-/// Shows the newest lines of an account's statement. They are rows on disk: the first run that asks
-/// for them makes them from the log, and every later one goes on with them.
-pub(super) async fn statement(runtime: &Runtime, name: &str) -> Told {
+/// Shows the newest lines of an account's statement. They are rows on disk: the first run builds them from the log,
+/// and later runs continue from there.
+pub(super) async fn statement(runtime: &Runtime, name: &str) -> StoryResult {
     let statements = runtime.keyed::<Statements>("statements").on::<Account>().start().await?;
     statements.wait_for(runtime.head()).await?;
     println!("The last lines of the statement of {name}:");
@@ -48,7 +50,7 @@ pub(super) async fn statement(runtime: &Runtime, name: &str) -> Told {
     Ok(())
 }
 
-/// Listens to the announcements of large withdrawals, from now on.
+/// Receives alerts of large withdrawals from now on.
 pub(super) async fn alerts(
     runtime: &Runtime,
 ) -> Result<mpsc::Receiver<LargeWithdrawal>, StartError> {

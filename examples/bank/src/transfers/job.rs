@@ -1,26 +1,30 @@
+//! The job: opens the bank, runs the transfers and checks the balance sheet.
+
+use example_support::say;
+
 use crate::Arguments;
-use crate::house::{House, Trouble};
-use crate::report::{self, say};
+use crate::open_bank::{Bank, JobError};
+use crate::report;
 use crate::sheet::Sheet;
 use crate::traffic::Traffic;
 
-/// The whole job, a section of the report for each step.
-pub(crate) async fn run(arguments: &Arguments) -> Result<(), Trouble> {
+/// Runs the whole job, and prints a section of the report for each step.
+pub(crate) async fn run(arguments: &Arguments) -> Result<(), JobError> {
     say(report::HEADLINE);
-    let house = House::open(&arguments.data).await?;
-    let under_way = house.settle().await?;
-    say(report::opened(&arguments.data, under_way));
-    house.open_accounts().await?;
+    let bank = Bank::open(&arguments.data).await?;
+    let in_progress = bank.settle().await?;
+    say(report::opened(&arguments.data, in_progress));
+    bank.open_accounts().await?;
 
-    let traffic = Traffic::new(&house, arguments.transfers).run(arguments.at_once).await?;
+    let traffic = Traffic::new(&bank, arguments.transfers).run(arguments.at_once).await?;
     say(report::traffic(&traffic));
 
-    house.settle().await?;
-    let sheet = Sheet::of(&house).await?;
-    house.close().await?;
+    bank.settle().await?;
+    let sheet = Sheet::of(&bank).await?;
+    bank.close().await?;
     say(report::sheet(&sheet));
     match sheet.differences() {
         differences if differences.is_empty() => Ok(()),
-        differences => Err(Trouble::Difference(differences.join("; "))),
+        differences => Err(JobError::Difference(differences.join("; "))),
     }
 }

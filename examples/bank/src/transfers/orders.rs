@@ -1,9 +1,11 @@
+//! A view of the orders: how many were placed, and how they ended.
+
 use actuarius::Envelope;
 use actuarius::projection::Projection;
 use bank::{OrderEvent, TransferOrder};
 use serde::{Deserialize, Serialize};
 
-/// What the orders say of themselves: how many were placed, and how they ended.
+/// The number of orders placed, finished and refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Orders {
     pub(crate) placed: u64,

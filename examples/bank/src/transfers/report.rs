@@ -1,6 +1,8 @@
-use std::fmt::Display;
-use std::io::Write as _;
+//! The report of the job, section by section.
+
 use std::path::Path;
+
+use example_support::Milestones;
 
 use crate::sheet::Sheet;
 use crate::traffic::Report;
@@ -10,40 +12,38 @@ Transfers on Actuarius
 ======================
 Each transfer is a saga: a withdrawal, a deposit, and the money back if the deposit is refused.";
 
-/// Into how many lines the way is divided.
+/// The number of progress lines.
 const LINES: u64 = 10;
 
-/// Prints. A reader who has closed the pipe does not stop the job.
-pub(crate) fn say(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-pub(crate) fn opened(directory: &Path, under_way: usize) -> String {
+pub(crate) fn opened(directory: &Path, in_progress: usize) -> String {
     let directory = directory.display();
-    format!("\nThe bank in {directory} is open. Under way were {under_way}; they have ended.")
+    let transfers = if in_progress == 1 { "transfer" } else { "transfers" };
+    format!("\nThe bank in {directory} is open. {in_progress} {transfers} in progress have ended.")
 }
 
-/// A line whenever another part of the way is done: by count, so that the same job prints the same.
-pub(crate) fn progress(ended: u64, all: u64) -> Option<String> {
-    let passed = |ended: u64| u128::from(ended) * u128::from(LINES) / u128::from(all.max(1));
-    let percent = passed(ended) * u128::from(100 / LINES);
-    (passed(ended) > passed(ended - 1)).then(|| format!("  {percent:>3} %  {ended:>9} have ended"))
+/// The milestones at which a line is printed.
+pub(crate) fn milestones(all: u64) -> Milestones {
+    Milestones::new(all, LINES)
+}
+
+pub(crate) fn progress((ended, percent): (u64, u64)) -> String {
+    format!("  {percent:>3} %  {ended:>9} have ended")
 }
 
 pub(crate) fn traffic(report: &Report) -> String {
     let Report { ordered, there_already, took, times } = report;
     let speed = u128::from(*ordered) * 1_000 / took.as_millis().max(1);
-    let millis = |quantile| times.value_at_quantile(quantile) / 1_000;
+    let millis = |per_mille| times.per_mille(per_mille) / 1_000;
     format!(
         "
   ordered        {ordered}, {there_already} were there already
   time           {:.2} s
   speed          {speed} transfers/s
-  order to end   {} ms in the middle, {} ms for 99 in 100, {} ms at most",
+  order to end   median {} ms, p99 {} ms, max {} ms",
         took.as_secs_f64(),
-        millis(0.5),
-        millis(0.99),
-        millis(1.0),
+        millis(500),
+        millis(990),
+        millis(1_000),
     )
 }
 
@@ -62,7 +62,7 @@ Balance sheet
   completed               {:>14}
   compensated             {:>14}
   failed                  {:>14}
-  under way               {:>14}
+  in progress             {:>14}
 
   The sheet {verdict}.",
         orders.placed, transfers.completed, transfers.compensated, transfers.failed, transfers.live,

@@ -1,49 +1,51 @@
+//! The balance sheet, which must close when no transfer is in progress.
+
 use actuarius::saga::SagaCounts;
 use bank::Cents;
 
-use crate::house::{ACCOUNTS, House, OPENING, Trouble, account, is_closed};
+use crate::open_bank::{ACCOUNTS, Bank, JobError, OPENING, account, is_closed};
 use crate::orders::Orders;
 
-/// What must agree when no transfer is under way.
+/// Sums that must agree when no transfer is in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sheet {
-    /// What was put into the accounts when they were opened.
+    /// The sum of the opening balances.
     pub(crate) opened: Cents,
-    /// What is in them, asked account by account.
+    /// The sum of the balances, queried account by account.
     pub(crate) found: Cents,
-    /// What the orders say.
+    /// The counts of the orders.
     pub(crate) orders: Orders,
-    /// What the sagas say.
+    /// The counts of the saga's instances.
     pub(crate) transfers: SagaCounts,
 }
 
 impl Sheet {
-    pub(crate) async fn of(house: &House) -> Result<Self, Trouble> {
+    pub(crate) async fn of(bank: &Bank) -> Result<Self, JobError> {
         let open = (0..ACCOUNTS).filter(|number| !is_closed(*number)).count() as i64;
         let mut found = 0;
         for number in 0..ACCOUNTS {
-            found += house.accounts.query(account(number), |account| account.balance.0).await?;
+            found += bank.accounts.query(account(number), |account| account.balance.0).await?;
         }
         Ok(Self {
             opened: Cents(open * OPENING.0),
             found: Cents(found),
-            orders: house.placed.read(|orders| *orders),
-            transfers: house.transfers.counts(),
+            orders: bank.placed.read(|orders| *orders),
+            transfers: bank.transfers.counts(),
         })
     }
 
-    /// Everything that does not agree, in words; empty if the sheet closes.
+    /// Describes every disagreement. Empty if the sheet closes.
     pub(crate) fn differences(&self) -> Vec<String> {
         let Self { opened, found, orders, transfers } = self;
         let ended = transfers.completed + transfers.compensated + transfers.failed;
         let undone = transfers.compensated + transfers.failed;
         let checks = [
             (opened == found, format!("{opened} were put in, {found} are there")),
-            (transfers.live == 0, format!("{} are under way", transfers.live)),
+            (transfers.live == 0, format!("{} are in progress", transfers.live)),
             (orders.placed == ended, format!("{} were ordered, {ended} ended", orders.placed)),
             (
                 orders.finished == transfers.completed && orders.refused == undone,
-                format!("the orders say {orders:?}, the transfers {transfers:?}"),
+                format!("the orders count {orders:?}, the transfers {transfers:?}"),
             ),
         ];
         checks.into_iter().filter(|(agree, _)| !agree).map(|(_, how)| how).collect()
@@ -69,6 +71,6 @@ mod tests {
         assert_eq!(lost.differences(), ["1 were ordered, 0 ended"]);
         let mut late = closing;
         late.transfers.live = 2;
-        assert_eq!(late.differences(), ["2 are under way"]);
+        assert_eq!(late.differences(), ["2 are in progress"]);
     }
 }

@@ -1,3 +1,5 @@
+//! The view of all balances, in memory.
+
 use std::collections::BTreeMap;
 
 use actuarius::Envelope;
@@ -6,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Account, AccountEvent, Cents};
 
-/// The balances of all open accounts, in memory: to be looked at often, and all together.
+/// The balances of all open accounts, in memory, for frequent reads of all of them together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balances(BTreeMap<String, Cents>);
 
@@ -17,13 +19,13 @@ impl Balances {
         self.0.get(account).copied()
     }
 
-    /// How many accounts are open.
+    /// The number of open accounts.
     #[must_use]
     pub fn open_accounts(&self) -> usize {
         self.0.len()
     }
 
-    /// The account that holds most, and how much; the first by name of several.
+    /// The account with the largest balance, and that balance. Of several, the first by name.
     #[must_use]
     pub fn largest(&self) -> Option<(&str, Cents)> {
         let balances = self.0.iter().rev();
@@ -38,6 +40,6 @@ impl Projection<Account> for Balances {
             return;
         }
         let balance = self.0.entry(envelope.id.to_string()).or_default();
-        *balance = envelope.event.behind(*balance);
+        *balance = envelope.event.balance_after(*balance);
     }
 }

@@ -1,8 +1,10 @@
+//! How numbers, amounts and times are printed.
+
 use std::time::Duration;
 
 use shop::Cents;
 
-/// A number with its thousands apart.
+/// A number with thousands separators.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -32,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shown_with_their_thousands_apart() {
+    fn numbers_have_thousands_separators() {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")]
         {
             assert_eq!(grouped(number), text);

@@ -1,14 +1,16 @@
+//! The sections of `--as-of`.
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use actuarius::history::FieldChange;
-use shop::{CustomerEvent, Date, Spender, Stride, Tier};
+use shop::{CustomerEvent, Date, PastStep, Spender, Tier};
 
 use super::numbers::{dollars, grouped, seconds};
 use super::{ended, line, section, views};
 
-/// How many steps of a history are shown: the newest.
+/// The number of newest steps of a history that are shown.
 const STEPS: usize = 12;
 
 pub(crate) fn by_day_begins(directory: &Path) -> String {
@@ -27,13 +29,13 @@ pub(crate) fn best_on(day: Date, spenders: &[Spender]) -> String {
     views::spenders(&format!("Best customers, as it was on {day}"), spenders)
 }
 
-pub(crate) fn steps(customer: &str, steps: &[Stride]) -> String {
+pub(crate) fn steps(customer: &str, steps: &[PastStep]) -> String {
     let mut text = section(&format!("Customer {customer}, step by step"));
     let first = steps.len().saturating_sub(STEPS);
     if first > 0 {
         let _ = writeln!(text, "  … {} earlier purchases", grouped(first as u64));
     }
-    for Stride { event, customer, .. } in &steps[first..] {
+    for PastStep { event, customer, .. } in &steps[first..] {
         let CustomerEvent::Purchased { date, cds, cents } = event;
         let (number, cost, spent) = (customer.purchases, dollars(*cents), dollars(customer.spent));
         let tier = Tier::of(customer.spent).name();

@@ -1,20 +1,22 @@
+//! The sections about the views.
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use shop::{BY_TIER, Behind, Figures, Month, Spender, Sums, Tier};
+use shop::{BY_TIER, Figures, Lags, Month, Spender, Sums, Tier};
 
 use super::numbers::{dollars, grouped, seconds};
 use super::{ended, line, section};
 
-pub(crate) fn views(behind: &Behind, took: Duration, report_file: &Path) -> String {
+pub(crate) fn views(lags: &Lags, took: Duration, report_file: &Path) -> String {
     let mut text = section("Views, computed from the log: no customer is asked");
     let mut view = |name, events, kept: &str| {
         line(&mut text, name, format_args!("{:>7} events to replay, {kept}", grouped(events)));
     };
-    view("months", behind.months, "held in memory, saved on disk");
-    view("spend", behind.spend, "rows on disk, found by amount and by tier, too");
-    view("report", behind.report, &format!("tables in {}", report_file.display()));
+    view("months", lags.months, "held in memory, saved on disk");
+    view("spend", lags.spend, "rows on disk, found by amount and by tier, too");
+    view("report", lags.report, &format!("tables in {}", report_file.display()));
     line(&mut text, "time", format_args!("{} s until all three showed everything", seconds(took)));
     ended(text)
 }
@@ -22,7 +24,7 @@ pub(crate) fn views(behind: &Behind, took: Duration, report_file: &Path) -> Stri
 pub(crate) fn months(figures: &Figures) -> String {
     let mut text = section("Revenue by month");
     let months: Vec<_> = figures.months.iter().collect();
-    // In two columns, the first half on the left.
+    // In two columns, with the first half on the left.
     let left = months.len().div_ceil(2);
     let heading = format!("{:<7}   {:>6}   {:>10}", "month", "CDs", "dollars");
     let _ = writeln!(text, "  {}", two(&heading, Some(&heading).filter(|_| months.len() > 1)));
@@ -75,7 +77,7 @@ pub(crate) fn tiers(figures: &Figures) -> String {
     ended(text)
 }
 
-/// A question to the tables, and its answer as `sqlite3` prints it.
+/// A query to the tables, and its result as `sqlite3` prints it.
 pub(crate) fn tables(report_file: &Path, reported: &Figures) -> String {
     let mut text = section("For any tool that speaks SQL");
     let _ = writeln!(text, "  sqlite3 {} \\\n    \"{BY_TIER}\"\n", report_file.display());

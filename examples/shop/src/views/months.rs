@@ -1,3 +1,5 @@
+//! A view in memory: the sums of each month.
+
 use std::collections::BTreeMap;
 
 use actuarius::Envelope;
@@ -6,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Customer, CustomerEvent, Month, Sums};
 
-/// What was bought in each month, over all customers. A few rows: it is held in memory.
+/// The sums of each month over all customers. They are few, so they are kept in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Months(pub BTreeMap<Month, Sums>);
 

@@ -1,3 +1,5 @@
+//! A view in a SQLite database: tables for SQL tools.
+
 use std::path::Path;
 
 use actuarius::Position;
@@ -9,24 +11,24 @@ use crate::{Customer, CustomerEvent, Tier};
 
 /// Tables in a SQLite file, for all tools that speak SQL: `customers` and `months`.
 ///
-/// How far they are stands in `checkpoint`, and changes in the same transaction as they do. So each
-/// purchase counts exactly once, whatever happens in between.
+/// Their position is in the table `checkpoint`, and changes in the same transaction as they do. So each purchase
+/// counts exactly once, even after a crash.
 pub struct Report {
     connection: Connection,
 }
 
 impl Report {
-    /// To be raised when tables or tiers change: they are then built anew.
+    /// Raise this when the tables or the tiers change: the tables are then rebuilt.
     const VERSION: u32 = 1;
 
-    /// Opens the file, or makes it.
+    /// Opens the file, or creates it.
     ///
     /// # Errors
-    /// SQLite's; tables that are there are as they were.
+    /// The error of SQLite. Existing tables are unchanged.
     pub fn open(file: &Path) -> Result<Self, rusqlite::Error> {
         let mut connection = Connection::open(file)?;
-        // Who reads does not wait for who writes. Nor is each transaction synced: what a power cut
-        // takes back, it takes back with its checkpoint, and it is projected again.
+        // Readers do not wait for the writer. Transactions are not synced one by one: a power cut that loses one also
+        // loses its checkpoint, and the events are projected again.
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "normal")?;
         let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -37,7 +39,7 @@ impl Report {
     }
 }
 
-/// Empty ones, in the place of those of another version.
+/// Replaces tables of another version with empty ones.
 fn make_tables(connection: &mut Connection) -> Result<(), rusqlite::Error> {
     let tiers: String = Tier::ALL
         .iter()
@@ -87,7 +89,7 @@ fn project(transaction: &Transaction<'_>, batch: &EventBatch<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Adds a purchase to the row of a key.
+/// A statement that adds a purchase to the row of a key.
 fn adding<'a>(
     transaction: &'a Transaction<'_>,
     table: &str,

@@ -1,14 +1,16 @@
+//! A view of rows on disk: the sums of each customer, by amount and by tier.
+
 use actuarius::Envelope;
 use actuarius::projection::{Keyed, KeyedProjection, Rows, SecondaryKeys, View, ViewReadError};
 
 use crate::{Customer, CustomerEvent, Spender, Sums, Tier, Totals};
 
-/// What each customer has bought, found by the amount and by the tier, too. One row for each of any
-/// number of customers: it is kept on disk.
+/// The sums of each customer, which can also be found by amount and by tier. There is one row per customer, so the
+/// rows are on disk.
 pub struct Spend;
 
 impl Spend {
-    /// To be raised when rows, keys or tiers change: the view is then built anew.
+    /// Raise this when rows, keys or tiers change: the view is then rebuilt.
     pub(super) const VERSION: u32 = 1;
 }
 
@@ -29,7 +31,7 @@ impl KeyedProjection<Customer> for Spend {
     }
 }
 
-/// The customers who spent most, the best first.
+/// The customers who spent most, in descending order.
 pub(super) fn best(view: &Keyed<Spend>, limit: usize) -> Result<Vec<Spender>, ViewReadError> {
     let rows = view.by("spent").descending().limit(limit).list()?;
     Ok(rows.into_iter().map(|(id, bought)| Spender { id, bought }).collect())

@@ -1,3 +1,5 @@
+//! The command `balance`: compares the money with the log.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -11,35 +13,37 @@ use super::bank::AccountEvent;
 use crate::verify::Finding;
 use crate::write::CLOSING;
 
-/// How long all transfers may take to come to their ends: what failed outside is tried again every ten
-/// seconds.
+/// The time limit for all transfers to end. Failed commands are retried every ten seconds.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// Opens the store, has every transfer come to its end, and holds the money against the log: at each
-/// position nothing is made and nothing lost, and in the end each transfer is done or undone.
+/// Opens the store, waits until every transfer has ended, and compares the money with the log: at each position no
+/// money is created or lost, and at the end each transfer is completed or compensated.
 ///
 /// # Errors
-/// [`OpenError`] when it does not open.
-pub async fn balance(directory: &Path, tell: &mut impl FnMut(Finding)) -> Result<(), OpenError> {
+/// [`OpenError`] if the store does not open.
+pub async fn balance(
+    directory: &Path,
+    on_finding: &mut impl FnMut(Finding),
+) -> Result<(), OpenError> {
     let runtime = Runtime::open(directory).await?;
     match Bank::open(&runtime).await {
-        Err(error) => tell(Finding::Damaged(error.to_string())),
+        Err(error) => on_finding(Finding::Damaged(error.to_string())),
         Ok(bank) => {
-            if let Err(what) = look(&runtime, &bank, tell).await {
-                tell(Finding::Bad(what));
+            if let Err(what) = check(&runtime, &bank, on_finding).await {
+                on_finding(Finding::Bad(what));
             }
         }
     }
     if !runtime.shutdown(CLOSING).await.is_clean() {
-        tell(Finding::Bad("the store did not close in time".to_owned()));
+        on_finding(Finding::Bad("the store did not close in time".to_owned()));
     }
     Ok(())
 }
 
-async fn look(
+async fn check(
     runtime: &Runtime,
     bank: &Bank,
-    tell: &mut impl FnMut(Finding),
+    on_finding: &mut impl FnMut(Finding),
 ) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| error.to_string();
     if let Err(error) = bank.transfers.settled(SETTLING).await {
@@ -50,21 +54,21 @@ async fn look(
     for order in &orders {
         let end = bank.transfers.end_of(order.as_str()).await.map_err(|error| failed(&error))?;
         ends.insert(order.clone(), end);
-        tell(Finding::Ended(order.clone()));
+        on_finding(Finding::Ended(order.clone()));
     }
     let sheet = Sheet::of(&*runtime.reader().map_err(|error| failed(&error))?)?;
     for (order, end) in &ends {
         sheet.check(order, end)?;
     }
     let live = bank.transfers.counts().live;
-    if live > 0 { Err(format!("{live} transfers live on")) } else { Ok(()) }
+    if live > 0 { Err(format!("{live} transfers are still live")) } else { Ok(()) }
 }
 
-/// What the first of those that live on has heard.
+/// Describes the first transfer that is still live, with its steps.
 async fn still_live(bank: &Bank) -> String {
     let live = bank.transfers.list("", 1, |_| true);
-    let Some(first) = live.first() else { return "none lives".to_owned() };
-    let steps = bank.transfers.history(first.id.as_str(), 0).await.unwrap_or_default();
+    let Some(first) = live.first() else { return "none is live".to_owned() };
+    let steps = bank.transfers.hicorrelation(first.id.as_str(), 0).await.unwrap_or_default();
     let heard: Vec<_> = steps.into_iter().map(|step| (step.heard, step.effects)).collect();
     format!("{first:?} {heard:?}")
 }
@@ -81,15 +85,15 @@ fn orders(reader: &dyn Reader) -> Result<Vec<String>, String> {
     Ok(orders)
 }
 
-/// What the log says of the money of each transfer.
+/// The money of each transfer, according to the log.
 #[derive(Default)]
 struct Sheet {
-    /// By story: what happened to the money, in order, and how much of it is in no account.
-    stories: BTreeMap<String, (Vec<AccountEvent>, i64)>,
-    /// What was put in when accounts were opened.
+    /// By correlation id: the events of the money in order, and the amount that is in no account.
+    by_correlation: BTreeMap<String, (Vec<AccountEvent>, i64)>,
+    /// The sum of the opening balances.
     supply: i64,
     in_accounts: i64,
-    under_way: i64,
+    in_transit: i64,
 }
 
 impl Sheet {
@@ -99,34 +103,37 @@ impl Sheet {
             reader,
             |commit| if commit.category == "account" { sheet.add(commit) } else { Ok(()) },
         )?;
-        if sheet.under_way != 0 {
-            return Err(format!("{} cents are under way in the end", sheet.under_way));
+        if sheet.in_transit != 0 {
+            return Err(format!("{} cents are in transit at the end", sheet.in_transit));
         }
         Ok(sheet)
     }
 
     fn add(&mut self, commit: &CommitView<'_>) -> Result<(), String> {
         for event in commit.events() {
-            let story = commit.header(&event).correlation_id.to_string();
+            let correlation = commit.header(&event).correlation_id.to_string();
             let event: AccountEvent = event.decode().map_err(|error| error.to_string())?;
-            let (account, way) = match event {
+            let (account, transit) = match event {
                 AccountEvent::Opened(cents) => {
                     self.supply += cents;
                     (cents, 0)
                 }
                 AccountEvent::Withdrawn(cents) | AccountEvent::Reversed(cents) => (-cents, cents),
                 AccountEvent::Deposited(cents) | AccountEvent::Refunded(cents) => (cents, -cents),
-                AccountEvent::Broken => return Err("what cannot be applied was stored".to_owned()),
+                AccountEvent::Broken => {
+                    return Err("an event that cannot be applied was stored".to_owned());
+                }
             };
             self.in_accounts += account;
-            self.under_way += way;
-            if way != 0 {
-                let (events, under_way) = self.stories.entry(story.clone()).or_default();
+            self.in_transit += transit;
+            if transit != 0 {
+                let (events, in_transit) =
+                    self.by_correlation.entry(correlation.clone()).or_default();
                 events.push(event);
-                *under_way += way;
-                if *under_way < 0 || *under_way > way.abs() {
+                *in_transit += transit;
+                if *in_transit < 0 || *in_transit > transit.abs() {
                     return Err(format!(
-                        "{story} has {under_way} cents under way after {events:?}"
+                        "{correlation} has {in_transit} cents in transit after {events:?}"
                     ));
                 }
             }
@@ -136,18 +143,18 @@ impl Sheet {
     }
 
     fn check_now(&self, position: Position) -> Result<(), String> {
-        let sum = self.in_accounts + self.under_way;
-        if sum == self.supply && self.under_way >= 0 {
+        let sum = self.in_accounts + self.in_transit;
+        if sum == self.supply && self.in_transit >= 0 {
             return Ok(());
         }
         Err(format!("at position {position} there are {sum} cents of {}", self.supply))
     }
 
-    /// Done once, undone once, or never begun.
+    /// Checks that a transfer was completed once, compensated once, or never begun.
     fn check(&self, order: &str, end: &InstanceStatus) -> Result<(), String> {
-        let story = actuarius::CorrelationId::from(format!("saga/transfer/{order}"));
-        let story = self.stories.get(&story.to_string());
-        let events = story.map(|(events, _)| events.as_slice()).unwrap_or_default();
+        let correlation = actuarius::CorrelationId::from(format!("saga/transfer/{order}"));
+        let correlation = self.by_correlation.get(&correlation.to_string());
+        let events = correlation.map(|(events, _)| events.as_slice()).unwrap_or_default();
         use AccountEvent::{Deposited, Refunded, Reversed, Withdrawn};
         let is_right = match (end, events) {
             (InstanceStatus::Completed, [Withdrawn(a), Deposited(b)]) => a == b,
@@ -159,17 +166,13 @@ impl Sheet {
             ) => [b, c, d] == [a, a, a],
             _ => false,
         };
-        if is_right {
-            Ok(())
-        } else {
-            Err(format!("transfer {order} is {end}, and did {events:?}"))
-        }
+        if is_right { Ok(()) } else { Err(format!("transfer {order} is {end} after {events:?}")) }
     }
 }
 
 fn walk(
     reader: &dyn Reader,
-    mut look: impl FnMut(&CommitView<'_>) -> Result<(), String>,
+    mut each: impl FnMut(&CommitView<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut after = Position::NONE;
     loop {
@@ -178,7 +181,7 @@ fn walk(
         let Some(last) = page.commits.last() else { return Ok(()) };
         after = last.last_position();
         for commit in &page.commits {
-            look(&commit.view())?;
+            each(&commit.view())?;
         }
     }
 }

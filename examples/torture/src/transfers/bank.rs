@@ -1,17 +1,19 @@
+//! The aggregates and the saga of the transfers.
+
 use std::time::Duration;
 
 use actuarius::saga::{Answer, Correlation, Effects, Outcome, ReactsTo, Saga, Sends};
 use actuarius::{Aggregate, Context, Envelope, Id};
 use serde::{Deserialize, Serialize};
 
-/// What every account is opened with.
+/// The opening balance of every account.
 pub(crate) const OPENED_WITH: i64 = 1_000;
 
-/// How long a transfer may take: short, so that many are timed out, before a kill or behind it.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// The time limit of a transfer: short, so that many time out, before or after a kill.
+const TIME_LIMIT: Duration = Duration::from_millis(100);
 
-/// An account. Those called `frozen-…` refuse deposits, and those called `broken-…` never answer one,
-/// because they fail at applying it.
+/// An account. Accounts named `frozen-…` refuse deposits, and accounts named `broken-…` never answer one, because
+/// applying it fails.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Account {
     is_open: bool,
@@ -23,9 +25,9 @@ pub(crate) enum AccountCommand {
     Open,
     Withdraw(i64),
     Deposit(i64),
-    /// Takes a deposit back, whatever is left.
+    /// Reverses a deposit, whatever the balance.
     Reverse(i64),
-    /// Gives a withdrawal back.
+    /// Refunds a withdrawal.
     Refund(i64),
 }
 
@@ -36,11 +38,11 @@ pub(crate) enum AccountEvent {
     Deposited(i64),
     Reversed(i64),
     Refunded(i64),
-    /// Nobody can apply this.
+    /// An event that cannot be applied.
     Broken,
 }
 
-/// The account says no.
+/// An account refuses a command.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
@@ -78,19 +80,19 @@ impl Aggregate for Account {
             AccountEvent::Opened(cents) => (self.is_open, self.cents) = (true, *cents),
             AccountEvent::Deposited(cents) | AccountEvent::Refunded(cents) => self.cents += cents,
             AccountEvent::Withdrawn(cents) | AccountEvent::Reversed(cents) => self.cents -= cents,
-            AccountEvent::Broken => panic!("nobody can apply this"),
+            AccountEvent::Broken => panic!("this event cannot be applied"),
         }
     }
 }
 
-/// Somebody wants money to be moved.
+/// An order to move money.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Order {
     is_placed: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Way {
+pub(crate) struct Request {
     pub(crate) from: Id<Account>,
     pub(crate) to: Id<Account>,
     pub(crate) cents: i64,
@@ -98,17 +100,17 @@ pub(crate) struct Way {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum OrderEvent {
-    Placed(Way),
+    Placed(Request),
 }
 
 impl Aggregate for Order {
     const TYPE: &'static str = "order";
-    type Command = Way;
+    type Command = Request;
     type Event = OrderEvent;
     type Error = Refused;
 
-    fn decide(&self, way: Way, _: &Context) -> Result<Vec<OrderEvent>, Refused> {
-        if self.is_placed { Err(Refused) } else { Ok(vec![OrderEvent::Placed(way)]) }
+    fn decide(&self, request: Request, _: &Context) -> Result<Vec<OrderEvent>, Refused> {
+        if self.is_placed { Err(Refused) } else { Ok(vec![OrderEvent::Placed(request)]) }
     }
 
     fn apply(&mut self, _: &OrderEvent) {
@@ -119,7 +121,7 @@ impl Aggregate for Order {
 /// Moves money from one account to another.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Transfer {
-    way: Option<Way>,
+    request: Option<Request>,
     is_withdrawn: bool,
 }
 
@@ -138,23 +140,25 @@ impl ReactsTo<Order> for Transfer {
     }
 
     fn react(&mut self, event: &Envelope<Order>) -> Effects<Self> {
-        let OrderEvent::Placed(way) = &event.event;
-        self.way = Some(way.clone());
+        let OrderEvent::Placed(request) = &event.event;
+        self.request = Some(request.clone());
         let (withdraw, refund) =
-            (AccountCommand::Withdraw(way.cents), AccountCommand::Refund(way.cents));
-        Effects::none().send_with_undo(&way.from, withdraw, refund).schedule_in(PATIENCE, ())
+            (AccountCommand::Withdraw(request.cents), AccountCommand::Refund(request.cents));
+        Effects::none().send_with_undo(&request.from, withdraw, refund).schedule_in(TIME_LIMIT, ())
     }
 }
 
 impl Sends<Account> for Transfer {
     fn answered(&mut self, answer: Answer<Account>) -> Effects<Self> {
-        match (answer.outcome, &self.way) {
+        match (answer.outcome, &self.request) {
             (Outcome::Rejected(why), _) => Effects::compensate(why.to_string()),
-            (Outcome::Accepted { .. }, Some(way)) if !self.is_withdrawn => {
+            (Outcome::Accepted { .. }, Some(request)) if !self.is_withdrawn => {
                 self.is_withdrawn = true;
-                let (deposit, reverse) =
-                    (AccountCommand::Deposit(way.cents), AccountCommand::Reverse(way.cents));
-                Effects::none().send_with_undo(&way.to, deposit, reverse)
+                let (deposit, reverse) = (
+                    AccountCommand::Deposit(request.cents),
+                    AccountCommand::Reverse(request.cents),
+                );
+                Effects::none().send_with_undo(&request.to, deposit, reverse)
             }
             (Outcome::Accepted { .. }, _) => Effects::complete(),
         }

@@ -1,12 +1,11 @@
-//! The bytes of a segment, without its file.
+//! The byte layout of a segment.
 
 use actuarius_domain::Position;
 use uuid::Uuid;
 
 use super::{Kind, Links, SegmentHead, Summary};
 use crate::record::chain::Link;
-use crate::wire::Malformed;
-use crate::wire::{Cursor, put_varint};
+use crate::wire::{Cursor, Malformed, put_varint};
 
 /// The format this release writes, and the newest it reads.
 pub(super) const FORMAT: u32 = 1;
@@ -18,7 +17,7 @@ pub(super) const TAIL_BYTES: u64 = 16;
 const MAGIC: &[u8; 8] = b"actsegmt";
 const END: &[u8; 8] = b"actsegme";
 
-/// Why the first bytes of a file are no head.
+/// Why the first bytes of a file are not a head.
 pub(super) enum NoHead {
     Newer(u32),
     Malformed(Malformed),
@@ -68,8 +67,8 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<SegmentHead, NoHead> {
 
 /// `first u64 | entries u32 | stored u32 | raw u32 | checksum u32`
 ///
-/// The checksum is over the segment's id, the block's place in the file, the fields before it and the stored
-/// bytes: a block in another's place is noticed.
+/// The checksum covers the id of the segment, the offset of the block, the fields before it and the stored
+/// bytes. So a block at a wrong offset is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHead {
     /// The position of its first entry.
@@ -85,12 +84,12 @@ impl BlockHead {
         for number in [self.entries, self.stored, self.raw] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        let checksum = placed(segment, offset, &out, stored);
+        let checksum = checksum_at(segment, offset, &out, stored);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
     }
 
-    /// The head and the stored bytes of the whole block `bytes`.
+    /// Parses the block `bytes`. Returns its head and its stored bytes.
     pub(super) fn parse(
         segment: Uuid,
         offset: u64,
@@ -100,7 +99,7 @@ impl BlockHead {
         let first = u64::from_le_bytes(cursor.array()?);
         let (entries, stored, raw) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
         let checksum = cursor.u32()?;
-        if placed(segment, offset, &bytes[..20], cursor.0) != checksum {
+        if checksum_at(segment, offset, &bytes[..20], cursor.0) != checksum {
             return Err(Malformed("the checksum of a block is wrong"));
         }
         if cursor.0.len() != stored as usize {
@@ -110,12 +109,12 @@ impl BlockHead {
     }
 }
 
-fn placed(segment: Uuid, offset: u64, front: &[u8], back: &[u8]) -> u32 {
+fn checksum_at(segment: Uuid, offset: u64, front: &[u8], back: &[u8]) -> u32 {
     let place = crc32c::crc32c_append(crc32c::crc32c(segment.as_bytes()), &offset.to_le_bytes());
     crc32c::crc32c_append(crc32c::crc32c_append(place, front), back)
 }
 
-/// Where a block begins, and with which position.
+/// The offset of a block, and the position of its first entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockPlace {
     pub(super) offset: u64,
@@ -129,7 +128,7 @@ pub(super) struct Footer {
 }
 
 impl Footer {
-    /// The footer and the tail behind it: `length u32 | checksum u32 | actsegme`.
+    /// Returns the footer followed by the tail: `length u32 | checksum u32 | actsegme`.
     pub(super) fn encode(&self, segment: Uuid, offset: u64) -> Vec<u8> {
         let mut out = Vec::new();
         put_varint(&mut out, self.blocks.len() as u64);
@@ -148,9 +147,9 @@ impl Footer {
             out.extend_from_slice(&links.before.0);
             out.extend_from_slice(&links.after.0);
         }
-        // A list of as many blocks as would not fit is that of a file of a petabyte.
+        // A longer list of blocks would need a file of a petabyte.
         let length = u32::try_from(out.len()).unwrap_or(u32::MAX);
-        let checksum = placed(segment, offset, &length.to_le_bytes(), &out);
+        let checksum = checksum_at(segment, offset, &length.to_le_bytes(), &out);
         out.extend_from_slice(&length.to_le_bytes());
         out.extend_from_slice(&checksum.to_le_bytes());
         out.extend_from_slice(END);
@@ -164,7 +163,7 @@ impl Footer {
         checksum: u32,
     ) -> Result<Self, Malformed> {
         let length = u32::try_from(bytes.len()).map_err(|_| Malformed("a footer is too long"))?;
-        if placed(segment, offset, &length.to_le_bytes(), bytes) != checksum {
+        if checksum_at(segment, offset, &length.to_le_bytes(), bytes) != checksum {
             return Err(Malformed("the checksum of its footer is wrong"));
         }
         let mut cursor = Cursor(bytes);
@@ -172,7 +171,7 @@ impl Footer {
         for _ in 0..cursor.varint()? {
             let (offset, first) = (cursor.varint()?, cursor.varint()?);
             let sum =
-                |one: u64, other| one.checked_add(other).ok_or(Malformed("it makes no sense"));
+                |one: u64, other| one.checked_add(other).ok_or(Malformed("a number is too large"));
             before = BlockPlace {
                 offset: sum(before.offset, offset)?,
                 first: sum(before.first, first)?,
@@ -189,12 +188,12 @@ impl Footer {
     }
 }
 
-/// The length of the footer and its checksum, from the last bytes of the file.
+/// Parses the tail. Returns the length of the footer and its checksum.
 pub(super) fn parse_tail(bytes: &[u8]) -> Result<(u32, u32), Malformed> {
     let mut cursor = Cursor(bytes);
     let (length, checksum) = (cursor.u32()?, cursor.u32()?);
     if cursor.0 != END {
-        return Err(Malformed("it does not end as a segment does"));
+        return Err(Malformed("it does not have the end of a segment"));
     }
     Ok((length, checksum))
 }

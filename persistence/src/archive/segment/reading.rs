@@ -1,3 +1,5 @@
+//! Reads segments: single commits, all commits in order, and verification.
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,104 +8,104 @@ use bytes::Bytes;
 
 use super::blocks::{BLOCK_BYTES, Blocks};
 use super::{Kind, Links, SegmentError, SegmentHead, Summary};
-use crate::Commit;
+use crate::record::Commit;
 use crate::wire::Cursor;
 
-/// How many blocks lately used are kept for [`Segment::commit_at`]: a megabyte, usually.
-const BLOCKS_KEPT: usize = 8;
+/// How many recently used blocks [`Segment::commit_at`] caches: typically a megabyte.
+const BLOCKS_CACHED: usize = 8;
 
-/// A segment that is open. It may be read from several threads.
+/// An open segment. It may be read from several threads.
 pub struct Segment {
     blocks: Blocks,
     /// The newest last.
-    kept: Mutex<Vec<(usize, Block)>>,
+    cache: Mutex<Vec<(usize, Block)>>,
 }
 
-/// The commits of a block, by position.
+/// The commits of a block in order.
 type Block = Arc<[Commit]>;
 
 impl Segment {
     /// Opens the segment at `path`: reads and checks its head and its footer.
     ///
     /// # Errors
-    /// [`SegmentError`]. A segment of notes is [another](SegmentError::Another).
+    /// Returns [`SegmentError`] if the file is not a complete segment of commits.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SegmentError> {
         let blocks = Blocks::open(path.as_ref())?;
         if blocks.head.kind == Kind::Notes {
-            let (path, what) = (path.as_ref().to_owned(), "it holds notes".to_owned());
+            let (path, what) = (path.as_ref().to_owned(), "it contains notes".to_owned());
             return Err(SegmentError::Another { path, what });
         }
-        Ok(Self { blocks, kept: Mutex::default() })
+        Ok(Self { blocks, cache: Mutex::default() })
     }
 
-    /// What it is, and whose.
+    /// Returns the purpose and the identity of the segment.
     #[must_use]
     pub fn head(&self) -> SegmentHead {
         self.blocks.head
     }
 
-    /// What it has.
+    /// Returns the figures of the segment.
     #[must_use]
     pub fn summary(&self) -> &Summary {
         &self.blocks.summary
     }
 
-    /// Where it is.
+    /// Returns the path of the segment.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.blocks.path()
     }
 
-    /// The commit that holds the event at `position`, if it is here.
+    /// Returns the commit with the event at `position`, or `None` if the segment does not contain it.
     ///
     /// # Errors
-    /// [`SegmentError`]; damage is never read as "not here".
+    /// Returns [`SegmentError`]. Damage is never reported as a missing commit.
     pub fn commit_at(&self, position: Position) -> Result<Option<Commit>, SegmentError> {
         let Some(number) = self.blocks.holding(position.get()) else { return Ok(None) };
-        let block = self.kept_block(number)?;
+        let block = self.cached_block(number)?;
         let before = block.partition_point(|commit| commit.position() <= position);
         let found = before.checked_sub(1).map(|at| &block[at]);
         Ok(found.filter(|commit| commit.last_position() >= position).cloned())
     }
 
-    fn kept_block(&self, number: usize) -> Result<Block, SegmentError> {
-        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept().iter().find(|(other, _)| *other == number).map(|(_, it)| it.clone());
+    fn cached_block(&self, number: usize) -> Result<Block, SegmentError> {
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = cache().iter().find(|(other, _)| *other == number).map(|(_, it)| it.clone());
         if let Some(block) = found {
             return Ok(block);
         }
         let block = self.block(number)?;
         if block.len() == 1 && block[0].bytes() > BLOCK_BYTES {
-            // It would take more than all others together.
+            // It would take more memory than the rest of the cache.
             return Ok(block);
         }
-        let mut kept = kept();
-        kept.retain(|(other, _)| *other != number);
-        if kept.len() >= BLOCKS_KEPT {
-            kept.remove(0);
+        let mut cache = cache();
+        cache.retain(|(other, _)| *other != number);
+        if cache.len() >= BLOCKS_CACHED {
+            cache.remove(0);
         }
-        kept.push((number, block.clone()));
+        cache.push((number, block.clone()));
         Ok(block)
     }
 
     fn block(&self, number: usize) -> Result<Block, SegmentError> {
         let (entries, first, raw) = self.blocks.load(number)?;
         let commits = parse(entries, first, &Bytes::from(raw));
-        commits.ok_or_else(|| self.blocks.damaged(number, "a block holds no commits"))
+        commits.ok_or_else(|| self.blocks.damaged(number, "a block does not contain commits"))
     }
 
-    /// All commits that hold events at or behind `position`, in order. One block is in memory at a time.
+    /// Returns all commits with events at or after `position`, in order. One block is in memory at a time.
     #[must_use]
     pub fn commits_from(&self, position: Position) -> Commits<'_> {
         let number = self.blocks.holding(position.get()).unwrap_or(0);
         Commits { segment: self, from: position, number, block: Arc::from([]), next: 0 }
     }
 
-    /// Reads all of it, and compares it with what the footer says; with links, that its commits lead
-    /// from the one to the other.
+    /// Reads all commits, and compares them with the footer. If the footer has links, also checks the
+    /// chain from the one to the other.
     ///
     /// # Errors
-    /// [`SegmentError`]: the first thing that is wrong.
+    /// Returns [`SegmentError`] for the first difference.
     pub fn verify(&self) -> Result<(), SegmentError> {
         let (mut found, mut link) = (Summary::default(), self.summary().links.map(|it| it.before));
         for number in 0..self.blocks.len() {
@@ -118,7 +120,7 @@ impl Segment {
         let before = self.summary().links.map(|it| it.before);
         found.links = before.zip(link).map(|(before, after)| Links { before, after });
         if found != *self.summary() {
-            let what = "it does not hold what its footer says";
+            let what = "its content differs from its footer";
             return Err(self.blocks.damaged(self.blocks.len(), what));
         }
         Ok(())
@@ -139,7 +141,7 @@ fn parse(entries: u32, first: u64, raw: &Bytes) -> Option<Block> {
     (at == raw.len()).then(|| commits.into())
 }
 
-/// The commits of a segment, in order. Behind an error comes nothing more.
+/// The commits of a segment in order. The iterator ends after the first error.
 pub struct Commits<'a> {
     segment: &'a Segment,
     from: Position,

@@ -1,3 +1,5 @@
+//! Writes segments.
+
 use std::path::{Path, PathBuf};
 
 use actuarius_domain::Position;
@@ -5,63 +7,65 @@ use bytes::Bytes;
 
 use super::blocks::{BLOCK_BYTES, Sealed, Writer};
 use super::{Links, SegmentError, SegmentHead, Summary};
-use crate::Commit;
+use crate::record::Commit;
 use crate::wire::put_varint;
 
-/// A segment being written. It is there once it is [finished](Writing::finish); dropped before, nothing is.
+/// A segment that is being written. It exists once it is [finished](Writing::finish). If it is dropped
+/// before, nothing is left.
 pub struct Writing {
     file: Writer,
-    /// The block being filled, and how it begins.
+    /// The current block: its bytes, and the position of its first commit.
     raw: Vec<u8>,
     first: u64,
     entries: u32,
-    /// The position of the commit before.
+    /// The position of the previous commit.
     before: u64,
     summary: Summary,
 }
 
-/// A segment that is on disk.
+/// A segment that was written to disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finished {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub bytes: u64,
     /// BLAKE3 of the whole file.
     pub hash: [u8; 32],
-    /// What is in it.
+    /// Its figures.
     pub summary: Summary,
 }
 
 impl Writing {
-    /// Begins a segment that will be at `path`. Until it is finished it is written beside it, with
-    /// `.writing` behind its name.
+    /// Starts a segment at `path`. Until it is finished, it is written to a file beside it, with the
+    /// suffix `.writing`.
     ///
     /// # Errors
-    /// [`SegmentError::Exists`], [`SegmentError::Io`]. Nothing is at `path` that was not there before.
+    /// Returns [`SegmentError::Exists`] or [`SegmentError::Io`]. Nothing was changed at `path`.
     pub fn create(path: impl AsRef<Path>, head: SegmentHead) -> Result<Self, SegmentError> {
         let file = Writer::create(path.as_ref(), head)?;
         let (raw, summary) = (Vec::with_capacity(BLOCK_BYTES), Summary::default());
         Ok(Self { file, raw, first: 0, entries: 0, before: 0, summary })
     }
 
-    /// Adds the commit whose first event stands at `position`, which is behind the commit before, and
-    /// whose stored frame is `frame`.
+    /// Adds the commit with the stored frame `frame`, whose first event is at `position`. The position
+    /// must be after the previous commit.
     ///
     /// # Errors
-    /// [`SegmentError::Misplaced`], [`SegmentError::Io`]. The segment cannot be finished any more: drop it.
+    /// Returns [`SegmentError::Misplaced`] or [`SegmentError::Io`]. The segment cannot be finished any
+    /// more: drop it.
     pub fn put(&mut self, position: Position, frame: &Bytes) -> Result<(), SegmentError> {
         let misplaced = |what: String| SegmentError::Misplaced { position, what };
         let commit = Commit::from_frame(frame, position).map_err(|it| misplaced(it.what))?;
         self.put_commit(&commit)
     }
 
-    /// The same, of a commit that was read.
+    /// Adds a parsed commit.
     pub(crate) fn put_commit(&mut self, commit: &Commit) -> Result<(), SegmentError> {
         let position = commit.position();
         if position <= self.summary.last {
-            let what = format!("position {} is written", self.summary.last);
+            let what = format!("position {} is already written", self.summary.last);
             return Err(SegmentError::Misplaced { position, what });
         }
         if self.entries == 0 {
@@ -80,29 +84,29 @@ impl Writing {
         }
         self.entries = 0;
         self.raw.clear();
-        // A large commit passes; its room is not kept.
+        // The capacity of a large commit is released.
         self.raw.shrink_to(2 * BLOCK_BYTES);
         Ok(())
     }
 
-    /// About how many bytes the segment has by now.
+    /// Returns the approximate size of the segment so far, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.file.bytes()
     }
 
-    /// What is in it by now.
+    /// Returns the figures of the segment so far.
     #[must_use]
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// Ends the segment: all of it is on disk, then it gets its name. `links` are given when the commits
-    /// follow each other without a gap.
+    /// Ends the segment: syncs it, and renames it to its path. Pass `links` if the commits have no gap
+    /// between them.
     ///
     /// # Errors
-    /// [`SegmentError::Exists`], [`SegmentError::Io`]: the segment is not there, or, when syncing the
-    /// directory failed, may vanish in a power cut.
+    /// Returns [`SegmentError::Exists`] or [`SegmentError::Io`]: the segment was not created, or, if only
+    /// the sync of the directory failed, may be lost in a power cut.
     pub fn finish(mut self, links: Option<Links>) -> Result<Finished, SegmentError> {
         self.end_block()?;
         let summary = Summary { links, ..self.summary };

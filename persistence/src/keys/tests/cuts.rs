@@ -1,20 +1,20 @@
-//! Power cuts: whatever was written since the last sync may be there, may not, or may be garbage.
+//! Power cuts: after one, unsynced writes may be on disk, missing, or garbage.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
-use crate::keys::pages::PAGE;
+use crate::keys::header::PAGE;
 use crate::test_rng::TestRng;
 
-/// A disk that knows what survives a power cut.
+/// A simulated disk that tracks which writes survive a power cut.
 #[derive(Clone)]
 struct Disk(Arc<Mutex<Content>>);
 
 struct Content {
     durable: Vec<u8>,
     written: Vec<(u64, Vec<u8>)>,
-    /// How many more writes and syncs work.
+    /// How many more writes and syncs succeed.
     left: u64,
 }
 
@@ -31,8 +31,8 @@ impl Disk {
         self.lock().left = steps;
     }
 
-    /// What is found after a power cut: of each sector that was being written the old content, the new
-    /// one, or garbage.
+    /// Returns the content after a power cut: each sector that was being written has its old content, its
+    /// new one, or garbage.
     fn after_a_cut(&self, rng: &mut TestRng) -> Vec<u8> {
         let content = self.lock();
         let mut found = content.durable.clone();
@@ -95,25 +95,25 @@ impl Medium for Disk {
     }
 }
 
-/// What must hold after a cut.
+/// What must be true after a power cut.
 #[derive(Default)]
-struct Promised {
+struct Expected {
     /// Values of keys that were flushed.
     durable: Vec<(String, Vec<u8>)>,
-    /// Those whose forgetting was reported.
+    /// Subjects that `forget` reported as forgotten.
     forgotten: Vec<String>,
-    /// Those whose forgetting failed: it may have happened.
-    perhaps: Vec<String>,
+    /// Subjects whose `forget` failed, so they may be forgotten.
+    uncertain: Vec<String>,
 }
 
-impl Promised {
+impl Expected {
     fn check(&self, keys: &Keys, context: &str) {
         for (subject, value) in &self.durable {
             let found =
                 read(keys, subject, value).unwrap_or_else(|error| panic!("{context}: {error}"));
             if self.forgotten.contains(subject) {
                 assert_eq!(found, None, "{context}: {subject} is back");
-            } else if !self.perhaps.contains(subject) {
+            } else if !self.uncertain.contains(subject) {
                 assert_eq!(found.as_ref(), Some(subject), "{context}: {subject} is lost");
             }
         }
@@ -125,23 +125,23 @@ impl Promised {
 }
 
 /// Seals, flushes, forgets and rotates until the disk fails.
-fn work(keys: &Keys, rng: &mut TestRng, run: u64, promised: &mut Promised) {
+fn work(keys: &Keys, rng: &mut TestRng, run: u64, expected: &mut Expected) {
     for number in 0..40u64 {
         let subject = format!("{run}/{number}");
         match rng.below(8) {
-            0 if !promised.durable.is_empty() => {
-                let at = rng.below(promised.durable.len() as u64) as usize;
-                let subject = promised.durable[at].0.clone();
+            0 if !expected.durable.is_empty() => {
+                let at = rng.below(expected.durable.len() as u64) as usize;
+                let subject = expected.durable[at].0.clone();
                 match keys.forget(&subject) {
-                    Ok(_) => promised.forgotten.push(subject),
-                    Err(_) => return promised.perhaps.push(subject),
+                    Ok(_) => expected.forgotten.push(subject),
+                    Err(_) => return expected.uncertain.push(subject),
                 }
             }
             1 if keys.settle().is_err() => return,
             2 if keys.rotate().is_err() => return,
             3 => match keys.forget(&subject) {
-                Ok(_) => promised.forgotten.push(subject),
-                Err(_) => return promised.perhaps.push(subject),
+                Ok(_) => expected.forgotten.push(subject),
+                Err(_) => return expected.uncertain.push(subject),
             },
             _ => {
                 let some: Vec<_> = (0..=rng.below(3)).map(|it| format!("{subject}/{it}")).collect();
@@ -152,39 +152,39 @@ fn work(keys: &Keys, rng: &mut TestRng, run: u64, promised: &mut Promised) {
                 if keys.flush().is_err() {
                     return;
                 }
-                promised.durable.extend(values);
+                expected.durable.extend(values);
             }
         }
     }
 }
 
 #[test]
-fn no_power_cut_loses_a_key_that_was_flushed_or_brings_back_one_that_was_forgotten() {
+fn no_power_cut_loses_a_flushed_key_or_restores_a_forgotten_one() {
     for seed in 0..150 {
         let mut rng = TestRng::new(seed);
         let (mut ring, mut content) = (ring("0"), empty());
-        let mut promised = Promised::default();
+        let mut expected = Expected::default();
         for run in 0..4 {
             let context = format!("seed {seed}, run {run}");
             if run > 0 {
                 ring.add(MasterKeyId::new(&run.to_string()).unwrap(), MasterKey::random().unwrap());
             }
             let disk = Disk::new(content);
-            // Also while the file is being opened and mended.
+            // The disk may also fail while the file is being opened and repaired.
             disk.fail_after(rng.below(150));
             if let Ok(keys) = try_open(disk.clone(), &ring) {
-                promised.check(&keys, &context);
-                work(&keys, &mut rng, run, &mut promised);
+                expected.check(&keys, &context);
+                work(&keys, &mut rng, run, &mut expected);
                 disk.fail_after(0);
             }
             content = disk.after_a_cut(&mut rng);
         }
-        promised.check(&opened(content, &ring), &format!("seed {seed}, at the end"));
+        expected.check(&opened(content, &ring), &format!("seed {seed}, at the end"));
     }
 }
 
 #[test]
-fn a_rotation_that_is_cut_off_anywhere_goes_on_where_it_was() {
+fn a_rotation_resumes_after_a_power_cut_at_any_step() {
     let subjects: Vec<_> = (0..70).map(|number| number.to_string()).collect();
     let names: Vec<_> = subjects.iter().map(String::as_str).collect();
     let mut two = ring("one");
@@ -219,7 +219,7 @@ fn a_rotation_that_is_cut_off_anywhere_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_loses_nothing_and_nothing_more_is_written() {
+fn a_full_disk_is_reported_loses_nothing_and_stops_all_writes() {
     let ring = ring("one");
     let disk = Disk::new(empty());
     let keys = opened(disk.clone(), &ring);
@@ -229,10 +229,7 @@ fn a_full_disk_is_told_and_loses_nothing_and_nothing_more_is_written() {
     sealed(&keys, &["bob"]);
     assert!(matches!(keys.flush(), Err(KeyError::Failed { .. })));
     disk.fail_after(u64::MAX);
-    assert!(
-        matches!(keys.flush(), Err(KeyError::Failed { .. })),
-        "a failed sync is not tried again"
-    );
+    assert!(matches!(keys.flush(), Err(KeyError::Failed { .. })), "a failed sync is not retried");
     assert!(matches!(keys.forget("ada"), Err(KeyError::Failed { .. })));
     drop(keys);
     let keys = opened(disk.after_a_cut(&mut TestRng::new(3)), &ring);
@@ -241,7 +238,7 @@ fn a_full_disk_is_told_and_loses_nothing_and_nothing_more_is_written() {
 }
 
 #[test]
-fn the_file_grows_and_says_so_before_it_is_used() {
+fn the_header_counts_new_pages_before_they_are_used() {
     let ring = ring("one");
     let disk = Disk::new(empty());
     let keys = opened(disk.clone(), &ring);
@@ -252,7 +249,7 @@ fn the_file_grows_and_says_so_before_it_is_used() {
     let found = disk.after_a_cut(&mut TestRng::new(1));
     assert_eq!(found.len() % PAGE, 0);
     let shorter = found[..found.len() - 2 * PAGE].to_vec();
-    assert!(try_open(shorter, &ring).is_err(), "it has lost slots");
+    assert!(try_open(shorter, &ring).is_err(), "slots are missing");
     let keys = opened(found, &ring);
     for (name, value) in names.iter().zip(&values) {
         assert_eq!(read(&keys, name, value), Ok(Some((*name).to_owned())));
@@ -260,11 +257,11 @@ fn the_file_grows_and_says_so_before_it_is_used() {
 }
 
 #[test]
-fn a_commit_waits_for_the_keys_of_what_is_in_it_and_fails_with_them_for_good() {
+fn a_commit_flushes_its_keys_first_and_a_failure_is_permanent() {
     let ring = ring("one");
     let disk = Disk::new(empty());
     let keys = opened(disk.clone(), &ring);
-    let mut store = guard(crate::store::memory::open(), keys.clone());
+    let mut store = with_sealer(crate::store::memory::open(), keys.clone());
     let values = sealed(&keys, &["ada"]);
     store.writer.commit(&crate::Batch::default()).unwrap();
     let after = opened(disk.after_a_cut(&mut TestRng::new(2)), &ring);

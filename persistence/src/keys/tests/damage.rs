@@ -1,5 +1,7 @@
+//! Damage of the key file: flipped bits, swapped slots, and foreign files.
+
 use super::*;
-use crate::keys::pages::PAGE;
+use crate::keys::header::PAGE;
 use crate::test_rng::TestRng;
 
 fn file(ring: &MasterKeyRing) -> (Vec<u8>, Vec<Vec<u8>>) {
@@ -11,7 +13,7 @@ fn file(ring: &MasterKeyRing) -> (Vec<u8>, Vec<Vec<u8>>) {
     (std::fs::read(directory.path().join("keys")).unwrap(), values)
 }
 
-/// Everything is as it was, or it is said that it is damaged.
+/// Checks that every value is read as it was, or reported as damaged.
 fn check(content: Vec<u8>, ring: &MasterKeyRing, values: &[Vec<u8>], context: &str) {
     let Ok(keys) = try_open(content, ring) else { return };
     for (subject, value) in ["ada", "bob", "eve"].iter().zip(values) {
@@ -19,7 +21,7 @@ fn check(content: Vec<u8>, ring: &MasterKeyRing, values: &[Vec<u8>], context: &s
             Ok(Some(clear)) => assert!(clear == *subject && *subject != "eve", "{context}"),
             Ok(None) => assert_eq!(*subject, "eve", "{context}"),
             Err(PersonalError::Keys(KeyError::Damaged { .. })) => {
-                // Nor does it pass for one that has no key yet.
+                // It is not treated as a subject without a key either.
                 let refused = keys.seal(subject, b"more").unwrap_err();
                 assert!(matches!(refused, PersonalError::Keys(KeyError::Damaged { .. })));
             }
@@ -32,7 +34,7 @@ fn check(content: Vec<u8>, ring: &MasterKeyRing, values: &[Vec<u8>], context: &s
 fn one_flipped_bit_anywhere_changes_nothing() {
     let ring = ring("one");
     let (whole, values) = file(&ring);
-    // The pages with anything in them; then places at random.
+    // The used pages, and then random bits.
     let used = 4 * PAGE * 8;
     let mut rng = TestRng::new(1);
     let all = (0..used).filter(|bit| bit % 7 == 0 || (bit / 8) % PAGE < 400);
@@ -47,7 +49,7 @@ fn one_flipped_bit_anywhere_changes_nothing() {
 }
 
 #[test]
-fn both_copies_damaged_are_told_and_are_never_forgotten_or_new() {
+fn a_slot_with_two_damaged_copies_is_reported_and_never_treated_as_forgotten_or_new() {
     let ring = ring("one");
     let (whole, values) = file(&ring);
     for slot in 0..3 {
@@ -68,7 +70,7 @@ fn both_copies_damaged_are_told_and_are_never_forgotten_or_new() {
 }
 
 #[test]
-fn slots_that_have_changed_places_are_damaged() {
+fn swapped_slots_are_reported_as_damaged() {
     let ring = ring("one");
     let (whole, values) = file(&ring);
     let mut moved = whole.clone();
@@ -83,7 +85,7 @@ fn slots_that_have_changed_places_are_damaged() {
 }
 
 #[test]
-fn a_file_that_is_no_key_file_or_a_newer_one_is_told() {
+fn a_foreign_or_newer_file_is_refused() {
     let ring = ring("one");
     let (whole, _) = file(&ring);
     assert!(try_open(vec![], &ring).is_err());

@@ -1,8 +1,10 @@
+//! Sealed values: forgetting, rotation, wrong keys, and values shown in clear text.
+
 use super::*;
 use crate::Personal;
 
 #[test]
-fn a_value_is_read_until_its_subject_is_forgotten_and_all_others_for_ever() {
+fn a_value_is_readable_until_its_subject_is_forgotten() {
     let directory = tempfile::tempdir().unwrap();
     let ring = ring("one");
     let keys = Keys::open(directory.path(), ring.clone()).unwrap();
@@ -24,7 +26,7 @@ fn a_value_is_read_until_its_subject_is_forgotten_and_all_others_for_ever() {
 }
 
 #[test]
-fn who_was_never_seen_can_be_forgotten_beforehand() {
+fn an_unknown_subject_can_be_forgotten_in_advance() {
     let keys = Keys::in_memory(ring("one")).unwrap();
     assert_eq!(keys.forget("ada"), Ok(Forgotten { had_key: false, number: 1 }));
     assert!(matches!(keys.seal("ada", b"x"), Err(PersonalError::Forgotten { .. })));
@@ -33,7 +35,7 @@ fn who_was_never_seen_can_be_forgotten_beforehand() {
 }
 
 #[test]
-fn a_value_cannot_pass_for_one_of_another_subject_and_every_flipped_bit_is_found() {
+fn a_value_of_another_subject_and_every_flipped_bit_are_detected() {
     let keys = Keys::in_memory(ring("one")).unwrap();
     let values = sealed(&keys, &["ada", "bob"]);
     let altered = |subject: &str| PersonalError::Altered { subject: subject.to_owned() };
@@ -42,7 +44,7 @@ fn a_value_cannot_pass_for_one_of_another_subject_and_every_flipped_bit_is_found
         let mut flipped = values[0].clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let error = read(&keys, "ada", &flipped).unwrap_err();
-        // The mark tells keys apart, so a flipped one looks like that of another key.
+        // The mark identifies the key, so a flipped mark looks like another key.
         let is_mark = (8..40).contains(&bit);
         assert!(is_mark || error == altered("ada"), "bit {bit}: {error}");
     }
@@ -52,7 +54,7 @@ fn a_value_cannot_pass_for_one_of_another_subject_and_every_flipped_bit_is_found
 }
 
 #[test]
-fn other_keys_are_told_from_forgotten_ones() {
+fn another_key_file_is_distinguished_from_a_forgotten_subject() {
     let (ours, theirs) =
         (Keys::in_memory(ring("one")).unwrap(), Keys::in_memory(ring("one")).unwrap());
     let value = &sealed(&theirs, &["ada"])[0];
@@ -63,7 +65,7 @@ fn other_keys_are_told_from_forgotten_ones() {
 }
 
 #[test]
-fn what_was_sealed_for_several_goes_with_the_first_of_them() {
+fn data_sealed_for_several_subjects_is_erased_when_one_is_forgotten() {
     let keys = Keys::in_memory(ring("one")).unwrap();
     sealed(&keys, &["ada", "bob"]);
     let both: Subjects = ["ada", "bob"].map(|it| keys.fingerprint(it)).into_iter().collect();
@@ -83,20 +85,20 @@ fn what_was_sealed_for_several_goes_with_the_first_of_them() {
 }
 
 #[test]
-fn a_missing_or_wrong_master_key_is_told_and_changes_nothing() {
+fn a_missing_or_wrong_master_key_is_reported_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let right = ring("one");
     let keys = Keys::open(directory.path(), right.clone()).unwrap();
     let value = &sealed(&keys, &["ada"])[0];
     drop(keys);
     let before = std::fs::read(directory.path().join("keys")).unwrap();
-    let told = |ring: MasterKeyRing| match Keys::open(directory.path(), ring) {
+    let refused = |ring: MasterKeyRing| match Keys::open(directory.path(), ring) {
         Err(OpenError::Keys { source: KeyError::Master(error), .. }) => error,
         other => panic!("{other:?}"),
     };
     let id = MasterKeyId::new("one").unwrap();
-    assert_eq!(told(ring("two")), MasterKeyError::Unknown { id });
-    assert_eq!(told(ring("one")), MasterKeyError::Wrong { id });
+    assert_eq!(refused(ring("two")), MasterKeyError::Unknown { id });
+    assert_eq!(refused(ring("one")), MasterKeyError::Wrong { id });
     assert_eq!(std::fs::read(directory.path().join("keys")).unwrap(), before);
     let keys = Keys::open(directory.path(), right).unwrap();
     assert_eq!(read(&keys, "ada", value), Ok(Some("ada".to_owned())));
@@ -127,7 +129,7 @@ fn after_a_rotation_the_old_master_key_is_not_needed() {
 }
 
 #[test]
-fn the_file_holds_neither_names_nor_keys_and_is_open_once() {
+fn the_file_contains_no_names_and_is_opened_only_once() {
     let directory = tempfile::tempdir().unwrap();
     let keys = Keys::open(directory.path(), ring("one")).unwrap();
     sealed(&keys, &["ada lovelace"]);
@@ -138,19 +140,19 @@ fn the_file_holds_neither_names_nor_keys_and_is_open_once() {
 }
 
 #[test]
-fn what_is_shown_is_clear_text_or_said_to_be_erased_and_is_not_read_back() {
+fn shown_values_are_clear_text_or_erased_and_cannot_be_read_back() {
     let keys = Keys::in_memory(ring("one")).unwrap();
     let nested = Personal::new("ada", vec![Personal::new("bob", 7u8)]);
     let stored = keys.within(|| serde_json::to_string(&nested)).unwrap();
     keys.forget("bob").unwrap();
     let read =
         keys.within(|| serde_json::from_str::<Personal<Vec<Personal<u8>>>>(&stored)).unwrap();
-    // Also while keys are at hand.
+    // Even while keys are in scope.
     let shown = keys.within(|| showing(|| serde_json::to_string(&read))).unwrap();
     let bob = r#"{"subject":"bob","erased":true}"#;
     assert_eq!(shown, format!(r#"{{"subject":"ada","value":[{bob}]}}"#));
     let unset = showing(|| serde_json::to_string(&Personal::<u8>::default())).unwrap();
     assert_eq!(unset, r#"{"subject":"","value":null}"#);
     assert!(showing(|| serde_json::from_str::<Personal<Vec<Personal<u8>>>>(&stored)).is_err());
-    assert!(serde_json::to_string(&read).is_err(), "outside of it nothing has changed");
+    assert!(serde_json::to_string(&read).is_err(), "outside of `showing` it is refused");
 }

@@ -1,5 +1,7 @@
+//! Verification of the key file: counts and findings.
+
 use super::*;
-use crate::keys::pages::PAGE;
+use crate::keys::header::PAGE;
 
 #[test]
 fn every_key_is_counted_by_the_master_key_it_is_wrapped_with() {
@@ -13,7 +15,7 @@ fn every_key_is_counted_by_the_master_key_it_is_wrapped_with() {
     let two = MasterKeyId::new("two").unwrap();
     ring.add(two, MasterKey::random().unwrap());
     let keys = open(&ring);
-    // Not written yet.
+    // This key is not written yet.
     sealed(&keys, &["kim"]);
     let verified = keys.verify().unwrap();
     assert!(verified.is_whole(), "{verified:?}");
@@ -46,5 +48,5 @@ fn damage_is_found_slot_by_slot() {
     let keys = Keys::open(directory.path(), ring).unwrap();
     std::fs::write(&path, damage(&[3])).unwrap();
     let one = keys.verify().unwrap();
-    assert_eq!(one.findings, ["slot 1: one copy is damaged; opening the file mends it"]);
+    assert_eq!(one.findings, ["slot 1: one copy is damaged; opening the file repairs it"]);
 }

@@ -4,45 +4,45 @@ use std::cell::Cell;
 
 use serde::ser::{self, Error as _, Impossible, Serialize, SerializeStruct, SerializeTuple};
 
-/// An event whose variant name is taken out while it is serialized.
+/// An event whose variant name is removed and remembered while it is serialized.
 pub(super) struct Content<'a, T> {
     event: &'a T,
     name: Cell<Option<&'static str>>,
-    misfit: Cell<Option<&'static str>>,
+    mismatch: Cell<Option<&'static str>>,
 }
 
 impl<'a, T> Content<'a, T> {
     pub(super) fn of(event: &'a T) -> Self {
-        Self { event, name: Cell::new(None), misfit: Cell::new(None) }
+        Self { event, name: Cell::new(None), mismatch: Cell::new(None) }
     }
 
-    /// The variant's name, once serialized.
+    /// Returns the name of the variant, once serialized.
     pub(super) fn name(&self) -> Option<&'static str> {
         self.name.get()
     }
 
-    /// What the event is, when it is not an externally tagged enum.
-    pub(super) fn misfit(&self) -> Option<&'static str> {
-        self.misfit.get()
+    /// Returns the kind of value, if it is not an externally tagged enum.
+    pub(super) fn mismatch(&self) -> Option<&'static str> {
+        self.mismatch.get()
     }
 }
 
 impl<T: Serialize> Serialize for Content<'_, T> {
     fn serialize<S: ser::Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.event.serialize(Unwrap { inner, name: &self.name, misfit: &self.misfit })
+        self.event.serialize(Unwrap { inner, name: &self.name, mismatch: &self.mismatch })
     }
 }
 
-/// Takes the outermost variant off a value and hands its content to `inner`.
+/// Removes the outermost variant of a value and serializes its content with `inner`.
 struct Unwrap<'a, S> {
     inner: S,
     name: &'a Cell<Option<&'static str>>,
-    misfit: &'a Cell<Option<&'static str>>,
+    mismatch: &'a Cell<Option<&'static str>>,
 }
 
 impl<S: ser::Serializer> Unwrap<'_, S> {
     fn refuse<Ok>(self, found: &'static str) -> Result<Ok, S::Error> {
-        self.misfit.set(Some(found));
+        self.mismatch.set(Some(found));
         Err(S::Error::custom("an event must be an externally tagged enum"))
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Variant<'a, T> {
 }
 
 impl<'a, T> Variant<'a, T> {
-    /// `is_known` becomes false if there is no variant of that name.
+    /// Sets `is_known` to false if there is no variant of that name.
     pub(super) fn new(name: &'a str, is_known: &'a Cell<bool>) -> Self {
         Self { name, is_known, event: PhantomData }
     }
@@ -29,7 +29,7 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Variant<'_, T> {
     }
 }
 
-/// Puts the variant back around its content.
+/// Adds the variant to its content.
 struct Wrap<'a, D> {
     name: &'a str,
     is_known: &'a Cell<bool>,

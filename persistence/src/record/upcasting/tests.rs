@@ -1,3 +1,5 @@
+//! Upcasters: chains, cycles, bounds, and every codec.
+
 use actuarius_domain::{Metadata, Position, Recast, StreamId, Timestamp, Upcasters, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -6,7 +8,7 @@ use crate::{Append, Codec, CodecError, Commit, NewCommit};
 
 const ALL: [Codec; 3] = [Codec::Bincode, Codec::Json, Codec::MessagePack];
 
-/// As events were.
+/// The events of an older release.
 #[derive(Serialize)]
 enum Old {
     Unit,
@@ -15,7 +17,7 @@ enum Old {
     Struct { cents: i64, note: String },
 }
 
-/// As they are.
+/// The current events.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 enum New {
     Newtype { value: u32 },
@@ -75,7 +77,7 @@ fn stored(codec: Codec, event: &Old) -> Commit {
     Commit::from_frame(&frame, Position::new(1)).unwrap()
 }
 
-fn today(codec: Codec, event: &Old, upcasters: &Upcasters) -> Result<Vec<New>, CodecError> {
+fn decode_parts(codec: Codec, event: &Old, upcasters: &Upcasters) -> Result<Vec<New>, CodecError> {
     let commit = stored(codec, event);
     let event = commit.view().events().next().unwrap();
     assert!(!event.is_current(upcasters, version).unwrap_or(false));
@@ -83,46 +85,47 @@ fn today(codec: Codec, event: &Old, upcasters: &Upcasters) -> Result<Vec<New>, C
 }
 
 #[test]
-fn old_events_of_every_shape_become_what_their_upcasters_say_with_every_codec() {
+fn old_events_of_every_shape_are_upcast_with_every_codec() {
     let both = Old::Struct { cents: -5, note: "hello".to_owned() };
     let one = Old::Struct { cents: 7, note: String::new() };
     for codec in ALL {
-        let today = |event: &Old| today(codec, event, &upcasters()).unwrap();
-        assert_eq!(today(&Old::Unit), [New::Ended]);
-        assert_eq!(today(&Old::Newtype(4)), [New::Newtype { value: 50 }]);
-        assert_eq!(today(&Old::Tuple("x".to_owned(), 3)), [New::Named("x".to_owned(), 3)]);
-        assert_eq!(today(&both), [New::Booked { cents: -5 }, New::Noted("hello".to_owned())]);
-        assert_eq!(today(&one), [New::Booked { cents: 7 }]);
-        assert_eq!(self::today(codec, &Old::Unit, &upcasters().leave_out("Unit", 1)), Ok(vec![]));
+        let current = |event: &Old| decode_parts(codec, event, &upcasters()).unwrap();
+        assert_eq!(current(&Old::Unit), [New::Ended]);
+        assert_eq!(current(&Old::Newtype(4)), [New::Newtype { value: 50 }]);
+        assert_eq!(current(&Old::Tuple("x".to_owned(), 3)), [New::Named("x".to_owned(), 3)]);
+        assert_eq!(current(&both), [New::Booked { cents: -5 }, New::Noted("hello".to_owned())]);
+        assert_eq!(current(&one), [New::Booked { cents: 7 }]);
+        assert_eq!(decode_parts(codec, &Old::Unit, &upcasters().leave_out("Unit", 1)), Ok(vec![]));
     }
 }
 
 #[test]
-fn a_tree_of_values_is_for_codecs_that_describe_themselves() {
+fn upcasters_may_read_a_tree_of_values_with_self_describing_codecs_only() {
     let upcasters = Upcasters::new().upcast("Struct", 1, |mut old: serde_json::Value| {
         old["cents"] = (old["cents"].as_i64().unwrap() + 1).into();
         Recast::renamed("Booked", 1, old)
     });
     for codec in ALL {
-        let today = today(codec, &Old::Struct { cents: 1, note: "x".to_owned() }, &upcasters);
+        let decoded =
+            decode_parts(codec, &Old::Struct { cents: 1, note: "x".to_owned() }, &upcasters);
         match codec {
-            Codec::Bincode => assert!(matches!(today, Err(CodecError::Decode(_)))),
-            _ => assert_eq!(today, Ok(vec![New::Booked { cents: 2 }])),
+            Codec::Bincode => assert!(matches!(decoded, Err(CodecError::Decode(_)))),
+            _ => assert_eq!(decoded, Ok(vec![New::Booked { cents: 2 }])),
         }
     }
 }
 
 #[test]
-fn a_version_that_nobody_reads_is_told_with_the_version_of_today() {
+fn a_version_without_an_upcaster_is_reported_with_the_current_version() {
     let missing = |event_type: &str, stored, current| {
         let event_type = event_type.to_owned();
         Err(CodecError::MissingUpcaster { event_type, stored, current })
     };
     let newtype = Old::Newtype(1);
     for codec in ALL {
-        assert_eq!(today(codec, &newtype, &Upcasters::new()), missing("Newtype", 1, 3));
+        assert_eq!(decode_parts(codec, &newtype, &Upcasters::new()), missing("Newtype", 1, 3));
         let half = Upcasters::new().upcast("Newtype", 1, |old: u32| Recast::to(2, old));
-        assert_eq!(today(codec, &newtype, &half), missing("Newtype", 2, 3));
+        assert_eq!(decode_parts(codec, &newtype, &half), missing("Newtype", 2, 3));
     }
     let commit = stored(Codec::Json, &newtype);
     let event = commit.view().events().next().unwrap();
@@ -131,9 +134,9 @@ fn a_version_that_nobody_reads_is_told_with_the_version_of_today() {
 }
 
 #[test]
-fn upcasters_that_go_round_or_make_ever_more_come_to_an_end() {
-    let round = Upcasters::new().rename("Unit", 1, "B", 1).rename("B", 1, "Unit", 1);
-    let ended = today(Codec::Bincode, &Old::Unit, &round);
+fn cyclic_or_multiplying_upcasters_are_stopped() {
+    let cyclic = Upcasters::new().rename("Unit", 1, "B", 1).rename("B", 1, "Unit", 1);
+    let ended = decode_parts(Codec::Bincode, &Old::Unit, &cyclic);
     assert!(matches!(ended, Err(CodecError::EndlessUpcasters { .. })), "{ended:?}");
     let mut more = Upcasters::new().rename("Unit", 1, "A", 2).leave_out("A", 20);
     for version in 2..20 {
@@ -141,17 +144,17 @@ fn upcasters_that_go_round_or_make_ever_more_come_to_an_end() {
             Recast::several([Recast::to(version + 1, ()), Recast::to(version + 1, ())])
         });
     }
-    let ended = today(Codec::Bincode, &Old::Unit, &more);
+    let ended = decode_parts(Codec::Bincode, &Old::Unit, &more);
     assert!(matches!(ended, Err(CodecError::TooManyParts { .. })), "{ended:?}");
 }
 
 #[test]
-fn an_event_type_that_is_no_more_is_told_by_name() {
+fn an_unknown_event_type_is_reported_by_name() {
     let gone = Upcasters::new().rename("Unit", 1, "Gone", 1);
     for codec in ALL {
         let event_type = "Gone".to_owned();
         let expected = Err(CodecError::UnknownEventType { event_type });
-        assert_eq!(today(codec, &Old::Unit, &gone), expected);
+        assert_eq!(decode_parts(codec, &Old::Unit, &gone), expected);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Segments of the archive, beside those of the log.
+//! Archived segments in a backup.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ use crate::archive::segment::Segment;
 use crate::crash_points;
 use crate::files;
 
-/// Copies the segments in the directory `archive` that no run before has as they are now, and lists them.
+/// Copies the segments in the directory `archive` that no previous run has in their current form.
 pub(super) fn copy_new(
     archive: &Path,
     place: &Place,
@@ -24,7 +24,7 @@ pub(super) fn copy_new(
     if !archive.is_dir() {
         return Ok(vec![]);
     }
-    // One that was written anew, without a stream that was deleted, keeps its name and gets shorter.
+    // A segment that was rewritten without a deleted stream keeps its id and gets shorter.
     let known = before.iter().flat_map(|it| &it.archived).map(|it| (it.id, it.bytes));
     let known: BTreeMap<_, _> = known.collect();
     let mut items = Vec::new();
@@ -49,8 +49,8 @@ fn copy(from: &Path, id: Uuid, place: &Place, number: u32) -> Result<Item, Backu
     Ok(Item { file, id, bytes, hash })
 }
 
-/// Copies those of the archived segments `wanted` that the backup has into the archive of a restored
-/// store that ends in the run `last`, and tells which it has.
+/// Copies the archived segments `wanted` into the archive of a restored store that ends in the run
+/// `last`. Returns the ids of those that the backup contains.
 pub(super) fn copy_back(
     place: &Place,
     manifests: &[Manifest],
@@ -58,15 +58,15 @@ pub(super) fn copy_back(
     wanted: &BTreeSet<Uuid>,
     archive: &Path,
 ) -> Result<BTreeSet<Uuid>, BackupError> {
-    // As they were then: the newest up to that run, and those that were not there yet.
-    let (until, behind) = manifests.split_at(manifests.len().min(last as usize));
-    let newest_first = until.iter().rev().chain(behind).flat_map(|it| &it.archived);
+    // The newest up to that run first, then segments that were archived later.
+    let (until, later) = manifests.split_at(manifests.len().min(last as usize));
+    let newest_first = until.iter().rev().chain(later).flat_map(|it| &it.archived);
     let mut found = BTreeSet::new();
     for item in newest_first.filter(|item| wanted.contains(&item.id)) {
         if found.insert(item.id) {
             let from = place.checked(item)?;
             files::create_directory(archive)?;
-            // What a restore that was cut short has left is replaced.
+            // Replaces a file that an interrupted restore left.
             copied(&from, &archive.join(format!("{}.seg", item.id)))?;
         }
     }

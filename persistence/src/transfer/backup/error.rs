@@ -1,3 +1,5 @@
+//! Errors of backups.
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,35 +14,36 @@ use crate::{OpenError, ReadError, StoreFailure};
 
 /// Why a backup was not taken, verified or restored.
 ///
-/// What was in the backup before is as it was, and a run that failed is not in it. A store that was
-/// not restored to its end is not there.
+/// Previous runs are unchanged, and a failed run is not part of the backup. A store that was not restored
+/// completely does not exist.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BackupError {
     /// There is no backup.
-    #[error("{path} holds no backup")]
+    #[error("{path} contains no backup")]
     NotABackup {
         /// The directory.
         path: PathBuf,
     },
-    /// Someone else works on the same backup, or in the same directory. Wait until they are done.
-    #[error("{path} is in use by someone else")]
+    /// Another process, or another part of this one, works on the same backup or directory. Wait until
+    /// it has finished.
+    #[error("{path} is in use by another process, or another part of this one")]
     InUse {
         /// The directory.
         path: PathBuf,
     },
-    /// A newer release has written it. Use that release.
+    /// A newer release wrote it. Use that release.
     #[error("{path} has format {found}, this release reads up to {supported}")]
     NewerFormat {
         /// The file.
         path: PathBuf,
         /// The format found.
         found: u32,
-        /// The newest format this release knows.
+        /// The newest format this release reads.
         supported: u32,
     },
-    /// A file of the backup is missing, or is not what was written. Fetch it again; the runs before
-    /// can be restored.
+    /// A file of the backup is missing or damaged. Copy it again; previous runs can still be
+    /// restored.
     #[error("the backup is damaged: {path}: {what}")]
     Damaged {
         /// The file.
@@ -51,19 +54,18 @@ pub enum BackupError {
     /// A segment cannot be written or read.
     #[error(transparent)]
     Segment(#[from] SegmentError),
-    /// The backup is one of another store. Take this one's into another directory.
-    #[error("the backup {path} is that of the store {found}, not of {store}")]
+    /// The backup is one of another store. Use another directory.
+    #[error("the backup {path} is one of the store {found}, not of {store}")]
     OtherStore {
         /// The backup.
         path: PathBuf,
-        /// Whose it is.
+        /// The store of the backup.
         found: Uuid,
-        /// The store that was to be added to it.
+        /// The store to be backed up.
         store: Uuid,
     },
-    /// The store and the backup have different histories up to where the backup ends: the store has
-    /// fewer events, or others. Take a backup of it into another directory, and find out which of the
-    /// two is right.
+    /// The store does not have the history of the backup up to its end: it has fewer or other events.
+    /// Take a backup of the store into another directory, and find out which of the two is right.
     #[error(
         "the backup {path} ends at {backup}, which is not in the history of the store at {store}"
     )]
@@ -75,23 +77,23 @@ pub enum BackupError {
         /// The end of the store's log.
         store: ChainEnd,
     },
-    /// The backup ends before the position that is wanted. Restore to an earlier one, or take a run
-    /// more.
+    /// The backup ends before the requested position. Restore to an earlier one, or take another run.
     #[error("the backup ends at position {end}, before {wanted}")]
     Ahead {
-        /// What is wanted.
+        /// The requested position.
         wanted: Position,
-        /// Where it ends.
+        /// The end of the backup.
         end: Position,
     },
-    /// There is something already where the store is to be restored. Choose an empty directory.
+    /// The target directory or store is not empty. Choose an empty one.
     #[error("{path} is not empty")]
     NotEmpty {
         /// The directory.
         path: PathBuf,
     },
-    /// The store that was restored has another chain than the backup: a defect, or damage on the way.
-    #[error("what was restored ends at {found}, the backup at {wanted}")]
+    /// The restored store has another chain than the backup, because of a defect, or damage while
+    /// copying.
+    #[error("the restored store ends at {found}, expected {wanted}")]
     Differs {
         /// The end of the backup.
         wanted: ChainEnd,
@@ -101,22 +103,22 @@ pub enum BackupError {
     /// The store cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The store that is restored cannot be made or opened.
+    /// The restored store cannot be created or opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The store that is restored cannot be written.
+    /// The restored store cannot be written.
     #[error(transparent)]
     Store(#[from] StoreFailure),
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{path}: {source}")]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: Arc<io::Error>,
     },
-    /// It was asked to stop.
-    #[error("it was asked to stop")]
+    /// The progress callback stopped it.
+    #[error("it was stopped by the progress callback")]
     Stopped,
 }
 
@@ -126,7 +128,7 @@ impl BackupError {
     }
 }
 
-/// Names the file an error is about.
+/// Adds the path of the file to an I/O error.
 pub(super) trait OnBackup<T> {
     fn on(self, path: &Path) -> Result<T, BackupError>;
 }

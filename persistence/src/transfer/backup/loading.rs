@@ -1,3 +1,5 @@
+//! Loads a backup into an open store.
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -12,30 +14,31 @@ use crate::archive::segment::{Segment, SegmentError};
 use crate::record::chain::ChainEnd;
 use crate::{Commit, Gone, Lineage, OnProgress, Progress, Store};
 
-/// What was loaded from a backup.
+/// The result of loading a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loaded {
-    /// Where it ends.
+    /// The end of the loaded log.
     pub end: ChainEnd,
-    /// The run it ends in.
+    /// The number of the run that contains the end.
     pub run: u32,
-    /// How many commits there are.
+    /// The number of commits.
     pub commits: u64,
-    /// How many notes, and the position of the run they were taken with; none when the first run
-    /// ended behind what was wanted.
+    /// The number of notes, and the position of the run that contains them. `None` if the first run
+    /// ends after the requested point.
     pub notes: Option<(u64, Position)>,
-    /// That of the store the backup was taken of.
+    /// The lineage of the store that was backed up.
     pub lineage: Lineage,
-    /// The segments of the archive that have events of its commits.
+    /// The archived segments with events of its commits.
     pub archived: BTreeSet<Uuid>,
 }
 
-/// Loads a backup into an open store, which must be empty: to look into it, or for a test. The store keeps the
-/// identity it has; [`restore`](super::restore) makes one that goes on.
+/// Loads a backup into an open, empty store, for inspection or for a test. The store keeps its identity;
+/// use [`restore`](super::restore) to create a store that continues the history.
 ///
 /// # Errors
-/// [`BackupError`]: the store has some of it, and is of no use.
+/// Returns [`BackupError`] if it was not loaded completely. The store may then contain a part of it: drop
+/// it.
 pub fn load(
     from: impl AsRef<Path>,
     to: &mut Store,
@@ -76,7 +79,7 @@ pub(super) fn load_from(
         is_over: false,
         so_far: Progress::default(),
         archived: BTreeSet::new(),
-        filling: Batches::new(to),
+        batches: Batches::new(to),
     };
     let (mut run, mut lineage) = (0, Lineage::of(Uuid::nil()));
     for manifest in manifests {
@@ -85,8 +88,8 @@ pub(super) fn load_from(
             (run, lineage) = (manifest.number, manifest.lineage.clone());
         }
     }
-    let Loading { end, so_far, archived, mut filling, .. } = loading;
-    filling.flush()?;
+    let Loading { end, so_far, archived, mut batches, .. } = loading;
+    batches.flush()?;
     check(to, end)?;
     let notes = load_notes(place, manifests, end.position, to)?;
     to.writer.settle()?;
@@ -98,7 +101,7 @@ fn check(to: &Store, wanted: ChainEnd) -> Result<(), BackupError> {
     if found == wanted { Ok(()) } else { Err(BackupError::Differs { wanted, found }) }
 }
 
-/// The newest notes that speak of nothing behind `end`.
+/// Loads the newest notes that refer to nothing after `end`.
 fn load_notes(
     place: &Place,
     manifests: &[Manifest],
@@ -114,19 +117,19 @@ fn load_notes(
     Ok(Some((count, manifest.to.position)))
 }
 
-/// A log on its way back.
+/// The state of loading a log.
 struct Loading<'a> {
     place: &'a Place,
     until: Until,
-    /// The end of what was read.
+    /// The end of the commits read.
     read: ChainEnd,
-    /// The end of what is loaded.
+    /// The end of the commits loaded.
     end: ChainEnd,
-    /// Nothing more is loaded.
+    /// Whether the requested point is reached.
     is_over: bool,
     so_far: Progress,
     archived: BTreeSet<Uuid>,
-    filling: Batches<'a>,
+    batches: Batches<'a>,
 }
 
 impl Loading<'_> {
@@ -138,12 +141,12 @@ impl Loading<'_> {
         }
         if !self.is_over && self.read != manifest.to {
             let path = self.place.path.join(super::place::file_of(manifest.number, ".manifest"));
-            return Err(BackupError::damaged(&path, "its segments do not lead to its end"));
+            return Err(BackupError::damaged(&path, "its segments do not end at its end"));
         }
         Ok(())
     }
 
-    /// Reads the segment to its end, even when no more is loaded: its link proves what was.
+    /// Reads the segment to its end, even if no more is loaded, because its last link proves its content.
     fn segment(&mut self, item: &Item, progress: OnProgress<'_>) -> Result<(), BackupError> {
         let path = self.place.checked(item)?;
         let segment = Segment::open(&path)?;
@@ -156,7 +159,7 @@ impl Loading<'_> {
         }
         let after = segment.summary().links.map(|links| links.after);
         if after != Some(self.read.link) {
-            let what = "it does not go on where the one before ends".to_owned();
+            let what = "it does not continue the previous segment".to_owned();
             return Err(SegmentError::Another { path, what }.into());
         }
         Ok(())
@@ -164,7 +167,7 @@ impl Loading<'_> {
 
     fn take(&mut self, commit: &Commit) -> Result<(), BackupError> {
         if commit.position() != self.read.position.next() {
-            let what = format!("events behind position {} are missing", self.read.position);
+            let what = format!("events after position {} are missing", self.read.position);
             return Err(BackupError::damaged(&self.place.path, what));
         }
         self.read = self.read.then(commit);
@@ -176,7 +179,7 @@ impl Loading<'_> {
         let stream = StreamId::new(view.category, view.id);
         let stream =
             stream.map_err(|error| BackupError::damaged(&self.place.path, error.to_string()))?;
-        self.filling.put(stream, commit)?;
+        self.batches.put(stream, commit)?;
         if let Some(Gone::Archived(segment)) = commit.gone() {
             self.archived.insert(segment);
         }
@@ -196,5 +199,5 @@ impl Loading<'_> {
     }
 }
 
-/// After how many commits progress is reported.
+/// The number of commits between two progress reports.
 const REPORT_EVERY: usize = 1_000;

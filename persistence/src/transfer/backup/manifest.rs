@@ -1,4 +1,4 @@
-//! The text that ends a run, and without which it does not count.
+//! The manifest: the text that completes a run and names its files.
 
 use actuarius_domain::{Position, Timestamp};
 use uuid::Uuid;
@@ -14,11 +14,11 @@ pub(super) const FORMAT: u32 = 1;
 
 const MAGIC: &str = "actuarius backup";
 
-/// What a run has added.
+/// The content of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub(super) number: u32,
-    /// That of the store it was taken of.
+    /// The lineage of the store that was backed up.
     pub(super) lineage: Lineage,
     pub(super) from: ChainEnd,
     pub(super) to: ChainEnd,
@@ -34,9 +34,9 @@ pub(super) struct Manifest {
 /// A file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
-    /// Its path below the backup.
+    /// Its path, relative to the backup.
     pub(super) file: String,
-    /// The segment's own name.
+    /// The id of the segment.
     pub(super) id: Uuid,
     pub(super) bytes: u64,
     pub(super) hash: Link,
@@ -60,7 +60,7 @@ impl Item {
 }
 
 impl Manifest {
-    /// The first manifest of a run that goes on behind `from`.
+    /// Creates the manifest of a run that starts after `from`.
     pub(super) fn begin(number: u32, lineage: Lineage, from: ChainEnd, to: ChainEnd) -> Self {
         let (until, commits, events, notes_count) = (None, 0, 0, 0);
         let (segments, notes, archived) = (vec![], vec![], vec![]);
@@ -101,13 +101,13 @@ impl Manifest {
 
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
         let text = unsealed(MAGIC, FORMAT..=FORMAT, text)?;
-        Self::fields(text).ok_or(Unreadable::Unknown("it makes no sense"))
+        Self::fields(text).ok_or(Unreadable::Unknown("a line is invalid"))
     }
 
     fn fields(text: &str) -> Option<Self> {
         let none = (Lineage::of(Uuid::nil()), ChainEnd::default());
         let mut found = Self::begin(0, none.0, none.1, none.1);
-        // Behind the magic and the format, and before the checksum.
+        // The lines after the magic and the format, and before the checksum.
         let lines = text.lines().count().checked_sub(1)?;
         for line in text.lines().take(lines).skip(2) {
             let (name, value) = line.split_once(' ')?;
@@ -140,7 +140,7 @@ impl Manifest {
         Some(())
     }
 
-    /// What a user sees of it.
+    /// Returns the run for users.
     pub(super) fn run(&self) -> Run {
         let items = self.segments.iter().chain(&self.notes).chain(&self.archived);
         Run {
@@ -181,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_comes_back() {
+    fn a_manifest_round_trips() {
         let manifest = example();
         assert_eq!(Manifest::parse(manifest.to_text().as_bytes()), Ok(manifest));
     }
 
     #[test]
-    fn every_flipped_bit_is_found_and_a_newer_format_is_told() {
+    fn every_flipped_bit_is_detected_and_a_newer_format_is_reported() {
         let text = example().to_text().into_bytes();
         for bit in 0..text.len() * 8 {
             let mut damaged = text.clone();

@@ -1,4 +1,4 @@
-//! Notes in a backup: a segment of their own.
+//! Notes in a backup, in their own segment.
 
 use std::path::Path;
 
@@ -8,18 +8,19 @@ use super::BackupError;
 use crate::archive::segment::{
     BLOCK_BYTES, BlockWriter, Blocks, Finished, Kind, SegmentError, SegmentHead, Summary,
 };
-use crate::wire::Malformed;
-use crate::wire::{Cursor, put_varint};
-use crate::{Batch, Note, NoteTooLarge, Notes, ReadError, Reader, Store};
+use crate::error::ReadError;
+use crate::record::note::{Note, NoteTooLarge, Notes};
+use crate::store::{Batch, Reader, Store};
+use crate::wire::{Cursor, Malformed, put_varint};
 
-/// How many notes are read at once. A commit with notes waits meanwhile.
+/// How many notes are read at once. A commit with notes waits until they are read.
 const AT_ONCE: usize = 512;
 
-/// Beside their keys, what notes say is their writers' business. But a subscription must not be read
-/// as being further than its parked events are: what is called this is read first.
+/// The prefix of the notes that are read first: the position of a subscription must not be newer than its
+/// parked events. The values of notes are otherwise opaque.
 const FIRST: &[u8] = b"subscription/";
 
-/// Writes all notes of a store into a segment, and tells how many there were.
+/// Writes all notes of a store into a segment. Returns their number.
 pub(super) fn write(
     reader: &dyn Reader,
     path: &Path,
@@ -29,7 +30,7 @@ pub(super) fn write(
         Writing { file: BlockWriter::create(path, head)?, raw: Vec::new(), entries: 0, count: 0 };
     let all = reader.notes(b"", None, AT_ONCE)?;
     if all.len() < AT_ONCE {
-        // All at once, as they were at one moment.
+        // Read at once, so they are consistent.
         writing.put(&all)?;
     } else {
         drop(all);
@@ -95,14 +96,14 @@ impl Writing {
     }
 }
 
-/// Stores the notes of a segment, and tells how many there were.
+/// Stores the notes of a segment. Returns their number.
 pub(super) fn load(path: &Path, to: &mut Store) -> Result<u64, BackupError> {
     let mut set = Notes::default();
     let count = read(path, |key, value| {
         if let Err(NoteTooLarge::Set { .. }) = set.put(key, value) {
             let notes = vec![std::mem::take(&mut set)];
             to.writer.commit(&Batch { notes, ..Batch::default() })?;
-            // It fits: it was a note, and it is alone.
+            // A single note always fits.
             let _ = set.put(key, value);
         }
         Ok(())
@@ -111,14 +112,14 @@ pub(super) fn load(path: &Path, to: &mut Store) -> Result<u64, BackupError> {
     Ok(count)
 }
 
-/// Goes through all notes of a segment, and tells how many there are.
+/// Calls `each` with all notes of a segment. Returns their number.
 pub(super) fn read(
     path: &Path,
     mut each: impl FnMut(&[u8], &[u8]) -> Result<(), BackupError>,
 ) -> Result<u64, BackupError> {
     let (blocks, mut count) = (Blocks::open(path)?, 0);
     if blocks.head.kind != Kind::Notes {
-        let what = "it holds no notes".to_owned();
+        let what = "it contains no notes".to_owned();
         return Err(SegmentError::Another { path: path.to_owned(), what }.into());
     }
     for number in 0..blocks.len() {

@@ -1,4 +1,4 @@
-//! The directory a backup is in: what is called how, and every change of it.
+//! The directory of a backup: the names of its files, and every change of it.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -8,11 +8,11 @@ use super::BackupError;
 use super::error::OnBackup;
 use super::manifest::{FORMAT, Item, Manifest};
 use crate::crash_points;
+use crate::error::OpenError;
 use crate::files;
 use crate::files::lock::StoreLock;
 use crate::files::marker::Unreadable;
 use crate::record::chain::Link;
-use crate::{OpenError, OpenError::Locked};
 
 const MANIFEST: &str = ".manifest";
 
@@ -22,7 +22,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A backup that is there, to be read.
+    /// Opens an existing backup for reading.
     pub(super) fn open(path: &Path) -> Result<Self, BackupError> {
         let place = Self { path: path.to_owned() };
         if place.numbers()?.is_empty() {
@@ -31,7 +31,7 @@ impl Place {
         Ok(place)
     }
 
-    /// One that may not be there yet, to be added to; nobody else adds to it meanwhile.
+    /// Creates or opens a backup for adding a run, and locks it against other runs.
     pub(super) fn prepare(path: &Path) -> Result<(Self, StoreLock), BackupError> {
         crash_points::here().on(path)?;
         files::create_directory(path)?;
@@ -39,7 +39,7 @@ impl Place {
         Ok((Self { path: path.to_owned() }, lock))
     }
 
-    /// The manifests of all runs, oldest first; none may be missing.
+    /// Returns the manifests of all runs, oldest first. None may be missing.
     pub(super) fn manifests(&self) -> Result<Vec<Manifest>, BackupError> {
         let numbers = self.numbers()?;
         let mut manifests = Vec::<Manifest>::new();
@@ -48,7 +48,7 @@ impl Place {
             let path = self.path.join(file_of(number, MANIFEST));
             let before = manifests.last().map(|before| before.to).unwrap_or_default();
             if manifest.number != number || manifest.from != before {
-                let what = "it does not go on where the one before ends";
+                let what = "it does not continue the previous run";
                 return Err(BackupError::damaged(&path, what));
             }
             manifests.push(manifest);
@@ -56,7 +56,7 @@ impl Place {
         Ok(manifests)
     }
 
-    /// The numbers of all manifests there are, in order.
+    /// Returns the numbers of all manifests in order.
     fn numbers(&self) -> Result<Vec<u32>, BackupError> {
         let names = match names(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
@@ -81,33 +81,33 @@ impl Place {
             Unreadable::Newer(found) => {
                 BackupError::NewerFormat { path: path.clone(), found, supported: FORMAT }
             }
-            Unreadable::Unknown(_) => BackupError::damaged(&path, "it is not what was written"),
+            Unreadable::Unknown(_) => BackupError::damaged(&path, "its content is wrong"),
         })
     }
 
-    /// The run counts from here on.
+    /// Stores the manifest, which makes the run part of the backup.
     pub(super) fn store(&self, manifest: &Manifest) -> Result<(), BackupError> {
         let path = self.path.join(file_of(manifest.number, MANIFEST));
-        let aside = path.with_extension("manifest.writing");
-        crash_points::here().on(&aside)?;
-        let mut file = File::create(&aside).on(&aside)?;
-        crash_points::here().on(&aside)?;
-        file.write_all(manifest.to_text().as_bytes()).on(&aside)?;
-        file.sync_all().on(&aside)?;
-        crash_points::here().on(&aside)?;
-        fs::rename(&aside, &path).on(&path)?;
+        let temporary = path.with_extension("manifest.writing");
+        crash_points::here().on(&temporary)?;
+        let mut file = File::create(&temporary).on(&temporary)?;
+        crash_points::here().on(&temporary)?;
+        file.write_all(manifest.to_text().as_bytes()).on(&temporary)?;
+        file.sync_all().on(&temporary)?;
+        crash_points::here().on(&temporary)?;
+        fs::rename(&temporary, &path).on(&path)?;
         crash_points::here().on(&self.path)?;
         Ok(files::sync(&self.path)?)
     }
 
-    /// Removes what a run that was not finished has left.
+    /// Removes the files of an unfinished run.
     pub(super) fn remove_unfinished(&self, number: u32) -> Result<(), BackupError> {
-        let (mine, archive) = (format!("run-{number:06}."), self.path.join("archive"));
-        remove(&self.path, |name| name.starts_with(&mine))?;
-        if archive.is_dir() { remove(&archive, |name| name.starts_with(&mine)) } else { Ok(()) }
+        let (prefix, archive) = (format!("run-{number:06}."), self.path.join("archive"));
+        remove(&self.path, |name| name.starts_with(&prefix))?;
+        if archive.is_dir() { remove(&archive, |name| name.starts_with(&prefix)) } else { Ok(()) }
     }
 
-    /// Where an item is, once it is certain that its file is the one that was written.
+    /// Returns the path of an item, after checking the size and the hash of its file.
     pub(super) fn checked(&self, item: &Item) -> Result<PathBuf, BackupError> {
         let path = self.path.join(&item.file);
         let mut file = match File::open(&path) {
@@ -118,20 +118,20 @@ impl Place {
         };
         let (bytes, hash) = hashed(&mut file, &mut io::sink()).on(&path)?;
         if (bytes, hash) != (item.bytes, item.hash) {
-            return Err(BackupError::damaged(&path, "it is not what was written"));
+            return Err(BackupError::damaged(&path, "its size or hash is wrong"));
         }
         Ok(path)
     }
 }
 
-/// What a file of the run `number` is called.
+/// Returns the name of a file of the run `number`.
 pub(super) fn file_of(number: u32, rest: &str) -> String {
     format!("run-{number:06}{rest}")
 }
 
 pub(super) fn locked(path: &Path, file: &str) -> Result<StoreLock, BackupError> {
     StoreLock::take(path, file).map_err(|error| match error {
-        Locked { path } => BackupError::InUse { path },
+        OpenError::Locked { path } => BackupError::InUse { path },
         other => other.into(),
     })
 }
@@ -150,19 +150,19 @@ fn remove(path: &Path, which: impl Fn(&str) -> bool) -> Result<(), BackupError> 
     Ok(())
 }
 
-/// Copies a file to where none is: aside, and then at once. Returns its length and its hash.
+/// Copies a file atomically, through a temporary file. Returns its size and its hash.
 pub(super) fn copied(from: &Path, to: &Path) -> Result<(u64, Link), BackupError> {
-    let mut aside = to.to_owned().into_os_string();
-    aside.push(".writing");
-    let aside = PathBuf::from(aside);
+    let mut temporary = to.to_owned().into_os_string();
+    temporary.push(".writing");
+    let temporary = PathBuf::from(temporary);
     let mut source = File::open(from).on(from)?;
-    crash_points::here().on(&aside)?;
-    let mut file = File::create(&aside).on(&aside)?;
-    crash_points::here().on(&aside)?;
-    let copied = hashed(&mut source, &mut file).on(&aside)?;
-    file.sync_all().on(&aside)?;
-    crash_points::here().on(&aside)?;
-    fs::rename(&aside, to).on(to)?;
+    crash_points::here().on(&temporary)?;
+    let mut file = File::create(&temporary).on(&temporary)?;
+    crash_points::here().on(&temporary)?;
+    let copied = hashed(&mut source, &mut file).on(&temporary)?;
+    file.sync_all().on(&temporary)?;
+    crash_points::here().on(&temporary)?;
+    fs::rename(&temporary, to).on(to)?;
     crash_points::here().on(to)?;
     to.parent()
         .map_or(Ok(()), files::sync)
@@ -170,7 +170,7 @@ pub(super) fn copied(from: &Path, to: &Path) -> Result<(u64, Link), BackupError>
         .map(|()| copied)
 }
 
-/// Reads to the end, writing what is read, and tells its length and its hash.
+/// Copies all bytes. Returns their number and their hash.
 fn hashed(from: &mut impl Read, to: &mut impl Write) -> io::Result<(u64, Link)> {
     let (mut hasher, mut length, mut bytes) = (blake3::Hasher::new(), 0, vec![0; 128 * 1024]);
     loop {

@@ -7,62 +7,62 @@ use std::path::Path;
 use actuarius_domain::Position;
 use uuid::Uuid;
 
+use super::super::progress::OnProgress;
 use super::error::OnBackup;
 use super::loading::load_from;
 use super::place::{Place, locked, names};
 use super::{BackupError, Until, archived};
-use crate::files;
+use crate::crash_points;
+use crate::error::OpenError;
+use crate::files::{self, RESTORING};
 use crate::record::chain::ChainEnd;
+use crate::record::lineage::Lineage;
 use crate::store::Store;
-use crate::{Lineage, OnProgress, OpenError, crash_points};
 
-/// Where a store is built while it is being restored, inside the directory it will be in.
-pub const RESTORING: &str = "store.restoring";
-
-/// Where the archive of a store is, beside it.
+/// The directory of the archive, beside the store.
 const ARCHIVE: &str = "archive";
 
-/// An engine that keeps a store in a directory, as restoring needs it.
+/// An engine that keeps a store in a directory, for restoring.
 pub trait Engine {
     /// Creates an empty store in the directory.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// Returns [`OpenError`] if the store cannot be created.
     fn create(&self, directory: &Path) -> Result<Store, OpenError>;
 
     /// Records in the closed store that it shares the history of another one up to a position.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// Returns [`OpenError`] if the lineage cannot be written.
     fn adopt(&self, directory: &Path, from: &Lineage, until: Position) -> Result<(), OpenError>;
 }
 
-/// What was restored.
+/// The result of restoring a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Restored {
-    /// Where the store ends.
+    /// The end of the restored log.
     pub end: ChainEnd,
-    /// How many commits it has.
+    /// The number of commits.
     pub commits: u64,
-    /// How many notes, and the position of the run they were taken with. None when the first run ended
-    /// behind what was wanted: subscriptions begin as if they were new.
+    /// The number of notes, and the position of the run that contains them. `None` if the first run
+    /// ends after the requested point: subscriptions then start as new ones.
     pub notes: Option<(u64, Position)>,
-    /// The segments of the archive that came back with it.
+    /// The archived segments that were restored.
     pub archived: BTreeSet<Uuid>,
-    /// Segments of the archive that it needs and the backup does not have.
+    /// The archived segments that the store needs and the backup does not contain.
     pub archived_missing: BTreeSet<Uuid>,
 }
 
-/// Restores a backup into the directory `to`, which must be empty or not there.
+/// Restores a backup into the directory `to`, which must be empty or must not exist.
 ///
-/// The store has a new identity, and shares the history of the one that was backed up: its checkpoints go
-/// on from the newest run that ends at or before what is wanted. It is built aside, in `store.restoring`, and
-/// is there when all of it is.
+/// The store has a new identity, and shares the history of the one that was backed up: its checkpoints
+/// continue from the newest run that ends at or before the requested point. It is built in
+/// `store.restoring`, and renamed when it is complete.
 ///
 /// # Errors
-/// [`BackupError`]: there is no store at `to`. What was built may be left in `store.restoring`; the next try
-/// removes it.
+/// Returns [`BackupError`] if the store was not restored. `to` then contains no store. Files may be left in
+/// `store.restoring`; the next attempt removes them.
 pub fn restore(
     engine: &dyn Engine,
     from: impl AsRef<Path>,
@@ -74,24 +74,24 @@ pub fn restore(
     let manifests = place.manifests()?;
     crash_points::here().on(to)?;
     files::create_directory(to)?;
-    // That of the store that is going to be here: nobody opens it meanwhile.
+    // The lock of the restored store, so that it is not opened before it is complete.
     let _lock = locked(to, "store.lock")?;
-    must_be_empty(to)?;
-    let aside = to.join(RESTORING);
-    if aside.exists() {
-        crash_points::here().on(&aside)?;
-        fs::remove_dir_all(&aside).on(&aside)?;
+    check_empty(to)?;
+    let building = to.join(RESTORING);
+    if building.exists() {
+        crash_points::here().on(&building)?;
+        fs::remove_dir_all(&building).on(&building)?;
     }
-    crash_points::here().on(&aside)?;
-    files::create_directory(&aside)?;
-    let mut store = engine.create(&aside)?;
+    crash_points::here().on(&building)?;
+    files::create_directory(&building)?;
+    let mut store = engine.create(&building)?;
     let loaded = load_from(&place, &manifests, &mut store, until, progress)?;
     drop(store);
-    crash_points::here().on(&aside)?;
-    engine.adopt(&aside, &loaded.lineage, loaded.end.position)?;
+    crash_points::here().on(&building)?;
+    engine.adopt(&building, &loaded.lineage, loaded.end.position)?;
     let (wanted, archive) = (&loaded.archived, to.join(ARCHIVE));
     let found = archived::copy_back(&place, &manifests, loaded.run, wanted, &archive)?;
-    give_name(&aside, to)?;
+    publish(&building, to)?;
     Ok(Restored {
         end: loaded.end,
         commits: loaded.commits,
@@ -101,24 +101,24 @@ pub fn restore(
     })
 }
 
-fn must_be_empty(to: &Path) -> Result<(), BackupError> {
-    // What a restore that was cut short has left is no use to anybody.
-    let ours = [RESTORING, ARCHIVE, "store.lock"];
-    let is_cut_short = to.join(RESTORING).exists();
+fn check_empty(to: &Path) -> Result<(), BackupError> {
+    // Files of an interrupted restore are replaced.
+    let own = [RESTORING, ARCHIVE, "store.lock"];
+    let was_interrupted = to.join(RESTORING).exists();
     let others = names(to).on(to)?;
-    let stranger = |name: &&String| match name.as_str() {
-        ARCHIVE => !is_cut_short,
-        name => !ours.contains(&name),
+    let is_foreign = |name: &&String| match name.as_str() {
+        ARCHIVE => !was_interrupted,
+        name => !own.contains(&name),
     };
-    match others.iter().find(stranger) {
+    match others.iter().find(is_foreign) {
         Some(_) => Err(BackupError::NotEmpty { path: to.to_owned() }),
         None => Ok(()),
     }
 }
 
-/// From here on the store is there.
-fn give_name(aside: &Path, to: &Path) -> Result<(), BackupError> {
-    let (built, store) = (aside.join("store"), to.join("store"));
+/// Syncs the store and renames it to its final name.
+fn publish(building: &Path, to: &Path) -> Result<(), BackupError> {
+    let (built, store) = (building.join("store"), to.join("store"));
     crash_points::here().on(&built)?;
     files::sync_tree(&built)?;
     crash_points::here().on(&store)?;
@@ -126,8 +126,8 @@ fn give_name(aside: &Path, to: &Path) -> Result<(), BackupError> {
     crash_points::here().on(to)?;
     files::sync(to)?;
     if crash_points::here().is_ok() {
-        // Beside a store it means nothing any more.
-        let _ = fs::remove_dir_all(aside);
+        // It is harmless if it stays.
+        let _ = fs::remove_dir_all(building);
     }
     Ok(())
 }

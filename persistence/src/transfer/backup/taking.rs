@@ -1,16 +1,21 @@
+//! Takes a run of a backup.
+
 use std::path::{Path, PathBuf};
 
 use actuarius_domain::Position;
 use uuid::Uuid;
 
+use super::super::progress::{OnProgress, Progress};
 use super::manifest::{Item, Manifest};
 use super::place::{Place, file_of};
 use super::{BackupError, Run, archived, notes};
 use crate::archive::segment::{Kind, Links, SegmentHead, Writing};
+use crate::error::{Damage, ReadError};
+use crate::record::Commit;
 use crate::record::chain::{ChainEnd, Link};
-use crate::{Commit, Damage, OnProgress, PageLimit, Progress, ReadError, Reader};
+use crate::store::{PageLimit, Reader};
 
-/// How a run is taken. The defaults fit most.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct TakeOptions {
     segment_bytes: u64,
@@ -20,29 +25,29 @@ pub struct TakeOptions {
 
 impl Default for TakeOptions {
     fn default() -> Self {
-        // Small enough to be sent and checked one by one, large enough that there are few.
+        // Small enough to be copied and checked separately, large enough that there are few.
         let segment_bytes = 256 * 1024 * 1024;
         Self { segment_bytes, page: PageLimit::default(), archive: None }
     }
 }
 
 impl TakeOptions {
-    /// About how many bytes make a segment: 256 MiB unless told.
+    /// Sets the approximate size of a segment. The default is 256 MiB.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.max(1);
         self
     }
 
-    /// How much of the log is read at once, and between two reports of progress.
+    /// Sets how much of the log is read at once, and between two progress reports.
     #[must_use]
     pub fn page(mut self, page: PageLimit) -> Self {
         self.page = page;
         self
     }
 
-    /// Where the store's archive is, if not where the store has it: its segments are copied, too, those
-    /// that are not in the backup yet.
+    /// Sets the directory of the archive, if it differs from that of the store. Segments that are not in
+    /// the backup yet are copied, too.
     #[must_use]
     pub fn archive(mut self, directory: impl Into<PathBuf>) -> Self {
         self.archive = Some(directory.into());
@@ -50,14 +55,14 @@ impl TakeOptions {
     }
 }
 
-/// Adds a run to the backup in the directory `to`, which is made if it is not there: everything that is
-/// durable now and not yet in it. The store may be written meanwhile.
+/// Adds a run to the backup in the directory `to`, which is created if it does not exist. The run contains
+/// everything that is durable now and not yet in the backup. The store may be written at the same time.
 ///
-/// Snapshots are not taken along, since they can be made again from events.
+/// Snapshots are not included, because they can be rebuilt from events.
 ///
 /// # Errors
-/// [`BackupError`]: the backup is what it was before. When it says [`Stopped`](BackupError::Stopped), or the
-/// process is killed, what was written in vain is removed, now or by the next run.
+/// Returns [`BackupError`] if the run was not completed. Previous runs are unchanged. Files of the unfinished
+/// run are removed now or, if the process is killed, by the next run.
 pub fn take(
     reader: &dyn Reader,
     to: impl AsRef<Path>,
@@ -68,8 +73,8 @@ pub fn take(
     let manifests = place.manifests()?;
     let number = manifests.len() as u32 + 1;
     place.remove_unfinished(number)?;
-    let mut unfinished = Unfinished { place: &place, number, counts: false };
-    // First, so that no note speaks of what is not in the log that is read behind it.
+    let mut unfinished = Unfinished { place: &place, number, is_complete: false };
+    // First, so that no note refers to events that are not in the log, which is read after it.
     let file = file_of(number, ".notes.seg");
     let head = SegmentHead::new(Kind::Notes, reader.identity());
     let (finished, notes_count) = notes::write(reader, &place.path.join(&file), head)?;
@@ -79,31 +84,31 @@ pub fn take(
     (manifest.notes, manifest.notes_count) = (vec![noted], notes_count);
     copy_log(reader, &place, &mut manifest, options, progress)?;
     if let Some(archive) = options.archive.as_deref().or_else(|| reader.maintenance().archive()) {
-        // Behind the log: what it says is archived, is in there.
+        // After the log, so that everything archived in it is found.
         manifest.archived = archived::copy_new(archive, &place, &manifests, number)?;
     }
     place.store(&manifest)?;
-    unfinished.counts = true;
+    unfinished.is_complete = true;
     Ok(manifest.run())
 }
 
-/// Removes what was written in vain.
+/// Removes the files of a run that is not completed.
 struct Unfinished<'a> {
     place: &'a Place,
     number: u32,
-    counts: bool,
+    is_complete: bool,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        if !self.counts {
-            // What stays is removed by the next run.
+        if !self.is_complete {
+            // Files that stay are removed by the next run.
             let _ = self.place.remove_unfinished(self.number);
         }
     }
 }
 
-/// Where the last run ended, and where this one is going to.
+/// Returns the end of the last run, and the end of this one.
 fn ends(
     reader: &dyn Reader,
     place: &Place,
@@ -117,8 +122,8 @@ fn ends(
     {
         return Err(BackupError::OtherStore { path, found, store: reader.identity() });
     }
-    let is_behind = last.to.position < to.position || last.to == to;
-    if !is_behind || !reader.maintenance().lineage().shares(found, last.to.position) {
+    let is_before = last.to.position < to.position || last.to == to;
+    if !is_before || !reader.maintenance().lineage().shares(found, last.to.position) {
         return Err(BackupError::OtherHistory { path, backup: last.to, store: to });
     }
     Ok((last.to, to))
@@ -152,7 +157,7 @@ fn copy_log(
         return Ok(());
     }
     if copying.manifest.from.position == Position::NONE {
-        return Err(damaged(to.position, "the log does not lead to the end of its chain"));
+        return Err(damaged(to.position, "the log does not end at the end of its chain"));
     }
     let (path, backup) = (place.path.clone(), copying.manifest.from);
     Err(BackupError::OtherHistory { path, backup, store: to })
@@ -162,7 +167,7 @@ fn damaged(position: Position, what: &str) -> BackupError {
     ReadError::from(Damage { stream: None, position, what: what.to_owned() }).into()
 }
 
-/// The log on its way into segments.
+/// The state of copying the log into segments.
 struct Copying<'a> {
     place: &'a Place,
     store: Uuid,
@@ -181,7 +186,7 @@ struct Open {
 }
 
 impl Copying<'_> {
-    /// Adds the commit that comes behind `end`, and tells the end behind it.
+    /// Adds the commit after `end`. Returns the new end.
     fn put(&mut self, commit: &Commit, end: ChainEnd) -> Result<ChainEnd, BackupError> {
         if commit.position() != end.position.next() {
             return Err(damaged(end.position.next(), "events are missing"));

@@ -1,4 +1,4 @@
-//! Killed in front of every operation that changes a file.
+//! Backups that are killed before every operation that changes a file.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use super::{BackupError, Run, TakeOptions, Until};
 use crate::archive::segment::{Kind, SegmentHead, Writing};
 use crate::store::memory;
 use crate::{
-    Append, Batch, Codec, Commit, NewCommit, PageLimit, Reader, Store, crash_points, go_on,
+    Append, Batch, Codec, Commit, NewCommit, PageLimit, Reader, Store, crash_points,
+    ignore_progress,
 };
 
 #[derive(serde::Serialize)]
@@ -43,10 +44,10 @@ fn same(one: &[Commit], other: &[Commit]) -> bool {
 
 fn take(store: &Store, directory: &Path) -> Result<Run, BackupError> {
     let options = TakeOptions::default().segment_bytes(100).archive(directory.join("archive"));
-    super::take(&*store.reader, directory.join("saved"), &options, &mut go_on)
+    super::take(&*store.reader, directory.join("saved"), &options, &mut ignore_progress)
 }
 
-/// A segment of the archive, whatever is in it.
+/// Writes a segment to the archive.
 fn archive(store: &Store, directory: &Path, name: &str) {
     let path = directory.join("archive").join(name);
     crate::files::create_directory(&directory.join("archive")).expect("made");
@@ -58,16 +59,16 @@ fn archive(store: &Store, directory: &Path, name: &str) {
     writing.finish(None).expect("finished");
 }
 
-/// What the backup gives back, once it has been looked through.
+/// Verifies the backup, and returns a store loaded from it.
 fn loaded(directory: &Path) -> Store {
     let (saved, mut store) = (directory.join("saved"), memory::open());
-    super::verify(&saved, &mut go_on).expect("whole");
-    super::load(&saved, &mut store, Until::End, &mut go_on).expect("loaded");
+    super::verify(&saved, &mut ignore_progress).expect("whole");
+    super::load(&saved, &mut store, Until::End, &mut ignore_progress).expect("loaded");
     store
 }
 
 #[test]
-fn a_run_that_is_killed_anywhere_counts_as_a_whole_or_not_at_all() {
+fn a_run_that_is_killed_anywhere_is_complete_or_not_part_of_the_backup() {
     for number in 0.. {
         let directory = tempfile::tempdir().expect("a directory");
         let directory = directory.path();

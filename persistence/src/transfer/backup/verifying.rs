@@ -1,19 +1,20 @@
+//! Verifies all files of a backup.
+
 use std::path::Path;
 
+use super::super::progress::{OnProgress, Progress};
 use super::manifest::Manifest;
 use super::place::{Place, file_of};
 use super::{BackupError, Run, notes};
 use crate::archive::segment::{Kind, Segment, SegmentError};
-use crate::{OnProgress, Progress};
 
-/// Reads all of a backup: every bit of it is compared with what was written, and its commits with the
-/// chain. Returns its runs.
+/// Reads a whole backup, and checks the hashes of its files and the chain of its commits. Returns its runs.
 ///
-/// To prove that it is the one that was taken, compare the end of the last run with one that was kept
-/// elsewhere.
+/// To prove that the backup was not replaced, compare the end of the last run with one that was saved
+/// outside of it.
 ///
 /// # Errors
-/// [`BackupError`]: the first thing that is wrong, by its file.
+/// Returns [`BackupError`] for the first damaged file.
 pub fn verify(path: impl AsRef<Path>, progress: OnProgress<'_>) -> Result<Vec<Run>, BackupError> {
     let place = Place::open(path.as_ref())?;
     let manifests = place.manifests()?;
@@ -36,11 +37,12 @@ fn verify_run(
         let segment = Segment::open(place.checked(item)?)?;
         segment.verify()?;
         let (head, summary) = (segment.head(), segment.summary());
-        let goes_on = summary.first == end.position.next()
+        let continues = summary.first == end.position.next()
             && summary.last.get() + 1 - summary.first.get() == summary.events
             && summary.links.is_some_and(|links| links.before == end.link);
-        if head.id != item.id || head.kind != Kind::Backup || !goes_on {
-            let (path, what) = (segment.path().to_owned(), "it does not belong here".to_owned());
+        if head.id != item.id || head.kind != Kind::Backup || !continues {
+            let (path, what) =
+                (segment.path().to_owned(), "it does not continue the previous segment".to_owned());
             return Err(SegmentError::Another { path, what }.into());
         }
         end.link = summary.links.map_or(end.link, |links| links.after);
@@ -60,7 +62,7 @@ fn verify_run(
     }
     if end != manifest.to {
         let path = place.path.join(file_of(manifest.number, ".manifest"));
-        return Err(BackupError::damaged(&path, "its segments do not lead to its end"));
+        return Err(BackupError::damaged(&path, "its segments do not end at its end"));
     }
     Ok(())
 }

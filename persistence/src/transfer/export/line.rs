@@ -1,4 +1,4 @@
-//! One line: what it says, and what it stands for.
+//! One line of an export: its fields, and the conversion from and to a commit.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{Append, Codec, Commit, EncodedEvent, EventView, NewCommit};
+use crate::record::codec::Codec;
+use crate::record::{Append, Commit, EncodedEvent, EventView, NewCommit};
 
-/// All that any line may have; one that has anything else is none of ours.
+/// The fields of all lines. A line with any other field is refused.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line<'a> {
-    /// The first line has nothing else.
+    /// The only field of the first line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) export: Option<Head>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,10 +47,10 @@ pub(super) struct Line<'a> {
     entries: BTreeMap<String, String>,
     #[serde(default, borrow, skip_serializing_if = "Vec::is_empty")]
     events: Vec<EventLine<'a>>,
-    /// Of a commit that cannot be told in fields: its bytes.
+    /// The bytes of a commit that cannot be expressed in fields.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     frame: Option<Cow<'a, str>>,
-    /// The last line has nothing else.
+    /// The only field of the end line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) end: Option<End>,
 }
@@ -63,7 +64,7 @@ pub(super) struct Head {
 #[derive(Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) commits: u64,
-    /// The end of the chain, when all of the log up to there was exported.
+    /// The end of the chain, if the whole log up to it was exported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) chain: Option<String>,
 }
@@ -87,7 +88,7 @@ struct EventLine<'a> {
     base64: Option<Cow<'a, str>>,
 }
 
-/// A payload of `null` is one, too.
+/// Reads a payload of `null` as a payload, not as a missing field.
 fn even_null<'de: 'a, 'a, D: serde::Deserializer<'de>>(
     from: D,
 ) -> Result<Option<&'a RawValue>, D::Error> {
@@ -103,7 +104,7 @@ impl<'a> Line<'a> {
         Self { end: Some(end), ..Self::default() }
     }
 
-    /// The line of a commit.
+    /// Returns the line of a commit.
     pub(super) fn of(commit: &'a Commit) -> Self {
         Self::in_fields(commit).unwrap_or_else(|| Self {
             position: Some(commit.position().get()),
@@ -112,7 +113,7 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// None when the same bytes could not be made from it again.
+    /// Returns `None` if the fields would not restore the same bytes.
     fn in_fields(commit: &'a Commit) -> Option<Self> {
         if commit.gone().is_some() {
             return None;
@@ -134,11 +135,11 @@ impl<'a> Line<'a> {
             events: view.events().map(|event| EventLine::of(&event)).collect(),
             ..Self::default()
         };
-        let again = line.commit().ok()?;
-        again.same_bytes(commit).then_some(line)
+        let restored = line.commit().ok()?;
+        restored.same_bytes(commit).then_some(line)
     }
 
-    /// The commit of the line.
+    /// Returns the commit of the line.
     pub(super) fn commit(&self) -> Result<Commit, String> {
         let position = Position::new(self.position.ok_or("it has no position")?);
         let frame = match &self.frame {
@@ -204,8 +205,8 @@ impl<'a> EventLine<'a> {
     }
 }
 
-/// The payload as JSON in JSON, if it is a value on one line and nothing else, so that it comes back byte by
-/// byte.
+/// Returns the payload as embedded JSON, if it is exactly one value on one line, so that its bytes are
+/// restored exactly.
 fn raw(payload: &[u8]) -> Option<&RawValue> {
     let text = str::from_utf8(payload).ok()?;
     let raw: &RawValue = serde_json::from_str(text).ok()?;
@@ -214,5 +215,5 @@ fn raw(payload: &[u8]) -> Option<&RawValue> {
 }
 
 fn bytes_of(base64: &str) -> Result<Vec<u8>, String> {
-    BASE64_STANDARD.decode(base64).map_err(|error| format!("it is no base64: {error}"))
+    BASE64_STANDARD.decode(base64).map_err(|error| format!("invalid base64: {error}"))
 }

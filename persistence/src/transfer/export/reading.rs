@@ -1,32 +1,36 @@
+//! Imports lines of an export into a store.
+
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
 use super::super::copy::{Copied, Copying};
+use super::super::progress::OnProgress;
 use super::line::{End, Line};
 use super::{FORMAT, ImportError};
+use crate::record::COMMIT_BYTES_MAX;
 use crate::record::chain::ChainEnd;
-use crate::{COMMIT_BYTES_MAX, OnProgress, Store};
+use crate::store::Store;
 
-/// The longest line: that of the largest commit, every byte of it written as six, and its frame around it.
+/// The longest line: the largest commit with every byte escaped to six, and the other fields.
 const LINE_BYTES_MAX: u64 = 7 * COMMIT_BYTES_MAX as u64;
 
-/// After how many lines progress is reported.
+/// The number of lines between two progress reports.
 const REPORT_EVERY: u64 = 1_000;
 
-/// What was imported.
+/// The result of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Imported {
-    /// What was written, and what was there.
+    /// The commits written, and those that already existed.
     pub copied: Copied,
-    /// The end of the chain, proved to be that of the store the lines come from, when they had the whole log.
+    /// The end of the chain, which was checked against the export, if the export has the whole log.
     pub end: Option<ChainEnd>,
 }
 
-/// Stores the commits of exported lines. What the store has already is compared and passed.
+/// Stores the commits of exported lines. Commits that the store already has are compared and skipped.
 ///
 /// # Errors
-/// [`ImportError`].
+/// Returns [`ImportError`] if the import was not finished.
 pub fn read(
     from: impl BufRead,
     to: &mut Store,
@@ -46,7 +50,7 @@ pub fn read(
     let store = |source| ImportError::Store { line: lines.line, source };
     let copied = copying.finish().map_err(store)?;
     if copied.commits + copied.found != end.commits {
-        let what = format!("{} commits are told, {} were there", end.commits, copied.commits);
+        let what = format!("expected {} commits, found {}", end.commits, copied.commits);
         return Err(lines.wrong(what));
     }
     let Some(wanted) = end.chain else { return Ok(Imported { copied, end: None }) };
@@ -66,20 +70,20 @@ struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     fn head(&mut self) -> Result<(), ImportError> {
-        self.fill()?;
+        self.read_line()?;
         let line = parse(&self.text).map_err(|what| self.wrong(what))?;
         match line.export {
             Some(head) if head.format > FORMAT => {
                 Err(ImportError::NewerFormat { found: head.format, supported: FORMAT })
             }
             Some(_) => Ok(()),
-            None => Err(self.wrong("an export begins otherwise")),
+            None => Err(self.wrong("it is not the first line of an export")),
         }
     }
 
-    /// Stores the commit of the next line; or tells what the last line says.
+    /// Stores the commit of the next line, or returns the content of the end line.
     fn next(&mut self, to: &mut Copying<'_>) -> Result<Option<End>, ImportError> {
-        self.fill()?;
+        self.read_line()?;
         let line = parse(&self.text).map_err(|what| self.wrong(what))?;
         if line.end.is_some() {
             return Ok(line.end);
@@ -90,11 +94,11 @@ impl<R: BufRead> Lines<R> {
         Ok(None)
     }
 
-    fn fill(&mut self) -> Result<(), ImportError> {
+    fn read_line(&mut self) -> Result<(), ImportError> {
         let before = self.line;
         self.line += 1;
         self.text.clear();
-        // One that was much longer than usual is not kept.
+        // The capacity of an unusually long line is released.
         self.text.shrink_to(1024 * 1024);
         let read = (&mut self.from).take(LINE_BYTES_MAX).read_until(b'\n', &mut self.text);
         read.map_err(|source| ImportError::Io { line: self.line, source: Arc::new(source) })?;

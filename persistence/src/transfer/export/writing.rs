@@ -1,28 +1,31 @@
+//! Exports events of a store as lines.
+
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::super::copy::{Place, Selection};
+use super::super::copy::{Cursor, Selection};
+use super::super::progress::{OnProgress, Progress};
 use super::line::{End, Head, Line};
 use super::{ExportError, FORMAT};
 use crate::record::chain::ChainEnd;
-use crate::{OnProgress, Progress, Reader};
+use crate::store::Reader;
 
-/// What was exported.
+/// The result of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exported {
-    /// How many commits.
+    /// The number of commits.
     pub commits: u64,
-    /// The end of the chain, when it was the whole log up to there.
+    /// The end of the chain, if the whole log up to it was exported.
     pub end: Option<ChainEnd>,
 }
 
-/// Writes what is selected as lines of JSON. Give it something buffered.
+/// Writes the selected events as lines of JSON. Pass a buffered writer.
 ///
-/// Events in the archive are fetched from it.
+/// Archived events are read from the archive.
 ///
 /// # Errors
-/// [`ExportError`]: there is no last line.
+/// Returns [`ExportError`] if the export is incomplete. The end line is then missing.
 pub fn write(
     from: &dyn Reader,
     to: impl Write,
@@ -34,7 +37,7 @@ pub fn write(
     let head = Head { format: FORMAT, store: from.identity() };
     lines.put(&Line::first(head))?;
     let mut so_far = Progress { end, ..Progress::default() };
-    let (mut place, mut chain) = (Place::default(), ChainEnd::default());
+    let (mut place, mut chain) = (Cursor::default(), ChainEnd::default());
     while so_far.position < end {
         let page = selection.page(from, place)?;
         for commit in page.commits.iter().take_while(|it| it.last_position() <= end) {
@@ -46,7 +49,7 @@ pub fn write(
             }
         }
         let Some(last) = page.commits.last() else { break };
-        (place, so_far.position) = (Place::of(last), last.last_position().min(end));
+        (place, so_far.position) = (Cursor::of(last), last.last_position().min(end));
         if progress(&so_far).is_break() {
             return Err(ExportError::Stopped);
         }

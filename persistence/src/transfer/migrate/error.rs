@@ -1,63 +1,68 @@
+//! Errors of migrations.
+
 use actuarius_domain::{InvalidId, Position, StreamId};
 use thiserror::Error;
 
 use super::BoxError;
+use crate::error::{ReadError, StoreFailure};
 use crate::record::chain::ChainEnd;
-use crate::{CodecError, ReadError, StoreFailure};
+use crate::record::codec::CodecError;
 
-/// Why a migration ended early. Run it again to go on; where something else has to be done first, it says so.
+/// Why a migration stopped. Run it again to continue, after the action that a variant requires.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MigrateError {
-    /// The transform does not know what becomes of a commit. Mend it.
+    /// The transform failed for a commit. Fix the transform.
     #[error("the commit at position {position} of {stream} cannot be transformed: {source}")]
     Transform {
         /// The stream.
         stream: StreamId,
         /// The commit's position in the old store.
         position: Position,
-        /// Why not.
+        /// The cause.
         source: BoxError,
     },
-    /// What the transform has said cannot be stored: it is too large. Mend it.
-    #[error(
-        "what becomes of the commit at position {position} of {stream} cannot be stored: {source}"
-    )]
+    /// The result of the transform is too large. Fix the transform.
+    #[error("the transformed commit at position {position} of {stream} cannot be stored: {source}")]
     Unstorable {
         /// The stream.
         stream: StreamId,
         /// The commit's position in the old store.
         position: Position,
-        /// Why not.
+        /// The cause.
         source: CodecError,
     },
-    /// The new store has events that this migration has not written. Begin with an empty one.
+    /// The new store has events that this migration did not write. Start with an empty one.
     #[error("the new store has events of its own, or of another migration")]
     OtherTarget,
-    /// The new store has events that the transform does not lead to any more: it is another one than before, or
-    /// says something else each time. Begin with an empty store.
-    #[error("the new store has another commit at position {position} than the transform makes now")]
+    /// The new store has events that differ from the results of the transform: the transform was changed,
+    /// or is not deterministic. Start with an empty store.
+    #[error(
+        "the commit at position {position} of the new store differs from the transform's result"
+    )]
     OtherTransform {
         /// The position in the new store.
         position: Position,
     },
-    /// The old store is not what it was when the migration began, or what its own chain says. Verify it.
-    #[error("the old store leads to {found}, not to {wanted}")]
+    /// The commits of the old store differ from its chain, or were changed since the migration began.
+    /// Verify it.
+    #[error("the old store ends at {found}, expected {wanted}")]
     OtherSource {
         /// The end of its chain.
         wanted: ChainEnd,
-        /// What its commits lead to.
+        /// The end computed from its commits.
         found: ChainEnd,
     },
-    /// The new store does not hold what was written: damage, or a defect. Begin with an empty one.
-    #[error("the new store leads to {found}, not to {wanted}")]
+    /// The content of the new store differs from what was written, because of damage or a defect. Start
+    /// with an empty one.
+    #[error("the new store ends at {found}, expected {wanted}")]
     Differs {
-        /// What the transform leads to.
+        /// The end of the commits written.
         wanted: ChainEnd,
-        /// What the new store's commits lead to.
+        /// The end of the commits read.
         found: ChainEnd,
     },
-    /// A name in the old store is none that a stream can have: damage.
+    /// The name of a stream in the old store is invalid, because of damage.
     #[error(transparent)]
     Name(#[from] InvalidId),
     /// A store cannot be read.
@@ -66,7 +71,7 @@ pub enum MigrateError {
     /// The new store cannot be written. Open it again.
     #[error(transparent)]
     Store(#[from] StoreFailure),
-    /// It was asked to stop.
-    #[error("it was asked to stop")]
+    /// The progress callback stopped it.
+    #[error("it was stopped by the progress callback")]
     Stopped,
 }

@@ -1,20 +1,21 @@
-//! How far a migration is, in the new store.
+//! The note in the new store that records the progress of a migration.
 
 use actuarius_domain::Position;
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{MigrateError, Migrated};
+use crate::error::ReadError;
 use crate::record::chain::{ChainEnd, Link};
-use crate::wire::Cursor;
-use crate::wire::Malformed;
-use crate::{Notes, ReadError, Reader};
+use crate::record::note::Notes;
+use crate::store::Reader;
+use crate::wire::{Cursor, Malformed};
 
 const KEY: &str = "migration";
 
 const LAYOUT: u8 = 1;
 
-/// What the note says: up to here all is done.
+/// The content of the note: the progress up to which everything is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Done {
     /// The old store.
@@ -23,7 +24,7 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// What there is; none in a store that is empty.
+    /// Reads the note. Returns `None` if the store is empty.
     pub(super) fn find(reader: &dyn Reader) -> Result<Option<Self>, MigrateError> {
         match reader.note(KEY.as_bytes())? {
             Some(value) => Ok(Some(Self::decode(&value).map_err(damaged)?)),
@@ -34,7 +35,7 @@ impl Done {
 
     pub(super) fn notes(&self) -> Notes {
         let mut notes = Notes::default();
-        // It fits: it is short, and alone.
+        // A single short note always fits.
         let _ = notes.put(KEY, self.encode());
         notes
     }
@@ -80,7 +81,7 @@ impl Done {
         if cursor.0.is_empty() {
             Ok(Self { source, so_far })
         } else {
-            Err(Malformed("it is longer"))
+            Err(Malformed("it is too long"))
         }
     }
 }
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_far_a_migration_is_comes_back() {
+    fn the_progress_of_a_migration_round_trips() {
         let end = |number: u8| ChainEnd {
             position: Position::new(number.into()),
             link: Link([number; 32]),

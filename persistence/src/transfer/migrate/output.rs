@@ -1,4 +1,4 @@
-//! The new store: what is written to it, and what it has from a run that was cut short.
+//! The new store of a migration: pending commits, and commits of an interrupted run.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,24 +7,25 @@ use actuarius_domain::{Position, StreamId, Version};
 use super::super::batches::Batches;
 use super::MigrateError;
 use super::note::Done;
+use crate::record::Commit;
 use crate::record::chain::ChainEnd;
-use crate::{Commit, PageLimit, Store};
+use crate::store::{PageLimit, Store};
 
-/// How many streams' versions are kept in memory.
-const VERSIONS_KEPT: usize = 65_536;
+/// The number of streams whose versions are cached.
+const VERSIONS_CACHED: usize = 65_536;
 
 pub(super) struct Output<'a> {
-    filling: Batches<'a>,
-    /// What the store has behind the note: part of one batch at most. It is compared, not written again.
+    batches: Batches<'a>,
+    /// Commits in the store after the note: at most a part of one batch. They are compared, not rewritten.
     found: VecDeque<Commit>,
-    /// With what is on its way.
+    /// The versions of streams, including pending commits.
     versions: HashMap<StreamId, Version>,
-    /// Everything up to here is in the store, or on its way.
+    /// The end of all commits, including pending ones.
     pub(super) end: ChainEnd,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn behind(end: ChainEnd, store: &'a mut Store) -> Result<Self, MigrateError> {
+    pub(super) fn after(end: ChainEnd, store: &'a mut Store) -> Result<Self, MigrateError> {
         let (mut found, mut after) = (VecDeque::new(), end.position);
         while after < store.reader.head() {
             let page = store.reader.maintenance().read_raw(after, PageLimit::default())?;
@@ -37,10 +38,10 @@ impl<'a> Output<'a> {
             let before = Version::new(commit.version().get() - 1);
             versions.entry(stream_of(commit)?).or_insert(before);
         }
-        Ok(Self { filling: Batches::new(store), found, versions, end })
+        Ok(Self { batches: Batches::new(store), found, versions, end })
     }
 
-    /// The version of a stream, with all that was put.
+    /// Returns the version of a stream, including pending commits.
     pub(super) fn version(
         &mut self,
         stream: &StreamId,
@@ -49,40 +50,40 @@ impl<'a> Output<'a> {
         if let Some(version) = self.versions.get(stream) {
             return Ok(*version);
         }
-        if self.versions.len() >= VERSIONS_KEPT && self.found.is_empty() {
-            // What is not stored yet, the store does not know.
+        if self.versions.len() >= VERSIONS_CACHED && self.found.is_empty() {
+            // Reads of the store do not see pending commits.
             self.flush(done)?;
             self.versions.clear();
         }
-        let version = self.filling.store().reader.version(stream)?;
+        let version = self.batches.store().reader.version(stream)?;
         self.versions.insert(stream.clone(), version);
         Ok(version)
     }
 
-    /// Adds a commit, which stands behind the end.
+    /// Adds the next commit.
     pub(super) fn put(&mut self, stream: StreamId, commit: &Commit) -> Result<(), MigrateError> {
         self.end = self.end.then(commit);
         self.versions.insert(stream.clone(), commit.last_version());
         match self.found.pop_front() {
-            None => Ok(self.filling.add(stream, commit)?),
+            None => Ok(self.batches.add(stream, commit)?),
             Some(found) if found.hash() == commit.hash() => Ok(()),
             Some(found) => Err(MigrateError::OtherTransform { position: found.position() }),
         }
     }
 
-    /// Whether it is time to store what was put.
+    /// Returns whether it is time to store the pending commits.
     pub(super) fn is_full(&self) -> bool {
-        self.filling.is_full()
+        self.batches.is_full()
     }
 
-    /// Stores what was put, and how far that is.
+    /// Stores the pending commits, and the progress.
     pub(super) fn flush(&mut self, done: Done) -> Result<(), MigrateError> {
-        Ok(self.filling.flush_with(Some(done.notes()))?)
+        Ok(self.batches.flush_with(Some(done.notes()))?)
     }
 
-    /// Reads all of it again.
+    /// Reads the whole store again, and compares its end with the commits written.
     pub(super) fn verify(&self) -> Result<(), MigrateError> {
-        let (reader, mut found) = (&self.filling.store().reader, ChainEnd::default());
+        let (reader, mut found) = (&self.batches.store().reader, ChainEnd::default());
         while found.position < reader.head() {
             let page = reader.maintenance().read_raw(found.position, PageLimit::default())?;
             let before = found.position;
@@ -91,14 +92,14 @@ impl<'a> Output<'a> {
                 break;
             }
         }
-        let told = reader.maintenance().chain()?;
-        match [found, told].into_iter().find(|end| *end != self.end) {
+        let stored = reader.maintenance().chain()?;
+        match [found, stored].into_iter().find(|end| *end != self.end) {
             Some(found) => Err(MigrateError::Differs { wanted: self.end, found }),
             None => Ok(()),
         }
     }
 
-    /// Something the transform does not lead to.
+    /// Returns the position of a commit that the transform did not produce.
     pub(super) fn surplus(&self) -> Option<Position> {
         self.found.front().map(Commit::position)
     }

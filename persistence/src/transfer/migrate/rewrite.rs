@@ -1,8 +1,11 @@
+//! The result of a transform: the new events of a commit.
+
 use actuarius_domain::StreamId;
 
-use crate::{Codec, CodecError, EncodedEvent, EventView};
+use crate::record::codec::{Codec, CodecError};
+use crate::record::{EncodedEvent, EventView};
 
-/// What a commit is to be in the new store.
+/// The form of a commit in the new store.
 #[derive(Debug, Default)]
 pub struct Rewrite {
     pub(super) kept: bool,
@@ -11,20 +14,20 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
-    /// All of it stays as it is, byte by byte if its versions stay. Nothing else is put.
+    /// Keeps the commit unchanged, byte by byte if its versions are unchanged. Put no events in addition.
     pub fn keep(&mut self) {
         self.kept = true;
     }
 
-    /// This event is one of the commit's.
+    /// Adds an event to the commit.
     pub fn put(&mut self, event: impl Into<EncodedEvent>) {
         self.events.push(event.into());
     }
 
-    /// As [`put`](Rewrite::put), for an event that is not encoded yet.
+    /// Like [`put`](Rewrite::put), for an event that is not encoded yet.
     ///
     /// # Errors
-    /// [`CodecError`] when it cannot be encoded; nothing was put.
+    /// Returns [`CodecError`] if the event cannot be encoded. Nothing was added.
     pub fn encode<E: serde::Serialize>(
         &mut self,
         event: &E,
@@ -35,12 +38,12 @@ impl Rewrite {
         Ok(())
     }
 
-    /// The commit belongs to this stream from now on. Several streams may become one, in the order of the log.
+    /// Moves the commit to this stream. Several streams may be merged, in the order of the log.
     pub fn rename(&mut self, stream: StreamId) {
         self.stream = Some(stream);
     }
 
-    /// The events are those of the commit.
+    /// Sets the events of the original commit.
     pub(super) fn fill<'a>(&mut self, events: impl Iterator<Item = EventView<'a>>) {
         self.events = events.map(|event| EncodedEvent::from(&event)).collect();
     }

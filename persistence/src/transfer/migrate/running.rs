@@ -1,23 +1,26 @@
+//! Runs a migration.
+
 use actuarius_domain::{StreamId, Version};
 use bytes::Bytes;
 
+use super::super::progress::{OnProgress, Progress};
 use super::note::Done;
 use super::output::{Output, stream_of};
 use super::rewrite::Rewrite;
 use super::{MigrateError, Migrated, Transform};
-use crate::personal::deriving;
-use crate::{
-    Append, CodecError, Commit, NewCommit, OnProgress, PageLimit, Progress, ReadError, Reader,
-    Store,
-};
+use crate::error::ReadError;
+use crate::personal::scope::deriving;
+use crate::record::codec::CodecError;
+use crate::record::{Append, Commit, NewCommit};
+use crate::store::{PageLimit, Reader, Store};
 
-/// Writes what the transform makes of each commit of `from` into `to`, which is empty at first, and nobody
-/// else writes to. Then everything that was written is read again and compared.
+/// Writes the transformed commits of `from` to `to`, which must be empty before the first run and have no
+/// other writer. Then reads everything that was written again, and compares it.
 ///
-/// Events in the archive of `from` are fetched from it.
+/// Archived events of `from` are read from its archive.
 ///
 /// # Errors
-/// [`MigrateError`]: run it again to go on.
+/// Returns [`MigrateError`] if the migration is not finished: run it again to continue.
 pub fn run(
     from: &dyn Reader,
     to: &mut Store,
@@ -33,10 +36,10 @@ pub fn run(
     }
     let is_new = done.is_none();
     let done = Done { source: from.identity(), ..done.unwrap_or(fresh) };
-    let output = Output::behind(done.so_far.to, to)?;
+    let output = Output::after(done.so_far.to, to)?;
     let mut running = Running { transform, output, done };
     if is_new {
-        // Before all events, so that they are known for ours.
+        // Before all events, so that a later run recognises them as its own.
         running.output.flush(done)?;
     }
     running.read(from, progress)?;
@@ -51,28 +54,28 @@ pub fn run(
 struct Running<'a, 't> {
     transform: &'t mut dyn Transform,
     output: Output<'a>,
-    /// What was read and put.
+    /// The progress, including pending commits.
     done: Done,
 }
 
 impl Running<'_, '_> {
     fn read(&mut self, from: &dyn Reader, progress: OnProgress<'_>) -> Result<(), MigrateError> {
         let wanted = from.maintenance().chain()?;
-        let mut told = Progress { end: wanted.position, ..Progress::default() };
+        let mut report = Progress { end: wanted.position, ..Progress::default() };
         while self.done.so_far.from.position < wanted.position {
             let before = self.done.so_far.from.position;
             let page = from.read_log(before, PageLimit::default())?;
             let until = |commit: &&Commit| commit.last_position() <= wanted.position;
             for commit in page.commits.iter().take_while(until) {
                 self.commit(commit)?;
-                told.commits += 1;
-                told.bytes += commit.bytes() as u64;
+                report.commits += 1;
+                report.bytes += commit.bytes() as u64;
             }
-            told.position = self.done.so_far.from.position;
-            if told.position == before {
+            report.position = self.done.so_far.from.position;
+            if report.position == before {
                 break;
             }
-            if progress(&told).is_break() {
+            if progress(&report).is_break() {
                 self.output.flush(self.done)?;
                 return Err(MigrateError::Stopped);
             }
@@ -96,11 +99,11 @@ impl Running<'_, '_> {
         if self.output.is_full() { self.output.flush(self.done) } else { Ok(()) }
     }
 
-    /// What becomes of a commit; none when nothing does.
+    /// Returns the transformed commit, or `None` if it is dropped.
     fn rewritten(&mut self, commit: &Commit) -> Result<Option<(StreamId, Commit)>, MigrateError> {
         let (view, old) = (commit.view(), stream_of(commit)?);
         let mut out = Rewrite::default();
-        // What is about persons is opened and sealed again with the old store's keys.
+        // Personal values are opened and sealed again with the keys of the old store.
         let transformed =
             deriving(commit.sealer.as_ref(), || self.transform.transform(&view, &mut out));
         let (stream, position) = (old.clone(), view.position);

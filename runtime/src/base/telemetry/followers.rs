@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram};
+use super::facade::{Counter, Gauge, Histogram};
 
 /// The metrics of one follower.
 pub(crate) struct FollowerMeters {
@@ -19,9 +19,10 @@ pub(crate) struct FollowerMeters {
 impl FollowerMeters {
     pub(crate) fn of(follower: &str) -> Self {
         let follower = follower.to_owned();
-        let gauge = |name: &'static str| metrics::gauge!(name, "follower" => follower.clone());
+        let gauge =
+            |name: &'static str| super::facade::gauge!(name, "follower" => follower.clone());
         let events = |outcome: &'static str| {
-            metrics::counter!(
+            super::facade::counter!(
                 "actuarius_follower_events_total",
                 "follower" => follower.clone(), "outcome" => outcome
             )
@@ -34,7 +35,7 @@ impl FollowerMeters {
             filtered_events: events("filtered"),
             failed_events: events("failed"),
             parked_events: events("parked"),
-            batch: metrics::histogram!(
+            batch: super::facade::histogram!(
                 "actuarius_follower_batch_seconds", "follower" => follower.clone()
             ),
         }

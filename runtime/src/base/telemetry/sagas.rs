@@ -1,6 +1,6 @@
 //! The metrics of one saga.
 
-use metrics::{Counter, Gauge};
+use super::facade::{Counter, Gauge};
 
 /// The metrics of one saga.
 pub(crate) struct SagaMeters {
@@ -14,12 +14,12 @@ pub(crate) struct SagaMeters {
 
 impl SagaMeters {
     pub(crate) fn of(saga: &'static str) -> Self {
-        let instances = |state: &'static str| metrics::gauge!("actuarius_saga_instances", "saga" => saga, "state" => state);
-        let ended = |outcome: &'static str| metrics::counter!("actuarius_saga_ended_total", "saga" => saga, "outcome" => outcome);
+        let instances = |state: &'static str| super::facade::gauge!("actuarius_saga_instances", "saga" => saga, "state" => state);
+        let ended = |outcome: &'static str| super::facade::counter!("actuarius_saga_ended_total", "saga" => saga, "outcome" => outcome);
         Self {
             live: instances("live"),
             in_trouble: instances("in_trouble"),
-            under_way: metrics::gauge!("actuarius_saga_commands_under_way", "saga" => saga),
+            under_way: super::facade::gauge!("actuarius_saga_commands_under_way", "saga" => saga),
             completed: ended("completed"),
             compensated: ended("compensated"),
             failed: ended("failed"),

@@ -139,7 +139,7 @@ fn the_state_in_a_step_is_upcast_and_all_else_stays() {
             let stepped = Stepped::Stepped { saga: Sample { count: 7 }, step: before.clone() };
             let mut bytes = Vec::new();
             codec.encode_event(&stepped, &mut bytes).unwrap();
-            let event = actuarius_persistence::EventView::apart(STEPPED, 1, codec, &bytes);
+            let event = actuarius_persistence::EventView::detached(STEPPED, 1, codec, &bytes);
             let facts =
                 crate::schema::decoding::Decoder::<Instance<Later>>::new().facts(&event).unwrap();
             let [Stepped::Stepped { saga, step }] = &facts[..] else { panic!("one of one") };

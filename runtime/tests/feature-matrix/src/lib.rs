@@ -1,3 +1,67 @@
-//! Compiles Actuarius beside other feature sets of ractor; see `Cargo.toml`.
+//! A small program of a user, which runs with every set of features; see `Cargo.toml`.
 
 pub use actuarius::Runtime;
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use actuarius::{Aggregate, Context, Runtime};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Default, Serialize, Deserialize)]
+    struct Counter(i64);
+
+    #[derive(Serialize, Deserialize)]
+    enum Counted {
+        Added(i64),
+    }
+
+    impl Aggregate for Counter {
+        const TYPE: &'static str = "counter";
+        type Command = i64;
+        type Event = Counted;
+        type Error = Infallible;
+
+        fn decide(&self, amount: i64, _: &Context) -> Result<Vec<Counted>, Infallible> {
+            Ok(vec![Counted::Added(amount)])
+        }
+
+        fn apply(&mut self, Counted::Added(amount): &Counted) {
+            self.0 += amount;
+        }
+    }
+
+    async fn counts(runtime: &Runtime) -> i64 {
+        let counters = runtime.host::<Counter>();
+        counters.execute("visits", 1).await.expect("durable");
+        counters.query("visits", |counter| counter.0).await.expect("readable")
+    }
+
+    #[cfg(any(feature = "bincode", feature = "json", feature = "messagepack"))]
+    #[tokio::test]
+    async fn commands_are_stored_with_whichever_codec_there_is() {
+        let runtime = Runtime::in_memory().await.expect("opens");
+        assert_eq!(counts(&runtime).await, 1);
+    }
+
+    #[cfg(not(any(feature = "bincode", feature = "json", feature = "messagepack")))]
+    #[tokio::test]
+    async fn a_command_without_any_codec_is_refused_and_says_which_feature_is_missing() {
+        let runtime = Runtime::in_memory().await.expect("opens");
+        let refused = runtime.host::<Counter>().execute("visits", 1).await;
+        let refused = refused.expect_err("nothing can be encoded").to_string();
+        assert!(refused.contains("not enabled"), "{refused}");
+    }
+
+    #[cfg(all(feature = "sled", feature = "full"))]
+    #[tokio::test]
+    async fn a_store_on_disk_is_found_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for visits in 1..=2 {
+            let runtime = Runtime::open(directory.path()).await.expect("opens");
+            assert_eq!(counts(&runtime).await, visits);
+            runtime.shutdown(std::time::Duration::from_secs(10)).await;
+        }
+    }
+}

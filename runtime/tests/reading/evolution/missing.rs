@@ -162,7 +162,7 @@ impl Projection<forgetful::Sum> for Count {
 async fn followers_report_events_they_cannot_read() {
     let (runtime, _) = open_on(&stored().await).await;
     let once = Retry::default().attempts(1);
-    let told = "stored as `Added` with schema version 1: `Added` has schema version 2 today";
+    let told = "stored as `Added` with schema version 1: `Added` has schema version 2";
     let handler = |_: Envelope<forgetful::Sum>| async { Ok::<(), BoxError>(()) };
     let letters = runtime.subscribe("letters").on(handler).retry(once.clone());
     let letters = letters.start().await.unwrap();

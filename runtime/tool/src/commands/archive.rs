@@ -1,3 +1,5 @@
+//! The commands `archive` and `compact`.
+
 use std::path::Path;
 
 use actuarius::operations::ArchivePart;
@@ -6,16 +8,16 @@ use actuarius::store::{Batch, sled};
 use actuarius::{Position, StreamId};
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use crate::arguments::{Archive, stream};
+use crate::error::{Outcome, ToolError};
+use crate::open_store::Contents;
 use crate::output::Output;
-use crate::place::Held;
 use crate::progress::Progress;
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 
-/// How many commits leave the log at once: each makes the store write a page anew.
-const AT_ONCE: usize = 32;
+/// The number of commits that leave the log in one batch: each one makes the store rewrite a page.
+const BATCH_REMOVALS: usize = 32;
 
 #[derive(Default, Serialize)]
 struct ArchivedShown {
@@ -24,27 +26,27 @@ struct ArchivedShown {
     bytes: u64,
 }
 
-pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Archive) -> Result<Outcome, Trouble> {
-    let store = desk.place.writable()?;
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Archive) -> Result<Outcome, ToolError> {
+    let store = session.store.writable()?;
     let reader = store.reader.clone();
     let directory = reader.maintenance().archive().map(Path::to_owned);
     let directory =
-        directory.ok_or_else(|| Trouble::Other("this store has no archive".to_owned()))?;
-    let part = if asked.whole { ArchivePart::Whole } else { ArchivePart::BeforeSnapshot };
-    let is_asked_for = |it: &StreamId| {
-        asked.aggregate_type.as_deref().is_none_or(|category| category == it.category())
-            && it.id().starts_with(asked.prefix.as_str())
+        directory.ok_or_else(|| ToolError::Other("this store has no archive".to_owned()))?;
+    let part = if args.whole { ArchivePart::Whole } else { ArchivePart::BeforeSnapshot };
+    let is_selected = |it: &StreamId| {
+        args.aggregate_type.as_deref().is_none_or(|category| category == it.category())
+            && it.id().starts_with(args.prefix.as_str())
     };
     let wanted: Wanted<'_> =
-        Box::new(|it| if is_asked_for(it) { part.up_to(&*reader, it) } else { Ok(None) });
+        Box::new(|it| if is_selected(it) { part.up_to(&*reader, it) } else { Ok(None) });
     let mut moving = Moving::new(&*reader, directory, wanted);
-    if let Some(name) = &asked.stream {
+    if let Some(name) = &args.stream {
         moving = moving.only(stream(name)?);
     }
     let bar = Progress::of("archiving", reader.head().get(), false);
     let mut shown = ArchivedShown::default();
     while let Some(moved) = moving.next_segment()? {
-        for removals in moved.removals.chunks(AT_ONCE) {
+        for removals in moved.removals.chunks(BATCH_REMOVALS) {
             store.writer.commit(&Batch { removals: removals.to_vec(), ..Batch::default() })?;
         }
         shown.events += moved.events;
@@ -58,8 +60,8 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Archive) -> Result<Outcome, T
         ("segments", shown.segments.to_string()),
         ("size", text::bytes(shown.bytes)),
     ];
-    desk.output.document(&shown, &fields)?;
-    Ok(Outcome::Fine)
+    session.output.document(&shown, &fields)?;
+    Ok(Outcome::Success)
 }
 
 #[derive(Serialize)]
@@ -68,10 +70,10 @@ struct CompactedShown {
     bytes_after: u64,
 }
 
-/// Needs the store closed, also by us.
-pub(super) fn compact(directory: &Path, output: &mut Output<'_>) -> Result<Outcome, Trouble> {
-    if let Held::Backup(_) = Held::by(directory)? {
-        return Err(Trouble::Backup(directory.to_owned()));
+/// Compacts a store, which must be closed, in this process as well.
+pub(super) fn compact(directory: &Path, output: &mut Output<'_>) -> Result<Outcome, ToolError> {
+    if let Contents::Backup(_) = Contents::of(directory)? {
+        return Err(ToolError::Backup(directory.to_owned()));
     }
     let bar = Progress::of("copying", 0, false);
     let watch = |position: Position, end: Position| bar.at_of(position.get(), end.get());
@@ -82,5 +84,5 @@ pub(super) fn compact(directory: &Path, output: &mut Output<'_>) -> Result<Outco
     let fields =
         [("before", text::bytes(shown.bytes_before)), ("after", text::bytes(shown.bytes_after))];
     output.document(&shown, &fields)?;
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }

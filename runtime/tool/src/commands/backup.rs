@@ -1,17 +1,19 @@
+//! The commands `backup` and `restore`, and how a run of a backup is shown.
+
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use actuarius::store::backup::{Restored, Run, TakeOptions, take as take_run};
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use crate::arguments::Restore;
+use crate::error::{Outcome, ToolError};
 use crate::moment::Utc;
+use crate::open_store;
 use crate::output::Output;
-use crate::place;
 use crate::progress::Progress;
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 
 /// One run of a backup.
 #[derive(Serialize)]
@@ -57,8 +59,8 @@ impl RunShown {
     }
 }
 
-pub(super) fn take(desk: &mut Desk<'_, '_>, to: &Path) -> Result<Outcome, Trouble> {
-    let reader = desk.place.writable()?.reader.clone();
+pub(super) fn take(session: &mut Session<'_, '_>, to: &Path) -> Result<Outcome, ToolError> {
+    let reader = session.store.writable()?.reader.clone();
     let bar = Progress::of("copying", reader.head().get(), false);
     let run = take_run(&*reader, to, &TakeOptions::default(), &mut |progress| {
         bar.at(progress.position.get());
@@ -72,8 +74,8 @@ pub(super) fn take(desk: &mut Desk<'_, '_>, to: &Path) -> Result<Outcome, Troubl
         ("size", text::bytes(shown.bytes)),
         ("ends at", shown.to.clone()),
     ];
-    desk.output.document(&shown, &fields)?;
-    Ok(Outcome::Fine)
+    session.output.document(&shown, &fields)?;
+    Ok(Outcome::Success)
 }
 
 #[derive(Serialize)]
@@ -83,7 +85,7 @@ struct RestoredShown {
     commits: u64,
     notes: Option<u64>,
     archived: usize,
-    /// Segments of the archive that the backup does not have.
+    /// Segments of the archive that are missing in the backup.
     archived_missing: Vec<String>,
 }
 
@@ -100,22 +102,23 @@ impl RestoredShown {
     }
 }
 
-pub(super) fn restore(output: &mut Output<'_>, asked: &Restore) -> Result<Outcome, Trouble> {
-    let until = asked.at.unwrap_or_default();
-    let restored = place::restore(&asked.from, &asked.to, until)?;
-    let shown = RestoredShown::of(&asked.to, &restored);
+pub(super) fn restore(output: &mut Output<'_>, args: &Restore) -> Result<Outcome, ToolError> {
+    let until = args.at.unwrap_or_default();
+    let restored = open_store::restore(&args.from, &args.to, until)?;
+    let shown = RestoredShown::of(&args.to, &restored);
     let notes = match shown.notes {
         Some(notes) => notes.to_string(),
-        None => "none: subscriptions begin as if they were new".to_owned(),
+        None => "not restored: subscriptions start from the beginning and handle all events again"
+            .to_owned(),
     };
     let fields = [
         ("restored", text::Name(&shown.directory).to_string()),
         ("ends at", shown.end.clone()),
         ("commits", shown.commits.to_string()),
         ("notes", notes),
-        ("archive", format!("{} segments", shown.archived)),
-        ("missing", format!("{} segments", shown.archived_missing.len())),
+        ("archive", text::count(shown.archived as u64, "segment")),
+        ("missing", text::count(shown.archived_missing.len() as u64, "segment")),
     ];
     output.document(&shown, &fields)?;
-    Ok(if shown.archived_missing.is_empty() { Outcome::Fine } else { Outcome::Findings })
+    Ok(if shown.archived_missing.is_empty() { Outcome::Success } else { Outcome::Findings })
 }

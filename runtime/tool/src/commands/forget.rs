@@ -1,38 +1,42 @@
+//! The command `forget`.
+
 use std::sync::Arc;
 
 use actuarius::erasure::keys::MasterKeys;
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use crate::arguments::Forget;
+use crate::error::{Outcome, ToolError};
 use crate::text::Name;
-use crate::trouble::{Outcome, Trouble};
 
 #[derive(Serialize)]
 struct ForgottenShown<'a> {
     subject: &'a str,
-    /// Otherwise nothing was ever sealed for it, or it was forgotten before.
+    /// If false, no data of the subject was ever encrypted, or it was forgotten before.
     had_key: bool,
-    /// Views that may have held its clear text. They are built anew when they are started.
+    /// Removed views, which may have contained its clear text. They are rebuilt when they are started.
     removed_views: Vec<String>,
-    /// Views that could not be looked at.
+    /// Views that could not be examined.
     unseen_views: Vec<String>,
 }
 
-/// What a runtime does to forget, on a runtime that has nothing else to do.
+/// Forgets a subject as `Runtime::forget` does, on a runtime that does nothing else.
 pub(super) fn run(
-    desk: &mut Desk<'_, '_>,
+    session: &mut Session<'_, '_>,
     master: Arc<dyn MasterKeys>,
-    asked: &Forget,
-) -> Result<Outcome, Trouble> {
-    desk.place.writable()?;
-    let keys = desk.place.keys(master)?.ok_or(Trouble::NoKeys)?;
-    let subject = asked.subject.as_str();
-    if !asked.yes {
-        let why = format!("what is personal about {subject:?} would be gone for good: say --yes");
-        return Err(Trouble::Other(why));
+    args: &Forget,
+) -> Result<Outcome, ToolError> {
+    session.store.writable()?;
+    let keys = session.store.keys(master)?.ok_or(ToolError::NoKeys)?;
+    let subject = args.subject.as_str();
+    if !args.yes {
+        let why = format!(
+            "the personal data of {subject:?} would be permanently unreadable: confirm with --yes"
+        );
+        return Err(ToolError::Other(why));
     }
-    let engine = desk.place.forgetting_engine(keys)?;
+    let engine = session.store.forgetting_engine(keys)?;
     let forgotten = engine.wait(engine.runtime().forget(subject))?;
     let is_complete = forgotten.is_complete();
     let shown = ForgottenShown {
@@ -41,11 +45,11 @@ pub(super) fn run(
         removed_views: forgotten.removed_views,
         unseen_views: forgotten.unseen_views,
     };
-    desk.output.document(&shown, &shown.fields())?;
+    session.output.document(&shown, &shown.fields())?;
     if !shown.removed_views.is_empty() {
-        desk.output.remark("The views that were removed are built anew when they are started.")?;
+        session.output.remark("The removed views are rebuilt when they are started.")?;
     }
-    Ok(if is_complete { Outcome::Fine } else { Outcome::Findings })
+    Ok(if is_complete { Outcome::Success } else { Outcome::Findings })
 }
 
 impl ForgottenShown<'_> {
@@ -53,7 +57,9 @@ impl ForgottenShown<'_> {
         let names = |all: &[String]| Name(&all.join(", ")).to_string();
         let key = match self.had_key {
             true => "destroyed",
-            false => "there was none: nothing was ever sealed for it, or it was forgotten before",
+            false => {
+                "there was none: no data of the subject was encrypted, or it was forgotten before"
+            }
         };
         let mut fields =
             vec![("forgotten", Name(self.subject).to_string()), ("key", key.to_owned())];
@@ -61,7 +67,7 @@ impl ForgottenShown<'_> {
             fields.push(("removed views", names(&self.removed_views)));
         }
         if !self.unseen_views.is_empty() {
-            let why = "could not be looked at; forget the subject again once they can";
+            let why = "could not be examined; forget the subject again once they can be";
             fields.push(("OTHER VIEWS", format!("{} {why}", names(&self.unseen_views))));
         }
         fields

@@ -1,63 +1,66 @@
+//! The command `history`.
+
 use std::ops::ControlFlow;
 
 use actuarius::store::Commit;
 use actuarius::{Failure, StreamId, Version};
 
-use super::Desk;
+use super::Session;
 use super::tail::removed;
 use crate::arguments::History;
+use crate::error::{Outcome, ToolError};
 use crate::events::{CUT_AT, EventShown};
 use crate::output::Table;
-use crate::scan::{self, GO_ON, Step};
+use crate::scan::{self, CONTINUE, Step};
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 use crate::types::{States, Types, is_sealed};
 
-/// Each event of a stream and, of a registered type, the state behind it.
+/// Lists the events of a stream and, for a registered type, the state after each.
 ///
-/// When a state cannot be had, the events go on without, and that is said at the end.
-pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &History) -> Result<Outcome, Trouble> {
-    let stream = asked.stream.id()?;
-    let (reader, types) = (desk.place.reader.clone(), desk.types);
+/// If a state cannot be computed, the remaining events are listed without states, and the error is reported at
+/// the end.
+pub(super) fn run(session: &mut Session<'_, '_>, args: &History) -> Result<Outcome, ToolError> {
+    let stream = args.stream.id()?;
+    let (reader, types) = (session.store.reader.clone(), session.types);
     if reader.version(&stream)? == Version::NONE {
         return Err(no_such(&stream));
     }
-    let known = types.find(stream.category()).filter(|_| !asked.no_state);
-    let engine = known.map(|_| desk.place.engine()).transpose()?;
+    let known = types.find(stream.category()).filter(|_| !args.no_state);
+    let engine = known.map(|_| session.store.engine()).transpose()?;
     let states = known.zip(engine.as_ref());
-    let states = states.map(|(known, engine)| known.states(engine, stream.id(), asked.from));
+    let states = states.map(|(known, engine)| known.states(engine, stream.id(), args.from));
     let columns = ["#POSITION", "TIME", "#VERSION", "EVENT", "VALUE", "STATE"];
     let columns = if states.is_some() { &columns[..] } else { &columns[..5] };
-    let table = desk.output.list(columns);
-    let after = Version::new(asked.from.get().saturating_sub(1));
-    let (left, failed, is_sealed) = (asked.limit, None, false);
-    let mut telling = Telling { types, table, states, left, after, failed, is_sealed };
-    scan::stream(&*reader, &stream, after, |commit| telling.commit(commit))?;
-    let Telling { table, failed, is_sealed, .. } = telling;
+    let table = session.output.list(columns);
+    let after = Version::new(args.from.get().saturating_sub(1));
+    let (left, failed, is_sealed) = (args.limit, None, false);
+    let mut printer = Printer { types, table, states, left, after, failed, is_sealed };
+    scan::stream(&*reader, &stream, after, |commit| printer.commit(commit))?;
+    let Printer { table, failed, is_sealed, .. } = printer;
     table.end()?;
     if is_sealed {
-        desk.output.remark("There is personal data in the states: say --master-keys FILE.")?;
+        session.output.remark("The states contain personal data: use --master-keys FILE.")?;
     }
-    failed.map_or(Ok(Outcome::Fine), |failure| Err(failure.into()))
+    failed.map_or(Ok(Outcome::Success), |failure| Err(failure.into()))
 }
 
-pub(super) fn no_such(stream: &StreamId) -> Trouble {
-    Trouble::Other(format!("there is no stream {stream}"))
+pub(super) fn no_such(stream: &StreamId) -> ToolError {
+    ToolError::Other(format!("there is no stream {stream}"))
 }
 
-/// A history on its way to the output.
-struct Telling<'a, 'b, 'c> {
+/// Writes a history to the output.
+struct Printer<'a, 'b, 'c> {
     types: &'a Types,
     table: Table<'b, 'c>,
     states: Option<Box<dyn States + 'a>>,
     left: u64,
     after: Version,
     failed: Option<Failure>,
-    /// There is personal data in the states from here on.
+    /// The states from here on contain personal data that cannot be decrypted.
     is_sealed: bool,
 }
 
-impl Telling<'_, '_, '_> {
+impl Printer<'_, '_, '_> {
     fn commit(&mut self, commit: &Commit) -> Step {
         if self.left == 0 {
             return Ok(ControlFlow::Break(()));
@@ -83,10 +86,10 @@ impl Telling<'_, '_, '_> {
                 })?;
             }
         }
-        GO_ON
+        CONTINUE
     }
 
-    /// The state behind the next event; none from the first on that cannot be had.
+    /// The state after the next event. `None` from the first state on that cannot be computed.
     fn next_state(&mut self) -> Option<crate::value::Json> {
         match self.states.as_mut()?.next() {
             Ok(was) => was.and_then(|was| was.state.ok()),

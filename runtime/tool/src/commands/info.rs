@@ -1,3 +1,5 @@
+//! The command `info`.
+
 use std::path::Path;
 
 use actuarius::Position;
@@ -5,13 +7,13 @@ use actuarius::store::PageLimit;
 use actuarius::store::backup::Run;
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use super::backup::{RUN_COLUMNS, RunShown};
+use crate::error::{Outcome, ToolError};
 use crate::moment::Utc;
+use crate::open_store::{Contents, OpenStore};
 use crate::output::Output;
-use crate::place::{Held, Place};
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 use crate::types::Types;
 
 #[derive(Serialize)]
@@ -37,40 +39,42 @@ pub(super) fn run(
     directory: &Path,
     types: &Types,
     output: &mut Output<'_>,
-) -> Result<Outcome, Trouble> {
-    match Held::by(directory)? {
-        Held::Store => store(&mut Desk { place: Place::open(directory)?, types, output }),
-        Held::Backup(runs) => backup(directory, &runs, output),
+) -> Result<Outcome, ToolError> {
+    match Contents::of(directory)? {
+        Contents::Store => {
+            store(&mut Session { store: OpenStore::open(directory)?, types, output })
+        }
+        Contents::Backup(runs) => backup(directory, &runs, output),
     }
 }
 
-fn backup(directory: &Path, runs: &[Run], output: &mut Output<'_>) -> Result<Outcome, Trouble> {
+fn backup(directory: &Path, runs: &[Run], output: &mut Output<'_>) -> Result<Outcome, ToolError> {
     let runs = runs.iter().map(RunShown::of).collect();
     let shown = BackupInfo { backup: directory.display().to_string(), runs };
     let fields =
         [("backup", text::Name(&shown.backup).to_string()), ("runs", shown.runs.len().to_string())];
     output.document(&shown, &fields)?;
     output.table_of(&RUN_COLUMNS, shown.runs.iter().map(RunShown::cells))?;
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
-fn store(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.reader;
+fn store(session: &mut Session<'_, '_>) -> Result<Outcome, ToolError> {
+    let reader = &*session.store.reader;
     let (info, end) = (reader.info()?, reader.maintenance().chain()?);
     let before_last = Position::new(end.position.get().saturating_sub(1));
     let shown = Info {
-        directory: desk.place.directory.display().to_string(),
+        directory: session.store.directory.display().to_string(),
         engine: info.engine,
         identity: reader.identity().to_string(),
         head: end.position.get(),
         chain: end.to_string(),
         disk_bytes: info.disk_bytes,
-        first_time: time_behind(desk, Position::NONE)?,
-        last_time: time_behind(desk, before_last)?,
+        first_time: time_after(session, Position::NONE)?,
+        last_time: time_after(session, before_last)?,
         subscriptions: actuarius::inspection::subscriptions(reader)?.len(),
     };
-    desk.output.document(&shown, &shown.fields())?;
-    Ok(Outcome::Fine)
+    session.output.document(&shown, &shown.fields())?;
+    Ok(Outcome::Success)
 }
 
 impl Info {
@@ -90,9 +94,9 @@ impl Info {
     }
 }
 
-/// When the commit with the event behind `after` was decided.
-fn time_behind(desk: &Desk<'_, '_>, after: Position) -> Result<Option<Utc>, Trouble> {
+/// The time of the commit with the event after `after`.
+fn time_after(session: &Session<'_, '_>, after: Position) -> Result<Option<Utc>, ToolError> {
     let page =
-        desk.place.reader.maintenance().read_raw(after, PageLimit { commits: 1, bytes: 0 })?;
+        session.store.reader.maintenance().read_raw(after, PageLimit { commits: 1, bytes: 0 })?;
     Ok(page.commits.first().map(|commit| Utc(commit.view().time)))
 }

@@ -1,25 +1,27 @@
+//! The commands `keys info` and `keys rotate`.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actuarius::erasure::keys::MasterKeys;
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use crate::arguments::Keys;
+use crate::error::{Outcome, ToolError};
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 
 pub(super) fn run(
-    desk: &mut Desk<'_, '_>,
+    session: &mut Session<'_, '_>,
     master: Arc<dyn MasterKeys>,
-    asked: &Keys,
-) -> Result<Outcome, Trouble> {
-    desk.place.writable()?;
-    let keys = desk.place.keys(master.clone())?.ok_or(Trouble::NoKeys)?;
+    args: &Keys,
+) -> Result<Outcome, ToolError> {
+    session.store.writable()?;
+    let keys = session.store.keys(master.clone())?.ok_or(ToolError::NoKeys)?;
     let current = master.current()?.to_string();
-    match asked {
-        Keys::Info => info(desk, &keys, current),
-        Keys::Rotate => rotate(desk, &keys, current),
+    match args {
+        Keys::Info => info(session, &keys, current),
+        Keys::Rotate => rotate(session, &keys, current),
     }
 }
 
@@ -29,19 +31,19 @@ struct KeysShown {
     /// Subjects with a key.
     live: u64,
     forgotten: u64,
-    /// How many keys are wrapped with each master key.
+    /// The number of keys that each master key wraps.
     master_keys: BTreeMap<String, u64>,
-    /// The master key that new keys are wrapped with.
+    /// The master key that wraps new keys.
     current: String,
     findings: Vec<String>,
     more_findings: u64,
 }
 
 fn info(
-    desk: &mut Desk<'_, '_>,
+    session: &mut Session<'_, '_>,
     keys: &actuarius::erasure::keys::Keys,
     current: String,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, ToolError> {
     let verified = keys.verify()?;
     let shown = KeysShown {
         identity: keys.identity().to_string(),
@@ -52,11 +54,11 @@ fn info(
         findings: verified.findings,
         more_findings: verified.more_findings,
     };
-    desk.output.document(&shown, &shown.fields())?;
+    session.output.document(&shown, &shown.fields())?;
     for finding in &shown.findings {
-        desk.output.remark(&text::Name(finding).to_string())?;
+        session.output.remark(&text::Name(finding).to_string())?;
     }
-    Ok(if shown.findings.is_empty() { Outcome::Fine } else { Outcome::Findings })
+    Ok(if shown.findings.is_empty() { Outcome::Success } else { Outcome::Findings })
 }
 
 impl KeysShown {
@@ -68,7 +70,9 @@ impl KeysShown {
             ("forgotten", self.forgotten.to_string()),
             ("current", self.current.clone()),
         ];
-        let keys = |(id, keys): (&String, &u64)| ("master key", format!("{id} wraps {keys}"));
+        let keys = |(id, keys): (&String, &u64)| {
+            ("master key", format!("{id} wraps {}", text::count(*keys, "key")))
+        };
         fields.extend(self.master_keys.iter().map(keys));
         fields.extend((findings > 0).then(|| ("FINDINGS", findings.to_string())));
         fields
@@ -77,21 +81,21 @@ impl KeysShown {
 
 #[derive(Serialize)]
 struct RotatedShown {
-    /// How many keys were wrapped anew.
+    /// The number of keys that were wrapped again.
     rewrapped: u64,
     current: String,
 }
 
 fn rotate(
-    desk: &mut Desk<'_, '_>,
+    session: &mut Session<'_, '_>,
     keys: &actuarius::erasure::keys::Keys,
     current: String,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, ToolError> {
     let shown = RotatedShown { rewrapped: keys.rotate()?, current };
     let fields = [
-        ("wrapped anew", format!("{} keys", shown.rewrapped)),
+        ("rewrapped", text::count(shown.rewrapped, "key")),
         ("current", format!("{}; no other master key is needed", shown.current)),
     ];
-    desk.output.document(&shown, &fields)?;
-    Ok(Outcome::Fine)
+    session.output.document(&shown, &fields)?;
+    Ok(Outcome::Success)
 }

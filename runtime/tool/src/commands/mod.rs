@@ -1,4 +1,4 @@
-//! What each command does.
+//! The commands, one file each, and the dispatch from arguments to a command.
 
 mod archive;
 mod backup;
@@ -20,81 +20,82 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius::erasure::keys::{FileMasterKeys, MasterKeys};
-use actuarius::store::sled;
 
 use crate::arguments::Command;
+use crate::error::{Outcome, ToolError};
+use crate::open_store::OpenStore;
 use crate::output::Output;
-use crate::place::Place;
-use crate::trouble::{Outcome, Trouble};
 use crate::types::Types;
 
-/// What most commands are given.
-pub(crate) struct Desk<'a, 'b> {
-    pub(crate) place: Place,
+/// What a command works with: the open store, the registered types and the output.
+pub(crate) struct Session<'a, 'b> {
+    pub(crate) store: OpenStore,
     pub(crate) types: &'a Types,
     pub(crate) output: &'a mut Output<'b>,
 }
 
-/// What a command is done with.
-pub(crate) struct Means<'a> {
+/// The settings from the arguments and from the program.
+pub(crate) struct Settings<'a> {
     pub(crate) store: Option<&'a Path>,
-    /// Where master keys are, as an argument says.
+    /// The file of the master keys that an argument names.
     pub(crate) master_file: Option<&'a Path>,
-    /// The master keys of the program.
+    /// The master keys that the program provides.
     pub(crate) master: Option<&'a Arc<dyn MasterKeys>>,
     pub(crate) types: &'a Types,
 }
 
-impl Means<'_> {
-    fn directory(&self) -> Result<&Path, Trouble> {
-        self.store.ok_or(Trouble::NoStoreNamed)
+impl Settings<'_> {
+    fn directory(&self) -> Result<&Path, ToolError> {
+        self.store.ok_or(ToolError::NoStoreNamed)
     }
 
-    /// The master keys. A file is read only by commands that need it.
-    fn master(&self) -> Result<Option<Arc<dyn MasterKeys>>, Trouble> {
+    /// The master keys. Only commands that need them read the file.
+    fn master(&self) -> Result<Option<Arc<dyn MasterKeys>>, ToolError> {
         Ok(match self.master_file {
             Some(path) => Some(Arc::new(FileMasterKeys::open(path)?)),
             None => self.master.cloned(),
         })
     }
 
-    fn must_have_master(&self) -> Result<Arc<dyn MasterKeys>, Trouble> {
-        self.master()?.ok_or(Trouble::NoMasterKeys)
+    fn required_master(&self) -> Result<Arc<dyn MasterKeys>, ToolError> {
+        self.master()?.ok_or(ToolError::NoMasterKeys)
     }
 }
 
 pub(crate) fn run(
     command: &Command,
-    means: &Means<'_>,
+    settings: &Settings<'_>,
     output: &mut Output<'_>,
-) -> Result<Outcome, Trouble> {
-    let types = means.types;
-    let directory = || means.directory();
-    let open = |output| Ok::<_, Trouble>(Desk { place: Place::open(directory()?)?, types, output });
-    // For what is read by the code of types: with personal data in it opened.
+) -> Result<Outcome, ToolError> {
+    let types = settings.types;
+    let directory = || settings.directory();
+    let open = |output| {
+        Ok::<_, ToolError>(Session { store: OpenStore::open(directory()?)?, types, output })
+    };
+    // With decrypted personal data, for commands that run the code of registered types.
     let unlocked = |output| {
-        let mut desk = open(output)?;
-        means.master()?.map_or(Ok(()), |master| desk.place.unlock(master))?;
-        Ok::<_, Trouble>(desk)
+        let mut session = open(output)?;
+        settings.master()?.map_or(Ok(()), |master| session.store.unlock(master))?;
+        Ok::<_, ToolError>(session)
     };
     match command {
         Command::Info => info::run(directory()?, types, output),
-        Command::Streams(asked) => streams::run(&mut open(output)?, asked),
-        Command::Show(asked) => show::run(&mut unlocked(output)?, asked),
-        Command::Tail(asked) => tail::run(&mut unlocked(output)?, asked),
-        Command::History(asked) => history::run(&mut unlocked(output)?, asked),
+        Command::Streams(args) => streams::run(&mut open(output)?, args),
+        Command::Show(args) => show::run(&mut unlocked(output)?, args),
+        Command::Tail(args) => tail::run(&mut unlocked(output)?, args),
+        Command::History(args) => history::run(&mut unlocked(output)?, args),
         Command::Subscriptions => subscriptions::run(&mut open(output)?),
-        Command::Sagas(asked) => sagas::run(&mut unlocked(output)?, asked),
-        Command::Parked(asked) => parked::run(&mut open(output)?, asked),
-        Command::Verify(asked) => verify::run(means, output, asked),
+        Command::Sagas(args) => sagas::run(&mut unlocked(output)?, args),
+        Command::Parked(args) => parked::run(&mut open(output)?, args),
+        Command::Verify(args) => verify::run(settings, output, args),
         Command::Backup { to } => backup::take(&mut open(output)?, to),
-        Command::Restore(asked) => backup::restore(output, asked),
-        Command::Archive(asked) => archive::run(&mut open(output)?, asked),
-        Command::Delete(asked) => delete::run(&mut open(output)?, asked),
-        Command::Forget(asked) => forget::run(&mut open(output)?, means.must_have_master()?, asked),
-        Command::Keys(asked) => keys::run(&mut open(output)?, means.must_have_master()?, asked),
+        Command::Restore(args) => backup::restore(output, args),
+        Command::Archive(args) => archive::run(&mut open(output)?, args),
+        Command::Delete(args) => delete::run(&mut open(output)?, args),
+        Command::Forget(args) => forget::run(&mut open(output)?, settings.required_master()?, args),
+        Command::Keys(args) => keys::run(&mut open(output)?, settings.required_master()?, args),
         Command::Compact => archive::compact(directory()?, output),
-        Command::Export(asked) => export::export(&mut open(output)?, asked),
+        Command::Export(args) => export::export(&mut open(output)?, args),
         Command::Import { from, to } => export::import(from, to, output),
     }
 }

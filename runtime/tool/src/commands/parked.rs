@@ -1,11 +1,13 @@
+//! The commands `parked list` and `parked skip`.
+
 use actuarius::{Position, inspection};
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use crate::arguments::Parked;
+use crate::error::{Outcome, ToolError};
 use crate::moment::Utc;
 use crate::text::{self, Name};
-use crate::trouble::{Outcome, Trouble};
 
 #[derive(Serialize)]
 struct ParkedShown {
@@ -21,58 +23,59 @@ struct ParkedShown {
     behind: u64,
 }
 
-pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Parked) -> Result<Outcome, Trouble> {
-    match asked {
-        Parked::List { subscription, key } => list(desk, subscription, key.as_deref()),
-        Parked::Skip { subscription, key, position } => skip(desk, subscription, key, *position),
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Parked) -> Result<Outcome, ToolError> {
+    match args {
+        Parked::List { subscription, key } => list(session, subscription, key.as_deref()),
+        Parked::Skip { subscription, key, position } => skip(session, subscription, key, *position),
     }
 }
 
 fn list(
-    desk: &mut Desk<'_, '_>,
+    session: &mut Session<'_, '_>,
     subscription: &str,
     key: Option<&str>,
-) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.reader;
+) -> Result<Outcome, ToolError> {
+    let reader = &*session.store.reader;
     let all = inspection::subscriptions(reader)?;
     if !all.iter().any(|it| it.name == subscription) {
-        return Err(Trouble::Other(format!("there is no subscription {subscription:?}")));
+        return Err(ToolError::Other(format!("the store has no subscription {subscription:?}")));
     }
     let parked = match key {
         Some(key) => inspection::parked_of(reader, subscription, key)?,
         None => inspection::parked(reader, subscription)?,
     };
     let columns =
-        ["KEY", "#POSITION", "STREAM", "EVENT", "#ATTEMPTS", "#BEHIND", "PARKED", "ERROR"];
-    let mut table = desk.output.list(&columns);
+        ["KEY", "#POSITION", "STREAM", "EVENT", "#ATTEMPTS", "#WAITING", "PARKED AT", "ERROR"];
+    let mut table = session.output.list(&columns);
     for it in parked {
         table.row(&shown(subscription, &it), cells)?;
     }
     if table.end()? == 0 {
-        desk.output.remark("Nothing is parked.")?;
+        session.output.remark("No events are parked.")?;
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
 fn skip(
-    desk: &mut Desk<'_, '_>,
+    session: &mut Session<'_, '_>,
     subscription: &str,
     key: &str,
     position: Position,
-) -> Result<Outcome, Trouble> {
-    let first = inspection::parked_of(&*desk.place.reader, subscription, key)?.into_iter().next();
+) -> Result<Outcome, ToolError> {
+    let first =
+        inspection::parked_of(&*session.store.reader, subscription, key)?.into_iter().next();
     if let Some(first) = first.filter(|first| first.position != position) {
         let found = first.position;
         let why =
             format!("the first event parked under {key:?} is at position {found}, not {position}");
-        return Err(Trouble::Other(why));
+        return Err(ToolError::Other(why));
     }
-    let skipped = inspection::skip_parked(desk.place.writable()?, subscription, key)?;
+    let skipped = inspection::skip_parked(session.store.writable()?, subscription, key)?;
     let shown = shown(subscription, &skipped);
-    let said = format!("{} of {}", shown.event, text::stream(&shown.r#type, &shown.id));
-    let fields = [("skipped", said), ("position", position.to_string())];
-    desk.output.document(&shown, &fields)?;
-    Ok(Outcome::Fine)
+    let event = format!("{} of {}", shown.event, text::stream(&shown.r#type, &shown.id));
+    let fields = [("skipped", event), ("position", position.to_string())];
+    session.output.document(&shown, &fields)?;
+    Ok(Outcome::Success)
 }
 
 fn shown(subscription: &str, parked: &actuarius::subscription::Parked) -> ParkedShown {

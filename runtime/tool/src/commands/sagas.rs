@@ -1,36 +1,38 @@
+//! The command `sagas`: counts of instances, the instances of one saga, the steps of one instance.
+
 use actuarius::inspection::{SagaIndexes, saga_steps};
 use actuarius::saga::{SagaCounts, SagaInstance};
 use actuarius::{Position, StreamId, Version};
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use super::history::no_such;
 use crate::arguments::Sagas;
+use crate::error::{Outcome, ToolError};
 use crate::moment::Utc;
 use crate::progress::Progress;
-use crate::scan::{self, GO_ON};
+use crate::scan::{self, CONTINUE};
 use crate::text::Name;
-use crate::trouble::{Outcome, Trouble};
 use crate::value::{self, Json, Tree};
 
-pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Sagas) -> Result<Outcome, Trouble> {
-    match asked.saga.as_deref().map(|saga| saga.split_once('/').ok_or(saga)) {
-        None => all(desk),
-        Some(Err(saga)) => instances(desk, saga, asked.ended),
-        Some(Ok((saga, id))) => steps(desk, &StreamId::new(saga, id)?),
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Sagas) -> Result<Outcome, ToolError> {
+    match args.saga.as_deref().map(|saga| saga.split_once('/').ok_or(saga)) {
+        None => all(session),
+        Some(Err(saga)) => instances(session, saga, args.ended),
+        Some(Ok((saga, id))) => steps(session, &StreamId::new(saga, id)?),
     }
 }
 
-/// Where all instances are, from all events of the log: memory grows with those that live.
-fn boards(desk: &Desk<'_, '_>) -> Result<SagaIndexes, Trouble> {
-    let reader = &*desk.place.reader;
+/// Indexes all instances by reading the whole log. Memory grows with the number of live instances.
+fn indexes(session: &Session<'_, '_>) -> Result<SagaIndexes, ToolError> {
+    let reader = &*session.store.reader;
     let progress = Progress::of("reading", reader.head().get(), false);
-    let mut boards = desk.types.boards();
+    let mut indexes = session.types.indexes();
     scan::log(reader, Position::NONE, &progress, |commit| {
-        boards.take(&commit.view());
-        GO_ON
+        indexes.take(&commit.view());
+        CONTINUE
     })?;
-    Ok(boards)
+    Ok(indexes)
 }
 
 #[derive(Serialize)]
@@ -46,8 +48,8 @@ struct SagaShown<'a> {
     unreadable: u64,
 }
 
-fn all(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
-    let boards = boards(desk)?;
+fn all(session: &mut Session<'_, '_>) -> Result<Outcome, ToolError> {
+    let indexes = indexes(session)?;
     let columns = [
         "SAGA",
         "#LIVE",
@@ -58,21 +60,21 @@ fn all(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
         "#FAILED",
         "#UNREADABLE",
     ];
-    let mut table = desk.output.list(&columns);
+    let mut table = session.output.list(&columns);
     let unreadable = |saga: &str| {
-        boards.unreadable().find(|(it, _)| *it == saga).map_or(0, |(_, events)| events)
+        indexes.unreadable().find(|(it, _)| *it == saga).map_or(0, |(_, events)| events)
     };
-    for (saga, counts) in boards.sagas() {
+    for (saga, counts) in indexes.sagas() {
         table.row(&SagaShown::of(saga, counts, unreadable(saga)), SagaShown::cells)?;
     }
-    let is_unknown = |saga: &str| boards.sagas().all(|(it, _)| it != saga);
-    for (saga, events) in boards.unreadable().filter(|(saga, _)| is_unknown(saga)) {
+    let is_unknown = |saga: &str| indexes.sagas().all(|(it, _)| it != saga);
+    for (saga, events) in indexes.unreadable().filter(|(saga, _)| is_unknown(saga)) {
         table.row(&SagaShown::of(saga, SagaCounts::default(), events), SagaShown::cells)?;
     }
     if table.end()? == 0 {
-        desk.output.remark("There are no sagas.")?;
+        session.output.remark("There are no sagas.")?;
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
 impl<'a> SagaShown<'a> {
@@ -116,21 +118,21 @@ struct InstanceShown {
     last: Utc,
 }
 
-fn instances(desk: &mut Desk<'_, '_>, saga: &str, ended: bool) -> Result<Outcome, Trouble> {
-    let boards = boards(desk)?;
+fn instances(session: &mut Session<'_, '_>, saga: &str, ended: bool) -> Result<Outcome, ToolError> {
+    let indexes = indexes(session)?;
     let columns =
         ["ID", "STATUS", "#STEPS", "#COMMANDS UNDER WAY", "NEXT DEADLINE", "SINCE", "LAST"];
-    let mut table = desk.output.list(&columns);
-    for instance in boards.live(saga, "") {
+    let mut table = session.output.list(&columns);
+    for instance in indexes.live(saga, "") {
         table.row(&InstanceShown::of(instance), InstanceShown::cells)?;
     }
-    for instance in boards.ended(saga).filter(|_| ended) {
+    for instance in indexes.ended(saga).filter(|_| ended) {
         table.row(&InstanceShown::of(instance.clone()), InstanceShown::cells)?;
     }
     if table.end()? == 0 {
-        desk.output.remark("There are no such instances.")?;
+        session.output.remark("There are no such instances.")?;
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
 impl InstanceShown {
@@ -172,11 +174,12 @@ struct StepShown {
     state: Json,
 }
 
-fn steps(desk: &mut Desk<'_, '_>, stream: &StreamId) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.reader;
-    let columns = ["#STEP", "#POSITION", "TIME", "HEARD", "EFFECTS", "STATUS", "STATE"];
-    let mut table = desk.output.list(&columns);
-    let unread = |why: String| Trouble::Other(format!("a step of {stream} cannot be read: {why}"));
+fn steps(session: &mut Session<'_, '_>, stream: &StreamId) -> Result<Outcome, ToolError> {
+    let reader = &*session.store.reader;
+    let columns = ["#STEP", "#POSITION", "TIME", "INPUT", "EFFECTS", "STATUS", "STATE"];
+    let mut table = session.output.list(&columns);
+    let unread =
+        |why: String| ToolError::Other(format!("a step of {stream} cannot be read: {why}"));
     scan::stream(reader, stream, Version::NONE, |commit| {
         let steps = saga_steps::<Tree>(&commit.view(), Version::NONE)
             .map_err(|it| unread(it.to_string()))?;
@@ -192,9 +195,9 @@ fn steps(desk: &mut Desk<'_, '_>, stream: &StreamId) -> Result<Outcome, Trouble>
             };
             table.row(&shown, StepShown::cells)?;
         }
-        GO_ON
+        CONTINUE
     })?;
-    if table.end()? == 0 { Err(no_such(stream)) } else { Ok(Outcome::Fine) }
+    if table.end()? == 0 { Err(no_such(stream)) } else { Ok(Outcome::Success) }
 }
 
 impl StepShown {

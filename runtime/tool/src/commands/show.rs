@@ -1,3 +1,5 @@
+//! The command `show`.
+
 use std::ops::ControlFlow;
 
 use actuarius::history::Moment;
@@ -5,13 +7,13 @@ use actuarius::store::{CommitView, EventView};
 use actuarius::{StreamId, Version};
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use super::history::no_such;
 use crate::arguments::Show;
+use crate::error::{Outcome, ToolError};
 use crate::moment::{At, Utc};
-use crate::scan::{self, GO_ON};
+use crate::scan::{self, CONTINUE};
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 use crate::types::is_sealed;
 use crate::value::{Json, Tree};
 
@@ -19,52 +21,54 @@ use crate::value::{Json, Tree};
 struct Shown {
     r#type: String,
     id: String,
-    /// How many events it had.
+    /// The version of the aggregate: the number of its events.
     version: u64,
     position: Option<u64>,
     time: Option<Utc>,
-    /// The type of its last event.
+    /// The name of its last event.
     event: Option<String>,
     registered: bool,
-    /// There is personal data in the state, and no key to open it.
+    /// The state contains personal data, and no key is available to decrypt it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     sealed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Json>,
 }
 
-/// What an aggregate was. Its state is known to the code of its type; without that, what is known of the
-/// stream is shown.
-pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Show) -> Result<Outcome, Trouble> {
-    let stream = asked.stream.id()?;
-    let end = desk.place.reader.version(&stream)?;
+/// Shows an aggregate at a moment. Only the code of its type can compute its state; without it, only facts about
+/// the stream are shown.
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Show) -> Result<Outcome, ToolError> {
+    let stream = args.stream.id()?;
+    let end = session.store.reader.version(&stream)?;
     if end == Version::NONE {
         return Err(no_such(&stream));
     }
     let mut shown = Shown::before(&stream);
-    if let Some(known) = desk.types.find(stream.category()) {
-        let at = asked.at.map_or(Moment::Version(end), Moment::from);
-        let unwritten = |why| Trouble::Other(format!("the state of {stream} is no JSON: {why}"));
+    if let Some(known) = session.types.find(stream.category()) {
+        let at = args.at.map_or(Moment::Version(end), Moment::from);
+        let unwritten = |why| {
+            ToolError::Other(format!("the state of {stream} cannot be written as JSON: {why}"))
+        };
         shown.registered = true;
-        match known.as_of(&desk.place.engine()?, stream.id(), at) {
+        match known.as_of(&session.store.engine()?, stream.id(), at) {
             Ok(was) => {
                 shown.state = Some(was.state.map_err(unwritten)?);
-                shown.find(desk, &stream, Some(At::Version(was.version)), end)?;
+                shown.find(session, &stream, Some(At::Version(was.version)), end)?;
             }
             Err(failure) if is_sealed(&failure) => {
                 shown.sealed = true;
-                shown.find(desk, &stream, asked.at, end)?;
+                shown.find(session, &stream, args.at, end)?;
             }
             Err(failure) => return Err(failure.into()),
         }
     } else {
-        shown.find(desk, &stream, asked.at, end)?;
+        shown.find(session, &stream, args.at, end)?;
     }
-    desk.output.document(&shown, &shown.fields(&stream))?;
-    Ok(Outcome::Fine)
+    session.output.document(&shown, &shown.fields(&stream))?;
+    Ok(Outcome::Success)
 }
 
-/// Up to which version nothing has to be looked at.
+/// The version up to which events need not be read.
 fn skipped(at: Option<At>, end: Version) -> Version {
     let wanted = match at {
         None => end,
@@ -97,16 +101,16 @@ impl Shown {
         }
     }
 
-    /// Looks for the last event that was there.
+    /// Finds the last event up to the moment.
     fn find(
         &mut self,
-        desk: &Desk<'_, '_>,
+        session: &Session<'_, '_>,
         stream: &StreamId,
         at: Option<At>,
         end: Version,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ToolError> {
         let skipped = skipped(at, end);
-        scan::stream(&*desk.place.reader, stream, skipped, |commit| {
+        scan::stream(&*session.store.reader, stream, skipped, |commit| {
             let view = commit.view();
             for event in view.events().filter(|event| event.version > skipped) {
                 if at.is_some_and(|at| is_later(at, &view, &event)) {
@@ -117,7 +121,7 @@ impl Shown {
                 self.time = Some(Utc(view.time));
                 self.event = Some(event.event_type.to_owned());
             }
-            GO_ON
+            CONTINUE
         })
     }
 
@@ -134,9 +138,9 @@ impl Shown {
         let state = match &self.state {
             Some(state) => pretty(state),
             None if self.sealed => {
-                "sealed: there is personal data in it; say --master-keys FILE".to_owned()
+                "sealed: it contains personal data; use --master-keys FILE".to_owned()
             }
-            None => "not known here: this program has no such aggregate type registered".to_owned(),
+            None => "unknown: this program has no such aggregate type registered".to_owned(),
         };
         fields.push(("state", state));
         fields
@@ -148,6 +152,6 @@ fn pretty(json: &Json) -> String {
     let parsed = serde_json::from_str::<Tree>(json.get());
     let pretty = parsed.ok().and_then(|tree| serde_json::to_string_pretty(&tree).ok());
     let lines = pretty.unwrap_or_else(|| json.get().to_owned());
-    // Lines of our own: in texts of the user's nothing breaks a line.
-    lines.lines().map(text::tame_json).collect::<Vec<_>>().join("\n            ")
+    // Only the formatter's own line breaks remain: those in values are escaped.
+    lines.lines().map(text::escape_json).collect::<Vec<_>>().join("\n            ")
 }

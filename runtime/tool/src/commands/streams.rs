@@ -1,16 +1,18 @@
+//! The command `streams`.
+
 use std::ops::ControlFlow;
 
 use actuarius::store::{PageLimit, Reader};
 use actuarius::{Position, StreamId, Version};
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use crate::arguments::Streams;
+use crate::error::{Outcome, ToolError};
 use crate::moment::Utc;
 use crate::progress::Progress;
-use crate::scan::{self, GO_ON};
+use crate::scan::{self, CONTINUE};
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 
 #[derive(Serialize)]
 struct StreamShown {
@@ -23,23 +25,23 @@ struct StreamShown {
     last_time: Utc,
 }
 
-/// Each stream has exactly one commit with its first event, so none is met twice and none has to be
-/// remembered: memory does not grow with their number.
-pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Streams) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.reader;
+/// Lists each stream at the commit with its first event. There is exactly one such commit per stream, so memory
+/// does not grow with the number of streams.
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Streams) -> Result<Outcome, ToolError> {
+    let reader = &*session.store.reader;
     let progress = Progress::of("reading", reader.head().get(), true);
     let columns = ["STREAM", "#EVENTS", "#FIRST", "#LAST", "BEGAN", "CHANGED"];
-    let (mut table, mut left) = (desk.output.list(&columns), asked.limit);
+    let (mut table, mut left) = (session.output.list(&columns), args.limit);
     scan::raw_log(reader, &progress, |commit| {
         let commit = commit.view();
-        let is_asked_for = commit.version == Version::NONE.next()
-            && commit.id.starts_with(asked.prefix.as_str())
-            && asked.aggregate_type.as_deref().is_none_or(|it| it == commit.category);
+        let is_selected = commit.version == Version::NONE.next()
+            && commit.id.starts_with(args.prefix.as_str())
+            && args.aggregate_type.as_deref().is_none_or(|it| it == commit.category);
         if left == 0 {
             return Ok(ControlFlow::Break(()));
         }
-        if !is_asked_for {
-            return GO_ON;
+        if !is_selected {
+            return CONTINUE;
         }
         left -= 1;
         let stream = StreamId::new(commit.category, commit.id)?;
@@ -63,17 +65,17 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Streams) -> Result<Outcome, T
                 it.last_time.to_string(),
             ]
         })?;
-        GO_ON
+        CONTINUE
     })?;
     table.end()?;
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
 /// Version, position and time of a stream's last event.
 fn end_of(
     reader: &dyn Reader,
     stream: &StreamId,
-) -> Result<(Version, Position, Option<Utc>), Trouble> {
+) -> Result<(Version, Position, Option<Utc>), ToolError> {
     let version = reader.version(stream)?;
     let before = Version::new(version.get().saturating_sub(1));
     let one = PageLimit { commits: 1, bytes: 0 };

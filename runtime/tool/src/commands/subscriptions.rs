@@ -1,9 +1,11 @@
+//! The command `subscriptions`.
+
 use actuarius::inspection;
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
+use crate::error::{Outcome, ToolError};
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 
 #[derive(Serialize)]
 struct SubscriptionShown {
@@ -15,12 +17,12 @@ struct SubscriptionShown {
     events_parked: u64,
 }
 
-pub(super) fn run(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.reader;
+pub(super) fn run(session: &mut Session<'_, '_>) -> Result<Outcome, ToolError> {
+    let reader = &*session.store.reader;
     let head = reader.head().get();
     let all = inspection::subscriptions(reader)?;
     let columns = ["NAME", "#POSITION", "#LAG", "PAUSED", "#KEYS PARKED", "#EVENTS PARKED"];
-    let mut table = desk.output.list(&columns);
+    let mut table = session.output.list(&columns);
     for it in all {
         let shown = SubscriptionShown {
             name: it.name,
@@ -42,7 +44,7 @@ pub(super) fn run(desk: &mut Desk<'_, '_>) -> Result<Outcome, Trouble> {
         })?;
     }
     if table.end()? == 0 {
-        desk.output.remark("There are no subscriptions.")?;
+        session.output.remark("There are no subscriptions.")?;
     }
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }

@@ -1,27 +1,29 @@
+//! The command `tail`, and how removed events are shown.
+
 use std::ops::ControlFlow;
 
 use actuarius::Position;
 use actuarius::store::Commit;
 use serde::Serialize;
 
-use super::Desk;
+use super::Session;
 use crate::arguments::Tail;
+use crate::error::{Outcome, ToolError};
 use crate::events::EventShown;
 use crate::moment::Utc;
 use crate::output::Table;
 use crate::progress::Progress;
-use crate::scan::{self, GO_ON};
+use crate::scan::{self, CONTINUE};
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 
-pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Tail) -> Result<Outcome, Trouble> {
-    let reader = &*desk.place.reader;
+pub(super) fn run(session: &mut Session<'_, '_>, args: &Tail) -> Result<Outcome, ToolError> {
+    let reader = &*session.store.reader;
     let head = reader.head().get();
-    let after = asked.after.unwrap_or(Position::new(head.saturating_sub(asked.number)));
-    let last = after.get().saturating_add(asked.number);
+    let after = args.after.unwrap_or(Position::new(head.saturating_sub(args.number)));
+    let last = after.get().saturating_add(args.number);
     let progress = Progress::of("reading", head, true);
     let columns = ["#POSITION", "TIME", "STREAM", "#VERSION", "EVENT", "VALUE"];
-    let mut table = desk.output.list(&columns);
+    let mut table = session.output.list(&columns);
     scan::log(reader, after, &progress, |commit| {
         if commit.position().get() > last {
             return Ok(ControlFlow::Break(()));
@@ -32,17 +34,17 @@ pub(super) fn run(desk: &mut Desk<'_, '_>, asked: &Tail) -> Result<Outcome, Trou
         let view = commit.view();
         let wanted = after.get() + 1..=last;
         for event in view.events().filter(|event| wanted.contains(&event.position.get())) {
-            for shown in EventShown::all(desk.types, &view, &event) {
+            for shown in EventShown::all(session.types, &view, &event) {
                 table.row(&shown, |shown| shown.cells(true))?;
             }
         }
-        GO_ON
+        CONTINUE
     })?;
     table.end()?;
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
-/// A commit whose events were removed for good.
+/// A commit whose events were permanently removed.
 #[derive(Serialize)]
 struct RemovedShown<'a> {
     position: u64,
@@ -55,12 +57,12 @@ struct RemovedShown<'a> {
     removed: bool,
 }
 
-/// One line for what is left of a commit whose events were removed.
+/// Writes one row for a commit whose events were removed.
 pub(super) fn removed(
     table: &mut Table<'_, '_>,
     commit: &Commit,
     with_stream: bool,
-) -> Result<(), Trouble> {
+) -> Result<(), ToolError> {
     let view = commit.view();
     let shown = RemovedShown {
         position: commit.position().get(),
@@ -78,7 +80,7 @@ pub(super) fn removed(
         cells.extend([
             it.version.to_string(),
             "(removed)".to_owned(),
-            format!("{} events", view.events),
+            text::count(view.events.into(), "event"),
         ]);
         cells
     })?;

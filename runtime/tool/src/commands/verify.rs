@@ -1,3 +1,5 @@
+//! The command `verify`, for stores and backups.
+
 mod replaying;
 
 use std::ops::ControlFlow;
@@ -10,32 +12,32 @@ use actuarius::store::verify::{Finding, Verified, Verify as What};
 use serde::Serialize;
 
 use super::backup::{RUN_COLUMNS, RunShown};
-use super::{Desk, Means};
+use super::{Session, Settings};
 use crate::arguments::Verify;
+use crate::error::{Outcome, ToolError};
+use crate::open_store::{Contents, OpenStore};
 use crate::output::Output;
-use crate::place::{Held, Place};
 use crate::progress::Progress;
 use crate::text;
-use crate::trouble::{Outcome, Trouble};
 
-/// Checks a store. Of a backup, its files and what they prove; it is restored and checked as a store only
-/// if more is asked for.
+/// Checks a store, or the files of a backup. With further checks requested, a backup is restored and checked as a
+/// store.
 pub(super) fn run(
-    means: &Means<'_>,
+    settings: &Settings<'_>,
     output: &mut Output<'_>,
-    asked: &Verify,
-) -> Result<Outcome, Trouble> {
-    let (directory, types) = (means.directory()?, means.types);
-    match Held::by(directory)? {
-        Held::Backup(_) if asked.expect.is_empty() && !asked.full => backup(directory, output),
+    args: &Verify,
+) -> Result<Outcome, ToolError> {
+    let (directory, types) = (settings.directory()?, settings.types);
+    match Contents::of(directory)? {
+        Contents::Backup(_) if args.expect.is_empty() && !args.full => backup(directory, output),
         _ => {
-            let master = means.master()?;
-            store(&mut Desk { place: Place::open(directory)?, types, output }, master, asked)
+            let master = settings.master()?;
+            store(&mut Session { store: OpenStore::open(directory)?, types, output }, master, args)
         }
     }
 }
 
-fn backup(directory: &Path, output: &mut Output<'_>) -> Result<Outcome, Trouble> {
+fn backup(directory: &Path, output: &mut Output<'_>) -> Result<Outcome, ToolError> {
     let bar = Progress::of("checking", 0, false);
     let runs = backup::verify(directory, &mut |progress| {
         bar.at_of(progress.position.get(), progress.end.get());
@@ -48,7 +50,7 @@ fn backup(directory: &Path, output: &mut Output<'_>) -> Result<Outcome, Trouble>
     }
     table.end()?;
     output.remark("The backup is whole.")?;
-    Ok(Outcome::Fine)
+    Ok(Outcome::Success)
 }
 
 #[derive(Serialize)]
@@ -62,10 +64,10 @@ struct VerifiedShown {
     removed: u64,
     index_entries: u64,
     snapshots: u64,
-    /// Snapshots that were compared with what their events come to; none if that was not asked for.
+    /// Snapshots that were compared with the state that their events produce. `None` without `--full`.
     snapshots_replayed: Option<u64>,
     notes: u64,
-    /// Keys of subjects that were opened; none if there are no keys, or no master keys.
+    /// Keys of subjects that were opened. `None` if there are no keys or no master keys.
     keys: Option<u64>,
     chain: String,
     findings: Vec<FindingShown>,
@@ -79,41 +81,40 @@ struct FindingShown {
 }
 
 fn store(
-    desk: &mut Desk<'_, '_>,
+    session: &mut Session<'_, '_>,
     master: Option<Arc<dyn MasterKeys>>,
-    asked: &Verify,
-) -> Result<Outcome, Trouble> {
+    args: &Verify,
+) -> Result<Outcome, ToolError> {
     let bar = Progress::of("checking", 0, false);
     let watch = |position, head| bar.at_of(position, head);
     let mut what =
-        asked.expect.iter().fold(What::default().watch(watch), |what, end| what.expect(*end));
-    let verified = desk.place.reader.maintenance().verify(&mut what)?;
+        args.expect.iter().fold(What::default().watch(watch), |what, end| what.expect(*end));
+    let verified = session.store.reader.maintenance().verify(&mut what)?;
     drop(what);
     drop(bar);
     let mut shown = VerifiedShown::of(&verified);
-    let has_keys = desk.place.has_keys();
+    let has_keys = session.store.has_keys();
     if let Some(master) = master {
-        // Closed again behind it.
-        let keys = desk.place.keys(master.clone())?;
+        // The key file is closed again before the store is unlocked.
+        let keys = session.store.keys(master.clone())?;
         keys.map_or(Ok(()), |keys| shown.look_at(&keys))?;
-        desk.place.unlock(master)?;
+        session.store.unlock(master)?;
     }
-    if asked.full {
-        shown.snapshots_replayed = Some(replaying::run(desk, &mut shown.findings)?);
+    if args.full {
+        shown.snapshots_replayed = Some(replaying::run(session, &mut shown.findings)?);
     }
     shown.whole = shown.findings.is_empty();
-    desk.output.document(&shown, &shown.fields())?;
+    session.output.document(&shown, &shown.fields())?;
     if has_keys && shown.keys.is_none() {
-        let more =
-            if asked.full { ", and states with personal data were not compared" } else { "" };
-        let said = format!("The keys were not looked at{more}: say --master-keys FILE.");
-        desk.output.remark(&said)?;
+        let more = if args.full { ", and states with personal data were not compared" } else { "" };
+        let text = format!("The keys were not checked{more}: use --master-keys FILE.");
+        session.output.remark(&text)?;
     }
     for finding in &shown.findings {
         let (place, what) = (text::Name(&finding.place), text::Name(&finding.what));
-        desk.output.remark(&format!("{place}: {what}"))?;
+        session.output.remark(&format!("{place}: {what}"))?;
     }
-    Ok(if shown.whole { Outcome::Fine } else { Outcome::Findings })
+    Ok(if shown.whole { Outcome::Success } else { Outcome::Findings })
 }
 
 impl VerifiedShown {
@@ -126,7 +127,7 @@ impl VerifiedShown {
             commits: verified.commits,
             streams: verified.streams,
             archived: verified.archived,
-            archived_elsewhere: verified.elsewhere,
+            archived_elsewhere: verified.missing,
             removed: verified.removed,
             index_entries: verified.index_entries,
             snapshots: verified.snapshots,
@@ -139,7 +140,7 @@ impl VerifiedShown {
         }
     }
 
-    fn look_at(&mut self, keys: &Keys) -> Result<(), Trouble> {
+    fn look_at(&mut self, keys: &Keys) -> Result<(), ToolError> {
         let verified = keys.verify()?;
         self.keys = Some(verified.live());
         self.more_findings += verified.more_findings;
@@ -155,7 +156,10 @@ impl VerifiedShown {
             ("streams", self.streams.to_string()),
             (
                 "archived",
-                format!("{}, of which {} elsewhere", self.archived, self.archived_elsewhere),
+                format!(
+                    "{}, of which {} without a segment",
+                    self.archived, self.archived_elsewhere
+                ),
             ),
             ("removed", self.removed.to_string()),
             ("index entries", self.index_entries.to_string()),
@@ -163,10 +167,13 @@ impl VerifiedShown {
         ];
         fields.extend(self.snapshots_replayed.map(|it| ("replayed", it.to_string())));
         let findings = self.findings.len() as u64 + self.more_findings;
-        let said = if self.whole { "whole".to_owned() } else { format!("{findings} FINDINGS") };
+        let result = match self.whole {
+            true => "the store is whole".to_owned(),
+            false => text::count(findings, "finding").to_uppercase(),
+        };
         fields.extend(self.keys.map(|it| ("keys", it.to_string())));
         fields.extend([("notes", self.notes.to_string()), ("chain", self.chain.clone())]);
-        fields.push(("the store is", said));
+        fields.push(("result", result));
         fields
     }
 }

@@ -1,33 +1,33 @@
-//! Each snapshot of the registered types, beside what its events come to.
+//! Compares each snapshot of a registered type with the state that its events produce.
 
 use actuarius::error::ReadError;
 use actuarius::history::Moment;
 use actuarius::store::Reader;
 use actuarius::{StreamId, Version};
 
-use super::super::Desk;
+use super::super::Session;
 use super::FindingShown;
 use crate::engine::Engine;
+use crate::error::ToolError;
 use crate::progress::Progress;
-use crate::scan::{self, GO_ON};
+use crate::scan::{self, CONTINUE};
 use crate::text;
-use crate::trouble::Trouble;
-use crate::types::{Known, is_sealed};
+use crate::types::{KnownType, is_sealed};
 use crate::value::Json;
 
-/// How many there were; those that differ are findings.
+/// Compares all snapshots, and returns their number. Each difference is added to the findings.
 pub(super) fn run(
-    desk: &mut Desk<'_, '_>,
+    session: &mut Session<'_, '_>,
     findings: &mut Vec<FindingShown>,
-) -> Result<u64, Trouble> {
-    let (reader, types) = (desk.place.reader.clone(), desk.types);
-    let engine = desk.place.engine()?;
+) -> Result<u64, ToolError> {
+    let (reader, types) = (session.store.reader.clone(), session.types);
+    let engine = session.store.engine()?;
     let bar = Progress::of("replaying", reader.head().get(), false);
     let mut compared = 0;
     scan::raw_log(&*reader, &bar, |commit| {
         let view = commit.view();
         let known = types.find(view.category).filter(|_| view.version == Version::NONE.next());
-        let Some(known) = known else { return GO_ON };
+        let Some(known) = known else { return CONTINUE };
         let stream = StreamId::new(view.category, view.id)?;
         for version in snapshots(&*reader, &stream)? {
             let Some(same) = compare(&engine, &*reader, known, &stream, version)? else { continue };
@@ -38,13 +38,13 @@ pub(super) fn run(
                 findings.push(FindingShown { place, what });
             }
         }
-        GO_ON
+        CONTINUE
     })?;
     Ok(compared)
 }
 
-/// The versions of a stream's snapshots, the newest first, but for those that are damaged: the check
-/// before has found them.
+/// The versions of a stream's snapshots, the newest first, without damaged ones, which the check of the store has
+/// already reported.
 fn snapshots(reader: &dyn Reader, stream: &StreamId) -> Result<Vec<Version>, ReadError> {
     let (mut versions, mut before) = (Vec::new(), None);
     loop {
@@ -60,15 +60,16 @@ fn snapshots(reader: &dyn Reader, stream: &StreamId) -> Result<Vec<Version>, Rea
     }
 }
 
-/// Whether the state that is had from the snapshot is that of all events. One that is of another shape
-/// than states of today is not used, and so right. None when there is personal data in it, and no keys.
+/// Whether the state recovered from the snapshot equals the state of all events. A snapshot in an outdated form is
+/// not used for recovery, and therefore counts as equal. `None` if the state contains personal data and there are
+/// no keys.
 fn compare(
     engine: &Engine,
     reader: &dyn Reader,
-    known: &dyn Known,
+    known: &dyn KnownType,
     stream: &StreamId,
     version: Version,
-) -> Result<Option<Result<(), String>>, Trouble> {
+) -> Result<Option<Result<(), String>>, ToolError> {
     let saved = match known.as_of(engine, stream.id(), Moment::Version(version)) {
         Ok(was) => was.state,
         Err(failure) if is_sealed(&failure) => return Ok(None),
@@ -84,17 +85,19 @@ fn compare(
             }
             failed = replay.take(&view, &event).err();
         }
-        GO_ON
+        CONTINUE
     })?;
     let replayed = failed.map_or_else(|| replay.state(), Err);
     Ok(Some(match (saved.and_then(|it| value(&it)), replayed.and_then(|it| value(&it))) {
         (Ok(saved), Ok(replayed)) if saved == replayed => Ok(()),
-        (Ok(_), Ok(_)) => Err("it is not what its events come to".to_owned()),
-        (Err(why), _) | (_, Err(why)) => Err(format!("it could not be compared: {why}")),
+        (Ok(_), Ok(_)) => {
+            Err("the snapshot differs from the state that its events produce".to_owned())
+        }
+        (Err(why), _) | (_, Err(why)) => Err(format!("the snapshot could not be compared: {why}")),
     }))
 }
 
-/// Without an order of fields.
+/// Parses JSON into a value that ignores the order of fields.
 fn value(json: &Json) -> Result<serde_json::Value, String> {
     serde_json::from_str(json.get()).map_err(|error| error.to_string())
 }

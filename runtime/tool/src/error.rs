@@ -1,3 +1,5 @@
+//! How a command ends: its outcome, its errors, and their exit codes.
+
 use std::io;
 use std::path::PathBuf;
 
@@ -11,37 +13,37 @@ use actuarius::store::export::{ExportError, ImportError};
 use actuarius::{Failure, OpenError};
 use thiserror::Error;
 
-/// How a command ended that could do its work.
+/// The result of a command that completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Fine,
-    /// It found what should not be.
+    Success,
+    /// The command found problems.
     Findings,
 }
 
 impl Outcome {
     pub(crate) fn exit_code(self) -> u8 {
         match self {
-            Self::Fine => 0,
+            Self::Success => 0,
             Self::Findings => 1,
         }
     }
 }
 
-/// Why a command ended before it was done.
+/// Why a command could not complete.
 #[derive(Debug, Error)]
-pub(crate) enum Trouble {
-    #[error("say which store: --store DIR, or the environment's ACTUARIUS_STORE")]
+pub(crate) enum ToolError {
+    #[error("no store given: use --store DIR, or set ACTUARIUS_STORE")]
     NoStoreNamed,
-    #[error("{} holds no store", .0.display())]
+    #[error("{} contains no store", .0.display())]
     NoStore(PathBuf),
     #[error(
-        "the store {} is open in another process. Stop that one; or have it make a backup (`backup` of the \
-         running program), and look at the backup instead",
+        "the store {} is open in another process. Stop that process, or let it take a backup \
+         (`runtime.backup`) and inspect the backup",
         .0.display()
     )]
     Locked(PathBuf),
-    #[error("{} is a backup, which is only looked into: restore it, and change what was restored", .0.display())]
+    #[error("{} is a backup, which is read-only: restore it, and change the restored store", .0.display())]
     Backup(PathBuf),
     #[error(transparent)]
     Open(OpenError),
@@ -51,7 +53,7 @@ pub(crate) enum Trouble {
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] StoreFailure),
-    /// The state of a registered type could not be had.
+    /// The state of a registered type could not be computed.
     #[error("the state: {0}")]
     State(#[from] Failure),
     #[error(transparent)]
@@ -60,17 +62,15 @@ pub(crate) enum Trouble {
     Export(#[from] ExportError),
     #[error(transparent)]
     Import(#[from] ImportError),
-    #[error(
-        "say which master keys: --master-keys FILE, or the environment's ACTUARIUS_MASTER_KEYS"
-    )]
+    #[error("no master keys given: use --master-keys FILE, or set ACTUARIUS_MASTER_KEYS")]
     NoMasterKeys,
-    #[error("there is no personal data in the store: it has no keys")]
+    #[error("the store has no keys, so it contains no personal data")]
     NoKeys,
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(transparent)]
     Forget(#[from] ForgetError),
-    #[error("it could not be written out: {0}")]
+    #[error("the output could not be written: {0}")]
     Output(#[from] io::Error),
     #[error(transparent)]
     InvalidName(#[from] InvalidId),
@@ -78,8 +78,8 @@ pub(crate) enum Trouble {
     Other(String),
 }
 
-impl Trouble {
-    /// 1 if something in the store is not as it should be, else 2.
+impl ToolError {
+    /// 1 if the store or its data is damaged, otherwise 2.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Open(OpenError::Damaged { .. } | OpenError::Shorter { .. }) => 1,
@@ -98,13 +98,13 @@ impl Trouble {
         }
     }
 
-    /// Whether whoever reads the output has heard enough.
+    /// Whether the reader of the output has closed it.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 
-impl From<OpenError> for Trouble {
+impl From<OpenError> for ToolError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Locked { path } => Self::Locked(path),
@@ -113,13 +113,13 @@ impl From<OpenError> for Trouble {
     }
 }
 
-impl From<MasterKeyError> for Trouble {
+impl From<MasterKeyError> for ToolError {
     fn from(error: MasterKeyError) -> Self {
         Self::Keys(error.into())
     }
 }
 
-impl From<BackupError> for Trouble {
+impl From<BackupError> for ToolError {
     fn from(error: BackupError) -> Self {
         match error {
             BackupError::Read(error) => error.into(),
@@ -130,7 +130,7 @@ impl From<BackupError> for Trouble {
     }
 }
 
-impl From<NotDeleted> for Trouble {
+impl From<NotDeleted> for ToolError {
     fn from(error: NotDeleted) -> Self {
         match error {
             NotDeleted::Read(error) => error.into(),
@@ -141,7 +141,7 @@ impl From<NotDeleted> for Trouble {
     }
 }
 
-impl From<NotSkipped> for Trouble {
+impl From<NotSkipped> for ToolError {
     fn from(error: NotSkipped) -> Self {
         match error {
             NotSkipped::Read(error) => error.into(),

@@ -1,58 +1,57 @@
-//! The store a command works on: in a directory, or in a backup, of which a copy is made to look into.
+//! The store that a command works on: the one in a directory, or a temporary copy restored from a backup.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actuarius::erasure::keys::{self, KeyError, Keys, MasterKeys};
+use actuarius::erasure::keys::{KeyError, Keys, MasterKeys};
 use actuarius::store::backup::{self, BackupError, Until};
-use actuarius::store::views::Views;
-use actuarius::store::{Reader, Store, guard, sled};
+use actuarius::store::{Reader, Store, sled, with_sealer};
 use actuarius::{OpenError, RuntimeBuilder, inspection};
 use tempfile::TempDir;
 
 use crate::engine::Engine;
+use crate::error::ToolError;
 use crate::progress::Progress;
-use crate::trouble::Trouble;
 
-/// What a directory holds.
-pub(crate) enum Held {
+/// What a directory contains.
+pub(crate) enum Contents {
     Store,
     Backup(Vec<backup::Run>),
 }
 
-impl Held {
-    /// Looks what is in `directory`, which is not changed.
-    pub(crate) fn by(directory: &Path) -> Result<Self, Trouble> {
-        // Compacting that was interrupted is ended when the store is opened.
+impl Contents {
+    /// Finds out what `directory` contains, without changing it.
+    pub(crate) fn of(directory: &Path) -> Result<Self, ToolError> {
+        // An interrupted compaction is completed when the store is opened.
         if ["store", "store.compacted"].iter().any(|name| directory.join(name).is_dir()) {
             return Ok(Self::Store);
         }
         match backup::runs(directory) {
             Ok(runs) => Ok(Self::Backup(runs)),
-            Err(BackupError::NotABackup { .. }) => Err(Trouble::NoStore(directory.to_owned())),
+            Err(BackupError::NotABackup { .. }) => Err(ToolError::NoStore(directory.to_owned())),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// An open store. Nobody else has it open meanwhile.
-pub(crate) struct Place {
+/// An open store. While it is open, no other process can open it.
+pub(crate) struct OpenStore {
     pub(crate) directory: PathBuf,
     pub(crate) reader: Arc<dyn Reader>,
-    /// None as soon as an engine has it.
+    /// `None` once an engine has taken it.
     store: Option<Store>,
-    /// Where a backup was restored to be looked into.
+    /// The temporary directory to which a backup was restored.
     copy: Option<TempDir>,
 }
 
-impl Place {
-    /// Opens the store that is in `directory`, or a copy of the backup that is there. Unlike a runtime's
-    /// opening, this makes no new store.
-    pub(crate) fn open(directory: &Path) -> Result<Self, Trouble> {
-        match Held::by(directory)? {
-            Held::Store => Self::of(directory, None),
-            Held::Backup(_) => {
+impl OpenStore {
+    /// Opens the store in `directory`, or a copy restored from the backup there. Unlike `Runtime::open`, this
+    /// creates no new store.
+    pub(crate) fn open(directory: &Path) -> Result<Self, ToolError> {
+        match Contents::of(directory)? {
+            Contents::Store => Self::of(directory, None),
+            Contents::Backup(_) => {
                 let copy = tempfile::Builder::new().prefix("actuarius-").tempdir()?;
                 restore(directory, copy.path(), Until::End)?;
                 Self::of(directory, Some(copy))
@@ -60,40 +59,43 @@ impl Place {
         }
     }
 
-    fn of(directory: &Path, copy: Option<TempDir>) -> Result<Self, Trouble> {
+    fn of(directory: &Path, copy: Option<TempDir>) -> Result<Self, ToolError> {
         let store = sled::open(copy.as_ref().map_or(directory, TempDir::path))?;
         let (directory, reader) = (directory.to_owned(), store.reader.clone());
         Ok(Self { directory, reader, store: Some(store), copy })
     }
 
-    /// The store, to be changed.
-    pub(crate) fn writable(&mut self) -> Result<&mut Store, Trouble> {
+    /// The store, for a command that changes it.
+    pub(crate) fn writable(&mut self) -> Result<&mut Store, ToolError> {
         if self.copy.is_some() {
-            return Err(Trouble::Backup(self.directory.clone()));
+            return Err(ToolError::Backup(self.directory.clone()));
         }
-        self.store.as_mut().ok_or_else(|| Trouble::Other("the store is in use".to_owned()))
+        self.store.as_mut().ok_or_else(|| {
+            ToolError::Other("the store is already in use by this command".to_owned())
+        })
     }
 
-    /// Opens personal data in what is read from now on. A backup has no keys, so there it stays sealed.
-    pub(crate) fn unlock(&mut self, master: Arc<dyn MasterKeys>) -> Result<(), Trouble> {
+    /// Decrypts personal data in everything that is read from now on. A backup has no keys, so its personal
+    /// data stays sealed.
+    pub(crate) fn unlock(&mut self, master: Arc<dyn MasterKeys>) -> Result<(), ToolError> {
         let Some(keys) = self.keys(master)? else { return Ok(()) };
         if let Some(store) = self.store.take() {
-            let store = guard(store, keys);
+            let store = with_sealer(store, keys);
             self.reader = store.reader.clone();
             self.store = Some(store);
         }
         Ok(())
     }
 
-    /// The keys of the subjects, if the store has personal data. None are made.
-    pub(crate) fn keys(&self, master: Arc<dyn MasterKeys>) -> Result<Option<Arc<Keys>>, Trouble> {
+    /// The keys of the subjects, if the store contains personal data. Creates none.
+    pub(crate) fn keys(&self, master: Arc<dyn MasterKeys>) -> Result<Option<Arc<Keys>>, ToolError> {
         if self.copy.is_some() {
             return Ok(None);
         }
         let (path, expected) = (self.key_directory(), inspection::key_file(&*self.reader)?);
         let other = |expected, found| {
             let source = KeyError::OtherFile { expected, found };
-            Trouble::Open(OpenError::Keys { path: path.clone(), source })
+            ToolError::Open(OpenError::Keys { path: path.clone(), source })
         };
         if !Keys::exist_in(&path) {
             return expected.map_or(Ok(None), |it| Err(other(it, "but there is none".to_owned())));
@@ -105,7 +107,7 @@ impl Place {
         }
     }
 
-    /// Whether there are keys that could be opened.
+    /// Whether the store has keys that could be opened.
     pub(crate) fn has_keys(&self) -> bool {
         self.copy.is_none() && Keys::exist_in(self.key_directory())
     }
@@ -114,25 +116,27 @@ impl Place {
         self.directory.join("keys")
     }
 
-    /// A runtime on the store, from which nothing is written unless it is asked to.
-    pub(crate) fn engine(&mut self) -> Result<Engine, Trouble> {
+    /// A runtime on the store. It writes nothing on its own.
+    pub(crate) fn engine(&mut self) -> Result<Engine, ToolError> {
         self.start(RuntimeBuilder::default())
     }
 
-    /// A runtime that can forget subjects, also in the views beside the store.
-    pub(crate) fn forgetting_engine(&mut self, keys: Arc<Keys>) -> Result<Engine, Trouble> {
+    /// A runtime that can forget subjects, including in the views beside the store.
+    pub(crate) fn forgetting_engine(&mut self, keys: Arc<Keys>) -> Result<Engine, ToolError> {
         let views = sled::views(self.directory.join("views"));
         self.start(RuntimeBuilder::default().views(views).personal_data_with(keys))
     }
 
-    fn start(&mut self, builder: RuntimeBuilder) -> Result<Engine, Trouble> {
+    fn start(&mut self, builder: RuntimeBuilder) -> Result<Engine, ToolError> {
         let store = self.store.take();
-        let store = store.ok_or_else(|| Trouble::Other("the store is in use".to_owned()))?;
+        let store = store.ok_or_else(|| {
+            ToolError::Other("the store is already in use by this command".to_owned())
+        })?;
         Engine::start(builder, store)
     }
 }
 
-/// Restores a backup, with a bar.
+/// Restores a backup, with a progress bar.
 pub(crate) fn restore(
     from: &Path,
     to: &Path,

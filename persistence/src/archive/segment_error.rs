@@ -1,3 +1,5 @@
+//! Errors of segments.
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -5,22 +7,22 @@ use std::sync::Arc;
 use actuarius_domain::Position;
 use thiserror::Error;
 
-use crate::{Damage, ReadError};
+use crate::error::{Damage, ReadError};
 
-/// Why a segment could not be written or read. A segment that could not be written is not there,
-/// and one that could not be read is as it was.
+/// Why a segment could not be written or read. A segment that could not be written does not exist, and
+/// one that could not be read is unchanged.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum SegmentError {
-    /// There is a file of this name already. Choose another name: segments are never changed.
-    #[error("{path} is there already")]
+    /// A file of this name already exists. Choose another name: segments are never changed.
+    #[error("{path} already exists")]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// The file is no segment, or one that was not written to its end, as after a copy that was
-    /// cut short. Fetch it again.
-    #[error("{path} is no whole segment: {what}")]
+    /// The file is not a segment, or is incomplete, for example after an interrupted copy. Copy it
+    /// again.
+    #[error("{path} is not a complete segment: {what}")]
     NotWhole {
         /// The file.
         path: PathBuf,
@@ -28,7 +30,7 @@ pub enum SegmentError {
         what: &'static str,
     },
     /// It is a segment of another kind, or of another store.
-    #[error("{path} is another segment: {what}")]
+    #[error("{path} is not the expected segment: {what}")]
     Another {
         /// The file.
         path: PathBuf,
@@ -42,36 +44,36 @@ pub enum SegmentError {
         path: PathBuf,
         /// The format found.
         found: u32,
-        /// The newest format this release knows.
+        /// The newest format this release reads.
         supported: u32,
     },
-    /// Its bytes are not what was written. Fetch it again.
-    #[error("{path} is damaged at byte {offset}, from position {position} on: {what}")]
+    /// Its bytes differ from what was written. Copy it again from a backup.
+    #[error("{path} is damaged at byte {offset}, position {position}: {what}")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// The offset of the damage.
         offset: u64,
-        /// The first position concerned.
+        /// The first damaged position.
         position: Position,
         /// What is wrong.
         what: &'static str,
     },
-    /// A commit was to be written that does not stand behind the one before, or whose bytes are
-    /// damaged. The segment is not there.
-    #[error("a commit at position {position} does not belong here: {what}")]
+    /// A commit to be written is damaged, or its position is not after the previous one. The segment was
+    /// not created.
+    #[error("the commit at position {position} cannot be written to the segment: {what}")]
     Misplaced {
         /// Its position.
         position: Position,
         /// What is wrong.
         what: String,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{path}: {source}")]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: Arc<io::Error>,
     },
 }
@@ -93,7 +95,7 @@ impl From<SegmentError> for ReadError {
     }
 }
 
-/// Names the file an error is about.
+/// Adds the path of the file to an I/O error.
 pub(crate) trait OnSegment<T> {
     fn on(self, path: &Path) -> Result<T, SegmentError>;
 }

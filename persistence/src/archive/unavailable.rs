@@ -1,0 +1,70 @@
+//! The archive of a store in a build without the feature `archive`: archived events are reported as
+//! archived, and cannot be read.
+
+use std::path::{Path, PathBuf};
+
+use actuarius_domain::StreamId;
+use uuid::Uuid;
+
+use super::error::ArchiveError;
+use crate::error::ReadError;
+use crate::record::{Commit, Gone};
+use crate::store::Page;
+
+/// The archive of an open store, which this build cannot read.
+pub struct Mounted {
+    directory: PathBuf,
+}
+
+impl Mounted {
+    /// Returns the archive in `directory`.
+    #[must_use]
+    pub fn at(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Returns the directory of the archive.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns the page if none of its commits is archived.
+    ///
+    /// # Errors
+    /// Returns [`ReadError::Archived`] for the first archived commit.
+    pub fn complete(&self, page: Page) -> Result<Page, ReadError> {
+        for commit in &page.commits {
+            if let Some(Gone::Archived(segment)) = commit.gone() {
+                self.fetch(commit, segment)?;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Reports that the commit is archived.
+    ///
+    /// # Errors
+    /// Always returns [`ReadError::Archived`].
+    pub fn fetch(&self, stub: &Commit, segment: Uuid) -> Result<Commit, ReadError> {
+        Err(ReadError::Archived {
+            stream: stub.stream(),
+            position: stub.position(),
+            segment,
+            directory: self.directory.clone(),
+        })
+    }
+
+    /// Does nothing: no segment is open.
+    pub fn forget(&self) {}
+}
+
+/// Does nothing if the archive is empty.
+///
+/// # Errors
+/// Returns [`ArchiveError::NotEnabled`] if there is anything in the archive, which may contain the stream.
+pub fn purge(directory: &Path, _: &StreamId) -> Result<u64, ArchiveError> {
+    let is_empty =
+        std::fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
+    if is_empty { Ok(0) } else { Err(ArchiveError::NotEnabled) }
+}

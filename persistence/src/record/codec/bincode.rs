@@ -1,0 +1,40 @@
+//! bincode 2, with a bound on what damaged bytes may make it allocate.
+
+use serde::Serialize;
+use serde::de::DeserializeSeed;
+
+use super::CodecError;
+
+/// How much bincode may allocate while it decodes. If the bytes have another shape, it may read
+/// anything as the length of a text, and allocate that much before it checks the length, which aborts
+/// the process. A valid value counts up to 16 times its stored size, because a number of one byte
+/// counts as 16. Memory beyond the stored bytes is only reserved, never touched.
+const SMALL_BYTES: usize = 64 * 1024;
+const SMALL_CLAIM: usize = 32 * SMALL_BYTES;
+const LARGE_CLAIM: usize = u32::MAX as usize;
+
+pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    ::bincode::serde::encode_into_std_write(value, out, ::bincode::config::standard())
+        .map(drop)
+        .map_err(|error| CodecError::encode(&error))
+}
+
+pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
+    seed: S,
+    bytes: &'de [u8],
+) -> Result<S::Value, CodecError> {
+    let standard = ::bincode::config::standard();
+    let decoded = if bytes.len() <= SMALL_BYTES {
+        let config = standard.with_limit::<SMALL_CLAIM>();
+        ::bincode::serde::seed_decode_from_slice(seed, bytes, config)
+    } else {
+        let config = standard.with_limit::<LARGE_CLAIM>();
+        ::bincode::serde::seed_decode_from_slice(seed, bytes, config)
+    };
+    let (value, read) = decoded.map_err(|error| CodecError::decode(&error))?;
+    if read < bytes.len() {
+        // A shorter shape would otherwise decode as silently wrong data.
+        return Err(CodecError::Decode("bytes are left over".to_owned()));
+    }
+    Ok(value)
+}

@@ -1,0 +1,20 @@
+//! JSON.
+
+use serde::Serialize;
+use serde::de::DeserializeSeed;
+
+use super::CodecError;
+
+pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    serde_json::to_writer(out, value).map_err(|error| CodecError::encode(&error))
+}
+
+pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
+    seed: S,
+    bytes: &'de [u8],
+) -> Result<S::Value, CodecError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = seed.deserialize(&mut json).map_err(|error| CodecError::decode(&error))?;
+    json.end().map_err(|error| CodecError::decode(&error))?;
+    Ok(value)
+}

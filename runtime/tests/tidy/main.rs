@@ -1,0 +1,13 @@
+//! The house rules that no compiler checks: which module may import which, how files begin, how long they
+//! are, which words the documents use, and what the crate root shows.
+//!
+//! `docs/ARCHITECTURE.md` draws the rooms; a new arrow needs a reason there and a line here.
+
+mod api;
+mod arrows;
+mod circles;
+mod files;
+mod imports;
+mod language;
+mod sources;
+mod surface;
