@@ -4,18 +4,20 @@
 //! commands wait here, and the actor's mailbox carries only a bell, which rings when there is work.
 
 mod clear_text;
+mod rebuilds;
 mod state;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actuarius_domain::{Aggregate, Position, StreamId, Version};
+use actuarius_domain::{Aggregate, StreamId};
 use ractor::ActorRef;
 
 use super::request::Request;
 use crate::base::error::{Failure, Limit, Quarantine};
 use crate::engine::supervision::Bell;
+pub(crate) use state::{Epoch, TurnOutcome};
 use state::{Leaving, Phase, SlotState};
 
 pub(crate) struct Slot<A: Aggregate> {
@@ -23,20 +25,6 @@ pub(crate) struct Slot<A: Aggregate> {
     state: Mutex<SlotState<A>>,
     /// When the aggregate was last used, in ticks of its type's `Residency`.
     last_used: AtomicU64,
-}
-
-/// The number of an incarnation.
-pub(crate) type Epoch = u64;
-
-/// How a turn ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TurnOutcome {
-    /// There was nothing to store.
-    Nothing,
-    /// Its events are durable: the one after version `base` has the position `first`.
-    Stored { base: Version, first: Position, snapshot_due: bool },
-    /// Its events are not durable: the state in memory is wrong and must be rebuilt.
-    Failed,
 }
 
 /// What happened to a pushed request.

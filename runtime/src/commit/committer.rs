@@ -2,59 +2,28 @@
 //! into one batch, syncs once, then notifies each waiter. It moves bytes and does not know about actors.
 
 mod thread;
+mod work;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use actuarius_domain::{Position, StreamId};
-use actuarius_persistence::{Append, Conflict, NewSnapshot, Notes, Removal, StoreFailure, Writer};
+use actuarius_domain::StreamId;
+use actuarius_persistence::{Append, NewSnapshot, Notes, Removal, StoreFailure, Writer};
 use tokio::sync::oneshot;
 
 use super::admission::Admission;
 use super::tail::Tail;
-use crate::base::error::Failure;
 use crate::base::telemetry::CommitMeters;
 use thread::CommitLoop;
+use work::Work;
+pub(crate) use work::{NotStored, Poison, Waiter};
 
 /// How many bytes of snapshots may wait for the writer. Snapshots are optional: beyond the bound they
 /// are dropped, and their aggregates recover from an older snapshot and more events.
 const SNAPSHOT_BYTES_WAITING: usize = 16 * 1024 * 1024;
-
-/// The first failed write or sync, if there was one. From then on nothing is acknowledged.
-pub(crate) type Poison = Arc<OnceLock<StoreFailure>>;
-
-/// Waits for the outcome of one append.
-pub(crate) trait Waiter: Send {
-    /// Receives the outcome: the position of the first event, which is now durable, or why the append was
-    /// not stored.
-    fn complete(self: Box<Self>, outcome: Result<Position, NotStored>);
-}
-
-/// Why an append was not stored.
-#[derive(Debug, Clone)]
-pub(crate) enum NotStored {
-    /// The stream was at another version; nothing was written.
-    Conflict(Conflict),
-    /// Writing or syncing failed; the append may or may not have been written.
-    Perhaps(StoreFailure),
-    /// The store had failed before; nothing was written.
-    Poisoned(StoreFailure),
-    /// The committer has stopped; nothing was written.
-    Stopped,
-}
-
-/// For notes and removals, which expect no version and so cannot conflict.
-impl From<NotStored> for Failure {
-    fn from(why: NotStored) -> Self {
-        match why {
-            NotStored::Perhaps(failure) | NotStored::Poisoned(failure) => Self::Poisoned(failure),
-            NotStored::Conflict(_) | NotStored::Stopped => Self::shutting_down(),
-        }
-    }
-}
 
 /// The handle of the committer's thread.
 pub(crate) struct Committer {
@@ -62,15 +31,6 @@ pub(crate) struct Committer {
     poison: Poison,
     snapshot_bytes: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
-}
-
-enum Work {
-    Append(Append, Box<dyn Waiter>),
-    Snapshot(NewSnapshot),
-    Notes(Notes, oneshot::Sender<Result<(), NotStored>>),
-    /// Commits whose events are removed from the log, and streams whose snapshots are removed.
-    Removals(Vec<Removal>, Vec<StreamId>, oneshot::Sender<Result<(), NotStored>>),
-    Stop,
 }
 
 impl Committer {

@@ -9,5 +9,6 @@ mod circles;
 mod files;
 mod imports;
 mod language;
+mod packages;
 mod sources;
 mod surface;

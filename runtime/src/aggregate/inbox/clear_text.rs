@@ -1,11 +1,7 @@
 //! What a slot knows about clear text in the state: which subjects it may belong to, and whether the state
 //! must be rebuilt because one of these subjects was forgotten.
 
-use actuarius_domain::Aggregate;
 use actuarius_persistence::personal::{Fingerprint, Subjects};
-
-use super::Slot;
-use super::state::SlotState;
 
 #[derive(Default)]
 pub(super) struct ClearText {
@@ -36,50 +32,23 @@ impl ClearText {
         }
         needed
     }
-}
 
-impl<A: Aggregate> Slot<A> {
-    /// Replaces the subjects whose clear text the incarnation may hold.
-    pub(crate) fn set_subjects(&self, subjects: &Subjects) {
-        let subjects = (!subjects.is_empty()).then(|| Box::new(subjects.clone()));
-        self.lock().clear_text.subjects = subjects;
+    pub(super) fn set_subjects(&mut self, subjects: &Subjects) {
+        self.subjects = (!subjects.is_empty()).then(|| Box::new(subjects.clone()));
     }
 
-    /// Requests a rebuild if the state may hold clear text of this subject, and returns whether it may.
-    pub(crate) fn rebuild_if_it_may_hold(&self, subject: Fingerprint) -> bool {
-        let mut state = self.lock();
-        let subjects = state.clear_text.subjects.as_ref();
-        let affected =
-            subjects.is_some_and(|subjects| subjects.may_have(subject)) && state.is_in_memory();
-        if affected {
-            state.request_rebuild();
-        }
-        affected
+    pub(super) fn may_hold(&self, subject: Fingerprint) -> bool {
+        self.subjects.as_ref().is_some_and(|subjects| subjects.may_have(subject))
     }
 
-    /// Requests that the state is rebuilt before it is used again.
-    pub(crate) fn request_rebuild(&self) {
-        self.lock().request_rebuild();
+    pub(super) fn request_rebuild(&mut self) {
+        self.rebuild = Rebuild::Requested;
     }
 
     /// Records that the state to be rebuilt has been dropped.
-    pub(crate) fn state_dropped(&self) {
-        let clear_text = &mut self.lock().clear_text;
-        if clear_text.rebuild == Rebuild::Started {
-            clear_text.rebuild = Rebuild::No;
+    pub(super) fn state_dropped(&mut self) {
+        if self.rebuild == Rebuild::Started {
+            self.rebuild = Rebuild::No;
         }
-    }
-
-    /// Returns whether a state that is to be rebuilt is still in memory.
-    pub(crate) fn needs_rebuild(&self) -> bool {
-        let state = self.lock();
-        state.is_in_memory() && state.clear_text.needs_rebuild()
-    }
-}
-
-impl<A: Aggregate> SlotState<A> {
-    fn request_rebuild(&mut self) {
-        self.clear_text.rebuild = Rebuild::Requested;
-        self.ring();
     }
 }

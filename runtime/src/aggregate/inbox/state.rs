@@ -3,13 +3,27 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use actuarius_domain::Aggregate;
+use actuarius_domain::{Aggregate, Position, Version};
 use ractor::ActorRef;
 
+use super::super::request::Request;
 use super::clear_text::ClearText;
-use super::{Epoch, Request, TurnOutcome};
 use crate::base::error::Quarantine;
 use crate::engine::supervision::Bell;
+
+/// The number of an incarnation.
+pub(crate) type Epoch = u64;
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnOutcome {
+    /// There was nothing to store.
+    Nothing,
+    /// Its events are durable: the one after version `base` has the position `first`.
+    Stored { base: Version, first: Position, snapshot_due: bool },
+    /// Its events are not durable: the state in memory is wrong and must be rebuilt.
+    Failed,
+}
 
 /// How many requests an actor takes at once. The bound keeps one hot aggregate from occupying a thread,
 /// and delaying its own replies, for more than a fraction of a millisecond.
@@ -130,5 +144,12 @@ impl<A: Aggregate> SlotState<A> {
         }
         let rest = self.inbox.split_off(TURN_REQUESTS);
         std::mem::replace(&mut self.inbox, rest)
+    }
+}
+
+impl<A: Aggregate> SlotState<A> {
+    pub(super) fn request_rebuild(&mut self) {
+        self.clear_text.request_rebuild();
+        self.ring();
     }
 }

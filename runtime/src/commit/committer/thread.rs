@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
-use super::{NotStored, Poison, Waiter, Work};
+use super::work::{NotStored, Poison, Waiter, Work};
 use crate::base::panics::guarded;
 use crate::base::telemetry::CommitMeters;
 use crate::commit::admission::Admission;

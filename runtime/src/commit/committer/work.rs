@@ -1,0 +1,52 @@
+//! The work of the committer, and the outcomes that its waiters receive.
+
+use std::sync::{Arc, OnceLock};
+
+use actuarius_domain::{Position, StreamId};
+use actuarius_persistence::{Append, Conflict, NewSnapshot, Notes, Removal, StoreFailure};
+use tokio::sync::oneshot;
+
+use crate::base::error::Failure;
+
+/// The first failed write or sync, if there was one. From then on nothing is acknowledged.
+pub(crate) type Poison = Arc<OnceLock<StoreFailure>>;
+
+/// Waits for the outcome of one append.
+pub(crate) trait Waiter: Send {
+    /// Receives the outcome: the position of the first event, which is now durable, or why the append was
+    /// not stored.
+    fn complete(self: Box<Self>, outcome: Result<Position, NotStored>);
+}
+
+/// Why an append was not stored.
+#[derive(Debug, Clone)]
+pub(crate) enum NotStored {
+    /// The stream was at another version; nothing was written.
+    Conflict(Conflict),
+    /// Writing or syncing failed; the append may or may not have been written.
+    Perhaps(StoreFailure),
+    /// The store had failed before; nothing was written.
+    Poisoned(StoreFailure),
+    /// The committer has stopped; nothing was written.
+    Stopped,
+}
+
+/// For notes and removals, which expect no version and so cannot conflict.
+impl From<NotStored> for Failure {
+    fn from(why: NotStored) -> Self {
+        match why {
+            NotStored::Perhaps(failure) | NotStored::Poisoned(failure) => Self::Poisoned(failure),
+            NotStored::Conflict(_) | NotStored::Stopped => Self::shutting_down(),
+        }
+    }
+}
+
+/// One piece of work.
+pub(super) enum Work {
+    Append(Append, Box<dyn Waiter>),
+    Snapshot(NewSnapshot),
+    Notes(Notes, oneshot::Sender<Result<(), NotStored>>),
+    /// Commits whose events are removed from the log, and streams whose snapshots are removed.
+    Removals(Vec<Removal>, Vec<StreamId>, oneshot::Sender<Result<(), NotStored>>),
+    Stop,
+}
