@@ -21,8 +21,8 @@ use crate::schema::decoding::{self, Undecodable};
 pub use crate::engine::keyring::key_file;
 pub use crate::operations::deletion::{NotDeleted, delete_closed as delete};
 #[cfg(feature = "sagas")]
-pub use crate::saga::{SagaIndexes, saga_steps};
-pub use crate::subscription::{
+pub use crate::saga::inspecting::{SagaIndexes, saga_steps};
+pub use crate::subscription::inspecting::{
     NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
 };
 

@@ -19,7 +19,7 @@ mod failures;
 mod handle;
 mod handler;
 mod handling;
-mod inspecting;
+pub(crate) mod inspecting;
 mod lanes;
 mod opening;
 mod options;
@@ -42,8 +42,5 @@ pub use error::{ParkedError, ResetError};
 pub use handle::Subscription;
 pub use handler::Handler;
 pub(crate) use handler::{NotNow, Routed};
-pub use inspecting::{
-    NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
-};
 pub use options::{OnPoison, Start};
 pub use parked::Parked;
