@@ -6,7 +6,6 @@ use bytes::Bytes;
 use super::sample::{Sample, stream, text};
 use super::scene::Scene;
 use super::stage::Stage;
-use crate::personal::subjects::Subjects;
 use crate::test_rng::TestRng;
 use crate::{Batch, NewSnapshot, Snapshot};
 
@@ -37,18 +36,6 @@ fn taken(stream: &StreamId, version: u64, keep: u32) -> NewSnapshot {
     }
 }
 
-fn stored(new: &NewSnapshot) -> Snapshot {
-    Snapshot {
-        version: new.version,
-        position: new.position,
-        as_of: new.as_of,
-        state_version: new.state_version,
-        time: new.time,
-        payload: new.payload.clone(),
-        subjects: Subjects::default(),
-    }
-}
-
 fn keep(scene: &mut Scene<'_>, snapshots: &[NewSnapshot]) {
     let batch = Batch { snapshots: snapshots.to_vec(), ..Batch::default() };
     let outcomes = scene.store().writer.commit(&batch).expect("the store keeps the snapshots");
@@ -63,7 +50,7 @@ fn check(scene: &mut Scene<'_>, stream: &StreamId, expected: &[&NewSnapshot]) {
         for new in expected {
             let found = reader.snapshot(stream, before).expect("the snapshot is readable");
             let found = found.unwrap_or_else(|| panic!("{stream} has one at {}", new.version));
-            let (version, expected) = (found.version, stored(new));
+            let (version, expected) = (found.version, Snapshot::from(*new));
             assert_eq!(version, expected.version, "the newest of {stream} before {before:?}");
             assert!(found == expected, "the snapshot of {stream} at {version} differs");
             before = Some(version);

@@ -66,34 +66,9 @@ impl Append {
         if events.is_empty() {
             return Ok(());
         }
-        let start = self.frames.len();
-        let written = self.write_frame(commit, codec, events, schema_version);
-        if written.is_err() {
-            self.frames.truncate(start);
-        }
-        written
-    }
-
-    fn write_frame<E: serde::Serialize>(
-        &mut self,
-        commit: NewCommit<'_>,
-        codec: Codec,
-        events: &[E],
-        schema_version: impl Fn(&str) -> u32,
-    ) -> Result<(), CodecError> {
-        let start = self.frames.len();
-        let out = &mut self.frames;
-        // Most commits fit, so most appends are allocated once.
-        out.reserve(FRAME_USUAL);
-        out.extend_from_slice(&[0; FRAME_HEAD]);
-        put_header(out, &self.stream, self.expected.plus(self.events), commit);
-        put_varint(out, events.len() as u64);
-        for event in events {
-            put_event(out, codec, event, &schema_version)?;
-        }
-        seal_frame(&mut out[start..])?;
-        let hash = Link::of(&out[start + FRAME_HEAD..]);
-        self.add(events.len() as u32, hash)
+        self.push_frame(commit, events.len() as u32, |out| {
+            events.iter().try_for_each(|event| put_event(out, codec, event, &schema_version))
+        })
     }
 
     /// Adds a commit whose events are already encoded.
@@ -103,18 +78,34 @@ impl Append {
         count: u32,
         events: &[u8],
     ) -> Result<(), CodecError> {
+        self.push_frame(commit, count, |out| {
+            out.extend_from_slice(events);
+            Ok(())
+        })
+    }
+
+    fn push_frame(
+        &mut self,
+        commit: NewCommit<'_>,
+        count: u32,
+        put_events: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
+    ) -> Result<(), CodecError> {
         let start = self.frames.len();
         let out = &mut self.frames;
+        // Most commits fit, so most appends are allocated once.
+        out.reserve(FRAME_USUAL);
         out.extend_from_slice(&[0; FRAME_HEAD]);
         put_header(out, &self.stream, self.expected.plus(self.events), commit);
         put_varint(out, u64::from(count));
-        out.extend_from_slice(events);
-        if let Err(error) = seal_frame(&mut out[start..]) {
-            out.truncate(start);
-            return Err(error);
+        let mut written = put_events(out).and_then(|()| seal_frame(&mut out[start..]));
+        if written.is_ok() {
+            let hash = Link::of(&out[start + FRAME_HEAD..]);
+            written = self.add(count, hash);
         }
-        let hash = Link::of(&out[start + FRAME_HEAD..]);
-        self.add(count, hash)
+        if written.is_err() {
+            self.frames.truncate(start);
+        }
+        written
     }
 
     fn add(&mut self, events: u32, hash: Link) -> Result<(), CodecError> {

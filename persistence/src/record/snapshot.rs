@@ -51,3 +51,17 @@ pub struct Snapshot {
     /// [keyed store](crate::with_sealer) fills it in.
     pub subjects: Subjects,
 }
+
+impl From<&NewSnapshot> for Snapshot {
+    fn from(new: &NewSnapshot) -> Self {
+        Self {
+            version: new.version,
+            position: new.position,
+            as_of: new.as_of,
+            state_version: new.state_version,
+            time: new.time,
+            payload: new.payload.clone(),
+            subjects: Subjects::default(),
+        }
+    }
+}

@@ -16,7 +16,6 @@ use super::verify::{Verified, Verify};
 use super::verify_log::verify_log;
 use super::writer::{AppendOutcome, Batch, Writer};
 use crate::error::{Conflict, ReadError, StoreFailure};
-use crate::personal::subjects::Subjects;
 use crate::record::chain::{ChainEnd, Link};
 use crate::record::note::{Note, NoteChange};
 use crate::record::snapshot::{NewSnapshot, Snapshot};
@@ -128,16 +127,7 @@ impl Log {
         let kept = self.snapshots.entry(new.stream.clone()).or_default();
         kept.retain(|old| old.version != new.version);
         let place = kept.partition_point(|old| old.version < new.version);
-        let snapshot = Snapshot {
-            version: new.version,
-            position: new.position,
-            as_of: new.as_of,
-            state_version: new.state_version,
-            time: new.time,
-            payload: new.payload.clone(),
-            subjects: Subjects::default(),
-        };
-        kept.insert(place, snapshot);
+        kept.insert(place, Snapshot::from(new));
         let is_too_old = |old: &Snapshot| new.keep_since.is_some_and(|since| old.time < since);
         kept.retain(|old| old.version >= new.version || !is_too_old(old));
         let surplus = kept.len().saturating_sub(new.keep.max(1) as usize);
