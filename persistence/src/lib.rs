@@ -1,11 +1,16 @@
-//! The storage seam of Actuarius: what is stored, in which bytes, and what every store must do.
+//! The storage seam of Actuarius: records, stores, their contract, and everything that works on any store.
 //!
-//! Everything here is synchronous: bytes and batches, no async. Read in this order: [`Append`] (what an aggregate wants stored) and [`Commit`] (what a store hands
-//! back), [`Codec`] (typed event to bytes), [`Writer`] and [`Reader`] (the seam), [`memory`] (the
-//! model store), [`disk`] (the sled store), [`fault`] (any store, failing on demand),
-//! [`contract`] (what every store must do, as runnable cases), [`views`] (where the read side
-//! keeps what it derives), [`segment`] (commits in files that never change), and [`Personal`] with
-//! [`keys`] (what can be forgotten).
+//! Everything here is synchronous: bytes and batches, no async. Services depend on the crate `actuarius`,
+//! which re-exports this one as `actuarius::store`. The embedded engine is in the crate `actuarius-sled`.
+//!
+//! Read in this order: [`Append`] (events to be stored) and [`Commit`] (stored events), [`Codec`] (typed
+//! events to bytes), [`Writer`] and [`Reader`] (the seam), [`memory`] (the model store), `contract` (the
+//! requirements on every store, as test cases), `fault` (a store that fails on demand), [`table`] and
+//! [`views`] (data derived from the log), [`archive`] (events outside of the log), `backup`, `copy`,
+//! `export` and `migrate` (transfers of whole histories), and `Personal` with `keys` (personal data that
+//! can be erased).
+//!
+//! Items whose documentation says "For engines" are needed only to implement a store.
 
 // Parts of the record and of the seam serve features that a build may be without.
 #![cfg_attr(

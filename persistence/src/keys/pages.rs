@@ -1,4 +1,4 @@
-//! The key file: slots that are overwritten in slot_id. Each has two copies, which are never written
+//! The key file: slots that are overwritten in place. Each has two copies, which are never written
 //! between the same two syncs.
 //!
 //! ```text
@@ -34,7 +34,7 @@ pub(super) struct Pages {
     /// The side that is written next. The other one contains everything that is durable.
     side: u64,
     /// Durable changes that the side written next does not contain yet.
-    outdated: BTreeMap<u32, Bytes>,
+    catch_up: BTreeMap<u32, Bytes>,
     /// Changes that neither side contains yet.
     new: BTreeMap<u32, Bytes>,
     /// The first failed write or sync. A failed sync is never retried, because the retry may succeed
@@ -95,8 +95,8 @@ impl Pages {
         if medium.length()? < offset(0, header.slots()) {
             return Err(Unopened::Damaged("it is shorter than its header states"));
         }
-        let (outdated, new) = (BTreeMap::new(), BTreeMap::new());
-        let mut pages = Self { medium, header, side: 0, outdated, new, failure: None };
+        let (catch_up, new) = (BTreeMap::new(), BTreeMap::new());
+        let mut pages = Self { medium, header, side: 0, catch_up, new, failure: None };
         let census = pages.scan(found)?;
         pages.write_header(&head)?;
         Ok((pages, census))
@@ -190,7 +190,7 @@ impl Pages {
 
     /// Reads the record of a slot. Returns `None` if neither copy is valid.
     pub(super) fn read(&self, slot: u32) -> io::Result<Option<Record>> {
-        if let Some(bytes) = self.new.get(&slot).or_else(|| self.outdated.get(&slot)) {
+        if let Some(bytes) = self.new.get(&slot).or_else(|| self.catch_up.get(&slot)) {
             return Ok(good(SlotCopy::parse(bytes, self.slot_id(slot))));
         }
         let mut bytes = [0; RECORD_BYTES];
@@ -232,10 +232,10 @@ impl Pages {
         }
         self.fail_stop(|pages| {
             pages.grow()?;
-            let mut written = std::mem::take(&mut pages.outdated);
+            let mut written = std::mem::take(&mut pages.catch_up);
             written.extend(pages.new.iter());
             pages.write(&written)?;
-            pages.outdated = std::mem::take(&mut pages.new);
+            pages.catch_up = std::mem::take(&mut pages.new);
             Ok(())
         })
     }
@@ -243,11 +243,11 @@ impl Pages {
     /// Makes both sides equal, so that neither contains overwritten data any more.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         self.flush()?;
-        if self.outdated.is_empty() {
+        if self.catch_up.is_empty() {
             return Ok(());
         }
         self.fail_stop(|pages| {
-            let written = std::mem::take(&mut pages.outdated);
+            let written = std::mem::take(&mut pages.catch_up);
             pages.write(&written)
         })
     }

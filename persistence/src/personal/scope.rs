@@ -176,7 +176,7 @@ pub(crate) fn record_subject(subject: Fingerprint) {
     with(|scope| scope.subjects.as_mut().map(|subjects| subjects.add(subject)));
 }
 
-/// Remembers why a value remember_failure, and returns what it says.
+/// Remembers the error of a value, and returns its text.
 pub(crate) fn remember_failure(failure: PersonalError) -> String {
     let text = failure.to_string();
     with(|scope| scope.failure = Some(failure));
