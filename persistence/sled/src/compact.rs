@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actuarius_domain::Position;
-use actuarius_persistence::Batches;
 use actuarius_persistence::archive::Mounted;
 use actuarius_persistence::files::lock::{self, StoreLock};
 use actuarius_persistence::files::{self, OnFile};
-use actuarius_persistence::{OpenError, PageLimit, Reader, Store, StoreFailure};
+use actuarius_persistence::{Batches, OpenError, PageLimit, Reader, Store, StoreFailure};
 
 use crate::engine::{Engine, Group, KEY_OVERHEAD};
 use crate::error::engine_io;

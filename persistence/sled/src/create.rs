@@ -12,10 +12,10 @@ use actuarius_persistence::{Lineage, OpenError};
 use uuid::Uuid;
 
 use crate::files::Files;
-use crate::format::Format;
+use crate::format::{self, Format};
 use crate::index::manifest::Manifest;
 use crate::options::SledOptions;
-use crate::{engine, format, high_water_mark, keys};
+use crate::{engine, high_water_mark, keys};
 
 /// Creates an empty store with a new identity in `directory`.
 pub(super) fn create(directory: &Path, options: &SledOptions) -> Result<(), OpenError> {

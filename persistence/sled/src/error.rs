@@ -16,7 +16,7 @@ pub(super) enum EngineError {
     Malformed(&'static str),
 }
 
-pub(super) type Result<T> = std::result::Result<T, EngineError>;
+pub(super) type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 impl EngineError {
     /// Returns the error of a read at `position`, of `stream` if the read was of one.
@@ -69,7 +69,7 @@ impl From<Malformed> for EngineError {
 }
 
 /// Runs `work`, and converts a panic to its message. sled panics on some kinds of damage.
-pub(super) fn catch_panic<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_text(&*panic))
 }
 

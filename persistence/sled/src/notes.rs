@@ -62,7 +62,7 @@ fn checksum(key: &[u8], bytes: &[u8]) -> u32 {
 }
 
 /// Reads the content of the note `key`.
-pub(super) fn one(engine: &Engine, key: &[u8]) -> std::result::Result<Option<Bytes>, ReadError> {
+pub(super) fn one(engine: &Engine, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
     let whole = keys::note(key);
     let damaged = |error: EngineError| error.of_note(key);
     let value = engine.get(&whole).map_err(|error| damaged(error.into()))?;
@@ -75,7 +75,7 @@ pub(super) fn list(
     prefix: &[u8],
     after: Option<&[u8]>,
     limit: usize,
-) -> std::result::Result<Vec<Note>, ReadError> {
+) -> Result<Vec<Note>, ReadError> {
     let start = match after {
         Some(after) if after >= prefix => Bound::Excluded(keys::note(after)),
         _ => Bound::Included(keys::note(prefix)),

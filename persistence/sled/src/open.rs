@@ -4,9 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_persistence::archive::Mounted;
-use actuarius_persistence::files::RESTORING;
 use actuarius_persistence::files::lock::{self, StoreLock};
-use actuarius_persistence::files::{self, OnFile};
+use actuarius_persistence::files::{self, OnFile, RESTORING};
 use actuarius_persistence::{OpenError, Store};
 
 use crate::files::Files;

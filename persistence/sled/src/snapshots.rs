@@ -149,7 +149,7 @@ pub(super) fn newest(
     key: StreamHash,
     stream: &StreamId,
     before: Option<Version>,
-) -> std::result::Result<Option<Snapshot>, ReadError> {
+) -> Result<Option<Snapshot>, ReadError> {
     let mut before = before.map(Version::get);
     loop {
         let unreadable = |error: EngineError| error.at(0, Some(stream));

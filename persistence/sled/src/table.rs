@@ -33,11 +33,10 @@ mod rows;
 mod tampering;
 
 use std::any::Any;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use actuarius_persistence::files::marker::{self, Unreadable};
 use actuarius_persistence::files::{self, OnFile};

@@ -78,7 +78,7 @@ impl Manifest {
     }
 
     /// Checks that the runs cover the log from its start without gaps.
-    fn check(self) -> std::result::Result<Self, Malformed> {
+    fn check(self) -> Result<Self, Malformed> {
         let gap = Malformed("the runs of the index leave a gap");
         let mut end = 0;
         for run in &self.runs {

@@ -122,7 +122,7 @@ impl Chunk {
 /// Reads the chunk that starts at `first`, or returns `None` if it does not exist.
 pub(crate) fn read(
     first: u64,
-    part: impl Fn(u16) -> std::result::Result<Option<IVec>, sled::Error>,
+    part: impl Fn(u16) -> Result<Option<IVec>, sled::Error>,
 ) -> Result<Option<Chunk>> {
     let Some(front) = part(0)? else { return Ok(None) };
     let head = Head::parse(&front)?;

@@ -7,21 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
-use actuarius_persistence::Maintenance;
 use actuarius_persistence::archive::{self, ArchiveError};
 use actuarius_persistence::chain::ChainEnd;
-use actuarius_persistence::files;
 use actuarius_persistence::verify::{Verified, Verify};
 use actuarius_persistence::{
-    Commit, Lineage, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo,
+    Commit, Lineage, Maintenance, Note, Page, PageLimit, ReadError, Reader, Snapshot, StoreInfo,
+    files,
 };
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::chunk::Chunk;
-use super::recover;
 use super::shared::Shared;
-use super::verify;
+use super::{recover, verify};
 use crate::error::{EngineError, catch_panic};
 use crate::index::memtable::Range;
 use crate::index::part::Entry;

@@ -8,10 +8,8 @@ use actuarius_persistence::chain::{ChainEnd, Link};
 use actuarius_persistence::files::OnFile;
 use actuarius_persistence::{OpenError, StoreFailure};
 
-use super::chunk;
-use super::chunk::Chunk;
-use crate::engine;
-use crate::engine::{Engine, Group};
+use super::chunk::{self, Chunk};
+use crate::engine::{self, Engine, Group};
 use crate::error::{self, EngineError, Result};
 use crate::files::Files;
 use crate::format::Format;
@@ -34,7 +32,7 @@ pub(crate) fn recover(
     store: &Files,
     format: &Format,
     acknowledged: Option<u64>,
-) -> std::result::Result<Recovered, OpenError> {
+) -> Result<Recovered, OpenError> {
     let recovered = walk(engine, format, store)?;
     let found = recovered.end.position.get();
     let Some(acknowledged) = acknowledged else {
@@ -53,11 +51,7 @@ fn damaged(store: &Files, what: impl Into<String>) -> OpenError {
     OpenError::Damaged { path: store.root.clone(), what: what.into() }
 }
 
-fn walk(
-    engine: &Engine,
-    format: &Format,
-    store: &Files,
-) -> std::result::Result<Recovered, OpenError> {
+fn walk(engine: &Engine, format: &Format, store: &Files) -> Result<Recovered, OpenError> {
     let manifest = read_manifest(engine).map_err(|error| damaged(store, error.to_string()))?;
     let index = Index::new(format.buckets, manifest.runs.clone());
     let mut head = manifest.indexed;
@@ -79,11 +73,7 @@ fn walk(
 }
 
 /// Checks that the log reaches as far as the runs of the index do. Returns its last chunk there.
-fn check_end(
-    engine: &Engine,
-    store: &Files,
-    head: u64,
-) -> std::result::Result<Option<Chunk>, OpenError> {
+fn check_end(engine: &Engine, store: &Files, head: u64) -> Result<Option<Chunk>, OpenError> {
     if head == 0 {
         return Ok(None);
     }
@@ -95,11 +85,7 @@ fn check_end(
 }
 
 /// Checks that a chunk is chained to the one before it.
-fn check_link(
-    last: Option<&Chunk>,
-    chunk: &Chunk,
-    store: &Files,
-) -> std::result::Result<(), OpenError> {
+fn check_link(last: Option<&Chunk>, chunk: &Chunk, store: &Files) -> Result<(), OpenError> {
     let first = (chunk.first == 1).then_some(Link::NONE);
     let reached = last.map_or(first, |last| last.before.map(|link| last.end_of_chain(link).link));
     match (reached, chunk.before) {
@@ -163,7 +149,7 @@ pub(crate) fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
 
 /// Removes the later parts of a large commit whose part 0 was never written. They can only be directly
 /// after the end of the log. A chunk there, or anything later, means that events are missing.
-fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> std::result::Result<(), OpenError> {
+fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> Result<(), OpenError> {
     let log = store.log();
     let io = |error| Err(error::engine_io(error)).on(&log);
     let mut group = Group::default();

@@ -3,8 +3,7 @@
 //!
 //! The old and new parts of a chunk are in one group, so a power cut leaves the old or the new chunk.
 
-use actuarius_persistence::stub_frame;
-use actuarius_persistence::{Removal, StoreFailure};
+use actuarius_persistence::{Removal, StoreFailure, stub_frame};
 
 use super::chunk::{self, Chunk};
 use super::packing::BatchPacker;

@@ -117,7 +117,7 @@ impl Shared {
     }
 
     /// Reads the content of a note, when the gate is open.
-    pub(crate) fn note(&self, key: &[u8]) -> std::result::Result<Option<Bytes>, ReadError> {
+    pub(crate) fn note(&self, key: &[u8]) -> Result<Option<Bytes>, ReadError> {
         let _pass = self.gate.pass()?;
         notes::one(&self.engine, key)
     }
@@ -128,7 +128,7 @@ impl Shared {
         prefix: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-    ) -> std::result::Result<Vec<Note>, ReadError> {
+    ) -> Result<Vec<Note>, ReadError> {
         let _pass = self.gate.pass()?;
         notes::list(&self.engine, prefix, after, limit)
     }
@@ -139,7 +139,7 @@ impl Shared {
         &self,
         entry: &Entry,
         stream: &StreamId,
-    ) -> std::result::Result<Option<Commit>, ReadError> {
+    ) -> Result<Option<Commit>, ReadError> {
         let damaged = |error: EngineError| error.at(entry.position, Some(stream));
         let chunk = self.chunk(entry.chunk).map_err(damaged)?;
         let Some(commit) = chunk.commit_at(entry.position) else {
@@ -157,7 +157,7 @@ impl Shared {
         stream: &StreamId,
         to: u64,
         above: u64,
-    ) -> std::result::Result<Option<Commit>, ReadError> {
+    ) -> Result<Option<Commit>, ReadError> {
         let hash = self.hash(stream).index();
         let range = Range { versions: 0..=to, above, durable: self.durable() };
         // The first entry is of this stream unless hashes collide. Then any number of others may precede.
@@ -185,7 +185,7 @@ impl Shared {
         stream: &StreamId,
         (hash, mut to): (u64, u64),
         above: u64,
-    ) -> std::result::Result<Option<Commit>, ReadError> {
+    ) -> Result<Option<Commit>, ReadError> {
         loop {
             let sources = (&self.engine, self.index.buckets());
             let entries = runs::before(sources, run, (hash, to));
@@ -205,12 +205,8 @@ impl Shared {
     }
 
     /// Returns the first commit of `stream` among these entries.
-    fn first_of(
-        &self,
-        stream: &StreamId,
-        entries: &[Entry],
-    ) -> std::result::Result<Option<Commit>, ReadError> {
+    fn first_of(&self, stream: &StreamId, entries: &[Entry]) -> Result<Option<Commit>, ReadError> {
         let mut commits = entries.iter().map(|entry| self.commit(entry, stream));
-        commits.find_map(std::result::Result::transpose).transpose()
+        commits.find_map(Result::transpose).transpose()
     }
 }
