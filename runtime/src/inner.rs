@@ -44,7 +44,7 @@ type HostEntry = (Arc<dyn Any + Send + Sync>, Arc<dyn Hosted>);
 impl Inner {
     pub(crate) fn new(engine: Arc<Engine>, views: Views) -> Self {
         let followers = Arc::new(Followers::of(&engine.tail));
-        tokio::spawn(Followers::tell_lags(Arc::downgrade(&followers)));
+        tokio::spawn(Followers::report_lags(Arc::downgrade(&followers)));
         Self { engine, followers, views, hosts: Mutex::default() }
     }
 
@@ -179,7 +179,7 @@ async fn stop(followers: &[Arc<FollowerShared>], kind: FollowerKind, until: Dead
 async fn catch_up_projections(followers: &[Arc<FollowerShared>], until: Deadline) {
     let is_catching_up = |it: &Arc<FollowerShared>| {
         it.kind == FollowerKind::Projection
-            && it.gets_on()
+            && it.is_advancing()
             && (1..=LAG_CAUGHT_UP).contains(&it.lag())
     };
     wait_until(until, || !followers.iter().any(is_catching_up)).await;

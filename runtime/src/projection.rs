@@ -1,9 +1,10 @@
-//! Projections: events folded into views that can be asked without asking aggregates.
+//! Projections: events folded into views that can be read without a request to aggregates.
 //!
-//! `routes` (which events concern a view), `types` (which it was made from), `target` (where they go: `memory`, `keyed`, `database`),
-//! `cursor` (a place in the log), `host` (the loop that follows the log for one projection), `rebuild` (a second view beside the one
-//! that is read), `building` (how far that is), `as_of` (a view of the
-//! past) and `handle` (what all projections can be asked for).
+//! `builder` (settings before the start), `routes` (which events a view follows), `types` and `saved_views` (what a
+//! view was made from), `target` (where events go: `memory`, `keyed`, `database`), `cursor` (a target with its
+//! position), `host` (the loop that follows the log for one projection), `rebuild` (a new view that replaces the one
+//! that is read), `building` (its progress), `as_of` (views of the past), `erase_closed_views` and `erasure_taint`
+//! (forgotten subjects) and `handle` (the methods of all projections).
 
 mod as_of;
 mod builder;

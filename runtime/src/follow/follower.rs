@@ -1,3 +1,5 @@
+//! `Follower`: reads the log in order, from pages and then live.
+
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
@@ -8,21 +10,21 @@ use tokio::task::JoinHandle;
 use crate::commit::tail::{Following, Group};
 use crate::engine::Engine;
 
-/// How much is read from the store at once: enough to spread the cost of going there, little enough
-/// that a hundred followers fit in memory.
+/// How much is read from the store at once: enough to spread the cost of a read, little enough that the pages of a
+/// hundred followers fit in memory.
 const PAGE: PageLimit = PageLimit { commits: 4_096, bytes: 1024 * 1024 };
 
-/// One reader's place in the log: catches up in bounded pages, then goes on live, without a gap or a
-/// repeat.
+/// The position of one reader of the log. It catches up in bounded pages, then continues live, without a gap or a
+/// repetition.
 pub(crate) struct Follower {
     engine: Arc<Engine>,
     following: Following,
     at: Position,
-    /// The page behind `at`, on its way.
+    /// The read of the page after `at`, if it is running.
     reading: Option<JoinHandle<Result<Page, ReadError>>>,
 }
 
-/// Some commits that follow each other.
+/// Consecutive commits.
 pub(crate) struct Slice {
     commits: Arc<[Commit]>,
     range: Range<usize>,
@@ -34,7 +36,7 @@ impl Slice {
         Self { commits, range }
     }
 
-    /// The first `count` commits, and the rest if there is any.
+    /// Returns the first `count` commits, and the rest if there is any.
     pub(crate) fn split(self, count: usize) -> (Self, Option<Self>) {
         let Self { commits, range } = self;
         let middle = range.start.saturating_add(count).min(range.end);
@@ -53,37 +55,37 @@ impl Deref for Slice {
 }
 
 impl Follower {
-    /// A follower of what comes behind `at`, the last position of a commit or none.
-    pub(crate) fn behind(engine: &Arc<Engine>, at: Position) -> Self {
+    /// Creates a follower of the commits after `at`, the last position of a commit or [`Position::NONE`].
+    pub(crate) fn after(engine: &Arc<Engine>, at: Position) -> Self {
         let following = engine.tail.follow();
         Self { engine: engine.clone(), following, at, reading: None }
     }
 
-    /// The position it has read up to.
+    /// Returns the position it has read up to.
     pub(crate) fn at(&self) -> Position {
         self.at
     }
 
-    /// The last durable position.
+    /// Returns the last durable position.
     pub(crate) fn head(&self) -> Position {
         self.following.tail().head()
     }
 
-    /// Whether nothing durable is behind its place.
+    /// Returns whether it has read everything that is durable.
     pub(crate) fn is_at_head(&self) -> bool {
         self.at >= self.head()
     }
 
-    /// Goes on behind `at`.
+    /// Continues after `at`.
     pub(crate) fn seek(&mut self, at: Position) {
         self.at = at;
         self.reading = None;
     }
 
-    /// The next commits; waits until there are any. May be dropped at any time.
+    /// Returns the next commits, and waits until there are some. May be dropped at any time.
     ///
     /// # Errors
-    /// [`ReadError`]; nothing was skipped, asking again reads the same place.
+    /// [`ReadError`]; nothing was skipped. Another call reads the same commits.
     pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
         loop {
             if self.reading.is_none() {
@@ -103,7 +105,8 @@ impl Follower {
         }
     }
 
-    /// All at once: who waits for a disk for each slice would never catch up group by group.
+    /// Takes all groups at once: a follower that waits for a disk for each slice would never catch up group by
+    /// group.
     fn take_groups(&mut self, groups: &[Arc<Group>]) -> Result<Slice, ReadError> {
         let commits = match groups {
             [group] => group.commits()?,
@@ -120,7 +123,7 @@ impl Follower {
         let more = page.more;
         let slice = self.advance(Slice::of(page.commits.into(), 0))?;
         if more && !self.following.tail().keeps_after(self.at) {
-            // Read while the one before it is worked off.
+            // Read while the page before it is processed.
             self.reading = Some(self.start_reading());
         }
         Ok(slice)
@@ -141,12 +144,12 @@ impl Follower {
         tokio::task::spawn_blocking(move || engine.store.reader()?.read_log(at, PAGE))
     }
 
-    /// Moves on behind the slice, whose first commit must be the one behind this place.
+    /// Advances past the slice, whose first commit must be the next one.
     fn advance(&mut self, slice: Slice) -> Result<Slice, ReadError> {
         let (Some(first), Some(last)) = (slice.first(), slice.last()) else { return Ok(slice) };
         if first.position() != self.at.next() {
             let position = self.at.next();
-            let what = format!("the log goes on at position {}", first.position());
+            let what = format!("the log continues at position {}", first.position());
             return Err(Damage { stream: None, position, what }.into());
         }
         self.at = last.last_position();

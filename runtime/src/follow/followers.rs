@@ -1,5 +1,5 @@
-//! Those who follow the log under a name: subscriptions, projections and sagas. Here is what they have in
-//! common; a follower knows the log, and nobody knows its followers.
+//! The named followers of the log: subscriptions, projections and sagas, and what they have in common. A follower
+//! depends on the log; the log does not depend on its followers.
 
 mod actor;
 mod retry;
@@ -24,9 +24,9 @@ pub(crate) use crate::base::follower_status::{
 /// The longest name of a follower, which also names its files.
 const NAME_BYTES_MAX: usize = 128;
 
-/// How often each follower's lag is told. Whoever comes further tells it, too, but a lag grows just
-/// when nobody does.
-const LAGS_TOLD_EVERY: Duration = Duration::from_secs(1);
+/// How often the lag of each follower is reported. A follower that advances reports it, too, but a lag grows when it
+/// does not advance.
+const LAG_REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// All followers of a runtime, by name.
 pub(crate) struct Followers {
@@ -34,10 +34,10 @@ pub(crate) struct Followers {
     names: Mutex<Names>,
 }
 
-/// Who has stopped is in nobody's way, and goes: names made for a single task would pile up.
+/// Stopped followers are removed: names made for a single task would accumulate.
 #[derive(Default)]
 struct Names {
-    standings: BTreeMap<Arc<str>, Arc<FollowerShared>>,
+    followers: BTreeMap<Arc<str>, Arc<FollowerShared>>,
     is_closed: bool,
 }
 
@@ -46,7 +46,7 @@ impl Followers {
         Self { tail: tail.clone(), names: Mutex::default() }
     }
 
-    /// Takes the name; it is free again when the guard is dropped without [`Registration::keep`].
+    /// Registers the name. It is free again if the guard is dropped without [`Registration::keep`].
     pub(crate) fn register(
         &self,
         name: &str,
@@ -57,36 +57,36 @@ impl Followers {
         if names.is_closed {
             return Err(StartError::ShuttingDown);
         }
-        if names.standings.contains_key(name) {
+        if names.followers.contains_key(name) {
             return Err(StartError::NameTaken(name.to_owned()));
         }
         let name: Arc<str> = name.into();
         let shared = Arc::new(FollowerShared::new(name.clone(), kind, self.tail.clone()));
-        names.standings.insert(name, shared.clone());
+        names.followers.insert(name, shared.clone());
         Ok(Registration { shared, kept: false })
     }
 
-    /// Those that have not stopped.
+    /// Returns the followers that have not stopped.
     pub(crate) fn all(&self) -> Vec<Arc<FollowerShared>> {
-        self.names().standings.values().cloned().collect()
+        self.names().followers.values().cloned().collect()
     }
 
-    /// Takes no new ones from here on, and returns those that have not stopped, whoever asks.
+    /// Accepts no new followers from now on, and returns those that have not stopped.
     pub(crate) fn close(&self) -> Vec<Arc<FollowerShared>> {
         self.names().is_closed = true;
         self.all()
     }
 
-    /// Tells how far each is behind, now and then, as long as there may be any.
-    pub(crate) async fn tell_lags(followers: Weak<Self>) {
+    /// Reports the lag of each follower regularly, as long as there may be any.
+    pub(crate) async fn report_lags(followers: Weak<Self>) {
         loop {
-            sleep(LAGS_TOLD_EVERY).await;
+            sleep(LAG_REPORT_EVERY).await;
             let Some(followers) = followers.upgrade() else { return };
             for shared in followers.all() {
-                shared.tell_lag();
+                shared.report_lag();
             }
             let names = followers.names();
-            if names.is_closed && names.standings.is_empty() {
+            if names.is_closed && names.followers.is_empty() {
                 return;
             }
         }
@@ -94,12 +94,12 @@ impl Followers {
 
     fn names(&self) -> MutexGuard<'_, Names> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.standings.retain(|_, shared| !shared.has_stopped());
+        names.followers.retain(|_, shared| !shared.has_stopped());
         names
     }
 }
 
-/// A name that was taken for a follower about to start.
+/// A registered name of a follower that is about to start.
 pub(crate) struct Registration {
     shared: Arc<FollowerShared>,
     kept: bool,
@@ -110,7 +110,7 @@ impl Registration {
         &self.shared
     }
 
-    /// The follower runs: it keeps its name until it stops.
+    /// Keeps the name until the follower stops. Called when it runs.
     pub(crate) fn keep(mut self) -> Arc<FollowerShared> {
         self.kept = true;
         self.shared.clone()

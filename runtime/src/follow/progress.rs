@@ -1,3 +1,5 @@
+//! `Progress`: the position of a follower, and waits for it.
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -5,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actuarius_domain::Position;
 use tokio::sync::{oneshot, watch};
 
-/// How far a follower has come, and who waits for it to come further. Cheap to clone.
+/// The position of a follower, and the tasks that wait for it to reach a later one. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Progress(Arc<Inner>);
 
 struct Inner {
     position: watch::Sender<Position>,
-    /// Those who wait, by position and ticket. A wait that is dropped takes itself out, so there are
-    /// never more than callers.
+    /// The waiting tasks, by position and ticket. A dropped wait removes its entry, so there are never more than
+    /// callers.
     waiting: Mutex<BTreeMap<(Position, u64), oneshot::Sender<()>>>,
     tickets: AtomicU64,
 }
@@ -27,22 +29,22 @@ impl Progress {
         *self.0.position.borrow()
     }
 
-    /// Tells of every change of the position; those in between may be skipped.
+    /// Returns a receiver of the position. It may skip intermediate positions.
     pub(crate) fn changes(&self) -> watch::Receiver<Position> {
         self.0.position.subscribe()
     }
 
-    /// Says how far it has come, which may be back: a view may have to begin anew.
+    /// Sets the position, which may be an earlier one: a view may have to start again.
     pub(crate) fn reached(&self, position: Position) {
         self.0.position.send_replace(position);
         let mut waiting = self.0.waiting();
         while let Some(first) = waiting.first_entry().filter(|first| first.key().0 <= position) {
-            // Who no longer waits has dropped the other end.
+            // A dropped wait has dropped the receiver.
             let _ = first.remove().send(());
         }
     }
 
-    /// Waits until it has come to `position`. May be dropped at any time.
+    /// Waits until it has reached `position`. May be dropped at any time.
     pub(crate) async fn wait_for(&self, position: Position) {
         if self.position() >= position {
             return;
@@ -50,8 +52,8 @@ impl Progress {
         let ticket = self.0.tickets.fetch_add(1, Ordering::Relaxed);
         let (sender, reached) = oneshot::channel();
         self.0.waiting().insert((position, ticket), sender);
-        let _place = Place { inner: &self.0, key: (position, ticket) };
-        // It may have come there before we were in the list.
+        let _entry = WaitEntry { inner: &self.0, key: (position, ticket) };
+        // It may have been reached before the entry was inserted.
         if self.position() < position {
             let _ = reached.await;
         }
@@ -64,13 +66,13 @@ impl Inner {
     }
 }
 
-/// A place among those who wait.
-struct Place<'a> {
+/// The entry of a waiting task.
+struct WaitEntry<'a> {
     inner: &'a Inner,
     key: (Position, u64),
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitEntry<'_> {
     fn drop(&mut self) {
         self.inner.waiting().remove(&self.key);
     }
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_waits_is_woken_at_its_position_and_not_before() {
+    async fn a_wait_ends_at_its_position_and_not_before() {
         let progress = Progress::at(Position::NONE);
         let wait = |position: u64| {
             let progress = progress.clone();
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_that_is_given_up_leaves_nothing_behind() {
+    async fn a_dropped_wait_leaves_no_entry() {
         let progress = Progress::at(Position::NONE);
         let mut wait = Box::pin(progress.wait_for(Position::new(1)));
         tokio::select! { biased; () = &mut wait => unreachable!("nothing moves"), () = std::future::ready(()) => {} }

@@ -1,3 +1,5 @@
+//! Views of the past: what `as_of` returns, and why it may fail.
+
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
 use actuarius_persistence::views::ViewError;
@@ -5,13 +7,13 @@ use thiserror::Error;
 
 use super::target::Failed;
 
-/// A view in memory as it was at a moment of the log, built aside. A projection of the same name that runs is
-/// not concerned.
+/// A view in memory as it was at a moment of the log. It is separate from a running projection of the same
+/// name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastView<P> {
-    /// What it showed.
+    /// The view.
     pub view: P,
-    /// The position of the last event it has: all of those before it that were followed, too.
+    /// The position of the last event it has. It has every followed event before it.
     pub position: Position,
 }
 
@@ -22,8 +24,8 @@ pub enum AsOfError {
     /// No aggregate type was given with `on`.
     #[error("{0:?} follows no aggregate type")]
     FollowsNothing(String),
-    /// `project` panicked at an event, or the event does not decode. Mend the code and ask again.
-    #[error("the view cannot get past position {position}: {why}")]
+    /// `project` panicked at an event, or the event does not decode. Fix the code and try again.
+    #[error("the view failed at position {position}: {why}")]
     Failed {
         /// The event.
         position: Position,

@@ -1,10 +1,12 @@
+//! The progress of a view that is built to replace the one that is read.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actuarius_domain::Position;
 
 use crate::follow::progress::Progress;
 
-/// How far the view is that is built beside the one that is read, for everyone to see.
+/// The progress of a view that is built to replace the one that is read, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Building(Arc<Mutex<Option<Progress>>>);
 

@@ -1,3 +1,5 @@
+//! `Cursor`: a projection's target with its position in the log.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,83 +10,82 @@ use super::target::{Failed, PORTION_TAKES, Target, blocking};
 use crate::engine::Engine;
 use crate::follow::follower::{Follower, Slice};
 
-/// A projection that takes longer for a commit, so that 64 do not fit into a portion, works where it
-/// holds nobody up.
+/// A projection that takes longer for a commit, so that 64 commits do not fit into a portion, runs on a
+/// blocking thread.
 const SLOW: Duration = Duration::from_nanos(15_625);
 
-/// How many portions are remembered. A worker that has to share its processor makes a portion look
-/// slow, never quick: so the quickest of them tells what the projection takes.
+/// How many portions are remembered. A worker that shares its processor makes a portion look slow, never
+/// quick, so the quickest of them shows what the projection takes.
 const PORTIONS_REMEMBERED: usize = 4;
 
-/// A target with its place in the log, taking portion after portion.
+/// A target with its position in the log. It takes portion after portion.
 pub(crate) struct Cursor<T> {
     pub(crate) target: T,
     pub(crate) follower: Follower,
     /// Read, and not yet taken.
-    rest: Option<Slice>,
-    /// How long a commit took, in the last portions.
+    remaining: Option<Slice>,
+    /// The time per commit in the last portions.
     costs: VecDeque<Duration>,
-    /// How long it has worked on a task without letting others go first.
+    /// How long it has run on its task without yielding.
     held: Duration,
 }
 
-/// A portion that was taken, as far as it could be.
+/// A portion that was taken, in whole or up to a failure.
 pub(crate) struct Taken {
     /// The events in it.
     pub(crate) events: u64,
-    /// How many of them concerned the projection, or why it stopped at one.
+    /// How many of them the projection followed, or why it failed at one.
     pub(crate) outcome: Result<u64, Failed>,
 }
 
 impl<T: Target> Cursor<T> {
     pub(crate) fn of(engine: &Arc<Engine>, target: T) -> Self {
-        let follower = Follower::behind(engine, target.position());
-        Self { target, follower, rest: None, costs: VecDeque::new(), held: Duration::ZERO }
+        let follower = Follower::after(engine, target.position());
+        Self { target, follower, remaining: None, costs: VecDeque::new(), held: Duration::ZERO }
     }
 
-    /// The next commits; waits until there are any. May be dropped at any time.
+    /// Returns the next commits, and waits until there are some. May be dropped at any time.
     ///
     /// # Errors
     /// [`ReadError`]; nothing was skipped.
     pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
-        match self.rest.take() {
-            Some(rest) => Ok(rest),
+        match self.remaining.take() {
+            Some(slice) => Ok(slice),
             None => self.follower.next().await,
         }
     }
 
-    /// How many durable events it has not taken.
+    /// Returns how many durable events it has not taken.
     pub(crate) fn lag(&self) -> u64 {
         self.follower.head().get().saturating_sub(self.target.position().get())
     }
 
-    /// Takes a portion of what [`next`](Track::next) gave, and keeps the rest. After a failure it
-    /// has to [`go_back`](Track::go_back).
+    /// Takes a portion of what [`next`](Self::next) returned, and keeps the rest. After a failure it must
+    /// [`rewind`](Self::rewind).
     pub(crate) async fn take(mut self, slice: Slice) -> (Self, Taken) {
         let started = Instant::now();
         let at_once = if self.is_slow() { None } else { self.target.take_at_once(&slice) };
         let (outcome, took, slice) = match at_once {
             Some(outcome) => {
                 let took = started.elapsed();
-                self.let_others_go_first(took).await;
+                self.yield_if_due(took).await;
                 (outcome, took, slice)
             }
             None => {
                 let taken;
-                (self.target, taken) =
-                    blocking(self.target, |it| take_all_it_likes(it, slice)).await;
+                (self.target, taken) = blocking(self.target, |it| take_timed(it, slice)).await;
                 taken
             }
         };
         let position = self.target.position();
         let count = slice.partition_point(|commit| commit.last_position() <= position);
-        let (portion, rest) = slice.split(count);
-        self.rest = rest;
+        let (portion, remaining) = slice.split(count);
+        self.remaining = remaining;
         self.remember(portion.len(), took);
         (self, Taken { events: events_of(&portion), outcome })
     }
 
-    /// Does something with the target that may wait for a disk.
+    /// Runs work on the target that may wait for a disk.
     pub(crate) async fn work<R: Send + 'static>(
         mut self,
         work: impl FnOnce(&mut T) -> R + Send + 'static,
@@ -94,10 +95,10 @@ impl<T: Target> Cursor<T> {
         (self, done)
     }
 
-    /// After a failure: goes on behind what the target has then.
-    pub(crate) async fn go_back(self) -> Self {
+    /// Recovers the target after a failure, and continues after its position.
+    pub(crate) async fn rewind(self) -> Self {
         let (mut cursor, ()) = self.work(T::recover).await;
-        cursor.rest = None;
+        cursor.remaining = None;
         cursor.follower.seek(cursor.target.position());
         cursor
     }
@@ -107,13 +108,13 @@ impl<T: Target> Cursor<T> {
         self.costs.push_front(took / u32::try_from(commits).unwrap_or(u32::MAX).max(1));
     }
 
-    /// Whether the quickest of the last portions was slow.
+    /// Returns whether even the quickest of the last portions was slow.
     fn is_slow(&self) -> bool {
         self.costs.len() == PORTIONS_REMEMBERED && self.costs.iter().all(|cost| *cost > SLOW)
     }
 
-    /// Not behind each portion, because a small one would be followed by a round of all tasks.
-    async fn let_others_go_first(&mut self, took: Duration) {
+    /// Lets other tasks run. Not after each portion: a small one would cost a round of all tasks.
+    async fn yield_if_due(&mut self, took: Duration) {
         self.held += took;
         if self.held >= PORTION_TAKES {
             self.held = Duration::ZERO;
@@ -122,11 +123,8 @@ impl<T: Target> Cursor<T> {
     }
 }
 
-/// On a thread that may wait: it is not the waiting for the thread that tells what a target takes.
-fn take_all_it_likes<T: Target>(
-    target: &mut T,
-    slice: Slice,
-) -> (Result<u64, Failed>, Duration, Slice) {
+/// Takes the commits on a blocking thread, and measures the time without the wait for that thread.
+fn take_timed<T: Target>(target: &mut T, slice: Slice) -> (Result<u64, Failed>, Duration, Slice) {
     let started = Instant::now();
     let outcome = target.take(&slice);
     (outcome, started.elapsed(), slice)

@@ -1,8 +1,8 @@
-//! Projections into a database of the user's: effects and the position they stand for are stored in
-//! one transaction, so that each event counts exactly once.
+//! Projections into a database of the user: effects and their position are stored in one transaction, so that
+//! each event counts exactly once.
 //!
-//! `batch` (the events that are handed over), `target` (hands them over) and this file (what users
-//! implement, and what they get for it).
+//! `batch` (the events that are handed over), `target` (hands them over) and this file (what users implement,
+//! and the handle).
 
 mod batch;
 mod target;
@@ -21,12 +21,11 @@ use super::rebuild::{Order, Rebuild, order};
 use crate::engine::Engine;
 use crate::follow::followers::{BoxError, StartError};
 use crate::inner::Inner;
-use target::{DatabaseSource, DatabaseTarget, Demands};
+use target::{DatabaseSource, DatabaseTarget, Selection};
 
-/// A database of the user's, which keeps a view and the position it stands for.
+/// A database of your own, which stores a view and its position.
 ///
-/// Its calls may wait: they run on threads for that, one at a time. A panic in one counts as its
-/// failure.
+/// Its methods may block: they run on blocking threads, one at a time. A panic in one counts as its failure.
 ///
 /// ```
 /// use actuarius::Position;
@@ -75,26 +74,26 @@ use target::{DatabaseSource, DatabaseTarget, Demands};
 /// # assert_eq!(Report { connection }.position().unwrap(), Position::NONE);
 /// ```
 pub trait Database: Send + 'static {
-    /// The position of the last batch the database has, [`Position::NONE`] if it has none. It is
-    /// asked for at the start and after a failure.
+    /// Returns the position of the last stored batch, [`Position::NONE`] if there is none. Called at the start
+    /// and after a failure.
     ///
     /// # Errors
-    /// Whatever the database says. Asking is tried again like projecting.
+    /// Any error of the database. The call is retried like [`project`](Self::project).
     fn position(&mut self) -> Result<Position, BoxError>;
 
-    /// Stores what the events of the batch do, and [`EventBatch::position`], in one transaction.
+    /// Stores the effects of a batch of events, and [`EventBatch::position`], in one transaction.
     ///
     /// # Errors
-    /// Whatever the database says. It is asked for its position then, so it does not matter whether
-    /// the transaction took place, and goes on from there.
+    /// Any error of the database. Then [`position`](Self::position) is called, and the projection continues
+    /// from there, so it does not matter whether the transaction was committed.
     fn project(&mut self, batch: &EventBatch<'_>) -> Result<(), BoxError>;
 
-    /// After a [rebuild beside](InDatabase::rebuild_beside): lets this one be what is read, for
-    /// instance by renaming tables in one transaction. It may be called again after a failure.
+    /// Makes this database the one that is read, at the end of a [rebuild](InDatabase::rebuild_beside), for
+    /// example by renaming tables in one transaction. It may be called again after a failure.
     ///
     /// # Errors
-    /// Whatever the database says; it is tried again. When it fails for good, this one is dropped, and
-    /// the one before is asked for its position and goes on.
+    /// Any error of the database; the call is retried. If it fails permanently, this database is dropped, and
+    /// the one before continues from its position.
     fn take_over(&mut self) -> Result<(), BoxError> {
         Ok(())
     }
@@ -104,7 +103,7 @@ pub trait Database: Send + 'static {
 #[doc(hidden)]
 pub struct DatabaseSettings<D> {
     database: D,
-    demands: Demands,
+    selection: Selection,
 }
 
 impl<D: Database> ProjectionKind for InDatabase<D> {
@@ -113,12 +112,12 @@ impl<D: Database> ProjectionKind for InDatabase<D> {
 
 impl<D: Database> ProjectionBuilder<InDatabase<D>> {
     pub(crate) fn in_database(inner: Arc<Inner>, name: String, database: D) -> Self {
-        Self::with(inner, name, DatabaseSettings { database, demands: Demands::default() })
+        Self::with(inner, name, DatabaseSettings { database, selection: Selection::default() })
     }
 
     /// Adds an aggregate type whose events are handed over. Call it for each type.
     pub fn on<A: Aggregate>(mut self) -> Self {
-        self.settings.demands.categories.push(A::TYPE);
+        self.settings.selection.categories.push(A::TYPE);
         self
     }
 
@@ -127,7 +126,7 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
     /// The events of one command are never separated. So many events share the cost of a transaction, and
     /// keep it short.
     pub fn batch_events(mut self, events: usize) -> Self {
-        self.settings.demands.batch_events = events.max(1) as u64;
+        self.settings.selection.batch_events = events.max(1) as u64;
         self
     }
 
@@ -137,30 +136,31 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
     /// [`StartError`]; nothing was projected. [`StartError::Ahead`]: the database has events that the log
     /// does not have. It belongs to another store, or the store was restored from a backup.
     pub async fn start(self) -> Result<InDatabase<D>, StartError> {
-        let registration = self.register(self.settings.demands.categories.is_empty())?;
-        let Self { inner, name, settings: DatabaseSettings { database, demands }, retry } = self;
-        let (engine, demands) = (inner.engine.clone(), Arc::new(demands));
+        let registration = self.register(self.settings.selection.categories.is_empty())?;
+        let Self { inner, name, settings: DatabaseSettings { database, selection }, retry } = self;
+        let (engine, selection) = (inner.engine.clone(), Arc::new(selection));
         let database = Mutex::new(Some(database));
-        let source = DatabaseSource { name, engine, demands: demands.clone(), database };
+        let source = DatabaseSource { name, engine, selection: selection.clone(), database };
         let engine = inner.engine.clone();
         let (projection, orders) = Self::run(inner, registration, retry, source).await?;
-        Ok(InDatabase { projection, engine, demands, orders })
+        Ok(InDatabase { projection, engine, selection, orders })
     }
 }
 
-/// A running projection into a database of the user's. [`ProjectionHandle`] has what all projections
-/// can be asked for; what the view says, the database knows.
+/// A running projection into a database of your own. Read the view from the database.
+///
+/// It dereferences to [`ProjectionHandle`], which has the methods of all projections.
 pub struct InDatabase<D> {
     projection: ProjectionHandle,
     engine: Arc<Engine>,
-    demands: Arc<Demands>,
+    selection: Arc<Selection>,
     orders: mpsc::Sender<Order<DatabaseTarget<D>>>,
 }
 
 impl<D> Clone for InDatabase<D> {
     fn clone(&self) -> Self {
         let (projection, engine) = (self.projection.clone(), self.engine.clone());
-        Self { projection, engine, demands: self.demands.clone(), orders: self.orders.clone() }
+        Self { projection, engine, selection: self.selection.clone(), orders: self.orders.clone() }
     }
 }
 
@@ -173,11 +173,11 @@ impl<D> Deref for InDatabase<D> {
 }
 
 impl<D: Database> InDatabase<D> {
-    /// Builds the view anew in another place, from the position that one has, while this one serves
-    /// on. When it has caught up, its [`take_over`](Database::take_over) is called and it goes on in
-    /// place of this one, which is dropped before the rebuild says that it is done.
+    /// Rebuilds the view in another database, from that one's position, while this one is still read. When it
+    /// has caught up, its [`take_over`](Database::take_over) is called and it replaces this one, which is
+    /// dropped before the rebuild ends.
     pub fn rebuild_beside(&self, other: D) -> Rebuild {
-        let (engine, demands) = (self.engine.clone(), self.demands.clone());
-        order(&self.orders, Some(DatabaseTarget::unasked(other, engine, demands)))
+        let (engine, selection) = (self.engine.clone(), self.selection.clone());
+        order(&self.orders, Some(DatabaseTarget::unchecked(other, engine, selection)))
     }
 }

@@ -1,39 +1,39 @@
-//! Views that no projection is at work on, with someone in them who is forgotten by now.
+//! Erases views that no projection runs for and that may hold clear text of a forgotten subject.
 
 use actuarius_persistence::views::{Place, ViewError, Views};
 
 use super::keyed;
 use super::saved::Saved;
 
-/// What became of them.
+/// The views that were removed, and those that could not be checked.
 #[derive(Default)]
 pub(crate) struct Swept {
-    /// Views of which everything was removed: they are built anew when they are started.
+    /// Views that were removed. They are rebuilt at their next start.
     pub(crate) removed: Vec<String>,
-    /// Views that could not be looked at, because someone has them open or they cannot be read.
+    /// Views that could not be checked, because they are in use or cannot be read.
     pub(crate) left: Vec<String>,
 }
 
-/// Removes what there is of them, except of those that are `at_work`. Waits for a disk.
+/// Removes such views, except those that are `in_use`. Waits for a disk.
 pub(crate) fn sweep(
     views: &Views,
     forgotten: u64,
-    at_work: impl Fn(&str) -> bool,
+    in_use: impl Fn(&str) -> bool,
 ) -> Result<Swept, ViewError> {
     let mut swept = Swept::default();
     for name in views.names()? {
-        if at_work(&name) {
+        if in_use(&name) {
             continue;
         }
         match views.place(&name).and_then(|place| clear(&place, forgotten)) {
             Ok(true) => swept.removed.push(name),
             Ok(false) => {}
-            // It may have been started in the meantime, which has looked after it.
-            Err(ViewError::InUse { .. }) if at_work(&name) => {}
+            // It may have been started since, and then its projection erases it.
+            Err(ViewError::InUse { .. }) if in_use(&name) => {}
             Err(error) => {
                 tracing::warn!(
                     target: "actuarius::projection", name, %error,
-                    "a view may hold someone who was forgotten, and could not be looked at"
+                    "a view may hold clear text of a forgotten subject, and could not be checked"
                 );
                 swept.left.push(name);
             }
@@ -50,7 +50,7 @@ fn clear(place: &Place, forgotten: u64) -> Result<bool, ViewError> {
             continue;
         }
         if current == Some(*generation) {
-            // One that is not there: the view begins anew.
+            // Makes a missing generation current, so that the view is rebuilt.
             place.make_current(all.iter().max().unwrap_or(generation) + 1)?;
         }
         place.remove(*generation)?;
@@ -61,8 +61,8 @@ fn clear(place: &Place, forgotten: u64) -> Result<bool, ViewError> {
 
 fn must_erase(place: &Place, generation: u64, forgotten: u64) -> Result<bool, ViewError> {
     match place.load_state(generation)? {
-        // One that this release does not understand was written before there was personal data, or
-        // after all that is known here: its projection looks after it.
+        // A state that this release cannot read was written before there was personal data, or by a later
+        // release: its projection handles it.
         Some(state) => {
             Ok(Saved::parse(state).is_ok_and(|it| it.origin.taint.must_erase(forgotten)))
         }

@@ -45,7 +45,7 @@ impl ProjectionHandle {
     }
 
     /// Takes no more events until [`resume`](Self::resume); the view can still be read. When this returns, the
-    /// projection is paused. A halted projection stays halted, and its status still says so.
+    /// projection is paused. A halted projection stays halted, and its status still reports it.
     ///
     /// It is asked to pause when this method is called, not when the future is first polled. Returns early if
     /// the projection was stopped or resumed.

@@ -1,6 +1,7 @@
-//! The loop that follows the log for one projection: here it is started, hears what is asked of it,
-//! and ends. `taking` is what it does with events, `rebuilding` what it does with the view that is
-//! built beside.
+//! The loop that follows the log for one projection: its start, the requests it receives, and its end.
+//!
+//! `taking` (what it does with events), `rebuilding` (with the view that is built to replace the one that is
+//! read) and `erasing` (when a subject is forgotten).
 
 mod erasing;
 mod rebuilding;
@@ -27,12 +28,12 @@ use crate::follow::followers::{
     StartError,
 };
 
-/// Where the targets of one projection come from. Both calls wait for a disk.
+/// Opens and creates the targets of one projection. Both calls wait for a disk.
 pub(crate) trait Source<T>: Send + Sync + 'static {
-    /// The target to go on with.
+    /// Opens the target to continue with.
     fn open(&self) -> Result<Opened<T>, StartError>;
 
-    /// An empty one for a rebuild, which nobody reads yet.
+    /// Creates an empty target for a rebuild, which is not read yet.
     fn fresh(&self) -> Result<T, Failed>;
 }
 
@@ -43,31 +44,31 @@ pub(crate) struct Opened<T> {
     pub(crate) older: Option<Position>,
 }
 
-/// Follows the log for one projection: the loop its actor runs.
+/// The loop that the actor of one projection runs.
 pub(crate) struct Host<T: Target> {
     engine: Arc<Engine>,
     shared: Arc<FollowerShared>,
     retry: Retry,
     source: Arc<dyn Source<T>>,
     orders: mpsc::Receiver<Order<T>>,
-    /// None only while it is worked on, and after a failure of the actor.
+    /// `None` only while the target works, and after a failure of the actor.
     cursor: Option<Cursor<T>>,
-    /// Set while an older view is read: from this position on, the new one is.
+    /// Set while an older view is read. From this position on, the new one is read.
     serve_from: Option<Position>,
     pace: Pace,
-    /// The event it failed at, and how often.
+    /// The event at which it failed, and how often.
     failures: Failures,
-    /// The rebuild beside, at most one, and none while an older view is read.
+    /// The running rebuild: at most one, and `None` while an older view is read.
     rebuilding: Option<Rebuilding<T>>,
-    /// How far the view is that is built beside the one that is read, in either case.
+    /// The progress of the view that is built to replace the one that is read, in either case.
     building: Building,
     /// How many subjects are forgotten.
     forgotten: watch::Receiver<u64>,
-    /// How many were when it was opened: nobody of these is in what it goes on with.
+    /// How many were when it was opened. The view it continues with holds none of these.
     forgotten_at_opening: u64,
 }
 
-/// What everyone may know of a projection.
+/// What the handles of a projection share with its host.
 pub(crate) struct Hosted {
     pub(crate) shared: Arc<FollowerShared>,
     pub(crate) building: Building,
@@ -79,11 +80,11 @@ enum Pace {
     Running,
     /// Until an event that failed is tried again.
     Waiting(Deadline),
-    /// Until it is asked to resume.
+    /// Until a request to resume.
     Halted,
 }
 
-/// Starts a projection under the name that was taken for it, and returns where to order rebuilds.
+/// Starts a projection under its registered name, and returns the sender for rebuild orders.
 pub(crate) async fn start<T: Target>(
     engine: &Arc<Engine>,
     registration: Registration,
@@ -117,7 +118,7 @@ pub(crate) async fn start<T: Target>(
 impl<T: Target> Runs for Host<T> {
     fn reopen(&mut self) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> {
         Box::pin(async move {
-            self.forget_lost_rebuild();
+            self.drop_lost_rebuild();
             Ok(self.open().await?)
         })
     }
@@ -129,25 +130,25 @@ impl<T: Target> Runs for Host<T> {
             self.after_taking().await;
             self.erase().await;
             self.follow(wanted).await;
-            self.end_rebuilding().await;
+            self.stop_rebuilding().await;
             self.close().await;
         })
     }
 }
 
-/// What comes next in the life of a host.
+/// The next event of the loop.
 enum Next<T> {
-    Asked,
-    Ordered(Order<T>),
-    Rebuilding(Step<T>),
-    TryAgain,
+    Request,
+    Rebuild(Order<T>),
+    RebuildStep(Step<T>),
+    Retry,
     Commits(Result<Slice, ReadError>),
     SaveDue,
     Forgotten,
 }
 
 impl<T: Target> Host<T> {
-    /// Opens what there is to go on with, in place of what an actor that failed had open.
+    /// Opens the view to continue with, in place of what a failed actor had open.
     async fn open(&mut self) -> Result<(), StartError> {
         self.forgotten_at_opening = self.engine.keyring.forgotten();
         let (source, before) = (self.source.clone(), self.cursor.take());
@@ -166,13 +167,13 @@ impl<T: Target> Host<T> {
         self.read_older(older.map(|older| older.max(head)), &cursor);
         self.shared.progress.reached(older.unwrap_or(cursor.target.position()));
         self.cursor = Some(cursor);
-        self.begin_again();
+        self.start_taking();
         Ok(())
     }
 
     async fn follow(&mut self, mut wanted: watch::Receiver<(DesiredState, u64)>) {
         loop {
-            // Only looked at: what was asked while it was at work is heard below.
+            // Borrowed, so that a request made during the last step still counts as changed below.
             let asked = wanted.borrow().0;
             let pausing = match asked {
                 DesiredState::Stop => return,
@@ -189,33 +190,33 @@ impl<T: Target> Host<T> {
             let save_at = cursor.target.save_at().filter(|_| self.serve_from.is_none());
             let next = tokio::select! {
                 biased;
-                _ = wanted.changed() => Next::Asked,
+                _ = wanted.changed() => Next::Request,
                 Ok(()) = self.forgotten.changed() => Next::Forgotten,
-                Some(order) = self.orders.recv() => Next::Ordered(order),
-                step = next_step(&mut self.rebuilding) => Next::Rebuilding(step),
-                () = until(again) => Next::TryAgain,
+                Some(order) = self.orders.recv() => Next::Rebuild(order),
+                step = next_step(&mut self.rebuilding) => Next::RebuildStep(step),
+                () = until(again) => Next::Retry,
                 slice = cursor.next(), if takes => Next::Commits(slice),
                 () = until(save_at) => Next::SaveDue,
             };
-            self.go_on(next).await;
+            self.handle(next).await;
         }
     }
 
-    async fn go_on(&mut self, next: Next<T>) {
+    async fn handle(&mut self, next: Next<T>) {
         match next {
-            Next::Asked => {
-                // After a halt, too, everything is tried again, but not because of a pause.
+            Next::Request => {
+                // Resuming retries everything, also after a halt. A pause does not.
                 if self.shared.wanted().borrow().0 == DesiredState::Run {
-                    self.begin_again();
+                    self.start_taking();
                 }
                 self.after_taking().await;
             }
-            Next::TryAgain => {
+            Next::Retry => {
                 self.pace = Pace::Running;
                 self.after_taking().await;
             }
-            Next::Ordered(order) => self.begin_rebuild(order).await,
-            Next::Rebuilding(step) => self.rebuilding_goes_on(step).await,
+            Next::Rebuild(order) => self.start_rebuild(order).await,
+            Next::RebuildStep(step) => self.handle_rebuild_step(step).await,
             Next::SaveDue => self.after_taking().await,
             Next::Forgotten => self.erase().await,
             Next::Commits(Ok(slice)) => self.take(slice).await,
@@ -226,7 +227,7 @@ impl<T: Target> Host<T> {
         }
     }
 
-    /// Keeps what there is to keep, and closes the view's files, which waits for a disk.
+    /// Saves what is not stored, and closes the view's files, which waits for a disk.
     async fn close(&mut self) {
         let Some(Cursor { mut target, .. }) = self.cursor.take() else { return };
         let saves = self.serve_from.is_none();
@@ -242,7 +243,7 @@ impl<T: Target> Host<T> {
     }
 }
 
-/// Until a moment, if there is one.
+/// Waits until a moment, or forever if there is none.
 async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,

@@ -1,16 +1,15 @@
-//! Projections into keyed views: rows and the position they stand for change in one step, so that
-//! each event counts exactly once.
+//! Projections into keyed views: rows and their position change in one step, so that each event counts exactly
+//! once.
 //!
-//! `handle` (what is read), `target` (takes events), `batch` (what is about to be stored),
-//! `generations` (which tables there are, and what they say about themselves), `opening` (which one
-//! is gone on with) `moves` (who hears of changes) and
-//! `as_of` (rows of the past).
+//! `handle` (the running projection), `target` (takes events), `batch` (rows that are not stored yet),
+//! `generations` (the tables of a view), `opening` (which table a projection starts with), `change_feed` (sends
+//! changes to streams) and `as_of` (rows of the past).
 
 mod as_of;
 mod batch;
+mod change_feed;
 mod generations;
 mod handle;
-mod moves;
 mod opening;
 mod target;
 
@@ -19,8 +18,8 @@ use std::sync::Arc;
 use actuarius_domain::Aggregate;
 
 pub use as_of::PastRows;
+pub use change_feed::{Change, Missed};
 pub use handle::Keyed;
-pub use moves::{Change, Missed};
 
 use super::as_of::AsOfError;
 use super::builder::{ProjectionBuilder, ProjectionKind, StoredKind, StoredSettings};
@@ -29,9 +28,9 @@ use crate::follow::followers::StartError;
 use crate::history::LogMoment;
 use crate::inner::Inner;
 use crate::schema::shape::fingerprint;
+use change_feed::ChangeFeed;
 use generations::Generations;
 pub(super) use generations::must_erase;
-use moves::Moves;
 use opening::KeyedSource;
 
 impl<V: View> ProjectionKind for Keyed<V> {
@@ -88,13 +87,13 @@ impl<V: View> ProjectionBuilder<Keyed<V>> {
     /// of a projection that was stopped, or it is damaged: start it [`from_scratch`](Self::from_scratch).
     /// [`StartError::OtherTypes`]: it was made from the events of other types.
     pub async fn start(self) -> Result<Keyed<V>, StartError> {
-        let (table, moves) = (CurrentTable::default(), Moves::new());
-        let outputs = (table.clone(), moves.clone());
+        let (table, feed) = (CurrentTable::default(), ChangeFeed::new());
+        let outputs = (table.clone(), feed.clone());
         let running = self.run_stored(fingerprint::<V::Row>(), |saved_views, settings| {
             let generations = Arc::new(Generations(saved_views));
             KeyedSource { settings, generations, outputs }
         });
         let (projection, orders) = running.await?;
-        Ok(Keyed { rows: RowsView::of(table, projection), moves, orders })
+        Ok(Keyed { rows: RowsView::of(table, projection), feed, orders })
     }
 }

@@ -1,11 +1,11 @@
 //! Projections into a value in memory, which is saved now and then.
 //!
-//! `handle` (the running projection), `target` (folds events), `cell` (the view, shared by its readers) and
+//! `handle` (the running projection), `target` (folds events), `own` (the view, shared by its readers) and
 //! `opening` (which saved view a projection starts with).
 
-mod cell;
 mod handle;
 mod opening;
+mod shared_view;
 mod target;
 
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::follow::followers::StartError;
 use crate::history::{self, LogMoment};
 use crate::inner::Inner;
 use crate::schema::shape::fingerprint;
-use cell::Cell;
 use opening::MemorySource;
+use shared_view::SharedView;
 
 impl<P: ReadModel> ProjectionKind for InMemory<P> {
     type Settings = StoredSettings<P>;
@@ -89,13 +89,13 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
     /// # Errors
     /// [`StartError`]; nothing was changed.
     pub async fn start(self) -> Result<InMemory<P>, StartError> {
-        let shown = Cell::default();
-        let read = shown.clone();
+        let current = SharedView::default();
+        let read = current.clone();
         let running = self.run_stored(fingerprint::<P>(), |saved_views, settings| {
             let states = States::of(saved_views, settings.codec);
-            MemorySource { settings, states: Arc::new(states), shown: read }
+            MemorySource { settings, states: Arc::new(states), current: read }
         });
         let (projection, orders) = running.await?;
-        Ok(InMemory { projection, shown, orders })
+        Ok(InMemory { projection, current, orders })
     }
 }

@@ -1,5 +1,5 @@
-//! Rebuilds: what whoever orders one gets, `build` (a view on its way to the end of the log) and
-//! `rebuilding` (its task, and what is left to do when that is done).
+//! Rebuilds: what a caller that starts one gets, `build` (a view that catches up with the log) and
+//! `rebuilding` (its task, and what is left to do after that).
 
 mod build;
 mod rebuilding;
@@ -12,19 +12,19 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use build::{Build, Failures};
-pub(crate) use rebuilding::{Around, CaughtUp, Rebuilding, Step};
+pub(crate) use rebuilding::{BuildContext, CaughtUp, Rebuilding, Step};
 
 use super::target::Failed;
 use crate::follow::progress::Progress;
 
-/// Why a rebuild did not come to its end. The view that served before serves on.
+/// Why a rebuild did not finish. The view that was read before is still read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RebuildError {
-    /// A rebuild is under way. Wait for it.
-    #[error("a rebuild of it is under way")]
+    /// Another rebuild is running. Wait for it.
+    #[error("another rebuild is running")]
     UnderWay,
-    /// It cannot get past an event, or its new view could not be written.
+    /// It failed at an event, or its new view could not be written.
     #[error("the rebuild failed at position {position}: {why}")]
     Failed {
         /// The event.
@@ -32,7 +32,7 @@ pub enum RebuildError {
         /// What went wrong.
         why: String,
     },
-    /// The projection was stopped meanwhile.
+    /// The projection was stopped.
     #[error("the projection was stopped")]
     Stopped,
 }
@@ -43,17 +43,17 @@ impl From<Failed> for RebuildError {
     }
 }
 
-/// A rebuild under way: await its end, or look how far it is. It goes on when this is dropped. Cheap
-/// to clone: one may be awaited while another is looked at.
+/// A running rebuild: await its end, or read its position. It continues after this is dropped. Cheap to clone:
+/// one clone may be awaited while another is read.
 #[derive(Clone)]
-#[must_use = "it says how the rebuild ends"]
+#[must_use = "it reports how the rebuild ends"]
 pub struct Rebuild {
     progress: Progress,
     end: watch::Receiver<Option<Result<(), RebuildError>>>,
 }
 
 impl Rebuild {
-    /// The position up to which the new view has all events; the log's end is the goal.
+    /// Returns the position up to which the new view has all events. It is done near the end of the log.
     #[must_use]
     pub fn position(&self) -> Position {
         self.progress.position()
@@ -67,44 +67,44 @@ impl IntoFuture for Rebuild {
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
             let ended = self.end.wait_for(Option::is_some).await;
-            // Who stops says nothing.
+            // A stop drops the sender.
             ended.ok().and_then(|end| end.clone()).unwrap_or(Err(RebuildError::Stopped))
         })
     }
 }
 
-/// Tells whoever waits for the end of a rebuild; that it was stopped if it is dropped before.
-pub(crate) struct End(watch::Sender<Option<Result<(), RebuildError>>>);
+/// Reports the end of a rebuild to those that wait for it. If it is dropped before, the rebuild was stopped.
+pub(crate) struct EndSender(watch::Sender<Option<Result<(), RebuildError>>>);
 
-impl End {
-    pub(crate) fn tell(self, end: Result<(), RebuildError>) {
+impl EndSender {
+    pub(crate) fn send(self, end: Result<(), RebuildError>) {
         self.0.send_replace(Some(end));
     }
 }
 
-/// The order to rebuild: into a target of the user's, or one the host makes.
+/// The order to rebuild: into a target of the user, or one that the host creates.
 pub(crate) struct Order<T> {
-    pub(crate) beside: Option<T>,
+    pub(crate) target: Option<T>,
     pub(crate) progress: Progress,
-    pub(crate) end: End,
+    pub(crate) end: EndSender,
 }
 
 impl<T> Order<T> {
-    /// One that nobody waits for.
-    pub(crate) fn of_our_own() -> Self {
+    /// An order of the projection itself, whose end no caller waits for.
+    pub(crate) fn internal() -> Self {
         let (end, _) = watch::channel(None);
-        Self { beside: None, progress: Progress::at(Position::NONE), end: End(end) }
+        Self { target: None, progress: Progress::at(Position::NONE), end: EndSender(end) }
     }
 }
 
-pub(crate) fn order<T>(orders: &mpsc::Sender<Order<T>>, beside: Option<T>) -> Rebuild {
+pub(crate) fn order<T>(orders: &mpsc::Sender<Order<T>>, target: Option<T>) -> Rebuild {
     let (end, ended) = watch::channel(None);
     let progress = Progress::at(Position::NONE);
-    let order = Order { beside, progress: progress.clone(), end: End(end) };
+    let order = Order { target, progress: progress.clone(), end: EndSender(end) };
     match orders.try_send(order) {
         Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
         Err(mpsc::error::TrySendError::Full(order)) => {
-            order.end.tell(Err(RebuildError::UnderWay));
+            order.end.send(Err(RebuildError::UnderWay));
         }
     }
     Rebuild { progress, end: ended }

@@ -1,3 +1,5 @@
+//! Which events a view follows, and how each is folded into it.
+
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id};
@@ -8,7 +10,7 @@ use super::types::Types;
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
 
-/// Which events concern a view of the type `V`, and what each does to it. Cheap to clone.
+/// Which events a view of the type `V` follows, and what each does to it. Cheap to clone.
 pub(crate) struct Routes<V: ?Sized>(Arc<Vec<Route<V>>>);
 
 struct Route<V: ?Sized> {
@@ -16,7 +18,7 @@ struct Route<V: ?Sized> {
     project: Box<Fold<V>>,
 }
 
-/// Folds the events of one commit into the view; tells how many they were.
+/// Folds the events of one commit into the view, and returns how many they were.
 type Fold<V> = dyn Fn(&mut V, &CommitView<'_>) -> Result<u64, Failed> + Send + Sync;
 
 impl<V: ?Sized> Clone for Routes<V> {
@@ -32,8 +34,7 @@ impl<V: ?Sized> Default for Routes<V> {
 }
 
 impl<V: ?Sized + 'static> Routes<V> {
-    /// Lets the events of one more aggregate type concern the view; a type's second route replaces
-    /// its first.
+    /// Adds an aggregate type whose events the view follows. A second route of a type replaces the first.
     pub(crate) fn on<A: Aggregate>(
         self,
         fold: impl Fn(&mut V, &Envelope<A>) + Send + Sync + 'static,
@@ -48,7 +49,7 @@ impl<V: ?Sized + 'static> Routes<V> {
         Self(Arc::new(routes))
     }
 
-    /// The aggregate types whose events concern the view.
+    /// Returns the aggregate types whose events the view follows.
     pub(crate) fn types(&self) -> Types {
         Types::of(self.0.iter().map(|route| route.category))
     }
@@ -57,7 +58,7 @@ impl<V: ?Sized + 'static> Routes<V> {
         self.0.is_empty()
     }
 
-    /// Folds a commit into the view, and tells how many of its events concerned it. On a failure the
+    /// Folds a commit into the view, and returns how many of its events the view follows. After a failure the
     /// view may be half changed.
     pub(crate) fn project(&self, view: &mut V, commit: &Commit) -> Result<u64, Failed> {
         let commit = commit.view();

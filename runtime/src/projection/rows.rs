@@ -1,18 +1,18 @@
-//! Keyed views: rows by key, found by secondary keys, too.
+//! Keyed views: rows that are found by their key and by secondary keys.
 //!
-//! `key` and `tuple` (values as bytes in order), `secondary` (further ways to a row), `rows` (what
-//! `project` changes), `draft` and `known` (the rows of a batch that is not stored yet), `row` (a row
-//! as bytes), `current_table` (the table that is read), `rows_view` (reads it) and `listing` (pages of rows).
+//! `key` and `tuple` (values as ordered bytes), `secondary` (secondary keys), `changing` (rows that `project`
+//! changes), `draft` and `row_cache` (rows of a batch that is not stored yet), `row` (a row as bytes), `range` (a
+//! range of keys), `current_table` (the table that is read), `rows_view` (reads it) and `listing` (pages of rows).
 
 mod changing;
 mod current_table;
 mod draft;
 mod error;
 mod key;
-mod known;
 mod listing;
 mod range;
 mod row;
+mod row_cache;
 mod rows_view;
 mod secondary;
 mod tuple;
@@ -32,14 +32,14 @@ pub use rows_view::RowsView;
 pub use secondary::SecondaryKeys;
 pub use tuple::TupleKey;
 
-/// What a table says about itself.
+/// The space of a table's origin.
 pub(crate) const META: u8 = 0;
-/// The rows, by key.
+/// The space of the rows, by key.
 pub(crate) const ROWS: u8 = 1;
-/// The secondary keys, each followed by the key of its row.
+/// The space of the secondary keys, each followed by the key of its row.
 pub(crate) const SECONDARY: u8 = 2;
 
-/// Describes a view whose rows are kept by key, on disk: what a row is, and how it is found.
+/// A view whose rows are stored by key, on disk: the types of keys and rows, and the secondary keys.
 ///
 /// ```
 /// use actuarius::projection::{SecondaryKeys, View};
@@ -61,28 +61,28 @@ pub(crate) const SECONDARY: u8 = 2;
 /// }
 /// ```
 pub trait View: Sized + Send + Sync + 'static {
-    /// What a row is found by.
+    /// The key of a row.
     type Key: Key;
 
-    /// What is kept. It is copied when it is changed, so keep it small; a large list is better many
-    /// rows, by a key of two parts.
+    /// A row. It is copied when it changes, so keep it small. Store a large list as many rows with a key of two
+    /// parts.
     type Row: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
 
-    /// Further keys the row is found by: each has a name, and any number of rows may have the same
-    /// one. Default: none.
+    /// Adds further keys by which the row is found. Each has a name, and any number of rows may have the same
+    /// key. Default: none.
     ///
-    /// It says the same for the same row, always. Raise the version of the projection when it
-    /// changes, or rows are missing where they are looked for.
+    /// It must always add the same keys for the same row. Raise the version of the projection when this method
+    /// changes, or lookups miss rows.
     fn secondary(key: &Self::Key, row: &Self::Row, keys: &mut SecondaryKeys) {
         let _ = (key, row, keys);
     }
 }
 
-/// What a keyed view makes of the events of one aggregate type. A view may follow several types:
-/// implement this once for each.
+/// How a keyed view folds the events of one aggregate type into its rows. Implement it once for each type that the
+/// view follows.
 ///
-/// It is pure: the same events always make the same rows. It reads no clock and does no I/O, other
-/// than through `rows`.
+/// It is pure: the same events always make the same rows. It reads no clock and does no I/O, except through
+/// `rows`.
 ///
 /// ```
 /// # use actuarius::{Aggregate, Context};
@@ -113,14 +113,13 @@ pub trait View: Sized + Send + Sync + 'static {
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what it makes of the events of `{A}`",
+    message = "`{Self}` does not project the events of `{A}`",
     note = "implement `KeyedProjection<{A}>` for it"
 )]
 pub trait KeyedProjection<A: Aggregate>: View {
     /// Folds one event into the rows. Events come in the order of their positions, each once.
     ///
     /// # Panics
-    /// It must not. If it does, the projection halts before that event, visibly, with the rows as
-    /// they were.
+    /// It must not panic. If it does, the projection halts before that event, and the rows stay as they were.
     fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<A>);
 }

@@ -1,3 +1,5 @@
+//! `Target`: where the events of one projection go.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,53 +11,50 @@ use tokio::time::Instant;
 
 use crate::follow::followers::StartError;
 
-/// How long a portion of commits may take: what is asked of the projection meanwhile waits for it,
-/// and so does everything else that its worker could do.
+/// How long a portion of commits may take. Requests to the projection wait for it, and so does all other work
+/// of its worker thread.
 pub(crate) const PORTION_TAKES: Duration = Duration::from_millis(1);
 
-/// Where the events of one projection go.
+/// Takes the events of one projection: folds or stores them.
 pub(crate) trait Target: Send + 'static {
-    /// The position it has finished.
+    /// Returns the position it has finished.
     fn position(&self) -> Position;
 
-    /// Takes commits, in order, and returns how many of their events concerned it. It may wait for a
-    /// disk.
+    /// Takes commits, in order, and returns how many of their events it follows. May wait for a disk.
     ///
-    /// It takes one at least, and need not take all: not more than it stores at once, or than fit
-    /// into [`PORTION_TAKES`]. [`position`](Target::position) tells how far it came, and the rest is
-    /// handed over again.
+    /// It takes at least one, and need not take all: no more than it stores at once, or than fit into
+    /// [`PORTION_TAKES`]. [`position`](Target::position) returns the last one taken, and the rest is passed
+    /// again.
     ///
     /// # Errors
-    /// [`Failed`] names the event. What was taken before it stays taken, nothing behind it was. It is
-    /// called again after [`recover`](Target::recover) only.
+    /// [`Failed`] names the event. What was taken before it stays taken; nothing after it was taken. It is
+    /// called again only after [`recover`](Target::recover).
     fn take(&mut self, commits: &[Commit]) -> Result<u64, Failed>;
 
-    /// Like [`take`](Target::take), but only if it has to wait for nobody: none when it would have
-    /// to, and nothing was taken.
+    /// Like [`take`](Target::take), but returns `None` and takes nothing if it would have to wait.
     fn take_at_once(&mut self, _commits: &[Commit]) -> Option<Result<u64, Failed>> {
         None
     }
 
-    /// Throws away what a failure may have left half done. Waits for a disk. From then on
-    /// [`position`](Target::position) tells from where to go on, which may be far back.
+    /// Discards what a failure may have left half done. Waits for a disk. Then it continues after
+    /// [`position`](Target::position), which may be far back.
     fn recover(&mut self) {}
 
-    /// Whether it is time for a [`save`](Target::save).
+    /// Returns whether a [`save`](Target::save) is due.
     fn is_save_due(&self) -> bool {
         self.save_at().is_some_and(|at| at <= Instant::now())
     }
 
-    /// When it is time for a [`save`](Target::save) even if no event comes; never when there is
-    /// nothing to save.
+    /// Returns when a [`save`](Target::save) is due even if no event comes; `None` if there is nothing to
+    /// save.
     fn save_at(&self) -> Option<Instant> {
         None
     }
 
-    /// Keeps what is not durable yet, so that the next start has less to do. Waits for a disk.
+    /// Stores what is not durable yet, so that the next start has less to do. Waits for a disk.
     fn save(&mut self) {}
 
-    /// Does what takes long before [`serve`](Target::serve), while another one is read. Waits for a
-    /// disk.
+    /// Does the slow part before [`serve`](Target::serve), while another view is read. Waits for a disk.
     ///
     /// # Errors
     /// [`Failed`]: it may be called again.
@@ -63,28 +62,27 @@ pub(crate) trait Target: Send + 'static {
         Ok(())
     }
 
-    /// Lets this one be what is read from now on, durably. Waits for a disk.
+    /// Makes this view the one that is read, durably. Waits for a disk.
     ///
     /// # Errors
-    /// [`Failed`]: the one before is read on. It may be called again.
+    /// [`Failed`]: the view before is still read. It may be called again.
     fn serve(&mut self) -> Result<(), Failed>;
 
-    /// Whether the clear text of someone may be in it who is forgotten by now.
+    /// Returns whether it may hold clear text of a subject that is forgotten by now.
     fn must_erase(&self) -> bool {
         false
     }
 
-    /// Removes what is left of views that nobody reads any more. False when something stays. Waits for a
-    /// disk.
+    /// Removes the files of views that are no longer read. Returns false if some could not be removed. Waits
+    /// for a disk.
     fn clean_up(&mut self) -> bool {
         true
     }
 
-    /// Another one was about to be read in place of this one and failed, which may have changed
-    /// what this one stands on.
-    fn look_again(&mut self) {}
+    /// Called when another view failed to replace this one, which may have changed this one's files.
+    fn recheck(&mut self) {}
 
-    /// Closes it, and gives back the space of what nobody reads any more. Waits for a disk.
+    /// Closes it, and frees the space of what is no longer read. Waits for a disk.
     fn discard(self)
     where
         Self: Sized,
@@ -92,7 +90,7 @@ pub(crate) trait Target: Send + 'static {
     }
 }
 
-/// An event a projection cannot get past, or a view that could not be changed.
+/// An event at which a projection failed, or a view that could not be changed.
 #[derive(Debug, Clone)]
 pub(crate) struct Failed {
     pub(crate) position: Position,
@@ -108,22 +106,22 @@ impl Failed {
 /// Opens something on a disk.
 ///
 /// # Errors
-/// [`StartError`]: that of the opening, or its panic.
+/// [`StartError`]: the error of `open`, or its panic.
 pub(crate) async fn opening<R: Send + 'static>(
     open: impl FnOnce() -> Result<R, StartError> + Send + 'static,
 ) -> Result<R, StartError> {
     let panicked = |error: JoinError| match error.is_panic() {
         true => ViewError::Io(Arc::new(std::io::Error::other(error))).into(),
-        // The runtime of tokio ends.
+        // The tokio runtime is shutting down.
         false => StartError::ShuttingDown,
     };
     tokio::task::spawn_blocking(open).await.map_err(panicked)?
 }
 
-/// Does something with the target that may wait for a disk.
+/// Runs work on a target that may wait for a disk.
 ///
 /// # Panics
-/// When the work does: the actor fails, and begins again with what is durable.
+/// If the work panics: the actor fails, and restarts with what is durable.
 pub(crate) async fn blocking<T, R>(
     mut target: T,
     work: impl FnOnce(&mut T) -> R + Send + 'static,
@@ -146,9 +144,8 @@ where
 mod tests {
     use super::*;
 
-    /// It was said that the runtime was shutting down.
     #[tokio::test]
-    async fn who_panics_while_opening_is_told_as_what_it_is() {
+    async fn a_panic_while_opening_is_reported_as_a_view_error() {
         let opened = opening(|| -> Result<(), StartError> {
             // Unwinding without the hook: the panic is expected, its report would only be noise.
             std::panic::resume_unwind(Box::new("no such view"))

@@ -1,12 +1,14 @@
+//! The aggregate types that a view is made from.
+
 use std::fmt;
 use std::sync::Arc;
 
 use crate::follow::followers::StartError;
 
-/// Which aggregate types a view is made from, by name and in order.
+/// The aggregate types that a view is made from, by name and in order.
 ///
-/// It is kept with the view: one that follows another type from some position on lacks that type's
-/// events before it, and nobody would know. Cheap to clone.
+/// They are stored with the view. A view that follows another type from some position on would lack that
+/// type's earlier events without notice. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Types(Arc<[Box<str>]>);
 
@@ -20,7 +22,7 @@ impl Types {
 
     /// Appends `count u16 | (length u16 | name) …`, integers little-endian.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        // There is no program with more types, nor one with longer names.
+        // No program has more types or longer names.
         let length = |length: usize| u16::try_from(length).unwrap_or(u16::MAX).to_le_bytes();
         out.extend_from_slice(&length(self.0.len()));
         for name in self.0.iter() {
@@ -29,7 +31,7 @@ impl Types {
         }
     }
 
-    /// Takes what was written from the front of `bytes`; none when it is something else.
+    /// Reads what was written from the front of `bytes`; `None` if it is something else.
     pub(crate) fn read(bytes: &mut &[u8]) -> Option<Self> {
         let count = number(bytes)?;
         let name = |_| {
@@ -41,7 +43,7 @@ impl Types {
         (0..count).map(name).collect::<Option<_>>().map(Self)
     }
 
-    /// Goes on with a view that was made from `self`, if that is what is followed now.
+    /// Checks that a view made from `self` may be continued with the types of `now`.
     ///
     /// # Errors
     /// [`StartError::OtherTypes`].
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_come_back_in_order_and_what_is_cut_short_is_refused() {
+    fn types_are_read_back_in_order_and_truncated_bytes_are_refused() {
         let types = Types::of(["order", "account", "order"]);
         assert_eq!(types.to_string(), "account, order");
         assert_eq!(types, Types::of(["account", "order"]));
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_named() {
+    fn the_error_names_the_types_before_and_now() {
         let (before, now) = (Types::of(["account"]), Types::of(["account", "order"]));
         assert!(before.must_be(&before, "sums").is_ok());
         let refused = before.must_be(&now, "sums").unwrap_err().to_string();

@@ -46,7 +46,7 @@ struct Unread {
 impl Reading {
     pub(super) fn after(engine: &Arc<Engine>, mark: Mark) -> Self {
         Self {
-            follower: Follower::behind(engine, mark.resume_after),
+            follower: Follower::after(engine, mark.resume_after),
             slice: None,
             taken: mark,
             unread: None,

@@ -1,3 +1,5 @@
+//! The supervised actor of a follower: it is restarted after a failure, or halts.
+
 use std::fmt::Display;
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
@@ -15,21 +17,21 @@ use super::{BoxError, DesiredState, FollowerShared, FollowerStatus, Retry};
 use crate::engine::Engine;
 use crate::engine::supervision::Supervised;
 
-/// What a follower's actor does.
+/// What the actor of a follower runs.
 pub(crate) trait Runs: Send + 'static {
-    /// When its actor has failed: opens anew what there is to go on with, which is what is durable.
+    /// Opens again what is durable, to continue with, after the actor has failed.
     ///
     /// # Errors
-    /// What is in the way; it counts as a failure of the actor, and is tried again.
+    /// Any error counts as a failure of the actor, and is tried again.
     fn reopen(&mut self) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> {
         Box::pin(ready(Ok(())))
     }
 
-    /// Goes on until it is asked to stop.
+    /// Runs until it is asked to stop.
     fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-/// Has the follower run in a supervised actor of its own.
+/// Runs the follower in a supervised actor of its own.
 pub(crate) fn start(engine: &Arc<Engine>, shared: Arc<FollowerShared>, runs: impl Runs) {
     let runs: Mutex<Box<dyn Runs>> = Mutex::new(Box::new(runs));
     let activation = Arc::new_cyclic(|myself| FollowerActivation {
@@ -40,11 +42,11 @@ pub(crate) fn start(engine: &Arc<Engine>, shared: Arc<FollowerShared>, runs: imp
         has_run: AtomicBool::new(false),
         failures: std::sync::Mutex::default(),
     });
-    activation.begin();
+    activation.start_actor();
 }
 
-/// One follower's place, whichever actor runs it. It is held by that actor and its manager, or by
-/// the task that waits for the next one; when it is dropped, the follower has stopped.
+/// One follower, across the actors that run it in turn. The current actor and its manager hold it, or the task that
+/// waits to start the next one. When it is dropped, the follower has stopped.
 struct FollowerActivation {
     myself: Weak<FollowerActivation>,
     engine: Arc<Engine>,
@@ -55,7 +57,7 @@ struct FollowerActivation {
 }
 
 impl FollowerActivation {
-    fn begin(self: Arc<Self>) {
+    fn start_actor(self: Arc<Self>) {
         let shard = self.shared.name.bytes().map(usize::from).sum();
         let engine = self.engine.clone();
         engine.supervision.start(shard, self);
@@ -65,8 +67,8 @@ impl FollowerActivation {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it is tried again, or until someone asks to resume or to stop.
-    async fn go_on_after(self: Arc<Self>, wait: Option<Duration>, mut asked: Asked) {
+    /// Waits until the next attempt, or a request to resume or to stop.
+    async fn restart_after(self: Arc<Self>, wait: Option<Duration>, mut asked: Asked) {
         let waited = async {
             match wait {
                 Some(wait) => sleep(wait).await,
@@ -80,16 +82,16 @@ impl FollowerActivation {
             }
         }
         if asked.borrow().0 != DesiredState::Stop {
-            self.begin();
+            self.start_actor();
         }
     }
 }
 
 type Asked = watch::Receiver<(DesiredState, u64)>;
 
-/// A pause is not heard: who stands still need not be told.
+/// A pause is ignored: the follower stands still already.
 async fn until_resumed_or_stopped(asked: &mut Asked) {
-    // The sender is held by the standing.
+    // `FollowerShared` holds the sender.
     while asked.changed().await.is_ok() {
         if asked.borrow_and_update().0 != DesiredState::Pause {
             return;
@@ -97,7 +99,7 @@ async fn until_resumed_or_stopped(asked: &mut Asked) {
     }
 }
 
-/// How often the actor has failed since the follower came any further.
+/// How often the actor has failed since the follower last advanced.
 #[derive(Default)]
 struct Failures {
     count: u32,
@@ -126,14 +128,14 @@ impl Supervised for FollowerActivation {
         }
     }
 
-    /// Who refuses it drops it.
+    /// Dropping it is enough.
     fn refuse(&self) {}
 
-    /// The user's panics are caught before they get here, so even one failure is a defect of this
-    /// library, unless a view cannot be opened again after it. Some are borne, because what is
-    /// durable is a good place to begin again; then it halts until it is asked to resume.
+    /// Panics of the user's code are caught before, so each failure is a defect of this library, unless a view cannot
+    /// be opened again after it. The actor is restarted some times, because what is durable is a safe state to start
+    /// from. Then the follower halts until it is asked to resume.
     fn ended(&self, why: &dyn Display) {
-        // Before the look, so that whatever is asked from then on is heard.
+        // Subscribed before the check, so that no later request is missed.
         let asked = self.shared.wanted();
         let Some(myself) = self.myself.upgrade() else { return };
         if asked.borrow().0 == DesiredState::Stop {
@@ -152,39 +154,38 @@ impl Supervised for FollowerActivation {
             Some(_) => FollowerStatus::Retrying { position, attempts, why },
             None => FollowerStatus::Halted { position, why },
         });
-        tokio::spawn(myself.go_on_after(wait, asked));
+        tokio::spawn(myself.restart_after(wait, asked));
     }
 }
 
 impl Drop for FollowerActivation {
-    /// Nobody runs it, and nobody will: it has come to its end, or was killed with its runtime in the
-    /// middle of what it did.
+    /// No actor will run it again: it has ended, or was killed together with its tokio runtime.
     fn drop(&mut self) {
-        // What it has open is closed before anyone hears that it has stopped.
-        *self.runs.get_mut() = Box::new(Over);
+        // What it has open is closed before the stop is reported.
+        *self.runs.get_mut() = Box::new(Ended);
         self.shared.now(FollowerStatus::Stopped);
     }
 }
 
-/// What is left of a follower that has stopped.
-struct Over;
+/// Replaces what a stopped follower ran.
+struct Ended;
 
-impl Runs for Over {
+impl Runs for Ended {
     fn run(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(ready(()))
     }
 }
 
-/// The only thing it is ever told.
-type Begin = u8;
+/// The only message of the actor.
+type Start = u8;
 
 struct FollowerActor(Arc<FollowerActivation>);
 
-#[ractor::actor(message = Begin, state = (), arguments = ())]
+#[ractor::actor(message = Start, state = (), arguments = ())]
 impl FollowerActor {
     async fn pre_start(
         &self,
-        myself: ActorRef<Begin>,
+        myself: ActorRef<Start>,
         _arguments: (),
     ) -> Result<(), ActorProcessingErr> {
         Ok(myself.cast(1)?)
@@ -192,8 +193,8 @@ impl FollowerActor {
 
     async fn handle(
         &self,
-        myself: ActorRef<Begin>,
-        _begin: Begin,
+        myself: ActorRef<Start>,
+        _begin: Start,
         _state: &mut (),
     ) -> Result<(), ActorProcessingErr> {
         let activation = &self.0;
@@ -204,8 +205,8 @@ impl FollowerActor {
             reopened.map_err(|error| format!("it could not be opened again: {error}"))?;
         }
         runs.run().await;
-        // What it has open is closed before anyone hears that it has stopped, and starts it again.
-        *runs = Box::new(Over);
+        // What it has open is closed before the stop is reported, after which it may be started again.
+        *runs = Box::new(Ended);
         drop(runs);
         activation.shared.want(DesiredState::Stop);
         activation.shared.now(FollowerStatus::Stopped);

@@ -1,6 +1,8 @@
+//! `Retry`: how often a failed operation is tried again.
+
 use std::time::Duration;
 
-/// How often something that failed is tried again, and after which waits.
+/// How often a failed operation is tried again, and after which waits.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,22 +19,22 @@ pub struct Retry {
 }
 
 impl Default for Retry {
-    /// Five attempts, with waits of 0.1, 0.2, 0.4 and 0.8 seconds between them: long enough for a
-    /// hiccup of the other side, short enough not to hide an outage.
+    /// Five attempts, with waits of 0.1, 0.2, 0.4 and 0.8 seconds between them: long enough for a short failure of
+    /// the other side, short enough not to hide an outage.
     fn default() -> Self {
         Self { attempts: 5, shortest: Duration::from_millis(100), longest: Duration::from_secs(60) }
     }
 }
 
 impl Retry {
-    /// How often it is tried in all, the first time included. At least once.
+    /// Sets how often it is tried in total, including the first time. At least once.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// The wait before the second attempt, which doubles with each further one, and the longest.
+    /// Sets the wait before the second attempt, which doubles with each further one, and the longest wait.
     #[must_use]
     pub fn waits(mut self, shortest: Duration, longest: Duration) -> Self {
         self.shortest = shortest;
@@ -40,7 +42,7 @@ impl Retry {
         self
     }
 
-    /// How long to wait after `failed` attempts; none when it is not tried again.
+    /// Returns how long to wait after `failed` attempts; `None` if it is not tried again.
     pub(crate) fn wait_after(&self, failed: u32) -> Option<Duration> {
         let doublings = failed.saturating_sub(1).min(31);
         (failed < self.attempts)

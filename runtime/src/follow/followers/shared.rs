@@ -1,3 +1,5 @@
+//! `FollowerShared`: the status and position of a follower, and the requests to it.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,18 +19,18 @@ pub(crate) enum DesiredState {
     Stop,
 }
 
-/// What everyone may know of a follower, and ask of it.
+/// What a follower shares with its handles: its status, its position and the requests to it.
 pub(crate) struct FollowerShared {
     pub(crate) name: Arc<str>,
     pub(crate) kind: FollowerKind,
-    /// The position it has finished, and who waits for it.
+    /// The position it has finished, and the waits for it.
     pub(crate) progress: Progress,
     pub(crate) meters: FollowerMeters,
     tail: Arc<Tail>,
     status: watch::Sender<FollowerStatus>,
-    /// What it keeps holds no clear text of the first so many who were forgotten.
+    /// What it stores holds no clear text of the first so many subjects that were forgotten.
     erased: watch::Sender<u64>,
-    /// Counts the requests, so that a second `resume` is heard, too.
+    /// Counts the requests, so that a second `resume` is noticed, too.
     wanted: watch::Sender<(DesiredState, u64)>,
 }
 
@@ -41,7 +43,7 @@ impl FollowerShared {
             progress: Progress::at(Position::NONE),
             tail,
             status: watch::Sender::new(FollowerStatus::CatchingUp),
-            // Who keeps no view has nothing to erase.
+            // A follower without a view has nothing to erase.
             erased: watch::Sender::new(u64::MAX),
             wanted: watch::Sender::new((DesiredState::Run, 0)),
         }
@@ -57,13 +59,13 @@ impl FollowerShared {
         }
     }
 
-    /// How many events it is behind the end of the log.
+    /// Returns the distance from its position to the end of the log, in events.
     pub(crate) fn lag(&self) -> u64 {
         self.tail.head().get().saturating_sub(self.progress.position().get())
     }
 
-    pub(super) fn tell_lag(&self) {
-        // Held, so that nothing is told behind the stop.
+    pub(super) fn report_lag(&self) {
+        // Borrowed during the report, so that nothing is reported after the stop.
         let status = self.status.borrow();
         if *status != FollowerStatus::Stopped {
             self.meters.lag(self.lag());
@@ -74,8 +76,8 @@ impl FollowerShared {
         self.status.borrow().clone()
     }
 
-    /// Whether it takes events, or is about to, and none is in its way.
-    pub(crate) fn gets_on(&self) -> bool {
+    /// Returns whether it takes events, or is about to, and none has failed.
+    pub(crate) fn is_advancing(&self) -> bool {
         let is_held_up = matches!(
             *self.status.borrow(),
             FollowerStatus::Retrying { .. }
@@ -85,12 +87,12 @@ impl FollowerShared {
         !is_held_up && self.wanted.borrow().0 == DesiredState::Run
     }
 
-    /// What it keeps holds no clear text of the first so many who were forgotten.
+    /// Reports that what it stores holds no clear text of the first `forgotten` subjects that were forgotten.
     pub(crate) fn erased(&self, forgotten: u64) {
         self.erased.send_replace(forgotten);
     }
 
-    /// Whether it does not, or has stopped, so that what it has kept can be looked at.
+    /// Returns whether that was reported, or it has stopped, so that what it has stored can be checked.
     pub(crate) fn has_erased(&self, forgotten: u64) -> bool {
         *self.erased.borrow() >= forgotten || self.has_stopped()
     }
@@ -99,8 +101,7 @@ impl FollowerShared {
         *self.status.borrow() == FollowerStatus::Stopped
     }
 
-    /// Says how it is doing. That it is paused does not hide that it has halted: someone has to mend
-    /// the cause all the same.
+    /// Sets the status. A pause does not hide a halt: an operator has to fix the cause all the same.
     pub(crate) fn now(&self, status: FollowerStatus) {
         self.change(|before| match (before, &status) {
             (FollowerStatus::Halted { .. }, FollowerStatus::Paused) => before.clone(),
@@ -108,7 +109,7 @@ impl FollowerShared {
         });
     }
 
-    /// It runs, and has finished everything up to `position`, which may be back.
+    /// Reports that it runs and has finished everything up to `position`, which may be an earlier one.
     pub(crate) fn reached(&self, position: Position) {
         let went_back = position < self.progress.position();
         self.progress.reached(position);
@@ -120,7 +121,7 @@ impl FollowerShared {
         });
     }
 
-    /// Asks for something; who follows hears of it at once.
+    /// Requests a state. The follower is notified immediately.
     pub(crate) fn want(&self, wanted: DesiredState) {
         self.wanted.send_modify(|before| {
             // A stop is final.
@@ -129,7 +130,7 @@ impl FollowerShared {
             }
         });
         if wanted == DesiredState::Run {
-            // At once, so that who waits from here on does not hear of the halt before.
+            // Immediately, so that a later wait does not see the halt before.
             self.change(|before| match before {
                 FollowerStatus::Halted { .. } => FollowerStatus::CatchingUp,
                 other => other.clone(),
@@ -140,7 +141,7 @@ impl FollowerShared {
     fn change(&self, next: impl FnOnce(&FollowerStatus) -> FollowerStatus) {
         let mut changed = None;
         self.status.send_if_modified(|status| {
-            // A stop is final: the next one of the name has a standing of its own, and its figures.
+            // A stop is final: the next follower of the name has its own status and figures.
             if *status == FollowerStatus::Stopped {
                 return false;
             }
@@ -153,14 +154,14 @@ impl FollowerShared {
             true
         });
         if let Some(status) = changed {
-            self.tell(&status);
+            self.report(&status);
         }
     }
 
-    fn tell(&self, status: &FollowerStatus) {
+    fn report(&self, status: &FollowerStatus) {
         self.meters.halted(matches!(status, FollowerStatus::Halted { .. }));
         if *status == FollowerStatus::Stopped {
-            // Nobody is behind any more.
+            // A stopped follower has no lag.
             self.meters.lag(0);
         }
         if let FollowerStatus::Halted { position, why } = status {
@@ -170,7 +171,7 @@ impl FollowerShared {
         }
     }
 
-    /// What is wanted, now and later.
+    /// Returns a receiver of the requested state.
     pub(crate) fn wanted(&self) -> watch::Receiver<(DesiredState, u64)> {
         self.wanted.subscribe()
     }
@@ -181,7 +182,7 @@ impl FollowerShared {
         wanted: impl FnMut(&FollowerStatus) -> bool,
     ) -> FollowerStatus {
         let mut statuses = self.status.subscribe();
-        // The sender is held here.
+        // `self` holds the sender.
         statuses.wait_for(wanted).await.map_or(FollowerStatus::Stopped, |status| status.clone())
     }
 

@@ -5,7 +5,7 @@ use actuarius_persistence::Commit;
 
 use crate::follow::raw_event::RawEvent;
 
-/// Events to be projected in one transaction, and the position they lead to.
+/// Events to store in one transaction, with the position after them.
 pub struct EventBatch<'a> {
     commits: &'a [&'a Commit],
     position: Position,
@@ -18,26 +18,26 @@ impl<'a> EventBatch<'a> {
         Self { commits, position, events }
     }
 
-    /// The position to store together with what the events do. It may be behind the last of them,
-    /// because events of other types have passed by.
+    /// Returns the position to store together with the effects of the events. It may be after the last of
+    /// them, because events of other types follow.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// How many events there are.
+    /// Returns how many events there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.events as usize
     }
 
-    /// Whether there is only a position to store.
+    /// Returns whether there is only a position to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.events == 0
     }
 
-    /// The events, in the order of their positions; those of one command are all here.
+    /// Returns the events, in the order of their positions. All events of one command are in one batch.
     pub fn events(&self) -> impl Iterator<Item = RawEvent<'a>> + use<'a> {
         self.commits.iter().flat_map(|commit| {
             let commit = commit.view();

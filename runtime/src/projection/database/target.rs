@@ -1,3 +1,5 @@
+//! `DatabaseTarget`: hands events over to a database of the user.
+
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,27 +13,27 @@ use crate::follow::followers::{BoxError, StartError};
 use crate::projection::host::{Opened, Source};
 use crate::projection::target::{Failed, Target};
 
-/// How many events of other types may pass before the position is stored on its own: at the next
-/// start as many are read again.
+/// How many events of other types may pass before the position is stored on its own. The next start reads as
+/// many again.
 const PASSED_BY_MAX: u64 = 65_536;
 
-/// What is handed over, and how much at once.
-pub(super) struct Demands {
+/// Which events are handed over, and how many at once.
+pub(super) struct Selection {
     pub(super) categories: Vec<&'static str>,
     pub(super) batch_events: u64,
 }
 
-impl Default for Demands {
+impl Default for Selection {
     fn default() -> Self {
         Self { categories: vec![], batch_events: 1_000 }
     }
 }
 
-/// Where the database of one projection comes from: the user.
+/// Holds the user's database until the projection opens it.
 pub(super) struct DatabaseSource<D> {
     pub(super) name: String,
     pub(super) engine: Arc<Engine>,
-    pub(super) demands: Arc<Demands>,
+    pub(super) selection: Arc<Selection>,
     pub(super) database: Mutex<Option<D>>,
 }
 
@@ -40,65 +42,65 @@ impl<D: Database> Source<DatabaseTarget<D>> for DatabaseSource<D> {
         let refused = |source| StartError::Database { name: self.name.clone(), source };
         let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).take();
         let database = database.ok_or_else(|| {
-            refused("it was lost with an actor that failed; start the projection again".into())
+            refused("it was lost with a failed actor; start the projection again".into())
         })?;
-        let (engine, demands) = (self.engine.clone(), self.demands.clone());
-        let mut target = DatabaseTarget::unasked(database, engine, demands);
-        target.position = asked(|| target.database.position()).map_err(refused)?;
-        target.must_ask = false;
+        let (engine, selection) = (self.engine.clone(), self.selection.clone());
+        let mut target = DatabaseTarget::unchecked(database, engine, selection);
+        target.position = call(|| target.database.position()).map_err(refused)?;
+        target.must_check = false;
         target.stored = target.position;
         Ok(Opened { target, older: None })
     }
 
     fn fresh(&self) -> Result<DatabaseTarget<D>, Failed> {
-        Err(Failed::at(Position::NONE, "a database is rebuilt beside another one of the user's"))
+        Err(Failed::at(Position::NONE, "a database is rebuilt only into another database"))
     }
 }
 
-/// Asks the user's database, whose panics are failures, too.
-fn asked<T>(ask: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
-    guarded(ask).unwrap_or_else(|panic| Err(format!("the database panicked: {panic}").into()))
+/// Calls the user's database. A panic counts as a failure.
+fn call<T>(work: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+    guarded(work).unwrap_or_else(|panic| Err(format!("the database panicked: {panic}").into()))
 }
 
-/// Hands events over to a database of the user's.
+/// Hands events over to a database of the user.
 pub(crate) struct DatabaseTarget<D> {
     database: D,
     engine: Arc<Engine>,
-    demands: Arc<Demands>,
-    /// Everything up to here is in the database, as far as it was asked for.
+    selection: Arc<Selection>,
+    /// The database has every followed event up to here.
     position: Position,
-    /// What the database says.
+    /// The position that is stored in the database.
     stored: Position,
-    /// Whether what it says is not known: before the first time, and after a failure.
-    must_ask: bool,
+    /// Whether that position is unknown: before the first call, and after a failure.
+    must_check: bool,
 }
 
 impl<D: Database> DatabaseTarget<D> {
-    /// One that is asked for its position when the first events come.
-    pub(super) fn unasked(database: D, engine: Arc<Engine>, demands: Arc<Demands>) -> Self {
-        let (position, stored, must_ask) = (Position::NONE, Position::NONE, true);
-        Self { database, engine, demands, position, stored, must_ask }
+    /// Creates a target whose position is read when the first events come.
+    pub(super) fn unchecked(database: D, engine: Arc<Engine>, selection: Arc<Selection>) -> Self {
+        let (position, stored, must_check) = (Position::NONE, Position::NONE, true);
+        Self { database, engine, selection, position, stored, must_check }
     }
 
-    /// Learns where the database stands, which decides from where to go on.
-    fn ask(&mut self) -> Result<(), Failed> {
-        let position = asked(|| self.database.position());
+    /// Reads the position of the database, after which the projection continues.
+    fn check_position(&mut self) -> Result<(), Failed> {
+        let position = call(|| self.database.position());
         let position = position.map_err(|error| self.failed(self.position.next(), error))?;
         let head = self.engine.tail.head();
         if position > head {
             let why = format!("the database is at position {position}, but the log ends at {head}");
             return Err(Failed::at(position, why));
         }
-        (self.position, self.stored, self.must_ask) = (position, position, false);
+        (self.position, self.stored, self.must_check) = (position, position, false);
         Ok(())
     }
 
     fn project(&mut self, commits: &[&Commit], position: Position) -> Result<(), Failed> {
         let batch = EventBatch::of(commits, position);
-        let projected = asked(|| self.database.project(&batch));
+        let projected = call(|| self.database.project(&batch));
         projected.map_err(|error| {
             let first = commits.first().map_or(position, |commit| commit.position());
-            self.must_ask = true;
+            self.must_check = true;
             self.failed(first, error)
         })?;
         (self.position, self.stored) = (position, position);
@@ -109,13 +111,13 @@ impl<D: Database> DatabaseTarget<D> {
         Failed::at(at, format_args!("the database refused: {why}"))
     }
 
-    /// How many commits make a batch, and how many of their events are asked for.
+    /// Returns how many commits make a batch, and how many of their events are followed.
     fn batch(&self, commits: &[Commit]) -> (usize, u64) {
         let mut events = 0;
         for (index, commit) in commits.iter().enumerate() {
             let commit = commit.view();
-            let some = if self.wants(commit.category) { commit.events } else { 0 };
-            if events > 0 && events + some > self.demands.batch_events {
+            let some = if self.follows(commit.category) { commit.events } else { 0 };
+            if events > 0 && events + some > self.selection.batch_events {
                 return (index, events);
             }
             events += some;
@@ -123,8 +125,8 @@ impl<D: Database> DatabaseTarget<D> {
         (commits.len(), events)
     }
 
-    fn wants(&self, category: &str) -> bool {
-        self.demands.categories.contains(&category)
+    fn follows(&self, category: &str) -> bool {
+        self.selection.categories.contains(&category)
     }
 }
 
@@ -134,10 +136,10 @@ impl<D: Database> Target for DatabaseTarget<D> {
     }
 
     fn take(&mut self, commits: &[Commit]) -> Result<u64, Failed> {
-        if self.must_ask {
-            self.ask()?;
+        if self.must_check {
+            self.check_position()?;
         }
-        // What seemed to fail may have been stored.
+        // A batch that seemed to fail may have been stored.
         let known = commits.partition_point(|commit| commit.last_position() <= self.position);
         let rest = &commits[known..];
         if let Some(first) = rest.first()
@@ -145,23 +147,24 @@ impl<D: Database> Target for DatabaseTarget<D> {
         {
             return Err(Failed::at(self.position.next(), "the database was at another position"));
         }
-        // One transaction: whatever is asked of the projection waits no longer than that.
+        // One transaction, so that requests to the projection wait no longer than that.
         let (length, events) = self.batch(rest);
         let batch = &rest[..length];
         let last = batch.last().map_or(self.position, Commit::last_position);
         if events == 0 {
             self.position = last;
         } else {
-            let wanted: Vec<_> = batch.iter().filter(|it| self.wants(it.view().category)).collect();
+            let wanted: Vec<_> =
+                batch.iter().filter(|it| self.follows(it.view().category)).collect();
             self.project(&wanted, last)?;
         }
         Ok(events)
     }
 
     fn recover(&mut self) {
-        if self.must_ask {
-            // If it does not say either, it is asked again when events come.
-            let _ = self.ask();
+        if self.must_check {
+            // After a failure it is read again when events come.
+            let _ = self.check_position();
         }
     }
 
@@ -169,11 +172,11 @@ impl<D: Database> Target for DatabaseTarget<D> {
         self.position.get().saturating_sub(self.stored.get()) >= PASSED_BY_MAX
     }
 
-    /// The events that were asked for are all stored; this is about those that have passed by since.
-    /// A failure costs a longer start at most.
+    /// Stores the position alone. All followed events are stored, and after a failure at most the next start
+    /// takes longer.
     fn save(&mut self) {
         if self.position > self.stored
-            && !self.must_ask
+            && !self.must_check
             && let Err(Failed { why, .. }) = self.project(&[], self.position)
         {
             tracing::warn!(target: "actuarius::projection", why, "the position was not stored");
@@ -181,19 +184,19 @@ impl<D: Database> Target for DatabaseTarget<D> {
     }
 
     fn prepare(&mut self) -> Result<(), Failed> {
-        if self.must_ask { self.ask() } else { Ok(()) }
+        if self.must_check { self.check_position() } else { Ok(()) }
     }
 
     fn serve(&mut self) -> Result<(), Failed> {
-        let taken = asked(|| self.database.take_over());
+        let taken = call(|| self.database.take_over());
         taken.map_err(|error| {
-            // It may have taken over all the same.
-            self.must_ask = true;
+            // It may have taken over although it failed.
+            self.must_check = true;
             self.failed(self.position.next(), error)
         })
     }
 
-    fn look_again(&mut self) {
-        self.must_ask = true;
+    fn recheck(&mut self) {
+        self.must_check = true;
     }
 }

@@ -1,54 +1,55 @@
+//! How the host erases a view that may hold clear text of a forgotten subject.
+
 use super::Host;
 use crate::projection::rebuild::{Order, RebuildError};
 use crate::projection::target::{Failed, Target};
 
 impl<T: Target> Host<T> {
-    /// Has the view built anew if someone may be in it who is forgotten by now, and says so when nobody
-    /// is any more.
+    /// Rebuilds the view if it may hold clear text of a forgotten subject, and reports when it holds none.
     pub(super) async fn erase(&mut self) {
         let forgotten = *self.forgotten.borrow_and_update();
         if self.rebuilding.is_some() {
-            // It is looked at again at the end of that.
+            // It is checked again at the end of the rebuild.
             return;
         }
         if self.serve_from.is_some() && forgotten > self.forgotten_at_opening {
-            // An older view is read, of which nothing else is known here.
-            self.begin_anew().await;
+            // An older view is read, and its taint is not known here.
+            self.reopen_view().await;
         }
         match self.cursor.as_ref().map(|cursor| cursor.target.must_erase()) {
             Some(true) if self.serve_from.is_none() => {
-                self.begin_rebuild(Order::of_our_own()).await;
+                self.start_rebuild(Order::internal()).await;
             }
-            Some(false) => self.has_erased(forgotten).await,
+            Some(false) => self.report_erased(forgotten).await,
             _ => {}
         }
     }
 
-    /// After a rebuild: what it has made may hold someone who was forgotten meanwhile. When it failed the
-    /// view that holds them is given up: to forget counts for more than to show.
+    /// Checks again after a rebuild, because a subject may have been forgotten since. If the rebuild failed,
+    /// a view that must be erased is discarded: erasure takes precedence over reads.
     pub(super) async fn erase_after(&mut self, end: &Result<(), RebuildError>) {
         let must_erase = self.cursor.as_ref().is_some_and(|cursor| cursor.target.must_erase());
         if must_erase && end.is_err() {
-            self.begin_anew().await;
+            self.reopen_view().await;
         }
-        self.erase_later();
+        self.check_erasure_again();
     }
 
-    /// Looks again at the next turn of the loop.
-    fn erase_later(&mut self) {
+    /// Checks again in the next turn of the loop.
+    fn check_erasure_again(&mut self) {
         self.forgotten.mark_changed();
     }
 
-    /// Opens what there is to go on with. A view that must go is not.
-    async fn begin_anew(&mut self) {
+    /// Opens the view to continue with. A view that must be erased is not opened.
+    async fn reopen_view(&mut self) {
         if let Err(error) = self.open().await {
             let at = self.shared.progress.position().next();
             self.failed(Failed::at(at, error)).await;
         }
     }
 
-    async fn has_erased(&mut self, forgotten: u64) {
-        // An older view that is read is one of the files that stay.
+    async fn report_erased(&mut self, forgotten: u64) {
+        // An older view that is read keeps its files.
         let is_alone = forgotten == 0
             || self.serve_from.is_some()
             || self.with_target(T::clean_up).await == Some(true);

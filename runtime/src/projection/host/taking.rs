@@ -1,3 +1,5 @@
+//! How the host takes events, and what it does after a failure.
+
 use std::time::Instant;
 
 use actuarius_domain::Position;
@@ -12,7 +14,7 @@ use crate::projection::rebuild::Failures;
 use crate::projection::target::{Failed, Target};
 
 impl<T: Target> Host<T> {
-    /// Has an older view read until this track has come to `serve_from`, if that is some.
+    /// Lets an older view be read until the cursor has reached `serve_from`, if there is one.
     pub(super) fn read_older(&mut self, serve_from: Option<Position>, cursor: &Cursor<T>) {
         self.serve_from = serve_from;
         if serve_from.is_some() {
@@ -30,7 +32,7 @@ impl<T: Target> Host<T> {
             Ok(handled) => {
                 self.shared.meters.handled(handled);
                 self.shared.meters.filtered(events - handled);
-                self.tell();
+                self.report_progress();
                 self.after_taking().await;
             }
             Err(failed) => self.failed(failed).await,
@@ -46,13 +48,13 @@ impl<T: Target> Host<T> {
         }
     }
 
-    /// The new view is read in place of the older one.
+    /// Makes the new view the one that is read, in place of the older one.
     async fn serve(&mut self) {
         match self.with_target(T::serve).await {
             Some(Ok(())) => {
                 self.serve_from = None;
-                self.tell();
-                // Last, so that whoever sees that nothing is built any more sees how it is doing now.
+                self.report_progress();
+                // Last, so that a reader that sees no build sees the new status.
                 self.building.ends();
             }
             Some(Err(failed)) => self.failed(failed).await,
@@ -74,38 +76,38 @@ impl<T: Target> Host<T> {
         let attempts = self.failures.at(position);
         let wait = self.retry.wait_after(attempts);
         self.pace = wait.map_or(Pace::Halted, |wait| Pace::Waiting(Deadline::within(wait)));
-        // First, so that whoever sees it halted sees where.
-        self.tell_position();
+        // First, so that a reader that sees the halt sees its position.
+        self.report_position();
         self.shared.now(match wait {
             Some(_) => FollowerStatus::Retrying { position, attempts, why },
             None => FollowerStatus::Halted { position, why },
         });
-        self.go_back().await;
+        self.rewind().await;
     }
 
-    /// Goes on behind what the target has after a failure.
-    pub(super) async fn go_back(&mut self) {
+    /// Recovers the target after a failure, and continues after its position.
+    pub(super) async fn rewind(&mut self) {
         let Some(cursor) = self.cursor.take() else { return };
-        self.cursor = Some(cursor.go_back().await);
-        self.tell_position();
+        self.cursor = Some(cursor.rewind().await);
+        self.report_position();
     }
 
-    /// Where the view that is read is, unless that is an older one.
-    fn tell_position(&self) {
+    /// Reports the position of the view that is read, unless that is an older one.
+    fn report_position(&self) {
         if let (Some(cursor), None) = (&self.cursor, self.serve_from) {
             self.shared.progress.reached(cursor.target.position());
         }
     }
 
-    /// As if nothing had failed yet.
-    pub(super) fn begin_again(&mut self) {
+    /// Takes events, and forgets earlier failures.
+    pub(super) fn start_taking(&mut self) {
         self.pace = Pace::Running;
         self.failures = Failures::default();
-        self.tell();
+        self.report_progress();
     }
 
-    /// That it runs, and how far it is. An older view that is read meanwhile stands still.
-    fn tell(&self) {
+    /// Reports that it runs, and its position. An older view that is read until then stands still.
+    fn report_progress(&self) {
         let Some(cursor) = &self.cursor else { return };
         let position = cursor.target.position();
         match self.serve_from {

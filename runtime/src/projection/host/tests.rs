@@ -1,4 +1,4 @@
-//! What becomes of a projection whose actor fails, and which cannot be opened again.
+//! Tests of a projection whose actor fails and that cannot be opened again.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::builder::RuntimeBuilder;
 use crate::follow::followers::{FollowerKind, Followers};
 
-/// A target that brings its actor down at the first opportunity.
+/// A target that makes its actor fail at the first opportunity.
 struct Bursting {
     bursts: bool,
 }
@@ -38,7 +38,7 @@ impl Target for Bursting {
     }
 }
 
-/// The first target it gives bursts. Then it refuses as often as it is told.
+/// Its first target panics. Then it fails to open a set number of times.
 struct Refusing {
     first: AtomicBool,
     refusals: AtomicU32,
@@ -86,17 +86,16 @@ async fn stop(shared: &FollowerShared) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_opened_again_as_often_as_it_takes() {
+async fn a_view_is_reopened_until_it_succeeds() {
     let shared = refusing(3).await;
     shared.until(|status| matches!(status, FollowerStatus::Retrying { .. })).await;
     shared.until(|status| *status == FollowerStatus::Live).await;
     stop(&shared).await;
 }
 
-/// It ended as if it had been asked to, at the first refusal: the health was good, and the views of
-/// all later events were missing.
+/// A failed reopening must not end it as if it had been stopped: health must be bad.
 #[tokio::test(start_paused = true)]
-async fn one_that_cannot_be_opened_again_halts_until_it_is_asked_to_resume() {
+async fn a_view_that_cannot_be_reopened_halts_until_it_is_resumed() {
     let shared = refusing(4).await;
     let why = until_halted(&shared).await;
     assert!(why.contains("it could not be opened again"), "{why}");

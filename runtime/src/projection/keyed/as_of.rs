@@ -1,3 +1,5 @@
+//! `PastRows`: the rows of a keyed view at a moment of the log.
+
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -5,8 +7,8 @@ use actuarius_domain::Position;
 use actuarius_persistence::views::Views;
 
 use super::super::rows::{CurrentTable, Draft, RowsView, View};
+use super::change_feed::ChangeFeed;
 use super::generations::Generations;
-use super::moves::Moves;
 use super::target::KeyedTarget;
 use crate::engine::Engine;
 use crate::history::{LogMoment, fold_log};
@@ -16,8 +18,10 @@ use crate::projection::saved_views::SavedViews;
 use crate::projection::target::Target;
 use crate::schema::shape::fingerprint;
 
-/// The rows of a keyed view as they were at a moment of the log, built aside and held in memory. A projection
-/// of the same name that runs is not concerned. Cheap to clone.
+/// The rows of a keyed view as they were at a moment of the log, in memory. They are separate from a running
+/// projection of the same name. Cheap to clone.
+///
+/// It dereferences to [`RowsView`], which reads the rows.
 pub struct PastRows<V: View> {
     rows: RowsView<V>,
     position: Position,
@@ -46,7 +50,7 @@ impl<V: View> PastRows<V> {
     }
 }
 
-/// Builds them, in a table that is in memory only.
+/// Builds the rows in a table in memory.
 pub(super) async fn as_of<V: View>(
     engine: &Arc<Engine>,
     name: String,
@@ -61,7 +65,7 @@ pub(super) async fn as_of<V: View>(
     let generations = Arc::new(Generations(saved_views));
     let (table, generation) = (CurrentTable::default(), generations.create()?);
     table.set(generation.table.reader());
-    let outputs = (CurrentTable::default(), Moves::new());
+    let outputs = (CurrentTable::default(), ChangeFeed::new());
     let target = KeyedTarget::over(generation, (routes, generations), codec, outputs);
     let take = |target: &mut KeyedTarget<V>, commits: &[_]| {
         target.take(commits)?;

@@ -1,3 +1,5 @@
+//! The changes of a keyed view that are not stored yet.
+
 use std::collections::BTreeMap;
 
 use actuarius_persistence::views::{Changes, Table, ViewError};
@@ -8,12 +10,12 @@ use crate::base::panics::guarded;
 use crate::projection::routes::Routes;
 use crate::projection::target::Failed;
 
-/// How many changed rows are stored at once, at most, apart from those of one command: enough to
-/// share the cost of a sync, few enough that it takes milliseconds.
+/// How many changed rows are stored at once, except those of one command: enough to share the cost of a sync,
+/// few enough that it takes milliseconds.
 const ROWS_AT_ONCE: usize = 1_000;
 
-/// A table, and what is about to be stored in it.
-pub(super) struct Open<V: View> {
+/// An open table, with the changes that are not stored yet.
+pub(super) struct OpenTable<V: View> {
     pub(super) table: Table,
     pub(super) draft: Draft<V>,
     pub(super) batch: Batch<V>,
@@ -31,7 +33,7 @@ impl<V: View> Default for Batch<V> {
     }
 }
 
-impl<V: View> Open<V> {
+impl<V: View> OpenTable<V> {
     pub(super) fn of(table: Table) -> Self {
         let draft = Draft::over(table.reader());
         Self { table, draft, batch: Batch::default() }
@@ -42,15 +44,15 @@ impl<V: View> Open<V> {
         batch.changes.is_full() || batch.keys.len() >= ROWS_AT_ONCE || draft.is_full()
     }
 
-    /// Projects the events of a commit; how many of them concern the view. After a failure it is as
-    /// if they had not been.
+    /// Projects the events of a commit, and returns how many of them the view follows. After a failure they
+    /// have changed nothing.
     pub(super) fn project(
         &mut self,
         commit: &Commit,
         routes: &Routes<Draft<V>>,
     ) -> Result<u64, Failed> {
         let projected = routes.project(&mut self.draft, commit);
-        // A row that could not be read may be what a panic comes from.
+        // A row that could not be read may have caused a panic.
         let projected = match self.draft.failure() {
             Some((at, error)) => Err(Failed::at(at, error)),
             None => projected,
@@ -61,8 +63,8 @@ impl<V: View> Open<V> {
         projected
     }
 
-    /// What the commit that was projected does to the table, in addition to `changes`. After a
-    /// failure it does nothing.
+    /// Returns `changes` with those of the commit that was projected. After a failure the commit changes
+    /// nothing.
     pub(super) fn stage(&mut self, changes: Changes, codec: Codec) -> Result<Staged<V>, String> {
         let staged = guarded(|| self.draft.stage(codec, changes))
             .unwrap_or_else(|panic| Err(format!("the view panicked: {panic}")));

@@ -1,11 +1,13 @@
+//! Which table a keyed view starts with: the current one, an unfinished one or an empty one.
+
 use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::views::ViewError;
 
 use super::super::rows::{CurrentTable, Draft, View};
+use super::change_feed::ChangeFeed;
 use super::generations::{Generation, Generations};
-use super::moves::Moves;
 use super::target::KeyedTarget;
 use crate::follow::followers::StartError;
 use crate::projection::builder::StoredSettings;
@@ -13,11 +15,11 @@ use crate::projection::host::{Opened, Source};
 use crate::projection::saved_views::Origin;
 use crate::projection::target::Failed;
 
-/// Where the tables of one keyed view come from.
+/// Opens and creates the tables of one keyed view.
 pub(super) struct KeyedSource<V: View> {
     pub(super) settings: StoredSettings<Draft<V>>,
     pub(super) generations: Arc<Generations>,
-    pub(super) outputs: (CurrentTable<V>, Moves<V>),
+    pub(super) outputs: (CurrentTable<V>, ChangeFeed<V>),
 }
 
 impl<V: View> KeyedSource<V> {
@@ -26,8 +28,8 @@ impl<V: View> KeyedSource<V> {
         KeyedTarget::over(generation, parts, self.settings.codec, self.outputs.clone())
     }
 
-    /// The table that is read and written from now on.
-    fn go_on(&self, generation: Generation) -> Result<Opened<KeyedTarget<V>>, StartError> {
+    /// Makes a table the one that is read and written from now on.
+    fn serve(&self, generation: Generation) -> Result<Opened<KeyedTarget<V>>, StartError> {
         if self.generations.current().unwrap_or(None) != Some(generation.number) {
             self.generations.make_current(generation.number)?;
         }
@@ -38,7 +40,7 @@ impl<V: View> KeyedSource<V> {
         Ok(Opened { target, older: None })
     }
 
-    /// The current table, if it was made from this log.
+    /// Returns the current table, if it was made from this log.
     fn current(&self) -> Result<Option<(Generation, Origin)>, ViewError> {
         let Some(number) = self.generations.current()? else { return Ok(None) };
         let generation = self.generations.open(number)?;
@@ -48,7 +50,7 @@ impl<V: View> KeyedSource<V> {
                 let name = &self.generations.name;
                 tracing::warn!(
                     target: "actuarius::projection", name,
-                    "the view was made from another store; it is built anew"
+                    "the view was made from another store; it is rebuilt"
                 );
                 Ok(None)
             }
@@ -59,25 +61,25 @@ impl<V: View> KeyedSource<V> {
 
 impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
     fn open(&self) -> Result<Opened<KeyedTarget<V>>, StartError> {
-        // It is open when the actor has failed and begins again.
+        // It is still open if the actor has failed and restarts.
         self.outputs.0.clear();
         if self.settings.from_scratch {
-            return self.go_on(self.generations.create()?);
+            return self.serve(self.generations.create()?);
         }
         match self.current()? {
             Some((generation, origin)) if self.generations.must_erase(origin.taint) => {
                 let name = &self.generations.name;
                 tracing::info!(
                     target: "actuarius::projection", name,
-                    "someone in the view was forgotten; it is built anew"
+                    "a subject in the view was forgotten; it is rebuilt"
                 );
                 drop(generation);
-                self.go_on(self.generations.create()?)
+                self.serve(self.generations.create()?)
             }
             Some((generation, origin)) if self.generations.is_of_this_version(&origin) => {
                 let (types, name) = (&self.generations.types, &self.generations.name);
                 origin.types.must_be(types, name)?;
-                self.go_on(generation)
+                self.serve(generation)
             }
             Some((older, origin)) if self.settings.also_reads.contains(&origin.version) => {
                 self.outputs.0.set(older.table.reader());
@@ -86,13 +88,13 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
             }
             other => {
                 drop(other);
-                self.go_on(self.generations.unfinished()?)
+                self.serve(self.generations.unfinished()?)
             }
         }
     }
 
     fn fresh(&self) -> Result<KeyedTarget<V>, Failed> {
-        // Those of rebuilds that came to nothing.
+        // Removes the tables of rebuilds that failed.
         self.generations.remove_all_but(&[]);
         let generation = self.generations.create();
         Ok(self.target(generation.map_err(|error| Failed::at(Position::NONE, error))?))

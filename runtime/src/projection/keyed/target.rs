@@ -1,3 +1,5 @@
+//! `KeyedTarget`: folds events into a table, exactly once.
+
 #[cfg(test)]
 mod tests;
 
@@ -9,32 +11,32 @@ use actuarius_persistence::{Codec, Commit};
 
 use super::super::erasure_taint::ErasureTaint;
 use super::super::rows::{CurrentTable, Draft, Staged, View};
-use super::batch::{Batch, Open};
+use super::batch::{Batch, OpenTable};
+use super::change_feed::ChangeFeed;
 use super::generations::{Generation, Generations, put_origin};
-use super::moves::Moves;
 use crate::projection::routes::Routes;
 use crate::projection::target::{Failed, Target};
 
-/// How many events that change nothing may pass before the position is stored on its own: at the next
-/// start as many are read again.
+/// How many events that change no row may pass before the position is stored on its own. The next start reads
+/// as many again.
 const PASSED_BY_MAX: u64 = 65_536;
 
-/// Folds events into a table, exactly once: rows and position are stored in one step.
+/// Folds events into a table exactly once: rows and position are stored in one step.
 pub(crate) struct KeyedTarget<V: View> {
     pub(super) routes: Routes<Draft<V>>,
     pub(super) generations: Arc<Generations>,
     pub(super) generation: u64,
     pub(super) codec: Codec,
-    /// What is read, and who hears of it: by this target only when it is the one that is read.
-    pub(super) outputs: (CurrentTable<V>, Moves<V>),
+    /// The table that is read, and the feed of its changes. Used only while this target's table is read.
+    pub(super) outputs: (CurrentTable<V>, ChangeFeed<V>),
     pub(super) is_current: bool,
-    /// None after a failed commit, until the table was opened again.
-    open: Option<Open<V>>,
-    /// Everything up to here is stored, as far as it changes anything.
+    /// `None` after a failed commit, until the table is opened again.
+    open: Option<OpenTable<V>>,
+    /// All changes of rows up to here are stored.
     position: Position,
-    /// What the table says.
+    /// The position that is stored in the table.
     stored: Position,
-    /// Whose clear text may be in it.
+    /// Whether clear text may be in it.
     taint: ErasureTaint,
 }
 
@@ -43,7 +45,7 @@ impl<V: View> KeyedTarget<V> {
         generation: Generation,
         (routes, generations): (Routes<Draft<V>>, Arc<Generations>),
         codec: Codec,
-        outputs: (CurrentTable<V>, Moves<V>),
+        outputs: (CurrentTable<V>, ChangeFeed<V>),
     ) -> Self {
         let origin = generation.origin.as_ref();
         let position = origin.map_or(Position::NONE, |origin| origin.position);
@@ -55,14 +57,14 @@ impl<V: View> KeyedTarget<V> {
             codec,
             outputs,
             is_current: false,
-            open: Some(Open::of(generation.table)),
+            open: Some(OpenTable::of(generation.table)),
             position,
             stored: position,
             taint,
         }
     }
 
-    /// Has this one be read from now on.
+    /// Makes this table the one that is read.
     pub(super) fn show(&mut self) {
         if let Some(open) = &self.open {
             self.outputs.0.set(open.table.reader());
@@ -82,43 +84,43 @@ impl<V: View> KeyedTarget<V> {
             self.add(staged.map_err(|why| Failed::at(commit.position(), why))?)?;
         }
         self.position = commit.last_position();
-        if self.open.as_ref().is_some_and(Open::is_full) {
-            self.close()?;
+        if self.open.as_ref().is_some_and(OpenTable::is_full) {
+            self.store_batch()?;
         }
         Ok(events)
     }
 
-    /// Adds what a commit does to the batch, behind a batch of its own if it does not fit.
+    /// Adds the changes of a commit to the batch. If they do not fit, the batch is stored first.
     fn add(&mut self, staged: Staged<V>) -> Result<(), Failed> {
-        let has_room = |open: &Open<V>| {
+        let has_room = |open: &OpenTable<V>| {
             open.batch.changes.bytes() + staged.changes.bytes() <= CHANGES_BYTES_MAX
         };
         if !self.open.as_ref().is_some_and(has_room) {
-            self.close()?;
+            self.store_batch()?;
         }
         match &mut self.open {
-            Some(open) => open.add(staged).map_err(|error| self.give_up(error)),
+            Some(open) => open.add(staged).map_err(|error| self.close_table(error)),
             None => Ok(()),
         }
     }
 
-    /// Throws away what is not stored, and closes the table. It is opened again before anything else.
-    fn give_up(&mut self, error: ViewError) -> Failed {
+    /// Discards what is not stored, and closes the table. It is opened again before it is used.
+    fn close_table(&mut self, error: ViewError) -> Failed {
         self.open = None;
         self.position = self.stored;
         Failed::at(self.stored.next(), error)
     }
 
-    /// Stores what there is to store. When that fails, it is not known what the table holds.
-    fn close(&mut self) -> Result<(), Failed> {
+    /// Stores the batch. After a failure the content of the table is unknown.
+    fn store_batch(&mut self) -> Result<(), Failed> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let Batch { mut changes, keys } = std::mem::take(&mut open.batch);
         if !changes.is_empty() {
-            // In place of that of the last commit that changed rows.
+            // Replaces the origin of the last commit that changed rows.
             let origin = self.generations.origin(self.position, self.taint);
             let stored =
                 put_origin(&origin, &mut changes).and_then(|()| open.table.commit(changes));
-            stored.map_err(|error| self.give_up(error))?;
+            stored.map_err(|error| self.close_table(error))?;
             self.stored = self.position;
             if self.is_current {
                 self.outputs.1.changed(self.position, keys);
@@ -130,7 +132,7 @@ impl<V: View> KeyedTarget<V> {
         Ok(())
     }
 
-    fn open_again(&mut self) -> Result<(), Failed> {
+    fn reopen(&mut self) -> Result<(), Failed> {
         if self.open.is_some() {
             return Ok(());
         }
@@ -141,10 +143,10 @@ impl<V: View> KeyedTarget<V> {
         let generation = opened.map_err(|error| Failed::at(self.stored.next(), error))?;
         let origin = generation.origin.filter(|origin| self.generations.is_usable(origin));
         let Some(origin) = origin else {
-            return Err(Failed::at(self.stored.next(), "the table does not say what it is"));
+            return Err(Failed::at(self.stored.next(), "the table has no origin that can be read"));
         };
         (self.position, self.stored, self.taint) = (origin.position, origin.position, origin.taint);
-        self.open = Some(Open::of(generation.table));
+        self.open = Some(OpenTable::of(generation.table));
         if self.is_current {
             self.show();
             self.outputs.1.all_changed();
@@ -158,7 +160,7 @@ impl<V: View> KeyedTarget<V> {
             let added = put_origin(&origin, &mut open.batch.changes);
             added.map_err(|error| Failed::at(self.position, error))?;
         }
-        self.close()
+        self.store_batch()
     }
 }
 
@@ -168,27 +170,27 @@ impl<V: View> Target for KeyedTarget<V> {
     }
 
     fn take(&mut self, commits: &[Commit]) -> Result<u64, Failed> {
-        self.open_again()?;
-        // A commit that seemed to fail may be found stored when the table is opened again.
+        self.reopen()?;
+        // A commit that seemed to fail may be stored, as the reopened table shows.
         let known = commits.partition_point(|commit| commit.last_position() <= self.position);
         let (rest, mut events) = (&commits[known..], 0);
         if let Some(first) = rest.first()
             && first.position() != self.position.next()
         {
-            // Whoever brings them goes back to where the table is.
+            // The caller rewinds to the table's position.
             return Err(Failed::at(self.position.next(), "the table was at another position"));
         }
         for commit in rest {
             match self.fold(commit) {
                 Ok(some) => events += some,
                 Err(failed) => {
-                    // What came before it counts.
-                    self.close()?;
+                    // The commits before it are stored.
+                    self.store_batch()?;
                     return Err(failed);
                 }
             }
         }
-        self.close()?;
+        self.store_batch()?;
         Ok(events)
     }
 
@@ -196,8 +198,8 @@ impl<V: View> Target for KeyedTarget<V> {
         self.position.get().saturating_sub(self.stored.get()) >= PASSED_BY_MAX
     }
 
-    /// The rows are all stored; this is about the events that have passed by since. A failure costs a
-    /// longer start at most.
+    /// Stores the position alone. All rows are stored, and after a failure at most the next start takes
+    /// longer.
     fn save(&mut self) {
         if self.position > self.stored
             && let Err(Failed { why, .. }) = self.store_position()
@@ -208,7 +210,7 @@ impl<V: View> Target for KeyedTarget<V> {
     }
 
     fn serve(&mut self) -> Result<(), Failed> {
-        self.open_again()?;
+        self.reopen()?;
         let made = self.generations.make_current(self.generation);
         made.map_err(|error| Failed::at(self.position.next(), error))?;
         self.show();

@@ -8,7 +8,7 @@ use actuarius_persistence::Commit;
 use actuarius_persistence::views::ViewError;
 use tokio::time::Instant;
 
-use super::cell::{Cell, Held};
+use super::shared_view::{SharedView, ViewState};
 use crate::projection::routes::Routes;
 use crate::projection::saved::States;
 use crate::projection::target::{Failed, PORTION_TAKES, Target};
@@ -18,81 +18,81 @@ pub(crate) struct MemoryTarget<P> {
     routes: Routes<P>,
     states: Arc<States>,
     generation: u64,
-    /// What is folded into.
-    cell: Cell<P>,
-    /// What is read: the same, unless this is built beside it.
-    shown: Cell<P>,
+    /// The view that events are folded into.
+    own: SharedView<P>,
+    /// The view that is read: the same, unless this one is built to replace it.
+    current: SharedView<P>,
     save_every: Duration,
     last_save: LastSave,
-    /// Whether the state that is saved in its generation, if any, is one of this view.
+    /// Whether the state saved in its generation belongs to this view.
     is_saved: bool,
     is_current: bool,
-    /// The commit that failed last: the view is copied before it is tried again.
+    /// The commit that failed last. The view is copied before that commit is tried again.
     suspect: Option<Position>,
-    /// What a failure has left half changed. Nobody reads it; it is dropped where that may take long.
-    spoilt: Option<Held<P>>,
-    /// Whether what it was before the failure is not known.
+    /// What a failure has left half changed. It is never read, and is dropped on a thread that may block.
+    partial: Option<ViewState<P>>,
+    /// Whether the view before the failure is lost, so that the saved one must be loaded.
     must_reload: bool,
 }
 
-/// When the view was saved last, and what that took.
+/// When the view was saved last, and how long that took.
 struct LastSave {
     at: Instant,
     took: Duration,
     position: Position,
 }
 
-/// Saving may take this share of the time at most: 1 in 20.
+/// Saving takes at most this share of the time: 1 in 20.
 const SAVING_SHARE: u32 = 20;
 
 impl<P: ReadModel> MemoryTarget<P> {
-    /// One that has what is in the cell, of which nothing is saved.
+    /// Creates a target over a view that is not saved.
     pub(crate) fn new(
         routes: Routes<P>,
         (states, generation): (Arc<States>, u64),
-        (cell, shown): (Cell<P>, Cell<P>),
+        (own, current): (SharedView<P>, SharedView<P>),
         save_every: Duration,
     ) -> Self {
-        let position = cell.read().position;
+        let position = own.read().position;
         Self {
             routes,
             states,
             generation,
-            cell,
-            shown,
+            own,
+            current,
             save_every,
             last_save: LastSave { at: Instant::now(), took: Duration::ZERO, position },
             is_saved: false,
             is_current: false,
             suspect: None,
-            spoilt: None,
+            partial: None,
             must_reload: false,
         }
     }
 
-    /// Says that it was found as the current state of its generation. The others go.
-    pub(crate) fn was_found(&mut self) {
+    /// Marks the view as the saved, current state of its generation, and removes the others.
+    pub(crate) fn set_found(&mut self) {
         (self.is_saved, self.is_current) = (true, true);
         self.remove_others();
     }
 
-    /// Has nothing found at the next start but what this one saves.
-    pub(crate) fn forget_others(&mut self) -> Result<(), ViewError> {
+    /// Lets the next start find only what this target saves.
+    pub(crate) fn make_only_one(&mut self) -> Result<(), ViewError> {
         self.states.make_current(self.generation)?;
         self.is_current = true;
         self.remove_others();
         Ok(())
     }
 
-    /// Saves the view, which is found at the next start if its generation is current.
+    /// Saves the view. The next start finds it if its generation is current.
     fn save_state(&mut self) -> Result<(), String> {
         let started = Instant::now();
-        // Others can read meanwhile.
-        let held = self.cell.read();
-        let (position, taint) = (held.position, held.taint);
-        let state = self.states.encode(&held.view, position, taint)?;
-        drop(held);
-        self.states.save(self.generation, &state).map_err(|error| error.to_string())?;
+        // Others can read at the same time.
+        let state = self.own.read();
+        let (position, taint) = (state.position, state.taint);
+        let encoded = self.states.encode(&state.view, position, taint)?;
+        drop(state);
+        self.states.save(self.generation, &encoded).map_err(|error| error.to_string())?;
         self.is_saved = true;
         self.last_save = LastSave { at: Instant::now(), took: started.elapsed(), position };
         Ok(())
@@ -111,27 +111,27 @@ impl<P: ReadModel> MemoryTarget<P> {
         Ok(())
     }
 
-    /// The view as it was when this target saved it last, or empty. What others may have left in its
-    /// generation is not of this view.
-    fn last_saved(&self) -> Held<P> {
+    /// Returns the view as this target saved it last, or an empty one. Files of its generation that another
+    /// target wrote do not belong to this view.
+    fn last_saved(&self) -> ViewState<P> {
         let saved = if self.is_saved { self.states.load(self.generation) } else { Ok(None) };
         let saved = saved.unwrap_or_else(|error| self.states.reject(error));
-        let held = saved.and_then(|saved| {
-            let decoded = Held::saved(&saved);
+        let state = saved.and_then(|saved| {
+            let decoded = ViewState::saved(&saved);
             decoded.map_or_else(|why| self.states.reject(why), Some)
         });
-        held.unwrap_or_default()
+        state.unwrap_or_default()
     }
 
-    /// Folds commits for the time of a portion.
-    fn fold_some(&mut self, held: &mut Held<P>, commits: &[Commit]) -> Result<u64, Failed> {
+    /// Folds commits for the time of one portion.
+    fn fold_some(&mut self, state: &mut ViewState<P>, commits: &[Commit]) -> Result<u64, Failed> {
         let until = std::time::Instant::now() + PORTION_TAKES;
         let (mut events, mut folded) = (0, 0);
         for commit in commits {
-            let some = self.fold(held, commit)?;
+            let some = self.fold(state, commit)?;
             events += some;
             folded += u32::from(some > 0);
-            // A look at the clock takes a tenth of what a quick event does: after the first, and then
+            // Reading the clock costs a tenth of a quick event, so it is read after the first event and
             // after every fourth.
             if some > 0 && folded % 4 == 1 && std::time::Instant::now() >= until {
                 break;
@@ -140,15 +140,15 @@ impl<P: ReadModel> MemoryTarget<P> {
         Ok(events)
     }
 
-    /// Folds one commit. When that fails, the view is as it was before, if the commit was suspect;
-    /// otherwise it is empty until it is [recovered](Target::recover).
-    fn fold(&mut self, held: &mut Held<P>, commit: &Commit) -> Result<u64, Failed> {
+    /// Folds one commit. After a failure the view is as it was before, if the commit was suspect. Otherwise
+    /// it is empty until [`recover`](Target::recover).
+    fn fold(&mut self, state: &mut ViewState<P>, commit: &Commit) -> Result<u64, Failed> {
         let is_suspect = self.suspect == Some(commit.position());
-        let copy = if is_suspect { self.copy(held) } else { None };
-        let Held { view, taint, .. } = held;
+        let copy = if is_suspect { self.copy(state) } else { None };
+        let ViewState { view, taint, .. } = state;
         match taint.watch(self.states.sealer(), || self.routes.project(view, commit)) {
             Ok(events) => {
-                held.position = commit.last_position();
+                state.position = commit.last_position();
                 if is_suspect {
                     self.suspect = None;
                 }
@@ -157,43 +157,43 @@ impl<P: ReadModel> MemoryTarget<P> {
             Err(failed) => {
                 self.suspect = Some(commit.position());
                 self.must_reload = copy.is_none();
-                self.spoilt = Some(std::mem::replace(held, copy.unwrap_or_default()));
+                self.partial = Some(std::mem::replace(state, copy.unwrap_or_default()));
                 Err(failed)
             }
         }
     }
 
-    fn copy(&self, held: &Held<P>) -> Option<Held<P>> {
-        let copy = self.states.encode(&held.view, held.position, held.taint).ok()?;
-        Held::saved(&self.states.parse(copy).ok()?).ok()
+    fn copy(&self, state: &ViewState<P>) -> Option<ViewState<P>> {
+        let copy = self.states.encode(&state.view, state.position, state.taint).ok()?;
+        ViewState::saved(&self.states.parse(copy).ok()?).ok()
     }
 }
 
 impl<P: ReadModel> Target for MemoryTarget<P> {
     fn position(&self) -> Position {
-        self.cell.read().position
+        self.own.read().position
     }
 
     fn take(&mut self, commits: &[Commit]) -> Result<u64, Failed> {
-        let cell = self.cell.clone();
-        let mut held = cell.write();
-        self.fold_some(&mut held, commits)
+        let own = self.own.clone();
+        let mut state = own.write();
+        self.fold_some(&mut state, commits)
     }
 
     fn take_at_once(&mut self, commits: &[Commit]) -> Option<Result<u64, Failed>> {
         if self.suspect.is_some() {
             return None;
         }
-        let cell = self.cell.clone();
-        let mut held = cell.write_at_once()?;
-        Some(self.fold_some(&mut held, commits))
+        let own = self.own.clone();
+        let mut state = own.write_at_once()?;
+        Some(self.fold_some(&mut state, commits))
     }
 
     /// The events since the last save are replayed.
     fn recover(&mut self) {
-        self.spoilt = None;
+        self.partial = None;
         if std::mem::take(&mut self.must_reload) {
-            self.cell.put(self.last_saved());
+            self.own.put(self.last_saved());
         }
     }
 
@@ -203,8 +203,8 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
         if is_saved { None } else { self.last_save.at.checked_add(rest) }
     }
 
-    /// A failure is logged and tried again at the next time: the events are all in the log, so it
-    /// costs a longer start at most.
+    /// Logs a failure, and tries again at the next save. All events are in the log, so at most the next start
+    /// takes longer.
     fn save(&mut self) {
         if self.position() == self.last_save.position {
             return;
@@ -226,13 +226,13 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
             self.prepare()?;
         }
         self.make_current().map_err(|why| Failed::at(self.position().next(), why))?;
-        std::mem::swap(&mut *self.shown.write(), &mut *self.cell.write());
-        self.cell = self.shown.clone();
+        std::mem::swap(&mut *self.current.write(), &mut *self.own.write());
+        self.own = self.current.clone();
         Ok(())
     }
 
     fn must_erase(&self) -> bool {
-        self.states.must_erase(self.cell.read().taint)
+        self.states.must_erase(self.own.read().taint)
     }
 
     fn clean_up(&mut self) -> bool {
@@ -240,8 +240,8 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
         self.states.has_only(self.generation)
     }
 
-    fn look_again(&mut self) {
-        // The other one may have been made current all the same.
+    fn recheck(&mut self) {
+        // The other view may have been made current although it failed.
         self.is_current = false;
     }
 

@@ -1,16 +1,18 @@
+//! A view that is not read yet and catches up with the log.
+
 use actuarius_domain::Position;
 
 use super::super::cursor::Cursor;
-use super::{Around, CaughtUp, RebuildError};
+use super::{BuildContext, CaughtUp, RebuildError};
 use crate::follow::follower::Slice;
 use crate::projection::target::{Failed, Target};
 
-/// How near to the end of the log a rebuild is done, once it has come to where the end was when it
-/// began: the view that is read stands still while it takes the rest. Under load the end moves on
-/// and on.
+/// How many events a rebuild may lack to be near the end of the log, once it has reached the position where
+/// the end was when it started. The view that is read stands still while the rebuild takes the rest; under load
+/// the end keeps moving.
 const NEAR: u64 = 4_096;
 
-/// A view that nobody reads yet, on its way to the end of the log.
+/// A view that is not read yet and catches up with the log.
 pub(crate) struct Build<T> {
     pub(crate) cursor: Cursor<T>,
     failures: Failures,
@@ -26,26 +28,25 @@ impl<T: Target> Build<T> {
         self.cursor.target.position()
     }
 
-    /// Follows the log until it is near to its end and all that takes long is done. It begins with
-    /// what came of it so far.
+    /// Follows the log until it is near the end and prepared. It starts with the outcome so far.
     pub(super) async fn catch_up(
         mut self,
         mut outcome: Result<(), Failed>,
-        around: Around,
+        context: BuildContext,
     ) -> CaughtUp<T> {
         let goal = self.cursor.follower.head();
         loop {
             if let Err(failed) = outcome {
                 let attempts = self.failures.at(failed.position);
-                let Some(wait) = around.retry.wait_after(attempts) else {
+                let Some(wait) = context.retry.wait_after(attempts) else {
                     return Err((self, failed.into()));
                 };
-                self.cursor = self.cursor.go_back().await;
-                around.progress.reached(self.position());
-                around.wait(wait).await;
+                self.cursor = self.cursor.rewind().await;
+                context.progress.reached(self.position());
+                context.wait(wait).await;
             }
-            around.progress.reached(self.position());
-            if around.is_stopped() {
+            context.progress.reached(self.position());
+            if context.is_stopped() {
                 return Err((self, RebuildError::Stopped));
             }
             let is_near = self.position() >= goal && self.cursor.lag() <= NEAR;
@@ -81,7 +82,7 @@ impl<T: Target> Build<T> {
         (self, prepared)
     }
 
-    /// Lets it be the one that is read.
+    /// Makes it the view that is read.
     pub(crate) async fn serve(mut self) -> (Self, Result<(), Failed>) {
         let served;
         (self.cursor, served) = self.cursor.work(T::serve).await;
@@ -94,7 +95,7 @@ impl<T: Target> Build<T> {
 pub(crate) struct Failures(Option<(Position, u32)>);
 
 impl Failures {
-    /// Counts a failure at a position, and tells how many there were.
+    /// Counts a failure at a position, and returns how many there were.
     pub(crate) fn at(&mut self, position: Position) -> u32 {
         let before = self.0.filter(|&(same, _)| same == position);
         let count = before.map_or(0, |(_, count)| count) + 1;

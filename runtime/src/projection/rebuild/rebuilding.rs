@@ -1,3 +1,5 @@
+//! A running rebuild: its task, and the last events that it takes while the view that is read stands still.
+
 use std::future::pending;
 use std::time::Duration;
 
@@ -6,26 +8,26 @@ use actuarius_persistence::ReadError;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use super::{Build, End, RebuildError};
+use super::{Build, EndSender, RebuildError};
 use crate::follow::follower::Slice;
 use crate::follow::followers::{DesiredState, Retry};
 use crate::follow::progress::Progress;
 use crate::projection::target::{Failed, Target};
 
-/// What a build has to do with the projection it is for.
+/// What a build shares with its projection.
 #[derive(Clone)]
-pub(crate) struct Around {
+pub(crate) struct BuildContext {
     pub(crate) progress: Progress,
     pub(crate) retry: Retry,
     pub(crate) wanted: watch::Receiver<(DesiredState, u64)>,
 }
 
-impl Around {
+impl BuildContext {
     pub(super) fn is_stopped(&self) -> bool {
         self.wanted.borrow().0 == DesiredState::Stop
     }
 
-    /// Until an event is tried again, or the projection is stopped.
+    /// Waits until an event is tried again, or the projection is stopped.
     pub(super) async fn wait(&self, time: Duration) {
         let mut wanted = self.wanted.clone();
         tokio::select! {
@@ -35,40 +37,40 @@ impl Around {
     }
 }
 
-/// A rebuild as its projection sees it.
+/// A running rebuild, as its projection sees it.
 pub(crate) struct Rebuilding<T> {
-    around: Around,
-    end: End,
-    /// While it follows the log on its own, and the view that is read goes on: at most one.
+    context: BuildContext,
+    end: EndSender,
+    /// Holds the build while it follows the log on its own and the view that is read continues: at most one.
     task: JoinSet<CaughtUp<T>>,
-    /// While it takes the last few events, and the view that is read stands still.
+    /// Holds the build while it takes the last events and the view that is read stands still.
     near: Option<Build<T>>,
 }
 
-/// A build that is near to the end of the log, or will not get there.
+/// A build that is near the end of the log, or has failed.
 pub(crate) type CaughtUp<T> = Result<Build<T>, (Build<T>, RebuildError)>;
 
-/// What comes next of a rebuild.
+/// The next event of a rebuild.
 pub(crate) enum Step<T> {
     CaughtUp(Result<CaughtUp<T>, JoinError>),
     Commits(Result<Slice, ReadError>),
 }
 
 impl<T: Target> Rebuilding<T> {
-    pub(crate) fn begin(build: Build<T>, around: Around, end: End) -> Self {
-        let mut rebuilding = Self { around, end, task: JoinSet::new(), near: None };
+    pub(crate) fn begin(build: Build<T>, context: BuildContext, end: EndSender) -> Self {
+        let mut rebuilding = Self { context, end, task: JoinSet::new(), near: None };
         rebuilding.follow(build, Ok(()));
         rebuilding
     }
 
-    /// Lets it follow the log on its own, after what came of it so far.
+    /// Lets the build follow the log on its own, after the outcome so far.
     pub(crate) fn follow(&mut self, build: Build<T>, outcome: Result<(), Failed>) {
-        self.task.spawn(build.catch_up(outcome, self.around.clone()));
+        self.task.spawn(build.catch_up(outcome, self.context.clone()));
     }
 
-    /// Keeps it until it has the last few events.
+    /// Keeps the build until it has the last events.
     pub(crate) fn keep(&mut self, build: Build<T>) {
-        self.around.progress.reached(build.position());
+        self.context.progress.reached(build.position());
         self.near = Some(build);
     }
 
@@ -76,26 +78,26 @@ impl<T: Target> Rebuilding<T> {
         self.near.take()
     }
 
-    /// The build, if it has come to `shown`.
-    pub(crate) fn take_near_from(&mut self, shown: Position) -> Option<Build<T>> {
-        self.near.take_if(|build| build.position() >= shown)
+    /// Takes the build if it has reached `position`.
+    pub(crate) fn take_near_from(&mut self, position: Position) -> Option<Build<T>> {
+        self.near.take_if(|build| build.position() >= position)
     }
 
-    /// Whether it lacks few events, and has everything else behind it.
+    /// Returns whether it lacks only the last events.
     pub(crate) fn is_near(&self) -> bool {
         self.near.is_some()
     }
 
-    /// Whether its build went down with an actor that failed.
+    /// Returns whether its build was lost with an actor that failed.
     pub(crate) fn is_lost(&self) -> bool {
         self.task.is_empty() && self.near.is_none()
     }
 
     pub(crate) fn position(&self) -> Position {
-        self.around.progress.position()
+        self.context.progress.position()
     }
 
-    /// What comes next; waits for it. May be dropped at any time.
+    /// Waits for the next step. May be dropped at any time.
     pub(crate) async fn next(&mut self) -> Step<T> {
         if let Some(build) = &mut self.near {
             return Step::Commits(build.cursor.next().await);
@@ -106,19 +108,19 @@ impl<T: Target> Rebuilding<T> {
         }
     }
 
-    /// What is left of it when the projection is stopped, once nobody works on it any more.
+    /// Waits until the task has ended after a stop of the projection, and returns the build.
     pub(crate) async fn stopped(&mut self) -> Option<Build<T>> {
         if self.near.is_some() {
             return self.near.take();
         }
         match self.task.join_next().await? {
             Ok(Ok(build) | Err((build, _))) => Some(build),
-            // Its target went down with it.
+            // Its target was lost with the task.
             Err(_) => None,
         }
     }
 
-    pub(crate) fn tell(self, end: Result<(), RebuildError>) {
-        self.end.tell(end);
+    pub(crate) fn finish(self, end: Result<(), RebuildError>) {
+        self.end.send(end);
     }
 }

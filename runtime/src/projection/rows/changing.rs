@@ -1,3 +1,5 @@
+//! `Rows`: the rows of a view while an event is projected into them.
+
 use std::borrow::Borrow;
 
 use actuarius_domain::Position;
@@ -7,10 +9,10 @@ use super::draft::Draft;
 use super::error::ViewReadError;
 use super::key::{KeyBytes, bytes, whole};
 
-/// The rows of a view, while an event is projected into them.
+/// The rows of a view while an event is projected into them.
 ///
-/// Rows used lately are in memory, others are read from the disk. A row that cannot be read does not
-/// concern `project`: nothing that it does with the event counts then, and the projection tells.
+/// Recently used rows are in memory, others are read from the disk. `project` need not handle a row that cannot
+/// be read: then none of its changes for the event count, and the projection reports the failure.
 pub struct Rows<'a, V: View> {
     draft: &'a mut Draft<V>,
     at: Position,
@@ -21,7 +23,7 @@ impl<'a, V: View> Rows<'a, V> {
         Self { draft, at }
     }
 
-    /// The row of a key, as the events so far have left it.
+    /// Returns the row of a key, as the events so far have left it.
     pub fn get<Q>(&mut self, key: &Q) -> Option<&V::Row>
     where
         V::Key: Borrow<Q>,
@@ -30,13 +32,13 @@ impl<'a, V: View> Rows<'a, V> {
         self.load(&bytes(key))
     }
 
-    /// Keeps a row under a key, in place of the one before.
+    /// Stores a row under a key, and replaces the one before.
     pub fn put(&mut self, key: impl Into<V::Key>, row: V::Row) {
         let key = key.into();
         self.draft.put(bytes(&key), key, Some(row));
     }
 
-    /// Changes the row of a key, which begins with its default.
+    /// Changes the row of a key. If there is none, the change starts from the default.
     pub fn update(&mut self, key: impl Into<V::Key>, change: impl FnOnce(&mut V::Row))
     where
         V::Row: Default,
@@ -58,14 +60,14 @@ impl<'a, V: View> Rows<'a, V> {
         match whole(&bytes) {
             Some(key) => self.draft.put(bytes, key, None),
             None => {
-                let error = ViewReadError::row(&bytes, "it does not come back as a key");
+                let error = ViewReadError::row(&bytes, "its bytes cannot be read as a key");
                 self.draft.failed(self.at, error);
             }
         }
     }
 
     fn load(&mut self, key: &[u8]) -> Option<&V::Row> {
-        // Asked twice, because a borrow that is returned cannot be given up for the failure.
+        // Called twice, because a returned borrow cannot be released to record the failure.
         if let Err(error) = self.draft.get(key) {
             self.draft.failed(self.at, error);
             return None;

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::error::ViewReadError;
 use super::{ROWS, View, row};
 
-/// The table of a view that is read. Those who read hold it only while they do, so that a table that
-/// has failed can be closed and opened again.
+/// The table that readers of a view read. They hold it only during a read, so that a failed table can be closed and
+/// opened again.
 pub(crate) struct CurrentTable<V> {
     table: Arc<RwLock<Option<TableReader>>>,
     view: PhantomData<fn() -> V>,
@@ -45,7 +45,7 @@ impl<V: View> CurrentTable<V> {
         })
     }
 
-    /// The row, not yet decoded.
+    /// Returns the row, not yet decoded.
     pub(crate) fn stored(&self, key: &[u8]) -> Result<Option<Bytes>, ViewReadError> {
         self.read(|table| Ok(table.get(ROWS, key)?))
     }
@@ -59,14 +59,14 @@ impl<V: View> CurrentTable<V> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has this table be read, and closes the one before, when nobody else has it open.
+    /// Replaces the table, and closes the one before if it is not open otherwise.
     pub(crate) fn set(&self, table: TableReader) {
         let before = self.write().replace(table);
-        // Closing takes a moment that readers need not wait for.
+        // Closed after the lock is released, so that readers do not wait for it.
         drop(before);
     }
 
-    /// Has nothing be read until there is a table again.
+    /// Removes the table. Reads fail until there is one again.
     pub(crate) fn clear(&self) {
         let before = self.write().take();
         drop(before);

@@ -1,3 +1,5 @@
+//! `Draft`: the rows of a keyed view while events are folded into them.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,22 +11,22 @@ use actuarius_persistence::views::{Changes, TableReader, ViewError};
 use super::changing::Rows;
 use super::error::{ViewReadError, name};
 use super::key::ROW_KEY_BYTES_MAX;
-use super::known::Known;
+use super::row_cache::RowCache;
 use super::secondary::{self, SecondaryKeys};
 use super::{ROWS, SECONDARY, View, row};
 
-/// The rows of a view while events are folded into them: what one command's events have touched, over
-/// what is known, over the table.
+/// The rows of a view while events are folded into them: those changed by the current command, over the cache, over
+/// the table.
 pub struct Draft<V: View> {
     table: TableReader,
-    known: Known<V::Row>,
-    /// By key: what the command being taken makes of rows.
+    cache: RowCache<V::Row>,
+    /// The rows that the current command has touched, by key.
     touched: BTreeMap<Vec<u8>, Touched<V>>,
-    /// The first row that could not be read, and at which event.
+    /// The first row that could not be read, and the event.
     failure: Option<(Position, ViewReadError)>,
 }
 
-/// A row that is put, changed or, when there is none, removed.
+/// A row that was stored, changed or, if `None`, removed.
 struct Touched<V: View> {
     key: V::Key,
     row: Option<V::Row>,
@@ -32,27 +34,27 @@ struct Touched<V: View> {
 
 impl<V: View> Draft<V> {
     pub(crate) fn over(table: TableReader) -> Self {
-        Self { table, known: Known::default(), touched: BTreeMap::new(), failure: None }
+        Self { table, cache: RowCache::default(), touched: BTreeMap::new(), failure: None }
     }
 
-    /// Projects one event. Behind a failure nothing is projected, since rows may be missing.
+    /// Projects one event. After a failure nothing is projected, because rows may be missing.
     pub(crate) fn project(&mut self, at: Position, project: impl FnOnce(&mut Rows<'_, V>)) {
         if self.failure.is_none() {
             project(&mut Rows::of(self, at));
         }
     }
 
-    /// What could not be read, if anything could not.
+    /// Takes the failure to read a row, if there is one.
     pub(crate) fn failure(&mut self) -> Option<(Position, ViewReadError)> {
         self.failure.take()
     }
 
-    /// Whether the command that is being taken has put, changed or removed any row.
+    /// Returns whether the current command has stored, changed or removed any row.
     pub(crate) fn is_touched(&self) -> bool {
         !self.touched.is_empty()
     }
 
-    /// Forgets what the command that is being taken has done.
+    /// Discards the changes of the current command.
     pub(crate) fn discard(&mut self) {
         self.touched.clear();
         self.failure = None;
@@ -62,7 +64,7 @@ impl<V: View> Draft<V> {
         self.failure.get_or_insert((at, error));
     }
 
-    /// A row as the events so far have left it.
+    /// Returns a row as the events so far have left it.
     pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<&V::Row>, ViewReadError> {
         if self.touched.contains_key(key) {
             return Ok(self.touched.get(key).and_then(|touched| touched.row.as_ref()));
@@ -74,7 +76,7 @@ impl<V: View> Draft<V> {
         self.touched.insert(bytes, Touched { key, row });
     }
 
-    /// A row to be changed.
+    /// Returns a row to be changed.
     pub(super) fn touch(
         &mut self,
         bytes: Vec<u8>,
@@ -88,24 +90,24 @@ impl<V: View> Draft<V> {
         Ok(&mut touched.row)
     }
 
-    /// A row as the commands before this one have left it.
+    /// Returns a row as the commands before this one have left it.
     fn before(&mut self, key: &[u8]) -> Result<Option<&V::Row>, ViewReadError> {
-        if self.known.get(key).is_none() {
+        if self.cache.get(key).is_none() {
             let stored = self.table.get(ROWS, key)?;
             let row = stored
                 .as_ref()
                 .map(|bytes| row::decode(key, bytes, self.table.sealer()))
                 .transpose()?;
-            self.known.put(key.to_vec(), row, stored.map_or(0, |bytes| bytes.len()));
+            self.cache.put(key.to_vec(), row, stored.map_or(0, |bytes| bytes.len()));
         }
-        Ok(self.known.get(key).flatten())
+        Ok(self.cache.get(key).flatten())
     }
 
-    /// Adds to `changes` what the command does to the table: to rows, and to their secondary keys.
-    /// From then on it is part of what is known, so it must be stored, or all of this thrown away.
+    /// Adds the changes of the current command to `changes`: rows and their secondary keys. Then they are in the
+    /// cache, so they must be stored, or the draft must be dropped.
     ///
     /// # Errors
-    /// A row could not be read, or is too large. Nothing was added to what is known.
+    /// A row could not be read, or is too large. Nothing was added to the cache.
     pub(crate) fn stage(
         &mut self,
         codec: Codec,
@@ -134,29 +136,29 @@ impl<V: View> Draft<V> {
             sizes.push(size);
         }
         for ((bytes, Touched { row, .. }), size) in touched.into_iter().zip(sizes) {
-            self.known.put(bytes, row, size);
+            self.cache.put(bytes, row, size);
         }
         Ok(Staged { changes, keys })
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.known.is_full()
+        self.cache.is_full()
     }
 
-    /// Everything that was staged is in the table.
+    /// Called when everything that was staged is in the table.
     pub(crate) fn stored(&mut self) {
-        self.known.shrink();
+        self.cache.shrink();
     }
 }
 
-/// What one command does to the table.
+/// The changes of one command to the table.
 pub(crate) struct Staged<V: View> {
     pub(crate) changes: Changes,
-    /// The rows that change, by their keys' bytes.
+    /// The keys of the rows that change, by their bytes.
     pub(crate) keys: BTreeMap<Vec<u8>, V::Key>,
 }
 
-/// One row's change.
+/// The change of one row.
 struct Change<'a, V: View> {
     bytes: &'a [u8],
     key: &'a V::Key,
@@ -166,26 +168,26 @@ struct Change<'a, V: View> {
 }
 
 impl<V: View> Change<'_, V> {
-    /// Returns how many bytes the row takes.
+    /// Adds the change, and returns how many bytes the row takes.
     fn add_to(&self, changes: &mut Changes, codec: Codec) -> Result<usize, String> {
         let (bytes, most) = (self.bytes.len(), ROW_KEY_BYTES_MAX);
         if bytes > most {
             return Err(format!("its key has {bytes} bytes, {most} are accepted"));
         }
         let content = self.after.map(|row| row::encode(row, codec, self.keys)).transpose()?;
-        let told = |error: ViewError| error.to_string();
+        let text = |error: ViewError| error.to_string();
         match &content {
-            Some(content) => changes.put(ROWS, self.bytes, content).map_err(told)?,
-            None => changes.remove(ROWS, self.bytes).map_err(told)?,
+            Some(content) => changes.put(ROWS, self.bytes, content).map_err(text)?,
+            None => changes.remove(ROWS, self.bytes).map_err(text)?,
         }
         let (before, after) = (self.secondary(self.before), self.secondary(self.after));
-        for gone in before.iter().filter(|key| after.binary_search(key).is_err()) {
-            let (entry, _) = secondary::entry(gone, self.bytes);
-            changes.remove(SECONDARY, &entry).map_err(told)?;
+        for removed in before.iter().filter(|key| after.binary_search(key).is_err()) {
+            let (entry, _) = secondary::entry(removed, self.bytes);
+            changes.remove(SECONDARY, &entry).map_err(text)?;
         }
         for new in after.iter().filter(|key| before.binary_search(key).is_err()) {
             let (entry, begins) = secondary::entry(new, self.bytes);
-            changes.put(SECONDARY, &entry, &begins).map_err(told)?;
+            changes.put(SECONDARY, &entry, &begins).map_err(text)?;
         }
         Ok(content.map_or(0, |content| content.len()))
     }

@@ -1,27 +1,29 @@
+//! `ViewReadError`: why rows could not be read.
+
 use actuarius_persistence::views::ViewError;
 use thiserror::Error;
 
 use super::key::{Key, bytes};
 
-/// Why rows of a keyed view could not be read. Nothing was changed, and the log has everything: a
-/// view can always be rebuilt.
+/// Why rows of a keyed view could not be read. Nothing was changed. The log has all events, so a view can always be
+/// rebuilt.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum ViewReadError {
-    /// The table is damaged, or the system refused to read it. When it is damaged, rebuild the view.
+    /// The table is damaged, or the system failed to read it. Rebuild a damaged view.
     #[error(transparent)]
     Table(#[from] ViewError),
-    /// A row is not one of this view: its shape has changed and the version was not raised, or the
-    /// table is damaged. Raise the version, or rebuild the view.
+    /// A row does not decode: its shape has changed without a new version, or the table is damaged. Raise the
+    /// version, or rebuild the view.
     #[error("the row {key} cannot be read: {why}")]
     Row {
-        /// The key's bytes, as text where they are text.
+        /// The bytes of the key, as text where they are text.
         key: String,
         /// What is wrong with it.
         why: String,
     },
-    /// The table is closed, because it failed and cannot be opened again yet. The projection's
-    /// status says why.
+    /// The table is closed, because it failed and cannot be opened again yet. The status of the projection has
+    /// the reason.
     #[error("the table of the view is closed")]
     Closed,
 }
@@ -32,7 +34,7 @@ impl ViewReadError {
     }
 }
 
-/// How a key is named in an error.
+/// Returns a key as an error names it.
 pub(super) fn text(key: &[u8]) -> String {
     key.escape_ascii().to_string()
 }

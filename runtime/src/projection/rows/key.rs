@@ -1,16 +1,18 @@
+//! Keys of rows as ordered bytes.
+
 use actuarius_domain::{Id, MAX_ID_BYTES, Position, Timestamp};
 
-/// A value as bytes, to look for. Texts have it beside `String`, so that `get("alice")` works.
+/// A value that is encoded as bytes, for lookups. `str` implements it as `String` does, so that `get("alice")` works.
 ///
-/// Three things must hold, or rows are found in the wrong place, or not at all: bytes are ordered
-/// like the values; no value's bytes begin with all the bytes of another; and a value that is
-/// borrowed as another type (`String` as `str`) has the same bytes there.
+/// Three things must hold, or rows are found in the wrong place or not at all: the bytes are ordered like the values;
+/// the bytes of no value are a prefix of those of another; and a value that is borrowed as another type (`String`
+/// as `str`) has the same bytes there.
 pub trait KeyBytes {
     /// Appends the bytes.
     fn write(&self, out: &mut Vec<u8>);
 }
 
-/// The longest key of a row: two ids, or one of whatever characters and a few numbers.
+/// The longest key of a row: two ids, or one id of any characters and a few numbers.
 pub(super) const ROW_KEY_BYTES_MAX: usize = 1_088;
 
 const _: () = assert!(
@@ -18,15 +20,14 @@ const _: () = assert!(
         && ROW_KEY_BYTES_MAX >= ZERO.len() * MAX_ID_BYTES + END.len() + 4 * size_of::<u64>()
 );
 
-/// A key, or a part of one. Implemented for texts, `u8` to `u64`, `i64`, `bool`, ids, positions,
-/// moments, and pairs and triples of keys.
+/// A key, or a part of one. Implemented for texts, `u8` to `u64`, `i64`, `bool`, ids, positions, timestamps, and
+/// pairs and triples of keys.
 ///
-/// The key of a row may have 1,088 bytes: two ids fit, or an id and some numbers. A text has two bytes
-/// more than its own, and one for each zero in it. A row with a longer key halts the view, since what a
-/// row *is* cannot be cut: cut texts that people choose before they become keys. Secondary keys may
-/// have any length.
+/// The key of a row may have 1,088 bytes: two ids fit, or an id and some numbers. A text takes two bytes more than
+/// its own, and one for each zero in it. A row with a longer key halts the view, because the key of a row cannot be
+/// truncated: limit the length of texts from users before they become keys. Secondary keys may have any length.
 ///
-/// A type of one's own is best written with those there are:
+/// Implement it for your own type with the existing ones:
 ///
 /// ```
 /// use actuarius::projection::{Key, KeyBytes};
@@ -48,11 +49,11 @@ const _: () = assert!(
 /// }
 /// ```
 pub trait Key: KeyBytes + Clone + Send + Sync + 'static {
-    /// Takes a key that was written from the front of `bytes`; none when there is no such key.
+    /// Reads a key that was written from the front of `bytes`; `None` if it is something else.
     fn read(bytes: &mut &[u8]) -> Option<Self>;
 }
 
-/// A key that is a text, so that keys can be found by their beginning.
+/// A key that is a text, so that keys can be found by a prefix.
 pub trait TextKey: Key {}
 
 impl TextKey for String {}
@@ -65,7 +66,7 @@ pub(crate) fn bytes(key: &(impl KeyBytes + ?Sized)) -> Vec<u8> {
     out
 }
 
-/// The key that is all of `bytes`.
+/// Reads a key that is all of `bytes`.
 pub(super) fn whole<K: Key>(mut bytes: &[u8]) -> Option<K> {
     let key = K::read(&mut bytes)?;
     bytes.is_empty().then_some(key)
@@ -98,7 +99,7 @@ macro_rules! numbers {
 
 numbers!(u8, u16, u32, u64);
 
-/// What puts negative numbers before positive ones.
+/// Orders negative numbers before positive ones.
 const SIGN: u64 = 1 << 63;
 
 impl KeyBytes for i64 {
@@ -153,12 +154,12 @@ impl Key for Timestamp {
     }
 }
 
-/// A text ends with two zeros, which stand before everything that could follow instead.
+/// A text ends with two zeros, which are ordered before any byte that could follow instead.
 const END: [u8; 2] = [0, 0];
-/// What stands for a zero within a text.
+/// The encoding of a zero inside a text.
 const ZERO: [u8; 2] = [0, 0xFF];
 
-/// The text without its end: what all texts begin with that begin with it.
+/// Appends the text without its end: the prefix of all texts that start with it.
 pub(super) fn beginning(text: &str, out: &mut Vec<u8>) {
     for &byte in text.as_bytes() {
         match byte {

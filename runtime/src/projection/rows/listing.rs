@@ -1,3 +1,5 @@
+//! Pages of the rows of a keyed view, by key or by secondary key.
+
 use std::borrow::Borrow;
 use std::ops::RangeBounds;
 
@@ -12,10 +14,10 @@ use super::secondary::{SecondaryKeys, kept, parts};
 use super::tuple::TupleKey;
 use super::{ROWS, SECONDARY, View, row};
 
-/// How many rows are listed unless told otherwise.
+/// How many rows a page has by default.
 const LIMIT: usize = 1_000;
 
-/// How many rows are listed at most: they are all in memory, and a commit waits for the scan.
+/// How many rows a page has at most. They are all in memory, and a commit waits for the scan.
 const LIMIT_MAX: usize = 10_000;
 
 /// A row with its key.
@@ -29,17 +31,16 @@ pub struct Listing<V: View> {
 
 /// A page of the rows of a keyed view, in the order of one of their secondary keys.
 ///
-/// While commands go on, a row whose secondary key has just changed may be missing; it is never shown
-/// where it is not any more. Secondary keys that are alike in their first 512 bytes (see
-/// [`SecondaryKeys::add`]) are told apart row by row: a page takes as long as there are rows with such
-/// keys.
+/// While commands are executed, a row whose secondary key has just changed may be missing. It is never listed under its
+/// old key. Secondary keys that agree in their first 512 bytes (see [`SecondaryKeys::add`]) are compared row by row,
+/// so a page takes longer the more rows have such keys.
 #[must_use = "nothing is read before `list`"]
 pub struct SecondaryListing<V: View> {
     name: Vec<u8>,
     page: Page<V>,
 }
 
-/// What all pages have.
+/// The options of all pages.
 struct Page<V: View> {
     table: CurrentTable<V>,
     span: Span,
@@ -57,7 +58,7 @@ impl<V: View> Page<V> {
         self.span = std::mem::take(&mut self.span).and(span);
     }
 
-    /// What is left of a span, in the direction of reading.
+    /// Returns the rest of a span, in the direction of reading.
     fn rest(&self, span: Span, after: Option<&[u8]>) -> Span {
         match after {
             Some(key) => span.after(key, self.descending),
@@ -68,13 +69,13 @@ impl<V: View> Page<V> {
 
 macro_rules! paging {
     () => {
-        /// From the last to the first.
+        /// Lists from the last row to the first.
         pub fn descending(mut self) -> Self {
             self.page.descending = true;
             self
         }
 
-        /// How many rows at most. Default: 1,000; never more than 10,000.
+        /// Sets how many rows are listed at most. Default: 1,000; never more than 10,000.
         pub fn limit(mut self, rows: usize) -> Self {
             self.page.limit = rows.min(LIMIT_MAX);
             self
@@ -87,13 +88,13 @@ impl<V: View> Listing<V> {
         Self { page: Page::of(table, Span::default()) }
     }
 
-    /// Those whose key is within the range.
+    /// Lists only rows whose key is in the range.
     pub fn range(mut self, range: impl RangeBounds<V::Key>) -> Self {
         self.page.narrow(Span::of(&[], &range));
         self
     }
 
-    /// Those whose key begins with a text.
+    /// Lists only rows whose key starts with a text.
     pub fn starting_with(mut self, text: &str) -> Self
     where
         V::Key: TextKey,
@@ -104,7 +105,7 @@ impl<V: View> Listing<V> {
         self
     }
 
-    /// Those whose key has this first part.
+    /// Lists only rows whose key has this first part.
     pub fn within<Q>(mut self, first: &Q) -> Self
     where
         V::Key: TupleKey,
@@ -115,8 +116,8 @@ impl<V: View> Listing<V> {
         self
     }
 
-    /// Those behind this key, in the direction of reading: the next page, behind the last row of the
-    /// one before.
+    /// Lists only rows after this key, in the direction of reading. Pass the key of a page's last row for the next
+    /// page.
     pub fn after<Q>(mut self, key: &Q) -> Self
     where
         V::Key: Borrow<Q>,
@@ -128,7 +129,7 @@ impl<V: View> Listing<V> {
 
     paging!();
 
-    /// Reads the page, which is of one moment. It touches the disk for what is not in memory.
+    /// Reads the page, as of one moment. It reads from the disk what is not in memory.
     ///
     /// # Errors
     /// [`ViewReadError`]; nothing was changed.
@@ -151,20 +152,20 @@ impl<V: View> SecondaryListing<V> {
         Self { page: Page::of(table, Span::starting_with(name.clone())), name }
     }
 
-    /// Those with exactly this secondary key.
+    /// Lists only rows with exactly this secondary key.
     pub fn equal<Q: KeyBytes + ?Sized>(mut self, key: &Q) -> Self {
         self.page.narrow(Span::starting_with([&self.name[..], &bytes(key)].concat()));
         self
     }
 
-    /// Those whose secondary key is within the range. Its type is the one that
-    /// [`View::secondary`] gives: `100u64..`, where the row has a `u64`.
+    /// Lists only rows whose secondary key is in the range. Its type is the one that [`View::secondary`] adds:
+    /// `100u64..`, if the row has a `u64`.
     pub fn range<K: KeyBytes>(mut self, range: impl RangeBounds<K>) -> Self {
         self.page.narrow(Span::of(&self.name, &range));
         self
     }
 
-    /// Those whose secondary key is a text that begins with this one.
+    /// Lists only rows whose secondary key is a text that starts with this one.
     pub fn starting_with(mut self, text: &str) -> Self {
         let mut prefix = self.name.clone();
         beginning(text, &mut prefix);
@@ -172,8 +173,8 @@ impl<V: View> SecondaryListing<V> {
         self
     }
 
-    /// Those behind the row that has this secondary key and this key, in the direction of reading:
-    /// the next page, behind the last row of the one before.
+    /// Lists only rows after the one with this secondary key and this key, in the direction of reading. Pass those
+    /// of a page's last row for the next page.
     pub fn after<S, Q>(mut self, secondary: &S, key: &Q) -> Self
     where
         S: KeyBytes + ?Sized,
@@ -187,7 +188,7 @@ impl<V: View> SecondaryListing<V> {
 
     paging!();
 
-    /// Reads the page. It touches the disk for what is not in memory.
+    /// Reads the page. It reads from the disk what is not in memory.
     ///
     /// # Errors
     /// [`ViewReadError`]; nothing was changed.
@@ -198,8 +199,8 @@ impl<V: View> SecondaryListing<V> {
     fn list_from(&self, table: &TableReader) -> Result<Vec<KeyedRow<V>>, ViewReadError> {
         let Page { ref span, descending, limit, .. } = self.page;
         let (mut rows, mut after) = (Vec::new(), self.page.after.clone());
-        // More than once only when rows have changed between the two looks, or have long secondary
-        // keys that are alike at first. Each time goes further.
+        // Repeats only if rows have changed between the two reads, or have long secondary keys that agree in
+        // their first bytes. Each round starts after the last one.
         loop {
             let rest = self.page.rest(span.entries(), after.as_deref());
             let wanted = limit - rows.len();
@@ -217,8 +218,8 @@ impl<V: View> SecondaryListing<V> {
     }
 }
 
-/// The row of an entry; none when it has gone, has another secondary key by now, or has one that only
-/// begins like those of the span.
+/// Returns the row of an entry; `None` if it was removed, has another secondary key by now, or agrees with the span only
+/// in its first bytes.
 fn find<V: View>(
     table: &TableReader,
     entry: &[u8],

@@ -1,9 +1,11 @@
+//! A range of keys, as bytes.
+
 use std::ops::{Bound, RangeBounds};
 
 use super::key::{KeyBytes, bytes};
 use super::secondary::{KEPT_BYTES, kept};
 
-/// A part of all keys, as bytes: from the first, included, to the last, excluded.
+/// A range of keys, as bytes: from `from`, included, to `to`, excluded.
 #[derive(Clone, Default)]
 pub(super) struct Span {
     from: Vec<u8>,
@@ -11,19 +13,19 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The keys that begin with `prefix`.
+    /// The keys that start with `prefix`.
     pub(super) fn starting_with(prefix: Vec<u8>) -> Self {
         Self { to: end_of(&prefix), from: prefix }
     }
 
-    /// The keys that begin with `prefix`, and then with a value within the range.
+    /// The keys that start with `prefix`, followed by a value in the range.
     pub(super) fn of<K: KeyBytes>(prefix: &[u8], range: &impl RangeBounds<K>) -> Self {
         let all = Self::starting_with(prefix.to_vec());
         let place = |key: &K| [prefix, &bytes(key)].concat();
         let from = match range.start_bound() {
             Bound::Unbounded => all.from,
             Bound::Included(key) => place(key),
-            Bound::Excluded(key) => behind(place(key)),
+            Bound::Excluded(key) => after_all(place(key)),
         };
         let to = match range.end_bound() {
             Bound::Unbounded => all.to,
@@ -33,7 +35,7 @@ impl Span {
         Self { from, to }
     }
 
-    /// What is in both.
+    /// Returns the keys that are in both.
     pub(super) fn and(self, other: Self) -> Self {
         let to = match (self.to, other.to) {
             (Some(one), Some(two)) => Some(one.min(two)),
@@ -46,8 +48,8 @@ impl Span {
         self.from[..] <= *key && self.to.as_ref().is_none_or(|to| key < &to[..])
     }
 
-    /// Where the entries of all secondary keys of this span are. Those of others may be there, too,
-    /// if they are alike in what is kept.
+    /// Returns the range of the entries of all secondary keys of this span. It may have entries of other keys that
+    /// agree in their kept bytes.
     pub(super) fn entries(&self) -> Self {
         let to = match &self.to {
             Some(to) if to.len() > KEPT_BYTES => end_of(kept(to)),
@@ -56,7 +58,7 @@ impl Span {
         Self { from: kept(&self.from).to_vec(), to }
     }
 
-    /// What comes behind exactly this key, in the direction of reading.
+    /// Returns the keys after exactly this one, in the direction of reading.
     pub(super) fn after(self, key: &[u8], descending: bool) -> Self {
         let mut rest = Self::default();
         if descending {
@@ -73,7 +75,7 @@ impl Span {
     }
 }
 
-/// The first bytes behind all that begin with `prefix`; none when nothing is.
+/// Returns the first bytes after all that start with `prefix`; `None` if there are none.
 fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
     let mut end = prefix[..=last].to_vec();
@@ -81,7 +83,7 @@ fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
-/// The same; where nothing is behind them, a place where no key is.
-fn behind(prefix: Vec<u8>) -> Vec<u8> {
+/// Returns the same, or bytes that no key has if there are none.
+fn after_all(prefix: Vec<u8>) -> Vec<u8> {
     end_of(&prefix).unwrap_or_else(|| [&prefix[..], &[0]].concat())
 }

@@ -1,5 +1,5 @@
-//! A row as bytes: `codec u8 | content`. The byte lets a view change its codec: each row is read with
-//! the one that wrote it.
+//! A row as bytes: `codec u8 | content`. The byte lets a view change its codec: each row is decoded with the codec
+//! that wrote it.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
+//! Keys of several parts.
+
 use super::key::{Key, KeyBytes};
 
-/// A key of several parts, ordered by the first, then by the next, so that keys can be found by
-/// their first part.
+/// A key of several parts, ordered by the first, then by the next, so that keys can be found by their first part.
 pub trait TupleKey: Key {
     /// The first part.
     type First: Key;
@@ -52,7 +53,7 @@ mod tests {
     use super::super::key::{beginning, bytes, whole};
     use super::*;
 
-    /// Everything a key promises, for two values.
+    /// Checks all guarantees of a key, for two values.
     fn check<K: Key + Ord + Debug>(one: &K, other: &K) {
         let (first, second) = (bytes(one), bytes(other));
         assert_eq!(first.cmp(&second), one.cmp(other), "{one:?} {other:?}");
@@ -62,7 +63,7 @@ mod tests {
         assert_eq!(whole::<(K, K)>(&both), Some((one.clone(), other.clone())));
     }
 
-    /// Texts that are alike, and full of what is special in keys.
+    /// Similar texts, with the bytes that are special in keys.
     fn text() -> impl Strategy<Value = String> {
         let letter = prop_oneof![Just('\0'), Just('\u{1}'), Just('a'), Just('ÿ'), any::<char>()];
         proptest::collection::vec(letter, 0..5).prop_map(String::from_iter)
@@ -74,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_are_ordered_like_their_bytes_and_come_back(
+        fn numbers_are_ordered_like_their_bytes_and_read_back(
             (a, b) in two(any::<u64>), (c, d) in two(any::<i64>), (e, f) in two(any::<(u8, u16)>)
         ) {
             check(&a, &b);
@@ -86,7 +87,7 @@ mod tests {
         }
 
         #[test]
-        fn texts_are_ordered_like_their_bytes_and_come_back((a, b) in two(text)) {
+        fn texts_are_ordered_like_their_bytes_and_read_back((a, b) in two(text)) {
             check(&a, &b);
             prop_assert_eq!(bytes(&a), bytes(a.as_str()));
             if let (Ok(a), Ok(b)) = (Id::<()>::new(a), Id::new(b)) {
@@ -104,15 +105,15 @@ mod tests {
         }
 
         #[test]
-        fn a_text_is_found_by_its_beginning_and_by_nothing_else((text, start) in two(text)) {
+        fn a_text_is_found_by_its_prefixes_only((text, start) in two(text)) {
             let mut prefix = Vec::new();
             beginning(&start, &mut prefix);
             prop_assert_eq!(bytes(&text).starts_with(&prefix), text.starts_with(&start));
         }
 
         #[test]
-        fn bytes_that_are_no_key_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
-            // Whatever reads as a key writes the same bytes again.
+        fn bytes_that_are_not_a_key_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
+            // A key that was read writes the same bytes again.
             if let Some(key) = whole::<(String, bool)>(&bytes) {
                 prop_assert_eq!(super::super::key::bytes(&key), bytes);
             }

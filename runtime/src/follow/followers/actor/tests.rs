@@ -1,4 +1,4 @@
-//! What becomes of a follower whose actor fails: nothing outside of this library makes one fail.
+//! Tests of a follower whose actor fails. No code outside of this library makes one fail.
 
 use std::sync::atomic::AtomicU32;
 
@@ -8,15 +8,15 @@ use super::super::{FollowerKind, Followers};
 use super::*;
 use crate::builder::RuntimeBuilder;
 
-/// A follower that fails as often as it is told, then runs until it is stopped.
+/// A follower that fails a set number of times, then runs until it is stopped.
 #[derive(Clone)]
 struct Failing(Arc<Inner>);
 
 struct Inner {
     shared: Arc<FollowerShared>,
-    /// How often it fails, and whether it comes any further before.
+    /// How often it fails, and whether it advances before each failure.
     failures: AtomicU32,
-    gets_on: AtomicBool,
+    advances: AtomicBool,
     /// How often it cannot be opened again.
     refusals: AtomicU32,
     runs: AtomicU32,
@@ -29,9 +29,9 @@ impl Failing {
     }
 
     async fn until_stopped(&self) {
-        let Inner { shared, failures, gets_on, runs, .. } = &*self.0;
+        let Inner { shared, failures, advances, runs, .. } = &*self.0;
         runs.fetch_add(1, Ordering::SeqCst);
-        if gets_on.load(Ordering::SeqCst) {
+        if advances.load(Ordering::SeqCst) {
             shared.reached(shared.progress.position().next());
         }
         if Self::one_less(failures) {
@@ -80,7 +80,7 @@ impl Runs for Failing {
     }
 }
 
-/// Who takes the names, and a follower that fails so often.
+/// Returns the followers, and one of them that fails so often.
 async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
     let engine = RuntimeBuilder::default().engine(memory::open(), None).await.unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
@@ -88,7 +88,7 @@ async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
     let runs = Failing(Arc::new(Inner {
         shared: registration.keep(),
         failures: failures.into(),
-        gets_on: false.into(),
+        advances: false.into(),
         refusals: 0.into(),
         runs: 0.into(),
     }));
@@ -97,15 +97,14 @@ async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_whose_actor_fails_now_and_then_goes_on() {
+async fn a_follower_whose_actor_fails_four_times_continues() {
     let (_, follower) = failing(4).await;
     follower.until_live().await;
     assert_eq!(follower.runs(), 5);
     follower.stop().await;
 }
 
-/// After the fifth failure nobody ran it any more. `resume` made it look as if it were catching up,
-/// and `stop` waited for ever.
+/// After the fifth failure, `resume` must start an actor again, and `stop` must not wait forever.
 #[tokio::test(start_paused = true)]
 async fn at_the_fifth_failure_it_halts_until_it_is_asked_to_resume() {
     let (_, follower) = failing(5).await;
@@ -137,7 +136,7 @@ async fn halted_by_failures_it_can_be_stopped_and_its_name_is_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_neither_hides_that_it_has_halted_nor_has_it_try_again() {
+async fn a_pause_neither_hides_a_halt_nor_retries() {
     let (_, follower) = failing(5).await;
     follower.until_halted().await;
     follower.shared().want(DesiredState::Pause);
@@ -147,19 +146,18 @@ async fn a_pause_neither_hides_that_it_has_halted_nor_has_it_try_again() {
     follower.stop().await;
 }
 
-/// The failures of a whole life were counted: the fifth in a year was the last.
 #[tokio::test(start_paused = true)]
-async fn failures_are_counted_anew_once_it_has_come_further() {
+async fn failures_are_counted_again_after_it_has_advanced() {
     let (_, follower) = failing(20).await;
-    follower.0.gets_on.store(true, Ordering::SeqCst);
+    follower.0.advances.store(true, Ordering::SeqCst);
     follower.until_live().await;
     assert_eq!(follower.runs(), 21);
     follower.stop().await;
 }
 
-/// It ended silently, as if it had been stopped, with attempts left.
+/// A failed reopening must not end it silently.
 #[tokio::test(start_paused = true)]
-async fn one_that_cannot_be_opened_again_is_tried_again_and_then_halts() {
+async fn a_follower_that_cannot_be_reopened_is_retried_and_then_halts() {
     let (_, follower) = failing(1).await;
     follower.0.refusals.store(4, Ordering::SeqCst);
     let why = follower.until_halted().await;

@@ -1,3 +1,5 @@
+//! Tests of the status of a follower, and of waits for it.
+
 use super::*;
 
 fn shared(head: u64) -> FollowerShared {
@@ -8,9 +10,9 @@ fn halted(at: u64) -> FollowerStatus {
     FollowerStatus::Halted { position: Position::new(at), why: "no".to_owned() }
 }
 
-/// A pause hid it: the gauge went to zero, the health was good, and nobody mended the cause.
+/// A pause must not hide a halt: health must stay bad until the cause is fixed.
 #[test]
-fn a_halt_shows_until_someone_asks_to_resume() {
+fn a_halt_is_reported_until_a_request_to_resume() {
     let shared = shared(9);
     shared.now(halted(4));
     shared.want(DesiredState::Pause);
@@ -20,9 +22,8 @@ fn a_halt_shows_until_someone_asks_to_resume() {
     assert_eq!(shared.status(), FollowerStatus::CatchingUp);
 }
 
-/// It stayed live, however far it was behind.
 #[test]
-fn who_goes_back_is_catching_up_until_it_is_at_the_end_again() {
+fn a_follower_that_rewinds_is_catching_up_until_the_end() {
     let shared = shared(9);
     shared.reached(Position::new(9));
     assert_eq!(shared.status(), FollowerStatus::Live);
@@ -34,7 +35,6 @@ fn who_goes_back_is_catching_up_until_it_is_at_the_end_again() {
     assert_eq!(shared.status(), FollowerStatus::Live);
 }
 
-/// Who waited for an event before the halt was told that it had halted, and did not wait.
 #[tokio::test(start_paused = true)]
 async fn only_a_halt_at_the_position_or_before_it_ends_a_wait() {
     let shared = shared(9);

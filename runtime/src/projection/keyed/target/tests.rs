@@ -1,4 +1,4 @@
-//! A target whose commit has failed, and what it finds when it opens its table again.
+//! Tests of a target whose commit has failed, and that opens its table again.
 
 use std::convert::Infallible;
 
@@ -54,7 +54,7 @@ fn target() -> KeyedTarget<Numbers> {
     let saved_views = SavedViews { name, place, version: 1, shape: 1, lineage, types };
     let generations = Arc::new(Generations(saved_views));
     let generation = generations.create().unwrap();
-    let (parts, outputs) = ((routes, generations), (CurrentTable::default(), Moves::new()));
+    let (parts, outputs) = ((routes, generations), (CurrentTable::default(), ChangeFeed::new()));
     let mut target = KeyedTarget::over(generation, parts, Codec::default(), outputs);
     target.show();
     target
@@ -79,7 +79,7 @@ fn commits(positions: std::ops::RangeInclusive<u64>) -> Vec<Commit> {
 }
 
 fn fail(target: &mut KeyedTarget<Numbers>) -> Failed {
-    target.give_up(ViewError::Failed { cause: "no space".to_owned() })
+    target.close_table(ViewError::Failed { cause: "no space".to_owned() })
 }
 
 fn rows<const ROWS: usize>(target: &KeyedTarget<Numbers>, keys: [u64; ROWS]) -> [bool; ROWS] {
@@ -88,31 +88,31 @@ fn rows<const ROWS: usize>(target: &KeyedTarget<Numbers>, keys: [u64; ROWS]) -> 
 }
 
 #[test]
-fn after_a_failed_commit_the_table_is_opened_again_and_gone_on_from_where_it_is() {
+fn after_a_failed_commit_the_table_is_reopened_and_continued_from_its_position() {
     let mut target = target();
     target.take(&commits(1..=7)).unwrap();
     target.fold(&commits(8..=8)[0]).unwrap();
     let failed = fail(&mut target);
     assert_eq!((failed.position, target.position()), (Position::new(8), Position::new(7)));
-    assert_eq!(rows(&target, [7, 8]), [true, false], "it can be read all the while");
+    assert_eq!(rows(&target, [7, 8]), [true, false], "it can be read until then");
     assert_eq!(target.take(&[]).unwrap(), 0);
     assert_eq!(target.position(), Position::new(7));
-    // The host goes back to there; some of what it brings may be known.
+    // The host rewinds to there; some of the commits it passes may be stored already.
     assert_eq!(target.take(&commits(5..=9)).unwrap(), 2);
     assert_eq!(rows(&target, [7, 8, 9]), [true; 3]);
 }
 
-/// The host goes back to what the table said last. When it comes back with less, the events between
-/// must not be lost without a word.
+/// The host rewinds to the last stored position. If the reopened table is at an earlier one, the events between
+/// must not be lost silently.
 #[test]
-fn a_table_that_comes_back_from_an_earlier_batch_is_not_gone_on_with_behind_a_gap() {
+fn a_table_reopened_at_an_earlier_position_is_not_continued_after_a_gap() {
     let mut target = target();
     target.take(&commits(1..=3)).unwrap();
     let earlier = target.generations.origin(Position::new(3), ErasureTaint::default());
     target.take(&commits(4..=7)).unwrap();
     let _ = fail(&mut target);
     target.outputs.0.clear();
-    // Only the position: the rows that were stored with it are the same when they come again.
+    // Only the position: the rows stored with it are the same when their events come again.
     let mut generation = target.generations.open(target.generation).unwrap();
     let mut changes = Changes::new();
     put_origin(&earlier, &mut changes).unwrap();
@@ -127,13 +127,13 @@ fn a_table_that_comes_back_from_an_earlier_batch_is_not_gone_on_with_behind_a_ga
 }
 
 #[test]
-fn while_the_table_cannot_be_opened_again_it_is_tried_again() {
+fn a_table_that_cannot_be_reopened_is_tried_again() {
     let mut target = target();
-    let elsewhere: TableReader = target.open.as_ref().unwrap().table.reader();
+    let other_reader: TableReader = target.open.as_ref().unwrap().table.reader();
     let _ = fail(&mut target);
     target.take(&[]).unwrap_err();
     assert!(target.outputs.0.get(&[]).is_err());
-    drop(elsewhere);
+    drop(other_reader);
     target.take(&[]).unwrap();
     assert_eq!(rows(&target, [7]), [false]);
 }

@@ -1,17 +1,19 @@
+//! `RowCache`: the recently used rows of a keyed view.
+
 use std::collections::HashMap;
 
-/// How many bytes of rows, as stored, are remembered at most: twice this, and what one batch needs.
-/// In memory a row takes a small multiple of it.
+/// Half of the bytes of rows that are cached, as stored; one batch may need more. In memory a row takes a small
+/// multiple of its stored bytes.
 const HALF_BYTES: usize = 8 * 1024 * 1024;
 
-/// What an entry takes beside its key and row.
+/// The overhead of an entry beside its key and row.
 const ENTRY_BYTES: usize = 96;
 
-/// The rows used lately, as they are after all that was taken so far; also those known to be absent.
+/// The recently used rows, as the commands so far have left them; also those known to be absent.
 ///
-/// Two halves: what is used moves to the young one, and when that is full the old one is forgotten.
-/// So a row is remembered at least as long as eight megabytes of others.
-pub(super) struct Known<R> {
+/// It has two halves. A used row moves to the young half. When that is full, the old half is dropped. So a row stays
+/// at least until eight megabytes of others were used.
+pub(super) struct RowCache<R> {
     young: HashMap<Vec<u8>, Entry<R>>,
     old: HashMap<Vec<u8>, Entry<R>>,
     young_bytes: usize,
@@ -22,14 +24,14 @@ struct Entry<R> {
     bytes: usize,
 }
 
-impl<R> Default for Known<R> {
+impl<R> Default for RowCache<R> {
     fn default() -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0 }
     }
 }
 
-impl<R> Known<R> {
-    /// The row; `Some(None)` when it is known to be absent, none when nothing is known.
+impl<R> RowCache<R> {
+    /// Returns the row: `Some(None)` if it is known to be absent, `None` if it is not cached.
     pub(super) fn get(&mut self, key: &[u8]) -> Option<Option<&R>> {
         if !self.young.contains_key(key) {
             let (key, entry) = self.old.remove_entry(key)?;
@@ -39,7 +41,7 @@ impl<R> Known<R> {
         self.young.get(key).map(|entry| entry.row.as_ref())
     }
 
-    /// Remembers a row that takes `row_bytes` when it is stored.
+    /// Caches a row that takes `row_bytes` when it is stored.
     pub(super) fn put(&mut self, key: Vec<u8>, row: Option<R>, row_bytes: usize) {
         self.old.remove(&key);
         let bytes = key.len() + row_bytes + ENTRY_BYTES;
@@ -53,8 +55,8 @@ impl<R> Known<R> {
         self.young_bytes >= HALF_BYTES
     }
 
-    /// Forgets what was not used lately, when it is too much. Only when all of it is stored: what is
-    /// forgotten is read from the table again.
+    /// Drops rows that were not used recently, if there are too many. Call it only when all of them are stored:
+    /// dropped rows are read from the table again.
     pub(super) fn shrink(&mut self) {
         if self.is_full() {
             self.old = std::mem::take(&mut self.young);
@@ -68,8 +70,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_used_stays_and_what_is_not_goes_within_the_bound() {
-        let mut known = Known::default();
+    fn used_rows_stay_and_others_are_dropped_within_the_bound() {
+        let mut known = RowCache::default();
         let key = |number: usize| number.to_be_bytes().to_vec();
         for number in 0..1_000 {
             known.put(key(number), Some(number), 100_000);
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_row_that_is_replaced_counts_once() {
-        let mut known = Known::default();
+        let mut known = RowCache::default();
         for number in 0..1_000 {
             known.put(vec![1], Some(number), 1_000_000);
         }
