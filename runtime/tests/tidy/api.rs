@@ -40,7 +40,7 @@ fn the_api_changes_only_on_purpose() {
         let tree = Tree::read(&name.replace('-', "_"), &root().join(folder).join("lib.rs"));
         let found = Listing::of(&tree).lines();
         let file = root().join("docs/api").join(name).with_extension("txt");
-        if env::var_os(ACCEPT).is_some() {
+        if env::var(ACCEPT).is_ok_and(|it| it == "1") {
             fs::create_dir_all(root().join("docs/api")).expect("a folder for the listings");
             fs::write(&file, found.join("\n") + "\n").expect("a listing");
         }

@@ -224,7 +224,7 @@ fn names(path: &syn::Path) -> Vec<String> {
 fn opened(path: String, notes: &Notes, found: Found) -> Option<Open> {
     let notes: Notes = notes.union(&found.notes).cloned().collect();
     let (depth, conditions) = (path.matches("::").count(), notes.len());
-    (!is_never(&notes)).then(|| Open {
+    (!is_never(&notes)).then_some(Open {
         depth,
         hops: found.hops,
         conditions,

@@ -33,17 +33,7 @@ impl Tree {
     }
 
     fn walk(&self, from: &str, path: &[String], trail: &mut Trail) -> Vec<Found> {
-        let mut module = from;
-        let mut rest = path;
-        while let [first, inside @ ..] = rest {
-            module = match first.as_str() {
-                "crate" | "$crate" => "",
-                "self" => module,
-                "super" => module.rsplit_once("::").map_or("", |(parent, _)| parent),
-                _ => break,
-            };
-            rest = inside;
-        }
+        let (module, rest) = start(from, path);
         let is_relative = rest.len() < path.len();
         let [names @ .., last] = rest else { return Vec::new() };
         let mut notes = Notes::new();
@@ -101,7 +91,7 @@ impl Tree {
         trail.push(step);
         let mut found = self.named(module, name, trail);
         if found.is_empty() {
-            found = self.from_globs(module, name, trail);
+            found = self.globbed(module, name, trail);
         }
         trail.pop();
         found
@@ -126,7 +116,7 @@ impl Tree {
     }
 
     /// Returns what the globs of a module import under a name.
-    fn from_globs(&self, module: &str, name: &str, trail: &mut Trail) -> Vec<Found> {
+    fn globbed(&self, module: &str, name: &str, trail: &mut Trail) -> Vec<Found> {
         let mut found = Vec::new();
         for entry in &self.modules[module] {
             let Kind::Glob(path) = &entry.kind else { continue };
@@ -173,6 +163,21 @@ impl Tree {
 enum Inner {
     Module(String),
     Outside(String),
+}
+
+/// Returns the module that a path starts in, and the rest of the path.
+fn start<'a>(from: &'a str, path: &'a [String]) -> (&'a str, &'a [String]) {
+    let (mut module, mut rest) = (from, path);
+    while let [first, inside @ ..] = rest {
+        module = match first.as_str() {
+            "crate" | "$crate" => "",
+            "self" => module,
+            "super" => module.rsplit_once("::").map_or("", |(parent, _)| parent),
+            _ => break,
+        };
+        rest = inside;
+    }
+    (module, rest)
 }
 
 fn outside(path: &[String], hops: usize) -> Vec<Found> {
