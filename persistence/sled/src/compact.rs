@@ -89,8 +89,8 @@ fn make_copy(
         source: std::io::Error::other(error),
     };
     copy_log(&SledReader::new(old.clone()), &mut filled, progress).map_err(io)?;
-    for prefix in [keys::snapshot_prefix(), keys::note_prefix()] {
-        copy_values(&old.engine, &new.engine, &prefix).map_err(|error| io(error.to_string()))?;
+    for prefix in [keys::SNAPSHOTS, keys::NOTES] {
+        copy_values(&old.engine, &new.engine, prefix).map_err(|error| io(error.to_string()))?;
     }
     filled.writer.settle().map_err(|error| io(error.to_string()))?;
     let (end, wanted) = (new.chain(), old.chain());

@@ -15,6 +15,11 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 /// The key of the index's manifest.
 pub(super) const MANIFEST: &[u8] = b"m";
 
+/// The prefixes of the keys of all chunks, all notes and all snapshots.
+pub(super) const CHUNKS: &[u8] = &[CHUNK];
+pub(super) const NOTES: &[u8] = &[NOTE];
+pub(super) const SNAPSHOTS: &[u8] = &[SNAPSHOT];
+
 const CHUNK: u8 = b'e';
 const INDEX: u8 = b'i';
 const NOTE: u8 = b'n';
@@ -67,21 +72,6 @@ pub(super) fn chunk(first: u64, part: u16) -> [u8; 11] {
     key[1..9].copy_from_slice(&first.to_be_bytes());
     key[9..].copy_from_slice(&part.to_be_bytes());
     key
-}
-
-/// Returns the prefix of the keys of all chunks.
-pub(super) fn chunk_prefix() -> [u8; 1] {
-    [CHUNK]
-}
-
-/// Returns the prefix of the keys of all snapshots.
-pub(super) fn snapshot_prefix() -> [u8; 1] {
-    [SNAPSHOT]
-}
-
-/// Returns the prefix of the keys of all notes.
-pub(super) fn note_prefix() -> [u8; 1] {
-    [NOTE]
 }
 
 /// Returns the first position and the part number in a chunk's key, or `None` for a key of another kind.

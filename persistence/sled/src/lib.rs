@@ -94,6 +94,7 @@ mod options;
 mod release;
 #[cfg(feature = "archive")]
 mod restore;
+mod sealed;
 mod snapshots;
 mod swap;
 mod table;

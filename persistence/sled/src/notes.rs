@@ -9,7 +9,6 @@
 
 use std::ops::Bound;
 
-use actuarius_persistence::wire::Cursor;
 use actuarius_persistence::{NOTE_VALUE_BYTES_MAX, Note, ReadError};
 use bytes::Bytes;
 use sled::IVec;
@@ -17,9 +16,9 @@ use sled::IVec;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::keys::{self, VALUE_MAX};
+use crate::sealed::{self, CHECKSUM};
 
 const VERSION: u8 = 1;
-const CHECKSUM: usize = 4;
 const HEAD: usize = CHECKSUM + 1;
 
 const _: () = assert!(NOTE_VALUE_BYTES_MAX + HEAD <= VALUE_MAX);
@@ -41,24 +40,17 @@ pub(super) fn pack(key: &[u8], content: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(&[0; CHECKSUM]);
     bytes.push(VERSION);
     bytes.extend_from_slice(content);
-    let checksum = checksum(key, &bytes);
-    bytes[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+    sealed::seal(crc32c::crc32c(key), &mut bytes);
     bytes
 }
 
 fn unpack(key: &[u8], value: &[u8]) -> Result<Bytes> {
-    let mut cursor = Cursor(value);
-    if cursor.u32()? != checksum(key, value) {
-        return Err(EngineError::Malformed("the checksum of the note is wrong"));
-    }
+    let what = "the checksum of the note is wrong";
+    let mut cursor = sealed::open(crc32c::crc32c(key), value, what)?;
     if cursor.byte()? != VERSION {
         return Err(EngineError::Malformed("the note has an unknown version"));
     }
     Ok(Bytes::copy_from_slice(cursor.0))
-}
-
-fn checksum(key: &[u8], bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(key), &bytes[CHECKSUM..])
 }
 
 /// Reads the content of the note `key`.

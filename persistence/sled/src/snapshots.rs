@@ -18,9 +18,9 @@ use bytes::Bytes;
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::keys::{self, StreamHash, VALUE_MAX};
+use crate::sealed::{self, CHECKSUM};
 
 const VERSION: u8 = 1;
-const CHECKSUM: usize = 4;
 
 /// The largest state that can be stored. The number of parts is a u16.
 pub(super) const PAYLOAD_MAX: usize = (u16::MAX as usize - 1) * VALUE_MAX;
@@ -41,8 +41,7 @@ pub(super) fn pack(new: &NewSnapshot) -> Vec<Vec<u8>> {
     bytes.extend_from_slice(&new.payload);
     let parts = bytes.len().div_ceil(VALUE_MAX) as u16;
     bytes[CHECKSUM + 1..CHECKSUM + 3].copy_from_slice(&parts.to_le_bytes());
-    let checksum = crc32c::crc32c(&bytes[CHECKSUM..]);
-    bytes[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+    sealed::seal(0, &mut bytes);
     if parts == 1 { vec![bytes] } else { bytes.chunks(VALUE_MAX).map(<[u8]>::to_vec).collect() }
 }
 
@@ -77,10 +76,7 @@ fn unpack(stream: &StreamId, version: u64, bytes: Bytes) -> Result<Option<Snapsh
 
 /// Unpacks a snapshot of any stream, with its category and id.
 fn unpack_any(version: u64, bytes: &Bytes) -> Result<((&str, &str), Snapshot)> {
-    let mut cursor = Cursor(bytes);
-    if cursor.u32()? != crc32c::crc32c(&bytes[CHECKSUM..]) {
-        return Err(EngineError::Malformed("the checksum of the snapshot is wrong"));
-    }
+    let mut cursor = sealed::open(0, bytes, "the checksum of the snapshot is wrong")?;
     cursor.bytes(3)?;
     let names = (cursor.text()?, cursor.text()?);
     if cursor.varint()? != version {
@@ -113,7 +109,7 @@ pub(super) type StoredSnapshot = (u64, Result<(StreamId, Snapshot)>);
 pub(super) fn all(
     engine: &Engine,
 ) -> impl Iterator<Item = sled::Result<Option<StoredSnapshot>>> + '_ {
-    engine.keys_and_values(&keys::snapshot_prefix()).map(|entry| {
+    engine.keys_and_values(keys::SNAPSHOTS).map(|entry| {
         let (key, front) = entry?;
         let Some((hash, version, 0)) = keys::any_snapshot_place(&key) else { return Ok(None) };
         let read = read_any(engine, (hash, version), &front);
@@ -208,19 +204,13 @@ fn read(
 /// What to remove so that a stream keeps no more snapshots than a new one allows: the oldest ones, those
 /// that are too old, and the one that is replaced. Each comes with its highest part number.
 pub(super) struct Surplus {
-    /// The versions of the snapshots to remove, with their highest parts.
+    /// The versions of the snapshots to remove, with their highest parts: all of the stream's if the new
+    /// version is `u64::MAX`.
     pub(super) older: Vec<(u64, u16)>,
     /// The highest part of the snapshot at the version of the new one.
     pub(super) replaced: Option<u16>,
     /// Whether `keep` newer snapshots exist already, so that the new one is not stored.
     pub(super) is_superfluous: bool,
-}
-
-impl Surplus {
-    /// Returns all snapshots of the stream, if the version was `u64::MAX`.
-    pub(super) fn all(self) -> impl Iterator<Item = (u64, u16)> {
-        self.older.into_iter()
-    }
 }
 
 /// Finds what to remove when a snapshot of `version` is stored.

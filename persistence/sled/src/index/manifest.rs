@@ -6,6 +6,7 @@ use actuarius_persistence::wire::{Cursor, Malformed, put_varint};
 use super::memtable::Run;
 use crate::error::{EngineError, Result};
 use crate::keys::{self, VALUE_MAX};
+use crate::sealed::{self, CHECKSUM};
 
 const VERSION: u8 = 1;
 
@@ -41,7 +42,7 @@ impl Manifest {
     }
 
     pub(crate) fn to_value(&self) -> Vec<u8> {
-        let mut bytes = vec![0; 4];
+        let mut bytes = vec![0; CHECKSUM];
         bytes.push(VERSION);
         put_varint(&mut bytes, self.indexed);
         put_varint(&mut bytes, u64::from(self.next_run));
@@ -58,16 +59,13 @@ impl Manifest {
             numbers.iter().for_each(|&number| put_varint(&mut bytes, u64::from(number)));
         }
         debug_assert!(bytes.len() <= VALUE_MAX);
-        let checksum = checksum(&bytes);
-        bytes[..4].copy_from_slice(&checksum.to_le_bytes());
+        sealed::seal(crc32c::crc32c(keys::MANIFEST), &mut bytes);
         bytes
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
-        let mut cursor = Cursor(bytes);
-        if cursor.u32()? != checksum(bytes) {
-            return Err(EngineError::Malformed("the checksum of the index's manifest is wrong"));
-        }
+        let what = "the checksum of the index's manifest is wrong";
+        let mut cursor = sealed::open(crc32c::crc32c(keys::MANIFEST), bytes, what)?;
         if cursor.byte()? != VERSION {
             return Err(EngineError::Malformed("the index's manifest has an unknown version"));
         }
@@ -89,10 +87,6 @@ impl Manifest {
         }
         if end == self.indexed { Ok(self) } else { Err(gap) }
     }
-}
-
-fn checksum(bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(keys::MANIFEST), &bytes[4..])
 }
 
 fn list<T>(cursor: &mut Cursor<'_>, item: fn(&mut Cursor<'_>) -> Result<T>) -> Result<Vec<T>> {

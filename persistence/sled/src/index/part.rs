@@ -15,9 +15,9 @@ use actuarius_persistence::wire::{Cursor, Malformed, put_varint};
 
 use crate::error::{EngineError, Result};
 use crate::keys::VALUE_MAX;
+use crate::sealed::{self, CHECKSUM};
 
 const VERSION: u8 = 1;
-const CHECKSUM: usize = 4;
 const HEAD: usize = CHECKSUM + 1 + 1 + 8 + 8 + 2;
 const PER_STREAM: usize = 8 + 2;
 
@@ -103,14 +103,9 @@ impl Packer {
         self.hashes.iter().for_each(|hash| bytes.extend_from_slice(&hash.to_le_bytes()));
         self.offsets.iter().for_each(|offset| bytes.extend_from_slice(&offset.to_le_bytes()));
         bytes.extend_from_slice(&self.entries);
-        let checksum = checksum(key, &bytes);
-        bytes[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+        sealed::seal(crc32c::crc32c(key), &mut bytes);
         bytes
     }
-}
-
-fn checksum(key: &[u8], bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(key), &bytes[CHECKSUM..])
 }
 
 /// A part with a valid checksum.
@@ -124,10 +119,8 @@ pub(crate) struct Part<'a> {
 
 impl<'a> Part<'a> {
     pub(crate) fn open(key: &[u8], bytes: &'a [u8]) -> Result<Self> {
-        let mut cursor = Cursor(bytes);
-        if cursor.u32()? != checksum(key, bytes) {
-            return Err(EngineError::Malformed("the checksum of an index part is wrong"));
-        }
+        let what = "the checksum of an index part is wrong";
+        let mut cursor = sealed::open(crc32c::crc32c(key), bytes, what)?;
         if cursor.byte()? != VERSION {
             return Err(EngineError::Malformed("an index part has an unknown version"));
         }

@@ -209,13 +209,23 @@ impl<'a> BatchPacker<'a> {
     pub(crate) fn drop_snapshots(&mut self, key: StreamHash) -> Result<(), StoreFailure> {
         let found = snapshots::surplus(&self.shared.engine, key, u64::MAX, (1, None))
             .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
-        for (version, last) in found.all() {
-            for part in 0..=last {
-                self.make_room(64)?;
-                self.group.remove(&keys::snapshot(key, version, part));
-            }
+        for (version, last) in found.older {
+            self.remove_snapshot(key, version, last)?;
         }
         self.snapshots.push(key);
+        Ok(())
+    }
+
+    fn remove_snapshot(
+        &mut self,
+        key: StreamHash,
+        version: u64,
+        last: u16,
+    ) -> Result<(), StoreFailure> {
+        for part in 0..=last {
+            self.make_room(64)?;
+            self.group.remove(&keys::snapshot(key, version, part));
+        }
         Ok(())
     }
 
@@ -263,13 +273,8 @@ impl<'a> BatchPacker<'a> {
             }
         }
         self.put_parts(|part| keys::snapshot(key, version, part), parts)?;
-        for &(version, last) in &surplus.older {
-            for part in 0..=last {
-                self.make_room(64)?;
-                self.group.remove(&keys::snapshot(key, version, part));
-            }
-        }
-        Ok(())
+        let mut older = surplus.older.iter();
+        older.try_for_each(|&(version, last)| self.remove_snapshot(key, version, last))
     }
 }
 

@@ -76,7 +76,7 @@ fn walk_log(shared: &Shared, head: u64, mut inspect: impl FnMut(Read)) {
     let (sender, chunks): (SyncSender<Read>, Receiver<Read>) = mpsc::sync_channel(AHEAD);
     thread::scope(|scope| {
         scope.spawn(move || {
-            let mut parts = shared.engine.keys_and_values(&keys::chunk_prefix()).peekable();
+            let mut parts = shared.engine.keys_and_values(keys::CHUNKS).peekable();
             while let Some(read) = next_chunk(shared, &mut parts, head) {
                 if sender.send(read).is_err() {
                     return;

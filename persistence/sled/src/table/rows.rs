@@ -20,6 +20,7 @@ use super::keys::{self, MARKER, PART};
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
 use crate::keys::VALUE_MAX;
+use crate::sealed::{self, CHECKSUM};
 
 /// The largest value that is stored in its row. Every tenth change of a leaf makes sled write the leaf
 /// again, with up to 17 rows, so large values would slow down small neighbours.
@@ -28,7 +29,6 @@ pub(super) const INLINE_MAX: usize = 2000;
 /// The size of a part.
 pub(super) const PART_BYTES: usize = 4000;
 
-const CHECKSUM: usize = 4;
 const INLINE: u8 = 1;
 const IN_PARTS: u8 = 2;
 
@@ -57,7 +57,7 @@ impl Marker {
     }
 
     fn unpack(value: &[u8]) -> Result<Self> {
-        let mut cursor = checked(MARKER, value)?;
+        let mut cursor = open(MARKER, value)?;
         match (cursor.byte()?, u64::from_le_bytes(cursor.array()?)) {
             (0, sequence) => Ok(Self::Done(sequence)),
             (1, sequence) => Ok(Self::Begun(sequence)),
@@ -135,7 +135,7 @@ pub(super) enum Row<'a> {
 
 /// Unpacks the row at `place`, without reading its parts.
 pub(super) fn unpack<'a>(place: &[u8], value: &'a [u8]) -> Result<Row<'a>> {
-    let mut cursor = checked(place, value)?;
+    let mut cursor = open(place, value)?;
     match cursor.byte()? {
         INLINE => Ok(Row::Inline(cursor.0)),
         IN_PARTS => {
@@ -178,23 +178,16 @@ pub(super) fn put_error(key: &[u8], refused: sled::Error) -> ViewError {
 }
 
 fn seal(place: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
-    let checksum = checksum(place, &bytes);
-    bytes[..CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+    sealed::seal(checksum(place), &mut bytes);
     bytes
 }
 
-/// Returns the content after the checksum, if the checksum is right.
-fn checked<'a>(place: &[u8], value: &'a [u8]) -> Result<Cursor<'a>> {
-    let mut cursor = Cursor(value);
-    if cursor.u32()? != checksum(place, value) {
-        return Err(EngineError::Malformed("the checksum is wrong"));
-    }
-    Ok(cursor)
+fn open<'a>(place: &[u8], value: &'a [u8]) -> Result<Cursor<'a>> {
+    Ok(sealed::open(checksum(place), value, "the checksum is wrong")?)
 }
 
-/// Computes the checksum. It includes the length of the place, so that no byte can move from the place to
+/// Computes the checksum of a place. It includes the length, so that no byte can move from the place to
 /// the content.
-fn checksum(place: &[u8], bytes: &[u8]) -> u32 {
-    let start = crc32c::crc32c(&(place.len() as u32).to_le_bytes());
-    crc32c::crc32c_append(crc32c::crc32c_append(start, place), &bytes[CHECKSUM..])
+fn checksum(place: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&(place.len() as u32).to_le_bytes()), place)
 }
