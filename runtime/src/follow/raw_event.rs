@@ -10,7 +10,7 @@ use crate::schema::decoding::{Envelopes, Undecodable, envelopes};
 /// A stored event of any aggregate type that is not decoded yet.
 ///
 /// [`Database::project`](crate::projection::Database::project) receives such events, and the key function of
-/// [`ordered_by`](crate::Subscribe::ordered_by) does.
+/// [`ordered_by`](crate::subscription::SubscriptionBuilder::ordered_by) does.
 #[derive(Clone, Copy)]
 pub struct RawEvent<'a> {
     commit: CommitView<'a>,

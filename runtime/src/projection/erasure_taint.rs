@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use actuarius_persistence::personal::{Sealer, Subjects, collecting};
 
+use super::types::take;
+
 /// Whether clear text of data subjects may be in a view.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ErasureTaint {
@@ -42,9 +44,7 @@ impl ErasureTaint {
 
     /// Reads what was written from the front of `bytes`; `None` if it is something else.
     pub(crate) fn read(bytes: &mut &[u8]) -> Option<Self> {
-        let (&has_any, rest) = bytes.split_first()?;
-        let (forgotten, rest) = rest.split_first_chunk()?;
-        *bytes = rest;
-        Some(Self { has_any: has_any != 0, forgotten: u64::from_le_bytes(*forgotten) })
+        let [has_any] = take(bytes)?;
+        Some(Self { has_any: has_any != 0, forgotten: u64::from_le_bytes(take(bytes)?) })
     }
 }

@@ -79,7 +79,7 @@ impl<V: View> ProjectionBuilder<Keyed<V>> {
 
     /// Starts the projection at the position of its view.
     ///
-    /// The view catches up while it is read. [`wait_for`](super::ProjectionHandle::wait_for) waits for a
+    /// The view catches up while it is read. [`wait_for`](crate::health::FollowerHandle::wait_for) waits for a
     /// position.
     ///
     /// # Errors

@@ -83,7 +83,7 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
 
     /// Starts the projection from the saved view, or from the first event.
     ///
-    /// The view catches up while it is read. [`wait_for`](super::ProjectionHandle::wait_for) waits for a
+    /// The view catches up while it is read. [`wait_for`](crate::health::FollowerHandle::wait_for) waits for a
     /// position.
     ///
     /// # Errors

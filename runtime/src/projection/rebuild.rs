@@ -90,22 +90,19 @@ pub(crate) struct Order<T> {
 }
 
 impl<T> Order<T> {
-    /// An order of the projection itself, whose end no caller waits for.
-    pub(crate) fn internal() -> Self {
-        let (end, _) = watch::channel(None);
-        Self { target: None, progress: Progress::at(Position::NONE), end: EndSender(end) }
+    pub(crate) fn new(target: Option<T>) -> (Self, Rebuild) {
+        let (end, ended) = watch::channel(None);
+        let progress = Progress::at(Position::NONE);
+        let rebuild = Rebuild { progress: progress.clone(), end: ended };
+        (Self { target, progress, end: EndSender(end) }, rebuild)
     }
 }
 
+/// Sends an order to the host, unless another one waits there.
 pub(crate) fn order<T>(orders: &mpsc::Sender<Order<T>>, target: Option<T>) -> Rebuild {
-    let (end, ended) = watch::channel(None);
-    let progress = Progress::at(Position::NONE);
-    let order = Order { target, progress: progress.clone(), end: EndSender(end) };
-    match orders.try_send(order) {
-        Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-        Err(mpsc::error::TrySendError::Full(order)) => {
-            order.end.send(Err(RebuildError::UnderWay));
-        }
+    let (order, rebuild) = Order::new(target);
+    if let Err(mpsc::error::TrySendError::Full(order)) = orders.try_send(order) {
+        order.end.send(Err(RebuildError::UnderWay));
     }
-    Rebuild { progress, end: ended }
+    rebuild
 }

@@ -11,7 +11,8 @@ use actuarius_persistence::personal::{Sealer, deriving};
 use actuarius_persistence::views::ViewError;
 
 use super::erasure_taint::ErasureTaint;
-use super::saved_views::{Origin, SavedViews, take};
+use super::saved_views::{Origin, SavedViews};
+use super::types::take;
 use crate::base::panics::guarded;
 
 const LAYOUT: u8 = 3;
@@ -89,10 +90,6 @@ impl States {
             let _: Option<()> = self.reject("it has another shape than the view of this version");
         }
         origin.types == self.types && origin.shape == self.shape
-    }
-
-    pub(crate) fn save(&self, generation: u64, state: &[u8]) -> Result<(), ViewError> {
-        self.place.save_state(generation, state)
     }
 
     /// Makes this generation the current one and removes those before it. A later one is being built.
@@ -186,7 +183,7 @@ mod tests {
     fn no_generation_number_is_used_twice_and_none_that_has_files() {
         let states = states(Codec::Bincode);
         assert_eq!((states.next().unwrap(), states.next().unwrap()), (1, 2));
-        states.save(7, b"state").unwrap();
+        states.place.save_state(7, b"state").unwrap();
         assert_eq!(states.next().unwrap(), 8);
         states.make_current(8).unwrap();
         states.remove(|it| it != 8);

@@ -9,7 +9,7 @@ use actuarius_persistence::views::{Place, ViewError};
 use uuid::Uuid;
 
 use super::erasure_taint::ErasureTaint;
-use super::types::Types;
+use super::types::{Types, take};
 
 /// The place of one projection's views, and what a view of it must have been made from.
 pub(crate) struct SavedViews {
@@ -61,13 +61,6 @@ impl Origin {
     }
 }
 
-/// Takes `N` bytes from the front.
-pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (front, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(*front)
-}
-
 impl SavedViews {
     /// Returns the origin of a view of this projection at `position`.
     pub(crate) fn origin(&self, position: Position, taint: ErasureTaint) -> Origin {
@@ -90,16 +83,12 @@ impl SavedViews {
         taint.must_erase(self.sealer().map_or(0, |keys| keys.forgotten()))
     }
 
-    pub(crate) fn current(&self) -> Result<Option<u64>, ViewError> {
-        self.place.current()
-    }
-
     /// Returns the greatest number of a generation, 0 if there is none.
     pub(crate) fn last(&self) -> Result<u64, ViewError> {
         let stored = self.place.generations()?.into_iter().max();
         // The current generation may have no files. If it is unknown which one is current, none can be
         // mistaken for it.
-        Ok(stored.max(self.current().unwrap_or(None)).unwrap_or(0))
+        Ok(stored.max(self.place.current().unwrap_or(None)).unwrap_or(0))
     }
 
     /// Returns whether no other generation has files.

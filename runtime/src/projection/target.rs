@@ -103,6 +103,34 @@ impl Failed {
     }
 }
 
+/// Returns the commits after `position`. A target that was opened again may have stored some of them already.
+///
+/// # Errors
+/// [`Failed`]: the first one is not the next one. The caller rewinds to the target's position.
+pub(crate) fn not_yet_taken<'a>(
+    commits: &'a [Commit],
+    position: Position,
+    target: &str,
+) -> Result<&'a [Commit], Failed> {
+    let known = commits.partition_point(|commit| commit.last_position() <= position);
+    let new = &commits[known..];
+    match new.first() {
+        Some(first) if first.position() != position.next() => {
+            Err(Failed::at(position.next(), format_args!("the {target} was at another position")))
+        }
+        _ => Ok(new),
+    }
+}
+
+/// How many events that change nothing may pass before the position is stored on its own. The next start reads as
+/// many again.
+const PASSED_BY_MAX: u64 = 65_536;
+
+/// Returns whether so many events have passed since the stored position.
+pub(crate) fn is_position_due(position: Position, stored: Position) -> bool {
+    position.get().saturating_sub(stored.get()) >= PASSED_BY_MAX
+}
+
 /// Opens something on a disk.
 ///
 /// # Errors

@@ -56,10 +56,15 @@ impl Types {
     }
 }
 
-fn number(bytes: &mut &[u8]) -> Option<usize> {
-    let (number, rest) = bytes.split_first_chunk()?;
+/// Takes `N` bytes from the front.
+pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (front, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
-    Some(u16::from_le_bytes(*number).into())
+    Some(*front)
+}
+
+fn number(bytes: &mut &[u8]) -> Option<usize> {
+    Some(u16::from_le_bytes(take(bytes)?).into())
 }
 
 impl fmt::Display for Types {

@@ -28,7 +28,7 @@ pub trait Handler<A: Aggregate>: Send + Sync + 'static {
     /// Handles an event.
     ///
     /// # Errors
-    /// Any error: the event is retried as the [`Retry`](crate::Retry) of the subscription says. A panic
+    /// Any error: the event is retried as the [`Retry`](crate::subscription::Retry) of the subscription says. A panic
     /// counts as a failure, too.
     fn handle(&self, event: Envelope<A>) -> impl Future<Output = Result<(), BoxError>> + Send;
 }

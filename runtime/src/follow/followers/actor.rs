@@ -150,10 +150,7 @@ impl Supervised for FollowerActivation {
         let position = position.next();
         let why = format!("its actor failed: {why}");
         let wait = Retry::default().wait_after(attempts);
-        self.shared.now(match wait {
-            Some(_) => FollowerStatus::Retrying { position, attempts, why },
-            None => FollowerStatus::Halted { position, why },
-        });
+        self.shared.failed(position, attempts, why, wait);
         tokio::spawn(myself.restart_after(wait, asked));
     }
 }

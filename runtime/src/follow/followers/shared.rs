@@ -109,6 +109,20 @@ impl FollowerShared {
         });
     }
 
+    /// Reports a failed attempt at the event at `position`: it is tried again after `wait`, or halts.
+    pub(crate) fn failed(
+        &self,
+        position: Position,
+        attempts: u32,
+        why: String,
+        wait: Option<Duration>,
+    ) {
+        self.now(match wait {
+            Some(_) => FollowerStatus::Retrying { position, attempts, why },
+            None => FollowerStatus::Halted { position, why },
+        });
+    }
+
     /// Reports that it runs and has finished everything up to `position`, which may be an earlier one.
     pub(crate) fn reached(&self, position: Position) {
         let went_back = position < self.progress.position();

@@ -11,11 +11,7 @@ use crate::base::panics::guarded;
 use crate::engine::Engine;
 use crate::follow::followers::{BoxError, StartError};
 use crate::projection::host::{Opened, Source};
-use crate::projection::target::{Failed, Target};
-
-/// How many events of other types may pass before the position is stored on its own. The next start reads as
-/// many again.
-const PASSED_BY_MAX: u64 = 65_536;
+use crate::projection::target::{Failed, Target, is_position_due, not_yet_taken};
 
 /// Which events are handed over, and how many at once.
 pub(super) struct Selection {
@@ -139,14 +135,7 @@ impl<D: Database> Target for DatabaseTarget<D> {
         if self.must_check {
             self.check_position()?;
         }
-        // A batch that seemed to fail may have been stored.
-        let known = commits.partition_point(|commit| commit.last_position() <= self.position);
-        let rest = &commits[known..];
-        if let Some(first) = rest.first()
-            && first.position() != self.position.next()
-        {
-            return Err(Failed::at(self.position.next(), "the database was at another position"));
-        }
+        let rest = not_yet_taken(commits, self.position, "database")?;
         // One transaction, so that requests to the projection wait no longer than that.
         let (length, events) = self.batch(rest);
         let batch = &rest[..length];
@@ -169,7 +158,7 @@ impl<D: Database> Target for DatabaseTarget<D> {
     }
 
     fn is_save_due(&self) -> bool {
-        self.position.get().saturating_sub(self.stored.get()) >= PASSED_BY_MAX
+        is_position_due(self.position, self.stored)
     }
 
     /// Stores the position alone. All followed events are stored, and after a failure at most the next start

@@ -18,7 +18,8 @@ impl<T: Target> Host<T> {
         }
         match self.cursor.as_ref().map(|cursor| cursor.target.must_erase()) {
             Some(true) if self.serve_from.is_none() => {
-                self.start_rebuild(Order::internal()).await;
+                let (order, _unawaited) = Order::new(None);
+                self.start_rebuild(order).await;
             }
             Some(false) => self.report_erased(forgotten).await,
             _ => {}

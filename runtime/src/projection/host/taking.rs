@@ -78,10 +78,7 @@ impl<T: Target> Host<T> {
         self.pace = wait.map_or(Pace::Halted, |wait| Pace::Waiting(Deadline::within(wait)));
         // First, so that a reader that sees the halt sees its position.
         self.report_position();
-        self.shared.now(match wait {
-            Some(_) => FollowerStatus::Retrying { position, attempts, why },
-            None => FollowerStatus::Halted { position, why },
-        });
+        self.shared.failed(position, attempts, why, wait);
         self.rewind().await;
     }
 

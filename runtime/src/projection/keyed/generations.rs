@@ -93,7 +93,7 @@ impl Generations {
     /// Returns the newest unfinished table that can be continued, or an empty one. Removes the others that
     /// are not current.
     pub(super) fn unfinished(&self) -> Result<Generation, ViewError> {
-        let current = self.current()?;
+        let current = self.place.current()?;
         let others = self.place.generations()?.into_iter();
         for number in others.filter(|number| Some(*number) != current).rev() {
             // A table that cannot be read is skipped.
@@ -108,14 +108,10 @@ impl Generations {
         self.create()
     }
 
-    pub(super) fn make_current(&self, number: u64) -> Result<(), ViewError> {
-        self.place.make_current(number)
-    }
-
     /// Removes all tables that are not current and not among these, and frees their space. An open table is
     /// removed later.
     pub(super) fn remove_all_but(&self, kept: &[u64]) {
-        let Ok(current) = self.current() else { return };
+        let Ok(current) = self.place.current() else { return };
         for error in self.remove_where(|it| !kept.contains(&it) && Some(it) != current) {
             let name = &self.name;
             tracing::debug!(target: "actuarius::projection", name, %error, "an old view was not removed");

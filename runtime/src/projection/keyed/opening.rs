@@ -30,8 +30,8 @@ impl<V: View> KeyedSource<V> {
 
     /// Makes a table the one that is read and written from now on.
     fn serve(&self, generation: Generation) -> Result<Opened<KeyedTarget<V>>, StartError> {
-        if self.generations.current().unwrap_or(None) != Some(generation.number) {
-            self.generations.make_current(generation.number)?;
+        if self.generations.place.current().unwrap_or(None) != Some(generation.number) {
+            self.generations.place.make_current(generation.number)?;
         }
         let mut target = self.target(generation);
         target.show();
@@ -42,7 +42,7 @@ impl<V: View> KeyedSource<V> {
 
     /// Returns the current table, if it was made from this log.
     fn current(&self) -> Result<Option<(Generation, Origin)>, ViewError> {
-        let Some(number) = self.generations.current()? else { return Ok(None) };
+        let Some(number) = self.generations.place.current()? else { return Ok(None) };
         let generation = self.generations.open(number)?;
         match generation.origin.clone() {
             Some(origin) if self.generations.shares_log(&origin) => Ok(Some((generation, origin))),

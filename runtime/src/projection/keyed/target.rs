@@ -15,11 +15,7 @@ use super::batch::{Batch, OpenTable};
 use super::change_feed::ChangeFeed;
 use super::generations::{Generation, Generations, put_origin};
 use crate::projection::routes::Routes;
-use crate::projection::target::{Failed, Target};
-
-/// How many events that change no row may pass before the position is stored on its own. The next start reads
-/// as many again.
-const PASSED_BY_MAX: u64 = 65_536;
+use crate::projection::target::{Failed, Target, is_position_due, not_yet_taken};
 
 /// Folds events into a table exactly once: rows and position are stored in one step.
 pub(crate) struct KeyedTarget<V: View> {
@@ -171,16 +167,8 @@ impl<V: View> Target for KeyedTarget<V> {
 
     fn take(&mut self, commits: &[Commit]) -> Result<u64, Failed> {
         self.reopen()?;
-        // A commit that seemed to fail may be stored, as the reopened table shows.
-        let known = commits.partition_point(|commit| commit.last_position() <= self.position);
-        let (rest, mut events) = (&commits[known..], 0);
-        if let Some(first) = rest.first()
-            && first.position() != self.position.next()
-        {
-            // The caller rewinds to the table's position.
-            return Err(Failed::at(self.position.next(), "the table was at another position"));
-        }
-        for commit in rest {
+        let mut events = 0;
+        for commit in not_yet_taken(commits, self.position, "table")? {
             match self.fold(commit) {
                 Ok(some) => events += some,
                 Err(failed) => {
@@ -195,7 +183,7 @@ impl<V: View> Target for KeyedTarget<V> {
     }
 
     fn is_save_due(&self) -> bool {
-        self.position.get().saturating_sub(self.stored.get()) >= PASSED_BY_MAX
+        is_position_due(self.position, self.stored)
     }
 
     /// Stores the position alone. All rows are stored, and after a failure at most the next start takes
@@ -211,7 +199,7 @@ impl<V: View> Target for KeyedTarget<V> {
 
     fn serve(&mut self) -> Result<(), Failed> {
         self.reopen()?;
-        let made = self.generations.make_current(self.generation);
+        let made = self.generations.place.make_current(self.generation);
         made.map_err(|error| Failed::at(self.position.next(), error))?;
         self.show();
         self.outputs.1.all_changed();

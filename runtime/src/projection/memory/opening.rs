@@ -41,7 +41,7 @@ impl<P: ReadModel> MemorySource<P> {
 
     /// Returns the current state, if it was made from this log.
     fn current(&self) -> Result<Option<(u64, Saved)>, StartError> {
-        let Some(generation) = self.states.current()? else { return Ok(None) };
+        let Some(generation) = self.states.place.current()? else { return Ok(None) };
         let Some(saved) = self.states.load(generation)? else { return Ok(None) };
         if !self.states.shares_log(&saved.origin) {
             return Ok(self.states.reject("it was made from another store"));

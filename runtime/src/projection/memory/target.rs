@@ -92,7 +92,10 @@ impl<P: ReadModel> MemoryTarget<P> {
         let (position, taint) = (state.position, state.taint);
         let encoded = self.states.encode(&state.view, position, taint)?;
         drop(state);
-        self.states.save(self.generation, &encoded).map_err(|error| error.to_string())?;
+        self.states
+            .place
+            .save_state(self.generation, &encoded)
+            .map_err(|error| error.to_string())?;
         self.is_saved = true;
         self.last_save = LastSave { at: Instant::now(), took: started.elapsed(), position };
         Ok(())

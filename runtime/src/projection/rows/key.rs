@@ -102,16 +102,28 @@ numbers!(u8, u16, u32, u64);
 /// Orders negative numbers before positive ones.
 const SIGN: u64 = 1 << 63;
 
-impl KeyBytes for i64 {
-    fn write(&self, out: &mut Vec<u8>) {
-        (self.cast_unsigned() ^ SIGN).write(out);
-    }
+/// Implements the key of a type through another one.
+macro_rules! through {
+    ($($key:ty, $inner:ty: $to:expr, $from:expr;)*) => { $(
+        impl KeyBytes for $key {
+            fn write(&self, out: &mut Vec<u8>) {
+                let inner: $inner = $to(*self);
+                inner.write(out);
+            }
+        }
+
+        impl Key for $key {
+            fn read(bytes: &mut &[u8]) -> Option<Self> {
+                <$inner>::read(bytes).map($from)
+            }
+        }
+    )* };
 }
 
-impl Key for i64 {
-    fn read(bytes: &mut &[u8]) -> Option<Self> {
-        Some((u64::read(bytes)? ^ SIGN).cast_signed())
-    }
+through! {
+    i64, u64: |key: i64| key.cast_unsigned() ^ SIGN, |bits| (bits ^ SIGN).cast_signed();
+    Position, u64: Position::get, Self::new;
+    Timestamp, i64: Timestamp::as_micros, Self::from_micros;
 }
 
 impl KeyBytes for bool {
@@ -127,30 +139,6 @@ impl Key for bool {
             1 => Some(true),
             _ => None,
         }
-    }
-}
-
-impl KeyBytes for Position {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.get().write(out);
-    }
-}
-
-impl Key for Position {
-    fn read(bytes: &mut &[u8]) -> Option<Self> {
-        u64::read(bytes).map(Self::new)
-    }
-}
-
-impl KeyBytes for Timestamp {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.as_micros().write(out);
-    }
-}
-
-impl Key for Timestamp {
-    fn read(bytes: &mut &[u8]) -> Option<Self> {
-        i64::read(bytes).map(Self::from_micros)
     }
 }
 

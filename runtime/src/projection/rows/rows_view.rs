@@ -10,8 +10,8 @@ use super::key::{KeyBytes, bytes};
 use super::listing::{Listing, SecondaryListing};
 use crate::projection::handle::ProjectionHandle;
 
-/// The rows of a keyed view, to be read. [`Keyed`](crate::Keyed) and [`PastRows`](crate::PastRows) both are
-/// one.
+/// The rows of a keyed view, to be read. [`Keyed`](crate::projection::Keyed) and
+/// [`PastRows`](crate::projection::PastRows) dereference to it.
 ///
 /// `S` is the running projection, if there is one.
 ///
