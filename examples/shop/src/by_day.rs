@@ -67,7 +67,7 @@ impl ShopByDay {
                         book(&customers, &buyers[*buyer], index).await?;
                         progress.acknowledged();
                     }
-                    Ok(())
+                    Ok::<(), ShopError>(())
                 }
             })
             .await?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_persistence::keys::{KeyError, Keys, MasterKeys};
-use actuarius_persistence::{Batch, Notes, OpenError, Store, with_sealer, with_own_sealer};
+use actuarius_persistence::{Batch, Notes, OpenError, Store, with_own_sealer, with_sealer};
 
 use crate::builder::RuntimeBuilder;
 use crate::engine::keyring::{KEY_FILE, Keyring, StoreGuard, key_file};
@@ -19,7 +19,7 @@ enum PersonalData {
 
 impl RuntimeBuilder {
     /// Allows [`Personal`](crate::Personal) data in events, states and views. It is sealed with a key for
-    /// each data subject, which is destroyed when the subject is [forgotten](Runtime::forget). The keys
+    /// each data subject, which is destroyed when the subject is [forgotten](crate::Runtime::forget). The keys
     /// are stored in the folder `keys` in the directory of the durable store, wrapped with the master key;
     /// in memory for any other store.
     pub fn personal_data(mut self, master: impl MasterKeys) -> Self {

@@ -115,7 +115,7 @@ pub enum NotSkipped {
         key: String,
     },
     /// More events are parked under the key than are listed, and only the running subscription can find the
-    /// next one. Nothing was changed; use [`Subscription::skip_parked`](crate::Subscription::skip_parked).
+    /// next one. Nothing was changed; use [`Subscription::skip_parked`](crate::subscription::Subscription::skip_parked).
     #[error(
         "only the running subscription can find the event parked under {key:?} after the first one"
     )]

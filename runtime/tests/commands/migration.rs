@@ -118,7 +118,8 @@ async fn a_history_is_migrated_to_todays_events_with_another_codec() {
 
     let (from, mut to) = (sled::open(&old).unwrap(), sled::open(&new).unwrap());
     let mut reencode = Reencode::default().on::<Till>(Codec::Json);
-    let migrated = migrate::run(&*from.reader, &mut to, &mut reencode, &mut ignore_progress).unwrap();
+    let migrated =
+        migrate::run(&*from.reader, &mut to, &mut reencode, &mut ignore_progress).unwrap();
     assert_eq!((migrated.events_read, migrated.events_written), (180, 120), "60 were left out");
     assert_eq!(codecs(&*to.reader, "till"), [(Codec::Json.byte(), 2)]);
     assert_eq!(codecs(&*to.reader, "ledger"), [(Codec::Bincode.byte(), 1)]);

@@ -68,8 +68,8 @@ async fn check(
 async fn still_live(bank: &Bank) -> String {
     let live = bank.transfers.list("", 1, |_| true);
     let Some(first) = live.first() else { return "none is live".to_owned() };
-    let steps = bank.transfers.hicorrelation(first.id.as_str(), 0).await.unwrap_or_default();
-    let heard: Vec<_> = steps.into_iter().map(|step| (step.heard, step.effects)).collect();
+    let steps = bank.transfers.history(first.id.as_str(), 0).await.unwrap_or_default();
+    let heard: Vec<_> = steps.into_iter().map(|step| (step.input, step.effects)).collect();
     format!("{first:?} {heard:?}")
 }
 

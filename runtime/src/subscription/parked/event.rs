@@ -8,7 +8,7 @@ use actuarius_domain::{Position, StreamId, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parked {
-    /// The key that orders it, see [`SubscriptionBuilder::ordered_by`](crate::SubscriptionBuilder::ordered_by).
+    /// The key that orders it, see [`SubscriptionBuilder::ordered_by`](crate::subscription::SubscriptionBuilder::ordered_by).
     pub key: Arc<str>,
     /// The position of the event.
     pub position: Position,
