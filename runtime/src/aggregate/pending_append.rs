@@ -109,7 +109,7 @@ impl<A: Aggregate> Prepared<A> {
                 port.answer(Err(why.failure_for_reply().into()));
             }
             Self::Queried(port) | Self::QueryRefused(port, _) => {
-                port.answer(Err(why.failure_for_reply()))
+                port.answer(Err(why.failure_for_reply()));
             }
         }
     }

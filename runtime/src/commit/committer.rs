@@ -5,9 +5,9 @@ mod thread;
 mod work;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use actuarius_domain::StreamId;

@@ -113,7 +113,7 @@ impl<S: Saga> SagaBuilder<S> {
     {
         let directory = aggregates.directory().clone();
         self.targets.push(Box::new(move |targets| {
-            targets.add::<A>(Some(Box::new(ToAggregates::of(directory))))
+            targets.add::<A>(Some(Box::new(ToAggregates::of(directory))));
         }));
         self
     }

@@ -82,7 +82,7 @@ impl ParkedEvents {
                 self.changed(&key, |its| its.add_overflow(first, last));
             }
             NoteContent::Parked(entry) => {
-                self.pending.mark_outdated(&key, Name::Parked(entry.position))
+                self.pending.mark_outdated(&key, Name::Parked(entry.position));
             }
             NoteContent::Overflow(_) => self.pending.mark_outdated(&key, Name::Overflow),
             NoteContent::Skipped(position) if self.pending.is_discarded(position) => {

@@ -72,7 +72,7 @@ async fn commands_are_sent_with_options() -> Result<(), Box<dyn std::error::Erro
         Ok(receipt) => println!("durable at position {}", receipt.position),
         Err(ExecuteError::Rejected(NotEnough)) => println!("the account refuses"),
         Err(ExecuteError::Failed(failure)) if failure.is_retryable() => {
-            println!("again: {failure}")
+            println!("again: {failure}");
         }
         Err(ExecuteError::Failed(failure)) => return Err(failure.into()),
     }

@@ -14,7 +14,7 @@ fn a_directory_without_a_store_is_refused_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let ran = actuarius(directory.path(), &["info"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.errors.contains("holds no store"), "{}", ran.errors);
+    assert!(ran.errors.contains("contains no store"), "{}", ran.errors);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     let missing = directory.path().join("missing");
     assert_eq!((actuarius(&missing, &["tail"]).code, missing.exists()), (2, false));

@@ -62,7 +62,10 @@ impl Source<Bursting> for Refusing {
 }
 
 async fn refusing(refusals: u32) -> Arc<FollowerShared> {
-    let engine = RuntimeBuilder::default().engine(memory::open(), crate::engine::keyring::Keyring::none()).await.unwrap();
+    let engine = RuntimeBuilder::default()
+        .engine(memory::open(), crate::engine::keyring::Keyring::none())
+        .await
+        .unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
     let registration = followers.register("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: refusals.into() };

@@ -80,7 +80,7 @@ pub(super) fn removed(
         cells.extend([
             it.version.to_string(),
             "(removed)".to_owned(),
-            text::count(view.events.into(), "event"),
+            text::count(view.events, "event"),
         ]);
         cells
     })?;

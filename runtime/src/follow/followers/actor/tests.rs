@@ -82,7 +82,10 @@ impl Runs for Failing {
 
 /// Returns the followers, and one of them that fails so often.
 async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
-    let engine = RuntimeBuilder::default().engine(memory::open(), crate::engine::keyring::Keyring::none()).await.unwrap();
+    let engine = RuntimeBuilder::default()
+        .engine(memory::open(), crate::engine::keyring::Keyring::none())
+        .await
+        .unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
     let registration = followers.register("failing", FollowerKind::Projection).unwrap();
     let runs = Failing(Arc::new(Inner {
