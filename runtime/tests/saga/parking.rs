@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actuarius::store::fault::Failure;
 
-use crate::puppet::{Do, Said, Script, mend};
+use crate::puppet::{Do, Said, Script, repair};
 use crate::till::{LONG, Show, put};
 
 fn panic(word: &str) -> Do {
@@ -32,7 +32,7 @@ async fn an_event_by_a_key_waits_for_the_parked_event_that_registers_the_key() {
     show.until_in_trouble("t").await;
     show.tell(Said::proceed("t", "one").known_as("k")).await;
     show.tell(Said::by("k", "two")).await;
-    mend("by key");
+    repair("by key");
     show.puppets.retry("t").await.unwrap();
     show.runtime.caught_up(LONG).await.unwrap();
     show.until_heard("t", "one").await;
@@ -51,7 +51,7 @@ async fn an_event_by_a_key_waits_for_the_parked_event_after_a_restart_too() {
     show.shut_down().await;
     let show = Show::on(&contents).await;
     show.tell(Said::by("k", "two")).await;
-    mend("restarted");
+    repair("restarted");
     show.puppets.retry("t").await.unwrap();
     show.runtime.caught_up(LONG).await.unwrap();
     show.until_heard("t", "one").await;
@@ -70,7 +70,7 @@ async fn a_key_is_known_after_a_restart_if_its_event_was_read_with_the_poison_ev
     show.shut_down().await;
     let show = Show::on(&contents).await;
     show.tell(Said::by("k", "two")).await;
-    mend("together");
+    repair("together");
     show.puppets.retry("t").await.unwrap();
     show.runtime.caught_up(LONG).await.unwrap();
     show.until_heard("t", "one").await;
@@ -106,7 +106,7 @@ async fn no_event_by_a_key_is_lost_in_a_crash_at_any_commit() {
             say_once(&show, &all).await;
             show.until_in_trouble("t").await;
             show.tell(Said::by("k", "two")).await;
-            mend(&word);
+            repair(&word);
             show.puppets.retry("t").await.unwrap();
             show.until_heard("t", "one").await;
             show.until_none_parked().await;
@@ -123,7 +123,7 @@ async fn events_by_a_key_do_not_stay_parked_if_their_instance_ends_on_retry() {
     show.until_in_trouble("t").await;
     show.tell(Said::by("k", "one")).await;
     show.tell(Said::proceed("t", "two")).await;
-    mend("ends");
+    repair("ends");
     show.puppets.retry("t").await.unwrap();
     show.end_of("t").await;
     assert_eq!(show.parked().await, 0);
@@ -151,7 +151,7 @@ async fn an_interrupted_retry_can_be_repeated_after_a_restart() {
         show.until_in_trouble("t").await;
         show.tell(Said::proceed("t", "one")).await;
         show.shut_down().await;
-        mend(&word);
+        repair(&word);
         let show = Show::on(&contents).await;
         show.faults.fail_commit(nth, Failure::Unwritten);
         let _ = show.puppets.retry("t").await;

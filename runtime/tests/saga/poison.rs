@@ -7,7 +7,7 @@ use actuarius::saga::InstanceStatus;
 use actuarius::store::memory::Contents;
 use actuarius::subscription::Parked;
 
-use crate::puppet::{Do, Said, Script, To, mend};
+use crate::puppet::{Do, Said, Script, To, repair};
 use crate::till::{LONG, NOON, Show, put};
 
 fn panic(word: &str) -> Do {
@@ -77,7 +77,7 @@ async fn one_poison_instance_among_thousands_blocks_no_other() {
     assert!(parked.is_sorted_by_key(|parked| parked.position), "in order");
     // Events from before its start are ignored.
     assert_eq!(parked.len() as u64, 1 + many / 100 - 3);
-    mend("among thousands");
+    repair("among thousands");
     show.retry("t-3-33").await;
     let expected = (3..many / 100).map(|hundred| hundred.to_string());
     let expected: Vec<_> = ["begin".to_owned()].into_iter().chain(expected).collect();
@@ -88,7 +88,7 @@ async fn one_poison_instance_among_thousands_blocks_no_other() {
 #[tokio::test]
 async fn a_fixed_instance_receives_its_events_in_order_also_after_a_restart() {
     for is_killed in [false, true] {
-        let (contents, word) = (Arc::default(), format!("mended {is_killed}"));
+        let (contents, word) = (Arc::default(), format!("repaired {is_killed}"));
         let show = Show::on(&contents).await;
         show.poison(&word).await;
         assert_eq!(show.waiting("t").await.len(), 3);
@@ -99,7 +99,7 @@ async fn a_fixed_instance_receives_its_events_in_order_also_after_a_restart() {
         assert_eq!(show.waiting("t").await.len(), 3);
         show.tell(Said::proceed("t", "three")).await;
         assert_eq!(show.heard("t").await, ["begin"]);
-        mend(&word);
+        repair(&word);
         show.retry("t").await;
         assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two", "three"]);
         assert!(show.is_well().await);
@@ -125,7 +125,7 @@ async fn a_failed_retry_quarantines_the_instance_again_with_all_its_events() {
     let status = show.until_in_trouble("t").await;
     assert!(quarantined(&status, "in vain"), "{status}");
     assert_eq!((show.waiting("t").await.len(), show.heard("t").await.len()), (3, 1));
-    mend("in vain");
+    repair("in vain");
     show.retry("t").await;
     assert_eq!(show.heard("t").await, ["begin", "bad", "one", "two"]);
 }
@@ -157,7 +157,7 @@ async fn a_panic_at_the_first_event_waits_and_skipping_it_fails_the_instance() {
             assert!(matches!(ended, InstanceStatus::Failed { .. }), "{ended}");
             assert!(show.heard("t").await.is_empty());
         } else {
-            mend(&word);
+            repair(&word);
             show.retry("t").await;
             assert_eq!(show.heard("t").await, ["begin", "one"]);
         }
@@ -183,7 +183,7 @@ async fn a_panic_at_an_answer_does_not_send_the_command_again() {
         if skips {
             show.skip("t").await;
         } else {
-            mend(&word);
+            repair(&word);
             show.retry("t").await;
         }
         show.until("t", |shown| shown.commands_under_way == 0).await;
@@ -215,7 +215,7 @@ async fn a_panic_at_a_deadline_waits_for_an_operator() {
         if skips {
             show.skip("t").await;
         } else {
-            mend(&word);
+            repair(&word);
             show.retry("t").await;
             show.until_heard("t", "due soon").await;
         }
@@ -239,7 +239,7 @@ async fn a_panic_during_correlation_blocks_no_other_instance() {
     assert_eq!(show.end_of("u").await, InstanceStatus::Completed);
     let events = show.puppets.events().unwrap();
     assert_eq!(events.parked().await.len(), 1);
-    mend("whose");
+    repair("whose");
     assert_eq!(events.retry_parked("cue/crier").await.unwrap(), 1);
     assert_eq!(show.heard("t").await, ["begin"]);
     assert!(show.is_well().await);

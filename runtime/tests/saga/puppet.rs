@@ -59,14 +59,14 @@ pub(crate) enum Said {
 }
 
 /// The labels that a test has fixed. Each test has labels of its own.
-static MENDED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static REPAIRED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-pub(crate) fn mend(word: &str) {
-    MENDED.lock().unwrap().insert(word.to_owned());
+pub(crate) fn repair(word: &str) {
+    REPAIRED.lock().unwrap().insert(word.to_owned());
 }
 
-fn panic_unless_mended(word: &str) {
-    if !MENDED.lock().unwrap().contains(word) {
+fn panic_unless_repaired(word: &str) {
+    if !REPAIRED.lock().unwrap().contains(word) {
         // Unwinding without the hook: the panic is expected, its report would only be noise.
         resume_unwind(Box::new(word.to_owned()));
     }
@@ -112,7 +112,7 @@ fn all<const N: u8>(list: Vec<Do>) -> Effects<Marionette<N>> {
         Do::RemindIn(time, name) => effects.schedule_in(time, name),
         Do::Forget(name) => effects.cancel(name),
         Do::Panic(word) => {
-            panic_unless_mended(&word);
+            panic_unless_repaired(&word);
             effects
         }
         Do::Complete => effects.and_complete(),
@@ -161,7 +161,7 @@ fn whose(Said::Said { to, keys, .. }: &Said) -> Correlation {
         To::By(key) => Correlation::proceed_by(key),
         To::Nobody => Correlation::ignore(),
         To::Panic(word, id) => {
-            panic_unless_mended(word);
+            panic_unless_repaired(word);
             Correlation::start_or_proceed(id)
         }
     };

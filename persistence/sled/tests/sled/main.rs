@@ -3,6 +3,7 @@
 
 mod archive;
 mod backup;
+mod backup_damage;
 mod bit_flips;
 mod child;
 #[path = "../../../tests/common/mod.rs"]

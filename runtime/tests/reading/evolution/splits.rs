@@ -148,12 +148,12 @@ async fn each_part_goes_to_its_handler_in_the_order_of_the_parts() {
 async fn an_event_is_finished_when_all_its_parts_are_and_is_repeated_whole() {
     let contents = rounds(&[Some(("a", "b")), Some(("c", "d"))]).await;
     let (runtime, _) = open_on(&contents).await;
-    let (heard, is_mended) = (Heard::default(), Arc::new(Mutex::new(false)));
-    let (noting, mended) = (heard.clone(), is_mended.clone());
+    let (heard, is_repaired) = (Heard::default(), Arc::new(Mutex::new(false)));
+    let (noting, repaired) = (heard.clone(), is_repaired.clone());
     let handler = move |event: Envelope<Round>| {
         noting.note(&event);
         let fails = event.event == RoundEvent::Second { to: "b".to_owned() };
-        let fails = fails && !*mended.lock().unwrap();
+        let fails = fails && !*repaired.lock().unwrap();
         async move { if fails { Err("the letter is wet") } else { Ok(()) } }
     };
     let post = runtime
@@ -163,7 +163,7 @@ async fn an_event_is_finished_when_all_its_parts_are_and_is_repeated_whole() {
     let post = post.start().await.unwrap();
     post.wait_for_within(Position::new(2), LONG).await.unwrap();
     assert_eq!(heard.all(), ["1 a", "1 b", "1 a", "1 b"], "later events wait");
-    *is_mended.lock().unwrap() = true;
+    *is_repaired.lock().unwrap() = true;
     let parked = post.parked().await;
     assert_eq!(post.retry_parked(&parked[0].key).await.unwrap(), 2);
     assert_eq!(heard.all()[4..], ["1 a", "1 b", "2 c", "2 d"]);

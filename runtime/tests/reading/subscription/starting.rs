@@ -173,7 +173,7 @@ async fn from_scratch_discards_all_notes_even_unreadable_ones() {
     scribe.mend(0);
     write(&contents, "parked/mailer/ledger/b/00000000000000000009", b"nonsense");
     write(&contents, "subscription/mailer", b"nonsense");
-    write(&contents, "parked/mailer.2/ledger/b/00000000000000000009", b"of somebody else");
+    write(&contents, "parked/mailer.2/ledger/b/00000000000000000009", b"of another writer");
 
     let (runtime, faults) = open_on(&contents).await;
     faults.damage_note("parked/mailer/ledger/a/00000000000000000300");
