@@ -11,8 +11,8 @@ use actuarius_domain::Position;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 
-pub(crate) use build::{Build, Failures};
-pub(crate) use rebuilding::{BuildContext, CaughtUp, Rebuilding, Step};
+pub(crate) use build::{Build, BuildContext, CaughtUp, Failures};
+pub(crate) use rebuilding::{Rebuilding, Step};
 
 use super::target::Failed;
 use crate::follow::progress::Progress;

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actuarius_domain::Position;
 use actuarius_persistence::Commit;
 
-use super::{Database, EventBatch};
+use super::batch::EventBatch;
+use super::database_trait::Database;
 use crate::base::panics::guarded;
 use crate::engine::Engine;
 use crate::follow::followers::{BoxError, StartError};

@@ -1,16 +1,47 @@
 //! A view that is not read yet and catches up with the log.
 
+use std::time::Duration;
+
 use actuarius_domain::Position;
+use tokio::sync::watch;
 
 use super::super::cursor::Cursor;
-use super::{BuildContext, CaughtUp, RebuildError};
+use super::RebuildError;
 use crate::follow::follower::Slice;
+use crate::follow::followers::{DesiredState, Retry};
+use crate::follow::progress::Progress;
 use crate::projection::target::{Failed, Target};
 
 /// How many events a rebuild may lack to be near the end of the log, once it has reached the position where
 /// the end was when it started. The view that is read stands still while the rebuild takes the rest; under load
 /// the end keeps moving.
 const NEAR: u64 = 4_096;
+
+/// What a build shares with its projection.
+#[derive(Clone)]
+pub(crate) struct BuildContext {
+    pub(crate) progress: Progress,
+    pub(crate) retry: Retry,
+    pub(crate) wanted: watch::Receiver<(DesiredState, u64)>,
+}
+
+impl BuildContext {
+    pub(super) fn is_stopped(&self) -> bool {
+        self.wanted.borrow().0 == DesiredState::Stop
+    }
+
+    /// Waits until an event is tried again, or the projection is stopped.
+    pub(super) async fn wait(&self, time: Duration) {
+        let mut wanted = self.wanted.clone();
+        tokio::select! {
+            _ = wanted.wait_for(|(wanted, _)| *wanted == DesiredState::Stop) => {}
+            () = tokio::time::sleep(time) => {}
+        }
+    }
+}
+
+/// A build that is near the end of the log, or has failed.
+pub(crate) type CaughtUp<T> = Result<Build<T>, (Build<T>, RebuildError)>;
 
 /// A view that is not read yet and catches up with the log.
 pub(crate) struct Build<T> {

@@ -1,41 +1,15 @@
 //! A running rebuild: its task, and the last events that it takes while the view that is read stands still.
 
 use std::future::pending;
-use std::time::Duration;
 
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
-use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use super::{Build, EndSender, RebuildError};
+use super::build::{Build, BuildContext, CaughtUp};
+use super::{EndSender, RebuildError};
 use crate::follow::follower::Slice;
-use crate::follow::followers::{DesiredState, Retry};
-use crate::follow::progress::Progress;
 use crate::projection::target::{Failed, Target};
-
-/// What a build shares with its projection.
-#[derive(Clone)]
-pub(crate) struct BuildContext {
-    pub(crate) progress: Progress,
-    pub(crate) retry: Retry,
-    pub(crate) wanted: watch::Receiver<(DesiredState, u64)>,
-}
-
-impl BuildContext {
-    pub(super) fn is_stopped(&self) -> bool {
-        self.wanted.borrow().0 == DesiredState::Stop
-    }
-
-    /// Waits until an event is tried again, or the projection is stopped.
-    pub(super) async fn wait(&self, time: Duration) {
-        let mut wanted = self.wanted.clone();
-        tokio::select! {
-            _ = wanted.wait_for(|(wanted, _)| *wanted == DesiredState::Stop) => {}
-            () = tokio::time::sleep(time) => {}
-        }
-    }
-}
 
 /// A running rebuild, as its projection sees it.
 pub(crate) struct Rebuilding<T> {
@@ -46,9 +20,6 @@ pub(crate) struct Rebuilding<T> {
     /// Holds the build while it takes the last events and the view that is read stands still.
     near: Option<Build<T>>,
 }
-
-/// A build that is near the end of the log, or has failed.
-pub(crate) type CaughtUp<T> = Result<Build<T>, (Build<T>, RebuildError)>;
 
 /// The next event of a rebuild.
 pub(crate) enum Step<T> {

@@ -18,11 +18,16 @@ pub struct Rows<'a, V: View> {
     at: Position,
 }
 
-impl<'a, V: View> Rows<'a, V> {
-    pub(super) fn of(draft: &'a mut Draft<V>, at: Position) -> Self {
-        Self { draft, at }
+impl<V: View> Draft<V> {
+    /// Projects one event. After a failure nothing is projected, because rows may be missing.
+    pub(crate) fn project(&mut self, at: Position, project: impl FnOnce(&mut Rows<'_, V>)) {
+        if !self.has_failed() {
+            project(&mut Rows { draft: self, at });
+        }
     }
+}
 
+impl<V: View> Rows<'_, V> {
     /// Returns the row of a key, as the events so far have left it.
     pub fn get<Q>(&mut self, key: &Q) -> Option<&V::Row>
     where

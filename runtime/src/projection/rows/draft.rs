@@ -8,7 +8,6 @@ use actuarius_persistence::Codec;
 use actuarius_persistence::personal::Sealer;
 use actuarius_persistence::views::{Changes, TableReader, ViewError};
 
-use super::changing::Rows;
 use super::error::{ViewReadError, name};
 use super::key::ROW_KEY_BYTES_MAX;
 use super::row_cache::RowCache;
@@ -37,11 +36,8 @@ impl<V: View> Draft<V> {
         Self { table, cache: RowCache::default(), touched: BTreeMap::new(), failure: None }
     }
 
-    /// Projects one event. After a failure nothing is projected, because rows may be missing.
-    pub(crate) fn project(&mut self, at: Position, project: impl FnOnce(&mut Rows<'_, V>)) {
-        if self.failure.is_none() {
-            project(&mut Rows::of(self, at));
-        }
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Takes the failure to read a row, if there is one.
