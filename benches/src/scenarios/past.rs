@@ -52,7 +52,7 @@ async fn moments(options: &Options) -> Result<Row> {
         (Some(all.us(0.5)), Some(all.us(0.99)), Some(all.us(0.999)));
     row = row
         .with_figure(all.us(0.99), "µs p99 as of a moment")
-        .with_detail("events_of_the_stream", asked.last.get() as f64);
+        .with_detail("events_of_the_stream", range.last.get() as f64);
     with_disk(row, subject, &store).await
 }
 

@@ -100,7 +100,12 @@ async fn write_followed(
 fn print_progress(followers: &Followers, tasks: &mut JoinSet<Result<(), Stopped>>) {
     let Followers { effects, recent, totals, report } = followers.clone();
     tasks.spawn(async move {
-        print_position(EFFECTS, || effects.position(), |it| effects.wait_for_within(it, CATCHING_UP)).await
+        print_position(
+            EFFECTS,
+            || effects.position(),
+            |it| effects.wait_for_within(it, CATCHING_UP),
+        )
+        .await
     });
     tasks.spawn(async move {
         print_position(RECENT, || recent.position(), |it| recent.wait_for_within(it, CATCHING_UP))

@@ -83,7 +83,7 @@ fn on_one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("the system can start a runtime")
 }
 
-fn written<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
+fn exit_code<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped) => fail(1, &stopped),
