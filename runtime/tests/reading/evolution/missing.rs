@@ -104,7 +104,7 @@ async fn a_missing_upcaster_is_reported_with_both_versions() {
     let event_type = "Added".to_owned();
     assert_eq!(told.error, CodecError::MissingUpcaster { event_type, stored: 1, current: 2 });
     let text = "event 1 of sum/it at position 2, stored as `Added` with schema version 1: `Added` has \
-                schema version 2 today, and no upcaster reads version 1";
+                schema version 2, and no upcaster reads version 1";
     assert_eq!(told.to_string(), text);
 }
 
