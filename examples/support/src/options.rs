@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io::Write as _;
 use std::ops::RangeInclusive;
 use std::process::exit;
 use std::str::FromStr;
@@ -41,8 +42,10 @@ impl Program {
         let mut options = Options::default();
         while let Some(argument) = parser.next()? {
             match argument {
-                Short('h') | Long("help") => self.print(&self.help()),
-                Short('V') | Long("version") => self.print(env!("CARGO_PKG_VERSION")),
+                Short('h') | Long("help") => print(&self.help()),
+                Short('V') | Long("version") => {
+                    print(&format!("{} {}\n", self.name, env!("CARGO_PKG_VERSION")));
+                }
                 Long(name) => match self.options.iter().find(|(known, ..)| *known == name) {
                     Some((known, ..)) => {
                         options.0.insert(known, parser.value()?.string()?);
@@ -55,11 +58,6 @@ impl Program {
         Ok(options)
     }
 
-    fn print(&self, text: &str) -> ! {
-        println!("{} {text}", self.name);
-        exit(0)
-    }
-
     fn help(&self) -> String {
         let options = self.options.iter().map(|(name, value, _)| format!("--{name} <{value}>"));
         let width = options.clone().map(|option| option.len()).max().unwrap_or(0);
@@ -67,9 +65,18 @@ impl Program {
             let help = help.replace('\n', &format!("\n  {:width$}  ", ""));
             format!("  {option:width$}  {help}\n")
         });
-        let (about, lines) = (self.about, lines.collect::<String>());
-        format!("[OPTIONS]\n\n{about}\n\nOptions:\n{lines}  -h, --help, -V, --version")
+        let (name, about, lines) = (self.name, self.about, lines.collect::<String>());
+        let own = format!(
+            "  {:width$}  Print the help\n  {:width$}  Print the version\n",
+            "-h, --help", "-V, --version"
+        );
+        format!("{about}\n\nUsage: {name} [OPTIONS]\n\nOptions:\n{lines}{own}")
     }
+}
+
+fn print(text: &str) -> ! {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    exit(0)
 }
 
 impl Options {
