@@ -6,7 +6,7 @@ use actuarius_domain::Position;
 use actuarius_persistence::backup::{self, BackupError, Until};
 use actuarius_persistence::segment::SegmentError;
 use actuarius_persistence::{
-    OpenError, Reader, crash_points, ignore_progress,
+    OpenError, crash_points, ignore_progress,
     memory,
 };
 use std::fs;
