@@ -20,6 +20,37 @@ use crate::inner::Inner;
 use crate::operations::deletion;
 use crate::runtime::Runtime;
 
+impl Runtime {
+    /// Opens the durable store in `directory` with default options. The directory is created if it does not
+    /// exist.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed in the store.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[cfg(feature = "sled")]
+    pub async fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
+        RuntimeBuilder::default().open(directory).await
+    }
+
+    /// Opens a store in memory with default options. Nothing survives the process.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] if the system refuses a thread.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn in_memory() -> Result<Self, OpenError> {
+        RuntimeBuilder::default().in_memory().await
+    }
+
+    /// Returns a builder for other options.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+}
+
 /// The options of a runtime. Created by [`Runtime::builder`]; opens the runtime with
 /// [`open`](RuntimeBuilder::open), [`in_memory`](RuntimeBuilder::in_memory) or
 /// [`on_store`](RuntimeBuilder::on_store).

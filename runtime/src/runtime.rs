@@ -1,17 +1,14 @@
 //! [`Runtime`]: the handle of an open store with its hosted aggregates and followers.
 
-#[cfg(feature = "sled")]
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Timestamp};
-use actuarius_persistence::{OpenError, ReadError, Reader};
+use actuarius_persistence::{ReadError, Reader};
 
 use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
 use crate::base::deadline::Deadline;
-use crate::builder::RuntimeBuilder;
 use crate::follow::followers::{FollowerShared, WaitError};
 use crate::health::{Health, Status};
 use crate::history::{LogMoment, fold_log};
@@ -33,35 +30,6 @@ pub struct Runtime {
 impl Runtime {
     pub(crate) fn of(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
-    }
-
-    /// Opens the durable store in `directory` with default options. The directory is created if it does not
-    /// exist.
-    ///
-    /// # Errors
-    /// [`OpenError`]; nothing was changed in the store.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    #[cfg(feature = "sled")]
-    pub async fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
-        RuntimeBuilder::default().open(directory).await
-    }
-
-    /// Opens a store in memory with default options. Nothing survives the process.
-    ///
-    /// # Errors
-    /// [`OpenError::Io`] if the system refuses a thread.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    pub async fn in_memory() -> Result<Self, OpenError> {
-        RuntimeBuilder::default().in_memory().await
-    }
-
-    /// Returns a builder for other options.
-    pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder::default()
     }
 
     /// Hosts an aggregate type with the default [`Hosting`], and returns its handle.

@@ -10,8 +10,7 @@ use actuarius_persistence::archive::Moving;
 use actuarius_persistence::backup::{self, BackupError, Run, TakeOptions, Until};
 use actuarius_persistence::verify::Verify;
 use actuarius_persistence::{
-    Batch, Commit, OpenError, PageLimit, ReadError, Reader, Store, ignore_progress,
-    memory,
+    Batch, Commit, OpenError, PageLimit, ReadError, Reader, Store, ignore_progress, memory,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;

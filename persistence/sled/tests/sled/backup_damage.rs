@@ -5,10 +5,7 @@ use crate::common::log::{log, note, same, write};
 use actuarius_domain::Position;
 use actuarius_persistence::backup::{self, BackupError, Until};
 use actuarius_persistence::segment::SegmentError;
-use actuarius_persistence::{
-    OpenError, crash_points, ignore_progress,
-    memory,
-};
+use actuarius_persistence::{OpenError, crash_points, ignore_progress, memory};
 use std::fs;
 
 #[test]
