@@ -60,8 +60,11 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + Sync + 'sta
     /// must never change once events exist. 1 to [`MAX_TYPE_BYTES`](crate::MAX_TYPE_BYTES) bytes.
     const TYPE: &'static str;
 
-    /// The version of the serialized shape of the state. Raise it when a change of the state's fields
-    /// would make an old snapshot wrong: older snapshots are then ignored and rebuilt from events.
+    /// The version of the meaning of the state. Raise it when the meaning changes and the fields do not, or
+    /// when `apply` was wrong: older snapshots are then ignored, and the state is rebuilt from events. A
+    /// change of the fields needs no new version, because snapshots carry a fingerprint of the state's
+    /// shape. The fingerprint does not cover what serde hides: flattened fields, untagged enums and
+    /// `Deserialize` written by hand.
     const STATE_VERSION: u32 = 1;
 
     /// A request, named in the imperative.

@@ -53,7 +53,7 @@ pub trait Saga: Clone + Default + Serialize + DeserializeOwned + Send + Sync + '
     /// the type of every aggregate, and must never change once there are instances.
     const TYPE: &'static str;
 
-    /// The version of the serialized shape of the state, as
+    /// The version of the meaning of the state, as
     /// [`Aggregate::STATE_VERSION`](crate::Aggregate::STATE_VERSION).
     const STATE_VERSION: u32 = 1;
 

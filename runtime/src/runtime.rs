@@ -153,7 +153,8 @@ impl Runtime {
 
     /// Closes the runtime in this order:
     ///
-    /// 1. Subscriptions and sagas finish the current events and store their progress.
+    /// 1. Subscriptions finish the current events and store their progress. Then sagas stop where they are; what
+    ///    is in flight is durable in their steps, and continues at the next start.
     /// 2. New requests are refused, and requests inside are answered.
     /// 3. Every aggregate is unloaded after its snapshot.
     /// 4. Projections process the last events, if these are no more than about a second of work, and save
