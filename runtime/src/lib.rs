@@ -47,21 +47,21 @@
 //! # }
 //! ```
 //!
-//! # What to take for what
+//! # Where to start
 //!
-//! | I want to | take |
+//! | I want to | use |
 //! |---|---|
 //! | decide commands and keep state | [`Aggregate`], [`Runtime::host`] |
 //! | send a command, once, with a timeout | [`Aggregates::execute`], [`request`] |
 //! | read one aggregate | [`Aggregates::query`] |
 //! | read many at once: lists, sums, searches | [`projection`] |
 //! | act on events: send, notify, call | [`subscription`] |
-//! | get something done over several aggregates, or over time | [`saga`] |
-//! | know what was, and what changed | [`history`] |
+//! | coordinate several aggregates, or work over time | [`saga`] |
+//! | read the past, compare two moments | [`history`] |
 //! | change events, states and views of a running system | [`schema`] |
-//! | forget a person | [`Personal`], [`erasure`] |
+//! | erase personal data | [`Personal`], [`erasure`] |
 //! | back up, archive, delete, migrate | [`operations`] |
-//! | watch it | [`health`] |
+//! | monitor the runtime | [`health`] |
 //! | handle errors | [`error`], [`Failure`] |
 //! | test with given, when, then | [`testing`] |
 //! | bring another store, or look below the runtime | [`store`] |
@@ -80,15 +80,15 @@
 //! | `sagas` | | [`saga`]; implies `messagepack` |
 //! | `archive` | | backups and the archive, compressed with zstd |
 //! | `erasure` | | [`Personal`] data and its keys; implies `messagepack` |
-//! | `transfer` | | export, import, copies and migrations |
-//! | `testing` | | test kits, the fault store and the contract suite |
+//! | `transfer` | | export, import, copies and migrations; implies `json` |
+//! | `testing` | | test kits, the fault store and the contract suite; implies `json` |
 //! | `full` | | all of them |
 //!
 //! # How it is tested
 //!
-//! The store was cut from power at every point of its writes, killed in loops under load, had its bits
-//! flipped and its I/O failed; a contract suite holds every store, and a model every aggregate. The
-//! repository's `docs/TESTING.md` says how to repeat each of these, and its book how to use it all.
+//! Tests cut the power at every write, kill the process under load, flip bits and make I/O fail. Every store
+//! must pass a contract suite; aggregates are compared with a model. The repository's `docs/TESTING.md`
+//! explains how to repeat each of these tests, and its book how to use the library.
 
 // Parts of the core serve features that a build may be without.
 #![cfg_attr(
