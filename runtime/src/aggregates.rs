@@ -128,7 +128,7 @@ impl<A: Aggregate> Aggregates<A> {
             if version == Version::NONE {
                 return Ok::<_, ReadError>(false);
             }
-            Ok(commit_with(reader, &stream, version)?.is_some_and(|last| !is_deletion(&last)))
+            Ok(!commit_with(reader, &stream, version)?.is_some_and(|last| is_deletion(&last)))
         };
         Ok(self.directory.hosted.engine.read(read).await?)
     }

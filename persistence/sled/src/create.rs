@@ -46,6 +46,7 @@ pub(super) fn create_aside(
 
 /// Records in the closed store in `directory` that it shares the history of another store up to
 /// `position`.
+#[cfg_attr(not(feature = "archive"), allow(dead_code))]
 pub(crate) fn adopt_history(
     directory: &Path,
     from: &Lineage,

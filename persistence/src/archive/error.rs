@@ -13,8 +13,9 @@ pub enum ArchiveError {
     /// The log could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// This build cannot open the archive, which contains segments. Enable the feature `archive`.
-    /// Nothing was changed.
+    /// This build cannot open the archive, which contains segments. They are unchanged. A deletion has
+    /// ended the stream; it removes the events from the archive when a build with the feature `archive`
+    /// opens the store.
     #[error("the archive is not enabled: add the feature `archive` to the build")]
     NotEnabled,
     /// The segment could not be written or read back.

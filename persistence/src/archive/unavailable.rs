@@ -59,12 +59,21 @@ impl Mounted {
     pub fn forget(&self) {}
 }
 
-/// Does nothing if the archive is empty.
+/// Takes the events of a stream out of an archive that has none.
 ///
 /// # Errors
-/// Returns [`ArchiveError::NotEnabled`] if there is anything in the archive, which may contain the stream.
+/// [`ArchiveError::NotEnabled`] if there is a segment in the archive: it may hold the stream.
+/// [`ArchiveError::Read`] if the directory cannot be read.
 pub fn purge(directory: &Path, _: &StreamId) -> Result<u64, ArchiveError> {
-    let is_empty =
-        std::fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
-    if is_empty { Ok(0) } else { Err(ArchiveError::NotEnabled) }
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        entries => entries.map_err(ReadError::from)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(ReadError::from)?.path();
+        if path.extension().is_some_and(|ending| ending == "seg") {
+            return Err(ArchiveError::NotEnabled);
+        }
+    }
+    Ok(0)
 }

@@ -101,15 +101,9 @@ pub enum CodecError {
 }
 
 impl Default for Codec {
-    /// Returns bincode. In a build without it, returns MessagePack, or else JSON.
+    /// Returns bincode, whatever features a build has: in a build without it, name another codec.
     fn default() -> Self {
-        if cfg!(feature = "bincode") {
-            Self::Bincode
-        } else if cfg!(feature = "messagepack") {
-            Self::MessagePack
-        } else {
-            Self::Json
-        }
+        Self::Bincode
     }
 }
 
@@ -163,7 +157,9 @@ impl Codec {
         match (content.name(), content.mismatch()) {
             (_, Some(found)) => Err(CodecError::NotAnEnum { found }),
             (Some(name), None) => written.map(|()| name),
-            (None, None) => Err(CodecError::NotAnEnum { found: "a value that is not a variant" }),
+            (None, None) => Err(written
+                .err()
+                .unwrap_or(CodecError::NotAnEnum { found: "a value that is not a variant" })),
         }
     }
 

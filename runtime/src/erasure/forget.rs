@@ -123,7 +123,7 @@ async fn forget_now(
     let are_rebuilt = || rebuilds.iter().all(|rebuild| (rebuild.are_done)());
     wait_until(&inner, || are_rebuilt() && have_erased(&inner, destroyed.number)).await?;
     let Swept { removed, left } = sweep_views(inner, destroyed.number).await?;
-    tracing::info!(target: "actuarius::erasure::keys", "a subject was forgotten");
+    tracing::info!(target: "actuarius::keys", "a subject was forgotten");
     Ok(Forgotten {
         had_key: destroyed.had_key,
         aggregates: rebuilds.iter().map(|rebuild| rebuild.aggregates).sum(),

@@ -8,6 +8,10 @@ use actuarius_domain::Position;
 
 use super::followers::{DesiredState, FollowerHealth, FollowerShared, FollowerStatus, WaitError};
 
+/// How long a caller waits that names no limit: long enough for a view that keeps up, short enough for a
+/// request of a service.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// The part that the handles of projections and of subscriptions have in common. Cheap to clone; the follower
 /// continues after it is dropped.
 ///
@@ -61,20 +65,19 @@ impl FollowerHandle {
     /// Waits until everything up to `position`, such as that of a [`Receipt`](crate::Receipt), is finished.
     /// Later reads of a view show the caller's own writes.
     ///
-    /// It waits as long as the follower may get there, also while it is paused. Use
-    /// [`wait_for_within`](Self::wait_for_within) to limit the time.
+    /// It waits at most 5 seconds; [`wait_for_within`](Self::wait_for_within) sets another limit.
     ///
     /// # Errors
-    /// [`WaitError`]: the follower has halted at or before `position`, or was stopped. The events are
-    /// durable all the same.
+    /// [`WaitError`]: the time is over, the follower has halted at or before `position`, or was stopped.
+    /// The events are durable all the same.
     pub async fn wait_for(&self, position: Position) -> Result<(), WaitError> {
-        self.shared.wait_for(position).await
+        self.wait_for_within(position, WAIT_MAX).await
     }
 
-    /// Waits like [`wait_for`](Self::wait_for), but not longer than `time`.
+    /// Waits like [`wait_for`](Self::wait_for), at most for `time`.
     ///
     /// # Errors
-    /// [`WaitError`], as there, or [`WaitError::TimedOut`].
+    /// [`WaitError`], as there.
     pub async fn wait_for_within(
         &self,
         position: Position,

@@ -231,7 +231,7 @@ impl<S: Saga> Sagas<S> {
         own.into_iter().chain(self.events().map(|events| events.health())).collect()
     }
 
-    /// Waits until every event up to `position` is handled durably or parked, up to `within`.
+    /// Waits until every event up to `position` is handled durably or parked, at most 5 seconds.
     ///
     /// # Errors
     /// [`WaitError`]; the events are durable all the same, and are handled later.
@@ -242,10 +242,10 @@ impl<S: Saga> Sagas<S> {
         }
     }
 
-    /// Waits like [`wait_for`](Self::wait_for), but not longer than `time`.
+    /// Waits like [`wait_for`](Self::wait_for), at most for `time`.
     ///
     /// # Errors
-    /// [`WaitError`], as there, or [`WaitError::TimedOut`].
+    /// [`WaitError`], as there.
     pub async fn wait_for_within(
         &self,
         position: Position,

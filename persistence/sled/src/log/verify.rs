@@ -59,7 +59,6 @@ pub(crate) fn verify(shared: &Shared, verify: &mut Verify<'_>) -> Result<Verifie
     }
     walk_snapshots(shared, &check, &mut verified);
     walk_notes(shared, &mut verified)?;
-    #[cfg(feature = "archive")]
     walk_archive(shared, &mut verified)?;
     high_water_mark::verify(
         &shared.files.high_water_mark(),
@@ -231,6 +230,17 @@ fn walk_snapshots(shared: &Shared, check: &LogCheck<'_, '_>, verified: &mut Veri
 }
 
 /// Reports why segments cannot be opened. Readers only learn that they are missing.
+/// Reports that this build cannot read the archive, if there is one.
+#[cfg(not(feature = "archive"))]
+fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
+    if verified.archived > 0 {
+        let directory = shared.archive.directory().to_owned();
+        verified
+            .find(Location::File(directory), "not checked: the feature `archive` is not enabled");
+    }
+    Ok(())
+}
+
 #[cfg(feature = "archive")]
 fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
     for path in archive::files(shared.archive.directory())? {

@@ -7,6 +7,8 @@ mod tests {
     use std::convert::Infallible;
 
     use actuarius::{Aggregate, Context, Runtime};
+    #[cfg(any(feature = "bincode", feature = "json", feature = "messagepack"))]
+    use actuarius::{Codec, Hosting};
     use serde::{Deserialize, Serialize};
 
     #[derive(Default, Serialize, Deserialize)]
@@ -32,8 +34,21 @@ mod tests {
         }
     }
 
+    /// A codec that this build has.
+    #[cfg(any(feature = "bincode", feature = "json", feature = "messagepack"))]
+    fn codec() -> Codec {
+        if cfg!(feature = "bincode") {
+            Codec::default()
+        } else if cfg!(feature = "json") {
+            Codec::Json
+        } else {
+            Codec::MessagePack
+        }
+    }
+
+    #[cfg(any(feature = "bincode", feature = "json", feature = "messagepack"))]
     async fn counts(runtime: &Runtime) -> i64 {
-        let counters = runtime.host::<Counter>();
+        let counters = runtime.host_with::<Counter>(Hosting::default().codec(codec()));
         counters.execute("visits", 1).await.expect("durable");
         counters.query("visits", |counter| counter.0).await.expect("readable")
     }
@@ -61,7 +76,8 @@ mod tests {
         for visits in 1..=2 {
             let runtime = Runtime::open(directory.path()).await.expect("opens");
             assert_eq!(counts(&runtime).await, visits);
-            runtime.shutdown(std::time::Duration::from_secs(10)).await;
+            let report = runtime.shutdown(std::time::Duration::from_secs(10)).await;
+            assert!(report.is_clean());
         }
     }
 }
