@@ -114,7 +114,7 @@ pub(super) fn open(
     if census.damaged + census.repaired + census.unfinished > 0 {
         tracing::warn!(
             target: "actuarius::keys",
-            damaged = census.damaged, mended = census.repaired, unfinished = census.unfinished,
+            damaged = census.damaged, repaired = census.repaired, unfinished = census.unfinished,
             "the key file was damaged, or a power cut interrupted a write"
         );
     }

@@ -176,7 +176,7 @@ impl Upkeep {
     fn abandon_compaction(&mut self, compaction: &Compaction, error: &str) {
         tracing::error!(
             target: "actuarius::store",
-            trouble = error,
+            error,
             level = compaction.run.level,
             "the index is damaged; its runs are not compacted"
         );
