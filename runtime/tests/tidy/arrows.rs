@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use crate::imports::Tree;
-use crate::sources::{below, read, room, root, shown};
+use crate::sources::{below, module, read, root, shown};
 
 /// A set of modules, and those that none of them imports.
 type Rule = (&'static str, &'static [&'static str]);
 
-/// The rooms of the runtime, from the ground up: each imports only rooms before it.
-const ROOMS: [&str; 14] = [
+/// The modules of the runtime, from the ground up: each imports only modules before it.
+const ORDER: [&str; 14] = [
     "base",
     "schema",
     "commit",
@@ -26,7 +26,7 @@ const ROOMS: [&str; 14] = [
     "testing",
 ];
 
-/// What holds within and between the rooms of the runtime.
+/// What holds within and between the modules of the runtime.
 const RUNTIME: [Rule; 17] = [
     // Committing knows neither actors nor followers.
     ("commit", &["aggregate", "engine", "follow", "projection", "subscription", "saga"]),
@@ -77,7 +77,7 @@ fn the_arrows_within_each_crate_point_one_way() {
             let inside = imports.iter().filter(|(module, _)| is_in(module, from));
             assert!(inside.clone().count() > 0, "{folder} has no module {from}");
             for (module, known) in inside {
-                let bad = known.iter().filter(|it| forbidden.iter().any(|room| is_in(it, room)));
+                let bad = known.iter().filter(|it| forbidden.iter().any(|other| is_in(it, other)));
                 broken.extend(bad.map(|it| format!("{folder}: {module} imports {it}")));
             }
         }
@@ -86,20 +86,20 @@ fn the_arrows_within_each_crate_point_one_way() {
 }
 
 #[test]
-fn the_rooms_of_the_runtime_stand_in_one_order() {
+fn the_modules_of_the_runtime_have_one_order() {
     let mut broken = Vec::new();
     for (module, known) in Tree::read("runtime/src").imports() {
-        let Some(own) = ROOMS.iter().position(|room| is_in(&module, room)) else { continue };
+        let Some(own) = ORDER.iter().position(|it| is_in(&module, it)) else { continue };
         for other in known {
-            let above = ROOMS.iter().position(|room| is_in(&other, room)).filter(|it| *it > own);
+            let above = ORDER.iter().position(|it| is_in(&other, it)).filter(|it| *it > own);
             broken.extend(above.map(|_| format!("{module} imports {other}")));
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-fn is_in(module: &str, room: &str) -> bool {
-    module == room || module.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
+fn is_in(module: &str, parent: &str) -> bool {
+    module == parent || module.strip_prefix(parent).is_some_and(|rest| rest.starts_with("::"))
 }
 
 #[test]
@@ -139,9 +139,9 @@ fn what_is_decided_without_tasks_or_time_stays_so() {
         ),
     ];
     for (folder, modules) in pure {
-        for module in modules {
+        for name in modules {
             for word in ["tokio", "async ", "Instant::", "crate::engine", "base::clock"] {
-                never(folder, word, &room(&format!("runtime/src/{folder}/{module}")));
+                never(folder, word, &module(&format!("runtime/src/{folder}/{name}")));
             }
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn below(folder: &str, ending: &str) -> Vec<PathBuf> {
 }
 
 /// Returns a module: its file, and those in the folder of its name.
-pub(crate) fn room(name: &str) -> Vec<PathBuf> {
+pub(crate) fn module(name: &str) -> Vec<PathBuf> {
     let mut found = vec![root().join(name).with_extension("rs")];
     if root().join(name).is_dir() {
         found.extend(below(name, "rs"));
