@@ -6,6 +6,7 @@
 
 #[cfg(feature = "bincode")]
 mod bincode;
+mod checked;
 mod content;
 #[cfg(feature = "json")]
 mod json;
@@ -55,6 +56,17 @@ pub enum CodecError {
     /// The value could not be encoded.
     #[error("not encodable: {0}")]
     Encode(String),
+    /// The value was encoded, but its bytes do not decode to the same value, so it was not stored. Use
+    /// another codec, or change how the type is serialized.
+    #[error("`{name}` does not read back with the codec {codec:?}: {reason}")]
+    DoesNotReadBack {
+        /// The event type, or the Rust type of another value.
+        name: String,
+        /// The codec that wrote the bytes.
+        codec: Codec,
+        /// What is wrong: how the bytes fail to decode, or that they decode to another value.
+        reason: String,
+    },
     /// The bytes could not be decoded: another shape, or an unknown variant.
     #[error("not decodable: {0}")]
     Decode(String),
