@@ -35,6 +35,12 @@ impl Faults {
         self.script().random_commits = Some((TestRng::new(seed), rate));
     }
 
+    /// Fails [`Writer::close`](crate::Writer::close), as if its last sync failed. The wrapped store is
+    /// closed and contains everything.
+    pub fn fail_close(&self) {
+        self.script().close_fails = true;
+    }
+
     /// Refuses the next append to `stream` as a conflict, as if another writer had added one event.
     /// The rest of its batch is stored.
     pub fn reject_append(&self, stream: &StreamId) {

@@ -50,6 +50,8 @@ pub(super) struct Script {
     pub(super) random_commits: Option<(TestRng, f64)>,
     /// Streams whose next append is refused; one entry for each append.
     pub(super) rejections: Vec<StreamId>,
+    /// Whether closing the writer fails.
+    pub(super) close_fails: bool,
     /// The number of holds on commits.
     pub(super) holds: usize,
     /// Whether a commit is being held.

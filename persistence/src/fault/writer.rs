@@ -40,6 +40,19 @@ impl Writer for FaultWriter {
         self.failed.clone().map_or_else(|| self.writer.settle(), Err)
     }
 
+    fn close(self: Box<Self>) -> Result<(), StoreFailure> {
+        let fails = self.faults.script().close_fails;
+        let closed = self.writer.close();
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        if fails {
+            let source = io::Error::other("the last sync failed");
+            return Err(StoreFailure::new("a scripted failure", source));
+        }
+        closed
+    }
+
     fn batch_bytes(&self) -> usize {
         self.writer.batch_bytes()
     }

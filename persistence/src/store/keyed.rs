@@ -74,6 +74,12 @@ impl Writer for KeyedWriter {
         self.writer.settle()
     }
 
+    fn close(mut self: Box<Self>) -> Result<(), StoreFailure> {
+        let settled = self.fail_stop(|sealer| sealer.settle());
+        // Closed even if the keys failed, so that the store's files are released.
+        settled.and(self.writer.close())
+    }
+
     fn batch_bytes(&self) -> usize {
         self.writer.batch_bytes()
     }

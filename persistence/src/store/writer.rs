@@ -57,6 +57,18 @@ pub trait Writer: Send {
         Ok(())
     }
 
+    /// Closes the writing half of the store: finishes the postponed work, and drops the writer.
+    ///
+    /// Readers stay usable. The files are released when they are dropped, too.
+    ///
+    /// # Errors
+    /// Returns [`StoreFailure`] if the last write or sync failed. Everything that was acknowledged is
+    /// durable; verify the store before it is written to again. After a failed
+    /// [`commit`](Writer::commit) it returns the same error, and writes nothing.
+    fn close(self: Box<Self>) -> Result<(), StoreFailure> {
+        Ok(())
+    }
+
     /// Returns the preferred size of a batch in bytes. A larger batch is correct, but takes several
     /// syncs.
     fn batch_bytes(&self) -> usize;

@@ -340,6 +340,22 @@ fn a_damaged_snapshot_is_reported_by_version_and_older_ones_are_readable() {
     assert_eq!(older.map(|it| it.version), Some(Version::new(1)));
 }
 
+/// A service reported a clean end, although the disk had refused the last sync of its store.
+#[test]
+fn a_close_that_fails_is_reported_and_loses_nothing() {
+    let (mut store, faults, disk) = two_events();
+    store.writer.commit(&batch(vec![append("b", 0, 1)])).expect("healthy");
+    faults.fail_close();
+    assert!(store.writer.close().is_err());
+    assert_eq!(memory::reopen(&disk).reader.head().get(), 3);
+    let (mut store, faults, _) = two_events();
+    faults.fail_commit(1, Failure::Unwritten);
+    let failure = store.writer.commit(&batch(vec![append("b", 0, 1)])).expect_err("scripted");
+    let closed = store.writer.close().expect_err("it had failed before");
+    assert_eq!(closed.to_string(), failure.to_string());
+    assert!(two_events().0.writer.close().is_ok());
+}
+
 #[test]
 fn random_faults_repeat_with_their_seed_and_lose_nothing_acknowledged() {
     let mut ends = Vec::new();

@@ -120,6 +120,14 @@ impl Writer for SledWriter {
         self.high_water_mark.sync().inspect_err(|failure| self.failure = Some(failure.clone()))
     }
 
+    fn close(mut self: Box<Self>) -> Result<(), StoreFailure> {
+        self.settle()?;
+        let synced = catch_panic(|| self.shared.engine.make_durable());
+        synced.unwrap_or_else(|message| {
+            Err(StoreFailure::new("closing the store panicked", io::Error::other(message)))
+        })
+    }
+
     fn batch_bytes(&self) -> usize {
         // Compressed, this fits one sync with the upkeep of the index. Otherwise it takes two.
         256 * 1024

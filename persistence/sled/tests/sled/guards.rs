@@ -73,6 +73,22 @@ fn a_store_is_reopened_many_times_at_once_after_it_was_closed() {
     }
 }
 
+/// The last sync of a store was made by a destructor, which could only log that it had failed. The
+/// service ended with "stopped", and its operator copied the files away.
+#[test]
+fn closing_the_writer_reports_a_sync_that_failed() {
+    let directory = closed_store(1);
+    let Store { writer, reader } = actuarius_sled::open(directory.path()).expect("opens");
+    assert!(writer.close().is_ok());
+    assert_eq!(reader.head(), Position::new(1), "readers stay usable");
+    drop(reader);
+    let store = actuarius_sled::open(directory.path()).expect("opens");
+    // sled never syncs the files in there, so a sync after one appeared must fail.
+    fs::write(directory.path().join("store/log/blobs/1"), b"by sled").expect("written");
+    let failure = store.writer.close().expect_err("the last sync failed");
+    assert!(failure.to_string().contains("does not sync"), "{failure}");
+}
+
 #[test]
 fn a_newer_or_unknown_format_is_refused() {
     let directory = closed_store(1);
