@@ -87,6 +87,13 @@ pub enum OpenError {
         /// The cause.
         source: KeyError,
     },
+    /// The async runtime in which the store is opened cannot run it. Open it within a tokio runtime that has
+    /// timers: one that was built with `enable_all` or `enable_time`.
+    #[error("the store cannot be opened here: {what}")]
+    AsyncRuntime {
+        /// What is missing.
+        what: &'static str,
+    },
     /// The operating system reported an error. Remove the cause and open again.
     #[error("the store {path} could not be opened: {source}")]
     Io {

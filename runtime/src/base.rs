@@ -1,9 +1,10 @@
-//! What every part of the runtime uses: errors, statuses, telemetry, clocks, panics and receipts.
+//! What every part of the runtime uses: errors, statuses, telemetry, clocks, panics, receipts and the tokio runtime.
 
 pub(crate) mod clock;
 pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod follower_status;
+pub(crate) mod home_runtime;
 pub(crate) mod keep_alive;
 pub(crate) mod panics;
 pub(crate) mod receipt;

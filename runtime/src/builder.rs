@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use actuarius_persistence::views::Views;
 use actuarius_persistence::{OpenError, Store, memory};
-use tokio::runtime::Handle;
 
 use crate::base::clock::{Clock, SystemClock};
+use crate::base::home_runtime::HomeRuntime;
 use crate::base::telemetry::{self, CommitMeters};
 use crate::commit::admission::Admission;
 use crate::commit::committer::Committer;
@@ -25,10 +25,8 @@ impl Runtime {
     /// exist.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed in the store.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// [`OpenError`]; nothing was changed in the store. [`OpenError::AsyncRuntime`] outside of a tokio
+    /// runtime, or in one without timers.
     #[cfg(feature = "sled")]
     pub async fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
         RuntimeBuilder::default().open(directory).await
@@ -37,10 +35,8 @@ impl Runtime {
     /// Opens a store in memory with default options. Nothing survives the process.
     ///
     /// # Errors
-    /// [`OpenError::Io`] if the system refuses a thread.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// [`OpenError::Io`] if the system refuses a thread; [`OpenError::AsyncRuntime`] outside of a tokio
+    /// runtime, or in one without timers.
     pub async fn in_memory() -> Result<Self, OpenError> {
         RuntimeBuilder::default().in_memory().await
     }
@@ -118,12 +114,11 @@ impl RuntimeBuilder {
     /// Opens the durable store in `directory`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed in the store.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// [`OpenError`]; nothing was changed in the store. [`OpenError::AsyncRuntime`] outside of a tokio
+    /// runtime, or in one without timers.
     #[cfg(feature = "sled")]
     pub async fn open(mut self, directory: impl AsRef<Path>) -> Result<Runtime, OpenError> {
+        let home = HomeRuntime::current()?;
         let directory = directory.as_ref().to_owned();
         let path = directory.clone();
         let guard = self.guard.take();
@@ -137,17 +132,15 @@ impl RuntimeBuilder {
             what: format!("opening it panicked: {panic}"),
         })??;
         self.views.get_or_insert_with(|| actuarius_sled::views(directory.join("views")));
-        let started = self.start(store, keyring).await;
+        let started = self.start(home, store, keyring).await;
         started.map_err(|source| OpenError::Io { path: directory, source })
     }
 
     /// Opens a store in memory. Nothing survives the process.
     ///
     /// # Errors
-    /// [`OpenError::Io`] if the system refuses a thread.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// [`OpenError::Io`] if the system refuses a thread; [`OpenError::AsyncRuntime`] outside of a tokio
+    /// runtime, or in one without timers.
     pub async fn in_memory(self) -> Result<Runtime, OpenError> {
         self.on_store(memory::open()).await
     }
@@ -156,19 +149,23 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     /// [`OpenError::Io`] if the system refuses a thread; [`OpenError::Keys`] if the keys do not belong to the
-    /// store.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// store; [`OpenError::AsyncRuntime`] outside of a tokio runtime, or in one without timers.
     pub async fn on_store(mut self, store: Store) -> Result<Runtime, OpenError> {
+        let home = HomeRuntime::current()?;
         let (store, keyring) = guarded(store, self.guard.take(), None)?;
-        self.start(store, keyring).await.map_err(|source| OpenError::Io { path: "".into(), source })
+        let started = self.start(home, store, keyring).await;
+        started.map_err(|source| OpenError::Io { path: "".into(), source })
     }
 
-    async fn start(self, store: Store, keyring: Keyring) -> std::io::Result<Runtime> {
+    async fn start(
+        self,
+        home: Arc<HomeRuntime>,
+        store: Store,
+        keyring: Keyring,
+    ) -> std::io::Result<Runtime> {
         telemetry::describe();
         let sealer = keyring.sealer().cloned();
-        let engine = self.engine(store, keyring).await?;
+        let engine = self.engine(home, store, keyring).await?;
         deletion::resume(&engine).await;
         let views = self.views.unwrap_or_else(Views::in_memory);
         let views = sealer.into_iter().fold(views, Views::with_sealer);
@@ -177,6 +174,7 @@ impl RuntimeBuilder {
 
     pub(crate) async fn engine(
         &self,
+        home: Arc<HomeRuntime>,
         store: Store,
         keyring: Keyring,
     ) -> std::io::Result<Arc<Engine>> {
@@ -192,7 +190,8 @@ impl RuntimeBuilder {
             tail,
             clock: self.clock.clone(),
             supervision,
-            recovery_pool: RecoveryPool::new(Handle::current(), self.concurrent_recoveries),
+            recovery_pool: RecoveryPool::new(home.handle().clone(), self.concurrent_recoveries),
+            home,
         }))
     }
 }

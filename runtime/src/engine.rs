@@ -10,6 +10,7 @@ use actuarius_domain::Position;
 use actuarius_persistence::{ReadError, Reader, StoreFailure};
 
 use crate::base::clock::Clock;
+use crate::base::home_runtime::HomeRuntime;
 use crate::commit::admission::Admission;
 use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
@@ -19,6 +20,8 @@ use supervision::Supervision;
 
 /// What all hosted types share.
 pub(crate) struct Engine {
+    /// The tokio runtime that opened the store, in which all tasks run.
+    pub(crate) home: Arc<HomeRuntime>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) committer: Committer,
     pub(crate) store: SharedReader,

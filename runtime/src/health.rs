@@ -67,4 +67,7 @@ pub enum Status {
     Poisoned(StoreFailure),
     /// It is shutting down, or closed.
     ShuttingDown,
+    /// The tokio runtime that opened the store has ended: nothing is processed any more, and every request
+    /// fails. Drop every handle of the store, then open it again.
+    TokioRuntimeEnded,
 }

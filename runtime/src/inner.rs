@@ -44,20 +44,26 @@ type HostEntry = (Arc<dyn Any + Send + Sync>, Arc<dyn Hosted>);
 impl Inner {
     pub(crate) fn new(engine: Arc<Engine>, views: Views) -> Self {
         let followers = Arc::new(Followers::of(&engine.tail));
-        tokio::spawn(Followers::report_lags(Arc::downgrade(&followers)));
+        engine.home.spawn(Followers::report_lags(Arc::downgrade(&followers)));
+        let following = Arc::downgrade(&followers);
+        engine.home.at_end(move || {
+            if let Some(followers) = following.upgrade() {
+                followers.end();
+            }
+        });
         Self { engine, followers, views, hosts: Mutex::default() }
     }
 
     /// Returns the directory of an aggregate type, and hosts the type if it is not hosted yet.
     ///
     /// # Panics
-    /// If another Rust type is hosted under the same [`Aggregate::TYPE`], or outside of a tokio runtime.
+    /// If another Rust type is hosted under the same [`Aggregate::TYPE`].
     pub(crate) fn host<A: Aggregate>(&self, hosting: Hosting) -> Arc<Directory<A>> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
             let hosted = HostedType::<A>::new(self.engine.clone(), hosting);
             let directory = Arc::new(Directory::new(hosted));
-            tokio::spawn(sweep(Arc::downgrade(&directory.hosted)));
+            self.engine.home.spawn(sweep(Arc::downgrade(&directory.hosted)));
             (directory.clone(), directory)
         });
         match directory.clone().downcast::<Directory<A>>() {

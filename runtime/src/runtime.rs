@@ -35,7 +35,7 @@ impl Runtime {
     /// Hosts an aggregate type with the default [`Hosting`], and returns its handle.
     ///
     /// # Panics
-    /// If another Rust type is hosted under the same [`Aggregate::TYPE`], or outside of a tokio runtime.
+    /// If another Rust type is hosted under the same [`Aggregate::TYPE`].
     #[must_use]
     pub fn host<A: Aggregate>(&self) -> Aggregates<A> {
         self.host_with(Hosting::default())
@@ -45,7 +45,7 @@ impl Runtime {
     /// aggregates, with the options of the first call.
     ///
     /// # Panics
-    /// If another Rust type is hosted under the same [`Aggregate::TYPE`], or outside of a tokio runtime.
+    /// If another Rust type is hosted under the same [`Aggregate::TYPE`].
     #[must_use]
     pub fn host_with<A: Aggregate>(&self, hosting: Hosting) -> Aggregates<A> {
         const {
@@ -95,6 +95,7 @@ impl Runtime {
             status: match engine.failure() {
                 Some(failure) => Status::Poisoned(failure.clone()),
                 None if engine.admission.is_closed() => Status::ShuttingDown,
+                None if engine.home.has_ended() => Status::TokioRuntimeEnded,
                 None => Status::Running,
             },
             head: engine.store.head(),

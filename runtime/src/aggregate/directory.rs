@@ -45,6 +45,9 @@ impl<A: Aggregate> Directory<A> {
 
     /// Admits a query.
     pub(crate) fn admit_query(&self, id: Result<Id<A>, Failure>) -> Result<Admitted<A>, Failure> {
+        if self.hosted.engine.home.has_ended() {
+            return Err(Failure::tokio_runtime_ended());
+        }
         Ok((id?, self.hosted.engine.admission.enter()?))
     }
 

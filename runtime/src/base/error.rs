@@ -195,6 +195,11 @@ pub enum Unavailable {
     /// The aggregate's events could not be read. Retry later.
     #[error("the history could not be read: {0}")]
     Recovery(String),
+    /// The tokio runtime that opened the store has ended, and the tasks of the aggregates with it. Reopening
+    /// the store is the only way to continue: drop every handle of it, then open it in a tokio runtime that
+    /// lives as long as the handles do.
+    #[error("the tokio runtime that opened the store has ended")]
+    TokioRuntimeEnded,
     /// An earlier command, on whose result this one was decided, could not be stored. Retry.
     #[error("an earlier command of this aggregate could not be stored")]
     Undone,
@@ -276,6 +281,10 @@ pub enum QuarantineReason {
 impl Failure {
     pub(crate) fn shutting_down() -> Self {
         Self::Unavailable(Unavailable::ShuttingDown)
+    }
+
+    pub(crate) fn tokio_runtime_ended() -> Self {
+        Self::Unavailable(Unavailable::TokioRuntimeEnded)
     }
 
     pub(crate) fn undone() -> Self {

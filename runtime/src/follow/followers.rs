@@ -38,7 +38,15 @@ pub(crate) struct Followers {
 #[derive(Default)]
 struct Names {
     followers: BTreeMap<Arc<str>, Arc<FollowerShared>>,
-    is_closed: bool,
+    /// Why no more followers are accepted, if they are not.
+    closed: Option<Closed>,
+}
+
+/// Why no more followers are accepted.
+#[derive(Clone, Copy, PartialEq)]
+enum Closed {
+    ShuttingDown,
+    TokioRuntimeEnded,
 }
 
 impl Followers {
@@ -54,8 +62,10 @@ impl Followers {
     ) -> Result<Registration, StartError> {
         check_name(name)?;
         let mut names = self.names();
-        if names.is_closed {
-            return Err(StartError::ShuttingDown);
+        match names.closed {
+            Some(Closed::ShuttingDown) => return Err(StartError::ShuttingDown),
+            Some(Closed::TokioRuntimeEnded) => return Err(StartError::TokioRuntimeEnded),
+            None => {}
         }
         if names.followers.contains_key(name) {
             return Err(StartError::NameTaken(name.to_owned()));
@@ -73,8 +83,18 @@ impl Followers {
 
     /// Accepts no new followers from now on, and returns those that have not stopped.
     pub(crate) fn close(&self) -> Vec<Arc<FollowerShared>> {
-        self.names().is_closed = true;
+        self.names().closed.get_or_insert(Closed::ShuttingDown);
         self.all()
+    }
+
+    /// Accepts no new followers from now on, and reports that all have stopped: the tokio runtime that ran
+    /// them has ended. Called also for one that is about to start, whose task will never run.
+    pub(crate) fn end(&self) {
+        self.names().closed.get_or_insert(Closed::TokioRuntimeEnded);
+        for follower in self.all() {
+            follower.want(DesiredState::Stop);
+            follower.now(FollowerStatus::Stopped);
+        }
     }
 
     /// Reports the lag of each follower regularly, as long as there may be any.
@@ -86,7 +106,7 @@ impl Followers {
                 shared.report_lag();
             }
             let names = followers.names();
-            if names.is_closed && names.followers.is_empty() {
+            if names.closed.is_some() && names.followers.is_empty() {
                 return;
             }
         }

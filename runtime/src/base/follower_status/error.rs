@@ -83,6 +83,10 @@ pub enum StartError {
     /// The runtime is shutting down, poisoned or closed. Open it again.
     #[error("the runtime is shutting down, poisoned or closed")]
     ShuttingDown,
+    /// The tokio runtime that opened the store has ended. Drop every handle of the store, then open it in a
+    /// tokio runtime that lives as long as they do.
+    #[error("the tokio runtime that opened the store has ended")]
+    TokioRuntimeEnded,
 }
 
 /// Why a wait for a position ended before it was reached. The command itself is durable.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use actuarius_persistence::{Commit, memory};
 
 use super::*;
+use crate::base::home_runtime::HomeRuntime;
 use crate::builder::RuntimeBuilder;
 use crate::follow::followers::{FollowerKind, Followers};
 
@@ -63,7 +64,11 @@ impl Source<Bursting> for Refusing {
 
 async fn refusing(refusals: u32) -> Arc<FollowerShared> {
     let engine = RuntimeBuilder::default()
-        .engine(memory::open(), crate::engine::keyring::Keyring::none())
+        .engine(
+            HomeRuntime::current().unwrap(),
+            memory::open(),
+            crate::engine::keyring::Keyring::none(),
+        )
         .await
         .unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));

@@ -6,6 +6,7 @@ use actuarius_persistence::memory;
 
 use super::super::{FollowerKind, Followers};
 use super::*;
+use crate::base::home_runtime::HomeRuntime;
 use crate::builder::RuntimeBuilder;
 
 /// A follower that fails a set number of times, then runs until it is stopped.
@@ -83,7 +84,11 @@ impl Runs for Failing {
 /// Returns the followers, and one of them that fails so often.
 async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
     let engine = RuntimeBuilder::default()
-        .engine(memory::open(), crate::engine::keyring::Keyring::none())
+        .engine(
+            HomeRuntime::current().unwrap(),
+            memory::open(),
+            crate::engine::keyring::Keyring::none(),
+        )
         .await
         .unwrap();
     let followers = Arc::new(Followers::of(&engine.tail));
