@@ -54,6 +54,7 @@ pub use record::note::{
     CHANGE_BYTES, NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange,
     NoteTooLarge, Notes,
 };
+pub use record::shape::RecordedShape;
 pub use record::snapshot::{NewSnapshot, Snapshot};
 pub use record::{
     Append, COMMIT_BYTES_MAX, Commit, CommitView, Deletion, EncodedEvent, EventView, FRAME_HEAD,

@@ -16,6 +16,7 @@ pub(crate) mod lineage;
 mod link;
 pub(crate) mod note;
 mod removal;
+pub(crate) mod shape;
 pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -87,6 +87,39 @@ pub enum CodecError {
         /// The current version.
         current: u32,
     },
+    /// The event, or a command of a saga, was stored by a codec that is not self-describing, from a type with
+    /// another shape than today's. Its bytes could be read as other values, so they are not read, and no more
+    /// such events are written. For an event, raise the schema version of its type and add an upcaster. Or
+    /// restore the former shape.
+    #[error(
+        "`{name}`, schema version {schema_version}, is recorded in the store with the shape {recorded} and \
+         has the shape {current} in this program: raise its schema version and add an upcaster for \
+         version {schema_version}"
+    )]
+    OtherShape {
+        /// The name of the variant; for a command, the aggregate type that it was sent to.
+        name: String,
+        /// The schema version. A command always has 1.
+        schema_version: u32,
+        /// The shape that is recorded in the store.
+        recorded: String,
+        /// The shape in this program.
+        current: String,
+    },
+    /// The codec is not self-describing, and a part of the type's shape cannot be seen. A change of that part
+    /// would not be noticed, and stored bytes would be read as other values. Choose another
+    /// codec: [`Codec::MessagePack`] or [`Codec::Json`].
+    #[error(
+        "the shape of `{name}` is not known, because {why}: {codec:?} cannot be used, use MessagePack or JSON"
+    )]
+    UnknownShape {
+        /// The name of the variant, or of the type.
+        name: String,
+        /// Which part cannot be seen, and why.
+        why: String,
+        /// The codec that was to encode it.
+        codec: Codec,
+    },
     /// Upcasters form a cycle.
     #[error("the upcasters of `{event_type}`, schema version {schema_version}, form a cycle")]
     EndlessUpcasters {
