@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod fingerprint;
 pub(crate) mod master_key_id;
 pub(crate) mod random;
+pub(crate) mod replay;
 pub(crate) mod scope;
 #[cfg(feature = "erasure")]
 mod sealed;

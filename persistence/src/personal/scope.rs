@@ -164,6 +164,12 @@ pub(crate) fn mode() -> Result<Mode, PersonalError> {
     with(|scope| scope.mode.clone()).ok_or(PersonalError::NoKeys)
 }
 
+/// Returns whether personal values can be written at all.
+#[inline]
+pub(crate) fn has_mode() -> bool {
+    with(|scope| scope.mode.is_some())
+}
+
 pub(crate) fn derives() -> bool {
     with(|scope| scope.derives)
 }

@@ -8,8 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::error::PersonalError;
+use super::replay;
 use super::scope::{self, Mode};
 use super::sealed::{Name, Sealed};
+use crate::record::codec::sum::sum;
 use crate::record::codec::{Codec, CodecError};
 
 /// A value about a data subject, for a field of an event, a command, a state or a view.
@@ -117,24 +119,44 @@ const VALUE_USUAL: usize = 512;
 
 impl<T: Serialize> Personal<T> {
     /// Returns no bytes for a value that is erased or was never set.
-    fn seal(&self) -> Result<Sealed, PersonalError> {
-        let Some(value) = &self.value else { return Ok(Sealed::default()) };
+    fn seal(&self) -> Result<Vec<u8>, PersonalError> {
+        if replay::is_summing() {
+            return self.summed();
+        }
+        let Some(value) = &self.value else { return replay::unset(&self.subject) };
         let mode = scope::mode()?;
         let mut clear = Zeroizing::new(Vec::with_capacity(VALUE_USUAL));
-        INNER.encode(value, &mut clear).map_err(|error| self.content(&error))?;
+        let kinds = INNER.write(value, &mut *clear).map_err(|error| self.content(&error))?;
+        let mark = || {
+            let marked = Zeroizing::new([&clear[..], &kinds.to_le_bytes()].concat());
+            scope::mask(&self.subject, &marked)
+        };
+        replay::sealed(&self.subject, mark, || self.seal_as(mode, &clear))
+    }
+
+    fn seal_as(&self, mode: Mode, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
         let sealed = match mode {
-            Mode::Sealer(sealer) => sealer.seal(&self.subject, &clear),
-            Mode::Clear => Ok([&[IN_CLEAR], &clear[..]].concat()),
+            Mode::Sealer(sealer) => sealer.seal(&self.subject, clear),
+            Mode::Clear => Ok([&[IN_CLEAR], clear].concat()),
             // `serialize` shows the value instead.
             Mode::Shown => Err(PersonalError::NoKeys),
             Mode::Masked => {
-                scope::mask(&self.subject, &clear).map(|mask| [&[MASK], &mask[..]].concat())
+                scope::mask(&self.subject, clear).map(|mask| [&[MASK], &mask[..]].concat())
             }
         };
         match sealed {
-            Err(PersonalError::Forgotten { .. }) if scope::derives() => Ok(Sealed::default()),
-            sealed => sealed.map(Sealed),
+            Err(PersonalError::Forgotten { .. }) if scope::derives() => Ok(Vec::new()),
+            sealed => sealed,
         }
+    }
+
+    /// Returns a mask of the value in which the order of maps does not count.
+    fn summed(&self) -> Result<Vec<u8>, PersonalError> {
+        let value = self.value.as_ref().filter(|_| !replay::was_erased(&self.subject));
+        let Some(value) = value else { return Ok(Vec::new()) };
+        let unserializable = || CodecError::Encode("the value does not serialize".to_owned());
+        let sum = sum(value, false).ok_or_else(|| self.content(&unserializable()))?;
+        scope::mask(&self.subject, &sum.to_le_bytes())
     }
 }
 
@@ -192,6 +214,7 @@ impl<T: Serialize> Serialize for Personal<T> {
         }
         let sealed =
             self.seal().map_err(|error| S::Error::custom(scope::remember_failure(error)))?;
+        let sealed = Sealed(sealed);
         let mut fields = serializer.serialize_struct(NAME, 2)?;
         fields.serialize_field("subject", &*self.subject)?;
         fields.serialize_field("sealed", &sealed)?;

@@ -1,6 +1,8 @@
 //! Appends: typed events encoded as framed bytes.
 
 use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
 use super::codec::{Codec, CodecError};
@@ -54,9 +56,11 @@ impl Append {
 
     /// Adds the events of one command. If there are no events, nothing is added.
     ///
+    /// It is not checked whether the events can be decoded: see [`push_checked`](Append::push_checked).
+    ///
     /// # Errors
     /// Returns [`CodecError`] if an event cannot be encoded. The append is then unchanged.
-    pub fn push<E: serde::Serialize>(
+    pub fn push<E: Serialize>(
         &mut self,
         commit: NewCommit<'_>,
         codec: Codec,
@@ -67,7 +71,42 @@ impl Append {
             return Ok(());
         }
         self.push_frame(commit, events.len() as u32, |out| {
-            events.iter().try_for_each(|event| put_event(out, codec, event, &schema_version))
+            events.iter().try_for_each(|event| {
+                let content = |out: &mut Vec<u8>| codec.encode_event(event, out);
+                put_event(out, codec, content, &schema_version)
+            })
+        })
+    }
+
+    /// Adds the events of one command, and replaces each by what its bytes decode to: what every later
+    /// reader sees. If there are no events, nothing is added.
+    ///
+    /// # Errors
+    /// Returns [`CodecError::DoesNotReadBack`] if an event does not decode to the same value, and the
+    /// errors of [`push`](Append::push). The append is then unchanged, but some events may be replaced.
+    ///
+    /// # Panics
+    /// Panics if the `Serialize`, `Deserialize` or `Drop` of the events panics. Then call
+    /// [`drop_half_written`](Append::drop_half_written).
+    pub fn push_checked<E: Serialize + DeserializeOwned>(
+        &mut self,
+        commit: NewCommit<'_>,
+        codec: Codec,
+        events: &mut [E],
+        schema_version: impl Fn(&str) -> u32,
+    ) -> Result<(), CodecError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.push_frame(commit, events.len() as u32, |out| {
+            events.iter_mut().try_for_each(|event| {
+                let content = |out: &mut Vec<u8>| {
+                    let (name, decoded) = codec.encode_event_checked(event, out)?;
+                    *event = decoded;
+                    Ok(name)
+                };
+                put_event(out, codec, content, &schema_version)
+            })
         })
     }
 
@@ -248,15 +287,15 @@ pub(super) fn put_header(
 }
 
 /// Writes the payload before the name, because the name is known only after encoding.
-fn put_event<E: serde::Serialize>(
+fn put_event(
     out: &mut Vec<u8>,
     codec: Codec,
-    event: &E,
+    put_content: impl FnOnce(&mut Vec<u8>) -> Result<&'static str, CodecError>,
     schema_version: impl Fn(&str) -> u32,
 ) -> Result<(), CodecError> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    let name = codec.encode_event(event, out)?;
+    let name = put_content(out)?;
     let length = u32::try_from(out.len() - start - 4).map_err(|_| CodecError::TooLarge)?;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
     out.push(codec.byte());

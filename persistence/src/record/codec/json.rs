@@ -1,11 +1,13 @@
 //! JSON.
 
+use std::io;
+
 use serde::Serialize;
 use serde::de::DeserializeSeed;
 
 use super::CodecError;
 
-pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+pub(super) fn encode<T: Serialize>(value: &T, out: impl io::Write) -> Result<(), CodecError> {
     serde_json::to_writer(out, value).map_err(|error| CodecError::encode(&error))
 }
 
@@ -14,7 +16,15 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     bytes: &'de [u8],
 ) -> Result<S::Value, CodecError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = seed.deserialize(&mut json).map_err(|error| CodecError::decode(&error))?;
+    let value = seed.deserialize(&mut json).map_err(|error| decode_error(&error))?;
     json.end().map_err(|error| CodecError::decode(&error))?;
     Ok(value)
+}
+
+fn decode_error(error: &serde_json::Error) -> CodecError {
+    // serde_json has a bound of its own, at the same depth.
+    match error.to_string().starts_with("recursion limit exceeded") {
+        true => CodecError::TooDeep,
+        false => CodecError::decode(error),
+    }
 }

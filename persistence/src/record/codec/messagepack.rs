@@ -1,11 +1,14 @@
 //! MessagePack, with field names.
 
-use serde::Serialize;
+use std::io;
+
+use rmp_serde::decode::Error;
 use serde::de::DeserializeSeed;
+use serde::{Deserialize, Serialize};
 
 use super::CodecError;
 
-pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+pub(super) fn encode<T: Serialize>(value: &T, out: impl io::Write) -> Result<(), CodecError> {
     value
         .serialize(&mut rmp_serde::Serializer::new(out).with_struct_map())
         .map_err(|error| CodecError::encode(&error))
@@ -16,5 +19,10 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
     bytes: &'de [u8],
 ) -> Result<S::Value, CodecError> {
     let mut pack = rmp_serde::Deserializer::from_read_ref(bytes);
-    seed.deserialize(&mut pack).map_err(|error| CodecError::decode(&error))
+    let value = seed.deserialize(&mut pack).map_err(|error| CodecError::decode(&error))?;
+    // The decoder does not say where it is, but only at the end there is no marker.
+    match bool::deserialize(&mut pack) {
+        Err(Error::InvalidMarkerRead(_)) => Ok(value),
+        _ => Err(CodecError::Decode("bytes are left over".to_owned())),
+    }
 }

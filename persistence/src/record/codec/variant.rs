@@ -3,21 +3,47 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use serde::de::value::StrDeserializer;
+use serde::de::value::{StrDeserializer, UnitDeserializer};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
+
+/// What is known about a variant by its name.
+pub(super) struct Lookup {
+    is_known: Cell<bool>,
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        Self { is_known: Cell::new(true) }
+    }
+}
+
+impl Lookup {
+    /// Returns false if there is no variant of that name, once deserialized.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known.get()
+    }
+}
+
+/// Returns the catch-all variant of an event type that has one, for the name of an event that is no
+/// other variant. Nothing is known about the content of such an event, so it is not read.
+pub(super) fn catch_all<T: DeserializeOwned>(name: &str) -> Option<T> {
+    let lookup = Lookup::default();
+    let no_content: UnitDeserializer<de::value::Error> = ().into_deserializer();
+    let caught = Variant::new(name, &lookup).deserialize(no_content).ok();
+    caught.filter(|_| !lookup.is_known())
+}
 
 /// Reads a `T` whose variant is already known.
 pub(super) struct Variant<'a, T> {
     name: &'a str,
-    is_known: &'a Cell<bool>,
+    lookup: &'a Lookup,
     event: PhantomData<T>,
 }
 
 impl<'a, T> Variant<'a, T> {
-    /// Sets `is_known` to false if there is no variant of that name.
-    pub(super) fn new(name: &'a str, is_known: &'a Cell<bool>) -> Self {
-        Self { name, is_known, event: PhantomData }
+    pub(super) fn new(name: &'a str, lookup: &'a Lookup) -> Self {
+        Self { name, lookup, event: PhantomData }
     }
 }
 
@@ -25,14 +51,14 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Variant<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, content: D) -> Result<T, D::Error> {
-        T::deserialize(Wrap { name: self.name, is_known: self.is_known, content })
+        T::deserialize(Wrap { name: self.name, lookup: self.lookup, content })
     }
 }
 
 /// Adds the variant to its content.
 struct Wrap<'a, D> {
     name: &'a str,
-    is_known: &'a Cell<bool>,
+    lookup: &'a Lookup,
     content: D,
 }
 
@@ -45,7 +71,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Wrap<'_, D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.is_known.set(variants.contains(&self.name));
+        self.lookup.is_known.set(variants.contains(&self.name));
         visitor.visit_enum(self)
     }
 

@@ -1,0 +1,121 @@
+//! How deep the value that this thread encodes or decodes is nested, and the bounds on that.
+//!
+//! Encoding, decoding and dropping a value recurse into it. Without a bound, a deep value overflows the
+//! stack, which ends the process: at the first command, or at each start that replays it.
+
+use std::cell::Cell;
+use std::fmt;
+
+/// The most levels of sequences, maps, structs, tuples and enum variants in a stored value, and,
+/// counted separately, of options and newtypes.
+///
+/// It is what `serde_json` reads. A tree of this depth takes up to 1 MiB of stack in a debug build.
+pub(super) const LEVELS_MAX: u32 = 127;
+
+/// The most stack that encoding or decoding one value may use: half of what a thread has by default.
+/// It bounds values whose levels are unusually large.
+const STACK_BYTES_MAX: usize = 1024 * 1024;
+
+/// The levels of options and newtypes are counted in the upper half of the counter.
+const WRAPPER: u32 = 1 << 16;
+
+/// The bits of the counter that are set only beyond the bound.
+const BEYOND: u32 = 0xff80_ff80;
+
+struct Nesting {
+    levels: Cell<u32>,
+    /// Where the stack was when the outermost value began, or 0 outside of a value.
+    base: Cell<usize>,
+    exceeded: Cell<bool>,
+}
+
+thread_local! {
+    static NESTING: Nesting = const {
+        Nesting { levels: Cell::new(0), base: Cell::new(0), exceeded: Cell::new(false) }
+    };
+}
+
+/// One level of nesting, until it is dropped.
+pub(super) struct Level(u32);
+
+/// A value is nested too deeply.
+pub(super) struct TooDeep;
+
+impl fmt::Display for TooDeep {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "the value is nested more than {LEVELS_MAX} levels deep")
+    }
+}
+
+impl Level {
+    /// Enters a sequence, a map, a struct, a tuple or a variant.
+    #[inline]
+    pub(super) fn container() -> Result<Self, TooDeep> {
+        Self::enter(1)
+    }
+
+    /// Enters a variant that is written as two containers.
+    #[inline]
+    pub(super) fn two_containers() -> Result<Self, TooDeep> {
+        Self::enter(2)
+    }
+
+    /// Enters an option or a newtype, which may take no bytes of its own.
+    #[inline]
+    pub(super) fn wrapper() -> Result<Self, TooDeep> {
+        Self::enter(WRAPPER)
+    }
+
+    #[inline]
+    fn enter(step: u32) -> Result<Self, TooDeep> {
+        NESTING.with(|nesting| {
+            let levels = nesting.levels.get() + step;
+            let stack = nesting.base.get().abs_diff(stack_address());
+            if levels & BEYOND != 0 || stack > STACK_BYTES_MAX {
+                nesting.exceeded.set(true);
+                return Err(TooDeep);
+            }
+            nesting.levels.set(levels);
+            Ok(Self(step))
+        })
+    }
+}
+
+impl Drop for Level {
+    #[inline]
+    fn drop(&mut self) {
+        NESTING.with(|nesting| nesting.levels.set(nesting.levels.get() - self.0));
+    }
+}
+
+/// Runs the work on one value. A value within a value, as in a `Personal`, continues its levels.
+#[inline]
+pub(super) fn measured<R>(work: impl FnOnce() -> R) -> R {
+    struct Outermost;
+    impl Drop for Outermost {
+        fn drop(&mut self) {
+            NESTING.with(|nesting| nesting.base.set(0));
+        }
+    }
+    let _outermost = NESTING.with(|nesting| {
+        (nesting.base.get() == 0).then(|| {
+            nesting.base.set(stack_address());
+            nesting.levels.set(0);
+            nesting.exceeded.set(false);
+            Outermost
+        })
+    });
+    work()
+}
+
+/// Returns whether a bound was exceeded since the last call.
+pub(super) fn take_exceeded() -> bool {
+    NESTING.with(|nesting| nesting.exceeded.take())
+}
+
+/// Returns where the stack of this thread is now.
+#[inline]
+fn stack_address() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(&here).addr()
+}
