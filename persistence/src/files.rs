@@ -27,6 +27,17 @@ impl<T> OnFile<T> for io::Result<T> {
     }
 }
 
+/// Returns the path from the root of the file system, so that it means the same file after the process has
+/// changed its directory. Links are not resolved.
+///
+/// Every place that keeps a path makes it absolute first. A path that cannot be, because it is empty or the
+/// current directory was removed, is returned as it is, and its use fails.
+#[must_use]
+pub fn absolute(path: impl Into<PathBuf>) -> PathBuf {
+    let path = path.into();
+    std::path::absolute(&path).unwrap_or(path)
+}
+
 /// Makes the content and size of a file, or the entries of a directory, durable.
 ///
 /// # Errors

@@ -22,6 +22,7 @@ pub use crate::table::changes::{
 pub use crate::table::error::ViewError;
 pub use table::{Table, TableReader};
 
+use crate::files::absolute;
 use crate::personal::sealer::Sealer;
 use crate::table::TableEngine;
 use directory::DiskPlace;
@@ -45,9 +46,9 @@ enum Storage {
 
 impl Views {
     /// Stores views in a directory, in tables of `engine`. The directory is created when it is first
-    /// used, and may contain other files.
+    /// used, and may contain other files. A relative path is resolved now.
     pub fn on_disk(directory: impl Into<PathBuf>, engine: Arc<dyn TableEngine>) -> Self {
-        Self { storage: Storage::Disk(directory.into(), engine), sealer: None }
+        Self { storage: Storage::Disk(absolute(directory), engine), sealer: None }
     }
 
     /// Stores views in memory, until the last clone of this is dropped.

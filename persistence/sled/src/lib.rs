@@ -106,6 +106,7 @@ mod testing;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use actuarius_persistence::files::absolute;
 use actuarius_persistence::views::Views;
 use actuarius_persistence::{OpenError, Store};
 
@@ -116,7 +117,7 @@ pub use restore::restore;
 
 /// Opens the store in `directory` with the default options, or creates one there.
 ///
-/// The directory may contain other files. The store stays open until its writer and all clones of its
+/// The directory may contain other files. A relative path is resolved now. The store stays open until its writer and all clones of its
 /// reader are dropped.
 ///
 /// # Errors
@@ -130,7 +131,7 @@ pub fn open(directory: impl AsRef<Path>) -> Result<Store, OpenError> {
 /// # Errors
 /// Returns an [`OpenError`]. No acknowledged data was changed.
 pub fn open_with(directory: impl AsRef<Path>, options: &SledOptions) -> Result<Store, OpenError> {
-    open::open(directory.as_ref(), options)
+    open::open(&absolute(directory.as_ref()), options)
 }
 
 /// The default page cache of a view table.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use actuarius_persistence::files::absolute;
+
 /// The options of a store on disk and of view tables. The defaults suit most services.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -49,7 +51,7 @@ impl SledOptions {
     /// may be missing until archived events are read.
     #[must_use]
     pub fn archive(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.archive = Some(directory.into());
+        self.archive = Some(absolute(directory));
         self
     }
 

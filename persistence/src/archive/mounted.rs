@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::segment::{Kind, Segment};
 use crate::error::{Damage, ReadError};
+use crate::files::absolute;
 use crate::record::{Commit, Gone};
 use crate::store::Page;
 
@@ -27,6 +28,7 @@ impl Mounted {
     /// Returns the archive in `directory`.
     #[must_use]
     pub fn at(directory: PathBuf) -> Self {
+        let directory = absolute(directory);
         Self { directory, segments: Mutex::default() }
     }
 

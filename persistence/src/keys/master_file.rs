@@ -51,7 +51,7 @@ impl FileMasterKeys {
     /// Returns [`MasterKeyError::Unavailable`] if the file does not exist or is not a file of master
     /// keys.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, MasterKeyError> {
-        let path = path.into();
+        let path = files::absolute(path);
         let text =
             fs::read(&path).map(Zeroizing::new).map_err(|error| unavailable(&path, error))?;
         let ring = parse(&text).map_err(|what| unavailable(&path, what))?;
@@ -69,7 +69,7 @@ impl FileMasterKeys {
     /// # Errors
     /// Returns [`KeyError`] if the file already exists or cannot be written.
     pub fn generate(path: impl Into<PathBuf>, name: &str) -> Result<Self, KeyError> {
-        let path = path.into();
+        let path = files::absolute(path);
         if path.exists() {
             return Err(unavailable(&path, "the file already exists").into());
         }
@@ -83,7 +83,7 @@ impl FileMasterKeys {
     /// # Errors
     /// Returns the same errors as [`open`](Self::open) and [`generate`](Self::generate).
     pub fn open_or_generate(path: impl Into<PathBuf>, name: &str) -> Result<Self, KeyError> {
-        let path = path.into();
+        let path = files::absolute(path);
         if path.exists() { Ok(Self::open(path)?) } else { Self::generate(path, name) }
     }
 

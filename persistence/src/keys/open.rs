@@ -34,7 +34,7 @@ impl Keys {
         directory: impl AsRef<Path>,
         master: impl MasterKeys,
     ) -> Result<Arc<Self>, OpenError> {
-        on_disk(directory.as_ref(), Arc::new(master)).map(Arc::new)
+        on_disk(&files::absolute(directory.as_ref()), Arc::new(master)).map(Arc::new)
     }
 
     /// Returns whether there is a key file in `directory`.

@@ -24,7 +24,7 @@ pub(super) struct Place {
 impl Place {
     /// Opens an existing backup for reading.
     pub(super) fn open(path: &Path) -> Result<Self, BackupError> {
-        let place = Self { path: path.to_owned() };
+        let place = Self { path: files::absolute(path) };
         if place.numbers()?.is_empty() {
             return Err(BackupError::NotABackup { path: place.path });
         }
@@ -33,10 +33,11 @@ impl Place {
 
     /// Creates or opens a backup for adding a run, and locks it against other runs.
     pub(super) fn prepare(path: &Path) -> Result<(Self, StoreLock), BackupError> {
-        crash_points::here().on(path)?;
-        files::create_directory(path)?;
-        let lock = locked(path, "backup.lock")?;
-        Ok((Self { path: path.to_owned() }, lock))
+        let path = files::absolute(path);
+        crash_points::here().on(&path)?;
+        files::create_directory(&path)?;
+        let lock = locked(&path, "backup.lock")?;
+        Ok((Self { path }, lock))
     }
 
     /// Returns the manifests of all runs, oldest first. None may be missing.

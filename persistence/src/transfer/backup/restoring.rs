@@ -70,7 +70,7 @@ pub fn restore(
     until: Until,
     progress: OnProgress<'_>,
 ) -> Result<Restored, BackupError> {
-    let (place, to) = (Place::open(from.as_ref())?, to.as_ref());
+    let (place, to) = (Place::open(from.as_ref())?, &*files::absolute(to.as_ref()));
     let manifests = place.manifests()?;
     crash_points::here().on(to)?;
     files::create_directory(to)?;

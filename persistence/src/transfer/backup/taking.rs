@@ -11,6 +11,7 @@ use super::place::{Place, file_of};
 use super::{BackupError, Run, archived, notes};
 use crate::archive::segment::{Kind, Links, SegmentHead, Writing};
 use crate::error::{Damage, ReadError};
+use crate::files::absolute;
 use crate::record::Commit;
 use crate::record::chain::{ChainEnd, Link};
 use crate::store::{PageLimit, Reader};
@@ -50,7 +51,7 @@ impl TakeOptions {
     /// the backup yet are copied, too.
     #[must_use]
     pub fn archive(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.archive = Some(directory.into());
+        self.archive = Some(absolute(directory));
         self
     }
 }
