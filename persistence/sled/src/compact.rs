@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::archive::Mounted;
-use actuarius_persistence::files::lock::{self, StoreLock};
+use actuarius_persistence::files::lock::StoreLock;
 use actuarius_persistence::files::{self, OnFile};
 use actuarius_persistence::{Batches, OpenError, PageLimit, Reader, Store, StoreFailure};
 
@@ -43,7 +43,7 @@ pub fn compact(
     directory: impl AsRef<Path>,
     progress: impl FnMut(Position, Position),
 ) -> Result<Compacted, OpenError> {
-    compact_with(directory.as_ref(), &SledOptions::default(), progress)
+    compact_with(&files::absolute(directory.as_ref()), &SledOptions::default(), progress)
 }
 
 fn compact_with(
@@ -52,7 +52,7 @@ fn compact_with(
     mut progress: impl FnMut(Position, Position),
 ) -> Result<Compacted, OpenError> {
     // Held until the copy is in place, because a write to the old store until then would be lost.
-    let _lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
+    let _lock = StoreLock::wait(directory, "store.lock", options.lock_wait)?;
     recover(directory)?;
     let places = Places::of(directory);
     let bytes_before = bytes(&places.store)?;

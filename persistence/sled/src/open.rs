@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_persistence::archive::Mounted;
-use actuarius_persistence::files::lock::{self, StoreLock};
+use actuarius_persistence::files::lock::StoreLock;
 use actuarius_persistence::files::{self, OnFile, RESTORING};
 use actuarius_persistence::{OpenError, Store};
 
@@ -20,7 +20,7 @@ use crate::{create, engine, format, swap};
 /// Opens the store in `directory`, or creates one there.
 pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<Store, OpenError> {
     files::create_directory(directory)?;
-    let lock = lock::retry(options.lock_wait, || StoreLock::take(directory, "store.lock"))?;
+    let lock = StoreLock::wait(directory, "store.lock", options.lock_wait)?;
     swap::recover(directory)?;
     let store = Files::store(directory);
     if !store.root.exists() {

@@ -254,6 +254,10 @@ impl Reader for FaultReader {
     fn maintenance(&self) -> &dyn Maintenance {
         self
     }
+
+    fn announce_closing(&self) {
+        self.reader.announce_closing();
+    }
 }
 
 impl Maintenance for FaultReader {

@@ -182,6 +182,10 @@ impl Reader for KeyedReader {
     fn maintenance(&self) -> &dyn Maintenance {
         self
     }
+
+    fn announce_closing(&self) {
+        self.reader.announce_closing();
+    }
 }
 
 impl Maintenance for KeyedReader {

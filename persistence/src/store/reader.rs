@@ -95,6 +95,10 @@ pub trait Reader: Send + Sync {
 
     /// Returns the half of the store that backups, copies, archives and checks use.
     fn maintenance(&self) -> &dyn Maintenance;
+
+    /// Announces that the store is about to be closed: its writer finishes what waits, and then writer and readers
+    /// are dropped. Opening it again may wait for that, instead of reporting that the store is in use.
+    fn announce_closing(&self) {}
 }
 
 /// What backups, copies, archives and checks need of a store, beyond reading events.

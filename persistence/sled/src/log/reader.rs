@@ -101,6 +101,10 @@ impl Reader for SledReader {
     fn maintenance(&self) -> &dyn Maintenance {
         self
     }
+
+    fn announce_closing(&self) {
+        self.0.announce_closing();
+    }
 }
 
 impl Maintenance for SledReader {

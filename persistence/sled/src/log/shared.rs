@@ -33,7 +33,7 @@ const CACHED_CHUNKS: usize = 256;
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     _release: Release,
-    _lock: Option<StoreLock>,
+    lock: Option<StoreLock>,
     pub(crate) files: Files,
     pub(crate) archive: Mounted,
     pub(crate) index: Index,
@@ -60,7 +60,7 @@ impl Shared {
         Self {
             engine,
             _release: release,
-            _lock: lock,
+            lock,
             files,
             archive,
             index,
@@ -79,6 +79,13 @@ impl Shared {
 
     pub(crate) fn chain(&self) -> ChainEnd {
         *self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces in the lock that it will soon be released.
+    pub(crate) fn announce_closing(&self) {
+        if let Some(lock) = &self.lock {
+            lock.announce_closing();
+        }
     }
 
     /// Makes everything up to `end`, which is durable, visible to readers.
