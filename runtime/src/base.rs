@@ -12,4 +12,5 @@ pub(crate) mod stored_commit;
 // Labels are named all the same in a build that records nothing.
 #[cfg_attr(not(feature = "metrics"), allow(dead_code, unused_variables))]
 pub(crate) mod telemetry;
+pub(crate) mod timer;
 pub(crate) mod undecodable;

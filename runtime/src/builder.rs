@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use actuarius_persistence::files::absolute;
 use actuarius_persistence::views::Views;
 use actuarius_persistence::{OpenError, Store, memory};
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::home_runtime::HomeRuntime;
 use crate::base::telemetry::{self, CommitMeters};
+use crate::base::timer::Timer;
 use crate::commit::admission::Admission;
 use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
@@ -111,7 +113,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Opens the durable store in `directory`, which is created if it does not exist.
+    /// Opens the durable store in `directory`, which is created if it does not exist. A relative path is
+    /// resolved now: the process may change its directory later.
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed in the store. [`OpenError::AsyncRuntime`] outside of a tokio
@@ -119,7 +122,7 @@ impl RuntimeBuilder {
     #[cfg(feature = "sled")]
     pub async fn open(mut self, directory: impl AsRef<Path>) -> Result<Runtime, OpenError> {
         let home = HomeRuntime::current()?;
-        let directory = directory.as_ref().to_owned();
+        let directory = absolute(directory.as_ref());
         let path = directory.clone();
         let guard = self.guard.take();
         let opening = move || {
@@ -192,6 +195,7 @@ impl RuntimeBuilder {
             supervision,
             recovery_pool: RecoveryPool::new(home.handle().clone(), self.concurrent_recoveries),
             home,
+            timer: Timer::start()?,
         }))
     }
 }

@@ -11,6 +11,7 @@ use actuarius_persistence::{ReadError, Reader, StoreFailure};
 
 use crate::base::clock::Clock;
 use crate::base::home_runtime::HomeRuntime;
+use crate::base::timer::Timer;
 use crate::commit::admission::Admission;
 use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
@@ -22,6 +23,8 @@ use supervision::Supervision;
 pub(crate) struct Engine {
     /// The tokio runtime that opened the store, in which all tasks run.
     pub(crate) home: Arc<HomeRuntime>,
+    /// For waits of callers.
+    pub(crate) timer: Timer,
     pub(crate) admission: Arc<Admission>,
     pub(crate) committer: Committer,
     pub(crate) store: SharedReader,

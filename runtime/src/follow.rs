@@ -5,3 +5,4 @@ pub(crate) mod followers;
 pub(crate) mod handle;
 pub(crate) mod progress;
 pub(crate) mod raw_event;
+pub(crate) mod until_stopped;

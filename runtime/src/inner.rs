@@ -8,12 +8,14 @@ use std::time::Duration;
 use actuarius_domain::Aggregate;
 use actuarius_persistence::Reader;
 use actuarius_persistence::views::Views;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::aggregate::directory::{Directory, Hosted};
 use crate::aggregate::hosted_type::HostedType;
 use crate::aggregate::hosting::Hosting;
 use crate::base::deadline::Deadline;
+use crate::base::panics::guarded;
 use crate::engine::Engine;
 use crate::follow::followers::{DesiredState, FollowerKind, FollowerShared, Followers};
 
@@ -43,7 +45,7 @@ type HostEntry = (Arc<dyn Any + Send + Sync>, Arc<dyn Hosted>);
 
 impl Inner {
     pub(crate) fn new(engine: Arc<Engine>, views: Views) -> Self {
-        let followers = Arc::new(Followers::of(&engine.tail));
+        let followers = Arc::new(Followers::of(&engine.tail, &engine.timer));
         engine.home.spawn(Followers::report_lags(Arc::downgrade(&followers)));
         let following = Arc::downgrade(&followers);
         engine.home.at_end(move || {
@@ -83,28 +85,26 @@ impl Inner {
         let followers = self.followers.close();
         // First, because handlers may send commands. A handler that never ends leaves half of the
         // time to the others.
-        stop(&followers, FollowerKind::Subscription, until.half()).await;
+        self.stop(&followers, FollowerKind::Subscription, until.half()).await;
         // Unfinished steps are durable, and are resumed at the next start.
-        stop(&followers, FollowerKind::Saga, until.half()).await;
+        self.stop(&followers, FollowerKind::Saga, until.half()).await;
         engine.admission.close();
         let pending = engine.admission.inside();
-        wait_until(until, || engine.admission.inside() == 0).await;
+        self.wait_for_tasks(until, || engine.admission.inside() == 0).await;
         let unanswered = engine.admission.inside();
         let still_resident = self.passivate_all(until).await;
         // Last, because only now no more events are stored.
-        catch_up_projections(&followers, until.half()).await;
-        stop(&followers, FollowerKind::Projection, until).await;
+        self.catch_up_projections(&followers, until.half()).await;
+        self.stop(&followers, FollowerKind::Projection, until).await;
+        self.announce_closing();
         // The committer writes the last snapshots, then drops the writer.
         engine.committer.stop();
-        wait_until(until.max(Deadline::within(LAST_GROUP)), || engine.committer.has_stopped())
+        self.wait_until(until.max(Deadline::within(LAST_GROUP)), || engine.committer.has_stopped())
             .await;
         // Followers that are still running are cut off now.
         let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
         let reader = self.end();
-        let closed = tokio::task::spawn_blocking(move || drop(reader)).await;
-        if let Err(error) = closed {
-            tracing::error!(target: "actuarius::shutdown", %error, "closing the store panicked");
-        }
+        let _ = close(reader).await;
         let drained = pending.saturating_sub(unanswered);
         ShutdownReport { drained, unanswered, still_resident, still_following }
     }
@@ -115,8 +115,46 @@ impl Inner {
         for host in &hosted {
             host.passivate_all();
         }
-        wait_until(until, || resident() == 0).await;
+        self.wait_for_tasks(until, || resident() == 0).await;
         resident()
+    }
+
+    /// Stops all followers of one kind and waits until they have finished their current work.
+    async fn stop(&self, followers: &[Arc<FollowerShared>], kind: FollowerKind, until: Deadline) {
+        for follower in followers.iter().filter(|follower| follower.kind == kind) {
+            follower.want(DesiredState::Stop);
+        }
+        let stopped = |it: &Arc<FollowerShared>| it.kind != kind || it.has_stopped();
+        self.wait_for_tasks(until, || followers.iter().all(stopped)).await;
+    }
+
+    /// Waits until the projections have processed the last events, so that their saved views are complete and the
+    /// next start replays nothing. A projection that is halted, or has more lag, continues at the next start.
+    async fn catch_up_projections(&self, followers: &[Arc<FollowerShared>], until: Deadline) {
+        let is_catching_up = |it: &Arc<FollowerShared>| {
+            it.kind == FollowerKind::Projection
+                && it.is_advancing()
+                && (1..=LAG_CAUGHT_UP).contains(&it.lag())
+        };
+        self.wait_for_tasks(until, || !followers.iter().any(is_catching_up)).await;
+    }
+
+    /// Waits for what tasks do. If their tokio runtime has ended, nothing more is done.
+    async fn wait_for_tasks(&self, until: Deadline, done: impl Fn() -> bool) {
+        self.wait_until(until, || self.engine.home.has_ended() || done()).await;
+    }
+
+    async fn wait_until(&self, until: Deadline, done: impl Fn() -> bool) {
+        while !done() && !until.is_over() {
+            self.engine.timer.after(SHUTDOWN_CHECKS_EVERY).await;
+        }
+    }
+
+    /// From now on, opening the store again waits until it is closed here.
+    fn announce_closing(&self) {
+        if let Ok(reader) = self.engine.store.reader() {
+            reader.announce_closing();
+        }
     }
 
     /// Ends everything that still runs, and answers the waiting requests. Dropping the reader closes the
@@ -138,10 +176,9 @@ impl Drop for Inner {
             follower.want(DesiredState::Stop);
         }
         self.engine.admission.close();
+        self.announce_closing();
         self.engine.committer.stop();
-        let reader = self.end();
-        // If no thread can be started, the closure drops the reader here.
-        let _ = std::thread::Builder::new().spawn(move || drop(reader));
+        drop(close(self.end()));
     }
 }
 
@@ -171,30 +208,19 @@ impl ShutdownReport {
     }
 }
 
-/// Stops all followers of one kind and waits until they have finished their current work.
-async fn stop(followers: &[Arc<FollowerShared>], kind: FollowerKind, until: Deadline) {
-    for follower in followers.iter().filter(|follower| follower.kind == kind) {
-        follower.want(DesiredState::Stop);
-    }
-    let stopped = |it: &Arc<FollowerShared>| it.kind != kind || it.has_stopped();
-    wait_until(until, || followers.iter().all(stopped)).await;
-}
-
-/// Waits until the projections have processed the last events, so that their saved views are complete and the
-/// next start replays nothing. A projection that is halted, or has more lag, continues at the next start.
-async fn catch_up_projections(followers: &[Arc<FollowerShared>], until: Deadline) {
-    let is_catching_up = |it: &Arc<FollowerShared>| {
-        it.kind == FollowerKind::Projection
-            && it.is_advancing()
-            && (1..=LAG_CAUGHT_UP).contains(&it.lag())
+/// Drops the reader on a thread of its own, and returns what reports that it is done.
+fn close(reader: Option<Arc<dyn Reader>>) -> oneshot::Receiver<()> {
+    let (closed, is_closed) = oneshot::channel();
+    let work = move || {
+        if let Err(panic) = guarded(|| drop(reader)) {
+            tracing::error!(target: "actuarius::shutdown", panic, "closing the store panicked");
+        }
+        // The caller may wait no longer.
+        let _ = closed.send(());
     };
-    wait_until(until, || !followers.iter().any(is_catching_up)).await;
-}
-
-async fn wait_until(until: Deadline, done: impl Fn() -> bool) {
-    while !done() && !until.is_over() {
-        sleep(SHUTDOWN_CHECKS_EVERY).await;
-    }
+    // If no thread can be started, dropping the closure drops the reader here.
+    let _ = std::thread::Builder::new().name("actuarius-closing".to_owned()).spawn(work);
+    is_closed
 }
 
 /// Unloads idle aggregates of one type, while the type is hosted.

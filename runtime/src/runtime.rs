@@ -164,6 +164,9 @@ impl Runtime {
     ///
     /// A second call waits for the same.
     ///
+    /// Do not await it in a handler of a subscription, which it waits for: the handler would be cut off when its
+    /// part of the deadline is over, and the code after the await would not run. Start it in a task of its own.
+    ///
     /// All steps share one `deadline`. Handlers get at most half of it, so that one that never ends does not
     /// use it up; projections get half of what is left then to process the last events. After the deadline
     /// the runtime closes anyway: waiting requests fail with `Unavailable`, aggregates in memory are

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actuarius_persistence::OpenError;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::panics::guarded;
@@ -15,8 +14,8 @@ use super::panics::guarded;
 /// that all of them live equally long, whichever tokio runtime calls.
 ///
 /// It may end while handles of this library are still in use. Its tasks are dropped then, and nothing
-/// that is sent to them is answered. So a caller that waits for one of them also waits for [`ended`](Self::ended),
-/// or registers with [`at_end`](Self::at_end).
+/// that is sent to them is answered. So what such a caller waits for is registered with [`at_end`](Self::at_end),
+/// and answered there.
 pub(crate) struct HomeRuntime {
     handle: Handle,
     end: Arc<End>,
@@ -25,9 +24,7 @@ pub(crate) struct HomeRuntime {
 
 /// What happens when the tokio runtime ends.
 struct End {
-    has_come: watch::Sender<bool>,
-    /// The same, for those who ask often.
-    is_over: AtomicBool,
+    has_come: AtomicBool,
     /// `None` once it has come.
     calls: Mutex<Option<Vec<Call>>>,
 }
@@ -51,11 +48,8 @@ impl HomeRuntime {
                 "the tokio runtime has no timers: build it with `enable_time` or `enable_all`";
             OpenError::AsyncRuntime { what }
         })?;
-        let end = Arc::new(End {
-            has_come: watch::Sender::new(false),
-            is_over: AtomicBool::new(false),
-            calls: Mutex::new(Some(Vec::new())),
-        });
+        let end =
+            Arc::new(End { has_come: AtomicBool::new(false), calls: Mutex::new(Some(Vec::new())) });
         let last = AtEnd(end.clone());
         // The task never completes. Its runtime drops it when it ends.
         let watching = handle.spawn(async move {
@@ -81,14 +75,7 @@ impl HomeRuntime {
 
     /// Returns whether the tokio runtime has ended, so that no task of it makes progress any more.
     pub(crate) fn has_ended(&self) -> bool {
-        self.end.is_over.load(Ordering::Acquire)
-    }
-
-    /// Waits until the tokio runtime has ended. May be dropped at any time, and awaited in any other runtime.
-    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut has_come = self.end.has_come.subscribe();
-        // Without a sender, nobody is left who could miss the end.
-        async move { drop(has_come.wait_for(|has_come| *has_come).await) }
+        self.end.has_come.load(Ordering::Acquire)
     }
 
     /// Calls `call` once when the tokio runtime ends, immediately if it has ended. It is called on a thread that
@@ -118,8 +105,7 @@ struct AtEnd(Arc<End>);
 
 impl Drop for AtEnd {
     fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Release);
-        self.0.has_come.send_replace(true);
+        self.0.has_come.store(true, Ordering::Release);
         let calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).take();
         for call in calls.into_iter().flatten() {
             if let Err(panic) = guarded(call) {
@@ -150,10 +136,12 @@ mod tests {
     fn callers_in_another_tokio_runtime_notice_the_end() {
         let (first, second) = (tokio_runtime(), tokio_runtime());
         let home = home_of(&first);
-        let waiting = second.spawn(home.ended());
+        let (end, ended) = tokio::sync::oneshot::channel();
+        home.at_end(|| end.send("ended").unwrap());
+        let waiting = second.spawn(ended);
         assert!(!home.has_ended());
         drop(first);
-        second.block_on(waiting).unwrap();
+        assert_eq!(second.block_on(waiting).unwrap(), Ok("ended"));
         assert!(home.has_ended());
         assert!(second.block_on(home.spawn(async {})).unwrap_err().is_cancelled());
     }
@@ -171,7 +159,6 @@ mod tests {
         home.at_end(|| std::panic::resume_unwind(Box::new("expected")));
         home.at_end(call(1));
         tokio_runtime.shutdown_background();
-        Builder::new_current_thread().build().unwrap().block_on(home.ended());
         while calls.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }

@@ -7,7 +7,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
 /// The caller must discard the state that the code may have left half changed.
 pub(crate) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| message(&*panic))
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+        let message = message(&*panic);
+        discard(panic);
+        message
+    })
+}
+
+/// Drops a value of the user's, whose `drop` may panic.
+pub(crate) fn discard<T>(value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // Dropping this may panic again, and so on.
+        std::mem::forget(panic);
+    }
 }
 
 /// How many characters of a panic's message are kept. The message is copied into statuses, errors and
@@ -38,5 +50,17 @@ mod tests {
         let long = caught(Box::new("ü".repeat(CHARS_MAX * 1_000)));
         assert_eq!(long, format!("{} …", "ü".repeat(CHARS_MAX)));
         assert_eq!(caught(Box::new(7)), "no message");
+    }
+
+    /// A panic whose message panicked when it was dropped once ended the thread that had caught it.
+    #[test]
+    fn a_message_that_panics_when_it_is_dropped_is_caught_too() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                resume_unwind(Box::new(()));
+            }
+        }
+        assert_eq!(guarded(|| resume_unwind(Box::new(Bomb))), Err::<(), _>("no message".into()));
     }
 }

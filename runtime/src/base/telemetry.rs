@@ -74,14 +74,18 @@ pub(crate) fn describe() {}
 
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
-    for &(name, unit, description) in METRICS {
-        if name.ends_with("_total") {
-            describe_counter!(name, unit, description);
-        } else if GAUGES.contains(&name) {
-            describe_gauge!(name, unit, description);
-        } else {
-            describe_histogram!(name, unit, description);
-        }
+    // The recorder is code of the user's.
+    let _ = super::panics::guarded(|| METRICS.iter().for_each(describe_one));
+}
+
+#[cfg(feature = "metrics")]
+fn describe_one(&(name, unit, description): &(&'static str, Unit, &'static str)) {
+    if name.ends_with("_total") {
+        describe_counter!(name, unit, description);
+    } else if GAUGES.contains(&name) {
+        describe_gauge!(name, unit, description);
+    } else {
+        describe_histogram!(name, unit, description);
     }
 }
 

@@ -60,7 +60,8 @@ pub enum ForgetError {
     /// The key is destroyed, but the views of projections that are not running could not be listed.
     #[error("the key is destroyed, but the views could not be listed: {0}")]
     Views(String),
-    /// The runtime was closed before it was done. The key may or may not be destroyed.
+    /// The runtime was closed before it was done, or the tokio runtime that opened it has ended. The key may
+    /// or may not be destroyed.
     #[error("the runtime is shutting down")]
     ShuttingDown,
 }
@@ -100,7 +101,8 @@ impl Runtime {
 async fn forget(inner: Arc<Inner>, subject: String) -> Result<Forgotten, ForgetError> {
     let keys = inner.engine.keyring.keys().ok_or(ForgetError::NoKeys)?.clone();
     // Spawned, because once the key is destroyed the rest must be done.
-    let forgetting = tokio::spawn(forget_now(inner, keys, subject));
+    let home = inner.engine.home.clone();
+    let forgetting = home.spawn(forget_now(inner, keys, subject));
     forgetting.await.unwrap_or(Err(ForgetError::ShuttingDown))
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::base::timer::Timer;
 use crate::commit::tail::Tail;
 
 pub(crate) use actor::{Runs, start};
@@ -31,6 +32,7 @@ const LAG_REPORT_EVERY: Duration = Duration::from_secs(1);
 /// All followers of a runtime, by name.
 pub(crate) struct Followers {
     tail: Arc<Tail>,
+    timer: Timer,
     names: Mutex<Names>,
 }
 
@@ -50,8 +52,8 @@ enum Closed {
 }
 
 impl Followers {
-    pub(crate) fn of(tail: &Arc<Tail>) -> Self {
-        Self { tail: tail.clone(), names: Mutex::default() }
+    pub(crate) fn of(tail: &Arc<Tail>, timer: &Timer) -> Self {
+        Self { tail: tail.clone(), timer: timer.clone(), names: Mutex::default() }
     }
 
     /// Registers the name. It is free again if the guard is dropped without [`Registration::keep`].
@@ -71,7 +73,8 @@ impl Followers {
             return Err(StartError::NameTaken(name.to_owned()));
         }
         let name: Arc<str> = name.into();
-        let shared = Arc::new(FollowerShared::new(name.clone(), kind, self.tail.clone()));
+        let (tail, timer) = (self.tail.clone(), self.timer.clone());
+        let shared = Arc::new(FollowerShared::new(name.clone(), kind, tail, timer));
         names.followers.insert(name, shared.clone());
         Ok(Registration { shared, kept: false })
     }

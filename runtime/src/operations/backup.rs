@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actuarius_persistence::backup::{self, BackupError, Run, TakeOptions};
+use actuarius_persistence::files::absolute;
 use actuarius_persistence::{Progress, ReadError, ignore_progress};
 
 use crate::engine::Engine;
@@ -36,7 +37,7 @@ impl Runtime {
     ///
     /// A shutdown stops the backup, and so does dropping its future; then nothing of it is left.
     pub fn backup(&self, to: impl Into<PathBuf>) -> BackupBuilder {
-        BackupBuilder::new(self.inner.engine.clone(), to.into())
+        BackupBuilder::new(self.inner.engine.clone(), absolute(to))
     }
 }
 

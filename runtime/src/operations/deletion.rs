@@ -63,7 +63,8 @@ pub(crate) async fn delete<A: Aggregate>(
         ExecuteError::Rejected(_) => unreachable!("the aggregate does not decide a deletion"),
     })?;
     // Spawned, so that it continues if the caller drops its future.
-    let removing = tokio::spawn(async move { remove_deleted(&engine, &stream).await });
+    let home = engine.home.clone();
+    let removing = home.spawn(async move { remove_deleted(&engine, &stream).await });
     let commits = removing.await.map_err(|_| Failure::shutting_down())??;
     Ok(Deleted { version: receipt.version, commits })
 }
@@ -72,7 +73,7 @@ pub(crate) async fn delete<A: Aggregate>(
 pub(crate) async fn resume(engine: &Arc<Engine>) {
     let unfinished = unfinished(engine).await;
     if !unfinished.is_empty() {
-        tokio::spawn(finish(engine.clone(), unfinished));
+        engine.home.spawn(finish(engine.clone(), unfinished));
     }
 }
 

@@ -20,7 +20,6 @@ use super::building::Building;
 use super::cursor::Cursor;
 use super::rebuild::{Failures, Order, Rebuilding, Step};
 use super::target::{Failed, Target, opening};
-use crate::base::deadline::Deadline;
 use crate::engine::Engine;
 use crate::follow::follower::Slice;
 use crate::follow::followers::{
@@ -79,7 +78,7 @@ pub(crate) struct Hosted {
 enum Pace {
     Running,
     /// Until an event that failed is tried again.
-    Waiting(Deadline),
+    Waiting(Instant),
     /// Until a request to resume.
     Halted,
 }
@@ -184,7 +183,7 @@ impl<T: Target> Host<T> {
                 self.shared.now(FollowerStatus::Paused);
             }
             let Some(cursor) = &mut self.cursor else { return };
-            let again = if let Pace::Waiting(until) = self.pace { Some(until.at()) } else { None };
+            let again = if let Pace::Waiting(until) = self.pace { Some(until) } else { None };
             let is_near = self.rebuilding.as_ref().is_some_and(Rebuilding::is_near);
             let takes = !pausing && !is_near && self.pace == Pace::Running;
             let save_at = cursor.target.save_at().filter(|_| self.serve_from.is_none());

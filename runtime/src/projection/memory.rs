@@ -8,11 +8,13 @@ mod opening;
 mod shared_view;
 mod target;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::{Aggregate, Projection, ReadModel};
+use actuarius_domain::{Aggregate, Position, Projection, ReadModel};
 use actuarius_persistence::Commit;
+use actuarius_persistence::views::ViewError;
 
 pub use handle::InMemory;
 pub(crate) use handle::ViewReader;
@@ -20,6 +22,7 @@ pub(crate) use handle::ViewReader;
 use super::as_of::{AsOfError, PastView};
 use super::builder::{ProjectionBuilder, ProjectionKind, StoredKind, StoredSettings};
 use super::saved::States;
+use crate::base::panics::guarded;
 use crate::follow::followers::StartError;
 use crate::history::{self, LogMoment};
 use crate::inner::Inner;
@@ -77,7 +80,11 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
             Ok(commits.iter().try_for_each(|commit| routes.project(view, commit).map(|_| ()))?)
         };
         let engine = &self.inner.engine;
-        let (view, position) = history::fold_log(engine, moment.into(), P::default(), take).await?;
+        let empty = guarded(P::default).map_err(|why| AsOfError::Failed {
+            position: Position::NONE,
+            why: format!("`default` panicked: {why}"),
+        })?;
+        let (view, position) = history::fold_log(engine, moment.into(), empty, take).await?;
         Ok(PastView { view, position })
     }
 
@@ -89,7 +96,10 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
     /// # Errors
     /// [`StartError`]; nothing was changed.
     pub async fn start(self) -> Result<InMemory<P>, StartError> {
-        let current = SharedView::default();
+        let current = guarded(SharedView::default).map_err(|why| {
+            let panicked = io::Error::other(format!("`default` panicked: {why}"));
+            ViewError::Io(Arc::new(panicked))
+        })?;
         let read = current.clone();
         let running = self.run_stored(fingerprint::<P>(), |saved_views, settings| {
             let states = States::of(saved_views, settings.codec);

@@ -124,17 +124,19 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+    use crate::base::timer::Timer;
     use crate::commit::tail::Tail;
     use crate::follow::followers::{FollowerKind, Followers};
 
-    /// A reply at position 7 that waits two seconds for a projection.
-    fn view_wait() -> (Arc<FollowerShared>, ViewWait<&'static str>) {
-        let followers = Arc::new(Followers::of(&Tail::at(Position::NONE)));
+    /// A reply at position 7 that waits so long for a projection.
+    fn view_wait(within: Duration) -> (Arc<FollowerShared>, ViewWait<&'static str>) {
+        let timer = Timer::start().unwrap();
+        let followers = Arc::new(Followers::of(&Tail::at(Position::NONE), &timer));
         let shared = followers.register("view", FollowerKind::Projection).unwrap().keep();
         let mut views = AwaitedViews::default();
         views.add(shared.clone());
         views.position.store(7, Ordering::Release);
-        (shared, ViewWait::new(views, Duration::from_secs(2)))
+        (shared, ViewWait::new(views, within))
     }
 
     fn poll(view_wait: &mut ViewWait<&'static str>) -> Poll<Result<&'static str, String>> {
@@ -144,10 +146,10 @@ mod tests {
 
     /// The time once ran from the creation of the future, so that a caller that polled it later got a
     /// timeout at once.
-    #[tokio::test(start_paused = true)]
-    async fn the_time_starts_at_the_first_poll() {
-        let (shared, mut view_wait) = view_wait();
-        tokio::time::advance(Duration::from_secs(60)).await;
+    #[test]
+    fn the_time_starts_at_the_first_poll() {
+        let (shared, mut view_wait) = view_wait(Duration::from_secs(600));
+        assert!(view_wait.until.is_none());
         view_wait.begin();
         view_wait.hold("done");
         assert_eq!(poll(&mut view_wait), Poll::Pending);
@@ -155,11 +157,13 @@ mod tests {
         assert_eq!(poll(&mut view_wait), Poll::Ready(Ok("done")));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn waiting_for_the_reply_uses_the_same_time() {
-        let (_follower, mut view_wait) = view_wait();
-        view_wait.begin();
-        tokio::time::advance(Duration::from_secs(2)).await;
+    #[test]
+    fn waiting_for_the_reply_uses_the_same_time() {
+        let (_follower, mut view_wait) = view_wait(Duration::from_millis(1));
+        let until = view_wait.begin();
+        while !until.is_over() {
+            std::thread::yield_now();
+        }
         view_wait.hold("done");
         let Poll::Ready(Err(why)) = poll(&mut view_wait) else { panic!("its time is over") };
         assert!(why.contains("did not reach 7 in time"), "{why}");

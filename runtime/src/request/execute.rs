@@ -19,6 +19,7 @@ use crate::aggregate::request::{
 };
 use crate::base::error::{ExecuteError, Failure};
 use crate::base::receipt::Receipt;
+use crate::base::timer::Timer;
 use crate::projection::ProjectionHandle;
 
 /// A command to be sent: set its options, then await it. Nothing happens before the first poll.
@@ -184,6 +185,10 @@ impl<A: Aggregate, R> Submission for Execute<A, R> {
     fn span(&self) -> Span {
         let id = self.id.as_ref().map(Id::as_str).unwrap_or_default();
         tracing::debug_span!(target: "actuarius::execute", "execute", aggregate = A::TYPE, id)
+    }
+
+    fn timer(&self) -> &Timer {
+        &self.directory.hosted.engine.timer
     }
 
     fn submit(self) -> Result<Receiver<A, R>, Failure> {

@@ -14,6 +14,7 @@ use super::reply_future::{ReplyFuture, Submission};
 use crate::aggregate::directory::Directory;
 use crate::aggregate::request::{QueryClosure, QueryPort, Request, RequestKind};
 use crate::base::error::Failure;
+use crate::base::timer::Timer;
 
 /// A query of an aggregate's state, processed in the order of requests: it sees every command that was
 /// acknowledged before it was sent, and nothing that is not durable.
@@ -57,6 +58,10 @@ impl<A: Aggregate, R> Submission for Query<A, R> {
     fn span(&self) -> Span {
         let id = self.id.as_ref().map(Id::as_str).unwrap_or_default();
         tracing::debug_span!(target: "actuarius::query", "query", aggregate = A::TYPE, id)
+    }
+
+    fn timer(&self) -> &Timer {
+        &self.directory.hosted.engine.timer
     }
 
     fn submit(self) -> Result<oneshot::Receiver<Result<R, Failure>>, Failure> {

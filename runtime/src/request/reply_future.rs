@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Sleep;
 use tracing::Span;
 
 use crate::base::error::Failure;
+use crate::base::timer::{Alarm, Timer};
 
 /// A request that is sent when its future is first polled.
 pub(crate) trait Submission {
@@ -18,6 +18,9 @@ pub(crate) trait Submission {
 
     /// Returns the span in which the reply is awaited.
     fn span(&self) -> Span;
+
+    /// Returns what measures the timeout.
+    fn timer(&self) -> &Timer;
 
     /// Sends the request.
     fn submit(self) -> Result<ReplyReceiver<Self>, Failure>;
@@ -31,7 +34,7 @@ pub(crate) type ReplyReceiver<S> =
 pub(crate) struct ReplyFuture<S: Submission> {
     stage: Stage<S>,
     timeout: Option<Duration>,
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Option<Alarm>,
     span: Span,
 }
 
@@ -41,7 +44,7 @@ enum Stage<S: Submission> {
     Over,
 }
 
-// No field is pinned in place: the alarm is boxed, a submission and a receiver may move.
+// No field is pinned in place: the alarm, the submission and the receiver may move.
 impl<S: Submission> Unpin for ReplyFuture<S> {}
 
 impl<S: Submission> ReplyFuture<S> {
@@ -53,8 +56,8 @@ impl<S: Submission> ReplyFuture<S> {
     fn send(&mut self) -> Result<(), Failure> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Ready(submission) => {
+                self.alarm = self.timeout.map(|time| submission.timer().after(time));
                 self.stage = Stage::Waiting(submission.submit()?);
-                self.alarm = self.timeout.map(|time| Box::pin(tokio::time::sleep(time)));
             }
             other => self.stage = other,
         }
@@ -80,7 +83,7 @@ impl<S: Submission> Future for ReplyFuture<S> {
         let Self { alarm: Some(alarm), timeout: Some(time), .. } = &mut *self else {
             return Poll::Pending;
         };
-        let rung = alarm.as_mut().poll(context);
+        let rung = Pin::new(alarm).poll(context);
         rung.map(|()| Err(Failure::timed_out(*time).into()))
     }
 }

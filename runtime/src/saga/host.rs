@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actuarius_domain::{CausationId, CommandId, CorrelationId, Id, Metadata, Position, Saga};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::sleep;
 
 use super::claims::{Claims, Stepping};
 use super::draft::Refused;
@@ -22,7 +21,7 @@ use crate::aggregate::directory::Directory;
 use crate::base::error::{ExecuteError, Failure};
 use crate::base::telemetry::SagaMeters;
 use crate::engine::Engine;
-use crate::follow::followers::{FollowerShared, Retry};
+use crate::follow::followers::{FollowerShared, FollowerStatus, Retry};
 use crate::projection::ViewReader;
 use crate::request::execute::Execute;
 use crate::request::query::Query;
@@ -81,6 +80,7 @@ impl<S: Saga> Host<S> {
         retry: Retry,
     ) -> Self {
         let stages = targets.stages.clone();
+        let tasks = Tasks::on(engine.home.clone());
         Self {
             engine,
             instances,
@@ -92,7 +92,7 @@ impl<S: Saga> Host<S> {
             due_permits: Arc::new(Semaphore::new(DUE_MAX)),
             claims: Claims::default(),
             stages,
-            tasks: Tasks::default(),
+            tasks,
             meters: SagaMeters::of(S::TYPE),
             events: OnceLock::new(),
             waiting: Mutex::default(),
@@ -162,19 +162,31 @@ impl<S: Saga> Host<S> {
         }
     }
 
-    /// Waits for an end until the store fails.
+    /// Waits for an end until the store fails or the saga stops.
     pub(super) async fn wait_for_end(
         &self,
         mut ending: oneshot::Receiver<InstanceStatus>,
     ) -> Result<InstanceStatus, Failure> {
         loop {
             tokio::select! {
-                status = &mut ending => return status.map_err(|_| Failure::shutting_down()),
-                () = sleep(STORE_CHECK_EVERY) => {}
+                status = &mut ending => return status.map_err(|_| self.over()),
+                // A waiter that comes after the stop is never notified.
+                _ = self.shared.until(|status| *status == FollowerStatus::Stopped) => {
+                    return Err(self.over());
+                }
+                () = self.engine.timer.after(STORE_CHECK_EVERY) => {}
             }
             if let Some(failure) = self.engine.failure() {
                 return Err(Failure::Poisoned(failure.clone()));
             }
+        }
+    }
+
+    /// Returns why no instance ends any more: the saga has stopped.
+    fn over(&self) -> Failure {
+        match self.engine.home.has_ended() {
+            true => Failure::tokio_runtime_ended(),
+            false => Failure::shutting_down(),
         }
     }
 

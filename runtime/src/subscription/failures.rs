@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::lanes::Spot;
-use crate::base::deadline::Deadline;
+use crate::base::deadline;
 use crate::follow::followers::{FollowerStatus, Retry};
 
 /// The events in the lanes that have failed and are not finished yet: how often they failed, why, and when
@@ -48,7 +48,7 @@ impl Failures {
         let Some(failed) = self.failed.get(&spot) else { return false };
         let times = if failed.unread > 0 { failed.unread } else { failed.attempts };
         let Some(wait) = retry.wait_after(times) else { return false };
-        self.retry_at.insert((Deadline::after(now, wait).at(), spot));
+        self.retry_at.insert((deadline::after(now, wait), spot));
         true
     }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::checkpoint::Mark;
 use super::lanes::{Lanes, Spot};
 use super::routes::{Due, Routes};
-use crate::base::deadline::Deadline;
+use crate::base::deadline;
 use crate::engine::Engine;
 use crate::follow::follower::{Follower, Slice};
 use crate::follow::followers::{FollowerStatus, Retry};
@@ -77,7 +77,7 @@ impl Reading {
     pub(super) fn schedule_retry(&mut self, why: String, retry: &Retry, now: Instant) -> bool {
         let attempts = self.unread.as_ref().map_or(0, |it| it.attempts).saturating_add(1);
         let wait = retry.wait_after(attempts);
-        let retry_at = wait.map(|wait| Deadline::after(now, wait).at());
+        let retry_at = wait.map(|wait| deadline::after(now, wait));
         self.unread = Some(Unread { attempts, why, retry_at });
         wait.is_some()
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::checkpoint::Checkpoint;
 use super::error::ParkedError;
 use super::retries::Answer;
-use crate::base::deadline::Deadline;
+use crate::base::deadline;
 use crate::commit::committer::NotStored;
 use crate::engine::Engine;
 
@@ -48,7 +48,7 @@ impl Writing {
 
     /// Returns when the next write may begin.
     pub(super) fn next_at(&self, every: Duration) -> Option<Instant> {
-        self.begun.map(|begun| Deadline::after(begun, every).at())
+        self.begun.map(|begun| deadline::after(begun, every))
     }
 
     /// Begins a write; `answers` are sent when it is durable.

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
 use super::{BoxError, DesiredState, FollowerShared, FollowerStatus, Retry};
+use crate::base::panics::{discard, guarded};
 use crate::engine::Engine;
 use crate::engine::supervision::Supervised;
 
@@ -143,15 +144,18 @@ impl Supervised for FollowerActivation {
         }
         let (name, position) = (&self.shared.name, self.shared.progress.position());
         let attempts = self.failures().count(position);
-        tracing::error!(
-            target: "actuarius::supervision", %name, attempts, %why,
-            "a follower's actor ended unexpectedly"
-        );
+        // What receives the line is code of the user's, and a panic here would end the manager.
+        let _ = guarded(|| {
+            tracing::error!(
+                target: "actuarius::supervision", %name, attempts, %why,
+                "a follower's actor ended unexpectedly"
+            );
+        });
         let position = position.next();
         let why = format!("its actor failed: {why}");
         let wait = Retry::default().wait_after(attempts);
         self.shared.failed(position, attempts, why, wait);
-        tokio::spawn(myself.restart_after(wait, asked));
+        self.engine.home.spawn(myself.restart_after(wait, asked));
     }
 }
 
@@ -159,7 +163,7 @@ impl Drop for FollowerActivation {
     /// No actor will run it again: it has ended, or was killed together with its tokio runtime.
     fn drop(&mut self) {
         // What it has open is closed before the stop is reported.
-        *self.runs.get_mut() = Box::new(Ended);
+        discard(std::mem::replace(self.runs.get_mut(), Box::new(Ended)));
         self.shared.now(FollowerStatus::Stopped);
     }
 }
@@ -203,7 +207,7 @@ impl FollowerActor {
         }
         runs.run().await;
         // What it has open is closed before the stop is reported, after which it may be started again.
-        *runs = Box::new(Ended);
+        discard(std::mem::replace(&mut *runs, Box::new(Ended)));
         drop(runs);
         activation.shared.want(DesiredState::Stop);
         activation.shared.now(FollowerStatus::Stopped);

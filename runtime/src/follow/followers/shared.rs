@@ -8,7 +8,10 @@ use tokio::sync::watch;
 
 use super::super::progress::Progress;
 use super::{FollowerHealth, FollowerKind, FollowerStatus, WaitError};
+use crate::base::deadline::Deadline;
+use crate::base::panics::guarded;
 use crate::base::telemetry::FollowerMeters;
+use crate::base::timer::Timer;
 use crate::commit::tail::Tail;
 
 /// What a follower is asked to do.
@@ -27,6 +30,7 @@ pub(crate) struct FollowerShared {
     pub(crate) progress: Progress,
     pub(crate) meters: FollowerMeters,
     tail: Arc<Tail>,
+    timer: Timer,
     status: watch::Sender<FollowerStatus>,
     /// What it stores holds no clear text of the first so many subjects that were forgotten.
     erased: watch::Sender<u64>,
@@ -35,13 +39,14 @@ pub(crate) struct FollowerShared {
 }
 
 impl FollowerShared {
-    pub(super) fn new(name: Arc<str>, kind: FollowerKind, tail: Arc<Tail>) -> Self {
+    pub(super) fn new(name: Arc<str>, kind: FollowerKind, tail: Arc<Tail>, timer: Timer) -> Self {
         Self {
             meters: FollowerMeters::of(&name),
             name,
             kind,
             progress: Progress::at(Position::NONE),
             tail,
+            timer,
             status: watch::Sender::new(FollowerStatus::CatchingUp),
             // A follower without a view has nothing to erase.
             erased: watch::Sender::new(u64::MAX),
@@ -179,9 +184,12 @@ impl FollowerShared {
             self.meters.lag(0);
         }
         if let FollowerStatus::Halted { position, why } = status {
-            tracing::error!(
-                target: "actuarius::follower", name = %self.name, %position, why, "halted"
-            );
+            // What receives the line is code of the user's, and a follower reports while it ends.
+            let _ = guarded(|| {
+                tracing::error!(
+                    target: "actuarius::follower", name = %self.name, %position, why, "halted"
+                );
+            });
         }
     }
 
@@ -220,8 +228,9 @@ impl FollowerShared {
         position: Position,
         time: Duration,
     ) -> Result<(), WaitError> {
-        let waited = tokio::time::timeout(time, self.wait_for(position)).await;
-        waited.unwrap_or_else(|_| {
+        let until = Deadline::within(time).at();
+        let waited = self.timer.until(until, self.wait_for(position)).await;
+        waited.unwrap_or_else(|| {
             let (name, reached) = (self.name.to_string(), self.progress.position());
             Err(WaitError::TimedOut { name, wanted: position, reached })
         })

@@ -6,7 +6,7 @@ use actuarius_domain::Position;
 
 use super::super::cursor::{Cursor, Taken};
 use super::{Host, Pace};
-use crate::base::deadline::Deadline;
+use crate::base::deadline;
 use crate::follow::follower::Slice;
 use crate::follow::followers::FollowerStatus;
 use crate::follow::progress::Progress;
@@ -75,7 +75,9 @@ impl<T: Target> Host<T> {
         self.shared.meters.failed();
         let attempts = self.failures.at(position);
         let wait = self.retry.wait_after(attempts);
-        self.pace = wait.map_or(Pace::Halted, |wait| Pace::Waiting(Deadline::within(wait)));
+        self.pace = wait.map_or(Pace::Halted, |wait| {
+            Pace::Waiting(deadline::after(tokio::time::Instant::now(), wait))
+        });
         // First, so that a reader that sees the halt sees its position.
         self.report_position();
         self.shared.failed(position, attempts, why, wait);

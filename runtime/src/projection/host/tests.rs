@@ -71,7 +71,7 @@ async fn refusing(refusals: u32) -> Arc<FollowerShared> {
         )
         .await
         .unwrap();
-    let followers = Arc::new(Followers::of(&engine.tail));
+    let followers = Arc::new(Followers::of(&engine.tail, &engine.timer));
     let registration = followers.register("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: refusals.into() };
     let source: Arc<dyn Source<_>> = Arc::new(source);

@@ -8,6 +8,7 @@ use tokio_stream::{Stream, StreamExt};
 use super::super::rows::{RowsView, View, ViewReadError, bytes_of};
 use super::change_feed::{Change, ChangeFeed, Missed};
 use super::target::KeyedTarget;
+use crate::follow::until_stopped::UntilStopped;
 use crate::projection::handle::ProjectionHandle;
 use crate::projection::rebuild::{Order, Rebuild, order};
 
@@ -43,12 +44,12 @@ impl<V: View> Keyed<V> {
     /// Returns a stream of the keys of the rows that change from now on, batch by batch. Suits caches and pages
     /// that show many rows.
     ///
-    /// A slow receiver gets [`Missed`] and should read again what it shows. The stream ends when the projection
-    /// has stopped and all of its handles are dropped.
+    /// A slow receiver gets [`Missed`] and should read again what it shows. The stream ends after the last
+    /// change once the projection has stopped, which a shutdown does.
     pub fn changes(
         &self,
     ) -> impl Stream<Item = Result<Change<V::Key>, Missed>> + Send + Unpin + 'static {
-        self.feed.changes()
+        UntilStopped::of(self.feed.changes(), self.shared())
     }
 
     /// Returns a stream of the row of a key: its current state, and a new one whenever it has changed. Suits a
@@ -61,7 +62,8 @@ impl<V: View> Keyed<V> {
         key: impl Into<V::Key>,
     ) -> impl Stream<Item = Result<Option<V::Row>, ViewReadError>> + Send + Unpin + 'static {
         let (key, table, mut last) = (bytes_of(&key.into()), self.rows.table().clone(), None);
-        self.feed.changes_of(key.clone()).filter_map(move |()| match table.stored(&key) {
+        let changes = UntilStopped::of(self.feed.changes_of(key.clone()), self.shared());
+        changes.filter_map(move |()| match table.stored(&key) {
             Ok(row) if last.as_ref() == Some(&row) => None,
             Ok(row) => {
                 let decoded = row.as_deref().map(|row| table.decode(&key, row)).transpose();

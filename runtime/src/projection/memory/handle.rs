@@ -11,6 +11,7 @@ use tokio_stream::{Stream, StreamExt};
 use super::shared_view::SharedView;
 use super::target::MemoryTarget;
 use crate::follow::followers::FollowerShared;
+use crate::follow::until_stopped::UntilStopped;
 use crate::projection::handle::ProjectionHandle;
 use crate::projection::rebuild::{Order, Rebuild, order};
 
@@ -59,7 +60,7 @@ impl<P: ReadModel> InMemory<P> {
     /// changed. Suits a page that shows it live.
     ///
     /// A slow receiver gets the newest value and misses those in between, so nothing accumulates. The stream
-    /// ends when the runtime is dropped.
+    /// ends after the last value once the projection has stopped, which a shutdown does.
     pub fn changes<T>(
         &self,
         select: impl Fn(&P) -> T + Send + 'static,
@@ -69,6 +70,7 @@ impl<P: ReadModel> InMemory<P> {
     {
         let (current, mut last) = (self.current.clone(), None);
         let moves = WatchStream::new(self.shared().progress.changes());
+        let moves = UntilStopped::of(moves, self.shared());
         moves.filter_map(move |_| {
             let value = select(&current.read().view);
             let changed = last.as_ref() != Some(&value);

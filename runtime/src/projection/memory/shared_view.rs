@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Try
 use actuarius_domain::{Position, ReadModel};
 
 use super::super::erasure_taint::ErasureTaint;
+use crate::base::panics::discard;
 use crate::projection::saved::Saved;
 
 /// A view in memory with its position, shared by its readers and the target that changes it.
@@ -63,6 +64,7 @@ impl<P> SharedView<P> {
 
     pub(crate) fn put(&self, state: ViewState<P>) {
         // A large view is dropped after the lock is released, so that readers can continue.
-        let _before = std::mem::replace(&mut *self.write(), state);
+        let before = std::mem::replace(&mut *self.write(), state);
+        discard(before);
     }
 }

@@ -91,7 +91,7 @@ async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
         )
         .await
         .unwrap();
-    let followers = Arc::new(Followers::of(&engine.tail));
+    let followers = Arc::new(Followers::of(&engine.tail, &engine.timer));
     let registration = followers.register("failing", FollowerKind::Projection).unwrap();
     let runs = Failing(Arc::new(Inner {
         shared: registration.keep(),

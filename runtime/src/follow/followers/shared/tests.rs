@@ -3,7 +3,8 @@
 use super::*;
 
 fn shared(head: u64) -> FollowerShared {
-    FollowerShared::new("view".into(), FollowerKind::Projection, Tail::at(Position::new(head)))
+    let (tail, timer) = (Tail::at(Position::new(head)), Timer::start().unwrap());
+    FollowerShared::new("view".into(), FollowerKind::Projection, tail, timer)
 }
 
 fn halted(at: u64) -> FollowerStatus {
@@ -35,11 +36,12 @@ fn a_follower_that_rewinds_is_catching_up_until_the_end() {
     assert_eq!(shared.status(), FollowerStatus::Live);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn only_a_halt_at_the_position_or_before_it_ends_a_wait() {
     let shared = shared(9);
     shared.now(halted(5));
-    let wait = |position| shared.wait_for_within(Position::new(position), Duration::from_secs(1));
+    let wait =
+        |position| shared.wait_for_within(Position::new(position), Duration::from_millis(50));
     assert!(matches!(wait(4).await, Err(WaitError::TimedOut { .. })));
     for position in [5, 6] {
         assert!(matches!(wait(position).await, Err(WaitError::Halted { .. })));

@@ -1,0 +1,56 @@
+//! A store that is opened again at once waits until its last holder has closed it.
+
+use std::time::Duration;
+
+use actuarius::Runtime;
+use actuarius::error::OpenError;
+use actuarius::store::fault;
+use actuarius::store::sled::{self, SledOptions};
+
+use crate::common::{Command, Ledger, blocking, send, until_held};
+
+/// Opens without patience for a holder that does not close.
+fn open(directory: &std::path::Path) -> Result<actuarius::store::Store, OpenError> {
+    sled::open_with(directory, &SledOptions::default().lock_wait(Duration::ZERO))
+}
+
+/// The last group was still being written when the handles were dropped, so the store was in use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_runtime_is_waited_for_while_its_last_commit_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, faults) = fault::over(open(directory.path()).unwrap());
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    assert!(matches!(open(directory.path()), Err(OpenError::Locked { .. })));
+    let hold = faults.hold();
+    let sent = send(ledgers.execute("a", Command::Add(7)));
+    let hold = until_held(hold).await;
+    drop((runtime, ledgers));
+    let path = directory.path().to_owned();
+    let opening = tokio::spawn(blocking(move || open(&path)));
+    hold.release();
+    let runtime = Runtime::builder().on_store(opening.await.unwrap().unwrap()).await.unwrap();
+    drop(sent);
+    assert_eq!(runtime.host::<Ledger>().query("a", |it| it.total).await.unwrap(), 7);
+}
+
+/// The same again and again, as in a test suite or in a service that reopens after a failure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_dropped_and_opened_in_turns() {
+    let directory = tempfile::tempdir().unwrap();
+    for turn in 0..10 {
+        let runtime = Runtime::open(directory.path()).await.unwrap();
+        let ledgers = runtime.host::<Ledger>();
+        assert_eq!(ledgers.query("a", |it| it.total).await.unwrap(), turn);
+        ledgers.execute("a", Command::Add(1)).await.unwrap();
+    }
+}
+
+/// The announcement is of the holder that closes. The next one is in use like any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_in_use_is_still_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(Runtime::open(directory.path()).await.unwrap());
+    let _runtime = Runtime::open(directory.path()).await.unwrap();
+    assert!(matches!(open(directory.path()), Err(OpenError::Locked { .. })));
+}
