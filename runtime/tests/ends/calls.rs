@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use actuarius::error::BoxError;
+use actuarius::error::{BoxError, ReadError};
 use actuarius::operations::{ArchivePart, Reuse};
 use actuarius::saga::Effects;
 use actuarius::subscription::Start;
@@ -76,7 +76,15 @@ pub(crate) const CALLS: &[Call] = &[
         Box::pin(async { of(it.ledgers.as_of("warm", Version::new(1)).await) })
     }),
     ("position_at", Needs::Reader, |it| {
-        Box::pin(async { of(it.runtime.position_at(Timestamp::default()).await) })
+        Box::pin(async {
+            match it.runtime.position_at(Timestamp::default()).await {
+                Ok(_) => Answer::Fine,
+                Err(error) if error.to_string() == ReadError::Closed.to_string() => {
+                    Answer::ShutDown
+                }
+                Err(error) => Answer::Other(error.to_string()),
+            }
+        })
     }),
     ("passivate", Needs::Nothing, |it| Box::pin(async { of(it.ledgers.passivate(COLD[1])) })),
     ("release", Needs::Nothing, |it| Box::pin(async { of(it.ledgers.release("warm")) })),
