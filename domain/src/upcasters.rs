@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::{Bound, RangeBounds, RangeInclusive};
 
 use serde::de::DeserializeOwned;
 
@@ -42,6 +43,8 @@ pub struct Upcasters {
     sorted: Vec<Upcaster>,
     /// The highest schema version that has an upcaster. Newer events need no search.
     newest: u32,
+    /// Schema versions of event types that were never stored.
+    never_stored: Vec<(Cow<'static, str>, RangeInclusive<u32>)>,
 }
 
 /// How one event type of one schema version is read.
@@ -127,6 +130,68 @@ impl Upcasters {
         self.with(event_type.into(), schema_version, Run::WithoutContent(run))
     }
 
+    /// Declares that no event of this type was ever stored with these schema versions, so that no upcaster
+    /// needs to read them: for an event type whose first schema version is greater than 1.
+    ///
+    /// Every schema version from 1 up to today's has either an upcaster or this declaration. If one is missing,
+    /// the aggregate type is not hosted: the error would otherwise appear when the first old event is read.
+    ///
+    /// ```
+    /// # mod actuarius { pub mod schema { pub use actuarius_domain::*; } }
+    /// use actuarius::schema::Upcasters;
+    ///
+    /// // The first release that wrote `Charged` wrote it with schema version 3.
+    /// let upcasters = Upcasters::new().never_stored("Charged", 1..3);
+    /// assert!(upcasters.is_never_stored("Charged", 2) && !upcasters.is_never_stored("Charged", 3));
+    /// ```
+    #[must_use]
+    pub fn never_stored(
+        mut self,
+        event_type: impl Into<Cow<'static, str>>,
+        schema_versions: impl RangeBounds<u32>,
+    ) -> Self {
+        let first = match schema_versions.start_bound() {
+            Bound::Included(first) => Some(*first),
+            Bound::Excluded(before) => before.checked_add(1),
+            Bound::Unbounded => Some(0),
+        };
+        let last = match schema_versions.end_bound() {
+            Bound::Included(last) => Some(*last),
+            Bound::Excluded(after) => after.checked_sub(1),
+            Bound::Unbounded => Some(u32::MAX),
+        };
+        if let (Some(first), Some(last)) = (first, last) {
+            self.never_stored.push((event_type.into(), first..=last));
+        }
+        self
+    }
+
+    /// Returns whether it was [declared](Self::never_stored) that no event of this type was ever stored with
+    /// this schema version.
+    #[must_use]
+    pub fn is_never_stored(&self, event_type: &str, schema_version: u32) -> bool {
+        let mut declared = self.never_stored.iter().filter(|(name, _)| name == event_type);
+        declared.any(|(_, versions)| versions.contains(&schema_version))
+    }
+
+    /// Returns the first schema version of an event type, from 1 up to and not including `current`, that has
+    /// neither an upcaster nor a declaration that it was never stored.
+    #[must_use]
+    pub fn first_unread(&self, event_type: &str, current: u32) -> Option<u32> {
+        let mut version = 1;
+        while version < current {
+            let declared = self.never_stored.iter().filter(|(name, _)| name == event_type);
+            let covered = declared.filter(|(_, versions)| versions.contains(&version));
+            // A declared range is passed in one step, since it may be large.
+            version = match covered.map(|(_, versions)| *versions.end()).max() {
+                Some(last) => last.checked_add(1)?,
+                None if self.find(event_type, version).is_some() => version + 1,
+                None => return Some(version),
+            };
+        }
+        None
+    }
+
     fn with(mut self, event_type: Cow<'static, str>, schema_version: u32, run: Run) -> Self {
         let place = self.sorted.binary_search_by(|it| it.compare(&event_type, schema_version));
         let upcaster = Upcaster { event_type, schema_version, run };
@@ -153,6 +218,13 @@ impl Upcasters {
     /// Returns the event types and schema versions that have an upcaster.
     pub fn names(&self) -> impl Iterator<Item = (&str, u32)> {
         self.sorted.iter().map(|it| (&*it.event_type, it.schema_version))
+    }
+
+    /// Takes over what `other` [declares](Self::never_stored) to be never stored.
+    #[must_use]
+    pub fn never_stored_as_in(mut self, other: &Self) -> Self {
+        self.never_stored.extend(other.never_stored.iter().cloned());
+        self
     }
 
     /// Returns the number of upcasters.
@@ -264,6 +336,23 @@ mod tests {
             assert_eq!(serde_json::to_string(&content).unwrap(), "1");
         }
         assert!(recast(upcasters.find("Struct", 1).unwrap(), "{}").is_err());
+    }
+
+    #[test]
+    fn the_first_schema_version_that_nothing_reads_is_found() {
+        let upcasters = Upcasters::new()
+            .leave_out("A", 1)
+            .leave_out("A", 3)
+            .leave_out("B", 1)
+            .never_stored("B", 2..=u32::MAX)
+            .never_stored("C", ..3)
+            .never_stored("D", 5..5);
+        let unread = |name, current| upcasters.first_unread(name, current);
+        assert_eq!((unread("A", 1), unread("A", 2), unread("A", 3)), (None, None, Some(2)));
+        assert_eq!((unread("A", 4), unread("Missing", 7)), (Some(2), Some(1)));
+        assert_eq!((unread("B", 9), unread("B", u32::MAX)), (None, None));
+        assert_eq!((unread("C", 3), unread("C", 4), unread("D", 6)), (None, Some(3), Some(1)));
+        assert!(upcasters.is_never_stored("C", 0) && !upcasters.is_never_stored("D", 5));
     }
 
     #[test]

@@ -152,7 +152,8 @@ impl<A: Aggregate> Aggregates<A> {
                 reader.read_stream(&stream, from, Position::NONE, PageLimit::default())
             };
             let page = self.directory.hosted.engine.read(read).await?;
-            let envelopes = envelopes(&id, &page, after)?;
+            let decoder = Decoder::of(&self.directory.hosted.engine.shapes);
+            let envelopes = envelopes(decoder, &id, &page, after)?;
             match page.commits.last() {
                 // Upcasters have dropped all events of this page.
                 Some(last) if envelopes.is_empty() && page.more => {
@@ -282,11 +283,12 @@ impl<A: Aggregate> Aggregates<A> {
 }
 
 fn envelopes<A: Aggregate>(
+    decoder: Decoder<A>,
     id: &Id<A>,
     page: &Page,
     after: Version,
 ) -> Result<Vec<Envelope<A>>, Undecodable> {
-    let (decoder, mut envelopes) = (Decoder::new(), Vec::new());
+    let mut envelopes = Vec::new();
     for commit in &page.commits {
         let commit = commit.view();
         for event in commit.events().filter(|event| event.version > after) {

@@ -8,6 +8,7 @@ pub(crate) mod home_runtime;
 pub(crate) mod keep_alive;
 pub(crate) mod panics;
 pub(crate) mod receipt;
+pub(crate) mod schema_error;
 pub(crate) mod stored_commit;
 // Labels are named all the same in a build that records nothing.
 #[cfg_attr(not(feature = "metrics"), allow(dead_code, unused_variables))]

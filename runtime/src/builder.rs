@@ -21,6 +21,7 @@ use crate::engine::{Engine, SharedReader};
 use crate::inner::Inner;
 use crate::operations::deletion;
 use crate::runtime::Runtime;
+use crate::schema::recorded::StoreShapes;
 
 impl Runtime {
     /// Opens the durable store in `directory` with default options. The directory is created if it does not
@@ -182,6 +183,9 @@ impl RuntimeBuilder {
         keyring: Keyring,
     ) -> std::io::Result<Arc<Engine>> {
         let supervision = Supervision::start_managers().await.map_err(std::io::Error::other)?;
+        let reader = store.reader.clone();
+        let shapes = tokio::task::spawn_blocking(move || StoreShapes::read(&*reader)).await?;
+        let shapes = Arc::new(shapes.map_err(std::io::Error::other)?);
         let admission = Admission::new(self.pending_limit);
         let meters = CommitMeters::new();
         let tail = Tail::with_sealer(store.reader.head(), keyring.sealer().cloned());
@@ -189,6 +193,7 @@ impl RuntimeBuilder {
             committer: Committer::start(store.writer, admission.clone(), tail.clone(), meters)?,
             admission,
             store: SharedReader::new(store.reader),
+            shapes,
             keyring,
             tail,
             clock: self.clock.clone(),

@@ -15,6 +15,7 @@ use crate::base::timer::Timer;
 use crate::commit::admission::Admission;
 use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
+use crate::schema::recorded::StoreShapes;
 use keyring::Keyring;
 use recovery_pool::RecoveryPool;
 use supervision::Supervision;
@@ -28,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) admission: Arc<Admission>,
     pub(crate) committer: Committer,
     pub(crate) store: SharedReader,
+    pub(crate) shapes: Arc<StoreShapes>,
     pub(crate) keyring: Keyring,
     pub(crate) tail: Arc<Tail>,
     pub(crate) clock: Arc<dyn Clock>,

@@ -16,8 +16,10 @@ use crate::aggregate::hosted_type::HostedType;
 use crate::aggregate::hosting::Hosting;
 use crate::base::deadline::Deadline;
 use crate::base::panics::guarded;
+use crate::base::schema_error::HostError;
 use crate::engine::Engine;
 use crate::follow::followers::{DesiredState, FollowerKind, FollowerShared, Followers};
+use crate::schema::names;
 
 /// The shortest and the longest interval of the search for idle aggregates, whatever the idle time is.
 const SWEEP_EVERY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
@@ -58,9 +60,13 @@ impl Inner {
 
     /// Returns the directory of an aggregate type, and hosts the type if it is not hosted yet.
     ///
-    /// # Panics
-    /// If another Rust type is hosted under the same [`Aggregate::TYPE`].
-    pub(crate) fn host<A: Aggregate>(&self, hosting: Hosting) -> Arc<Directory<A>> {
+    /// # Errors
+    /// [`HostError`]; the type is not hosted.
+    pub(crate) fn host<A: Aggregate>(
+        &self,
+        hosting: Hosting,
+    ) -> Result<Arc<Directory<A>>, HostError> {
+        names::check::<A>()?;
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
             let hosted = HostedType::<A>::new(self.engine.clone(), hosting);
@@ -68,10 +74,8 @@ impl Inner {
             self.engine.home.spawn(sweep(Arc::downgrade(&directory.hosted)));
             (directory.clone(), directory)
         });
-        match directory.clone().downcast::<Directory<A>>() {
-            Ok(directory) => directory,
-            Err(_) => panic!("two aggregate types have the name {:?}", A::TYPE),
-        }
+        let directory = directory.clone().downcast::<Directory<A>>();
+        directory.map_err(|_| HostError::NameTaken(A::TYPE))
     }
 
     pub(crate) fn hosted(&self) -> Vec<Arc<dyn Hosted>> {

@@ -9,6 +9,7 @@ use actuarius_persistence::{ReadError, Reader};
 use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
 use crate::base::deadline::Deadline;
+use crate::base::schema_error::HostError;
 use crate::follow::followers::{FollowerShared, WaitError};
 use crate::health::{Health, Status};
 use crate::history::{LogMoment, fold_log};
@@ -35,7 +36,9 @@ impl Runtime {
     /// Hosts an aggregate type with the default [`Hosting`], and returns its handle.
     ///
     /// # Panics
-    /// If another Rust type is hosted under the same [`Aggregate::TYPE`].
+    /// With the message of a [`HostError`]: if another Rust type is hosted under the same
+    /// [`Aggregate::TYPE`], or if its event types, schema versions and upcasters do not fit together.
+    /// [`try_host`](Self::try_host) returns the error instead.
     #[must_use]
     pub fn host<A: Aggregate>(&self) -> Aggregates<A> {
         self.host_with(Hosting::default())
@@ -45,14 +48,36 @@ impl Runtime {
     /// aggregates, with the options of the first call.
     ///
     /// # Panics
-    /// If another Rust type is hosted under the same [`Aggregate::TYPE`].
+    /// With the message of a [`HostError`], as [`host`](Self::host).
     #[must_use]
     pub fn host_with<A: Aggregate>(&self, hosting: Hosting) -> Aggregates<A> {
+        match self.try_host_with(hosting) {
+            Ok(aggregates) => aggregates,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Like [`host`](Self::host), but returns an error instead of a panic.
+    ///
+    /// # Errors
+    /// [`HostError`]; the type is not hosted, and nothing was changed.
+    pub fn try_host<A: Aggregate>(&self) -> Result<Aggregates<A>, HostError> {
+        self.try_host_with(Hosting::default())
+    }
+
+    /// Like [`host_with`](Self::host_with), but returns an error instead of a panic.
+    ///
+    /// # Errors
+    /// [`HostError`]; the type is not hosted, and nothing was changed.
+    pub fn try_host_with<A: Aggregate>(
+        &self,
+        hosting: Hosting,
+    ) -> Result<Aggregates<A>, HostError> {
         const {
             assert!(!A::TYPE.is_empty(), "Aggregate::TYPE must not be empty");
             assert!(A::TYPE.len() <= MAX_TYPE_BYTES, "Aggregate::TYPE is too long");
         }
-        Aggregates::new(self.inner.host(hosting), self.inner.clone())
+        Ok(Aggregates::new(self.inner.host(hosting)?, self.inner.clone()))
     }
 
     /// Returns the builder of a projection into a value in memory. The name is unique among the followers.

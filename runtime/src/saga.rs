@@ -3,7 +3,7 @@
 //! An instance of a saga is an aggregate: each input is a command, and everything that follows from it is
 //! one event, so that state, outbox and deadlines are one atomic commit.
 //!
-//! - pure: `stored` (the event), `instance_state` (its fold), `instance` and `draft` (the decision),
+//! - pure: `stored` (the event), `instance_state` (its fold), `instance`, `draft` and `beginning` (the decision),
 //!   `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`, and
 //!   `instance_index` (the view of all instances);
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
@@ -11,6 +11,7 @@
 //! - for users: `builder`, `handle`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
 //!   is for the test kit.
 
+mod beginning;
 mod builder;
 mod claims;
 mod coordinator;

@@ -29,7 +29,8 @@ pub use error::CodecError;
 use bounded::Bounded;
 use content::Content;
 use guard::{Watch, Watched};
-use nesting::measured;
+use nesting::{reading, writing};
+pub(super) use variant::catch_all;
 use variant::{Lookup, Variant};
 
 /// The encoding of payloads. Each stored event and snapshot records the codec that wrote it, so a type
@@ -37,20 +38,30 @@ use variant::{Lookup, Variant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
-    /// bincode 2: the smallest and fastest. It is not self-describing, so a changed event needs a new
-    /// schema version.
+    /// bincode 2: the smallest and fastest, and the default of snapshots, views and rows. It is not
+    /// self-describing: a changed event needs a new schema version, and tagged or untagged enums, skipped
+    /// fields and `serde_json::Value` cannot be stored with it.
     Bincode,
-    /// JSON: readable as text. Unknown fields are ignored, and new fields may have a serde default.
+    /// JSON: readable as text. Unknown fields are ignored, and new fields may have a serde default. It has
+    /// no NaN and no infinity, and keys of maps must be texts or numbers.
     Json,
-    /// MessagePack with field names: as tolerant of changes as JSON, at two thirds of the size.
+    /// MessagePack with field names, the default of events: as tolerant of changes as JSON, at two thirds
+    /// of the size.
     MessagePack,
 }
 
 impl Default for Codec {
-    /// Returns bincode, whatever features a build has: in a build without it, name another codec.
+    /// Returns MessagePack, the default codec of events, whatever features a build has: in a build
+    /// without it, name another codec.
     fn default() -> Self {
-        Self::Bincode
+        Self::MessagePack
     }
+}
+
+impl Codec {
+    /// The default codec of snapshots, saved views and rows, in every build: bincode. They can be computed
+    /// again from the events, so a changed type needs no care.
+    pub const SNAPSHOTS: Self = Self::Bincode;
 }
 
 impl Codec {
@@ -129,7 +140,7 @@ impl Codec {
         let decoded = self.decode_seed(Variant::new(name, &lookup), bytes);
         decoded.or_else(|error| match lookup.is_known() {
             true => Err(error),
-            false => variant::catch_all(name)
+            false => catch_all(name)
                 .ok_or_else(|| CodecError::UnknownEventType { event_type: name.to_owned() }),
         })
     }
@@ -150,7 +161,7 @@ impl Codec {
     ) -> Result<u64, CodecError> {
         let watch = Watch::new(self == Self::Json);
         let watched = Watched(value, &watch);
-        measured(|| match self {
+        writing(|| match self {
             #[cfg(feature = "bincode")]
             Self::Bincode => bincode::encode(&watched, out),
             #[cfg(feature = "json")]
@@ -180,7 +191,7 @@ impl Codec {
         bytes: &'de [u8],
     ) -> Result<S::Value, CodecError> {
         let seed = Bounded(seed);
-        measured(|| match self {
+        reading(|| match self {
             #[cfg(feature = "bincode")]
             Self::Bincode => bincode::decode(seed, bytes),
             #[cfg(feature = "json")]

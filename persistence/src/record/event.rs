@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actuarius_domain::{Position, Version};
 
-use super::codec::{Codec, CodecError};
+use super::codec::{Codec, CodecError, catch_all};
 use crate::personal::scope;
 use crate::personal::sealer::Sealer;
 use crate::wire::{Cursor, Malformed};
@@ -72,5 +72,12 @@ impl<'a> EventView<'a> {
     pub fn decode<E: serde::de::DeserializeOwned>(&self) -> Result<E, CodecError> {
         let codec = Codec::from_byte(self.codec)?;
         scope::within(self.sealer, || codec.decode_event(self.event_type, self.payload))
+    }
+
+    /// Returns the catch-all variant (`#[serde(other)]`) of an event type that has one, if the event is
+    /// none of its other variants. Its content is not read, so such an event must not be encoded again.
+    #[must_use]
+    pub fn catch_all<E: serde::de::DeserializeOwned>(&self) -> Option<E> {
+        catch_all(self.event_type)
     }
 }

@@ -11,6 +11,7 @@ use super::residency::Residency;
 use crate::base::error::{Failure, Quarantine};
 use crate::base::telemetry::Meters;
 use crate::engine::Engine;
+use crate::schema::recording::EventShapes;
 
 /// What all aggregates of one type share.
 pub(crate) struct HostedType<A: Aggregate> {
@@ -18,12 +19,14 @@ pub(crate) struct HostedType<A: Aggregate> {
     pub(crate) hosting: Hosting,
     pub(crate) residency: Residency<A>,
     pub(crate) meters: Meters,
+    pub(crate) event_shapes: EventShapes,
 }
 
 impl<A: Aggregate> HostedType<A> {
     pub(crate) fn new(engine: Arc<Engine>, hosting: Hosting) -> Self {
         let residency = Residency::new(hosting.resident_limit);
-        Self { engine, hosting, residency, meters: Meters::of(A::TYPE) }
+        let (meters, event_shapes) = (Meters::of(A::TYPE), EventShapes::of::<A>());
+        Self { engine, hosting, residency, meters, event_shapes }
     }
 
     /// Records that an incarnation was loaded.

@@ -129,7 +129,7 @@ impl<A: Aggregate> Incarnation<A> {
     fn sealed_state(&mut self, hosted: &HostedType<A>) -> Result<Vec<u8>, String> {
         let keys = hosted.engine.keyring.sealer();
         let (state, window, subjects) = (&self.state, &self.window, &mut self.subjects);
-        let encode = || saved_state::encode(state, window, hosted.hosting.codec);
+        let encode = || saved_state::encode(state, window, hosted.hosting.snapshot_codec);
         let clear = collecting(keys, subjects, || deriving(keys, encode));
         let clear = clear.map_err(|error| error.to_string())?;
         match keys {

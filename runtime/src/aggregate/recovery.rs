@@ -50,7 +50,8 @@ fn recover_now<A: Aggregate>(
     let started = Instant::now();
     let forgotten = hosted.engine.keyring.forgotten();
     let reader = hosted.engine.store.reader().map_err(|_| unavailable(ReadError::Closed))?;
-    let recovery = Recovery { reader: &*reader, slot, hosted, decoder: Decoder::new() };
+    let recovery =
+        Recovery { reader: &*reader, slot, hosted, decoder: Decoder::of(&hosted.engine.shapes) };
     let start = recovery.start()?;
     let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::from_start(start)));
     let replayed = recovery.replay(&mut incarnation, as_of, stopwatch)?;

@@ -9,17 +9,20 @@ use uuid::Uuid;
 
 use super::dedup_window::{DedupWindow, Remembered};
 use crate::base::panics::guarded;
-use crate::schema::shape::fingerprint;
+use crate::schema::shape::{codec_for, fingerprint};
 
 /// Layout 1 did not record the shape of the state, so it could decode to a wrong one.
 const LAYOUT: u8 = 2;
 const COMMAND_BYTES: usize = 40;
 
+/// Encodes the state, and decodes it again: a snapshot that reads back as another state is worse than none. A
+/// state whose shape is not known is encoded with a self-describing codec instead.
 pub(crate) fn encode<A: Aggregate>(
     state: &A,
     window: &DedupWindow,
     codec: Codec,
 ) -> Result<Vec<u8>, CodecError> {
+    let codec = codec_for::<A>(codec);
     let mut out = Vec::with_capacity(14 + COMMAND_BYTES * window.iter().len() + 64);
     out.push(LAYOUT);
     out.push(codec.byte());
@@ -31,7 +34,8 @@ pub(crate) fn encode<A: Aggregate>(
         out.extend_from_slice(&command.events.to_le_bytes());
         out.extend_from_slice(&command.position.get().to_le_bytes());
     }
-    guarded(|| codec.encode(state, &mut out)).map_err(CodecError::Encode)??;
+    let read_back = || codec.encode_checked(state, &mut out).map(drop);
+    guarded(read_back).map_err(CodecError::Encode)??;
     Ok(out)
 }
 

@@ -229,7 +229,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             }
             Ok(Err(rejection)) => Verdict::Refused(ExecuteError::Rejected(rejection)),
             Ok(Ok(events)) if events.is_empty() => Verdict::Empty,
-            Ok(Ok(events)) => self.append_events(&events, named, context),
+            Ok(Ok(events)) => self.append_events(events, named, context),
         }
     }
 
@@ -261,15 +261,48 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         }
     }
 
-    /// Encodes the events into the append and applies them to the state.
-    fn append_events(&mut self, events: &[A::Event], named: bool, context: &Context) -> Verdict<A> {
+    /// Encodes the events into the append, and applies what their bytes decode to, as every later reader
+    /// sees it, to the state.
+    fn append_events(
+        &mut self,
+        mut events: Vec<A::Event>,
+        named: bool,
+        context: &Context,
+    ) -> Verdict<A> {
+        let verdict = match self.encode_events(&mut events, named, context) {
+            Ok(()) => self.apply_events(&events, named, context),
+            Err(error) => {
+                self.append.drop_half_written();
+                Verdict::Refused(Failure::Unstorable(error).into())
+            }
+        };
+        // A `Drop` that panics does not change the verdict.
+        let _ = guarded(|| drop(events));
+        verdict
+    }
+
+    fn encode_events(
+        &mut self,
+        events: &mut [A::Event],
+        named: bool,
+        context: &Context,
+    ) -> Result<(), CodecError> {
         let commit = self.commit(named, context);
-        let codec = self.hosted().hosting.codec;
-        let pushed = guarded(|| self.append.push(commit, codec, events, A::schema_version));
-        if let Err(error) = pushed.unwrap_or_else(|panic| Err(CodecError::Encode(panic))) {
-            self.append.drop_half_written();
-            return Verdict::Refused(Failure::Unstorable(error).into());
-        }
+        let HostedType { engine, hosting, event_shapes, .. } = &*self.guard.activation().hosted;
+        let (codec, writing) = (hosting.codec, event_shapes.writing::<A>(hosting.codec));
+        let schema_version = |name: &str| writing.schema_version(name);
+        let pushed = guarded(|| match hosting.is_codec_trusted {
+            true => self.append.push(commit, codec, events, schema_version),
+            false => self.append.push_checked(commit, codec, events, schema_version),
+        });
+        pushed.unwrap_or_else(|panic| Err(CodecError::Encode(panic)))?;
+        // Handed over before the append, so the shape is durable no later than the first event.
+        let recorded =
+            writing.record(&engine.shapes, |notes| drop(engine.committer.store_notes(notes)));
+        recorded.inspect_err(|_| self.append.drop_last())
+    }
+
+    fn apply_events(&mut self, events: &[A::Event], named: bool, context: &Context) -> Verdict<A> {
         for event in events {
             let state = &mut self.incarnation.state;
             if let Err(message) = guarded(|| state.apply(event)) {

@@ -16,7 +16,7 @@ use facade::{Unit, describe_counter, describe_gauge, describe_histogram};
 use super::error::{ExecuteError, Failure};
 use super::receipt::Receipt;
 
-pub(crate) use followers::FollowerMeters;
+pub(crate) use followers::{FollowerMeters, SaveMeters};
 #[cfg(feature = "sagas")]
 pub(crate) use sagas::SagaMeters;
 
@@ -26,7 +26,8 @@ pub(crate) use sagas::SagaMeters;
 /// `repeated`, `rejected`, `conflict`, `overloaded`, `unavailable`, `indeterminate`,
 /// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned` (the caller no longer waited). Ids
 /// are never labels. The label `follower` is the name of a subscription, projection or saga; its events
-/// have the outcomes `handled`, `filtered`, `failed` (an attempt) and `parked`.
+/// have the outcomes `handled`, `filtered`, `failed` (an attempt) and `parked`. Snapshots and saved views have
+/// the outcome `dropped` if they were not kept, because they do not read back or could not be written.
 #[cfg(feature = "metrics")]
 pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_commands_total", Unit::Count, "Commands, by aggregate and outcome"),
@@ -50,6 +51,11 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_follower_batch_seconds", Unit::Seconds, "Time of one batch, by follower"),
     ("actuarius_follower_parked_events", Unit::Count, "Events parked now, by follower"),
     ("actuarius_follower_halted", Unit::Count, "1 while it is halted, by follower"),
+    (
+        "actuarius_view_saves_total",
+        Unit::Count,
+        "Saves of views in memory, by follower and outcome",
+    ),
     ("actuarius_saga_instances", Unit::Count, "Instances that have not ended, by saga and state"),
     ("actuarius_saga_commands_under_way", Unit::Count, "Commands sent and not answered, by saga"),
     ("actuarius_saga_ended_total", Unit::Count, "Instances that have ended, by saga and outcome"),

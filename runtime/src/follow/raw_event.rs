@@ -5,7 +5,8 @@ use std::fmt;
 use actuarius_domain::{Aggregate, Envelope, Header, Id, Metadata, Position, Timestamp, Version};
 use actuarius_persistence::{CodecError, CommitView, EventView};
 
-use crate::schema::decoding::{Envelopes, Undecodable, envelopes};
+use crate::schema::decoding::{Decoder, Envelopes, Undecodable};
+use crate::schema::recorded::StoreShapes;
 
 /// A stored event of any aggregate type that is not decoded yet.
 ///
@@ -15,11 +16,16 @@ use crate::schema::decoding::{Envelopes, Undecodable, envelopes};
 pub struct RawEvent<'a> {
     commit: CommitView<'a>,
     event: EventView<'a>,
+    shapes: &'a StoreShapes,
 }
 
 impl<'a> RawEvent<'a> {
-    pub(crate) fn of(commit: CommitView<'a>, event: EventView<'a>) -> Self {
-        Self { commit, event }
+    pub(crate) fn of(
+        commit: CommitView<'a>,
+        event: EventView<'a>,
+        shapes: &'a StoreShapes,
+    ) -> Self {
+        Self { commit, event, shapes }
     }
 
     /// Returns its number in the whole log.
@@ -88,7 +94,7 @@ impl<'a> RawEvent<'a> {
         let id = Id::try_from(commit.id).map_err(|invalid| {
             Undecodable::of(commit, event, CodecError::Decode(invalid.to_string()))
         })?;
-        Ok(envelopes(&id, commit, event)?.into_iter())
+        Ok(Decoder::of(self.shapes).envelopes(&id, commit, event)?.into_iter())
     }
 }
 

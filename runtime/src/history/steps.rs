@@ -82,12 +82,13 @@ pub struct HistoryStep<'a, A: Aggregate> {
 
 impl<A: Aggregate> History<A> {
     pub(crate) fn of(hosted: Arc<HostedType<A>>, id: Result<Id<A>, Failure>) -> Self {
+        let decoder = Decoder::of(&hosted.engine.shapes);
         Self {
             hosted,
             id,
             from: Version::NONE.next(),
             until: None,
-            decoder: Decoder::new(),
+            decoder,
             walk: None,
             page: Vec::new().into_iter(),
             events: VecDeque::new(),

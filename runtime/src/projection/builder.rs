@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actuarius_domain::Aggregate;
 use actuarius_persistence::Codec;
 use tokio::sync::mpsc;
 
@@ -12,8 +13,10 @@ use super::rebuild::Order;
 use super::routes::Routes;
 use super::saved_views::SavedViews;
 use super::target::{Target, opening};
+use crate::base::schema_error::SchemaError;
 use crate::follow::followers::{FollowerKind, Registration, Retry, StartError};
 use crate::inner::Inner;
+use crate::schema::names;
 
 /// A projection that is not started yet. Call `on` for each aggregate type it follows, then `start`.
 ///
@@ -27,6 +30,8 @@ pub struct ProjectionBuilder<K: ProjectionKind> {
     pub(super) name: String,
     pub(super) settings: K::Settings,
     pub(super) retry: Retry,
+    /// Why an aggregate type that it follows does not fit.
+    pub(super) mistake: Option<SchemaError>,
 }
 
 /// A kind of projection: [`InMemory`](super::InMemory), [`Keyed`](super::Keyed) or
@@ -64,7 +69,7 @@ impl<F: 'static> Default for StoredSettings<F> {
             version: 1,
             also_reads: vec![],
             from_scratch: false,
-            codec: Codec::default(),
+            codec: Codec::SNAPSHOTS,
             save_every: Duration::from_secs(30),
         }
     }
@@ -75,7 +80,12 @@ pub(super) type Running<T> = (ProjectionHandle, mpsc::Sender<Order<T>>);
 
 impl<K: ProjectionKind> ProjectionBuilder<K> {
     pub(super) fn with(inner: Arc<Inner>, name: String, settings: K::Settings) -> Self {
-        Self { inner, name, settings, retry: Retry::default() }
+        Self { inner, name, settings, retry: Retry::default(), mistake: None }
+    }
+
+    /// Checks the names of an aggregate type that it is to follow. A mistake is reported by `start`.
+    pub(super) fn check<A: Aggregate>(&mut self) {
+        self.mistake = self.mistake.take().or(names::check::<A>().err());
     }
 
     /// Sets how often an event (in a database: a batch) that fails is tried again before the projection
@@ -92,6 +102,9 @@ impl<K: ProjectionKind> ProjectionBuilder<K> {
     pub(super) fn register(&self, follows_nothing: bool) -> Result<Registration, StartError> {
         if follows_nothing {
             return Err(StartError::FollowsNothing(self.name.clone()));
+        }
+        if let Some(source) = self.mistake.clone() {
+            return Err(StartError::Schema { name: self.name.clone(), source });
         }
         self.inner.followers.register(&self.name, FollowerKind::Projection)
     }
@@ -135,6 +148,10 @@ impl<K: StoredKind> ProjectionBuilder<K> {
 
     /// Sets how the view is stored. Default: bincode.
     ///
+    /// A view or a row with a part that serde hides (a flattened field, an untagged or internally tagged enum,
+    /// `serde_json::Value`, or a value that accepts no sample) is stored with MessagePack when bincode is
+    /// set, because bincode would read other values after a change of that part.
+    ///
     /// JSON accepts only maps whose keys are texts. Each row of a keyed view stores its codec, so there the
     /// codec may change from one start to the next.
     pub fn codec(mut self, codec: Codec) -> Self {
@@ -150,7 +167,7 @@ impl<K: StoredKind> ProjectionBuilder<K> {
         source: impl FnOnce(SavedViews, StoredSettings<K::Folded>) -> S,
     ) -> Result<Running<T>, StartError> {
         let registration = self.register(self.settings.routes.is_empty())?;
-        let Self { inner, name, settings, retry } = self;
+        let Self { inner, name, settings, retry, .. } = self;
         let (views, version) = (inner.views.clone(), settings.version);
         let types = settings.routes.types();
         let reader = inner.engine.store.reader().map_err(|_| StartError::ShuttingDown)?;

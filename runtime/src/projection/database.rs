@@ -40,6 +40,7 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
 
     /// Adds an aggregate type whose events are handed over. Call it for each type.
     pub fn on<A: Aggregate>(mut self) -> Self {
+        self.check::<A>();
         self.settings.selection.categories.push(A::TYPE);
         self
     }
@@ -60,7 +61,8 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
     /// does not have. It belongs to another store, or the store was restored from a backup.
     pub async fn start(self) -> Result<InDatabase<D>, StartError> {
         let registration = self.register(self.settings.selection.categories.is_empty())?;
-        let Self { inner, name, settings: DatabaseSettings { database, selection }, retry } = self;
+        let Self { inner, name, settings, retry, .. } = self;
+        let DatabaseSettings { database, selection } = settings;
         let (engine, selection) = (inner.engine.clone(), Arc::new(selection));
         let database = Mutex::new(Some(database));
         let source = DatabaseSource { name, engine, selection: selection.clone(), database };

@@ -27,7 +27,8 @@ use super::rows::{CurrentTable, Draft, KeyedProjection, RowsView, View};
 use crate::follow::followers::StartError;
 use crate::history::LogMoment;
 use crate::inner::Inner;
-use crate::schema::shape::fingerprint;
+use crate::schema::decoding::Decoder;
+use crate::schema::shape::{codec_for, fingerprint};
 use change_feed::ChangeFeed;
 use generations::Generations;
 pub(super) use generations::must_erase;
@@ -54,8 +55,9 @@ impl<V: View> ProjectionBuilder<Keyed<V>> {
     where
         V: KeyedProjection<A>,
     {
-        let routes = self.settings.routes;
-        self.settings.routes = routes.on(|draft: &mut Draft<V>, envelope| {
+        self.check::<A>();
+        let (routes, decoder) = (self.settings.routes, Decoder::of(&self.inner.engine.shapes));
+        self.settings.routes = routes.on(decoder, |draft: &mut Draft<V>, envelope| {
             draft.project(envelope.header.position, |rows| V::project(rows, envelope));
         });
         self
@@ -89,7 +91,8 @@ impl<V: View> ProjectionBuilder<Keyed<V>> {
     pub async fn start(self) -> Result<Keyed<V>, StartError> {
         let (table, feed) = (CurrentTable::default(), ChangeFeed::new());
         let outputs = (table.clone(), feed.clone());
-        let running = self.run_stored(fingerprint::<V::Row>(), |saved_views, settings| {
+        let running = self.run_stored(fingerprint::<V::Row>(), |saved_views, mut settings| {
+            settings.codec = codec_for::<V::Row>(settings.codec);
             let generations = Arc::new(Generations(saved_views));
             KeyedSource { settings, generations, outputs }
         });

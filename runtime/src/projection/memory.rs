@@ -26,7 +26,8 @@ use crate::base::panics::guarded;
 use crate::follow::followers::StartError;
 use crate::history::{self, LogMoment};
 use crate::inner::Inner;
-use crate::schema::shape::fingerprint;
+use crate::schema::decoding::Decoder;
+use crate::schema::shape::{codec_for, fingerprint};
 use opening::MemorySource;
 use shared_view::SharedView;
 
@@ -50,8 +51,9 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
     where
         P: Projection<A>,
     {
-        let routes = self.settings.routes;
-        self.settings.routes = routes.on(|view: &mut P, envelope| view.project(envelope));
+        self.check::<A>();
+        let (routes, decoder) = (self.settings.routes, Decoder::of(&self.inner.engine.shapes));
+        self.settings.routes = routes.on(decoder, |view: &mut P, envelope| view.project(envelope));
         self
     }
 
@@ -102,7 +104,7 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
         })?;
         let read = current.clone();
         let running = self.run_stored(fingerprint::<P>(), |saved_views, settings| {
-            let states = States::of(saved_views, settings.codec);
+            let states = States::of(saved_views, codec_for::<P>(settings.codec));
             MemorySource { settings, states: Arc::new(states), current: read }
         });
         let (projection, orders) = running.await?;

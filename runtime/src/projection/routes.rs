@@ -37,11 +37,11 @@ impl<V: ?Sized + 'static> Routes<V> {
     /// Adds an aggregate type whose events the view follows. A second route of a type replaces the first.
     pub(crate) fn on<A: Aggregate>(
         self,
+        decoder: Decoder<A>,
         fold: impl Fn(&mut V, &Envelope<A>) + Send + Sync + 'static,
     ) -> Self {
         let mut routes = Arc::into_inner(self.0).unwrap_or_default();
         routes.retain(|route| route.category != A::TYPE);
-        let decoder = Decoder::new();
         let project = move |view: &mut V, commit: &CommitView<'_>| {
             project_commit::<A>(decoder, commit, |envelope| fold(view, envelope))
         };

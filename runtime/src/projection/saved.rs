@@ -14,6 +14,7 @@ use super::erasure_taint::ErasureTaint;
 use super::saved_views::{Origin, SavedViews};
 use super::types::take;
 use crate::base::panics::guarded;
+use crate::base::telemetry::SaveMeters;
 
 const LAYOUT: u8 = 3;
 
@@ -23,6 +24,7 @@ pub(crate) struct States {
     codec: Codec,
     /// The last number of a generation. None is used twice, because its state may not be saved yet.
     last: AtomicU64,
+    pub(crate) meters: SaveMeters,
 }
 
 impl Deref for States {
@@ -35,7 +37,8 @@ impl Deref for States {
 
 impl States {
     pub(crate) fn of(saved_views: SavedViews, codec: Codec) -> Self {
-        Self { saved_views, codec, last: AtomicU64::new(0) }
+        let meters = SaveMeters::of(&saved_views.name);
+        Self { saved_views, codec, last: AtomicU64::new(0), meters }
     }
 
     /// Returns a number greater than those of all other generations.
@@ -45,7 +48,11 @@ impl States {
         Ok(next)
     }
 
-    /// Encodes `layout u8 = 3 | codec u8 | origin | view`. The checksum is the place's.
+    /// Encodes `layout u8 = 3 | codec u8 | origin | view`, and decodes the view again. The checksum is the
+    /// place's.
+    ///
+    /// # Errors
+    /// The view cannot be encoded, or its bytes do not read back. It can be computed from the log.
     pub(crate) fn encode<P: ReadModel>(
         &self,
         view: &P,
@@ -54,8 +61,8 @@ impl States {
     ) -> Result<Vec<u8>, String> {
         let mut out = vec![LAYOUT, self.codec.byte()];
         self.origin(position, taint).write(&mut out);
-        let encode = || deriving(self.sealer(), || self.codec.encode(view, &mut out));
-        guarded(encode)?.map_err(|error| error.to_string())?;
+        let encode = || self.codec.encode_checked(view, &mut out).map(drop);
+        guarded(|| deriving(self.sealer(), encode))?.map_err(|error| error.to_string())?;
         Ok(out)
     }
 

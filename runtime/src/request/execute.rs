@@ -72,7 +72,11 @@ impl<A: Aggregate> Execute<A> {
     }
 
     /// Returns a value computed by `read` from the state right after this command, once the command is
-    /// durable. For a repeated command, `read` sees the present state.
+    /// durable.
+    ///
+    /// The value does not say whether a command with a [`command_id`](Self::command_id) was carried out now, or
+    /// before. For a repeated command, `read` sees the present state, after all later commands. Use
+    /// [`returning_with_receipt`](Self::returning_with_receipt) if that makes a difference.
     ///
     /// If `read` panics, the result is [`Failure::Panicked`], and the command is durable.
     pub fn returning<R, F>(self, read: F) -> Execute<A, R>
@@ -92,8 +96,49 @@ impl<A: Aggregate> Execute<A> {
         self
     }
 
-    /// Like [`returning`](Self::returning), together with the receipt.
-    pub(crate) fn returning_with_receipt<R, F>(self, read: F) -> Execute<A, (Receipt, R)>
+    /// Like [`returning`](Self::returning), together with the receipt, which says whether the command was
+    /// carried out now or [before](Receipt::repeated).
+    ///
+    /// The value of a repeated command is computed from the present state, after all later commands, and need
+    /// not be what the first call returned.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use actuarius::{Aggregate, Context, Runtime};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter(i64);
+    /// # #[derive(Serialize, Deserialize)]
+    /// # enum Counted { Added(i64) }
+    /// # impl Aggregate for Counter {
+    /// #     const TYPE: &'static str = "counter";
+    /// #     type Command = i64;
+    /// #     type Event = Counted;
+    /// #     type Error = Infallible;
+    /// #     fn decide(&self, amount: i64, _: &Context) -> Result<Vec<Counted>, Infallible> {
+    /// #         Ok(vec![Counted::Added(amount)])
+    /// #     }
+    /// #     fn apply(&mut self, Counted::Added(amount): &Counted) { self.0 += amount; }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = Runtime::in_memory().await?;
+    /// # let counters = runtime.host::<Counter>();
+    /// let add = |amount, id| {
+    ///     counters.execute("visits", amount).command_id(id).returning_with_receipt(|counter| counter.0)
+    /// };
+    /// let (receipt, sum) = add(2, "order-1").await?;
+    /// assert_eq!((receipt.repeated, sum), (false, 2));
+    /// let (receipt, sum) = add(3, "order-2").await?;
+    /// assert_eq!((receipt.repeated, sum), (false, 5));
+    ///
+    /// // The id is known, so nothing is added, whatever the command is; the sum is today's.
+    /// let (receipt, sum) = add(9, "order-1").await?;
+    /// assert_eq!((receipt.repeated, receipt.version.get(), sum), (true, 1, 5));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn returning_with_receipt<R, F>(self, read: F) -> Execute<A, (Receipt, R)>
     where
         F: FnOnce(&A) -> R + Send + 'static,
         R: Send + 'static,
@@ -114,6 +159,11 @@ impl<A: Aggregate, R> Execute<A, R> {
     /// Sets the id of the command. Sending a command with the same id again returns the first receipt and
     /// writes nothing twice, as long as the aggregate
     /// [remembers](crate::Hosting::remembered_commands) the id.
+    ///
+    /// Only the id is compared. Another command with the id of an earlier one is not decided: it gets the
+    /// receipt of the earlier one, with [`Receipt::repeated`]. Check it where ids are not unique by
+    /// construction; with a returned value, through
+    /// [`returning_with_receipt`](Execute::returning_with_receipt).
     ///
     /// A command that was rejected or had no events is not remembered; sent again, it is decided again.
     pub fn command_id(mut self, id: impl Into<CommandId>) -> Self {

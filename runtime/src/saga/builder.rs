@@ -15,14 +15,16 @@ use super::host::Host;
 use super::instance::Instance;
 use super::instance_index::InstanceIndex;
 use super::stage::{Stage, Stages};
-use super::targets::Targets;
+use super::targets::{DEFAULT_CODEC, Targets};
 use super::triggers::Triggers;
 use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
+use crate::base::schema_error::{HostError, SchemaError};
 use crate::follow::followers::{self, FollowerKind, Retry, StartError};
 use crate::inner::Inner;
 use crate::projection::{InMemory, ProjectionBuilder, ViewReader};
 use crate::runtime::Runtime;
+use crate::schema::names;
 use crate::subscription::SubscriptionBuilder;
 
 /// How long a start waits for the index before it checks again whether the index has halted.
@@ -68,6 +70,8 @@ pub struct SagaBuilder<S: Saga> {
     workers: usize,
     retry: Retry,
     stages: Stages,
+    /// Why an aggregate type that it reacts to does not fit.
+    mistake: Option<SchemaError>,
 }
 
 /// Adds an aggregate type that commands are sent to.
@@ -78,10 +82,9 @@ type AddTrigger<S> = dyn FnOnce(SubscriptionBuilder, &Triggers<S>) -> Subscripti
 
 impl<S: Saga> SagaBuilder<S> {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        // An ended instance is not read again, and a live one has few steps. Instances live longer than
-        // releases, so the next release must be able to read what is stored.
+        // An ended instance is not read again, and a live one has few steps.
         let hosting = Hosting::default().snapshot_on_passivation(false).snapshot_every(100);
-        let hosting = hosting.codec(Codec::MessagePack);
+        let hosting = hosting.codec(DEFAULT_CODEC).snapshot_codec(DEFAULT_CODEC);
         Self {
             inner,
             hosting,
@@ -91,6 +94,7 @@ impl<S: Saga> SagaBuilder<S> {
             workers: 1_024,
             retry: Retry::default(),
             stages: Stages::default(),
+            mistake: None,
         }
     }
 
@@ -101,6 +105,7 @@ impl<S: Saga> SagaBuilder<S> {
     {
         let add =
             |subscribe: SubscriptionBuilder, it: &Triggers<S>| subscribe.on_routed::<A>(it.clone());
+        self.mistake = self.mistake.take().or(names::check::<A>().err());
         self.triggers.push(Box::new(add));
         self
     }
@@ -129,7 +134,7 @@ impl<S: Saga> SagaBuilder<S> {
     /// JSON, still reads live instances after fields of the state were added (with a serde default) or
     /// removed. With bincode, which is faster, the fields must not change while steps of any instance are read.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.hosting = self.hosting.codec(codec);
+        self.hosting = self.hosting.codec(codec).snapshot_codec(codec);
         self
     }
 
@@ -174,13 +179,20 @@ impl<S: Saga> SagaBuilder<S> {
             assert!(!S::TYPE.is_empty(), "Saga::TYPE must not be empty");
             assert!(S::TYPE.len() <= MAX_TYPE_BYTES - 32, "Saga::TYPE is too long");
         }
-        let Self { inner, hosting, targets, triggers, from_end, workers, retry, stages } = self;
+        let Self { inner, hosting, targets, triggers, from_end, workers, retry, stages, .. } = self;
         let name = format!("saga.{}", S::TYPE);
+        if let Some(source) = self.mistake {
+            return Err(StartError::Schema { name, source });
+        }
         let registration = inner.followers.register(&name, FollowerKind::Saga)?;
         let mut all = Targets::new(hosting.codec);
         targets.into_iter().for_each(|add| add(&mut all));
         all.stages = stages;
-        let instances = inner.host::<Instance<S>>(hosting);
+        let instances = match inner.host::<Instance<S>>(hosting) {
+            Ok(instances) => instances,
+            Err(HostError::Schema(source)) => return Err(StartError::Schema { name, source }),
+            Err(error @ HostError::NameTaken(_)) => panic!("{error}"),
+        };
         let index = index::<S>(&inner, &name).await?;
         let shared = registration.keep();
         let engine = &inner.engine;

@@ -94,7 +94,10 @@ impl<S, A: Aggregate> ToAggregates<S, A> {
     }
 }
 
-fn decoded<C: DeserializeOwned>(keyring: &Keyring, outgoing: &Outgoing) -> Result<C, Failure> {
+fn decoded<C: DeserializeOwned + 'static>(
+    keyring: &Keyring,
+    outgoing: &Outgoing,
+) -> Result<C, Failure> {
     let decoded = deriving(keyring.sealer(), || outgoing.command.decode());
     decoded.map_err(Failure::Unstorable)
 }

@@ -52,6 +52,17 @@ impl<'a, S: Saga> Draft<'a, S> {
         Self { saga: saga.clone(), state, targets, context, step, is_muted: false }
     }
 
+    pub(super) fn saga(&self) -> &S {
+        &self.saga
+    }
+
+    /// Continues with a state and effects that were drafted before.
+    pub(super) fn with(mut self, saga: S, step: Step) -> Self {
+        self.saga = saga;
+        self.step = Step { as_of: self.step.as_of, ..step };
+        self
+    }
+
     /// Runs a reaction and records the effects it asks for.
     pub(super) fn reacting(mut self, reaction: Reaction<S>) -> Result<Self, Refused> {
         let (effects, ending) = reaction(&mut self.saga).into_parts();

@@ -6,9 +6,10 @@ use std::time::Duration;
 use actuarius_domain::{Effects, Id, InvalidId, Position, Saga, Version};
 use actuarius_persistence::PageLimit;
 
+use super::beginning::Beginning;
 use super::error::SagaError;
 use super::history::{SagaStep, steps};
-use super::host::{Host, TraceIds};
+use super::host::{Host, StepError, StepOutcome, TraceIds};
 use super::instance::{Instance, Kind};
 use super::instance_index::{InstanceIndex, SagaCounts};
 use super::status::{InstanceStatus, SagaInstance};
@@ -16,6 +17,7 @@ use crate::base::deadline::Deadline;
 use crate::base::error::{ExecuteError, Failure, Unavailable};
 use crate::base::keep_alive::KeepAlive;
 use crate::follow::followers::{DesiredState, FollowerHealth, FollowerStatus, WaitError};
+use crate::schema::decoding::Decoder;
 use crate::subscription::Subscription;
 
 /// How many instances one listing returns at most.
@@ -53,20 +55,27 @@ impl<S: Saga> Sagas<S> {
     ) -> Result<bool, SagaError> {
         let id = checked(id)?;
         let permit = self.host.permit().await.ok_or_else(Failure::shutting_down)?;
-        let kind = Kind::Begin(Box::new(reaction));
-        match self.host.step(&id, kind, TraceIds::of(&id).for_no_cause()).await {
-            Ok(Some(outcome)) => {
-                self.host.dispatch_step(&id, outcome, &permit);
-                Ok(true)
+        let beginning = Beginning::of(Box::new(reaction));
+        let outcome = match self.begin_once(&id, &beginning, true).await {
+            // The store holds the instance already, or the step was refused.
+            Err(ExecuteError::Failed(Failure::Unavailable(Unavailable::Undone))) => {
+                self.begin_once(&id, &beginning, false).await?
             }
-            Ok(None) => Ok(false),
-            // The optimistic start failed because the store holds the instance already, or for another reason.
-            Err(error @ ExecuteError::Failed(Failure::Unavailable(Unavailable::Undone))) => {
-                let exists = self.status(id.as_str()).await?.is_some();
-                if exists { Ok(false) } else { Err(error.into()) }
-            }
-            Err(error) => Err(error.into()),
-        }
+            begun => begun?,
+        };
+        let Some(outcome) = outcome else { return Ok(false) };
+        self.host.dispatch_step(&id, outcome, &permit);
+        Ok(true)
+    }
+
+    async fn begin_once(
+        &self,
+        id: &Id<Instance<S>>,
+        beginning: &Beginning<S>,
+        assumes_new: bool,
+    ) -> Result<Option<StepOutcome>, StepError> {
+        let kind = Kind::Begin { beginning: beginning.clone(), assumes_new };
+        self.host.step(id, kind, TraceIds::of(id).for_no_cause()).await
     }
 
     /// Begins an instance, as [`begin`](Self::begin) does, and waits until it has ended.
@@ -173,13 +182,14 @@ impl<S: Saga> Sagas<S> {
         after: u64,
     ) -> Result<Vec<SagaStep<S>>, Failure> {
         let id = checked::<S>(id)?;
-        let reader = self.host.engine.store.reader()?;
+        let engine = &self.host.engine;
+        let (reader, decoder) = (engine.store.reader()?, Decoder::of(&engine.shapes));
         let read = move || {
             let after = Version::new(after);
             let stream = id.stream();
             let limit = PageLimit::default();
             let page = reader.read_stream(&stream, after, Position::NONE, limit)?;
-            Ok(steps(&id, &page, after)?)
+            Ok(steps(decoder, &id, &page, after)?)
         };
         tokio::task::spawn_blocking(read).await.map_err(|_| Failure::shutting_down())?
     }

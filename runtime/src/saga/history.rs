@@ -30,11 +30,12 @@ pub struct SagaStep<S> {
 
 /// Returns the steps of a page after the version `after`.
 pub(super) fn steps<S: Saga>(
+    decoder: Decoder<Instance<S>>,
     id: &Id<Instance<S>>,
     page: &Page,
     after: Version,
 ) -> Result<Vec<SagaStep<S>>, Undecodable> {
-    let (decoder, mut steps) = (Decoder::new(), Vec::new());
+    let mut steps = Vec::new();
     for commit in &page.commits {
         let commit = commit.view();
         for event in commit.events().filter(|event| event.version > after) {

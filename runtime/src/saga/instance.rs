@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actuarius_domain::{Aggregate, Context, Correlation, Position, Saga, Upcasters};
 use serde::{Deserialize, Serialize};
 
+use super::beginning::Beginning;
 use super::draft::{Draft, Refused};
 use super::instance_state::{InstanceState, Open};
 use super::status::InstanceStatus;
@@ -31,7 +32,10 @@ pub(super) struct InstanceCommand<S: Saga> {
 }
 
 pub(super) enum Kind<S: Saga> {
-    Begin(Reaction<S>),
+    Begin {
+        beginning: Beginning<S>,
+        assumes_new: bool,
+    },
     Event {
         trigger: Trigger,
         /// One reaction, unless the event has been upcast to several.
@@ -58,7 +62,7 @@ impl<S: Saga> Kind<S> {
     /// Whether the input only concerns an instance that does not exist yet.
     pub(super) fn assumes_new(&self) -> bool {
         match self {
-            Self::Begin(_) => true,
+            Self::Begin { assumes_new, .. } => *assumes_new,
             Self::Event { reactions, .. } => {
                 reactions.iter().all(|(concern, _)| concern.starts && !concern.continues)
             }
@@ -104,7 +108,7 @@ impl<S: Saga> Aggregate for Instance<S> {
         let InstanceCommand { kind, targets, head } = command;
         let draft = Draft::of((&self.saga, &self.state), &targets, head, context);
         let finished = match kind {
-            Kind::Begin(reaction) => self.begin(draft, reaction)?,
+            Kind::Begin { beginning, .. } => self.begin(draft, &beginning)?,
             Kind::Event { trigger, reactions } => self.react(draft, trigger, reactions)?,
             Kind::Answer { effect, outcome, reaction } => {
                 self.record_outcome(draft, effect, outcome, reaction)?
@@ -156,11 +160,11 @@ impl<S: Saga> Instance<S> {
         Some(self.state.is_abandoned(open))
     }
 
-    fn begin(&self, draft: Draft<'_, S>, reaction: Reaction<S>) -> Finished<S> {
+    fn begin(&self, draft: Draft<'_, S>, beginning: &Beginning<S>) -> Finished<S> {
         if self.state.steps > 0 {
             return Ok(None);
         }
-        draft.reacting(reaction)?.finish(Input::Begun)
+        beginning.reacting(draft)?.finish(Input::Begun)
     }
 
     fn react(

@@ -12,11 +12,12 @@ use actuarius_persistence::personal::in_clear;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::beginning::Beginning;
 use super::instance::{Concern, Instance, InstanceCommand, Kind, Trigger};
 use super::instance_state::Open;
 use super::status::InstanceStatus;
 use super::stored::{Due, EffectId, Outgoing, Stepped};
-use super::targets::{Dispatched, Reaction, Targets};
+use super::targets::{DEFAULT_CODEC, Dispatched, Reaction, Targets};
 
 /// An instance under test.
 pub(crate) struct Rehearsal<S: Saga> {
@@ -32,10 +33,17 @@ impl<S: Saga> Rehearsal<S> {
     pub(crate) fn of(id: &str) -> Self {
         Self {
             instance: Instance::default(),
-            targets: Arc::new(Targets::new(Codec::default())),
+            targets: Arc::new(Targets::new(DEFAULT_CODEC)),
             id: id.into(),
             now: Timestamp::default(),
             took_step: false,
+        }
+    }
+
+    pub(crate) fn use_codec(&mut self, codec: Codec) {
+        // Nothing else holds the targets between two inputs.
+        if let Some(targets) = Arc::get_mut(&mut self.targets) {
+            targets.codec = codec;
         }
     }
 
@@ -51,7 +59,7 @@ impl<S: Saga> Rehearsal<S> {
     }
 
     pub(crate) fn begin(&mut self, reaction: Reaction<S>) -> Result<(), String> {
-        self.take(Kind::Begin(reaction))
+        self.take(Kind::Begin { beginning: Beginning::of(reaction), assumes_new: true })
     }
 
     /// Applies an event. Whether it concerns the instance is decided as in production, by its id only.
@@ -119,7 +127,7 @@ impl<S: Saga> Rehearsal<S> {
         let steps = self.instance.decide(command, &context).map_err(|error| error.to_string())?;
         self.took_step = !steps.is_empty();
         for step in steps {
-            self.instance.apply(&through_codec(&step)?);
+            self.instance.apply(&through_codec(self.targets.codec, &step)?);
         }
         Ok(())
     }
@@ -168,9 +176,8 @@ impl<S: Saga> Rehearsal<S> {
 }
 
 /// Encodes and decodes a step, as recovery would read it.
-fn through_codec<S: Saga>(step: &Stepped<S>) -> Result<Stepped<S>, String> {
-    let (codec, mut bytes) = (Codec::default(), Vec::new());
-    let name = codec.encode_event(step, &mut bytes);
-    let back = name.and_then(|name| codec.decode_event(name, &bytes));
+fn through_codec<S: Saga>(codec: Codec, step: &Stepped<S>) -> Result<Stepped<S>, String> {
+    let back = codec.encode_event_checked(step, &mut Vec::new());
+    let back = back.map(|(_, back)| back);
     back.map_err(|error| format!("the state differs after it was stored and read: {error}"))
 }

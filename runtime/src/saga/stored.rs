@@ -1,6 +1,7 @@
 //! What an instance stores: one step for each input, with everything that follows from it. A step is
 //! one event and so one commit: state, outbox and deadlines are durable together, or not at all.
 
+use std::any::type_name;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,9 @@ use actuarius_domain::{Position, Timestamp, Version};
 use actuarius_persistence::{Codec, CodecError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::schema::shape::{Unknown, is_self_describing, reads, shape};
 
 /// The event of an instance.
 #[derive(Clone, Serialize, Deserialize)]
@@ -156,12 +160,36 @@ pub(super) enum At {
 pub(super) enum Payload {
     Bytes(u8, Vec<u8>),
     Json(String),
+    /// For a codec that is not self-describing: with the shape of the type, which must be today's.
+    Shaped {
+        codec: u8,
+        shape: String,
+        bytes: Vec<u8>,
+    },
 }
 
+/// The longest shape that is stored whole with a payload; of a longer one, a hash is stored.
+const SHAPE_BYTES_MAX: usize = 1_024;
+
 impl Payload {
-    pub(super) fn of<T: Serialize>(codec: Codec, value: &T) -> Result<Self, CodecError> {
+    /// Encodes a value that is stored with an instance, and read when it is due.
+    ///
+    /// # Errors
+    /// The value cannot be encoded, or its bytes do not read back.
+    pub(super) fn of<T>(codec: Codec, value: &T) -> Result<Self, CodecError>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
         let mut bytes = Vec::new();
-        codec.encode(value, &mut bytes)?;
+        codec.encode_checked(value, &mut bytes)?;
+        if !is_self_describing(codec) {
+            let shape = brief::<T>().map_err(|unknown| CodecError::UnknownShape {
+                name: type_name::<T>().to_owned(),
+                why: unknown.to_string(),
+                codec,
+            })?;
+            return Ok(Self::Shaped { codec: codec.byte(), shape, bytes });
+        }
         if codec != Codec::Json {
             return Ok(Self::Bytes(codec.byte(), bytes));
         }
@@ -169,18 +197,44 @@ impl Payload {
         text.map(Self::Json).map_err(|error| CodecError::Encode(error.to_string()))
     }
 
-    pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, CodecError> {
+    pub(super) fn decode<T: DeserializeOwned + 'static>(&self) -> Result<T, CodecError> {
         match self {
+            Self::Shaped { codec, shape, bytes } => {
+                check_shape::<T>(shape)?;
+                Codec::from_byte(*codec)?.decode(bytes)
+            }
             Self::Bytes(codec, bytes) => Codec::from_byte(*codec)?.decode(bytes),
             Self::Json(text) => Codec::Json.decode(text.as_bytes()),
         }
     }
 }
 
+/// Returns the shape of a type as it is stored with its values.
+fn brief<T: DeserializeOwned + 'static>() -> Result<String, Unknown> {
+    let words = shape::<T>().words?;
+    match words.len() <= SHAPE_BYTES_MAX {
+        true => Ok(words.to_string()),
+        false => Ok(format!("#{:032x}", xxh3_128(words.as_bytes()))),
+    }
+}
+
+/// Checks that values stored with this shape are read as the same values today.
+fn check_shape<T: DeserializeOwned + 'static>(recorded: &str) -> Result<(), CodecError> {
+    let current = match brief::<T>() {
+        Ok(current) if reads(recorded, &current) => return Ok(()),
+        Ok(current) => current,
+        Err(unknown) => format!("one that is not known, because {unknown}"),
+    };
+    let (type_name, recorded) = (type_name::<T>(), recorded.to_owned());
+    Err(CodecError::OtherCommandShape { type_name, recorded, current })
+}
+
 impl fmt::Debug for Payload {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes(_, bytes) => write!(formatter, "{} bytes", bytes.len()),
+            Self::Bytes(_, bytes) | Self::Shaped { bytes, .. } => {
+                write!(formatter, "{} bytes", bytes.len())
+            }
             Self::Json(text) => formatter.write_str(text),
         }
     }

@@ -15,6 +15,10 @@ use super::stage::Stages;
 use super::stored::{CommandOutcome, Outgoing, Payload};
 use crate::base::error::Failure;
 
+/// The codec of instances, unless the builder sets another one. Instances live longer than releases, so the next
+/// release must be able to read what is stored.
+pub(super) const DEFAULT_CODEC: Codec = Codec::MessagePack;
+
 /// The aggregate types that a saga sends commands to, by name.
 pub(super) struct Targets<S: Saga> {
     targets: Vec<Target<S>>,
@@ -107,7 +111,7 @@ impl<S: Saga> Targets<S> {
 
     pub(super) fn add<A>(&mut self, delivery: Option<Box<dyn Delivery<S>>>)
     where
-        A: Aggregate<Command: Serialize>,
+        A: Aggregate<Command: Serialize + DeserializeOwned>,
     {
         let target = Target { aggregate: A::TYPE, encode: encode::<A>, delivery };
         self.targets.push(target);
@@ -136,7 +140,7 @@ fn missing(aggregate: &str) -> String {
 /// Encodes a command and its undo.
 fn encode<A>(codec: Codec, sending: Sending) -> Result<Arc<Outgoing>, String>
 where
-    A: Aggregate<Command: Serialize>,
+    A: Aggregate<Command: Serialize + DeserializeOwned>,
 {
     let encoded = |command: Box<dyn std::any::Any + Send>| {
         let command = command.downcast_ref::<A::Command>().ok_or("a command of another type")?;

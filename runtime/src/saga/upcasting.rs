@@ -12,7 +12,8 @@ use super::stored::Step;
 /// Returns upcasters of whole steps made of the upcasters `of_states` of the states in them.
 pub(super) fn upcasters(of_states: Upcasters) -> Upcasters {
     let of_states = Arc::new(of_states);
-    of_states.names().fold(Upcasters::new(), |upcasters, (name, version)| {
+    let none = Upcasters::new().never_stored_as_in(&of_states);
+    of_states.names().fold(none, |upcasters, (name, version)| {
         let of_states = of_states.clone();
         let name = name.to_owned();
         upcasters.upcast_with(name.clone(), version, move |step| {

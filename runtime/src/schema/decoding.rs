@@ -9,7 +9,10 @@ use actuarius_domain::{Aggregate, Envelope, Id, Upcasters};
 use actuarius_persistence::{CodecError, CommitView, EventView};
 use smallvec::SmallVec;
 
+use super::recorded::{OtherShape, StoreShapes};
+
 pub(crate) use crate::base::undecodable::Undecodable;
+pub(super) use tables::upcasters;
 
 /// The events that one stored event decodes to: usually one, or none or several after upcasting.
 pub(crate) type Facts<A> = SmallVec<[<A as Aggregate>::Event; 1]>;
@@ -23,6 +26,8 @@ pub(crate) type Names<'a> = SmallVec<[Cow<'a, str>; 1]>;
 /// Decodes the events of one aggregate type. Create one per page or handler, not per event.
 pub(crate) struct Decoder<A> {
     upcasters: &'static Upcasters,
+    /// The event types that are not read, because they have another shape than what is recorded.
+    others: &'static [OtherShape],
     aggregate: PhantomData<fn() -> A>,
 }
 
@@ -35,8 +40,14 @@ impl<A> Clone for Decoder<A> {
 impl<A> Copy for Decoder<A> {}
 
 impl<A: Aggregate> Decoder<A> {
+    /// Creates a decoder of events from the store with these recorded shapes.
+    pub(crate) fn of(shapes: &StoreShapes) -> Self {
+        Self { others: shapes.others::<A>(), ..Self::new() }
+    }
+
+    /// Creates a decoder of events from a store without recorded shapes.
     pub(crate) fn new() -> Self {
-        Self { upcasters: tables::upcasters::<A>(), aggregate: PhantomData }
+        Self { upcasters: tables::upcasters::<A>(), others: &[], aggregate: PhantomData }
     }
 
     /// Returns whether a stored event has today's shape.
@@ -44,7 +55,13 @@ impl<A: Aggregate> Decoder<A> {
     /// # Errors
     /// [`CodecError`]; the stored event is untouched.
     pub(crate) fn is_current(self, event: &EventView<'_>) -> Result<bool, CodecError> {
-        event.is_current(self.upcasters, A::schema_version)
+        match event.is_current(self.upcasters, A::schema_version) {
+            // An event type that the program does not know has no current version.
+            Err(CodecError::MissingUpcaster { .. }) if event.catch_all::<A::Event>().is_some() => {
+                Ok(true)
+            }
+            is_current => is_current,
+        }
     }
 
     /// Decodes a stored event, without headers.
@@ -53,7 +70,8 @@ impl<A: Aggregate> Decoder<A> {
     /// [`CodecError`]; the stored event is untouched.
     #[inline]
     pub(crate) fn facts(self, event: &EventView<'_>) -> Result<Facts<A>, CodecError> {
-        if event.is_current(self.upcasters, A::schema_version)? {
+        OtherShape::check(self.others, event)?;
+        if self.is_current(event)? {
             return Ok(Facts::<A>::from_buf([event.decode()?]));
         }
         let parts = event.parts(self.upcasters, A::schema_version)?;
@@ -68,6 +86,7 @@ impl<A: Aggregate> Decoder<A> {
         if self.upcasters.find(event.event_type, event.schema_version).is_none() {
             return Ok(Names::from_buf([event.event_type.into()]));
         }
+        OtherShape::check(self.others, event)?;
         let parts = event.parts(self.upcasters, A::schema_version)?;
         Ok(parts.into_iter().map(|part| part.event_type).collect())
     }
@@ -91,7 +110,8 @@ impl<A: Aggregate> Decoder<A> {
         commit: &CommitView<'_>,
         stored: &EventView<'_>,
     ) -> Result<Envelopes<A>, CodecError> {
-        if stored.is_current(self.upcasters, A::schema_version)? {
+        OtherShape::check(self.others, stored)?;
+        if self.is_current(stored)? {
             let (event, header) = (stored.decode()?, commit.header(stored));
             return Ok(Envelopes::from_buf([Envelope { id: id.clone(), header, event }]));
         }

@@ -18,6 +18,7 @@ use super::routes::Routes;
 use crate::engine::Engine;
 use crate::follow::followers::{self, DesiredState, FollowerKind, Followers, Retry, StartError};
 use crate::follow::raw_event::RawEvent;
+use crate::schema::decoding::Decoder;
 
 /// How many requests of the handle may wait. Each has a caller that waits for it; further callers wait for
 /// a free slot.
@@ -82,25 +83,26 @@ impl SubscriptionBuilder {
     /// Hands every event of the aggregate type `A` to `handler`, unless a handler added before
     /// takes it.
     pub fn on<A: Aggregate>(mut self, handler: impl Handler<A>) -> Self {
-        self.routes.add(None, handler);
+        self.routes.add(Decoder::of(&self.engine.shapes), None, handler);
         self
     }
 
     /// Hands the events of the aggregate type `A` that have one of these event types, the names of
-    /// their variants, to `handler`, unless a handler added before takes them.
+    /// their variants, to `handler`, unless a handler added before takes them. These are today's names, also
+    /// for events that upcasters read. A name that no variant has is an error of [`start`](Self::start).
     pub fn on_only<A: Aggregate>(
         mut self,
         event_types: impl IntoIterator<Item = impl Into<String>>,
         handler: impl Handler<A>,
     ) -> Self {
         let event_types: BTreeSet<_> = event_types.into_iter().map(Into::into).collect();
-        self.routes.add(Some(event_types), handler);
+        self.routes.add(Decoder::of(&self.engine.shapes), Some(event_types), handler);
         self
     }
 
     /// Hands every event of the aggregate type `A` to a handler that returns the key of each event.
     pub(crate) fn on_routed<A: Aggregate>(mut self, handler: impl Routed<A>) -> Self {
-        self.routes.add_routed(handler);
+        self.routes.add_routed(Decoder::of(&self.engine.shapes), handler);
         self
     }
 
@@ -147,7 +149,8 @@ impl SubscriptionBuilder {
         mut self,
         key: impl Fn(&RawEvent<'_>) -> K + Send + Sync + 'static,
     ) -> Self {
-        self.routes.order_by(Box::new(move |event| key(event).into()));
+        let shapes = self.engine.shapes.clone();
+        self.routes.order_by(Box::new(move |event| key(event).into()), shapes);
         self
     }
 
@@ -177,11 +180,15 @@ impl SubscriptionBuilder {
     /// At the very first start the checkpoint is durable before this returns.
     ///
     /// # Errors
-    /// [`StartError`]; no event was handled. Fix the cause and start again.
+    /// [`StartError`]; no event was handled. Fix the cause and start again. [`StartError::Schema`]: a handler
+    /// names an event type that its aggregate type does not have, or upcasters of the type do not fit.
     pub async fn start(self) -> Result<Subscription, StartError> {
         let registration = self.followers.register(&self.name, FollowerKind::Subscription)?;
         if self.routes.is_empty() {
             return Err(StartError::FollowsNothing(self.name));
+        }
+        if let Some(source) = self.routes.mistake().cloned() {
+            return Err(StartError::Schema { name: self.name, source });
         }
         let stored = opening::open(&self.engine, &self.name, self.start, self.from_scratch).await?;
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING);

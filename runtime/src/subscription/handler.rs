@@ -155,14 +155,14 @@ impl<A: Aggregate, H: Routed<A>> Deliver<A> for ByKey<H> {
 }
 
 impl<A: Aggregate, H> Typed<A, Plain<H>> {
-    pub(super) fn plain(handler: H) -> Self {
-        Self { handler: Arc::new(Plain(handler)), decoder: Decoder::new() }
+    pub(super) fn plain(handler: H, decoder: Decoder<A>) -> Self {
+        Self { handler: Arc::new(Plain(handler)), decoder }
     }
 }
 
 impl<A: Aggregate, H> Typed<A, ByKey<H>> {
-    pub(super) fn by_key(handler: H) -> Self {
-        Self { handler: Arc::new(ByKey(handler)), decoder: Decoder::new() }
+    pub(super) fn by_key(handler: H, decoder: Decoder<A>) -> Self {
+        Self { handler: Arc::new(ByKey(handler)), decoder }
     }
 }
 

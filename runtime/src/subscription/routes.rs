@@ -9,7 +9,11 @@ use smallvec::{SmallVec, smallvec};
 
 use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed};
 use crate::base::panics::guarded;
+use crate::base::schema_error::SchemaError;
 use crate::follow::raw_event::RawEvent;
+use crate::schema::decoding::Decoder;
+use crate::schema::names;
+use crate::schema::recorded::StoreShapes;
 
 /// How many bytes of a key count: the key is part of a note's name. Two longer keys with the same first bytes
 /// share their order, which is stricter than requested and never wrong.
@@ -21,8 +25,10 @@ type OrderedBy = Box<dyn Fn(&RawEvent<'_>) -> String + Send + Sync>;
 #[derive(Default)]
 pub(super) struct Routes {
     routes: Vec<Route>,
+    /// Why the first of the routes can never do what it is meant to.
+    mistake: Option<SchemaError>,
     /// `None` orders by the aggregate.
-    ordered_by: Option<OrderedBy>,
+    ordered_by: Option<(OrderedBy, Arc<StoreShapes>)>,
 }
 
 struct Route {
@@ -62,20 +68,39 @@ pub(super) struct Due {
 impl Routes {
     pub(super) fn add<A: Aggregate>(
         &mut self,
+        decoder: Decoder<A>,
         event_types: Option<BTreeSet<String>>,
         handler: impl Handler<A>,
     ) {
-        let handler = Box::new(Typed::<A, _>::plain(handler));
+        self.check::<A>(event_types.as_ref());
+        let handler = Box::new(Typed::<A, _>::plain(handler, decoder));
         self.routes.push(Route { category: A::TYPE, event_types, handler });
     }
 
-    pub(super) fn add_routed<A: Aggregate>(&mut self, handler: impl Routed<A>) {
-        let handler = Box::new(Typed::<A, _>::by_key(handler));
+    pub(super) fn add_routed<A: Aggregate>(
+        &mut self,
+        decoder: Decoder<A>,
+        handler: impl Routed<A>,
+    ) {
+        self.check::<A>(None);
+        let handler = Box::new(Typed::<A, _>::by_key(handler, decoder));
         self.routes.push(Route { category: A::TYPE, event_types: None, handler });
     }
 
-    pub(super) fn order_by(&mut self, ordered_by: OrderedBy) {
-        self.ordered_by = Some(ordered_by);
+    /// Checks the names of an aggregate type, and those that a handler filters.
+    fn check<A: Aggregate>(&mut self, event_types: Option<&BTreeSet<String>>) {
+        let checked = names::check::<A>();
+        let checked = checked.and_then(|()| event_types.map_or(Ok(()), names::check_filter::<A>));
+        self.mistake = self.mistake.take().or(checked.err());
+    }
+
+    /// Returns why the first of the routes can never do what it is meant to.
+    pub(super) fn mistake(&self) -> Option<&SchemaError> {
+        self.mistake.as_ref()
+    }
+
+    pub(super) fn order_by(&mut self, ordered_by: OrderedBy, shapes: Arc<StoreShapes>) {
+        self.ordered_by = Some((ordered_by, shapes));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -215,8 +240,8 @@ impl Routes {
             (Lane::None, _) => Ok(None),
             (Lane::Key(key), _) => Ok(Some(cut(key).into())),
             (Lane::Default, None) => Ok(Some(aggregate.clone())),
-            (Lane::Default, Some(ordered_by)) => {
-                let key = guarded(|| ordered_by(&RawEvent::of(*commit, *event)));
+            (Lane::Default, Some((ordered_by, shapes))) => {
+                let key = guarded(|| ordered_by(&RawEvent::of(*commit, *event, shapes)));
                 let why = |panic| format!("`ordered_by` panicked: {panic}");
                 key.map(|key| Some(cut(key).into())).map_err(why)
             }

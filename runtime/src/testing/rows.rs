@@ -27,7 +27,8 @@ pub fn rows_of<V: View>() -> RowsUnderTest<V> {
     let Ok(table) = table else { fail("a view in memory cannot be created") };
     let current = CurrentTable::default();
     current.set(table.reader());
-    RowsUnderTest { table, rows: RowsView::of(current, ()), history: History::default() }
+    let (rows, history) = (RowsView::of(current, ()), History::default());
+    RowsUnderTest { table, rows, history, codec: Codec::SNAPSHOTS }
 }
 
 /// A place for views, which seals personal data.
@@ -50,6 +51,7 @@ pub struct RowsUnderTest<V: View> {
     table: Table,
     rows: RowsView<V>,
     history: History,
+    codec: Codec,
 }
 
 impl<V: View> Deref for RowsUnderTest<V> {
@@ -61,8 +63,15 @@ impl<V: View> Deref for RowsUnderTest<V> {
 }
 
 impl<V: View> RowsUnderTest<V> {
+    /// Sets the codec that events and rows are checked with. Default: the default codec.
+    pub fn with_codec(mut self, codec: Codec) -> Self {
+        self.history.use_codec(codec);
+        self.codec = codec;
+        self
+    }
+
     /// Projects the next events of an aggregate and stores the resulting rows; each call begins with rows that
-    /// are read back, as after a restart.
+    /// are read back, as after a restart. Events and rows must be the same after that.
     #[track_caller]
     pub fn given<A: Aggregate>(
         mut self,
@@ -86,7 +95,7 @@ impl<V: View> RowsUnderTest<V> {
     }
 
     fn store(&mut self, draft: &mut Draft<V>) -> Result<(), String> {
-        let Staged { changes, .. } = draft.stage(Codec::default(), Changes::new())?;
+        let Staged { changes, .. } = draft.stage(self.codec, Changes::new())?;
         self.table.commit(changes).map_err(|error: ViewError| error.to_string())?;
         draft.stored();
         Ok(())

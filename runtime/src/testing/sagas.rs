@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, Effects, Id, Outcome, Position, ReactsTo, Saga, Sends, Version};
+use actuarius_persistence::Codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -12,7 +13,7 @@ use super::history::History;
 use crate::saga::{InstanceStatus, Rehearsal};
 
 /// Begins a test of an instance of a saga without any input so far. It decides as in production, and each
-/// of its steps is stored and read back.
+/// of its steps, commands and deadlines is stored and read back.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -86,6 +87,13 @@ pub struct SagaUnderTest<S: Saga> {
 }
 
 impl<S: Saga> SagaUnderTest<S> {
+    /// Sets the codec that steps, commands and deadlines are checked with. Default: MessagePack, as in production.
+    #[must_use = "a test checks nothing before `then`"]
+    pub fn with_codec(mut self, codec: Codec) -> Self {
+        self.rehearsal.use_codec(codec);
+        self
+    }
+
     /// Lets the saga send commands to the aggregates of a type, as in production.
     #[must_use = "a test checks nothing before `then`"]
     pub fn sends_to<A>(mut self) -> Self

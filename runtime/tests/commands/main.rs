@@ -4,6 +4,7 @@
 mod archive;
 mod backup;
 mod cancellation;
+mod codecs;
 #[path = "../common/mod.rs"]
 mod common;
 mod deletion;

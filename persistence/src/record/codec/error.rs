@@ -21,8 +21,10 @@ pub enum CodecError {
     #[error("the events of one command take more than {} bytes", crate::COMMIT_BYTES_MAX)]
     TooLarge,
     /// The value is nested too deeply: more than 127 levels of sequences, maps, structs, tuples and
-    /// variants, or more than 127 options and newtypes. Deeper values could overflow a stack.
-    #[error("the value is nested more than {LEVELS_MAX} levels deep, or its levels are too large")]
+    /// variants, or more than 127 options and newtypes. Deeper values could overflow a stack. (bincode and
+    /// MessagePack read up to 1,023 levels, as long as they take at most 1 MiB of stack, because earlier
+    /// releases had no bound.)
+    #[error("the value is nested too deeply: at most {LEVELS_MAX} levels can be stored")]
     TooDeep,
     /// The value could not be encoded.
     #[error("not encodable: {0}")]
@@ -58,24 +60,54 @@ pub enum CodecError {
         /// The current version.
         current: u32,
     },
-    /// The event, or a command of a saga, was stored by a codec that is not self-describing, from a type with
-    /// another shape than today's. Its bytes could be read as other values, so they are not read, and no more
-    /// such events are written. For an event, raise the schema version of its type and add an upcaster. Or
-    /// restore the former shape.
+    /// The event was stored by a codec that is not self-describing, from a type with another shape than today's.
+    /// Its bytes could be read as other values, so they are not read, and no more such events are written. Raise
+    /// the schema version of the event type and add an upcaster, or restore the former shape.
     #[error(
         "`{name}`, schema version {schema_version}, is recorded in the store with the shape {recorded} and \
          has the shape {current} in this program: raise its schema version and add an upcaster for \
          version {schema_version}"
     )]
     OtherShape {
-        /// The name of the variant; for a command, the aggregate type that it was sent to.
+        /// The name of the variant.
         name: String,
-        /// The schema version. A command always has 1.
+        /// The schema version of that variant.
         schema_version: u32,
         /// The shape that is recorded in the store.
         recorded: String,
         /// The shape in this program.
         current: String,
+    },
+    /// A command or a deadline of a saga was stored by a codec that is not self-describing, from a type with
+    /// another shape than today's, so it is not read. Restore the former shape until the open instances have
+    /// ended, or cancel them. A saga with MessagePack, the default, can read more changes.
+    #[error(
+        "a command or deadline of a saga, of the type {type_name}, was stored with the shape {recorded} and has \
+         the shape {current} in this program: restore it until the open instances have ended, or cancel them"
+    )]
+    OtherCommandShape {
+        /// The Rust type.
+        type_name: &'static str,
+        /// The shape that is stored with it.
+        recorded: String,
+        /// The shape in this program.
+        current: String,
+    },
+    /// The event was stored by a codec that is not self-describing, and its upcaster reads another shape than the
+    /// one that is recorded, so it would read other values. Correct the type that the upcaster reads.
+    #[error(
+        "`{event_type}`, schema version {schema_version}, is recorded in the store with the shape {recorded}, \
+         and its upcaster reads {reads}"
+    )]
+    UpcasterReadsOtherShape {
+        /// The name of the variant.
+        event_type: String,
+        /// The stored schema version.
+        schema_version: u32,
+        /// The shape that is recorded in the store.
+        recorded: String,
+        /// The shape that the upcaster reads.
+        reads: String,
     },
     /// The codec is not self-describing, and a part of the type's shape cannot be seen. A change of that part
     /// would not be noticed, and stored bytes would be read as other values. Choose another

@@ -9,8 +9,12 @@ use std::fmt;
 /// The most levels of sequences, maps, structs, tuples and enum variants in a stored value, and,
 /// counted separately, of options and newtypes.
 ///
-/// It is what `serde_json` reads. A tree of this depth takes up to 1 MiB of stack in a debug build.
+/// It is what `serde_json` reads.
 pub(super) const LEVELS_MAX: u32 = 127;
+
+/// The most levels of a value that is read, counted likewise. Earlier releases had no bound when they
+/// wrote bincode and MessagePack.
+const LEVELS_READ: u32 = 1_023;
 
 /// The most stack that encoding or decoding one value may use: half of what a thread has by default.
 /// It bounds values whose levels are unusually large.
@@ -19,11 +23,16 @@ const STACK_BYTES_MAX: usize = 1024 * 1024;
 /// The levels of options and newtypes are counted in the upper half of the counter.
 const WRAPPER: u32 = 1 << 16;
 
-/// The bits of the counter that are set only beyond the bound.
-const BEYOND: u32 = 0xff80_ff80;
+/// Returns the bits of the counter that are set only beyond a bound.
+const fn beyond(bound: u32) -> u32 {
+    assert!((bound + 1).is_power_of_two());
+    !(bound | bound * WRAPPER)
+}
 
 struct Nesting {
     levels: Cell<u32>,
+    /// The bits of `levels` that are set only beyond the bound.
+    beyond: Cell<u32>,
     /// Where the stack was when the outermost value began, or 0 outside of a value.
     base: Cell<usize>,
     exceeded: Cell<bool>,
@@ -31,7 +40,12 @@ struct Nesting {
 
 thread_local! {
     static NESTING: Nesting = const {
-        Nesting { levels: Cell::new(0), base: Cell::new(0), exceeded: Cell::new(false) }
+        Nesting {
+            levels: Cell::new(0),
+            beyond: Cell::new(0),
+            base: Cell::new(0),
+            exceeded: Cell::new(false),
+        }
     };
 }
 
@@ -43,7 +57,7 @@ pub(super) struct TooDeep;
 
 impl fmt::Display for TooDeep {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the value is nested more than {LEVELS_MAX} levels deep")
+        out.write_str("the value is nested too deeply")
     }
 }
 
@@ -71,7 +85,7 @@ impl Level {
         NESTING.with(|nesting| {
             let levels = nesting.levels.get() + step;
             let stack = nesting.base.get().abs_diff(stack_address());
-            if levels & BEYOND != 0 || stack > STACK_BYTES_MAX {
+            if levels & nesting.beyond.get() != 0 || stack > STACK_BYTES_MAX {
                 nesting.exceeded.set(true);
                 return Err(TooDeep);
             }
@@ -88,9 +102,20 @@ impl Drop for Level {
     }
 }
 
-/// Runs the work on one value. A value within a value, as in a `Personal`, continues its levels.
+/// Writes one value. A value within a value, as in a `Personal`, continues its levels.
 #[inline]
-pub(super) fn measured<R>(work: impl FnOnce() -> R) -> R {
+pub(super) fn writing<R>(work: impl FnOnce() -> R) -> R {
+    measured(const { beyond(LEVELS_MAX) }, work)
+}
+
+/// Reads one value, likewise.
+#[inline]
+pub(super) fn reading<R>(work: impl FnOnce() -> R) -> R {
+    measured(const { beyond(LEVELS_READ) }, work)
+}
+
+#[inline]
+fn measured<R>(beyond: u32, work: impl FnOnce() -> R) -> R {
     struct Outermost;
     impl Drop for Outermost {
         fn drop(&mut self) {
@@ -101,6 +126,7 @@ pub(super) fn measured<R>(work: impl FnOnce() -> R) -> R {
         (nesting.base.get() == 0).then(|| {
             nesting.base.set(stack_address());
             nesting.levels.set(0);
+            nesting.beyond.set(beyond);
             nesting.exceeded.set(false);
             Outermost
         })

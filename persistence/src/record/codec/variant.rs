@@ -27,7 +27,7 @@ impl Lookup {
 
 /// Returns the catch-all variant of an event type that has one, for the name of an event that is no
 /// other variant. Nothing is known about the content of such an event, so it is not read.
-pub(super) fn catch_all<T: DeserializeOwned>(name: &str) -> Option<T> {
+pub(in crate::record) fn catch_all<T: DeserializeOwned>(name: &str) -> Option<T> {
     let lookup = Lookup::default();
     let no_content: UnitDeserializer<de::value::Error> = ().into_deserializer();
     let caught = Variant::new(name, &lookup).deserialize(no_content).ok();

@@ -5,6 +5,8 @@ use actuarius_persistence::ReadError;
 use actuarius_persistence::views::ViewError;
 use thiserror::Error;
 
+use crate::base::schema_error::SchemaError;
+
 /// Any error: the error type of handlers and of the user's databases.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,6 +50,15 @@ pub enum StartError {
         before: String,
         /// The types it follows now, separated by commas.
         now: String,
+    },
+    /// A handler names an event type that its aggregate type does not have, or the schema versions and
+    /// upcasters of an aggregate type that it follows do not fit together. Correct the code.
+    #[error("{name:?} cannot follow an aggregate type: {source}")]
+    Schema {
+        /// The follower.
+        name: String,
+        /// What does not fit.
+        source: SchemaError,
     },
     /// Its checkpoint was written for another store, whose positions name other events.
     #[error("the checkpoint of {0:?} belongs to another store")]

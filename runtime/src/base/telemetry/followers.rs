@@ -4,6 +4,33 @@ use std::time::Duration;
 
 use super::facade::{Counter, Gauge, Histogram};
 
+/// The metrics of the saves of one view in memory.
+pub(crate) struct SaveMeters {
+    saved: Counter,
+    dropped: Counter,
+}
+
+impl SaveMeters {
+    pub(crate) fn of(follower: &str) -> Self {
+        let saves = |outcome: &'static str| {
+            super::facade::counter!(
+                "actuarius_view_saves_total",
+                "follower" => follower.to_owned(), "outcome" => outcome
+            )
+        };
+        Self { saved: saves("saved"), dropped: saves("dropped") }
+    }
+
+    pub(crate) fn saved(&self) {
+        self.saved.increment(1);
+    }
+
+    /// Counts a view that was not saved.
+    pub(crate) fn dropped(&self) {
+        self.dropped.increment(1);
+    }
+}
+
 /// The metrics of one follower.
 pub(crate) struct FollowerMeters {
     lag: Gauge,

@@ -4,18 +4,24 @@ use actuarius_domain::Position;
 use actuarius_persistence::Commit;
 
 use crate::follow::raw_event::RawEvent;
+use crate::schema::recorded::StoreShapes;
 
 /// Events to store in one transaction, with the position after them.
 pub struct EventBatch<'a> {
     commits: &'a [&'a Commit],
     position: Position,
     events: u64,
+    shapes: &'a StoreShapes,
 }
 
 impl<'a> EventBatch<'a> {
-    pub(super) fn of(commits: &'a [&'a Commit], position: Position) -> Self {
+    pub(super) fn of(
+        commits: &'a [&'a Commit],
+        position: Position,
+        shapes: &'a StoreShapes,
+    ) -> Self {
         let events = commits.iter().map(|commit| commit.view().events).sum();
-        Self { commits, position, events }
+        Self { commits, position, events, shapes }
     }
 
     /// Returns the position to store together with the effects of the events. It may be after the last of
@@ -39,9 +45,10 @@ impl<'a> EventBatch<'a> {
 
     /// Returns the events, in the order of their positions. All events of one command are in one batch.
     pub fn events(&self) -> impl Iterator<Item = RawEvent<'a>> + use<'a> {
-        self.commits.iter().flat_map(|commit| {
+        let shapes = self.shapes;
+        self.commits.iter().flat_map(move |commit| {
             let commit = commit.view();
-            commit.events().map(move |event| RawEvent::of(commit, event))
+            commit.events().map(move |event| RawEvent::of(commit, event, shapes))
         })
     }
 }

@@ -93,7 +93,7 @@ impl<D: Database> DatabaseTarget<D> {
     }
 
     fn project(&mut self, commits: &[&Commit], position: Position) -> Result<(), Failed> {
-        let batch = EventBatch::of(commits, position);
+        let batch = EventBatch::of(commits, position, &self.engine.shapes);
         let projected = call(|| self.database.project(&batch));
         projected.map_err(|error| {
             let first = commits.first().map_or(position, |commit| commit.position());

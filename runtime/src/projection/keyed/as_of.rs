@@ -16,7 +16,7 @@ use crate::projection::as_of::AsOfError;
 use crate::projection::builder::StoredSettings;
 use crate::projection::saved_views::SavedViews;
 use crate::projection::target::Target;
-use crate::schema::shape::fingerprint;
+use crate::schema::shape::{codec_for, fingerprint};
 
 /// The rows of a keyed view as they were at a moment of the log, in memory. They are separate from a running
 /// projection of the same name. Cheap to clone.
@@ -58,6 +58,7 @@ pub(super) async fn as_of<V: View>(
     moment: LogMoment,
 ) -> Result<PastRows<V>, AsOfError> {
     let (version, shape) = (1, fingerprint::<V::Row>());
+    let codec = codec_for::<V::Row>(codec);
     let lineage = engine.store.reader()?.maintenance().lineage();
     let keys = engine.keyring.sealer().cloned();
     let place = keys.into_iter().fold(Views::in_memory(), Views::with_sealer).place(&name)?;

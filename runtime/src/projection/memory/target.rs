@@ -1,5 +1,6 @@
 //! `MemoryTarget`: folds events into a view in memory, and saves it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,14 @@ pub(crate) struct MemoryTarget<P> {
     partial: Option<ViewState<P>>,
     /// Whether the view before the failure is lost, so that the saved one must be loaded.
     must_reload: bool,
+}
+
+/// Why a view was not saved.
+enum SaveError {
+    /// It does not read back, so it is computed from the log at the next start.
+    Unstorable(String),
+    /// The place of the views failed.
+    Place(ViewError),
 }
 
 /// When the view was saved last, and how long that took.
@@ -85,20 +94,26 @@ impl<P: ReadModel> MemoryTarget<P> {
     }
 
     /// Saves the view. The next start finds it if its generation is current.
-    fn save_state(&mut self) -> Result<(), String> {
+    fn save_state(&mut self) -> Result<(), SaveError> {
         let started = Instant::now();
         // Others can read at the same time.
         let state = self.own.read();
         let (position, taint) = (state.position, state.taint);
-        let encoded = self.states.encode(&state.view, position, taint)?;
+        let encoded = self.states.encode(&state.view, position, taint);
         drop(state);
-        self.states
-            .place
-            .save_state(self.generation, &encoded)
-            .map_err(|error| error.to_string())?;
+        let encoded = encoded.map_err(SaveError::Unstorable)?;
+        self.states.place.save_state(self.generation, &encoded).map_err(SaveError::Place)?;
         self.is_saved = true;
         self.last_save = LastSave { at: Instant::now(), took: started.elapsed(), position };
+        self.states.meters.saved();
         Ok(())
+    }
+
+    /// Reports a view that was not saved. All events are in the log, so at most the next start takes longer.
+    fn not_saved(&self, why: &str) {
+        let name = &self.states.name;
+        tracing::warn!(target: "actuarius::projection", name, why, "the view was not saved");
+        self.states.meters.dropped();
     }
 
     fn remove_others(&self) {
@@ -172,6 +187,15 @@ impl<P: ReadModel> MemoryTarget<P> {
     }
 }
 
+impl fmt::Display for SaveError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unstorable(why) => formatter.write_str(why),
+            Self::Place(error) => error.fmt(formatter),
+        }
+    }
+}
+
 impl<P: ReadModel> Target for MemoryTarget<P> {
     fn position(&self) -> Position {
         self.own.read().position
@@ -206,22 +230,29 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
         if is_saved { None } else { self.last_save.at.checked_add(rest) }
     }
 
-    /// Logs a failure, and tries again at the next save. All events are in the log, so at most the next start
-    /// takes longer.
+    /// Reports a failure, and tries again at the next save.
     fn save(&mut self) {
         if self.position() == self.last_save.position {
             return;
         }
         let started = Instant::now();
-        if let Err(why) = self.save_state().and_then(|()| self.make_current()) {
-            let name = &self.states.name;
-            tracing::warn!(target: "actuarius::projection", name, why, "the view was not saved");
+        let saved = self.save_state().map_err(|error| error.to_string());
+        if let Err(why) = saved.and_then(|()| self.make_current()) {
+            self.not_saved(&why);
             (self.last_save.at, self.last_save.took) = (Instant::now(), started.elapsed());
         }
     }
 
+    /// A view that does not read back is read all the same: at the next start it is computed from the log.
     fn prepare(&mut self) -> Result<(), Failed> {
-        self.save_state().map_err(|why| Failed::at(self.position().next(), why))
+        match self.save_state() {
+            Ok(()) => Ok(()),
+            Err(SaveError::Unstorable(why)) => {
+                self.not_saved(&why);
+                Ok(())
+            }
+            Err(SaveError::Place(error)) => Err(Failed::at(self.position().next(), error)),
+        }
     }
 
     fn serve(&mut self) -> Result<(), Failed> {

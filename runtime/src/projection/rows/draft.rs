@@ -9,7 +9,7 @@ use actuarius_persistence::personal::Sealer;
 use actuarius_persistence::views::{Changes, TableReader, ViewError};
 
 use super::error::{ViewReadError, name};
-use super::key::ROW_KEY_BYTES_MAX;
+use super::key::{self, ROW_KEY_BYTES_MAX};
 use super::row_cache::RowCache;
 use super::secondary::{self, SecondaryKeys};
 use super::{ROWS, SECONDARY, View, row};
@@ -99,39 +99,33 @@ impl<V: View> Draft<V> {
         Ok(self.cache.get(key).flatten())
     }
 
-    /// Adds the changes of the current command to `changes`: rows and their secondary keys. Then they are in the
-    /// cache, so they must be stored, or the draft must be dropped.
+    /// Adds the changes of the current command to `changes`: rows and their secondary keys. Then the rows, as they
+    /// are read back, are in the cache, so they must be stored, or the draft must be dropped.
     ///
     /// # Errors
-    /// A row could not be read, or is too large. Nothing was added to the cache.
+    /// A row could not be read, is too large, or does not read back. Nothing was added to the cache.
     pub(crate) fn stage(
         &mut self,
         codec: Codec,
         mut changes: Changes,
     ) -> Result<Staged<V>, String> {
-        let (mut keys, mut sizes) = (BTreeMap::new(), Vec::with_capacity(self.touched.len()));
+        let (mut keys, mut stored) = (BTreeMap::new(), Vec::with_capacity(self.touched.len()));
         let touched = std::mem::take(&mut self.touched);
         let personal = self.table.sealer().cloned();
-        for (bytes, Touched { key, row }) in &touched {
-            let before = self.before(bytes).map_err(|error| error.to_string())?;
-            let size = if before.is_none() && row.is_none() {
-                0
-            } else {
-                let change = Change::<V> {
-                    bytes,
-                    key,
-                    before,
-                    after: row.as_ref(),
-                    keys: personal.as_ref(),
-                };
-                keys.insert(bytes.clone(), key.clone());
-                change
-                    .add_to(&mut changes, codec)
-                    .map_err(|why| format!("the row {} cannot be stored: {why}", name(key)))?
-            };
-            sizes.push(size);
+        for (bytes, Touched { key, row }) in touched {
+            let before = self.before(&bytes).map_err(|error| error.to_string())?;
+            if before.is_none() && row.is_none() {
+                stored.push((bytes, None, 0));
+                continue;
+            }
+            let change = Change::<V> { bytes: &bytes, key: &key, before, keys: personal.as_ref() };
+            let (row, size) = change
+                .add_to(row, &mut changes, codec)
+                .map_err(|why| format!("the row {} cannot be stored: {why}", name(&key)))?;
+            keys.insert(bytes.clone(), key);
+            stored.push((bytes, row, size));
         }
-        for ((bytes, Touched { row, .. }), size) in touched.into_iter().zip(sizes) {
+        for (bytes, row, size) in stored {
             self.cache.put(bytes, row, size);
         }
         Ok(Staged { changes, keys })
@@ -159,33 +153,60 @@ struct Change<'a, V: View> {
     bytes: &'a [u8],
     key: &'a V::Key,
     before: Option<&'a V::Row>,
-    after: Option<&'a V::Row>,
     keys: Option<&'a Arc<dyn Sealer>>,
 }
 
 impl<V: View> Change<'_, V> {
-    /// Adds the change, and returns how many bytes the row takes.
-    fn add_to(&self, changes: &mut Changes, codec: Codec) -> Result<usize, String> {
+    /// Adds the change. Returns the row as it is read back, and how many bytes it takes.
+    fn add_to(
+        &self,
+        after: Option<V::Row>,
+        changes: &mut Changes,
+        codec: Codec,
+    ) -> Result<(Option<V::Row>, usize), String> {
+        self.check_key()?;
+        let encoded = after.map(|row| row::encode(&row, codec, self.keys)).transpose()?;
+        let text = |error: ViewError| error.to_string();
+        let (after, size) = match encoded {
+            Some((content, row)) => {
+                changes.put(ROWS, self.bytes, &content).map_err(text)?;
+                (Some(row), content.len())
+            }
+            None => {
+                changes.remove(ROWS, self.bytes).map_err(text)?;
+                (None, 0)
+            }
+        };
+        self.change_secondary(after.as_ref(), changes).map_err(text)?;
+        Ok((after, size))
+    }
+
+    fn check_key(&self) -> Result<(), String> {
         let (bytes, most) = (self.bytes.len(), ROW_KEY_BYTES_MAX);
         if bytes > most {
             return Err(format!("its key has {bytes} bytes, {most} are accepted"));
         }
-        let content = self.after.map(|row| row::encode(row, codec, self.keys)).transpose()?;
-        let text = |error: ViewError| error.to_string();
-        match &content {
-            Some(content) => changes.put(ROWS, self.bytes, content).map_err(text)?,
-            None => changes.remove(ROWS, self.bytes).map_err(text)?,
+        match key::whole::<V::Key>(self.bytes) {
+            Some(back) if key::bytes(&back) == self.bytes => Ok(()),
+            _ => Err("the bytes of its key do not read back as this key".to_owned()),
         }
-        let (before, after) = (self.secondary(self.before), self.secondary(self.after));
+    }
+
+    fn change_secondary(
+        &self,
+        after: Option<&V::Row>,
+        changes: &mut Changes,
+    ) -> Result<(), ViewError> {
+        let (before, after) = (self.secondary(self.before), self.secondary(after));
         for removed in before.iter().filter(|key| after.binary_search(key).is_err()) {
             let (entry, _) = secondary::entry(removed, self.bytes);
-            changes.remove(SECONDARY, &entry).map_err(text)?;
+            changes.remove(SECONDARY, &entry)?;
         }
         for new in after.iter().filter(|key| before.binary_search(key).is_err()) {
             let (entry, begins) = secondary::entry(new, self.bytes);
-            changes.put(SECONDARY, &entry, &begins).map_err(text)?;
+            changes.put(SECONDARY, &entry, &begins)?;
         }
-        Ok(content.map_or(0, |content| content.len()))
+        Ok(())
     }
 
     fn secondary(&self, row: Option<&V::Row>) -> Vec<Vec<u8>> {

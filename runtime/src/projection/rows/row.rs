@@ -10,15 +10,16 @@ use serde::de::DeserializeOwned;
 
 use super::error::ViewReadError;
 
-pub(super) fn encode<R: Serialize>(
+/// Returns the bytes, and the row that a reader decodes from them.
+pub(super) fn encode<R: Serialize + DeserializeOwned>(
     row: &R,
     codec: Codec,
     keys: Option<&Arc<dyn Sealer>>,
-) -> Result<Vec<u8>, String> {
+) -> Result<(Vec<u8>, R), String> {
     let mut out = vec![codec.byte()];
-    let encoded = deriving(keys, || codec.encode(row, &mut out));
-    encoded.map_err(|error| error.to_string())?;
-    Ok(out)
+    let decoded = deriving(keys, || codec.encode_checked(row, &mut out));
+    let decoded = decoded.map_err(|error| error.to_string())?;
+    Ok((out, decoded))
 }
 
 pub(super) fn decode<R: DeserializeOwned>(

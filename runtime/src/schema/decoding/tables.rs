@@ -11,7 +11,7 @@ use dashmap::DashMap;
 static TABLES: OnceLock<DashMap<TypeId, &'static Upcasters, foldhash::fast::RandomState>> =
     OnceLock::new();
 
-pub(super) fn upcasters<A: Aggregate>() -> &'static Upcasters {
+pub(in crate::schema) fn upcasters<A: Aggregate>() -> &'static Upcasters {
     let tables = TABLES.get_or_init(DashMap::default);
     let id = TypeId::of::<A>();
     if let Some(table) = tables.get(&id) {

@@ -2,26 +2,12 @@
 
 use std::fmt;
 
-use serde::de::value::StrDeserializer;
-use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
-};
+use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::tracer::{Refused, Tracer};
-
-/// Samples that types stored as text, or as bytes, are likely to accept.
-const TEXTS: [&str; 7] = [
-    "a",
-    "0",
-    "",
-    "1970-01-01",
-    "1970-01-01T00:00:00Z",
-    "00:00:00",
-    "00000000-0000-0000-0000-000000000000",
-];
-const BYTES: [&[u8]; 5] = [&[0; 16], &[], &[0; 32], &[0; 4], &[0; 8]];
+use super::parts::{Chosen, Entries, Fields, Parts};
+use super::samples::{self, Samples};
+use super::tracer::{Refused, Seen, Tracer};
 
 /// The deserializer of the whole type.
 pub(super) fn root(tracer: &mut Tracer) -> Node<'_> {
@@ -29,14 +15,17 @@ pub(super) fn root(tracer: &mut Tracer) -> Node<'_> {
 }
 
 /// A node of the type. Deserializing from it records what the node is.
-pub(super) struct Node<'a> {
+pub(in crate::schema) struct Node<'a> {
     tracer: &'a mut Tracer,
     /// Identifies the node; the same in each walk.
     id: u64,
 }
 
+/// The node of the whole type.
+pub(super) const ROOT: u64 = 0;
+
 /// Identifies a node within a node, or what a node is.
-fn hash(seed: u64, words: &[&str], number: usize) -> u64 {
+pub(super) fn hash(seed: u64, words: &[&str], number: usize) -> u64 {
     let mut hash = Xxh3::with_seed(seed);
     hash.update(&(number as u64).to_le_bytes());
     for word in words {
@@ -46,19 +35,32 @@ fn hash(seed: u64, words: &[&str], number: usize) -> u64 {
     hash.digest()
 }
 
-impl Node<'_> {
-    fn see(&mut self, kind: &str, names: &[&str], number: usize) -> Result<(), Refused> {
-        let seed = hash(0, &[kind], 0);
-        self.tracer.see(self.id, hash(seed, names, number))
+impl<'a> Node<'a> {
+    pub(super) fn see(
+        &mut self,
+        kind: &'static str,
+        names: &'static [&'static str],
+        number: usize,
+    ) -> Result<(), Refused> {
+        let what = hash(hash(0, &[kind], 0), names, number);
+        self.tracer.see(self.id, Seen { what, kind, names, number })
     }
 
-    fn sample<T: Copy>(&mut self, samples: &[T]) -> T {
-        let choice = self.tracer.sample(self.id, samples.len());
-        samples[choice.min(samples.len() - 1)]
+    fn sample<T: Copy>(&mut self, samples: &Samples<T>) -> T {
+        let count = samples.count(self.tracer.is_thorough());
+        samples.get((self.tracer.sample(self.id, count) + self.tracer.shift) % count)
+    }
+
+    fn choose<const N: usize>(&mut self) -> usize {
+        self.tracer.sample(self.id, N).min(N - 1)
+    }
+
+    fn reborrow(&mut self) -> Node<'_> {
+        Node { tracer: self.tracer, id: self.id }
     }
 
     /// Deserializes a part of the node.
-    fn inner<'de, S: DeserializeSeed<'de>>(
+    pub(super) fn inner<'de, S: DeserializeSeed<'de>>(
         &mut self,
         name: &str,
         number: usize,
@@ -68,43 +70,86 @@ impl Node<'_> {
         self.tracer.enter();
         let value = seed.deserialize(Node { tracer: self.tracer, id });
         self.tracer.leave();
+        if value.is_ok() {
+            self.tracer.accept(id);
+        }
         value
     }
 
-    /// Returns the node within it, for a node with a single part.
-    fn within(self, name: &str) -> Self {
+    /// Deserializes the only part of the node.
+    fn within<T>(
+        mut self,
+        name: &str,
+        visit: impl FnOnce(Node<'_>) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
         let id = hash(self.id, &[name], 0);
-        Self { tracer: self.tracer, id }
+        // A type may contain itself through newtypes and options alone.
+        self.tracer.enter();
+        let value = visit(Node { tracer: self.tracer, id });
+        self.tracer.leave();
+        if value.is_ok() {
+            self.tracer.accept(id);
+            self.accept();
+        }
+        value
     }
 
-    fn parts<'de, V: Visitor<'de>>(
-        self,
+    fn accept(&mut self) {
+        self.tracer.accept(self.id);
+    }
+
+    pub(super) fn parts<'de, V: Visitor<'de>>(
+        mut self,
         name: &'static str,
         parts: usize,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        visitor.visit_seq(Parts { of: self, name, parts: 0..parts })
+        let value = visitor.visit_seq(Parts { of: self.reborrow(), name, parts: 0..parts });
+        value.inspect(|_| self.accept())
     }
 
-    fn fields<'de, V: Visitor<'de>>(
+    pub(super) fn fields<'de, V: Visitor<'de>>(
         mut self,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
         self.see("struct", fields, 0)?;
         // In order, as bincode has them; a hand-written visitor may want them by name.
-        match self.sample(&[true, false]) {
-            true => self.parts("field", fields.len(), visitor),
-            false => visitor.visit_map(Fields { of: self, fields, next: 0 }),
+        if self.choose::<2>() == 0 {
+            return self.parts("field", fields.len(), visitor);
         }
+        let value = visitor.visit_map(Fields { of: self.reborrow(), fields, next: 0 });
+        value.inspect(|_| self.accept())
+    }
+
+    /// Records whether the outermost enum has the variant that it is traced for.
+    pub(super) fn named(&mut self, is_variant: bool) {
+        self.tracer.root.is_variant = Some(is_variant);
+    }
+
+    /// Deserializes the outermost enum as one variant.
+    fn only<'de, V: Visitor<'de>>(
+        self,
+        variant: &str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.tracer.root.names = Some(names);
+        let of = Node { id: variant_of(self.id, variant, 0), tracer: self.tracer };
+        visitor.visit_enum(Chosen { variant, of, is_root: true })
     }
 }
 
+/// Identifies the content of a variant.
+pub(super) fn variant_of(node: u64, variant: &str, number: usize) -> u64 {
+    hash(node, &[variant], number)
+}
+
 macro_rules! samples {
-    ($($method:ident $visit:ident $samples:expr;)*) => {
+    ($($method:ident $visit:ident $samples:ident;)*) => {
         $(fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
             self.see(stringify!($visit), &[], 0)?;
-            visitor.$visit(self.sample(&$samples))
+            visitor.$visit(self.sample(&samples::$samples))
         })*
     };
 }
@@ -121,38 +166,44 @@ impl<'de> Deserializer<'de> for Node<'_> {
     type Error = Refused;
 
     samples! {
-        deserialize_bool visit_bool [false, true];
-        deserialize_i8 visit_i8 [1, 0];
-        deserialize_i16 visit_i16 [1, 0];
-        deserialize_i32 visit_i32 [1, 0];
-        deserialize_i64 visit_i64 [1, 0];
-        deserialize_i128 visit_i128 [1, 0];
-        deserialize_u8 visit_u8 [1, 0];
-        deserialize_u16 visit_u16 [1, 0];
-        deserialize_u32 visit_u32 [1, 0];
-        deserialize_u64 visit_u64 [1, 0];
-        deserialize_u128 visit_u128 [1, 0];
-        deserialize_f32 visit_f32 [1.0, 0.0];
-        deserialize_f64 visit_f64 [1.0, 0.0];
-        deserialize_char visit_char ['a', '0'];
+        deserialize_bool visit_bool BOOLS;
+        deserialize_i8 visit_i8 I8;
+        deserialize_i16 visit_i16 I16;
+        deserialize_i32 visit_i32 I32;
+        deserialize_i64 visit_i64 I64;
+        deserialize_i128 visit_i128 I128;
+        deserialize_u8 visit_u8 U8;
+        deserialize_u16 visit_u16 U16;
+        deserialize_u32 visit_u32 U32;
+        deserialize_u64 visit_u64 U64;
+        deserialize_u128 visit_u128 U128;
+        deserialize_f32 visit_f32 F32;
+        deserialize_f64 visit_f64 F64;
+        deserialize_char visit_char CHARS;
         deserialize_str visit_str TEXTS;
         deserialize_bytes visit_bytes BYTES;
     }
 
     like! {
         deserialize_string is deserialize_str;
-        deserialize_identifier is deserialize_str;
         deserialize_byte_buf is deserialize_bytes;
         deserialize_ignored_any is deserialize_unit;
     }
 
     fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
         self.see("anything", &[], 0)?;
-        match self.sample(&[0, 1, 2]) {
+        self.tracer.hide(self.id);
+        match self.choose::<3>() {
             0 => visitor.visit_unit(),
-            1 => visitor.visit_str(TEXTS[0]),
+            1 => visitor.visit_str(samples::TEXTS.get(0)),
             _ => visitor.visit_u64(1),
         }
+    }
+
+    /// Only the keys of a flattened struct are identifiers: those of other structs are not asked for.
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.tracer.hide(self.id);
+        self.deserialize_str(visitor)
     }
 
     fn deserialize_unit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
@@ -170,9 +221,9 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
         self.see("option", &[], 0)?;
-        match self.sample(&[true, false]) {
-            true => visitor.visit_some(self.within("some")),
-            false => visitor.visit_none(),
+        match self.choose::<2>() {
+            0 => self.within("some", |some| visitor.visit_some(some)),
+            _ => visitor.visit_none(),
         }
     }
 
@@ -182,12 +233,12 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor: V,
     ) -> Result<V::Value, Refused> {
         self.see("newtype", &[], 0)?;
-        visitor.visit_newtype_struct(self.within("newtype"))
+        self.within("newtype", |inner| visitor.visit_newtype_struct(inner))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
         self.see("sequence", &[], 0)?;
-        let length = self.sample(&[1, 0]);
+        let length = 1 - self.choose::<2>();
         self.parts("element", length, visitor)
     }
 
@@ -211,7 +262,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
         self.see("map", &[], 0)?;
-        let entries = self.sample(&[1, 0]);
+        let entries = 1 - self.choose::<2>();
         visitor.visit_map(Entries { of: self, entries })
     }
 
@@ -222,7 +273,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor: V,
     ) -> Result<V::Value, Refused> {
         let Self { tracer, id } = self;
-        if tracer.enter_container((name, fields))? {
+        if tracer.enter_container(id, (name, fields))? {
             // It contains itself endlessly, unless an outer optional value is empty.
             return Err(Refused);
         }
@@ -237,10 +288,13 @@ impl<'de> Deserializer<'de> for Node<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
+        if let (ROOT, Some(variant)) = (self.id, self.tracer.root.variant.clone()) {
+            return self.only(&variant, variants, visitor);
+        }
         let Self { tracer, id } = self;
         let container = (name, variants);
         Node { tracer: &mut *tracer, id }.see("enum", variants, 0)?;
-        let choice = if tracer.enter_container(container)? {
+        let choice = if tracer.enter_container(id, container)? {
             (tracer.end_of(&container).ok_or(Refused)?, None)
         } else {
             let (variant, before) = tracer.variant(id, &container);
@@ -248,8 +302,8 @@ impl<'de> Deserializer<'de> for Node<'_> {
         };
         let (number, before) = choice;
         let variant = *variants.get(number).ok_or(Refused)?;
-        let of = Node { tracer: &mut *tracer, id: hash(id, &[variant], number) };
-        let value = visitor.visit_enum(Chosen { variant, of });
+        let of = Node { tracer: &mut *tracer, id: variant_of(id, variant, number) };
+        let value = visitor.visit_enum(Chosen { variant, of, is_root: false });
         tracer.leave_container();
         if let (true, Some(before)) = (value.is_ok(), before) {
             tracer.walked(id, container, before);
@@ -259,126 +313,6 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
     fn is_human_readable(&self) -> bool {
         false
-    }
-}
-
-/// Yields the parts of a sequence, tuple or struct.
-struct Parts<'a> {
-    of: Node<'a>,
-    name: &'static str,
-    parts: std::ops::Range<usize>,
-}
-
-impl<'de> SeqAccess<'de> for Parts<'_> {
-    type Error = Refused;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Refused> {
-        let Some(part) = self.parts.next() else { return Ok(None) };
-        self.of.inner(self.name, part, seed).map(Some)
-    }
-}
-
-/// Yields the fields of a struct by their names.
-struct Fields<'a> {
-    of: Node<'a>,
-    fields: &'static [&'static str],
-    next: usize,
-}
-
-impl<'de> MapAccess<'de> for Fields<'_> {
-    type Error = Refused;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Refused> {
-        let Some(field) = self.fields.get(self.next) else { return Ok(None) };
-        let name: StrDeserializer<'_, Refused> = (*field).into_deserializer();
-        seed.deserialize(name).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Refused> {
-        self.next += 1;
-        self.of.inner("field", self.next - 1, seed)
-    }
-}
-
-/// Yields the entries of a map.
-struct Entries<'a> {
-    of: Node<'a>,
-    entries: usize,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_> {
-    type Error = Refused;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Refused> {
-        if self.entries == 0 {
-            return Ok(None);
-        }
-        self.entries -= 1;
-        self.of.inner("key", 0, seed).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Refused> {
-        self.of.inner("value", 0, seed)
-    }
-}
-
-/// The variant of an enum that this walk takes.
-struct Chosen<'a> {
-    variant: &'static str,
-    of: Node<'a>,
-}
-
-impl<'de, 'a> EnumAccess<'de> for Chosen<'a> {
-    type Error = Refused;
-    type Variant = Node<'a>;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(
-        self,
-        seed: S,
-    ) -> Result<(S::Value, Node<'a>), Refused> {
-        let name: StrDeserializer<'_, Refused> = self.variant.into_deserializer();
-        Ok((seed.deserialize(name)?, self.of))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Node<'_> {
-    type Error = Refused;
-
-    fn unit_variant(mut self) -> Result<(), Refused> {
-        self.see("unit", &[], 0)
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
-        mut self,
-        seed: S,
-    ) -> Result<S::Value, Refused> {
-        self.see("newtype", &[], 0)?;
-        self.inner("newtype", 0, seed)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(
-        self,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value, Refused> {
-        self.deserialize_tuple(length, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refused> {
-        self.fields(fields, visitor)
     }
 }
 

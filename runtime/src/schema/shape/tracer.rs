@@ -1,28 +1,82 @@
 //! [`Tracer`]: records what was seen of a type, and chooses what the next walk through it tries.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How many values are visited in all walks: a few milliseconds of work.
-const VALUES_MAX: usize = 100_000;
 /// How deeply values may be nested: far below what a thread's stack can take.
 const DEPTH_MAX: usize = 64;
 /// How many times a struct or an enum may contain itself. Once is not enough, because a generic type within
 /// itself looks the same.
 const WITHIN_ITSELF_MAX: usize = 2;
 
+/// How much work is spent on a type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// Enough for most types.
+    Usual,
+    /// For a type that could not be seen completely: with many more samples.
+    Thorough,
+}
+
+impl Effort {
+    /// How many times a type is traversed, each time with the next variants of its enums or the next samples.
+    pub(super) fn walks(self) -> usize {
+        match self {
+            Self::Usual => 1_000,
+            Self::Thorough => 4_000,
+        }
+    }
+
+    /// How many values are visited in all walks: a few milliseconds of work for `Usual`.
+    fn values(self) -> usize {
+        match self {
+            Self::Usual => 100_000,
+            Self::Thorough => 200_000,
+        }
+    }
+}
+
 /// What was seen of a type in all walks through it.
-#[derive(Default)]
 pub(super) struct Tracer {
+    pub(super) effort: Effort,
     /// By node, what it is.
-    seen: BTreeMap<u64, u64>,
+    seen: BTreeMap<u64, Seen>,
+    /// Nodes whose whole value was accepted at least once.
+    accepted: HashSet<u64>,
+    /// Nodes at which a type contains itself once too often.
+    cuts: HashMap<u64, Container>,
+    /// Nodes that are not what they look like: one of several kinds, or the fields of a flattened struct.
+    hidden: HashSet<u64>,
     /// By node, the last choice: a sample of a value, or a variant.
     choices: HashMap<u64, usize>,
     /// By enum, a variant that terminates.
     ends: HashMap<Container, usize>,
+    pub(super) root: Root,
     values: usize,
+    /// How many samples of each kind are passed over at first.
+    pub(super) shift: usize,
     walk: Walk,
+}
+
+/// The only variant of the outermost enum that is visited, if it is traced for one variant.
+#[derive(Default)]
+pub(super) struct Root {
+    pub(super) variant: Option<Box<str>>,
+    /// The names of all variants, once seen.
+    pub(super) names: Option<&'static [&'static str]>,
+    /// Whether the enum has a variant of that name.
+    pub(super) is_variant: Option<bool>,
+}
+
+/// What a node is.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// The hash of the rest.
+    pub(super) what: u64,
+    pub(super) kind: &'static str,
+    pub(super) names: &'static [&'static str],
+    pub(super) number: usize,
 }
 
 /// Identifies a struct or an enum: its name, and the names of its fields or variants.
@@ -43,17 +97,75 @@ struct Walk {
 
 /// Ends a walk early: nothing more can be seen in it.
 #[derive(Debug)]
-pub(super) struct Refused;
+pub(in crate::schema) struct Refused;
 
 impl Tracer {
+    pub(super) fn new(effort: Effort) -> Self {
+        Self {
+            effort,
+            seen: BTreeMap::new(),
+            accepted: HashSet::new(),
+            cuts: HashMap::new(),
+            hidden: HashSet::new(),
+            choices: HashMap::new(),
+            ends: HashMap::new(),
+            root: Root::default(),
+            values: 0,
+            shift: 0,
+            walk: Walk::default(),
+        }
+    }
+
+    /// Creates the tracer of a second attempt, which knows from the first one how recursive types end.
+    pub(super) fn after(first: Self) -> Self {
+        Self { ends: first.ends, ..Self::new(Effort::Thorough) }
+    }
+
+    /// Creates a tracer that begins with other samples.
+    pub(super) fn shifted(shift: usize) -> Self {
+        Self { shift, ..Self::new(Effort::Usual) }
+    }
+
+    pub(super) fn is_thorough(&self) -> bool {
+        self.effort == Effort::Thorough
+    }
+
     /// Records what a node is.
-    pub(super) fn see(&mut self, node: u64, what: u64) -> Result<(), Refused> {
+    pub(super) fn see(&mut self, node: u64, seen: Seen) -> Result<(), Refused> {
         self.values += 1;
-        if self.values > VALUES_MAX || self.walk.depth > DEPTH_MAX {
+        if self.values > self.effort.values() || self.walk.depth > DEPTH_MAX {
             return Err(Refused);
         }
-        self.seen.insert(node, what);
+        if self.seen.insert(node, seen).is_some_and(|before| before.what != seen.what) {
+            self.hide(node);
+        }
         Ok(())
+    }
+
+    /// Records that a value was accepted, with everything in it.
+    pub(super) fn accept(&mut self, node: u64) {
+        self.accepted.insert(node);
+    }
+
+    /// Records that a node may have parts that cannot be seen.
+    pub(super) fn hide(&mut self, node: u64) {
+        self.hidden.insert(node);
+    }
+
+    pub(super) fn seen(&self, node: u64) -> Option<Seen> {
+        self.seen.get(&node).copied()
+    }
+
+    pub(super) fn is_accepted(&self, node: u64) -> bool {
+        self.accepted.contains(&node)
+    }
+
+    pub(super) fn is_hidden(&self, node: u64) -> bool {
+        self.hidden.contains(&node)
+    }
+
+    pub(super) fn cut(&self, node: u64) -> Option<Container> {
+        self.cuts.get(&node).copied()
     }
 
     /// Returns which of `samples` samples to try at a node.
@@ -72,8 +184,15 @@ impl Tracer {
 
     /// Enters a struct or enum. Returns whether it contains itself so often that the walk must choose a
     /// variant that terminates.
-    pub(super) fn enter_container(&mut self, container: Container) -> Result<bool, Refused> {
+    pub(super) fn enter_container(
+        &mut self,
+        node: u64,
+        container: Container,
+    ) -> Result<bool, Refused> {
         let within = self.walk.within.iter().filter(|it| **it == container).count();
+        if within >= WITHIN_ITSELF_MAX {
+            self.cuts.insert(node, container);
+        }
         if within > WITHIN_ITSELF_MAX {
             return Err(Refused);
         }
@@ -110,7 +229,7 @@ impl Tracer {
     /// Ends a walk, and returns whether another one may see more.
     pub(super) fn end_walk(&mut self, is_complete: bool) -> bool {
         let walk = std::mem::take(&mut self.walk);
-        if self.values > VALUES_MAX {
+        if self.values > self.effort.values() {
             return false;
         }
         if is_complete {
@@ -129,9 +248,9 @@ impl Tracer {
 
     pub(super) fn fingerprint(&self) -> u64 {
         let mut all = Vec::with_capacity(16 * self.seen.len());
-        for (node, what) in &self.seen {
+        for (node, seen) in &self.seen {
             all.extend_from_slice(&node.to_le_bytes());
-            all.extend_from_slice(&what.to_le_bytes());
+            all.extend_from_slice(&seen.what.to_le_bytes());
         }
         xxh3_64(&all)
     }

@@ -45,10 +45,13 @@ impl View for Numbers {
 fn target() -> KeyedTarget<Numbers> {
     let place = Views::in_memory().place("numbers").unwrap();
     let (name, store) = ("numbers".to_owned(), Uuid::from_u128(1));
-    let routes = Routes::default().on::<Counter>(|draft: &mut Draft<Numbers>, envelope| {
-        let at = envelope.header.position;
-        draft.project(at, |rows| rows.put(at.get(), at.get()));
-    });
+    let routes = Routes::default().on::<Counter>(
+        crate::schema::decoding::Decoder::new(),
+        |draft: &mut Draft<Numbers>, envelope| {
+            let at = envelope.header.position;
+            draft.project(at, |rows| rows.put(at.get(), at.get()));
+        },
+    );
     let lineage = actuarius_persistence::Lineage::of(store);
     let types = routes.types();
     let saved_views = SavedViews { name, place, version: 1, shape: 1, lineage, types };

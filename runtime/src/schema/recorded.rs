@@ -1,0 +1,152 @@
+//! [`StoreShapes`]: the shapes of event types that are recorded in a store, and those that this program cannot
+//! read because its types have another shape.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+
+use actuarius_domain::{Aggregate, Upcaster};
+use actuarius_persistence::{Codec, CodecError, EventView, ReadError, Reader, RecordedShape};
+use dashmap::DashMap;
+
+use super::decoding::upcasters;
+use super::shape::{self, Node};
+use crate::base::panics::guarded;
+
+/// The shapes that are recorded in a store, as of its opening. What this program records has its own shapes.
+#[derive(Default)]
+pub(crate) struct StoreShapes {
+    /// By aggregate type.
+    recorded: HashMap<String, Vec<RecordedShape>>,
+    others: DashMap<TypeId, &'static [OtherShape], foldhash::fast::RandomState>,
+}
+
+/// An event type that is not read, because it was recorded with another shape.
+pub(crate) struct OtherShape {
+    event_type: String,
+    schema_version: u32,
+    error: CodecError,
+}
+
+impl StoreShapes {
+    /// Reads the recorded shapes of a store. A damaged record is reported in the log and left out; it is
+    /// written again with the next event.
+    ///
+    /// # Errors
+    /// [`ReadError`] if they cannot be read at all.
+    pub(crate) fn read(reader: &dyn Reader) -> Result<Self, ReadError> {
+        let damaged = |error: ReadError| {
+            tracing::error!(target: "actuarius::schema", %error, "the record of a shape is damaged");
+        };
+        let mut shapes = Self::default();
+        for shape in RecordedShape::all(reader, damaged)? {
+            shapes.recorded.entry(shape.aggregate.clone()).or_default().push(shape);
+        }
+        Ok(shapes)
+    }
+
+    /// Returns the recorded shape of an event type.
+    pub(super) fn find(
+        &self,
+        aggregate: &str,
+        event_type: &str,
+        schema_version: u32,
+    ) -> Option<&RecordedShape> {
+        let all = self.recorded.get(aggregate)?;
+        all.iter().find(|it| it.event_type == event_type && it.schema_version == schema_version)
+    }
+
+    /// Returns the event types of `A` that have another shape than what is recorded: usually none.
+    pub(crate) fn others<A: Aggregate>(&self) -> &'static [OtherShape] {
+        let Some(recorded) = self.recorded.get(A::TYPE) else { return &[] };
+        let id = TypeId::of::<A>();
+        if let Some(known) = self.others.get(&id) {
+            return *known;
+        }
+        // The user's code runs while no part of the map is locked.
+        let found: Vec<_> = recorded.iter().filter_map(other::<A>).collect();
+        let found: &'static [OtherShape] = match found.is_empty() {
+            true => &[],
+            // Few, and only while a program does not fit its store.
+            false => Box::leak(found.into_boxed_slice()),
+        };
+        *self.others.entry(id).or_insert(found)
+    }
+}
+
+impl OtherShape {
+    /// Checks that an event is not one of `others`.
+    ///
+    /// # Errors
+    /// [`CodecError::OtherShape`] or [`CodecError::UpcasterReadsOtherShape`].
+    #[inline]
+    pub(super) fn check(others: &[Self], event: &EventView<'_>) -> Result<(), CodecError> {
+        if others.is_empty() || event.codec_byte() != Codec::Bincode.byte() {
+            return Ok(());
+        }
+        let is_it = |it: &&Self| {
+            it.schema_version == event.schema_version && it.event_type == event.event_type
+        };
+        others.iter().find(is_it).map_or(Ok(()), |other| Err(other.error.clone()))
+    }
+}
+
+/// Compares a recorded shape with what reads it today.
+fn other<A: Aggregate>(recorded: &RecordedShape) -> Option<OtherShape> {
+    let (event_type, schema_version) = (recorded.event_type.clone(), recorded.schema_version);
+    let error = match upcasters::<A>().find(&event_type, schema_version) {
+        Some(upcaster) => other_input(recorded, upcaster)?,
+        None => {
+            let current = guarded(|| A::schema_version(&event_type)).ok()?;
+            (current == schema_version).then_some(())?;
+            compare::<A::Event>(recorded)?
+        }
+    };
+    Some(OtherShape { event_type, schema_version, error })
+}
+
+/// Returns why this program must neither read nor write events of a type with this recorded shape.
+pub(super) fn compare<E: serde::de::DeserializeOwned>(
+    recorded: &RecordedShape,
+) -> Option<CodecError> {
+    let variant = shape::variant::<E>(&recorded.event_type);
+    if variant.exists == Some(false) {
+        // Reading reports that there is no such event type.
+        return None;
+    }
+    let current = match variant.words {
+        Ok(words) if recorded.is(&words) || is_read_by(recorded, &words) => return None,
+        Ok(words) => words,
+        Err(unknown) => format!("one that is not known, because {unknown}"),
+    };
+    Some(CodecError::OtherShape {
+        name: recorded.event_type.clone(),
+        schema_version: recorded.schema_version,
+        recorded: recorded.words().to_owned(),
+        current,
+    })
+}
+
+/// Returns whether enums have only got further variants at their ends.
+pub(super) fn is_read_by(recorded: &RecordedShape, words: &str) -> bool {
+    recorded.is_whole() && shape::reads(recorded.words(), words)
+}
+
+fn other_input(recorded: &RecordedShape, upcaster: &Upcaster) -> Option<CodecError> {
+    // A relabelled event is checked where its result is decoded.
+    if guarded(|| upcaster.recast_without_content().is_some()) != Ok(false) || !recorded.is_whole()
+    {
+        return None;
+    }
+    let read = |node: Node<'_>| {
+        let mut content = <dyn erased_serde::Deserializer<'_>>::erase(node);
+        upcaster.recast(&mut content).is_ok()
+    };
+    // An upcaster that reads what cannot be seen knows what it does.
+    let reads = shape::words_of(&read).ok()?;
+    (!shape::reads_renamed(recorded.words(), &reads)).then(|| CodecError::UpcasterReadsOtherShape {
+        event_type: recorded.event_type.clone(),
+        schema_version: recorded.schema_version,
+        recorded: recorded.words().to_owned(),
+        reads,
+    })
+}

@@ -1,0 +1,127 @@
+//! [`EventShapes`]: records the shape of each event type of an aggregate type before its first event is stored.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use actuarius_domain::Aggregate;
+use actuarius_persistence::{Codec, CodecError, Notes, RecordedShape};
+use smallvec::SmallVec;
+
+use super::names::EventTypes;
+use super::recorded::{self, StoreShapes};
+use super::shape::{self, is_self_describing};
+
+/// Which event types of one aggregate type have a recorded shape.
+pub(crate) struct EventShapes {
+    /// By name, whether events of the type may be stored. Once set, it is never unset.
+    recorded: Box<[(&'static str, AtomicBool)]>,
+    /// Whether other events may be stored: those that may not be, and those whose names are not known before.
+    others: Mutex<HashMap<Box<str>, Result<(), CodecError>>>,
+}
+
+impl EventShapes {
+    pub(crate) fn of<A: Aggregate>() -> Self {
+        let names = EventTypes::of::<A>().names().unwrap_or_default();
+        let recorded = names.iter().map(|name| (*name, AtomicBool::new(false))).collect();
+        Self { recorded, others: Mutex::default() }
+    }
+
+    /// Collects the event types of a commit that `codec` encodes.
+    pub(crate) fn writing<A: Aggregate>(&self, codec: Codec) -> Writing<'_, A> {
+        let shapes = (!is_self_describing(codec)).then_some(self);
+        Writing { shapes, codec, new: RefCell::default(), aggregate: PhantomData }
+    }
+
+    fn is_recorded(&self, name: &str) -> bool {
+        let listed = self.recorded.iter().find(|(known, _)| *known == name);
+        listed.is_some_and(|(_, recorded)| recorded.load(Ordering::Acquire))
+    }
+
+    /// Records the shape of an event type through `store`, unless that was done before.
+    fn record<A: Aggregate>(
+        &self,
+        name: &str,
+        codec: Codec,
+        shapes: &StoreShapes,
+        store: impl FnMut(Notes),
+    ) -> Result<(), CodecError> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = others.get(name) {
+            return known.clone();
+        }
+        let recorded = to_record::<A>(name, codec, shapes);
+        let result = recorded.map(|notes| notes.map_or((), store));
+        others.insert(name.into(), result.clone());
+        // The note has been handed over, so an append that is handed over from here on comes after it.
+        if let (Ok(()), Some((_, recorded))) =
+            (&result, self.recorded.iter().find(|(known, _)| *known == name))
+        {
+            recorded.store(true, Ordering::Release);
+        }
+        result
+    }
+}
+
+/// The event types of a commit that is being encoded.
+pub(crate) struct Writing<'a, A> {
+    /// `None` if the codec is self-describing.
+    shapes: Option<&'a EventShapes>,
+    codec: Codec,
+    new: RefCell<SmallVec<[String; 1]>>,
+    aggregate: PhantomData<fn() -> A>,
+}
+
+impl<A: Aggregate> Writing<'_, A> {
+    /// Returns the schema version of an event type, and notes that an event of it is written.
+    pub(crate) fn schema_version(&self, name: &str) -> u32 {
+        if self.shapes.is_some_and(|shapes| !shapes.is_recorded(name)) {
+            let mut new = self.new.borrow_mut();
+            if !new.iter().any(|known| known == name) {
+                new.push(name.to_owned());
+            }
+        }
+        A::schema_version(name)
+    }
+
+    /// Records the shapes of the event types that were not recorded before. `store` hands a set of notes to the
+    /// committer, and is called before the commit is handed over.
+    ///
+    /// # Errors
+    /// [`CodecError::OtherShape`] or [`CodecError::UnknownShape`]: the commit must not be stored.
+    pub(crate) fn record(
+        self,
+        recorded: &StoreShapes,
+        mut store: impl FnMut(Notes),
+    ) -> Result<(), CodecError> {
+        let Some(shapes) = self.shapes else { return Ok(()) };
+        let mut new = self.new.into_inner().into_iter();
+        new.try_for_each(|name| shapes.record::<A>(&name, self.codec, recorded, &mut store))
+    }
+}
+
+/// Returns the notes that record the shape of an event type, or `None` if it is recorded.
+fn to_record<A: Aggregate>(
+    name: &str,
+    codec: Codec,
+    shapes: &StoreShapes,
+) -> Result<Option<Notes>, CodecError> {
+    let words = shape::variant::<A::Event>(name).words;
+    let known = shapes.find(A::TYPE, name, A::schema_version(name));
+    if let Some(other) = known.and_then(recorded::compare::<A::Event>) {
+        return Err(other);
+    }
+    let words = words.map_err(|unknown| CodecError::UnknownShape {
+        name: name.to_owned(),
+        why: unknown.to_string(),
+        codec,
+    })?;
+    if known.is_some_and(|known| known.is(&words)) {
+        return Ok(None);
+    }
+    let shape = RecordedShape::new(A::TYPE, name, A::schema_version(name), &words);
+    let too_long = || CodecError::Encode("the name of the event type is too long".to_owned());
+    shape.notes().map(Some).ok_or_else(too_long)
+}
