@@ -29,11 +29,15 @@ impl Mounted {
         &self.directory
     }
 
-    /// Returns the page if none of its commits is archived.
+    /// Reads a page, and returns it if none of its commits is archived.
     ///
     /// # Errors
     /// Returns [`ReadError::Archived`] for the first archived commit.
-    pub fn complete(&self, page: Page) -> Result<Page, ReadError> {
+    pub fn complete(
+        &self,
+        mut read: impl FnMut() -> Result<Page, ReadError>,
+    ) -> Result<Page, ReadError> {
+        let page = read()?;
         for commit in &page.commits {
             if let Some(Gone::Archived(segment)) = commit.gone() {
                 self.fetch(commit, segment)?;

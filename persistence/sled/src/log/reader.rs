@@ -59,13 +59,13 @@ impl Reader for SledReader {
     ) -> Result<Page, ReadError> {
         guarded(|| {
             let (after, as_of) = (after.get(), as_of.get());
-            let page = StreamRead::new(&self.0, stream, after, as_of, limit).read()?;
-            self.0.archive.complete(page)
+            let read = || StreamRead::new(&self.0, stream, after, as_of, limit).read();
+            self.0.archive.complete(read)
         })
     }
 
     fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
-        guarded(|| self.0.archive.complete(read_log(&self.0, after.get(), limit)?))
+        guarded(|| self.0.archive.complete(|| read_log(&self.0, after.get(), limit)))
     }
 
     fn snapshot(

@@ -2,6 +2,7 @@
 //! archive, compaction, verification and the tables of views.
 
 mod archive;
+mod archive_files;
 mod backup;
 mod backup_damage;
 mod bit_flips;

@@ -141,13 +141,7 @@ impl Blocks {
         if length < HEAD_BYTES + TAIL_BYTES {
             return Err(not_whole("it is too short"));
         }
-        let head = layout::parse_head(&read(&mut file, 0, HEAD_BYTES).on(path)?);
-        let head = head.map_err(|no| match no {
-            NoHead::Newer(found) => {
-                SegmentError::NewerFormat { path: path.to_owned(), found, supported: FORMAT }
-            }
-            NoHead::Malformed(malformed) => not_whole(malformed.0),
-        })?;
+        let head = head(path, &mut file)?;
         let tail = read(&mut file, length - TAIL_BYTES, TAIL_BYTES).on(path)?;
         let (footer, checksum) =
             layout::parse_tail(&tail).map_err(|malformed| not_whole(malformed.0))?;
@@ -205,6 +199,27 @@ impl Blocks {
         let (path, position) = (self.path.clone(), Position::new(place.first));
         SegmentError::Damaged { path, offset: place.offset, position, what }
     }
+}
+
+/// Returns the head of the segment at `path`, without keeping its file open. The rest is not checked.
+pub(crate) fn head_of(path: &Path) -> Result<SegmentHead, SegmentError> {
+    let mut file = File::open(path).on(path)?;
+    if file.metadata().on(path)?.len() < HEAD_BYTES {
+        return Err(SegmentError::NotWhole { path: path.to_owned(), what: "it is too short" });
+    }
+    head(path, &mut file)
+}
+
+fn head(path: &Path, file: &mut File) -> Result<SegmentHead, SegmentError> {
+    let head = layout::parse_head(&read(file, 0, HEAD_BYTES).on(path)?);
+    head.map_err(|no| match no {
+        NoHead::Newer(found) => {
+            SegmentError::NewerFormat { path: path.to_owned(), found, supported: FORMAT }
+        }
+        NoHead::Malformed(malformed) => {
+            SegmentError::NotWhole { path: path.to_owned(), what: malformed.0 }
+        }
+    })
 }
 
 fn read(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
