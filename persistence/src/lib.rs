@@ -61,8 +61,8 @@ pub use record::{
     Gone, NewCommit, Part, Removal, stub_frame,
 };
 pub use store::{
-    AppendOutcome, Batch, Maintenance, Page, PageLimit, Reader, Store, StoreInfo, Writer,
-    verify_log, with_own_sealer, with_sealer,
+    AmbiguousTime, AppendOutcome, Batch, CommitTime, Maintenance, Page, PageLimit, Reader, Store,
+    StoreInfo, TimePolicy, TimeSearch, Writer, verify_log, with_own_sealer, with_sealer,
 };
 pub use store::{memory, verify};
 #[cfg(feature = "archive")]

@@ -50,10 +50,10 @@ pub(super) fn remove_unfinished(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The lock of an archive. Whoever writes a segment holds it from the first event that is read for it until the
-/// file is complete, and a purge holds it from its first file to its last. Otherwise a purge would pass
-/// over a segment that is still being written and has events of the deleted stream, and two purges
-/// would replace the same file by two different ones.
+/// The lock of an archive. The writer of a segment holds it from the first event that is read for the segment
+/// until the file is complete, and a purge holds it from its first file to its last. Otherwise a purge would
+/// pass over a segment that is still being written and has events of the deleted stream, and two purges would
+/// replace the same file by two different ones.
 ///
 /// An open store belongs to one process, so a lock in memory is enough.
 #[derive(Clone)]

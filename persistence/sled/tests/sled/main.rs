@@ -4,6 +4,7 @@
 mod archive;
 mod archive_files;
 mod backup;
+mod backup_archive;
 mod backup_damage;
 mod bit_flips;
 mod child;

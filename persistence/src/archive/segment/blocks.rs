@@ -131,6 +131,8 @@ pub(crate) struct Blocks {
     places: Vec<BlockPlace>,
     /// The offset after the last block.
     end: u64,
+    /// The length of the file.
+    pub(crate) bytes: u64,
 }
 
 impl Blocks {
@@ -153,7 +155,8 @@ impl Blocks {
         let footer =
             Footer::parse(head.id, end, &footer, checksum).map_err(|it| not_whole(it.0))?;
         let (places, summary) = (footer.blocks, footer.summary);
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), head, summary, places, end })
+        let (path, file) = (path.to_owned(), Mutex::new(file));
+        Ok(Self { path, file, head, summary, places, end, bytes: length })
     }
 
     pub(crate) fn path(&self) -> &Path {
