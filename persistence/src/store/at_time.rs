@@ -131,22 +131,26 @@ impl TimeSearch {
 
     /// Returns the end of the log at the time, after all commits were taken.
     ///
-    /// Without a policy it is that of [`TimePolicy::BeforeFirstLater`] if the times are in order, or out of
-    /// order by less than five seconds.
+    /// It is that of [`TimePolicy::BeforeFirstLater`].
     ///
     /// # Errors
-    /// Returns [`AmbiguousTime`] if there is no policy, and the two policies differ.
-    pub fn end(mut self, policy: Option<TimePolicy>) -> Result<Position, AmbiguousTime> {
+    /// Returns [`AmbiguousTime`] if times are out of order by more than five seconds around it.
+    pub fn end(mut self) -> Result<Position, AmbiguousTime> {
+        if self.disorder <= DISORDER_USUAL {
+            return Ok(self.found.before_first_later);
+        }
+        let end = self.found.after_last_earlier;
+        self.later_examples.retain(|commit| commit.position <= end);
+        self.found.later_examples = self.later_examples;
+        Err(self.found)
+    }
+
+    /// Returns the end of the log that the policy chooses, after all commits were taken.
+    #[must_use]
+    pub fn end_with(self, policy: TimePolicy) -> Position {
         match policy {
-            Some(TimePolicy::BeforeFirstLater) => Ok(self.found.before_first_later),
-            Some(TimePolicy::AfterLastEarlier) => Ok(self.found.after_last_earlier),
-            None if self.disorder <= DISORDER_USUAL => Ok(self.found.before_first_later),
-            None => {
-                let end = self.found.after_last_earlier;
-                self.later_examples.retain(|commit| commit.position <= end);
-                self.found.later_examples = self.later_examples;
-                Err(self.found)
-            }
+            TimePolicy::BeforeFirstLater => self.found.before_first_later,
+            TimePolicy::AfterLastEarlier => self.found.after_last_earlier,
         }
     }
 }
@@ -186,10 +190,9 @@ mod tests {
     }
 
     fn ends(seconds: &[i64], time: i64) -> (Option<u64>, u64, u64) {
-        let end = |policy| search(seconds, time).end(policy).map(Position::get);
         let [before, after] = [TimePolicy::BeforeFirstLater, TimePolicy::AfterLastEarlier]
-            .map(|policy| end(Some(policy)).expect("it has a policy"));
-        (end(None).ok(), before, after)
+            .map(|policy| search(seconds, time).end_with(policy).get());
+        (search(seconds, time).end().ok().map(Position::get), before, after)
     }
 
     #[test]
@@ -214,7 +217,7 @@ mod tests {
     fn a_commit_of_the_far_future_is_named_with_what_it_hides() {
         let log = [10, 20, 2_000_000_000, 30, 40, 50];
         assert_eq!(ends(&log, 45), (None, 4, 10));
-        let ambiguous = search(&log, 45).end(None).expect_err("ambiguous");
+        let ambiguous = search(&log, 45).end().expect_err("ambiguous");
         let at =
             |commits: &[CommitTime]| commits.iter().map(|it| it.position.get()).collect::<Vec<_>>();
         assert_eq!((ambiguous.earlier, ambiguous.later), (2, 1), "the last one is simply later");

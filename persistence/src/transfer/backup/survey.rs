@@ -38,12 +38,11 @@ pub(super) fn survey(
 ) -> Result<Survey, BackupError> {
     let log = Log { place, manifests };
     let last = manifests.last().map(|manifest| manifest.to.position).unwrap_or_default();
-    let search = |time| TimeSearch::at(time);
     let (end, mut search, policy) = match until {
         Until::End => (last, None, None),
         Until::Position(position) => (position, None, None),
-        Until::Time(time) => (last, Some(search(time)), None),
-        Until::TimeWith(time, policy) => (last, Some(search(time)), Some(policy)),
+        Until::Time(time) => (last, Some(TimeSearch::at(time)), None),
+        Until::TimeWith(time, policy) => (last, Some(TimeSearch::at(time)), Some(policy)),
     };
     let (mut deletions, mut has_archived) = (Vec::new(), false);
     log.each(end, watch, |commit| {
@@ -64,7 +63,10 @@ pub(super) fn survey(
 }
 
 fn found(search: TimeSearch, policy: Option<TimePolicy>) -> Result<Position, BackupError> {
-    search.end(policy).map_err(|ambiguous| Box::new(ambiguous).into())
+    match policy {
+        Some(policy) => Ok(search.end_with(policy)),
+        None => search.end().map_err(|ambiguous| Box::new(ambiguous).into()),
+    }
 }
 
 /// Returns whether the commit ends its stream.
