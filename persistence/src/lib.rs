@@ -44,7 +44,7 @@ pub mod views;
 
 #[cfg(feature = "archive")]
 pub use archive::segment;
-pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};
+pub use error::{Conflict, Damage, OpenError, ReadError, Refusal, StoreFailure};
 #[cfg(feature = "erasure")]
 pub use personal::Personal;
 pub use record::chain;

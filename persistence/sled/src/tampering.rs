@@ -3,7 +3,7 @@
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use actuarius_persistence::verify::{Location, Verify};
 use actuarius_persistence::{
-    Append, Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store,
+    Append, Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Refusal, Store,
 };
 use tempfile::TempDir;
 
@@ -269,4 +269,50 @@ fn verification_finds_reordered_commits() {
     let log = |position| Location::Log(Position::new(position));
     assert!(verified.findings.iter().any(|finding| finding.place == log(3)));
     assert!(verified.findings.iter().any(|finding| finding.place == log(4)));
+}
+
+/// After a restart, one damaged page of the index made the first append to any stream in it fail as a
+/// failed write does: the whole store stopped, and stopped again after each restart.
+#[test]
+fn a_damaged_index_part_refuses_the_appends_of_its_streams_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let open = || open_with(directory.path(), &SledOptions::default().index_runs(2, 64));
+    let put = |store: &mut Store, id: &str, expected: u64| {
+        let appends = vec![append("account", id, expected, &[10])];
+        store
+            .writer
+            .commit(&Batch { appends, ..Batch::default() })
+            .expect("the store goes on")
+            .remove(0)
+    };
+    let mut store = open().expect("opens");
+    (0..10).for_each(|version| drop(put(&mut store, "alice", version).expect("stored")));
+    let bucket = |id: &str| {
+        let stream = StreamId::new("account", id).expect("valid");
+        let text = std::fs::read(directory.path().join("store/FORMAT")).expect("readable");
+        let seed = Format::parse(&text).expect("whole").seed();
+        keys::bucket(StreamHash::of_stream(seed, &stream).index(), 64)
+    };
+    let other = ["bob", "carol", "dave"].into_iter().find(|id| bucket(*id) != bucket("alice"));
+    let other = other.expect("three streams in one of 64 buckets");
+    // All entries of the first stream are on disk now.
+    (0..10).for_each(|version| drop(put(&mut store, other, version).expect("stored")));
+    drop(store);
+    tamper(&directory, |db| {
+        let damaged = bucket("alice").to_be_bytes();
+        for part in db.scan_prefix([b'i', damaged[0], damaged[1]]) {
+            let (key, mut value) = part.expect("readable");
+            *value.last_mut().expect("not empty") ^= 1;
+            db.insert(key, value).expect("written");
+        }
+    });
+    for _ in 0..2 {
+        let mut store = open().expect("opens");
+        let refusal = put(&mut store, "alice", 10).expect_err("its version cannot be read");
+        assert!(matches!(refusal, Refusal::Unreadable(_)), "{refusal}");
+        let version = store.reader.version(&StreamId::new("account", other).expect("valid"));
+        let stored = put(&mut store, other, version.expect("readable").get());
+        stored.expect("another stream is not affected");
+        assert!(put(&mut store, "alice", 10).is_err(), "still refused");
+    }
 }

@@ -111,7 +111,7 @@ fn without(batch: &Batch, rejections: &[Option<Conflict>]) -> Batch {
 fn merge(rejections: Vec<Option<Conflict>>, outcomes: Vec<AppendOutcome>) -> Vec<AppendOutcome> {
     let mut outcomes = outcomes.into_iter();
     let place = |rejection: Option<Conflict>| match rejection {
-        Some(conflict) => Some(Err(conflict)),
+        Some(conflict) => Some(Err(conflict.into())),
         None => outcomes.next(),
     };
     rejections.into_iter().filter_map(place).collect()

@@ -2,7 +2,7 @@
 
 use actuarius_domain::{Position, StreamId};
 
-use crate::error::{Conflict, StoreFailure};
+use crate::error::{Refusal, StoreFailure};
 use crate::record::note::Notes;
 use crate::record::snapshot::NewSnapshot;
 use crate::record::{Append, Removal};
@@ -24,17 +24,18 @@ pub struct Batch {
     pub snapshots_dropped: Vec<StreamId>,
 }
 
-/// The outcome of one append: the position of its first event, or a conflict that stored nothing.
-pub type AppendOutcome = Result<Position, Conflict>;
+/// The outcome of one append: the position of its first event, or why it stored nothing.
+pub type AppendOutcome = Result<Position, Refusal>;
 
 /// The only writer of a store.
 ///
 /// Every implementation keeps these invariants, which the contract suite checks:
 ///
 /// - When [`commit`](Writer::commit) returns `Ok`, everything in the batch survives a power cut.
-/// - Positions are assigned in batch order, 1, 2, 3 … without gaps; a conflict uses none.
+/// - Positions are assigned in batch order, 1, 2, 3 … without gaps; a refused append uses none.
 /// - Each append is accepted only if its expected version is the version of the stream, counting the
-///   appends before it in the same batch. A conflict does not affect other appends.
+///   appends before it in the same batch. If that version cannot be read, the append is refused. A
+///   refusal does not affect other appends.
 /// - Each set of notes is stored atomically, in batch order and after the appends. It uses no position.
 /// - Nothing is visible to any reader before it is durable. A reader that sees a note of a batch sees
 ///   all notes and events of the batch.

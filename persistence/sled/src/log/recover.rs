@@ -120,8 +120,20 @@ fn read_manifest(engine: &Engine) -> Result<Manifest> {
 
 /// Reads the chunk that starts at `first`, or returns `None` if it does not exist.
 pub(crate) fn load(engine: &Engine, first: u64) -> Result<Option<Chunk>> {
-    chunk::read(first, |part| engine.get(&keys::chunk(first, part)))
+    let read = || chunk::read(first, |part| engine.get(&keys::chunk(first, part)));
+    for _ in 0..REWRITES_MAX {
+        let front = engine.get(&keys::chunk(first, 0))?;
+        match read() {
+            Err(EngineError::Malformed(_)) if engine.get(&keys::chunk(first, 0))? != front => {}
+            read => return read,
+        }
+    }
+    read()
 }
+
+/// How often a chunk is read again because it was rewritten meanwhile. It is rewritten at most twice:
+/// when its events are archived, and when they are removed.
+const REWRITES_MAX: usize = 4;
 
 /// Reads the last chunk that starts at or before `position`.
 pub(crate) fn floor(engine: &Engine, position: u64) -> Result<Option<Chunk>> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use actuarius_domain::{Position, Version};
 use actuarius_persistence::chain::ChainEnd;
-use actuarius_persistence::{Append, AppendOutcome, Batch, Conflict, StoreFailure, Writer};
+use actuarius_persistence::{
+    Append, AppendOutcome, Batch, Conflict, ReadError, StoreFailure, Writer,
+};
 
 use super::cache::Cache;
 use super::packing::BatchPacker;
@@ -144,12 +146,15 @@ fn accept(
     let hash = shared.hash(append.stream());
     let actual = match versions.get(hash) {
         Some(version) => Version::new(version),
-        None => stored_version(shared, append)?,
+        None => match stored_version(shared, append) {
+            Ok(version) => version,
+            Err(error) => return refuse(append, error),
+        },
     };
     if actual != append.expected() {
         let (stream, expected) = (append.stream().clone(), append.expected());
         versions.insert(hash, actual.get());
-        return Ok(Err(Conflict { stream, expected, actual }));
+        return Ok(Err(Conflict { stream, expected, actual }.into()));
     }
     let first = packer.position();
     let mut version = actual.get();
@@ -161,11 +166,21 @@ fn accept(
     Ok(Ok(Position::new(first)))
 }
 
-/// Reads the version of a stream from the log. Damage stops the writer, because it must not write after a
-/// gap.
-fn stored_version(shared: &Shared, append: &Append) -> Result<Version, StoreFailure> {
-    let newest = shared.newest(append.stream(), u64::MAX, 0).map_err(|error| {
-        StoreFailure::new("looking up the version of a stream", io::Error::other(error))
-    })?;
+/// Reads the version of a stream from the log.
+fn stored_version(shared: &Shared, append: &Append) -> Result<Version, ReadError> {
+    let newest = catch_panic(|| shared.newest(append.stream(), u64::MAX, 0));
+    let newest = newest.unwrap_or_else(|panic| Err(io::Error::other(panic).into()))?;
     Ok(newest.map_or(Version::NONE, |commit| commit.last_version()))
+}
+
+/// Refuses an append whose stream cannot be read: writing it could leave a gap or reuse a version.
+/// Nothing was written, so the other appends are not affected.
+fn refuse(append: &Append, error: ReadError) -> Result<AppendOutcome, StoreFailure> {
+    tracing::error!(
+        target: "actuarius::store",
+        stream = %append.stream(),
+        %error,
+        "an append was refused, because the version of its stream cannot be read"
+    );
+    Ok(Err(error.into()))
 }

@@ -221,7 +221,7 @@ impl CommitLoop {
             Ok(outcomes) => {
                 self.tail.publish(&batch.appends, &outcomes);
                 notify_notes_waiters(notes_waiters, &Ok(()));
-                let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::Conflict));
+                let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::from));
                 self.notify(waiters.into_iter().zip(outcomes).collect(), batch);
             }
             Err(failure) => {
