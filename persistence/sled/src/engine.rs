@@ -1,6 +1,9 @@
 //! sled, opened and synced so that durable data survives a power cut.
 
+pub(crate) mod accounting;
 mod group;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) mod measuring;
 
 use std::fs::{self, File};
 use std::io;
@@ -17,7 +20,8 @@ use crate::error::{catch_panic, engine_io};
 use crate::options::SledOptions;
 use crate::release::Release;
 
-pub(super) use group::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
+use accounting::SEGMENT_BYTES;
+pub(super) use group::Group;
 
 /// How often sled's own thread writes, cleans segments and syncs, in milliseconds.
 ///
@@ -26,19 +30,6 @@ pub(super) use group::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
 /// megabyte between two syncs at which sled loses data. sled only logs a failed sync of this thread, but
 /// the next commit syncs the same file and fails, too.
 const CLEAN_EVERY_MS: u64 = 20;
-
-/// The size of sled's segments, eight times its default.
-///
-/// The bytes written between two real syncs must not reach into a third segment. If a power cut keeps a
-/// later segment and loses one in the middle, sled treats all of them as torn and erases even the first,
-/// with the pages it contained before. A group of 256 KiB in large values makes sled write 1.3 MB, because
-/// leaves are split and rewritten, and cleaning adds to that.
-const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
-
-const _: () = assert!(
-    // A full group makes sled write five times its bytes, and cleaning as much again.
-    SEGMENT_BYTES >= 10 * SYNC_BYTES_MAX
-);
 
 pub(super) struct Engine {
     db: Db,
@@ -95,6 +86,8 @@ impl Engine {
     /// Stores the whole group, or none of it. The group survives a power cut when this returns.
     pub(super) fn sync(&self, group: Group) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
+        #[cfg(all(test, target_os = "linux"))]
+        measuring::accounted(group.written());
         group.apply(&self.db).map_err(failed).inspect_err(|_| self.fail())?;
         self.make_durable()
     }
@@ -112,6 +105,8 @@ impl Engine {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
         self.db.flush().map_err(failed)?;
         self.file.sync_data().map_err(|error| StoreFailure::new("syncing the log", error))?;
+        #[cfg(all(test, target_os = "linux"))]
+        measuring::synced();
         self.check_blobs().map_err(|error| StoreFailure::new("checking the log", error))
     }
 
@@ -236,10 +231,10 @@ mod tests {
         for round in 0..300 {
             let mut group = Group::default();
             for _ in 0..30 {
-                group.put(&rng.below(1_000).to_be_bytes(), vec![7; VALUE_MAX]);
+                group.put_in_order(&rng.below(1_000).to_be_bytes(), vec![7; VALUE_MAX]);
             }
             let first = rng.below(1_000);
-            (first..first + 40).for_each(|key| group.remove(&key.to_be_bytes()));
+            (first..first + 40).for_each(|key| group.remove_part(&key.to_be_bytes()));
             engine.sync(group).unwrap_or_else(|failure| panic!("round {round}: {failure}"));
         }
     }

@@ -286,17 +286,21 @@ fn a_damaged_index_part_refuses_the_appends_of_its_streams_alone() {
             .remove(0)
     };
     let mut store = open().expect("opens");
-    (0..10).for_each(|version| drop(put(&mut store, "alice", version).expect("stored")));
+    for version in 0..10 {
+        put(&mut store, "alice", version).expect("stored");
+    }
     let bucket = |id: &str| {
         let stream = StreamId::new("account", id).expect("valid");
         let text = std::fs::read(directory.path().join("store/FORMAT")).expect("readable");
         let seed = Format::parse(&text).expect("whole").seed();
         keys::bucket(StreamHash::of_stream(seed, &stream).index(), 64)
     };
-    let other = ["bob", "carol", "dave"].into_iter().find(|id| bucket(*id) != bucket("alice"));
+    let other = ["bob", "carol", "dave"].into_iter().find(|id| bucket(id) != bucket("alice"));
     let other = other.expect("three streams in one of 64 buckets");
     // All entries of the first stream are on disk now.
-    (0..10).for_each(|version| drop(put(&mut store, other, version).expect("stored")));
+    for version in 0..10 {
+        put(&mut store, other, version).expect("stored");
+    }
     drop(store);
     tamper(&directory, |db| {
         let damaged = bucket("alice").to_be_bytes();

@@ -36,6 +36,14 @@ impl Writer for FaultWriter {
         committed
     }
 
+    fn advance(&mut self) -> Result<bool, StoreFailure> {
+        self.failed.clone().map_or_else(|| self.writer.advance(), Err)
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.writer.waiting_bytes()
+    }
+
     fn settle(&mut self) -> Result<(), StoreFailure> {
         self.failed.clone().map_or_else(|| self.writer.settle(), Err)
     }

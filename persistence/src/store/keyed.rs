@@ -69,6 +69,15 @@ impl Writer for KeyedWriter {
         self.writer.commit(batch)
     }
 
+    fn advance(&mut self) -> Result<bool, StoreFailure> {
+        self.fail_stop(|sealer| sealer.flush())?;
+        self.writer.advance()
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.writer.waiting_bytes()
+    }
+
     fn settle(&mut self) -> Result<(), StoreFailure> {
         self.fail_stop(|sealer| sealer.settle())?;
         self.writer.settle()
