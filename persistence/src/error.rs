@@ -59,7 +59,7 @@ pub enum OpenError {
         what: String,
     },
     /// The log ends before an event that was acknowledged: acknowledged data is missing. Restore a
-    /// backup, or copy the files away for forensics.
+    /// backup. To see what is left, `sled::open_for_forensics` opens a copy for reading.
     #[error(
         "the store {path} ends at position {found}, but position {acknowledged} was acknowledged"
     )]

@@ -32,7 +32,8 @@ pub(super) use group::Group;
 const CLEAN_EVERY_MS: u64 = 20;
 
 pub(super) struct Engine {
-    db: Db,
+    /// `None` only while it is closed.
+    db: Option<Db>,
     /// A handle of our own to sled's file, because sled's flush does not reach the disk.
     file: File,
     blobs: PathBuf,
@@ -45,21 +46,21 @@ impl Engine {
     pub(super) fn new(db: Db, file: File, directory: &Path) -> io::Result<Self> {
         let blobs = directory.join("blobs");
         let blobs_changed = fs::metadata(&blobs)?.modified()?;
-        Ok(Self { db, file, blobs, blobs_changed, has_failed: AtomicBool::new(false) })
+        Ok(Self { db: Some(db), file, blobs, blobs_changed, has_failed: AtomicBool::new(false) })
     }
 
     /// Returns sled, for writes that do not need a group to be atomic. See [`Self::make_durable`].
     pub(super) fn db(&self) -> &Db {
-        &self.db
+        self.db.as_ref().expect("it is taken only when the engine is dropped")
     }
 
     pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
-        self.db.get(key)
+        self.db().get(key)
     }
 
     /// Returns the last key and value at or before `key`.
     pub(super) fn floor(&self, key: &[u8]) -> sled::Result<Option<(IVec, IVec)>> {
-        self.db.range::<&[u8], _>(..=key).next_back().transpose()
+        self.db().range::<&[u8], _>(..=key).next_back().transpose()
     }
 
     /// Returns all keys and values from `start` on.
@@ -67,7 +68,7 @@ impl Engine {
         &self,
         start: Bound<Vec<u8>>,
     ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
-        self.db.range::<Vec<u8>, _>((start, Bound::Unbounded))
+        self.db().range::<Vec<u8>, _>((start, Bound::Unbounded))
     }
 
     /// Returns all keys that begin with `prefix`, with their values.
@@ -75,12 +76,12 @@ impl Engine {
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
-        self.db.scan_prefix(prefix)
+        self.db().scan_prefix(prefix)
     }
 
     /// Returns all keys that begin with `prefix`.
     pub(super) fn keys(&self, prefix: &[u8]) -> impl Iterator<Item = sled::Result<IVec>> + use<> {
-        self.db.scan_prefix(prefix).keys()
+        self.db().scan_prefix(prefix).keys()
     }
 
     /// Stores the whole group, or none of it. The group survives a power cut when this returns.
@@ -88,7 +89,7 @@ impl Engine {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
         #[cfg(all(test, target_os = "linux"))]
         measuring::accounted(group.written());
-        group.apply(&self.db).map_err(failed).inspect_err(|_| self.fail())?;
+        group.apply(self.db()).map_err(failed).inspect_err(|_| self.fail())?;
         self.make_durable()
     }
 
@@ -103,7 +104,7 @@ impl Engine {
 
     fn sync_all(&self) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
-        self.db.flush().map_err(failed)?;
+        self.db().flush().map_err(failed)?;
         self.file.sync_data().map_err(|error| StoreFailure::new("syncing the log", error))?;
         #[cfg(all(test, target_os = "linux"))]
         measuring::synced();
@@ -123,11 +124,16 @@ impl Engine {
 impl Drop for Engine {
     /// sled writes pages that it has moved when it is closed, and does not report a failure. Everything
     /// acknowledged was synced before, but an operator should know before the store is opened again.
+    ///
+    /// After a failure nothing is synced again here. sled itself writes and syncs once more, which cannot be
+    /// prevented, and panics if that fails.
     fn drop(&mut self) {
-        if self.has_failed.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Err(failure) = self.make_durable() {
+        let has_failed = self.has_failed.load(Ordering::Relaxed);
+        let synced = if has_failed { Ok(()) } else { self.make_durable() };
+        let db = self.db.take();
+        let closed = catch_panic(|| drop(db));
+        let synced = synced.map_err(|failure| failure.to_string());
+        if let Err(failure) = synced.and(closed) {
             tracing::error!(
                 target: "actuarius::store",
                 %failure,

@@ -84,6 +84,7 @@ mod create;
 mod engine;
 mod error;
 mod files;
+mod forensics;
 mod format;
 mod high_water_mark;
 mod index;
@@ -117,6 +118,7 @@ use actuarius_persistence::views::Views;
 use actuarius_persistence::{OpenError, Store};
 
 pub use compact::{Compacted, compact};
+pub use forensics::{Forensics, open_for_forensics};
 pub use options::SledOptions;
 #[cfg(feature = "archive")]
 pub use restore::restore;

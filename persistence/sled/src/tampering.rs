@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::keys::{self, StreamHash, VALUE_MAX};
 use crate::log::chunk;
 use crate::testing::{append, frames};
-use crate::{SledOptions, format::Format, open_with};
+use crate::{SledOptions, format::Format, open_for_forensics, open_with};
 
 /// Creates a closed store of ten commits to one stream in separate chunks. The first eight are indexed.
 fn closed_store() -> TempDir {
@@ -319,4 +319,36 @@ fn a_damaged_index_part_refuses_the_appends_of_its_streams_alone() {
         stored.expect("another stream is not affected");
         assert!(put(&mut store, "alice", 10).is_err(), "still refused");
     }
+}
+
+/// A store that had lost its last events could not even be read: its operator had no way to see what was
+/// left of it.
+#[test]
+fn a_store_that_is_shorter_than_acknowledged_can_be_read_in_a_copy() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        for first in [9, 10] {
+            db.remove(keys::chunk(first, 0)).expect("removed");
+        }
+    });
+    let Err(OpenError::Shorter { acknowledged, found, .. }) = open(&directory) else {
+        panic!("it is refused, because two events are missing")
+    };
+    let files = |root: &std::path::Path| -> Vec<_> {
+        let files = ["store/log/db", "store/mark", "store/FORMAT"];
+        files.map(|file| std::fs::read(root.join(file)).expect("readable")).into()
+    };
+    let before = files(directory.path());
+    let copy = tempfile::tempdir().expect("a directory");
+    let left = open_for_forensics(directory.path(), copy.path()).expect("opens");
+    assert_eq!(
+        (left.acknowledged, left.found, left.missing()),
+        (Some(acknowledged), found, Some(2))
+    );
+    let log = left.reader.read_log(Position::NONE, PageLimit::default()).expect("readable");
+    assert_eq!(log.commits.len(), 8);
+    assert_eq!(left.reader.version(&alice()).expect("readable"), Version::new(8));
+    drop(left);
+    assert!(before == files(directory.path()), "the store is as it was");
+    assert!(open_for_forensics(directory.path(), copy.path()).is_err(), "not overwritten");
 }

@@ -26,6 +26,15 @@ pub(crate) struct Recovered {
     pub(crate) end: ChainEnd,
 }
 
+/// Recovers as much of the log as can be read, whatever was acknowledged.
+pub(crate) fn recover_anyway(
+    engine: &Engine,
+    store: &Files,
+    format: &Format,
+) -> Result<Recovered, OpenError> {
+    walk(engine, format, store)
+}
+
 /// Recovers the log, which must reach the position that was acknowledged last.
 pub(crate) fn recover(
     engine: &Engine,
