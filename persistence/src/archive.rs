@@ -26,6 +26,8 @@ mod purging;
 #[cfg(feature = "archive")]
 pub mod segment;
 pub(crate) mod segment_error;
+#[cfg(feature = "archive")]
+mod stream_sets;
 
 pub use error::ArchiveError;
 #[cfg(feature = "archive")]

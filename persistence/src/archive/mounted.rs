@@ -1,13 +1,16 @@
 //! The archive of an open store, which reads fetch archived commits from.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use actuarius_domain::Position;
+use actuarius_domain::{Position, StreamId, Version};
 use uuid::Uuid;
 
 use super::catalog::{Catalog, LOOKS};
+use super::error::ArchiveError;
+use super::purging::{Purged, purge_with};
 use super::segment::Segment;
+use super::stream_sets::StreamSets;
 use crate::error::{Damage, ReadError};
 use crate::files::absolute;
 use crate::record::{Commit, Gone};
@@ -16,6 +19,7 @@ use crate::store::Page;
 /// The archive of an open store. For engines. At most 32 segments are open at once.
 pub struct Mounted {
     segments: Catalog,
+    streams: Mutex<StreamSets>,
 }
 
 /// A commit that could not be fetched.
@@ -28,7 +32,7 @@ impl Mounted {
     /// Returns the archive in `directory`.
     #[must_use]
     pub fn at(directory: PathBuf) -> Self {
-        Self { segments: Catalog::of(absolute(directory)) }
+        Self { segments: Catalog::of(absolute(directory)), streams: Mutex::default() }
     }
 
     /// Returns the directory of the archive.
@@ -102,9 +106,22 @@ impl Mounted {
         }
     }
 
-    /// Closes all segments, after their files were changed.
-    pub fn forget(&self) {
-        self.segments.forget();
+    /// Removes the events of a deleted stream before the version `end` of its end from the archive, after they were
+    /// removed from the log. Returns the number of removed commits. The first call reads all files of the archive; later ones read only those that
+    /// may contain the stream.
+    ///
+    /// # Errors
+    /// Returns [`ArchiveError`] if a segment cannot be rewritten. Completed segments stay purged; call it
+    /// again for the others.
+    pub fn purge(&self, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+        // What a panic leaves in it is compared with the files.
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let purged = purge_with(self.directory(), &Purged { stream, end }, &mut streams);
+        if !matches!(purged, Ok(0)) {
+            // Files were replaced, perhaps also before an error.
+            self.segments.forget();
+        }
+        purged
     }
 }
 

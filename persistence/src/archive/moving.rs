@@ -109,10 +109,11 @@ impl<'a> Moving<'a> {
     }
 
     fn wants(&mut self, commit: &Commit) -> Result<bool, ReadError> {
-        if commit.gone().is_some() {
+        let view = commit.view();
+        // The end of a stream stays in the log: it says that what is before it is deleted.
+        if commit.gone().is_some() || view.events().any(|event| event.deletion().is_some()) {
             return Ok(false);
         }
-        let view = commit.view();
         let stream = commit.stream();
         let up_to = match self.known.get(&stream) {
             Some(known) => *known,

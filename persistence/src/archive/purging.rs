@@ -1,42 +1,80 @@
 //! Removes a deleted stream from the segments of the archive.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use actuarius_domain::{Position, StreamId};
+use actuarius_domain::{Position, StreamId, Version};
 use uuid::Uuid;
 
 use super::error::ArchiveError;
 use super::listing::{ENDING, Work, files, remove_unfinished};
 use super::segment::{Segment, SegmentError, SegmentHead, Writing};
+use super::stream_sets::{StreamSet, StreamSets, hash_of};
 use crate::crash_points;
 use crate::error::ReadError;
+use crate::record::Commit;
 
-/// Removes the events of a deleted stream from the archive: rewrites each segment that contains any
-/// without them, with the same id, and removes the old file. Returns the number of removed commits.
+/// Removes the events of a deleted stream before the version `end` of its end from the archive: rewrites each
+/// segment that contains any without them, with the same id, and removes the old file. Returns the number of
+/// removed commits.
 ///
 /// # Errors
 /// Returns [`ArchiveError`] if a segment cannot be rewritten. Completed segments stay purged; call it
 /// again for the others.
-pub fn purge(directory: &Path, stream: &StreamId) -> Result<u64, ArchiveError> {
+pub fn purge(directory: &Path, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+    purge_with(directory, &Purged { stream, end }, &mut StreamSets::default())
+}
+
+/// What is removed: the commits of a stream before its end. Later ones are valid.
+pub(super) struct Purged<'a> {
+    pub(super) stream: &'a StreamId,
+    pub(super) end: Version,
+}
+
+impl Purged<'_> {
+    fn has(&self, commit: &Commit) -> bool {
+        commit.last_version() < self.end && commit.view().belongs_to(self.stream)
+    }
+}
+
+/// Does the same, and opens only files that may contain the stream.
+pub(super) fn purge_with(
+    directory: &Path,
+    purged: &Purged<'_>,
+    sets: &mut StreamSets,
+) -> Result<u64, ArchiveError> {
     let work = Work::on(directory);
     let _held = work.begin();
     remove_unfinished(directory).map_err(ReadError::from)?;
     let mut removed = 0;
     let mut kept = HashMap::new();
-    for path in files(directory).map_err(ReadError::from)? {
+    let paths = files(directory).map_err(ReadError::from)?;
+    sets.keep_only(&paths);
+    for path in paths {
+        if let Some(set) = sets.of(&path).filter(|set| !set.may_contain(purged.stream)) {
+            if !is_first(&mut kept, set.segment, set.commits) {
+                remove(&path)?;
+            }
+            continue;
+        }
         let segment = Segment::open(&path)?;
-        let (head, commits) = (segment.head(), segment.summary().commits);
-        let found = count(&segment, stream)?;
+        let head = segment.head();
+        let (found, hashes) = count(&segment, purged)?;
+        let left = segment.summary().commits - found;
+        let set = StreamSet::new(head.id, left, hashes);
         removed += found;
-        if !is_first(&mut kept, head.id, commits - found) {
+        if !is_first(&mut kept, head.id, left) {
             // An interrupted purge left two files of the segment, which are the same without the stream.
             remove(&path)?;
         } else if found > 0 {
-            rewrite(&segment, stream, &free_name(directory, head))?;
+            let to = free_name(directory, head);
+            rewrite(&segment, purged, &to)?;
             drop(segment);
             remove(&path)?;
+            sets.put(to, set);
+        } else {
+            sets.put(path, set);
         }
     }
     Ok(removed)
@@ -48,19 +86,26 @@ fn is_first(kept: &mut HashMap<Uuid, u64>, id: Uuid, commits: u64) -> bool {
     kept.insert(id, commits) != Some(commits)
 }
 
-fn count(segment: &Segment, stream: &StreamId) -> Result<u64, SegmentError> {
-    let mut found = 0;
+/// Counts the commits to remove, and collects the hashes of the streams of the others.
+fn count(segment: &Segment, purged: &Purged<'_>) -> Result<(u64, HashSet<u64>), SegmentError> {
+    let (mut found, mut hashes) = (0, HashSet::new());
     for commit in segment.commits_from(Position::NONE) {
-        found += u64::from(commit?.view().belongs_to(stream));
+        let commit = commit?;
+        if purged.has(&commit) {
+            found += 1;
+        } else {
+            let view = commit.view();
+            hashes.insert(hash_of(view.category, view.id));
+        }
     }
-    Ok(found)
+    Ok((found, hashes))
 }
 
-fn rewrite(segment: &Segment, stream: &StreamId, path: &Path) -> Result<(), SegmentError> {
+fn rewrite(segment: &Segment, purged: &Purged<'_>, path: &Path) -> Result<(), SegmentError> {
     let mut writing = Writing::create(path, segment.head())?;
     for commit in segment.commits_from(Position::NONE) {
         let commit = commit?;
-        if !commit.view().belongs_to(stream) {
+        if !purged.has(&commit) {
             writing.put_commit(&commit)?;
         }
     }

@@ -219,8 +219,8 @@ impl Maintenance for KeyedReader {
         self.reader.maintenance().archive()
     }
 
-    fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
-        self.reader.maintenance().purge_archive(stream)
+    fn purge_archive(&self, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+        self.reader.maintenance().purge_archive(stream, end)
     }
 
     fn sealer(&self) -> Option<Arc<dyn Sealer>> {

@@ -4,16 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actuarius_domain::{Position, StreamId, Version};
+use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::archive::{Moving, files, purge};
 use actuarius_persistence::segment::Segment;
 use actuarius_persistence::verify::Verify;
 use actuarius_persistence::{
-    Batch, Gone, PageLimit, ReadError, Reader, Removal, Store, crash_points,
+    Append, Batch, Deletion, Gone, NewCommit, PageLimit, ReadError, Reader, Removal, Store,
+    crash_points,
 };
 
 use crate::child;
 use crate::common::{append, commit, stream};
+
+/// The version of an end after all events.
+const END: Version = Version::new(u64::MAX);
 
 /// Writes one commit to each of some streams, and archives each by itself: one segment for each.
 fn archived_one_by_one(directory: &Path, streams: u64) -> Store {
@@ -120,7 +124,7 @@ fn a_reader_beside_deletions_never_sees_damage() {
         }
         for id in 0..60 {
             remove(&mut store, &id.to_string());
-            let purged = reader.maintenance().purge_archive(&stream(&id.to_string()));
+            let purged = reader.maintenance().purge_archive(&stream(&id.to_string()), END);
             assert_eq!(purged.expect("purged"), 2);
         }
         is_over.store(true, Ordering::Relaxed);
@@ -146,7 +150,7 @@ fn two_deletions_at_once_leave_nothing_of_either_in_the_archive() {
         for id in 0..8 {
             let reader = &store.reader;
             scope.spawn(move || {
-                let purged = reader.maintenance().purge_archive(&stream(&id.to_string()));
+                let purged = reader.maintenance().purge_archive(&stream(&id.to_string()), END);
                 assert_eq!(purged.expect("purged"), 20);
             });
         }
@@ -185,7 +189,7 @@ fn events_that_are_being_archived_are_purged_with_their_stream() {
         });
         is_asked.recv().expect("asked");
         remove(&mut store, "1");
-        let purging = scope.spawn(|| reader.maintenance().purge_archive(&stream("1")));
+        let purging = scope.spawn(|| reader.maintenance().purge_archive(&stream("1"), END));
         go.send(()).expect("received");
         let removals = moving.join().expect("moved");
         assert_eq!(purging.join().expect("no panic").expect("purged"), 30);
@@ -196,7 +200,7 @@ fn events_that_are_being_archived_are_purged_with_their_stream() {
     assert_eq!((verified.findings, verified.archived, verified.removed), (vec![], 30, 30));
 
     fs::write(archive.join("killed.seg.writing"), "events of a deleted stream").expect("written");
-    reader.maintenance().purge_archive(&stream("1")).expect("purged");
+    reader.maintenance().purge_archive(&stream("1"), END).expect("purged");
     let names = fs::read_dir(&archive).expect("listed").count();
     assert_eq!(names, 1, "the unfinished file of a killed process is removed");
 }
@@ -214,13 +218,13 @@ fn a_purge_killed_anywhere_is_completed_by_the_next_and_leaves_one_file() {
         archive(&mut store, |_| true);
         remove(&mut store, "1");
         let archive = directory.path().join("archive");
-        let killed = || purge(&archive, &stream("1"));
+        let killed = || purge(&archive, &stream("1"), END);
         let (done, was_killed) = crash_points::killed_at(number, killed);
         assert!(was_killed || done.is_ok(), "{done:?}");
         drop(store);
         let store = actuarius_sled::open(directory.path()).expect("opens");
         assert_eq!(read_all(&*store.reader).expect("readable"), 20, "killed at {number}");
-        store.reader.maintenance().purge_archive(&stream("1")).expect("purged");
+        store.reader.maintenance().purge_archive(&stream("1"), END).expect("purged");
         let left = files(&archive).expect("listed");
         let commits = |path| Segment::open(path).expect("whole").summary().commits;
         assert_eq!(left.iter().map(commits).collect::<Vec<_>>(), [20], "killed at {number}");
@@ -231,4 +235,64 @@ fn a_purge_killed_anywhere_is_completed_by_the_next_and_leaves_one_file() {
             break;
         }
     }
+}
+
+/// An id was deleted and used again, and everything was archived, also the end of the stream. A deletion that was
+/// resumed then no longer found the end, or removed the new events with the old ones from the archive.
+#[test]
+fn what_is_written_after_a_deletion_stays_in_the_archive_and_the_end_in_the_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = actuarius_sled::open(directory.path()).expect("opens");
+    commit(&mut store, append("1", 0, &[40; 5]));
+    archive(&mut store, |_| true);
+    let metadata = Metadata::default();
+    let (time, command_id) = (Timestamp::from_micros(9), "end".into());
+    let mut end = Append::new(stream("1"), Version::new(5));
+    let ended = NewCommit { time, command_id, named_by_caller: false, metadata: &metadata };
+    end.push_deletion(ended, Deletion { reusable: true }).expect("it is short");
+    commit(&mut store, end);
+    commit(&mut store, append("1", 6, &[40; 3]));
+    archive(&mut store, |_| true);
+    let raw = store.reader.maintenance().read_raw(Position::new(5), PageLimit::default());
+    let commits = raw.expect("readable").commits;
+    assert!(commits[0].gone().is_none(), "the end stays in the log");
+    assert!(commits[1..].iter().all(|commit| commit.gone().is_some()));
+    let old = store.reader.maintenance().read_raw(Position::NONE, PageLimit::default());
+    let old = &old.expect("readable").commits[..5];
+    let removals = old.iter().map(|it| Removal::of(it, Gone::Removed)).collect();
+    store.writer.commit(&Batch { removals, ..Batch::default() }).expect("removed");
+    let purge = || store.reader.maintenance().purge_archive(&stream("1"), Version::new(6));
+    assert_eq!(purge().expect("purged"), 5);
+    assert_eq!(purge().expect("nothing is left to purge"), 0);
+    assert_eq!(read_all(&*store.reader).expect("readable"), 4, "the end and the new events");
+    let verified = store.reader.maintenance().verify(&mut Verify::default()).expect("readable");
+    assert_eq!((verified.findings, verified.archived, verified.removed), (vec![], 3, 5));
+}
+
+/// Each deletion read all files of the archive, so that deleting some thousand archived aggregates one by one took
+/// hours.
+#[cfg(unix)]
+#[test]
+fn a_purge_reads_only_files_that_may_contain_the_stream() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = archived_one_by_one(directory.path(), 40);
+    let purge = |id: u64| {
+        store.reader.maintenance().purge_archive(&stream(&id.to_string()), END).expect("purged")
+    };
+    assert_eq!(purge(99), 0, "it reads all files once");
+    // A file that is damaged without a trace is passed over if it cannot contain the stream.
+    for path in files(&directory.path().join("archive")).expect("listed") {
+        let segment = Segment::open(&path).expect("whole");
+        let commit = segment.commits_from(Position::NONE).next().expect("one").expect("readable");
+        if commit.view().id != "7" {
+            let modified = fs::metadata(&path).and_then(|it| it.modified()).expect("known");
+            let bytes = vec![0; fs::read(&path).expect("readable").len()];
+            fs::write(&path, bytes).expect("written");
+            let file = fs::File::options().write(true).open(&path).expect("opens");
+            file.set_modified(modified).expect("set");
+        }
+    }
+    remove(&mut store, "7");
+    let purged = store.reader.maintenance().purge_archive(&stream("7"), END);
+    assert_eq!(purged.expect("purged"), 1);
 }

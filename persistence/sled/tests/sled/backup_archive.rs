@@ -19,13 +19,13 @@ use crate::common::log::{stream, write};
 
 /// Ends a stream and removes its events, like a deletion: from the log, then from the archive.
 fn delete(store: &mut Store, wanted: &StreamId) {
-    end(store, wanted);
+    let version = end(store, wanted);
     let reader = store.reader.clone();
-    reader.maintenance().purge_archive(wanted).expect("purged");
+    reader.maintenance().purge_archive(wanted, version).expect("purged");
 }
 
-/// Ends a stream and removes its events from the log.
-fn end(store: &mut Store, wanted: &StreamId) {
+/// Ends a stream and removes its events from the log. Returns the version of its end.
+fn end(store: &mut Store, wanted: &StreamId) -> Version {
     let version = store.reader.version(wanted).expect("readable");
     let mut append = Append::new(wanted.clone(), version);
     let commit = NewCommit {
@@ -43,6 +43,7 @@ fn end(store: &mut Store, wanted: &StreamId) {
     let before = commits.iter().filter(|commit| commit.last_version() <= version);
     let removals = before.map(|commit| Removal::of(commit, Gone::Removed)).collect();
     store.writer.commit(&Batch { removals, ..Batch::default() }).expect("removed");
+    version.next()
 }
 
 /// Reads the log to its head. Returns the number of commits with events of the stream, and of all others.
