@@ -23,17 +23,6 @@ const HEAD: usize = CHECKSUM + 1;
 
 const _: () = assert!(NOTE_VALUE_BYTES_MAX + HEAD <= VALUE_MAX);
 
-/// How many bytes a change of a note counts in its group, in addition to its own.
-///
-/// Notes are spread over the whole tree. Every tenth change of a leaf makes sled write the whole leaf
-/// again, which may be 100 KB of unchanged notes.
-pub(super) const SCATTER_BYTES: usize = 1_000;
-
-const _: () = assert!(
-    // A set counts at least as many bytes as its changes count in their group.
-    actuarius_persistence::CHANGE_BYTES >= SCATTER_BYTES + 1 + HEAD + crate::engine::KEY_OVERHEAD
-);
-
 /// Packs the value of the note whose key in sled is `key`.
 pub(super) fn pack(key: &[u8], content: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEAD + content.len());

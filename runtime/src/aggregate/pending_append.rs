@@ -128,6 +128,7 @@ impl NotStored {
     fn failure_for_reply(&self) -> Failure {
         match self {
             Self::Perhaps(failure) | Self::Poisoned(failure) => Failure::Poisoned(failure.clone()),
+            Self::Unreadable(error) => Failure::Unreadable(error.clone()),
             Self::Conflict(_) => Failure::undone(),
             Self::Stopped => Failure::shutting_down(),
         }

@@ -50,6 +50,11 @@ impl Segment {
         &self.blocks.summary
     }
 
+    /// Returns the size of its file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blocks.bytes
+    }
+
     /// Returns the path of the segment.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,5 +1,7 @@
 //! The manifest: the text that completes a run and names its files.
 
+use std::collections::HashSet;
+
 use actuarius_domain::{Position, Timestamp};
 use uuid::Uuid;
 
@@ -138,6 +140,13 @@ impl Manifest {
             _ => return None,
         }
         Some(())
+    }
+
+    /// Returns whether two items are the same file: one was overwritten by the other.
+    pub(super) fn has_clash(&self) -> bool {
+        let items = self.segments.iter().chain(&self.notes).chain(&self.archived);
+        let mut files = HashSet::new();
+        !items.map(|item| &item.file).all(|file| files.insert(file))
     }
 
     /// Returns the run for users.

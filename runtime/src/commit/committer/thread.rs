@@ -25,6 +25,8 @@ pub(super) struct CommitLoop {
     tail: Arc<Tail>,
     poison: Poison,
     snapshot_bytes: Arc<AtomicUsize>,
+    /// The bytes of snapshots that wait in the store.
+    waiting_in_store: usize,
     batch: Batch,
     waiters: Vec<Box<dyn Waiter>>,
     /// The waiters for the batch's notes and removals.
@@ -88,6 +90,7 @@ impl CommitLoop {
             tail,
             poison: Poison::default(),
             snapshot_bytes: Arc::default(),
+            waiting_in_store: 0,
             batch: Batch::default(),
             waiters: Vec::new(),
             notes_waiters: Vec::new(),
@@ -178,6 +181,9 @@ impl CommitLoop {
     }
 
     fn wait_for_work(&mut self) -> Work {
+        if let Some(work) = self.advance_until_work() {
+            return work;
+        }
         match self.inbox.recv_timeout(IDLE) {
             Ok(work) => work,
             Err(RecvTimeoutError::Disconnected) => Work::Stop,
@@ -186,6 +192,36 @@ impl CommitLoop {
                 self.inbox.recv().unwrap_or(Work::Stop)
             }
         }
+    }
+
+    /// Lets the store do postponed work, piece by piece, until other work arrives or nothing is left.
+    fn advance_until_work(&mut self) -> Option<Work> {
+        while self.poison.get().is_none() && self.advance() {
+            match self.inbox.try_recv() {
+                Ok(work) => return Some(work),
+                Err(TryRecvError::Disconnected) => return Some(Work::Stop),
+                Err(TryRecvError::Empty) => {}
+            }
+        }
+        None
+    }
+
+    /// Lets the store do a piece of postponed work. Returns whether more is left.
+    fn advance(&mut self) -> bool {
+        let advanced = guarded(|| self.writer.advance()).unwrap_or_else(|panic| {
+            Err(StoreFailure::new("the store's writer panicked", std::io::Error::other(panic)))
+        });
+        self.count_waiting();
+        advanced.map_err(|failure| self.fail(failure)).unwrap_or(false)
+    }
+
+    /// Counts the snapshots that the store has taken and not stored yet as waiting.
+    fn count_waiting(&mut self) {
+        let waiting = self.writer.waiting_bytes();
+        // The sum wraps around if fewer wait than before.
+        let change = waiting.wrapping_sub(self.waiting_in_store);
+        self.snapshot_bytes.fetch_add(change, Ordering::Relaxed);
+        self.waiting_in_store = waiting;
     }
 
     fn is_batch_empty(&self) -> bool {
@@ -217,11 +253,13 @@ impl CommitLoop {
         if let Some(failure) = self.poison.get() {
             return notify_all(waiters, notes_waiters, &NotStored::Poisoned(failure.clone()));
         }
-        match self.write(&batch) {
+        let written = self.write(&batch);
+        self.count_waiting();
+        match written {
             Ok(outcomes) => {
                 self.tail.publish(&batch.appends, &outcomes);
                 notify_notes_waiters(notes_waiters, &Ok(()));
-                let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::Conflict));
+                let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::from));
                 self.notify(waiters.into_iter().zip(outcomes).collect(), batch);
             }
             Err(failure) => {
