@@ -21,6 +21,9 @@
 #[doc(hidden)]
 pub mod crash_points;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod mutations;
 
 mod record;
 mod store;

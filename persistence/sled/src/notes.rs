@@ -75,6 +75,7 @@ pub(super) fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     #[test]
     fn notes_are_read_as_written_and_every_flipped_bit_is_detected() {
@@ -92,5 +93,21 @@ mod tests {
         }
         assert!(unpack(&keys::note(b"another"), &value).is_err(), "the key of another note");
         assert!(unpack(&key, b"").is_err());
+    }
+
+    #[test]
+    fn no_mutated_note_panics_or_allocates_without_a_bound() {
+        let samples = [&b""[..], b"seventeen"].map(|content| pack(b"key", content));
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() > CHECKSUM {
+                sealed::seal(crc32c::crc32c(b"key"), bytes);
+            }
+        };
+        Mutations::of("a note", samples).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = unpack(b"key", bytes);
+            },
+        );
     }
 }

@@ -195,6 +195,7 @@ mod tests {
         all.rotate_right(1);
         all
     }
+    use actuarius_persistence::mutations::Mutations;
 
     fn example(payload: usize) -> NewSnapshot {
         NewSnapshot {
@@ -236,5 +237,22 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(unpack(&new.stream, 5, damaged.into()).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn no_mutated_snapshot_panics_or_allocates_without_a_bound() {
+        let samples = [0, 10, 900].map(|payload| pack(&example(payload)).concat());
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() > CHECKSUM {
+                sealed::seal(0, bytes);
+            }
+        };
+        Mutations::of("a snapshot", samples).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = (parts(bytes), is_too_old(bytes, Some(Timestamp::from_micros(1))));
+                let _ = unpack_any(5, &Bytes::copy_from_slice(bytes)).is_ok();
+            },
+        );
     }
 }

@@ -169,6 +169,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations::{Mutations, reseal_marker};
 
     fn example() -> Manifest {
         let [first, second] = [1, 2].map(Uuid::from_u128);
@@ -205,5 +206,14 @@ mod tests {
         }
         let newer = sealed(&format!("{MAGIC}\nformat 2\nanything\n"));
         assert_eq!(Manifest::parse(newer.as_bytes()), Err(Unreadable::Newer(2)));
+    }
+
+    #[test]
+    fn no_mutated_manifest_panics_or_allocates_without_a_bound() {
+        let decoder = Mutations::of("a manifest", [example().to_text().into_bytes()]);
+        decoder.resealed(reseal_marker).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| drop(Manifest::parse(bytes)),
+        );
     }
 }
