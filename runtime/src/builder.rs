@@ -188,7 +188,7 @@ impl RuntimeBuilder {
         store: Store,
         keyring: Keyring,
     ) -> std::io::Result<Arc<Engine>> {
-        let supervision = Supervision::start_managers().await.map_err(std::io::Error::other)?;
+        let supervision = Supervision::start(home.handle().clone()).await.map_err(std::io::Error::other)?;
         let admission = Admission::new(self.pending_limit);
         let meters = CommitMeters::new();
         let tail = Tail::with_sealer(store.reader.head(), keyring.sealer().cloned());
@@ -200,7 +200,7 @@ impl RuntimeBuilder {
             tail,
             clock: self.clock.clone(),
             supervision,
-            recovery_pool: RecoveryPool::new(home.handle().clone(), self.concurrent_recoveries),
+            recovery_pool: RecoveryPool::start(self.concurrent_recoveries)?,
             home,
             timer: Timer::start()?,
         }))
