@@ -9,7 +9,11 @@
 //! segment and reads it back, then the removals it returns are committed. A segment whose removals
 //! were not committed is unused, and harmless.
 
+#[cfg(feature = "archive")]
+mod catalog;
 pub(crate) mod error;
+#[cfg(feature = "archive")]
+mod listing;
 #[cfg(feature = "archive")]
 mod mounted;
 #[cfg(not(feature = "archive"))]
@@ -22,11 +26,13 @@ mod purging;
 #[cfg(feature = "archive")]
 pub mod segment;
 pub(crate) mod segment_error;
+#[cfg(feature = "archive")]
+mod stream_sets;
 
 pub use error::ArchiveError;
-pub use mounted::Mounted;
 #[cfg(feature = "archive")]
-pub use mounted::files;
+pub use listing::files;
+pub use mounted::Mounted;
 #[cfg(not(feature = "archive"))]
 pub use mounted::purge;
 #[cfg(feature = "archive")]

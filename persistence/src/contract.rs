@@ -179,6 +179,7 @@ macro_rules! contract_tests {
             readers_beside_a_writer_see_whole_commits_up_to_the_head
             readers_beside_a_writer_see_streams_grow_without_gaps
             readers_beside_a_writer_see_sets_of_notes_whole
+            readers_beside_removals_see_events_or_stubs_but_no_damage
         }
     };
     ($new_stage:path) => {

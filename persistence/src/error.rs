@@ -59,7 +59,7 @@ pub enum OpenError {
         what: String,
     },
     /// The log ends before an event that was acknowledged: acknowledged data is missing. Restore a
-    /// backup, or copy the files away for forensics.
+    /// backup. To see what is left, `sled::open_for_forensics` opens a copy for reading.
     #[error(
         "the store {path} ends at position {found}, but position {acknowledged} was acknowledged"
     )]
@@ -169,6 +169,30 @@ pub struct Conflict {
     pub expected: Version,
     /// The version the stream has.
     pub actual: Version,
+}
+
+/// Why one append stored nothing. The other appends of its batch are not affected.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The stream has another version.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The version of the stream could not be read, because the pages that name it are damaged. Restore
+    /// them from a backup.
+    #[error("the version of the stream could not be read: {0}")]
+    Unreadable(#[from] ReadError),
+}
+
+impl Refusal {
+    /// Returns the conflict, or `None` if the append was refused for another reason.
+    #[must_use]
+    pub fn conflict(&self) -> Option<&Conflict> {
+        match self {
+            Self::Conflict(conflict) => Some(conflict),
+            Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// A write or a sync failed: data in flight may or may not be on disk, and the writer refuses

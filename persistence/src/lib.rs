@@ -21,6 +21,9 @@
 #[doc(hidden)]
 pub mod crash_points;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod mutations;
 
 mod record;
 mod store;
@@ -44,7 +47,7 @@ pub mod views;
 
 #[cfg(feature = "archive")]
 pub use archive::segment;
-pub use error::{Conflict, Damage, OpenError, ReadError, StoreFailure};
+pub use error::{Conflict, Damage, OpenError, ReadError, Refusal, StoreFailure};
 #[cfg(feature = "erasure")]
 pub use personal::Personal;
 pub use record::chain;
@@ -61,8 +64,8 @@ pub use record::{
     Gone, NewCommit, Part, Removal, stub_frame,
 };
 pub use store::{
-    AppendOutcome, Batch, Maintenance, Page, PageLimit, Reader, Store, StoreInfo, Writer,
-    verify_log, with_own_sealer, with_sealer,
+    AmbiguousTime, AppendOutcome, Batch, CommitTime, Maintenance, Page, PageLimit, Reader, Store,
+    StoreInfo, TimePolicy, TimeSearch, Writer, verify_log, with_own_sealer, with_sealer,
 };
 pub use store::{memory, verify};
 #[cfg(feature = "archive")]

@@ -1,8 +1,10 @@
 //! The seam between the runtime and a store: `Store`, and everything that works on any store.
 //!
 //! `writer` and `reader` are the seam itself. `memory` is the reference store, `keyed` adds the keys
-//! of data subjects to a store, and `verify` with `verify_log` checks the content of a store.
+//! of data subjects to a store, and `verify` with `verify_log` checks the content of a store. `at_time` finds
+//! the position that a time means.
 
+mod at_time;
 pub(crate) mod keyed;
 pub mod memory;
 mod reader;
@@ -12,6 +14,7 @@ mod writer;
 
 use std::sync::Arc;
 
+pub use at_time::{AmbiguousTime, CommitTime, TimePolicy, TimeSearch};
 pub use keyed::{with_own_sealer, with_sealer};
 pub use reader::{Maintenance, Page, PageLimit, Reader, StoreInfo};
 pub use verify_log::verify_log;

@@ -1,6 +1,7 @@
 //! What every part of the runtime uses: errors, statuses, telemetry, clocks, panics, receipts and the tokio runtime.
 
 pub(crate) mod clock;
+pub(crate) mod clock_watch;
 pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod follower_status;

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actuarius_persistence::files::absolute;
+use actuarius_domain::Position;
 use actuarius_persistence::views::Views;
-use actuarius_persistence::{OpenError, Store, memory};
+use actuarius_persistence::{OpenError, PageLimit, Store, memory};
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::home_runtime::HomeRuntime;
@@ -22,6 +24,10 @@ use crate::inner::Inner;
 use crate::operations::deletion;
 use crate::runtime::Runtime;
 use crate::schema::recorded::StoreShapes;
+
+/// How far the clock may be behind the last event without being logged: the clocks of two machines differ by
+/// less.
+const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(60);
 
 impl Runtime {
     /// Opens the durable store in `directory` with default options. The directory is created if it does not
@@ -171,6 +177,7 @@ impl RuntimeBuilder {
         let sealer = keyring.sealer().cloned();
         let engine = self.engine(home, store, keyring).await?;
         deletion::resume(&engine).await;
+        compare_clock(&engine).await;
         let views = self.views.unwrap_or_else(Views::in_memory);
         let views = sealer.into_iter().fold(views, Views::with_sealer);
         Ok(Runtime::of(Inner::new(engine, views)))
@@ -182,7 +189,8 @@ impl RuntimeBuilder {
         store: Store,
         keyring: Keyring,
     ) -> std::io::Result<Arc<Engine>> {
-        let supervision = Supervision::start_managers().await.map_err(std::io::Error::other)?;
+        let supervision =
+            Supervision::start(home.handle().clone()).await.map_err(std::io::Error::other)?;
         let reader = store.reader.clone();
         let shapes = tokio::task::spawn_blocking(move || StoreShapes::read(&*reader)).await?;
         let shapes = Arc::new(shapes.map_err(std::io::Error::other)?);
@@ -198,10 +206,27 @@ impl RuntimeBuilder {
             tail,
             clock: self.clock.clone(),
             supervision,
-            recovery_pool: RecoveryPool::new(home.handle().clone(), self.concurrent_recoveries),
+            recovery_pool: RecoveryPool::start(self.concurrent_recoveries)?,
             home,
             timer: Timer::start()?,
         }))
+    }
+}
+
+/// Logs a clock that is behind the last event: it is wrong now, or was wrong then.
+async fn compare_clock(engine: &Engine) {
+    let before = Position::new(engine.store.head().get().saturating_sub(1));
+    let limit = PageLimit { commits: 1, bytes: 1 };
+    let page = engine.read(move |reader| reader.maintenance().read_raw(before, limit)).await;
+    let last = page.ok().and_then(|page| page.commits.last().map(|last| last.view().time));
+    let now = engine.clock.now();
+    if let Some(last) = last.filter(|last| *last > now.plus(CLOCK_BEHIND_MAX)) {
+        tracing::warn!(
+            target: "actuarius::clock",
+            %now,
+            %last,
+            "the clock is behind the time of the last event; until it has passed it, times are out of order"
+        );
     }
 }
 

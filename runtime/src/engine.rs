@@ -34,7 +34,7 @@ pub(crate) struct Engine {
     pub(crate) tail: Arc<Tail>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) supervision: Supervision,
-    pub(crate) recovery_pool: Arc<RecoveryPool>,
+    pub(crate) recovery_pool: RecoveryPool,
 }
 
 impl Engine {

@@ -7,6 +7,7 @@ use actuarius_persistence::StoreFailure;
 #[cfg(feature = "erasure")]
 use actuarius_persistence::keys::KeyFigures;
 
+pub use crate::base::clock_watch::ClockJump;
 use crate::base::error::Quarantine;
 pub use crate::base::follower_status::{FollowerHealth, FollowerKind, FollowerStatus};
 #[cfg(feature = "metrics")]
@@ -32,6 +33,9 @@ pub struct Health {
     pub keys: Option<KeyFigures>,
     /// The state of each subscription, projection and saga.
     pub followers: Vec<FollowerHealth>,
+    /// The last jump of the system's clock in this process, if there was one. Times of events before and after
+    /// it may be out of order.
+    pub clock_jump: Option<ClockJump>,
 }
 
 impl Health {

@@ -3,7 +3,7 @@
 //!
 //! `moment` (what can be requested, and which version it means), `walk` (replays a state page by page), `steps`
 //! (the same, event by event), `diff` (two moments), `fields` (differences between two values) and `log` (the
-//! whole log up to a moment). Nothing here loads an aggregate, and at most one page of events is held at a time.
+//! whole log up to a moment, and the position of a time). Nothing here loads an aggregate, and at most one page of events is held at a time.
 
 #[cfg(feature = "json")]
 mod diff;
@@ -21,7 +21,9 @@ pub use fields::FieldChange;
 #[cfg(feature = "testing")]
 pub(crate) use fields::{as_value, changes};
 
-pub(crate) use log::fold_log;
+pub use actuarius_persistence::{AmbiguousTime, CommitTime, TimePolicy};
+pub use log::PositionAtError;
+pub(crate) use log::{fold_log, position_at, position_at_with};
 pub use moment::{LogMoment, Moment};
 pub use steps::{History, HistoryStep};
 pub use walk::Past;

@@ -8,11 +8,12 @@ use actuarius_persistence::{ReadError, Reader};
 
 use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
+use crate::base::clock_watch;
 use crate::base::deadline::Deadline;
 use crate::base::schema_error::HostError;
 use crate::follow::followers::{FollowerShared, WaitError};
 use crate::health::{Health, Status};
-use crate::history::{LogMoment, fold_log};
+use crate::history::{PositionAtError, TimePolicy, position_at, position_at_with};
 use crate::inner::{Inner, ShutdownReport};
 use crate::projection::rows::View;
 use crate::projection::{Database, InDatabase, InMemory, Keyed, ProjectionBuilder};
@@ -130,6 +131,7 @@ impl Runtime {
             #[cfg(feature = "erasure")]
             keys: engine.keyring.keys().map(|keys| keys.figures()),
             followers: self.inner.followers.all().iter().map(|it| it.health()).collect(),
+            clock_jump: clock_watch::last_jump(),
         }
     }
 
@@ -156,16 +158,45 @@ impl Runtime {
     /// Returns the position at which the log ended at a time: up to, and not including, the first commit that
     /// was decided later. With one position, several aggregates and views can be read at the same moment.
     ///
-    /// Reads the log from its beginning, page by page, because clocks may step back and so only all commits
-    /// together show which one was the first.
+    /// Reads the whole log, page by page, because only all commits together show whether their times are in
+    /// order.
+    ///
+    /// # Errors
+    /// [`PositionAtError::Ambiguous`] if commits that had been decided by then are stored after a commit that was
+    /// decided more than five seconds later. It names the commits; choose with
+    /// [`position_at_with`](Runtime::position_at_with). [`PositionAtError::Unreadable`] if the log cannot be
+    /// read. Nothing was changed.
+    pub async fn position_at(&self, time: Timestamp) -> Result<Position, PositionAtError> {
+        position_at(&self.inner.engine, time).await
+    }
+
+    /// Returns the position at which the log ended at a time, for a log whose commits are out of order.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actuarius::history::{PositionAtError, TimePolicy};
+    ///
+    /// # let (runtime, noon) = (actuarius::Runtime::in_memory().await?, actuarius::Timestamp::from_micros(0));
+    /// let position = match runtime.position_at(noon).await {
+    ///     Err(PositionAtError::Ambiguous(which)) => {
+    ///         println!("{which}");
+    ///         runtime.position_at_with(noon, TimePolicy::AfterLastEarlier).await?
+    ///     }
+    ///     found => found?,
+    /// };
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`ReadError`]; nothing was changed.
-    pub async fn position_at(&self, time: Timestamp) -> Result<Position, ReadError> {
-        let moment = LogMoment::Time(time);
-        let ((), position) =
-            fold_log(&self.inner.engine, moment, (), |(), _| Ok::<_, ReadError>(())).await?;
-        Ok(position)
+    pub async fn position_at_with(
+        &self,
+        time: Timestamp,
+        policy: TimePolicy,
+    ) -> Result<Position, ReadError> {
+        position_at_with(&self.inner.engine, time, policy).await
     }
 
     /// Returns the store's reader, for tools that work below the runtime. While it is held, the store stays

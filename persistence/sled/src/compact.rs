@@ -11,15 +11,17 @@ use actuarius_domain::Position;
 use actuarius_persistence::archive::Mounted;
 use actuarius_persistence::files::lock::StoreLock;
 use actuarius_persistence::files::{self, OnFile};
-use actuarius_persistence::{Batches, OpenError, PageLimit, Reader, Store, StoreFailure};
+use actuarius_persistence::{
+    Batches, OpenError, PageLimit, Reader, Store, StoreFailure, Writer, crash_points,
+};
 
-use crate::engine::{Engine, Group, KEY_OVERHEAD};
+use crate::engine::{Engine, Group, accounting};
 use crate::error::engine_io;
 use crate::files::Files;
 use crate::log::reader::SledReader;
 use crate::options::SledOptions;
 use crate::swap::{Places, recover};
-use crate::{create, format, keys, notes, open};
+use crate::{create, format, keys, open};
 
 /// The result of a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +58,17 @@ fn compact_with(
     recover(directory)?;
     let places = Places::of(directory);
     let bytes_before = bytes(&places.store)?;
+    crash_points::here().on(directory)?;
     make_copy(&places, options, &mut progress)?;
+    crash_points::here().on(directory)?;
     files::sync_tree(&places.creating)?;
+    crash_points::here().on(directory)?;
     fs::rename(&places.creating, &places.compacted).on(&places.compacted)?;
     files::sync(directory)?;
+    crash_points::here().on(directory)?;
     fs::rename(&places.store, &places.old).on(&places.old)?;
     files::sync(directory)?;
+    crash_points::here().on(directory)?;
     recover(directory)?;
     Ok(Compacted { bytes_before, bytes_after: bytes(&places.store)? })
 }
@@ -80,7 +87,7 @@ fn make_copy(
     let format = format::read(&old_files)?;
     create::create_aside(&new_files, &format, options)?;
     let archive = || Mounted::at(PathBuf::new());
-    let (old, _writer) = open::open_parts(old_files, archive(), None, options)?;
+    let (old, mut old_writer) = open::open_parts(old_files, archive(), None, options)?;
     let (new, writer) = open::open_parts(new_files, archive(), None, options)?;
     let mut filled =
         Store { reader: Arc::new(SledReader::new(new.clone())), writer: Box::new(writer) };
@@ -88,6 +95,8 @@ fn make_copy(
         path: places.creating.clone(),
         source: std::io::Error::other(error),
     };
+    // So that no parts are copied that are to be removed.
+    old_writer.settle().map_err(|error| io(error.to_string()))?;
     copy_log(&SledReader::new(old.clone()), &mut filled, progress).map_err(io)?;
     for prefix in [keys::SNAPSHOTS, keys::NOTES] {
         copy_values(&old.engine, &new.engine, prefix).map_err(|error| io(error.to_string()))?;
@@ -128,12 +137,10 @@ fn copy_values(old: &Engine, new: &Engine, prefix: &[u8]) -> Result<(), StoreFai
     let mut group = Group::default();
     for stored in old.keys_and_values(prefix) {
         let (key, value) = stored.map_err(failed)?;
-        let bytes = key.len() + value.len() + notes::SCATTER_BYTES + KEY_OVERHEAD;
-        if !group.has_room(bytes) {
+        if !group.has_room(accounting::in_order(key.len(), value.len())) {
             new.sync(std::mem::take(&mut group))?;
         }
-        group.put(&key, value.to_vec());
-        group.charge(notes::SCATTER_BYTES);
+        group.put_in_order(&key, value.to_vec());
     }
     if group.is_empty() { Ok(()) } else { new.sync(group) }
 }

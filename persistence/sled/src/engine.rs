@@ -1,6 +1,9 @@
 //! sled, opened and synced so that durable data survives a power cut.
 
+pub(crate) mod accounting;
 mod group;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) mod measuring;
 
 use std::fs::{self, File};
 use std::io;
@@ -17,7 +20,8 @@ use crate::error::{catch_panic, engine_io};
 use crate::options::SledOptions;
 use crate::release::Release;
 
-pub(super) use group::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
+use accounting::SEGMENT_BYTES;
+pub(super) use group::Group;
 
 /// How often sled's own thread writes, cleans segments and syncs, in milliseconds.
 ///
@@ -27,21 +31,9 @@ pub(super) use group::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
 /// the next commit syncs the same file and fails, too.
 const CLEAN_EVERY_MS: u64 = 20;
 
-/// The size of sled's segments, eight times its default.
-///
-/// The bytes written between two real syncs must not reach into a third segment. If a power cut keeps a
-/// later segment and loses one in the middle, sled treats all of them as torn and erases even the first,
-/// with the pages it contained before. A group of 256 KiB in large values makes sled write 1.3 MB, because
-/// leaves are split and rewritten, and cleaning adds to that.
-const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
-
-const _: () = assert!(
-    // A full group makes sled write five times its bytes, and cleaning as much again.
-    SEGMENT_BYTES >= 10 * SYNC_BYTES_MAX
-);
-
 pub(super) struct Engine {
-    db: Db,
+    /// `None` only while it is closed.
+    db: Option<Db>,
     /// A handle of our own to sled's file, because sled's flush does not reach the disk.
     file: File,
     blobs: PathBuf,
@@ -54,21 +46,21 @@ impl Engine {
     pub(super) fn new(db: Db, file: File, directory: &Path) -> io::Result<Self> {
         let blobs = directory.join("blobs");
         let blobs_changed = fs::metadata(&blobs)?.modified()?;
-        Ok(Self { db, file, blobs, blobs_changed, has_failed: AtomicBool::new(false) })
+        Ok(Self { db: Some(db), file, blobs, blobs_changed, has_failed: AtomicBool::new(false) })
     }
 
     /// Returns sled, for writes that do not need a group to be atomic. See [`Self::make_durable`].
     pub(super) fn db(&self) -> &Db {
-        &self.db
+        self.db.as_ref().expect("it is taken only when the engine is dropped")
     }
 
     pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
-        self.db.get(key)
+        self.db().get(key)
     }
 
     /// Returns the last key and value at or before `key`.
     pub(super) fn floor(&self, key: &[u8]) -> sled::Result<Option<(IVec, IVec)>> {
-        self.db.range::<&[u8], _>(..=key).next_back().transpose()
+        self.db().range::<&[u8], _>(..=key).next_back().transpose()
     }
 
     /// Returns all keys and values from `start` on.
@@ -76,7 +68,7 @@ impl Engine {
         &self,
         start: Bound<Vec<u8>>,
     ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
-        self.db.range::<Vec<u8>, _>((start, Bound::Unbounded))
+        self.db().range::<Vec<u8>, _>((start, Bound::Unbounded))
     }
 
     /// Returns all keys that begin with `prefix`, with their values.
@@ -84,18 +76,20 @@ impl Engine {
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
-        self.db.scan_prefix(prefix)
+        self.db().scan_prefix(prefix)
     }
 
     /// Returns all keys that begin with `prefix`.
     pub(super) fn keys(&self, prefix: &[u8]) -> impl Iterator<Item = sled::Result<IVec>> + use<> {
-        self.db.scan_prefix(prefix).keys()
+        self.db().scan_prefix(prefix).keys()
     }
 
     /// Stores the whole group, or none of it. The group survives a power cut when this returns.
     pub(super) fn sync(&self, group: Group) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
-        group.apply(&self.db).map_err(failed).inspect_err(|_| self.fail())?;
+        #[cfg(all(test, target_os = "linux"))]
+        measuring::accounted(group.written());
+        group.apply(self.db()).map_err(failed).inspect_err(|_| self.fail())?;
         self.make_durable()
     }
 
@@ -110,8 +104,10 @@ impl Engine {
 
     fn sync_all(&self) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
-        self.db.flush().map_err(failed)?;
+        self.db().flush().map_err(failed)?;
         self.file.sync_data().map_err(|error| StoreFailure::new("syncing the log", error))?;
+        #[cfg(all(test, target_os = "linux"))]
+        measuring::synced();
         self.check_blobs().map_err(|error| StoreFailure::new("checking the log", error))
     }
 
@@ -128,11 +124,16 @@ impl Engine {
 impl Drop for Engine {
     /// sled writes pages that it has moved when it is closed, and does not report a failure. Everything
     /// acknowledged was synced before, but an operator should know before the store is opened again.
+    ///
+    /// After a failure nothing is synced again here. sled itself writes and syncs once more, which cannot be
+    /// prevented, and panics if that fails.
     fn drop(&mut self) {
-        if self.has_failed.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Err(failure) = self.make_durable() {
+        let has_failed = self.has_failed.load(Ordering::Relaxed);
+        let synced = if has_failed { Ok(()) } else { self.make_durable() };
+        let db = self.db.take();
+        let closed = catch_panic(|| drop(db));
+        let synced = synced.map_err(|failure| failure.to_string());
+        if let Err(failure) = synced.and(closed) {
             tracing::error!(
                 target: "actuarius::store",
                 %failure,
@@ -236,10 +237,10 @@ mod tests {
         for round in 0..300 {
             let mut group = Group::default();
             for _ in 0..30 {
-                group.put(&rng.below(1_000).to_be_bytes(), vec![7; VALUE_MAX]);
+                group.put_in_order(&rng.below(1_000).to_be_bytes(), vec![7; VALUE_MAX]);
             }
             let first = rng.below(1_000);
-            (first..first + 40).for_each(|key| group.remove(&key.to_be_bytes()));
+            (first..first + 40).for_each(|key| group.remove_part(&key.to_be_bytes()));
             engine.sync(group).unwrap_or_else(|failure| panic!("round {round}: {failure}"));
         }
     }

@@ -100,6 +100,7 @@ fn of_number(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actuarius_persistence::mutations::{Mutations, reseal_marker};
 
     fn format(ancestors: u32) -> Format {
         let of = |number| Ancestor {
@@ -135,5 +136,15 @@ mod tests {
         assert_eq!(Format::parse(of_number("3").as_bytes()), Err(Unreadable::Newer(3)));
         let unknown = Format::parse(of_number("one").as_bytes());
         assert!(matches!(unknown, Err(Unreadable::Unknown(_))));
+    }
+
+    #[test]
+    fn no_mutated_format_panics_or_allocates_without_a_bound() {
+        let samples = [0, 3].map(|ancestors| format(ancestors).to_text().into_bytes());
+        let decoder = Mutations::of("FORMAT", samples).resealed(reseal_marker);
+        decoder.run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| drop(Format::parse(bytes)),
+        );
     }
 }

@@ -221,6 +221,7 @@ pub(super) fn write_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     fn created() -> (tempfile::TempDir, std::path::PathBuf, Uuid) {
         let directory = tempfile::tempdir().expect("a directory");
@@ -279,5 +280,24 @@ mod tests {
         assert!(mark.raise(2).is_err());
         assert!(mark.sync().is_err());
         assert!(mark.raise(3).is_err());
+    }
+
+    #[test]
+    fn no_mutated_mark_panics() {
+        let store = Uuid::from_u128(7);
+        let sample = seal(store, Slot { sequence: 3, acknowledged: 17 }).to_vec();
+        let reseal = |bytes: &mut Vec<u8>| {
+            if let Some((sealed, checksum)) = bytes.split_at_mut_checked(SEALED)
+                && checksum.len() >= 4
+            {
+                checksum[..4].copy_from_slice(&crc32c::crc32c(sealed).to_le_bytes());
+            }
+        };
+        Mutations::of("a mark", [sample]).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = unseal(store, bytes).is_some();
+            },
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `e` first position u64, part u16 | a chunk of commits |
 //! | `i` bucket u16, run u32, first stream hash u64, its first version u64 | a part of the index |
+//! | `g`, what the keys of the parts begin with | parts of a chunk or a snapshot that are to be removed |
 //! | `m` | the index's manifest |
 //! | `n`, the note's own key of any bytes | a note |
 //! | `s` stream hash u128, version u64, part u16 | a snapshot |
@@ -19,6 +20,9 @@ pub(super) const MANIFEST: &[u8] = b"m";
 pub(super) const CHUNKS: &[u8] = &[CHUNK];
 pub(super) const NOTES: &[u8] = &[NOTE];
 pub(super) const SNAPSHOTS: &[u8] = &[SNAPSHOT];
+
+/// The prefix of the keys of all lists of leftover parts.
+pub(super) const LEFTOVERS: &[u8] = b"g";
 
 const CHUNK: u8 = b'e';
 const INDEX: u8 = b'i';
@@ -79,6 +83,36 @@ pub(super) fn chunk_place(key: &[u8]) -> Option<(u64, u16)> {
     let (&[CHUNK], rest) = key.split_first_chunk()? else { return None };
     let (first, part) = rest.split_first_chunk()?;
     Some((u64::from_be_bytes(*first), u16::from_be_bytes(part.try_into().ok()?)))
+}
+
+/// What the keys of the parts of one chunk or one snapshot begin with.
+pub(super) type PartsPrefix = SmallVec<[u8; 25]>;
+
+pub(super) fn chunk_parts(first: u64) -> PartsPrefix {
+    PartsPrefix::from_slice(&chunk(first, 0)[..9])
+}
+
+pub(super) fn snapshot_parts(stream: StreamHash, version: u64) -> PartsPrefix {
+    PartsPrefix::from_slice(&snapshot(stream, version, 0)[..25])
+}
+
+/// Returns the key of a part of a chunk or a snapshot.
+pub(super) fn part(prefix: &[u8], number: u16) -> SmallVec<[u8; 27]> {
+    let mut key = SmallVec::from_slice(prefix);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// Returns the part number at the end of the key of a part.
+pub(super) fn part_number(prefix: &[u8], key: &[u8]) -> Option<u16> {
+    let number = key.strip_prefix(prefix)?;
+    Some(u16::from_be_bytes(number.try_into().ok()?))
+}
+
+pub(super) fn leftover(prefix: &[u8]) -> SmallVec<[u8; 26]> {
+    let mut key = SmallVec::from_slice(LEFTOVERS);
+    key.extend_from_slice(prefix);
+    key
 }
 
 pub(super) fn index_prefix(bucket: u16, run: u32) -> [u8; 7] {

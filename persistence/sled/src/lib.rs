@@ -44,8 +44,9 @@
 //!
 //! - **`flush` does not reach the disk.** Each group of writes ends with a sync of sled's file
 //!   (`engine`).
-//! - **More than about a megabyte between two syncs can lose the whole store.** At most 256 KiB are
-//!   written between two syncs; larger batches are split (`engine::group`, `log::packing`).
+//! - **More than a segment between two syncs can lose the whole store.** What sled writes for a change is
+//!   accounted, and groups are synced before it is too much (`engine::accounting`, `log::packing`). Large
+//!   snapshots are stored in pieces (`log::backlog`).
 //! - **Large tree nodes go to files that sled never syncs.** No value is larger than 5 KiB (`keys`).
 //! - **A torn settings file makes a store unreadable.** A new store is built in a directory of its own
 //!   and renamed when it is durable (`create`).
@@ -83,14 +84,20 @@ mod create;
 mod engine;
 mod error;
 mod files;
+mod forensics;
 mod format;
 mod high_water_mark;
 mod index;
 mod keys;
+mod leftovers;
 mod log;
+#[cfg(all(test, target_os = "linux"))]
+mod measured;
 mod notes;
 mod open;
 mod options;
+#[cfg(test)]
+mod postponed;
 mod release;
 #[cfg(feature = "archive")]
 mod restore;
@@ -111,6 +118,7 @@ use actuarius_persistence::views::Views;
 use actuarius_persistence::{OpenError, Store};
 
 pub use compact::{Compacted, compact};
+pub use forensics::{Forensics, open_for_forensics};
 pub use options::SledOptions;
 #[cfg(feature = "archive")]
 pub use restore::restore;

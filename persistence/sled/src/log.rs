@@ -1,8 +1,10 @@
 //! The log: commits packed into chunks, written by one writer and read through a cache.
 
+mod backlog;
 mod cache;
 pub(crate) mod chunk;
 mod gate;
+mod keeping;
 mod packing;
 pub(crate) mod reader;
 pub(crate) mod recover;

@@ -23,17 +23,6 @@ const HEAD: usize = CHECKSUM + 1;
 
 const _: () = assert!(NOTE_VALUE_BYTES_MAX + HEAD <= VALUE_MAX);
 
-/// How many bytes a change of a note counts in its group, in addition to its own.
-///
-/// Notes are spread over the whole tree. Every tenth change of a leaf makes sled write the whole leaf
-/// again, which may be 100 KB of unchanged notes.
-pub(super) const SCATTER_BYTES: usize = 1_000;
-
-const _: () = assert!(
-    // A set counts at least as many bytes as its changes count in their group.
-    actuarius_persistence::CHANGE_BYTES >= SCATTER_BYTES + 1 + HEAD + crate::engine::KEY_OVERHEAD
-);
-
 /// Packs the value of the note whose key in sled is `key`.
 pub(super) fn pack(key: &[u8], content: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEAD + content.len());
@@ -86,6 +75,7 @@ pub(super) fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     #[test]
     fn notes_are_read_as_written_and_every_flipped_bit_is_detected() {
@@ -103,5 +93,21 @@ mod tests {
         }
         assert!(unpack(&keys::note(b"another"), &value).is_err(), "the key of another note");
         assert!(unpack(&key, b"").is_err());
+    }
+
+    #[test]
+    fn no_mutated_note_panics_or_allocates_without_a_bound() {
+        let samples = [&b""[..], b"seventeen"].map(|content| pack(b"key", content));
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() > CHECKSUM {
+                sealed::seal(crc32c::crc32c(b"key"), bytes);
+            }
+        };
+        Mutations::of("a note", samples).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = unpack(b"key", bytes);
+            },
+        );
     }
 }

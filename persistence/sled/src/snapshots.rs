@@ -9,41 +9,21 @@
 //! everything after it, in all parts. A snapshot exists if its part 0 exists, which is written last and
 //! removed first.
 
+pub(super) mod parts;
+pub(super) mod surplus;
+
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use actuarius_persistence::personal::Subjects;
-use actuarius_persistence::wire::{Cursor, put_text, put_varint};
-use actuarius_persistence::{NewSnapshot, ReadError, Snapshot};
+use actuarius_persistence::wire::Cursor;
+use actuarius_persistence::{ReadError, Snapshot};
 use bytes::Bytes;
 
 use crate::engine::Engine;
 use crate::error::{EngineError, Result};
-use crate::keys::{self, StreamHash, VALUE_MAX};
+use crate::keys::{self, StreamHash};
 use crate::sealed::{self, CHECKSUM};
 
 const VERSION: u8 = 1;
-
-/// The largest state that can be stored. The number of parts is a u16.
-pub(super) const PAYLOAD_MAX: usize = (u16::MAX as usize - 1) * VALUE_MAX;
-
-/// Packs a snapshot into values, part 0 first.
-pub(super) fn pack(new: &NewSnapshot) -> Vec<Vec<u8>> {
-    let mut bytes = vec![0; CHECKSUM];
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&[0; 2]);
-    put_text(&mut bytes, new.stream.category());
-    put_text(&mut bytes, new.stream.id());
-    put_varint(&mut bytes, new.version.get());
-    put_varint(&mut bytes, new.position.get());
-    put_varint(&mut bytes, new.as_of.get());
-    put_varint(&mut bytes, u64::from(new.state_version));
-    bytes.extend_from_slice(&new.time.as_micros().to_le_bytes());
-    put_varint(&mut bytes, new.payload.len() as u64);
-    bytes.extend_from_slice(&new.payload);
-    let parts = bytes.len().div_ceil(VALUE_MAX) as u16;
-    bytes[CHECKSUM + 1..CHECKSUM + 3].copy_from_slice(&parts.to_le_bytes());
-    sealed::seal(0, &mut bytes);
-    if parts == 1 { vec![bytes] } else { bytes.chunks(VALUE_MAX).map(<[u8]>::to_vec).collect() }
-}
 
 /// Returns the number of parts of the snapshot with this part 0.
 fn parts(front: &[u8]) -> Result<u16> {
@@ -201,59 +181,21 @@ fn read(
     }
 }
 
-/// What to remove so that a stream keeps no more snapshots than a new one allows: the oldest ones, those
-/// that are too old, and the one that is replaced. Each comes with its highest part number.
-pub(super) struct Surplus {
-    /// The versions of the snapshots to remove, with their highest parts: all of the stream's if the new
-    /// version is `u64::MAX`.
-    pub(super) older: Vec<(u64, u16)>,
-    /// The highest part of the snapshot at the version of the new one.
-    pub(super) replaced: Option<u16>,
-    /// Whether `keep` newer snapshots exist already, so that the new one is not stored.
-    pub(super) is_superfluous: bool,
-}
-
-/// Finds what to remove when a snapshot of `version` is stored.
-pub(super) fn surplus(
-    engine: &Engine,
-    key: StreamHash,
-    version: u64,
-    (keep, since): (u32, Option<Timestamp>),
-) -> sled::Result<Surplus> {
-    let keep = keep.max(1);
-    let (mut newer, mut older) = (0, 0);
-    let mut surplus = Surplus { older: vec![], replaced: None, is_superfluous: false };
-    let mut last = keys::snapshot(key, u64::MAX, u16::MAX);
-    while let Some((found, _)) = engine.floor(&last)?
-        && let Some((at, part)) = keys::snapshot_place(key, &found)
-    {
-        let front = engine.get(&keys::snapshot(key, at, 0))?;
-        match at.cmp(&version) {
-            std::cmp::Ordering::Greater => newer += u32::from(front.is_some()),
-            std::cmp::Ordering::Equal => surplus.replaced = Some(part),
-            std::cmp::Ordering::Less => {
-                let is_wanted = front.is_some_and(|front| !is_too_old(&front, since));
-                older += u32::from(is_wanted);
-                if !is_wanted || newer + 1 + older > keep {
-                    surplus.older.push((at, part));
-                }
-            }
-        }
-        let Some(next) = at.checked_sub(1) else { break };
-        last = keys::snapshot(key, next, u16::MAX);
-    }
-    surplus.is_superfluous = newer >= keep;
-    Ok(surplus)
-}
-
-/// Returns whether the snapshot is older than `since`. One of unknown age is not; it still counts.
-fn is_too_old(front: &[u8], since: Option<Timestamp>) -> bool {
-    since.is_some_and(|since| time(front).is_ok_and(|time| time < since))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::parts::Parts;
     use super::*;
+    use crate::keys::VALUE_MAX;
+    use actuarius_persistence::NewSnapshot;
+
+    /// Returns all parts, part 0 first.
+    fn pack(new: &NewSnapshot) -> Vec<Vec<u8>> {
+        let mut parts = Parts::of(new);
+        let mut all: Vec<_> = (0..parts.count()).map(|_| parts.take()).collect();
+        all.rotate_right(1);
+        all
+    }
+    use actuarius_persistence::mutations::Mutations;
 
     fn example(payload: usize) -> NewSnapshot {
         NewSnapshot {
@@ -295,5 +237,22 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(unpack(&new.stream, 5, damaged.into()).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn no_mutated_snapshot_panics_or_allocates_without_a_bound() {
+        let samples = [0, 10, 900].map(|payload| pack(&example(payload)).concat());
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() > CHECKSUM {
+                sealed::seal(0, bytes);
+            }
+        };
+        Mutations::of("a snapshot", samples).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = (parts(bytes), is_too_old(bytes, Some(Timestamp::from_micros(1))));
+                let _ = unpack_any(5, &Bytes::copy_from_slice(bytes)).is_ok();
+            },
+        );
     }
 }

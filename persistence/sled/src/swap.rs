@@ -13,8 +13,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use actuarius_persistence::OpenError;
 use actuarius_persistence::files::{self, OnFile};
+use actuarius_persistence::{OpenError, crash_points};
 
 use crate::files::Files;
 
@@ -23,6 +23,7 @@ use crate::files::Files;
 pub(super) fn recover(directory: &Path) -> Result<(), OpenError> {
     let Places { store, compacted, old, .. } = Places::of(directory);
     if !store.exists() && compacted.exists() {
+        crash_points::here().on(&store)?;
         fs::rename(&compacted, &store).on(&store)?;
         files::sync(directory)?;
     }
@@ -33,6 +34,7 @@ pub(super) fn recover(directory: &Path) -> Result<(), OpenError> {
     // The store may have been written to since the copy was made, so the copy is not used.
     for superfluous in [compacted, old] {
         if superfluous.exists() {
+            crash_points::here().on(&superfluous)?;
             fs::remove_dir_all(&superfluous).on(&superfluous)?;
         }
     }

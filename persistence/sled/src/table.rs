@@ -60,9 +60,9 @@ const FORMAT: u32 = 1;
 
 const MAGIC: &str = "actuarius view table";
 
-/// The size of a full journal: as much as is written to sled between two syncs. So a table of small
-/// batches is not synced more often, and a table of large ones does not sync twice for each.
-const JOURNAL_BYTES: u64 = crate::engine::SYNC_BYTES_MAX as u64;
+/// The size of a full journal: as much as is given to sled between two syncs. So a table of small batches
+/// is not synced more often, and a table of large ones does not sync twice for each.
+const JOURNAL_BYTES: u64 = 256 * 1024;
 
 impl TableEngine for SledOptions {
     fn exists(&self, generation: &Path) -> bool {

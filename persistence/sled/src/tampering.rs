@@ -3,14 +3,14 @@
 use actuarius_domain::{Position, StreamId, Timestamp, Version};
 use actuarius_persistence::verify::{Location, Verify};
 use actuarius_persistence::{
-    Append, Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Store,
+    Append, Batch, NewSnapshot, Notes, OpenError, PageLimit, ReadError, Refusal, Store,
 };
 use tempfile::TempDir;
 
 use crate::keys::{self, StreamHash, VALUE_MAX};
 use crate::log::chunk;
 use crate::testing::{append, frames};
-use crate::{SledOptions, format::Format, open_with};
+use crate::{SledOptions, format::Format, open_for_forensics, open_with};
 
 /// Creates a closed store of ten commits to one stream in separate chunks. The first eight are indexed.
 fn closed_store() -> TempDir {
@@ -269,4 +269,86 @@ fn verification_finds_reordered_commits() {
     let log = |position| Location::Log(Position::new(position));
     assert!(verified.findings.iter().any(|finding| finding.place == log(3)));
     assert!(verified.findings.iter().any(|finding| finding.place == log(4)));
+}
+
+/// After a restart, one damaged page of the index made the first append to any stream in it fail as a
+/// failed write does: the whole store stopped, and stopped again after each restart.
+#[test]
+fn a_damaged_index_part_refuses_the_appends_of_its_streams_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let open = || open_with(directory.path(), &SledOptions::default().index_runs(2, 64));
+    let put = |store: &mut Store, id: &str, expected: u64| {
+        let appends = vec![append("account", id, expected, &[10])];
+        store
+            .writer
+            .commit(&Batch { appends, ..Batch::default() })
+            .expect("the store goes on")
+            .remove(0)
+    };
+    let mut store = open().expect("opens");
+    for version in 0..10 {
+        put(&mut store, "alice", version).expect("stored");
+    }
+    let bucket = |id: &str| {
+        let stream = StreamId::new("account", id).expect("valid");
+        let text = std::fs::read(directory.path().join("store/FORMAT")).expect("readable");
+        let seed = Format::parse(&text).expect("whole").seed();
+        keys::bucket(StreamHash::of_stream(seed, &stream).index(), 64)
+    };
+    let other = ["bob", "carol", "dave"].into_iter().find(|id| bucket(id) != bucket("alice"));
+    let other = other.expect("three streams in one of 64 buckets");
+    // All entries of the first stream are on disk now.
+    for version in 0..10 {
+        put(&mut store, other, version).expect("stored");
+    }
+    drop(store);
+    tamper(&directory, |db| {
+        let damaged = bucket("alice").to_be_bytes();
+        for part in db.scan_prefix([b'i', damaged[0], damaged[1]]) {
+            let (key, mut value) = part.expect("readable");
+            *value.last_mut().expect("not empty") ^= 1;
+            db.insert(key, value).expect("written");
+        }
+    });
+    for _ in 0..2 {
+        let mut store = open().expect("opens");
+        let refusal = put(&mut store, "alice", 10).expect_err("its version cannot be read");
+        assert!(matches!(refusal, Refusal::Unreadable(_)), "{refusal}");
+        let version = store.reader.version(&StreamId::new("account", other).expect("valid"));
+        let stored = put(&mut store, other, version.expect("readable").get());
+        stored.expect("another stream is not affected");
+        assert!(put(&mut store, "alice", 10).is_err(), "still refused");
+    }
+}
+
+/// A store that had lost its last events could not even be read: its operator had no way to see what was
+/// left of it.
+#[test]
+fn a_store_that_is_shorter_than_acknowledged_can_be_read_in_a_copy() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        for first in [9, 10] {
+            db.remove(keys::chunk(first, 0)).expect("removed");
+        }
+    });
+    let Err(OpenError::Shorter { acknowledged, found, .. }) = open(&directory) else {
+        panic!("it is refused, because two events are missing")
+    };
+    let files = |root: &std::path::Path| -> Vec<_> {
+        let files = ["store/log/db", "store/mark", "store/FORMAT"];
+        files.map(|file| std::fs::read(root.join(file)).expect("readable")).into()
+    };
+    let before = files(directory.path());
+    let copy = tempfile::tempdir().expect("a directory");
+    let left = open_for_forensics(directory.path(), copy.path()).expect("opens");
+    assert_eq!(
+        (left.acknowledged, left.found, left.missing()),
+        (Some(acknowledged), found, Some(2))
+    );
+    let log = left.reader.read_log(Position::NONE, PageLimit::default()).expect("readable");
+    assert_eq!(log.commits.len(), 8);
+    assert_eq!(left.reader.version(&alice()).expect("readable"), Version::new(8));
+    drop(left);
+    assert!(before == files(directory.path()), "the store is as it was");
+    assert!(open_for_forensics(directory.path(), copy.path()).is_err(), "not overwritten");
 }

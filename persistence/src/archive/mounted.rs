@@ -1,55 +1,85 @@
 //! The archive of an open store, which reads fetch archived commits from.
 
-use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actuarius_domain::{Position, StreamId, Version};
 use uuid::Uuid;
 
-use super::segment::{Kind, Segment};
+use super::catalog::{Catalog, LOOKS};
+use super::error::ArchiveError;
+use super::purging::{Purged, purge_with};
+use super::segment::Segment;
+use super::stream_sets::StreamSets;
 use crate::error::{Damage, ReadError};
 use crate::files::absolute;
 use crate::record::{Commit, Gone};
 use crate::store::Page;
 
-/// The file name extension of segments.
-pub(super) const ENDING: &str = "seg";
-
-/// The archive of an open store. For engines. Segments are opened when they are first needed, and stay
-/// open: each takes about 16 bytes of memory for each block of its file.
+/// The archive of an open store. For engines. At most 32 segments are open at once.
 pub struct Mounted {
-    directory: PathBuf,
-    segments: Mutex<HashMap<Uuid, Arc<Segment>>>,
+    segments: Catalog,
+    streams: Mutex<StreamSets>,
+}
+
+/// A commit that could not be fetched.
+struct NotFetched {
+    position: Position,
+    error: ReadError,
 }
 
 impl Mounted {
     /// Returns the archive in `directory`.
     #[must_use]
     pub fn at(directory: PathBuf) -> Self {
-        let directory = absolute(directory);
-        Self { directory, segments: Mutex::default() }
+        Self { segments: Catalog::of(absolute(directory)), streams: Mutex::default() }
     }
 
     /// Returns the directory of the archive.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        &self.directory
+        self.segments.directory()
     }
 
-    /// Replaces the stubs of archived commits in a page by the commits.
+    /// Reads a page, and replaces the stubs of archived commits in it by the commits. `read` returns
+    /// the page as it is stored. It is called again if a commit was deleted after the page was read.
     ///
     /// # Errors
     /// Returns [`ReadError::Archived`] if a segment is missing, and other [`ReadError`]s if it cannot be
     /// read.
-    pub fn complete(&self, mut page: Page) -> Result<Page, ReadError> {
-        for commit in &mut page.commits {
-            if let Some(Gone::Archived(segment)) = commit.gone() {
-                *commit = self.fetch(commit, segment)?;
+    pub fn complete(
+        &self,
+        mut read: impl FnMut() -> Result<Page, ReadError>,
+    ) -> Result<Page, ReadError> {
+        let mut page = read()?;
+        for _ in 0..LOOKS {
+            let Err(NotFetched { position, error }) = self.fill(&mut page) else { return Ok(page) };
+            page = read()?;
+            let found = page.commits.iter().find(|commit| commit.position() == position);
+            if found.is_none_or(|commit| matches!(commit.gone(), Some(Gone::Archived(_)))) {
+                return Err(error);
             }
         }
+        self.fill(&mut page).map_err(|failed| failed.error)?;
         Ok(page)
+    }
+
+    /// Fetches segment by segment, so that each is opened once for a page.
+    fn fill(&self, page: &mut Page) -> Result<(), NotFetched> {
+        let mut archived: Vec<(Uuid, usize)> = Vec::new();
+        for (place, commit) in page.commits.iter().enumerate() {
+            if let Some(Gone::Archived(segment)) = commit.gone() {
+                archived.push((segment, place));
+            }
+        }
+        archived.sort_unstable();
+        for (segment, place) in archived {
+            let stub = &page.commits[place];
+            let fetched = self.fetch(stub, segment);
+            let position = stub.position();
+            page.commits[place] = fetched.map_err(|error| NotFetched { position, error })?;
+        }
+        Ok(())
     }
 
     /// Returns the commit that a stub replaces.
@@ -58,16 +88,15 @@ impl Mounted {
     /// Returns [`ReadError::Archived`] if the segment is missing, and other [`ReadError`]s if it cannot
     /// be read.
     pub fn fetch(&self, stub: &Commit, segment: Uuid) -> Result<Commit, ReadError> {
-        let Some(open) = self.segment(segment)? else {
+        let Some(open) = self.segments.segment(segment)? else {
             return Err(ReadError::Archived {
                 stream: stub.stream(),
                 position: stub.position(),
                 segment,
-                directory: self.directory.clone(),
+                directory: self.directory().to_owned(),
             });
         };
-        let found = open.commit_at(stub.position())?;
-        match found.filter(|commit| commit.hash() == stub.hash() && commit.gone().is_none()) {
+        match commit_of(&open, stub)? {
             Some(commit) => Ok(commit),
             None => Err(ReadError::Damaged(Damage {
                 stream: Some(stub.stream()),
@@ -77,58 +106,27 @@ impl Mounted {
         }
     }
 
-    fn segment(&self, id: Uuid) -> Result<Option<Arc<Segment>>, ReadError> {
-        let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        if !segments.contains_key(&id) {
-            // Its file may have been added since the last search.
-            *segments = open_all(&self.directory)?;
+    /// Removes the events of a deleted stream before the version `end` of its end from the archive, after they were
+    /// removed from the log. Returns the number of removed commits. The first call reads all files of the archive; later ones read only those that
+    /// may contain the stream.
+    ///
+    /// # Errors
+    /// Returns [`ArchiveError`] if a segment cannot be rewritten. Completed segments stay purged; call it
+    /// again for the others.
+    pub fn purge(&self, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+        // What a panic leaves in it is compared with the files.
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let purged = purge_with(self.directory(), &Purged { stream, end }, &mut streams);
+        if !matches!(purged, Ok(0)) {
+            // Files were replaced, perhaps also before an error.
+            self.segments.forget();
         }
-        Ok(segments.get(&id).cloned())
-    }
-
-    /// Closes all segments, after their files were changed.
-    pub fn forget(&self) {
-        self.segments.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        purged
     }
 }
 
-/// Opens all segments in the directory, by their ids. A file that is not a segment is logged and
-/// skipped, because the requested segment may be another file.
-fn open_all(directory: &Path) -> Result<HashMap<Uuid, Arc<Segment>>, ReadError> {
-    let mut found = HashMap::new();
-    for path in files(directory)? {
-        match Segment::open(&path) {
-            Ok(segment) if segment.head().kind == Kind::Archive => {
-                found.insert(segment.head().id, Arc::new(segment));
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(
-                target: "actuarius::store",
-                path = %path.display(),
-                %error,
-                "a file in the archive cannot be read"
-            ),
-        }
-    }
-    Ok(found)
-}
-
-/// Returns the paths of the segments in a directory. Empty if the directory does not exist.
-///
-/// # Errors
-/// Returns the error of the operating system.
-pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        entries => entries?,
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == ENDING) {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
+/// Returns the commit that the stub replaces, if the segment contains it.
+fn commit_of(segment: &Arc<Segment>, stub: &Commit) -> Result<Option<Commit>, ReadError> {
+    let found = segment.commit_at(stub.position())?;
+    Ok(found.filter(|commit| commit.hash() == stub.hash() && commit.gone().is_none()))
 }

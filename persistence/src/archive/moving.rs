@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use actuarius_domain::{Position, StreamId, Version};
 
 use super::error::ArchiveError;
-use super::mounted::ENDING;
+use super::listing::{ENDING, Work, remove_unfinished};
 use super::segment::{Kind, Segment, SegmentError, SegmentHead, Writing};
+use super::segment_error::OnSegment;
 use crate::error::ReadError;
 use crate::record::{Commit, Gone, Removal};
 use crate::store::{Page, PageLimit, Reader};
@@ -74,8 +75,11 @@ impl<'a> Moving<'a> {
     /// # Errors
     /// Returns [`ArchiveError`] if no segment was written. Nothing was removed from the log.
     pub fn next_segment(&mut self) -> Result<Option<Moved>, ArchiveError> {
-        let mut pending: Option<PendingSegment> = None;
+        let work = Work::on(&self.directory);
+        let (mut held, mut pending) = (None, None::<PendingSegment>);
         while self.at < self.end && !pending.as_ref().is_some_and(PendingSegment::is_full) {
+            // From before the first event is read until the file is complete.
+            held = held.filter(|_| pending.is_some()).or_else(|| Some(work.begin()));
             let page = self.next_page()?;
             let Some(last) = page.commits.last() else { break };
             self.at = last.last_position();
@@ -105,10 +109,11 @@ impl<'a> Moving<'a> {
     }
 
     fn wants(&mut self, commit: &Commit) -> Result<bool, ReadError> {
-        if commit.gone().is_some() {
+        let view = commit.view();
+        // The end of a stream stays in the log: it says that what is before it is deleted.
+        if commit.gone().is_some() || view.events().any(|event| event.deletion().is_some()) {
             return Ok(false);
         }
-        let view = commit.view();
         let stream = commit.stream();
         let up_to = match self.known.get(&stream) {
             Some(known) => *known,
@@ -133,11 +138,8 @@ impl PendingSegment {
     fn new(reader: &dyn Reader, directory: &std::path::Path) -> Result<Self, SegmentError> {
         let head = SegmentHead::new(Kind::Archive, reader.identity());
         let path = directory.join(format!("{}.{ENDING}", head.id));
-        let made = crate::files::create_directory(directory);
-        made.map_err(|error| SegmentError::Io {
-            path: directory.to_owned(),
-            source: std::sync::Arc::new(std::io::Error::other(error)),
-        })?;
+        let made = crate::files::create_directory(directory).map_err(std::io::Error::other);
+        made.and_then(|()| remove_unfinished(directory)).on(directory)?;
         Ok(Self { writing: Writing::create(&path, head)?, head, path, removals: vec![] })
     }
 

@@ -1,56 +1,124 @@
 //! Removes a deleted stream from the segments of the archive.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use actuarius_domain::{Position, StreamId};
+use actuarius_domain::{Position, StreamId, Version};
+use uuid::Uuid;
 
 use super::error::ArchiveError;
-use super::mounted::{ENDING, files};
+use super::listing::{ENDING, Work, files, remove_unfinished};
 use super::segment::{Segment, SegmentError, SegmentHead, Writing};
+use super::stream_sets::{StreamSet, StreamSets, hash_of};
+use crate::crash_points;
 use crate::error::ReadError;
+use crate::record::Commit;
 
-/// Removes the events of a deleted stream from the archive: rewrites each segment that contains any
-/// without them, with the same id, and removes the old file. Returns the number of removed commits.
+/// Removes the events of a deleted stream before the version `end` of its end from the archive: rewrites each
+/// segment that contains any without them, with the same id, and removes the old file. Returns the number of
+/// removed commits.
 ///
 /// # Errors
 /// Returns [`ArchiveError`] if a segment cannot be rewritten. Completed segments stay purged; call it
 /// again for the others.
-pub fn purge(directory: &Path, stream: &StreamId) -> Result<u64, ArchiveError> {
+pub fn purge(directory: &Path, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+    purge_with(directory, &Purged { stream, end }, &mut StreamSets::default())
+}
+
+/// What is removed: the commits of a stream before its end. Later ones are valid.
+pub(super) struct Purged<'a> {
+    pub(super) stream: &'a StreamId,
+    pub(super) end: Version,
+}
+
+impl Purged<'_> {
+    fn has(&self, commit: &Commit) -> bool {
+        commit.last_version() < self.end && commit.view().belongs_to(self.stream)
+    }
+}
+
+/// Does the same, and opens only files that may contain the stream.
+pub(super) fn purge_with(
+    directory: &Path,
+    purged: &Purged<'_>,
+    sets: &mut StreamSets,
+) -> Result<u64, ArchiveError> {
+    let work = Work::on(directory);
+    let _held = work.begin();
+    remove_unfinished(directory).map_err(ReadError::from)?;
     let mut removed = 0;
-    for path in files(directory).map_err(ReadError::from)? {
-        let segment = Segment::open(&path)?;
-        let found = count(&segment, stream)?;
-        if found > 0 {
-            rewrite(&segment, stream, &free_name(directory, segment.head()))?;
-            drop(segment);
-            fs::remove_file(&path).map_err(ReadError::from)?;
-            let synced = crate::files::sync(directory);
-            synced.map_err(|error| ReadError::from(std::io::Error::other(error)))?;
+    let mut kept = HashMap::new();
+    let paths = files(directory).map_err(ReadError::from)?;
+    sets.keep_only(&paths);
+    for path in paths {
+        if let Some(set) = sets.of(&path).filter(|set| !set.may_contain(purged.stream)) {
+            if !is_first(&mut kept, set.segment, set.commits) {
+                remove(&path)?;
+            }
+            continue;
         }
+        let segment = Segment::open(&path)?;
+        let head = segment.head();
+        let (found, hashes) = count(&segment, purged)?;
+        let left = segment.summary().commits - found;
+        let set = StreamSet::new(head.id, left, hashes);
         removed += found;
+        if !is_first(&mut kept, head.id, left) {
+            // An interrupted purge left two files of the segment, which are the same without the stream.
+            remove(&path)?;
+        } else if found > 0 {
+            let to = free_name(directory, head);
+            rewrite(&segment, purged, &to)?;
+            drop(segment);
+            remove(&path)?;
+            sets.put(to, set);
+        } else {
+            sets.put(path, set);
+        }
     }
     Ok(removed)
 }
 
-fn count(segment: &Segment, stream: &StreamId) -> Result<u64, SegmentError> {
-    let mut found = 0;
-    for commit in segment.commits_from(Position::NONE) {
-        found += u64::from(commit?.view().belongs_to(stream));
-    }
-    Ok(found)
+/// Returns whether no other file with the same number of commits of this segment has been seen. A purge
+/// only takes commits out of a segment.
+fn is_first(kept: &mut HashMap<Uuid, u64>, id: Uuid, commits: u64) -> bool {
+    kept.insert(id, commits) != Some(commits)
 }
 
-fn rewrite(segment: &Segment, stream: &StreamId, path: &Path) -> Result<(), SegmentError> {
+/// Counts the commits to remove, and collects the hashes of the streams of the others.
+fn count(segment: &Segment, purged: &Purged<'_>) -> Result<(u64, HashSet<u64>), SegmentError> {
+    let (mut found, mut hashes) = (0, HashSet::new());
+    for commit in segment.commits_from(Position::NONE) {
+        let commit = commit?;
+        if purged.has(&commit) {
+            found += 1;
+        } else {
+            let view = commit.view();
+            hashes.insert(hash_of(view.category, view.id));
+        }
+    }
+    Ok((found, hashes))
+}
+
+fn rewrite(segment: &Segment, purged: &Purged<'_>, path: &Path) -> Result<(), SegmentError> {
     let mut writing = Writing::create(path, segment.head())?;
     for commit in segment.commits_from(Position::NONE) {
         let commit = commit?;
-        if !commit.view().belongs_to(stream) {
-            writing.put(commit.position(), &commit.frame())?;
+        if !purged.has(&commit) {
+            writing.put_commit(&commit)?;
         }
     }
     writing.finish(None)?;
     Segment::open(path)?.verify()
+}
+
+fn remove(path: &Path) -> Result<(), ReadError> {
+    crash_points::here()?;
+    fs::remove_file(path)?;
+    crash_points::here()?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    crate::files::sync(directory).map_err(|error| std::io::Error::other(error).into())
 }
 
 /// Returns an unused file name for the rewritten segment, which keeps its id.

@@ -39,7 +39,7 @@ pub use super::segment_error::SegmentError;
 pub use reading::{Commits, Segment};
 pub use writing::{Finished, Writing};
 
-pub(crate) use blocks::{BLOCK_BYTES, Blocks, Writer as BlockWriter};
+pub(crate) use blocks::{BLOCK_BYTES, Blocks, Writer as BlockWriter, head_of};
 
 /// The purpose of a segment. Each reader accepts its own kind only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

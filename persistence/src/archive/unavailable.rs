@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use actuarius_domain::StreamId;
+use actuarius_domain::{StreamId, Version};
 use uuid::Uuid;
 
 use super::error::ArchiveError;
@@ -29,11 +29,15 @@ impl Mounted {
         &self.directory
     }
 
-    /// Returns the page if none of its commits is archived.
+    /// Reads a page, and returns it if none of its commits is archived.
     ///
     /// # Errors
     /// Returns [`ReadError::Archived`] for the first archived commit.
-    pub fn complete(&self, page: Page) -> Result<Page, ReadError> {
+    pub fn complete(
+        &self,
+        mut read: impl FnMut() -> Result<Page, ReadError>,
+    ) -> Result<Page, ReadError> {
+        let page = read()?;
         for commit in &page.commits {
             if let Some(Gone::Archived(segment)) = commit.gone() {
                 self.fetch(commit, segment)?;
@@ -55,8 +59,14 @@ impl Mounted {
         })
     }
 
-    /// Does nothing: no segment is open.
-    pub fn forget(&self) {}
+    /// Takes the events of a stream out of an archive that has none.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotEnabled`] if there is a segment in the archive: it may hold the stream.
+    /// [`ArchiveError::Read`] if the directory cannot be read.
+    pub fn purge(&self, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+        purge(&self.directory, stream, end)
+    }
 }
 
 /// Takes the events of a stream out of an archive that has none.
@@ -64,7 +74,7 @@ impl Mounted {
 /// # Errors
 /// [`ArchiveError::NotEnabled`] if there is a segment in the archive: it may hold the stream.
 /// [`ArchiveError::Read`] if the directory cannot be read.
-pub fn purge(directory: &Path, _: &StreamId) -> Result<u64, ArchiveError> {
+pub fn purge(directory: &Path, _: &StreamId, _: Version) -> Result<u64, ArchiveError> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         entries => entries.map_err(ReadError::from)?,

@@ -9,7 +9,7 @@ use super::sample::{note, small, stream};
 use super::scene::Scene;
 use super::stage::Stage;
 use crate::test_rng::TestRng;
-use crate::{Commit, PageLimit, Reader};
+use crate::{Batch, Commit, Gone, PageLimit, Reader, Removal};
 
 const BATCHES: u64 = 150;
 const PAGE: PageLimit = PageLimit { commits: 50, bytes: 64 * 1024 };
@@ -70,6 +70,48 @@ fn follow(reader: &dyn Reader, stream: &StreamId, seen: &mut Version) -> bool {
     assert!(*seen <= after, "{seen} is visible, and the version is {after}");
     assert!(page.more || *seen >= before, "the version was {before}, {stream} ends at {seen}");
     page.more
+}
+
+/// A reader fetched the first of sixty parts of a large commit, the commit left the log, and the missing
+/// parts were reported as damage: backups failed, and aggregates were quarantined.
+pub(super) fn readers_beside_removals_see_events_or_stubs_but_no_damage(stage: &dyn Stage) {
+    let mut scene = Scene::open(stage);
+    let mut rng = TestRng::new(31);
+    for _ in 0..LARGE_COMMITS {
+        scene.write(&stream("large"), vec![note(&mut rng, 300_000)]);
+    }
+    let commits: Vec<_> = scene.expected(None).into_iter().cloned().collect();
+    let done = AtomicBool::new(false);
+    thread::scope(|threads| {
+        let _finish = OnDrop(&done);
+        for _ in 0..2 {
+            let (reader, done) = (scene.reader(), &done);
+            threads.spawn(move || read_until(&*reader, done));
+        }
+        for commit in &commits {
+            let removals = vec![Removal::of(commit, Gone::Removed)];
+            let batch = Batch { removals: removals.clone(), ..Batch::default() };
+            scene.store().writer.commit(&batch).expect("the store removes it");
+            scene.removed(&removals);
+        }
+    });
+    scene.reopen_and_check();
+}
+
+const LARGE_COMMITS: u64 = 60;
+
+/// Reads the log and the stream of large commits from end to end until `done` is set.
+fn read_until(reader: &dyn Reader, done: &AtomicBool) {
+    while !done.load(Ordering::Acquire) {
+        let (mut seen, mut version) = (Position::NONE, Version::NONE);
+        while seen < reader.head() {
+            let page = reader.read_log(seen, PAGE).expect("the log is readable");
+            seen = page.commits.last().expect("up to the head").last_position();
+            let page = reader.read_stream(&stream("large"), version, Position::NONE, PAGE);
+            let page = page.expect("the stream is readable");
+            version = page.commits.last().map_or(version, |commit| commit.view().last_version());
+        }
+    }
 }
 
 fn check_whole(commit: &Commit) {

@@ -167,8 +167,8 @@ pub(super) fn an_append_without_commits_writes_nothing(stage: &dyn Stage) {
     let batch = Batch { appends: vec![empty(1), empty(0)], ..Batch::default() };
     let outcomes = scene.store().writer.commit(&batch).expect("an empty append is fine");
     assert!(outcomes[0].is_ok(), "the version is as expected");
-    let conflict = outcomes[1].as_ref().expect_err("its expected version is checked all the same");
-    assert_eq!(conflict.actual, Version::new(1));
+    let refusal = outcomes[1].as_ref().expect_err("its expected version is checked all the same");
+    assert_eq!(refusal.conflict().map(|it| it.actual), Some(Version::new(1)));
     scene.check();
     scene.write(&stream("b"), vec![Sample::Marked]);
     scene.reopen_and_check();

@@ -108,7 +108,10 @@ impl<'a> Scene<'a> {
     pub(super) fn commit(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         let outcomes = self.store().writer.commit(&batch).expect("the store commits the batch");
-        assert_eq!(outcomes, self.expected_outcomes, "the outcome of each append");
+        let told = |outcomes: &[AppendOutcome]| -> Vec<_> {
+            outcomes.iter().map(|it| it.clone().map_err(|why| why.conflict().cloned())).collect()
+        };
+        assert_eq!(told(&outcomes), told(&self.expected_outcomes), "the outcome of each append");
         self.expected_outcomes.clear();
         assert_eq!(self.reader().head(), self.model.head, "the head after a commit");
     }
@@ -179,7 +182,7 @@ impl Model {
         let version = self.versions.entry(append.stream().clone()).or_default();
         if *version != append.expected() {
             let (stream, expected) = (append.stream().clone(), append.expected());
-            return Err(Conflict { stream, expected, actual: *version });
+            return Err(Conflict { stream, expected, actual: *version }.into());
         }
         let first = self.head.next();
         for (frame, events) in append.frames() {

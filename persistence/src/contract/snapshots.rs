@@ -40,6 +40,7 @@ fn keep(scene: &mut Scene<'_>, snapshots: &[NewSnapshot]) {
     let batch = Batch { snapshots: snapshots.to_vec(), ..Batch::default() };
     let outcomes = scene.store().writer.commit(&batch).expect("the store keeps the snapshots");
     assert!(outcomes.is_empty(), "a batch without appends has no outcomes");
+    scene.store().writer.settle().expect("the store has stored large ones, too");
 }
 
 /// Checks that the stream has exactly these snapshots, the newest first; now and after reopening.

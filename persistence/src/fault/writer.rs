@@ -36,6 +36,14 @@ impl Writer for FaultWriter {
         committed
     }
 
+    fn advance(&mut self) -> Result<bool, StoreFailure> {
+        self.failed.clone().map_or_else(|| self.writer.advance(), Err)
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.writer.waiting_bytes()
+    }
+
     fn settle(&mut self) -> Result<(), StoreFailure> {
         self.failed.clone().map_or_else(|| self.writer.settle(), Err)
     }
@@ -111,7 +119,7 @@ fn without(batch: &Batch, rejections: &[Option<Conflict>]) -> Batch {
 fn merge(rejections: Vec<Option<Conflict>>, outcomes: Vec<AppendOutcome>) -> Vec<AppendOutcome> {
     let mut outcomes = outcomes.into_iter();
     let place = |rejection: Option<Conflict>| match rejection {
-        Some(conflict) => Some(Err(conflict)),
+        Some(conflict) => Some(Err(conflict.into())),
         None => outcomes.next(),
     };
     rejections.into_iter().filter_map(place).collect()

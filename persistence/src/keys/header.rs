@@ -91,3 +91,27 @@ impl Header {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutations::Mutations;
+
+    #[test]
+    fn no_mutated_header_of_the_keys_panics_or_allocates_without_a_bound() {
+        let sample = Header::fresh(3).unwrap().to_page();
+        let reseal = |page: &mut Vec<u8>| {
+            if page.len() >= SEALED + 4 {
+                let checksum = crc32c::crc32c(&page[..SEALED]).to_le_bytes();
+                page[SEALED..SEALED + 4].copy_from_slice(&checksum);
+            }
+        };
+        let sample = sample[..SEALED + 40].to_vec();
+        Mutations::of("the header of the keys", [sample]).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |page| {
+                drop(Header::choose(page, page));
+            },
+        );
+    }
+}

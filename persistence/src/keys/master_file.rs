@@ -250,6 +250,7 @@ fn is_open_to_others(_: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations::{Mutations, reseal_marker};
 
     #[test]
     fn keys_round_trip_and_the_newest_is_current() {
@@ -284,5 +285,15 @@ mod tests {
             fs::write(&path, flipped).unwrap();
             assert!(FileMasterKeys::open(&path).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn no_mutated_file_of_master_keys_panics_or_allocates_without_a_bound() {
+        let id = MasterKeyId::new("2026-11").unwrap();
+        let ring = MasterKeyRing::new(id, MasterKey::from_bytes([7; 32]));
+        let decoder = Mutations::of("master keys", [to_text(&ring).as_bytes().to_vec()]);
+        decoder
+            .resealed(reseal_marker)
+            .run(|work| allocation_counter::measure(work).bytes_max, |bytes| drop(parse(bytes)));
     }
 }

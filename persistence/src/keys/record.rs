@@ -110,6 +110,7 @@ fn parse(bytes: &[u8], slot_id: SlotId) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations::Mutations;
 
     #[test]
     fn a_slot_round_trips_and_every_flipped_bit_or_moved_slot_is_detected() {
@@ -130,5 +131,26 @@ mod tests {
             }
         }
         assert_eq!(SlotCopy::parse(&[0; RECORD_BYTES], slot_id), SlotCopy::Free);
+    }
+
+    #[test]
+    fn no_mutated_slot_panics_or_allocates_without_a_bound() {
+        let master = MasterKeyId::new("2026-11").unwrap();
+        let slot_id = SlotId { file: Uuid::from_u128(7), slot: 3 };
+        let states = [SlotState::Forgotten, SlotState::Live { master, wrapped: [9; WRAPPED] }];
+        let of = |state| Record { sequence: 4, subject: Fingerprint([5; 16]), state };
+        let samples = states.map(|state| of(state).to_bytes(slot_id).to_vec());
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() == RECORD_BYTES {
+                let checksum = slot_id.checksum(&bytes[..SEALED]).to_le_bytes();
+                bytes[SEALED..].copy_from_slice(&checksum);
+            }
+        };
+        Mutations::of("a slot of a key", samples).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = SlotCopy::parse(bytes, slot_id);
+            },
+        );
     }
 }

@@ -227,6 +227,10 @@ impl<'a> CommitView<'a> {
         if self.version.get().checked_add(self.events).is_none() {
             return Err(Malformed("a version is too large"));
         }
+        // A stub has no events whose bytes would bound their number.
+        if self.position.get().checked_add(self.events).is_none() {
+            return Err(Malformed("a position is too large"));
+        }
         let mut cursor = self.payload;
         if self.is_gone() {
             return gone::parse(cursor.0).map(|_| self);

@@ -1,5 +1,7 @@
 //! Frames, appends and commits: round trips, bounds, and damaged bytes.
 
+mod mutated;
+
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -69,6 +69,15 @@ impl Writer for KeyedWriter {
         self.writer.commit(batch)
     }
 
+    fn advance(&mut self) -> Result<bool, StoreFailure> {
+        self.fail_stop(|sealer| sealer.flush())?;
+        self.writer.advance()
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.writer.waiting_bytes()
+    }
+
     fn settle(&mut self) -> Result<(), StoreFailure> {
         self.fail_stop(|sealer| sealer.settle())?;
         self.writer.settle()
@@ -210,8 +219,8 @@ impl Maintenance for KeyedReader {
         self.reader.maintenance().archive()
     }
 
-    fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
-        self.reader.maintenance().purge_archive(stream)
+    fn purge_archive(&self, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+        self.reader.maintenance().purge_archive(stream, end)
     }
 
     fn sealer(&self) -> Option<Arc<dyn Sealer>> {

@@ -94,7 +94,7 @@ impl Log {
         let actual = self.version(stream);
         if actual != append.expected() {
             let (stream, expected) = (stream.clone(), append.expected());
-            return Err(Conflict { stream, expected, actual });
+            return Err(Conflict { stream, expected, actual }.into());
         }
         let first = self.head.next();
         for (frame, events, hash) in append.hashed_frames() {

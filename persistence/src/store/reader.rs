@@ -149,14 +149,15 @@ pub trait Maintenance: Reader {
         None
     }
 
-    /// Removes the events of a stream from the archive, after all of its commits were
-    /// [removed](crate::Gone::Removed) from the log. Returns the number of commits removed.
+    /// Removes the events of a stream before the version `end` from the archive, after they were
+    /// [removed](crate::Gone::Removed) from the log. `end` is the version of the event that ended the stream.
+    /// Returns the number of commits removed.
     ///
     /// # Errors
     /// Returns [`ArchiveError`] if a segment cannot be rewritten. Completed segments stay purged; call it
     /// again for the rest.
-    fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
-        let _ = stream;
+    fn purge_archive(&self, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+        let _ = (stream, end);
         Ok(0)
     }
 

@@ -2,7 +2,7 @@
 
 use actuarius_domain::{Position, StreamId};
 
-use crate::error::{Conflict, StoreFailure};
+use crate::error::{Refusal, StoreFailure};
 use crate::record::note::Notes;
 use crate::record::snapshot::NewSnapshot;
 use crate::record::{Append, Removal};
@@ -14,6 +14,10 @@ pub struct Batch {
     /// commits only has its expected version checked.
     pub appends: Vec<Append>,
     /// Snapshots of states whose events are already durable.
+    ///
+    /// They are optional. A store may store a large one in pieces after the commit, so that other
+    /// batches do not wait for it. It is found when it is whole, at the latest after
+    /// [`settle`](Writer::settle); a crash before loses it.
     pub snapshots: Vec<NewSnapshot>,
     /// Changes of notes, in this order. Each set is stored atomically, whatever the outcome of the
     /// appends.
@@ -24,17 +28,19 @@ pub struct Batch {
     pub snapshots_dropped: Vec<StreamId>,
 }
 
-/// The outcome of one append: the position of its first event, or a conflict that stored nothing.
-pub type AppendOutcome = Result<Position, Conflict>;
+/// The outcome of one append: the position of its first event, or why it stored nothing.
+pub type AppendOutcome = Result<Position, Refusal>;
 
 /// The only writer of a store.
 ///
 /// Every implementation keeps these invariants, which the contract suite checks:
 ///
-/// - When [`commit`](Writer::commit) returns `Ok`, everything in the batch survives a power cut.
-/// - Positions are assigned in batch order, 1, 2, 3 … without gaps; a conflict uses none.
+/// - When [`commit`](Writer::commit) returns `Ok`, everything in the batch survives a power cut, except for
+///   a large snapshot that is stored in pieces.
+/// - Positions are assigned in batch order, 1, 2, 3 … without gaps; a refused append uses none.
 /// - Each append is accepted only if its expected version is the version of the stream, counting the
-///   appends before it in the same batch. A conflict does not affect other appends.
+///   appends before it in the same batch. If that version cannot be read, the append is refused. A
+///   refusal does not affect other appends.
 /// - Each set of notes is stored atomically, in batch order and after the appends. It uses no position.
 /// - Nothing is visible to any reader before it is durable. A reader that sees a note of a batch sees
 ///   all notes and events of the batch.
@@ -48,8 +54,22 @@ pub trait Writer: Send {
     /// store again.
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure>;
 
-    /// Does the work that was postponed so that [`commit`](Writer::commit) is fast. Called in idle
-    /// times.
+    /// Does a piece of the work that was postponed so that [`commit`](Writer::commit) is fast, in about the
+    /// time of a commit. Returns whether more is left. Called while no batch waits.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`commit`](Writer::commit): every later commit fails.
+    fn advance(&mut self) -> Result<bool, StoreFailure> {
+        Ok(false)
+    }
+
+    /// Returns the bytes of the snapshots that were taken and are not stored yet.
+    fn waiting_bytes(&self) -> usize {
+        0
+    }
+
+    /// Does all the work that was postponed so that [`commit`](Writer::commit) is fast. Called in idle
+    /// times, and before the store is closed.
     ///
     /// # Errors
     /// Returns the same errors as [`commit`](Writer::commit): every later commit fails.

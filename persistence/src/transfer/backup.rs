@@ -31,10 +31,12 @@ mod manifest;
 mod notes;
 mod place;
 mod restoring;
+mod survey;
 mod taking;
 #[cfg(test)]
 mod tests;
 mod verifying;
+mod versions;
 
 use std::path::Path;
 
@@ -42,6 +44,7 @@ use actuarius_domain::{Position, Timestamp};
 use uuid::Uuid;
 
 use crate::record::chain::ChainEnd;
+use crate::store::TimePolicy;
 
 pub use error::BackupError;
 pub use loading::{Loaded, load};
@@ -91,9 +94,11 @@ pub enum Until {
     End,
     /// Up to this position.
     Position(Position),
-    /// Up to, and without, the first commit with a later time. If the clock was set back, commits with
-    /// earlier times may follow it; they are not restored.
+    /// Up to, and without, the first commit that was decided later. If commits that were decided by then
+    /// follow it, because a clock was wrong, nothing is restored: [`BackupError::AmbiguousTime`] names them.
     Time(Timestamp),
+    /// The same, for a log with commits that are out of order.
+    TimeWith(Timestamp, TimePolicy),
 }
 
 impl From<Position> for Until {

@@ -59,6 +59,7 @@ fn format(bytes: &[u8]) -> Result<u32, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations::Mutations;
 
     fn file(generation: u64, state: &[u8]) -> Vec<u8> {
         [&head(generation, state), state].concat()
@@ -85,5 +86,20 @@ mod tests {
         newer[8] = 2;
         let error = unpack(Path::new("state"), 7, newer).expect_err("newer");
         assert!(matches!(error, ViewError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn no_mutated_state_panics_or_allocates_without_a_bound() {
+        let reseal = |bytes: &mut Vec<u8>| {
+            if let Some(state) = bytes.get(HEAD..) {
+                let head = head(7, state);
+                bytes[..HEAD].copy_from_slice(&head);
+            }
+        };
+        let decoder = Mutations::of("a saved state", [file(7, b"seventeen")]).resealed(reseal);
+        decoder.run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| drop(unpack(Path::new("state"), 7, bytes.to_vec())),
+        );
     }
 }

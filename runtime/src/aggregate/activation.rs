@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use actuarius_domain::Aggregate;
+use actuarius_domain::{Aggregate, Version};
 
 use super::hosted_type::HostedType;
 use super::inbox::{Epoch, Slot};
-use crate::base::error::Failure;
+use crate::base::error::{Failure, Quarantine, QuarantineReason, Unavailable};
 
 /// What the actor of an incarnation, its recovery and its appends in flight share.
 pub(crate) struct Activation<A: Aggregate> {
@@ -26,15 +26,41 @@ pub(crate) trait SlotOwner<A: Aggregate>: Send + Sync {
 }
 
 impl<A: Aggregate> Activation<A> {
-    /// Answers the waiting requests, because the runtime has closed.
-    pub(crate) fn end(&self) {
-        for request in self.slot.end() {
-            request.fail(Failure::shutting_down(), &self.hosted.meters);
-        }
-    }
-
     /// Starts the next incarnation.
     pub(crate) fn start_next(&self, epoch: Epoch) {
         self.owner.clone().start(self.slot.clone(), epoch);
+    }
+
+    /// Answers the waiting requests, because the aggregate cannot be read now. The next request tries again.
+    pub(crate) fn close_unavailable(&self, why: &Unavailable) {
+        for request in self.slot.recovery_failed(|| self.owner.remove(&self.slot)) {
+            request.fail(Failure::Unavailable(why.clone()), &self.hosted.meters);
+        }
+    }
+
+    /// Puts the aggregate out of service and answers its waiting requests.
+    pub(crate) fn quarantine(&self, why: Quarantine) -> Arc<Quarantine> {
+        let why = self.hosted.quarantine(&self.slot, why);
+        self.retain_slot();
+        why
+    }
+
+    /// Puts the aggregate out of service, because the user's code panicked while it was recovered.
+    pub(crate) fn quarantine_after_failed_recovery(&self, panic: String) {
+        self.quarantine(self.recovery_panicked(panic));
+    }
+
+    pub(crate) fn recovery_panicked(&self, panic: String) -> Quarantine {
+        let id = self.slot.stream.shared_id().clone();
+        let reason = QuarantineReason::RecoveryPanicked(panic);
+        Quarantine { aggregate: A::TYPE, id, version: Version::NONE, position: None, reason }
+    }
+
+    /// Keeps a slot without an incarnation in the directory. Their number is bounded: beyond it, the oldest
+    /// ones are removed.
+    pub(crate) fn retain_slot(&self) {
+        self.hosted
+            .residency
+            .retain(&self.slot, |oldest| oldest.forget(|| self.owner.remove(oldest)));
     }
 }

@@ -1,6 +1,5 @@
 //! [`Directory`]: the slots of all aggregates of one type, by id.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Id};
@@ -8,10 +7,11 @@ use actuarius_persistence::personal::Fingerprint;
 use dashmap::DashMap;
 
 use super::activation::{Activation, SlotOwner};
+use super::actor::AggregateActor;
 use super::hosted_type::HostedType;
 use super::inbox::{Epoch, Pushed, Slot};
 use super::request::Request;
-use crate::base::error::{Failure, Quarantine};
+use crate::base::error::{Failure, Quarantine, Unavailable};
 use crate::commit::admission::Permit;
 
 type Slots<A> = DashMap<Arc<str>, Arc<Slot<A>>, foldhash::fast::RandomState>;
@@ -101,10 +101,9 @@ impl<A: Aggregate> Directory<A> {
 
 impl<A: Aggregate> SlotOwner<A> for Directory<A> {
     fn start(self: Arc<Self>, slot: Arc<Slot<A>>, epoch: Epoch) {
-        let shard = self.slots.hasher().hash_one(slot.stream.id()) as usize;
         let hosted = self.hosted.clone();
         let activation = Arc::new(Activation { hosted: hosted.clone(), slot, epoch, owner: self });
-        hosted.engine.supervision.start(shard, activation);
+        hosted.engine.supervision.spawn(AggregateActor::new(activation).run());
     }
 
     fn remove(&self, slot: &Arc<Slot<A>>) {
@@ -149,7 +148,7 @@ impl<A: Aggregate> Hosted for Directory<A> {
     }
 
     fn end_all(&self) {
-        for request in self.all().iter().flat_map(|slot| slot.end()) {
+        for request in self.all().iter().flat_map(|slot| slot.end(Unavailable::ShuttingDown)) {
             request.fail(Failure::shutting_down(), &self.hosted.meters);
         }
     }

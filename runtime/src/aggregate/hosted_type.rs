@@ -67,6 +67,12 @@ impl<A: Aggregate> HostedType<A> {
 
     /// Puts an aggregate out of service and answers its waiting requests.
     pub(crate) fn quarantine(&self, slot: &Slot<A>, why: Quarantine) -> Arc<Quarantine> {
+        let why = Arc::new(why);
+        self.residency.quarantined(why.clone());
+        for request in slot.quarantine(why.clone()) {
+            request.fail(Failure::Quarantined(why.clone()), &self.meters);
+        }
+        self.meters.quarantined();
         tracing::error!(
             target: "actuarius::aggregate",
             aggregate = why.aggregate,
@@ -75,12 +81,6 @@ impl<A: Aggregate> HostedType<A> {
             reason = %why.reason,
             "quarantined"
         );
-        self.meters.quarantined();
-        let why = Arc::new(why);
-        self.residency.quarantined(why.clone());
-        for request in slot.quarantine(why.clone()) {
-            request.fail(Failure::Quarantined(why.clone()), &self.meters);
-        }
         why
     }
 }

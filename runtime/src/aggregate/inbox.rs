@@ -1,7 +1,7 @@
 //! [`Slot`]: the entry of an aggregate in the directory, with an inbox that outlives every incarnation.
 //!
-//! ractor's mailbox cannot carry commands, because it has no bound and is dropped with its actor. So
-//! commands wait here, and the actor's mailbox carries only a bell, which rings when there is work.
+//! A mailbox that belongs to an actor is dropped with it. So requests wait in the slot, and the actor waits
+//! there, too: it leaves a waker, the bell, which rings when there is work.
 
 mod clear_text;
 mod rebuilds;
@@ -10,13 +10,12 @@ mod state;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use actuarius_domain::{Aggregate, StreamId};
-use ractor::ActorRef;
 
 use super::request::Request;
-use crate::base::error::{Failure, Limit, Quarantine};
-use crate::engine::supervision::Bell;
+use crate::base::error::{Failure, Limit, Quarantine, Unavailable};
 pub(crate) use state::{Epoch, TurnOutcome};
 use state::{Leaving, Phase, SlotState};
 
@@ -52,9 +51,14 @@ pub(crate) struct Work<A: Aggregate> {
 pub(crate) struct Failed {
     /// How many times in a row this aggregate's actors have failed.
     pub(crate) in_a_row: u32,
-    pub(crate) was_resident: bool,
     /// The incarnation that the caller must start for the waiting requests.
     pub(crate) start: Option<Epoch>,
+}
+
+/// Requests that were taken and cannot be put back, because the aggregate serves none any more.
+pub(crate) struct Refused<A: Aggregate> {
+    pub(crate) requests: VecDeque<Request<A>>,
+    pub(crate) why: Failure,
 }
 
 /// The reply to an eviction.
@@ -75,20 +79,19 @@ impl<A: Aggregate> Slot<A> {
 
     /// Adds a request to the inbox, which holds at most `limit`.
     pub(crate) fn push(&self, request: Request<A>, limit: usize) -> Pushed<A> {
-        let mut state = self.lock();
-        match &state.phase {
-            Phase::Closed => return Pushed::Closed(request),
-            Phase::Ended => return Pushed::Refused(request, Failure::shutting_down()),
-            Phase::Quarantined(why) => {
-                let failure = Failure::Quarantined(why.clone());
+        self.change(|state| {
+            if matches!(state.phase, Phase::Closed) {
+                return Pushed::Closed(request);
+            }
+            if let Some(failure) = state.refusal() {
                 return Pushed::Refused(request, failure);
             }
-            _ if state.inbox.len() >= limit => {
+            if state.inbox.len() >= limit {
                 return Pushed::Refused(request, Failure::Overloaded(Limit::Inbox(limit)));
             }
-            _ => state.inbox.push_back(request),
-        }
-        state.start().map_or(Pushed::Queued, Pushed::Start)
+            state.inbox.push_back(request);
+            state.start().map_or(Pushed::Queued, Pushed::Start)
+        })
     }
 
     /// Returns whether the first waiting request assumes that the aggregate does not exist yet.
@@ -96,17 +99,25 @@ impl<A: Aggregate> Slot<A> {
         self.lock().inbox.front().is_some_and(Request::assumes_new)
     }
 
-    /// Takes the work that the bell announced, and marks the slot busy if there are requests. Returns
-    /// `None` while a turn is running, because its end rings again.
-    pub(crate) fn take_work(&self, epoch: Epoch) -> Option<Work<A>> {
+    /// Waits for the bell, then takes the work and marks the slot busy if there are requests. Returns
+    /// `None` once the incarnation of this epoch is no longer in service.
+    pub(crate) fn poll_work(
+        &self,
+        epoch: Epoch,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Work<A>>> {
         let mut state = self.lock();
         if state.epoch != epoch || !state.is_resident() {
-            return None;
+            return Poll::Ready(None);
+        }
+        if !state.rung {
+            match &mut state.bell {
+                Some(bell) => bell.clone_from(context.waker()),
+                none => *none = Some(context.waker().clone()),
+            }
+            return Poll::Pending;
         }
         state.rung = false;
-        if state.busy {
-            return None;
-        }
         let requests = state.take_requests();
         state.busy = !requests.is_empty();
         let leaving = state.leaving != Leaving::No;
@@ -115,43 +126,53 @@ impl<A: Aggregate> Slot<A> {
             state.leaving = Leaving::No;
         }
         let needs_rebuild = state.clear_text.start_rebuild();
-        Some(Work { requests, last_turn: state.last_turn.take(), leaving, stays, needs_rebuild })
+        let last_turn = state.last_turn.take();
+        Poll::Ready(Some(Work { requests, last_turn, leaving, stays, needs_rebuild }))
     }
 
-    /// Puts requests that were taken and not processed back to the front, in order.
-    pub(crate) fn put_back(&self, mut requests: VecDeque<Request<A>>) {
+    /// Puts requests that were taken and not processed back to the front, in order. Returns them if the
+    /// aggregate has been quarantined or the runtime has ended since: the caller must answer them.
+    #[must_use]
+    pub(crate) fn put_back(&self, mut requests: VecDeque<Request<A>>) -> Option<Refused<A>> {
         let mut state = self.lock();
+        if let Some(why) = state.refusal() {
+            return Some(Refused { requests, why });
+        }
         requests.append(&mut state.inbox);
         state.inbox = requests;
+        None
     }
 
     /// Ends a turn. If the incarnation that ran it has ended and requests wait, returns the incarnation
     /// that the caller must start.
     #[must_use]
     pub(crate) fn end_turn(&self, outcome: TurnOutcome) -> Option<Epoch> {
-        let mut state = self.lock();
-        state.busy = false;
-        if outcome != TurnOutcome::Failed {
-            state.failures = 0;
-        }
-        let snapshot_due = matches!(outcome, TurnOutcome::Stored { snapshot_due: true, .. });
-        state.last_turn = match (state.last_turn.take(), outcome) {
-            (Some(TurnOutcome::Failed), _) => Some(TurnOutcome::Failed),
-            (before, TurnOutcome::Nothing) => before,
-            (_, outcome) => Some(outcome),
-        };
-        let needs_rebuild = state.clear_text.needs_rebuild();
-        if snapshot_due || state.leaving != Leaving::No || needs_rebuild {
-            state.ring();
-        }
-        state.start_if_requests_wait()
+        self.change(|state| {
+            state.busy = false;
+            if outcome != TurnOutcome::Failed {
+                state.failures = 0;
+            }
+            let snapshot_due = matches!(outcome, TurnOutcome::Stored { snapshot_due: true, .. });
+            state.last_turn = match (state.last_turn.take(), outcome) {
+                (Some(TurnOutcome::Failed), _) => Some(TurnOutcome::Failed),
+                (before, TurnOutcome::Nothing) => before,
+                (_, outcome) => Some(outcome),
+            };
+            let needs_rebuild = state.clear_text.needs_rebuild();
+            if snapshot_due || state.leaving != Leaving::No || needs_rebuild {
+                state.ring();
+            }
+            state.start_if_requests_wait()
+        })
     }
 
-    /// Records that the incarnation of this epoch is in memory and waits for `bell`.
-    pub(crate) fn set_resident(&self, epoch: Epoch, bell: ActorRef<Bell>) {
+    /// Records that the incarnation of this epoch is in memory and waits for the bell. Returns false if the
+    /// runtime has ended in the meantime.
+    pub(crate) fn set_resident(&self, epoch: Epoch) -> bool {
         let mut state = self.lock();
-        if state.epoch == epoch && matches!(state.phase, Phase::Loading) {
-            state.phase = Phase::Resident(bell);
+        let is_awaited = state.epoch == epoch && matches!(state.phase, Phase::Loading);
+        if is_awaited {
+            state.phase = Phase::Resident;
             // The last turn of an earlier incarnation does not concern this one.
             state.last_turn = None;
             state.rung = false;
@@ -160,13 +181,13 @@ impl<A: Aggregate> Slot<A> {
                 state.ring();
             }
         }
+        is_awaited
     }
 
     /// Unloads the aggregate if it is idle, to free memory.
     pub(crate) fn evict(&self) -> Eviction {
-        let mut state = self.lock();
-        match state.phase {
-            Phase::Resident(_) if state.is_idle() => {
+        self.change(|state| match state.phase {
+            Phase::Resident if state.is_idle() => {
                 if state.leaving == Leaving::No {
                     state.leaving = Leaving::IfIdle;
                 }
@@ -174,20 +195,21 @@ impl<A: Aggregate> Slot<A> {
                 state.ring();
                 Eviction::Leaving
             }
-            Phase::Resident(_) | Phase::Loading => Eviction::Busy,
+            Phase::Resident | Phase::Loading => Eviction::Busy,
             _ => Eviction::Unloaded,
-        }
+        })
     }
 
     /// Unloads the aggregate as soon as it is idle. Returns false if it is not in memory.
     pub(crate) fn leave_when_idle(&self) -> bool {
-        let mut state = self.lock();
-        let in_memory = state.is_in_memory();
-        if in_memory {
-            state.leaving = Leaving::WhenIdle;
-            state.ring();
-        }
-        in_memory
+        self.change(|state| {
+            let in_memory = state.is_in_memory();
+            if in_memory {
+                state.leaving = Leaving::WhenIdle;
+                state.ring();
+            }
+            in_memory
+        })
     }
 
     /// Closes the slot if nothing waits and nothing is in flight, in one step under the slot's lock;
@@ -203,30 +225,48 @@ impl<A: Aggregate> Slot<A> {
         true
     }
 
+    /// Closes a slot without an incarnation, to free its memory. A quarantined aggregate is then in service
+    /// again: the next request recovers it, and quarantines it again if the cause is still there. Returns
+    /// false if the slot is in use.
+    pub(crate) fn forget(&self, remove: impl FnOnce()) -> bool {
+        let mut state = self.lock();
+        let unused = matches!(state.phase, Phase::Vacant | Phase::Quarantined(_) | Phase::Closed);
+        let closed = unused && state.is_idle();
+        if closed {
+            state.phase = Phase::Closed;
+            remove();
+        }
+        closed
+    }
+
     /// Ends a recovery without an incarnation, and returns the waiting requests, which the caller must
     /// answer. The next request finds the slot closed and tries again from the directory.
     pub(crate) fn recovery_failed(&self, remove: impl FnOnce()) -> VecDeque<Request<A>> {
         let mut state = self.lock();
-        if !matches!(state.phase, Phase::Ended) {
+        if state.is_in_memory() {
             state.phase = Phase::Closed;
             remove();
         }
         std::mem::take(&mut state.inbox)
     }
 
-    /// Ends the slot because the runtime has closed: nothing is started any more. Returns the waiting
+    /// Ends the slot because the runtime has ended: nothing is started any more. Returns the waiting
     /// requests, which the caller must answer.
-    pub(crate) fn end(&self) -> VecDeque<Request<A>> {
-        let mut state = self.lock();
-        state.phase = Phase::Ended;
-        std::mem::take(&mut state.inbox)
+    pub(crate) fn end(&self, why: Unavailable) -> VecDeque<Request<A>> {
+        self.change(|state| {
+            state.phase = Phase::Ended(why);
+            std::mem::take(&mut state.inbox)
+        })
     }
 
     /// Puts the aggregate out of service, and returns the waiting requests, which the caller must answer.
     pub(crate) fn quarantine(&self, why: Arc<Quarantine>) -> VecDeque<Request<A>> {
-        let mut state = self.lock();
-        state.phase = Phase::Quarantined(why);
-        std::mem::take(&mut state.inbox)
+        self.change(|state| {
+            if !matches!(state.phase, Phase::Ended(_)) {
+                state.phase = Phase::Quarantined(why);
+            }
+            std::mem::take(&mut state.inbox)
+        })
     }
 
     /// Puts a quarantined aggregate back into service. Returns false if it was not quarantined.
@@ -240,18 +280,24 @@ impl<A: Aggregate> Slot<A> {
         quarantined
     }
 
+    /// Returns whether the incarnation of this epoch is in service, so that its actor must not end.
+    pub(crate) fn is_in_service(&self, epoch: Epoch) -> bool {
+        let state = self.lock();
+        state.epoch == epoch && state.is_in_memory()
+    }
+
     /// Records that the actor of an incarnation has ended. Returns how, unless it left or was
     /// quarantined.
     pub(crate) fn actor_ended(&self, epoch: Epoch) -> Option<Failed> {
-        let mut state = self.lock();
-        let was_resident = state.is_resident();
-        if state.epoch != epoch || !state.is_in_memory() {
-            return None;
-        }
-        state.phase = Phase::Vacant;
-        state.failures += 1;
-        let start = state.start_if_requests_wait();
-        Some(Failed { in_a_row: state.failures, was_resident, start })
+        self.change(|state| {
+            if state.epoch != epoch || !state.is_in_memory() {
+                return None;
+            }
+            state.phase = Phase::Vacant;
+            state.failures += 1;
+            let start = state.start_if_requests_wait();
+            Some(Failed { in_a_row: state.failures, start })
+        })
     }
 
     /// Ends an eviction, and returns whether there was one.
@@ -270,6 +316,19 @@ impl<A: Aggregate> Slot<A> {
 
     pub(crate) fn last_used(&self) -> u64 {
         self.last_used.load(Ordering::Relaxed)
+    }
+
+    /// Changes the state, then wakes the actor if there is work for it. It is woken after the slot is
+    /// unlocked, so that it does not wait for the lock at once.
+    fn change<R>(&self, change: impl FnOnce(&mut SlotState<A>) -> R) -> R {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let bell = state.take_bell();
+        drop(state);
+        if let Some(bell) = bell {
+            bell.wake();
+        }
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, SlotState<A>> {

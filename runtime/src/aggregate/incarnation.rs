@@ -11,10 +11,11 @@ use super::inbox::{Slot, TurnOutcome};
 use super::optimistic::Certainty;
 use super::replay::Start;
 use super::saved_state;
+use crate::base::panics::Contained;
 
 /// An aggregate in memory, from loading to unloading.
 pub(crate) struct Incarnation<A: Aggregate> {
-    pub(crate) state: A,
+    pub(crate) state: Contained<A>,
     pub(crate) version: Version,
     /// The position of its last durable event.
     pub(crate) position: Position,
@@ -41,7 +42,7 @@ impl<A: Aggregate> Incarnation<A> {
     pub(crate) fn from_start(start: Start<A>) -> Self {
         let Start { state, window, version, position, time, as_of: _, subjects } = start;
         Self {
-            state,
+            state: Contained::new(state),
             version,
             position,
             time,
@@ -61,7 +62,7 @@ impl<A: Aggregate> Incarnation<A> {
 
     /// Resets the state, because the stream has ended.
     pub(crate) fn end(&mut self, deletion: Deletion) {
-        self.state = A::default();
+        self.state = Contained::new(A::default());
         self.window = DedupWindow::default();
         self.ended = Some(deletion);
     }
@@ -128,7 +129,7 @@ impl<A: Aggregate> Incarnation<A> {
     /// is sealed for all of their subjects: forgetting one of them makes it unreadable.
     fn sealed_state(&mut self, hosted: &HostedType<A>) -> Result<Vec<u8>, String> {
         let keys = hosted.engine.keyring.sealer();
-        let (state, window, subjects) = (&self.state, &self.window, &mut self.subjects);
+        let (state, window, subjects) = (&*self.state, &self.window, &mut self.subjects);
         let encode = || saved_state::encode(state, window, hosted.hosting.snapshot_codec);
         let clear = collecting(keys, subjects, || deriving(keys, encode));
         let clear = clear.map_err(|error| error.to_string())?;

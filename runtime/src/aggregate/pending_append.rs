@@ -9,6 +9,7 @@ use super::activation::Activation;
 use super::inbox::TurnOutcome;
 use super::request::{Port, QueryPort};
 use crate::base::error::{ExecuteError, Failure};
+use crate::base::panics::guarded;
 use crate::base::receipt::Receipt;
 use crate::base::telemetry::Meters;
 use crate::commit::admission::Permit;
@@ -128,6 +129,7 @@ impl NotStored {
     fn failure_for_reply(&self) -> Failure {
         match self {
             Self::Perhaps(failure) | Self::Poisoned(failure) => Failure::Poisoned(failure.clone()),
+            Self::Unreadable(error) => Failure::Unreadable(error.clone()),
             Self::Conflict(_) => Failure::undone(),
             Self::Stopped => Failure::shutting_down(),
         }
@@ -173,8 +175,7 @@ impl<A: Aggregate> Waiter for PendingAppend<A> {
     /// Replies first, in order, and ends the turn last: no later turn can overtake a reply.
     fn complete(self: Box<Self>, outcome: Result<Position, NotStored>) {
         let Self { guard, base, held, snapshot_due, is_assumed_new, sent } = *self;
-        let meters = &guard.activation().hosted.meters;
-        meters.committed_append(sent.elapsed());
+        let (meters, took) = (&guard.activation().hosted.meters, sent.elapsed());
         let turn_outcome = match &outcome {
             Ok(first) => TurnOutcome::Stored { base, first: *first, snapshot_due },
             Err(NotStored::Conflict(_)) if is_assumed_new => TurnOutcome::Failed,
@@ -186,11 +187,14 @@ impl<A: Aggregate> Waiter for PendingAppend<A> {
         for HeldReply { reply, permit } in held {
             // First, so that a caller that has its reply is no longer counted as inside.
             drop(permit);
-            match &outcome {
+            // A value that the caller no longer takes is dropped here, and its destructor may panic. The other
+            // replies are still sent.
+            let _ = guarded(|| match &outcome {
                 Ok(first) => reply.send_stored(base, *first, meters),
                 Err(why) => reply.send_not_stored(base, why, meters),
-            }
+            });
         }
+        let _ = guarded(|| meters.committed_append(took));
         guard.end(turn_outcome);
     }
 }

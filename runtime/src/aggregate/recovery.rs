@@ -15,7 +15,7 @@ use super::inbox::Slot;
 use super::incarnation::Incarnation;
 use super::replay::{self, Found, Snapshots, Start};
 use crate::base::error::{Quarantine, QuarantineReason, Unavailable};
-use crate::engine::recovery_pool::Stopwatch;
+use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
 
 pub(crate) enum RecoveryError {
@@ -30,17 +30,20 @@ pub(crate) async fn recover<A: Aggregate>(
     activation: Arc<Activation<A>>,
 ) -> Result<Box<Incarnation<A>>, RecoveryError> {
     let (done, recovered) = oneshot::channel();
-    let pool = activation.hosted.engine.recovery_pool.clone();
-    pool.submit(move |stopwatch| {
-        // The receiver is dropped if the actor was killed in the meantime.
-        drop(done.send(recover_now(&activation, stopwatch)));
+    let engine = activation.hosted.engine.clone();
+    engine.recovery_pool.submit(move || {
+        let recovered = guarded(|| recover_now(&activation)).unwrap_or_else(|panic| {
+            Err(RecoveryError::Quarantine(Box::new(activation.recovery_panicked(panic))))
+        });
+        // The receiver is dropped if the actor ended in the meantime.
+        drop(done.send(recovered));
     });
+    // The pool drops what waits when it is closed.
     recovered.await.unwrap_or(Err(RecoveryError::Unavailable(Unavailable::ShuttingDown)))
 }
 
 fn recover_now<A: Aggregate>(
     activation: &Activation<A>,
-    stopwatch: &mut Stopwatch<'_>,
 ) -> Result<Box<Incarnation<A>>, RecoveryError> {
     let (hosted, slot) = (&activation.hosted, &activation.slot);
     let span = tracing::debug_span!(
@@ -54,7 +57,7 @@ fn recover_now<A: Aggregate>(
         Recovery { reader: &*reader, slot, hosted, decoder: Decoder::of(&hosted.engine.shapes) };
     let start = recovery.start()?;
     let (as_of, mut incarnation) = (start.as_of, Box::new(Incarnation::from_start(start)));
-    let replayed = recovery.replay(&mut incarnation, as_of, stopwatch)?;
+    let replayed = recovery.replay(&mut incarnation, as_of)?;
     hosted.set_subjects(slot, &incarnation.subjects, forgotten);
     let took = started.elapsed();
     let slow = hosted.hosting.snapshot_when_loading_took;
@@ -104,7 +107,6 @@ impl<A: Aggregate> Recovery<'_, A> {
         &self,
         incarnation: &mut Incarnation<A>,
         as_of: Position,
-        stopwatch: &mut Stopwatch<'_>,
     ) -> Result<u64, RecoveryError> {
         let (from, mut gap) = (incarnation.version, None);
         loop {
@@ -116,7 +118,6 @@ impl<A: Aggregate> Recovery<'_, A> {
             for commit in &page.commits {
                 self.apply(incarnation, &commit.view(), &mut gap)?;
             }
-            stopwatch.check();
             if !page.more {
                 if let Some((version, position)) = gap {
                     return Err(self.quarantine(
@@ -161,7 +162,7 @@ impl<A: Aggregate> Recovery<'_, A> {
                 let schema_version = event.schema_version;
                 quarantine(QuarantineReason::Undecodable { event_type, schema_version, error })
             })?;
-            replay::fold(&mut incarnation.state, &facts)
+            replay::fold(&mut *incarnation.state, &facts)
                 .map_err(|panic| quarantine(QuarantineReason::ApplyPanicked(panic)))?;
             incarnation.version = event.version;
             incarnation.position = event.position;

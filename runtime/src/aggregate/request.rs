@@ -7,7 +7,7 @@ use actuarius_persistence::Deletion;
 use tokio::sync::oneshot;
 
 use crate::base::error::{ExecuteError, Failure, Place};
-use crate::base::panics::guarded;
+use crate::base::panics::{Contained, discard, guarded};
 use crate::base::receipt::Receipt;
 use crate::base::telemetry::Meters;
 use crate::commit::admission::Permit;
@@ -27,7 +27,7 @@ pub(crate) enum RequestKind<A: Aggregate> {
 /// What a command does.
 pub(crate) enum Operation<A: Aggregate> {
     /// The aggregate decides which events follow.
-    Decide(A::Command),
+    Decide(Contained<A::Command>),
     /// Its stream ends.
     Delete(Deletion),
 }
@@ -71,8 +71,8 @@ impl<A: Aggregate> Port<A> {
 
     pub(crate) fn answer(self, answer: CommandReply<A>) {
         match self {
-            // Fails if the caller no longer waits.
-            Self::Receipt(sender) => drop(sender.send(answer)),
+            // Fails if the caller no longer waits: then the answer, which is the user's, is dropped here.
+            Self::Receipt(sender) => discard(sender.send(answer)),
             Self::Value(port) => port.answer(answer),
         }
     }
@@ -105,6 +105,7 @@ impl<F, R> StateReader<F, R> {
         F: FnOnce(&A) -> R,
     {
         if let Self::Pending(closure) = std::mem::replace(self, Self::Running) {
+            // The closure is consumed by its call, or dropped by its panic, within the guard.
             *self = Self::Done(guarded(|| closure(state)));
         }
     }
@@ -120,13 +121,13 @@ impl<F, R> StateReader<F, R> {
 
 /// The port of a query, with its closure.
 pub(crate) struct QueryClosure<F, R> {
-    closure: StateReader<F, R>,
+    closure: Contained<StateReader<F, R>>,
     sender: oneshot::Sender<Result<R, Failure>>,
 }
 
 impl<F, R> QueryClosure<F, R> {
     pub(crate) fn new(closure: F, sender: oneshot::Sender<Result<R, Failure>>) -> Self {
-        Self { closure: StateReader::Pending(closure), sender }
+        Self { closure: Contained::new(StateReader::Pending(closure)), sender }
     }
 }
 
@@ -146,13 +147,13 @@ where
 
     fn answer(self: Box<Self>, outcome: Result<(), Failure>) {
         let Self { closure, sender } = *self;
-        drop(sender.send(outcome.and_then(|()| closure.value(Place::Query))));
+        discard(sender.send(outcome.and_then(|()| closure.take().value(Place::Query))));
     }
 }
 
 /// The port of a command that returns a combination of its receipt and the value of a closure.
 pub(crate) struct ReturningClosure<F, R, T, E> {
-    closure: StateReader<F, R>,
+    closure: Contained<StateReader<F, R>>,
     combine: fn(Receipt, R) -> T,
     sender: oneshot::Sender<Result<T, E>>,
 }
@@ -163,7 +164,7 @@ impl<F, R, T, E> ReturningClosure<F, R, T, E> {
         combine: fn(Receipt, R) -> T,
         sender: oneshot::Sender<Result<T, E>>,
     ) -> Self {
-        Self { closure: StateReader::Pending(closure), combine, sender }
+        Self { closure: Contained::new(StateReader::Pending(closure)), combine, sender }
     }
 }
 
@@ -184,8 +185,8 @@ where
 
     fn answer(self: Box<Self>, answer: CommandReply<A>) {
         let Self { closure, combine, sender } = *self;
-        let combined = |receipt| Ok(combine(receipt, closure.value(Place::Returning)?));
-        drop(sender.send(answer.and_then(combined)));
+        let combined = |receipt| Ok(combine(receipt, closure.take().value(Place::Returning)?));
+        discard(sender.send(answer.and_then(combined)));
     }
 }
 
@@ -209,7 +210,8 @@ impl<A: Aggregate> Request<A> {
         drop(permit);
         match kind {
             RequestKind::Execute { port, .. } => {
-                meters.refused(&failure);
+                // A metrics recorder may panic; the caller is answered all the same.
+                let _ = guarded(|| meters.refused(&failure));
                 port.answer(Err(failure.into()));
             }
             RequestKind::Query(port) => port.answer(Err(failure)),

@@ -1,7 +1,7 @@
 //! [`Residency`]: which aggregates of a type are in memory, and which are unloaded first.
 
 use std::cmp::{Ordering as Operation, Reverse};
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,6 +26,10 @@ const UNLOADED_KEPT: usize = 1_024;
 /// How many quarantined aggregates are listed. More than that have one common cause.
 const QUARANTINES_LISTED: usize = 1_000;
 
+/// How many slots without an incarnation are kept: quarantined aggregates, and aggregates whose actor has
+/// failed. Beyond it, the oldest are removed, about 0.5 KB each; their next request recovers them again.
+const SLOTS_RETAINED: usize = 10_000;
+
 /// The aggregates of one type that are in memory, ordered by last use.
 ///
 /// The heap holds one entry per aggregate with a *lower bound* of its last use. Using an aggregate
@@ -39,6 +43,8 @@ pub(crate) struct Residency<A: Aggregate> {
     epoch: Instant,
     by_use: Mutex<BinaryHeap<Reverse<Entry<A>>>>,
     quarantines: Mutex<BTreeMap<Arc<str>, Arc<Quarantine>>>,
+    /// The slots without an incarnation that are kept, oldest first.
+    retained: Mutex<VecDeque<Arc<Slot<A>>>>,
 }
 
 struct Entry<A: Aggregate> {
@@ -55,6 +61,7 @@ impl<A: Aggregate> Residency<A> {
             epoch: Instant::now(),
             by_use: Mutex::default(),
             quarantines: Mutex::default(),
+            retained: Mutex::default(),
         }
     }
 
@@ -157,6 +164,20 @@ impl<A: Aggregate> Residency<A> {
 
     pub(crate) fn released(&self, id: &str) {
         self.quarantines.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// Keeps a slot without an incarnation. If there are too many, `forget` removes the oldest one, unless it
+    /// is in use.
+    pub(crate) fn retain(&self, slot: &Arc<Slot<A>>, forget: impl FnOnce(&Arc<Slot<A>>) -> bool) {
+        let mut retained = self.retained.lock().unwrap_or_else(PoisonError::into_inner);
+        retained.push_back(slot.clone());
+        let oldest = if retained.len() > SLOTS_RETAINED { retained.pop_front() } else { None };
+        drop(retained);
+        if let Some(oldest) = oldest
+            && forget(&oldest)
+        {
+            self.released(oldest.stream.id());
+        }
     }
 
     pub(crate) fn quarantines(&self) -> Vec<Arc<Quarantine>> {

@@ -87,6 +87,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     struct Sum(u64);
@@ -158,5 +159,16 @@ mod tests {
         assert!(decode::<Difference>(&payload, 9).is_err());
         let first_layout = [&[1], &payload[1..2], &payload[10..]].concat();
         assert!(decode::<Sum>(&first_layout, 9).is_err());
+    }
+
+    #[test]
+    fn no_mutated_snapshot_panics_or_allocates_without_a_bound() {
+        let codecs = [Codec::Bincode, Codec::Json, Codec::MessagePack];
+        let samples = codecs.map(|codec| encode(&Sum(7), &window(), codec).expect("encodable"));
+        let decoder = Mutations::of("the state of an aggregate", samples);
+        decoder.run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| drop(decode::<Sum>(bytes, 9)),
+        );
     }
 }

@@ -23,7 +23,7 @@ use super::incarnation::{Incarnation, PERMANENT};
 use super::pending_append::{HeldReply, PendingAppend, Prepared, TurnGuard};
 use super::request::{Operation, Options, Port, QueryPort, Request, RequestKind};
 use crate::base::error::{ExecuteError, Failure, Place, Quarantine, QuarantineReason};
-use crate::base::panics::guarded;
+use crate::base::panics::{discard, guarded};
 use crate::base::receipt::Receipt;
 
 /// After how many bytes of events a turn ends: about what the store syncs at once, so that a hot
@@ -81,11 +81,21 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             // An assumed state may serve the first request only.
             let is_assumed = !self.incarnation.certainty.is_known();
             if (is_full || is_assumed) && !requests.is_empty() {
-                self.guard.activation().slot.put_back(requests);
+                self.put_back(requests);
                 break;
             }
         }
         self.end()
+    }
+
+    /// Leaves the rest to the next turn. If there is none, because the runtime has ended or the aggregate is
+    /// quarantined, the rest is answered.
+    fn put_back(&self, requests: VecDeque<Request<A>>) {
+        if let Some(refused) = self.guard.activation().slot.put_back(requests) {
+            for request in refused.requests {
+                request.fail(refused.why.clone(), &self.hosted().meters);
+            }
+        }
     }
 
     fn hosted(&self) -> &HostedType<A> {
@@ -182,13 +192,14 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             context = context.with_metadata(*metadata);
         }
         match operation {
-            Operation::Decide(command) => self.decide(command, named, &context),
+            Operation::Decide(command) => self.decide(command.take(), named, &context),
             Operation::Delete(deletion) => self.delete(deletion, named, &context),
         }
     }
 
     fn decide(&mut self, command: A::Command, named: bool, context: &Context) -> Verdict<A> {
         if self.incarnation.ended == Some(PERMANENT) {
+            discard(command);
             return Verdict::Refused(Failure::Deleted.into());
         }
         match self.hosted().engine.keyring.sealer().cloned() {
@@ -222,7 +233,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         named: bool,
         context: &Context,
     ) -> Verdict<A> {
-        let state = &self.incarnation.state;
+        let state = &*self.incarnation.state;
         match guarded(|| state.decide(command, context)) {
             Err(message) => {
                 Verdict::Refused(Failure::Panicked { place: Place::Decide, message }.into())
@@ -245,7 +256,10 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         if let Err(error) = self.append.push_deletion(self.commit(named, context), deletion) {
             return Verdict::Refused(Failure::Unstorable(error).into());
         }
-        self.incarnation.end(deletion);
+        if let Err(panic) = guarded(|| self.incarnation.end(deletion)) {
+            self.append.drop_last();
+            return self.quarantine_after_panic(panic);
+        }
         self.incarnation.version = self.incarnation.version.next();
         self.incarnation.time = Some(self.now);
         self.remember(context.command_id(), named, 1);
@@ -338,7 +352,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             position: None,
             reason: QuarantineReason::ApplyPanicked(message),
         };
-        let why = self.hosted().quarantine(&slot, why);
+        let why = self.guard.activation().quarantine(why);
         self.quarantine = Some(why.clone());
         Verdict::Refused(Failure::Quarantined(why).into())
     }
@@ -372,7 +386,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
 
     fn end(self) -> TurnEnd {
         let Self { guard, incarnation, append, held, started, quarantine, .. } = self;
-        let (hosted, slot) = (guard.activation().hosted.clone(), guard.activation().slot.clone());
+        let hosted = guard.activation().hosted.clone();
         let ended = Instant::now();
         hosted.meters.decided(ended.saturating_duration_since(started));
         if append.is_empty() {
@@ -385,10 +399,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             hosted.engine.committer.append(append, Box::new(pending));
         }
         match quarantine {
-            Some(_) => {
-                hosted.unloaded(&slot);
-                TurnEnd::Quarantined
-            }
+            Some(_) => TurnEnd::Quarantined,
             None => TurnEnd::Usable,
         }
     }

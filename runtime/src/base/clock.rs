@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use actuarius_domain::Timestamp;
 use tokio::sync::watch;
 
+use super::clock_watch;
+
 /// Where the time of events comes from. The order of events never depends on it, and the history of an
 /// aggregate never goes back in time, even if its clock does.
 pub trait Clock: Send + Sync + 'static {
@@ -21,13 +23,16 @@ pub trait Clock: Send + Sync + 'static {
     }
 }
 
-/// The system's wall clock.
+/// The system's wall clock. A jump by more than a minute is logged, counted and part of
+/// [`Health`](crate::health::Health).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        SystemTime::now().into()
+        let now = SystemTime::now().into();
+        clock_watch::system_shows(now);
+        now
     }
 }
 

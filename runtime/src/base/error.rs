@@ -273,6 +273,9 @@ pub enum QuarantineReason {
     /// the store was restored to a moment before the deletion, from a backup taken after it.
     #[error("its events were removed, and its deletion is not in the log")]
     Removed,
+    /// The user's code panicked while the aggregate was recovered: `Default`, or a destructor of the state.
+    #[error("the recovery panicked: {0}")]
+    RecoveryPanicked(String),
     /// Its actor failed this many times in a row.
     #[error("its actor failed {0} times in a row")]
     KeepsFailing(u32),

@@ -1,24 +1,75 @@
-//! Catches panics of the user's code.
+//! Catches panics of the user's code, also those of destructors.
 
 use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
 
 /// Runs the user's code and returns the message if it panics.
 ///
 /// The caller must discard the state that the code may have left half changed.
 pub(crate) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
-        let message = message(&*panic);
+        let text = message(&*panic);
+        // The payload is a value of the user's, too.
         discard(panic);
-        message
+        text
     })
 }
 
-/// Drops a value of the user's, whose `drop` may panic.
+/// Like [`guarded`], for a future.
+pub(crate) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = Box::pin(future);
+    poll_fn(|context| match guarded(|| future.as_mut().poll(context)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+/// Drops a value of the user's. A panic of its destructor ends here.
 pub(crate) fn discard<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // Dropping this may panic again, and so on.
+        // A payload whose destructor panics as well is not dropped at all.
         std::mem::forget(panic);
+    }
+}
+
+/// A value of the user's that the runtime may drop anywhere. A panic of its destructor ends here, so it
+/// reaches neither the task that happens to drop it nor the values next to it.
+pub(crate) struct Contained<T>(Option<T>);
+
+impl<T> Contained<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    pub(crate) fn take(mut self) -> T {
+        self.0.take().expect("only `take` and `drop` empty it, and both consume it")
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            discard(value);
+        }
+    }
+}
+
+impl<T> Deref for Contained<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("only `take` and `drop` empty it, and both consume it")
+    }
+}
+
+impl<T> DerefMut for Contained<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("only `take` and `drop` empty it, and both consume it")
     }
 }
 
@@ -42,6 +93,15 @@ mod tests {
 
     use super::*;
 
+    /// Panics when it is dropped.
+    struct Explosive;
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("dropped"));
+        }
+    }
+
     #[test]
     fn a_panic_is_reported_by_its_message_and_a_long_one_is_cut() {
         let caught = |panic: Box<dyn Any + Send>| guarded(|| resume_unwind(panic)).unwrap_err();
@@ -52,15 +112,20 @@ mod tests {
         assert_eq!(caught(Box::new(7)), "no message");
     }
 
-    /// A panic whose message panicked when it was dropped once ended the thread that had caught it.
+    /// A payload is dropped where the panic is caught, so its own destructor must not panic further.
     #[test]
-    fn a_message_that_panics_when_it_is_dropped_is_caught_too() {
-        struct Bomb;
-        impl Drop for Bomb {
-            fn drop(&mut self) {
-                resume_unwind(Box::new(()));
-            }
-        }
-        assert_eq!(guarded(|| resume_unwind(Box::new(Bomb))), Err::<(), _>("no message".into()));
+    fn a_panic_with_an_explosive_payload_ends_where_it_is_caught() {
+        let caught = guarded(|| resume_unwind(Box::new(Explosive)));
+        assert_eq!(caught.map(|()| ()), Err("no message".to_owned()));
+    }
+
+    #[test]
+    fn a_panic_of_a_destructor_ends_at_the_value_also_while_another_panic_unwinds() {
+        drop(Contained::new(Explosive));
+        let unwinding = guarded(|| {
+            let _held = Contained::new(Explosive);
+            resume_unwind(Box::new("first"));
+        });
+        assert_eq!(unwinding, Err("first".to_owned()));
     }
 }

@@ -60,6 +60,11 @@ pub const METRICS: &[(&str, Unit, &str)] = &[
     ("actuarius_saga_commands_under_way", Unit::Count, "Commands sent and not answered, by saga"),
     ("actuarius_saga_ended_total", Unit::Count, "Instances that have ended, by saga and outcome"),
     ("actuarius_subjects_forgotten_total", Unit::Count, "Data subjects whose key was destroyed"),
+    (
+        "actuarius_clock_jumps_total",
+        Unit::Count,
+        "Jumps of the system's clock by more than a minute",
+    ),
     ("actuarius_poisoned", Unit::Count, "1 once the store has failed"),
 ];
 
@@ -93,6 +98,11 @@ fn describe_one(&(name, unit, description): &(&'static str, Unit, &'static str))
     } else {
         describe_histogram!(name, unit, description);
     }
+}
+
+/// Counts a jump of the system's clock.
+pub(crate) fn clock_jumped() {
+    facade::counter!("actuarius_clock_jumps_total").increment(1);
 }
 
 /// The metrics of one hosted type. The handles are resolved once, because a lookup per command would

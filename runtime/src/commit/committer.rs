@@ -2,6 +2,7 @@
 //! into one batch, syncs once, then notifies each waiter. It moves bytes and does not know about actors.
 
 mod thread;
+mod waiting_bytes;
 mod work;
 
 use std::future::Future;
@@ -18,6 +19,7 @@ use super::admission::Admission;
 use super::tail::Tail;
 use crate::base::telemetry::CommitMeters;
 use thread::CommitLoop;
+use waiting_bytes::WaitingBytes;
 use work::Work;
 pub(crate) use work::{NotStored, Poison, Waiter};
 
@@ -25,11 +27,17 @@ pub(crate) use work::{NotStored, Poison, Waiter};
 /// are dropped, and their aggregates recover from an older snapshot and more events.
 const SNAPSHOT_BYTES_WAITING: usize = 16 * 1024 * 1024;
 
+/// How many bytes of appends may wait for the writer before aggregates wait with their next turn: a quarter
+/// of a second of work for a fast disk. The turns that are being decided at that moment, one for each of
+/// tokio's worker threads, may exceed it.
+const APPEND_BYTES_WAITING: usize = 64 * 1024 * 1024;
+
 /// The handle of the committer's thread.
 pub(crate) struct Committer {
     work: Sender<Work>,
     poison: Poison,
     snapshot_bytes: Arc<AtomicUsize>,
+    append_bytes: Arc<WaitingBytes>,
     thread: JoinHandle<()>,
 }
 
@@ -46,16 +54,26 @@ impl Committer {
         let (work, inbox) = mpsc::channel();
         let poison = Poison::default();
         let snapshot_bytes = Arc::new(AtomicUsize::new(0));
-        let commit_loop = CommitLoop::new(writer, inbox, (admission, tail), meters)
-            .sharing(poison.clone(), snapshot_bytes.clone());
+        let append_bytes = Arc::new(WaitingBytes::new(APPEND_BYTES_WAITING));
+        let commit_loop = CommitLoop::new(writer, inbox, (admission, tail), meters).sharing(
+            poison.clone(),
+            snapshot_bytes.clone(),
+            append_bytes.clone(),
+        );
         let thread = std::thread::Builder::new()
             .name("actuarius-committer".to_owned())
             .spawn(move || commit_loop.run())?;
-        Ok(Self { work, poison, snapshot_bytes, thread })
+        Ok(Self { work, poison, snapshot_bytes, append_bytes, thread })
+    }
+
+    /// Waits until the appends that wait for the writer leave room for more.
+    pub(crate) async fn room(&self) {
+        self.append_bytes.room().await;
     }
 
     /// Submits an append. The waiter is completed in any case.
     pub(crate) fn append(&self, append: Append, waiter: Box<dyn Waiter>) {
+        self.append_bytes.add(append.bytes());
         if let Err(mpsc::SendError(Work::Append(_, waiter))) =
             self.work.send(Work::Append(append, waiter))
         {

@@ -1,191 +1,247 @@
-//! [`RecoveryPool`]: recovers aggregates on blocking threads, a bounded number at a time.
+//! [`RecoveryPool`]: recovers aggregates on threads of its own, a bounded number at a time.
 //!
 //! One thread for each recovery would spend more time on waking threads than on reading, because most
-//! recoveries take microseconds. So a few threads work on one queue. A thread whose recovery turns out to
-//! be long starts a replacement, so that the short recoveries in the queue do not wait.
+//! recoveries take microseconds. So two threads work on one queue. A watcher thread observes them while jobs wait:
+//! when a recovery turns out to be long, it puts another thread in its place, so that the short recoveries in
+//! the queue do not wait.
+//!
+//! The first worker and the watcher are started with the pool, so recoveries continue while the system refuses
+//! further threads. No recovery depends on tokio's blocking threads, which callers may have taken up.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use tokio::runtime::Handle;
 
 use crate::base::panics::guarded;
 
 /// How many threads work on short recoveries. More would only compete for the same cores.
 const QUICK_THREADS: usize = 2;
 
-/// The time from which on a recovery counts as long.
+/// The time from which on a recovery counts as long, and how often the watcher looks.
 const LONG: Duration = Duration::from_millis(2);
+
+/// How long the watcher waits before it asks again for a thread that the system refused.
+const REFUSED: Duration = Duration::from_millis(20);
+
+/// How long a thread without work is kept.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The threads and their queue.
 pub(crate) struct RecoveryPool {
-    tokio: Handle,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     limit: usize,
     jobs: Mutex<Jobs>,
+    /// Notified when a worker may take a job.
+    work: Condvar,
+    /// Notified when a job waits that no worker was there for.
+    watcher: Condvar,
+    spawn: Box<Spawn>,
 }
+
+/// Starts a named thread.
+type Spawn = dyn Fn(&str, Box<dyn FnOnce() + Send>) -> std::io::Result<()> + Send + Sync;
 
 #[derive(Default)]
 struct Jobs {
     /// Bounded by admission: an aggregate waits here once, and only with a request waiting for it.
     waiting: VecDeque<Job>,
-    /// Running threads that are not in a long recovery.
-    quick: usize,
-    /// All running threads.
-    threads: usize,
+    /// All workers.
+    workers: usize,
+    /// Workers without a job.
+    idle: usize,
+    /// The jobs that are running, by the number of their worker.
+    running: Vec<Running>,
+    next_worker: u64,
+    /// The watcher waits to be notified.
+    watcher_sleeps: bool,
     closed: bool,
 }
 
-/// One recovery. It calls [`Stopwatch::check`] between pages.
-type Job = Box<dyn FnOnce(&mut Stopwatch<'_>) + Send>;
-
-/// Measures a recovery, and starts a replacement thread once it is long.
-pub(crate) struct Stopwatch<'a> {
-    pool: &'a Arc<RecoveryPool>,
+struct Running {
+    worker: u64,
     since: Instant,
-    replaced: bool,
+    is_long: bool,
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
 impl RecoveryPool {
-    /// Creates a pool that runs at most `limit` recoveries at once.
-    pub(crate) fn new(tokio: Handle, limit: usize) -> Arc<Self> {
-        Arc::new(Self { tokio, limit, jobs: Mutex::default() })
+    /// Starts a pool that runs at most `limit` recoveries at once.
+    ///
+    /// # Errors
+    /// The system refuses the first threads.
+    pub(crate) fn start(limit: usize) -> std::io::Result<Self> {
+        Self::start_with(limit, Box::new(spawn_thread))
     }
 
-    /// Queues a recovery. If the runtime closes before it runs, the job is dropped.
-    pub(crate) fn submit(self: &Arc<Self>, job: impl FnOnce(&mut Stopwatch<'_>) + Send + 'static) {
-        let mut jobs = self.jobs();
-        if !jobs.closed {
-            jobs.waiting.push_back(Box::new(job));
-            self.start_thread(&mut jobs);
+    fn start_with(limit: usize, spawn: Box<Spawn>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            limit,
+            jobs: Mutex::default(),
+            work: Condvar::new(),
+            watcher: Condvar::new(),
+            spawn,
+        });
+        let pool = Self { shared: shared.clone() };
+        shared.start_worker(&mut shared.jobs())?;
+        let watcher = shared.clone();
+        (shared.spawn)("actuarius-recovery-watcher", Box::new(move || watcher.oversee()))?;
+        Ok(pool)
+    }
+
+    /// Queues a recovery. If the pool is closed before it runs, the job is dropped.
+    pub(crate) fn submit(&self, job: impl FnOnce() + Send + 'static) {
+        let mut jobs = self.shared.jobs();
+        if jobs.closed {
+            // Dropping a job notifies its waiter, which may take the lock.
+            drop(jobs);
+            return drop(job);
+        }
+        jobs.waiting.push_back(Box::new(job));
+        if jobs.idle > 0 && jobs.quick() < QUICK_THREADS {
+            self.shared.work.notify_one();
+        } else if jobs.watcher_sleeps {
+            self.shared.watcher.notify_one();
         }
     }
 
+    /// Drops what waits. Running recoveries end by themselves.
     pub(crate) fn close(&self) {
-        let mut jobs = self.jobs();
+        let mut jobs = self.shared.jobs();
         jobs.closed = true;
         let dropped = std::mem::take(&mut jobs.waiting);
-        // Dropping a job notifies its waiter, which may take the lock.
         drop(jobs);
+        self.shared.work.notify_all();
+        self.shared.watcher.notify_all();
         drop(dropped);
     }
+}
 
-    /// Starts one more thread if jobs wait and the limits allow it.
-    fn start_thread(self: &Arc<Self>, jobs: &mut Jobs) {
-        if !jobs.waiting.is_empty() && jobs.quick < QUICK_THREADS && jobs.threads < self.limit {
-            jobs.quick += 1;
-            jobs.threads += 1;
-            let pool = self.clone();
-            self.tokio.spawn_blocking(move || pool.work());
+impl Drop for RecoveryPool {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Jobs {
+    /// Returns how many workers are not in a long recovery.
+    fn quick(&self) -> usize {
+        self.running.iter().filter(|it| !it.is_long).count()
+    }
+
+    fn mark_long(&mut self) {
+        for running in &mut self.running {
+            running.is_long |= running.since.elapsed() >= LONG;
         }
     }
 
-    /// Runs jobs until the queue is empty or a replacement thread has taken over.
-    fn work(self: &Arc<Self>) {
-        loop {
-            let Some(job) = self.next() else { return };
-            let mut stopwatch = Stopwatch { pool: self, since: Instant::now(), replaced: false };
-            // A panic drops the job, which notifies its waiter.
-            let _ = guarded(|| job(&mut stopwatch));
-            if stopwatch.replaced {
-                let mut jobs = self.jobs();
-                jobs.threads -= 1;
-                // A job may have waited because of the limit on threads.
-                self.start_thread(&mut jobs);
-                return;
+    fn take(&mut self, worker: u64) -> Option<Job> {
+        if self.quick() >= QUICK_THREADS {
+            return None;
+        }
+        let job = self.waiting.pop_front()?;
+        self.running.push(Running { worker, since: Instant::now(), is_long: false });
+        Some(job)
+    }
+
+    fn finished(&mut self, worker: u64) {
+        self.running.retain(|it| it.worker != worker);
+    }
+}
+
+impl Shared {
+    fn start_worker(self: &Arc<Self>, jobs: &mut Jobs) -> std::io::Result<()> {
+        let (shared, number) = (self.clone(), jobs.next_worker);
+        (self.spawn)("actuarius-recovery", Box::new(move || shared.work(number)))?;
+        jobs.next_worker += 1;
+        jobs.workers += 1;
+        Ok(())
+    }
+
+    /// Runs jobs until the pool is closed, or there was none for a while. The first worker stays.
+    fn work(&self, number: u64) {
+        let mut jobs = self.jobs();
+        while !jobs.closed {
+            if let Some(job) = jobs.take(number) {
+                drop(jobs);
+                // A job guards the user's code; a panic here would be a defect, and drops the job.
+                let _ = guarded(job);
+                jobs = self.jobs();
+                jobs.finished(number);
+                continue;
+            }
+            jobs.idle += 1;
+            let (woken, waited) =
+                self.work.wait_timeout(jobs, IDLE).unwrap_or_else(PoisonError::into_inner);
+            jobs = woken;
+            jobs.idle -= 1;
+            if waited.timed_out() && number != 0 && jobs.waiting.is_empty() {
+                break;
             }
         }
+        jobs.workers -= 1;
     }
 
-    fn next(&self) -> Option<Job> {
+    /// Provides workers while jobs wait that no quick worker takes.
+    fn oversee(self: Arc<Self>) {
         let mut jobs = self.jobs();
-        let job = jobs.waiting.pop_front();
-        if job.is_none() {
-            jobs.quick -= 1;
-            jobs.threads -= 1;
+        let mut warned = false;
+        while !jobs.closed {
+            if jobs.waiting.is_empty() {
+                jobs.watcher_sleeps = true;
+                jobs = self.watcher.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+                jobs.watcher_sleeps = false;
+                continue;
+            }
+            jobs.mark_long();
+            let wait = match self.relieve(&mut jobs) {
+                Ok(()) => LONG,
+                Err(error) => {
+                    if !std::mem::replace(&mut warned, true) {
+                        warn(&error);
+                    }
+                    REFUSED
+                }
+            };
+            jobs = self.watcher.wait_timeout(jobs, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
-        job
+    }
+
+    /// Wakes or starts a worker if one more quick one is allowed.
+    fn relieve(self: &Arc<Self>, jobs: &mut Jobs) -> std::io::Result<()> {
+        if jobs.quick() >= QUICK_THREADS {
+            return Ok(());
+        }
+        if jobs.idle > 0 {
+            self.work.notify_one();
+            Ok(())
+        } else if jobs.workers < self.limit {
+            self.start_worker(jobs)
+        } else {
+            Ok(())
+        }
     }
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        // Only counters and the queue change under the lock, each in one step.
+        // No user code runs under the lock, so a panic cannot leave the queue half changed.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Stopwatch<'_> {
-    /// Starts a replacement thread if the recovery has become long.
-    pub(crate) fn check(&mut self) {
-        if !self.replaced && self.since.elapsed() >= LONG {
-            self.replaced = true;
-            let mut jobs = self.pool.jobs();
-            jobs.quick -= 1;
-            self.pool.start_thread(&mut jobs);
-        }
-    }
+fn spawn_thread(name: &str, run: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    fn become_long(stopwatch: &mut Stopwatch<'_>) {
-        stopwatch.since = Instant::now().checked_sub(LONG).unwrap_or(stopwatch.since);
-        stopwatch.check();
-    }
-
-    #[tokio::test]
-    async fn short_recoveries_overtake_long_ones() {
-        let pool = RecoveryPool::new(Handle::current(), QUICK_THREADS + 1);
-        let (finish, finished) = (mpsc::channel::<()>(), mpsc::channel());
-        let wait = Arc::new(Mutex::new(finish.1));
-        for _ in 0..QUICK_THREADS {
-            let wait = wait.clone();
-            pool.submit(move |stopwatch| {
-                become_long(stopwatch);
-                let _ = wait.lock().map(|wait| wait.recv());
-            });
-        }
-        let done = finished.0.clone();
-        pool.submit(move |_| done.send("short").expect("the test waits"));
-        let first = tokio::task::spawn_blocking(move || finished.1.recv()).await;
-        assert_eq!(first.expect("no panic"), Ok("short"));
-        drop(finish.0);
-    }
-
-    /// With a limit of one thread, no replacement could start for the long recovery, and the jobs queued
-    /// after it once waited until a later recovery was submitted.
-    #[tokio::test]
-    async fn a_job_queued_after_a_long_recovery_runs_next() {
-        let pool = RecoveryPool::new(Handle::current(), 1);
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let (finish, finished) = mpsc::channel::<()>();
-        pool.submit(move |stopwatch| {
-            become_long(stopwatch);
-            let _ = finished.recv();
-        });
-        pool.submit(move |_| sender.send(()).expect("the test waits"));
-        drop(finish);
-        assert!(receiver.await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_panicking_recovery_does_not_affect_the_next() {
-        let pool = RecoveryPool::new(Handle::current(), 1);
-        pool.submit(|_| std::panic::resume_unwind(Box::new("a defect")));
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        pool.submit(move |_| sender.send(()).expect("the test waits"));
-        assert!(receiver.await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_closed_pool_drops_waiting_jobs() {
-        let pool = RecoveryPool::new(Handle::current(), 1);
-        pool.close();
-        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-        pool.submit(move |_| drop(sender));
-        assert!(receiver.await.is_err());
-    }
+fn warn(error: &std::io::Error) {
+    // A tracing layer may panic; the watcher must not.
+    let _ = guarded(|| {
+        tracing::warn!(
+            target: "actuarius::recovery",
+            %error,
+            "the system refuses a thread; aggregates are recovered more slowly until it grants one"
+        );
+    });
 }

@@ -1,140 +1,144 @@
-//! [`Supervision`]: managers, the actors that start the aggregates' actors and are notified when they end.
+//! [`Supervision`]: spawns the actors of aggregates, and the supervisor, the actor that restarts those that fail.
 //!
-//! Managers are sharded by the aggregate's hash, because one supervisor with a million children stalls
-//! unrelated starts for up to a quarter of a second while its table grows.
+//! An aggregate's actor reports its own end when it is dropped, so no end is missed: not one during its
+//! recovery, and not the end of the tokio runtime.
 
-use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ractor::actor::ActorRuntime;
-use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{ActorProcessingErr, ActorRef};
+use tokio::runtime::Handle;
 
-/// The only message of all actors: it announces work that waits beside the actor, and carries nothing. A
-/// plain byte, because that is a message under every feature set of ractor.
+use crate::base::error::Unavailable;
+use crate::base::panics::guarded;
+
+/// The only message of all ractor actors: it announces work that waits beside the actor, and carries nothing.
+/// A plain byte, because that is a message under every feature set of ractor.
 pub(crate) type Bell = u8;
 
-/// How many managers there are. Measured: 64 keep the worst stall of an unrelated start below
-/// 83 ms while a million aggregates are loaded, and cost nothing when idle.
-const MANAGERS: usize = 64;
-
-/// The managers with their queues.
-pub(crate) struct Supervision {
-    queues: Vec<Arc<StartQueue>>,
-    managers: Vec<ActorRef<Bell>>,
-}
-
-/// The starts that wait for one manager; `None` once it is closed.
-struct StartQueue {
-    waiting: Mutex<Option<Vec<Arc<dyn Supervised>>>>,
-}
-
-impl StartQueue {
-    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Arc<dyn Supervised>>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// An incarnation as its manager sees it.
+/// An incarnation as its supervisor sees it.
 pub(crate) trait Supervised: Send + Sync {
-    /// Starts its actor under `manager`, and returns the actor's id if it has started.
-    fn start(self: Arc<Self>, manager: ActorCell) -> Option<ActorId>;
-    /// Reports that the managers are stopped, so it will not be started.
-    fn refuse(&self);
-    /// Reports that its actor has ended, and why.
-    fn ended(&self, why: &dyn std::fmt::Display);
+    /// Its actor has ended unexpectedly: starts the next one, or puts the aggregate out of service.
+    fn restart(&self);
+    /// Answers its waiting requests, because no actor is started any more.
+    fn refuse(&self, why: Unavailable);
+}
+
+/// Where actors of aggregates run, and who is notified of their ends.
+pub(crate) struct Supervision {
+    tokio: Handle,
+    ended: Arc<EndedActors>,
+    supervisor: ActorRef<Bell>,
 }
 
 impl Supervision {
-    pub(crate) async fn start_managers() -> Result<Self, ractor::SpawnErr> {
-        let (mut queues, mut managers) = (Vec::new(), Vec::new());
-        for _ in 0..MANAGERS {
-            let queue = Arc::new(StartQueue { waiting: Mutex::new(Some(Vec::new())) });
-            let (manager, _) =
-                ActorRuntime::spawn(None, Manager { queue: queue.clone() }, ()).await?;
-            queues.push(queue);
-            managers.push(manager);
-        }
-        Ok(Self { queues, managers })
+    pub(crate) async fn start(tokio: Handle) -> Result<Self, ractor::SpawnErr> {
+        let ended = Arc::new(EndedActors::default());
+        let supervisor = Supervisor { ended: ended.clone() };
+        let (supervisor, _) = ActorRuntime::spawn(None, supervisor, ()).await?;
+        Ok(Self { tokio, ended, supervisor })
     }
 
-    /// Starts an incarnation from the manager's task: if the caller is dropped, the start still happens.
-    pub(crate) fn start(&self, shard: usize, activation: Arc<dyn Supervised>) {
-        let manager = shard % MANAGERS;
-        let mut waiting = self.queues[manager].waiting();
-        let Some(waiting) = &mut *waiting else {
-            drop(waiting);
-            return activation.refuse();
-        };
-        waiting.push(activation);
-        if waiting.len() == 1 {
-            // Fails only if the manager was stopped just now: then its queue is about to be closed.
-            let _ = self.managers[manager].cast(1);
+    /// Spawns an actor. It does not run in the caller's task, so it is unaffected if the caller is dropped.
+    pub(crate) fn spawn(&self, actor: impl Future<Output = ()> + Send + 'static) {
+        self.tokio.spawn(actor);
+    }
+
+    /// Receives the report that an actor has ended while its incarnation was in service.
+    pub(crate) fn report_end(&self, incarnation: Arc<dyn Supervised>) {
+        match self.ended.push(incarnation) {
+            // Fails if the supervisor has ended just now: then it closes the queue.
+            Ok(()) => drop(self.supervisor.cast(1)),
+            Err((incarnation, why)) => incarnation.refuse(why),
         }
     }
 
-    /// Stops the managers, and with them all actors of aggregates.
+    /// Stops the supervisor: nothing is restarted any more.
     pub(crate) fn stop(&self) {
-        for (queue, manager) in self.queues.iter().zip(&self.managers) {
-            manager.stop(None);
-            let refused = queue.waiting().take();
-            for activation in refused.into_iter().flatten() {
-                activation.refuse();
+        self.ended.close(Unavailable::ShuttingDown);
+        self.supervisor.stop(None);
+    }
+}
+
+/// The incarnations whose actors have ended, until the supervisor takes them. Bounded by the number of actors,
+/// each of which ends once.
+#[derive(Default)]
+struct EndedActors(Mutex<Ended>);
+
+#[derive(Default)]
+struct Ended {
+    waiting: Vec<Arc<dyn Supervised>>,
+    closed: Option<Unavailable>,
+}
+
+impl EndedActors {
+    fn push(
+        &self,
+        incarnation: Arc<dyn Supervised>,
+    ) -> Result<(), (Arc<dyn Supervised>, Unavailable)> {
+        let mut ended = self.lock();
+        match &ended.closed {
+            Some(why) => Err((incarnation, why.clone())),
+            None => {
+                ended.waiting.push(incarnation);
+                Ok(())
             }
         }
     }
+
+    fn take(&self) -> Vec<Arc<dyn Supervised>> {
+        std::mem::take(&mut self.lock().waiting)
+    }
+
+    /// Refuses what waits and what follows.
+    fn close(&self, why: Unavailable) {
+        let mut ended = self.lock();
+        let why = ended.closed.get_or_insert(why).clone();
+        let waiting = std::mem::take(&mut ended.waiting);
+        drop(ended);
+        for incarnation in waiting {
+            incarnation.refuse(why.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ended> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-struct Manager {
-    queue: Arc<StartQueue>,
+struct Supervisor {
+    ended: Arc<EndedActors>,
 }
 
-/// The aggregates under one manager, by the id of their actor.
-type Children = HashMap<ActorId, Arc<dyn Supervised>>;
+/// Closes the queue when the supervisor ends, however it ends: with the tokio runtime, too.
+struct ClosesQueue(Arc<EndedActors>);
 
-#[ractor::actor(message = Bell, state = Children, arguments = ())]
-impl Manager {
+impl Drop for ClosesQueue {
+    fn drop(&mut self) {
+        self.0.close(Unavailable::TokioRuntimeEnded);
+    }
+}
+
+#[ractor::actor(message = Bell, state = ClosesQueue, arguments = ())]
+impl Supervisor {
     async fn pre_start(
         &self,
         _myself: ActorRef<Bell>,
         _arguments: (),
-    ) -> Result<Children, ActorProcessingErr> {
-        Ok(Children::new())
+    ) -> Result<ClosesQueue, ActorProcessingErr> {
+        Ok(ClosesQueue(self.ended.clone()))
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<Bell>,
-        _bell: Bell,
-        children: &mut Children,
-    ) -> Result<(), ActorProcessingErr> {
-        let waiting = self.queue.waiting().as_mut().map(std::mem::take);
-        for activation in waiting.into_iter().flatten() {
-            if let Some(actor) = activation.clone().start(myself.get_cell()) {
-                children.insert(actor, activation);
-            }
-        }
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
         _myself: ActorRef<Bell>,
-        event: SupervisionEvent,
-        children: &mut Children,
+        _bell: Bell,
+        _closes_queue: &mut ClosesQueue,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorTerminated(cell, _, _) => {
-                if let Some(activation) = children.remove(&cell.get_id()) {
-                    activation.ended(&"it was stopped");
-                }
-            }
-            SupervisionEvent::ActorFailed(cell, error) => {
-                if let Some(activation) = children.remove(&cell.get_id()) {
-                    activation.ended(&error);
-                }
-            }
-            // Starts, and events that only exist under other feature sets of ractor.
-            _ => {}
+        for incarnation in self.ended.take() {
+            // A metrics recorder or a tracing layer may panic. The other incarnations are still restarted.
+            let _ = guarded(|| incarnation.restart());
         }
         Ok(())
     }

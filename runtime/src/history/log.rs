@@ -1,15 +1,72 @@
-//! Folds the whole log up to a moment.
+//! Folds the whole log up to a moment, and finds the position that a time means.
 
 use std::sync::Arc;
 
-use actuarius_domain::Position;
-use actuarius_persistence::{Commit, PageLimit, ReadError, Reader};
+use actuarius_domain::{Position, Timestamp};
+use actuarius_persistence::{
+    AmbiguousTime, Commit, PageLimit, ReadError, Reader, TimePolicy, TimeSearch,
+};
+use thiserror::Error;
 
 use super::moment::LogMoment;
 use crate::engine::Engine;
 
 /// How much of the log is read at once: as much as a follower reads.
 const PAGE: PageLimit = PageLimit { commits: 4_096, bytes: 1024 * 1024 };
+
+/// Why the position of a time was not found. Nothing was changed.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum PositionAtError {
+    /// Commits are out of order around the time. Use one of the positions in it, or choose with
+    /// [`Runtime::position_at_with`](crate::Runtime::position_at_with).
+    #[error(transparent)]
+    Ambiguous(#[from] Box<AmbiguousTime>),
+    /// The log could not be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+}
+
+/// Returns the position at which the log ended at a time.
+pub(crate) async fn position_at(
+    engine: &Arc<Engine>,
+    time: Timestamp,
+) -> Result<Position, PositionAtError> {
+    Ok(searched(engine, time).await?.end().map_err(Box::new)?)
+}
+
+/// Returns the position at which the log ended at a time, by a policy.
+pub(crate) async fn position_at_with(
+    engine: &Arc<Engine>,
+    time: Timestamp,
+    policy: TimePolicy,
+) -> Result<Position, ReadError> {
+    Ok(searched(engine, time).await?.end_with(policy))
+}
+
+/// Searches the whole log, on blocking threads, one page at a time, so that dropping the future stops it.
+async fn searched(engine: &Arc<Engine>, time: Timestamp) -> Result<TimeSearch, ReadError> {
+    let end = engine.store.reader()?.head();
+    let (mut search, mut position) = (TimeSearch::at(time), Position::NONE);
+    while position < end {
+        let page = move |reader: &dyn Reader| -> Result<_, ReadError> {
+            // Where events are does not matter.
+            let commits = reader.maintenance().read_raw(position, PAGE)?.commits;
+            let commits = commits.iter().take_while(|commit| commit.last_position() <= end);
+            let mut last = None;
+            for commit in commits {
+                search.take(commit);
+                last = Some(commit.last_position());
+            }
+            Ok((search, last))
+        };
+        let (taken, last) = engine.read(page).await?;
+        search = taken;
+        let Some(last) = last else { break };
+        position = last;
+    }
+    Ok(search)
+}
 
 /// Folds the log from its first commit up to a moment, and returns the result with its position. Commits
 /// stored after the call are not read.
@@ -23,16 +80,19 @@ pub(crate) async fn fold_log<T, E>(
 ) -> Result<(T, Position), E>
 where
     T: Send + 'static,
-    E: From<ReadError> + Send + 'static,
+    E: From<ReadError> + From<PositionAtError> + Send + 'static,
 {
-    let end = engine.store.reader()?.head();
+    let end = match moment {
+        LogMoment::Position(position) => position.min(engine.store.reader()?.head()),
+        LogMoment::Time(time) => position_at(engine, time).await?,
+    };
     let (mut folded, mut position) = (folded, Position::NONE);
     while position < end {
         let take = take.clone();
         let page = move |reader: &dyn Reader| -> Result<_, E> {
             let commits = reader.read_log(position, PAGE)?.commits;
-            let is_included = |commit: &Commit| moment.includes(&commit.view());
-            let count = commits.iter().take_while(|commit| is_included(commit)).count();
+            let is_included = |commit: &&Commit| commit.last_position() <= end;
+            let count = commits.iter().take_while(is_included).count();
             take(&mut folded, &commits[..count])?;
             let last = commits[..count].last().map(Commit::last_position);
             Ok((folded, last, last.is_none() || count < commits.len()))

@@ -24,8 +24,10 @@ pub enum Moment {
 /// A moment in the history of the whole log. Converts from a [`Position`] or a [`Timestamp`].
 ///
 /// A time means *up to, and not including, the first commit that was decided later*. Commits are decided
-/// concurrently, and clocks step back, so a commit after that one may have an earlier time. It is not
-/// included, because the log never was in such a state. Use a position where that matters.
+/// concurrently, so a commit after that one may have a time that is a moment earlier. It is not included,
+/// because the log never was in such a state. If the times differ by more than five seconds, a clock was wrong,
+/// and the time is [ambiguous](super::AmbiguousTime): use a position, or
+/// [`Runtime::position_at_with`](crate::Runtime::position_at_with).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogMoment {
     /// When the log ended at this position. A position within a command means the moment before the
@@ -71,16 +73,6 @@ impl From<Position> for LogMoment {
 impl From<Timestamp> for LogMoment {
     fn from(time: Timestamp) -> Self {
         Self::Time(time)
-    }
-}
-
-impl LogMoment {
-    /// Returns whether the whole commit is included.
-    pub(crate) fn includes(self, commit: &CommitView<'_>) -> bool {
-        match self {
-            Self::Position(position) => commit.last_position() <= position,
-            Self::Time(time) => commit.time <= time,
-        }
     }
 }
 

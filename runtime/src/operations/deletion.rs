@@ -133,7 +133,7 @@ async fn remove_deleted(engine: &Arc<Engine>, stream: &StreamId) -> Result<u64, 
         }
         let of = stream.clone();
         engine
-            .read(move |reader| reader.maintenance().purge_archive(&of).map_err(purge_failed))
+            .read(move |reader| reader.maintenance().purge_archive(&of, end).map_err(purge_failed))
             .await?;
     }
     engine.note(stream, false).await?;

@@ -1,11 +1,12 @@
 //! Views of the past: what `as_of` returns, and why it may fail.
 
 use actuarius_domain::Position;
-use actuarius_persistence::ReadError;
 use actuarius_persistence::views::ViewError;
+use actuarius_persistence::{AmbiguousTime, ReadError};
 use thiserror::Error;
 
 use super::target::Failed;
+use crate::history::PositionAtError;
 
 /// A view in memory as it was at a moment of the log. It is separate from a running projection of the same
 /// name.
@@ -32,9 +33,22 @@ pub enum AsOfError {
         /// What went wrong.
         why: String,
     },
+    /// Commits are out of order around the requested time. Use a position: one of those in it, or what
+    /// [`Runtime::position_at_with`](crate::Runtime::position_at_with) returns.
+    #[error(transparent)]
+    AmbiguousTime(Box<AmbiguousTime>),
     /// The log could not be read.
     #[error(transparent)]
     Unreadable(#[from] ReadError),
+}
+
+impl From<PositionAtError> for AsOfError {
+    fn from(error: PositionAtError) -> Self {
+        match error {
+            PositionAtError::Ambiguous(ambiguous) => Self::AmbiguousTime(ambiguous),
+            PositionAtError::Unreadable(error) => Self::Unreadable(error),
+        }
+    }
 }
 
 impl From<Failed> for AsOfError {

@@ -156,6 +156,7 @@ mod tests {
 
     use super::super::types::Types;
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     fn states(codec: Codec) -> States {
         let (name, place) = ("sums".to_owned(), Views::in_memory().place("sums").unwrap());
@@ -195,5 +196,23 @@ mod tests {
         states.make_current(8).unwrap();
         states.remove(|it| it != 8);
         assert_eq!(states.next().unwrap(), 9);
+    }
+
+    #[test]
+    fn no_mutated_view_panics_or_allocates_without_a_bound() {
+        let samples = [Codec::Bincode, Codec::Json, Codec::MessagePack].map(|codec| {
+            let view = vec![1u64, 2, 1 << 40];
+            states(codec).encode(&view, Position::new(77), ErasureTaint::default()).unwrap()
+        });
+        // serde reserves 1 MiB at most for a list, however long it claims to be.
+        let decoder = Mutations::of("a saved view", samples).may_allocate(2 * 1024 * 1024, 64);
+        decoder.run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                if let Ok(saved) = Saved::parse(bytes.to_vec()) {
+                    let _ = saved.decode::<Vec<u64>>();
+                }
+            },
+        );
     }
 }

@@ -18,6 +18,7 @@ use crate::aggregate::request::{
     CommandReply, Operation, Options, Port, Request, RequestKind, ReturningClosure, ValuePort,
 };
 use crate::base::error::{ExecuteError, Failure};
+use crate::base::panics::Contained;
 use crate::base::receipt::Receipt;
 use crate::base::timer::Timer;
 use crate::projection::ProjectionHandle;
@@ -52,7 +53,7 @@ impl<A: Aggregate> Execute<A> {
         id: Result<Id<A>, Failure>,
         command: A::Command,
     ) -> Self {
-        Self::of(directory, id, Operation::Decide(command))
+        Self::of(directory, id, Operation::Decide(Contained::new(command)))
     }
 
     /// Creates a command that ends the aggregate's stream.

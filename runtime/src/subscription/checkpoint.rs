@@ -146,6 +146,7 @@ fn end_before(reader: &dyn Reader, position: Position) -> Result<Position, ReadE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     fn checkpoint() -> Checkpoint {
         let mark = Mark { position: Position::new(17), resume_after: Position::new(15) };
@@ -174,5 +175,16 @@ mod tests {
             let error = Checkpoint::decode("mailer", value.into()).unwrap_err();
             assert!(error.to_string().contains("subscription/mailer"), "{error}");
         }
+    }
+
+    #[test]
+    fn no_mutated_checkpoint_panics_or_allocates_without_a_bound() {
+        let decoder = Mutations::of("a checkpoint", [checkpoint().encode()]);
+        decoder.run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = Checkpoint::decode("mailer", Bytes::copy_from_slice(bytes));
+            },
+        );
     }
 }

@@ -98,6 +98,7 @@ fn reason(error: NotStored) -> String {
             format!("the store failed: {failure}")
         }
         NotStored::Conflict(conflict) => conflict.to_string(),
+        NotStored::Unreadable(error) => error.to_string(),
         NotStored::Stopped => "the store is closed".to_owned(),
     }
 }

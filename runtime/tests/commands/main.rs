@@ -15,6 +15,7 @@ mod migration;
 mod model;
 mod ordering;
 mod overload;
+mod pairs;
 mod passivation;
 mod poisoned;
 mod recovery;

@@ -8,7 +8,7 @@ use actuarius::error::Written;
 use actuarius::health::Status;
 use actuarius::store::fault::Failure as Failing;
 use actuarius::store::memory;
-use actuarius::store::{AppendOutcome, Batch, Store, StoreFailure, Writer};
+use actuarius::store::{Append, AppendOutcome, Batch, Refusal, Store, StoreFailure, Writer};
 use actuarius::{Aggregates, ExecuteError, Failure, Receipt, Runtime, Version};
 
 use crate::common::{Command, Ledger, Refused, eventually, open_on, send};
@@ -88,17 +88,28 @@ struct Troubled {
 enum Trouble {
     Panics,
     CannotSettle,
+    /// The index page of stream `x` is damaged.
+    CannotFindX,
 }
 
 impl Writer for Troubled {
     fn commit(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
         assert!(self.trouble != Trouble::Panics, "the writer went wrong");
-        self.writer.commit(batch)
+        if self.trouble != Trouble::CannotFindX {
+            return self.writer.commit(batch);
+        }
+        let is_unreadable = |append: &Append| append.stream().id() == "x";
+        let mut readable = batch.clone();
+        readable.appends.retain(|append| !is_unreadable(append));
+        let mut stored = self.writer.commit(&readable)?.into_iter();
+        let unreadable = || Err(Refusal::Unreadable(io::Error::other("a damaged page").into()));
+        let outcome = |it| if is_unreadable(it) { unreadable() } else { stored.next().unwrap() };
+        Ok(batch.appends.iter().map(outcome).collect())
     }
 
     fn settle(&mut self) -> Result<(), StoreFailure> {
         match self.trouble {
-            Trouble::Panics => Ok(()),
+            Trouble::Panics | Trouble::CannotFindX => Ok(()),
             Trouble::CannotSettle => Err(StoreFailure::new("settling", io::Error::other("no"))),
         }
     }
@@ -133,6 +144,19 @@ async fn a_store_that_fails_during_idle_work_accepts_no_more_commands() {
     let error = ledgers.execute("a", Command::Add(1)).await;
     assert!(matches!(failure(&error), Failure::Poisoned(_)));
     assert_eq!(ledgers.query("a", |it| it.total).await.unwrap(), 0);
+}
+
+/// One damaged page of the index stopped the writes of the whole service, after each restart again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_aggregate_whose_version_cannot_be_read_fails_alone() {
+    let (runtime, ledgers) = troubled(Trouble::CannotFindX).await;
+    for _ in 0..2 {
+        let error = ledgers.execute("x", Command::Add(1)).await;
+        assert!(matches!(failure(&error), Failure::Unreadable(_)), "{error:?}");
+        assert_eq!(failure(&error).written(), Written::No);
+        ledgers.execute("y", Command::Add(1)).await.unwrap();
+    }
+    assert!(!matches!(runtime.health().status, Status::Poisoned(_)));
 }
 
 /// The shutdown of a failed runtime does not hang, and reports the failure.

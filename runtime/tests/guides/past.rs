@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius::clock::ManualClock;
+use actuarius::history::{PositionAtError, TimePolicy};
 use actuarius::testing::divergence;
 use actuarius::{Aggregate, Context, Hosting, Runtime, Timestamp, Version};
 use serde::{Deserialize, Serialize};
@@ -119,5 +120,30 @@ async fn changed_code_is_compared_over_real_history() -> Result<(), Box<dyn std:
     assert_eq!((found.stream.as_str(), found.version.get()), ("account/alice", 3));
     assert_eq!(found.changes()[0].to_string(), "~ /cents: 300 -> 299");
     // endregion: divergence
+    Ok(())
+}
+
+/// The clock shows the wrong year for one command.
+#[tokio::test]
+async fn a_time_is_ambiguous_after_a_wrong_clock() -> Result<(), Box<dyn std::error::Error>> {
+    let clock = Arc::new(ManualClock::at(day(1)));
+    let runtime = Runtime::builder().clock(clock.clone()).in_memory().await?;
+    let accounts = runtime.host::<Account>();
+    for (id, number) in [("alice", 1), ("bob", 47_481), ("carol", 2)] {
+        clock.set(day(number));
+        accounts.execute(id, open(id)).await?;
+    }
+    let evening = day(2);
+    // region: ambiguous
+    let position = match runtime.position_at(evening).await {
+        Err(PositionAtError::Ambiguous(which)) => {
+            println!("{which}"); // the commits that are out of order, with their times
+            // Includes the commits of the wrong clock. `BeforeFirstLater` leaves out what follows them.
+            runtime.position_at_with(evening, TimePolicy::AfterLastEarlier).await?
+        }
+        found => found?,
+    };
+    // endregion: ambiguous
+    assert_eq!(position, runtime.head());
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use actuarius::history::TimePolicy;
 use actuarius::store::backup::Until;
 use actuarius::store::chain::ChainEnd;
 use actuarius::{Position, StreamId, Version};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::ToolError;
 use crate::moment::At;
@@ -156,6 +157,34 @@ pub(crate) struct Restore {
     /// Restore up to this position of the log or this time
     #[arg(long, value_name = "POSITION|TIME", value_parser = until)]
     pub(crate) at: Option<Until>,
+    /// With a time, if a clock was wrong: whether commits with times up to it are restored that are stored after
+    /// the first commit with a later time
+    #[arg(long, value_name = "WHAT", requires = "at")]
+    pub(crate) out_of_order: Option<OutOfOrder>,
+}
+
+/// What happens to commits that are out of order.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OutOfOrder {
+    /// Restore up to the last commit with a time up to the given one
+    Include,
+    /// Restore up to the first commit with a later time
+    Exclude,
+}
+
+impl Restore {
+    /// Returns the point up to which is restored.
+    pub(crate) fn until(&self) -> Until {
+        match (self.at.unwrap_or_default(), self.out_of_order) {
+            (Until::Time(time), Some(OutOfOrder::Include)) => {
+                Until::TimeWith(time, TimePolicy::AfterLastEarlier)
+            }
+            (Until::Time(time), Some(OutOfOrder::Exclude)) => {
+                Until::TimeWith(time, TimePolicy::BeforeFirstLater)
+            }
+            (until, _) => until,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

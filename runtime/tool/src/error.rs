@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use actuarius::erasure::ForgetError;
 use actuarius::erasure::keys::{KeyError, MasterKeyError};
 use actuarius::error::{InvalidId, ReadError, StoreFailure};
+use actuarius::history::{AmbiguousTime, CommitTime};
 use actuarius::inspection::{NotDeleted, NotSkipped};
 use actuarius::store::archive::ArchiveError;
 use actuarius::store::backup::BackupError;
 use actuarius::store::export::{ExportError, ImportError};
 use actuarius::{Failure, OpenError};
 use thiserror::Error;
+
+use crate::moment::Utc;
 
 /// The result of a command that completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub(crate) enum ToolError {
     Open(OpenError),
     #[error(transparent)]
     Copy(BackupError),
+    #[error("{}", ambiguous(.0))]
+    Ambiguous(Box<AmbiguousTime>),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -76,6 +81,30 @@ pub(crate) enum ToolError {
     InvalidName(#[from] InvalidId),
     #[error("{0}")]
     Other(String),
+}
+
+/// Describes commits that are out of order, and what to do.
+fn ambiguous(which: &AmbiguousTime) -> String {
+    let named = |commits: &[CommitTime]| {
+        let named = commits.iter().map(|it| format!("\n    {} at {}", it.position, Utc(it.time)));
+        named.collect::<String>()
+    };
+    format!(
+        "the times of the log are not in order around {}; nothing was restored.\n  \
+         commits up to position {} that were decided later: {}{}\n  \
+         commits after position {} that were decided by then: {}{}\n\
+         Repeat with --out-of-order include (restores up to position {}) or --out-of-order exclude (restores up \
+         to position {})",
+        Utc(which.time),
+        which.after_last_earlier,
+        which.later,
+        named(&which.later_examples),
+        which.before_first_later,
+        which.earlier,
+        named(&which.earlier_examples),
+        which.after_last_earlier,
+        which.before_first_later,
+    )
 }
 
 impl ToolError {
@@ -125,6 +154,7 @@ impl From<BackupError> for ToolError {
             BackupError::Read(error) => error.into(),
             BackupError::Open(error) => error.into(),
             BackupError::Store(error) => error.into(),
+            BackupError::AmbiguousTime(which) => Self::Ambiguous(which),
             error => Self::Copy(error),
         }
     }

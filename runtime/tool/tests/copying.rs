@@ -3,11 +3,14 @@
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use actuarius::Codec;
+use actuarius::clock::ManualClock;
+use actuarius::{Codec, Runtime, Timestamp};
 use serde_json::{Value, json};
 
-use crate::common::{AccountEvent, actuarius, filled, json, two_accounts};
+use crate::common::{Account, AccountEvent, actuarius, filled, json, two_accounts};
 
 #[test]
 fn a_backup_is_taken_in_runs_and_restored_to_any_position() {
@@ -127,4 +130,42 @@ fn json_output_is_one_document_per_item() {
         let out = json(directory.path(), arguments).fine().out;
         assert!(matches!(serde_json::from_str(&out).unwrap(), Value::Object(_)), "{out}");
     }
+}
+
+/// The clock showed the year 2099 for one command. A restore to a later day left out everything after that
+/// command and reported success.
+#[test]
+fn a_restore_to_a_time_names_commits_that_are_out_of_order_and_asks() {
+    let all = tempfile::tempdir().unwrap();
+    let (data, saved) = (all.path().join("data"), all.path().join("saved"));
+    let day = |number: u64| Timestamp::default().plus(Duration::from_secs(86_400) * number as u32);
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio.block_on(async {
+        let clock = Arc::new(ManualClock::at(day(0)));
+        let runtime = Runtime::builder().clock(clock.clone()).open(&data).await.unwrap();
+        let accounts = runtime.host::<Account>();
+        for (id, number) in ["a", "b", "c", "d", "e", "f"].into_iter().zip([1, 2, 47_481, 3, 4, 9])
+        {
+            clock.set(day(number));
+            accounts.execute(id, vec![AccountEvent::Deposited(1)]).await.unwrap();
+        }
+        assert!(runtime.shutdown(Duration::from_secs(60)).await.is_clean());
+    });
+    actuarius(&data, &["backup", saved.to_str().unwrap()]).fine();
+    let restore = |to: &Path, more: &[&str]| {
+        let arguments =
+            ["restore", saved.to_str().unwrap(), to.to_str().unwrap(), "--at", "1970-01-07"];
+        json(Path::new("nowhere"), &[&arguments[..], more].concat())
+    };
+    let asked = restore(&all.path().join("asked"), &[]);
+    assert_eq!(asked.code, 2);
+    for part in ["3 at 2099-12-31T", "4 at 1970-01-04T", "5 at 1970-01-05T", "--out-of-order"] {
+        assert!(asked.errors.contains(part), "{part}: {}", asked.errors);
+    }
+    for (what, commits) in [("include", 5), ("exclude", 2)] {
+        let restored = restore(&all.path().join(what), &["--out-of-order", what]).fine().document();
+        assert_eq!(restored["commits"], json!(commits), "{what}");
+    }
+    let arguments = ["restore", "a", "b", "--out-of-order", "include"];
+    assert_eq!(json(Path::new("nowhere"), &arguments).code, 2, "it needs a time");
 }

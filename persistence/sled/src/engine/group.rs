@@ -1,73 +1,96 @@
-//! Groups: changes that are stored with one sync, and the limits of what lies between two syncs.
+//! Groups: changes that are stored with one sync.
 
 use sled::{Db, IVec};
 
-/// The most bytes given to sled between two real syncs.
-///
-/// sled reuses a segment once its pages have been rewritten to another one, and assumes that those are
-/// on disk when they are not. In 2,400 simulated power cuts each, 0.9 MB between syncs lost nothing and
-/// 1.9 MB lost everything. This limit leaves a margin for what sled writes on its own.
-pub(crate) const SYNC_BYTES_MAX: usize = 256 * 1024;
-
-/// The approximate overhead of sled per key, in bytes.
-pub(crate) const KEY_OVERHEAD: usize = 8;
+use super::accounting::{self, Leaf, WRITTEN_MAX};
 
 /// Changes that are stored with one sync. A later change of a key replaces an earlier one.
 #[derive(Default)]
 pub(crate) struct Group {
-    /// The only change, if it is a put. It needs no batch, which would cost sled one more write to disk.
-    only: Option<(IVec, IVec)>,
-    batch: sled::Batch,
-    changes: usize,
-    bytes: usize,
+    changes: Vec<(IVec, Option<IVec>)>,
+    /// What sled writes for them at most.
+    written: usize,
+    /// The leaf of the last change.
+    leaf: Option<Leaf>,
 }
 
 impl Group {
-    pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) {
-        self.count(key.len() + value.len());
-        if self.changes == 1 {
-            self.only = Some((key.into(), value.into()));
-        } else {
-            self.batch().insert(key, value);
-        }
+    /// Puts a value whose key follows the keys that were put before.
+    pub(crate) fn put_in_order(&mut self, key: &[u8], value: Vec<u8>) {
+        self.written += accounting::in_order(key.len(), value.len());
+        self.changes.push((key.into(), Some(value.into())));
     }
 
-    pub(crate) fn remove(&mut self, key: &[u8]) {
-        self.count(key.len());
-        self.batch().remove(key);
+    /// Puts a value among others.
+    pub(crate) fn put(&mut self, db: &Db, key: &[u8], value: Vec<u8>) {
+        self.count(db, key, value.len());
+        self.changes.push((key.into(), Some(value.into())));
     }
 
-    /// Returns the batch, which includes the first put.
-    fn batch(&mut self) -> &mut sled::Batch {
-        if let Some((key, value)) = self.only.take() {
-            self.batch.insert(key, value);
-        }
-        &mut self.batch
+    /// Removes a value among others.
+    pub(crate) fn remove(&mut self, db: &Db, key: &[u8]) {
+        self.count(db, key, 0);
+        self.changes.push((key.into(), None));
     }
 
-    /// Counts additional bytes, for changes that make sled write more than keys and values.
-    pub(crate) fn charge(&mut self, bytes: usize) {
-        self.bytes += bytes;
+    /// Removes a part of a large value, next to one that was removed before.
+    pub(crate) fn remove_part(&mut self, key: &[u8]) {
+        self.written += accounting::removed_part(key.len());
+        self.changes.push((key.into(), None));
     }
 
-    fn count(&mut self, bytes: usize) {
-        self.changes += 1;
-        self.bytes += bytes + KEY_OVERHEAD;
+    /// Adds the changes of another group, so that all are stored together.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.changes.append(&mut other.changes);
+        self.written += other.written;
+        self.leaf = other.leaf.take();
+    }
+
+    /// Returns what sled writes for a change of `key` in addition.
+    pub(crate) fn cost(&mut self, db: &Db, key: &[u8], value: usize) -> usize {
+        self.leaf(db, key).next_change(key.len(), value)
+    }
+
+    fn count(&mut self, db: &Db, key: &[u8], value: usize) {
+        self.written += self.cost(db, key, value);
+        self.leaf(db, key).changed();
+    }
+
+    fn leaf(&mut self, db: &Db, key: &[u8]) -> &mut Leaf {
+        let known = self.leaf.take().filter(|leaf| leaf.contains(key));
+        self.leaf.insert(known.unwrap_or_else(|| Leaf::around(db, key)))
     }
 
     pub(super) fn apply(self, db: &Db) -> sled::Result<()> {
-        match self.only {
-            Some((key, value)) => db.insert(key, value).map(|_before| ()),
-            None => db.apply_batch(self.batch),
+        // A single change needs no batch, which would cost sled one more write to disk.
+        if let [(key, value)] = &self.changes[..] {
+            let changed = match value {
+                Some(value) => db.insert(key, value),
+                None => db.remove(key),
+            };
+            return changed.map(|_before| ());
         }
+        let mut batch = sled::Batch::default();
+        for (key, value) in self.changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        db.apply_batch(batch)
+    }
+
+    /// Returns what sled writes for all changes at most.
+    pub(crate) fn written(&self) -> usize {
+        self.written
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0
+        self.changes.is_empty()
     }
 
-    /// Returns whether `bytes` more fit.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.bytes + bytes <= SYNC_BYTES_MAX
+    /// Returns whether changes fit for which sled writes `written` bytes.
+    pub(crate) fn has_room(&self, written: usize) -> bool {
+        self.written + written <= WRITTEN_MAX
     }
 }

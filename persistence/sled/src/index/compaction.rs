@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::memtable::Run;
-use super::pace::{Pace, STEP_BYTES};
+use super::pace::{self, Pace};
 use super::part::{Entry, Packer, Place, START};
 use super::runs;
 use crate::engine::{Engine, Group};
@@ -55,13 +55,18 @@ impl Compaction {
         commits: u64,
     ) -> Result<bool> {
         self.pace.earn(commits);
-        while self.pace.has_credit() && group.has_room(STEP_BYTES) {
+        while self.pace.has_credit() && pace::has_room(group, engine.db(), &self.key()) {
             self.put_part(engine, group)?;
             if self.bucket == self.buckets {
                 return self.check().map(|()| true);
             }
         }
         Ok(false)
+    }
+
+    /// Returns the key of the next part.
+    fn key(&self) -> [u8; 23] {
+        keys::index_part(self.bucket, self.run.number, self.from.0, self.from.1)
     }
 
     fn put_part(&mut self, engine: &Engine, group: &mut Group) -> Result<()> {
@@ -72,10 +77,10 @@ impl Compaction {
                 full_or_done => break full_or_done.map(|entry| entry.place()),
             };
         };
-        let key = keys::index_part(self.bucket, self.run.number, self.from.0, self.from.1);
+        let key = self.key();
         self.pace.spend(packer.count);
         self.written += packer.count as u64;
-        group.put(&key, packer.finish(&key, next));
+        group.put(engine.db(), &key, packer.finish(&key, next));
         self.from = next.unwrap_or(START);
         if next.is_none() {
             self.bucket += 1;

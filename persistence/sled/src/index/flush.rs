@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use sled::Db;
+
 use super::memtable::{Buckets, Run};
-use super::pace::{Pace, STEP_BYTES};
+use super::pace::{self, Pace};
 use super::part::{Entry, Packer, Place, START};
 use crate::engine::Group;
 use crate::keys;
@@ -30,26 +32,31 @@ impl Flush {
 
     /// Puts as many parts into the group as `commits` more commits pay for. Returns the run when its last
     /// part is in the group.
-    pub(crate) fn advance(&mut self, group: &mut Group, commits: u64) -> Option<Run> {
+    pub(crate) fn advance(&mut self, db: &Db, group: &mut Group, commits: u64) -> Option<Run> {
         self.pace.earn(commits);
-        while self.pace.has_credit() && group.has_room(STEP_BYTES) {
-            if self.put_part(group) {
+        while self.pace.has_credit() && pace::has_room(group, db, &self.key()) {
+            if self.put_part(db, group) {
                 return Some(self.run);
             }
         }
         None
     }
 
+    /// Returns the key of the next part.
+    fn key(&self) -> [u8; 23] {
+        keys::index_part(self.bucket as u16, self.run.number, self.from.0, self.from.1)
+    }
+
     /// Puts one part into the group. Returns whether it was the last.
-    fn put_part(&mut self, group: &mut Group) -> bool {
+    fn put_part(&mut self, db: &Db, group: &mut Group) -> bool {
         let mut packer = Packer::default();
         while self.entries.as_slice().first().is_some_and(|entry| packer.push(entry)) {
             self.entries.next();
         }
-        let key = keys::index_part(self.bucket as u16, self.run.number, self.from.0, self.from.1);
+        let key = self.key();
         let next = self.entries.as_slice().first().map(Entry::place);
         self.pace.spend(packer.count);
-        group.put(&key, packer.finish(&key, next));
+        group.put(db, &key, packer.finish(&key, next));
         self.from = next.unwrap_or(START);
         if next.is_none() {
             self.bucket += 1;

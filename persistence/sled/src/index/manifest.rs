@@ -78,9 +78,9 @@ impl Manifest {
     /// Checks that the runs cover the log from its start without gaps.
     fn check(self) -> Result<Self, Malformed> {
         let gap = Malformed("the runs of the index leave a gap");
-        let mut end = 0;
+        let mut end = 0u64;
         for run in &self.runs {
-            if run.first != end + 1 || run.last < run.first {
+            if Some(run.first) != end.checked_add(1) || run.last < run.first {
                 return Err(gap);
             }
             end = run.last;
@@ -112,6 +112,7 @@ fn number(cursor: &mut Cursor<'_>) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     fn example() -> Manifest {
         let run = |number, level, first, last| Run { number, level, first, last, entries: last };
@@ -143,5 +144,20 @@ mod tests {
         let mut gap = example();
         gap.runs[1].first += 1;
         assert!(Manifest::parse(&gap.to_value()).is_err());
+    }
+
+    #[test]
+    fn no_mutated_manifest_panics_or_allocates_without_a_bound() {
+        let samples = [Manifest::default(), example()].map(|manifest| manifest.to_value());
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() > CHECKSUM {
+                sealed::seal(crc32c::crc32c(keys::MANIFEST), bytes);
+            }
+        };
+        let decoder = Mutations::of("the list of runs", samples).resealed(reseal);
+        decoder.run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| drop(Manifest::parse(bytes)),
+        );
     }
 }

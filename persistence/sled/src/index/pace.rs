@@ -1,9 +1,18 @@
 //! The pace of the upkeep of the index: how much of it each commit pays for.
 
+use sled::Db;
+
+use crate::engine::{Group, accounting};
 use crate::keys::VALUE_MAX;
 
-/// The room that a group needs for one more part and the manifest.
-pub(crate) const STEP_BYTES: usize = 2 * VALUE_MAX;
+/// What sled writes for the manifest at most, which follows the parts of a group.
+const MANIFEST_BYTES: usize = accounting::CHANGE_MAX;
+
+/// Returns whether the group has room for one more part at `key`, or its removal, and for the manifest.
+pub(crate) fn has_room(group: &mut Group, db: &Db, key: &[u8]) -> bool {
+    let part = group.cost(db, key, VALUE_MAX);
+    group.has_room(part + MANIFEST_BYTES)
+}
 
 /// The cost of writing or removing a part in addition to its entries, in entries.
 const PART_COST: f64 = 64.0;

@@ -190,6 +190,7 @@ impl<'a> Part<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     /// Three streams: one with many commits, two with few.
     fn entries(commits: u64) -> Vec<Entry> {
@@ -263,5 +264,23 @@ mod tests {
         }
         assert!(Part::open(b"kez", &value).is_err(), "another key");
         assert!(Part::open(b"key", b"").is_err());
+    }
+
+    #[test]
+    fn no_mutated_part_panics_or_allocates_without_a_bound() {
+        let samples = [0, 5, 300].map(|commits| pack(&entries(commits)).0);
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() > CHECKSUM {
+                sealed::seal(crc32c::crc32c(b"key"), bytes);
+            }
+        };
+        Mutations::of("a part of the index", samples).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let Ok(part) = Part::open(b"key", bytes) else { return };
+                let mut found = Vec::new();
+                let _ = (part.find(500, &mut found), part.from(START, &mut found));
+            },
+        );
     }
 }

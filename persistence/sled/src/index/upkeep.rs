@@ -10,7 +10,7 @@ use super::compaction::Compaction;
 use super::flush::Flush;
 use super::manifest::Manifest;
 use super::memtable::{self, Index, Run, RunsPin};
-use super::pace::{Pace, STEP_BYTES};
+use super::pace::{self, Pace};
 use crate::engine::{Engine, Group};
 use crate::error::engine_io;
 use crate::keys;
@@ -97,12 +97,12 @@ impl Upkeep {
         group: &mut Group,
         commits: u64,
     ) -> Result<(), StoreFailure> {
-        self.flush(group, commits);
+        self.flush(engine, group, commits);
         self.compact(engine, index.buckets(), group, commits);
         self.sweep(engine, index.buckets(), group, commits)
             .map_err(|error| StoreFailure::new("removing old index parts", engine_io(error)))?;
         if std::mem::take(&mut self.changed) {
-            group.put(keys::MANIFEST, self.manifest.to_value());
+            group.put(engine.db(), keys::MANIFEST, self.manifest.to_value());
         }
         Ok(())
     }
@@ -117,8 +117,10 @@ impl Upkeep {
         self.work(engine, index, group, self.run_commits)
     }
 
-    fn flush(&mut self, group: &mut Group, commits: u64) {
-        let Some(run) = self.flush.as_mut().and_then(|flush| flush.advance(group, commits)) else {
+    fn flush(&mut self, engine: &Engine, group: &mut Group, commits: u64) {
+        let Some(run) =
+            self.flush.as_mut().and_then(|flush| flush.advance(engine.db(), group, commits))
+        else {
             return;
         };
         self.flush = None;
@@ -234,20 +236,28 @@ impl Sweep {
             return Ok(false);
         }
         self.pace.earn(commits);
-        while self.pace.has_credit() && group.has_room(STEP_BYTES) && self.bucket < buckets {
-            self.remove_bucket(engine, group)?;
+        while self.pace.has_credit() && self.bucket < buckets {
+            if !self.remove_bucket(engine, group)? {
+                return Ok(false);
+            }
         }
         Ok(self.bucket == buckets)
     }
 
-    fn remove_bucket(&mut self, engine: &Engine, group: &mut Group) -> sled::Result<()> {
+    /// Removes the parts of a bucket. Returns false if the group has no room for all of them: the others are
+    /// found again by the next group.
+    fn remove_bucket(&mut self, engine: &Engine, group: &mut Group) -> sled::Result<bool> {
         for &run in &self.runs {
             for key in engine.keys(&keys::index_prefix(self.bucket, run)) {
-                group.remove(&key?);
+                let key = key?;
+                if !pace::has_room(group, engine.db(), &key) {
+                    return Ok(false);
+                }
+                group.remove(engine.db(), &key);
                 self.pace.spend(0);
             }
         }
         self.bucket += 1;
-        Ok(())
+        Ok(true)
     }
 }

@@ -200,17 +200,18 @@ fn take_commits(first: u64, head: &Head, mut frames: Bytes) -> Result<Chunk> {
         commits.push(commit);
         frames = frames.slice(length..);
     }
-    let last = first + u64::from(head.events) - 1;
-    if whole != head.raw || commits.len() != head.commits as usize || next != last + 1 {
+    let is_whole = first.checked_add(u64::from(head.events)) == Some(next);
+    if whole != head.raw || commits.len() != head.commits as usize || !is_whole {
         return Err(EngineError::Malformed("the content of a chunk differs from its header"));
     }
-    Ok(Chunk { first, last, before: head.before, parts: head.parts, commits })
+    Ok(Chunk { first, last: next - 1, before: head.before, parts: head.parts, commits })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{append, frames};
+    use actuarius_persistence::mutations::Mutations;
 
     fn unpack_all(first: u64, parts: &[Vec<u8>]) -> Result<Option<Chunk>> {
         read(first, |part| Ok(parts.get(usize::from(part)).map(|part| part.as_slice().into())))
@@ -258,5 +259,29 @@ mod tests {
         assert!(unpack_all(41, &cut).is_err(), "the last part is truncated");
         assert!(unpack_all(41, &[vec![]]).is_err());
         assert!(unpack_all(41, &[]).expect("nothing is not damage").is_none());
+    }
+
+    /// A checksum protects against damage, not against what an older or a foreign program has written.
+    #[test]
+    fn no_mutated_chunk_panics_or_allocates_without_a_bound() {
+        let samples = [0, 30, 3_000].map(|payload| packed(41, payload).concat());
+        let reseal = |bytes: &mut Vec<u8>| {
+            let Ok(head) = Head::parse(bytes) else { return };
+            let (checked, stored) = (&bytes[..head.length - 4], &bytes[head.length..]);
+            let checksum = checksum(41, checked, stored).to_le_bytes();
+            bytes[head.length - 4..head.length].copy_from_slice(&checksum);
+        };
+        // The bytes of the frames are reserved before they are decompressed.
+        let decoder = Mutations::of("a chunk", samples).resealed(reseal);
+        decoder.may_allocate(2 * RAW_MAX as u64, 64).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let part = |number| Ok((number < 3).then(|| bytes.into()));
+                if let Ok(Some(chunk)) = read(41, part) {
+                    chunk.commits.iter().for_each(|commit| drop(commit.view().metadata()));
+                    chunk.end_of_chain(Link::of(b"before"));
+                }
+            },
+        );
     }
 }

@@ -1,22 +1,21 @@
 //! Packing a batch: commits go into chunks, chunks into groups, and each group is synced.
 
 use actuarius_persistence::chain::{ChainEnd, Link};
-use actuarius_persistence::{NewSnapshot, Notes, StoreFailure};
+use actuarius_persistence::{Notes, StoreFailure};
 
 use super::chunk::{self, RAW_TARGET};
 use super::gate::Closed;
 use super::shared::Shared;
-use crate::engine::{Group, KEY_OVERHEAD, SYNC_BYTES_MAX};
-use crate::error::engine_io;
+use crate::engine::accounting::{self, WRITTEN_MAX};
+use crate::engine::{Engine, Group};
 use crate::index::part::Entry;
 use crate::index::upkeep::Upkeep;
 use crate::keys::{self, StreamHash};
 use crate::notes;
-use crate::snapshots::{self, Surplus};
 
-/// The bytes of a group that chunks leave to the upkeep of the index. At its pace, the upkeep needs about
-/// this much with 1,000 commits.
-const UPKEEP_BYTES: usize = 48 * 1024;
+/// What a group leaves to the upkeep of the index. At its pace, the upkeep needs about this much with 1,000
+/// commits, while its leaves are small.
+const UPKEEP_BYTES: usize = 256 * 1024;
 
 /// Packs one batch and syncs its groups.
 pub(crate) struct BatchPacker<'a> {
@@ -32,8 +31,10 @@ pub(crate) struct BatchPacker<'a> {
     commits: u64,
     /// The index entries of all groups.
     entries: Vec<Entry>,
-    /// The streams with a snapshot in the group.
+    /// The streams whose snapshots the group changes.
     snapshots: Vec<StreamHash>,
+    /// What sled wrote for earlier groups at most.
+    synced: usize,
     /// Whether the group changes notes.
     has_notes: bool,
     /// Closed since the first group that changes notes.
@@ -75,6 +76,7 @@ impl<'a> BatchPacker<'a> {
             commits: 0,
             entries: vec![],
             snapshots: vec![],
+            synced: 0,
             has_notes: false,
             gate: None,
         }
@@ -113,7 +115,8 @@ impl<'a> BatchPacker<'a> {
         Ok(Packed { head, link, entries: self.entries, gate: self.gate })
     }
 
-    fn close_chunk(&mut self) -> Result<(), StoreFailure> {
+    /// Puts the open chunk into the group.
+    pub(super) fn close_chunk(&mut self) -> Result<(), StoreFailure> {
         let OpenChunk { first, before, frames, commits, events } = &mut self.chunk;
         if frames.is_empty() {
             return Ok(());
@@ -125,46 +128,78 @@ impl<'a> BatchPacker<'a> {
         let frames = std::mem::take(frames);
         self.chunk =
             OpenChunk { first: self.next, before: self.link, frames, commits: 0, events: 0 };
-        self.put_parts(|part| keys::chunk(first, part), parts)?;
+        self.put_parts(first, parts)?;
         self.commits += u64::from(commits);
         Ok(())
     }
 
-    /// Puts the parts of a chunk or a snapshot, part 0 last. All parts become valid with part 0, even if
-    /// they take several syncs. Parts that fit one sync take one.
-    fn put_parts<const N: usize>(
-        &mut self,
-        key: impl Fn(u16) -> [u8; N],
-        parts: Vec<Vec<u8>>,
-    ) -> Result<(), StoreFailure> {
-        self.make_room(parts.iter().map(|part| part.len() + 2 * N).sum())?;
+    /// Puts the parts of a chunk, part 0 last. All parts become valid with part 0, even if they take several
+    /// syncs. Parts that fit one sync take one.
+    fn put_parts(&mut self, first: u64, parts: Vec<Vec<u8>>) -> Result<(), StoreFailure> {
+        let cost = |part: &Vec<u8>| accounting::in_order(keys::chunk(first, 0).len(), part.len());
+        self.make_room(parts.iter().map(cost).sum())?;
         for (number, part) in parts.into_iter().enumerate().rev() {
-            self.make_room(part.len() + 2 * N)?;
-            self.group.put(&key(number as u16), part);
+            self.put_in_order(&keys::chunk(first, number as u16), part)?;
         }
         Ok(())
     }
 
-    /// Replaces `old` parts by new ones in one group, so that the value is never incomplete.
-    pub(crate) fn replace<const N: usize>(
-        &mut self,
-        key: impl Fn(u16) -> [u8; N],
-        old: u16,
-        parts: Vec<Vec<u8>>,
-        charge: usize,
-    ) -> Result<(), StoreFailure> {
-        let removed = usize::from(old) * (N + KEY_OVERHEAD);
-        let new: usize = parts.iter().map(|part| part.len() + N + KEY_OVERHEAD).sum();
-        self.make_room(new + removed + charge)?;
-        self.group.charge(charge);
-        (parts.len() as u16..old).for_each(|part| self.group.remove(&key(part)));
-        for (number, part) in parts.into_iter().enumerate().rev() {
-            self.group.put(&key(number as u16), part);
-        }
+    /// Puts a value whose key follows those that were put before.
+    pub(super) fn put_in_order(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StoreFailure> {
+        self.make_room(accounting::in_order(key.len(), value.len()))?;
+        self.group.put_in_order(key, value);
         Ok(())
     }
 
-    /// Syncs the group if `bytes` more do not fit.
+    /// Puts a value among others.
+    pub(super) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StoreFailure> {
+        let cost = self.group.cost(self.shared.engine.db(), key, value.len());
+        self.make_room(cost)?;
+        self.group.put(self.shared.engine.db(), key, value);
+        Ok(())
+    }
+
+    /// Removes a value among others.
+    pub(super) fn remove(&mut self, key: &[u8]) -> Result<(), StoreFailure> {
+        let cost = self.group.cost(self.shared.engine.db(), key, 0);
+        self.make_room(cost)?;
+        self.group.remove(self.shared.engine.db(), key);
+        Ok(())
+    }
+
+    /// Removes a part of a large value, next to one that was removed before.
+    pub(super) fn remove_part(&mut self, key: &[u8]) -> Result<(), StoreFailure> {
+        self.make_room(accounting::removed_part(key.len()))?;
+        self.group.remove_part(key);
+        Ok(())
+    }
+
+    /// Adds changes that are stored in one group, which makes them atomic.
+    pub(super) fn together(&mut self, changes: Group) -> Result<(), StoreFailure> {
+        self.make_room(changes.written())?;
+        self.group.append(changes);
+        Ok(())
+    }
+
+    /// Syncs the group if snapshots of this stream are in it, because they are looked up in sled.
+    pub(super) fn begin_stream(&mut self, key: StreamHash) -> Result<(), StoreFailure> {
+        if self.snapshots.contains(&key) {
+            self.sync()?;
+        }
+        self.snapshots.push(key);
+        Ok(())
+    }
+
+    pub(super) fn engine(&self) -> &'a Engine {
+        &self.shared.engine
+    }
+
+    /// Returns what sled writes for this batch so far at most.
+    pub(super) fn written(&self) -> usize {
+        self.synced + self.group.written()
+    }
+
+    /// Syncs the group if changes do not fit for which sled writes `bytes`.
     fn make_room(&mut self, bytes: usize) -> Result<(), StoreFailure> {
         if self.group.is_empty() || self.group.has_room(bytes + UPKEEP_BYTES) {
             return Ok(());
@@ -179,6 +214,7 @@ impl<'a> BatchPacker<'a> {
         let (engine, index) = (&self.shared.engine, &self.shared.index);
         let mut group = std::mem::take(&mut self.group);
         let commits = std::mem::take(&mut self.commits);
+        self.synced += group.written();
         self.snapshots.clear();
         if std::mem::take(&mut self.has_notes) && self.gate.is_none() {
             self.gate = Some(self.shared.gate.close());
@@ -192,93 +228,21 @@ impl<'a> BatchPacker<'a> {
     /// Puts a set of notes into one group, which makes the set atomic.
     pub(crate) fn put_notes(&mut self, set: &Notes) -> Result<(), StoreFailure> {
         self.close_chunk()?;
-        self.make_room(set.bytes())?;
+        let (mut changes, db) = (Group::default(), self.shared.engine.db());
         for change in set {
             let key = keys::note(&change.key);
             match &change.value {
-                Some(value) => self.group.put(&key, notes::pack(&key, value)),
-                None => self.group.remove(&key),
-            }
-            self.group.charge(notes::SCATTER_BYTES);
-            self.has_notes = true;
-        }
-        Ok(())
-    }
-
-    /// Removes all snapshots of a stream, part 0 of each first, so that no reader sees an incomplete one.
-    pub(crate) fn drop_snapshots(&mut self, key: StreamHash) -> Result<(), StoreFailure> {
-        let found = snapshots::surplus(&self.shared.engine, key, u64::MAX, (1, None))
-            .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
-        for (version, last) in found.older {
-            self.remove_snapshot(key, version, last)?;
-        }
-        self.snapshots.push(key);
-        Ok(())
-    }
-
-    fn remove_snapshot(
-        &mut self,
-        key: StreamHash,
-        version: u64,
-        last: u16,
-    ) -> Result<(), StoreFailure> {
-        for part in 0..=last {
-            self.make_room(64)?;
-            self.group.remove(&keys::snapshot(key, version, part));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn put_snapshot(
-        &mut self,
-        key: StreamHash,
-        new: &NewSnapshot,
-    ) -> Result<(), StoreFailure> {
-        self.close_chunk()?;
-        if new.payload.len() > snapshots::PAYLOAD_MAX {
-            tracing::warn!(
-                target: "actuarius::store",
-                stream = %new.stream,
-                "a snapshot is too large to store"
-            );
-            return Ok(());
-        }
-        if self.snapshots.contains(&key) {
-            self.sync()?;
-        }
-        let (engine, version) = (&self.shared.engine, new.version.get());
-        let surplus = snapshots::surplus(engine, key, version, (new.keep, new.keep_since))
-            .map_err(|error| StoreFailure::new("looking up snapshots", engine_io(error)))?;
-        if surplus.is_superfluous {
-            return Ok(());
-        }
-        self.replace_snapshot(key, version, snapshots::pack(new), &surplus)?;
-        self.snapshots.push(key);
-        Ok(())
-    }
-
-    /// Removes a snapshot at the same version before the new one's parts are put, unless all of them are
-    /// in one group. Removes older snapshots with or after part 0, so that there is always one.
-    fn replace_snapshot(
-        &mut self,
-        key: StreamHash,
-        version: u64,
-        parts: Vec<Vec<u8>>,
-        surplus: &Surplus,
-    ) -> Result<(), StoreFailure> {
-        if let Some(last) = surplus.replaced {
-            (0..=last).for_each(|part| self.group.remove(&keys::snapshot(key, version, part)));
-            if parts.len() > 1 {
-                self.sync()?;
+                Some(value) => changes.put(db, &key, notes::pack(&key, value)),
+                None => changes.remove(db, &key),
             }
         }
-        self.put_parts(|part| keys::snapshot(key, version, part), parts)?;
-        let mut older = surplus.older.iter();
-        older.try_for_each(|&(version, last)| self.remove_snapshot(key, version, last))
+        self.together(changes)?;
+        self.has_notes |= set.iter().next().is_some();
+        Ok(())
     }
 }
 
 const _: () = assert!(
-    // The largest set of notes fits one group, with the upkeep of the index.
-    actuarius_persistence::NOTES_BYTES_MAX + UPKEEP_BYTES <= SYNC_BYTES_MAX
+    // The largest set of notes fits one group, with the upkeep of the index, if its leaves are small.
+    5 * actuarius_persistence::NOTES_BYTES_MAX + UPKEEP_BYTES <= WRITTEN_MAX
 );

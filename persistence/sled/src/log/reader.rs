@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
-use actuarius_persistence::archive::{self, ArchiveError};
+use actuarius_persistence::archive::ArchiveError;
 use actuarius_persistence::chain::ChainEnd;
 use actuarius_persistence::verify::{Verified, Verify};
 use actuarius_persistence::{
@@ -59,13 +59,13 @@ impl Reader for SledReader {
     ) -> Result<Page, ReadError> {
         guarded(|| {
             let (after, as_of) = (after.get(), as_of.get());
-            let page = StreamRead::new(&self.0, stream, after, as_of, limit).read()?;
-            self.0.archive.complete(page)
+            let read = || StreamRead::new(&self.0, stream, after, as_of, limit).read();
+            self.0.archive.complete(read)
         })
     }
 
     fn read_log(&self, after: Position, limit: PageLimit) -> Result<Page, ReadError> {
-        guarded(|| self.0.archive.complete(read_log(&self.0, after.get(), limit)?))
+        guarded(|| self.0.archive.complete(|| read_log(&self.0, after.get(), limit)))
     }
 
     fn snapshot(
@@ -129,12 +129,8 @@ impl Maintenance for SledReader {
         Some(self.0.archive.directory())
     }
 
-    fn purge_archive(&self, stream: &StreamId) -> Result<u64, ArchiveError> {
-        let archive = &self.0.archive;
-        // Even after an error, the files may have been replaced.
-        let purged = archive::purge(archive.directory(), stream);
-        archive.forget();
-        purged
+    fn purge_archive(&self, stream: &StreamId, end: Version) -> Result<u64, ArchiveError> {
+        self.0.archive.purge(stream, end)
     }
 
     fn lineage(&self) -> Lineage {

@@ -9,7 +9,7 @@ use actuarius_persistence::files::OnFile;
 use actuarius_persistence::{OpenError, StoreFailure};
 
 use super::chunk::{self, Chunk};
-use crate::engine::{self, Engine, Group};
+use crate::engine::{Engine, Group, accounting};
 use crate::error::{self, EngineError, Result};
 use crate::files::Files;
 use crate::format::Format;
@@ -24,6 +24,15 @@ pub(crate) struct Recovered {
     pub(crate) manifest: Manifest,
     /// The end of the log.
     pub(crate) end: ChainEnd,
+}
+
+/// Recovers as much of the log as can be read, whatever was acknowledged.
+pub(crate) fn recover_anyway(
+    engine: &Engine,
+    store: &Files,
+    format: &Format,
+) -> Result<Recovered, OpenError> {
+    walk(engine, format, store)
 }
 
 /// Recovers the log, which must reach the position that was acknowledged last.
@@ -120,8 +129,20 @@ fn read_manifest(engine: &Engine) -> Result<Manifest> {
 
 /// Reads the chunk that starts at `first`, or returns `None` if it does not exist.
 pub(crate) fn load(engine: &Engine, first: u64) -> Result<Option<Chunk>> {
-    chunk::read(first, |part| engine.get(&keys::chunk(first, part)))
+    let read = || chunk::read(first, |part| engine.get(&keys::chunk(first, part)));
+    for _ in 0..REWRITES_MAX {
+        let front = engine.get(&keys::chunk(first, 0))?;
+        match read() {
+            Err(EngineError::Malformed(_)) if engine.get(&keys::chunk(first, 0))? != front => {}
+            read => return read,
+        }
+    }
+    read()
 }
+
+/// How often a chunk is read again because it was rewritten meanwhile. It is rewritten at most twice:
+/// when its events are archived, and when they are removed.
+const REWRITES_MAX: usize = 4;
 
 /// Reads the last chunk that starts at or before `position`.
 pub(crate) fn floor(engine: &Engine, position: u64) -> Result<Option<Chunk>> {
@@ -152,22 +173,41 @@ pub(crate) fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
 fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> Result<(), OpenError> {
     let log = store.log();
     let io = |error| Err(error::engine_io(error)).on(&log);
-    let mut group = Group::default();
-    while let Some((key, _)) = engine.floor(&keys::chunk(u64::MAX, u16::MAX)).or_else(io)? {
-        let Some((first, part)) = keys::chunk_place(&key).filter(|place| place.0 > head) else {
-            break;
-        };
-        if first != head + 1 || part == 0 {
-            let what = format!("events are missing from position {} on", head + 1);
-            return Err(damaged(store, what));
-        }
-        for part in 1..=part {
-            group.remove(&keys::chunk(first, part));
-        }
-        let removed = engine.sync(std::mem::take(&mut group));
-        removed.map_err(|failure| io_error(store, &failure))?;
+    let Some((key, _)) = engine.floor(&keys::chunk(u64::MAX, u16::MAX)).or_else(io)? else {
+        return Ok(());
+    };
+    let Some((first, last)) = keys::chunk_place(&key).filter(|place| place.0 > head) else {
+        return Ok(());
+    };
+    let front = engine.floor(&keys::chunk(first, 0)).or_else(io)?;
+    let is_first = front.and_then(|(key, _)| keys::chunk_place(&key)).is_none_or(|it| it.0 <= head);
+    if first != head + 1 || last == 0 || !is_first {
+        let what = format!("events are missing from position {} on", head + 1);
+        return Err(damaged(store, what));
     }
-    Ok(())
+    tracing::warn!(
+        target: "actuarius::store",
+        position = first,
+        parts = last,
+        "the end of the log was not written completely; it was never acknowledged and is removed"
+    );
+    remove_parts(engine, first).map_err(|failure| io_error(store, &failure))
+}
+
+/// Removes the parts of a chunk from the last one down, a few with each sync.
+fn remove_parts(engine: &Engine, first: u64) -> Result<(), StoreFailure> {
+    let keys: sled::Result<Vec<_>> = engine.keys(&keys::chunk_parts(first)).collect();
+    let keys = keys.map_err(|error| {
+        StoreFailure::new("looking up the end of the log", error::engine_io(error))
+    })?;
+    let mut group = Group::default();
+    for key in keys.iter().rev() {
+        if !group.has_room(accounting::removed_part(key.len())) {
+            engine.sync(std::mem::take(&mut group))?;
+        }
+        group.remove_part(key);
+    }
+    engine.sync(group)
 }
 
 /// Converts a failed write to an error of opening the store.
@@ -175,8 +215,3 @@ pub(crate) fn io_error(store: &Files, failure: &StoreFailure) -> OpenError {
     let source = std::io::Error::new(failure.source.kind(), failure.to_string());
     OpenError::Io { path: store.log(), source }
 }
-
-const _: () = assert!(
-    // One sync removes all parts that can be left: those of the largest commit.
-    (actuarius_persistence::COMMIT_BYTES_MAX / keys::VALUE_MAX + 2) * 19 <= engine::SYNC_BYTES_MAX
-);

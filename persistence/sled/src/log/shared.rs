@@ -1,7 +1,7 @@
 //! The state that the writer and all readers of an open store share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actuarius_domain::StreamId;
 use actuarius_persistence::archive::Mounted;
@@ -45,7 +45,20 @@ pub(crate) struct Shared {
     durable: AtomicU64,
     /// The same position with its link, or an earlier one.
     chain: Mutex<ChainEnd>,
-    chunks: Mutex<Cache<u64, Arc<Chunk>>>,
+    chunks: Mutex<CachedChunks>,
+}
+
+/// The chunks that were read last.
+struct CachedChunks {
+    chunks: Cache<u64, Arc<Chunk>>,
+    /// How often chunks were rewritten. What was read before is not cached afterwards.
+    rewrites: u64,
+}
+
+impl CachedChunks {
+    fn new(rewrites: u64) -> Self {
+        Self { chunks: Cache::new(CACHED_CHUNKS), rewrites }
+    }
 }
 
 impl Shared {
@@ -69,7 +82,7 @@ impl Shared {
             gate: Gate::default(),
             durable: AtomicU64::new(end.position.get()),
             chain: Mutex::new(end),
-            chunks: Mutex::new(Cache::new(CACHED_CHUNKS)),
+            chunks: Mutex::new(CachedChunks::new(0)),
         }
     }
 
@@ -104,23 +117,32 @@ impl Shared {
 
     /// Returns the chunk that starts at `first`, which is not after the durable end.
     pub(crate) fn chunk(&self, first: u64) -> Result<Arc<Chunk>> {
-        let cached = || self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(chunk) = cached().get(first) {
-            return Ok(chunk);
-        }
+        let rewrites = {
+            let mut cached = self.cached();
+            if let Some(chunk) = cached.chunks.get(first) {
+                return Ok(chunk);
+            }
+            cached.rewrites
+        };
         let chunk = recover::load(&self.engine, first)?;
         let chunk = Arc::new(chunk.ok_or(EngineError::Malformed("events are missing"))?);
         // A large commit would take too much of the cache.
-        if chunk.commits.len() > 1 || chunk.commits[0].bytes() <= chunk::RAW_TARGET {
-            cached().insert(first, chunk.clone());
+        let is_small = chunk.commits.len() > 1 || chunk.commits[0].bytes() <= chunk::RAW_TARGET;
+        let mut cached = self.cached();
+        if is_small && cached.rewrites == rewrites {
+            cached.chunks.insert(first, chunk.clone());
         }
         Ok(chunk)
     }
 
     /// Clears the cache, because chunks were rewritten.
     pub(crate) fn forget_chunks(&self) {
-        let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-        *chunks = Cache::new(CACHED_CHUNKS);
+        let mut cached = self.cached();
+        *cached = CachedChunks::new(cached.rewrites + 1);
+    }
+
+    fn cached(&self) -> MutexGuard<'_, CachedChunks> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the content of a note, when the gate is open.

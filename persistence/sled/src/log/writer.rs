@@ -5,22 +5,30 @@ use std::sync::Arc;
 
 use actuarius_domain::{Position, Version};
 use actuarius_persistence::chain::ChainEnd;
-use actuarius_persistence::{Append, AppendOutcome, Batch, Conflict, StoreFailure, Writer};
+use actuarius_persistence::{
+    Append, AppendOutcome, Batch, Conflict, ReadError, StoreFailure, Writer,
+};
 
+use super::backlog::Backlog;
 use super::cache::Cache;
 use super::packing::BatchPacker;
-use super::removing;
 use super::shared::Shared;
+use super::{keeping, removing};
 use crate::engine::Group;
-use crate::error::catch_panic;
+use crate::error::{self, catch_panic};
 use crate::high_water_mark::HighWaterMark;
 use crate::index::manifest::Manifest;
 use crate::index::upkeep::Upkeep;
 use crate::keys::StreamHash;
+use crate::leftovers;
 use crate::options::SledOptions;
 
 /// How many streams' versions are cached in each of two generations: about 50 MB when both are full.
 const CACHED_VERSIONS: usize = 512 * 1024;
+
+/// How much of its backlog the writer carries out with each batch, in bytes that sled writes: a fraction of
+/// what it writes for a full batch, so that a batch takes a fraction of a millisecond longer.
+const PIECE_BYTES: usize = 320 * 1024;
 
 /// Writes to an open store.
 pub(crate) struct SledWriter {
@@ -29,6 +37,8 @@ pub(crate) struct SledWriter {
     upkeep: Upkeep,
     /// The versions of recently used streams.
     versions: Cache<StreamHash, u64>,
+    /// Large snapshots and parts that are stored and removed in pieces.
+    backlog: Backlog,
     /// The end of the log.
     end: ChainEnd,
     /// The first failure. Nothing is written or synced after it, because the content of the disk is
@@ -49,7 +59,12 @@ impl SledWriter {
         high_water_mark.sync()?;
         let upkeep = Upkeep::new(manifest, options.index_run_commits, shared.index.buckets());
         let versions = Cache::new(CACHED_VERSIONS);
-        Ok(Self { shared, high_water_mark, upkeep, versions, end, failure: None })
+        let found = leftovers::found(&shared.engine);
+        let found = found.map_err(|error| {
+            StoreFailure::new("looking up leftover parts", error::engine_io(error))
+        })?;
+        let backlog = Backlog::of(found);
+        Ok(Self { shared, high_water_mark, upkeep, versions, backlog, end, failure: None })
     }
 
     fn store(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
@@ -58,19 +73,25 @@ impl SledWriter {
         self.prepare_index()?;
         let shared = self.shared.clone();
         let mut packer = BatchPacker::new(&shared, &mut self.upkeep, self.end);
-        removing::remove(&mut packer, &shared, &batch.removals)?;
+        removing::remove(&mut packer, &mut self.backlog, &batch.removals)?;
         let mut outcomes = Vec::with_capacity(batch.appends.len());
         for append in &batch.appends {
             outcomes.push(accept(&shared, &mut self.versions, &mut packer, append)?);
         }
+        packer.close_chunk()?;
         for stream in &batch.snapshots_dropped {
-            packer.drop_snapshots(shared.hash(stream))?;
+            keeping::drop_all(&mut packer, &mut self.backlog, shared.hash(stream))?;
         }
         for snapshot in &batch.snapshots {
-            packer.put_snapshot(shared.hash(&snapshot.stream), snapshot)?;
+            let key = shared.hash(&snapshot.stream);
+            keeping::keep(&mut packer, &mut self.backlog, key, snapshot)?;
         }
         for notes in &batch.notes {
             packer.put_notes(notes)?;
+        }
+        keeping::work(&mut packer, &mut self.backlog, PIECE_BYTES)?;
+        while self.backlog.is_full() {
+            keeping::work(&mut packer, &mut self.backlog, PIECE_BYTES)?;
         }
         let packed = packer.finish()?;
         if !batch.removals.is_empty() {
@@ -113,10 +134,22 @@ impl Writer for SledWriter {
         stored.inspect_err(|failure| self.failure = Some(failure.clone()))
     }
 
+    fn advance(&mut self) -> Result<bool, StoreFailure> {
+        if !self.backlog.is_empty() {
+            self.commit(&Batch::default())?;
+        }
+        Ok(!self.backlog.is_empty())
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.backlog.bytes()
+    }
+
     fn settle(&mut self) -> Result<(), StoreFailure> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
+        while self.advance()? {}
         self.high_water_mark.sync().inspect_err(|failure| self.failure = Some(failure.clone()))
     }
 
@@ -144,12 +177,15 @@ fn accept(
     let hash = shared.hash(append.stream());
     let actual = match versions.get(hash) {
         Some(version) => Version::new(version),
-        None => stored_version(shared, append)?,
+        None => match stored_version(shared, append) {
+            Ok(version) => version,
+            Err(error) => return refuse(append, error),
+        },
     };
     if actual != append.expected() {
         let (stream, expected) = (append.stream().clone(), append.expected());
         versions.insert(hash, actual.get());
-        return Ok(Err(Conflict { stream, expected, actual }));
+        return Ok(Err(Conflict { stream, expected, actual }.into()));
     }
     let first = packer.position();
     let mut version = actual.get();
@@ -161,11 +197,21 @@ fn accept(
     Ok(Ok(Position::new(first)))
 }
 
-/// Reads the version of a stream from the log. Damage stops the writer, because it must not write after a
-/// gap.
-fn stored_version(shared: &Shared, append: &Append) -> Result<Version, StoreFailure> {
-    let newest = shared.newest(append.stream(), u64::MAX, 0).map_err(|error| {
-        StoreFailure::new("looking up the version of a stream", io::Error::other(error))
-    })?;
+/// Reads the version of a stream from the log.
+fn stored_version(shared: &Shared, append: &Append) -> Result<Version, ReadError> {
+    let newest = catch_panic(|| shared.newest(append.stream(), u64::MAX, 0));
+    let newest = newest.unwrap_or_else(|panic| Err(io::Error::other(panic).into()))?;
     Ok(newest.map_or(Version::NONE, |commit| commit.last_version()))
+}
+
+/// Refuses an append whose stream cannot be read: writing it could leave a gap or reuse a version.
+/// Nothing was written, so the other appends are not affected.
+fn refuse(append: &Append, error: ReadError) -> Result<AppendOutcome, StoreFailure> {
+    tracing::error!(
+        target: "actuarius::store",
+        stream = %append.stream(),
+        %error,
+        "an append was refused, because the version of its stream cannot be read"
+    );
+    Ok(Err(error.into()))
 }

@@ -8,31 +8,13 @@ use bytes::Bytes;
 use super::keys::{self, MARKER, PART};
 use super::reader::Shared;
 use super::rows::{self, INLINE_MAX, Marker, PART_BYTES, Parts, Row};
-use crate::engine::{KEY_OVERHEAD, SYNC_BYTES_MAX};
+use crate::engine::accounting::{self, WRITTEN_MAX};
 use crate::error::EngineError;
-
-/// How many bytes a change counts in addition to its own.
-///
-/// Rows are spread over the whole tree, and sled writes more than the row: about 1.5 KB per change in the
-/// measured worst case, a thousand small changes between large rows. So at most 1.6 MB are written between
-/// two syncs, far less than a segment.
-const SCATTER_BYTES: usize = 240;
-
-/// How often a byte of a key counts in addition, except for the first ones.
-///
-/// One change in eight splits a leaf, and sled writes the node above it whole, with up to 320 keys at
-/// which leaves begin. These keys are as long as the common prefix of neighbours, so up to 40 bytes are
-/// written for each byte of a key. When keys counted once, rows with a common prefix of 1,000 bytes made
-/// sled write 5.8 MB between two syncs. Now it writes 2.4 MB, including its cleaning.
-const KEY_WEIGHT: usize = 6;
-
-/// How many bytes of a key are included in `SCATTER_BYTES`.
-const SHORT_KEY_BYTES: usize = 24;
 
 /// Writes batches to sled.
 pub(super) struct Applier {
     shared: Arc<Shared>,
-    /// How many bytes were written to sled since its last sync.
+    /// What sled has written since its last sync at most.
     unsynced: usize,
     /// Whether there are or were values in parts, so that a change must remove the parts it replaces.
     has_parts: bool,
@@ -113,9 +95,8 @@ impl Applier {
     }
 
     fn count(&mut self, key: &[u8], value_bytes: usize) -> Result<(), ViewError> {
-        let bytes = key.len() + value_bytes + KEY_OVERHEAD + SCATTER_BYTES;
-        let bytes = bytes + key.len().saturating_sub(SHORT_KEY_BYTES) * KEY_WEIGHT;
-        if self.unsynced + bytes > SYNC_BYTES_MAX {
+        let bytes = accounting::row(key.len(), value_bytes);
+        if self.unsynced + bytes > WRITTEN_MAX {
             self.sync()?;
         }
         self.unsynced += bytes;

@@ -176,3 +176,20 @@ impl Record {
         Ok(changes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actuarius_persistence::mutations::Mutations;
+
+    #[test]
+    fn no_mutated_batch_of_a_journal_panics_or_allocates_without_a_bound() {
+        let sample = [&[1, 4][..], b"\x01row", &[5], b"value", &[0, 2], b"\x02x"].concat();
+        Mutations::of("a batch of a journal", [sample]).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = Record { sequence: 1, changes: bytes.to_vec() }.changes();
+            },
+        );
+    }
+}

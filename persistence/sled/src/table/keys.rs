@@ -86,6 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use actuarius_persistence::mutations::Mutations;
 
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![3 => Just(0xFF), 1 => Just(0), 1 => Just(1), 1 => any::<u8>()];
@@ -125,5 +126,12 @@ mod tests {
         {
             assert!(place(key).is_err(), "{}", key.escape_ascii());
         }
+    }
+
+    #[test]
+    fn no_mutated_key_of_a_row_panics_or_allocates_without_a_bound() {
+        let samples = [&b"\x01row"[..], &[1, 0xff, 0xff, 0xff, 0xff]].map(key);
+        Mutations::of("the key of a row", samples)
+            .run(|work| allocation_counter::measure(work).bytes_max, |bytes| drop(place(bytes)));
     }
 }

@@ -147,13 +147,16 @@ pub(super) fn unpack<'a>(place: &[u8], value: &'a [u8]) -> Result<Row<'a>> {
     }
 }
 
+/// How much is reserved for the value of a row before its parts are read: 1 MiB. A row may claim 4 GiB.
+const RESERVED_MAX: usize = 1024 * 1024;
+
 /// Reads the value of the row at `place`.
 pub(super) fn content_of(engine: &Engine, place: &[u8], value: &[u8]) -> Result<Bytes> {
     let parts = match unpack(place, value)? {
         Row::Inline(content) => return Ok(Bytes::copy_from_slice(content)),
         Row::InParts(parts) => parts,
     };
-    let mut content = Vec::with_capacity(parts.length as usize);
+    let mut content = Vec::with_capacity((parts.length as usize).min(RESERVED_MAX));
     for key in parts.keys() {
         let part: Option<IVec> = engine.get(&key)?;
         content.extend_from_slice(&part.ok_or(EngineError::Malformed("a part is missing"))?);
@@ -190,4 +193,29 @@ fn open<'a>(place: &[u8], value: &'a [u8]) -> Result<Cursor<'a>> {
 /// the content.
 fn checksum(place: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&(place.len() as u32).to_le_bytes()), place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actuarius_persistence::mutations::Mutations;
+
+    #[test]
+    fn no_mutated_row_panics_or_allocates_without_a_bound() {
+        let parts = Parts { sequence: 4, number: 2, length: 9_000, checksum: 77 };
+        let samples = [pack_inline(b"place", b"seventeen"), pack_parts(b"place", parts)];
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() > CHECKSUM {
+                sealed::seal(checksum(b"place"), bytes);
+            }
+        };
+        Mutations::of("a row", samples).resealed(reseal).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                if let Ok(Row::InParts(parts)) = unpack(b"place", bytes) {
+                    let _ = parts.keys().next();
+                }
+            },
+        );
+    }
 }

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::common::{append, commit, events, stream};
 
+/// The version of an end after all events.
+const END: Version = Version::new(u64::MAX);
+
 fn filled() -> (TempDir, Store) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = actuarius_sled::open(directory.path()).expect("opens");
@@ -137,8 +140,8 @@ fn the_archive_of_a_removed_stream_is_purged() {
     let removals = mine.map(|it| Removal::of(it, actuarius_persistence::Gone::Removed)).collect();
     store.writer.commit(&Batch { removals, ..Batch::default() }).expect("removed");
     let before = moved[0].bytes;
-    assert_eq!(store.reader.maintenance().purge_archive(&stream("1")).expect("purged"), 60);
-    assert_eq!(store.reader.maintenance().purge_archive(&stream("1")).expect("purged"), 0);
+    assert_eq!(store.reader.maintenance().purge_archive(&stream("1"), END).expect("purged"), 60);
+    assert_eq!(store.reader.maintenance().purge_archive(&stream("1"), END).expect("purged"), 0);
     let files: Vec<_> = fs::read_dir(directory.path().join("archive")).expect("there").collect();
     assert_eq!(files.len(), 1, "the old file was removed");
     assert!(files[0].as_ref().expect("there").metadata().expect("there").len() < before);

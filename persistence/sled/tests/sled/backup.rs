@@ -275,11 +275,14 @@ fn a_stopped_run_leaves_nothing_and_the_next_run_is_complete() {
     assert!(same(&log(&*restored.reader), &log(&*store.reader)));
 }
 
-fn archive(store: &mut Store, wanted: StreamId) {
+pub(crate) fn archive(store: &mut Store, wanted: StreamId) {
+    archive_where(store, move |of| *of == wanted);
+}
+
+pub(crate) fn archive_where(store: &mut Store, which: impl Fn(&StreamId) -> bool + Send) {
     let reader = store.reader.clone();
     let directory = reader.maintenance().archive().expect("a store on disk has one").to_owned();
-    let wanted =
-        Box::new(move |of: &StreamId| Ok((*of == wanted).then_some(Version::new(u64::MAX))));
+    let wanted = Box::new(move |of: &StreamId| Ok(which(of).then_some(Version::new(u64::MAX))));
     let mut moving = Moving::new(&*reader, directory, wanted);
     while let Some(segment) = moving.next_segment().expect("written") {
         let batch = Batch { removals: segment.removals.clone(), ..Batch::default() };

@@ -12,6 +12,15 @@ pub(crate) fn running(module: &str, name: &str) -> Command {
     child
 }
 
+/// Lets the process open at most `descriptors` files at once.
+#[cfg(unix)]
+pub(crate) fn with_descriptors(child: &Command, descriptors: u32) -> Command {
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""));
+    limited.arg(child.get_program()).args(child.get_args());
+    limited
+}
+
 /// Runs the process to its end. Its test must exist and pass.
 pub(crate) fn must_pass(mut child: Command) {
     let output = child.output().expect("the process runs");

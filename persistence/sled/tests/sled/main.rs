@@ -2,7 +2,9 @@
 //! archive, compaction, verification and the tables of views.
 
 mod archive;
+mod archive_files;
 mod backup;
+mod backup_archive;
 mod backup_damage;
 mod bit_flips;
 mod child;

@@ -131,6 +131,8 @@ pub(crate) struct Blocks {
     places: Vec<BlockPlace>,
     /// The offset after the last block.
     end: u64,
+    /// The length of the file.
+    pub(crate) bytes: u64,
 }
 
 impl Blocks {
@@ -141,13 +143,7 @@ impl Blocks {
         if length < HEAD_BYTES + TAIL_BYTES {
             return Err(not_whole("it is too short"));
         }
-        let head = layout::parse_head(&read(&mut file, 0, HEAD_BYTES).on(path)?);
-        let head = head.map_err(|no| match no {
-            NoHead::Newer(found) => {
-                SegmentError::NewerFormat { path: path.to_owned(), found, supported: FORMAT }
-            }
-            NoHead::Malformed(malformed) => not_whole(malformed.0),
-        })?;
+        let head = head(path, &mut file)?;
         let tail = read(&mut file, length - TAIL_BYTES, TAIL_BYTES).on(path)?;
         let (footer, checksum) =
             layout::parse_tail(&tail).map_err(|malformed| not_whole(malformed.0))?;
@@ -159,7 +155,8 @@ impl Blocks {
         let footer =
             Footer::parse(head.id, end, &footer, checksum).map_err(|it| not_whole(it.0))?;
         let (places, summary) = (footer.blocks, footer.summary);
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), head, summary, places, end })
+        let (path, file) = (path.to_owned(), Mutex::new(file));
+        Ok(Self { path, file, head, summary, places, end, bytes: length })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -205,6 +202,27 @@ impl Blocks {
         let (path, position) = (self.path.clone(), Position::new(place.first));
         SegmentError::Damaged { path, offset: place.offset, position, what }
     }
+}
+
+/// Returns the head of the segment at `path`, without keeping its file open. The rest is not checked.
+pub(crate) fn head_of(path: &Path) -> Result<SegmentHead, SegmentError> {
+    let mut file = File::open(path).on(path)?;
+    if file.metadata().on(path)?.len() < HEAD_BYTES {
+        return Err(SegmentError::NotWhole { path: path.to_owned(), what: "it is too short" });
+    }
+    head(path, &mut file)
+}
+
+fn head(path: &Path, file: &mut File) -> Result<SegmentHead, SegmentError> {
+    let head = layout::parse_head(&read(file, 0, HEAD_BYTES).on(path)?);
+    head.map_err(|no| match no {
+        NoHead::Newer(found) => {
+            SegmentError::NewerFormat { path: path.to_owned(), found, supported: FORMAT }
+        }
+        NoHead::Malformed(malformed) => {
+            SegmentError::NotWhole { path: path.to_owned(), what: malformed.0 }
+        }
+    })
 }
 
 fn read(file: &mut File, offset: u64, length: u64) -> io::Result<Vec<u8>> {

@@ -50,6 +50,11 @@ impl Segment {
         &self.blocks.summary
     }
 
+    /// Returns the size of its file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blocks.bytes
+    }
+
     /// Returns the path of the segment.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -174,5 +179,99 @@ impl Iterator for Commits<'_> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::{
+        BlockHead, BlockPlace, Footer, HEAD_BYTES, head, parse_head, parse_tail,
+    };
+    use super::super::{Kind, SegmentHead};
+    use super::*;
+    use crate::mutations::{Mutations, Peak};
+    use crate::record::Append;
+    use actuarius_domain::{StreamId, Version};
+    use uuid::Uuid;
+
+    const PEAK: Peak = |work| allocation_counter::measure(work).bytes_max;
+    const ID: Uuid = Uuid::from_u128(7);
+
+    fn sum(front: &[&[u8]]) -> u32 {
+        front.iter().fold(crc32c::crc32c(ID.as_bytes()), |sum, it| crc32c::crc32c_append(sum, it))
+    }
+
+    #[test]
+    fn no_mutated_head_of_a_segment_panics() {
+        let heads = [Kind::Backup, Kind::Archive, Kind::Notes];
+        let samples = heads.map(|kind| head(&SegmentHead { kind, id: ID, store: Uuid::nil() }));
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() >= 16 {
+                let sum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..]);
+                bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+            }
+        };
+        Mutations::of("the head of a segment", samples).resealed(reseal).run(PEAK, |bytes| {
+            let _ = (parse_head(bytes).is_ok(), parse_tail(bytes).is_ok());
+        });
+    }
+
+    #[test]
+    fn no_mutated_footer_of_a_segment_panics_or_allocates_without_a_bound() {
+        let place =
+            |number: u64| BlockPlace { offset: HEAD_BYTES + number * 900, first: number * 50 };
+        let blocks = (1..20).map(place).collect();
+        let link = crate::record::chain::Link::of(b"before");
+        let links = Some(Links { before: link, after: link });
+        let summary = Summary { commits: 3, links, ..Summary::default() };
+        let whole = Footer { blocks, summary }.encode(ID, 77);
+        let sample = whole[..whole.len() - 16].to_vec();
+        Mutations::of("the footer of a segment", [sample]).run(PEAK, |bytes| {
+            let length = (bytes.len() as u32).to_le_bytes();
+            let right = sum(&[&77u64.to_le_bytes(), &length, bytes]);
+            let _ = Footer::parse(ID, 77, bytes, right);
+        });
+    }
+
+    #[test]
+    fn no_mutated_head_of_a_block_panics() {
+        let sample =
+            BlockHead { first: 5, entries: 2, stored: 9, raw: 30 }.encode(ID, 77, b"seventeen");
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() >= 24 {
+                let right = sum(&[&77u64.to_le_bytes(), &bytes[..20], &bytes[24..]]);
+                bytes[20..24].copy_from_slice(&right.to_le_bytes());
+            }
+        };
+        let sample = [&sample[..], b"seventeen"].concat();
+        Mutations::of("a block", [sample]).resealed(reseal).run(PEAK, |bytes| {
+            let _ = BlockHead::parse(ID, 77, bytes);
+        });
+    }
+
+    #[test]
+    fn no_mutated_block_panics_or_allocates_without_a_bound() {
+        let stream = StreamId::new("account", "ada").expect("valid");
+        let mut append = Append::new(stream, Version::NONE);
+        for _ in 0..3 {
+            append
+                .push_deletion(
+                    crate::record::NewCommit {
+                        time: actuarius_domain::Timestamp::from_micros(1),
+                        command_id: "one".into(),
+                        named_by_caller: true,
+                        metadata: &actuarius_domain::Metadata::default(),
+                    },
+                    crate::record::Deletion { reusable: true },
+                )
+                .expect("small");
+        }
+        let frames: Vec<_> =
+            append.frames().flat_map(|(frame, _)| [&[1], frame].concat()).collect();
+        Mutations::of("the entries of a block", [frames]).run(PEAK, |bytes| {
+            for entries in [3, u32::MAX] {
+                let _ = parse(entries, 5, &Bytes::copy_from_slice(bytes));
+            }
+        });
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::archive::segment::SegmentError;
 use crate::record::chain::ChainEnd;
+use crate::store::AmbiguousTime;
 use crate::{OpenError, ReadError, StoreFailure};
 
 /// Why a backup was not taken, verified or restored.
@@ -85,6 +86,10 @@ pub enum BackupError {
         /// The end of the backup.
         end: Position,
     },
+    /// Commits are out of order around the requested time. Nothing was restored. Restore to one of the positions
+    /// in it, or choose with [`Until::TimeWith`](super::Until::TimeWith).
+    #[error(transparent)]
+    AmbiguousTime(#[from] Box<AmbiguousTime>),
     /// The target directory or store is not empty. Choose an empty one.
     #[error("{path} is not empty")]
     NotEmpty {

@@ -9,10 +9,13 @@ use uuid::Uuid;
 use super::super::batches::Batches;
 use super::manifest::{Item, Manifest};
 use super::place::Place;
+use super::survey::{REPORT_EVERY, Survey, survey};
+use super::versions::Archived;
 use super::{BackupError, Until, notes};
 use crate::archive::segment::{Segment, SegmentError};
 use crate::record::chain::ChainEnd;
-use crate::{Commit, Gone, Lineage, OnProgress, Progress, Store};
+use crate::record::stub_frame;
+use crate::{Commit, Gone, Lineage, OnProgress, Progress, ReadError, Store};
 
 /// The result of loading a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,9 @@ pub struct Loaded {
     pub lineage: Lineage,
     /// The archived segments with events of its commits.
     pub archived: BTreeSet<Uuid>,
+    /// The number of commits whose events the store had deleted by the end, and which were loaded without
+    /// them.
+    pub deleted: u64,
 }
 
 /// Loads a backup into an open, empty store, for inspection or for a test. The store keeps its identity;
@@ -50,35 +56,37 @@ pub fn load(
         return Err(BackupError::NotEmpty { path: path.to_owned() });
     }
     let place = Place::open(path)?;
-    load_from(&place, &place.manifests()?, to, until, progress)
+    let (loaded, _) = load_from(&place, &place.manifests()?, to, until, progress)?;
+    Ok(loaded)
 }
 
+/// Returns also the commits that belong into the archive of the store.
 pub(super) fn load_from(
     place: &Place,
     manifests: &[Manifest],
     to: &mut Store,
     until: Until,
     progress: OnProgress<'_>,
-) -> Result<Loaded, BackupError> {
+) -> Result<(Loaded, Archived), BackupError> {
     let last = manifests.last().map(|manifest| manifest.to.position).unwrap_or_default();
     if let Until::Position(wanted) = until
         && wanted > last
     {
         return Err(BackupError::Ahead { wanted, end: last });
     }
-    let end = match until {
-        Until::Position(wanted) => wanted,
-        _ => last,
-    };
-    let progress = &mut |so_far: &Progress| progress(&Progress { end, ..*so_far });
+    let survey = survey(place, manifests, until, &mut || {
+        let is_stopped = progress(&Progress { end: last, ..Progress::default() }).is_break();
+        if is_stopped { Err(BackupError::Stopped) } else { Ok(()) }
+    })?;
+    let progress = &mut |so_far: &Progress| progress(&Progress { end: survey.end, ..*so_far });
     let mut loading = Loading {
         place,
-        until,
+        survey: &survey,
         read: ChainEnd::default(),
         end: ChainEnd::default(),
         is_over: false,
         so_far: Progress::default(),
-        archived: BTreeSet::new(),
+        deleted: 0,
         batches: Batches::new(to),
     };
     let (mut run, mut lineage) = (0, Lineage::of(Uuid::nil()));
@@ -88,12 +96,14 @@ pub(super) fn load_from(
             (run, lineage) = (manifest.number, manifest.lineage.clone());
         }
     }
-    let Loading { end, so_far, archived, mut batches, .. } = loading;
+    let Loading { end, so_far, deleted, mut batches, .. } = loading;
     batches.flush()?;
     check(to, end)?;
     let notes = load_notes(place, manifests, end.position, to)?;
     to.writer.settle()?;
-    Ok(Loaded { end, run, commits: so_far.commits, notes, lineage, archived })
+    let archived = survey.archived.keys().copied().collect();
+    let commits = so_far.commits;
+    Ok((Loaded { end, run, commits, notes, lineage, archived, deleted }, survey.archived))
 }
 
 fn check(to: &Store, wanted: ChainEnd) -> Result<(), BackupError> {
@@ -120,7 +130,7 @@ fn load_notes(
 /// The state of loading a log.
 struct Loading<'a> {
     place: &'a Place,
-    until: Until,
+    survey: &'a Survey,
     /// The end of the commits read.
     read: ChainEnd,
     /// The end of the commits loaded.
@@ -128,7 +138,7 @@ struct Loading<'a> {
     /// Whether the requested point is reached.
     is_over: bool,
     so_far: Progress,
-    archived: BTreeSet<Uuid>,
+    deleted: u64,
     batches: Batches<'a>,
 }
 
@@ -171,7 +181,7 @@ impl Loading<'_> {
             return Err(BackupError::damaged(&self.place.path, what));
         }
         self.read = self.read.then(commit);
-        self.is_over |= !self.is_wanted(commit);
+        self.is_over |= commit.last_position() > self.survey.end;
         if self.is_over {
             return Ok(());
         }
@@ -179,9 +189,12 @@ impl Loading<'_> {
         let stream = StreamId::new(view.category, view.id);
         let stream =
             stream.map_err(|error| BackupError::damaged(&self.place.path, error.to_string()))?;
-        self.batches.put(stream, commit)?;
-        if let Some(Gone::Archived(segment)) = commit.gone() {
-            self.archived.insert(segment);
+        if self.survey.is_removed(commit, &stream) {
+            let stub = Commit::from_frame(&stub_frame(commit, Gone::Removed), commit.position());
+            self.batches.put(stream, &stub.map_err(ReadError::from)?)?;
+            self.deleted += 1;
+        } else {
+            self.batches.put(stream, commit)?;
         }
         self.end = self.read;
         self.so_far.position = self.end.position;
@@ -189,15 +202,4 @@ impl Loading<'_> {
         self.so_far.bytes += commit.bytes() as u64;
         Ok(())
     }
-
-    fn is_wanted(&self, commit: &Commit) -> bool {
-        match self.until {
-            Until::End => true,
-            Until::Position(position) => commit.last_position() <= position,
-            Until::Time(time) => commit.view().time <= time,
-        }
-    }
 }
-
-/// The number of commits between two progress reports.
-const REPORT_EVERY: usize = 1_000;

@@ -1,5 +1,7 @@
 //! The manifest: the text that completes a run and names its files.
 
+use std::collections::HashSet;
+
 use actuarius_domain::{Position, Timestamp};
 use uuid::Uuid;
 
@@ -140,6 +142,13 @@ impl Manifest {
         Some(())
     }
 
+    /// Returns whether two items are the same file: one was overwritten by the other.
+    pub(super) fn has_clash(&self) -> bool {
+        let items = self.segments.iter().chain(&self.notes).chain(&self.archived);
+        let mut files = HashSet::new();
+        !items.map(|item| &item.file).all(|file| files.insert(file))
+    }
+
     /// Returns the run for users.
     pub(super) fn run(&self) -> Run {
         let items = self.segments.iter().chain(&self.notes).chain(&self.archived);
@@ -160,6 +169,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations::{Mutations, reseal_marker};
 
     fn example() -> Manifest {
         let [first, second] = [1, 2].map(Uuid::from_u128);
@@ -196,5 +206,14 @@ mod tests {
         }
         let newer = sealed(&format!("{MAGIC}\nformat 2\nanything\n"));
         assert_eq!(Manifest::parse(newer.as_bytes()), Err(Unreadable::Newer(2)));
+    }
+
+    #[test]
+    fn no_mutated_manifest_panics_or_allocates_without_a_bound() {
+        let decoder = Mutations::of("a manifest", [example().to_text().into_bytes()]);
+        decoder.resealed(reseal_marker).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| drop(Manifest::parse(bytes)),
+        );
     }
 }

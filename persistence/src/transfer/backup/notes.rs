@@ -149,3 +149,20 @@ impl From<NoteTooLarge> for BackupError {
         Self::Read(ReadError::Io(std::io::Error::other(error).into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutations::Mutations;
+
+    #[test]
+    fn no_mutated_note_of_a_backup_panics_or_allocates_without_a_bound() {
+        let sample = [&[3][..], b"key", &[5], b"value"].concat();
+        Mutations::of("a note of a backup", [sample]).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = take(&mut Cursor(bytes));
+            },
+        );
+    }
+}

@@ -78,17 +78,35 @@ impl Place {
             }
             text => text.on(&path)?,
         };
-        Manifest::parse(&text).map_err(|unreadable| match unreadable {
+        let manifest = Manifest::parse(&text).map_err(|unreadable| match unreadable {
             Unreadable::Newer(found) => {
                 BackupError::NewerFormat { path: path.clone(), found, supported: FORMAT }
             }
             Unreadable::Unknown(_) => BackupError::damaged(&path, "its content is wrong"),
-        })
+        });
+        manifest.map(|manifest| self.without_overwritten(manifest))
+    }
+
+    /// Drops the items whose files were overwritten. Releases up to 0.1 gave two versions of an archived segment
+    /// the same name when a purge was under way; either of them is enough.
+    fn without_overwritten(&self, mut manifest: Manifest) -> Manifest {
+        if manifest.has_clash() {
+            let is_there = |item: &Item| {
+                fs::metadata(self.path.join(&item.file)).is_ok_and(|it| it.len() == item.bytes)
+            };
+            let all = manifest.archived.clone();
+            let others = |item: &Item| all.iter().any(|it| it.file == item.file && it != item);
+            manifest.archived.retain(|item| !others(item) || is_there(item));
+        }
+        manifest
     }
 
     /// Stores the manifest, which makes the run part of the backup.
     pub(super) fn store(&self, manifest: &Manifest) -> Result<(), BackupError> {
         let path = self.path.join(file_of(manifest.number, MANIFEST));
+        if manifest.has_clash() {
+            return Err(BackupError::damaged(&path, "two of its files have the same name"));
+        }
         let temporary = path.with_extension("manifest.writing");
         crash_points::here().on(&temporary)?;
         let mut file = File::create(&temporary).on(&temporary)?;

@@ -10,8 +10,10 @@ use uuid::Uuid;
 use super::super::progress::OnProgress;
 use super::error::OnBackup;
 use super::loading::load_from;
+use super::manifest::Manifest;
 use super::place::{Place, locked, names};
-use super::{BackupError, Until, archived};
+use super::versions::{Archived, Versions};
+use super::{BackupError, Until};
 use crate::crash_points;
 use crate::error::OpenError;
 use crate::files::{self, RESTORING};
@@ -52,6 +54,9 @@ pub struct Restored {
     pub archived: BTreeSet<Uuid>,
     /// The archived segments that the store needs and the backup does not contain.
     pub archived_missing: BTreeSet<Uuid>,
+    /// The number of commits whose events the store had deleted by the end, and which were restored without
+    /// them.
+    pub deleted: u64,
 }
 
 /// Restores a backup into the directory `to`, which must be empty or must not exist.
@@ -79,30 +84,49 @@ pub fn restore(
     check_empty(to)?;
     let building = to.join(RESTORING);
     if building.exists() {
-        crash_points::here().on(&building)?;
-        fs::remove_dir_all(&building).on(&building)?;
+        // An interrupted restore left it, perhaps one to another point. The mark of it is removed last.
+        for left in [&to.join(ARCHIVE), &building].into_iter().filter(|left| left.exists()) {
+            crash_points::here().on(left)?;
+            fs::remove_dir_all(left).on(left)?;
+        }
     }
     crash_points::here().on(&building)?;
     files::create_directory(&building)?;
     let mut store = engine.create(&building)?;
-    let loaded = load_from(&place, &manifests, &mut store, until, progress)?;
+    let (loaded, commits) = load_from(&place, &manifests, &mut store, until, progress)?;
     drop(store);
     crash_points::here().on(&building)?;
     engine.adopt(&building, &loaded.lineage, loaded.end.position)?;
-    let (wanted, archive) = (&loaded.archived, to.join(ARCHIVE));
-    let found = archived::copy_back(&place, &manifests, loaded.run, wanted, &archive)?;
+    let archived = restore_archive(&place, &manifests, &commits, &to.join(ARCHIVE))?;
     publish(&building, to)?;
     Ok(Restored {
         end: loaded.end,
         commits: loaded.commits,
         notes: loaded.notes,
-        archived_missing: wanted - &found,
-        archived: found,
+        archived_missing: &loaded.archived - &archived,
+        archived,
+        deleted: loaded.deleted,
     })
 }
 
+/// Returns the segments that the backup contains.
+fn restore_archive(
+    place: &Place,
+    manifests: &[Manifest],
+    wanted: &Archived,
+    archive: &Path,
+) -> Result<BTreeSet<Uuid>, BackupError> {
+    let versions = Versions::of(place, manifests.iter());
+    let mut found = BTreeSet::new();
+    for (segment, positions) in wanted.iter().filter(|(segment, _)| versions.has(**segment)) {
+        versions.restore(*segment, positions, archive)?;
+        found.insert(*segment);
+    }
+    Ok(found)
+}
+
 fn check_empty(to: &Path) -> Result<(), BackupError> {
-    // Files of an interrupted restore are replaced.
+    // What an interrupted restore left is removed.
     let own = [RESTORING, ARCHIVE, "store.lock"];
     let was_interrupted = to.join(RESTORING).exists();
     let others = names(to).on(to)?;

@@ -8,13 +8,18 @@ use uuid::Uuid;
 use super::super::progress::{OnProgress, Progress};
 use super::manifest::{Item, Manifest};
 use super::place::{Place, file_of};
+use super::versions::{Archived, Versions};
 use super::{BackupError, Run, archived, notes};
 use crate::archive::segment::{Kind, Links, SegmentHead, Writing};
 use crate::error::{Damage, ReadError};
 use crate::files::absolute;
-use crate::record::Commit;
 use crate::record::chain::{ChainEnd, Link};
+use crate::record::{Commit, Gone};
 use crate::store::{PageLimit, Reader};
+
+/// How often a run is extended because streams were deleted after it read them from the log and before it copied
+/// the archive. Each time it copies only what was written meanwhile.
+pub(super) const EXTENSIONS: usize = 8;
 
 /// The options of a run.
 #[derive(Debug, Clone)]
@@ -83,14 +88,66 @@ pub fn take(
     let (from, to) = ends(reader, &place, manifests.last())?;
     let mut manifest = Manifest::begin(number, reader.maintenance().lineage(), from, to);
     (manifest.notes, manifest.notes_count) = (vec![noted], notes_count);
-    copy_log(reader, &place, &mut manifest, options, progress)?;
-    if let Some(archive) = options.archive.as_deref().or_else(|| reader.maintenance().archive()) {
-        // After the log, so that everything archived in it is found.
-        manifest.archived = archived::copy_new(archive, &place, &manifests, number)?;
+    let taking = Taking { reader, place: &place, before: &manifests, options };
+    let mut archived = taking.copy(&mut manifest, from, progress)?;
+    for _ in 0..EXTENSIONS {
+        let lost = taking.versions(&manifest).take_lost(&mut archived)?;
+        if lost.is_empty() {
+            break;
+        }
+        taking.check_removed(&lost)?;
+        // So that the backup contains the ends of the streams that were deleted meanwhile.
+        let copied = std::mem::replace(&mut manifest.to, reader.maintenance().chain()?);
+        archived = taking.copy(&mut manifest, copied, progress)?;
     }
     place.store(&manifest)?;
     unfinished.is_complete = true;
     Ok(manifest.run())
+}
+
+/// What a run is taken from and added to.
+struct Taking<'a> {
+    reader: &'a dyn Reader,
+    place: &'a Place,
+    before: &'a [Manifest],
+    options: &'a TakeOptions,
+}
+
+impl Taking<'_> {
+    /// Copies the log from `from` to the end of the run, and what is new in the archive. Returns which of these
+    /// commits are in the archive.
+    fn copy(
+        &self,
+        manifest: &mut Manifest,
+        from: ChainEnd,
+        progress: OnProgress<'_>,
+    ) -> Result<Archived, BackupError> {
+        let archived = copy_log(self, manifest, from, progress)?;
+        let own = self.reader.maintenance().archive();
+        if let Some(archive) = self.options.archive.as_deref().or(own) {
+            // After the log, so that everything archived in it is found.
+            archived::copy_new(archive, self.place, self.before, manifest)?;
+        }
+        Ok(archived)
+    }
+
+    fn versions<'a>(&'a self, manifest: &'a Manifest) -> Versions<'a> {
+        Versions::of(self.place, self.before.iter().chain([manifest]))
+    }
+
+    /// Checks that the store has removed commits that are no longer in their segments.
+    fn check_removed(&self, lost: &Archived) -> Result<(), BackupError> {
+        let limit = PageLimit { commits: 1, bytes: 1 };
+        for position in lost.values().flatten() {
+            let before = Position::new(position.get() - 1);
+            let page = self.reader.maintenance().read_raw(before, limit)?;
+            if page.commits.first().and_then(Commit::gone) != Some(Gone::Removed) {
+                let what = format!("the archived commit at {position} is not in its segment");
+                return Err(BackupError::damaged(&self.place.path, what));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Removes the files of a run that is not completed.
@@ -131,15 +188,14 @@ fn ends(
 }
 
 fn copy_log(
-    reader: &dyn Reader,
-    place: &Place,
+    Taking { reader, place, options, .. }: &Taking<'_>,
     manifest: &mut Manifest,
-    options: &TakeOptions,
+    from: ChainEnd,
     progress: OnProgress<'_>,
-) -> Result<(), BackupError> {
-    let (mut end, to) = (manifest.from, manifest.to);
-    let store = reader.identity();
-    let mut copying = Copying { place, store, manifest, options, open: None, bytes: 0 };
+) -> Result<Archived, BackupError> {
+    let (mut end, to) = (from, manifest.to);
+    let (store, archived) = (reader.identity(), Archived::new());
+    let mut copying = Copying { place, store, manifest, options, open: None, bytes: 0, archived };
     while end.position < to.position {
         let page = reader.maintenance().read_raw(end.position, options.page)?;
         let before = end.position;
@@ -155,7 +211,7 @@ fn copy_log(
     }
     copying.end_segment(end)?;
     if end == to {
-        return Ok(());
+        return Ok(copying.archived);
     }
     if copying.manifest.from.position == Position::NONE {
         return Err(damaged(to.position, "the log does not end at the end of its chain"));
@@ -176,6 +232,7 @@ struct Copying<'a> {
     options: &'a TakeOptions,
     open: Option<Open>,
     bytes: u64,
+    archived: Archived,
 }
 
 /// The segment that is being written.
@@ -197,6 +254,9 @@ impl Copying<'_> {
             none => none.insert(Open::begin(self.place, self.manifest, self.store, end.link)?),
         };
         open.writing.put_commit(commit)?;
+        if let Some(Gone::Archived(segment)) = commit.gone() {
+            self.archived.entry(segment).or_default().push(commit.position());
+        }
         let is_full = open.writing.bytes() >= self.options.segment_bytes;
         let view = commit.view();
         self.manifest.commits += 1;

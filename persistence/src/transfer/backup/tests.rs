@@ -97,3 +97,26 @@ fn a_run_that_is_killed_anywhere_is_complete_or_not_part_of_the_backup() {
         }
     }
 }
+
+/// Earlier releases copied two versions of an archived segment to one file when a purge was under way. Such a
+/// backup could be neither verified nor restored, although one of the two is all that is needed.
+#[test]
+fn a_backup_of_an_earlier_release_with_an_overwritten_segment_is_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    let mut store = memory::open();
+    write(&mut store, 0..9);
+    archive(&store, directory, "a.seg");
+    take(&store, directory).expect("taken");
+    let place = super::place::Place::open(&directory.join("saved")).expect("there");
+    let mut manifest = place.manifests().expect("readable").remove(0);
+    let mut overwritten = manifest.archived[0].clone();
+    (overwritten.bytes, overwritten.hash) = (overwritten.bytes + 100, crate::chain::Link([7; 32]));
+    manifest.archived.insert(0, overwritten);
+    assert!(place.store(&manifest).is_err(), "this release does not write such a run");
+    let path = directory.join("saved").join("run-000001.manifest");
+    std::fs::write(path, manifest.to_text()).expect("written");
+    assert!(same(&log(&*loaded(directory).reader), &log(&*store.reader)));
+    assert_eq!(place.manifests().expect("readable")[0].archived.len(), 1);
+    take(&store, directory).expect("the next run can be added");
+}

@@ -119,3 +119,28 @@ impl<R: BufRead> Lines<R> {
 fn parse(text: &[u8]) -> Result<Line<'_>, String> {
     serde_json::from_slice(text).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutations::Mutations;
+
+    #[test]
+    fn no_mutated_line_of_an_export_panics_or_allocates_without_a_bound() {
+        let samples = [
+            r#"{"export":{"format":1,"store":"00000000-0000-0000-0000-000000000007"}}"#,
+            r#"{"position":1,"type":"account","id":"ada","version":1,"time":5,"command":"00000000-0000-0000-0000-000000000007","events":[{"type":"Opened","schema":1,"codec":"json","payload":{"a":[1,2]}},{"type":"Put","schema":2,"codec":"bincode","base64":"AAEC"}]}"#,
+            r#"{"position":1,"frame":"AAAAAA=="}"#,
+            r#"{"end":{"commits":1}}"#,
+        ];
+        let samples = samples.map(|line| line.as_bytes().to_vec());
+        Mutations::of("a line of an export", samples).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                if let Ok(line) = parse(bytes) {
+                    let _ = line.commit();
+                }
+            },
+        );
+    }
+}

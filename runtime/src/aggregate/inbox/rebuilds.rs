@@ -4,6 +4,7 @@ use actuarius_domain::Aggregate;
 use actuarius_persistence::personal::{Fingerprint, Subjects};
 
 use super::Slot;
+use super::state::SlotState;
 
 impl<A: Aggregate> Slot<A> {
     /// Replaces the subjects whose clear text the incarnation may hold.
@@ -13,17 +14,18 @@ impl<A: Aggregate> Slot<A> {
 
     /// Requests a rebuild if the state may hold clear text of this subject, and returns whether it may.
     pub(crate) fn rebuild_if_it_may_hold(&self, subject: Fingerprint) -> bool {
-        let mut state = self.lock();
-        let affected = state.clear_text.may_hold(subject) && state.is_in_memory();
-        if affected {
-            state.request_rebuild();
-        }
-        affected
+        self.change(|state| {
+            let affected = state.clear_text.may_hold(subject) && state.is_in_memory();
+            if affected {
+                state.request_rebuild();
+            }
+            affected
+        })
     }
 
     /// Requests that the state is rebuilt before it is used again.
     pub(crate) fn request_rebuild(&self) {
-        self.lock().request_rebuild();
+        self.change(SlotState::request_rebuild);
     }
 
     /// Records that the state to be rebuilt has been dropped.

@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Waker;
 
 use actuarius_domain::{Aggregate, Position, Version};
-use ractor::ActorRef;
 
 use super::super::request::Request;
 use super::clear_text::ClearText;
-use crate::base::error::Quarantine;
-use crate::engine::supervision::Bell;
+use crate::base::error::{Failure, Quarantine, Unavailable};
 
 /// The number of an incarnation.
 pub(crate) type Epoch = u64;
@@ -34,6 +33,8 @@ pub(super) struct SlotState<A: Aggregate> {
     /// Numbers the incarnations, so that a late report of an earlier one is recognized.
     pub(super) epoch: Epoch,
     pub(super) inbox: VecDeque<Request<A>>,
+    /// Wakes the actor, while it waits for work.
+    pub(super) bell: Option<Waker>,
     /// The bell has been rung, and the actor has not yet taken the work.
     pub(super) rung: bool,
     /// A turn is being decided or its append is in flight. There is at most one at a time.
@@ -53,14 +54,14 @@ pub(super) enum Phase {
     Vacant,
     /// An incarnation is being recovered.
     Loading,
-    /// An incarnation is in memory and waits for this bell.
-    Resident(ActorRef<Bell>),
+    /// An incarnation is in memory and waits for the bell.
+    Resident,
     /// Out of service.
     Quarantined(Arc<Quarantine>),
     /// No longer in the directory; senders look the aggregate up again.
     Closed,
-    /// The runtime is closed.
-    Ended,
+    /// The runtime has ended.
+    Ended(Unavailable),
 }
 
 /// Whether an aggregate is to be unloaded.
@@ -79,6 +80,7 @@ impl<A: Aggregate> SlotState<A> {
             phase: Phase::Vacant,
             epoch: 0,
             inbox: VecDeque::new(),
+            bell: None,
             rung: false,
             busy: false,
             leaving: Leaving::No,
@@ -95,11 +97,20 @@ impl<A: Aggregate> SlotState<A> {
 
     /// Returns whether an incarnation is in memory or being recovered.
     pub(super) fn is_in_memory(&self) -> bool {
-        matches!(self.phase, Phase::Resident(_) | Phase::Loading)
+        matches!(self.phase, Phase::Resident | Phase::Loading)
     }
 
     pub(super) fn is_resident(&self) -> bool {
-        matches!(self.phase, Phase::Resident(_))
+        matches!(self.phase, Phase::Resident)
+    }
+
+    /// Returns the failure of every request, if the aggregate serves none.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        match &self.phase {
+            Phase::Quarantined(why) => Some(Failure::Quarantined(why.clone())),
+            Phase::Ended(why) => Some(Failure::Unavailable(why.clone())),
+            Phase::Vacant | Phase::Loading | Phase::Resident | Phase::Closed => None,
+        }
     }
 
     pub(super) fn start_if_requests_wait(&mut self) -> Option<Epoch> {
@@ -119,7 +130,7 @@ impl<A: Aggregate> SlotState<A> {
                 self.epoch += 1;
                 Some(self.epoch)
             }
-            Phase::Resident(_) => {
+            Phase::Resident => {
                 self.ring();
                 None
             }
@@ -127,15 +138,15 @@ impl<A: Aggregate> SlotState<A> {
         }
     }
 
-    /// Rings the bell, unless it has been rung already or the end of the current turn will ring it.
+    /// Rings the bell, unless the end of the current turn will ring it.
     pub(super) fn ring(&mut self) {
-        if let Phase::Resident(bell) = &self.phase
-            && !self.rung
-            && !self.busy
-        {
-            // If the actor is dead, its supervisor reports the end, which starts the next incarnation.
-            self.rung = bell.cast(1).is_ok();
-        }
+        self.rung |= self.is_resident() && !self.busy;
+    }
+
+    /// Removes the waker of an actor that has work, or nothing to wait for any more. The caller wakes it
+    /// after it has unlocked the slot.
+    pub(super) fn take_bell(&mut self) -> Option<Waker> {
+        if self.rung || !self.is_resident() { self.bell.take() } else { None }
     }
 
     pub(super) fn take_requests(&mut self) -> VecDeque<Request<A>> {
@@ -145,9 +156,7 @@ impl<A: Aggregate> SlotState<A> {
         let rest = self.inbox.split_off(TURN_REQUESTS);
         std::mem::replace(&mut self.inbox, rest)
     }
-}
 
-impl<A: Aggregate> SlotState<A> {
     pub(super) fn request_rebuild(&mut self) {
         self.clear_text.request_rebuild();
         self.ring();

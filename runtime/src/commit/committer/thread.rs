@@ -6,11 +6,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use actuarius_domain::Position;
-use actuarius_persistence::{AppendOutcome, Batch, StoreFailure, Writer};
+use actuarius_persistence::{Append, AppendOutcome, Batch, StoreFailure, Writer};
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
+use super::waiting_bytes::WaitingBytes;
 use super::work::{NotStored, Poison, Waiter, Work};
 use crate::base::panics::guarded;
 use crate::base::telemetry::CommitMeters;
@@ -25,6 +26,9 @@ pub(super) struct CommitLoop {
     tail: Arc<Tail>,
     poison: Poison,
     snapshot_bytes: Arc<AtomicUsize>,
+    /// The bytes of snapshots that wait in the store.
+    waiting_in_store: usize,
+    append_bytes: Arc<WaitingBytes>,
     batch: Batch,
     waiters: Vec<Box<dyn Waiter>>,
     /// The waiters for the batch's notes and removals.
@@ -80,7 +84,7 @@ impl CommitLoop {
         meters: CommitMeters,
     ) -> Self {
         let (finished, groups) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(notify_groups(groups));
+        tokio::spawn(Notifier(groups).run());
         Self {
             writer,
             inbox,
@@ -88,6 +92,8 @@ impl CommitLoop {
             tail,
             poison: Poison::default(),
             snapshot_bytes: Arc::default(),
+            waiting_in_store: 0,
+            append_bytes: Arc::new(WaitingBytes::new(usize::MAX)),
             batch: Batch::default(),
             waiters: Vec::new(),
             notes_waiters: Vec::new(),
@@ -98,28 +104,46 @@ impl CommitLoop {
     }
 
     /// Shares with the handle what it reads.
-    pub(super) fn sharing(mut self, poison: Poison, snapshot_bytes: Arc<AtomicUsize>) -> Self {
+    pub(super) fn sharing(
+        mut self,
+        poison: Poison,
+        snapshot_bytes: Arc<AtomicUsize>,
+        append_bytes: Arc<WaitingBytes>,
+    ) -> Self {
         (self.poison, self.snapshot_bytes) = (poison, snapshot_bytes);
+        self.append_bytes = append_bytes;
         self
     }
 
     pub(super) fn run(mut self) {
         loop {
-            let gathered = self.gather();
-            if !self.is_batch_empty() {
-                self.commit();
-            }
-            if gathered == Gathered::LastBatch {
-                break;
+            match guarded(|| self.step()) {
+                Ok(Gathered::Batch) => {}
+                Ok(Gathered::LastBatch) => break,
+                // A metrics recorder or a tracing layer, or a defect. The waiters that it was about to notify
+                // were dropped, so their callers know that the outcome is unknown.
+                Err(panic) => self.fail(StoreFailure::new(
+                    "the committer panicked",
+                    std::io::Error::other(panic),
+                )),
             }
         }
-        self.settle();
+        let _ = guarded(|| self.settle());
         // Work that was sent after the stop: nothing of it was written.
         while let Ok(work) = self.inbox.try_recv() {
-            if let Work::Append(_, waiter) = work {
+            if let Work::Append(append, waiter) = work {
+                self.append_bytes.remove(append.bytes());
                 notify(vec![(waiter, Err(NotStored::Stopped))]);
             }
         }
+    }
+
+    fn step(&mut self) -> Gathered {
+        let gathered = self.gather();
+        if !self.is_batch_empty() {
+            self.commit();
+        }
+        gathered
     }
 
     /// Fills the batch with the waiting work, up to the number of bytes that the store prefers to sync at
@@ -178,6 +202,9 @@ impl CommitLoop {
     }
 
     fn wait_for_work(&mut self) -> Work {
+        if let Some(work) = self.advance_until_work() {
+            return work;
+        }
         match self.inbox.recv_timeout(IDLE) {
             Ok(work) => work,
             Err(RecvTimeoutError::Disconnected) => Work::Stop,
@@ -186,6 +213,36 @@ impl CommitLoop {
                 self.inbox.recv().unwrap_or(Work::Stop)
             }
         }
+    }
+
+    /// Lets the store do postponed work, piece by piece, until other work arrives or nothing is left.
+    fn advance_until_work(&mut self) -> Option<Work> {
+        while self.poison.get().is_none() && self.advance() {
+            match self.inbox.try_recv() {
+                Ok(work) => return Some(work),
+                Err(TryRecvError::Disconnected) => return Some(Work::Stop),
+                Err(TryRecvError::Empty) => {}
+            }
+        }
+        None
+    }
+
+    /// Lets the store do a piece of postponed work. Returns whether more is left.
+    fn advance(&mut self) -> bool {
+        let advanced = guarded(|| self.writer.advance()).unwrap_or_else(|panic| {
+            Err(StoreFailure::new("the store's writer panicked", std::io::Error::other(panic)))
+        });
+        self.count_waiting();
+        advanced.map_err(|failure| self.fail(failure)).unwrap_or(false)
+    }
+
+    /// Counts the snapshots that the store has taken and not stored yet as waiting.
+    fn count_waiting(&mut self) {
+        let waiting = self.writer.waiting_bytes();
+        // The sum wraps around if fewer wait than before.
+        let change = waiting.wrapping_sub(self.waiting_in_store);
+        self.snapshot_bytes.fetch_add(change, Ordering::Relaxed);
+        self.waiting_in_store = waiting;
     }
 
     fn is_batch_empty(&self) -> bool {
@@ -202,7 +259,8 @@ impl CommitLoop {
         if self.poison.get().is_some() {
             return;
         }
-        if let Err(failure) = self.writer.settle() {
+        let settled = guarded(|| self.writer.settle());
+        if let Err(failure) = settled.unwrap_or_else(|panic| Err(writer_panicked(panic))) {
             self.fail(failure);
         }
     }
@@ -211,17 +269,17 @@ impl CommitLoop {
         let batch = std::mem::take(&mut self.batch);
         let waiters = std::mem::take(&mut self.waiters);
         let notes_waiters = std::mem::take(&mut self.notes_waiters);
-        for snapshot in &batch.snapshots {
-            self.snapshot_bytes.fetch_sub(snapshot.payload.len(), Ordering::Relaxed);
-        }
+        self.release_bytes(&batch);
         if let Some(failure) = self.poison.get() {
             return notify_all(waiters, notes_waiters, &NotStored::Poisoned(failure.clone()));
         }
-        match self.write(&batch) {
+        let written = self.write(&batch);
+        self.count_waiting();
+        match written {
             Ok(outcomes) => {
                 self.tail.publish(&batch.appends, &outcomes);
                 notify_notes_waiters(notes_waiters, &Ok(()));
-                let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::Conflict));
+                let outcomes = outcomes.into_iter().map(|it| it.map_err(NotStored::from));
                 self.notify(waiters.into_iter().zip(outcomes).collect(), batch);
             }
             Err(failure) => {
@@ -229,6 +287,14 @@ impl CommitLoop {
                 notify_all(waiters, notes_waiters, &NotStored::Perhaps(failure));
             }
         }
+    }
+
+    /// Makes room for the next work: a batch is bounded by itself.
+    fn release_bytes(&self, batch: &Batch) {
+        for snapshot in &batch.snapshots {
+            self.snapshot_bytes.fetch_sub(snapshot.payload.len(), Ordering::Relaxed);
+        }
+        self.append_bytes.remove(batch.appends.iter().map(Append::bytes).sum());
     }
 
     fn notify(&self, outcomes: Outcomes, batch: Batch) {
@@ -250,9 +316,8 @@ impl CommitLoop {
         );
         let _entered = span.enter();
         let started = Instant::now();
-        let written = guarded(|| self.writer.commit(batch)).unwrap_or_else(|panic| {
-            Err(StoreFailure::new("the store's writer panicked", std::io::Error::other(panic)))
-        });
+        let written = guarded(|| self.writer.commit(batch))
+            .unwrap_or_else(|panic| Err(writer_panicked(panic)));
         if written.is_ok() {
             self.meters.committed(batch, started.elapsed());
         }
@@ -260,14 +325,21 @@ impl CommitLoop {
     }
 
     fn fail(&mut self, failure: StoreFailure) {
-        tracing::error!(
-            target: "actuarius::committer",
-            %failure,
-            "the store failed; nothing is acknowledged any more until it is reopened"
-        );
-        self.meters.poisoned();
-        let _ = self.poison.set(failure);
+        // First, whatever a tracing layer or a metrics recorder does.
+        let _ = self.poison.set(failure.clone());
+        let _ = guarded(|| {
+            tracing::error!(
+                target: "actuarius::committer",
+                %failure,
+                "the store failed; nothing is acknowledged any more until it is reopened"
+            );
+            self.meters.poisoned();
+        });
     }
+}
+
+fn writer_panicked(panic: String) -> StoreFailure {
+    StoreFailure::new("the store's writer panicked", std::io::Error::other(panic))
 }
 
 /// How a group waits for more commands.
@@ -309,10 +381,24 @@ impl Work {
 
 /// Notifies the waiters of one group after another, in order. Only few groups wait here: their
 /// aggregates append nothing new before they are notified.
-async fn notify_groups(mut groups: UnboundedReceiver<FinishedGroup>) {
-    while let Some((outcomes, batch)) = groups.recv().await {
-        notify(outcomes);
-        drop(batch);
+struct Notifier(UnboundedReceiver<FinishedGroup>);
+
+impl Notifier {
+    async fn run(mut self) {
+        while let Some((outcomes, batch)) = self.0.recv().await {
+            notify(outcomes);
+            drop(batch);
+        }
+    }
+}
+
+impl Drop for Notifier {
+    /// The tokio runtime has ended. Callers in another one still wait for what is durable.
+    fn drop(&mut self) {
+        self.0.close();
+        while let Ok((outcomes, _batch)) = self.0.try_recv() {
+            notify(outcomes);
+        }
     }
 }
 

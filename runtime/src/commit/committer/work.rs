@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use actuarius_domain::{Position, StreamId};
-use actuarius_persistence::{Append, Conflict, NewSnapshot, Notes, Removal, StoreFailure};
+use actuarius_persistence::{
+    Append, Conflict, NewSnapshot, Notes, ReadError, Refusal, Removal, StoreFailure,
+};
 use tokio::sync::oneshot;
 
 use crate::base::error::Failure;
@@ -23,6 +25,8 @@ pub(crate) trait Waiter: Send {
 pub(crate) enum NotStored {
     /// The stream was at another version; nothing was written.
     Conflict(Conflict),
+    /// The version of the stream could not be read; nothing was written.
+    Unreadable(ReadError),
     /// Writing or syncing failed; the append may or may not have been written.
     Perhaps(StoreFailure),
     /// The store had failed before; nothing was written.
@@ -31,11 +35,22 @@ pub(crate) enum NotStored {
     Stopped,
 }
 
+impl From<Refusal> for NotStored {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::Conflict(conflict) => Self::Conflict(conflict),
+            Refusal::Unreadable(error) => Self::Unreadable(error),
+            other => Self::Unreadable(std::io::Error::other(other).into()),
+        }
+    }
+}
+
 /// For notes and removals, which expect no version and so cannot conflict.
 impl From<NotStored> for Failure {
     fn from(why: NotStored) -> Self {
         match why {
             NotStored::Perhaps(failure) | NotStored::Poisoned(failure) => Self::Poisoned(failure),
+            NotStored::Unreadable(error) => Self::Unreadable(error),
             NotStored::Conflict(_) | NotStored::Stopped => Self::shutting_down(),
         }
     }

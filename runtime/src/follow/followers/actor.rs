@@ -1,6 +1,5 @@
 //! The supervised actor of a follower: it is restarted after a failure, or halts.
 
-use std::fmt::Display;
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +7,12 @@ use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use actuarius_domain::Position;
-use ractor::actor::ActorRuntime;
-use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
 use super::{BoxError, DesiredState, FollowerShared, FollowerStatus, Retry};
-use crate::base::panics::{discard, guarded};
+use crate::base::error::Unavailable;
+use crate::base::panics::{caught, discard, guarded};
 use crate::engine::Engine;
 use crate::engine::supervision::Supervised;
 
@@ -46,7 +44,7 @@ pub(crate) fn start(engine: &Arc<Engine>, shared: Arc<FollowerShared>, runs: imp
     activation.start_actor();
 }
 
-/// One follower, across the actors that run it in turn. The current actor and its manager hold it, or the task that
+/// One follower, across the actors that run it in turn. The current actor holds it, the supervisor after a failure, or the task that
 /// waits to start the next one. When it is dropped, the follower has stopped.
 struct FollowerActivation {
     myself: Weak<FollowerActivation>,
@@ -59,9 +57,25 @@ struct FollowerActivation {
 
 impl FollowerActivation {
     fn start_actor(self: Arc<Self>) {
-        let shard = self.shared.name.bytes().map(usize::from).sum();
         let engine = self.engine.clone();
-        engine.supervision.start(shard, self);
+        engine.supervision.spawn(FollowerActor { activation: self, has_finished: false }.run());
+    }
+
+    /// Runs until the follower is asked to stop.
+    async fn run_once(&self) -> Result<(), String> {
+        let has_run = self.has_run.swap(true, Ordering::Relaxed);
+        let mut runs = self.runs.lock().await;
+        if has_run {
+            let reopened = runs.reopen().await;
+            reopened.map_err(|error| format!("it could not be opened again: {error}"))?;
+        }
+        runs.run().await;
+        // What it has open is closed before the stop is reported, after which it may be started again.
+        discard(std::mem::replace(&mut *runs, Box::new(Ended)));
+        drop(runs);
+        self.shared.want(DesiredState::Stop);
+        self.shared.now(FollowerStatus::Stopped);
+        Ok(())
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
@@ -105,6 +119,8 @@ async fn until_resumed_or_stopped(asked: &mut Asked) {
 struct Failures {
     count: u32,
     at: Position,
+    /// Why it failed last.
+    why: String,
 }
 
 impl Failures {
@@ -119,23 +135,10 @@ impl Failures {
 }
 
 impl Supervised for FollowerActivation {
-    fn start(self: Arc<Self>, manager: ActorCell) -> Option<ActorId> {
-        match ActorRuntime::spawn_linked_instant(None, FollowerActor(self.clone()), (), manager) {
-            Ok((actor, _)) => Some(actor.get_id()),
-            Err(error) => {
-                self.ended(&error);
-                None
-            }
-        }
-    }
-
-    /// Dropping it is enough.
-    fn refuse(&self) {}
-
     /// Panics of the user's code are caught before, so each failure is a defect of this library, unless a view cannot
     /// be opened again after it. The actor is restarted some times, because what is durable is a safe state to start
     /// from. Then the follower halts until it is asked to resume.
-    fn ended(&self, why: &dyn Display) {
+    fn restart(&self) {
         // Subscribed before the check, so that no later request is missed.
         let asked = self.shared.wanted();
         let Some(myself) = self.myself.upgrade() else { return };
@@ -143,8 +146,11 @@ impl Supervised for FollowerActivation {
             return;
         }
         let (name, position) = (&self.shared.name, self.shared.progress.position());
-        let attempts = self.failures().count(position);
-        // What receives the line is code of the user's, and a panic here would end the manager.
+        let (attempts, why) = {
+            let mut failures = self.failures();
+            (failures.count(position), std::mem::take(&mut failures.why))
+        };
+        // What receives the line is code of the user's, and a panic here would end the restart.
         let _ = guarded(|| {
             tracing::error!(
                 target: "actuarius::supervision", %name, attempts, %why,
@@ -157,6 +163,9 @@ impl Supervised for FollowerActivation {
         self.shared.failed(position, attempts, why, wait);
         self.engine.home.spawn(myself.restart_after(wait, asked));
     }
+
+    /// Dropping it is enough.
+    fn refuse(&self, _why: Unavailable) {}
 }
 
 impl Drop for FollowerActivation {
@@ -177,42 +186,26 @@ impl Runs for Ended {
     }
 }
 
-/// The only message of the actor.
-type Start = u8;
+/// The actor of a follower. Dropping it before it has finished reports a failure.
+struct FollowerActor {
+    activation: Arc<FollowerActivation>,
+    has_finished: bool,
+}
 
-struct FollowerActor(Arc<FollowerActivation>);
-
-#[ractor::actor(message = Start, state = (), arguments = ())]
 impl FollowerActor {
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Start>,
-        _arguments: (),
-    ) -> Result<(), ActorProcessingErr> {
-        Ok(myself.cast(1)?)
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<Start>,
-        _begin: Start,
-        _state: &mut (),
-    ) -> Result<(), ActorProcessingErr> {
-        let activation = &self.0;
-        let has_run = activation.has_run.swap(true, Ordering::Relaxed);
-        let mut runs = activation.runs.lock().await;
-        if has_run {
-            let reopened = runs.reopen().await;
-            reopened.map_err(|error| format!("it could not be opened again: {error}"))?;
+    async fn run(mut self) {
+        match caught(self.activation.run_once()).await {
+            Ok(Ok(())) => self.has_finished = true,
+            Ok(Err(why)) | Err(why) => self.activation.failures().why = why,
         }
-        runs.run().await;
-        // What it has open is closed before the stop is reported, after which it may be started again.
-        discard(std::mem::replace(&mut *runs, Box::new(Ended)));
-        drop(runs);
-        activation.shared.want(DesiredState::Stop);
-        activation.shared.now(FollowerStatus::Stopped);
-        myself.stop(None);
-        Ok(())
+    }
+}
+
+impl Drop for FollowerActor {
+    fn drop(&mut self) {
+        if !self.has_finished {
+            self.activation.engine.supervision.report_end(self.activation.clone());
+        }
     }
 }
 

@@ -100,7 +100,7 @@ fn remove_deleted(store: &mut Store, stream: &StreamId, end: Version) -> Result<
             remove(gone, vec![])?;
         }
     }
-    reader.maintenance().purge_archive(stream)?;
+    reader.maintenance().purge_archive(stream, end)?;
     store.writer.commit(&Batch { notes: vec![note(stream, false)], ..Batch::default() })?;
     Ok(removed)
 }

@@ -48,6 +48,7 @@ mod tests {
     use std::fmt::Debug;
 
     use actuarius_domain::{Id, Position, Timestamp};
+    use actuarius_persistence::mutations::Mutations;
     use proptest::prelude::*;
 
     use super::super::key::{beginning, bytes, whole};
@@ -118,5 +119,18 @@ mod tests {
                 prop_assert_eq!(super::super::key::bytes(&key), bytes);
             }
         }
+    }
+
+    #[test]
+    fn no_mutated_key_of_a_row_panics_or_allocates_without_a_bound() {
+        type Keys = (String, (u64, bool), i64);
+        let samples =
+            ["", "a\0b", "seventeen"].map(|text| bytes(&(text.to_owned(), (7u64, true), -3i64)));
+        Mutations::of("the key of a row", samples).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let _ = (whole::<Keys>(bytes).is_some(), whole::<Timestamp>(bytes).is_some());
+            },
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! its steps: `cargo test -p actuarius --lib saga::stored -- --ignored`.
 
 use actuarius_domain::{Effects, Recast, STEPPED, Saga};
+use actuarius_persistence::mutations::Mutations;
 
 use super::*;
 use crate::saga::instance::Instance;
@@ -146,5 +147,32 @@ fn the_state_in_a_step_is_upcast_and_all_else_stays() {
             assert_eq!(*saga, Later { count: 7, name: "later".to_owned() });
             assert_eq!(*step, before);
         }
+    }
+}
+
+#[test]
+fn no_mutated_step_panics_or_allocates_without_a_bound() {
+    for (codec, name) in ALL {
+        let samples = steps(codec).into_iter().map(|step| {
+            let mut bytes = Vec::new();
+            let stepped = Stepped::Stepped { saga: Sample { count: 3 }, step };
+            codec.encode_event(&stepped, &mut bytes).expect("encodable");
+            bytes
+        });
+        // serde reserves 1 MiB at most for each list, however long it claims to be.
+        let decoder = Mutations::of(name, samples).may_allocate(8 * 1024 * 1024, 256);
+        decoder.run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let Ok(Stepped::Stepped { step, .. }) =
+                    codec.decode_event::<Stepped<Sample>>(STEPPED, bytes)
+                else {
+                    return;
+                };
+                for command in &step.sent {
+                    let _ = command.command.decode::<String>();
+                }
+            },
+        );
     }
 }

@@ -148,3 +148,44 @@ fn take_text(value: &mut Bytes) -> Option<Arc<str>> {
     let text = value.split_to(length);
     Some(std::str::from_utf8(&text).ok()?.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actuarius_persistence::mutations::Mutations;
+
+    #[test]
+    fn no_mutated_note_of_a_parked_event_panics_or_allocates_without_a_bound() {
+        let entry = Entry {
+            position: Position::new(17),
+            commit: Position::new(15),
+            stream: StreamId::new("account", "ada").expect("valid"),
+            event_type: "Opened".into(),
+            attempts: 3,
+            error: error_text("no"),
+            parked_at: Timestamp::from_micros(5),
+        };
+        let names = [Name::Parked(entry.position), Name::Overflow, Name::Skipped(entry.position)];
+        for which in names {
+            let whole = if which == Name::Skipped(entry.position) {
+                skipped()
+            } else {
+                value(which, &entry)
+            };
+            let name = key("mailer", "a key", which).into_bytes();
+            // The name of the note, its length in front, and the value.
+            let sample = [&[name.len() as u8], &name[..], &whole].concat();
+            Mutations::of("a note of a parked event", [sample]).run(
+                |work| allocation_counter::measure(work).bytes_max,
+                |bytes| {
+                    let Some((&length, rest)) = bytes.split_first() else { return };
+                    let Some((key, value)) = rest.split_at_checked(usize::from(length)) else {
+                        return;
+                    };
+                    let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+                    let _ = decode("mailer", &Note { key, value });
+                },
+            );
+        }
+    }
+}

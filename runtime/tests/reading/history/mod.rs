@@ -1,6 +1,7 @@
 //! Past states, histories and differences of aggregates and views, and the rule that time never
 //! goes back within a stream.
 
+mod disorder;
 mod diverging;
 mod failing;
 mod moments;

@@ -101,7 +101,8 @@ proptest! {
     #[test]
     fn a_view_at_a_moment_is_a_fold_over_the_log_up_to_there(
         commands in proptest::collection::vec(
-            ("[ab]", proptest::collection::vec(-9i64..9, 1..4), 0i64..10), 0..12
+            // Times that are out of order by more than five seconds are ambiguous.
+            ("[ab]", proptest::collection::vec(-9i64..9, 1..4), 0i64..6), 0..12
         ),
     ) {
         let threads = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -87,6 +87,8 @@ struct RestoredShown {
     archived: usize,
     /// Segments of the archive that are missing in the backup.
     archived_missing: Vec<String>,
+    /// Commits whose events had been deleted by then.
+    deleted: u64,
 }
 
 impl RestoredShown {
@@ -98,13 +100,13 @@ impl RestoredShown {
             notes: restored.notes.map(|(notes, _)| notes),
             archived: restored.archived.len(),
             archived_missing: restored.archived_missing.iter().map(ToString::to_string).collect(),
+            deleted: restored.deleted,
         }
     }
 }
 
 pub(super) fn restore(output: &mut Output<'_>, args: &Restore) -> Result<Outcome, ToolError> {
-    let until = args.at.unwrap_or_default();
-    let restored = open_store::restore(&args.from, &args.to, until)?;
+    let restored = open_store::restore(&args.from, &args.to, args.until())?;
     let shown = RestoredShown::of(&args.to, &restored);
     let notes = match shown.notes {
         Some(notes) => notes.to_string(),
@@ -117,6 +119,7 @@ pub(super) fn restore(output: &mut Output<'_>, args: &Restore) -> Result<Outcome
         ("commits", shown.commits.to_string()),
         ("notes", notes),
         ("archive", text::count(shown.archived as u64, "segment")),
+        ("deleted", text::count(shown.deleted, "commit")),
         ("missing", text::count(shown.archived_missing.len() as u64, "segment")),
     ];
     output.document(&shown, &fields)?;

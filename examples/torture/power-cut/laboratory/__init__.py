@@ -1,0 +1,1 @@
+"""A power-cut and fault laboratory for any Linux x86_64 program that writes files."""

@@ -1,0 +1,59 @@
+//! What the process writes between two syncs, for the tests that compare it with the account.
+
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What was measured since the measurement began.
+#[derive(Default)]
+pub(crate) struct Measured {
+    /// The counter of the process at the last sync.
+    at_last_sync: u64,
+    /// The most bytes between two syncs.
+    pub(crate) most: u64,
+    pub(crate) written: u64,
+    pub(crate) accounted: u64,
+}
+
+static IS_MEASURING: AtomicBool = AtomicBool::new(false);
+static MEASURED: Mutex<Option<Measured>> = Mutex::new(None);
+
+/// Counts what a group is accounted for.
+pub(super) fn accounted(bytes: usize) {
+    count(|measured| measured.accounted += bytes as u64);
+}
+
+/// Counts what was written since the last sync.
+pub(super) fn synced() {
+    count(|measured| {
+        let written = written_by_process() - measured.at_last_sync;
+        measured.at_last_sync += written;
+        measured.written += written;
+        measured.most = measured.most.max(written);
+    });
+}
+
+fn count(add: impl FnOnce(&mut Measured)) {
+    if IS_MEASURING.load(Ordering::Acquire) {
+        let mut measured = MEASURED.lock().expect("no count panics");
+        add(measured.get_or_insert_with(|| Measured {
+            at_last_sync: written_by_process(),
+            ..Measured::default()
+        }));
+    }
+}
+
+fn written_by_process() -> u64 {
+    let counters = fs::read_to_string("/proc/self/io").expect("Linux counts what a process writes");
+    let bytes = counters.lines().find_map(|line| line.strip_prefix("wchar: "));
+    bytes.expect("it counts bytes").parse().expect("a number")
+}
+
+/// Measures while `change` runs.
+pub(crate) fn during(change: impl FnOnce()) -> Measured {
+    *MEASURED.lock().expect("no count panics") = None;
+    IS_MEASURING.store(true, Ordering::Release);
+    change();
+    IS_MEASURING.store(false, Ordering::Release);
+    MEASURED.lock().expect("no count panics").take().unwrap_or_default()
+}
