@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::Position;
 use actuarius_persistence::files::absolute;
 use actuarius_domain::Position;
 use actuarius_persistence::views::Views;
@@ -25,10 +24,6 @@ use crate::inner::Inner;
 use crate::operations::deletion;
 use crate::runtime::Runtime;
 use crate::schema::recorded::StoreShapes;
-
-/// How far the clock may be behind the last event without being logged: the clocks of two machines differ by
-/// less.
-const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(60);
 
 /// How far the clock may be behind the last event without being logged: the clocks of two machines differ by
 /// less.
