@@ -250,7 +250,7 @@ mod tests {
         Mutations::of("a snapshot", samples).resealed(reseal).run(
             |work| allocation_counter::measure(work).bytes_max,
             |bytes| {
-                let _ = (parts(bytes), is_too_old(bytes, Some(Timestamp::from_micros(1))));
+                let _ = (parts(bytes), surplus::is_too_old(bytes, Some(Timestamp::from_micros(1))));
                 let _ = unpack_any(5, &Bytes::copy_from_slice(bytes)).is_ok();
             },
         );

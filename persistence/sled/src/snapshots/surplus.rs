@@ -56,6 +56,6 @@ pub(crate) fn surplus(
 }
 
 /// Returns whether the snapshot is older than `since`. One of unknown age is not; it still counts.
-fn is_too_old(front: &[u8], since: Option<Timestamp>) -> bool {
+pub(super) fn is_too_old(front: &[u8], since: Option<Timestamp>) -> bool {
     since.is_some_and(|since| time(front).is_ok_and(|time| time < since))
 }
