@@ -54,7 +54,7 @@ impl<S: Saga> Sagas<S> {
         reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static,
     ) -> Result<bool, SagaError> {
         let id = checked(id)?;
-        let permit = self.host.permit().await.ok_or_else(Failure::shutting_down)?;
+        let permit = self.host.permit().await.ok_or_else(|| self.host.over())?;
         let beginning = Beginning::of(Box::new(reaction));
         let outcome = match self.begin_once(&id, &beginning, true).await {
             // The store holds the instance already, or the step was refused.
@@ -224,7 +224,7 @@ impl<S: Saga> Sagas<S> {
         why: impl Into<String>,
     ) -> Result<bool, SagaError> {
         let id = checked(id)?;
-        let permit = self.host.permit().await.ok_or_else(Failure::shutting_down)?;
+        let permit = self.host.permit().await.ok_or_else(|| self.host.over())?;
         let step =
             self.host.step(&id, Kind::Cancel(why.into()), TraceIds::of(&id).for_no_cause()).await?;
         let Some(outcome) = step else { return Ok(false) };
@@ -291,7 +291,7 @@ impl<S: Saga> Sagas<S> {
         if trouble.is_none() && !is_back {
             return Err(SagaError::NotInTrouble(id.to_string()));
         }
-        let permit = self.host.permit().await.ok_or_else(Failure::shutting_down)?;
+        let permit = self.host.permit().await.ok_or_else(|| self.host.over())?;
         let step = self.host.step(&id, kind, TraceIds::of(&id).for_no_cause()).await;
         if let Some(outcome) = step? {
             self.host.dispatch_step(&id, outcome, &permit);

@@ -183,7 +183,7 @@ impl<S: Saga> Host<S> {
     }
 
     /// Returns why no instance ends any more: the saga has stopped.
-    fn over(&self) -> Failure {
+    pub(super) fn over(&self) -> Failure {
         match self.engine.home.has_ended() {
             true => Failure::tokio_runtime_ended(),
             false => Failure::shutting_down(),
