@@ -240,7 +240,6 @@ fn walk_snapshots(shared: &Shared, check: &LogCheck<'_, '_>, verified: &mut Veri
     }
 }
 
-/// Reports why segments cannot be opened. Readers only learn that they are missing.
 /// Reports that this build cannot read the archive, if there is one.
 #[cfg(not(feature = "archive"))]
 fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
@@ -252,11 +251,15 @@ fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadErro
     Ok(())
 }
 
+/// Reports why segments cannot be opened. Readers only learn that they are missing.
 #[cfg(feature = "archive")]
 fn walk_archive(shared: &Shared, verified: &mut Verified) -> Result<(), ReadError> {
     for path in archive::files(shared.archive.directory())? {
-        if let Err(error) = Segment::open(&path) {
-            verified.find(Location::File(path), error);
+        match Segment::open(&path) {
+            // A deletion has replaced the file since it was listed.
+            Err(_) if !path.exists() => {}
+            Err(error) => verified.find(Location::File(path), error),
+            Ok(_) => {}
         }
     }
     Ok(())
