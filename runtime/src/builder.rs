@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_persistence::files::absolute;
 use actuarius_domain::Position;
+use actuarius_persistence::files::absolute;
 use actuarius_persistence::views::Views;
 use actuarius_persistence::{OpenError, PageLimit, Store, memory};
 

@@ -108,9 +108,11 @@ impl Inner {
         // Followers that are still running are cut off now.
         let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
         let reader = self.end();
-        let _ = close(reader).await;
+        // Without an answer, no thread could be started, and the reader is dropped.
+        let is_closed = close(reader).await.unwrap_or(true);
         let drained = pending.saturating_sub(unanswered);
-        ShutdownReport { drained, unanswered, still_resident, still_following }
+        let store_failed = !is_closed || engine.failure().is_some();
+        ShutdownReport { drained, unanswered, still_resident, still_following, store_failed }
     }
 
     async fn passivate_all(&self, until: Deadline) -> usize {
@@ -202,25 +204,34 @@ pub struct ShutdownReport {
     /// Subscriptions, projections and sagas that were still running at the deadline. They repeat
     /// unfinished work after the next start.
     pub still_following: usize,
+    /// The store has failed, before or while it was closed. What is acknowledged is durable, but work that
+    /// was not acknowledged yet, such as the last snapshots, may be lost. Repair the cause, and
+    /// open the store again.
+    pub store_failed: bool,
 }
 
 impl ShutdownReport {
-    /// Returns whether all requests were answered, all aggregates unloaded and all followers stopped.
+    /// Returns whether all requests were answered, all aggregates unloaded, all followers stopped and the
+    /// store closed without a failure.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.unanswered == 0 && self.still_resident == 0 && self.still_following == 0
+        self.unanswered == 0
+            && self.still_resident == 0
+            && self.still_following == 0
+            && !self.store_failed
     }
 }
 
-/// Drops the reader on a thread of its own, and returns what reports that it is done.
-fn close(reader: Option<Arc<dyn Reader>>) -> oneshot::Receiver<()> {
+/// Drops the reader on a thread of its own, and returns what reports whether that succeeded.
+fn close(reader: Option<Arc<dyn Reader>>) -> oneshot::Receiver<bool> {
     let (closed, is_closed) = oneshot::channel();
     let work = move || {
-        if let Err(panic) = guarded(|| drop(reader)) {
+        let dropped = guarded(|| drop(reader));
+        if let Err(panic) = &dropped {
             tracing::error!(target: "actuarius::shutdown", panic, "closing the store panicked");
         }
         // The caller may wait no longer.
-        let _ = closed.send(());
+        let _ = closed.send(dropped.is_ok());
     };
     // If no thread can be started, dropping the closure drops the reader here.
     let _ = std::thread::Builder::new().name("actuarius-closing".to_owned()).spawn(work);

@@ -1,6 +1,8 @@
 //! The handle of the committer, the only owner of the store's writer. Its thread drains the waiting work
 //! into one batch, syncs once, then notifies each waiter. It moves bytes and does not know about actors.
 
+mod linger;
+mod notifying;
 mod thread;
 mod waiting_bytes;
 mod work;

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use actuarius_domain::Position;
 use actuarius_persistence::{Append, AppendOutcome, Batch, StoreFailure, Writer};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::mpsc::error::SendError;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::oneshot;
 
+use super::linger::{LINGER, Linger};
+use super::notifying::{
+    FinishedGroup, NotesWaiter, Notifier, Outcomes, notify, notify_all, notify_notes_waiters,
+};
 use super::waiting_bytes::WaitingBytes;
 use super::work::{NotStored, Poison, Waiter, Work};
 use crate::base::panics::guarded;
@@ -39,28 +41,10 @@ pub(super) struct CommitLoop {
     meters: CommitMeters,
 }
 
-/// Waits until notes are stored, or events and snapshots removed.
-type NotesWaiter = oneshot::Sender<Result<(), NotStored>>;
-
-/// The outcomes of the appends of one group, with their waiters.
-type Outcomes = Vec<(Box<dyn Waiter>, Result<Position, NotStored>)>;
-
-/// A group that has been written. Its batch is freed by the task that notifies the waiters, so that
-/// freeing it does not delay the next group.
-type FinishedGroup = (Outcomes, Batch);
-
 /// Waiters of groups with more appends than this are notified by a task, so that the next group is
 /// written while hundreds of callers are woken. For fewer, handing them over would take longer than
 /// notifying them.
 const NOTIFIED_BY_THREAD: usize = 8;
-
-/// How many requests must be inside the runtime before a group waits for more of them.
-const LINGER_FROM: usize = 32;
-
-/// How long a group waits for more appends at a time, and how many times: a fraction of the time of a
-/// sync. The thread sleeps instead of blocking on the channel, so that senders need not wake it.
-const LINGER: Duration = Duration::from_micros(60);
-const LINGER_TIMES: usize = 4;
 
 /// How many bytes of a batch a removal counts for: the store rewrites a page for it.
 const REMOVAL_BYTES: usize = 8 * 1024;
@@ -129,6 +113,23 @@ impl CommitLoop {
             }
         }
         let _ = guarded(|| self.settle());
+        self.refuse_late_work();
+        self.close();
+    }
+
+    /// Closes the store's writer. A failure cannot be retried; the shutdown reports it.
+    fn close(self) {
+        let Self { writer, poison, .. } = self;
+        let closed = guarded(|| writer.close());
+        if let Err(failure) = closed.unwrap_or_else(|panic| Err(writer_panicked(panic))) {
+            let _ = guarded(|| {
+                tracing::error!(target: "actuarius::committer", %failure, "closing the store failed");
+            });
+            let _ = poison.set(failure);
+        }
+    }
+
+    fn refuse_late_work(&mut self) {
         // Work that was sent after the stop: nothing of it was written.
         while let Ok(work) = self.inbox.try_recv() {
             if let Work::Append(append, waiter) = work {
@@ -342,31 +343,6 @@ fn writer_panicked(panic: String) -> StoreFailure {
     StoreFailure::new("the store's writer panicked", std::io::Error::other(panic))
 }
 
-/// How a group waits for more commands.
-///
-/// After a large group, its callers send their next commands one by one. Writing the first few at once
-/// would make them pay for a sync of their own, and the others wait for it. Half of all requests inside
-/// is the best a group can get: the other half is being decided at that time.
-#[derive(Default)]
-struct Linger {
-    /// The commands in the group.
-    commands: usize,
-    /// The commands in the group at the last check.
-    before: usize,
-    times: usize,
-}
-
-impl Linger {
-    /// Returns whether to wait once more. If nothing arrived the last time, it is not worth it.
-    fn is_worth_it(&mut self, inside: usize) -> bool {
-        let grows = self.times == 0 || self.commands > self.before;
-        let wanted = inside >= LINGER_FROM && self.commands < inside / 2;
-        self.before = self.commands;
-        self.times += 1;
-        wanted && grows && self.times <= LINGER_TIMES
-    }
-}
-
 impl Work {
     fn bytes(&self) -> usize {
         match self {
@@ -377,47 +353,4 @@ impl Work {
             Self::Stop => 0,
         }
     }
-}
-
-/// Notifies the waiters of one group after another, in order. Only few groups wait here: their
-/// aggregates append nothing new before they are notified.
-struct Notifier(UnboundedReceiver<FinishedGroup>);
-
-impl Notifier {
-    async fn run(mut self) {
-        while let Some((outcomes, batch)) = self.0.recv().await {
-            notify(outcomes);
-            drop(batch);
-        }
-    }
-}
-
-impl Drop for Notifier {
-    /// The tokio runtime has ended. Callers in another one still wait for what is durable.
-    fn drop(&mut self) {
-        self.0.close();
-        while let Ok((outcomes, _batch)) = self.0.try_recv() {
-            notify(outcomes);
-        }
-    }
-}
-
-fn notify(outcomes: Outcomes) {
-    for (waiter, outcome) in outcomes {
-        // Notifying drops values of the user's, whose code may panic. The other waiters are still
-        // notified, and dropping the waiter notifies its aggregate.
-        let _ = guarded(|| waiter.complete(outcome));
-    }
-}
-
-fn notify_notes_waiters(notes_waiters: Vec<NotesWaiter>, outcome: &Result<(), NotStored>) {
-    for waiter in notes_waiters {
-        // Fails if the waiter has dropped its future.
-        let _ = waiter.send(outcome.clone());
-    }
-}
-
-fn notify_all(waiters: Vec<Box<dyn Waiter>>, notes_waiters: Vec<NotesWaiter>, why: &NotStored) {
-    notify_notes_waiters(notes_waiters, &Err(why.clone()));
-    notify(waiters.into_iter().map(|waiter| (waiter, Err(why.clone()))).collect());
 }
