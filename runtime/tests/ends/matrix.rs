@@ -57,7 +57,6 @@ fn after_the_tokio_runtime_every_call_is_answered_and_health_says_why() {
 
 /// The same while the first tokio runtime is still ending, on a thread of its own.
 #[test]
-#[ignore = "a request that reaches an aggregate's task while it ends waits for it"]
 fn beside_the_end_of_the_tokio_runtime_every_call_is_answered() {
     let (first, second) = (tokio_runtime(), tokio_runtime());
     let scene = first.block_on(Scene::open());

@@ -103,7 +103,6 @@ fn waits_in_another_tokio_runtime_are_answered_when_the_first_one_ends() {
 
 /// It asks the instance first whether it has ended.
 #[test]
-#[ignore = "a request that reaches an aggregate's task while it ends waits for it"]
 fn a_wait_for_the_end_of_an_instance_is_answered_when_the_first_one_ends() {
     let (first, second) = (tokio_runtime(), tokio_runtime());
     let scene = first.block_on(Scene::open());
