@@ -21,7 +21,7 @@ pub(super) fn append(category: &str, id: &str, expected: u64, payloads: &[usize]
             metadata: &Metadata::default(),
         };
         let event = Happened::Noise(noise(payload));
-        append.push(commit, Codec::default(), &[event], |_| 1).expect("encodable");
+        append.push(commit, Codec::Bincode, &[event], |_| 1).expect("encodable");
     }
     append
 }

@@ -32,7 +32,7 @@ pub fn append(id: &str, expected: u64, payloads: &[usize]) -> Append {
         };
         let noise = (0..payload as u64).map(|at| (at.wrapping_mul(number + 3) >> 5) as u8);
         let event = Event::Noted(noise.collect());
-        append.push(commit, Codec::default(), &[event], |_| 1).expect("encodable");
+        append.push(commit, Codec::Bincode, &[event], |_| 1).expect("encodable");
     }
     append
 }

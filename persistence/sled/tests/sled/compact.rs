@@ -23,7 +23,7 @@ fn append(id: &str, expected: u64, bytes: usize) -> Append {
         metadata: &Metadata::default(),
     };
     let event = Event::Noise((0..bytes).map(|_| rng.u8(..)).collect());
-    append.push(commit, Codec::default(), &[event], |_| 1).expect("encodable");
+    append.push(commit, Codec::Bincode, &[event], |_| 1).expect("encodable");
     append
 }
 
