@@ -73,14 +73,15 @@ struct Recorded {
 
 /// Twenty upcasters: two older versions of each of ten event types.
 fn twenty() -> Upcasters {
-    let names = (0..9).map(|number| format!("Event{number}")).chain(["Recorded".to_owned()]);
-    names.fold(Upcasters::new(), |upcasters, name| {
-        let same = |version| move |old: Recorded| Recast::to(version, old);
-        upcasters.upcast(name.clone(), 1, same(2)).upcast(name, 2, same(3))
+    let same = |version| move |old: Recorded| Recast::to(version, old);
+    let upcasters = Upcasters::new().upcast("Recorded", 1, same(2)).upcast("Recorded", 2, same(3));
+    (0..9).map(|number| format!("Event{number}")).fold(upcasters, |upcasters, name| {
+        // These event types exist no more.
+        upcasters.upcast(name.clone(), 1, same(2)).leave_out(name, 2)
     })
 }
 
-release!(Plain, 3, Upcasters::new());
+release!(Plain, 3, Upcasters::new().never_stored("Recorded", 1..3));
 release!(NothingOld, 3, twenty());
 release!(AllOld, 4, twenty().upcast("Recorded", 3, |old: Recorded| Recast::to(4, old)));
 

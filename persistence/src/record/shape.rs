@@ -68,10 +68,36 @@ impl RecordedShape {
         self.hash == xxh3_128(shape.as_bytes())
     }
 
+    /// Returns whether a codec that stores no names reads what was stored with the shape `recorded` as the same
+    /// values with the shape `current`: they are equal, or enums have further variants at their ends.
+    #[must_use]
+    pub fn reads(recorded: &str, current: &str) -> bool {
+        let (mut old, mut new) = (recorded, current);
+        loop {
+            match (old.chars().next(), new.chars().next()) {
+                (None, None) => return true,
+                (Some(one), Some(other)) if one == other => {
+                    (old, new) = (&old[one.len_utf8()..], &new[other.len_utf8()..]);
+                }
+                (Some(')'), Some('|')) => new = &new[end_of_group(new)..],
+                _ => return false,
+            }
+        }
+    }
+
+    /// Returns whether it is this shape, or one that [reads](Self::reads) it.
+    #[must_use]
+    pub fn is_read_as(&self, current: &str) -> bool {
+        self.is(current) || self.is_whole && Self::reads(&self.words, current)
+    }
+
     /// Returns the key of its note.
     #[must_use]
     pub fn key(&self) -> String {
-        let Self { aggregate, event_type, schema_version, .. } = self;
+        Self::key_of(&self.aggregate, &self.event_type, self.schema_version)
+    }
+
+    pub(crate) fn key_of(aggregate: &str, event_type: &str, schema_version: u32) -> String {
         format!("{PREFIX}{}/{aggregate}{schema_version}/{event_type}", aggregate.len())
     }
 
@@ -164,6 +190,20 @@ fn cut(shape: &str) -> &str {
     &shape[..end]
 }
 
+/// Returns where the group that `words` is in the middle of ends.
+fn end_of_group(words: &str) -> usize {
+    let mut depth = 0;
+    for (place, character) in words.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' if depth == 0 => return place,
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    words.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +244,36 @@ mod tests {
         ] {
             assert!(RecordedShape::parse(key.as_bytes(), value.as_bytes()).is_err(), "{key}");
         }
+    }
+
+    /// The currency of 500 euros was read as francs, after francs had been inserted before the euro. Only what
+    /// leaves each stored number its meaning is read on.
+    #[test]
+    fn only_variants_added_at_the_end_leave_stored_bytes_their_meaning() {
+        let before = "{cur: enum(Eur|Usd(u64)), all: [enum(A|B)]}";
+        for same in [
+            before,
+            "{cur: enum(Eur|Usd(u64)|Chf), all: [enum(A|B)]}",
+            "{cur: enum(Eur|Usd(u64)|Chf(enum(X|Y))|Gbp{a: (u8, u8)}), all: [enum(A|B|C)]}",
+        ] {
+            assert!(RecordedShape::reads(before, same), "{same}");
+        }
+        for other in [
+            "{cur: enum(Chf|Eur|Usd(u64)), all: [enum(A|B)]}",
+            "{cur: enum(Eur|Chf|Usd(u64)), all: [enum(A|B)]}",
+            "{cur: enum(Euro|Usd(u64)), all: [enum(A|B)]}",
+            "{cur: enum(Usd(u64)|Eur), all: [enum(A|B)]}",
+            "{cur: enum(Eur|Usd(i64)), all: [enum(A|B)]}",
+            "{cur: enum(Eur), all: [enum(A|B)]}",
+            "{cur: enum(Eur|Usd(u64)), all: [enum(A|Bc)]}",
+            "{all: [enum(A|B)], cur: enum(Eur|Usd(u64))}",
+            "{cur: enum(Eur|Usd(u64)), all: [enum(A|B)], more: u8}",
+        ] {
+            assert!(!RecordedShape::reads(before, other), "{other}");
+        }
+        assert!(
+            !RecordedShape::reads("(u8, u64)", "(u8, u64, u8)")
+                && !RecordedShape::reads("enum(A(u8))", "enum(A(u8, u8))")
+        );
     }
 }

@@ -83,6 +83,26 @@ impl<'a> Batches<'a> {
         Ok(())
     }
 
+    /// Stores sets of notes, before the batch.
+    ///
+    /// # Errors
+    /// Returns [`StoreFailure`] if a write failed.
+    pub(super) fn store_notes(&mut self, sets: Vec<Notes>) -> Result<(), StoreFailure> {
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        for notes in sets {
+            bytes += notes.bytes();
+            batch.notes.push(notes);
+            if bytes >= self.store.writer.batch_bytes() {
+                self.store.writer.commit(&std::mem::take(&mut batch))?;
+                bytes = 0;
+            }
+        }
+        if !batch.notes.is_empty() {
+            self.store.writer.commit(&batch)?;
+        }
+        Ok(())
+    }
+
     /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Store {

@@ -16,7 +16,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Versions are kept; positions are those of the target. Notes and snapshots are not copied.
+//! Versions are kept; positions are those of the target. Notes and snapshots are not copied, except the recorded
+//! shapes of event types.
 
 use std::collections::HashMap;
 
@@ -27,6 +28,7 @@ use super::batches::Batches;
 use super::progress::{OnProgress, Progress};
 use crate::error::{Damage, ReadError, StoreFailure};
 use crate::record::Commit;
+use crate::record::shape::RecordedShape;
 use crate::store::{Page, PageLimit, Reader, Store};
 
 /// The number of streams whose versions are cached.
@@ -116,6 +118,15 @@ pub enum CopyError {
         /// The first version that differs or is missing.
         version: Version,
     },
+    /// The target has recorded another shape of this event type, so its bytes mean something else there.
+    /// Nothing was copied. Copy into another store.
+    #[error("the target has recorded another shape of `{event_type}` of {aggregate:?}")]
+    OtherShape {
+        /// The aggregate type.
+        aggregate: String,
+        /// The event type.
+        event_type: String,
+    },
     /// A store cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -141,6 +152,7 @@ pub fn run(
     progress: OnProgress<'_>,
 ) -> Result<Copied, CopyError> {
     let end = selection.end(from);
+    carry_shapes(from, to, selection)?;
     let mut copying = Copying::to(to);
     copying.progress.end = end;
     let mut place = Cursor::default();
@@ -164,6 +176,34 @@ pub fn run(
         }
     }
     copying.finish()
+}
+
+/// Takes over the recorded shapes of the selected aggregate types, before any event of them.
+fn carry_shapes(
+    from: &dyn Reader,
+    to: &mut Store,
+    selection: &Selection<'_>,
+) -> Result<(), CopyError> {
+    // A damaged record describes nothing.
+    let known = RecordedShape::all(&*to.reader, |_| {})?;
+    let mut carried = Vec::new();
+    for shape in RecordedShape::all(from, |_| {})? {
+        let is_selected = match &selection.which {
+            Which::One(stream) => stream.category() == shape.aggregate,
+            Which::All | Which::Matching(_) => true,
+        };
+        let found = known.iter().find(|it| it.key() == shape.key());
+        if is_selected && found.is_none_or(|found| found.is_read_as(shape.words())) {
+            carried.extend(shape.notes());
+        } else if let (true, Some(found)) = (is_selected, found)
+            && *found != shape
+            && !shape.is_read_as(found.words())
+        {
+            let RecordedShape { aggregate, event_type, .. } = shape;
+            return Err(CopyError::OtherShape { aggregate, event_type });
+        }
+    }
+    Ok(Batches::new(to).store_notes(carried)?)
 }
 
 /// The last commit that was read.

@@ -27,13 +27,14 @@
 //!
 //! After any interruption, [`run`] resumes where it stopped. If the old store has grown since, run it again
 //! for the new events. Notes and snapshots are not copied: positions may refer to other events, and
-//! snapshots are rebuilt.
+//! snapshots are rebuilt. Only recorded shapes are, of event types whose bytes are copied unchanged.
 
 mod error;
 mod note;
 mod output;
 mod rewrite;
 mod running;
+mod shapes;
 
 use crate::record::CommitView;
 use crate::record::chain::ChainEnd;

@@ -13,4 +13,5 @@ mod memory;
 mod migrating;
 mod personal;
 mod segments;
+mod shapes;
 mod verify;

@@ -7,12 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, Timestamp, Version};
-use actuarius_persistence::{Codec, CodecError};
+use actuarius_persistence::{Codec, CodecError, RecordedShape};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::schema::shape::{Unknown, is_self_describing, reads, shape};
+use crate::schema::shape::{Unknown, is_self_describing, shape};
 
 /// The event of an instance.
 #[derive(Clone, Serialize, Deserialize)]
@@ -221,7 +221,7 @@ fn brief<T: DeserializeOwned + 'static>() -> Result<String, Unknown> {
 /// Checks that values stored with this shape are read as the same values today.
 fn check_shape<T: DeserializeOwned + 'static>(recorded: &str) -> Result<(), CodecError> {
     let current = match brief::<T>() {
-        Ok(current) if reads(recorded, &current) => return Ok(()),
+        Ok(current) if RecordedShape::reads(recorded, &current) => return Ok(()),
         Ok(current) => current,
         Err(unknown) => format!("one that is not known, because {unknown}"),
     };

@@ -24,7 +24,6 @@ use tracer::{Effort, Tracer};
 
 pub(super) use deserializer::Node;
 pub(crate) use words::Unknown;
-pub(crate) use words::reads;
 pub(super) use words::reads_renamed;
 
 /// Distinguishes the fingerprint of a shape that is not completely known.

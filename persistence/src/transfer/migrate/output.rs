@@ -7,9 +7,10 @@ use actuarius_domain::{Position, StreamId, Version};
 use super::super::batches::Batches;
 use super::MigrateError;
 use super::note::Done;
+use super::shapes::Shapes;
 use crate::record::Commit;
 use crate::record::chain::ChainEnd;
-use crate::store::{PageLimit, Store};
+use crate::store::{PageLimit, Reader, Store};
 
 /// The number of streams whose versions are cached.
 const VERSIONS_CACHED: usize = 65_536;
@@ -22,6 +23,7 @@ pub(super) struct Output<'a> {
     versions: HashMap<StreamId, Version>,
     /// The end of all commits, including pending ones.
     pub(super) end: ChainEnd,
+    shapes: Shapes,
 }
 
 impl<'a> Output<'a> {
@@ -38,7 +40,8 @@ impl<'a> Output<'a> {
             let before = Version::new(commit.version().get() - 1);
             versions.entry(stream_of(commit)?).or_insert(before);
         }
-        Ok(Self { batches: Batches::new(store), found, versions, end })
+        let (batches, shapes) = (Batches::new(store), Shapes::default());
+        Ok(Self { batches, found, versions, end, shapes })
     }
 
     /// Returns the version of a stream, including pending commits.
@@ -78,7 +81,19 @@ impl<'a> Output<'a> {
 
     /// Stores the pending commits, and the progress.
     pub(super) fn flush(&mut self, done: Done) -> Result<(), MigrateError> {
+        // A shape is removed before another one is stored.
+        self.batches.store_notes(self.shapes.pending())?;
         Ok(self.batches.flush_with(Some(done.notes()))?)
+    }
+
+    /// Takes over the recorded shapes of the old store.
+    pub(super) fn carry_shapes(&mut self, from: &dyn Reader) -> Result<(), MigrateError> {
+        Ok(self.shapes.carry(from)?)
+    }
+
+    /// Records that a commit has become another one.
+    pub(super) fn rewritten(&mut self, before: &Commit, after: &Commit) {
+        self.shapes.rewritten(before, after);
     }
 
     /// Reads the whole store again, and compares its end with the commits written.

@@ -39,6 +39,7 @@ pub fn run(
     let output = Output::after(done.so_far.to, to)?;
     let mut running = Running { transform, output, done };
     if is_new {
+        running.output.carry_shapes(from)?;
         // Before all events, so that a later run recognises them as its own.
         running.output.flush(done)?;
     }
@@ -84,13 +85,14 @@ impl Running<'_, '_> {
         if found == wanted { Ok(()) } else { Err(MigrateError::OtherSource { wanted, found }) }
     }
 
-    fn commit(&mut self, commit: &Commit) -> Result<(), MigrateError> {
-        let written = self.rewritten(commit)?;
+    fn commit(&mut self, before: &Commit) -> Result<(), MigrateError> {
+        let written = self.rewritten(before)?;
         let so_far = &mut self.done.so_far;
-        so_far.from = so_far.from.then(commit);
+        so_far.from = so_far.from.then(before);
         so_far.commits_read += 1;
-        so_far.events_read += commit.view().events;
+        so_far.events_read += before.view().events;
         if let Some((stream, commit)) = written {
+            self.output.rewritten(before, &commit);
             so_far.commits_written += 1;
             so_far.events_written += commit.view().events;
             self.output.put(stream, &commit)?;

@@ -3,6 +3,8 @@
 //! Two types have the same words exactly if a codec that stores no names lays them out in the same way, and
 //! their fields and variants have the same names. The words are stored, so they must never change.
 
+use actuarius_persistence::RecordedShape;
+
 use super::deserializer::{hash, variant_of};
 use super::tracer::{Seen, Tracer};
 
@@ -169,33 +171,17 @@ fn quoted(name: &str) -> String {
     out
 }
 
-/// Returns whether a codec that stores no names reads what was stored with the `recorded` shape as the same
-/// values with the `current` one: they are equal, or enums have further variants at their ends.
-pub(crate) fn reads(recorded: &str, current: &str) -> bool {
-    let (mut old, mut new) = (recorded, current);
-    loop {
-        match (old.chars().next(), new.chars().next()) {
-            (None, None) => return true,
-            (Some(one), Some(other)) if one == other => {
-                (old, new) = (&old[one.len_utf8()..], &new[other.len_utf8()..]);
-            }
-            (Some(')'), Some('|')) => new = &new[end_of_group(new)..],
-            _ => return false,
-        }
-    }
-}
-
-/// Like [`reads`], for the input of an upcaster, whose fields may have other names. The same names in another
+/// Like [`RecordedShape::reads`], for the input of an upcaster, whose fields may have other names. The same names in another
 /// order are a mistake.
 pub(in crate::schema) fn reads_renamed(recorded: &str, current: &str) -> bool {
-    if reads(recorded, current) {
+    if RecordedShape::reads(recorded, current) {
         return true;
     }
     let ((old, mut old_names), (new, mut new_names)) =
         (without_names(recorded), without_names(current));
     old_names.sort_unstable();
     new_names.sort_unstable();
-    reads(&old, &new) && old_names != new_names
+    RecordedShape::reads(&old, &new) && old_names != new_names
 }
 
 /// Returns the words without the names of fields, and these names.
@@ -217,18 +203,4 @@ fn without_names(words: &str) -> (String, Vec<&str>) {
         };
     }
     (out, names)
-}
-
-/// Returns where the group that `words` is in the middle of ends.
-fn end_of_group(words: &str) -> usize {
-    let mut depth = 0;
-    for (place, character) in words.char_indices() {
-        match character {
-            '(' => depth += 1,
-            ')' if depth == 0 => return place,
-            ')' => depth -= 1,
-            _ => {}
-        }
-    }
-    words.len()
 }

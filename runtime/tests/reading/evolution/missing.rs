@@ -52,7 +52,8 @@ macro_rules! release {
 }
 
 release!(first { Added(i64), Removed(i64) } 1 Upcasters::new());
-release!(forgetful { Added(String) } 2 Upcasters::new());
+// Without the wrong declaration, it would not be hosted.
+release!(forgetful { Added(String) } 2 Upcasters::new().never_stored("Added", ..2));
 release!(smaller { Added(i64) } 1 Upcasters::new());
 release!(round { Added(i64) } 2 Upcasters::new().rename("Added", 1, "Added", 1));
 release!(panics { Added(i64) } 2 Upcasters::new().upcast("Added", 1, |_: i64| -> Recast {

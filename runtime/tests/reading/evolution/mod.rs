@@ -6,6 +6,8 @@ mod first_release;
 mod followers;
 mod missing;
 mod model;
+mod names;
+mod shapes;
 mod splits;
 mod unchanged;
 mod v1;

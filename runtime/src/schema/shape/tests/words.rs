@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::super::words::reads_renamed;
-use super::super::{Node, fingerprint, reads, shape, variant, words_of};
+use super::super::{Node, fingerprint, shape, variant, words_of};
 use super::{NeverEnds, Panics, Refuses, first, numbers, texts};
 
 /// Returns the words of a type, or which part of it is unknown.
@@ -201,34 +201,6 @@ fn a_catch_all_variant_takes_every_name() {
     assert_eq!(variant::<Event>("Opened").exists, Some(true));
     assert_eq!(variant::<Event>("Whatever").exists, Some(true));
     assert_eq!(variant::<u8>("Whatever").exists, None);
-}
-
-/// The currency of 500 euros was read as francs, after francs had been inserted before the euro. Only what
-/// leaves each stored number its meaning is read on.
-#[test]
-fn only_variants_added_at_the_end_leave_stored_bytes_their_meaning() {
-    let before = "{cur: enum(Eur|Usd(u64)), all: [enum(A|B)]}";
-    for same in [
-        before,
-        "{cur: enum(Eur|Usd(u64)|Chf), all: [enum(A|B)]}",
-        "{cur: enum(Eur|Usd(u64)|Chf(enum(X|Y))|Gbp{a: (u8, u8)}), all: [enum(A|B|C)]}",
-    ] {
-        assert!(reads(before, same), "{same}");
-    }
-    for other in [
-        "{cur: enum(Chf|Eur|Usd(u64)), all: [enum(A|B)]}",
-        "{cur: enum(Eur|Chf|Usd(u64)), all: [enum(A|B)]}",
-        "{cur: enum(Euro|Usd(u64)), all: [enum(A|B)]}",
-        "{cur: enum(Usd(u64)|Eur), all: [enum(A|B)]}",
-        "{cur: enum(Eur|Usd(i64)), all: [enum(A|B)]}",
-        "{cur: enum(Eur), all: [enum(A|B)]}",
-        "{cur: enum(Eur|Usd(u64)), all: [enum(A|Bc)]}",
-        "{all: [enum(A|B)], cur: enum(Eur|Usd(u64))}",
-        "{cur: enum(Eur|Usd(u64)), all: [enum(A|B)], more: u8}",
-    ] {
-        assert!(!reads(before, other), "{other}");
-    }
-    assert!(!reads("(u8, u64)", "(u8, u64, u8)") && !reads("enum(A(u8))", "enum(A(u8, u8))"));
 }
 
 /// What an upcaster reads may have other names than what was stored, but not the same names swapped.
