@@ -166,6 +166,10 @@ impl Shared {
         let mut jobs = self.jobs();
         while !jobs.closed {
             if let Some(job) = jobs.take(number) {
+                // A job may have been queued while this worker counted as idle.
+                if !jobs.waiting.is_empty() && jobs.watcher_sleeps {
+                    self.watcher.notify_one();
+                }
                 drop(jobs);
                 // A job guards the user's code; a panic here would be a defect, and drops the job.
                 let _ = guarded(job);
@@ -245,3 +249,6 @@ fn warn(error: &std::io::Error) {
         );
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Runs commands end to end: what receipts promise, and what failures, overload, cancellation,
 //! shutdown, crashes, backup, migration and deletion do to them.
 
+mod answered;
 mod archive;
 mod backup;
 mod cancellation;
