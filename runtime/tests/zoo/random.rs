@@ -20,10 +20,6 @@ impl Random {
         self.bits() % limit
     }
 
-    pub fn flips(&mut self) -> bool {
-        self.bits() & 1 == 1
-    }
-
     /// Returns a number whose size varies, because small and large numbers are encoded differently.
     pub fn number(&mut self) -> u64 {
         let shift = self.below(64);

@@ -168,7 +168,7 @@ family! { Enums {
         Ambiguous::Text(random.text()),
         Ambiguous::Letter(random.letter()),
     ];
-    CatchAll(CatchAll) by [Json, MessagePack]: |_random| vec![CatchAll::Known, CatchAll::Other];
+    CatchAll(CatchAll) by [Bincode, Json, MessagePack]: |_random| vec![CatchAll::Known, CatchAll::Other];
     Aliased(Aliased) by [Bincode, Json, MessagePack]: |_random| vec![Aliased::Renamed(1), Aliased::NoName];
     Skipping(Skipping) by []: |_random| vec![
         Skipping::Both(1),

@@ -69,7 +69,7 @@ family! { Options {
         Some(Some(Some(random.text()))),
     ];
     OfUnit(Option<()>) by [Bincode]: |_random| vec![None, Some(())];
-    OfUnitStruct(Option<Unit>) by [Bincode]: |_random| vec![None, Some(Unit)];
+    OfUnitStruct(Option<Unit>) by [Bincode, MessagePack]: |_random| vec![None, Some(Unit)];
     OfTransparent(Option<Through>) by [Bincode]: |_random| vec![Some(Through(None)), Some(Through(Some(1)))];
     OfValue(Option<Value>) by []: |_random| vec![None, Some(Value::Null), Some(Value::Bool(true))];
     InList(Vec<Option<Option<i16>>>) by [Bincode]: |_random| vec![vec![], vec![None, Some(None), Some(Some(-1))]];

@@ -93,7 +93,7 @@ pub struct Borrowed {
 }
 
 fn deep_json(depth: usize) -> Value {
-    (0..depth).fold(json!(1), |inner, _| json!([inner]))
+    (0..depth).fold(json!(1), |inner, _| Value::Array(vec![inner]))
 }
 
 family! { Texts {

@@ -61,7 +61,7 @@ fn a_snapshot_that_reads_back_as_another_state_is_not_kept() {
         ] {
             let runtime = Runtime::builder().on_store(memory::reopen(&contents)).await.unwrap();
             let profiles = runtime.host_with::<Profile>(hosting.clone());
-            for change in change {
+            if let Some(change) = change {
                 profiles.execute("ada", change).await.unwrap();
             }
             let shown = profiles.query("ada", |profile| profile.nick.clone()).await.unwrap();
@@ -75,4 +75,47 @@ fn a_snapshot_that_reads_back_as_another_state_is_not_kept() {
     });
     assert_eq!(count(&counters, "actuarius_snapshots_total", "taken"), 1);
     assert!(count(&counters, "actuarius_snapshots_total", "dropped") >= 1);
+}
+
+/// A state that contains itself through newtypes and options alone.
+#[derive(Default, Serialize, Deserialize)]
+struct Endless(Option<Box<Endless>>);
+
+impl Aggregate for Endless {
+    const TYPE: &'static str = "endless";
+    type Command = ();
+    type Event = Happened;
+    type Error = Infallible;
+
+    fn decide(&self, (): (), _: &Context) -> Result<Vec<Happened>, Infallible> {
+        Ok(vec![Happened::Happened])
+    }
+
+    fn apply(&mut self, _: &Happened) {
+        *self = Self(Some(Box::new(std::mem::take(self))));
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+enum Happened {
+    Happened,
+}
+
+/// The shape of such a type was followed without an end: the first snapshot overflowed the stack, which ended the
+/// process.
+#[tokio::test]
+async fn a_state_that_contains_itself_through_newtypes_alone_is_hosted() {
+    let contents = std::sync::Arc::default();
+    for life in 1..=2 {
+        let runtime = Runtime::builder().on_store(memory::reopen(&contents)).await.unwrap();
+        let hosting = Hosting::default().snapshot_every(1);
+        let all = runtime.host_with::<Endless>(hosting);
+        all.execute("a", ()).await.unwrap();
+        let levels = all.query("a", |state| {
+            std::iter::successors(state.0.as_ref(), |inner| inner.0.as_ref()).count()
+        });
+        assert_eq!(levels.await.unwrap(), life);
+        drop(all);
+        assert!(runtime.shutdown(LONG).await.is_clean());
+    }
 }

@@ -34,26 +34,19 @@ impl Aggregate for Shop {
     fn apply(&mut self, _: &Sold) {}
 }
 
-/// bincode cannot read a tagged enum.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind")]
-enum Method {
-    Card { cents: u64 },
-}
-
-/// The last sale, by the number of the sale.
+/// The cents of each sale, if they are known. JSON reads `Some(None)` as `None`.
 struct Sales;
 
 impl View for Sales {
     type Key = u64;
-    type Row = Option<Method>;
+    type Row = Option<Option<u64>>;
 }
 
 impl KeyedProjection<Shop> for Sales {
     fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Shop>) {
         let Sold::Sold(cents) = envelope.event;
-        let method = (cents >= 100).then_some(Method::Card { cents });
-        rows.put(envelope.header.position.get(), method);
+        let known = (cents < 100).then_some(cents);
+        rows.put(envelope.header.position.get(), Some(known));
     }
 }
 
@@ -74,23 +67,23 @@ async fn sold(runtime: &Runtime, all: &[u64]) {
 async fn a_row_that_does_not_read_back_halts_the_view_at_its_event() {
     let runtime = Runtime::in_memory().await.unwrap();
     sold(&runtime, &[1, 2, 500, 3]).await;
-    let sales = runtime.keyed::<Sales>("sales").codec(Codec::Bincode).retry(at_once());
+    let sales = runtime.keyed::<Sales>("sales").codec(Codec::Json).retry(at_once());
     let sales = sales.on::<Shop>().start().await.unwrap();
     sales.wait_for_within(Position::new(4), LONG).await.unwrap_err();
     match sales.status() {
         FollowerStatus::Halted { position, why } => {
             assert_eq!(position, Position::new(3));
-            assert!(why.contains("cannot be stored") && why.contains("Method"), "{why}");
+            assert!(why.contains("cannot be stored") && why.contains("Option"), "{why}");
         }
         status => panic!("{status:?}"),
     }
-    assert_eq!(sales.rows().list().unwrap(), [(1, None), (2, None)]);
+    assert_eq!(sales.rows().list().unwrap(), [(1, Some(Some(1))), (2, Some(Some(2)))]);
     drop(sales);
 
-    let sales = runtime.keyed::<Sales>("other").codec(Codec::MessagePack).on::<Shop>();
+    let sales = runtime.keyed::<Sales>("other").codec(Codec::Bincode).on::<Shop>();
     let sales = sales.start().await.unwrap();
     sales.wait_for_within(Position::new(4), LONG).await.unwrap();
-    assert_eq!(sales.get(&3).unwrap(), Some(Some(Method::Card { cents: 500 })));
+    assert_eq!(sales.get(&3).unwrap(), Some(Some(None)));
 }
 
 /// A key that writes other bytes than it reads.
