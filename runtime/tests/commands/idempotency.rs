@@ -207,3 +207,25 @@ async fn a_command_without_stored_events_is_decided_again() {
     assert!(!add(&ledgers, 1, "x").await.repeated, "a rejected command is decided again");
     assert!(add(&ledgers, 1, "x").await.repeated);
 }
+
+/// A withdrawal with the id of an earlier deposit was answered with the balance, as if it had been carried out:
+/// only a receipt says that the id came again, and a returned value came without one.
+#[tokio::test]
+async fn a_returned_value_comes_with_the_receipt_that_says_whether_the_command_is_repeated() {
+    let (runtime, _) = open_on(&Arc::default()).await;
+    let ledgers = runtime.host::<Ledger>();
+    let send = |amount| {
+        let execute = ledgers.execute("a", Command::Add(amount)).command_id("k");
+        execute.returning_with_receipt(|ledger| ledger.total)
+    };
+    let (first, total) = send(5_000).await.unwrap();
+    assert_eq!((first.repeated, first.events, total), (false, 1, 5_000));
+    add(&ledgers, 7, "later").await;
+    // Another command with the same id is not decided, and the value is today's.
+    let (second, total) = send(-900).await.unwrap();
+    assert_eq!((second, total), (repeated(first), 5_007));
+    // The options may come after the choice of the answer, and a rejection has no receipt.
+    let refused = ledgers.execute("a", Command::Refuse).returning_with_receipt(|_| ());
+    assert!(refused.command_id("r").await.is_err());
+    assert_eq!(entries(&ledgers).await, [5_000, 7]);
+}

@@ -122,7 +122,7 @@ async fn a_history_is_migrated_to_todays_events_with_another_codec() {
         migrate::run(&*from.reader, &mut to, &mut reencode, &mut ignore_progress).unwrap();
     assert_eq!((migrated.events_read, migrated.events_written), (180, 120), "60 were left out");
     assert_eq!(codecs(&*to.reader, "till"), [(Codec::Json.byte(), 2)]);
-    assert_eq!(codecs(&*to.reader, "ledger"), [(Codec::Bincode.byte(), 1)]);
+    assert_eq!(codecs(&*to.reader, "ledger"), [(Codec::MessagePack.byte(), 1)]);
     let same = same_states::<Till>(&*from.reader, &*to.reader).unwrap();
     assert_eq!((same.same, same.missing), (4, 0));
     let again = migrate::run(&*from.reader, &mut to, &mut reencode, &mut ignore_progress).unwrap();

@@ -10,5 +10,6 @@ mod names;
 mod shapes;
 mod splits;
 mod unchanged;
+mod unknown;
 mod v1;
 mod v2;

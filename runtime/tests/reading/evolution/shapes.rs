@@ -22,12 +22,12 @@ use crate::common::{eventually, open_on};
 /// The same aggregate in several releases. Its state has all events, in words.
 macro_rules! release {
     ($name:ident { $($items:item)* } $version:literal $upcasters:expr) => {
-        mod $name {
+        pub(crate) mod $name {
             #![allow(dead_code)]
             use super::*;
 
             #[derive(Default, Serialize, Deserialize)]
-            pub(super) struct Order(pub(super) Vec<String>);
+            pub(crate) struct Order(pub(crate) Vec<String>);
 
             $(#[derive(Debug, Clone, Serialize, Deserialize)] $items)*
 
@@ -54,32 +54,32 @@ macro_rules! release {
 }
 
 release!(first {
-    pub(super) enum Event { Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
-    pub(super) enum Cur { Eur, Usd }
+    pub(crate) enum Event { Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
+    pub(crate) enum Cur { Eur, Usd }
 } 1 Upcasters::new());
 release!(inserted {
-    pub(super) enum Event { Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
-    pub(super) enum Cur { Chf, Eur, Usd }
+    pub(crate) enum Event { Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
+    pub(crate) enum Cur { Chf, Eur, Usd }
 } 1 Upcasters::new());
 release!(reordered {
-    pub(super) enum Event { Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
-    pub(super) enum Cur { Usd, Eur }
+    pub(crate) enum Event { Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
+    pub(crate) enum Cur { Usd, Eur }
 } 1 Upcasters::new());
 release!(renamed {
-    pub(super) enum Event { Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
-    pub(super) enum Cur { Euro, Usd }
+    pub(crate) enum Event { Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
+    pub(crate) enum Cur { Euro, Usd }
 } 1 Upcasters::new());
 release!(signed {
-    pub(super) enum Event { Paid { cur: Cur, cents: i64, fee: u64 }, Shut }
-    pub(super) enum Cur { Eur, Usd }
+    pub(crate) enum Event { Paid { cur: Cur, cents: i64, fee: u64 }, Shut }
+    pub(crate) enum Cur { Eur, Usd }
 } 1 Upcasters::new());
 release!(swapped {
-    pub(super) enum Event { Paid { cur: Cur, fee: u64, cents: u64 }, Shut }
-    pub(super) enum Cur { Eur, Usd }
+    pub(crate) enum Event { Paid { cur: Cur, fee: u64, cents: u64 }, Shut }
+    pub(crate) enum Cur { Eur, Usd }
 } 1 Upcasters::new());
 release!(appended {
-    pub(super) enum Event { Opened, Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
-    pub(super) enum Cur { Eur, Usd, Chf }
+    pub(crate) enum Event { Opened, Paid { cur: Cur, cents: u64, fee: u64 }, Shut }
+    pub(crate) enum Cur { Eur, Usd, Chf }
 } 1 Upcasters::new());
 
 #[derive(Deserialize)]
@@ -104,21 +104,21 @@ fn paid(cur: &first::Cur, cents: u64, fee: u64) -> Recast {
     Recast::to(2, PaidV2 { cur: format!("{cur:?}"), cents })
 }
 release!(second {
-    pub(super) enum Event { Paid { cur: String, cents: i64 }, Shut }
+    pub(crate) enum Event { Paid { cur: String, cents: i64 }, Shut }
 } 2 Upcasters::new().upcast("Paid", 1, |old: PaidV1| paid(&old.cur, old.cents, old.fee)));
 release!(misreading {
-    pub(super) enum Event { Paid { cur: String, cents: i64 }, Shut }
+    pub(crate) enum Event { Paid { cur: String, cents: i64 }, Shut }
 } 2 Upcasters::new().upcast("Paid", 1, |old: Swapped| paid(&old.cur, old.cents, old.fee)));
 
-fn bincode() -> Hosting {
+pub(crate) fn bincode() -> Hosting {
     Hosting::default().codec(Codec::Bincode).without_snapshots()
 }
 
-async fn shut(runtime: Runtime) {
+pub(crate) async fn shut(runtime: Runtime) {
     assert!(runtime.shutdown(Duration::from_secs(60)).await.is_clean());
 }
 
-async fn stored() -> Arc<Contents> {
+pub(crate) async fn stored() -> Arc<Contents> {
     let contents = Arc::default();
     let (runtime, _) = open_on(&contents).await;
     let orders = runtime.host_with::<first::Order>(bincode());
@@ -290,84 +290,4 @@ async fn self_describing_codecs_record_no_shapes() {
         shut(runtime).await;
         assert_eq!(memory::reopen(&contents).reader.notes(b"shape/", None, 9).unwrap(), []);
     }
-}
-
-mod hidden {
-    use super::*;
-
-    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-    #[serde(try_from = "String", into = "String")]
-    pub(super) struct Code(pub(super) String);
-
-    impl TryFrom<String> for Code {
-        type Error = String;
-        fn try_from(text: String) -> Result<Self, String> {
-            if text.starts_with("code/7/") { Ok(Self(text)) } else { Err(text) }
-        }
-    }
-
-    impl From<Code> for String {
-        fn from(code: Code) -> Self {
-            code.0
-        }
-    }
-
-    #[derive(Default, Serialize, Deserialize)]
-    pub(super) struct Shelf(pub(super) std::collections::BTreeMap<Code, (u32, u64)>);
-
-    #[derive(Clone, Serialize, Deserialize)]
-    pub(super) enum Event {
-        Put(Code, u32, u64),
-    }
-
-    impl Aggregate for Shelf {
-        const TYPE: &'static str = "shelf";
-        type Command = Event;
-        type Event = Event;
-        type Error = Infallible;
-        fn decide(&self, event: Event, _: &Context) -> Result<Vec<Event>, Infallible> {
-            Ok(vec![event])
-        }
-        fn apply(&mut self, Event::Put(code, number, cents): &Event) {
-            self.0.insert(code.clone(), (*number, *cents));
-        }
-    }
-}
-
-/// What follows a value that accepts no sample cannot be compared later, so it is not stored with a codec that
-/// would misread it. The error names the place and the way out.
-#[tokio::test]
-async fn an_event_whose_shape_is_not_known_is_not_stored_with_bincode() {
-    let (runtime, _) = open_on(&Arc::default()).await;
-    let shelves = runtime.host_with::<hidden::Shelf>(bincode());
-    let put = hidden::Event::Put(hidden::Code("code/7/a".to_owned()), 3, 500);
-    let refused = shelves.execute("a", put.clone()).await.unwrap_err();
-    let ExecuteError::Failed(Failure::Unstorable(error)) = &refused else { panic!("{refused}") };
-    assert!(matches!(error, CodecError::UnknownShape { .. }), "{error}");
-    let text = error.to_string();
-    assert!(text.contains("`Put`") && text.contains("MessagePack or JSON"), "{text}");
-    assert!(!shelves.exists("a").await.unwrap());
-}
-
-/// A state of that kind is saved with a self-describing codec instead: its snapshots are used.
-#[tokio::test]
-async fn a_snapshot_of_an_unknown_shape_is_self_describing() {
-    let contents = Arc::default();
-    let (runtime, _) = open_on(&contents).await;
-    let hosting = Hosting::default().codec(Codec::MessagePack).snapshot_codec(Codec::Bincode);
-    let shelves = runtime.host_with::<hidden::Shelf>(hosting.clone());
-    let code = hidden::Code("code/7/a".to_owned());
-    let put = hidden::Event::Put(code.clone(), 3, 500);
-    shelves.execute("a", put).await.unwrap();
-    shut(runtime).await;
-    let stream = actuarius::StreamId::new("shelf", "a").unwrap();
-    let snapshot =
-        memory::reopen(&contents).reader.snapshot(&stream, None).unwrap().expect("taken");
-    assert_eq!(snapshot.payload[1], Codec::MessagePack.byte());
-    let (runtime, _) = open_on(&contents).await;
-    let shelves = runtime.host_with::<hidden::Shelf>(hosting);
-    assert_eq!(
-        shelves.query("a", move |it| it.0.get(&code).copied()).await.unwrap(),
-        Some((3, 500))
-    );
 }
