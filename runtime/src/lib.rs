@@ -73,10 +73,10 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `sled` | yes | the durable store, [`Runtime::open`] |
-//! | `bincode` | yes | the default codec |
+//! | `messagepack` | yes | the default codec of events |
+//! | `bincode` | yes | the default codec of snapshots and views |
 //! | `json` | yes | the readable codec |
 //! | `metrics` | yes | figures through the [`metrics`](https://docs.rs/metrics) facade |
-//! | `messagepack` | | the codec with field names |
 //! | `sagas` | | [`saga`]; implies `messagepack` |
 //! | `archive` | | backups and the archive, compressed with zstd |
 //! | `erasure` | | [`Personal`] data and its keys; implies `messagepack` |
