@@ -57,12 +57,12 @@ pub use record::note::{
     CHANGE_BYTES, NOTE_KEY_BYTES_MAX, NOTE_VALUE_BYTES_MAX, NOTES_BYTES_MAX, Note, NoteChange,
     NoteTooLarge, Notes,
 };
-pub use record::shape::RecordedShape;
 pub use record::snapshot::{NewSnapshot, Snapshot};
 pub use record::{
     Append, COMMIT_BYTES_MAX, Commit, CommitView, Deletion, EncodedEvent, EventView, FRAME_HEAD,
     Gone, NewCommit, Part, Removal, stub_frame,
 };
+pub use store::recorded_shape::RecordedShape;
 pub use store::{
     AmbiguousTime, AppendOutcome, Batch, CommitTime, Maintenance, Page, PageLimit, Reader, Store,
     StoreInfo, TimePolicy, TimeSearch, Writer, verify_log, with_own_sealer, with_sealer,

@@ -16,7 +16,6 @@ pub(crate) mod lineage;
 mod link;
 pub(crate) mod note;
 mod removal;
-pub(crate) mod shape;
 pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;

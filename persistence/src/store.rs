@@ -8,6 +8,7 @@ mod at_time;
 pub(crate) mod keyed;
 pub mod memory;
 mod reader;
+pub(crate) mod recorded_shape;
 pub mod verify;
 pub(crate) mod verify_log;
 mod writer;

@@ -28,7 +28,7 @@ use super::batches::Batches;
 use super::progress::{OnProgress, Progress};
 use crate::error::{Damage, ReadError, StoreFailure};
 use crate::record::Commit;
-use crate::record::shape::RecordedShape;
+use crate::store::recorded_shape::RecordedShape;
 use crate::store::{Page, PageLimit, Reader, Store};
 
 /// The number of streams whose versions are cached.

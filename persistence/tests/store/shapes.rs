@@ -56,7 +56,7 @@ fn a_copy_into_a_store_with_another_shape_is_refused() {
     assert_eq!(recorded(&from), recorded(&to));
 }
 
-/// An event that a migration encodes anew may have any shape, so the old record would refuse good events.
+/// An event that a migration encodes again may have any shape, so the old record would refuse good events.
 #[test]
 fn a_migration_takes_over_the_shapes_of_what_it_leaves_unchanged() {
     let mut from = source(150);

@@ -49,7 +49,7 @@ pub(crate) enum TurnEnd {
 
 /// The result of a command, from which its reply is prepared.
 enum Verdict<A: Aggregate> {
-    /// Its events are in the append.
+    /// Its events, this many, are in the append.
     Stored {
         events: u64,
     },
@@ -104,8 +104,8 @@ impl<'a, A: Aggregate> Turn<'a, A> {
 
     fn process(&mut self, request: Request<A>) {
         let meters = &self.hosted().meters;
+        // If the caller no longer waits, deciding would only delay the other callers.
         if request.is_abandoned() {
-            // The caller no longer waits, so deciding would only delay the other callers.
             return meters.abandoned();
         }
         meters.queued(self.started.saturating_duration_since(request.queued));
@@ -186,8 +186,8 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         metadata: Option<Box<Metadata>>,
     ) -> Verdict<A> {
         let stream = self.append.stream().shared_id().clone();
-        let context = Context::new(stream, self.incarnation.version, self.now, id);
-        let mut context = context.with_clock(self.clock);
+        let mut context =
+            Context::new(stream, self.incarnation.version, self.now, id).with_clock(self.clock);
         if let Some(metadata) = metadata {
             context = context.with_metadata(*metadata);
         }
@@ -205,7 +205,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         match self.hosted().engine.keyring.sealer().cloned() {
             None => self.decide_and_store(command, named, context),
             Some(keys) => {
-                self.decide_with(&keys, |turn| turn.decide_and_store(command, named, context))
+                self.decide_with(&keys, |it| it.decide_and_store(command, named, context))
             }
         }
     }
@@ -290,8 +290,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
                 Verdict::Refused(Failure::Unstorable(error).into())
             }
         };
-        // A `Drop` that panics does not change the verdict.
-        let _ = guarded(|| drop(events));
+        discard(events);
         verdict
     }
 
@@ -333,8 +332,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
 
     fn remember(&mut self, id: CommandId, named: bool, events: u64) {
         if named {
-            let version = self.incarnation.version;
-            let position = Position::NONE;
+            let (version, position) = (self.incarnation.version, Position::NONE);
             let capacity = self.hosted().hosting.remembered_commands;
             let command = Remembered { id, version, events, position };
             self.incarnation.window.remember(command, capacity);
@@ -366,8 +364,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             command_id,
             repeated,
         };
-        let known = self.incarnation.position;
-        let none = Position::NONE;
+        let (known, none) = (self.incarnation.position, Position::NONE);
         match verdict {
             Verdict::Refused(error) => Prepared::Refused(port, error),
             Verdict::Stored { events } => {
@@ -398,9 +395,6 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             let pending = pending.with_snapshot_due(snapshot_due).with_assumed_new(is_assumed_new);
             hosted.engine.committer.append(append, Box::new(pending));
         }
-        match quarantine {
-            Some(_) => TurnEnd::Quarantined,
-            None => TurnEnd::Usable,
-        }
+        if quarantine.is_some() { TurnEnd::Quarantined } else { TurnEnd::Usable }
     }
 }

@@ -2,6 +2,7 @@
 //! nested. After a change of it, older bytes may decode to something else, or not at all.
 
 mod deserializer;
+mod node;
 mod parts;
 mod samples;
 mod tracer;
@@ -19,10 +20,10 @@ use dashmap::DashMap;
 use serde::de::DeserializeOwned;
 
 use crate::base::panics::guarded;
-use deserializer::{ROOT, variant_of};
+use node::{ROOT, variant_of};
 use tracer::{Effort, Tracer};
 
-pub(super) use deserializer::Node;
+pub(super) use node::Node;
 pub(crate) use words::Unknown;
 pub(super) use words::reads_renamed;
 
@@ -140,7 +141,7 @@ fn trace(
 fn walk(mut tracer: Tracer, variant: Option<&str>, read: &dyn Fn(Node<'_>) -> bool) -> Tracer {
     tracer.root.variant = variant.map(Into::into);
     for _ in 0..tracer.effort.walks() {
-        let root = deserializer::root(&mut tracer);
+        let root = node::root(&mut tracer);
         // Without keys: samples are not personal data.
         let walked = within(None, || guarded(|| read(root))).unwrap_or(false);
         if walked {

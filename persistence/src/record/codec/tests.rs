@@ -178,7 +178,7 @@ fn deepest<T: Serialize + serde::de::DeserializeOwned + PartialEq>(
     (1..200).take_while(|levels| is_kept(*levels)).count()
 }
 
-/// A tree of 30,000 levels was stored with bincode. It overflowed the stack of whoever loaded it, which
+/// A tree of 30,000 levels was stored with bincode. It overflowed the stack of the program that loaded it, which
 /// ended the process at every start.
 #[test]
 fn a_value_that_is_too_deep_is_refused_when_it_is_written() {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::error::ReadError;
 use crate::record::note::Notes;
-use crate::record::shape::RecordedShape;
 use crate::record::{Commit, EventView};
 use crate::store::Reader;
+use crate::store::recorded_shape::RecordedShape;
 
 /// Changes of the recorded shapes in the new store that are not stored yet.
 #[derive(Default)]

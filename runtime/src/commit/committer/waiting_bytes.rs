@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Counts the bytes that wait. Whoever adds some waits for room first.
+/// Counts the bytes that wait. A turn that adds some waits for room first.
 pub(super) struct WaitingBytes {
     waiting: AtomicUsize,
     limit: usize,

@@ -2,102 +2,14 @@
 
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
-use xxhash_rust::xxh3::Xxh3;
+use serde::de::{self, Deserializer, Visitor};
 
+use super::node::{Node, ROOT, variant_of};
 use super::parts::{Chosen, Entries, Fields, Parts};
-use super::samples::{self, Samples};
-use super::tracer::{Refused, Seen, Tracer};
+use super::samples;
+use super::tracer::Refused;
 
-/// The deserializer of the whole type.
-pub(super) fn root(tracer: &mut Tracer) -> Node<'_> {
-    Node { tracer, id: 0 }
-}
-
-/// A node of the type. Deserializing from it records what the node is.
-pub(in crate::schema) struct Node<'a> {
-    tracer: &'a mut Tracer,
-    /// Identifies the node; the same in each walk.
-    id: u64,
-}
-
-/// The node of the whole type.
-pub(super) const ROOT: u64 = 0;
-
-/// Identifies a node within a node, or what a node is.
-pub(super) fn hash(seed: u64, words: &[&str], number: usize) -> u64 {
-    let mut hash = Xxh3::with_seed(seed);
-    hash.update(&(number as u64).to_le_bytes());
-    for word in words {
-        hash.update(&(word.len() as u64).to_le_bytes());
-        hash.update(word.as_bytes());
-    }
-    hash.digest()
-}
-
-impl<'a> Node<'a> {
-    pub(super) fn see(
-        &mut self,
-        kind: &'static str,
-        names: &'static [&'static str],
-        number: usize,
-    ) -> Result<(), Refused> {
-        let what = hash(hash(0, &[kind], 0), names, number);
-        self.tracer.see(self.id, Seen { what, kind, names, number })
-    }
-
-    fn sample<T: Copy>(&mut self, samples: &Samples<T>) -> T {
-        let count = samples.count(self.tracer.is_thorough());
-        samples.get((self.tracer.sample(self.id, count) + self.tracer.shift) % count)
-    }
-
-    fn choose<const N: usize>(&mut self) -> usize {
-        self.tracer.sample(self.id, N).min(N - 1)
-    }
-
-    fn reborrow(&mut self) -> Node<'_> {
-        Node { tracer: self.tracer, id: self.id }
-    }
-
-    /// Deserializes a part of the node.
-    pub(super) fn inner<'de, S: DeserializeSeed<'de>>(
-        &mut self,
-        name: &str,
-        number: usize,
-        seed: S,
-    ) -> Result<S::Value, Refused> {
-        let id = hash(self.id, &[name], number);
-        self.tracer.enter();
-        let value = seed.deserialize(Node { tracer: self.tracer, id });
-        self.tracer.leave();
-        if value.is_ok() {
-            self.tracer.accept(id);
-        }
-        value
-    }
-
-    /// Deserializes the only part of the node.
-    fn within<T>(
-        mut self,
-        name: &str,
-        visit: impl FnOnce(Node<'_>) -> Result<T, Refused>,
-    ) -> Result<T, Refused> {
-        let id = hash(self.id, &[name], 0);
-        // A type may contain itself through newtypes and options alone.
-        self.tracer.enter();
-        let value = visit(Node { tracer: self.tracer, id });
-        self.tracer.leave();
-        if value.is_ok() {
-            self.tracer.accept(id);
-            self.accept();
-        }
-        value
-    }
-
-    fn accept(&mut self) {
-        self.tracer.accept(self.id);
-    }
-
+impl Node<'_> {
     pub(super) fn parts<'de, V: Visitor<'de>>(
         mut self,
         name: &'static str,
@@ -122,11 +34,6 @@ impl<'a> Node<'a> {
         value.inspect(|_| self.accept())
     }
 
-    /// Records whether the outermost enum has the variant that it is traced for.
-    pub(super) fn named(&mut self, is_variant: bool) {
-        self.tracer.root.is_variant = Some(is_variant);
-    }
-
     /// Deserializes the outermost enum as one variant.
     fn only<'de, V: Visitor<'de>>(
         self,
@@ -138,11 +45,6 @@ impl<'a> Node<'a> {
         let of = Node { id: variant_of(self.id, variant, 0), tracer: self.tracer };
         visitor.visit_enum(Chosen { variant, of, is_root: true })
     }
-}
-
-/// Identifies the content of a variant.
-pub(super) fn variant_of(node: u64, variant: &str, number: usize) -> u64 {
-    hash(node, &[variant], number)
 }
 
 macro_rules! samples {

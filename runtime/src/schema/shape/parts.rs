@@ -6,7 +6,7 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use super::deserializer::Node;
+use super::node::Node;
 use super::tracer::Refused;
 
 /// Yields the parts of a sequence, tuple or struct.

@@ -5,7 +5,7 @@
 
 use actuarius_persistence::RecordedShape;
 
-use super::deserializer::{hash, variant_of};
+use super::node::{hash, variant_of};
 use super::tracer::{Seen, Tracer};
 
 /// What could not be seen: where, and why.

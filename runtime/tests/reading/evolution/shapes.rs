@@ -130,7 +130,7 @@ pub(crate) async fn stored() -> Arc<Contents> {
     contents
 }
 
-/// Returns what each attempt to read a payment, and to write one, is told: always the same.
+/// Returns what each attempt to read a payment, and to write one, returns: always the same.
 async fn told<A: Aggregate>(contents: &Arc<Contents>, paid: A::Command) -> CodecError {
     let (runtime, _) = open_on(contents).await;
     let orders = runtime.host_with::<A>(bincode());

@@ -205,7 +205,7 @@ fn a_catch_all_variant_takes_every_name() {
 
 /// What an upcaster reads may have other names than what was stored, but not the same names swapped.
 #[test]
-fn an_upcaster_may_name_fields_anew_but_not_swap_them() {
+fn an_upcaster_may_rename_fields_but_not_swap_them() {
     let before = "{qty: u64, lines: map(text -> {cents: u64})}";
     assert!(reads_renamed(before, before));
     assert!(reads_renamed(before, "{amount: u64, lines: map(text -> {cents: u64})}"));

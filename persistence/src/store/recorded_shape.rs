@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::note::{NOTE_VALUE_BYTES_MAX, Note, Notes};
+use super::Reader;
 use crate::error::ReadError;
-use crate::store::Reader;
+use crate::record::note::{NOTE_VALUE_BYTES_MAX, Note, Notes};
 use crate::wire::{Cursor, Malformed};
 
 /// The prefix of the keys of these notes.
@@ -20,7 +20,8 @@ const WHOLE: u8 = 1;
 const CUT: u8 = 2;
 
 /// The longest shape that is stored whole.
-const WORDS_MAX: usize = NOTE_VALUE_BYTES_MAX - 64;
+const WORDS_MAX: usize = 3_936;
+const _: () = assert!(1 + 16 + WORDS_MAX <= NOTE_VALUE_BYTES_MAX);
 
 /// The shape that an event type of one schema version had when its first event was stored with a codec that
 /// is not self-describing.
