@@ -10,11 +10,14 @@ const INPUTS: u64 = 20_000;
 /// Returns the peak of the bytes that `work` allocates on this thread.
 pub type Peak = fn(work: &mut dyn FnMut()) -> u64;
 
+/// Repairs what a decoder checks before it looks at the content.
+type Reseal<'a> = dyn Fn(&mut Vec<u8>) + 'a;
+
 /// A decoder under test: valid inputs, and what it may allocate.
 pub struct Mutations<'a> {
     name: &'a str,
     samples: Vec<Vec<u8>>,
-    reseal: Box<dyn Fn(&mut Vec<u8>) + 'a>,
+    reseal: Box<Reseal<'a>>,
     fixed: u64,
     per_byte: u64,
 }

@@ -38,6 +38,7 @@ mod shapes;
 
 use crate::record::CommitView;
 use crate::record::chain::ChainEnd;
+use crate::store::Reader;
 
 pub use error::MigrateError;
 pub use rewrite::Rewrite;
@@ -49,6 +50,15 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Defines the new events of a commit. It must always return the same for the same commit, because it is
 /// called again for some commits after an interruption.
 pub trait Transform {
+    /// Prepares for the commits of a store. It is called once in each run, before the first commit.
+    ///
+    /// # Errors
+    /// Returns an error if the store cannot be transformed. Nothing was written.
+    fn begin(&mut self, from: &dyn Reader) -> Result<(), BoxError> {
+        let _ = from;
+        Ok(())
+    }
+
     /// Puts the new events of the commit into `out`. A commit without events is dropped.
     ///
     /// A commit that was removed from its store has no events. Its stub is copied if it is

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
+use crate::schema::recorded::StoreShapes;
 
 /// A transformation of a migration that encodes the events of some types again: in today's shape, as their
 /// upcasters return it, and with another codec. All other events stay as they are.
@@ -46,25 +47,34 @@ use crate::schema::decoding::Decoder;
 #[derive(Default)]
 pub struct Reencode {
     types: HashMap<&'static str, Rewriting>,
+    /// The shapes that are recorded in the old store.
+    shapes: StoreShapes,
 }
 
-type Rewriting = Box<dyn Fn(&CommitView<'_>, &mut Rewrite) -> Result<(), BoxError> + Send>;
+type Rewriting =
+    Box<dyn Fn(&StoreShapes, &CommitView<'_>, &mut Rewrite) -> Result<(), BoxError> + Send>;
 
 impl Reencode {
     /// Encodes the events of this type with `codec`.
     #[must_use]
     pub fn on<A: Aggregate>(mut self, codec: Codec) -> Self {
-        let rewriting =
-            move |commit: &CommitView<'_>, out: &mut Rewrite| Ok(rewrite::<A>(commit, codec, out)?);
+        let rewriting = move |shapes: &StoreShapes, commit: &CommitView<'_>, out: &mut Rewrite| {
+            Ok(rewrite::<A>(Decoder::of(shapes), commit, codec, out)?)
+        };
         self.types.insert(A::TYPE, Box::new(rewriting));
         self
     }
 }
 
 impl Transform for Reencode {
+    fn begin(&mut self, from: &dyn Reader) -> Result<(), BoxError> {
+        self.shapes = StoreShapes::read(from)?;
+        Ok(())
+    }
+
     fn transform(&mut self, commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {
         match self.types.get(commit.category) {
-            Some(rewriting) => rewriting(commit, out),
+            Some(rewriting) => rewriting(&self.shapes, commit, out),
             None => {
                 out.keep();
                 Ok(())
@@ -74,11 +84,12 @@ impl Transform for Reencode {
 }
 
 fn rewrite<A: Aggregate>(
+    decoder: Decoder<A>,
     commit: &CommitView<'_>,
     codec: Codec,
     out: &mut Rewrite,
 ) -> Result<(), CodecError> {
-    let (decoder, mut is_same) = (Decoder::<A>::new(), true);
+    let mut is_same = true;
     for event in commit.events() {
         let is_current = event.deletion().is_some() || decoder.is_current(&event)?;
         // What a catch-all variant takes is not known, so it cannot be encoded.
@@ -144,12 +155,14 @@ pub fn same_states<A: Aggregate + PartialEq>(
     after: &dyn Reader,
 ) -> Result<SameStates, OtherState> {
     let (mut found, mut position) = (SameStates::default(), Position::NONE);
+    let old = Decoder::<A>::of(&StoreShapes::read(before)?);
+    let new = Decoder::<A>::of(&StoreShapes::read(after)?);
     while position < before.head() {
         let page = before.read_log(position, PageLimit::default())?;
         for commit in page.commits.iter().filter(|commit| begins::<A>(commit)) {
             // A stored name was valid when it was stored.
             let Ok(stream) = StreamId::new(A::TYPE, commit.view().id) else { continue };
-            match (state::<A>(before, &stream)?, state::<A>(after, &stream)?) {
+            match (state(old, before, &stream)?, state(new, after, &stream)?) {
                 (_, None) => found.missing += 1,
                 (one, other) if one == other => found.same += 1,
                 _ => return Err(OtherState::Differs { stream }),
@@ -167,8 +180,12 @@ fn begins<A: Aggregate>(commit: &Commit) -> bool {
 }
 
 /// Returns `None` if there is no such stream.
-fn state<A: Aggregate>(reader: &dyn Reader, stream: &StreamId) -> Result<Option<A>, OtherState> {
-    let (decoder, mut state, mut version) = (Decoder::<A>::new(), A::default(), Version::NONE);
+fn state<A: Aggregate>(
+    decoder: Decoder<A>,
+    reader: &dyn Reader,
+    stream: &StreamId,
+) -> Result<Option<A>, OtherState> {
+    let (mut state, mut version) = (A::default(), Version::NONE);
     loop {
         let page = reader.read_stream(stream, version, Position::NONE, PageLimit::default())?;
         let Some(last) = page.commits.last() else { break };

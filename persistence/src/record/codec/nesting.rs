@@ -26,7 +26,7 @@ const WRAPPER: u32 = 1 << 16;
 /// Returns the bits of the counter that are set only beyond a bound.
 const fn beyond(bound: u32) -> u32 {
     assert!((bound + 1).is_power_of_two());
-    !(bound | bound * WRAPPER)
+    !(bound | (bound * WRAPPER))
 }
 
 struct Nesting {

@@ -12,6 +12,9 @@ use crate::record::codec::CodecError;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MigrateError {
+    /// The transform cannot begin with this store. Nothing was written.
+    #[error("the transform cannot begin: {0}")]
+    Begin(#[source] BoxError),
     /// The transform failed for a commit. Fix the transform.
     #[error("the commit at position {position} of {stream} cannot be transformed: {source}")]
     Transform {

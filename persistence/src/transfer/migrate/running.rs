@@ -34,6 +34,7 @@ pub fn run(
     }) {
         return Err(MigrateError::OtherTarget);
     }
+    transform.begin(from).map_err(MigrateError::Begin)?;
     let is_new = done.is_none();
     let done = Done { source: from.identity(), ..done.unwrap_or(fresh) };
     let output = Output::after(done.so_far.to, to)?;
