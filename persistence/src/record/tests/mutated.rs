@@ -8,7 +8,7 @@ use crate::mutations::{Mutations, Peak};
 const PEAK: Peak = |work| allocation_counter::measure(work).bytes_max;
 
 /// Corrects length and checksum of a frame.
-fn reseal(frame: &mut Vec<u8>) {
+fn reseal(frame: &mut [u8]) {
     if frame.len() >= FRAME_HEAD {
         seal_frame(frame).expect("small enough");
     }
@@ -25,7 +25,7 @@ fn no_mutated_commit_panics_or_allocates_without_a_bound() {
         Gone::Removed,
     );
     let samples = [frame(), bare, stub.to_vec()];
-    let decoder = Mutations::of("a commit", samples).resealed(reseal);
+    let decoder = Mutations::of("a commit", samples).resealed(|frame| reseal(frame));
     decoder.run(PEAK, |bytes| {
         for position in [Position::new(9), Position::new(u64::MAX - 1)] {
             if let Ok((commit, _)) = Commit::take(&Bytes::copy_from_slice(bytes), position) {
