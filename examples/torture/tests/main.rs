@@ -1,6 +1,7 @@
-//! `kill -9` at random moments: acknowledged writes, followers and sagas must keep their promises.
+//! Interrupts writers, followers and sagas at random moments, and fills their disk: acknowledged promises must be kept.
 
 mod common;
 mod follow;
+mod full_disk;
 mod kill;
 mod transfers;

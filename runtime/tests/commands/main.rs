@@ -14,6 +14,7 @@ mod fail_stop;
 mod idempotency;
 mod migration;
 mod model;
+mod neighbours;
 mod ordering;
 mod overload;
 mod pairs;
