@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Documents that name files of the code.
-const MAPS: [&str; 6] = [
+const MAPS: [&str; 7] = [
     "docs/ARCHITECTURE.md",
+    "docs/TESTING.md",
     "docs/INVARIANTS.md",
     "docs/LIMITS.md",
     "docs/FAILURES.md",
@@ -54,6 +55,27 @@ fn files_and_functions_named_in_documents_exist() {
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// A table of scenarios once named files whose tests did not cover them. Each row names a test, which exists (above), or
+/// the sweep of power cuts.
+#[test]
+fn each_scenario_of_failure_names_a_test() {
+    let text = read("docs/TESTING.md");
+    let (_, table) = text.split_once("## What may go wrong").expect("the scenarios");
+    let (table, _) = table.split_once("\n## ").expect("their end");
+    let rows: Vec<_> = table.lines().filter_map(scenario).collect();
+    assert!(rows.iter().map(|(number, _)| *number).eq(1..=38), "{rows:?}");
+    for (number, tests) in rows {
+        assert!(tests.contains(".rs::") || tests.starts_with("sweep"), "{number}: {tests}");
+    }
+    assert!(root().join("examples/torture/power-cut/sweep").exists());
+}
+
+/// Returns the number of a scenario, and its tests.
+fn scenario(line: &str) -> Option<(usize, &str)> {
+    let mut cells = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ");
+    Some((cells.next()?.parse().ok()?, cells.last()?))
 }
 
 #[test]

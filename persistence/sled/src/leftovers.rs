@@ -81,6 +81,7 @@ fn existing(engine: &Engine, mut leftover: Leftover) -> sled::Result<Leftover> {
 mod tests {
     use super::*;
     use crate::keys::StreamHash;
+    use actuarius_persistence::mutations::Mutations;
 
     #[test]
     fn every_flipped_bit_of_a_list_is_found() {
@@ -93,5 +94,21 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(Leftover::parse(&key, &damaged).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn no_mutated_list_panics_or_allocates_without_a_bound() {
+        let prefix = keys::snapshot_parts(StreamHash(7), 9);
+        let (key, value) = Leftover { prefix, parts: 1..13_000 }.listed();
+        let reseal = |bytes: &mut Vec<u8>| {
+            if bytes.len() > CHECKSUM {
+                sealed::seal(crc32c::crc32c(&key), bytes);
+            }
+        };
+        let decoder = Mutations::of("a list of leftover parts", [value]).resealed(reseal);
+        decoder.run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| drop(Leftover::parse(&key, bytes)),
+        );
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::keys::{self, StreamHash, VALUE_MAX};
 use crate::log::chunk;
-use crate::testing::{append, frames};
+use crate::testing::{Warnings, append, frames};
 use crate::{SledOptions, format::Format, open_for_forensics, open_with};
 
 /// Creates a closed store of ten commits to one stream in separate chunks. The first eight are indexed.
@@ -122,6 +122,23 @@ fn parts_of_an_interrupted_large_commit_are_removed() {
     let reader = open(&directory).expect("opens").reader;
     let page = reader.read_log(Position::NONE, PageLimit::default()).expect("readable");
     assert_eq!(page.commits.len(), 12);
+}
+
+/// What was cut off was removed without a word, so an operator could not know that it had ever been there.
+#[test]
+fn the_position_of_an_interrupted_commit_is_logged() {
+    let directory = closed_store();
+    tamper(&directory, |db| {
+        db.insert(keys::chunk(11, 3), vec![7; VALUE_MAX]).expect("written");
+    });
+    let warnings = Warnings::default();
+    let store = tracing::subscriber::with_default(warnings.clone(), || open(&directory));
+    drop(store.expect("opens"));
+    let logged = warnings.0.lock().expect("no panic").join("; ");
+    assert!(
+        logged.contains("position=11") && logged.contains("was never acknowledged"),
+        "{logged}"
+    );
 }
 
 #[test]

@@ -1,7 +1,12 @@
-//! Appends and commits for the unit tests.
+//! Appends, commits and logged warnings for the unit tests.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
 
 use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
 use actuarius_persistence::{Append, Codec, NewCommit};
+use tracing::field::Field;
+use tracing::{Event, Subscriber, span};
 
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) enum Happened {
@@ -38,4 +43,34 @@ fn noise(length: usize) -> Vec<u8> {
         (state >> 56) as u8
     };
     std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Keeps the warnings that are logged on a thread, each with its fields.
+#[derive(Clone, Default)]
+pub(super) struct Warnings(pub(super) Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |field: &Field, value: &dyn Debug| {
+            text.push_str(&format!("{field}={value:?} "));
+        });
+        self.0.lock().expect("no panic").push(text);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
 }

@@ -208,6 +208,7 @@ fn end_of_group(words: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutations::Mutations;
 
     fn back(shape: &RecordedShape) -> Result<RecordedShape, Malformed> {
         RecordedShape::parse(shape.key().as_bytes(), &shape.value())
@@ -275,6 +276,26 @@ mod tests {
         assert!(
             !RecordedShape::reads("(u8, u64)", "(u8, u64, u8)")
                 && !RecordedShape::reads("enum(A(u8))", "enum(A(u8, u8))")
+        );
+    }
+
+    #[test]
+    fn no_mutated_shape_panics_or_allocates_without_a_bound() {
+        let long = "ä".repeat(NOTE_VALUE_BYTES_MAX);
+        let shapes = ["{cents: u64}", &long].map(|it| RecordedShape::new("a/b", "Paid", 3, it));
+        // The key, its length in front, and the value.
+        let samples = shapes.map(|shape| {
+            let key = shape.key();
+            [&[key.len() as u8], key.as_bytes(), &shape.value()].concat()
+        });
+        Mutations::of("the shape of an event", samples).run(
+            |work| allocation_counter::measure(work).bytes_max,
+            |bytes| {
+                let Some((&length, rest)) = bytes.split_first() else { return };
+                if let Some((key, value)) = rest.split_at_checked(usize::from(length)) {
+                    drop(RecordedShape::parse(key, value));
+                }
+            },
         );
     }
 }
