@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use actuarius::error::{CodecError, QuarantineReason};
 use actuarius::health::FollowerStatus;
+use actuarius::operations::Reencode;
 use actuarius::projection::Projection;
 use actuarius::schema::{Recast, Upcasters};
-use actuarius::store::Notes;
 use actuarius::store::memory::{self, Contents};
+use actuarius::store::migrate::{self, MigrateError};
+use actuarius::store::{Notes, ignore_progress};
 use actuarius::subscription::Retry;
 use actuarius::{
     Aggregate, Codec, Context, Envelope, ExecuteError, Failure, Hosting, Runtime, Version,
@@ -290,4 +292,21 @@ async fn self_describing_codecs_record_no_shapes() {
         shut(runtime).await;
         assert_eq!(memory::reopen(&contents).reader.notes(b"shape/", None, 9).unwrap(), []);
     }
+}
+
+/// A migration that encodes events again reads them first. With another shape, it would have made the wrong
+/// values permanent.
+#[tokio::test]
+async fn a_migration_does_not_encode_misread_events() {
+    let contents = stored().await;
+    let (old, mut new) = (memory::reopen(&contents), memory::open());
+    let mut transform = Reencode::default().on::<inserted::Order>(Codec::Json);
+    let refused = migrate::run(&*old.reader, &mut new, &mut transform, &mut ignore_progress);
+    let Err(MigrateError::Transform { source, .. }) = refused else { panic!("{refused:?}") };
+    assert!(source.to_string().contains("enum(Chf|Eur|Usd)"), "{source}");
+    assert_eq!(new.reader.head().get(), 0);
+    let mut transform = Reencode::default().on::<first::Order>(Codec::Json);
+    let mut new = memory::open();
+    migrate::run(&*old.reader, &mut new, &mut transform, &mut ignore_progress).unwrap();
+    assert_eq!(new.reader.notes(b"shape/", None, 9).unwrap(), [], "JSON needs no record");
 }
