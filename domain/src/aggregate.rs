@@ -63,8 +63,7 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + Sync + 'sta
     /// The version of the meaning of the state. Raise it when the meaning changes and the fields do not, or
     /// when `apply` was wrong: older snapshots are then ignored, and the state is rebuilt from events. A
     /// change of the fields needs no new version, because snapshots carry a fingerprint of the state's
-    /// shape. The fingerprint does not cover what serde hides: flattened fields, untagged enums and
-    /// `Deserialize` written by hand.
+    /// shape. The fingerprint does not cover how a `Deserialize` written by hand interprets a value.
     const STATE_VERSION: u32 = 1;
 
     /// A request, named in the imperative.
@@ -96,8 +95,8 @@ pub trait Aggregate: Default + Serialize + DeserializeOwned + Send + Sync + 'sta
 
     /// Returns the schema version stored in the header of an event with this name. Raise it together
     /// with a change of that event's fields, so that old records can be distinguished from new ones,
-    /// and define in [`upcasters`](Self::upcasters) how the old ones are read. Without an upcaster
-    /// they cannot be read.
+    /// and define in [`upcasters`](Self::upcasters) how the old ones are read. Without an upcaster, or the
+    /// [declaration](Upcasters::never_stored) that there are none, the type is not hosted.
     ///
     /// With a self-describing codec (JSON, MessagePack) a change that serde bridges, such as a
     /// new field with a default, needs no upcaster. In that case leave the version as it is.
