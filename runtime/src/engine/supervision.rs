@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ractor::actor::ActorRuntime;
 use ractor::{ActorProcessingErr, ActorRef};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use crate::base::error::Unavailable;
 use crate::base::panics::guarded;
@@ -30,6 +31,7 @@ pub(crate) struct Supervision {
     tokio: Handle,
     ended: Arc<EndedActors>,
     supervisor: ActorRef<Bell>,
+    is_stopped: watch::Sender<bool>,
 }
 
 impl Supervision {
@@ -37,12 +39,26 @@ impl Supervision {
         let ended = Arc::new(EndedActors::default());
         let supervisor = Supervisor { ended: ended.clone() };
         let (supervisor, _) = ActorRuntime::spawn(None, supervisor, ()).await?;
-        Ok(Self { tokio, ended, supervisor })
+        Ok(Self { tokio, ended, supervisor, is_stopped: watch::Sender::new(false) })
     }
 
     /// Spawns an actor. It does not run in the caller's task, so it is unaffected if the caller is dropped.
     pub(crate) fn spawn(&self, actor: impl Future<Output = ()> + Send + 'static) {
         self.tokio.spawn(actor);
+    }
+
+    /// Spawns an actor that may be at work when supervision is stopped. It is cut off then: its future is dropped
+    /// at the next point at which it waits.
+    pub(crate) fn spawn_until_stopped(&self, actor: impl Future<Output = ()> + Send + 'static) {
+        let mut is_stopped = self.is_stopped.subscribe();
+        self.spawn(async move {
+            tokio::select! {
+                biased;
+                // The sender is dropped with the runtime, which is the end as well.
+                _ = is_stopped.wait_for(|stopped| *stopped) => {}
+                () = actor => {}
+            }
+        });
     }
 
     /// Receives the report that an actor has ended while its incarnation was in service.
@@ -54,9 +70,10 @@ impl Supervision {
         }
     }
 
-    /// Stops the supervisor: nothing is restarted any more.
+    /// Stops the supervisor and cuts off followers that are at work: nothing is restarted any more.
     pub(crate) fn stop(&self) {
         self.ended.close(Unavailable::ShuttingDown);
+        self.is_stopped.send_replace(true);
         self.supervisor.stop(None);
     }
 }

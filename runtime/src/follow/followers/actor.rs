@@ -58,7 +58,8 @@ struct FollowerActivation {
 impl FollowerActivation {
     fn start_actor(self: Arc<Self>) {
         let engine = self.engine.clone();
-        engine.supervision.spawn(FollowerActor { activation: self, has_finished: false }.run());
+        let actor = FollowerActor { activation: self, has_finished: false };
+        engine.supervision.spawn_until_stopped(actor.run());
     }
 
     /// Runs until the follower is asked to stop.
