@@ -1,14 +1,14 @@
 //! The saved states of a view in memory.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actuarius_domain::{Position, ReadModel};
-use actuarius_persistence::Codec;
 use actuarius_persistence::personal::{Sealer, deriving};
 use actuarius_persistence::views::ViewError;
+use actuarius_persistence::{Codec, CodecError};
 
 use super::erasure_taint::ErasureTaint;
 use super::saved_views::{Origin, SavedViews};
@@ -52,18 +52,24 @@ impl States {
     /// place's.
     ///
     /// # Errors
-    /// The view cannot be encoded, or its bytes do not read back. It can be computed from the log.
+    /// [`Unsaved`]; the view can be computed from the log.
     pub(crate) fn encode<P: ReadModel>(
         &self,
         view: &P,
         position: Position,
         taint: ErasureTaint,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Vec<u8>, Unsaved> {
         let mut out = vec![LAYOUT, self.codec.byte()];
         self.origin(position, taint).write(&mut out);
         let encode = || self.codec.encode_checked(view, &mut out).map(drop);
-        guarded(|| deriving(self.sealer(), encode))?.map_err(|error| error.to_string())?;
-        Ok(out)
+        match guarded(|| deriving(self.sealer(), encode)) {
+            Ok(Ok(())) => Ok(out),
+            Ok(Err(error @ (CodecError::DoesNotReadBack { .. } | CodecError::TooDeep))) => {
+                Err(Unsaved::Unstorable(error.to_string()))
+            }
+            Ok(Err(error)) => Err(Unsaved::Failed(error.to_string())),
+            Err(panic) => Err(Unsaved::Failed(panic)),
+        }
     }
 
     /// Returns the state of a generation, if there is one that can be read.
@@ -112,6 +118,22 @@ impl States {
             let name = &self.name;
             tracing::warn!(target: "actuarius::projection", name, %error, "an old view was not removed");
         }
+    }
+}
+
+/// Why a view was not saved.
+#[derive(Debug)]
+pub(crate) enum Unsaved {
+    /// Its bytes do not read back, so it is computed from the log at each start.
+    Unstorable(String),
+    /// It could not be encoded or written.
+    Failed(String),
+}
+
+impl fmt::Display for Unsaved {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unstorable(why) | Self::Failed(why)) = self;
+        formatter.write_str(why)
     }
 }
 

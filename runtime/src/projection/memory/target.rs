@@ -1,6 +1,5 @@
 //! `MemoryTarget`: folds events into a view in memory, and saves it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::time::Instant;
 
 use super::shared_view::{SharedView, ViewState};
 use crate::projection::routes::Routes;
-use crate::projection::saved::States;
+use crate::projection::saved::{States, Unsaved};
 use crate::projection::target::{Failed, PORTION_TAKES, Target};
 
 /// Folds events into a view in memory.
@@ -34,14 +33,6 @@ pub(crate) struct MemoryTarget<P> {
     partial: Option<ViewState<P>>,
     /// Whether the view before the failure is lost, so that the saved one must be loaded.
     must_reload: bool,
-}
-
-/// Why a view was not saved.
-enum SaveError {
-    /// It does not read back, so it is computed from the log at the next start.
-    Unstorable(String),
-    /// The place of the views failed.
-    Place(ViewError),
 }
 
 /// When the view was saved last, and how long that took.
@@ -94,15 +85,15 @@ impl<P: ReadModel> MemoryTarget<P> {
     }
 
     /// Saves the view. The next start finds it if its generation is current.
-    fn save_state(&mut self) -> Result<(), SaveError> {
+    fn save_state(&mut self) -> Result<(), Unsaved> {
         let started = Instant::now();
         // Others can read at the same time.
         let state = self.own.read();
         let (position, taint) = (state.position, state.taint);
         let encoded = self.states.encode(&state.view, position, taint);
         drop(state);
-        let encoded = encoded.map_err(SaveError::Unstorable)?;
-        self.states.place.save_state(self.generation, &encoded).map_err(SaveError::Place)?;
+        let saved = self.states.place.save_state(self.generation, &encoded?);
+        saved.map_err(|error| Unsaved::Failed(error.to_string()))?;
         self.is_saved = true;
         self.last_save = LastSave { at: Instant::now(), took: started.elapsed(), position };
         self.states.meters.saved();
@@ -187,15 +178,6 @@ impl<P: ReadModel> MemoryTarget<P> {
     }
 }
 
-impl fmt::Display for SaveError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unstorable(why) => formatter.write_str(why),
-            Self::Place(error) => error.fmt(formatter),
-        }
-    }
-}
-
 impl<P: ReadModel> Target for MemoryTarget<P> {
     fn position(&self) -> Position {
         self.own.read().position
@@ -247,11 +229,11 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
     fn prepare(&mut self) -> Result<(), Failed> {
         match self.save_state() {
             Ok(()) => Ok(()),
-            Err(SaveError::Unstorable(why)) => {
+            Err(Unsaved::Unstorable(why)) => {
                 self.not_saved(&why);
                 Ok(())
             }
-            Err(SaveError::Place(error)) => Err(Failed::at(self.position().next(), error)),
+            Err(Unsaved::Failed(why)) => Err(Failed::at(self.position().next(), why)),
         }
     }
 
