@@ -1,11 +1,13 @@
 //! [`Activation`]: what the parts of one incarnation share.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Version};
 
 use super::hosted_type::HostedType;
 use super::inbox::{Epoch, Slot};
+use super::request::Request;
 use crate::base::error::{Failure, Quarantine, QuarantineReason, Unavailable};
 
 /// What the actor of an incarnation, its recovery and its appends in flight share.
@@ -29,6 +31,16 @@ impl<A: Aggregate> Activation<A> {
     /// Starts the next incarnation.
     pub(crate) fn start_next(&self, epoch: Epoch) {
         self.owner.clone().start(self.slot.clone(), epoch);
+    }
+
+    /// Puts requests that were taken and not processed back into the slot. If it serves none any more, because
+    /// the runtime has ended or the aggregate is quarantined, they are answered.
+    pub(crate) fn put_back(&self, requests: VecDeque<Request<A>>) {
+        if let Some(refused) = self.slot.put_back(requests) {
+            for request in refused.requests {
+                request.fail(refused.why.clone(), &self.hosted.meters);
+            }
+        }
     }
 
     /// Answers the waiting requests, because the aggregate cannot be read now. The next request tries again.

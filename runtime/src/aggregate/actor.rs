@@ -7,7 +7,7 @@ use std::time::Instant;
 use actuarius_domain::{Aggregate, Version};
 
 use super::activation::Activation;
-use super::inbox::{TurnOutcome, Work};
+use super::inbox::{Bell, TurnOutcome, Work};
 use super::incarnation::Incarnation;
 use super::pending_append::TurnGuard;
 use super::recovery::{self, RecoveryError};
@@ -41,22 +41,26 @@ impl<A: Aggregate> AggregateActor<A> {
     pub(crate) async fn run(mut self) {
         let Some(mut incarnation) = self.load().await else { return };
         let activation = self.activation.clone();
-        let (slot, epoch) = (&activation.slot, activation.epoch);
-        while let Some(work) = poll_fn(|context| slot.poll_work(epoch, context)).await {
+        let committer = &activation.hosted.engine.committer;
+        loop {
+            let work = match self.bell().await {
+                Bell::Work(work) => work,
+                Bell::NoRoom => {
+                    committer.room().await;
+                    continue;
+                }
+                Bell::Over => return,
+            };
             // From here on the slot is notified of the turn's end, whatever happens.
             let guard = (!work.requests.is_empty()).then(|| TurnGuard::new(activation.clone()));
             if work.stays {
-                activation.hosted.residency.stays(slot);
+                activation.hosted.residency.stays(&activation.slot);
             }
             if incarnation.must_be_rebuilt(&work) {
                 drop(incarnation);
-                match self.rebuild().await {
-                    Some(rebuilt) => incarnation = rebuilt,
-                    None => return self.abandon(work, guard),
-                }
-            }
-            if guard.is_some() {
-                activation.hosted.engine.committer.room().await;
+                let Some(rebuilt) = self.rebuild(work, guard).await else { return };
+                incarnation = rebuilt;
+                continue;
             }
             incarnation.record_outcome(work.last_turn);
             if self.process(&mut incarnation, work, guard) == Next::Stop {
@@ -65,6 +69,12 @@ impl<A: Aggregate> AggregateActor<A> {
             // Without a pause, a flood of requests that store nothing would keep the thread.
             tokio::task::consume_budget().await;
         }
+    }
+
+    async fn bell(&self) -> Bell<A> {
+        let Activation { hosted, slot, epoch, .. } = &*self.activation;
+        let has_room = || hosted.engine.committer.has_room();
+        poll_fn(|context| slot.poll_work(*epoch, has_room(), context)).await
     }
 
     /// Brings the aggregate into memory. On failure the waiting requests are answered.
@@ -86,10 +96,21 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     /// Rebuilds a state that holds events that were never stored, or clear text of a forgotten subject, or
-    /// that was only assumed. It has been dropped.
-    async fn rebuild(&self) -> Option<Box<Incarnation<A>>> {
+    /// that was only assumed. It has been dropped. The requests wait in the slot, so that they are answered
+    /// however the recovery ends.
+    async fn rebuild(
+        &self,
+        work: Work<A>,
+        guard: Option<TurnGuard<A>>,
+    ) -> Option<Box<Incarnation<A>>> {
+        self.activation.put_back(work.requests);
+        if let Some(guard) = guard {
+            guard.end(TurnOutcome::Nothing);
+        }
         self.activation.slot.state_dropped();
-        self.recover().await
+        let rebuilt = self.recover().await;
+        self.activation.slot.rebuilt();
+        rebuilt
     }
 
     /// Recovers the aggregate. On failure the waiting requests are answered.
@@ -152,26 +173,14 @@ impl<A: Aggregate> AggregateActor<A> {
         tracing::debug!(target: "actuarius::passivation", stream = %slot.stream, "passivated");
         Next::Stop
     }
-
-    /// Answers requests that were taken for an aggregate that could not be rebuilt.
-    fn abandon(&self, work: Work<A>, guard: Option<TurnGuard<A>>) {
-        for request in work.requests {
-            request.fail(Failure::undone(), &self.activation.hosted.meters);
-        }
-        if let Some(guard) = guard {
-            guard.end(TurnOutcome::Nothing);
-        }
-    }
 }
 
 impl<A: Aggregate> Drop for AggregateActor<A> {
     fn drop(&mut self) {
         let Activation { hosted, slot, epoch, .. } = &*self.activation;
         // It may run while a panic unwinds, so none may come from here.
-        if self.is_counted
-            && let Err(panic) = guarded(|| hosted.unloaded(slot))
-        {
-            drop(panic);
+        if self.is_counted {
+            let _ = guarded(|| hosted.unloaded(slot));
         }
         if slot.is_in_service(*epoch) {
             hosted.engine.supervision.report_end(self.activation.clone());
@@ -192,7 +201,7 @@ impl<A: Aggregate> Incarnation<A> {
 }
 
 /// How many times in a row an aggregate's actor may fail before the aggregate is quarantined. The user's
-/// panics are caught elsewhere, so even one failure is a defect of this library, of a metrics recorder or of
+/// panics are caught where its code is called, so even one failure is a defect of this library, of a metrics recorder or of
 /// a tracing layer.
 const FAILURES_IN_A_ROW: u32 = 3;
 

@@ -47,6 +47,15 @@ pub(crate) struct Work<A: Aggregate> {
     pub(crate) needs_rebuild: bool,
 }
 
+/// What the bell announced.
+pub(crate) enum Bell<A: Aggregate> {
+    Work(Work<A>),
+    /// There is work, and it was not taken, because there is no room for what it would store.
+    NoRoom,
+    /// The incarnation is no longer in service.
+    Over,
+}
+
 /// How an actor failed.
 pub(crate) struct Failed {
     /// How many times in a row this aggregate's actors have failed.
@@ -99,16 +108,17 @@ impl<A: Aggregate> Slot<A> {
         self.lock().inbox.front().is_some_and(Request::assumes_new)
     }
 
-    /// Waits for the bell, then takes the work and marks the slot busy if there are requests. Returns
-    /// `None` once the incarnation of this epoch is no longer in service.
+    /// Waits for the bell, then takes the work if there is room, and marks the slot busy if there are
+    /// requests. What is not taken is answered with the slot if the runtime ends.
     pub(crate) fn poll_work(
         &self,
         epoch: Epoch,
+        has_room: bool,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Work<A>>> {
+    ) -> Poll<Bell<A>> {
         let mut state = self.lock();
         if state.epoch != epoch || !state.is_resident() {
-            return Poll::Ready(None);
+            return Poll::Ready(Bell::Over);
         }
         if !state.rung {
             match &mut state.bell {
@@ -116,6 +126,9 @@ impl<A: Aggregate> Slot<A> {
                 none => *none = Some(context.waker().clone()),
             }
             return Poll::Pending;
+        }
+        if !has_room {
+            return Poll::Ready(Bell::NoRoom);
         }
         state.rung = false;
         let requests = state.take_requests();
@@ -127,7 +140,7 @@ impl<A: Aggregate> Slot<A> {
         }
         let needs_rebuild = state.clear_text.start_rebuild();
         let last_turn = state.last_turn.take();
-        Poll::Ready(Some(Work { requests, last_turn, leaving, stays, needs_rebuild }))
+        Poll::Ready(Bell::Work(Work { requests, last_turn, leaving, stays, needs_rebuild }))
     }
 
     /// Puts requests that were taken and not processed back to the front, in order. Returns them if the
@@ -176,12 +189,14 @@ impl<A: Aggregate> Slot<A> {
             // The last turn of an earlier incarnation does not concern this one.
             state.last_turn = None;
             state.rung = false;
-            let needs_rebuild = state.clear_text.needs_rebuild();
-            if !state.inbox.is_empty() || state.leaving != Leaving::No || needs_rebuild {
-                state.ring();
-            }
+            state.ring_if_needed();
         }
         is_awaited
+    }
+
+    /// Announces again what was not done yet, because the state was rebuilt first.
+    pub(crate) fn rebuilt(&self) {
+        self.change(SlotState::ring_if_needed);
     }
 
     /// Unloads the aggregate if it is idle, to free memory.

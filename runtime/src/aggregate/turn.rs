@@ -81,21 +81,11 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             // An assumed state may serve the first request only.
             let is_assumed = !self.incarnation.certainty.is_known();
             if (is_full || is_assumed) && !requests.is_empty() {
-                self.put_back(requests);
+                self.guard.activation().put_back(requests);
                 break;
             }
         }
         self.end()
-    }
-
-    /// Leaves the rest to the next turn. If there is none, because the runtime has ended or the aggregate is
-    /// quarantined, the rest is answered.
-    fn put_back(&self, requests: VecDeque<Request<A>>) {
-        if let Some(refused) = self.guard.activation().slot.put_back(requests) {
-            for request in refused.requests {
-                request.fail(refused.why.clone(), &self.hosted().meters);
-            }
-        }
     }
 
     fn hosted(&self) -> &HostedType<A> {

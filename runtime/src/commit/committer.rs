@@ -68,7 +68,12 @@ impl Committer {
         Ok(Self { work, poison, snapshot_bytes, append_bytes, thread })
     }
 
-    /// Waits until the appends that wait for the writer leave room for more.
+    /// Returns whether the appends that wait for the writer leave room for more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.append_bytes.have_room()
+    }
+
+    /// Waits until they do.
     pub(crate) async fn room(&self) {
         self.append_bytes.room().await;
     }
@@ -76,9 +81,10 @@ impl Committer {
     /// Submits an append. The waiter is completed in any case.
     pub(crate) fn append(&self, append: Append, waiter: Box<dyn Waiter>) {
         self.append_bytes.add(append.bytes());
-        if let Err(mpsc::SendError(Work::Append(_, waiter))) =
+        if let Err(mpsc::SendError(Work::Append(append, waiter))) =
             self.work.send(Work::Append(append, waiter))
         {
+            self.append_bytes.remove(append.bytes());
             waiter.complete(Err(NotStored::Stopped));
         }
     }

@@ -11,6 +11,7 @@ mod common;
 mod deletion;
 mod execute;
 mod fail_stop;
+mod failing_actors;
 mod idempotency;
 mod migration;
 mod model;

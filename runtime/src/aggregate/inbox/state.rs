@@ -143,6 +143,14 @@ impl<A: Aggregate> SlotState<A> {
         self.rung |= self.is_resident() && !self.busy;
     }
 
+    /// Rings the bell if the actor has anything to do.
+    pub(super) fn ring_if_needed(&mut self) {
+        let needs_rebuild = self.clear_text.needs_rebuild();
+        if !self.inbox.is_empty() || self.leaving != Leaving::No || needs_rebuild {
+            self.ring();
+        }
+    }
+
     /// Removes the waker of an actor that has work, or nothing to wait for any more. The caller wakes it
     /// after it has unlocked the slot.
     pub(super) fn take_bell(&mut self) -> Option<Waker> {

@@ -230,9 +230,8 @@ impl CommitLoop {
 
     /// Lets the store do a piece of postponed work. Returns whether more is left.
     fn advance(&mut self) -> bool {
-        let advanced = guarded(|| self.writer.advance()).unwrap_or_else(|panic| {
-            Err(StoreFailure::new("the store's writer panicked", std::io::Error::other(panic)))
-        });
+        let advanced =
+            guarded(|| self.writer.advance()).unwrap_or_else(|panic| Err(writer_panicked(panic)));
         self.count_waiting();
         advanced.map_err(|failure| self.fail(failure)).unwrap_or(false)
     }

@@ -18,12 +18,12 @@ impl WaitingBytes {
 
     /// Waits until fewer bytes than the limit wait.
     pub(super) async fn room(&self) {
-        while self.is_full() {
+        while !self.have_room() {
             // Enlisted before the second look, so that no notification is missed.
             let notified = self.room.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            if self.is_full() {
+            if !self.have_room() {
                 notified.await;
             }
         }
@@ -40,8 +40,8 @@ impl WaitingBytes {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) >= self.limit
+    pub(super) fn have_room(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) < self.limit
     }
 }
 
