@@ -25,7 +25,7 @@ use crate::operations::deletion;
 use crate::runtime::Runtime;
 use crate::schema::recorded::StoreShapes;
 
-/// How far the clock may be behind the last event without being logged: the clocks of two machines differ by
+/// How much earlier than the last event the clock may be without being logged: the clocks of two machines differ by
 /// less.
 const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(60);
 
@@ -213,7 +213,7 @@ impl RuntimeBuilder {
     }
 }
 
-/// Logs a clock that is behind the last event: it is wrong now, or was wrong then.
+/// Logs a clock that is earlier than the last event: it is wrong now, or was wrong then.
 async fn compare_clock(engine: &Engine) {
     let before = Position::new(engine.store.head().get().saturating_sub(1));
     let limit = PageLimit { commits: 1, bytes: 1 };
@@ -225,7 +225,7 @@ async fn compare_clock(engine: &Engine) {
             target: "actuarius::clock",
             %now,
             %last,
-            "the clock is behind the time of the last event; until it has passed it, times are out of order"
+            "the clock is earlier than the time of the last event; until it reaches that time, times are out of order"
         );
     }
 }

@@ -24,7 +24,7 @@ fn a_relative_path_means_the_same_directory_until_the_end() {
     if env::var_os(CHILD).is_some() {
         return move_around();
     }
-    for folder in ["first", "elsewhere"] {
+    for folder in ["first", "second"] {
         std::fs::create_dir(directory.path().join(folder)).unwrap();
     }
     let child = Process::new(env::current_exe().unwrap())
@@ -40,7 +40,7 @@ fn a_relative_path_means_the_same_directory_until_the_end() {
         names.sort();
         names
     };
-    assert_eq!(names("elsewhere"), Vec::<std::ffi::OsString>::new());
+    assert_eq!(names("second"), Vec::<std::ffi::OsString>::new());
     assert_eq!(names("first"), ["backup", "data", "master"]);
     for folder in ["archive", "keys", "store", "views"] {
         assert!(directory.path().join("first/data").join(folder).is_dir(), "{folder}");
@@ -54,7 +54,7 @@ async fn move_around() {
     let keys = master();
     let runtime = open(keys).await.unwrap();
     let backup = runtime.backup("backup");
-    env::set_current_dir("../elsewhere").unwrap();
+    env::set_current_dir("../second").unwrap();
     let ledgers = runtime.host::<Ledger>();
     for _ in 0..5 {
         ledgers.execute("alice", Command::Add(1)).await.unwrap();

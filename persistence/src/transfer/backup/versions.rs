@@ -44,7 +44,7 @@ impl<'a> Versions<'a> {
 
     /// Removes from `wanted` the commits that no version of their segment contains, and returns them: their
     /// streams were deleted. Segments that are not in the backup are left as they are, because their files
-    /// may be elsewhere.
+    /// may be in another place.
     pub(super) fn take_lost(&self, wanted: &mut Archived) -> Result<Archived, BackupError> {
         let mut lost = Archived::new();
         for (id, positions) in wanted.iter_mut().filter(|(id, _)| self.has(**id)) {

@@ -62,7 +62,7 @@ fn the_words_of_a_shape_are_the_same_in_every_release() {
     assert_ne!(words::<numbers::Term>(), words::<texts::Term>());
 }
 
-/// A text that must have the form AAA-000 hid everything behind it: a map from such keys to lines kept its
+/// A text that must have the form AAA-000 hid everything after it: a map from such keys to lines kept its
 /// fingerprint when two fields of the lines changed their places, and snapshots were read with both swapped.
 #[test]
 fn what_follows_a_text_with_a_strict_form_is_seen() {
