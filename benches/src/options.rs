@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use actuarius::{Codec, Hosting};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::Result;
@@ -90,6 +92,30 @@ impl Scenario {
     }
 }
 
+/// The encodings of events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// bincode 2.
+    Bincode,
+    /// JSON.
+    Json,
+    /// MessagePack with names, the default of the runtime.
+    #[default]
+    #[value(name = "messagepack")]
+    MessagePack,
+}
+
+impl From<Encoding> for Codec {
+    fn from(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Bincode => Self::Bincode,
+            Encoding::Json => Self::Json,
+            Encoding::MessagePack => Self::MessagePack,
+        }
+    }
+}
+
 /// How a scenario is measured. Some defaults depend on the scenario.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
@@ -120,6 +146,12 @@ pub struct Options {
     /// Bytes of each event's payload
     #[arg(long, default_value_t = 100, global = true)]
     pub payload_bytes: usize,
+    /// Encoding of the events
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub codec: Encoding,
+    /// Store events without reading them back first
+    #[arg(long, global = true)]
+    pub trust_codec: bool,
     /// Events in the store, for scenarios that fill one [default: 1000000, quick: 20000]
     #[arg(long, global = true)]
     pub events: Option<u64>,
@@ -148,6 +180,13 @@ impl Options {
     #[must_use]
     pub fn or<T>(&self, given: Option<T>, full: T, quick: T) -> T {
         given.unwrap_or(if self.quick { quick } else { full })
+    }
+
+    /// How the measured type is hosted, with the chosen encoding.
+    #[must_use]
+    pub fn hosting(&self) -> Hosting {
+        let hosting = Hosting::default().codec(self.codec.into());
+        if self.trust_codec { hosting.trust_codec() } else { hosting }
     }
 
     /// The number of rounds.

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::clients::Seen;
 use crate::distribution::Distribution;
 use crate::machine::Machine;
-use crate::options::Options;
+use crate::options::{Encoding, Options};
 use crate::subject::StoreKind;
 
 /// One row of results. A figure that the scenario does not measure is null.
@@ -79,6 +79,12 @@ pub struct Workload {
     pub distribution: Distribution,
     /// Bytes of each payload.
     pub payload_bytes: usize,
+    /// The encoding of the events.
+    #[serde(default)]
+    pub codec: Encoding,
+    /// Whether events are read back before they are stored.
+    #[serde(default)]
+    pub read_back: bool,
     /// Seconds measured, over all rounds.
     pub seconds: f64,
     /// The number of rounds.
@@ -96,6 +102,8 @@ impl Row {
             aggregates: options.aggregates.unwrap_or(10_000),
             distribution: options.distribution.unwrap_or_default(),
             payload_bytes: options.payload_bytes,
+            codec: options.codec,
+            read_back: !options.trust_codec,
             ..Workload::default()
         };
         let machine = Machine::with_disk_of(directory);
@@ -210,6 +218,8 @@ mod tests {
             "aggregates",
             "distribution",
             "payload_bytes",
+            "codec",
+            "read_back",
             "seconds",
             "durability",
             "cores",

@@ -1,6 +1,6 @@
 //! The scenario `resident`: memory per idle aggregate.
 
-use actuarius::{Hosting, Runtime};
+use actuarius::Runtime;
 
 use super::throughput::with_disk;
 use crate::Result;
@@ -18,7 +18,7 @@ pub(super) async fn resident(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
     let aggregates = options.or(options.aggregates, 100_000, 5_000);
-    let hosting = Hosting::default().never_passivate().resident_limit(aggregates + FIRST + 1);
+    let hosting = options.hosting().never_passivate().resident_limit(aggregates + FIRST + 1);
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     subject.fill(FIRST, FIRST as u64, options.payload_bytes).await?;
     let before = memory().await?;

@@ -5,7 +5,7 @@ use std::io::{self, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use actuarius::{Hosting, Runtime};
+use actuarius::Runtime;
 
 use super::throughput::with_disk;
 use crate::Result;
@@ -25,7 +25,7 @@ pub(super) async fn one_client(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
     let row = Row::new("one-client", options, scratch.path());
-    let hosting = Hosting::default();
+    let hosting = options.hosting();
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     let plain = PlainLog::create(&scratch.path().join("plain.log"))?;
     let (mut ours, mut theirs, mut disk) = (Side::default(), Side::default(), Disk::default());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actuarius::{Hosting, Runtime};
+use actuarius::Runtime;
 
 use super::throughput::with_disk;
 use crate::Result;
@@ -30,7 +30,7 @@ pub(super) async fn overload(options: &Options) -> Result<Vec<Row>> {
     let store = scratch.path().join("store");
     let row = Row::new("overload", options, scratch.path());
     let builder = Runtime::builder().pending_limit(limit);
-    let subject = Subject::open(options.store, &store, builder, Hosting::default()).await?;
+    let subject = Subject::open(options.store, &store, builder, options.hosting()).await?;
     let (over, usage) = (Arc::new(AtomicBool::new(false)), Usage::now());
     let memory = tokio::spawn(watch_memory(over.clone()));
     let seen = drive(&subject, &load(&row, options)).await;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actuarius::history::Moment;
-use actuarius::{Hosting, Position, Runtime, Timestamp, Version};
+use actuarius::{Position, Runtime, Timestamp, Version};
 use fastrand::Rng;
 
 use super::throughput::with_disk;
@@ -29,7 +29,7 @@ async fn moments(options: &Options) -> Result<Row> {
     let store = scratch.path().join("store");
     let streams = options.or(options.aggregates, 10, 3);
     let events = options.or(options.events, 1_000_000, 20_000);
-    let hosting = Hosting::default().snapshot_every(SNAPSHOT_EVERY).snapshots_kept(u32::MAX);
+    let hosting = options.hosting().snapshot_every(SNAPSHOT_EVERY).snapshots_kept(u32::MAX);
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     subject.fill(streams, events, options.payload_bytes).await?;
     subject.passivate(streams).await?;
@@ -129,7 +129,7 @@ async fn history(options: &Options) -> Result<Row> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
     let events = options.or(options.events, 1_000_000, 20_000);
-    let hosting = Hosting::default().without_snapshots();
+    let hosting = options.hosting().without_snapshots();
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     subject.fill(1, events, options.payload_bytes).await?;
     subject.passivate(1).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use actuarius::{Hosting, Runtime};
+use actuarius::Runtime;
 
 use super::throughput::with_disk;
 use crate::Result;
@@ -18,7 +18,7 @@ pub(super) async fn activation(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
     let aggregates = options.or(options.aggregates, 100_000, 2_000);
-    let hosting = Hosting::default().never_passivate().resident_limit(aggregates + 1);
+    let hosting = options.hosting().never_passivate().resident_limit(aggregates + 1);
     let open = || Subject::open(options.store, &store, Runtime::builder(), hosting.clone());
     let subject = open().await?;
     subject.fill(aggregates, aggregates as u64, options.payload_bytes).await?;
@@ -55,7 +55,7 @@ pub(super) async fn replay(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
     let events = options.or(options.events, 1_000_000, 20_000);
-    let hosting = Hosting::default().never_passivate().without_snapshots();
+    let hosting = options.hosting().never_passivate().without_snapshots();
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     subject.fill(1, events, options.payload_bytes).await?;
     let (usage, mut rates) = (Usage::now(), Vec::new());

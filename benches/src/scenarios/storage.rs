@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use actuarius::Runtime;
 use actuarius::store::verify::Verify;
-use actuarius::{Hosting, Runtime};
 
 use super::throughput::with_disk;
 use crate::Result;
@@ -67,7 +67,7 @@ pub(super) async fn verify(options: &Options) -> Result<Vec<Row>> {
 /// Adds events, spread over the aggregates in turn, and closes the store.
 async fn filled(row: Row, options: &Options, store: &Path, events: u64) -> Result<Row> {
     let builder = Runtime::builder();
-    let subject = Subject::open(options.store, store, builder, Hosting::default()).await?;
+    let subject = Subject::open(options.store, store, builder, options.hosting()).await?;
     subject.fill(row.workload.aggregates, events, options.payload_bytes).await?;
     with_disk(row, subject, store).await
 }
@@ -78,7 +78,7 @@ async fn opened(mut row: Row, options: &Options, store: &Path) -> Result<Row> {
     for _ in 0..options.rounds() {
         let started = Instant::now();
         let builder = Runtime::builder();
-        let subject = Subject::open(options.store, store, builder, Hosting::default()).await?;
+        let subject = Subject::open(options.store, store, builder, options.hosting()).await?;
         opening.push(started.elapsed().as_secs_f64() * 1e3);
         subject.query_all(1).await?;
         answering.push(started.elapsed().as_secs_f64() * 1e3);

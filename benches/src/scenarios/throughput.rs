@@ -16,14 +16,14 @@ use crate::subject::Subject;
 
 /// Measures 1,024 clients over 10,000 aggregates by default.
 pub(super) async fn spread(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
-    side_by_side(scenario.name(), options, Hosting::default(), Before::Nothing).await
+    side_by_side(scenario.name(), options, options.hosting(), Before::Nothing).await
 }
 
 /// Measures all clients at one aggregate.
 pub(super) async fn hot(options: &Options) -> Result<Vec<Row>> {
     let options =
         Options { aggregates: Some(1), distribution: Some(Distribution::Hot), ..options.clone() };
-    side_by_side("hot", &options, Hosting::default(), Before::Nothing).await
+    side_by_side("hot", &options, options.hosting(), Before::Nothing).await
 }
 
 /// Measures far more aggregates than may be active, so that nearly every command activates one and passivates another.
@@ -31,7 +31,7 @@ pub(super) async fn cold_storm(options: &Options) -> Result<Vec<Row>> {
     let aggregates = options.or(options.aggregates, 100_000, 2_000);
     let limit = options.resident_limit.unwrap_or(aggregates / 10);
     let options = Options { aggregates: Some(aggregates), ..options.clone() };
-    let hosting = Hosting::default().resident_limit(limit);
+    let hosting = options.hosting().resident_limit(limit);
     let rows = side_by_side("cold-storm", &options, hosting, Before::EachExists).await?;
     Ok(rows.into_iter().map(|row| row.with_detail("resident_limit", limit as f64)).collect())
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use actuarius::projection::ProjectionHandle;
-use actuarius::{Hosting, Position, Runtime};
+use actuarius::{Position, Runtime};
 
 use super::views;
 use crate::Result;
@@ -21,7 +21,7 @@ pub(super) async fn catch_up(options: &Options) -> Result<Vec<Row>> {
     let store = scratch.path().join("store");
     let events = options.or(options.events, 1_000_000, 20_000);
     let aggregates = options.or(options.aggregates, 10_000, 1_000);
-    let hosting = Hosting::default().never_passivate().without_snapshots();
+    let hosting = options.hosting().never_passivate().without_snapshots();
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     subject.fill(aggregates, events, options.payload_bytes).await?;
     let runtime = &subject.runtime;

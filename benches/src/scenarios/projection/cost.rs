@@ -1,7 +1,7 @@
 //! Commands per second with none, one and five projections attached, measured in turns so that drift affects all
 //! equally.
 
-use actuarius::{Hosting, Runtime};
+use actuarius::Runtime;
 
 use super::views;
 use crate::Result;
@@ -43,7 +43,7 @@ async fn with_attached(attached: usize, options: &Options, side: &mut Side) -> R
     let scratch = options.scratch()?;
     let row = Row::new("projection-cost", options, scratch.path());
     let store = scratch.path().join("store");
-    let hosting = Hosting::default();
+    let hosting = options.hosting();
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     let mut projections = Vec::new();
     for number in 0..attached {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use actuarius::Runtime;
 use actuarius::projection::InMemory;
-use actuarius::{Hosting, Runtime};
 
 use super::views::{self, Sums};
 use crate::Result;
@@ -24,7 +24,7 @@ const ONE_IN: usize = 16;
 pub(super) async fn lag(options: &Options) -> Result<Vec<Row>> {
     let scratch = options.scratch()?;
     let store = scratch.path().join("store");
-    let hosting = Hosting::default();
+    let hosting = options.hosting();
     let subject = Subject::open(options.store, &store, Runtime::builder(), hosting).await?;
     let view = views::in_memory(&subject.runtime, "watched").await?;
     let full = Row::new("projection-lag-full-load", options, scratch.path());

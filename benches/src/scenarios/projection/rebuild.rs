@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use actuarius::Runtime;
 use actuarius::projection::InMemory;
-use actuarius::{Hosting, Runtime};
 
 use super::views::{self, Sums};
 use crate::Result;
@@ -21,7 +21,7 @@ pub(super) async fn rebuild(options: &Options) -> Result<Vec<Row>> {
     let mut row = Row::new("projection-rebuild", options, scratch.path());
     let events = options.or(options.events, 1_000_000, 20_000);
     let subject =
-        Subject::open(options.store, &store, Runtime::builder(), Hosting::default()).await?;
+        Subject::open(options.store, &store, Runtime::builder(), options.hosting()).await?;
     subject.fill(row.workload.aggregates, events, options.payload_bytes).await?;
     let view = views::in_memory(&subject.runtime, "rebuilt").await?;
     view.wait_for_within(subject.runtime.head(), Duration::from_secs(3_600)).await?;

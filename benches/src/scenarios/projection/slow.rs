@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actuarius::projection::Projection;
-use actuarius::{Envelope, Hosting, Runtime};
+use actuarius::{Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -30,7 +30,7 @@ pub(super) async fn slow(options: &Options) -> Result<Vec<Row>> {
     let store = scratch.path().join("store");
     let row = Row::new("projection-slow", options, scratch.path());
     let subject =
-        Subject::open(options.store, &store, Runtime::builder(), Hosting::default()).await?;
+        Subject::open(options.store, &store, Runtime::builder(), options.hosting()).await?;
     let (mut without, mut with, mut lag) = (Turns::default(), Turns::default(), 0);
     for _ in 0..options.rounds() {
         without.take(&subject, &row, options).await?;
