@@ -17,7 +17,7 @@ use crate::commit::admission::Admission;
 use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
 use crate::engine::keyring::{Keyring, StoreGuard};
-use crate::engine::recovery_pool::RecoveryPool;
+use crate::engine::pool::Pool;
 use crate::engine::supervision::Supervision;
 use crate::engine::{Engine, SharedReader};
 use crate::inner::Inner;
@@ -136,13 +136,15 @@ impl RuntimeBuilder {
             let store = actuarius_sled::open(&path)?;
             guarded(store, guard, Some(&path.join("keys")))
         };
-        let opened = tokio::task::spawn_blocking(opening).await;
-        let (store, keyring) = opened.map_err(|panic| OpenError::Damaged {
+        let no_thread = |source| OpenError::Io { path: directory.clone(), source };
+        let work_pool = Pool::for_work(&home).map_err(no_thread)?;
+        let opened = work_pool.run(opening).await;
+        let (store, keyring) = opened.map_err(|error| OpenError::Damaged {
             path: directory.clone(),
-            what: format!("opening it panicked: {panic}"),
+            what: format!("it could not be opened: {error}"),
         })??;
         self.views.get_or_insert_with(|| actuarius_sled::views(directory.join("views")));
-        let started = self.start(home, store, keyring).await;
+        let started = self.start(home, work_pool, store, keyring).await;
         started.map_err(|source| OpenError::Io { path: directory, source })
     }
 
@@ -163,19 +165,21 @@ impl RuntimeBuilder {
     pub async fn on_store(mut self, store: Store) -> Result<Runtime, OpenError> {
         let home = HomeRuntime::current()?;
         let (store, keyring) = guarded(store, self.guard.take(), None)?;
-        let started = self.start(home, store, keyring).await;
-        started.map_err(|source| OpenError::Io { path: "".into(), source })
+        let failed = |source| OpenError::Io { path: "".into(), source };
+        let work_pool = Pool::for_work(&home).map_err(failed)?;
+        self.start(home, work_pool, store, keyring).await.map_err(failed)
     }
 
     async fn start(
         self,
         home: Arc<HomeRuntime>,
+        work_pool: Pool,
         store: Store,
         keyring: Keyring,
     ) -> std::io::Result<Runtime> {
         telemetry::describe();
         let sealer = keyring.sealer().cloned();
-        let engine = self.engine(home, store, keyring).await?;
+        let engine = self.engine(home, work_pool, store, keyring).await?;
         deletion::resume(&engine).await;
         compare_clock(&engine).await;
         let views = self.views.unwrap_or_else(Views::in_memory);
@@ -186,14 +190,16 @@ impl RuntimeBuilder {
     pub(crate) async fn engine(
         &self,
         home: Arc<HomeRuntime>,
+        work_pool: Pool,
         store: Store,
         keyring: Keyring,
     ) -> std::io::Result<Arc<Engine>> {
         let supervision =
             Supervision::start(home.handle().clone()).await.map_err(std::io::Error::other)?;
         let reader = store.reader.clone();
-        let shapes = tokio::task::spawn_blocking(move || StoreShapes::read(&*reader)).await?;
-        let shapes = Arc::new(shapes.map_err(std::io::Error::other)?);
+        let shapes = work_pool.run(move || StoreShapes::read(&*reader)).await;
+        let shapes = shapes.map_err(std::io::Error::other)?.map_err(std::io::Error::other)?;
+        let shapes = Arc::new(shapes);
         let admission = Admission::new(self.pending_limit);
         let meters = CommitMeters::new();
         let tail = Tail::with_sealer(store.reader.head(), keyring.sealer().cloned());
@@ -206,7 +212,9 @@ impl RuntimeBuilder {
             tail,
             clock: self.clock.clone(),
             supervision,
-            recovery_pool: RecoveryPool::start(self.concurrent_recoveries)?,
+            recovery_pool: Pool::for_recoveries(&home, self.concurrent_recoveries)?,
+            read_pool: Pool::for_reads(&home)?,
+            work_pool,
             home,
             timer: Timer::start()?,
         }))

@@ -1,7 +1,7 @@
 //! [`Engine`]: what all hosted types share, and [`SharedReader`], the store's reader until it is closed.
 
 pub(crate) mod keyring;
-pub(crate) mod recovery_pool;
+pub(crate) mod pool;
 pub(crate) mod supervision;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,7 +17,7 @@ use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
 use crate::schema::recorded::StoreShapes;
 use keyring::Keyring;
-use recovery_pool::RecoveryPool;
+use pool::Pool;
 use supervision::Supervision;
 
 /// What all hosted types share.
@@ -34,7 +34,12 @@ pub(crate) struct Engine {
     pub(crate) tail: Arc<Tail>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) supervision: Supervision,
-    pub(crate) recovery_pool: RecoveryPool,
+    /// For recoveries of aggregates.
+    pub(crate) recovery_pool: Pool,
+    /// For reads of callers and followers, a page at a time.
+    pub(crate) read_pool: Pool,
+    /// For everything that may take long or wait, such as views and backups.
+    pub(crate) work_pool: Pool,
 }
 
 impl Engine {
@@ -43,7 +48,8 @@ impl Engine {
         self.committer.failure()
     }
 
-    /// Reads from the store on a blocking thread, so that waiting for a disk delays no task.
+    /// Reads from the store on a thread of the read pool, so that waiting for a disk delays no task. A read that
+    /// nobody waits for any more is skipped.
     ///
     /// # Errors
     /// The errors of `read`, and [`ReadError::Closed`] once the store is closed.
@@ -55,26 +61,27 @@ impl Engine {
         R: Send + 'static,
         E: From<ReadError> + Send + 'static,
     {
-        let reader = self.store.reader()?;
-        let reading = tokio::task::spawn_blocking(move || read(&*reader));
-        reading.await.unwrap_or_else(|error| {
-            Err(match error.is_panic() {
-                true => ReadError::Io(Arc::new(std::io::Error::other(error))),
-                // The tokio runtime is shutting down.
-                false => ReadError::Closed,
-            }
-            .into())
-        })
+        let store = self.store.clone();
+        let reading = self.read_pool.run_if_awaited(move || read(&*store.reader()?));
+        reading.await.map_err(ReadError::from)?
+    }
+
+    /// Ends the threads, once their current jobs are done. What waits for one is dropped.
+    pub(crate) fn close_pools(&self) {
+        self.recovery_pool.close();
+        self.read_pool.close();
+        self.work_pool.close();
     }
 }
 
 /// The store's reader, until the store is closed. Once it is closed and the last clone is dropped, the
 /// store releases its files.
-pub(crate) struct SharedReader(RwLock<Option<Arc<dyn Reader>>>);
+#[derive(Clone)]
+pub(crate) struct SharedReader(Arc<RwLock<Option<Arc<dyn Reader>>>>);
 
 impl SharedReader {
     pub(crate) fn new(reader: Arc<dyn Reader>) -> Self {
-        Self(RwLock::new(Some(reader)))
+        Self(Arc::new(RwLock::new(Some(reader))))
     }
 
     pub(crate) fn reader(&self) -> Result<Arc<dyn Reader>, ReadError> {

@@ -167,8 +167,8 @@ impl Inner {
     /// store's files, which may block and must not delay a task.
     #[must_use = "dropping it closes the store's files"]
     fn end(&self) -> Option<Arc<dyn Reader>> {
-        self.engine.recovery_pool.close();
         self.engine.supervision.stop();
+        self.engine.close_pools();
         for hosted in self.hosted() {
             hosted.end_all();
         }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use actuarius_persistence::keys::{KeyError, Keys};
 use thiserror::Error;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::base::telemetry::facade::counter;
@@ -112,7 +111,7 @@ async fn forget_now(
     subject: String,
 ) -> Result<Forgotten, ForgetError> {
     let fingerprint = keys.fingerprint(&subject);
-    let destroying = spawn_blocking(move || keys.forget(&subject)).await;
+    let destroying = inner.engine.work_pool.run(move || keys.forget(&subject)).await;
     let destroyed = destroying.map_err(|_| ForgetError::ShuttingDown)?;
     // Also if it failed: the key is not used any more, so views must not show the subject either.
     inner.engine.keyring.notify();
@@ -139,7 +138,8 @@ fn have_erased(inner: &Inner, number: u64) -> bool {
 }
 
 async fn sweep_views(inner: Arc<Inner>, number: u64) -> Result<Swept, ForgetError> {
-    let sweeping = spawn_blocking(move || {
+    let engine = inner.engine.clone();
+    let sweeping = engine.work_pool.run(move || {
         let is_running = |name: &str| {
             let is_it = |follower: &Arc<FollowerShared>| &*follower.name == name;
             inner.followers.all().iter().any(is_it)

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 use actuarius_persistence::{Commit, Damage, Page, PageLimit, ReadError};
-use tokio::task::JoinHandle;
 
 use crate::commit::tail::{Following, Group};
 use crate::engine::Engine;
+use crate::engine::pool::Run;
 
 /// How much is read from the store at once: enough to spread the cost of a read, little enough that the pages of a
 /// hundred followers fit in memory.
@@ -21,7 +21,7 @@ pub(crate) struct Follower {
     following: Following,
     at: Position,
     /// The read of the page after `at`, if it is running.
-    reading: Option<JoinHandle<Result<Page, ReadError>>>,
+    reading: Option<Run<Result<Page, ReadError>>>,
 }
 
 /// Consecutive commits.
@@ -136,12 +136,12 @@ impl Follower {
         let Some(reading) = &mut self.reading else { return Ok(Page::default()) };
         let page = reading.await;
         self.reading = None;
-        page.map_err(|panic| ReadError::Io(Arc::new(std::io::Error::other(panic))))?
+        page?
     }
 
-    fn start_reading(&self) -> JoinHandle<Result<Page, ReadError>> {
-        let (engine, at) = (self.engine.clone(), self.at);
-        tokio::task::spawn_blocking(move || engine.store.reader()?.read_log(at, PAGE))
+    fn start_reading(&self) -> Run<Result<Page, ReadError>> {
+        let (store, at) = (self.engine.store.clone(), self.at);
+        self.engine.read_pool.run_if_awaited(move || store.reader()?.read_log(at, PAGE))
     }
 
     /// Advances past the slice, whose first commit must be the next one.

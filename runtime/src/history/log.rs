@@ -44,7 +44,7 @@ pub(crate) async fn position_at_with(
     Ok(searched(engine, time).await?.end_with(policy))
 }
 
-/// Searches the whole log, on blocking threads, one page at a time, so that dropping the future stops it.
+/// Searches the whole log, in the read pool, one page at a time, so that dropping the future stops it.
 async fn searched(engine: &Arc<Engine>, time: Timestamp) -> Result<TimeSearch, ReadError> {
     let end = engine.store.reader()?.head();
     let (mut search, mut position) = (TimeSearch::at(time), Position::NONE);
@@ -71,7 +71,7 @@ async fn searched(engine: &Arc<Engine>, time: Timestamp) -> Result<TimeSearch, R
 /// Folds the log from its first commit up to a moment, and returns the result with its position. Commits
 /// stored after the call are not read.
 ///
-/// Reads on blocking threads, one page at a time, so that dropping the future stops it.
+/// Reads in the read pool, one page at a time, so that dropping the future stops it.
 pub(crate) async fn fold_log<T, E>(
     engine: &Arc<Engine>,
     moment: LogMoment,

@@ -36,7 +36,7 @@ pub(crate) async fn as_of<A: Aggregate>(
     walk_to(hosted, id.stream(), moment).await?.into_past()
 }
 
-/// Replays up to a moment, or up to the present if the moment is in the future. Reads on blocking threads, one
+/// Replays up to a moment, or up to the present if the moment is in the future. Reads in the read pool, one
 /// page at a time, so that dropping the future stops it.
 pub(super) async fn walk_to<A: Aggregate>(
     hosted: &Arc<HostedType<A>>,

@@ -6,7 +6,6 @@ use actuarius_domain::{Aggregate, Id, InvalidId, StreamId, Version};
 use actuarius_persistence::archive::{ArchiveError, Moving, Wanted};
 use actuarius_persistence::{ReadError, Reader, Removal};
 use thiserror::Error;
-use tokio::runtime::Handle;
 
 use super::REMOVALS_AT_ONCE;
 use crate::aggregates::{Aggregates, checked};
@@ -89,8 +88,8 @@ pub(crate) async fn archive<A: Aggregate>(
     mut which: impl FnMut(&Id<A>) -> bool + Send + 'static,
 ) -> Result<Archived, ArchivingError> {
     let reader = engine.store.reader().map_err(Failure::from)?;
-    let handle = Handle::current();
-    let work = tokio::task::spawn_blocking(move || {
+    let shared = engine.clone();
+    let work = shared.work_pool.run(move || {
         let directory =
             reader.maintenance().archive().ok_or(ArchivingError::Unsupported)?.to_owned();
         let wanted: Wanted<'_> = Box::new(|stream| {
@@ -104,9 +103,9 @@ pub(crate) async fn archive<A: Aggregate>(
         if let Some(stream) = only {
             moving = moving.only(stream);
         }
-        move_all(&engine, &handle, moving)
+        move_all(&engine, moving)
     });
-    work.await.map_err(|_| Failure::shutting_down())?
+    work.await.map_err(|error| Failure::from(ReadError::from(error)))?
 }
 
 impl ArchivePart {
@@ -131,15 +130,11 @@ impl ArchivePart {
     }
 }
 
-fn move_all(
-    engine: &Engine,
-    handle: &Handle,
-    mut moving: Moving<'_>,
-) -> Result<Archived, ArchivingError> {
+fn move_all(engine: &Engine, mut moving: Moving<'_>) -> Result<Archived, ArchivingError> {
     let mut archived = Archived::default();
     while let Some(moved) = moving.next_segment()? {
         for removals in moved.removals.chunks(REMOVALS_AT_ONCE) {
-            remove(engine, handle, removals.to_vec())?;
+            remove(engine, removals.to_vec())?;
         }
         archived.events += moved.events;
         archived.segments += 1;
@@ -154,7 +149,7 @@ fn move_all(
     Ok(archived)
 }
 
-fn remove(engine: &Engine, handle: &Handle, removals: Vec<Removal>) -> Result<(), ArchivingError> {
-    let removed = handle.block_on(engine.committer.remove(removals, vec![]));
+fn remove(engine: &Engine, removals: Vec<Removal>) -> Result<(), ArchivingError> {
+    let removed = engine.home.handle().block_on(engine.committer.remove(removals, vec![]));
     Ok(removed.map_err(Failure::from)?)
 }

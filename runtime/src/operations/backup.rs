@@ -1,7 +1,6 @@
 //! [`BackupBuilder`]: the builder of a backup, and its future.
 
 use std::future::{Future, IntoFuture};
-use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -81,20 +80,20 @@ impl BackupBuilder {
         let is_dropped = Arc::new(AtomicBool::new(false));
         // Dropping this future stops the backup.
         let _guard = SetOnDrop(is_dropped.clone());
+        let shared = engine.clone();
         let work = move || {
             let reader = engine.store.reader()?;
+            let is_over = || engine.store.reader().is_err() || is_dropped.load(Ordering::Relaxed);
             backup::take(&*reader, to, &options, &mut |progress| {
-                let is_closed = engine.store.reader().is_err();
-                if is_closed || is_dropped.load(Ordering::Relaxed) {
+                if is_over() {
                     return ControlFlow::Break(());
                 }
-                on_progress(progress)
+                on_progress(progress)?;
+                // It may have taken a while.
+                if is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(taken) => taken,
-            Err(panic) => Err(ReadError::from(io::Error::other(panic)).into()),
-        }
+        shared.work_pool.run(work).await.map_err(ReadError::from)?
     }
 }
 

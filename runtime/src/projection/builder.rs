@@ -171,7 +171,7 @@ impl<K: StoredKind> ProjectionBuilder<K> {
         let (views, version) = (inner.views.clone(), settings.version);
         let types = settings.routes.types();
         let reader = inner.engine.store.reader().map_err(|_| StartError::ShuttingDown)?;
-        let saved_views = opening(move || {
+        let saved_views = opening(&inner.engine.work_pool, move || {
             let (place, lineage) = (views.place(&name)?, reader.maintenance().lineage());
             Ok(SavedViews { name, place, version, shape, lineage, types })
         });

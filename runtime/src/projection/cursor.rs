@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::follow::follower::{Follower, Slice};
 
 /// A projection that takes longer for a commit, so that 64 commits do not fit into a portion, runs on a
-/// blocking thread.
+/// thread of the work pool.
 const SLOW: Duration = Duration::from_nanos(15_625);
 
 /// How many portions are remembered. A worker that shares its processor makes a portion look slow, never
@@ -20,6 +20,7 @@ const PORTIONS_REMEMBERED: usize = 4;
 
 /// A target with its position in the log. It takes portion after portion.
 pub(crate) struct Cursor<T> {
+    engine: Arc<Engine>,
     pub(crate) target: T,
     pub(crate) follower: Follower,
     /// Read, and not yet taken.
@@ -41,7 +42,14 @@ pub(crate) struct Taken {
 impl<T: Target> Cursor<T> {
     pub(crate) fn of(engine: &Arc<Engine>, target: T) -> Self {
         let follower = Follower::after(engine, target.position());
-        Self { target, follower, remaining: None, costs: VecDeque::new(), held: Duration::ZERO }
+        Self {
+            engine: engine.clone(),
+            target,
+            follower,
+            remaining: None,
+            costs: VecDeque::new(),
+            held: Duration::ZERO,
+        }
     }
 
     /// Returns the next commits, and waits until there are some. May be dropped at any time.
@@ -73,7 +81,9 @@ impl<T: Target> Cursor<T> {
             }
             None => {
                 let taken;
-                (self.target, taken) = blocking(self.target, |it| take_timed(it, slice)).await;
+                let pool = &self.engine.work_pool;
+                (self.target, taken) =
+                    blocking(pool, self.target, |it| take_timed(it, slice)).await;
                 taken
             }
         };
@@ -91,7 +101,7 @@ impl<T: Target> Cursor<T> {
         work: impl FnOnce(&mut T) -> R + Send + 'static,
     ) -> (Self, R) {
         let done;
-        (self.target, done) = blocking(self.target, work).await;
+        (self.target, done) = blocking(&self.engine.work_pool, self.target, work).await;
         (self, done)
     }
 
@@ -123,7 +133,7 @@ impl<T: Target> Cursor<T> {
     }
 }
 
-/// Takes the commits on a blocking thread, and measures the time without the wait for that thread.
+/// Takes the commits on a thread of the work pool, and measures the time without the wait for that thread.
 fn take_timed<T: Target>(target: &mut T, slice: Slice) -> (Result<u64, Failed>, Duration, Slice) {
     let started = Instant::now();
     let outcome = target.take(&slice);

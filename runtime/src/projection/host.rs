@@ -152,7 +152,7 @@ impl<T: Target> Host<T> {
         self.forgotten_at_opening = self.engine.keyring.forgotten();
         let (source, before) = (self.source.clone(), self.cursor.take());
         let (name, head) = (self.shared.name.to_string(), self.engine.tail.head());
-        let (target, older) = opening(move || {
+        let (target, older) = opening(&self.engine.work_pool, move || {
             drop(before);
             let Opened { target, older } = source.open()?;
             let checkpoint = target.position().max(older.unwrap_or_default());
@@ -230,7 +230,7 @@ impl<T: Target> Host<T> {
     async fn close(&mut self) {
         let Some(Cursor { mut target, .. }) = self.cursor.take() else { return };
         let saves = self.serve_from.is_none();
-        let closing = tokio::task::spawn_blocking(move || {
+        let closing = self.engine.work_pool.run(move || {
             if saves {
                 target.save();
             }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use actuarius_domain::Position;
 use actuarius_persistence::Commit;
 use actuarius_persistence::views::ViewError;
-use tokio::task::JoinError;
 use tokio::time::Instant;
 
+use crate::engine::pool::{NotDone, Pool};
 use crate::follow::followers::StartError;
 
 /// How long a portion of commits may take. Requests to the projection wait for it, and so does all other work
@@ -136,21 +136,21 @@ pub(crate) fn is_position_due(position: Position, stored: Position) -> bool {
 /// # Errors
 /// [`StartError`]: the error of `open`, or its panic.
 pub(crate) async fn opening<R: Send + 'static>(
+    pool: &Pool,
     open: impl FnOnce() -> Result<R, StartError> + Send + 'static,
 ) -> Result<R, StartError> {
-    let panicked = |error: JoinError| match error.is_panic() {
-        true => ViewError::Io(Arc::new(std::io::Error::other(error))).into(),
-        // The tokio runtime is shutting down.
-        false => StartError::ShuttingDown,
-    };
-    tokio::task::spawn_blocking(open).await.map_err(panicked)?
+    pool.run(open).await.map_err(|error| match error {
+        NotDone::Panicked(_) => ViewError::Io(Arc::new(std::io::Error::other(error))).into(),
+        NotDone::Closed => StartError::ShuttingDown,
+    })?
 }
 
 /// Runs work on a target that may wait for a disk.
 ///
 /// # Panics
-/// If the work panics: the actor fails, and restarts with what is durable.
+/// If the work panics, or the runtime ends before it: the actor fails, and restarts with what is durable.
 pub(crate) async fn blocking<T, R>(
+    pool: &Pool,
     mut target: T,
     work: impl FnOnce(&mut T) -> R + Send + 'static,
 ) -> (T, R)
@@ -158,7 +158,7 @@ where
     T: Send + 'static,
     R: Send + 'static,
 {
-    let working = tokio::task::spawn_blocking(move || {
+    let working = pool.run(move || {
         let done = work(&mut target);
         (target, done)
     });
@@ -171,10 +171,12 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::home_runtime::HomeRuntime;
 
     #[tokio::test]
     async fn a_panic_while_opening_is_reported_as_a_view_error() {
-        let opened = opening(|| -> Result<(), StartError> {
+        let pool = Pool::for_work(&HomeRuntime::current().unwrap()).unwrap();
+        let opened = opening(&pool, || -> Result<(), StartError> {
             // Unwinding without the hook: the panic is expected, its report would only be noise.
             std::panic::resume_unwind(Box::new("no such view"))
         });

@@ -69,10 +69,9 @@ where
         Box::pin(async move {
             let id = Id::<A>::new(outgoing.id.clone())?;
             self.wait_for_earlier_requests(&id).await?;
-            let (reader, stream) = (self.directory.hosted.engine.store.reader()?, id.stream());
-            let search = move || find_backwards(&*reader, &stream, command, as_of);
-            let found = tokio::task::spawn_blocking(search).await;
-            let found = found.map_err(|_| Failure::shutting_down())??;
+            let (engine, stream) = (&self.directory.hosted.engine, id.stream());
+            let search = move |reader: &dyn Reader| find_backwards(reader, &stream, command, as_of);
+            let found = engine.read(search).await?;
             let accepted = found.map(|(version, position)| Outcome::Accepted { version, position });
             Ok(accepted.map(|outcome| Dispatched::answered(id, outgoing, outcome)))
         })

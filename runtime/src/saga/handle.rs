@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius_domain::{Effects, Id, InvalidId, Position, Saga, Version};
-use actuarius_persistence::PageLimit;
+use actuarius_persistence::{PageLimit, Reader};
 
 use super::beginning::Beginning;
 use super::error::SagaError;
@@ -183,15 +183,15 @@ impl<S: Saga> Sagas<S> {
     ) -> Result<Vec<SagaStep<S>>, Failure> {
         let id = checked::<S>(id)?;
         let engine = &self.host.engine;
-        let (reader, decoder) = (engine.store.reader()?, Decoder::of(&engine.shapes));
-        let read = move || {
+        let decoder = Decoder::of(&engine.shapes);
+        let read = move |reader: &dyn Reader| {
             let after = Version::new(after);
             let stream = id.stream();
             let limit = PageLimit::default();
             let page = reader.read_stream(&stream, after, Position::NONE, limit)?;
             Ok(steps(decoder, &id, &page, after)?)
         };
-        tokio::task::spawn_blocking(read).await.map_err(|_| Failure::shutting_down())?
+        engine.read(read).await
     }
 
     /// Lets an instance that is quarantined or stuck try again what it is blocked on, and continue. Also

@@ -70,12 +70,16 @@ impl Attempts {
 
     /// Starts to read the next part of a key's overflow.
     pub(super) fn read(&mut self, key: Arc<str>, plan: &Arc<Plan>, range: LogRange) {
-        let (plan, of) = (plan.clone(), key.clone());
-        let read = move || match parked_overflow::read(&plan, &of, &range) {
-            Ok(found) => Outcome::Found(found),
-            Err(error) => Outcome::Unread(error.to_string()),
-        };
-        let task = self.tasks.spawn_blocking(read);
+        let (scan, of) = (plan.clone(), key.clone());
+        let read = move || parked_overflow::read(&scan, &of, &range);
+        let reading = plan.engine.read_pool.run_if_awaited(read);
+        let task = self.tasks.spawn(async move {
+            match reading.await {
+                Ok(Ok(found)) => Outcome::Found(found),
+                Ok(Err(error)) => Outcome::Unread(error.to_string()),
+                Err(error) => Outcome::Unread(error.to_string()),
+            }
+        });
         self.jobs.insert(task.id(), Job::Overflow(key));
     }
 
@@ -131,7 +135,8 @@ async fn handled(handling: Result<Handling, String>) -> Outcome {
 
 async fn handled_again(plan: Arc<Plan>, again: Reattempt) -> Outcome {
     let (scan, commit) = (plan.clone(), again.commit);
-    let found = tokio::task::spawn_blocking(move || read_again(&scan, commit)).await;
+    let reading = plan.engine.read_pool.run_if_awaited(move || read_again(&scan, commit));
+    let found = reading.await;
     match found {
         Ok(Ok(Some(commit))) => {
             let handling = plan.routes.handling(&commit, again.position, &again.key);
@@ -142,7 +147,7 @@ async fn handled_again(plan: Arc<Plan>, again: Reattempt) -> Outcome {
         }
         Ok(Ok(None)) => Outcome::Unread(format!("there is no commit at position {commit}")),
         Ok(Err(error)) => Outcome::Unread(error.to_string()),
-        Err(panic) => Outcome::Unread(panic.to_string()),
+        Err(error) => Outcome::Unread(error.to_string()),
     }
 }
 

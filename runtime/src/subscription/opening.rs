@@ -81,7 +81,7 @@ async fn remove_all_notes(engine: &Arc<Engine>, name: &str) -> Result<(), StartE
         let load = move |reader: &dyn Reader| {
             first_keys(reader, &prefix).map_err(|error| unreadable(&owned, error))
         };
-        let keys = blocking(engine, name, load).await?;
+        let keys = reading(engine, name, load).await?;
         let is_last = keys.is_empty();
         let mut notes = Notes::default();
         for key in keys {
@@ -118,19 +118,19 @@ async fn find(
     start: Start,
 ) -> Result<(Stored, bool), StartError> {
     let owned = name.to_owned();
-    blocking(engine, name, move |reader| load(reader, &owned, start)).await
+    reading(engine, name, move |reader| load(reader, &owned, start)).await
 }
 
 /// Reads the store, which may wait for a disk.
-async fn blocking<T: Send + 'static>(
+async fn reading<T: Send + 'static>(
     engine: &Engine,
     name: &str,
     load: impl FnOnce(&dyn Reader) -> Result<T, StartError> + Send + 'static,
 ) -> Result<T, StartError> {
-    let reader = engine.store.reader().map_err(|_| StartError::ShuttingDown)?;
-    match tokio::task::spawn_blocking(move || load(&*reader)).await {
-        Ok(stored) => stored,
-        Err(panic) => Err(unreadable(name, std::io::Error::other(panic).into())),
+    match engine.read(move |reader| Ok(load(reader))).await {
+        Ok(loaded) => loaded,
+        Err(ReadError::Closed) => Err(StartError::ShuttingDown),
+        Err(error) => Err(unreadable(name, error)),
     }
 }
 

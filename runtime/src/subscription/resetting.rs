@@ -1,8 +1,6 @@
 //! Takes requests of the handle, and resets the subscription to another place in the log.
 
-use std::sync::Arc;
-
-use actuarius_persistence::Reader;
+use actuarius_persistence::{ReadError, Reader};
 use tokio::sync::mpsc;
 
 use super::checkpoint::{self, InvalidStart, Mark};
@@ -13,6 +11,7 @@ use super::options::Start;
 use super::reading::Reading;
 use super::requests::Request;
 use super::state::SubscriptionState;
+use crate::engine::Engine;
 
 impl SubscriptionState {
     /// Takes the waiting requests, before anything else is started.
@@ -48,7 +47,7 @@ impl SubscriptionState {
     }
 
     async fn reset(&mut self, start: Start) -> Result<(), ResetError> {
-        let mark = place(self.plan.engine.store.reader()?, start).await?;
+        let mark = place(&self.plan.engine, start).await?;
         tracing::info!(
             target: "actuarius::subscription",
             name = %self.plan.shared.name, position = %mark.position, "reset"
@@ -79,13 +78,11 @@ impl SubscriptionState {
     }
 }
 
-async fn place(reader: Arc<dyn Reader>, start: Start) -> Result<Mark, ResetError> {
-    match tokio::task::spawn_blocking(move || checkpoint::resolve(&*reader, start)).await {
-        Ok(Ok(mark)) => Ok(mark),
-        Ok(Err(InvalidStart::Ahead { position, head })) => {
-            Err(ResetError::Ahead { position, head })
-        }
-        Ok(Err(InvalidStart::Unread(error))) => Err(error.into()),
-        Err(panic) => Err(ResetError::Read(std::io::Error::other(panic).into())),
+async fn place(engine: &Engine, start: Start) -> Result<Mark, ResetError> {
+    let resolve = move |reader: &dyn Reader| Ok(checkpoint::resolve(reader, start));
+    match engine.read::<_, ReadError>(resolve).await? {
+        Ok(mark) => Ok(mark),
+        Err(InvalidStart::Ahead { position, head }) => Err(ResetError::Ahead { position, head }),
+        Err(InvalidStart::Unread(error)) => Err(error.into()),
     }
 }

@@ -4,6 +4,7 @@ mod answer;
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
+mod crowded;
 mod guards;
 mod matrix;
 mod moving;

@@ -16,7 +16,7 @@ fn tokio_runtime() -> Tokio {
 }
 
 /// Makes every call, and fails with all cells that answer otherwise than expected.
-async fn every_call(scene: &Scene, expected: impl Fn(&str, Needs) -> Answer) {
+pub(crate) async fn every_call(scene: &Scene, expected: impl Fn(&str, Needs) -> Answer) {
     let mut wrong = String::new();
     for (name, needs, call) in CALLS {
         let (answer, expected) = (answered(call(scene)).await, expected(name, *needs));

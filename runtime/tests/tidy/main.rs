@@ -12,3 +12,4 @@ mod language;
 mod packages;
 mod sources;
 mod surface;
+mod threads;

@@ -7,7 +7,8 @@ use crate::follow::followers::BoxError;
 
 /// A database of your own, which stores a view and its position.
 ///
-/// Its methods may block: they run on blocking threads, one at a time. A panic in one counts as its failure.
+/// Its methods may block: they run on threads that no request waits for, one at a time. A panic in one counts as
+/// its failure.
 ///
 /// ```
 /// use actuarius::Position;

@@ -21,9 +21,10 @@ impl<T: Target> Host<T> {
         let source = self.source.clone();
         let fresh = match target {
             Some(target) => Ok(target),
-            None => tokio::task::spawn_blocking(move || source.fresh())
-                .await
-                .unwrap_or_else(|panic| Err(Failed::at(Position::NONE, panic))),
+            None => {
+                let creating = self.engine.work_pool.run(move || source.fresh());
+                creating.await.unwrap_or_else(|error| Err(Failed::at(Position::NONE, error)))
+            }
         };
         match fresh {
             Ok(target) => {
@@ -140,10 +141,10 @@ impl<T: Target> Host<T> {
         self.building.ends();
     }
 
-    /// Closes files and connections on a blocking thread.
+    /// Closes files and connections, which waits for a disk.
     async fn discard(&mut self, target: Option<T>) {
         let Some(target) = target else { return };
-        let discarding = tokio::task::spawn_blocking(move || target.discard());
+        let discarding = self.engine.work_pool.run(move || target.discard());
         if let Err(error) = discarding.await {
             let name = &self.shared.name;
             tracing::error!(target: "actuarius::projection", %name, %error, "closing a view failed");

@@ -7,6 +7,7 @@ use actuarius_persistence::{Commit, memory};
 use super::*;
 use crate::base::home_runtime::HomeRuntime;
 use crate::builder::RuntimeBuilder;
+use crate::engine::pool::Pool;
 use crate::follow::followers::{FollowerKind, Followers};
 
 /// A target that makes its actor fail at the first opportunity.
@@ -63,12 +64,10 @@ impl Source<Bursting> for Refusing {
 }
 
 async fn refusing(refusals: u32) -> Arc<FollowerShared> {
+    let home = HomeRuntime::current().unwrap();
+    let work_pool = Pool::for_work(&home).unwrap();
     let engine = RuntimeBuilder::default()
-        .engine(
-            HomeRuntime::current().unwrap(),
-            memory::open(),
-            crate::engine::keyring::Keyring::none(),
-        )
+        .engine(home, work_pool, memory::open(), crate::engine::keyring::Keyring::none())
         .await
         .unwrap();
     let followers = Arc::new(Followers::of(&engine.tail, &engine.timer));

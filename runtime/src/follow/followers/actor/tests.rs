@@ -8,6 +8,7 @@ use super::super::{FollowerKind, Followers};
 use super::*;
 use crate::base::home_runtime::HomeRuntime;
 use crate::builder::RuntimeBuilder;
+use crate::engine::pool::Pool;
 
 /// A follower that fails a set number of times, then runs until it is stopped.
 #[derive(Clone)]
@@ -83,12 +84,10 @@ impl Runs for Failing {
 
 /// Returns the followers, and one of them that fails so often.
 async fn failing(failures: u32) -> (Arc<Followers>, Failing) {
+    let home = HomeRuntime::current().unwrap();
+    let work_pool = Pool::for_work(&home).unwrap();
     let engine = RuntimeBuilder::default()
-        .engine(
-            HomeRuntime::current().unwrap(),
-            memory::open(),
-            crate::engine::keyring::Keyring::none(),
-        )
+        .engine(home, work_pool, memory::open(), crate::engine::keyring::Keyring::none())
         .await
         .unwrap();
     let followers = Arc::new(Followers::of(&engine.tail, &engine.timer));

@@ -1,23 +1,39 @@
-//! [`RecoveryPool`]: recovers aggregates on threads of its own, a bounded number at a time.
+//! [`Pool`]: threads of this library for work that waits for a disk or computes for long.
 //!
-//! One thread for each recovery would spend more time on waking threads than on reading, because most
-//! recoveries take microseconds. So two threads work on one queue. A watcher thread observes them while jobs wait:
-//! when a recovery turns out to be long, it puts another thread in its place, so that the short recoveries in
-//! the queue do not wait.
+//! Nothing here uses tokio's blocking threads: callers may have taken up all of them, waiting for answers. There
+//! are three pools, so that no kind of work waits for another:
 //!
-//! The first worker and the watcher are started with the pool, so recoveries continue while the system refuses
-//! further threads. No recovery depends on tokio's blocking threads, which callers may have taken up.
+//! - *Recoveries* and *reads* of callers and followers take microseconds most of the time, and there may be
+//!   thousands at once. One thread for each would spend more time on waking threads than on reading. So a few
+//!   threads work on one queue. When a job turns out to be long, another thread takes its place, so that
+//!   the short jobs in the queue do not wait.
+//! - *Work* (opening, folding and closing views, backups, archiving) may take long, and user code in it may wait
+//!   for anything. So each gets a thread at once. There is no more of it than followers and operations.
+//!
+//! A watcher thread starts the threads that are missing. The first worker and the watcher are started with the
+//! pool, so jobs are run while the system refuses further threads.
+
+mod run;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::base::panics::guarded;
+use crate::base::home_runtime::HomeRuntime;
+use crate::base::panics::{discard, guarded};
+
+pub(crate) use run::{NotDone, Run};
 
 /// How many threads work on short recoveries. More would only compete for the same cores.
-const QUICK_THREADS: usize = 2;
+const QUICK_RECOVERIES: usize = 2;
 
-/// The time from which on a recovery counts as long, and how often the watcher looks.
+/// How many threads work on short reads at least, if there are fewer cores.
+const QUICK_READS_MIN: usize = 2;
+
+/// How many reads run at once. Each holds a thread and a page.
+const READS_AT_ONCE: usize = 64;
+
+/// The time from which on a job counts as long, and how often the watcher looks.
 const LONG: Duration = Duration::from_millis(2);
 
 /// How long the watcher waits before it asks again for a thread that the system refused.
@@ -27,12 +43,23 @@ const REFUSED: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The threads and their queue.
-pub(crate) struct RecoveryPool {
+pub(crate) struct Pool {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+/// What distinguishes the pools.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// The name of the threads.
+    name: &'static str,
+    /// How many threads work at once on jobs that are not long.
+    quick: usize,
+    /// How many threads there are at most.
     limit: usize,
+}
+
+struct Shared {
+    kind: Kind,
     jobs: Mutex<Jobs>,
     /// Notified when a worker may take a job.
     work: Condvar,
@@ -46,10 +73,13 @@ type Spawn = dyn Fn(&str, Box<dyn FnOnce() + Send>) -> std::io::Result<()> + Sen
 
 #[derive(Default)]
 struct Jobs {
-    /// Bounded by admission: an aggregate waits here once, and only with a request waiting for it.
+    /// Bounded by what submits: an aggregate waits here once, and only with a request waiting for it; a caller,
+    /// a follower and an operation have one job each.
     waiting: VecDeque<Job>,
     /// All workers.
     workers: usize,
+    /// Workers that were started and do not run yet.
+    starting: usize,
     /// Workers without a job.
     idle: usize,
     /// The jobs that are running, by the number of their worker.
@@ -68,18 +98,51 @@ struct Running {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-impl RecoveryPool {
+impl Pool {
     /// Starts a pool that runs at most `limit` recoveries at once.
     ///
     /// # Errors
     /// The system refuses the first threads.
-    pub(crate) fn start(limit: usize) -> std::io::Result<Self> {
-        Self::start_with(limit, Box::new(spawn_thread))
+    pub(crate) fn for_recoveries(home: &HomeRuntime, limit: usize) -> std::io::Result<Self> {
+        let kind = Kind { name: "actuarius-recovery", quick: QUICK_RECOVERIES, limit };
+        Self::start_in(home, kind)
     }
 
-    fn start_with(limit: usize, spawn: Box<Spawn>) -> std::io::Result<Self> {
+    /// Starts a pool for reads of callers and followers: a page at a time.
+    ///
+    /// # Errors
+    /// The system refuses the first threads.
+    pub(crate) fn for_reads(home: &HomeRuntime) -> std::io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(QUICK_READS_MIN, usize::from);
+        let quick = cores.max(QUICK_READS_MIN);
+        Self::start_in(home, Kind { name: "actuarius-read", quick, limit: READS_AT_ONCE })
+    }
+
+    /// Starts a pool in which each job gets a thread at once.
+    ///
+    /// # Errors
+    /// The system refuses the first threads.
+    pub(crate) fn for_work(home: &HomeRuntime) -> std::io::Result<Self> {
+        Self::start_in(home, Kind { name: "actuarius-work", quick: usize::MAX, limit: usize::MAX })
+    }
+
+    /// User code in the jobs may use the tokio runtime, as in tasks.
+    fn start_in(home: &HomeRuntime, kind: Kind) -> std::io::Result<Self> {
+        let tokio = home.handle().clone();
+        let spawn = move |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let tokio = tokio.clone();
+            let run = move || {
+                let _entered = tokio.enter();
+                run();
+            };
+            spawn_thread(name, Box::new(run))
+        };
+        Self::start_with(kind, Box::new(spawn))
+    }
+
+    fn start_with(kind: Kind, spawn: Box<Spawn>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            limit,
+            kind,
             jobs: Mutex::default(),
             work: Condvar::new(),
             watcher: Condvar::new(),
@@ -88,27 +151,27 @@ impl RecoveryPool {
         let pool = Self { shared: shared.clone() };
         shared.start_worker(&mut shared.jobs())?;
         let watcher = shared.clone();
-        (shared.spawn)("actuarius-recovery-watcher", Box::new(move || watcher.oversee()))?;
+        (shared.spawn)(&format!("{}-watcher", kind.name), Box::new(move || watcher.oversee()))?;
         Ok(pool)
     }
 
-    /// Queues a recovery. If the pool is closed before it runs, the job is dropped.
+    /// Queues a job. If the pool is closed before it runs, the job is dropped.
     pub(crate) fn submit(&self, job: impl FnOnce() + Send + 'static) {
         let mut jobs = self.shared.jobs();
         if jobs.closed {
             // Dropping a job notifies its waiter, which may take the lock.
             drop(jobs);
-            return drop(job);
+            return discard(job);
         }
         jobs.waiting.push_back(Box::new(job));
-        if jobs.idle > 0 && jobs.quick() < QUICK_THREADS {
+        if jobs.idle > 0 && jobs.quick() < self.shared.kind.quick {
             self.shared.work.notify_one();
         } else if jobs.watcher_sleeps {
             self.shared.watcher.notify_one();
         }
     }
 
-    /// Drops what waits. Running recoveries end by themselves.
+    /// Drops what waits. Running jobs end by themselves.
     pub(crate) fn close(&self) {
         let mut jobs = self.shared.jobs();
         jobs.closed = true;
@@ -116,18 +179,18 @@ impl RecoveryPool {
         drop(jobs);
         self.shared.work.notify_all();
         self.shared.watcher.notify_all();
-        drop(dropped);
+        dropped.into_iter().for_each(discard);
     }
 }
 
-impl Drop for RecoveryPool {
+impl Drop for Pool {
     fn drop(&mut self) {
         self.close();
     }
 }
 
 impl Jobs {
-    /// Returns how many workers are not in a long recovery.
+    /// Returns how many workers are not in a long job.
     fn quick(&self) -> usize {
         self.running.iter().filter(|it| !it.is_long).count()
     }
@@ -138,8 +201,8 @@ impl Jobs {
         }
     }
 
-    fn take(&mut self, worker: u64) -> Option<Job> {
-        if self.quick() >= QUICK_THREADS {
+    fn take(&mut self, worker: u64, quick: usize) -> Option<Job> {
+        if self.quick() >= quick {
             return None;
         }
         let job = self.waiting.pop_front()?;
@@ -155,17 +218,19 @@ impl Jobs {
 impl Shared {
     fn start_worker(self: &Arc<Self>, jobs: &mut Jobs) -> std::io::Result<()> {
         let (shared, number) = (self.clone(), jobs.next_worker);
-        (self.spawn)("actuarius-recovery", Box::new(move || shared.work(number)))?;
+        (self.spawn)(self.kind.name, Box::new(move || shared.work(number)))?;
         jobs.next_worker += 1;
         jobs.workers += 1;
+        jobs.starting += 1;
         Ok(())
     }
 
     /// Runs jobs until the pool is closed, or there was none for a while. The first worker stays.
     fn work(&self, number: u64) {
         let mut jobs = self.jobs();
+        jobs.starting -= 1;
         while !jobs.closed {
-            if let Some(job) = jobs.take(number) {
+            if let Some(job) = jobs.take(number, self.kind.quick) {
                 // A job may have been queued while this worker counted as idle.
                 if !jobs.waiting.is_empty() && jobs.watcher_sleeps {
                     self.watcher.notify_one();
@@ -205,7 +270,7 @@ impl Shared {
                 Ok(()) => LONG,
                 Err(error) => {
                     if !std::mem::replace(&mut warned, true) {
-                        warn(&error);
+                        self.warn(&error);
                     }
                     REFUSED
                 }
@@ -214,19 +279,30 @@ impl Shared {
         }
     }
 
-    /// Wakes or starts a worker if one more quick one is allowed.
+    /// Wakes or starts workers for what waits, as many as may work at once.
     fn relieve(self: &Arc<Self>, jobs: &mut Jobs) -> std::io::Result<()> {
-        if jobs.quick() >= QUICK_THREADS {
-            return Ok(());
-        }
-        if jobs.idle > 0 {
+        let allowed = self.kind.quick.saturating_sub(jobs.quick());
+        let wanted = jobs.waiting.len().min(allowed);
+        for _ in 0..wanted.min(jobs.idle) {
             self.work.notify_one();
-            Ok(())
-        } else if jobs.workers < self.limit {
-            self.start_worker(jobs)
-        } else {
-            Ok(())
         }
+        let missing = wanted.saturating_sub(jobs.idle + jobs.starting);
+        for _ in 0..missing.min(self.kind.limit.saturating_sub(jobs.workers)) {
+            self.start_worker(jobs)?;
+        }
+        Ok(())
+    }
+
+    fn warn(&self, error: &std::io::Error) {
+        // A tracing layer may panic; the watcher must not.
+        let _ = guarded(|| {
+            tracing::warn!(
+                target: "actuarius::threads",
+                %error,
+                threads = self.kind.name,
+                "the system refuses a thread; what waits for it is delayed until the system grants one"
+            );
+        });
     }
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
@@ -237,17 +313,6 @@ impl Shared {
 
 fn spawn_thread(name: &str, run: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
-}
-
-fn warn(error: &std::io::Error) {
-    // A tracing layer may panic; the watcher must not.
-    let _ = guarded(|| {
-        tracing::warn!(
-            target: "actuarius::recovery",
-            %error,
-            "the system refuses a thread; aggregates are recovered more slowly until it grants one"
-        );
-    });
 }
 
 #[cfg(test)]
