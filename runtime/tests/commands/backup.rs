@@ -217,6 +217,7 @@ async fn a_subscription_restored_to_before_the_first_run_is_new() {
     assert_eq!(heard.0.lock().unwrap().len(), 10, "no event is handled again");
 }
 
+/// A backup whose future was dropped in its last page was finished all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_backup_and_one_of_a_closed_runtime_leave_no_files() {
     let directory = tempfile::tempdir().unwrap();
@@ -224,14 +225,17 @@ async fn a_dropped_backup_and_one_of_a_closed_runtime_leave_no_files() {
     let runtime = Runtime::builder().on_store(memory::open()).await.unwrap();
     add(&runtime, 0..10).await;
     let (started, has_started) = std::sync::mpsc::channel();
+    let (dropped, is_dropped) = std::sync::mpsc::channel::<()>();
     let taking = runtime.backup(&saved).on_progress(move |_| {
         let _ = started.send(());
+        let _ = is_dropped.recv();
         ControlFlow::Continue(())
     });
     let taking = tokio::spawn(taking.into_future());
     crate::common::blocking(move || has_started.recv()).await.unwrap();
     taking.abort();
     let _ = taking.await;
+    drop(dropped);
     let stopped = runtime.backup(&saved).on_progress(|_| ControlFlow::Break(())).await;
     assert!(
         matches!(stopped, Err(BackupError::Stopped | BackupError::InUse { .. })),
