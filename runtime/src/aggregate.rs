@@ -4,6 +4,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod actor;
+mod command_ids;
 pub(crate) mod dedup_window;
 pub(crate) mod directory;
 pub(crate) mod hosted_type;

@@ -13,9 +13,9 @@ use actuarius_domain::{
 };
 use actuarius_persistence::personal::{Sealer, Subjects, collecting, within};
 use actuarius_persistence::{Append, CodecError, Deletion, NewCommit};
-use uuid::Uuid;
 
 use super::activation::Activation;
+use super::command_ids::new_command_id;
 use super::dedup_window::Remembered;
 use super::hosted_type::HostedType;
 use super::inbox::TurnOutcome;
@@ -129,7 +129,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         mut port: Port<A>,
     ) -> Prepared<A> {
         let Options { command_id, expected, metadata, .. } = options;
-        let id = command_id.unwrap_or_else(|| Uuid::now_v7().into());
+        let id = command_id.unwrap_or_else(|| new_command_id(self.clock));
         let verdict = match self.precheck(command_id, expected) {
             Some(verdict) => verdict,
             None => self.run_operation(operation, id, command_id.is_some(), metadata),
