@@ -54,6 +54,8 @@ pub enum Scenario {
     Verify,
     /// Latency of overload answers with ten times more clients than may wait
     Overload,
+    /// Latency of 50 clients beside an aggregate with snapshots of 64 MiB
+    LargeSnapshot,
     /// Views catching up, their lag under load, and their cost to the writers
     Projection,
     /// Transfers between accounts by a saga per second, from their first step to their end
@@ -82,6 +84,7 @@ impl Scenario {
             Self::Open => "open",
             Self::Disk => "disk",
             Self::Overload => "overload",
+            Self::LargeSnapshot => "large-snapshot",
             Self::Projection => "projection",
             Self::Verify => "verify",
             Self::Saga => "saga",

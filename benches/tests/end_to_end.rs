@@ -43,6 +43,7 @@ async fn every_scenario_runs_on_disk() {
         "open",
         "disk",
         "overload",
+        "large-snapshot",
     ] {
         let small = "--clients 20 --aggregates 30 --commands 100 --events 200 --rounds 1";
         for row in run(&format!("{scenario} {small}")).await {

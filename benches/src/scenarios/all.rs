@@ -5,7 +5,7 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 15] = [
+const IN_ORDER: [Scenario; 16] = [
     Scenario::Spread,
     Scenario::Hot,
     Scenario::OneClient,
@@ -17,6 +17,7 @@ const IN_ORDER: [Scenario; 15] = [
     Scenario::Disk,
     Scenario::Verify,
     Scenario::Overload,
+    Scenario::LargeSnapshot,
     Scenario::Projection,
     Scenario::Saga,
     Scenario::Past,

@@ -1,6 +1,7 @@
 //! The scenarios, one module per kind.
 
 mod all;
+mod large_snapshot;
 mod memory;
 mod one_client;
 mod overload;
@@ -32,6 +33,7 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
         Scenario::Open => storage::open(options).await,
         Scenario::Disk => storage::disk(options).await,
         Scenario::Verify => storage::verify(options).await,
+        Scenario::LargeSnapshot => large_snapshot::large_snapshot(options).await,
         Scenario::Overload => overload::overload(options).await,
         Scenario::Projection => projection::projection(options).await,
         Scenario::Saga => saga::saga(options).await,
