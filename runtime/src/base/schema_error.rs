@@ -18,6 +18,15 @@ pub enum SchemaError {
         /// The names of its variants.
         names: Vec<String>,
     },
+    /// Two variants have the same name, or one has an alias that is the name of another one. The first of them
+    /// would read the events of both. Give each a name of its own.
+    #[error("two variants of the events of {aggregate:?} have the name or alias `{event_type}`")]
+    SharedName {
+        /// The aggregate type.
+        aggregate: &'static str,
+        /// The name.
+        event_type: String,
+    },
     /// An upcaster returns an event of a name that no variant has. Correct the name.
     #[error(
         "the upcaster of `{event_type}`, schema version {schema_version}, leads to `{to}`, but {aggregate:?} \

@@ -20,15 +20,18 @@ const NO_NAME: &str = "\u{1}no such event type";
 pub(crate) struct EventTypes {
     /// `None` if any name is possible, or the names are not known.
     names: Option<&'static [&'static str]>,
+    /// A name that two variants have.
+    shared: Option<&'static str>,
     accepts: fn(&str) -> bool,
 }
 
 impl EventTypes {
     pub(crate) fn of<A: Aggregate>() -> Self {
         let none = shape::variant::<A::Event>(NO_NAME);
+        let shared = none.names.and_then(shared);
         let names = none.names.filter(|_| none.exists == Some(false));
         let accepts = |name: &str| shape::variant::<A::Event>(name).exists != Some(false);
-        Self { names, accepts }
+        Self { names, shared, accepts }
     }
 
     /// Returns the names of all variants, if there are no others.
@@ -45,6 +48,12 @@ impl EventTypes {
     fn list(&self) -> Vec<String> {
         self.names.unwrap_or_default().iter().map(|name| (*name).to_owned()).collect()
     }
+}
+
+/// Returns the first name that is listed twice.
+fn shared(names: &'static [&'static str]) -> Option<&'static str> {
+    let mut seen = BTreeSet::new();
+    names.iter().copied().find(|name| !seen.insert(*name))
 }
 
 /// The results of [`check`], by aggregate type. They never change while a program runs.
@@ -96,6 +105,10 @@ impl<A: Aggregate> Check<A> {
     }
 
     fn run(&self) -> Result<(), SchemaError> {
+        if let Some(name) = self.types.shared {
+            let event_type = name.to_owned();
+            return Err(SchemaError::SharedName { aggregate: A::TYPE, event_type });
+        }
         for name in self.types.names.unwrap_or_default() {
             self.check_versions(name)?;
         }

@@ -1,24 +1,29 @@
-//! Serializes the content of an enum's variant and remembers the variant's name.
+//! Serializes the content of an enum's variant and remembers which variant it is.
 
 use std::cell::Cell;
 
 use serde::ser::{self, Error as _, Impossible, Serialize, SerializeStruct, SerializeTuple};
 
-/// An event whose variant name is removed and remembered while it is serialized.
+/// An event whose variant is removed and remembered while it is serialized.
 pub(super) struct Content<'a, T> {
     event: &'a T,
-    name: Cell<Option<&'static str>>,
+    variant: Cell<Option<(u32, &'static str)>>,
     mismatch: Cell<Option<&'static str>>,
 }
 
 impl<'a, T> Content<'a, T> {
     pub(super) fn of(event: &'a T) -> Self {
-        Self { event, name: Cell::new(None), mismatch: Cell::new(None) }
+        Self { event, variant: Cell::new(None), mismatch: Cell::new(None) }
     }
 
     /// Returns the name of the variant, once serialized.
     pub(super) fn name(&self) -> Option<&'static str> {
-        self.name.get()
+        self.variant.get().map(|(_, name)| name)
+    }
+
+    /// Returns the index and the name of the variant, once serialized.
+    pub(super) fn variant(&self) -> Option<(u32, &'static str)> {
+        self.variant.get()
     }
 
     /// Returns the kind of value, if it is not an externally tagged enum.
@@ -29,14 +34,14 @@ impl<'a, T> Content<'a, T> {
 
 impl<T: Serialize> Serialize for Content<'_, T> {
     fn serialize<S: ser::Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.event.serialize(Unwrap { inner, name: &self.name, mismatch: &self.mismatch })
+        self.event.serialize(Unwrap { inner, variant: &self.variant, mismatch: &self.mismatch })
     }
 }
 
 /// Removes the outermost variant of a value and serializes its content with `inner`.
 struct Unwrap<'a, S> {
     inner: S,
-    name: &'a Cell<Option<&'static str>>,
+    variant: &'a Cell<Option<(u32, &'static str)>>,
     mismatch: &'a Cell<Option<&'static str>>,
 }
 
@@ -69,43 +74,43 @@ impl<S: ser::Serializer> ser::Serializer for Unwrap<'_, S> {
     fn serialize_unit_variant(
         self,
         _: &'static str,
-        _: u32,
+        index: u32,
         variant: &'static str,
     ) -> Result<S::Ok, S::Error> {
-        self.name.set(Some(variant));
+        self.variant.set(Some((index, variant)));
         self.inner.serialize_unit()
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
         _: &'static str,
-        _: u32,
+        index: u32,
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.name.set(Some(variant));
+        self.variant.set(Some((index, variant)));
         value.serialize(self.inner)
     }
 
     fn serialize_tuple_variant(
         self,
         _: &'static str,
-        _: u32,
+        index: u32,
         variant: &'static str,
         length: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
-        self.name.set(Some(variant));
+        self.variant.set(Some((index, variant)));
         self.inner.serialize_tuple(length).map(Fields)
     }
 
     fn serialize_struct_variant(
         self,
         name: &'static str,
-        _: u32,
+        index: u32,
         variant: &'static str,
         length: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
-        self.name.set(Some(variant));
+        self.variant.set(Some((index, variant)));
         self.inner.serialize_struct(name, length).map(Fields)
     }
 

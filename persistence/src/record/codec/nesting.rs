@@ -50,10 +50,10 @@ thread_local! {
 }
 
 /// One level of nesting, until it is dropped.
-pub(super) struct Level(u32);
+pub(in crate::record) struct Level(u32);
 
 /// A value is nested too deeply.
-pub(super) struct TooDeep;
+pub(in crate::record) struct TooDeep;
 
 impl fmt::Display for TooDeep {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +64,7 @@ impl fmt::Display for TooDeep {
 impl Level {
     /// Enters a sequence, a map, a struct, a tuple or a variant.
     #[inline]
-    pub(super) fn container() -> Result<Self, TooDeep> {
+    pub(in crate::record) fn container() -> Result<Self, TooDeep> {
         Self::enter(1)
     }
 
@@ -76,7 +76,7 @@ impl Level {
 
     /// Enters an option or a newtype, which may take no bytes of its own.
     #[inline]
-    pub(super) fn wrapper() -> Result<Self, TooDeep> {
+    pub(in crate::record) fn wrapper() -> Result<Self, TooDeep> {
         Self::enter(WRAPPER)
     }
 

@@ -14,6 +14,7 @@ use crate::common::open_on;
 /// The same aggregate in several releases.
 macro_rules! release {
     ($name:ident { $($variants:tt)* } $version:literal $upcasters:expr) => {
+        #[allow(unreachable_patterns)] // rustc notices two variants of one name
         mod $name {
             use super::*;
 
@@ -56,6 +57,10 @@ release!(mislabelled { Opened, Closed } 1 Upcasters::new().rename("begun", 1, "o
 release!(short { Opened, Closed } 3 Upcasters::new()
     .upcast("opened", 1, |(): ()| Recast::to(2, ()))
     .upcast("opened", 2, |(): ()| Recast::to(4, ())));
+release!(twins { #[serde(rename = "closed")] Opened, Closed } 1 Upcasters::new());
+release!(twins_and_any { Opened, #[serde(rename = "opened")] Closed, #[serde(other)] Other } 1 Upcasters::new());
+release!(alias { Opened, #[serde(alias = "opened")] Closed } 1 Upcasters::new());
+release!(own_alias { Opened, #[serde(alias = "closed", alias = "ended")] Closed } 1 Upcasters::new());
 release!(by_content { Opened, Closed } 1
     Upcasters::new().upcast("named", 1, |name: String| Recast::renamed(name, 1, ())));
 
@@ -109,6 +114,20 @@ async fn a_chain_of_upcasters_with_a_gap_or_a_misspelt_end_is_not_hosted() {
 async fn host_panics_with_the_message_of_the_error() {
     let (runtime, _) = open_on(&Arc::default()).await;
     let _ = runtime.host::<unread::Ticket>();
+}
+
+/// Two variants were renamed to one name. Nothing noticed it, and events of the second one were stored as the first.
+#[tokio::test]
+async fn two_variants_of_one_name_are_not_hosted() {
+    let (runtime, _) = open_on(&Arc::default()).await;
+    let shared = |name: &str| {
+        let event_type = name.to_owned();
+        Some(HostError::from(SchemaError::SharedName { aggregate: "ticket", event_type }))
+    };
+    assert_eq!(runtime.try_host::<twins::Ticket>().err(), shared("closed"));
+    assert_eq!(runtime.try_host::<twins_and_any::Ticket>().err(), shared("opened"));
+    assert_eq!(runtime.try_host::<alias::Ticket>().err(), shared("opened"));
+    assert!(runtime.try_host::<own_alias::Ticket>().is_ok());
 }
 
 /// A result whose name comes from the content cannot be judged from samples.
