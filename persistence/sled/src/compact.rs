@@ -1,7 +1,9 @@
 //! Compaction: frees the disk space of removed events by copying the store and replacing it.
 //!
 //! sled keeps the bytes of removed values until it reuses their space, and never shortens its file. The
-//! copy is the same store: identity, positions, versions, chain, notes, snapshots.
+//! copy is the same store: identity, positions, versions, chain, notes, snapshots. Its index is made from the
+//! log, and snapshots in damaged pages are left out. So compaction repairs a store whose events and notes can be
+//! read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,13 +17,16 @@ use actuarius_persistence::{
     Batches, OpenError, PageLimit, Reader, Store, StoreFailure, Writer, crash_points,
 };
 
+use sled::IVec;
+
 use crate::engine::{Engine, Group, accounting};
 use crate::error::engine_io;
 use crate::files::Files;
 use crate::log::reader::SledReader;
+use crate::log::recover;
 use crate::options::SledOptions;
-use crate::swap::{Places, recover};
-use crate::{create, format, keys, open};
+use crate::swap::{self, Places};
+use crate::{create, format, keys, open, snapshots};
 
 /// The result of a compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,9 @@ pub struct Compacted {
 
 /// Copies the closed store in `directory` and replaces it by the copy, so that removed events take no
 /// disk space any more.
+///
+/// The index is made again, and snapshots that cannot be read are left out. So this also repairs a store in
+/// which pages of the index or of snapshots are damaged.
 ///
 /// `progress` receives the last position that was copied and the last position of the log. Until the old
 /// store is removed, both need disk space.
@@ -55,7 +63,7 @@ fn compact_with(
 ) -> Result<Compacted, OpenError> {
     // Held until the copy is in place, because a write to the old store until then would be lost.
     let _lock = StoreLock::wait(directory, "store.lock", options.lock_wait)?;
-    recover(directory)?;
+    swap::recover(directory)?;
     let places = Places::of(directory);
     let bytes_before = bytes(&places.store)?;
     crash_points::here().on(directory)?;
@@ -69,7 +77,7 @@ fn compact_with(
     fs::rename(&places.store, &places.old).on(&places.old)?;
     files::sync(directory)?;
     crash_points::here().on(directory)?;
-    recover(directory)?;
+    swap::recover(directory)?;
     Ok(Compacted { bytes_before, bytes_after: bytes(&places.store)? })
 }
 
@@ -87,8 +95,9 @@ fn make_copy(
     let format = format::read(&old_files)?;
     create::create_aside(&new_files, &format, options)?;
     let archive = || Mounted::at(PathBuf::new());
-    let (old, mut old_writer) = open::open_parts(old_files, archive(), None, options)?;
-    let (new, writer) = open::open_parts(new_files, archive(), None, options)?;
+    let open = |files, manifest| open::open_parts(files, archive(), None, options, manifest);
+    let (old, mut old_writer) = open(old_files, |old, _| Ok(recover::manifest_or_none(old)))?;
+    let (new, writer) = open(new_files, recover::manifest)?;
     let mut filled =
         Store { reader: Arc::new(SledReader::new(new.clone())), writer: Box::new(writer) };
     let io = |error: String| OpenError::Io {
@@ -96,11 +105,13 @@ fn make_copy(
         source: std::io::Error::other(error),
     };
     // So that no parts are copied that are to be removed.
-    old_writer.settle().map_err(|error| io(error.to_string()))?;
-    copy_log(&SledReader::new(old.clone()), &mut filled, progress).map_err(io)?;
-    for prefix in [keys::SNAPSHOTS, keys::NOTES] {
-        copy_values(&old.engine, &new.engine, prefix).map_err(|error| io(error.to_string()))?;
+    if let Err(error) = old_writer.settle() {
+        tracing::warn!(target: "actuarius::store", %error, "parts are copied that are left over");
     }
+    copy_log(&SledReader::new(old.clone()), &mut filled, progress).map_err(io)?;
+    let notes = copy_values(old.engine.keys_and_values(keys::NOTES), &new.engine);
+    notes.map_err(|error| io(error.to_string()))?;
+    copy_snapshots(&old.engine, &new.engine).map_err(|error| io(error.to_string()))?;
     filled.writer.settle().map_err(|error| io(error.to_string()))?;
     let (end, wanted) = (new.chain(), old.chain());
     if end == wanted {
@@ -131,11 +142,40 @@ fn copy_log(
     batches.flush().map_err(|failure| failure.to_string())
 }
 
-/// Copies the values under `prefix`. The keys are the same in both, because the identity is the same.
-fn copy_values(old: &Engine, new: &Engine, prefix: &[u8]) -> Result<(), StoreFailure> {
+/// Copies all snapshots that are not in damaged pages. Those that are lost are recovered from events.
+fn copy_snapshots(old: &Engine, new: &Engine) -> Result<(), StoreFailure> {
+    let mut damage = None;
+    let values = old.keys_and_values(keys::SNAPSHOTS);
+    copy_values(values.filter(|found| is_copied(found, &mut damage)), new)?;
+    let Some(error) = damage.take() else { return Ok(()) };
+    tracing::warn!(
+        target: "actuarius::store",
+        %error,
+        "snapshots are not copied, because their pages are damaged"
+    );
+    // Those after the last damaged page.
+    let values = old.backwards(keys::SNAPSHOTS);
+    copy_values(values.filter(|found| is_copied(found, &mut damage)), new)
+}
+
+fn is_copied(found: &sled::Result<(IVec, IVec)>, damage: &mut Option<sled::Error>) -> bool {
+    match found {
+        Ok((_, value)) => &value[..] != snapshots::BLANK,
+        Err(error) => {
+            *damage = Some(error.clone());
+            false
+        }
+    }
+}
+
+/// Copies values. The keys are the same in both, because the identity is the same.
+fn copy_values(
+    values: impl Iterator<Item = sled::Result<(IVec, IVec)>>,
+    new: &Engine,
+) -> Result<(), StoreFailure> {
     let failed = |error| StoreFailure::new("reading a value to copy", engine_io(error));
     let mut group = Group::default();
-    for stored in old.keys_and_values(prefix) {
+    for stored in values {
         let (key, value) = stored.map_err(failed)?;
         if !group.has_room(accounting::in_order(key.len(), value.len())) {
             new.sync(std::mem::take(&mut group))?;

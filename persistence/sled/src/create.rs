@@ -40,7 +40,11 @@ pub(super) fn create_aside(
     fs::write(new.format(), format.to_text()).on(&new.format())?;
     high_water_mark::create(&new.high_water_mark(), format.store).on(&new.high_water_mark())?;
     // The manifest exists from the start, so that a missing one is detected.
-    engine::create_engine(&new.log(), options, (keys::MANIFEST, Manifest::default().to_value()))?;
+    engine::create_engine(
+        &new.log(),
+        options,
+        (keys::MANIFEST, Manifest::default().to_value(keys::MANIFEST)),
+    )?;
     files::sync_tree(&new.root)
 }
 

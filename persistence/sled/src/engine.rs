@@ -1,6 +1,7 @@
 //! sled, opened and synced so that durable data survives a power cut.
 
 pub(crate) mod accounting;
+mod damage;
 mod group;
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) mod measuring;
@@ -21,6 +22,7 @@ use crate::options::SledOptions;
 use crate::release::Release;
 
 use accounting::SEGMENT_BYTES;
+use damage::until_error;
 pub(super) use group::Group;
 
 /// How often sled's own thread writes, cleans segments and syncs, in milliseconds.
@@ -63,12 +65,22 @@ impl Engine {
         self.db().range::<&[u8], _>(..=key).next_back().transpose()
     }
 
-    /// Returns all keys and values from `start` on.
+    /// Returns whether a change of `key` can be made. It cannot if its page is damaged.
+    pub(super) fn is_writable(&self, key: &[u8]) -> bool {
+        damage::is_readable(self.db(), key)
+    }
+
+    /// Returns whether `key` can be removed. It cannot if its page or the one before is damaged.
+    pub(super) fn is_removable(&self, key: &[u8]) -> bool {
+        damage::is_removable(self.db(), key)
+    }
+
+    /// Returns all keys and values from `start` on. Ends after the first error, as all scans.
     pub(super) fn from(
         &self,
         start: Bound<Vec<u8>>,
     ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
-        self.db().range::<Vec<u8>, _>((start, Bound::Unbounded))
+        until_error(self.db().range::<Vec<u8>, _>((start, Bound::Unbounded)))
     }
 
     /// Returns all keys that begin with `prefix`, with their values.
@@ -76,12 +88,20 @@ impl Engine {
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
-        self.db().scan_prefix(prefix)
+        until_error(self.db().scan_prefix(prefix))
+    }
+
+    /// Returns all keys that begin with `prefix`, with their values, from the last one on.
+    pub(super) fn backwards(
+        &self,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = sled::Result<(IVec, IVec)>> + use<> {
+        until_error(self.db().scan_prefix(prefix).rev())
     }
 
     /// Returns all keys that begin with `prefix`.
     pub(super) fn keys(&self, prefix: &[u8]) -> impl Iterator<Item = sled::Result<IVec>> + use<> {
-        self.db().scan_prefix(prefix).keys()
+        until_error(self.db().scan_prefix(prefix).keys())
     }
 
     /// Stores the whole group, or none of it. The group survives a power cut when this returns.

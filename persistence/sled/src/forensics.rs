@@ -13,7 +13,7 @@ use actuarius_persistence::{OpenError, Reader};
 use crate::files::Files;
 use crate::high_water_mark::HighWaterMark;
 use crate::log::reader::SledReader;
-use crate::log::recover;
+use crate::log::salvage;
 use crate::log::shared::Shared;
 use crate::options::SledOptions;
 use crate::{engine, format};
@@ -58,7 +58,7 @@ pub fn open_for_forensics(
     let mark = store.high_water_mark();
     let (_, acknowledged) = HighWaterMark::open(&mark, format.store).on(&mark)?;
     let (release, engine) = engine::open_engine(&store.log(), &options)?;
-    let recovered = recover::recover_anyway(&engine, &store, &format)?;
+    let recovered = salvage::recover_anyway(&engine, &format, acknowledged);
     let found = recovered.end.position;
     let places = (store, Mounted::at(directory.join("archive")));
     let locks = (release, Some(lock));

@@ -5,7 +5,8 @@
 //! | `e` first position u64, part u16 | a chunk of commits |
 //! | `i` bucket u16, run u32, first stream hash u64, its first version u64 | a part of the index |
 //! | `g`, what the keys of the parts begin with | parts of a chunk or a snapshot that are to be removed |
-//! | `m` | the index's manifest |
+//! | `J`, the rest as after `i` | a part of the index whose page was damaged when it was to be written |
+//! | `m`, `M` | the index's manifest, and its copy |
 //! | `n`, the note's own key of any bytes | a note |
 //! | `s` stream hash u128, version u64, part u16 | a snapshot |
 
@@ -16,8 +17,10 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 /// The key of the index's manifest.
 pub(super) const MANIFEST: &[u8] = b"m";
 
-/// The prefixes of the keys of all chunks, all notes and all snapshots.
-pub(super) const CHUNKS: &[u8] = &[CHUNK];
+/// The key of its copy. It is the first key of all, so it is never in the same page.
+pub(super) const MANIFEST_COPY: &[u8] = b"M";
+
+/// The prefixes of the keys of all notes and all snapshots.
 pub(super) const NOTES: &[u8] = &[NOTE];
 pub(super) const SNAPSHOTS: &[u8] = &[SNAPSHOT];
 
@@ -26,6 +29,8 @@ pub(super) const LEFTOVERS: &[u8] = b"g";
 
 const CHUNK: u8 = b'e';
 const INDEX: u8 = b'i';
+/// Far from the other keys, so that it is never in the same page as they are.
+const SPARE: u8 = b'J';
 const NOTE: u8 = b'n';
 const SNAPSHOT: u8 = b's';
 
@@ -128,6 +133,13 @@ pub(super) fn index_part(bucket: u16, run: u32, hash: u64, version: u64) -> [u8;
     key[7..15].copy_from_slice(&hash.to_be_bytes());
     key[15..].copy_from_slice(&version.to_be_bytes());
     key
+}
+
+/// Returns the key, or the prefix of keys, under which a part of the index is stored if its own page is
+/// damaged.
+pub(super) fn spare<const N: usize>(mut index_key: [u8; N]) -> [u8; N] {
+    index_key[0] = SPARE;
+    index_key
 }
 
 /// Returns the key of a note, or the prefix of the keys of all notes that begin with `key`.

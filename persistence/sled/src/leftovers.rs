@@ -52,18 +52,17 @@ pub(super) fn is_listed(engine: &Engine, prefix: &[u8]) -> sled::Result<bool> {
     Ok(engine.get(&keys::leftover(prefix))?.is_some())
 }
 
-/// Returns everything that a power cut or a kill has left. A list that is damaged is left alone: its parts
-/// take space and are never read.
-pub(super) fn found(engine: &Engine) -> sled::Result<Vec<Leftover>> {
-    let mut found = Vec::new();
-    for listed in engine.keys_and_values(keys::LEFTOVERS) {
+/// Returns everything that a power cut or a kill has left. What is damaged is left alone: its parts take space
+/// and are never read.
+pub(super) fn found(engine: &Engine) -> Vec<Leftover> {
+    let listed = engine.keys_and_values(keys::LEFTOVERS).map(|listed| {
         let (key, value) = listed?;
-        match Leftover::parse(&key, &value) {
-            Ok(leftover) => found.push(existing(engine, leftover)?),
-            Err(error) => tracing::warn!(target: "actuarius::store", %error, "parts are left over"),
-        }
-    }
-    Ok(found)
+        Ok(existing(engine, Leftover::parse(&key, &value)?)?)
+    });
+    let report = |error: &EngineError| {
+        tracing::warn!(target: "actuarius::store", %error, "parts are left over");
+    };
+    listed.filter_map(|found: Result<_>| found.inspect_err(report).ok()).collect()
 }
 
 /// Leaves out the parts at the end that have been removed already.

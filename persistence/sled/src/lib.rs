@@ -81,6 +81,8 @@
 
 mod compact;
 mod create;
+#[cfg(test)]
+mod damaged_pages;
 mod engine;
 mod error;
 mod files;

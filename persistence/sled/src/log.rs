@@ -9,6 +9,7 @@ mod packing;
 pub(crate) mod reader;
 pub(crate) mod recover;
 mod removing;
+pub(crate) mod salvage;
 pub(crate) mod shared;
 mod verify;
 pub(crate) mod writer;

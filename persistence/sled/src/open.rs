@@ -8,8 +8,10 @@ use actuarius_persistence::files::lock::StoreLock;
 use actuarius_persistence::files::{self, OnFile, RESTORING};
 use actuarius_persistence::{OpenError, Store};
 
+use crate::engine::Engine;
 use crate::files::Files;
 use crate::high_water_mark::HighWaterMark;
+use crate::index::manifest::Manifest;
 use crate::log::reader::SledReader;
 use crate::log::recover;
 use crate::log::shared::Shared;
@@ -32,22 +34,38 @@ pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<Store, Ope
         create::create(directory, options)?;
     }
     let archive = options.archive.clone().unwrap_or_else(|| directory.join("archive"));
-    let (shared, writer) = open_parts(store, Mounted::at(archive), Some(lock), options)?;
+    let opened = open_parts(store, Mounted::at(archive), Some(lock), options, recover::manifest);
+    let (shared, writer) = opened.map_err(with_way_out)?;
     Ok(Store { writer: Box::new(writer), reader: Arc::new(SledReader::new(shared)) })
 }
 
-/// Opens the store in `store`. Without a lock, the caller must keep other users out.
+/// Adds what can be done about a damaged store.
+fn with_way_out(error: OpenError) -> OpenError {
+    match error {
+        OpenError::Damaged { path, what } => {
+            let way_out = "restore a backup; what is left can be read in a copy, with \
+                           `sled::open_for_forensics` or `actuarius --forensics`";
+            OpenError::Damaged { path, what: format!("{what}; {way_out}") }
+        }
+        error => error,
+    }
+}
+
+/// Opens the store in `store`. Without a lock, the caller must keep other users out. `manifest` reads the list
+/// of the runs of its index.
 pub(super) fn open_parts(
     store: Files,
     archive: Mounted,
     lock: Option<StoreLock>,
     options: &SledOptions,
+    manifest: fn(&Engine, &Files) -> Result<Manifest, OpenError>,
 ) -> Result<(Arc<Shared>, SledWriter), OpenError> {
     let format = format::read(&store)?;
     let (high_water_mark, acknowledged) =
         HighWaterMark::open(&store.high_water_mark(), format.store).on(&store.high_water_mark())?;
     let (release, engine) = engine::open_engine(&store.log(), options)?;
-    let recovered = recover::recover(&engine, &store, &format, acknowledged)?;
+    let manifest = manifest(&engine, &store)?;
+    let recovered = recover::recover(&engine, &store, &format, (acknowledged, manifest))?;
     format::write(&store, &format)?;
     let places = (store, archive);
     let shared =

@@ -25,6 +25,15 @@ use crate::sealed::{self, CHECKSUM};
 
 const VERSION: u8 = 1;
 
+/// The part 0 of a snapshot that cannot be removed, because a page beside it is damaged. There is none then.
+pub(super) const BLANK: &[u8] = &[0];
+
+/// Returns the part 0 of a snapshot, if it is there and not blank.
+fn front(engine: &Engine, key: StreamHash, version: u64) -> sled::Result<Option<sled::IVec>> {
+    let front = engine.get(&keys::snapshot(key, version, 0))?;
+    Ok(front.filter(|front| &front[..] != BLANK))
+}
+
 /// Returns the number of parts of the snapshot with this part 0.
 fn parts(front: &[u8]) -> Result<u16> {
     let mut cursor = Cursor(front);
@@ -92,6 +101,9 @@ pub(super) fn all(
     engine.keys_and_values(keys::SNAPSHOTS).map(|entry| {
         let (key, front) = entry?;
         let Some((hash, version, 0)) = keys::any_snapshot_place(&key) else { return Ok(None) };
+        if &front[..] == BLANK {
+            return Ok(None);
+        }
         let read = read_any(engine, (hash, version), &front);
         let stays = read.is_ok() || engine.get(&key)?.is_some_and(|now| now == front);
         Ok(stays.then_some((version, read)))
@@ -166,7 +178,7 @@ fn read(
 ) -> Result<Option<Snapshot>> {
     let part = |part| engine.get(&keys::snapshot(key, version, part));
     loop {
-        let Some(front) = part(0)? else { return Ok(None) };
+        let Some(front) = front(engine, key, version)? else { return Ok(None) };
         let count = parts(&front)?;
         let mut bytes = front.to_vec();
         for number in 1..count {

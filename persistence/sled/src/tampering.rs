@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::keys::{self, StreamHash, VALUE_MAX};
 use crate::log::chunk;
-use crate::testing::{Warnings, append, frames};
+use crate::testing::{self, Warnings, append, frames};
 use crate::{SledOptions, format::Format, open_for_forensics, open_with};
 
 /// Creates a closed store of ten commits to one stream in separate chunks. The first eight are indexed.
@@ -27,13 +27,8 @@ fn open(directory: &TempDir) -> Result<Store, OpenError> {
     open_with(directory.path(), &SledOptions::default().index_runs(2, 1))
 }
 
-/// Changes the content of sled while the store is closed.
 fn tamper(directory: &TempDir, change: impl FnOnce(&sled::Db)) {
-    let log = directory.path().join("store/log");
-    let _release = crate::release::Release(log.join("db"));
-    let db = super::engine::open_sled(&log, &SledOptions::default(), None).expect("opens");
-    change(&db);
-    db.flush().expect("flushed");
+    testing::tamper(directory.path(), change);
 }
 
 fn alice() -> StreamId {
@@ -94,6 +89,12 @@ fn damage_at_the_end_is_reported_when_the_store_opens() {
     assert!(is_damaged(open(&wrong)));
     let unlisted = closed_store();
     tamper(&unlisted, |db| drop(db.remove(keys::MANIFEST).expect("removed")));
+    assert!(open(&unlisted).is_ok(), "there is a copy");
+    tamper(&unlisted, |db| {
+        for key in [keys::MANIFEST, keys::MANIFEST_COPY] {
+            db.remove(key).expect("removed");
+        }
+    });
     assert!(is_damaged(open(&unlisted)));
 }
 

@@ -1,12 +1,17 @@
-//! Appends, commits and logged warnings for the unit tests.
+//! Appends, commits, changed stores and logged warnings for the unit tests.
 
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use actuarius_domain::{CommandId, Metadata, StreamId, Timestamp, Version};
 use actuarius_persistence::{Append, Codec, NewCommit};
 use tracing::field::Field;
 use tracing::{Event, Subscriber, span};
+
+use crate::SledOptions;
+use crate::engine::open_sled;
+use crate::release::Release;
 
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) enum Happened {
@@ -43,6 +48,16 @@ fn noise(length: usize) -> Vec<u8> {
         (state >> 56) as u8
     };
     std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Changes the content of sled while the store in `directory` is closed.
+pub(super) fn tamper<T>(directory: &Path, change: impl FnOnce(&sled::Db) -> T) -> T {
+    let log = directory.join("store/log");
+    let _release = Release(log.join("db"));
+    let db = open_sled(&log, &SledOptions::default(), None).expect("opens");
+    let changed = change(&db);
+    db.flush().expect("flushed");
+    changed
 }
 
 /// Keeps the warnings that are logged on a thread, each with its fields.

@@ -7,6 +7,7 @@
 
 use sled::{Db, IVec};
 
+use super::damage;
 use crate::keys::VALUE_MAX;
 
 /// The most bytes that our changes make sled write between two real syncs, by this account.
@@ -78,6 +79,7 @@ pub(super) struct Leaf {
     end: Option<IVec>,
     bytes: usize,
     changes: usize,
+    pub(super) is_readable: bool,
 }
 
 impl Leaf {
@@ -86,8 +88,7 @@ impl Leaf {
         let (mut bytes, mut count, mut end) = (0, 0, None);
         for stored in db.range(key..).take(LEAF_KEYS) {
             let Ok((found, value)) = stored else {
-                bytes = LEAF_BYTES_MAX;
-                break;
+                return Self::of_unknown_size(db, key);
             };
             bytes += found.len() + value.len();
             count += 1;
@@ -95,7 +96,15 @@ impl Leaf {
         }
         // Near the end of the tree, the values before are taken to be as large as those after.
         let whole = (bytes * LEAF_KEYS).checked_div(count).unwrap_or(LEAF_BYTES_MAX);
-        Self { first: key.into(), end, bytes: whole.min(CHANGE_MAX), changes: 0 }
+        let bytes = whole.min(CHANGE_MAX);
+        Self { first: key.into(), end, bytes, changes: 0, is_readable: true }
+    }
+
+    /// Returns the leaf of a key that has, or is followed by, a damaged page.
+    fn of_unknown_size(db: &Db, key: &[u8]) -> Self {
+        let end = Some([key, &[0]].concat().into());
+        let is_readable = damage::is_readable(db, key);
+        Self { first: key.into(), end, bytes: LEAF_BYTES_MAX, changes: 0, is_readable }
     }
 
     pub(super) fn contains(&self, key: &[u8]) -> bool {

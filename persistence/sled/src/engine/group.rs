@@ -51,6 +51,11 @@ impl Group {
         self.leaf(db, key).next_change(key.len(), value)
     }
 
+    /// Returns whether `key` can be changed. A change in a page that cannot be read makes the group fail.
+    pub(crate) fn is_writable(&mut self, db: &Db, key: &[u8]) -> bool {
+        self.leaf(db, key).is_readable
+    }
+
     fn count(&mut self, db: &Db, key: &[u8], value: usize) {
         self.written += self.cost(db, key, value);
         self.leaf(db, key).changed();

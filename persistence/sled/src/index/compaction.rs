@@ -77,7 +77,8 @@ impl Compaction {
                 full_or_done => break full_or_done.map(|entry| entry.place()),
             };
         };
-        let key = self.key();
+        let key = pace::writable(group, engine.db(), self.key());
+        let key = key.ok_or(EngineError::Malformed("a part of the index cannot be written"))?;
         self.pace.spend(packer.count);
         self.written += packer.count as u64;
         group.put(engine.db(), &key, packer.finish(&key, next));

@@ -53,10 +53,14 @@ impl Flush {
         while self.entries.as_slice().first().is_some_and(|entry| packer.push(entry)) {
             self.entries.next();
         }
-        let key = self.key();
+        let key = pace::writable(group, db, self.key());
         let next = self.entries.as_slice().first().map(Entry::place);
         self.pace.spend(packer.count);
-        group.put(db, &key, packer.finish(&key, next));
+        match key {
+            Some(key) => group.put(db, &key, packer.finish(&key, next)),
+            // Reads of its streams report that it is missing.
+            None => report_unwritten(),
+        }
         self.from = next.unwrap_or(START);
         if next.is_none() {
             self.bucket += 1;
@@ -65,6 +69,13 @@ impl Flush {
         }
         self.bucket == self.frozen.buckets.len()
     }
+}
+
+fn report_unwritten() {
+    tracing::error!(
+        target: "actuarius::store",
+        "a part of the index cannot be written, because two pages are damaged; compact the store"
+    );
 }
 
 fn sorted(bucket: &[Entry]) -> std::vec::IntoIter<Entry> {

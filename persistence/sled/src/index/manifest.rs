@@ -1,9 +1,13 @@
 //! The manifest: the list of the index's runs, in one value. It is written in the same batch as the change
-//! it records, so a run exists exactly if the manifest lists it.
+//! it records, so a run exists exactly if the manifest lists it. A copy is written with it, into another page
+//! of sled: without the manifest, the whole log would have to be read.
 
 use actuarius_persistence::wire::{Cursor, Malformed, put_varint};
 
+use sled::Db;
+
 use super::memtable::Run;
+use crate::engine::{Engine, Group};
 use crate::error::{EngineError, Result};
 use crate::keys::{self, VALUE_MAX};
 use crate::sealed::{self, CHECKSUM};
@@ -24,11 +28,14 @@ pub(crate) struct Manifest {
     pub(crate) building: Vec<u32>,
     /// Replaced or interrupted runs, whose keys are being removed.
     pub(crate) garbage: Vec<u32>,
+    /// How often it was written. Of two copies, the one that was written more often is current.
+    pub(crate) writes: u64,
 }
 
 impl Default for Manifest {
     fn default() -> Self {
-        Self { indexed: 0, next_run: 1, runs: vec![], building: vec![], garbage: vec![] }
+        let (runs, building, garbage) = (vec![], vec![], vec![]);
+        Self { indexed: 0, next_run: 1, runs, building, garbage, writes: 0 }
     }
 }
 
@@ -41,7 +48,8 @@ impl Manifest {
         number
     }
 
-    pub(crate) fn to_value(&self) -> Vec<u8> {
+    /// Returns the value for `key`: the manifest's own or that of its copy.
+    pub(crate) fn to_value(&self, key: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0; CHECKSUM];
         bytes.push(VERSION);
         put_varint(&mut bytes, self.indexed);
@@ -58,21 +66,24 @@ impl Manifest {
             put_varint(&mut bytes, numbers.len() as u64);
             numbers.iter().for_each(|&number| put_varint(&mut bytes, u64::from(number)));
         }
+        // Earlier releases do not read this, and do not write it.
+        put_varint(&mut bytes, self.writes);
         debug_assert!(bytes.len() <= VALUE_MAX);
-        sealed::seal(crc32c::crc32c(keys::MANIFEST), &mut bytes);
+        sealed::seal(crc32c::crc32c(key), &mut bytes);
         bytes
     }
 
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(key: &[u8], bytes: &[u8]) -> Result<Self> {
         let what = "the checksum of the index's manifest is wrong";
-        let mut cursor = sealed::open(crc32c::crc32c(keys::MANIFEST), bytes, what)?;
+        let mut cursor = sealed::open(crc32c::crc32c(key), bytes, what)?;
         if cursor.byte()? != VERSION {
             return Err(EngineError::Malformed("the index's manifest has an unknown version"));
         }
         let (indexed, next_run) = (cursor.varint()?, number(&mut cursor)?);
         let runs = list(&mut cursor, run)?;
         let (building, garbage) = (list(&mut cursor, number)?, list(&mut cursor, number)?);
-        Ok(Self { indexed, next_run, runs, building, garbage }.check()?)
+        let writes = if cursor.0.is_empty() { 0 } else { cursor.varint()? };
+        Ok(Self { indexed, next_run, runs, building, garbage, writes }.check()?)
     }
 
     /// Checks that the runs cover the log from its start without gaps.
@@ -86,6 +97,38 @@ impl Manifest {
             end = run.last;
         }
         if end == self.indexed { Ok(self) } else { Err(gap) }
+    }
+}
+
+/// Reads the manifest, or its copy if the manifest is damaged or was not written because its page is.
+pub(crate) fn read(engine: &Engine) -> Result<Manifest> {
+    match (read_one(engine, keys::MANIFEST), read_one(engine, keys::MANIFEST_COPY)) {
+        // An earlier release has written the first one, and no copy.
+        (Ok(one), Ok(copy)) if one.writes > 0 && copy.writes > one.writes => Ok(copy),
+        (Ok(one), _) => Ok(one),
+        (Err(error), Ok(copy)) => {
+            tracing::error!(target: "actuarius::store", %error, "a copy of a damaged list is used");
+            Ok(copy)
+        }
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+fn read_one(engine: &Engine, key: &[u8]) -> Result<Manifest> {
+    let value = engine.get(key)?;
+    let value = value.ok_or(EngineError::Malformed("the manifest of the index is missing"))?;
+    Manifest::parse(key, &value)
+}
+
+/// Puts the manifest and its copy into the group, or one of them if the page of the other one is damaged.
+pub(crate) fn put(manifest: &mut Manifest, db: &Db, group: &mut Group) {
+    manifest.writes += 1;
+    let is_copied = group.is_writable(db, keys::MANIFEST_COPY);
+    if is_copied {
+        group.put(db, keys::MANIFEST_COPY, manifest.to_value(keys::MANIFEST_COPY));
+    }
+    if !is_copied || group.is_writable(db, keys::MANIFEST) {
+        group.put(db, keys::MANIFEST, manifest.to_value(keys::MANIFEST));
     }
 }
 
@@ -114,6 +157,8 @@ mod tests {
     use super::*;
     use actuarius_persistence::mutations::Mutations;
 
+    const KEY: &[u8] = keys::MANIFEST;
+
     fn example() -> Manifest {
         let run = |number, level, first, last| Run { number, level, first, last, entries: last };
         Manifest {
@@ -122,33 +167,34 @@ mod tests {
             runs: vec![run(9, 1, 1, 800), run(3, 0, 801, 900)],
             building: vec![10, 11],
             garbage: vec![1, 2],
+            writes: 40,
         }
     }
 
     #[test]
     fn a_manifest_is_read_as_written() {
         for manifest in [Manifest::default(), example()] {
-            assert_eq!(Manifest::parse(&manifest.to_value()).expect("whole"), manifest);
+            assert_eq!(Manifest::parse(KEY, &manifest.to_value(KEY)).expect("whole"), manifest);
         }
     }
 
     #[test]
     fn damage_and_gaps_are_detected() {
-        let value = example().to_value();
+        let value = example().to_value(KEY);
         for bit in 0..value.len() * 8 {
             let mut damaged = value.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(Manifest::parse(&damaged).is_err(), "bit {bit}");
+            assert!(Manifest::parse(KEY, &damaged).is_err(), "bit {bit}");
         }
-        assert!(Manifest::parse(b"").is_err());
+        assert!(Manifest::parse(KEY, b"").is_err());
         let mut gap = example();
         gap.runs[1].first += 1;
-        assert!(Manifest::parse(&gap.to_value()).is_err());
+        assert!(Manifest::parse(KEY, &gap.to_value(KEY)).is_err());
     }
 
     #[test]
     fn no_mutated_manifest_panics_or_allocates_without_a_bound() {
-        let samples = [Manifest::default(), example()].map(|manifest| manifest.to_value());
+        let samples = [Manifest::default(), example()].map(|manifest| manifest.to_value(KEY));
         let reseal = |bytes: &mut Vec<u8>| {
             if bytes.len() > CHECKSUM {
                 sealed::seal(crc32c::crc32c(keys::MANIFEST), bytes);
@@ -157,7 +203,7 @@ mod tests {
         let decoder = Mutations::of("the list of runs", samples).resealed(reseal);
         decoder.run(
             |work| allocation_counter::measure(work).bytes_max,
-            |bytes| drop(Manifest::parse(bytes)),
+            |bytes| drop(Manifest::parse(KEY, bytes)),
         );
     }
 }

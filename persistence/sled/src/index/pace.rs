@@ -3,15 +3,21 @@
 use sled::Db;
 
 use crate::engine::{Group, accounting};
-use crate::keys::VALUE_MAX;
+use crate::keys::{self, VALUE_MAX};
 
-/// What sled writes for the manifest at most, which follows the parts of a group.
-const MANIFEST_BYTES: usize = accounting::CHANGE_MAX;
+/// What sled writes for the manifest and its copy at most, which follow the parts of a group.
+const MANIFEST_BYTES: usize = 2 * accounting::CHANGE_MAX;
 
 /// Returns whether the group has room for one more part at `key`, or its removal, and for the manifest.
 pub(crate) fn has_room(group: &mut Group, db: &Db, key: &[u8]) -> bool {
     let part = group.cost(db, key, VALUE_MAX);
     group.has_room(part + MANIFEST_BYTES)
+}
+
+/// Returns the key at which a part of the index can be written: its own, or its spare one if the page of its
+/// own is damaged. Otherwise one damaged page would stop all writes. Returns `None` if both are.
+pub(crate) fn writable(group: &mut Group, db: &Db, key: [u8; 23]) -> Option<[u8; 23]> {
+    [key, keys::spare(key)].into_iter().find(|key| group.is_writable(db, key))
 }
 
 /// The cost of writing or removing a part in addition to its entries, in entries.

@@ -1,5 +1,7 @@
 //! Reading entries from the runs on disk.
 
+use sled::IVec;
+
 use super::memtable::Run;
 use super::part::{Entry, Part, Place};
 use crate::engine::Engine;
@@ -45,7 +47,8 @@ pub(crate) fn before(
     Ok(found)
 }
 
-/// Passes the part of a run's bucket that covers `place` to `read`. The part always exists.
+/// Passes the part of a run's bucket that covers `place` to `read`. The part always exists. If its page was
+/// damaged when it was written, it is at its spare place.
 pub(crate) fn part_at<T>(
     engine: &Engine,
     bucket: u16,
@@ -53,14 +56,40 @@ pub(crate) fn part_at<T>(
     place: Place,
     read: impl FnOnce(&Part<'_>) -> Result<T>,
 ) -> Result<T> {
-    let found = engine.floor(&keys::index_part(bucket, run, place.0, place.1))?;
-    let own = |key: &[u8]| key.starts_with(&keys::index_prefix(bucket, run));
-    let Some((key, value)) = found.filter(|(key, _)| own(key)) else {
-        return Err(EngineError::Malformed("a part of the index is missing"));
-    };
+    let key = keys::index_part(bucket, run, place.0, place.1);
+    let prefix = keys::index_prefix(bucket, run);
+    let mut read = Some(read);
+    let own = covering(engine, (&key, &prefix), place, &mut read);
+    own.or_else(|error| {
+        let (key, prefix) = (keys::spare(key), keys::spare(prefix));
+        covering(engine, (&key, &prefix), place, &mut read).map_err(|_missing| error)
+    })?
+}
+
+/// Passes the last part at or before `key` to `read`, if it covers `place`. Returns what `read` returns.
+fn covering<T, R: FnOnce(&Part<'_>) -> Result<T>>(
+    engine: &Engine,
+    (key, prefix): (&[u8], &[u8]),
+    place: Place,
+    read: &mut Option<R>,
+) -> Result<Result<T>> {
+    let missing = EngineError::Malformed("a part of the index is missing");
+    let found = engine.floor(key)?.filter(|(key, _)| key.starts_with(prefix));
+    let Some((key, value)) = found else { return Err(missing) };
     let part = Part::open(&key, &value)?;
-    if part.next.is_some_and(|next| next <= place) {
-        return Err(EngineError::Malformed("a part of the index is missing"));
+    match read.take_if(|_| part.next.is_none_or(|next| next > place)) {
+        Some(read) => Ok(read(&part)),
+        None => Err(missing),
     }
-    read(&part)
+}
+
+/// Returns the part with this key, and the key at which it is stored.
+pub(crate) fn part(engine: &Engine, key: [u8; 23]) -> Result<(IVec, [u8; 23])> {
+    let missing = EngineError::Malformed("a part of the index is missing");
+    let own = engine.get(&key).map_err(EngineError::from).and_then(|part| part.ok_or(missing));
+    let spare = keys::spare(key);
+    own.map(|part| (part, key)).or_else(|error| match engine.get(&spare) {
+        Ok(Some(part)) => Ok((part, spare)),
+        _ => Err(error),
+    })
 }

@@ -4,15 +4,12 @@
 
 use std::sync::Arc;
 
-use actuarius_persistence::StoreFailure;
-
 use super::compaction::Compaction;
 use super::flush::Flush;
-use super::manifest::Manifest;
+use super::manifest::{self, Manifest};
 use super::memtable::{self, Index, Run, RunsPin};
 use super::pace::{self, Pace};
 use crate::engine::{Engine, Group};
-use crate::error::engine_io;
 use crate::keys;
 
 /// How many runs of a level are merged into one of the next. A read of a stream searches at most seven
@@ -90,31 +87,18 @@ impl Upkeep {
     }
 
     /// Puts as much work into the group as `commits` more commits pay for.
-    pub(crate) fn work(
-        &mut self,
-        engine: &Engine,
-        index: &Index,
-        group: &mut Group,
-        commits: u64,
-    ) -> Result<(), StoreFailure> {
+    pub(crate) fn work(&mut self, engine: &Engine, index: &Index, group: &mut Group, commits: u64) {
         self.flush(engine, group, commits);
         self.compact(engine, index.buckets(), group, commits);
-        self.sweep(engine, index.buckets(), group, commits)
-            .map_err(|error| StoreFailure::new("removing old index parts", engine_io(error)))?;
+        self.sweep(engine, index.buckets(), group, commits);
         if std::mem::take(&mut self.changed) {
-            group.put(engine.db(), keys::MANIFEST, self.manifest.to_value());
+            manifest::put(&mut self.manifest, engine.db(), group);
         }
-        Ok(())
     }
 
     /// Fills the group with work that is late.
-    pub(crate) fn catch_up(
-        &mut self,
-        engine: &Engine,
-        index: &Index,
-        group: &mut Group,
-    ) -> Result<(), StoreFailure> {
-        self.work(engine, index, group, self.run_commits)
+    pub(crate) fn catch_up(&mut self, engine: &Engine, index: &Index, group: &mut Group) {
+        self.work(engine, index, group, self.run_commits);
     }
 
     fn flush(&mut self, engine: &Engine, group: &mut Group, commits: u64) {
@@ -185,20 +169,13 @@ impl Upkeep {
         self.damaged_levels.push(compaction.run.level - 1);
     }
 
-    fn sweep(
-        &mut self,
-        engine: &Engine,
-        buckets: u16,
-        group: &mut Group,
-        commits: u64,
-    ) -> sled::Result<()> {
-        let Some(sweep) = self.sweeps.first_mut() else { return Ok(()) };
-        if sweep.advance(engine, buckets, group, commits)? {
+    fn sweep(&mut self, engine: &Engine, buckets: u16, group: &mut Group, commits: u64) {
+        let Some(sweep) = self.sweeps.first_mut() else { return };
+        if sweep.advance(engine, buckets, group, commits) {
             let done = self.sweeps.remove(0);
             self.manifest.garbage.retain(|number| !done.runs.contains(number));
             self.changed = true;
         }
-        Ok(())
     }
 
     /// Shows readers the runs of a group that is durable.
@@ -225,39 +202,47 @@ impl Sweep {
     }
 
     /// Removes as many keys as `commits` more commits pay for. Returns whether all are removed.
-    fn advance(
-        &mut self,
-        engine: &Engine,
-        buckets: u16,
-        group: &mut Group,
-        commits: u64,
-    ) -> sled::Result<bool> {
+    fn advance(&mut self, engine: &Engine, buckets: u16, group: &mut Group, commits: u64) -> bool {
         if Arc::get_mut(&mut self.pin).is_none() {
-            return Ok(false);
+            return false;
         }
         self.pace.earn(commits);
         while self.pace.has_credit() && self.bucket < buckets {
-            if !self.remove_bucket(engine, group)? {
-                return Ok(false);
+            if !self.remove_bucket(engine, group) {
+                return false;
             }
         }
-        Ok(self.bucket == buckets)
+        self.bucket == buckets
     }
 
     /// Removes the parts of a bucket. Returns false if the group has no room for all of them: the others are
     /// found again by the next group.
-    fn remove_bucket(&mut self, engine: &Engine, group: &mut Group) -> sled::Result<bool> {
+    fn remove_bucket(&mut self, engine: &Engine, group: &mut Group) -> bool {
         for &run in &self.runs {
-            for key in engine.keys(&keys::index_prefix(self.bucket, run)) {
-                let key = key?;
-                if !pace::has_room(group, engine.db(), &key) {
-                    return Ok(false);
+            let prefix = keys::index_prefix(self.bucket, run);
+            for prefix in [prefix, keys::spare(prefix)] {
+                for key in engine.keys(&prefix) {
+                    let Some(key) = key.ok().filter(|key| engine.is_removable(key)) else {
+                        report_unremoved();
+                        break;
+                    };
+                    if !pace::has_room(group, engine.db(), &key) {
+                        return false;
+                    }
+                    group.remove(engine.db(), &key);
+                    self.pace.spend(0);
                 }
-                group.remove(engine.db(), &key);
-                self.pace.spend(0);
             }
         }
         self.bucket += 1;
-        Ok(true)
+        true
     }
+}
+
+/// Reports parts that stay where they are, because a page is damaged. They are never read.
+fn report_unremoved() {
+    tracing::error!(
+        target: "actuarius::store",
+        "old parts of the index cannot be removed; they take space until the store is compacted"
+    );
 }

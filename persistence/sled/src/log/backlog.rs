@@ -17,6 +17,10 @@ const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// enough of them are done.
 const JOBS_MAX: usize = 4_096;
 
+/// How often parts at the version of a snapshot are removed before it begins. Once is enough, twice if older ones
+/// were waiting. More often means that they cannot be removed.
+pub(super) const CLEARINGS_MAX: u8 = 3;
+
 /// The work that is left, in order. Jobs of one stream are carried out one after the other.
 #[derive(Default)]
 pub(super) struct Backlog {
@@ -36,6 +40,8 @@ pub(super) struct Keeping {
     pub(super) parts: Parts,
     /// Whether parts of it are or were in sled.
     pub(super) has_begun: bool,
+    /// How often parts at its version were to be removed before it begins.
+    pub(super) clearings: u8,
 }
 
 impl Keeping {
@@ -107,7 +113,8 @@ impl Backlog {
         });
         self.bytes += new.payload.len();
         let (parts, new) = (Parts::of(new), new.clone());
-        self.jobs.push_back(Job::Keep(Box::new(Keeping { key, new, parts, has_begun: false })));
+        let keeping = Keeping { key, new, parts, has_begun: false, clearings: 0 };
+        self.jobs.push_back(Job::Keep(Box::new(keeping)));
     }
 
     /// Gives up the snapshots of a stream for which `is_given_up` holds. What was written of them is removed.

@@ -6,12 +6,13 @@
 
 use actuarius_persistence::{NewSnapshot, StoreFailure};
 
-use super::backlog::{Backlog, Job, Keeping};
+use super::backlog::{Backlog, CLEARINGS_MAX, Job, Keeping};
 use super::packing::BatchPacker;
 use crate::engine::{Engine, Group};
 use crate::error::engine_io;
 use crate::keys::{self, StreamHash};
 use crate::leftovers::Leftover;
+use crate::snapshots::BLANK;
 use crate::snapshots::parts::{PAYLOAD_MAX, Parts};
 use crate::snapshots::surplus::{Surplus, surplus};
 
@@ -84,6 +85,10 @@ fn keep_now(
     packer.begin_stream(key)?;
     let Some(found) = find_surplus(packer.engine(), key, new) else { return Ok(()) };
     let (version, count) = (new.version.get(), parts.count());
+    let part = |number| keys::snapshot(key, version, number);
+    if !can_change(packer.engine(), &[&part(0), &part(count - 1)]) {
+        return Ok(());
+    }
     let mut group = Group::default();
     for _ in 1..count {
         let number = parts.next();
@@ -114,6 +119,11 @@ fn begin(
         return keep_now(packer, backlog, (key, &keeping.new), &mut keeping.parts);
     }
     if is_cleared_first || found.replaced.is_some() {
+        if keeping.clearings == CLEARINGS_MAX {
+            report_damage("a snapshot is not stored");
+            return Ok(());
+        }
+        keeping.clearings += 1;
         if let Some(last) = found.replaced.filter(|_| !is_cleared_first) {
             retire(packer, backlog, key, (version, last))?;
         }
@@ -122,6 +132,9 @@ fn begin(
         return Ok(());
     }
     let (listed, value) = rest.listed();
+    if !can_change(packer.engine(), &[&listed]) {
+        return Ok(());
+    }
     packer.put(&listed, value)?;
     keeping.has_begun = true;
     backlog.put_back(Job::Keep(keeping));
@@ -136,7 +149,12 @@ fn go_on(
 ) -> Result<(), StoreFailure> {
     let (key, version, number) = (keeping.key, keeping.version(), keeping.parts.next());
     if number > 0 {
-        let (place, part) = (keys::snapshot(key, version, number), keeping.parts.take());
+        let place = keys::snapshot(key, version, number);
+        if !can_change(packer.engine(), &[&place]) {
+            backlog.clear(keeping.rest());
+            return Ok(());
+        }
+        let part = keeping.parts.take();
         // The first one goes into a leaf of others.
         if number == 1 {
             packer.put(&place, part)?;
@@ -147,13 +165,15 @@ fn go_on(
         return Ok(());
     }
     packer.begin_stream(key)?;
-    let Some(found) = find_surplus(packer.engine(), key, &keeping.new) else {
+    let (front, listed) = (keys::snapshot(key, version, 0), keys::leftover(&keeping.rest().prefix));
+    let found = find_surplus(packer.engine(), key, &keeping.new);
+    let Some(found) = found.filter(|_| can_change(packer.engine(), &[&front, &listed])) else {
         backlog.clear(keeping.rest());
         return Ok(());
     };
     let mut group = Group::default();
-    group.put(packer.engine().db(), &keys::snapshot(key, version, 0), keeping.parts.take());
-    group.remove(packer.engine().db(), &keys::leftover(&keeping.rest().prefix));
+    group.put(packer.engine().db(), &front, keeping.parts.take());
+    group.remove(packer.engine().db(), &listed);
     packer.together(group)?;
     found.older.into_iter().try_for_each(|old| retire(packer, backlog, key, old))
 }
@@ -165,13 +185,21 @@ fn retire(
     key: StreamHash,
     (version, last): (u64, u16),
 ) -> Result<(), StoreFailure> {
-    let mut group = Group::default();
-    group.remove(packer.engine().db(), &keys::snapshot(key, version, 0));
+    let (front, mut group) = (keys::snapshot(key, version, 0), Group::default());
+    if !can_remove(packer.engine(), &front) {
+        return blank(packer, &front);
+    }
+    group.remove(packer.engine().db(), &front);
     if last > 0 {
         let prefix = keys::snapshot_parts(key, version);
         remove_rest(packer, backlog, &mut group, Leftover { prefix, parts: 1..last + 1 });
     }
     packer.together(group)
+}
+
+/// Overwrites part 0 of a snapshot that cannot be removed, so that its state is not read any more.
+fn blank(packer: &mut BatchPacker<'_>, front: &[u8]) -> Result<(), StoreFailure> {
+    if packer.engine().is_writable(front) { packer.put(front, BLANK.to_vec()) } else { Ok(()) }
 }
 
 /// Removes parts that nothing refers to any more: with the group if they are few, or in pieces.
@@ -181,6 +209,11 @@ pub(super) fn remove_rest(
     group: &mut Group,
     leftover: Leftover,
 ) {
+    let (first, listed) = (leftover.parts.start, keys::leftover(&leftover.prefix));
+    let is_writable = packer.engine().is_writable(&listed);
+    if !can_remove(packer.engine(), &keys::part(&leftover.prefix, first)) || !is_writable {
+        return;
+    }
     if leftover.parts.len() <= usize::from(PARTS_AT_ONCE) {
         let mut parts = leftover.parts.map(|number| keys::part(&leftover.prefix, number));
         parts.next().iter().for_each(|first| group.remove(packer.engine().db(), first));
@@ -198,10 +231,17 @@ fn clear(
     backlog: &mut Backlog,
     mut leftover: Leftover,
 ) -> Result<(), StoreFailure> {
-    let Some(number) = leftover.parts.next_back() else {
-        return packer.remove(&keys::leftover(&leftover.prefix));
+    let number = leftover.parts.next_back();
+    let part = match number {
+        Some(number) => keys::part(&leftover.prefix, number),
+        None => keys::leftover(&leftover.prefix).iter().copied().collect(),
     };
-    let part = keys::part(&leftover.prefix, number);
+    if !can_remove(packer.engine(), &part) {
+        return Ok(());
+    }
+    if number.is_none() {
+        return packer.remove(&part);
+    }
     // The first one is in a leaf of others.
     if leftover.parts.is_empty() {
         packer.remove(&part)?;
@@ -216,6 +256,29 @@ fn clear(
 fn find_surplus(engine: &Engine, key: StreamHash, new: &NewSnapshot) -> Option<Surplus> {
     let found = surplus(engine, key, new.version.get(), (new.keep, new.keep_since));
     readable(found).filter(|found| !found.is_superfluous)
+}
+
+/// Returns whether these keys can be changed: a group fails as a whole if a page of it is damaged. If not, the
+/// stream goes without a new snapshot.
+fn can_change(engine: &Engine, keys: &[&[u8]]) -> bool {
+    let can = keys.iter().all(|key| engine.is_writable(key));
+    if !can {
+        report_damage("a snapshot is not stored");
+    }
+    can
+}
+
+/// Returns whether a key can be removed. If not, what nothing refers to takes space until the store is compacted.
+fn can_remove(engine: &Engine, key: &[u8]) -> bool {
+    let can = engine.is_removable(key);
+    if !can {
+        report_damage("a part of a snapshot is not removed");
+    }
+    can
+}
+
+fn report_damage(what: &str) {
+    tracing::error!(target: "actuarius::store", "{what}, because its page is damaged; compact the store");
 }
 
 /// Reports damage among the snapshots of a stream. They are optional, so the stream goes without a new one

@@ -219,7 +219,7 @@ impl<'a> BatchPacker<'a> {
         if std::mem::take(&mut self.has_notes) && self.gate.is_none() {
             self.gate = Some(self.shared.gate.close());
         }
-        self.upkeep.work(engine, index, &mut group, commits)?;
+        self.upkeep.work(engine, index, &mut group, commits);
         engine.sync(group)?;
         self.upkeep.synced(index);
         Ok(())

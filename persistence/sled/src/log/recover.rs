@@ -3,6 +3,8 @@
 //! Only the log after the last run of the index is read, so opening does not take longer as the history
 //! grows. Everything before is verified when it is read.
 
+use std::ops::Bound;
+
 use actuarius_domain::Position;
 use actuarius_persistence::chain::{ChainEnd, Link};
 use actuarius_persistence::files::OnFile;
@@ -10,10 +12,10 @@ use actuarius_persistence::{OpenError, StoreFailure};
 
 use super::chunk::{self, Chunk};
 use crate::engine::{Engine, Group, accounting};
-use crate::error::{self, EngineError, Result};
+use crate::error::{self, EngineError, Result, catch_panic};
 use crate::files::Files;
 use crate::format::Format;
-use crate::index::manifest::Manifest;
+use crate::index::manifest::{self, Manifest};
 use crate::index::memtable::Index;
 use crate::index::part::Entry;
 use crate::keys::{self, StreamHash};
@@ -26,13 +28,25 @@ pub(crate) struct Recovered {
     pub(crate) end: ChainEnd,
 }
 
-/// Recovers as much of the log as can be read, whatever was acknowledged.
-pub(crate) fn recover_anyway(
-    engine: &Engine,
-    store: &Files,
-    format: &Format,
-) -> Result<Recovered, OpenError> {
-    walk(engine, format, store)
+/// Reads the list of the runs of the index.
+pub(crate) fn manifest(engine: &Engine, store: &Files) -> Result<Manifest, OpenError> {
+    manifest::read(engine).map_err(|error| {
+        let advice = "no event is affected; compacting the store makes its index again";
+        damaged(store, format!("the index cannot be read: {error}; {advice}"))
+    })
+}
+
+/// Reads the list of the runs of the index, or returns an empty list if it is damaged. Then the whole log is
+/// read instead, and the index is in memory only.
+pub(crate) fn manifest_or_none(engine: &Engine) -> Manifest {
+    let report = |error: &EngineError| {
+        tracing::warn!(
+            target: "actuarius::store",
+            %error,
+            "the index cannot be read; the whole log is read instead"
+        );
+    };
+    manifest::read(engine).inspect_err(report).unwrap_or_default()
 }
 
 /// Recovers the log, which must reach the position that was acknowledged last.
@@ -40,9 +54,9 @@ pub(crate) fn recover(
     engine: &Engine,
     store: &Files,
     format: &Format,
-    acknowledged: Option<u64>,
+    (acknowledged, manifest): (Option<u64>, Manifest),
 ) -> Result<Recovered, OpenError> {
-    let recovered = walk(engine, format, store)?;
+    let recovered = walk(engine, format, store, manifest)?;
     let found = recovered.end.position.get();
     let Some(acknowledged) = acknowledged else {
         return Err(damaged(store, "both slots of the high-water mark are unreadable"));
@@ -60,8 +74,12 @@ fn damaged(store: &Files, what: impl Into<String>) -> OpenError {
     OpenError::Damaged { path: store.root.clone(), what: what.into() }
 }
 
-fn walk(engine: &Engine, format: &Format, store: &Files) -> Result<Recovered, OpenError> {
-    let manifest = read_manifest(engine).map_err(|error| damaged(store, error.to_string()))?;
+fn walk(
+    engine: &Engine,
+    format: &Format,
+    store: &Files,
+    manifest: Manifest,
+) -> Result<Recovered, OpenError> {
     let index = Index::new(format.buckets, manifest.runs.clone());
     let mut head = manifest.indexed;
     let mut last = check_end(engine, store, head)?;
@@ -121,10 +139,24 @@ fn end_of_chain(engine: &Engine, last: Option<&Chunk>) -> Result<ChainEnd> {
     Ok(end)
 }
 
-fn read_manifest(engine: &Engine) -> Result<Manifest> {
-    let value = engine.get(keys::MANIFEST)?;
-    let value = value.ok_or(EngineError::Malformed("the manifest of the index is missing"))?;
-    Manifest::parse(&value)
+/// Returns the first chunk that can be read and starts at or after `from`, and at or before `end`. Chunks before
+/// it are missing or damaged.
+pub(crate) fn next_readable(engine: &Engine, mut from: u64, end: u64) -> Option<Chunk> {
+    while from <= end {
+        let start = Bound::Included(keys::chunk(from, 0).to_vec());
+        let next = catch_panic(|| engine.from(start).next());
+        let Ok(Some(Ok((key, _)))) = next else {
+            // How far the damaged page reaches is not known.
+            from += 1;
+            continue;
+        };
+        let (first, _part) = keys::chunk_place(&key).filter(|(first, _)| *first <= end)?;
+        if let Ok(Ok(Some(chunk))) = catch_panic(|| load(engine, first)) {
+            return Some(chunk);
+        }
+        from = first + 1;
+    }
+    None
 }
 
 /// Reads the chunk that starts at `first`, or returns `None` if it does not exist.
@@ -172,7 +204,10 @@ pub(crate) fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
 /// after the end of the log. A chunk there, or anything later, means that events are missing.
 fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> Result<(), OpenError> {
     let log = store.log();
-    let io = |error| Err(error::engine_io(error)).on(&log);
+    let io = |error| match error {
+        sled::Error::Io(error) => Err(error).on(&log),
+        error => Err(damaged(store, error.to_string())),
+    };
     let Some((key, _)) = engine.floor(&keys::chunk(u64::MAX, u16::MAX)).or_else(io)? else {
         return Ok(());
     };

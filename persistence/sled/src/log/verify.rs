@@ -1,5 +1,6 @@
 //! Verification of a store: everything in sled, in the order of its keys.
 
+use std::ops::Bound;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
@@ -18,6 +19,7 @@ use super::shared::Shared;
 use crate::error::EngineError;
 use crate::index::memtable;
 use crate::index::part::{Entry, Part, Place, START};
+use crate::index::runs;
 use crate::{high_water_mark, keys, snapshots};
 
 /// How many chunks the reading thread may be ahead of the checking one: a few milliseconds of work, half
@@ -78,15 +80,30 @@ fn walk_log(shared: &Shared, head: u64, mut inspect: impl FnMut(Read)) {
     let (sender, chunks): (SyncSender<Read>, Receiver<Read>) = mpsc::sync_channel(AHEAD);
     thread::scope(|scope| {
         scope.spawn(move || {
-            let mut parts = shared.engine.keys_and_values(keys::CHUNKS).peekable();
-            while let Some(read) = next_chunk(shared, &mut parts, head) {
-                if sender.send(read).is_err() {
-                    return;
+            let mut from = 1;
+            while from <= head {
+                let start = Bound::Included(keys::chunk(from, 0).to_vec());
+                let mut parts = shared.engine.from(start).peekable();
+                let mut has_failed = false;
+                while let Some(read) = next_chunk(shared, &mut parts, (from, head)) {
+                    has_failed = read.as_ref().is_err_and(|(_, error)| is_of_page(error));
+                    from = read.as_ref().map_or_else(|(first, _)| first + 1, |read| read.last + 1);
+                    if sender.send(read).is_err() {
+                        return;
+                    }
                 }
+                // sled does not continue after a page that it cannot read.
+                let next = recover::next_readable(&shared.engine, from, head);
+                let Some(next) = next.filter(|_| has_failed) else { return };
+                from = next.first;
             }
         });
         chunks.into_iter().for_each(&mut inspect);
     });
+}
+
+fn is_of_page(error: &EngineError) -> bool {
+    matches!(error, EngineError::Sled(_))
 }
 
 /// Returns whether the events of a commit have been removed by now.
@@ -103,11 +120,11 @@ type Stored = sled::Result<(IVec, IVec)>;
 fn next_chunk(
     shared: &Shared,
     stored: &mut std::iter::Peekable<impl Iterator<Item = Stored>>,
-    head: u64,
+    (from, head): (u64, u64),
 ) -> Option<Read> {
     let (key, value) = match stored.next()? {
         Ok(found) => found,
-        Err(error) => return Some(Err((head, error.into()))),
+        Err(error) => return Some(Err((from, error.into()))),
     };
     let (first, part) = keys::chunk_place(&key)?;
     if first > head {
@@ -202,8 +219,7 @@ fn walk_bucket(
     let mut entries = Vec::new();
     while let Some((hash, version)) = place {
         let key = keys::index_part(bucket, run, hash, version);
-        let value = shared.engine.get(&key)?;
-        let value = value.ok_or(EngineError::Malformed("a part of the index is missing"))?;
+        let (value, key) = runs::part(&shared.engine, key)?;
         let part = Part::open(&key, &value)?;
         part.from(START, &mut entries)?;
         place = part.next.filter(|&next| next > (hash, version));
@@ -226,9 +242,9 @@ fn walk_snapshots(shared: &Shared, check: &LogCheck<'_, '_>, verified: &mut Veri
             Err(error) => verified.find(Location::Snapshot(None, version), error),
             // A snapshot taken during the verification may be of events that it did not read.
             Ok((stream, snapshot)) if snapshot.position.get() <= verified.chain.position.get() => {
-                let last = shared.newest(&stream, version.get(), 0);
-                let last =
-                    last.ok().flatten().map(|last| (last.last_version(), last.last_position()));
+                // What cannot be read was reported before.
+                let Ok(last) = shared.newest(&stream, version.get(), 0) else { continue };
+                let last = last.map(|last| (last.last_version(), last.last_position()));
                 let known = check.version(&stream) >= version;
                 if !known || last != Some((version, snapshot.position)) {
                     let what = "it contains a state that is not in the log";

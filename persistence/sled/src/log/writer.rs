@@ -15,7 +15,7 @@ use super::packing::BatchPacker;
 use super::shared::Shared;
 use super::{keeping, removing};
 use crate::engine::Group;
-use crate::error::{self, catch_panic};
+use crate::error::catch_panic;
 use crate::high_water_mark::HighWaterMark;
 use crate::index::manifest::Manifest;
 use crate::index::upkeep::Upkeep;
@@ -59,11 +59,7 @@ impl SledWriter {
         high_water_mark.sync()?;
         let upkeep = Upkeep::new(manifest, options.index_run_commits, shared.index.buckets());
         let versions = Cache::new(CACHED_VERSIONS);
-        let found = leftovers::found(&shared.engine);
-        let found = found.map_err(|error| {
-            StoreFailure::new("looking up leftover parts", error::engine_io(error))
-        })?;
-        let backlog = Backlog::of(found);
+        let backlog = Backlog::of(leftovers::found(&shared.engine));
         Ok(Self { shared, high_water_mark, upkeep, versions, backlog, end, failure: None })
     }
 
@@ -113,7 +109,7 @@ impl SledWriter {
         let shared = &self.shared;
         while self.upkeep.is_behind(&shared.index) {
             let mut group = Group::default();
-            self.upkeep.catch_up(&shared.engine, &shared.index, &mut group)?;
+            self.upkeep.catch_up(&shared.engine, &shared.index, &mut group);
             shared.engine.sync(group)?;
             self.upkeep.synced(&shared.index);
         }

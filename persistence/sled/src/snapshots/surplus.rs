@@ -2,7 +2,7 @@
 
 use actuarius_domain::Timestamp;
 
-use super::time;
+use super::{front, time};
 use crate::engine::Engine;
 use crate::keys::{self, StreamHash};
 use crate::leftovers;
@@ -33,7 +33,7 @@ pub(crate) fn surplus(
     while let Some((found, _)) = engine.floor(&last)?
         && let Some((at, part)) = keys::snapshot_place(key, &found)
     {
-        let front = engine.get(&keys::snapshot(key, at, 0))?;
+        let front = front(engine, key, at)?;
         let is_listed = || leftovers::is_listed(engine, &keys::snapshot_parts(key, at));
         match at.cmp(&version) {
             std::cmp::Ordering::Greater => newer += u32::from(front.is_some()),

@@ -13,6 +13,7 @@ mod common;
 mod compact;
 mod contract;
 mod contract_small_runs;
+mod damaged_pages;
 mod guards;
 mod histories;
 mod notes;
