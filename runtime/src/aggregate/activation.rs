@@ -45,7 +45,8 @@ impl<A: Aggregate> Activation<A> {
 
     /// Answers the waiting requests, because the aggregate cannot be read now. The next request tries again.
     pub(crate) fn close_unavailable(&self, why: &Unavailable) {
-        for request in self.slot.recovery_failed(|| self.owner.remove(&self.slot)) {
+        let remove = || self.owner.remove(&self.slot);
+        for request in self.slot.recovery_failed(self.epoch, remove) {
             request.fail(Failure::Unavailable(why.clone()), &self.hosted.meters);
         }
     }

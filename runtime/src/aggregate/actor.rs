@@ -180,7 +180,7 @@ impl<A: Aggregate> Drop for AggregateActor<A> {
         let Activation { hosted, slot, epoch, .. } = &*self.activation;
         // It may run while a panic unwinds, so none may come from here.
         if self.is_counted {
-            let _ = guarded(|| hosted.unloaded(slot));
+            let _ = guarded(|| hosted.unloaded(slot, *epoch));
         }
         if slot.is_in_service(*epoch) {
             hosted.engine.supervision.report_end(self.activation.clone());

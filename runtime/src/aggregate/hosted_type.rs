@@ -6,7 +6,7 @@ use actuarius_domain::{Aggregate, StreamId, Version};
 use actuarius_persistence::personal::Subjects;
 
 use super::hosting::Hosting;
-use super::inbox::Slot;
+use super::inbox::{Epoch, Slot};
 use super::residency::Residency;
 use crate::base::error::{Failure, Quarantine};
 use crate::base::telemetry::Meters;
@@ -48,8 +48,8 @@ impl<A: Aggregate> HostedType<A> {
     }
 
     /// Records that an incarnation is no longer in memory, for whatever reason.
-    pub(crate) fn unloaded(&self, slot: &Slot<A>) {
-        self.residency.unloaded(slot.take_evicting());
+    pub(crate) fn unloaded(&self, slot: &Slot<A>, epoch: Epoch) {
+        self.residency.unloaded(slot.end_eviction(epoch));
         self.meters.unloaded();
     }
 

@@ -6,6 +6,8 @@
 mod clear_text;
 mod rebuilds;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,7 +79,7 @@ pub(crate) enum Eviction {
     Leaving,
     /// It has work to do.
     Busy,
-    /// It is not in memory.
+    /// It is not in memory, or is being evicted already.
     Unloaded,
 }
 
@@ -202,6 +204,8 @@ impl<A: Aggregate> Slot<A> {
     /// Unloads the aggregate if it is idle, to free memory.
     pub(crate) fn evict(&self) -> Eviction {
         self.change(|state| match state.phase {
+            // Counted already. After a restart or a release it is listed twice.
+            Phase::Resident if state.evicting => Eviction::Unloaded,
             Phase::Resident if state.is_idle() => {
                 if state.leaving == Leaving::No {
                     state.leaving = Leaving::IfIdle;
@@ -254,10 +258,18 @@ impl<A: Aggregate> Slot<A> {
         closed
     }
 
-    /// Ends a recovery without an incarnation, and returns the waiting requests, which the caller must
-    /// answer. The next request finds the slot closed and tries again from the directory.
-    pub(crate) fn recovery_failed(&self, remove: impl FnOnce()) -> VecDeque<Request<A>> {
+    /// Ends the recovery of the incarnation of this epoch without a state, and returns the waiting requests,
+    /// which the caller must answer. The next request finds the slot closed and tries again from the
+    /// directory. Does nothing if a later incarnation has been started: the requests are for that one.
+    pub(crate) fn recovery_failed(
+        &self,
+        epoch: Epoch,
+        remove: impl FnOnce(),
+    ) -> VecDeque<Request<A>> {
         let mut state = self.lock();
+        if state.epoch != epoch {
+            return VecDeque::new();
+        }
         if state.is_in_memory() {
             state.phase = Phase::Closed;
             remove();
@@ -274,10 +286,11 @@ impl<A: Aggregate> Slot<A> {
         })
     }
 
-    /// Puts the aggregate out of service, and returns the waiting requests, which the caller must answer.
+    /// Puts the aggregate out of service, and returns the waiting requests, which the caller must answer. A
+    /// closed slot stays closed: it is no longer in the directory, where it could be released.
     pub(crate) fn quarantine(&self, why: Arc<Quarantine>) -> VecDeque<Request<A>> {
         self.change(|state| {
-            if !matches!(state.phase, Phase::Ended(_)) {
+            if !matches!(state.phase, Phase::Closed | Phase::Ended(_)) {
                 state.phase = Phase::Quarantined(why);
             }
             std::mem::take(&mut state.inbox)
@@ -315,9 +328,19 @@ impl<A: Aggregate> Slot<A> {
         })
     }
 
-    /// Ends an eviction, and returns whether there was one.
-    pub(crate) fn take_evicting(&self) -> bool {
-        std::mem::take(&mut self.lock().evicting)
+    /// Ends an eviction, because the actor of this epoch ends, and returns whether there was one. From now on
+    /// the incarnation cannot be chosen for eviction: nobody would end that.
+    pub(crate) fn end_eviction(&self, epoch: Epoch) -> bool {
+        let mut state = self.lock();
+        if state.is_resident() {
+            if state.epoch != epoch {
+                // The actor of the later incarnation will end it.
+                return false;
+            }
+            // Requests wait, as while it was loaded, until it is restarted.
+            state.phase = Phase::Loading;
+        }
+        std::mem::take(&mut state.evicting)
     }
 
     /// Returns whether no incarnation is in memory or being recovered.

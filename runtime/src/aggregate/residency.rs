@@ -84,14 +84,24 @@ impl<A: Aggregate> Residency<A> {
     pub(crate) fn unloaded(&self, was_evicted: bool) {
         self.count.fetch_sub(1, Ordering::AcqRel);
         if was_evicted {
-            self.evicting.fetch_sub(1, Ordering::AcqRel);
+            self.eviction_ended();
         }
     }
 
     /// Records that an aggregate stays in memory, because it was used again during its eviction.
     pub(crate) fn stays(&self, slot: &Arc<Slot<A>>) {
-        self.evicting.fetch_sub(1, Ordering::AcqRel);
+        self.eviction_ended();
         self.heap().push(Reverse(Entry { used: slot.last_used(), slot: slot.clone() }));
+    }
+
+    /// Records that an aggregate is no longer being evicted.
+    pub(crate) fn eviction_ended(&self) {
+        self.evicting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Returns how many aggregates are being evicted.
+    pub(crate) fn evicting(&self) -> usize {
+        self.evicting.load(Ordering::Acquire)
     }
 
     /// Returns how many aggregates are in memory.
@@ -115,7 +125,7 @@ impl<A: Aggregate> Residency<A> {
     }
 
     fn make_room(&self) {
-        let staying = self.resident().saturating_sub(self.evicting.load(Ordering::Acquire));
+        let staying = self.resident().saturating_sub(self.evicting());
         let surplus = staying.saturating_sub(self.limit);
         if surplus > 0 {
             self.evict(surplus.min(EVICTED_PER_SWEEP), Some(u64::MAX));
@@ -140,19 +150,24 @@ impl<A: Aggregate> Residency<A> {
                 heap.push(Reverse(entry));
                 break;
             }
-            // Counted first, because the aggregate may be unloaded immediately.
-            self.evicting.fetch_add(1, Ordering::AcqRel);
-            let eviction = entry.slot.evict();
-            if eviction != Eviction::Leaving {
-                self.evicting.fetch_sub(1, Ordering::AcqRel);
-            }
-            match eviction {
+            match self.evict_slot(&entry.slot) {
                 Eviction::Leaving => evicted += 1,
                 Eviction::Busy => busy.push(entry),
                 Eviction::Unloaded => {}
             }
         }
         heap.extend(busy.into_iter().map(Reverse));
+    }
+
+    /// Evicts one aggregate, and counts it if it will be unloaded.
+    pub(crate) fn evict_slot(&self, slot: &Slot<A>) -> Eviction {
+        // Counted first, because the aggregate may be unloaded immediately.
+        self.evicting.fetch_add(1, Ordering::AcqRel);
+        let eviction = slot.evict();
+        if eviction != Eviction::Leaving {
+            self.eviction_ended();
+        }
+        eviction
     }
 
     pub(crate) fn quarantined(&self, why: Arc<Quarantine>) {
