@@ -364,12 +364,16 @@ impl<A: Aggregate> Slot<A> {
         let bell = state.take_bell();
         drop(state);
         if let Some(bell) = bell {
+            #[cfg(test)]
+            tests::schedules::switch();
             bell.wake();
         }
         result
     }
 
     fn lock(&self) -> MutexGuard<'_, SlotState<A>> {
+        #[cfg(test)]
+        tests::schedules::switch();
         // No user code runs under the lock, so a panic cannot leave the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

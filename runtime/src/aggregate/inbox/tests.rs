@@ -1,4 +1,6 @@
-//! Tests of single steps of the inbox, in orders that once went wrong.
+//! Tests of single steps of the inbox, in orders that once went wrong, and of all steps in random schedules.
+
+pub(super) mod schedules;
 
 use std::convert::Infallible;
 use std::task::{Context, Waker};
