@@ -22,13 +22,14 @@ mod variant;
 use std::io;
 
 use serde::Serialize;
-use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};
 
 pub use error::CodecError;
 
 use bounded::Bounded;
 use content::Content;
 use guard::{Watch, Watched};
+pub(super) use nesting::Level;
 use nesting::{reading, writing};
 pub(super) use variant::catch_all;
 use variant::{Lookup, Variant};
@@ -136,13 +137,7 @@ impl Codec {
         name: &str,
         bytes: &[u8],
     ) -> Result<E, CodecError> {
-        let lookup = Lookup::default();
-        let decoded = self.decode_seed(Variant::new(name, &lookup), bytes);
-        decoded.or_else(|error| match lookup.is_known() {
-            true => Err(error),
-            false => catch_all(name)
-                .ok_or_else(|| CodecError::UnknownEventType { event_type: name.to_owned() }),
-        })
+        event_of(name, |variant| self.decode_seed(variant, bytes))
     }
 
     /// Appends any value to `out`.
@@ -206,10 +201,59 @@ impl Codec {
         })
     }
 
+    /// Appends a value that was derived from a stored one to `out`. It may be as deep as what is read.
+    pub(super) fn encode_derived<T: Serialize>(
+        self,
+        value: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        reading(|| self.encode(value, out))
+    }
+
+    /// Returns whether the codec stores names and kinds of values.
+    pub(super) fn is_self_describing(self) -> bool {
+        self != Self::Bincode
+    }
+
     /// Returns whether the codec tells types that they are serialized for humans, as serde calls it.
     fn is_human_readable(self) -> bool {
         self == Self::Json
     }
+}
+
+/// Derives something from a stored value without a codec. It may be as deep as what is read.
+pub(super) fn derived<R, E: std::fmt::Display>(
+    derive: impl FnOnce() -> Result<R, E>,
+) -> Result<R, CodecError> {
+    reading(derive).map_err(|error| CodecError::encode(&error))
+}
+
+/// Reads a value from a deserializer, with the bounds of what is read.
+pub(super) fn read_from<'de, S: DeserializeSeed<'de>, D: Deserializer<'de>>(
+    seed: S,
+    from: D,
+) -> Result<S::Value, CodecError> {
+    reading(|| Bounded(seed).deserialize(from)).map_err(|error| CodecError::decode(&error))
+}
+
+/// Like [`read_from`], for the event whose variant is `name` and whose content is deserialized.
+pub(super) fn read_event_from<'de, E: DeserializeOwned, D: Deserializer<'de>>(
+    name: &str,
+    content: D,
+) -> Result<E, CodecError> {
+    event_of(name, |variant| read_from(variant, content))
+}
+
+fn event_of<E: DeserializeOwned>(
+    name: &str,
+    read: impl FnOnce(Variant<'_, E>) -> Result<E, CodecError>,
+) -> Result<E, CodecError> {
+    let lookup = Lookup::default();
+    read(Variant::new(name, &lookup)).or_else(|error| match lookup.is_known() {
+        true => Err(error),
+        false => catch_all(name)
+            .ok_or_else(|| CodecError::UnknownEventType { event_type: name.to_owned() }),
+    })
 }
 
 #[cfg(test)]

@@ -1,16 +1,20 @@
 //! Upcasting: the current form of stored events, after the upcasters of their type.
 
+mod reading;
+mod value;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use actuarius_domain::{Content, Recasted, Upcaster, Upcasters};
+use actuarius_domain::{Content, Recast, Recasted, Upcaster, Upcasters};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _};
 
 use super::EventView;
-use super::codec::{Codec, CodecError};
+use super::codec::{Codec, CodecError, derived, read_event_from, read_from};
 use crate::personal::scope;
 use crate::personal::sealer::Sealer;
+use value::Value;
 
 /// The most events that one stored event may be upcast to, including those of intermediate steps. More
 /// is a mistake: each is held in memory, and all of them are processed together or retried together.
@@ -23,11 +27,20 @@ pub struct Part<'a> {
     pub event_type: Cow<'a, str>,
     /// The schema version of that variant.
     pub schema_version: u32,
-    codec: Codec,
-    payload: Cow<'a, [u8]>,
+    payload: Payload<'a>,
     sealer: Option<&'a Arc<dyn Sealer>>,
     /// The number of upcasters applied so far.
     steps: usize,
+}
+
+/// The content of a part.
+#[derive(Clone)]
+enum Payload<'a> {
+    /// As the codec writes it.
+    Encoded(Codec, Cow<'a, [u8]>),
+    /// What an upcaster returned for an event whose codec stores no names: in its bytes, a field could be read
+    /// as another one.
+    Value(Arc<Value>),
 }
 
 impl Part<'_> {
@@ -36,7 +49,10 @@ impl Part<'_> {
     /// # Errors
     /// Returns [`CodecError`] as [`EventView::decode`].
     pub fn decode<E: DeserializeOwned>(&self) -> Result<E, CodecError> {
-        scope::within(self.sealer, || self.codec.decode_event(&self.event_type, &self.payload))
+        scope::within(self.sealer, || match &self.payload {
+            Payload::Encoded(codec, bytes) => codec.decode_event(&self.event_type, bytes),
+            Payload::Value(value) => read_event_from(&self.event_type, &**value),
+        })
     }
 }
 
@@ -77,8 +93,7 @@ impl<'a> EventView<'a> {
         let stored = Part {
             event_type: self.event_type.into(),
             schema_version: self.schema_version,
-            codec: Codec::from_byte(self.codec)?,
-            payload: self.payload.into(),
+            payload: Payload::Encoded(Codec::from_byte(self.codec)?, self.payload.into()),
             sealer: self.sealer,
             steps: 0,
         };
@@ -133,20 +148,19 @@ impl<'a> Part<'a> {
     fn recast_in_scope(&self, upcaster: &Upcaster) -> Result<Vec<Self>, CodecError> {
         let recast = match upcaster.recast_without_content() {
             Some(recast) => recast,
-            None => self.codec.decode_seed(RecastSeed(upcaster), &self.payload)?,
+            None => self.payload.read(RecastSeed(upcaster))?,
         };
         recast.into_events().into_iter().map(|event| self.with(event)).collect()
     }
 
     fn with(&self, event: Recasted) -> Result<Self, CodecError> {
         let payload = match event.content {
-            Some(content) => self.codec.content_bytes(&content)?.into(),
+            Some(content) => self.payload.like(&content)?,
             None => self.payload.clone(),
         };
         Ok(Self {
             event_type: event.event_type.unwrap_or_else(|| self.event_type.clone()),
             schema_version: event.schema_version,
-            codec: self.codec,
             payload,
             sealer: self.sealer,
             steps: self.steps + 1,
@@ -154,11 +168,24 @@ impl<'a> Part<'a> {
     }
 }
 
-impl Codec {
-    fn content_bytes(self, content: &Content) -> Result<Vec<u8>, CodecError> {
-        let mut bytes = Vec::new();
-        self.encode(content, &mut bytes)?;
-        Ok(bytes)
+impl Payload<'_> {
+    fn read(&self, seed: RecastSeed<'_>) -> Result<Recast, CodecError> {
+        match self {
+            Self::Encoded(codec, bytes) => codec.decode_seed(seed, bytes),
+            Self::Value(value) => read_from(seed, &**value),
+        }
+    }
+
+    /// Returns other content, in a form that does not lose its names.
+    fn like(&self, content: &Content) -> Result<Self, CodecError> {
+        match self {
+            Self::Encoded(codec, _) if codec.is_self_describing() => {
+                let mut bytes = Vec::new();
+                codec.encode_derived(content, &mut bytes)?;
+                Ok(Self::Encoded(*codec, bytes.into()))
+            }
+            _ => Ok(Self::Value(Arc::new(derived(|| Value::of(content))?))),
+        }
     }
 }
 
@@ -166,7 +193,7 @@ impl Codec {
 struct RecastSeed<'a>(&'a Upcaster);
 
 impl<'de> DeserializeSeed<'de> for RecastSeed<'_> {
-    type Value = actuarius_domain::Recast;
+    type Value = Recast;
 
     fn deserialize<D: Deserializer<'de>>(self, content: D) -> Result<Self::Value, D::Error> {
         let mut content = <dyn erased_serde::Deserializer<'_>>::erase(content);
