@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn ids_contain_the_time_of_the_decision() {
         let id = new_command_id(Timestamp::from_micros(1_700_000_000_123_456));
-        let (seconds, nanos) = Uuid::from(id).get_timestamp().expect("version 7").to_unix();
+        let (seconds, nanos) = id.as_uuid().get_timestamp().expect("version 7").to_unix();
         assert_eq!((seconds, nanos), (1_700_000_000, 123_000_000));
     }
 }

@@ -9,7 +9,7 @@ use super::activation::Activation;
 use super::inbox::TurnOutcome;
 use super::request::{Port, QueryPort};
 use crate::base::error::{ExecuteError, Failure};
-use crate::base::panics::guarded;
+use crate::base::panics::{Contained, guarded};
 use crate::base::receipt::Receipt;
 use crate::base::telemetry::Meters;
 use crate::commit::admission::Permit;
@@ -48,7 +48,8 @@ impl<A: Aggregate> Drop for TurnGuard<A> {
 pub(crate) enum Prepared<A: Aggregate> {
     /// The receipt. If its events are in this append, their position is set once it is stored.
     Accepted(Port<A>, Receipt),
-    Refused(Port<A>, ExecuteError<A::Error>),
+    /// The error is contained, because it is the user's and a held reply may be dropped anywhere.
+    Refused(Port<A>, Contained<ExecuteError<A::Error>>),
     Queried(Box<dyn QueryPort<A>>),
     QueryRefused(Box<dyn QueryPort<A>>, Failure),
 }
@@ -69,7 +70,7 @@ impl<A: Aggregate> Prepared<A> {
             }
             Self::Refused(port, error) => {
                 meters.refused_command(&error);
-                port.answer(Err(error));
+                port.answer(Err(error.take()));
             }
             Self::Queried(port) => {
                 meters.queried();

@@ -6,6 +6,9 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
+use tracing::Span;
+use tracing::span::EnteredSpan;
+
 /// Runs the user's code and returns the message if it panics.
 ///
 /// The caller must discard the state that the code may have left half changed.
@@ -70,6 +73,24 @@ impl<T> Deref for Contained<T> {
 impl<T> DerefMut for Contained<T> {
     fn deref_mut(&mut self) -> &mut T {
         self.0.as_mut().expect("only `take` and `drop` empty it, and both consume it")
+    }
+}
+
+/// A span that is entered until this is dropped. A tracing layer that panics costs the span, and not the work
+/// within it.
+pub(crate) struct Entered(Option<EnteredSpan>);
+
+impl Entered {
+    pub(crate) fn into(span: impl FnOnce() -> Span) -> Self {
+        Self(guarded(|| span().entered()).ok())
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(entered) = self.0.take() {
+            discard(entered);
+        }
     }
 }
 

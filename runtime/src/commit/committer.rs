@@ -22,8 +22,8 @@ use super::tail::Tail;
 use crate::base::telemetry::CommitMeters;
 use thread::CommitLoop;
 use waiting_bytes::WaitingBytes;
-use work::Work;
 pub(crate) use work::{NotStored, Poison, Waiter};
+use work::{Unwritten, Work};
 
 /// How many bytes of snapshots may wait for the writer. Snapshots are optional: beyond the bound they
 /// are dropped, and their aggregates recover from an older snapshot and more events.
@@ -78,15 +78,11 @@ impl Committer {
         self.append_bytes.room().await;
     }
 
-    /// Submits an append. The waiter is completed in any case.
+    /// Submits an append. If the thread has ended, or ends before it takes the append, the waiter is
+    /// completed with [`NotStored::Stopped`].
     pub(crate) fn append(&self, append: Append, waiter: Box<dyn Waiter>) {
         self.append_bytes.add(append.bytes());
-        if let Err(mpsc::SendError(Work::Append(append, waiter))) =
-            self.work.send(Work::Append(append, waiter))
-        {
-            self.append_bytes.remove(append.bytes());
-            waiter.complete(Err(NotStored::Stopped));
-        }
+        let _ = self.work.send(Work::Append(append, Unwritten::new(waiter)));
     }
 
     /// Submits a snapshot and returns whether it was accepted.

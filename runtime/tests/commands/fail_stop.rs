@@ -1,12 +1,16 @@
 //! After the first failed write or sync, no more commands are acknowledged, every caller learns the
 //! outcome of its command, and a restart has every acknowledged event.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actuarius::error::Written;
 use actuarius::health::Status;
 use actuarius::store::fault::Failure as Failing;
-use actuarius::store::memory::Contents;
+use actuarius::store::memory::{self, Contents};
+use actuarius::store::{AppendOutcome, Batch, Store, StoreFailure, Writer};
 use actuarius::{Aggregates, ExecuteError, Failure, Hosting, Receipt, Runtime};
 
 use crate::common::{Command, Ledger, Refused, join_all, open_on};
@@ -160,4 +164,50 @@ async fn a_value_for_a_repeated_command_is_withheld_if_earlier_commands_of_its_t
     assert!(failing.await.is_err());
     assert!(value.await.is_err());
     assert!(again.await.unwrap().repeated);
+}
+
+/// The writer of a user's own store: after one panic, each of its methods panics, as with a poisoned mutex.
+struct BrokenWriter(AtomicBool);
+
+impl BrokenWriter {
+    fn check(&self) {
+        if self.0.load(Ordering::SeqCst) {
+            resume_unwind(Box::new("the writer's mutex is poisoned"));
+        }
+    }
+}
+
+impl Writer for BrokenWriter {
+    fn commit(&mut self, _: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        self.0.store(true, Ordering::SeqCst);
+        self.check();
+        Ok(vec![])
+    }
+
+    fn batch_bytes(&self) -> usize {
+        self.check();
+        1_000
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.check();
+        0
+    }
+}
+
+/// The committer asked such a writer for its batch size in a loop, and never took work again: callers and the
+/// shutdown waited for their deadlines, and one core was busy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_always_panics_is_asked_nothing_more_and_everyone_is_answered() {
+    let store = Store { writer: Box::new(BrokenWriter(AtomicBool::new(false))), ..memory::open() };
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let error = ledgers.execute("a", Command::Add(1)).await.unwrap_err();
+    assert!(matches!(error.failure(), Some(Failure::Indeterminate(_))), "{error:?}");
+    for id in ["a", "b"] {
+        let error = ledgers.execute(id, Command::Add(1)).await.unwrap_err();
+        assert!(matches!(error.failure(), Some(Failure::Poisoned(_))), "{error:?}");
+    }
+    let report = runtime.shutdown(Duration::from_secs(60)).await;
+    assert!(report.store_failed && !report.still_closing, "{report:?}");
 }

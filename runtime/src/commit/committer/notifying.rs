@@ -3,6 +3,7 @@
 use actuarius_domain::Position;
 use actuarius_persistence::Batch;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
 use super::work::{NotStored, Waiter};
@@ -35,8 +36,13 @@ impl Drop for Notifier {
     /// The tokio runtime has ended. Callers in another one still wait for what is durable.
     fn drop(&mut self) {
         self.0.close();
-        while let Ok((outcomes, _batch)) = self.0.try_recv() {
-            notify(outcomes);
+        loop {
+            match self.0.try_recv() {
+                Ok((outcomes, _batch)) => notify(outcomes),
+                // The committer is sending a group at this moment: tokio counts it before it is there.
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+                Err(TryRecvError::Disconnected) => return,
+            }
         }
     }
 }
@@ -66,4 +72,50 @@ pub(super) fn notify_all(
 ) {
     notify_notes_waiters(notes_waiters, &Err(why.clone()));
     notify(waiters.into_iter().map(|waiter| (waiter, Err(why.clone()))).collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use actuarius_persistence::StoreFailure;
+
+    use super::*;
+
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Waiter for Counted {
+        fn complete(self: Box<Self>, _: Result<Position, NotStored>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A group that the committer was sending at the moment at which the tokio runtime ended was lost: its
+    /// callers, in another tokio runtime, waited without end although their events were durable.
+    #[test]
+    fn a_group_that_is_sent_while_the_tokio_runtime_ends_is_notified() {
+        const GROUPS: usize = 20;
+        for _ in 0..500 {
+            let tokio = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let (finished, groups) = tokio::sync::mpsc::unbounded_channel();
+            tokio.spawn(Notifier(groups).run());
+            let notified = Arc::new(AtomicUsize::new(0));
+            let waiter = Counted(notified.clone());
+            let committer = std::thread::spawn(move || {
+                for _ in 0..GROUPS {
+                    let failure = StoreFailure::new("any", std::io::ErrorKind::Other.into());
+                    let waiter: Box<dyn Waiter> = Box::new(Counted(waiter.0.clone()));
+                    let outcomes = vec![(waiter, Err(NotStored::Perhaps(failure)))];
+                    if let Err(unsent) = finished.send((outcomes, Batch::default())) {
+                        notify(unsent.0.0);
+                    }
+                }
+                finished
+            });
+            drop(tokio);
+            let _finished = committer.join().expect("no panic");
+            assert_eq!(notified.load(Ordering::SeqCst), GROUPS);
+        }
+    }
 }

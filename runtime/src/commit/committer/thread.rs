@@ -15,7 +15,7 @@ use super::notifying::{
 };
 use super::waiting_bytes::WaitingBytes;
 use super::work::{NotStored, Poison, Waiter, Work};
-use crate::base::panics::guarded;
+use crate::base::panics::{Entered, guarded};
 use crate::base::telemetry::CommitMeters;
 use crate::commit::admission::Admission;
 use crate::commit::tail::Tail;
@@ -113,29 +113,22 @@ impl CommitLoop {
             }
         }
         let _ = guarded(|| self.settle());
-        self.refuse_late_work();
         self.close();
     }
 
     /// Closes the store's writer. A failure cannot be retried; the shutdown reports it.
     fn close(self) {
-        let Self { writer, poison, .. } = self;
+        let Self { writer, poison, inbox, held_over, append_bytes, .. } = self;
+        // First, because closing may take long: nothing of the work that was sent after the stop was
+        // written, and dropping it notifies its waiters. From now on no work can be sent.
+        drop((held_over, inbox));
+        append_bytes.close();
         let closed = guarded(|| writer.close());
         if let Err(failure) = closed.unwrap_or_else(|panic| Err(writer_panicked(panic))) {
             let _ = guarded(|| {
                 tracing::error!(target: "actuarius::committer", %failure, "closing the store failed");
             });
             let _ = poison.set(failure);
-        }
-    }
-
-    fn refuse_late_work(&mut self) {
-        // Work that was sent after the stop: nothing of it was written.
-        while let Ok(work) = self.inbox.try_recv() {
-            if let Work::Append(append, waiter) = work {
-                self.append_bytes.remove(append.bytes());
-                notify(vec![(waiter, Err(NotStored::Stopped))]);
-            }
         }
     }
 
@@ -150,7 +143,7 @@ impl CommitLoop {
     /// Fills the batch with the waiting work, up to the number of bytes that the store prefers to sync at
     /// once.
     fn gather(&mut self) -> Gathered {
-        let mut room = self.writer.batch_bytes();
+        let mut room = self.batch_bytes();
         let mut next = self.held_over.take();
         let mut linger = Linger::default();
         loop {
@@ -167,7 +160,7 @@ impl CommitLoop {
                 Work::Append(append, waiter) => {
                     linger.commands += append.commits();
                     self.batch.appends.push(append);
-                    self.waiters.push(waiter);
+                    self.waiters.push(waiter.take());
                 }
                 Work::Snapshot(snapshot) => self.batch.snapshots.push(snapshot),
                 Work::Notes(notes, waiter) => {
@@ -182,6 +175,16 @@ impl CommitLoop {
                 Work::Stop => return Gathered::LastBatch,
             }
         }
+    }
+
+    /// Returns how many bytes the store prefers to sync at once. A store that has failed is asked nothing
+    /// more, and writes nothing more.
+    fn batch_bytes(&mut self) -> usize {
+        if self.poison.get().is_some() {
+            return 0;
+        }
+        let bytes = guarded(|| self.writer.batch_bytes());
+        bytes.map_err(|panic| self.fail(writer_panicked(panic))).unwrap_or_default()
     }
 
     /// Receives the next work: waits for it if there is nothing to commit yet, and briefly if many more
@@ -238,7 +241,11 @@ impl CommitLoop {
 
     /// Counts the snapshots that the store has taken and not stored yet as waiting.
     fn count_waiting(&mut self) {
-        let waiting = self.writer.waiting_bytes();
+        // A store that has failed stores them no more, and is not asked.
+        let is_poisoned = self.poison.get().is_some();
+        let waiting = if is_poisoned { Ok(0) } else { guarded(|| self.writer.waiting_bytes()) };
+        let waiting =
+            waiting.map_err(|panic| self.fail(writer_panicked(panic))).unwrap_or_default();
         // The sum wraps around if fewer wait than before.
         let change = waiting.wrapping_sub(self.waiting_in_store);
         self.snapshot_bytes.fetch_add(change, Ordering::Relaxed);
@@ -308,13 +315,10 @@ impl CommitLoop {
     }
 
     fn write(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
-        let span = tracing::debug_span!(
-            target: "actuarius::commit",
-            "commit",
-            appends = batch.appends.len(),
-            snapshots = batch.snapshots.len()
+        let (appends, snapshots) = (batch.appends.len(), batch.snapshots.len());
+        let _entered = Entered::into(
+            || tracing::debug_span!(target: "actuarius::commit", "commit", appends, snapshots),
         );
-        let _entered = span.enter();
         let started = Instant::now();
         let written = guarded(|| self.writer.commit(batch))
             .unwrap_or_else(|panic| Err(writer_panicked(panic)));

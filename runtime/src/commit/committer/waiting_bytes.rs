@@ -1,6 +1,6 @@
 //! [`WaitingBytes`]: bounds the bytes of the appends that wait for the writer.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -8,12 +8,19 @@ use tokio::sync::Notify;
 pub(super) struct WaitingBytes {
     waiting: AtomicUsize,
     limit: usize,
+    /// The committer has ended: it refuses each append at once, so none waits.
+    is_closed: AtomicBool,
     room: Notify,
 }
 
 impl WaitingBytes {
     pub(super) fn new(limit: usize) -> Self {
-        Self { waiting: AtomicUsize::new(0), limit, room: Notify::new() }
+        Self {
+            waiting: AtomicUsize::new(0),
+            limit,
+            is_closed: AtomicBool::new(false),
+            room: Notify::new(),
+        }
     }
 
     /// Waits until fewer bytes than the limit wait.
@@ -40,8 +47,14 @@ impl WaitingBytes {
         }
     }
 
+    /// Ends all waits for room, those that begin later as well.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.room.notify_waiters();
+    }
+
     pub(super) fn have_room(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) < self.limit
+        self.is_closed.load(Ordering::SeqCst) || self.waiting.load(Ordering::SeqCst) < self.limit
     }
 }
 
@@ -66,5 +79,20 @@ mod tests {
         assert!(!waiting.is_finished(), "15 of 10 bytes still wait");
         bytes.remove(10);
         waiting.await.expect("no panic");
+    }
+
+    /// Bytes that were never given back would keep aggregates waiting after the committer had ended.
+    #[tokio::test]
+    async fn nobody_waits_for_room_after_the_end() {
+        let bytes = Arc::new(WaitingBytes::new(10));
+        bytes.add(25);
+        let waiting = tokio::spawn({
+            let bytes = bytes.clone();
+            async move { bytes.room().await }
+        });
+        tokio::task::yield_now().await;
+        bytes.close();
+        waiting.await.expect("no panic");
+        bytes.room().await;
     }
 }

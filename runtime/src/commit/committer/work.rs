@@ -9,6 +9,7 @@ use actuarius_persistence::{
 use tokio::sync::oneshot;
 
 use crate::base::error::Failure;
+use crate::base::panics::guarded;
 
 /// The first failed write or sync, if there was one. From then on nothing is acknowledged.
 pub(crate) type Poison = Arc<OnceLock<StoreFailure>>;
@@ -56,9 +57,32 @@ impl From<NotStored> for Failure {
     }
 }
 
+/// Completes a waiter whose append is dropped before it is put into a batch: nothing of it was written.
+pub(super) struct Unwritten(Option<Box<dyn Waiter>>);
+
+impl Unwritten {
+    pub(super) fn new(waiter: Box<dyn Waiter>) -> Self {
+        Self(Some(waiter))
+    }
+
+    /// Takes the waiter out, for a batch.
+    pub(super) fn take(mut self) -> Box<dyn Waiter> {
+        self.0.take().expect("only `take` and `drop` empty it, and both consume it")
+    }
+}
+
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.0.take() {
+            // Completing a waiter drops values of the user's.
+            let _ = guarded(|| waiter.complete(Err(NotStored::Stopped)));
+        }
+    }
+}
+
 /// One piece of work.
 pub(super) enum Work {
-    Append(Append, Box<dyn Waiter>),
+    Append(Append, Unwritten),
     Snapshot(NewSnapshot),
     Notes(Notes, oneshot::Sender<Result<(), NotStored>>),
     /// Commits whose events are removed from the log, and streams whose snapshots are removed.
