@@ -2,13 +2,13 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use actuarius_domain::Aggregate;
 use actuarius_persistence::Reader;
 use actuarius_persistence::views::Views;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::aggregate::directory::{Directory, Hosted};
@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) views: Views,
     /// By [`Aggregate::TYPE`].
     hosts: Mutex<HashMap<&'static str, HostEntry>>,
+    /// Whether closing the store's files succeeded, once they are closed.
+    closed: watch::Sender<Option<bool>>,
 }
 
 /// The directory of a hosted type, with and without its Rust type.
@@ -55,7 +57,7 @@ impl Inner {
                 followers.end();
             }
         });
-        Self { engine, followers, views, hosts: Mutex::default() }
+        Self { engine, followers, views, hosts: Mutex::default(), closed: watch::Sender::new(None) }
     }
 
     /// Returns the directory of an aggregate type, and hosts the type if it is not hosted yet.
@@ -67,20 +69,31 @@ impl Inner {
         hosting: Hosting,
     ) -> Result<Arc<Directory<A>>, HostError> {
         names::check::<A>()?;
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
+        let found = self.hosts().get(A::TYPE).map(|(directory, _)| directory.clone());
+        let directory = found.unwrap_or_else(|| {
+            // Before the lock, because it runs code of the user's: a metrics recorder, and `Deserialize`.
             let hosted = HostedType::<A>::new(self.engine.clone(), hosting);
-            let directory = Arc::new(Directory::new(hosted));
+            self.add_host(Arc::new(Directory::new(hosted)))
+        });
+        directory.downcast::<Directory<A>>().map_err(|_| HostError::NameTaken(A::TYPE))
+    }
+
+    /// Adds a directory, and returns it, or the one that another thread has added first.
+    fn add_host<A: Aggregate>(&self, directory: Arc<Directory<A>>) -> Arc<dyn Any + Send + Sync> {
+        let mut hosts = self.hosts();
+        let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
             self.engine.home.spawn(sweep(Arc::downgrade(&directory.hosted)));
             (directory.clone(), directory)
         });
-        let directory = directory.clone().downcast::<Directory<A>>();
-        directory.map_err(|_| HostError::NameTaken(A::TYPE))
+        directory.clone()
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, HashMap<&'static str, HostEntry>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn hosted(&self) -> Vec<Arc<dyn Hosted>> {
-        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.values().map(|(_, hosted)| hosted.clone()).collect()
+        self.hosts().values().map(|(_, hosted)| hosted.clone()).collect()
     }
 
     pub(crate) async fn shut_down(&self, time: Duration) -> ShutdownReport {
@@ -107,12 +120,16 @@ impl Inner {
             .await;
         // Followers that are still running are cut off now.
         let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
-        let reader = self.end();
-        // Without an answer, no thread could be started, and the reader is dropped.
-        let is_closed = close(reader).await.unwrap_or(true);
-        let drained = pending.saturating_sub(unanswered);
-        let store_failed = !is_closed || engine.failure().is_some();
-        ShutdownReport { drained, unanswered, still_resident, still_following, store_failed }
+        self.close(self.end());
+        let is_closed = self.is_closed(until.max(Deadline::within(LAST_GROUP))).await;
+        ShutdownReport {
+            drained: pending.saturating_sub(unanswered),
+            unanswered,
+            still_resident,
+            still_following,
+            store_failed: is_closed == Some(false) || engine.failure().is_some(),
+            still_closing: is_closed.is_none() || !engine.committer.has_stopped(),
+        }
     }
 
     async fn passivate_all(&self, until: Deadline) -> usize {
@@ -174,6 +191,33 @@ impl Inner {
         }
         self.engine.store.close()
     }
+
+    /// Drops the reader on a thread of its own. Does nothing if another shutdown closes the store.
+    fn close(&self, reader: Option<Arc<dyn Reader>>) {
+        let (Some(reader), closed) = (reader, self.closed.clone()) else { return };
+        let work = move || {
+            let dropped = guarded(|| drop(reader));
+            if let Err(panic) = &dropped {
+                let _ = guarded(|| {
+                    tracing::error!(target: "actuarius::shutdown", panic, "closing the store panicked");
+                });
+            }
+            closed.send_replace(Some(dropped.is_ok()));
+        };
+        let thread = std::thread::Builder::new().name("actuarius-closing".to_owned()).spawn(work);
+        if thread.is_err() {
+            // The closure was dropped, and the reader with it.
+            self.closed.send_replace(Some(true));
+        }
+    }
+
+    /// Waits until the store's files are closed, and returns whether that succeeded; `None` if the deadline
+    /// is over before.
+    async fn is_closed(&self, until: Deadline) -> Option<bool> {
+        let mut closed = self.closed.subscribe();
+        let closed = async move { closed.wait_for(Option::is_some).await.ok().and_then(|it| *it) };
+        self.engine.timer.until(until.moment(), closed).await.flatten()
+    }
 }
 
 impl Drop for Inner {
@@ -184,7 +228,7 @@ impl Drop for Inner {
         self.engine.admission.close();
         self.announce_closing();
         self.engine.committer.stop();
-        drop(close(self.end()));
+        self.close(self.end());
     }
 }
 
@@ -208,6 +252,10 @@ pub struct ShutdownReport {
     /// was not acknowledged yet, such as the last snapshots, may be lost. Repair the cause, and
     /// open the store again.
     pub store_failed: bool,
+    /// The store was still being written or closed half a second after the deadline, because its disk
+    /// does not answer. That continues in threads of its own. Its end is not reported any more; a failure is
+    /// logged. Opening the store again in this process waits for it.
+    pub still_closing: bool,
 }
 
 impl ShutdownReport {
@@ -219,23 +267,8 @@ impl ShutdownReport {
             && self.still_resident == 0
             && self.still_following == 0
             && !self.store_failed
+            && !self.still_closing
     }
-}
-
-/// Drops the reader on a thread of its own, and returns what reports whether that succeeded.
-fn close(reader: Option<Arc<dyn Reader>>) -> oneshot::Receiver<bool> {
-    let (closed, is_closed) = oneshot::channel();
-    let work = move || {
-        let dropped = guarded(|| drop(reader));
-        if let Err(panic) = &dropped {
-            tracing::error!(target: "actuarius::shutdown", panic, "closing the store panicked");
-        }
-        // The caller may wait no longer.
-        let _ = closed.send(dropped.is_ok());
-    };
-    // If no thread can be started, dropping the closure drops the reader here.
-    let _ = std::thread::Builder::new().name("actuarius-closing".to_owned()).spawn(work);
-    is_closed
 }
 
 /// Unloads idle aggregates of one type, while the type is hosted.

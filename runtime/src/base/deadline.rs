@@ -53,6 +53,10 @@ impl Deadline {
         Self::within(self.remaining() / 2)
     }
 
+    pub(crate) fn moment(self) -> Instant {
+        self.0
+    }
+
     pub(crate) fn is_over(self) -> bool {
         self.remaining().is_zero()
     }

@@ -78,6 +78,14 @@ impl Supervision {
     }
 }
 
+impl Drop for Supervision {
+    /// A ractor actor does not end with its last reference. So the supervisor is stopped here, also if opening
+    /// fails after it was started.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// The incarnations whose actors have ended, until the supervisor takes them. Bounded by the number of actors,
 /// each of which ends once.
 #[derive(Default)]

@@ -95,3 +95,28 @@ async fn all_callers_that_wait_for_a_blocked_store_are_answered() {
     hold.release();
     first.await.unwrap();
 }
+
+/// A shutdown whose store did not answer was once reported as clean if nobody waited for a command: it had
+/// stopped waiting for the snapshot that was being written. And a second shutdown returned while the first
+/// one was still closing the files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_is_not_clean_while_the_store_is_still_writing_and_a_second_one_waits() {
+    let (store, faults) = fault::over(memory::open());
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    ledgers.execute("a", Command::Add(1)).await.unwrap();
+    let hold = faults.hold();
+    assert!(ledgers.passivate("a").unwrap());
+    let hold = crate::common::until_held(hold).await;
+
+    let first = runtime.shutdown(Duration::from_millis(1)).await;
+    assert!(first.still_closing && !first.is_clean(), "{first:?}");
+    assert_eq!((first.unanswered, first.still_resident, first.still_following), (0, 0, 0));
+    let second = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.shutdown(Duration::from_secs(60)).await }
+    });
+    hold.release();
+    let second = second.await.unwrap();
+    assert!(second.is_clean(), "{second:?}");
+}
