@@ -38,6 +38,9 @@ pub(crate) struct Keyring {
     #[cfg(feature = "erasure")]
     keys: Option<Arc<Keys>>,
     forgotten: watch::Sender<u64>,
+    /// Held while a thread destroys a key or removes views: one at a time.
+    #[cfg(feature = "erasure")]
+    pub(crate) forgetting: tokio::sync::Mutex<()>,
 }
 
 impl Keyring {
@@ -48,13 +51,20 @@ impl Keyring {
             #[cfg(feature = "erasure")]
             keys: None,
             forgotten: watch::Sender::new(0),
+            #[cfg(feature = "erasure")]
+            forgetting: tokio::sync::Mutex::default(),
         }
     }
 
     #[cfg(feature = "erasure")]
     pub(crate) fn of(keys: Arc<Keys>) -> Self {
         let forgotten = watch::Sender::new(keys.forgotten());
-        Self { sealer: Some(keys.clone()), keys: Some(keys), forgotten }
+        Self {
+            sealer: Some(keys.clone()),
+            keys: Some(keys),
+            forgotten,
+            forgetting: tokio::sync::Mutex::default(),
+        }
     }
 
     #[cfg(feature = "erasure")]

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::time::sleep;
 
 use crate::base::telemetry::facade::counter;
+use crate::engine::pool::NotDone;
 use crate::follow::followers::FollowerShared;
 use crate::inner::Inner;
 use crate::projection::{Swept, sweep};
@@ -63,6 +64,19 @@ pub enum ForgetError {
     /// or may not be destroyed.
     #[error("the runtime is shutting down")]
     ShuttingDown,
+    /// Its work panicked, which is a defect of this library, of a tracing layer or of a metrics recorder. The
+    /// key may or may not be destroyed.
+    #[error("the work panicked: {0}")]
+    Panicked(String),
+}
+
+impl From<NotDone> for ForgetError {
+    fn from(why: NotDone) -> Self {
+        match why {
+            NotDone::Panicked(message) => Self::Panicked(message),
+            NotDone::Closed => Self::ShuttingDown,
+        }
+    }
 }
 
 impl Runtime {
@@ -102,7 +116,12 @@ async fn forget(inner: Arc<Inner>, subject: String) -> Result<Forgotten, ForgetE
     // Spawned, because once the key is destroyed the rest must be done.
     let home = inner.engine.home.clone();
     let forgetting = home.spawn(forget_now(inner, keys, subject));
-    forgetting.await.unwrap_or(Err(ForgetError::ShuttingDown))
+    forgetting.await.unwrap_or_else(|error| {
+        Err(match error.is_panic() {
+            true => ForgetError::Panicked(error.to_string()),
+            false => ForgetError::ShuttingDown,
+        })
+    })
 }
 
 async fn forget_now(
@@ -111,8 +130,10 @@ async fn forget_now(
     subject: String,
 ) -> Result<Forgotten, ForgetError> {
     let fingerprint = keys.fingerprint(&subject);
-    let destroying = inner.engine.work_pool.run(move || keys.forget(&subject)).await;
-    let destroyed = destroying.map_err(|_| ForgetError::ShuttingDown)?;
+    // One at a time, because all write one file: else each would keep a thread waiting for it.
+    let turn = inner.engine.keyring.forgetting.lock().await;
+    let destroyed = inner.engine.work_pool.run(move || keys.forget(&subject)).await?;
+    drop(turn);
     // Also if it failed: the key is not used any more, so views must not show the subject either.
     inner.engine.keyring.notify();
     let destroyed = destroyed?;
@@ -139,6 +160,7 @@ fn have_erased(inner: &Inner, number: u64) -> bool {
 
 async fn sweep_views(inner: Arc<Inner>, number: u64) -> Result<Swept, ForgetError> {
     let engine = inner.engine.clone();
+    let _turn = engine.keyring.forgetting.lock().await;
     let sweeping = engine.work_pool.run(move || {
         let is_running = |name: &str| {
             let is_it = |follower: &Arc<FollowerShared>| &*follower.name == name;
@@ -146,8 +168,7 @@ async fn sweep_views(inner: Arc<Inner>, number: u64) -> Result<Swept, ForgetErro
         };
         sweep(&inner.views, number, is_running)
     });
-    let swept = sweeping.await.map_err(|_| ForgetError::ShuttingDown)?;
-    swept.map_err(|error| ForgetError::Views(error.to_string()))
+    sweeping.await?.map_err(|error| ForgetError::Views(error.to_string()))
 }
 
 async fn wait_until(inner: &Inner, done: impl Fn() -> bool) -> Result<(), ForgetError> {

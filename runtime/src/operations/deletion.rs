@@ -65,7 +65,10 @@ pub(crate) async fn delete<A: Aggregate>(
     // Spawned, so that it continues if the caller drops its future.
     let home = engine.home.clone();
     let removing = home.spawn(async move { remove_deleted(&engine, &stream).await });
-    let commits = removing.await.map_err(|_| Failure::shutting_down())??;
+    let commits = removing.await.map_err(|error| match error.is_panic() {
+        true => Failure::Indeterminate(format!("the stream has ended, but {error}")),
+        false => Failure::tokio_runtime_ended(),
+    })??;
     Ok(Deleted { version: receipt.version, commits })
 }
 
