@@ -23,7 +23,7 @@ use super::incarnation::{Incarnation, PERMANENT};
 use super::pending_append::{HeldReply, PendingAppend, Prepared, TurnGuard};
 use super::request::{Operation, Options, Port, QueryPort, Request, RequestKind};
 use crate::base::error::{ExecuteError, Failure, Place, Quarantine, QuarantineReason};
-use crate::base::panics::{discard, guarded};
+use crate::base::panics::{Contained, discard, guarded};
 use crate::base::receipt::Receipt;
 
 /// After how many bytes of events a turn ends: about what the store syncs at once, so that a hot
@@ -356,7 +356,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         };
         let (known, none) = (self.incarnation.position, Position::NONE);
         match verdict {
-            Verdict::Refused(error) => Prepared::Refused(port, error),
+            Verdict::Refused(error) => Prepared::Refused(port, Contained::new(error)),
             Verdict::Stored { events } => {
                 Prepared::Accepted(port, receipt(version, events, false, none))
             }

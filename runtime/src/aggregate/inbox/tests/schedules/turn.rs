@@ -17,6 +17,7 @@ use crate::aggregate::incarnation::Incarnation;
 use crate::aggregate::pending_append::{HeldReply, PendingAppend, Prepared};
 use crate::aggregate::request::{Operation, Port, Request, RequestKind};
 use crate::base::error::{Failure, Quarantine, QuarantineReason};
+use crate::base::panics::Contained;
 use crate::base::receipt::Receipt;
 
 pub(super) struct Turn<'a> {
@@ -89,10 +90,13 @@ impl<'a> Turn<'a> {
             self.quarantine = Some(self.quarantine());
         }
         if let Some(why) = &self.quarantine {
-            return Prepared::Refused(port, Failure::Quarantined(why.clone()).into());
+            return Prepared::Refused(
+                port,
+                Contained::new(Failure::Quarantined(why.clone()).into()),
+            );
         }
         if !self.incarnation.certainty.allows_reply(ticket.has_event) {
-            return Prepared::Refused(port, Failure::undone().into());
+            return Prepared::Refused(port, Contained::new(Failure::undone().into()));
         }
         if ticket.has_event {
             self.incarnation.version = self.incarnation.version.next();
