@@ -12,7 +12,7 @@ use super::inbox::{Eviction, Slot};
 use crate::base::error::Quarantine;
 
 /// How many aggregates one sweep evicts at most, so that a sweep over a million idle aggregates never
-/// occupies the lock, or the managers, for long.
+/// occupies the lock for long.
 const EVICTED_PER_SWEEP: usize = 10_000;
 
 /// How many busy aggregates a sweep skips. Busy ones are never evicted (that would thrash), so searching

@@ -7,7 +7,7 @@ use crate::base::error::{Failure, Limit};
 
 /// Counts the requests inside the runtime and refuses more than the limit, or any once closed.
 ///
-/// ractor's mailboxes are unbounded, so this bound and the bound of the inboxes keep memory bounded.
+/// This bound and the bound of each inbox keep memory bounded.
 pub(crate) struct Admission {
     inside: AtomicUsize,
     limit: usize,
