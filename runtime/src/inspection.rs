@@ -14,9 +14,10 @@
 //! ```
 
 use actuarius_domain::{Aggregate, Envelope, Id};
-use actuarius_persistence::{CommitView, EventView};
+use actuarius_persistence::{CommitView, EventView, ReadError, Reader};
 
-use crate::schema::decoding::{self, Undecodable};
+use crate::schema::decoding::{Decoder, Undecodable};
+use crate::schema::recorded::StoreShapes;
 
 pub use crate::engine::keyring::key_file;
 pub use crate::operations::deletion::{NotDeleted, delete_closed as delete};
@@ -26,19 +27,36 @@ pub use crate::subscription::inspecting::{
     NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
 };
 
+/// The shapes of event types that are recorded in a store. Events that a codec stores without names are read
+/// only if their type has the recorded shape.
+#[derive(Default)]
+pub struct Shapes(StoreShapes);
+
+impl Shapes {
+    /// Reads the shapes that are recorded in a store. Damaged ones are reported in the log and left out.
+    ///
+    /// # Errors
+    /// [`ReadError`] if they cannot be read at all.
+    pub fn read(reader: &dyn Reader) -> Result<Self, ReadError> {
+        StoreShapes::read(reader).map(Self)
+    }
+}
+
 /// Decodes a stored event of an aggregate of the type `A`. The result is usually one event; upcasters may
-/// return none or several, which share version and position.
+/// return none or several, which share version and position. `shapes` are those of the event's store.
 ///
 /// # Errors
-/// [`Undecodable`]; the stored event is untouched.
+/// [`Undecodable`]; the stored event is untouched. An event type with another shape than the recorded one is
+/// not read, because its bytes could be misread.
 ///
 /// # Panics
 /// If an upcaster panics.
 pub fn envelopes<A: Aggregate>(
+    shapes: &Shapes,
     commit: &CommitView<'_>,
     event: &EventView<'_>,
 ) -> Result<Vec<Envelope<A>>, Undecodable> {
     let id = Id::new(commit.id).expect("a stored id was valid when it was stored");
-    let envelopes = decoding::envelopes(&id, commit, event)?;
+    let envelopes = Decoder::of(&shapes.0).envelopes(&id, commit, event)?;
     Ok(envelopes.into_iter().collect())
 }

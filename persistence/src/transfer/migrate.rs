@@ -27,7 +27,8 @@
 //!
 //! After any interruption, [`run`] resumes where it stopped. If the old store has grown since, run it again
 //! for the new events. Notes and snapshots are not copied: positions may refer to other events, and
-//! snapshots are rebuilt. Only recorded shapes are, of event types whose bytes are copied unchanged.
+//! snapshots are rebuilt. Only recorded shapes are, of event types whose bytes are copied unchanged; a transform
+//! [records](Rewrite::record) those of the event types that it encodes again.
 
 mod error;
 mod note;

@@ -56,6 +56,7 @@ pub(super) async fn walk_to<A: Aggregate>(
 /// A state that is replayed towards a version.
 pub(super) struct Walk<A> {
     pub(super) state: A,
+    decoder: Decoder<A>,
     stream: StreamId,
     version: Version,
     position: Position,
@@ -94,7 +95,19 @@ impl<A: Aggregate> Walk<A> {
         let start = start(hosted, &stream, reader, until)?;
         let Start { state, version, position, time, as_of, .. } = start;
         let (is_at_end, is_unknown) = (false, false);
-        Ok(Self { state, stream, version, position, time, as_of, until, is_at_end, is_unknown })
+        let decoder = Decoder::of(&hosted.engine.shapes);
+        Ok(Self {
+            state,
+            decoder,
+            stream,
+            version,
+            position,
+            time,
+            as_of,
+            until,
+            is_at_end,
+            is_unknown,
+        })
     }
 
     pub(super) fn version(&self) -> Version {
@@ -110,10 +123,9 @@ impl<A: Aggregate> Walk<A> {
     fn advance(mut self, reader: &dyn Reader) -> Result<Self, Failure> {
         let Some(next) = self.next_page() else { return Ok(self) };
         let Page { commits, more } = next.read(reader)?;
-        let decoder = Decoder::<A>::new();
         for commit in &commits {
             for event in self.pass(commit) {
-                let facts = replay::decode(decoder, &event);
+                let facts = replay::decode(self.decoder, &event);
                 let undecodable = |error| Undecodable::of(&commit.view(), &event, error);
                 let folded = replay::fold(&mut self.state, &facts.map_err(undecodable)?);
                 folded.map_err(|message| panicked(event.version, message))?;

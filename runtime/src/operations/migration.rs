@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
 use crate::schema::recorded::StoreShapes;
+use crate::schema::recording::{EventShapes, Writing};
 
 /// A transformation of a migration that encodes the events of some types again: in today's shape, as their
 /// upcasters return it, and with another codec. All other events stay as they are.
@@ -44,24 +45,42 @@ use crate::schema::recorded::StoreShapes;
 /// migrate::run(&*old.reader, &mut new, &mut to_json, &mut ignore_progress)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The shapes of events that a codec stores without names are recorded in the new store, as a runtime does.
 #[derive(Default)]
 pub struct Reencode {
-    types: HashMap<&'static str, Rewriting>,
+    types: HashMap<&'static str, Type>,
     /// The shapes that are recorded in the old store.
     shapes: StoreShapes,
 }
 
-type Rewriting =
-    Box<dyn Fn(&StoreShapes, &CommitView<'_>, &mut Rewrite) -> Result<(), BoxError> + Send>;
+/// A type whose events are encoded again.
+struct Type {
+    rewriting: Rewriting,
+    fresh: fn() -> EventShapes,
+    /// Which of its event types have a recorded shape in the new store.
+    recorded: EventShapes,
+}
+
+type Rewriting = Box<
+    dyn Fn(&StoreShapes, &EventShapes, &CommitView<'_>, &mut Rewrite) -> Result<(), BoxError>
+        + Send,
+>;
 
 impl Reencode {
     /// Encodes the events of this type with `codec`.
     #[must_use]
     pub fn on<A: Aggregate>(mut self, codec: Codec) -> Self {
-        let rewriting = move |shapes: &StoreShapes, commit: &CommitView<'_>, out: &mut Rewrite| {
-            Ok(rewrite::<A>(Decoder::of(shapes), commit, codec, out)?)
+        let rewriting = move |shapes: &StoreShapes,
+                              recorded: &EventShapes,
+                              commit: &CommitView<'_>,
+                              out: &mut Rewrite| {
+            let writing = recorded.writing::<A>(codec);
+            Ok(rewrite::<A>(Decoder::of(shapes), commit, (codec, writing), out)?)
         };
-        self.types.insert(A::TYPE, Box::new(rewriting));
+        let fresh = EventShapes::of::<A>;
+        let rewriting: Rewriting = Box::new(rewriting);
+        self.types.insert(A::TYPE, Type { rewriting, fresh, recorded: fresh() });
         self
     }
 }
@@ -69,12 +88,14 @@ impl Reencode {
 impl Transform for Reencode {
     fn begin(&mut self, from: &dyn Reader) -> Result<(), BoxError> {
         self.shapes = StoreShapes::read(from)?;
+        // Each run records the shapes, because it may be of another store.
+        self.types.values_mut().for_each(|of| of.recorded = (of.fresh)());
         Ok(())
     }
 
     fn transform(&mut self, commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {
         match self.types.get(commit.category) {
-            Some(rewriting) => rewriting(&self.shapes, commit, out),
+            Some(of) => (of.rewriting)(&self.shapes, &of.recorded, commit, out),
             None => {
                 out.keep();
                 Ok(())
@@ -86,7 +107,7 @@ impl Transform for Reencode {
 fn rewrite<A: Aggregate>(
     decoder: Decoder<A>,
     commit: &CommitView<'_>,
-    codec: Codec,
+    (codec, writing): (Codec, Writing<'_, A>),
     out: &mut Rewrite,
 ) -> Result<(), CodecError> {
     let mut is_same = true;
@@ -102,9 +123,12 @@ fn rewrite<A: Aggregate>(
         }
         is_same = false;
         for fact in decoder.facts(&event)? {
-            out.put(EncodedEvent::encode(&fact, A::schema_version, codec)?);
+            let schema_version = |name: &str| writing.schema_version(name);
+            out.put(EncodedEvent::encode(&fact, schema_version, codec)?);
         }
     }
+    // Whatever was recorded before, these events have today's shape.
+    writing.record(&StoreShapes::default(), |shape| out.record(shape))?;
     if is_same {
         // Copied byte by byte. A removed commit has no events and stays as it is.
         out.keep();

@@ -123,12 +123,3 @@ impl<A: Aggregate> Decoder<A> {
         numbered.collect()
     }
 }
-
-/// Like [`Decoder::envelopes`], for a single event.
-pub(crate) fn envelopes<A: Aggregate>(
-    id: &Id<A>,
-    commit: &CommitView<'_>,
-    event: &EventView<'_>,
-) -> Result<Envelopes<A>, Undecodable> {
-    Decoder::new().envelopes(id, commit, event)
-}

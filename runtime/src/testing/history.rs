@@ -9,7 +9,7 @@ use actuarius_persistence::{Append, Codec, Commit, NewCommit};
 use bytes::Bytes;
 
 use super::fail::fail;
-use crate::schema::decoding;
+use crate::schema::decoding::Decoder;
 
 /// Creates events as a log would hold them, each stored and read back: versions without gaps in each
 /// stream, positions without gaps overall.
@@ -48,7 +48,8 @@ impl History {
     fn envelope<A: Aggregate>(&mut self, id: &Id<A>, event: A::Event) -> Envelope<A> {
         let commit = self.commit::<A>(id, event);
         let view = commit.view();
-        let stored = view.events().next().map(|event| decoding::envelopes(id, &view, &event));
+        let decoder = Decoder::<A>::new();
+        let stored = view.events().next().map(|event| decoder.envelopes(id, &view, &event));
         let back = stored.map(|decoded| decoded.map(|envelopes| envelopes.into_iter().next()));
         match back {
             Some(Ok(Some(envelope))) => envelope,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actuarius::Header;
+use actuarius::inspection::Shapes;
 use actuarius::store::{CommitView, EventView};
 use serde::Serialize;
 
@@ -69,7 +70,7 @@ impl<'a> EventShown<'a> {
     /// Converts a stored event. The result is one event in most cases. Upcasters may split an event into
     /// several; an event that they drop is shown as left out.
     pub(crate) fn all(
-        types: &Types,
+        (types, shapes): (&Types, &Shapes),
         commit: &CommitView<'a>,
         event: &EventView<'a>,
     ) -> Vec<EventShown<'a>> {
@@ -79,7 +80,7 @@ impl<'a> EventShown<'a> {
         let Some(known) = types.find(commit.category) else {
             return vec![Self::described(commit, event)];
         };
-        match known.current(commit, event) {
+        match known.current(shapes, commit, event) {
             Ok(all) if all.is_empty() => {
                 vec![Self { left_out: true, ..Self::described(commit, event) }]
             }

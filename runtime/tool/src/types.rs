@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actuarius::erasure::PersonalError;
 use actuarius::erasure::showing;
-use actuarius::error::CodecError;
+use actuarius::error::{CodecError, ReadError};
 use actuarius::history::{History, Moment};
-use actuarius::inspection::{self, SagaIndexes};
+use actuarius::inspection::{self, SagaIndexes, Shapes};
 use actuarius::saga::Saga;
-use actuarius::store::{CommitView, EventView};
+use actuarius::store::{CommitView, EventView, Reader};
 use actuarius::{Aggregate, Codec, Envelope, Failure, Header, Version};
 
 use crate::engine::Engine;
@@ -32,6 +32,11 @@ impl Types {
         self.sagas.push(SagaIndexes::knowing::<S>);
     }
 
+    /// Reads the shapes of event types that are recorded in a store. Without registered types, none are needed.
+    pub(crate) fn shapes(&self, reader: &dyn Reader) -> Result<Shapes, ReadError> {
+        if self.aggregates.is_empty() { Ok(Shapes::default()) } else { Shapes::read(reader) }
+    }
+
     pub(crate) fn find(&self, category: &str) -> Option<&dyn KnownType> {
         self.aggregates.get(category).map(|known| &**known)
     }
@@ -47,6 +52,7 @@ pub(crate) trait KnownType: Send + Sync {
     /// A stored event in today's form.
     fn current(
         &self,
+        shapes: &Shapes,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
     ) -> Result<Vec<CurrentEvent>, NotDecoded>;
@@ -64,7 +70,12 @@ pub(crate) trait KnownType: Send + Sync {
 /// A state that is being rebuilt from its events.
 pub(crate) trait Replay {
     /// Applies the next event.
-    fn take(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<(), String>;
+    fn take(
+        &mut self,
+        shapes: &Shapes,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<(), String>;
 
     /// The state so far.
     fn state(&self) -> Result<Json, String>;
@@ -122,11 +133,13 @@ struct Type<A>(PhantomData<fn() -> A>);
 impl<A: Aggregate> KnownType for Type<A> {
     fn current(
         &self,
+        shapes: &Shapes,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
     ) -> Result<Vec<CurrentEvent>, NotDecoded> {
         guarded(|| {
-            let envelopes = inspection::envelopes::<A>(commit, event).map_err(|it| it.error)?;
+            let envelopes = inspection::envelopes::<A>(shapes, commit, event);
+            let envelopes = envelopes.map_err(|it| it.error)?;
             Ok(envelopes.into_iter().map(current).collect::<Result<_, _>>()?)
         })
     }
@@ -149,9 +162,14 @@ impl<A: Aggregate> KnownType for Type<A> {
 struct Replaying<A>(A);
 
 impl<A: Aggregate> Replay for Replaying<A> {
-    fn take(&mut self, commit: &CommitView<'_>, event: &EventView<'_>) -> Result<(), String> {
+    fn take(
+        &mut self,
+        shapes: &Shapes,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<(), String> {
         guarded(|| {
-            let envelopes = inspection::envelopes::<A>(commit, event);
+            let envelopes = inspection::envelopes::<A>(shapes, commit, event);
             let envelopes = envelopes.map_err(|undecodable| undecodable.to_string())?;
             envelopes.iter().for_each(|envelope| self.0.apply(&envelope.event));
             Ok(())

@@ -10,6 +10,7 @@ use super::note::Done;
 use super::shapes::Shapes;
 use crate::record::Commit;
 use crate::record::chain::ChainEnd;
+use crate::record::note::Notes;
 use crate::store::{PageLimit, Reader, Store};
 
 /// The number of streams whose versions are cached.
@@ -91,8 +92,9 @@ impl<'a> Output<'a> {
         Ok(self.shapes.carry(from)?)
     }
 
-    /// Records that a commit has become another one.
-    pub(super) fn rewritten(&mut self, before: &Commit, after: &Commit) {
+    /// Records that a commit has become another one, with events of these shapes.
+    pub(super) fn rewritten(&mut self, before: &Commit, after: &Commit, shapes: Vec<Notes>) {
+        self.shapes.record(shapes);
         self.shapes.rewritten(before, after);
     }
 

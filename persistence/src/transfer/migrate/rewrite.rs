@@ -3,6 +3,7 @@
 use actuarius_domain::StreamId;
 
 use crate::record::codec::{Codec, CodecError};
+use crate::record::note::Notes;
 use crate::record::{EncodedEvent, EventView};
 
 /// The form of a commit in the new store.
@@ -11,6 +12,7 @@ pub struct Rewrite {
     pub(super) kept: bool,
     pub(super) stream: Option<StreamId>,
     pub(super) events: Vec<EncodedEvent>,
+    pub(super) shapes: Vec<Notes>,
 }
 
 impl Rewrite {
@@ -36,6 +38,13 @@ impl Rewrite {
     ) -> Result<(), CodecError> {
         self.events.push(EncodedEvent::encode(event, schema_version, codec)?);
         Ok(())
+    }
+
+    /// Records the shape of an event type, no later than the events of the commit are stored: the
+    /// [notes](crate::RecordedShape::notes) of a [`RecordedShape`](crate::RecordedShape). Without it, events that
+    /// a codec stores without names are not protected from being misread.
+    pub fn record(&mut self, shape: Notes) {
+        self.shapes.push(shape);
     }
 
     /// Moves the commit to this stream. Several streams may be merged, in the order of the log.

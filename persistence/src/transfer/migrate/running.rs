@@ -11,6 +11,7 @@ use super::{MigrateError, Migrated, Transform};
 use crate::error::ReadError;
 use crate::personal::scope::deriving;
 use crate::record::codec::CodecError;
+use crate::record::note::Notes;
 use crate::record::{Append, Commit, NewCommit};
 use crate::store::{PageLimit, Reader, Store};
 
@@ -53,6 +54,9 @@ pub fn run(
     Ok(running.done.so_far)
 }
 
+/// A transformed commit, with its stream and the shapes of its events that are to be recorded.
+type Rewritten = (StreamId, Commit, Vec<Notes>);
+
 struct Running<'a, 't> {
     transform: &'t mut dyn Transform,
     output: Output<'a>,
@@ -92,8 +96,8 @@ impl Running<'_, '_> {
         so_far.from = so_far.from.then(before);
         so_far.commits_read += 1;
         so_far.events_read += before.view().events;
-        if let Some((stream, commit)) = written {
-            self.output.rewritten(before, &commit);
+        if let Some((stream, commit, shapes)) = written {
+            self.output.rewritten(before, &commit, shapes);
             so_far.commits_written += 1;
             so_far.events_written += commit.view().events;
             self.output.put(stream, &commit)?;
@@ -103,7 +107,7 @@ impl Running<'_, '_> {
     }
 
     /// Returns the transformed commit, or `None` if it is dropped.
-    fn rewritten(&mut self, commit: &Commit) -> Result<Option<(StreamId, Commit)>, MigrateError> {
+    fn rewritten(&mut self, commit: &Commit) -> Result<Option<Rewritten>, MigrateError> {
         let (view, old) = (commit.view(), stream_of(commit)?);
         let mut out = Rewrite::default();
         // Personal values are opened and sealed again with the keys of the old store.
@@ -130,7 +134,7 @@ impl Running<'_, '_> {
         };
         let Some(frame) = frame else { return Ok(None) };
         let commit = Commit::from_frame(&frame, position).map_err(ReadError::from)?;
-        Ok(Some((stream, commit)))
+        Ok(Some((stream, commit, out.shapes)))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The recorded shapes of event types in a migration: taken over as long as the bytes of their events are.
+//! The recorded shapes of event types in a migration: taken over as long as the bytes of their events are, or
+//! recorded again with the events that are encoded again.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +13,8 @@ use crate::store::recorded_shape::RecordedShape;
 #[derive(Default)]
 pub(super) struct Shapes {
     pending: Vec<Notes>,
-    /// The keys of shapes that were removed in this run.
-    removed: BTreeSet<String>,
+    /// The keys of shapes that were removed or recorded in this run.
+    settled: BTreeSet<String>,
 }
 
 impl Shapes {
@@ -22,6 +23,14 @@ impl Shapes {
         let all = RecordedShape::all(from, |_| {})?;
         self.pending.extend(all.iter().filter_map(RecordedShape::notes));
         Ok(())
+    }
+
+    /// Records the shapes of event types that were encoded again.
+    pub(super) fn record(&mut self, shapes: Vec<Notes>) {
+        for change in shapes.iter().flatten() {
+            self.settled.insert(String::from_utf8_lossy(&change.key).into_owned());
+        }
+        self.pending.extend(shapes);
     }
 
     /// Removes the shapes of event types of which a commit has other events now: they may have any shape.
@@ -39,13 +48,13 @@ impl Shapes {
                 && before.events().any(|known| same(&known, &event));
             let (name, version) = (event.event_type, event.schema_version);
             let key = RecordedShape::key_of(after.category, name, version);
-            if !is_copied && !self.removed.contains(&key) {
+            if !is_copied && !self.settled.contains(&key) {
                 let mut notes = Notes::default();
                 // A longer key than a note's was never stored.
                 if notes.remove(&key).is_ok() {
                     self.pending.push(notes);
                 }
-                self.removed.insert(key);
+                self.settled.insert(key);
             }
         }
     }

@@ -7,12 +7,14 @@ use serde_json::Value;
 use super::pair::{Alike, Divergence, Pair, must_be_none, stream_of, value};
 use crate::aggregate::replay;
 use crate::schema::decoding::Decoder;
+use crate::schema::recorded::StoreShapes;
 use crate::testing::fail::fail;
 
 /// Runs two releases of an aggregate over the same real history, and finds the first event after which
 /// they differ: `Old` is the current one, `New` the changed one, of the same [`Aggregate::TYPE`]. They may
 /// have different events and states; each decodes what is stored with its own
-/// [upcasters](Aggregate::upcasters).
+/// [upcasters](Aggregate::upcasters). An event type that has another shape than the one recorded in the store is
+/// not read, as by a runtime: that release fails at its first event.
 ///
 /// The history comes from any open store, such as [`Runtime::reader`](crate::Runtime::reader). It is read
 /// on this thread, a page at a time; nothing is written.
@@ -80,6 +82,9 @@ pub struct Divergences<'a, Old, New> {
     alike: Option<Alike<Old, New>>,
 }
 
+/// The decoders of both releases. Each reads only what has the shape that is recorded in the store.
+type Decoders<Old, New> = (Decoder<Old>, Decoder<New>);
+
 impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
     /// Compares these aggregates only, in this order. Default: all of the type, in the order in which they
     /// began.
@@ -105,9 +110,11 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
     /// # Errors
     /// [`ReadError`]; what was read before the failure has no divergence.
     pub fn find(&self) -> Result<Option<Divergence>, ReadError> {
-        let Some(ids) = &self.ids else { return self.find_in_all() };
+        let shapes = StoreShapes::read(self.reader)?;
+        let decoders = (Decoder::of(&shapes), Decoder::of(&shapes));
+        let Some(ids) = &self.ids else { return self.find_in_all(decoders) };
         for stream in ids.iter().filter_map(|id| stream_of(Old::TYPE, id)) {
-            if let Some(found) = self.find_in(&stream)? {
+            if let Some(found) = self.find_in(decoders, &stream)? {
                 return Ok(Some(found));
             }
         }
@@ -121,7 +128,7 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
     }
 
     /// Finds new aggregates in the log, so that none has to be remembered.
-    fn find_in_all(&self) -> Result<Option<Divergence>, ReadError> {
+    fn find_in_all(&self, decoders: Decoders<Old, New>) -> Result<Option<Divergence>, ReadError> {
         let mut at = Position::NONE;
         loop {
             let page = self.reader.read_log(at, PageLimit::default())?;
@@ -134,7 +141,7 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
                 let begins = view.category == Old::TYPE && view.version == Version::new(1);
                 let stream = begins.then(|| stream_of(view.category, view.id)).flatten();
                 if let Some(stream) = stream
-                    && let Some(found) = self.find_in(&stream)?
+                    && let Some(found) = self.find_in(decoders, &stream)?
                 {
                     return Ok(Some(found));
                 }
@@ -145,8 +152,11 @@ impl<Old: Aggregate, New: Aggregate> Divergences<'_, Old, New> {
         }
     }
 
-    fn find_in(&self, stream: &StreamId) -> Result<Option<Divergence>, ReadError> {
-        let (old, new) = (Decoder::<Old>::new(), Decoder::<New>::new());
+    fn find_in(
+        &self,
+        (old, new): Decoders<Old, New>,
+        stream: &StreamId,
+    ) -> Result<Option<Divergence>, ReadError> {
         let (fold_old, fold_new) = (folding(old), folding(new));
         let event_json = |_: &CommitView<'_>, event: &EventView<'_>| {
             event_json(old, event).or_else(|| event_json(new, event))

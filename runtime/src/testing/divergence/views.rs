@@ -5,10 +5,11 @@ use actuarius_persistence::{CommitView, EventView, PageLimit, ReadError, Reader}
 use serde_json::Value;
 
 use super::aggregates::event_json;
-use super::pair::{Alike, Divergence, Fold, Pair, must_be_none};
+use super::pair::{Alike, Divergence, Pair, must_be_none};
 use crate::aggregate::replay;
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
+use crate::schema::recorded::StoreShapes;
 
 /// How many commits lie between two comparisons by default: a view may be large, and comparing it after each
 /// event would take hours.
@@ -39,12 +40,15 @@ pub struct ViewDivergences<'a, Old, New> {
     alike: Option<Alike<Old, New>>,
 }
 
+/// Applies one stored event of a store with these recorded shapes, or returns why it cannot.
+type Fold<V> = fn(&StoreShapes, &mut V, &CommitView<'_>, &EventView<'_>) -> Result<(), String>;
+
 /// How to apply the events of one type.
 struct Route<Old, New> {
     category: &'static str,
-    old: Box<Fold<'static, Old>>,
-    new: Box<Fold<'static, New>>,
-    event_json: fn(&EventView<'_>) -> Option<Value>,
+    old: Fold<Old>,
+    new: Fold<New>,
+    event_json: fn(&StoreShapes, &EventView<'_>) -> Option<Value>,
 }
 
 impl<Old: ReadModel, New: ReadModel> ViewDivergences<'_, Old, New> {
@@ -56,9 +60,9 @@ impl<Old: ReadModel, New: ReadModel> ViewDivergences<'_, Old, New> {
     {
         self.routes.push(Route {
             category: A::TYPE,
-            old: Box::new(project::<A, Old>),
-            new: Box::new(project::<A, New>),
-            event_json: |event| event_json(Decoder::<A>::new(), event),
+            old: project::<A, Old>,
+            new: project::<A, New>,
+            event_json: |shapes, event| event_json(Decoder::<A>::of(shapes), event),
         });
         self
     }
@@ -105,17 +109,18 @@ impl<Old: ReadModel, New: ReadModel> ViewDivergences<'_, Old, New> {
     /// Walks through the log, and compares after the last event of each commit whose number `compare` accepts,
     /// and after the last commit.
     fn run(&self, compare: impl Fn(u64) -> bool) -> Result<Ended, ReadError> {
+        let shapes = &StoreShapes::read(self.reader)?;
         let route = |commit: &CommitView<'_>| {
             self.routes.iter().find(|route| route.category == commit.category)
         };
         let fold_old = |view: &mut Old, commit: &CommitView<'_>, event: &EventView<'_>| {
-            route(commit).map_or(Ok(()), |route| (route.old)(view, commit, event))
+            route(commit).map_or(Ok(()), |route| (route.old)(shapes, view, commit, event))
         };
         let fold_new = |view: &mut New, commit: &CommitView<'_>, event: &EventView<'_>| {
-            route(commit).map_or(Ok(()), |route| (route.new)(view, commit, event))
+            route(commit).map_or(Ok(()), |route| (route.new)(shapes, view, commit, event))
         };
         let event_json = |commit: &CommitView<'_>, event: &EventView<'_>| {
-            route(commit).and_then(|route| (route.event_json)(event))
+            route(commit).and_then(|route| (route.event_json)(shapes, event))
         };
         let mut pair = Pair {
             old: (Old::default(), &fold_old),
@@ -164,12 +169,13 @@ enum Ended {
 }
 
 fn project<A: Aggregate, V: Projection<A>>(
+    shapes: &StoreShapes,
     view: &mut V,
     commit: &CommitView<'_>,
     event: &EventView<'_>,
 ) -> Result<(), String> {
     let id = Id::<A>::try_from(commit.id).map_err(|invalid| invalid.to_string())?;
-    let envelopes = replay::envelopes(Decoder::new(), &id, commit, event);
+    let envelopes = replay::envelopes(Decoder::of(shapes), &id, commit, event);
     let envelopes = envelopes.map_err(|error| error.to_string())?;
     guarded(|| envelopes.iter().for_each(|envelope| view.project(envelope)))
         .map_err(|panic| format!("the projection panicked: {panic}"))

@@ -8,6 +8,7 @@ mod missing;
 mod model;
 mod names;
 mod shapes;
+mod shapes_everywhere;
 mod splits;
 mod unchanged;
 mod unknown;

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use actuarius::inspection::Shapes;
 use actuarius::store::Commit;
 use actuarius::{Failure, StreamId, Version};
 
@@ -34,7 +35,8 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &History) -> Result<Outco
     let table = session.output.list(columns);
     let after = Version::new(args.from.get().saturating_sub(1));
     let (left, failed, is_sealed) = (args.limit, None, false);
-    let mut printer = Printer { types, table, states, left, after, failed, is_sealed };
+    let shapes = &types.shapes(&*reader)?;
+    let mut printer = Printer { types, shapes, table, states, left, after, failed, is_sealed };
     scan::stream(&*reader, &stream, after, |commit| printer.commit(commit))?;
     let Printer { table, failed, is_sealed, .. } = printer;
     table.end()?;
@@ -51,6 +53,7 @@ pub(super) fn no_such(stream: &StreamId) -> ToolError {
 /// Writes a history to the output.
 struct Printer<'a, 'b, 'c> {
     types: &'a Types,
+    shapes: &'a Shapes,
     table: Table<'b, 'c>,
     states: Option<Box<dyn States + 'a>>,
     left: u64,
@@ -74,7 +77,7 @@ impl Printer<'_, '_, '_> {
                 return Ok(ControlFlow::Break(()));
             }
             self.left -= 1;
-            for mut shown in EventShown::all(self.types, &view, &event) {
+            for mut shown in EventShown::all((self.types, self.shapes), &view, &event) {
                 if shown.is_applied() {
                     shown.state = self.next_state();
                     shown.sealed |= self.is_sealed;

@@ -18,7 +18,7 @@ use crate::text;
 
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Tail) -> Result<Outcome, ToolError> {
     let reader = &*session.store.reader;
-    let head = reader.head().get();
+    let (head, shapes) = (reader.head().get(), session.types.shapes(reader)?);
     let after = args.after.unwrap_or(Position::new(head.saturating_sub(args.number)));
     let last = after.get().saturating_add(args.number);
     let progress = Progress::of("reading", head, true);
@@ -34,7 +34,7 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Tail) -> Result<Outcome,
         let view = commit.view();
         let wanted = after.get() + 1..=last;
         for event in view.events().filter(|event| wanted.contains(&event.position.get())) {
-            for shown in EventShown::all(session.types, &view, &event) {
+            for shown in EventShown::all((session.types, &shapes), &view, &event) {
                 table.row(&shown, |shown| shown.cells(true))?;
             }
         }

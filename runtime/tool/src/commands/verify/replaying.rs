@@ -2,6 +2,7 @@
 
 use actuarius::error::ReadError;
 use actuarius::history::Moment;
+use actuarius::inspection::Shapes;
 use actuarius::store::Reader;
 use actuarius::{StreamId, Version};
 
@@ -21,7 +22,7 @@ pub(super) fn run(
     findings: &mut Vec<FindingShown>,
 ) -> Result<u64, ToolError> {
     let (reader, types) = (session.store.reader.clone(), session.types);
-    let engine = session.store.engine()?;
+    let (engine, shapes) = (session.store.engine()?, Shapes::read(&*reader)?);
     let bar = Progress::of("replaying", reader.head().get(), false);
     let mut compared = 0;
     scan::raw_log(&*reader, &bar, |commit| {
@@ -30,7 +31,9 @@ pub(super) fn run(
         let Some(known) = known else { return CONTINUE };
         let stream = StreamId::new(view.category, view.id)?;
         for version in snapshots(&*reader, &stream)? {
-            let Some(same) = compare(&engine, &*reader, known, &stream, version)? else { continue };
+            let Some(same) = compare(&engine, (&*reader, &shapes), known, &stream, version)? else {
+                continue;
+            };
             compared += 1;
             if let Err(what) = same {
                 let name = text::stream(stream.category(), stream.id());
@@ -65,7 +68,7 @@ fn snapshots(reader: &dyn Reader, stream: &StreamId) -> Result<Vec<Version>, Rea
 /// no keys.
 fn compare(
     engine: &Engine,
-    reader: &dyn Reader,
+    (reader, shapes): (&dyn Reader, &Shapes),
     known: &dyn KnownType,
     stream: &StreamId,
     version: Version,
@@ -83,7 +86,7 @@ fn compare(
             if event.version > version || failed.is_some() {
                 return Ok(std::ops::ControlFlow::Break(()));
             }
-            failed = replay.take(&view, &event).err();
+            failed = replay.take(shapes, &view, &event).err();
         }
         CONTINUE
     })?;
