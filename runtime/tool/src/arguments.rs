@@ -30,6 +30,10 @@ pub struct Arguments {
     /// The file of the master keys, which read and forget personal data
     #[arg(long, global = true, env = "ACTUARIUS_MASTER_KEYS", value_name = "FILE")]
     pub(crate) master_keys: Option<PathBuf>,
+    /// Read what is left of a store that does not open, or ends before its last acknowledged event. The store is
+    /// copied to a temporary directory, and only the copy is opened
+    #[arg(long, global = true)]
+    pub(crate) forensics: bool,
     /// Write JSON: one document, or one document per line for lists
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -85,6 +89,33 @@ pub(crate) enum Command {
         /// The directory of the store, created if it does not exist
         to: PathBuf,
     },
+}
+
+impl Command {
+    /// Whether the command reads one store and changes nothing, so that it can work on a damaged one.
+    pub(crate) fn only_reads(&self) -> bool {
+        match self {
+            Self::Info
+            | Self::Streams(_)
+            | Self::Show(_)
+            | Self::Tail(_)
+            | Self::History(_)
+            | Self::Subscriptions
+            | Self::Sagas(_)
+            | Self::Verify(_)
+            | Self::Export(_)
+            | Self::Parked(Parked::List { .. }) => true,
+            Self::Parked(Parked::Skip { .. })
+            | Self::Backup { .. }
+            | Self::Restore(_)
+            | Self::Archive(_)
+            | Self::Delete(_)
+            | Self::Forget(_)
+            | Self::Keys(_)
+            | Self::Compact
+            | Self::Import { .. } => false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -48,6 +48,11 @@ pub(crate) enum ToolError {
     Locked(PathBuf),
     #[error("{} is a backup, which is read-only: restore it, and change the restored store", .0.display())]
     Backup(PathBuf),
+    #[error(
+        "--forensics works with commands that read one store: info, streams, show, tail, history, \
+             subscriptions, sagas, parked list, verify and export"
+    )]
+    ReadOnly,
     #[error(transparent)]
     Open(OpenError),
     #[error(transparent)]

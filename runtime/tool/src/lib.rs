@@ -23,7 +23,7 @@
 //! ```
 //!
 //! `arguments` defines the command line, `tool` runs it, and `commands` has one file per command. `open_store`
-//! opens the store, `types` contains the registered types, and `engine` is a runtime for them. `events` and
+//! opens the store, `forensics` what is left of a damaged one, `types` contains the registered types, and `engine` is a runtime for them. `events` and
 //! `value` convert stored events to JSON, `moment` and `text` format times and names, and `output` writes the
 //! result. `docs/book/src/tool.md` lists all JSON fields.
 
@@ -32,6 +32,7 @@ mod commands;
 mod engine;
 mod error;
 mod events;
+mod forensics;
 mod moment;
 mod open_store;
 mod output;

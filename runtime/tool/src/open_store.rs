@@ -1,4 +1,5 @@
-//! The store that a command works on: the one in a directory, or a temporary copy restored from a backup.
+//! The store that a command works on: the one in a directory, a temporary copy restored from a backup, or what is
+//! left of a damaged store.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::engine::Engine;
 use crate::error::ToolError;
+use crate::forensics::{self, Notice};
 use crate::progress::Progress;
 
 /// What a directory contains.
@@ -41,8 +43,10 @@ pub(crate) struct OpenStore {
     pub(crate) reader: Arc<dyn Reader>,
     /// `None` once an engine has taken it.
     store: Option<Store>,
-    /// The temporary directory to which a backup was restored.
+    /// The temporary directory to which a backup was restored, or what is left of a damaged store was copied.
     copy: Option<TempDir>,
+    /// The directory of the keys.
+    keys: Option<PathBuf>,
 }
 
 impl OpenStore {
@@ -62,7 +66,25 @@ impl OpenStore {
     fn of(directory: &Path, copy: Option<TempDir>) -> Result<Self, ToolError> {
         let store = sled::open(copy.as_ref().map_or(directory, TempDir::path))?;
         let (directory, reader) = (directory.to_owned(), store.reader.clone());
-        Ok(Self { directory, reader, store: Some(store), copy })
+        let keys = copy.is_none().then(|| directory.join("keys"));
+        Ok(Self { directory, reader, store: Some(store), copy, keys })
+    }
+
+    /// Copies a store that may be damaged, and opens what is left of it. Nothing can be written. Its keys are
+    /// copied as well, because opening them repairs them.
+    pub(crate) fn what_is_left(directory: &Path, notice: &Notice) -> Result<Self, ToolError> {
+        if matches!(Contents::of(directory)?, Contents::Backup(_)) {
+            let what = "a backup is read without --forensics; its runs are checked with `verify`";
+            return Err(ToolError::Other(what.to_owned()));
+        }
+        let copy = tempfile::Builder::new().prefix("actuarius-forensics-").tempdir()?;
+        let left = sled::open_for_forensics(directory, copy.path().join("store"))?;
+        notice.set(&left);
+        let keys = copy.path().join("keys");
+        forensics::copy_keys(&directory.join("keys"), &keys)?;
+        let (directory, reader) = (directory.to_owned(), left.reader.clone());
+        let store = Some(forensics::read_only(left.reader));
+        Ok(Self { directory, reader, store, copy: Some(copy), keys: Some(keys) })
     }
 
     /// The store, for a command that changes it.
@@ -89,10 +111,8 @@ impl OpenStore {
 
     /// The keys of the subjects, if the store contains personal data. Creates none.
     pub(crate) fn keys(&self, master: Arc<dyn MasterKeys>) -> Result<Option<Arc<Keys>>, ToolError> {
-        if self.copy.is_some() {
-            return Ok(None);
-        }
-        let (path, expected) = (self.key_directory(), inspection::key_file(&*self.reader)?);
+        let Some(path) = self.keys.clone() else { return Ok(None) };
+        let expected = inspection::key_file(&*self.reader)?;
         let other = |expected, found| {
             let source = KeyError::OtherFile { expected, found };
             ToolError::Open(OpenError::Keys { path: path.clone(), source })
@@ -109,11 +129,7 @@ impl OpenStore {
 
     /// Whether the store has keys that could be opened.
     pub(crate) fn has_keys(&self) -> bool {
-        self.copy.is_none() && Keys::exist_in(self.key_directory())
-    }
-
-    fn key_directory(&self) -> PathBuf {
-        self.directory.join("keys")
+        self.keys.as_ref().is_some_and(Keys::exist_in)
     }
 
     /// A runtime on the store. It writes nothing on its own.

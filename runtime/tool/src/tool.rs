@@ -15,7 +15,8 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::arguments::Arguments;
 use crate::commands::{self, Settings};
-use crate::error::ToolError;
+use crate::error::{Outcome, ToolError};
+use crate::forensics::Notice;
 use crate::output::Output;
 use crate::text;
 use crate::types::Types;
@@ -125,6 +126,7 @@ impl Tool {
             master_file: arguments.master_keys.as_deref(),
             master: self.master.as_ref(),
             types: &self.types,
+            forensics: arguments.forensics.then(Notice::default),
         };
         let mut work = || {
             let mut output = Output::new(arguments.json, out);
@@ -135,6 +137,13 @@ impl Tool {
         let done = done.unwrap_or_else(|panic| resume_unwind(panic));
         // Output that was written before an error is still useful.
         let flushed = out.flush().map_err(ToolError::from);
+        let notice = settings.forensics.as_ref().and_then(Notice::taken);
+        // If standard error cannot be written to, there is nowhere to report it.
+        let _ = notice.as_ref().map(|left| left.report(arguments.json, errors));
+        let done = done.map(|outcome| match &notice {
+            Some(left) if !left.is_all() => Outcome::Findings,
+            _ => outcome,
+        });
         match done.and_then(|outcome| flushed.map(|()| outcome)) {
             Ok(outcome) => outcome.exit_code(),
             Err(error) if error.is_closed_pipe() => 0,

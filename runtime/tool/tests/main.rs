@@ -4,6 +4,7 @@
 mod common;
 mod copying;
 mod following;
+mod forensics;
 mod looking;
 mod moving;
 mod personal;

@@ -7,14 +7,13 @@ use actuarius::store::PageLimit;
 use actuarius::store::backup::Run;
 use serde::Serialize;
 
-use super::Session;
 use super::backup::{RUN_COLUMNS, RunShown};
+use super::{Session, Settings};
 use crate::error::{Outcome, ToolError};
 use crate::moment::Utc;
-use crate::open_store::{Contents, OpenStore};
+use crate::open_store::Contents;
 use crate::output::Output;
 use crate::text;
-use crate::types::Types;
 
 #[derive(Serialize)]
 struct Info {
@@ -35,14 +34,11 @@ struct BackupInfo {
     runs: Vec<RunShown>,
 }
 
-pub(super) fn run(
-    directory: &Path,
-    types: &Types,
-    output: &mut Output<'_>,
-) -> Result<Outcome, ToolError> {
+pub(super) fn run(settings: &Settings<'_>, output: &mut Output<'_>) -> Result<Outcome, ToolError> {
+    let directory = settings.directory()?;
     match Contents::of(directory)? {
         Contents::Store => {
-            store(&mut Session { store: OpenStore::open(directory)?, types, output })
+            store(&mut Session { store: settings.open()?, types: settings.types, output })
         }
         Contents::Backup(runs) => backup(directory, &runs, output),
     }

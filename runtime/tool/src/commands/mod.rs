@@ -23,6 +23,7 @@ use actuarius::erasure::keys::{FileMasterKeys, MasterKeys};
 
 use crate::arguments::Command;
 use crate::error::{Outcome, ToolError};
+use crate::forensics::Notice;
 use crate::open_store::OpenStore;
 use crate::output::Output;
 use crate::types::Types;
@@ -42,9 +43,20 @@ pub(crate) struct Settings<'a> {
     /// The master keys that the program provides.
     pub(crate) master: Option<&'a Arc<dyn MasterKeys>>,
     pub(crate) types: &'a Types,
+    /// Receives what is left of the store, if a damaged one is to be read.
+    pub(crate) forensics: Option<Notice>,
 }
 
 impl Settings<'_> {
+    /// Opens the store, or what is left of it.
+    fn open(&self) -> Result<OpenStore, ToolError> {
+        let directory = self.directory()?;
+        match &self.forensics {
+            Some(notice) => OpenStore::what_is_left(directory, notice),
+            None => OpenStore::open(directory),
+        }
+    }
+
     fn directory(&self) -> Result<&Path, ToolError> {
         self.store.ok_or(ToolError::NoStoreNamed)
     }
@@ -69,17 +81,18 @@ pub(crate) fn run(
 ) -> Result<Outcome, ToolError> {
     let types = settings.types;
     let directory = || settings.directory();
-    let open = |output| {
-        Ok::<_, ToolError>(Session { store: OpenStore::open(directory()?)?, types, output })
-    };
+    let open = |output| Ok::<_, ToolError>(Session { store: settings.open()?, types, output });
     // With decrypted personal data, for commands that run the code of registered types.
     let unlocked = |output| {
         let mut session = open(output)?;
         settings.master()?.map_or(Ok(()), |master| session.store.unlock(master))?;
         Ok::<_, ToolError>(session)
     };
+    if settings.forensics.is_some() && !command.only_reads() {
+        return Err(ToolError::ReadOnly);
+    }
     match command {
-        Command::Info => info::run(directory()?, types, output),
+        Command::Info => info::run(settings, output),
         Command::Streams(args) => streams::run(&mut open(output)?, args),
         Command::Show(args) => show::run(&mut unlocked(output)?, args),
         Command::Tail(args) => tail::run(&mut unlocked(output)?, args),

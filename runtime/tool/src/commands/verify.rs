@@ -15,7 +15,7 @@ use super::backup::{RUN_COLUMNS, RunShown};
 use super::{Session, Settings};
 use crate::arguments::Verify;
 use crate::error::{Outcome, ToolError};
-use crate::open_store::{Contents, OpenStore};
+use crate::open_store::Contents;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::text;
@@ -32,7 +32,7 @@ pub(super) fn run(
         Contents::Backup(_) if args.expect.is_empty() && !args.full => backup(directory, output),
         _ => {
             let master = settings.master()?;
-            store(&mut Session { store: OpenStore::open(directory)?, types, output }, master, args)
+            store(&mut Session { store: settings.open()?, types, output }, master, args)
         }
     }
 }
