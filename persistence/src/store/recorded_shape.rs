@@ -9,7 +9,7 @@ use crate::record::note::{NOTE_VALUE_BYTES_MAX, Note, Notes};
 use crate::wire::{Cursor, Malformed};
 
 /// The prefix of the keys of these notes.
-const PREFIX: &str = "shape/";
+pub(crate) const PREFIX: &str = "shape/";
 
 /// How many notes are read at once. A commit with notes waits until they are read.
 const AT_ONCE: usize = 256;
@@ -90,6 +90,13 @@ impl RecordedShape {
     #[must_use]
     pub fn is_read_as(&self, current: &str) -> bool {
         self.is(current) || self.is_whole && Self::reads(&self.words, current)
+    }
+
+    /// Returns whether it is the shape `current` with further variants at the ends of enums, as a later release of
+    /// a program has recorded it.
+    #[must_use]
+    pub fn extends(&self, current: &str) -> bool {
+        self.is_whole && Self::reads(current, &self.words)
     }
 
     /// Returns the key of its note.
@@ -277,6 +284,17 @@ mod tests {
             !RecordedShape::reads("(u8, u64)", "(u8, u64, u8)")
                 && !RecordedShape::reads("enum(A(u8))", "enum(A(u8, u8))")
         );
+    }
+
+    #[test]
+    fn a_shape_extends_what_it_adds_variants_to() {
+        let shape = RecordedShape::new("account", "Paid", 1, "{cur: enum(Eur|Usd|Chf)}");
+        assert!(shape.extends("{cur: enum(Eur|Usd)}") && !shape.is_read_as("{cur: enum(Eur|Usd)}"));
+        assert!(
+            !shape.extends("{cur: enum(Usd|Eur)}") && !shape.extends("{cur: enum(Eur|Usd), n: u8}")
+        );
+        let long = format!("{{cur: enum(Eur|Usd|{})}}", "x".repeat(NOTE_VALUE_BYTES_MAX));
+        assert!(!RecordedShape::new("account", "Paid", 1, &long).extends("{cur: enum(Eur|Usd)}"));
     }
 
     #[test]

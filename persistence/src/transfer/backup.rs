@@ -1,7 +1,8 @@
 //! Backups: taken while the store is written, incremental, and restored to any position.
 //!
 //! A backup is a directory. Each *run* adds segments of the log after the end of the previous run, the
-//! notes as they were at its start, and finally a *manifest* with the names and hashes of these files.
+//! notes as they were at its start, the recorded shapes of event types as they were at its end, and finally a
+//! *manifest* with the names and hashes of these files.
 //! Files that no manifest names are not part of the backup. `docs/FORMAT.md` describes the files.
 //!
 //! A restored store is a new one, with its own identity. It records whose history it shares

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::super::batches::Batches;
 use super::manifest::{Item, Manifest};
+use super::notes::Which;
 use super::place::Place;
 use super::survey::{REPORT_EVERY, Survey, survey};
 use super::versions::Archived;
@@ -111,20 +112,36 @@ fn check(to: &Store, wanted: ChainEnd) -> Result<(), BackupError> {
     if found == wanted { Ok(()) } else { Err(BackupError::Differs { wanted, found }) }
 }
 
-/// Loads the newest notes that refer to nothing after `end`.
+/// Loads the newest notes that refer to nothing after `end`, and the recorded shapes of all events up to there.
 fn load_notes(
     place: &Place,
     manifests: &[Manifest],
     end: Position,
     to: &mut Store,
 ) -> Result<Option<(u64, Position)>, BackupError> {
-    let newest = manifests.iter().rev().find(|manifest| manifest.to.position <= end);
-    let Some(manifest) = newest else { return Ok(None) };
-    let mut count = 0;
-    for item in &manifest.notes {
-        count += notes::load(&place.checked(item)?, to)?;
+    let newest = manifests.iter().rposition(|manifest| manifest.to.position <= end);
+    let loaded = match newest.and_then(|newest| manifests.get(newest)) {
+        Some(run) => Some((load_from_run(place, run, to, Which::All)?, run.to.position)),
+        None => None,
+    };
+    // Shapes refer to no position, so those of the run that contains the end are newer, and not too new.
+    if let Some(run) = manifests.get(newest.map_or(0, |newest| newest + 1)) {
+        load_from_run(place, run, to, Which::Shapes)?;
     }
-    Ok(Some((count, manifest.to.position)))
+    Ok(loaded)
+}
+
+fn load_from_run(
+    place: &Place,
+    run: &Manifest,
+    to: &mut Store,
+    which: Which,
+) -> Result<u64, BackupError> {
+    let mut count = 0;
+    for item in &run.notes {
+        count += notes::load(&place.checked(item)?, to, which)?;
+    }
+    Ok(count)
 }
 
 /// The state of loading a log.

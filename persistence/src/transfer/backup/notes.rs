@@ -10,6 +10,7 @@ use crate::archive::segment::{
 };
 use crate::error::ReadError;
 use crate::record::note::{Note, NoteTooLarge, Notes};
+use crate::store::recorded_shape::PREFIX as SHAPES;
 use crate::store::{Batch, Reader, Store};
 use crate::wire::{Cursor, Malformed, put_varint};
 
@@ -20,14 +21,34 @@ const AT_ONCE: usize = 512;
 /// parked events. The values of notes are otherwise opaque.
 const FIRST: &[u8] = b"subscription/";
 
-/// Writes all notes of a store into a segment. Returns their number.
+/// Which notes are written or loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// The recorded shapes of event types. They refer to no position, and the events need them.
+    Shapes,
+    Others,
+}
+
+impl Which {
+    fn has(self, key: &[u8]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Shapes => key.starts_with(SHAPES.as_bytes()),
+            Self::Others => !key.starts_with(SHAPES.as_bytes()),
+        }
+    }
+}
+
+/// Writes the notes of a store into a segment. Returns their number.
 pub(super) fn write(
     reader: &dyn Reader,
     path: &Path,
     head: SegmentHead,
+    which: Which,
 ) -> Result<(Finished, u64), BackupError> {
-    let mut writing =
-        Writing { file: BlockWriter::create(path, head)?, raw: Vec::new(), entries: 0, count: 0 };
+    let file = BlockWriter::create(path, head)?;
+    let mut writing = Writing { file, which, raw: Vec::new(), entries: 0, count: 0 };
     let all = reader.notes(b"", None, AT_ONCE)?;
     if all.len() < AT_ONCE {
         // Read at once, so they are consistent.
@@ -46,6 +67,7 @@ pub(super) fn write(
 
 struct Writing {
     file: BlockWriter,
+    which: Which,
     raw: Vec<u8>,
     entries: u32,
     count: u64,
@@ -72,7 +94,8 @@ impl Writing {
     }
 
     fn put(&mut self, notes: &[Note]) -> Result<(), BackupError> {
-        for note in notes {
+        let which = self.which;
+        for note in notes.iter().filter(|note| which.has(&note.key)) {
             for bytes in [&note.key, &note.value] {
                 put_varint(&mut self.raw, bytes.len() as u64);
                 self.raw.extend_from_slice(bytes);
@@ -97,9 +120,13 @@ impl Writing {
 }
 
 /// Stores the notes of a segment. Returns their number.
-pub(super) fn load(path: &Path, to: &mut Store) -> Result<u64, BackupError> {
-    let mut set = Notes::default();
-    let count = read(path, |key, value| {
+pub(super) fn load(path: &Path, to: &mut Store, which: Which) -> Result<u64, BackupError> {
+    let (mut set, mut count) = (Notes::default(), 0);
+    read(path, |key, value| {
+        if !which.has(key) {
+            return Ok(());
+        }
+        count += 1;
         if let Err(NoteTooLarge::Set { .. }) = set.put(key, value) {
             let notes = vec![std::mem::take(&mut set)];
             to.writer.commit(&Batch { notes, ..Batch::default() })?;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::super::progress::{OnProgress, Progress};
 use super::manifest::{Item, Manifest};
+use super::notes::Which;
 use super::place::{Place, file_of};
 use super::versions::{Archived, Versions};
 use super::{BackupError, Run, archived, notes};
@@ -83,7 +84,8 @@ pub fn take(
     // First, so that no note refers to events that are not in the log, which is read after it.
     let file = file_of(number, ".notes.seg");
     let head = SegmentHead::new(Kind::Notes, reader.identity());
-    let (finished, notes_count) = notes::write(reader, &place.path.join(&file), head)?;
+    let written = notes::write(reader, &place.path.join(&file), head, Which::Others)?;
+    let (finished, notes_count) = written;
     let noted = Item::of(file, head.id, &finished);
     let (from, to) = ends(reader, &place, manifests.last())?;
     let mut manifest = Manifest::begin(number, reader.maintenance().lineage(), from, to);
@@ -100,6 +102,7 @@ pub fn take(
         let copied = std::mem::replace(&mut manifest.to, reader.maintenance().chain()?);
         archived = taking.copy(&mut manifest, copied, progress)?;
     }
+    taking.put_shapes(&mut manifest)?;
     place.store(&manifest)?;
     unfinished.is_complete = true;
     Ok(manifest.run())
@@ -129,6 +132,18 @@ impl Taking<'_> {
             archived::copy_new(archive, self.place, self.before, manifest)?;
         }
         Ok(archived)
+    }
+
+    /// Adds the recorded shapes of event types. They are durable before their first events, so they are read after
+    /// the log.
+    fn put_shapes(&self, manifest: &mut Manifest) -> Result<(), BackupError> {
+        let file = file_of(manifest.number, ".shapes.seg");
+        let head = SegmentHead::new(Kind::Notes, self.reader.identity());
+        let path = self.place.path.join(&file);
+        let (finished, count) = notes::write(self.reader, &path, head, Which::Shapes)?;
+        manifest.notes.push(Item::of(file, head.id, &finished));
+        manifest.notes_count += count;
+        Ok(())
     }
 
     fn versions<'a>(&'a self, manifest: &'a Manifest) -> Versions<'a> {

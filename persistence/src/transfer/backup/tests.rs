@@ -8,7 +8,7 @@ use super::{BackupError, Run, TakeOptions, Until};
 use crate::archive::segment::{Kind, SegmentHead, Writing};
 use crate::store::memory;
 use crate::{
-    Append, Batch, Codec, Commit, NewCommit, PageLimit, Reader, Store, crash_points,
+    Append, Batch, Codec, Commit, NewCommit, PageLimit, Reader, RecordedShape, Store, crash_points,
     ignore_progress,
 };
 
@@ -119,4 +119,63 @@ fn a_backup_of_an_earlier_release_with_an_overwritten_segment_is_read() {
     assert!(same(&log(&*loaded(directory).reader), &log(&*store.reader)));
     assert_eq!(place.manifests().expect("readable")[0].archived.len(), 1);
     take(&store, directory).expect("the next run can be added");
+}
+
+fn record(store: &mut Store, event_type: &str, words: &str) {
+    let notes = RecordedShape::new("note", event_type, 1, words).notes().expect("short");
+    store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("stored");
+}
+
+fn shapes(directory: &Path, until: Until) -> Vec<(String, String)> {
+    let mut store = memory::open();
+    super::load(directory.join("saved"), &mut store, until, &mut ignore_progress).expect("loaded");
+    let all = RecordedShape::all(&*store.reader, |error| panic!("{error}")).expect("readable");
+    all.into_iter().map(|it| (it.event_type.clone(), it.words().to_owned())).collect()
+}
+
+fn known(shapes: &[(&str, &str)]) -> Vec<(String, String)> {
+    shapes.iter().map(|(name, words)| ((*name).to_owned(), (*words).to_owned())).collect()
+}
+
+/// A store was restored to a point within its first run, without the shapes of its events. The first event that the
+/// changed program stored recorded its own shape, and the older events were misread from then on.
+#[test]
+fn a_store_restored_to_any_point_has_the_shapes_of_its_events() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    let mut store = memory::open();
+    record(&mut store, "Noted", "u64");
+    write(&mut store, 0..9);
+    take(&store, directory).expect("taken");
+    record(&mut store, "Struck", "{cur: enum(Eur|Usd)}");
+    write(&mut store, 9..15);
+    let run = take(&store, directory).expect("taken");
+    assert_eq!((run.number, run.notes), (2, 2));
+    super::verify(directory.join("saved"), &mut ignore_progress).expect("whole");
+    let (one, both) = (
+        known(&[("Noted", "u64")]),
+        known(&[("Noted", "u64"), ("Struck", "{cur: enum(Eur|Usd)}")]),
+    );
+    let until = |position| Until::Position(Position::new(position));
+    assert_eq!(shapes(directory, until(4)), one);
+    assert_eq!(shapes(directory, until(9)), both, "the next run is not older");
+    assert_eq!(shapes(directory, until(12)), both);
+    assert_eq!(shapes(directory, Until::End), both);
+}
+
+/// The first bincode event of a type was stored while a backup was taken: after its notes were read, and before the
+/// end of the log was. It was in the backup without its shape.
+#[test]
+fn a_shape_that_is_recorded_while_a_backup_is_taken_is_in_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    let mut store = memory::open();
+    write(&mut store, 0..9);
+    let (reader, options) = (store.reader.clone(), TakeOptions::default());
+    let mut progress = |_: &crate::Progress| {
+        record(&mut store, "Noted", "u64");
+        std::ops::ControlFlow::Continue(())
+    };
+    super::take(&*reader, directory.join("saved"), &options, &mut progress).expect("taken");
+    assert_eq!(shapes(directory, Until::End), known(&[("Noted", "u64")]));
 }
