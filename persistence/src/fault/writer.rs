@@ -125,11 +125,12 @@ fn merge(rejections: Vec<Option<Conflict>>, outcomes: Vec<AppendOutcome>) -> Vec
     rejections.into_iter().filter_map(place).collect()
 }
 
-/// Returns the first half of the commits and sets of notes. Notes follow the commits.
+/// Returns the first half of the sets of notes and commits. Notes precede the commits.
 fn first_half(batch: &Batch) -> Batch {
     let commits: usize = batch.appends.iter().map(|append| append.frames().count()).sum();
-    let mut left = (commits + batch.notes.len()) / 2;
-    let mut appends = Vec::new();
+    let half = (commits + batch.notes.len()) / 2;
+    let notes = batch.notes[..half.min(batch.notes.len())].to_vec();
+    let (mut left, mut appends) = (half - notes.len(), Vec::new());
     for append in &batch.appends {
         let front = append.front(left);
         left -= front.frames().count();
@@ -137,5 +138,5 @@ fn first_half(batch: &Batch) -> Batch {
             appends.push(front);
         }
     }
-    Batch { appends, notes: batch.notes[..left].to_vec(), ..Batch::default() }
+    Batch { appends, notes, ..Batch::default() }
 }

@@ -41,7 +41,8 @@ pub type AppendOutcome = Result<Position, Refusal>;
 /// - Each append is accepted only if its expected version is the version of the stream, counting the
 ///   appends before it in the same batch. If that version cannot be read, the append is refused. A
 ///   refusal does not affect other appends.
-/// - Each set of notes is stored atomically, in batch order and after the appends. It uses no position.
+/// - Each set of notes is stored atomically, in batch order. It uses no position. If a batch is stored in several
+///   steps, its notes are durable no later than its events: the shape of an event type is in a note.
 /// - Nothing is visible to any reader before it is durable. A reader that sees a note of a batch sees
 ///   all notes and events of the batch.
 /// - After the first `Err` every later commit fails, until the store is opened again.

@@ -68,19 +68,24 @@ impl<'a> Batches<'a> {
         self.flush_with(None)
     }
 
-    /// Stores the batch together with `notes`.
+    /// Stores the batch, and then `notes`.
     ///
     /// # Errors
     /// Returns [`StoreFailure`] if a write failed, or a commit does not continue its stream.
     pub fn flush_with(&mut self, notes: Option<Notes>) -> Result<(), StoreFailure> {
-        let mut batch = std::mem::take(&mut self.batch);
-        batch.notes.extend(notes);
+        let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
-        for outcome in self.store.writer.commit(&batch)? {
-            // The caller checked the versions, so this is another writer, or a defect.
-            outcome.map_err(|conflict| failed("adding a commit", conflict))?;
+        if !batch.appends.is_empty() {
+            for outcome in self.store.writer.commit(&batch)? {
+                // The caller checked the versions, so this is another writer, or a defect.
+                outcome.map_err(|conflict| failed("adding a commit", conflict))?;
+            }
         }
-        Ok(())
+        match notes {
+            // Not in the same batch, whose notes may be durable before its events.
+            Some(notes) => self.store_notes(vec![notes]),
+            None => Ok(()),
+        }
     }
 
     /// Stores sets of notes, before the batch.

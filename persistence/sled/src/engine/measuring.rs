@@ -1,5 +1,6 @@
 //! What the process writes between two syncs, for the tests that compare it with the account.
 
+use std::cell::RefCell;
 use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +24,22 @@ pub(super) fn accounted(bytes: usize) {
     count(|measured| measured.accounted += bytes as u64);
 }
 
+type EachSync = Box<dyn FnMut()>;
+
+thread_local! {
+    static EACH_SYNC: RefCell<Option<EachSync>> = const { RefCell::new(None) };
+}
+
+/// Calls `each` after each sync of this thread, while `work` runs.
+pub(crate) fn after_each_sync(each: impl FnMut() + 'static, work: impl FnOnce()) {
+    EACH_SYNC.set(Some(Box::new(each)));
+    work();
+    EACH_SYNC.set(None);
+}
+
 /// Counts what was written since the last sync.
 pub(super) fn synced() {
+    EACH_SYNC.with_borrow_mut(|each| each.as_mut().map_or((), |each| each()));
     count(|measured| {
         let written = written_by_process() - measured.at_last_sync;
         measured.at_last_sync += written;

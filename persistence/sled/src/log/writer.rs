@@ -70,6 +70,10 @@ impl SledWriter {
         let shared = self.shared.clone();
         let mut packer = BatchPacker::new(&shared, &mut self.upkeep, self.end);
         removing::remove(&mut packer, &mut self.backlog, &batch.removals)?;
+        // First: the shape of an event type is durable before its first event, also if the batch takes several syncs.
+        for notes in &batch.notes {
+            packer.put_notes(notes)?;
+        }
         let mut outcomes = Vec::with_capacity(batch.appends.len());
         for append in &batch.appends {
             outcomes.push(accept(&shared, &mut self.versions, &mut packer, append)?);
@@ -81,9 +85,6 @@ impl SledWriter {
         for snapshot in &batch.snapshots {
             let key = shared.hash(&snapshot.stream);
             keeping::keep(&mut packer, &mut self.backlog, key, snapshot)?;
-        }
-        for notes in &batch.notes {
-            packer.put_notes(notes)?;
         }
         keeping::work(&mut packer, &mut self.backlog, PIECE_BYTES)?;
         while self.backlog.is_full() {
@@ -211,3 +212,6 @@ fn refuse(append: &Append, error: ReadError) -> Result<AppendOutcome, StoreFailu
     );
     Ok(Err(error.into()))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
