@@ -72,8 +72,6 @@ impl<A: Aggregate> Activation<A> {
     /// Keeps a slot without an incarnation in the directory. Their number is bounded: beyond it, the oldest
     /// ones are removed.
     pub(crate) fn retain_slot(&self) {
-        self.hosted
-            .residency
-            .retain(&self.slot, |oldest| oldest.forget(|| self.owner.remove(oldest)));
+        self.hosted.residency.retain(&self.slot, |oldest| self.owner.remove(oldest));
     }
 }

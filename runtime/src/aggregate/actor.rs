@@ -1,7 +1,9 @@
 //! [`AggregateActor`]: the actor of one incarnation, which recovers the aggregate and runs its turns.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use actuarius_domain::{Aggregate, Version};
@@ -41,14 +43,10 @@ impl<A: Aggregate> AggregateActor<A> {
     pub(crate) async fn run(mut self) {
         let Some(mut incarnation) = self.load().await else { return };
         let activation = self.activation.clone();
-        let committer = &activation.hosted.engine.committer;
         loop {
             let work = match self.bell().await {
                 Bell::Work(work) => work,
-                Bell::NoRoom => {
-                    committer.room().await;
-                    continue;
-                }
+                Bell::NoRoom => continue,
                 Bell::Over => return,
             };
             // From here on the slot is notified of the turn's end, whatever happens.
@@ -71,10 +69,16 @@ impl<A: Aggregate> AggregateActor<A> {
         }
     }
 
+    /// Waits for work. Returns [`Bell::NoRoom`] once there is room for work that had to wait for it.
     async fn bell(&self) -> Bell<A> {
         let Activation { hosted, slot, epoch, .. } = &*self.activation;
-        let has_room = || hosted.engine.committer.has_room();
-        poll_fn(|context| slot.poll_work(*epoch, has_room(), context)).await
+        let committer = &hosted.engine.committer;
+        let mut room = pin!(committer.room());
+        poll_fn(|context| match slot.poll_work(*epoch, committer.has_room(), context) {
+            Poll::Ready(Bell::NoRoom) => room.as_mut().poll(context).map(|()| Bell::NoRoom),
+            bell => bell,
+        })
+        .await
     }
 
     /// Brings the aggregate into memory. On failure the waiting requests are answered.

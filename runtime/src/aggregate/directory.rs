@@ -22,7 +22,7 @@ pub(crate) type Admitted<A> = (Id<A>, Permit);
 /// The slots of one type's aggregates by id. An aggregate has a slot while it is in memory, has waiting
 /// requests or is quarantined.
 ///
-/// Lock order: slot, then shard of the map. A sender never holds a shard while it locks a slot.
+/// Lock order: slot, then shard of the map or the list of quarantined aggregates. A sender never holds a shard while it locks a slot.
 pub(crate) struct Directory<A: Aggregate> {
     pub(crate) hosted: Arc<HostedType<A>>,
     slots: Slots<A>,
@@ -74,11 +74,8 @@ impl<A: Aggregate> Directory<A> {
 
     /// Puts a quarantined aggregate back into service. Returns false if it was not quarantined.
     pub(crate) fn release(&self, id: &Id<A>) -> bool {
-        let released = self.existing(id).is_some_and(|slot| slot.release());
-        if released {
-            self.hosted.residency.released(id.as_str());
-        }
-        released
+        let unlist = || self.hosted.residency.released(id.as_str());
+        self.existing(id).is_some_and(|slot| slot.release(unlist))
     }
 
     /// Returns all slots as a copy, so that no shard is held while a slot is locked.

@@ -9,6 +9,7 @@ use super::hosting::Hosting;
 use super::inbox::{Epoch, Slot};
 use super::residency::Residency;
 use crate::base::error::{Failure, Quarantine};
+use crate::base::panics::guarded;
 use crate::base::telemetry::Meters;
 use crate::engine::Engine;
 use crate::schema::recording::EventShapes;
@@ -68,19 +69,22 @@ impl<A: Aggregate> HostedType<A> {
     /// Puts an aggregate out of service and answers its waiting requests.
     pub(crate) fn quarantine(&self, slot: &Slot<A>, why: Quarantine) -> Arc<Quarantine> {
         let why = Arc::new(why);
-        self.residency.quarantined(why.clone());
-        for request in slot.quarantine(why.clone()) {
+        let list = || self.residency.quarantined(why.clone());
+        for request in slot.quarantine(why.clone(), list) {
             request.fail(Failure::Quarantined(why.clone()), &self.meters);
         }
-        self.meters.quarantined();
-        tracing::error!(
-            target: "actuarius::aggregate",
-            aggregate = why.aggregate,
-            id = %why.id.escape_debug(),
-            version = why.version.get(),
-            reason = %why.reason,
-            "quarantined"
-        );
+        // A metrics recorder or a tracing layer may panic; the caller still has to keep the slot.
+        let _ = guarded(|| {
+            self.meters.quarantined();
+            tracing::error!(
+                target: "actuarius::aggregate",
+                aggregate = why.aggregate,
+                id = %why.id.escape_debug(),
+                version = why.version.get(),
+                reason = %why.reason,
+                "quarantined"
+            );
+        });
         why
     }
 }

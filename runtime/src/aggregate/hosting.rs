@@ -68,7 +68,7 @@ impl Hosting {
 
     /// Sets how many aggregates of this type stay in memory, at least 1; beyond it, the least recently
     /// used are unloaded first. Busy aggregates are never unloaded, so under load the number may exceed
-    /// the limit by as many aggregates as have waiting requests. Default: 100,000 (about 0.8 GB with
+    /// the limit by as many aggregates as have waiting requests. Default: 100,000 (about 0.2 GB with
     /// small states).
     #[must_use]
     pub fn resident_limit(mut self, aggregates: usize) -> Self {

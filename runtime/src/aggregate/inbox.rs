@@ -52,7 +52,8 @@ pub(crate) struct Work<A: Aggregate> {
 /// What the bell announced.
 pub(crate) enum Bell<A: Aggregate> {
     Work(Work<A>),
-    /// There is work, and it was not taken, because there is no room for what it would store.
+    /// There is work, and it was not taken, because there is no room for what it would store. The bell rings
+    /// again if there is other work before there is room.
     NoRoom,
     /// The incarnation is no longer in service.
     Over,
@@ -123,17 +124,15 @@ impl<A: Aggregate> Slot<A> {
             return Poll::Ready(Bell::Over);
         }
         if !state.rung {
-            match &mut state.bell {
-                Some(bell) => bell.clone_from(context.waker()),
-                none => *none = Some(context.waker().clone()),
-            }
+            state.listen(context);
             return Poll::Pending;
         }
-        if !has_room {
+        if !has_room && state.needs_room() {
+            state.listen(context);
             return Poll::Ready(Bell::NoRoom);
         }
         state.rung = false;
-        let requests = state.take_requests();
+        let requests = if has_room { state.take_requests() } else { state.take_queries() };
         state.busy = !requests.is_empty();
         let leaving = state.leaving != Leaving::No;
         let stays = state.busy && std::mem::take(&mut state.evicting);
@@ -245,17 +244,15 @@ impl<A: Aggregate> Slot<A> {
     }
 
     /// Closes a slot without an incarnation, to free its memory. A quarantined aggregate is then in service
-    /// again: the next request recovers it, and quarantines it again if the cause is still there. Returns
-    /// false if the slot is in use.
-    pub(crate) fn forget(&self, remove: impl FnOnce()) -> bool {
+    /// again: the next request recovers it, and quarantines it again if the cause is still there. Does nothing
+    /// if the slot is in use, or closed already.
+    pub(crate) fn forget(&self, remove: impl FnOnce()) {
         let mut state = self.lock();
-        let unused = matches!(state.phase, Phase::Vacant | Phase::Quarantined(_) | Phase::Closed);
-        let closed = unused && state.is_idle();
-        if closed {
+        let unused = matches!(state.phase, Phase::Vacant | Phase::Quarantined(_));
+        if unused && state.is_idle() {
             state.phase = Phase::Closed;
             remove();
         }
-        closed
     }
 
     /// Ends the recovery of the incarnation of this epoch without a state, and returns the waiting requests,
@@ -287,23 +284,31 @@ impl<A: Aggregate> Slot<A> {
     }
 
     /// Puts the aggregate out of service, and returns the waiting requests, which the caller must answer. A
-    /// closed slot stays closed: it is no longer in the directory, where it could be released.
-    pub(crate) fn quarantine(&self, why: Arc<Quarantine>) -> VecDeque<Request<A>> {
+    /// closed slot stays closed: it is no longer in the directory, where it could be released. `list` adds it to
+    /// the quarantined ones, in one step under the slot's lock.
+    pub(crate) fn quarantine(
+        &self,
+        why: Arc<Quarantine>,
+        list: impl FnOnce(),
+    ) -> VecDeque<Request<A>> {
         self.change(|state| {
             if !matches!(state.phase, Phase::Closed | Phase::Ended(_)) {
                 state.phase = Phase::Quarantined(why);
+                list();
             }
             std::mem::take(&mut state.inbox)
         })
     }
 
-    /// Puts a quarantined aggregate back into service. Returns false if it was not quarantined.
-    pub(crate) fn release(&self) -> bool {
+    /// Puts a quarantined aggregate back into service; `unlist` removes it from the quarantined ones. Returns
+    /// false if it was not quarantined.
+    pub(crate) fn release(&self, unlist: impl FnOnce()) -> bool {
         let mut state = self.lock();
         let quarantined = matches!(state.phase, Phase::Quarantined(_));
         if quarantined {
             state.phase = Phase::Vacant;
             state.failures = 0;
+            unlist();
         }
         quarantined
     }

@@ -196,6 +196,11 @@ impl<A: Aggregate> Request<A> {
         matches!(&self.kind, RequestKind::Execute { options, .. } if options.assumes_new)
     }
 
+    /// Returns whether it only reads.
+    pub(crate) fn is_query(&self) -> bool {
+        matches!(self.kind, RequestKind::Query(_))
+    }
+
     pub(crate) fn is_abandoned(&self) -> bool {
         match &self.kind {
             RequestKind::Execute { port, .. } => port.is_abandoned(),

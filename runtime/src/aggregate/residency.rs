@@ -181,17 +181,18 @@ impl<A: Aggregate> Residency<A> {
         self.quarantines.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
-    /// Keeps a slot without an incarnation. If there are too many, `forget` removes the oldest one, unless it
-    /// is in use.
-    pub(crate) fn retain(&self, slot: &Arc<Slot<A>>, forget: impl FnOnce(&Arc<Slot<A>>) -> bool) {
+    /// Keeps a slot without an incarnation. If there are too many, the oldest one is forgotten, unless it is in
+    /// use; `remove` removes it from the directory.
+    pub(crate) fn retain(&self, slot: &Arc<Slot<A>>, remove: impl FnOnce(&Arc<Slot<A>>)) {
         let mut retained = self.retained.lock().unwrap_or_else(PoisonError::into_inner);
         retained.push_back(slot.clone());
         let oldest = if retained.len() > SLOTS_RETAINED { retained.pop_front() } else { None };
         drop(retained);
-        if let Some(oldest) = oldest
-            && forget(&oldest)
-        {
-            self.released(oldest.stream.id());
+        if let Some(oldest) = oldest {
+            oldest.forget(|| {
+                remove(&oldest);
+                self.released(oldest.stream.id());
+            });
         }
     }
 

@@ -25,6 +25,7 @@ use super::request::{Operation, Options, Port, QueryPort, Request, RequestKind};
 use crate::base::error::{ExecuteError, Failure, Place, Quarantine, QuarantineReason};
 use crate::base::panics::{Contained, discard, guarded};
 use crate::base::receipt::Receipt;
+use crate::schema::recording::NewShapes;
 
 /// After how many bytes of events a turn ends: about what the store syncs at once, so that a hot
 /// aggregate fills a group without making other aggregates wait for a second one.
@@ -274,7 +275,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         context: &Context,
     ) -> Verdict<A> {
         let verdict = match self.encode_events(&mut events, named, context) {
-            Ok(()) => self.apply_events(&events, named, context),
+            Ok(shapes) => self.apply_events(&events, shapes, named, context),
             Err(error) => {
                 self.append.drop_half_written();
                 Verdict::Refused(Failure::Unstorable(error).into())
@@ -289,7 +290,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         events: &mut [A::Event],
         named: bool,
         context: &Context,
-    ) -> Result<(), CodecError> {
+    ) -> Result<NewShapes, CodecError> {
         let commit = self.commit(named, context);
         let HostedType { engine, hosting, event_shapes, .. } = &*self.guard.activation().hosted;
         let (codec, writing) = (hosting.codec, event_shapes.writing::<A>(hosting.codec));
@@ -299,13 +300,16 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             false => self.append.push_checked(commit, codec, events, schema_version),
         });
         pushed.unwrap_or_else(|panic| Err(CodecError::Encode(panic)))?;
-        // Handed over before the append, so the shape is durable no later than the first event.
-        let recorded =
-            writing.record(&engine.shapes, |notes| drop(engine.committer.store_notes(notes)));
-        recorded.inspect_err(|_| self.append.drop_last())
+        writing.check(&engine.shapes).inspect_err(|_| self.append.drop_last())
     }
 
-    fn apply_events(&mut self, events: &[A::Event], named: bool, context: &Context) -> Verdict<A> {
+    fn apply_events(
+        &mut self,
+        events: &[A::Event],
+        shapes: NewShapes,
+        named: bool,
+        context: &Context,
+    ) -> Verdict<A> {
         for event in events {
             let state = &mut self.incarnation.state;
             if let Err(message) = guarded(|| state.apply(event)) {
@@ -314,6 +318,9 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             }
             self.incarnation.version = self.incarnation.version.next();
         }
+        // Handed over before the append, so the shape is durable no later than the first event.
+        let HostedType { engine, event_shapes, .. } = self.hosted();
+        event_shapes.hand_over(shapes, |notes| drop(engine.committer.store_notes(notes)));
         self.incarnation.time = Some(self.now);
         self.incarnation.ended = None;
         self.remember(context.command_id(), named, events.len() as u64);

@@ -142,9 +142,9 @@ async fn aggregates_that_wait_for_room_are_answered_by_a_shutdown() {
     let runtime = Runtime::builder().on_store(store).await.unwrap();
     let ledgers = runtime.host::<Ledger>();
     let hold = faults.hold();
-    // Five of them exceed 64 MiB.
+    // One is being written, and five exceed 64 MiB.
     let large: Vec<_> =
-        (0..5).map(|id| send(ledgers.execute(id.to_string(), Command::Blob(15 << 20)))).collect();
+        (0..6).map(|id| send(ledgers.execute(id.to_string(), Command::Blob(15 << 20)))).collect();
     let hold = until_held(hold).await;
     let late = send(ledgers.execute("late", Command::Add(1)));
     let report = runtime.shutdown(Duration::ZERO).await;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 use actuarius_domain::{Aggregate, Position, Version};
 
@@ -155,6 +155,28 @@ impl<A: Aggregate> SlotState<A> {
     /// after it has unlocked the slot.
     pub(super) fn take_bell(&mut self) -> Option<Waker> {
         if self.rung || !self.is_resident() { self.bell.take() } else { None }
+    }
+
+    /// Leaves the waker of the actor that waits for work.
+    pub(super) fn listen(&mut self, context: &Context<'_>) {
+        match &mut self.bell {
+            Some(bell) => bell.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+    }
+
+    /// Returns whether nothing can be done without room for an append: a command is the next request, and the
+    /// state need not be rebuilt. Queries and the end of an idle aggregate need no room.
+    pub(super) fn needs_room(&self) -> bool {
+        let next_is_command = self.inbox.front().is_some_and(|it| !it.is_query());
+        next_is_command && !self.clear_text.needs_rebuild()
+    }
+
+    /// Takes the queries before the first command.
+    pub(super) fn take_queries(&mut self) -> VecDeque<Request<A>> {
+        let queries = self.inbox.iter().take_while(|it| it.is_query()).count();
+        let rest = self.inbox.split_off(queries.min(TURN_REQUESTS));
+        std::mem::replace(&mut self.inbox, rest)
     }
 
     pub(super) fn take_requests(&mut self) -> VecDeque<Request<A>> {

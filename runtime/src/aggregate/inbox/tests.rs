@@ -10,7 +10,7 @@ use actuarius_domain::StreamId;
 use actuarius_persistence::Deletion;
 use tokio::sync::oneshot::{self, Receiver};
 
-use super::super::request::{CommandReply, Operation, Options, Port, RequestKind};
+use super::super::request::{CommandReply, Operation, Options, Port, QueryClosure, RequestKind};
 use super::*;
 use crate::base::error::QuarantineReason;
 use crate::commit::admission::Admission;
@@ -63,8 +63,8 @@ fn an_aggregate_is_not_chosen_for_eviction_when_its_actor_has_ended() {
 #[test]
 fn a_recovery_that_fails_late_does_not_end_the_next_incarnation() {
     let (slot, earlier) = resident();
-    assert!(slot.quarantine(Arc::new(quarantine())).is_empty());
-    assert!(slot.release());
+    assert!(slot.quarantine(Arc::new(quarantine()), || ()).is_empty());
+    assert!(slot.release(|| ()));
     let (request, _reply) = request();
     let Pushed::Start(epoch) = slot.push(request, 9) else { panic!("nothing is started") };
     assert!(slot.set_resident(epoch));
@@ -82,10 +82,41 @@ fn a_recovery_that_fails_late_does_not_end_the_next_incarnation() {
 fn a_slot_that_was_closed_is_not_quarantined_any_more() {
     let (slot, _) = resident();
     assert!(slot.try_close(|| ()));
-    assert!(slot.quarantine(Arc::new(quarantine())).is_empty());
-    assert!(!slot.release());
+    assert!(slot.quarantine(Arc::new(quarantine()), || panic!("it is listed")).is_empty());
+    assert!(!slot.release(|| ()));
+    slot.forget(|| panic!("a later slot is removed"));
     let (request, _reply) = request();
     assert!(matches!(slot.push(request, 9), Pushed::Closed(_)));
+}
+
+/// While 64 MiB of appends waited for a slow disk, an idle aggregate that had nothing to write answered no query,
+/// was not unloaded, and kept the clear text of a forgotten subject.
+#[test]
+fn without_room_for_appends_queries_are_answered_and_idle_aggregates_leave() {
+    let (slot, epoch) = resident();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut poll = || slot.poll_work(epoch, false, &mut context);
+    let push = |request| assert!(matches!(slot.push(request, 9), Pushed::Queued));
+    push(query());
+    push(query());
+    push(request().0);
+    push(query());
+    let Poll::Ready(Bell::Work(work)) = poll() else { panic!("the queries are not handed out") };
+    assert_eq!(work.requests.len(), 2, "and not the one after the command");
+    assert_eq!(slot.end_turn(TurnOutcome::Nothing), None);
+    assert!(matches!(poll(), Poll::Ready(Bell::NoRoom)));
+    assert_eq!(take_work(&slot, epoch), 2, "in order, once there is room");
+    assert_eq!(slot.end_turn(TurnOutcome::Nothing), None);
+
+    assert_eq!(slot.evict(), Eviction::Leaving);
+    let Poll::Ready(Bell::Work(work)) = poll() else { panic!("it does not leave") };
+    assert!(work.leaving && work.requests.is_empty());
+}
+
+fn query() -> Request<Book> {
+    let port = Box::new(QueryClosure::new(|_: &Book| (), oneshot::channel().0));
+    let permit = Admission::new(9).enter().expect("below the limit");
+    Request { kind: RequestKind::Query(port), queued: Instant::now(), permit }
 }
 
 /// Returns a slot with an incarnation that waits for the bell.

@@ -1,7 +1,9 @@
 //! A model of the actor of one incarnation, with the steps of `AggregateActor`. It may fail at each step.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use actuarius_domain::Position;
 use shuttle::future::yield_now;
@@ -42,13 +44,8 @@ impl Actor {
             let bell = self.bell().await;
             let work = match bell {
                 Bell::Work(work) => work,
-                Bell::NoRoom => {
-                    self.world.store.room().await;
-                    if self.world.actor_fails() {
-                        return;
-                    }
-                    continue;
-                }
+                Bell::NoRoom if self.world.actor_fails() => return,
+                Bell::NoRoom => continue,
                 Bell::Over => return,
             };
             let guards = (!work.requests.is_empty()).then(|| self.start_turn());
@@ -71,7 +68,12 @@ impl Actor {
 
     async fn bell(&self) -> Bell<Book> {
         let (Activation { slot, epoch, .. }, store) = (&*self.activation, &self.world.store);
-        poll_fn(|context| slot.poll_work(*epoch, store.has_room(), context)).await
+        let mut room = pin!(store.room());
+        poll_fn(|context| match slot.poll_work(*epoch, store.has_room(), context) {
+            Poll::Ready(Bell::NoRoom) => room.as_mut().poll(context).map(|()| Bell::NoRoom),
+            bell => bell,
+        })
+        .await
     }
 
     fn start_turn(&self) -> Guards {

@@ -13,7 +13,10 @@ use tokio::sync::oneshot::{self, Receiver};
 use super::once_in;
 use super::store::Store;
 use super::world::World;
-use crate::aggregate::request::{CommandReply, Operation, Options, Port, Request, RequestKind};
+use crate::aggregate::request::{
+    CommandReply, Operation, Options, Port, QueryClosure, Request, RequestKind,
+};
+use crate::base::error::Failure;
 use crate::base::panics::Contained;
 
 /// How many commands each caller sends.
@@ -52,8 +55,11 @@ pub(super) type Answered = (Ticket, Option<CommandReply<Book>>);
 pub(super) fn start(caller: usize, world: &Arc<World>) -> JoinHandle<Vec<Answered>> {
     let world = world.clone();
     shuttle::thread::spawn(move || {
-        let (mut answered, mut waiting) = (Vec::new(), Vec::new());
+        let (mut answered, mut waiting, mut questions) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..COMMANDS {
+            if once_in(4) {
+                questions.push(ask(&world));
+            }
             let ticket = Ticket { caller, number, has_event: !once_in(4) };
             let receiver = send(ticket, &world);
             match once_in(5) {
@@ -65,8 +71,20 @@ pub(super) fn start(caller: usize, world: &Arc<World>) -> JoinHandle<Vec<Answere
             }
         }
         answered.extend(waiting.into_iter().map(wait));
+        for question in questions {
+            let answer = block_on(question);
+            assert!(answer.is_ok() || world.store.has_failed_actor(), "a query has no answer");
+        }
         answered
     })
+}
+
+fn ask(world: &Arc<World>) -> Receiver<Result<(), Failure>> {
+    let (sender, receiver) = oneshot::channel();
+    let port = Box::new(QueryClosure::new(|_: &Book| (), sender));
+    let permit = world.hosted.engine.admission.enter().expect("far below the limit");
+    world.send(Request { kind: RequestKind::Query(port), queued: Instant::now(), permit });
+    receiver
 }
 
 fn send(ticket: Ticket, world: &Arc<World>) -> Receiver<CommandReply<Book>> {

@@ -62,7 +62,7 @@ fn quarantine(world: &Arc<World>) {
         let Some(slot) = world.existing() else { continue };
         world.hosted.quarantine(&slot, quarantine_of(&slot, QuarantineReason::KeepsFailing(3)));
         if once_in(2) {
-            slot.release();
+            slot.release(|| world.hosted.residency.released(slot.stream.id()));
         }
     }
 }
@@ -72,7 +72,7 @@ fn release(world: &Arc<World>) {
     for _ in 0..4 {
         switch();
         if let Some(slot) = world.existing() {
-            slot.release();
+            slot.release(|| world.hosted.residency.released(slot.stream.id()));
         }
     }
 }
@@ -82,7 +82,10 @@ fn forget(world: &Arc<World>) {
     for _ in 0..3 {
         switch();
         if let Some(slot) = world.existing() {
-            slot.forget(|| world.remove(&slot));
+            slot.forget(|| {
+                world.remove(&slot);
+                world.hosted.residency.released(slot.stream.id());
+            });
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Store {
     is_turn_running: AtomicBool,
     /// What an actor held when it failed. Its callers receive no answer, and it is never stored.
     dropped: Mutex<Vec<Ticket>>,
+    /// An actor has failed that held requests.
+    has_failed_actor: AtomicBool,
     room: Mutex<Room>,
 }
 
@@ -106,6 +108,11 @@ impl Store {
     /// Records what an actor holds when it fails.
     pub(super) fn held_by_failed_actor(&self, tickets: impl IntoIterator<Item = Ticket>) {
         lock(&self.dropped).extend(tickets);
+        self.has_failed_actor.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_failed_actor(&self) -> bool {
+        self.has_failed_actor.load(Ordering::Relaxed)
     }
 
     pub(super) fn was_held_by_failed_actor(&self, ticket: Ticket) -> bool {

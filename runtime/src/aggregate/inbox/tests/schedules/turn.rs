@@ -15,7 +15,7 @@ use crate::aggregate::activation::Activation;
 use crate::aggregate::inbox::TurnOutcome;
 use crate::aggregate::incarnation::Incarnation;
 use crate::aggregate::pending_append::{HeldReply, PendingAppend, Prepared};
-use crate::aggregate::request::{Operation, Port, Request, RequestKind};
+use crate::aggregate::request::{Operation, Port, QueryPort, Request, RequestKind};
 use crate::base::error::{Failure, Quarantine, QuarantineReason};
 use crate::base::panics::Contained;
 use crate::base::receipt::Receipt;
@@ -73,16 +73,31 @@ impl<'a> Turn<'a> {
             return;
         }
         let Request { kind, permit, .. } = request;
-        let RequestKind::Execute { operation: Operation::Decide(ticket), port, .. } = kind else {
-            unreachable!("callers send commands alone");
+        let reply = match kind {
+            RequestKind::Query(port) => self.query(port),
+            RequestKind::Execute { operation: Operation::Decide(ticket), port, .. } => {
+                self.decide(ticket.take(), port)
+            }
+            RequestKind::Execute { .. } => unreachable!("no caller deletes the aggregate"),
         };
-        let reply = self.decide(ticket.take(), port);
         if self.tickets.is_empty() {
             drop(permit);
             reply.send(&self.world.hosted.meters);
         } else {
             self.held.push(HeldReply { reply, permit });
         }
+    }
+
+    fn query(&self, mut port: Box<dyn QueryPort<Book>>) -> Prepared<Book> {
+        if let Some(why) = &self.quarantine {
+            return Prepared::QueryRefused(port, Failure::Quarantined(why.clone()));
+        }
+        assert!(
+            self.incarnation.certainty.is_known(),
+            "a query reads a state that is only assumed"
+        );
+        port.read(&self.incarnation.state);
+        Prepared::Queried(port)
     }
 
     fn decide(&mut self, ticket: Ticket, port: Port<Book>) -> Prepared<Book> {
