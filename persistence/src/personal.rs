@@ -4,11 +4,11 @@
 //! implement, and [`within`], [`deriving`] and [`collecting`] put a sealer in scope while something
 //! is encoded or decoded. Records and codecs use this module only, never the keys themselves.
 
+pub(crate) mod checking;
 pub(crate) mod error;
 pub(crate) mod fingerprint;
 pub(crate) mod master_key_id;
 pub(crate) mod random;
-pub(crate) mod replay;
 pub(crate) mod scope;
 #[cfg(feature = "erasure")]
 mod sealed;

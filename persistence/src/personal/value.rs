@@ -7,11 +7,11 @@ use serde::ser::{Error as _, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use super::checking;
 use super::error::PersonalError;
-use super::replay;
 use super::scope::{self, Mode};
 use super::sealed::{Name, Sealed};
-use crate::record::codec::sum::sum;
+use crate::record::codec::walk::walk;
 use crate::record::codec::{Codec, CodecError};
 
 /// A value about a data subject, for a field of an event, a command, a state or a view.
@@ -120,22 +120,21 @@ const VALUE_USUAL: usize = 512;
 impl<T: Serialize> Personal<T> {
     /// Returns no bytes for a value that is erased or was never set.
     fn seal(&self) -> Result<Vec<u8>, PersonalError> {
-        if replay::is_summing() {
-            return self.summed();
-        }
-        let Some(value) = &self.value else { return replay::unset(&self.subject) };
+        let Some(value) = &self.value else { return Ok(Vec::new()) };
         let mode = scope::mode()?;
         let mut clear = Zeroizing::new(Vec::with_capacity(VALUE_USUAL));
-        let kinds = INNER.write(value, &mut *clear).map_err(|error| self.content(&error))?;
-        let mark = || {
-            let marked = Zeroizing::new([&clear[..], &kinds.to_le_bytes()].concat());
-            scope::mask(&self.subject, &marked)
-        };
-        replay::sealed(&self.subject, mark, || self.seal_as(mode, &clear))
+        INNER.encode(value, &mut clear).map_err(|error| self.content(&error))?;
+        match self.seal_as(mode, &clear) {
+            Err(PersonalError::Forgotten { .. }) if scope::derives() => {
+                checking::note_erased(&self.subject);
+                Ok(Vec::new())
+            }
+            sealed => sealed,
+        }
     }
 
     fn seal_as(&self, mode: Mode, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
-        let sealed = match mode {
+        match mode {
             Mode::Sealer(sealer) => sealer.seal(&self.subject, clear),
             Mode::Clear => Ok([&[IN_CLEAR], clear].concat()),
             // `serialize` shows the value instead.
@@ -143,20 +142,23 @@ impl<T: Serialize> Personal<T> {
             Mode::Masked => {
                 scope::mask(&self.subject, clear).map(|mask| [&[MASK], &mask[..]].concat())
             }
-        };
-        match sealed {
-            Err(PersonalError::Forgotten { .. }) if scope::derives() => Ok(Vec::new()),
-            sealed => sealed,
         }
     }
 
-    /// Returns a mask of the value in which the order of maps does not count.
-    fn summed(&self) -> Result<Vec<u8>, PersonalError> {
-        let value = self.value.as_ref().filter(|_| !replay::was_erased(&self.subject));
-        let Some(value) = value else { return Ok(Vec::new()) };
-        let unserializable = || CodecError::Encode("the value does not serialize".to_owned());
-        let sum = sum(value, false).ok_or_else(|| self.content(&unserializable()))?;
-        scope::mask(&self.subject, &sum.to_le_bytes())
+    /// Serializes the sum of the clear text, which is compared and not stored.
+    fn serialize_in_clear<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = self.value.as_ref().filter(|_| !checking::was_erased(&self.subject));
+        let sum = value
+            .map(|value| walk(INNER, value))
+            .transpose()
+            .map_err(|error| S::Error::custom(scope::remember_failure(self.content(&error))))?;
+        let mut fields = serializer.serialize_struct(NAME, 2)?;
+        fields.serialize_field("subject", &*self.subject)?;
+        match sum {
+            Some(sum) => fields.serialize_field("sealed", &sum.words())?,
+            None => fields.serialize_field("sealed", &())?,
+        }
+        fields.end()
     }
 }
 
@@ -171,8 +173,11 @@ impl<T: DeserializeOwned> Personal<T> {
             (Mode::Clear, Some((&IN_CLEAR, clear))) => Some(Zeroizing::new(clear.to_vec())),
             (Mode::Clear | Mode::Shown | Mode::Masked, _) => return Err(PersonalError::NoKeys),
         };
-        if let Some(clear) = clear {
-            opened.value = Some(INNER.decode(&clear).map_err(|error| opened.content(&error))?);
+        match clear {
+            Some(clear) => {
+                opened.value = Some(INNER.decode(&clear).map_err(|error| opened.content(&error))?);
+            }
+            None => checking::note_forgotten(&opened.subject),
         }
         Ok(opened)
     }
@@ -211,6 +216,9 @@ impl<T: Serialize> Serialize for Personal<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if scope::shows() {
             return self.show(serializer);
+        }
+        if checking::is_in_clear() {
+            return self.serialize_in_clear(serializer);
         }
         let sealed =
             self.seal().map_err(|error| S::Error::custom(scope::remember_failure(error)))?;

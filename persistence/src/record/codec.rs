@@ -10,16 +10,14 @@ mod bounded;
 mod checked;
 mod content;
 mod error;
-mod guard;
 #[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "messagepack")]
 mod messagepack;
 mod nesting;
-pub(crate) mod sum;
+mod sum;
 mod variant;
-
-use std::io;
+pub(crate) mod walk;
 
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};
@@ -28,11 +26,12 @@ pub use error::CodecError;
 
 use bounded::Bounded;
 use content::Content;
-use guard::{Watch, Watched};
 pub(super) use nesting::Level;
-use nesting::{reading, writing};
+use nesting::{reading, reading_bytes};
+use sum::Sum;
 pub(super) use variant::catch_all;
 use variant::{Lookup, Variant};
+use walk::walk;
 
 /// The encoding of payloads. Each stored event and snapshot records the codec that wrote it, so a type
 /// may change its codec at any time, and keeps reading what the old codec wrote.
@@ -107,24 +106,29 @@ impl Codec {
         event: &E,
         out: &mut Vec<u8>,
     ) -> Result<&'static str, CodecError> {
-        self.write_content(&Content::of(event), out).map(|(name, _)| name)
+        let content = Content::of(event);
+        self.walk_content(&content)?;
+        self.write_content(&content, out)
     }
 
-    /// Writes the content of an event, and returns the name of its variant and the fingerprint of
-    /// [`write`](Codec::write).
-    fn write_content<E: Serialize, W: io::Write>(
+    /// Walks through the content of an event, and returns its sum, and the index and the name of its variant.
+    fn walk_content<E: Serialize>(
         self,
         content: &Content<'_, E>,
-        out: W,
-    ) -> Result<(&'static str, u64), CodecError> {
-        let written = self.write(content, out);
-        match (content.name(), content.mismatch()) {
-            (_, Some(found)) => Err(CodecError::NotAnEnum { found }),
-            (Some(name), None) => written.map(|kinds| (name, kinds)),
-            (None, None) => Err(written
-                .err()
-                .unwrap_or(CodecError::NotAnEnum { found: "a value that is not a variant" })),
-        }
+    ) -> Result<(Sum, (u32, &'static str)), CodecError> {
+        let sum = walk(self, content).map_err(|error| content.refused(Some(error)))?;
+        let variant = content.variant().ok_or_else(|| content.refused(None))?;
+        Ok((sum, variant))
+    }
+
+    /// Writes the content of an event that was walked through, and returns the name of its variant.
+    fn write_content<E: Serialize>(
+        self,
+        content: &Content<'_, E>,
+        out: &mut Vec<u8>,
+    ) -> Result<&'static str, CodecError> {
+        self.write(content, out)?;
+        content.variant().map(|(_, name)| name).ok_or_else(|| content.refused(None))
     }
 
     /// Decodes the event whose variant is `name` and whose content is `bytes`.
@@ -145,31 +149,25 @@ impl Codec {
     /// # Errors
     /// Returns [`CodecError`] if it cannot be encoded; `out` may then contain a part of it.
     pub fn encode<T: Serialize>(self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        self.write(value, out).map(drop)
+        walk(self, value)?;
+        self.write(value, out)
     }
 
-    /// Writes any value to `out`, and returns a fingerprint of what the bytes alone do not show.
-    pub(crate) fn write<T: Serialize, W: io::Write>(
-        self,
-        value: &T,
-        out: W,
-    ) -> Result<u64, CodecError> {
-        let watch = Watch::new(self == Self::Json);
-        let watched = Watched(value, &watch);
-        writing(|| match self {
+    /// Writes a value that was walked through.
+    fn write<T: Serialize>(self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        match self {
             #[cfg(feature = "bincode")]
-            Self::Bincode => bincode::encode(&watched, out),
+            Self::Bincode => bincode::encode(value, out),
             #[cfg(feature = "json")]
-            Self::Json => json::encode(&watched, out),
+            Self::Json => json::encode(value, out),
             #[cfg(feature = "messagepack")]
-            Self::MessagePack => messagepack::encode(&watched, out),
+            Self::MessagePack => messagepack::encode(value, out),
             #[cfg(not(all(feature = "bincode", feature = "json", feature = "messagepack")))]
             codec => {
-                let _ = (&watched, out);
+                let _ = (value, out);
                 Err(CodecError::NotEnabled(codec))
             }
-        })?;
-        Ok(watch.kinds())
+        }
     }
 
     /// Decodes the value written as `bytes`.
@@ -186,7 +184,7 @@ impl Codec {
         bytes: &'de [u8],
     ) -> Result<S::Value, CodecError> {
         let seed = Bounded(seed);
-        reading(|| match self {
+        reading_bytes(bytes.len(), || match self {
             #[cfg(feature = "bincode")]
             Self::Bincode => bincode::decode(seed, bytes),
             #[cfg(feature = "json")]
@@ -213,11 +211,6 @@ impl Codec {
     /// Returns whether the codec stores names and kinds of values.
     pub(super) fn is_self_describing(self) -> bool {
         self != Self::Bincode
-    }
-
-    /// Returns whether the codec tells types that they are serialized for humans, as serde calls it.
-    fn is_human_readable(self) -> bool {
-        self == Self::Json
     }
 }
 

@@ -246,6 +246,23 @@ fn values() -> Vec<(&'static str, Cells)> {
     ]
 }
 
+/// A set that is written as one text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+struct Joined(HashSet<String>);
+
+impl From<Joined> for String {
+    fn from(Joined(set): Joined) -> Self {
+        set.into_iter().collect::<Vec<_>>().join(",")
+    }
+}
+
+impl From<String> for Joined {
+    fn from(text: String) -> Self {
+        Self(text.split(',').map(str::to_owned).collect())
+    }
+}
+
 fn collections() -> Vec<(&'static str, Cells)> {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Deep(Vec<Deep>);
@@ -254,6 +271,10 @@ fn collections() -> Vec<(&'static str, Cells)> {
     vec![
         ("a `Vec`, a tuple, an array", kept((vec![1, 2], ("a".to_owned(), 7), [1_u8, 255]))),
         ("a set, also a `HashSet`", kept(numbers().map(|(_, text)| text).collect::<HashSet<_>>())),
+        (
+            "a text or bytes that a type makes of a `HashMap` or a `HashSet`",
+            kept(Joined(numbers().map(|(_, text)| text).collect())),
+        ),
         (
             "a map with texts or numbers as keys, also a `HashMap`",
             kept(numbers().collect::<HashMap<_, _>>()),

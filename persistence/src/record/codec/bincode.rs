@@ -1,7 +1,5 @@
 //! bincode 2, with a bound on what damaged bytes may make it allocate.
 
-use std::io;
-
 use serde::Serialize;
 use serde::de::DeserializeSeed;
 
@@ -15,8 +13,8 @@ const SMALL_BYTES: usize = 64 * 1024;
 const SMALL_CLAIM: usize = 32 * SMALL_BYTES;
 const LARGE_CLAIM: usize = u32::MAX as usize;
 
-pub(super) fn encode<T: Serialize>(value: &T, mut out: impl io::Write) -> Result<(), CodecError> {
-    ::bincode::serde::encode_into_std_write(value, &mut out, ::bincode::config::standard())
+pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    ::bincode::serde::encode_into_std_write(value, out, ::bincode::config::standard())
         .map(drop)
         .map_err(|error| CodecError::encode(&error))
 }

@@ -1,4 +1,4 @@
-//! Bounds the depth of a value while it is deserialized.
+//! Bounds the depth and the number of elements of a value while it is deserialized.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use super::nesting::Level;
+use super::nesting::{Level, read_elements};
 
 /// A deserializer, or a part of one, whose nested values are counted.
 pub(super) struct Bounded<T>(pub(super) T);
@@ -140,12 +140,14 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<V> {
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<V::Value, A::Error> {
         let _level = Level::container().map_err(A::Error::custom)?;
+        read_elements(elements.size_hint()).map_err(A::Error::custom)?;
         self.0.visit_seq(Bounded(elements))
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
         let _level = Level::container().map_err(A::Error::custom)?;
+        read_elements(entries.size_hint()).map_err(A::Error::custom)?;
         self.0.visit_map(Bounded(entries))
     }
 

@@ -1,20 +1,21 @@
 //! Encodes a value and decodes it again, so that nothing is stored that does not read back.
 //!
-//! A decoded value is the same as the original if it encodes to the same bytes, and if serde sees values
-//! of the same kinds in it. Where that fails, the two are compared without regard to the order of
-//! sequences, sets and maps, because a `HashMap` has another order in each copy.
+//! A decoded value is the same as the original if walks through both have the same sum.
 
 use std::any::type_name;
-use std::io;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::content::Content;
-use super::sum::sum;
+use super::walk::walk;
 use super::{Codec, CodecError};
+use crate::personal::checking::Check;
 use crate::personal::error::PersonalError;
-use crate::personal::replay::Session;
+
+const OTHER_VALUE: &str = "it decodes to another value. A text or bytes that are made of a `HashMap` or a `HashSet` \
+     have another order in each copy: make them of a `BTreeMap` or a `BTreeSet`, or leave the check of events out with \
+     `Hosting::trust_codec`";
 
 impl Codec {
     /// Appends a value to `out`, decodes the bytes again, and returns the decoded value: what a later
@@ -35,13 +36,18 @@ impl Codec {
         value: &T,
         out: &mut Vec<u8>,
     ) -> Result<T, CodecError> {
-        let (start, session) = (out.len(), Session::begin());
-        let kinds = self.write(value, &mut *out)?;
-        let written = Written { codec: self, name: type_name::<T>(), bytes: &out[start..], kinds };
-        session.pause();
-        let decoded = self.decode(written.bytes).map_err(|error| written.unreadable(error))?;
-        written.compare(value, &decoded, &session)?;
-        Ok(decoded)
+        let (start, check) = (out.len(), Check::begin());
+        let mut before = walk(self, value)?;
+        self.write(value, out)?;
+        let written = Written { codec: self, name: type_name::<T>(), check: &check };
+        let decoded = self.decode(&out[start..]).map_err(|error| written.unreadable(error))?;
+        if check.has_erased() {
+            before = walk(self, value)?;
+        }
+        match walk(self, &decoded)? == before {
+            true => Ok(decoded),
+            false => Err(written.not_the_same()),
+        }
     }
 
     /// Like [`encode_checked`](Codec::encode_checked), for an event: appends the content of its variant,
@@ -58,17 +64,18 @@ impl Codec {
         event: &E,
         out: &mut Vec<u8>,
     ) -> Result<(&'static str, E), CodecError> {
-        let (start, session) = (out.len(), Session::begin());
+        let (start, check) = (out.len(), Check::begin());
         let content = Content::of(event);
-        let (name, kinds) = self.write_content(&content, &mut *out)?;
-        let written = Written { codec: self, name, bytes: &out[start..], kinds };
-        session.pause();
+        let mut before = self.walk_content(&content)?;
+        let name = self.write_content(&content, out)?;
+        let written = Written { codec: self, name, check: &check };
         let decoded: E =
-            self.decode_event(name, written.bytes).map_err(|error| written.unreadable(error))?;
-        let again = Content::of(&decoded);
-        written.compare(&content, &again, &session)?;
-        // Two variants of one name have the same bytes.
-        match again.variant() == content.variant() {
+            self.decode_event(name, &out[start..]).map_err(|error| written.unreadable(error))?;
+        if check.has_erased() {
+            before = self.walk_content(&content)?;
+        }
+        // Two variants may have one name.
+        match self.walk_content(&Content::of(&decoded))? == before {
             true => Ok((name, decoded)),
             false => Err(written.not_the_same()),
         }
@@ -79,49 +86,13 @@ impl Codec {
 struct Written<'a> {
     codec: Codec,
     name: &'static str,
-    bytes: &'a [u8],
-    kinds: u64,
+    check: &'a Check,
 }
 
 impl Written<'_> {
-    /// Compares the original with what was decoded.
-    #[inline]
-    fn compare<T: Serialize>(
-        &self,
-        value: &T,
-        decoded: &T,
-        session: &Session,
-    ) -> Result<(), CodecError> {
-        let mut rest = Expected(self.bytes);
-        session.replay();
-        match self.codec.write(decoded, &mut rest) {
-            Ok(kinds) if rest.0.is_empty() && kinds == self.kinds => Ok(()),
-            // The subject was forgotten while the value was encoded, or the order is another one.
-            Err(error @ CodecError::Personal(PersonalError::Forgotten { .. })) => {
-                self.compare_unordered(value, decoded, session).map_err(|_| error)
-            }
-            _ => self.compare_unordered(value, decoded, session),
-        }
-    }
-
-    #[cold]
-    fn compare_unordered<T: Serialize>(
-        &self,
-        value: &T,
-        decoded: &T,
-        session: &Session,
-    ) -> Result<(), CodecError> {
-        session.sum();
-        let for_humans = self.codec.is_human_readable();
-        match (sum(value, for_humans), sum(decoded, for_humans)) {
-            (Some(first), Some(again)) if first == again => Ok(()),
-            _ => Err(self.not_the_same()),
-        }
-    }
-
     #[cold]
     fn not_the_same(&self) -> CodecError {
-        self.failed("it decodes to another value, which encodes differently".to_owned())
+        self.failed(OTHER_VALUE.to_owned())
     }
 
     #[cold]
@@ -134,32 +105,15 @@ impl Written<'_> {
     }
 
     fn failed(&self, reason: String) -> CodecError {
-        CodecError::DoesNotReadBack { name: self.name.to_owned(), codec: self.codec, reason }
-    }
-}
-
-/// The bytes that are expected to be written. Others are an error.
-struct Expected<'a>(&'a [u8]);
-
-impl io::Write for Expected<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes).map(|()| bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.0.split_at_checked(bytes.len()) {
-            Some((expected, rest)) if expected == bytes => {
-                self.0 = rest;
-                Ok(())
-            }
-            _ => Err(io::ErrorKind::InvalidData.into()),
+        match self.check.forgotten() {
+            // The subject was forgotten while the value was encoded.
+            Some(subject) => CodecError::Personal(PersonalError::Forgotten { subject }),
+            None => CodecError::DoesNotReadBack {
+                name: self.name.to_owned(),
+                codec: self.codec,
+                reason,
+            },
         }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

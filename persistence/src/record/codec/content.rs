@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use serde::ser::{self, Error as _, Impossible, Serialize, SerializeStruct, SerializeTuple};
 
+use super::CodecError;
+
 /// An event whose variant is removed and remembered while it is serialized.
 pub(super) struct Content<'a, T> {
     event: &'a T,
@@ -16,19 +18,19 @@ impl<'a, T> Content<'a, T> {
         Self { event, variant: Cell::new(None), mismatch: Cell::new(None) }
     }
 
-    /// Returns the name of the variant, once serialized.
-    pub(super) fn name(&self) -> Option<&'static str> {
-        self.variant.get().map(|(_, name)| name)
-    }
-
     /// Returns the index and the name of the variant, once serialized.
     pub(super) fn variant(&self) -> Option<(u32, &'static str)> {
         self.variant.get()
     }
 
-    /// Returns the kind of value, if it is not an externally tagged enum.
-    pub(super) fn mismatch(&self) -> Option<&'static str> {
-        self.mismatch.get()
+    /// Returns why the event is not one, or did not serialize.
+    #[cold]
+    pub(super) fn refused(&self, error: Option<CodecError>) -> CodecError {
+        match (self.mismatch.get(), error) {
+            (Some(found), _) => CodecError::NotAnEnum { found },
+            (None, Some(error)) => error,
+            (None, None) => CodecError::NotAnEnum { found: "a value that is not a variant" },
+        }
     }
 }
 
@@ -188,6 +190,7 @@ impl<S: SerializeTuple> ser::SerializeTupleVariant for Fields<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
+    #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
         self.0.serialize_element(value)
     }
@@ -201,6 +204,7 @@ impl<S: SerializeStruct> ser::SerializeStructVariant for Fields<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 
+    #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         key: &'static str,

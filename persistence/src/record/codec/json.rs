@@ -1,13 +1,11 @@
 //! JSON.
 
-use std::io;
-
 use serde::Serialize;
 use serde::de::DeserializeSeed;
 
 use super::CodecError;
 
-pub(super) fn encode<T: Serialize>(value: &T, out: impl io::Write) -> Result<(), CodecError> {
+pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     serde_json::to_writer(out, value).map_err(|error| CodecError::encode(&error))
 }
 

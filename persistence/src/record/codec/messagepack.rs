@@ -1,14 +1,12 @@
 //! MessagePack, with field names.
 
-use std::io;
-
 use rmp_serde::decode::Error;
 use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
 use super::CodecError;
 
-pub(super) fn encode<T: Serialize>(value: &T, out: impl io::Write) -> Result<(), CodecError> {
+pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     value
         .serialize(&mut rmp_serde::Serializer::new(out).with_struct_map())
         .map_err(|error| CodecError::encode(&error))

@@ -1,4 +1,4 @@
-//! How deep the value that this thread encodes or decodes is nested, and the bounds on that.
+//! How deep the value that this thread walks through or decodes is nested, and the bounds on that.
 //!
 //! Encoding, decoding and dropping a value recurse into it. Without a bound, a deep value overflows the
 //! stack, which ends the process: at the first command, or at each start that replays it.
@@ -16,12 +16,23 @@ pub(super) const LEVELS_MAX: u32 = 127;
 /// wrote bincode and MessagePack.
 const LEVELS_READ: u32 = 1_023;
 
-/// The most stack that encoding or decoding one value may use: half of what a thread has by default.
-/// It bounds values whose levels are unusually large.
+/// The most stack that walking through or decoding one value may use: half of what a thread has by default.
+/// It bounds values whose levels are unusually large. Encoding takes the same and what the codec adds: at most 254
+/// small frames.
 const STACK_BYTES_MAX: usize = 1024 * 1024;
 
-/// The levels of options and newtypes are counted in the upper half of the counter.
-const WRAPPER: u32 = 1 << 16;
+/// The most elements of sequences and entries of maps that are read without bytes of their own, such as units. Bytes of
+/// another shape may state any number, and bincode would read that many.
+const ELEMENTS_MAX: usize = 1_048_576;
+
+/// The elements that one byte may belong to: those of tuples and structs are counted, too, and may be nested.
+const ELEMENTS_PER_BYTE: usize = 64;
+
+/// A level of sequences, maps, structs, tuples and variants.
+pub(super) const CONTAINER: u32 = 1;
+
+/// A level of options and newtypes, which may take no bytes of their own: they are counted in the upper half.
+pub(super) const WRAPPER: u32 = 1 << 16;
 
 /// Returns the bits of the counter that are set only beyond a bound.
 const fn beyond(bound: u32) -> u32 {
@@ -29,13 +40,16 @@ const fn beyond(bound: u32) -> u32 {
     !(bound | (bound * WRAPPER))
 }
 
-struct Nesting {
+/// The levels of the value that this thread walks through or reads.
+pub(super) struct Nesting {
     levels: Cell<u32>,
     /// The bits of `levels` that are set only beyond the bound.
     beyond: Cell<u32>,
     /// Where the stack was when the outermost value began, or 0 outside of a value.
     base: Cell<usize>,
     exceeded: Cell<bool>,
+    /// How many more elements and entries may be read.
+    elements: Cell<usize>,
 }
 
 thread_local! {
@@ -45,8 +59,28 @@ thread_local! {
             beyond: Cell::new(0),
             base: Cell::new(0),
             exceeded: Cell::new(false),
+            elements: Cell::new(0),
         }
     };
+}
+
+impl Nesting {
+    #[inline]
+    pub(super) fn enter(&self, step: u32) -> Result<(), TooDeep> {
+        let levels = self.levels.get() + step;
+        let stack = self.base.get().abs_diff(stack_address());
+        if levels & self.beyond.get() != 0 || stack > STACK_BYTES_MAX {
+            self.exceeded.set(true);
+            return Err(TooDeep);
+        }
+        self.levels.set(levels);
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn leave(&self, step: u32) {
+        self.levels.set(self.levels.get() - step);
+    }
 }
 
 /// One level of nesting, until it is dropped.
@@ -65,13 +99,7 @@ impl Level {
     /// Enters a sequence, a map, a struct, a tuple or a variant.
     #[inline]
     pub(in crate::record) fn container() -> Result<Self, TooDeep> {
-        Self::enter(1)
-    }
-
-    /// Enters a variant that is written as two containers.
-    #[inline]
-    pub(super) fn two_containers() -> Result<Self, TooDeep> {
-        Self::enter(2)
+        Self::enter(CONTAINER)
     }
 
     /// Enters an option or a newtype, which may take no bytes of its own.
@@ -82,56 +110,89 @@ impl Level {
 
     #[inline]
     fn enter(step: u32) -> Result<Self, TooDeep> {
-        NESTING.with(|nesting| {
-            let levels = nesting.levels.get() + step;
-            let stack = nesting.base.get().abs_diff(stack_address());
-            if levels & nesting.beyond.get() != 0 || stack > STACK_BYTES_MAX {
-                nesting.exceeded.set(true);
-                return Err(TooDeep);
-            }
-            nesting.levels.set(levels);
-            Ok(Self(step))
-        })
+        NESTING.with(|nesting| nesting.enter(step)).map(|()| Self(step))
     }
 }
 
 impl Drop for Level {
     #[inline]
     fn drop(&mut self) {
-        NESTING.with(|nesting| nesting.levels.set(nesting.levels.get() - self.0));
+        NESTING.with(|nesting| nesting.leave(self.0));
     }
 }
 
-/// Writes one value. A value within a value, as in a `Personal`, continues its levels.
+/// A value has more elements than its bytes can have.
+pub(super) struct TooManyElements;
+
+impl fmt::Display for TooManyElements {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the value has more elements than its bytes can have")
+    }
+}
+
+/// Counts the elements that a part of a value states to have.
 #[inline]
-pub(super) fn writing<R>(work: impl FnOnce() -> R) -> R {
-    measured(const { beyond(LEVELS_MAX) }, work)
+pub(super) fn read_elements(count: Option<usize>) -> Result<(), TooManyElements> {
+    NESTING.with(|nesting| {
+        let left = nesting.elements.get().checked_sub(count.unwrap_or_default());
+        nesting.elements.set(left.ok_or(TooManyElements)?);
+        Ok(())
+    })
+}
+
+/// Walks through one value. A value within a value, as in a `Personal`, continues its levels.
+#[inline]
+pub(super) fn walking<R>(work: impl FnOnce(&Nesting) -> R) -> R {
+    let _begin = Begin::new(const { beyond(LEVELS_MAX) }, 0);
+    NESTING.with(work)
 }
 
 /// Reads one value, likewise.
 #[inline]
 pub(super) fn reading<R>(work: impl FnOnce() -> R) -> R {
-    measured(const { beyond(LEVELS_READ) }, work)
+    let _begin = Begin::new(const { beyond(LEVELS_READ) }, 0);
+    work()
 }
 
+/// Reads one value from so many bytes.
 #[inline]
-fn measured<R>(beyond: u32, work: impl FnOnce() -> R) -> R {
-    struct Outermost;
-    impl Drop for Outermost {
-        fn drop(&mut self) {
-            NESTING.with(|nesting| nesting.base.set(0));
-        }
-    }
-    let _outermost = NESTING.with(|nesting| {
-        (nesting.base.get() == 0).then(|| {
-            nesting.base.set(stack_address());
-            nesting.levels.set(0);
-            nesting.beyond.set(beyond);
-            nesting.exceeded.set(false);
-            Outermost
-        })
-    });
+pub(super) fn reading_bytes<R>(bytes: usize, work: impl FnOnce() -> R) -> R {
+    let elements = bytes.saturating_mul(ELEMENTS_PER_BYTE);
+    let _begin = Begin::new(const { beyond(LEVELS_READ) }, elements);
     work()
+}
+
+/// What was before a value. A walk that ends early leaves no levels behind.
+struct Begin {
+    base: usize,
+    levels: u32,
+}
+
+impl Begin {
+    #[inline]
+    fn new(beyond: u32, elements: usize) -> Self {
+        NESTING.with(|nesting| {
+            let (base, levels) = (nesting.base.get(), nesting.levels.get());
+            if base == 0 {
+                nesting.base.set(stack_address());
+                nesting.beyond.set(beyond);
+                nesting.exceeded.set(false);
+                nesting.elements.set(ELEMENTS_MAX);
+            }
+            nesting.elements.set(nesting.elements.get().saturating_add(elements));
+            Self { base, levels }
+        })
+    }
+}
+
+impl Drop for Begin {
+    #[inline]
+    fn drop(&mut self) {
+        NESTING.with(|nesting| {
+            nesting.base.set(self.base);
+            nesting.levels.set(self.levels);
+        });
+    }
 }
 
 /// Returns whether a bound was exceeded since the last call.

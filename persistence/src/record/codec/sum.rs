@@ -1,297 +1,138 @@
-//! A sum of everything that a value gives to serde, in which the order of sequences and maps does not
-//! count.
-//!
-//! A set or a map may have another order after it was decoded. Two values of one type are the same if
-//! their sums are, up to the order of their sequences, sets and maps.
+//! A fingerprint of a value: a sum of the words it consists of, in order.
 
-use std::fmt;
+use xxhash_rust::xxh3::xxh3_64;
 
-use serde::ser::{self, Serialize};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+/// An odd number without a pattern. Kinds are multiplied by it, so that no kind cancels out a small number.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Returns the sum of a value, or `None` if it does not serialize.
-pub(crate) fn sum<T: Serialize + ?Sized>(value: &T, is_human_readable: bool) -> Option<u128> {
-    value.serialize(Summing { is_human_readable }).ok()
+/// A prime with as many ones as zeros, from wyhash.
+const FACTOR: u64 = 0xa076_1d64_78bd_642f;
+
+/// What a sum begins with: digits of pi.
+const START: Sum = Sum { low: 0x243f_6a88_85a3_08d3, high: 0x1319_8a2e_0370_7344 };
+
+/// A sum of 128 bits.
+///
+/// Each word is a round of a Feistel network, which can be undone: sums that differ stay different as long as the
+/// words are the same, so no later word hides an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sum {
+    low: u64,
+    high: u64,
 }
 
-#[derive(Clone, Copy)]
-struct Summing {
-    is_human_readable: bool,
-}
+impl Sum {
+    pub(super) const fn new() -> Self {
+        START
+    }
 
-/// Why a value has no sum: its `Serialize` reported an error.
-#[derive(Debug)]
-pub(super) struct Unserializable;
+    /// Adds a word of a kind.
+    #[inline]
+    pub(super) fn add(&mut self, kind: u64, word: u64) {
+        let mixed = self.low ^ word;
+        self.low = self.high.wrapping_add(kind.wrapping_mul(SPREAD)) ^ fold(mixed, FACTOR);
+        self.high = mixed;
+    }
 
-impl fmt::Display for Unserializable {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("the value does not serialize")
+    /// Adds a text or bytes.
+    #[inline]
+    pub(super) fn add_bytes(&mut self, kind: u64, bytes: &[u8]) {
+        self.add(kind | (bytes.len() as u64) << 8, hash(bytes));
+    }
+
+    /// Adds the name of a field to the word that comes next. Most names are constants, and so is their hash.
+    #[inline(always)]
+    pub(super) fn add_name(&mut self, name: &str) {
+        let name = hash(name.as_bytes()) ^ (name.len() as u64).wrapping_mul(FACTOR);
+        self.high = self.high.wrapping_add(name.wrapping_mul(SPREAD));
+    }
+
+    /// Returns the sum to be added to others. Two more rounds spread the last word over all bits: otherwise the
+    /// differences of small numbers could cancel each other out.
+    #[inline]
+    fn spread(mut self) -> Self {
+        self.add(0, 0);
+        self.add(0, 0);
+        self
+    }
+
+    /// Returns the words of the sum.
+    #[cfg(feature = "erasure")]
+    pub(crate) fn words(self) -> (u64, u64) {
+        (self.low, self.high)
     }
 }
 
-impl std::error::Error for Unserializable {}
+/// The sum of parts in any order.
+pub(super) struct Unordered {
+    low: u64,
+    high: u64,
+    count: u64,
+}
 
-impl ser::Error for Unserializable {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
+impl Unordered {
+    pub(super) const fn new() -> Self {
+        Self { low: 0, high: 0, count: 0 }
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, part: Sum) {
+        let part = part.spread();
+        self.low = self.low.wrapping_add(part.low);
+        self.high = self.high.wrapping_add(part.high);
+        self.count += 1;
+    }
+
+    /// Adds all parts to the sum of the whole.
+    #[inline]
+    pub(super) fn add_to(self, whole: &mut Sum, kind: u64) {
+        whole.add(kind, self.low);
+        whole.add(self.count, self.high);
     }
 }
 
-type Result<T = u128> = std::result::Result<T, Unserializable>;
-
-fn leaf(kind: u64, bytes: &[u8]) -> u128 {
-    xxh3_128_with_seed(bytes, kind)
-}
-
-fn pair(kind: u64, first: u128, second: u128) -> u128 {
-    let mut bytes = [0; 32];
-    bytes[..16].copy_from_slice(&first.to_le_bytes());
-    bytes[16..].copy_from_slice(&second.to_le_bytes());
-    leaf(kind, &bytes)
-}
-
-/// The parts of a value that were summed so far.
-struct Parts {
-    summing: Summing,
-    kind: u64,
-    sum: u128,
-    key: u128,
-}
-
-impl Parts {
-    fn ordered<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.sum = pair(self.kind, self.sum, value.serialize(self.summing)?);
-        Ok(())
-    }
-
-    fn unordered(&mut self, part: u128) {
-        self.sum = self.sum.wrapping_add(pair(self.kind, part, part));
+/// Returns a hash that differs for all texts of one length up to 8 bytes.
+#[inline(always)]
+fn hash(bytes: &[u8]) -> u64 {
+    let length = bytes.len();
+    let word = |at: usize| u64::from_le_bytes(part(bytes, at));
+    let half = |at: usize| u64::from(u32::from_le_bytes(part(bytes, at)));
+    let byte = |at: usize| u64::from(bytes[at]);
+    match length {
+        0 => 0,
+        1..4 => byte(0) | byte(length / 2) << 8 | byte(length - 1) << 16,
+        4..=8 => half(0) | half(length - 4) << 32,
+        9..=16 => fold(word(0) ^ FACTOR, word(length - 8) ^ SPREAD),
+        17..=128 => hash_blocks(bytes),
+        _ => hash_long(bytes),
     }
 }
 
-impl Summing {
-    /// Begins a value with parts. Its `length` counts, because all its parts may have the sum 0.
-    fn parts(self, kind: u64, length: usize) -> Parts {
-        Parts { summing: self, kind, sum: leaf(kind, &length.to_le_bytes()), key: 0 }
-    }
-}
-
-macro_rules! numbers {
-    ($($method:ident($type:ty) = $kind:literal;)*) => {
-        $(fn $method(self, value: $type) -> Result {
-            Ok(leaf($kind, &value.to_le_bytes()))
-        })*
+/// Returns the hash of 16 bytes or more, as wyhash computes it. For so few bytes it is faster than XXH3.
+#[inline(never)]
+fn hash_blocks(bytes: &[u8]) -> u64 {
+    let mix = |mixed: u64, block: &[u8; 16]| {
+        let block = u128::from_le_bytes(*block);
+        fold(block as u64 ^ FACTOR, (block >> 64) as u64 ^ mixed)
     };
+    let (blocks, _) = bytes.as_chunks();
+    let mixed = blocks.iter().fold(SPREAD, mix);
+    bytes.last_chunk().map_or(mixed, |last| mix(mixed, last))
 }
 
-impl ser::Serializer for Summing {
-    type Ok = u128;
-    type Error = Unserializable;
-    type SerializeSeq = Unordered;
-    type SerializeTuple = Ordered;
-    type SerializeTupleStruct = Ordered;
-    type SerializeTupleVariant = Ordered;
-    type SerializeMap = Unordered;
-    type SerializeStruct = Ordered;
-    type SerializeStructVariant = Ordered;
-
-    numbers! {
-        serialize_i8(i8) = 2;
-        serialize_i16(i16) = 3;
-        serialize_i32(i32) = 4;
-        serialize_i64(i64) = 5;
-        serialize_i128(i128) = 6;
-        serialize_u8(u8) = 7;
-        serialize_u16(u16) = 8;
-        serialize_u32(u32) = 9;
-        serialize_u64(u64) = 10;
-        serialize_u128(u128) = 11;
-        serialize_f32(f32) = 14;
-        serialize_f64(f64) = 15;
-    }
-
-    fn serialize_bool(self, value: bool) -> Result {
-        Ok(leaf(1, &[u8::from(value)]))
-    }
-
-    fn serialize_char(self, value: char) -> Result {
-        Ok(leaf(12, &u32::from(value).to_le_bytes()))
-    }
-
-    fn serialize_str(self, value: &str) -> Result {
-        Ok(leaf(13, value.as_bytes()))
-    }
-
-    fn serialize_bytes(self, value: &[u8]) -> Result {
-        Ok(leaf(16, value))
-    }
-
-    fn serialize_none(self) -> Result {
-        Ok(leaf(17, &[]))
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result {
-        Ok(pair(18, 0, value.serialize(self)?))
-    }
-
-    fn serialize_unit(self) -> Result {
-        Ok(leaf(19, &[]))
-    }
-
-    fn serialize_unit_struct(self, _: &'static str) -> Result {
-        Ok(leaf(20, &[]))
-    }
-
-    fn serialize_unit_variant(self, _: &'static str, index: u32, _: &'static str) -> Result {
-        Ok(leaf(21, &index.to_le_bytes()))
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result {
-        Ok(pair(22, 0, value.serialize(self)?))
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        index: u32,
-        _: &'static str,
-        value: &T,
-    ) -> Result {
-        Ok(pair(23, index.into(), value.serialize(self)?))
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Unordered> {
-        Ok(Unordered(self.parts(24, 0)))
-    }
-
-    fn serialize_tuple(self, length: usize) -> Result<Ordered> {
-        Ok(Ordered(self.parts(25, length)))
-    }
-
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<Ordered> {
-        Ok(Ordered(self.parts(26, length)))
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        index: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Ordered> {
-        Ok(Ordered(self.parts(27, index as usize)))
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Unordered> {
-        Ok(Unordered(self.parts(28, 0)))
-    }
-
-    fn serialize_struct(self, _: &'static str, length: usize) -> Result<Ordered> {
-        Ok(Ordered(self.parts(29, length)))
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        index: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Ordered> {
-        Ok(Ordered(self.parts(30, index as usize)))
-    }
-
-    fn is_human_readable(&self) -> bool {
-        self.is_human_readable
-    }
+#[inline(never)]
+fn hash_long(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
 }
 
-/// A tuple or a struct.
-struct Ordered(Parts);
-
-/// A sequence, a set or a map.
-struct Unordered(Parts);
-
-impl ser::SerializeSeq for Unordered {
-    type Ok = u128;
-    type Error = Unserializable;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        let part = value.serialize(self.0.summing)?;
-        self.0.unordered(part);
-        Ok(())
-    }
-
-    fn end(self) -> Result {
-        Ok(self.0.sum)
-    }
+/// Multiplies two words, and returns both halves of the product as one.
+#[inline(always)]
+fn fold(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
+    product as u64 ^ (product >> 64) as u64
 }
 
-impl ser::SerializeMap for Unordered {
-    type Ok = u128;
-    type Error = Unserializable;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.0.key = key.serialize(self.0.summing)?;
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        let entry = pair(28, self.0.key, value.serialize(self.0.summing)?);
-        self.0.unordered(entry);
-        Ok(())
-    }
-
-    fn end(self) -> Result {
-        Ok(self.0.sum)
-    }
-}
-
-macro_rules! elements {
-    ($($trait:ident::$method:ident;)*) => {
-        $(impl ser::$trait for Ordered {
-            type Ok = u128;
-            type Error = Unserializable;
-
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-                self.0.ordered(value)
-            }
-
-            fn end(self) -> Result {
-                Ok(self.0.sum)
-            }
-        })*
-    };
-}
-
-elements! {
-    SerializeTuple::serialize_element;
-    SerializeTupleStruct::serialize_field;
-    SerializeTupleVariant::serialize_field;
-}
-
-macro_rules! fields {
-    ($($trait:ident;)*) => {
-        $(impl ser::$trait for Ordered {
-            type Ok = u128;
-            type Error = Unserializable;
-
-            fn serialize_field<T: Serialize + ?Sized>(
-                &mut self,
-                name: &'static str,
-                value: &T,
-            ) -> Result<()> {
-                self.0.ordered(name)?;
-                self.0.ordered(value)
-            }
-
-            fn end(self) -> Result {
-                Ok(self.0.sum)
-            }
-        })*
-    };
-}
-
-fields! {
-    SerializeStruct;
-    SerializeStructVariant;
+#[inline(always)]
+fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    std::array::from_fn(|offset| bytes[at + offset])
 }

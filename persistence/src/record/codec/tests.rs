@@ -68,6 +68,73 @@ fn an_absurd_length_is_refused() {
     }
 }
 
+/// bincode reads a length and then as many elements. If they have no bytes, it read up to 2^64 of them, which never
+/// ended: damage, or a field that was another one before.
+#[test]
+fn elements_without_bytes_are_bounded() {
+    use std::collections::{BTreeSet, HashMap};
+    #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+    struct Nothing;
+    let mut bytes = Vec::new();
+    Codec::Bincode.encode(&(1_u64 << 60), &mut bytes).expect("encodable");
+    let is_refused = |refused: Option<CodecError>| {
+        let is_it = |reason: &str| reason.contains("more elements");
+        assert!(matches!(&refused, Some(CodecError::Decode(why)) if is_it(why)), "{refused:?}");
+    };
+    is_refused(Codec::Bincode.decode::<Vec<()>>(&bytes).err());
+    is_refused(Codec::Bincode.decode::<BTreeSet<Nothing>>(&bytes).err());
+    is_refused(Codec::Bincode.decode::<HashMap<(), [u8; 0]>>(&bytes).err());
+    // Many small claims count as a large one.
+    let claims = vec![vec![(); 40_000]; 100];
+    let mut bytes = Vec::new();
+    Codec::Bincode.encode(&claims, &mut bytes).expect("encodable");
+    is_refused(Codec::Bincode.decode::<Vec<Vec<()>>>(&bytes).err());
+    is_refused(Codec::Bincode.decode::<Vec<Vec<()>>>(&bytes).err());
+    let refused = Codec::Bincode.encode_checked(&claims, &mut Vec::new()).err();
+    assert!(matches!(refused, Some(CodecError::DoesNotReadBack { .. })), "{refused:?}");
+}
+
+#[test]
+fn many_elements_with_bytes_are_read() {
+    let small = (vec![(); 1_000_000], vec![0_u8; 3_000_000], vec![[((0_u8,),)]; 1_000_000]);
+    for codec in [Codec::Bincode, Codec::MessagePack] {
+        let mut bytes = Vec::new();
+        codec.encode(&small, &mut bytes).expect("encodable");
+        assert!(codec.decode(&bytes) == Ok(small.clone()), "{codec:?}");
+    }
+}
+
+/// What a value does to the stack is bounded while it is walked through. Encoding it takes little more.
+#[test]
+fn encoding_takes_little_more_stack_than_the_walk_before() {
+    use std::cell::Cell;
+    thread_local! {
+        static LOWEST: Cell<(usize, bool)> = const { Cell::new((usize::MAX, false)) };
+    }
+    struct Level(Option<Box<Level>>);
+    impl Serialize for Level {
+        fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+            let here = [0_u8; 512];
+            let address = std::hint::black_box(&here).as_ptr().addr();
+            LOWEST.set((LOWEST.get().0.min(address), true));
+            out.serialize_newtype_struct("Level", &self.0)
+        }
+    }
+    let deep = nested(62, Level(None), |inner| Level(Some(Box::new(inner))));
+    let top = [0_u8; 1];
+    let taken = |work: &dyn Fn()| {
+        LOWEST.set((usize::MAX, false));
+        work();
+        top.as_ptr().addr() - LOWEST.get().0
+    };
+    let walked = taken(&|| drop(walk(Codec::Bincode, &deep)));
+    for codec in ALL {
+        let encoded = taken(&|| codec.write(&deep, &mut Vec::new()).expect("encodable"));
+        // Each of the 124 levels may take 2 KiB more: half of what is left of a stack of 2 MiB.
+        assert!(encoded < walked + 124 * 2 * 1024, "{codec:?}: {walked} and {encoded} bytes");
+    }
+}
+
 #[test]
 fn reordering_variants_is_harmless() {
     for codec in ALL {

@@ -1,5 +1,7 @@
 //! Values that read back, and values that do not.
 
+mod personal;
+
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
@@ -8,7 +10,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::personal::in_clear;
 
 const ALL: [Codec; 3] = [Codec::Bincode, Codec::Json, Codec::MessagePack];
 
@@ -288,71 +289,5 @@ fn an_event_that_decodes_as_another_variant_of_the_same_name_is_refused() {
             let is_refused = matches!(refused, Err(CodecError::DoesNotReadBack { .. }));
             assert!(is_refused, "{codec:?}: {second:?} is stored as {refused:?}");
         }
-    }
-}
-
-/// Commands of a customer were refused at random with "subject \"\" was forgotten". The event had a set of personal
-/// values, one of them unset, and the set had another order after it was decoded.
-#[test]
-fn sets_and_maps_of_set_unset_and_erased_personal_values_read_back() {
-    use crate::Personal;
-    use crate::keys::{Keys, MasterKeyRing};
-    let keys = Keys::in_memory(MasterKeyRing::generate("m").unwrap()).unwrap();
-    let erased = |codec: Codec| -> Personal<String> {
-        let (gone, mut bytes) = (Personal::new("gone", "x".to_owned()), Vec::new());
-        let other = Keys::in_memory(MasterKeyRing::generate("m").unwrap()).unwrap();
-        other.within(|| codec.encode(&gone, &mut bytes)).expect("encodable");
-        other.forget("gone").expect("it forgets");
-        other.within(|| codec.decode(&bytes)).expect("it reads as erased")
-    };
-    for codec in ALL {
-        for _ in 0..100 {
-            let set = Personal::new("s", "Ada".to_owned());
-            let all = [set, Personal::default(), erased(codec)];
-            let map: HashMap<u8, _> = (0..).zip(all.clone()).collect();
-            let value = (HashSet::from(all), map);
-            assert!(keys.within(|| reads_back(codec, &value)), "{codec:?}");
-            assert!(in_clear(|| reads_back(codec, &value)), "{codec:?}");
-        }
-    }
-}
-
-#[test]
-fn personal_values_read_back() {
-    use crate::Personal;
-    use crate::keys::{Keys, MasterKeyRing};
-    type Value = HashMap<u8, Personal<HashMap<u8, Option<u8>>>>;
-    let inner = |key: u8| (0..key).map(|key| (key, Some(key))).collect();
-    let value: Value = (0..9).map(|key| (key, Personal::new("s", inner(key)))).collect();
-    let keys = Keys::in_memory(MasterKeyRing::generate("m").unwrap()).unwrap();
-    let nested = (Personal::new("s", Personal::new("t", 1)), Personal::<u8>::default());
-    for codec in ALL {
-        assert!(keys.within(|| reads_back(codec, &value)), "{codec:?}");
-        assert!(in_clear(|| reads_back(codec, &value)), "{codec:?}");
-        assert!(keys.within(|| reads_back(codec, &nested)), "{codec:?}");
-        let collapsing = (1, Personal::new("s", Some(None::<u8>)));
-        assert!(!keys.within(|| reads_back(codec, &collapsing)), "{codec:?}");
-    }
-}
-
-/// What is derived from stored data may contain a subject that was forgotten since. It is written as
-/// erased, and reads back as erased.
-#[test]
-fn a_derived_value_of_a_forgotten_subject_reads_back_as_erased() {
-    use std::sync::Arc;
-
-    use crate::Personal;
-    use crate::keys::{Keys, MasterKeyRing};
-    use crate::personal::{Sealer, deriving, within};
-    let keys = Keys::in_memory(MasterKeyRing::generate("m").unwrap()).unwrap();
-    keys.forget("s").unwrap();
-    let sealer: Arc<dyn Sealer> = keys;
-    let value: HashMap<u8, _> = (0..9).map(|key| (key, Personal::new("s", key))).collect();
-    for codec in ALL {
-        let derived = || codec.encode_checked(&value, &mut Vec::new());
-        let decoded = deriving(Some(&sealer), derived).expect("it reads back");
-        assert!(decoded.values().all(Personal::is_erased) && decoded.len() == 9);
-        let written = within(Some(&sealer), || codec.encode_checked(&value, &mut Vec::new()));
-        assert!(matches!(written, Err(CodecError::Personal(_))), "{written:?}");
     }
 }
