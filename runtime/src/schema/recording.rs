@@ -40,30 +40,44 @@ impl EventShapes {
         listed.is_some_and(|(_, recorded)| recorded.load(Ordering::Acquire))
     }
 
-    /// Records the shape of an event type through `store`, unless that was done before.
-    fn record<A: Aggregate>(
+    /// Returns the notes that record the shape of an event type, unless they were handed over before.
+    fn check<A: Aggregate>(
         &self,
         name: &str,
         codec: Codec,
         shapes: &StoreShapes,
-        store: impl FnMut(Notes),
-    ) -> Result<(), CodecError> {
+    ) -> Result<Option<Notes>, CodecError> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = others.get(name) {
-            return known.clone();
+            return known.clone().map(|()| None);
         }
-        let recorded = to_record::<A>(name, codec, shapes);
-        let result = recorded.map(|notes| notes.map_or((), store));
-        others.insert(name.into(), result.clone());
-        // The note has been handed over, so an append that is handed over from here on comes after it.
-        if let (Ok(()), Some((_, recorded))) =
-            (&result, self.recorded.iter().find(|(known, _)| *known == name))
-        {
-            recorded.store(true, Ordering::Release);
+        to_record::<A>(name, codec, shapes).inspect_err(|error| {
+            others.insert(name.into(), Err(error.clone()));
+        })
+    }
+
+    /// Hands the shapes over through `store`, before the commit is handed over. Until this returns, other commits
+    /// with the same event types hand them over as well.
+    pub(crate) fn hand_over(&self, new: NewShapes, mut store: impl FnMut(Notes)) {
+        for (name, notes) in new.0 {
+            if let Some(notes) = notes {
+                store(notes);
+            }
+            // An append that is handed over from here on comes after the note.
+            match self.recorded.iter().find(|(known, _)| *known == name) {
+                Some((_, recorded)) => recorded.store(true, Ordering::Release),
+                None => {
+                    let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+                    others.insert(name.into(), Ok(()));
+                }
+            }
         }
-        result
     }
 }
+
+/// The event types of a commit that no commit before had, with the notes that record their shapes.
+#[must_use]
+pub(crate) struct NewShapes(SmallVec<[(String, Option<Notes>); 1]>);
 
 /// The event types of a commit that is being encoded.
 pub(crate) struct Writing<'a, A> {
@@ -86,19 +100,34 @@ impl<A: Aggregate> Writing<'_, A> {
         A::schema_version(name)
     }
 
-    /// Records the shapes of the event types that were not recorded before. `store` hands a set of notes to the
-    /// committer, and is called before the commit is handed over.
+    /// Checks the shapes of the event types that were not recorded before.
     ///
     /// # Errors
     /// [`CodecError::OtherShape`] or [`CodecError::UnknownShape`]: the commit must not be stored.
+    pub(crate) fn check(self, recorded: &StoreShapes) -> Result<NewShapes, CodecError> {
+        let Some(shapes) = self.shapes else { return Ok(NewShapes(SmallVec::new())) };
+        let checked = self.new.into_inner().into_iter().map(|name| {
+            let notes = shapes.check::<A>(&name, self.codec, recorded)?;
+            Ok((name, notes))
+        });
+        checked.collect::<Result<_, _>>().map(NewShapes)
+    }
+
+    /// Checks them, and hands them over through `store`.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check).
     pub(crate) fn record(
         self,
         recorded: &StoreShapes,
-        mut store: impl FnMut(Notes),
+        store: impl FnMut(Notes),
     ) -> Result<(), CodecError> {
-        let Some(shapes) = self.shapes else { return Ok(()) };
-        let mut new = self.new.into_inner().into_iter();
-        new.try_for_each(|name| shapes.record::<A>(&name, self.codec, recorded, &mut store))
+        let shapes = self.shapes;
+        let new = self.check(recorded)?;
+        if let Some(shapes) = shapes {
+            shapes.hand_over(new, store);
+        }
+        Ok(())
     }
 }
 
@@ -118,7 +147,8 @@ fn to_record<A: Aggregate>(
         why: unknown.to_string(),
         codec,
     })?;
-    if known.is_some_and(|known| known.is(&words)) {
+    // What a later release has recorded stays: it reads both.
+    if known.is_some_and(|known| known.is(&words) || known.extends(&words)) {
         return Ok(None);
     }
     let shape = RecordedShape::new(A::TYPE, name, A::schema_version(name), &words);
