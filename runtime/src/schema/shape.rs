@@ -118,6 +118,19 @@ pub(super) fn variant<E: DeserializeOwned>(name: &str) -> Variant {
     Variant { names: tracer.root.names, exists: tracer.root.is_variant, words }
 }
 
+/// Returns whether an enum within the variant `name` may have a catch-all variant, which takes what it does not know
+/// for something without content.
+pub(super) fn variant_has_catch_all<E: DeserializeOwned>(name: &str) -> bool {
+    let read = |node: Node<'_>| E::deserialize(node).is_ok();
+    walk(Tracer::probing(), Some(name), &read).may_have_catch_all()
+}
+
+/// The same for a type that is stored as a whole.
+pub(crate) fn has_catch_all<T: DeserializeOwned>() -> bool {
+    let read = |node: Node<'_>| T::deserialize(node).is_ok();
+    walk(Tracer::probing(), None, &read).may_have_catch_all()
+}
+
 /// Traces what `read` reads, and describes the node `from`. If it cannot be described, it is tried again with
 /// more samples. The result of the first attempt counts if it is complete, because fingerprints are stored.
 fn trace(
@@ -140,7 +153,7 @@ fn trace(
 
 fn walk(mut tracer: Tracer, variant: Option<&str>, read: &dyn Fn(Node<'_>) -> bool) -> Tracer {
     tracer.root.variant = variant.map(Into::into);
-    for _ in 0..tracer.effort.walks() {
+    loop {
         let root = node::root(&mut tracer);
         // Without keys: samples are not personal data.
         let walked = within(None, || guarded(|| read(root))).unwrap_or(false);
@@ -148,8 +161,7 @@ fn walk(mut tracer: Tracer, variant: Option<&str>, read: &dyn Fn(Node<'_>) -> bo
             tracer.accept(ROOT);
         }
         if !tracer.end_walk(walked) {
-            break;
+            return tracer;
         }
     }
-    tracer
 }

@@ -5,9 +5,12 @@ use std::fmt;
 use serde::de::{self, Deserializer, Visitor};
 
 use super::node::{Node, ROOT, variant_of};
-use super::parts::{Chosen, Entries, Fields, Parts};
+use super::parts::{Chosen, Entries, Fields, Parts, Why};
 use super::samples;
 use super::tracer::Refused;
+
+/// A name that no variant has.
+const NO_VARIANT: &str = "\u{1}no such variant";
 
 impl Node<'_> {
     pub(super) fn parts<'de, V: Visitor<'de>>(
@@ -43,7 +46,7 @@ impl Node<'_> {
     ) -> Result<V::Value, Refused> {
         self.tracer.root.names = Some(names);
         let of = Node { id: variant_of(self.id, variant, 0), tracer: self.tracer };
-        visitor.visit_enum(Chosen { variant, of, is_root: true })
+        visitor.visit_enum(Chosen { variant, of, why: Why::Root })
     }
 }
 
@@ -196,6 +199,10 @@ impl<'de> Deserializer<'de> for Node<'_> {
         let Self { tracer, id } = self;
         let container = (name, variants);
         Node { tracer: &mut *tracer, id }.see("enum", variants, 0)?;
+        if tracer.probes(id) {
+            let of = Node { tracer, id: variant_of(id, NO_VARIANT, variants.len()) };
+            return visitor.visit_enum(Chosen { variant: NO_VARIANT, of, why: Why::Unknown });
+        }
         let choice = if tracer.enter_container(id, container)? {
             (tracer.end_of(&container).ok_or(Refused)?, None)
         } else {
@@ -205,7 +212,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
         let (number, before) = choice;
         let variant = *variants.get(number).ok_or(Refused)?;
         let of = Node { tracer: &mut *tracer, id: variant_of(id, variant, number) };
-        let value = visitor.visit_enum(Chosen { variant, of, is_root: false });
+        let value = visitor.visit_enum(Chosen { variant, of, why: Why::Turn });
         tracer.leave_container();
         if let (true, Some(before)) = (value.is_ok(), before) {
             tracer.walked(id, container, before);

@@ -1,10 +1,9 @@
 //! [`Node`]: a node of a type, and how it is recorded while a value is deserialized from it.
 
 use serde::de::DeserializeSeed;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::samples::Samples;
-use super::tracer::{Refused, Seen, Tracer};
+use super::tracer::{Refused, Seen, Tracer, hash};
 
 /// The deserializer of the whole type.
 pub(super) fn root(tracer: &mut Tracer) -> Node<'_> {
@@ -21,17 +20,6 @@ pub(in crate::schema) struct Node<'a> {
 /// The node of the whole type.
 pub(super) const ROOT: u64 = 0;
 
-/// Identifies a node within a node, or what a node is.
-pub(super) fn hash(seed: u64, words: &[&str], number: usize) -> u64 {
-    let mut hash = Xxh3::with_seed(seed);
-    hash.update(&(number as u64).to_le_bytes());
-    for word in words {
-        hash.update(&(word.len() as u64).to_le_bytes());
-        hash.update(word.as_bytes());
-    }
-    hash.digest()
-}
-
 impl<'a> Node<'a> {
     pub(super) fn see(
         &mut self,
@@ -39,7 +27,7 @@ impl<'a> Node<'a> {
         names: &'static [&'static str],
         number: usize,
     ) -> Result<(), Refused> {
-        let what = hash(hash(0, &[kind], 0), names, number);
+        let what = self.tracer.hash_of(kind, names, number);
         self.tracer.see(self.id, Seen { what, kind, names, number })
     }
 

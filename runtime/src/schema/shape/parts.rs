@@ -82,8 +82,18 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 pub(super) struct Chosen<'a, 'n> {
     pub(super) variant: &'n str,
     pub(super) of: Node<'a>,
-    /// Whether the enum is the whole type, and traced for this variant.
-    pub(super) is_root: bool,
+    pub(super) why: Why,
+}
+
+/// Why a walk takes a variant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It is its turn.
+    Turn,
+    /// The enum is the whole type, and traced for this variant.
+    Root,
+    /// The enum does not have it, unless a catch-all variant takes it.
+    Unknown,
 }
 
 impl<'de, 'a> EnumAccess<'de> for Chosen<'a, '_> {
@@ -96,8 +106,10 @@ impl<'de, 'a> EnumAccess<'de> for Chosen<'a, '_> {
     ) -> Result<(S::Value, Node<'a>), Refused> {
         let name: StrDeserializer<'_, Refused> = self.variant.into_deserializer();
         let variant = seed.deserialize(name);
-        if self.is_root {
-            self.of.named(variant.is_ok());
+        match self.why {
+            Why::Turn => {}
+            Why::Root => self.of.named(variant.is_ok()),
+            Why::Unknown => self.of.tracer.probed(variant.is_ok()),
         }
         Ok((variant?, self.of))
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::fingerprint;
 
+mod sizes;
 mod words;
 
 /// Types of the same name in releases of their own.

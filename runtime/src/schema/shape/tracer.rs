@@ -2,13 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// How deeply values may be nested: far below what a thread's stack can take.
 const DEPTH_MAX: usize = 64;
 /// How many times a struct or an enum may contain itself. Once is not enough, because a generic type within
 /// itself looks the same.
 const WITHIN_ITSELF_MAX: usize = 2;
+/// How many times a type is traversed, each time with the next variants of its enums or the next samples.
+const WALKS: usize = 1_000;
+/// The same for a type that is not completely seen at first. Nested enums multiply: one of 20 variants that each
+/// contain one of 250 takes 5,000 walks.
+const WALKS_THOROUGH: usize = 10_000;
+/// How many values are visited in all walks: a few milliseconds of work.
+const VALUES: usize = 100_000;
+/// The same for a type that is not completely seen at first: about 50 ms of work, and 25 MB at most.
+const VALUES_THOROUGH: usize = 400_000;
 
 /// How much work is spent on a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,19 +29,17 @@ pub(super) enum Effort {
 }
 
 impl Effort {
-    /// How many times a type is traversed, each time with the next variants of its enums or the next samples.
-    pub(super) fn walks(self) -> usize {
+    fn walks(self) -> usize {
         match self {
-            Self::Usual => 1_000,
-            Self::Thorough => 4_000,
+            Self::Usual => WALKS,
+            Self::Thorough => WALKS_THOROUGH,
         }
     }
 
-    /// How many values are visited in all walks: a few milliseconds of work for `Usual`.
     fn values(self) -> usize {
         match self {
-            Self::Usual => 100_000,
-            Self::Thorough => 200_000,
+            Self::Usual => VALUES,
+            Self::Thorough => VALUES_THOROUGH,
         }
     }
 }
@@ -51,12 +58,30 @@ pub(super) struct Tracer {
     /// By node, the last choice: a sample of a value, or a variant.
     choices: HashMap<u64, usize>,
     /// By enum, a variant that terminates.
-    ends: HashMap<Container, usize>,
+    ends: HashMap<u64, usize>,
+    /// The hashes of long lists of names, by their places.
+    hashes: HashMap<[usize; 5], u64>,
     pub(super) root: Root,
+    walks: usize,
     values: usize,
+    /// Whether a bound ended a walk, or all of them.
+    is_exhausted: bool,
+    /// If catch-all variants are looked for.
+    probe: Option<Probe>,
     /// How many samples of each kind are passed over at first.
     pub(super) shift: usize,
     walk: Walk,
+}
+
+/// A search for enums with a catch-all variant.
+#[derive(Default)]
+struct Probe {
+    /// The enums to which a variant was given that they do not have.
+    probed: HashSet<u64>,
+    /// Whether one of them took it.
+    has_found: bool,
+    /// Whether everything was seen.
+    is_complete: bool,
 }
 
 /// The only variant of the outermost enum that is visited, if it is traced for one variant.
@@ -93,6 +118,19 @@ struct Walk {
     depth: usize,
     /// How many enums have variants that were not visited yet.
     unfinished: usize,
+    /// Whether an enum was given a variant that it does not have.
+    is_probe: bool,
+}
+
+/// Identifies a node within a node, or what a node is.
+pub(super) fn hash(seed: u64, words: &[&str], number: usize) -> u64 {
+    let mut hash = Xxh3::with_seed(seed);
+    hash.update(&(number as u64).to_le_bytes());
+    for word in words {
+        hash.update(&(word.len() as u64).to_le_bytes());
+        hash.update(word.as_bytes());
+    }
+    hash.digest()
 }
 
 /// Ends a walk early: nothing more can be seen in it.
@@ -109,8 +147,12 @@ impl Tracer {
             hidden: HashSet::new(),
             choices: HashMap::new(),
             ends: HashMap::new(),
+            hashes: HashMap::new(),
             root: Root::default(),
+            walks: 0,
             values: 0,
+            is_exhausted: false,
+            probe: None,
             shift: 0,
             walk: Walk::default(),
         }
@@ -126,14 +168,60 @@ impl Tracer {
         Self { shift, ..Self::new(Effort::Usual) }
     }
 
+    /// Creates a tracer that looks for catch-all variants.
+    pub(super) fn probing() -> Self {
+        Self { probe: Some(Probe::default()), ..Self::new(Effort::Thorough) }
+    }
+
+    /// Returns whether a catch-all variant was found, or not everything was seen.
+    pub(super) fn may_have_catch_all(&self) -> bool {
+        self.probe.as_ref().is_none_or(|probe| probe.has_found || !probe.is_complete)
+    }
+
+    /// Returns whether this walk gives an enum a variant that it does not have: once for each enum.
+    pub(super) fn probes(&mut self, node: u64) -> bool {
+        let probes = self.probe.as_mut().is_some_and(|probe| probe.probed.insert(node));
+        self.walk.is_probe |= probes;
+        probes
+    }
+
+    /// Records whether an enum took a variant that it does not have.
+    pub(super) fn probed(&mut self, is_taken: bool) {
+        if let Some(probe) = &mut self.probe {
+            probe.has_found |= is_taken;
+        }
+    }
+
+    /// Returns whether the type was not completely seen because of its size.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_exhausted
+    }
+
     pub(super) fn is_thorough(&self) -> bool {
         self.effort == Effort::Thorough
+    }
+
+    /// Returns the hash of what a node is.
+    pub(super) fn hash_of(
+        &mut self,
+        kind: &'static str,
+        names: &'static [&'static str],
+        number: usize,
+    ) -> u64 {
+        let compute = || hash(hash(0, &[kind], 0), names, number);
+        if names.len() < 8 {
+            return compute();
+        }
+        // They are static, so their place identifies them.
+        let place = [kind.as_ptr().addr(), names.as_ptr().addr(), kind.len(), names.len(), number];
+        *self.hashes.entry(place).or_insert_with(compute)
     }
 
     /// Records what a node is.
     pub(super) fn see(&mut self, node: u64, seen: Seen) -> Result<(), Refused> {
         self.values += 1;
         if self.values > self.effort.values() || self.walk.depth > DEPTH_MAX {
+            self.is_exhausted = true;
             return Err(Refused);
         }
         if self.seen.insert(node, seen).is_some_and(|before| before.what != seen.what) {
@@ -205,8 +293,9 @@ impl Tracer {
     }
 
     /// Returns a variant of the enum that terminates, if one is known.
-    pub(super) fn end_of(&self, container: &Container) -> Option<usize> {
-        self.ends.get(container).copied()
+    pub(super) fn end_of(&mut self, container: &Container) -> Option<usize> {
+        let key = self.hash_of(container.0, container.1, 0);
+        self.ends.get(&key).copied()
     }
 
     /// Returns the variant to visit, and the number that [`walked`](Self::walked) takes afterwards.
@@ -218,7 +307,8 @@ impl Tracer {
     /// Records that a variant was visited. If everything in it was, the next walk takes the next variant.
     pub(super) fn walked(&mut self, node: u64, container: Container, before: (usize, usize)) {
         let (variant, unfinished) = before;
-        self.ends.entry(container).or_insert(variant);
+        let key = self.hash_of(container.0, container.1, 0);
+        self.ends.entry(key).or_insert(variant);
         let next = if self.walk.unfinished == unfinished { variant + 1 } else { variant };
         if next < container.1.len() {
             self.choices.insert(node, next);
@@ -226,13 +316,21 @@ impl Tracer {
         }
     }
 
-    /// Ends a walk, and returns whether another one may see more.
+    /// Ends a walk, and returns whether another one is made.
     pub(super) fn end_walk(&mut self, is_complete: bool) -> bool {
         let walk = std::mem::take(&mut self.walk);
-        if self.values > self.effort.values() {
+        self.walks += 1;
+        if self.values > self.effort.values() || self.walks >= self.effort.walks() {
+            self.is_exhausted |= walk.unfinished > 0 || !is_complete;
             return false;
         }
+        if walk.is_probe {
+            return true;
+        }
         if is_complete {
+            if let Some(probe) = &mut self.probe {
+                probe.is_complete = walk.unfinished == 0;
+            }
             return walk.unfinished > 0;
         }
         // The last choice was rejected.

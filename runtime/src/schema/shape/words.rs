@@ -5,8 +5,8 @@
 
 use actuarius_persistence::RecordedShape;
 
-use super::node::{hash, variant_of};
-use super::tracer::{Seen, Tracer};
+use super::node::variant_of;
+use super::tracer::{Seen, Tracer, hash};
 
 /// What could not be seen: where, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,7 @@ impl std::fmt::Display for Unknown {
 const HIDDEN: &str = "is read as any kind of value (flattened, untagged, internally tagged, or like `serde_json::Value`)";
 const REFUSED: &str = "accepts none of the sample values, so what follows it cannot be seen";
 const DYNAMIC: &str = "is read in more than one way";
+const TOO_LARGE: &str = "is too large, or nested too deeply, to be seen completely";
 
 type Words = Result<String, Unknown>;
 
@@ -51,7 +52,7 @@ pub(super) fn describe(tracer: &Tracer, node: u64) -> Words {
         return if tracer.is_accepted(node) {
             Ok("nothing".into())
         } else {
-            Err(Unknown::of(REFUSED))
+            Err(Unknown::of(unseen(tracer)))
         };
     };
     if tracer.is_hidden(node) {
@@ -73,6 +74,11 @@ pub(super) fn describe(tracer: &Tracer, node: u64) -> Words {
             .map_or("text", |it| if it == "str" { "text" } else { it })
             .into()),
     }
+}
+
+/// Returns why something was not seen.
+fn unseen(tracer: &Tracer) -> &'static str {
+    if tracer.is_exhausted() { TOO_LARGE } else { REFUSED }
 }
 
 /// What contains itself again; its parts are described where it begins.
@@ -128,7 +134,7 @@ fn parts(tracer: &Tracer, node: u64, name: &str, most: usize) -> Result<Vec<Word
         let at = all.len().saturating_sub(1);
         let why = match all.pop() {
             Some(Err(why)) => why,
-            _ => Unknown::of(REFUSED),
+            _ => Unknown::of(unseen(tracer)),
         };
         return Err(why.within(part_name(tracer, node, at)));
     }
@@ -171,17 +177,16 @@ fn quoted(name: &str) -> String {
     out
 }
 
-/// Like [`RecordedShape::reads`], for the input of an upcaster, whose fields may have other names. The same names in another
-/// order are a mistake.
+/// Like [`RecordedShape::reads`], for what an upcaster reads, whose fields may have other names. A name that is in
+/// another place now is a mistake.
 pub(in crate::schema) fn reads_renamed(recorded: &str, current: &str) -> bool {
     if RecordedShape::reads(recorded, current) {
         return true;
     }
-    let ((old, mut old_names), (new, mut new_names)) =
-        (without_names(recorded), without_names(current));
-    old_names.sort_unstable();
-    new_names.sort_unstable();
-    RecordedShape::reads(&old, &new) && old_names != new_names
+    let ((old, old_names), (new, new_names)) = (without_names(recorded), without_names(current));
+    let renamed = || old_names.iter().zip(&new_names).filter(|(old, new)| old != new);
+    let is_moved = |(old, _): (&&str, _)| renamed().any(|(_, new)| new == old);
+    RecordedShape::reads(&old, &new) && !renamed().any(is_moved)
 }
 
 /// Returns the words without the names of fields, and these names.

@@ -213,4 +213,7 @@ fn an_upcaster_may_rename_fields_but_not_swap_them() {
     assert!(!reads_renamed(before, "{cents: u64, lines: map(text -> {qty: u64})}"));
     assert!(!reads_renamed(before, "{qty: i64, lines: map(text -> {cents: u64})}"));
     assert!(!reads_renamed(before, "{qty: u64, lines: map(bytes -> {cents: u64})}"));
+    // One field was removed, another one added, and `b` is read from where `a` was.
+    assert!(!reads_renamed("{a: u64, b: u64}", "{b: u64, c: u64}"));
+    assert!(reads_renamed("{x: {id: u8}, id: u8}", "{x: {key: u8}, id: u8}"));
 }
