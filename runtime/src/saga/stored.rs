@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::schema::shape::{Unknown, is_self_describing, shape};
+use crate::schema::shape::{Unknown, has_catch_all, is_self_describing, shape};
 
 /// The event of an instance.
 #[derive(Clone, Serialize, Deserialize)]
@@ -214,15 +214,26 @@ fn brief<T: DeserializeOwned + 'static>() -> Result<String, Unknown> {
     let words = shape::<T>().words?;
     match words.len() <= SHAPE_BYTES_MAX {
         true => Ok(words.to_string()),
-        false => Ok(format!("#{:032x}", xxh3_128(words.as_bytes()))),
+        false => Ok(hashed(&words)),
     }
+}
+
+fn hashed(words: &str) -> String {
+    format!("#{:032x}", xxh3_128(words.as_bytes()))
 }
 
 /// Checks that values stored with this shape are read as the same values today.
 fn check_shape<T: DeserializeOwned + 'static>(recorded: &str) -> Result<(), CodecError> {
-    let current = match brief::<T>() {
-        Ok(current) if RecordedShape::reads(recorded, &current) => return Ok(()),
-        Ok(current) => current,
+    let current = match shape::<T>().words {
+        // Compared with all words, of which a longer shape stores none.
+        Ok(words) if RecordedShape::reads(recorded, &words) || recorded == hashed(&words) => {
+            return Ok(());
+        }
+        // A later release has stored it.
+        Ok(words) if RecordedShape::reads(&words, recorded) && !has_catch_all::<T>() => {
+            return Ok(());
+        }
+        Ok(words) => words.to_string(),
         Err(unknown) => format!("one that is not known, because {unknown}"),
     };
     let (type_name, recorded) = (type_name::<T>(), recorded.to_owned());

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use actuarius_domain::{Aggregate, Upcaster};
 use actuarius_persistence::{Codec, CodecError, EventView, ReadError, Reader, RecordedShape};
 use dashmap::DashMap;
+use serde::de::DeserializeOwned;
 
 use super::decoding::upcasters;
 use super::shape::{self, Node};
@@ -94,7 +95,7 @@ impl OtherShape {
 fn other<A: Aggregate>(recorded: &RecordedShape) -> Option<OtherShape> {
     let (event_type, schema_version) = (recorded.event_type.clone(), recorded.schema_version);
     let error = match upcasters::<A>().find(&event_type, schema_version) {
-        Some(upcaster) => other_input(recorded, upcaster)?,
+        Some(upcaster) => other_input::<A>(recorded, upcaster)?,
         None => {
             let current = guarded(|| A::schema_version(&event_type)).ok()?;
             (current == schema_version).then_some(())?;
@@ -105,19 +106,17 @@ fn other<A: Aggregate>(recorded: &RecordedShape) -> Option<OtherShape> {
 }
 
 /// Returns why this program must neither read nor write events of a type with this recorded shape.
-pub(super) fn compare<E: serde::de::DeserializeOwned>(
-    recorded: &RecordedShape,
-) -> Option<CodecError> {
-    let variant = shape::variant::<E>(&recorded.event_type);
-    let stored = EventView::detached(&recorded.event_type, 0, Codec::Bincode, &[]);
-    if variant.exists == Some(false) || stored.catch_all::<E>().is_some() {
-        // Reading reports that there is no such event type, or does not read its content.
-        return None;
-    }
-    let current = match variant.words {
+pub(super) fn compare<E: DeserializeOwned>(recorded: &RecordedShape) -> Option<CodecError> {
+    let name = &*recorded.event_type;
+    let current = match today::<E>(name)? {
         Ok(words) if recorded.is_read_as(&words) => return None,
+        // A later release has stored events. Its further variants are errors of the events that have them, unless
+        // something takes them for others.
+        Ok(words) if recorded.extends(&words) && !shape::variant_has_catch_all::<E>(name) => {
+            return None;
+        }
         Ok(words) => words,
-        Err(unknown) => format!("one that is not known, because {unknown}"),
+        Err(unknown) => unknown,
     };
     Some(CodecError::OtherShape {
         name: recorded.event_type.clone(),
@@ -127,22 +126,78 @@ pub(super) fn compare<E: serde::de::DeserializeOwned>(
     })
 }
 
-fn other_input(recorded: &RecordedShape, upcaster: &Upcaster) -> Option<CodecError> {
-    // A relabelled event is checked where its result is decoded.
-    if guarded(|| upcaster.recast_without_content().is_some()) != Ok(false) || !recorded.is_whole()
-    {
+/// Returns the shape of today's content of a variant, or a text that says why it is not known. `None` if it is
+/// not read at all.
+fn today<E: DeserializeOwned>(name: &str) -> Option<Result<String, String>> {
+    let variant = shape::variant::<E>(name);
+    let stored = EventView::detached(name, 0, Codec::Bincode, &[]);
+    if variant.exists == Some(false) || stored.catch_all::<E>().is_some() {
+        // Reading reports that there is no such event type, or does not read its content.
         return None;
     }
-    let read = |node: Node<'_>| {
-        let mut content = <dyn erased_serde::Deserializer<'_>>::erase(node);
-        upcaster.recast(&mut content).is_ok()
+    let words = variant.words;
+    Some(words.map_err(|unknown| format!("one that is not known, because {unknown}")))
+}
+
+/// Compares a recorded shape with what its upcaster reads.
+fn other_input<A: Aggregate>(recorded: &RecordedShape, upcaster: &Upcaster) -> Option<CodecError> {
+    let (read_by, relabelled) = read_by::<A>(upcaster)?;
+    let reads = match read_by {
+        ReadBy::Event(name) => match today::<A::Event>(&name)? {
+            Ok(words) if is_read_renamed(recorded, &words) => return None,
+            Ok(words) | Err(words) => words,
+        },
+        ReadBy::Upcaster(upcaster) => {
+            let read = |node: Node<'_>| {
+                let mut content = <dyn erased_serde::Deserializer<'_>>::erase(node);
+                upcaster.recast(&mut content).is_ok()
+            };
+            // An upcaster that reads what cannot be seen knows what it does.
+            let words = shape::words_of(&read).ok()?;
+            if is_read_renamed(recorded, &words) {
+                return None;
+            }
+            words
+        }
     };
-    // An upcaster that reads what cannot be seen knows what it does.
-    let reads = shape::words_of(&read).ok()?;
-    (!shape::reads_renamed(recorded.words(), &reads)).then(|| CodecError::UpcasterReadsOtherShape {
+    Some(CodecError::UpcasterReadsOtherShape {
         event_type: recorded.event_type.clone(),
         schema_version: recorded.schema_version,
         recorded: recorded.words().to_owned(),
-        reads,
+        reads: relabelled.map_or(reads.clone(), |name| format!("{reads}, as `{name}`")),
     })
+}
+
+/// What reads the content of an event that has an upcaster.
+enum ReadBy<'a> {
+    Upcaster(&'a Upcaster),
+    /// Today's variant of this name.
+    Event(String),
+}
+
+/// Returns what reads the content that an upcaster receives, and the name it is relabelled to, if it is. `None` if
+/// nothing reads it.
+fn read_by<A: Aggregate>(first: &Upcaster) -> Option<(ReadBy<'_>, Option<String>)> {
+    let upcasters = upcasters::<A>();
+    let (mut upcaster, mut relabelled) = (first, None);
+    // More steps than upcasters are a circle, which is reported when an event is read.
+    for _ in 0..=upcasters.len() {
+        let Some(recast) = guarded(|| upcaster.recast_without_content()).ok()? else {
+            return Some((ReadBy::Upcaster(upcaster), relabelled));
+        };
+        // Left out, or relabelled to one event.
+        let event = recast.into_events().pop()?;
+        let name = event.event_type?.into_owned();
+        match upcasters.find(&name, event.schema_version) {
+            Some(next) => (upcaster, relabelled) = (next, Some(name)),
+            None => return Some((ReadBy::Event(name.clone()), Some(name))),
+        }
+    }
+    None
+}
+
+/// Returns whether these words read a recorded shape, whose fields may have had other names.
+fn is_read_renamed(recorded: &RecordedShape, words: &str) -> bool {
+    // Of a long shape, only the hash is known.
+    recorded.is(words) || recorded.is_whole() && shape::reads_renamed(recorded.words(), words)
 }

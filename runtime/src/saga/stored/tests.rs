@@ -232,3 +232,60 @@ fn a_command_of_an_earlier_release_is_read() {
     Codec::Bincode.encode(&order, &mut bytes).unwrap();
     assert_eq!(Payload::Bytes(Codec::Bincode.byte(), bytes).decode(), Ok(order));
 }
+
+/// An order waited in an outbox, whose type was described in 1,000 bytes. A release added one at the end,
+/// the description became a hash, and the order was not sent any more.
+#[test]
+fn a_command_is_sent_after_its_type_has_become_long() {
+    use releases::{Extended, Order};
+    let whole = |words: &str| Payload::Shaped {
+        codec: Codec::Bincode.byte(),
+        shape: words.to_owned(),
+        bytes: vec![1],
+    };
+    macro_rules! long {
+        ($name:ident $($more:ident)*) => {
+            #[derive(Debug, PartialEq, Serialize, Deserialize)]
+            #[allow(dead_code)]
+            enum $name {
+                First,
+                Second,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough01,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough02,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough03,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough04,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough05,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough06,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough07,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough08,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough09,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough10,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough11,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough12,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough13,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough14,
+                VariantWithANameThatIsSixtyCharactersLongSoThatFewAreEnough15,
+                $($more,)*
+            }
+        };
+    }
+    long!(Short);
+    long!(Longer VariantThatTheNextReleaseAddedAtTheEndOfTheEnum AndAnotherOneOfTheReleaseAfterThat);
+    let stored = Payload::of(Codec::Bincode, &Short::Second).unwrap();
+    let Payload::Shaped { shape, .. } = &stored else { panic!("{stored:?}") };
+    assert!(shape.starts_with("enum("), "{shape}");
+    assert_eq!(stored.decode(), Ok(Longer::Second));
+    let stored = Payload::of(Codec::Bincode, &Longer::Second).unwrap();
+    let Payload::Shaped { shape, .. } = &stored else { panic!("{stored:?}") };
+    assert!(shape.starts_with('#'), "{shape}");
+    assert_eq!(stored.decode(), Ok(Longer::Second));
+    assert!(matches!(stored.decode::<Short>(), Err(CodecError::OtherCommandShape { .. })));
+    // A program that was rolled back sends what it knows.
+    let later = "enum(Pay{cents: u64, fee: u64}|Cancel|Refund(u64))";
+    assert_eq!(whole(later).decode(), Ok(Order::Cancel));
+    assert_eq!(whole(later).decode(), Ok(Extended::Cancel));
+    assert!(matches!(
+        whole("enum(Cancel|Pay)").decode::<Order>(),
+        Err(CodecError::OtherCommandShape { .. })
+    ));
+}

@@ -7,6 +7,8 @@ mod followers;
 mod missing;
 mod model;
 mod names;
+mod relabelled;
+mod rollback;
 mod shapes;
 mod shapes_everywhere;
 mod splits;
