@@ -208,6 +208,16 @@ impl Codec {
         reading(|| self.encode(value, out))
     }
 
+    /// Appends the content of an event that was derived from a stored one to `out`, and returns the name of its
+    /// variant. It may be as deep as what is read.
+    pub(super) fn encode_derived_event<E: Serialize + DeserializeOwned>(
+        self,
+        event: &E,
+        out: &mut Vec<u8>,
+    ) -> Result<&'static str, CodecError> {
+        reading(|| self.encode_event_checked(event, out)).map(|(name, _)| name)
+    }
+
     /// Returns whether the codec stores names and kinds of values.
     pub(super) fn is_self_describing(self) -> bool {
         self != Self::Bincode
@@ -221,12 +231,13 @@ pub(super) fn derived<R, E: std::fmt::Display>(
     reading(derive).map_err(|error| CodecError::encode(&error))
 }
 
-/// Reads a value from a deserializer, with the bounds of what is read.
+/// Reads a value from a deserializer, with the bounds of what is read. It has no more elements than are in memory.
 pub(super) fn read_from<'de, S: DeserializeSeed<'de>, D: Deserializer<'de>>(
     seed: S,
     from: D,
 ) -> Result<S::Value, CodecError> {
-    reading(|| Bounded(seed).deserialize(from)).map_err(|error| CodecError::decode(&error))
+    let read = reading_bytes(usize::MAX, || Bounded(seed).deserialize(from));
+    read.map_err(|error| CodecError::decode(&error))
 }
 
 /// Like [`read_from`], for the event whose variant is `name` and whose content is deserialized.

@@ -1,5 +1,8 @@
 //! Events that are already encoded, for commits that are rewritten to another store.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::append::{Append, NewCommit};
 use super::codec::{Codec, CodecError};
 use super::event::EventView;
@@ -38,17 +41,17 @@ impl EncodedEvent {
         Self { event_type, schema_version, codec, payload }
     }
 
-    /// Encodes a typed event with `codec`.
+    /// Encodes a typed event with `codec`, and decodes it again.
     ///
     /// # Errors
-    /// Returns [`CodecError`] if the event cannot be encoded.
-    pub fn encode<E: serde::Serialize>(
+    /// Returns [`CodecError`] if the event cannot be encoded, or does not read back as the same event.
+    pub fn encode<E: Serialize + DeserializeOwned>(
         event: &E,
         schema_version: impl FnOnce(&str) -> u32,
         codec: Codec,
     ) -> Result<Self, CodecError> {
         let mut payload = Vec::new();
-        let event_type = codec.encode_event(event, &mut payload)?;
+        let event_type = codec.encode_derived_event(event, &mut payload)?;
         Ok(Self::new(event_type, schema_version(event_type), codec, payload))
     }
 

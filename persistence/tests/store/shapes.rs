@@ -3,8 +3,11 @@
 use actuarius_persistence::copy::{self, CopyError, Selection};
 use actuarius_persistence::migrate::{self, BoxError, Rewrite};
 use actuarius_persistence::{
-    Batch, Codec, CommitView, EncodedEvent, RecordedShape, Store, ignore_progress, memory,
+    Batch, Codec, CodecError, CommitView, EncodedEvent, RecordedShape, Store, ignore_progress,
+    memory,
 };
+
+use serde::{Deserialize, Serialize};
 
 use crate::common::log::source;
 
@@ -87,4 +90,32 @@ fn a_migration_takes_over_the_shapes_of_what_it_leaves_unchanged() {
     let mut to = memory::open();
     migrate::run(&*from.reader, &mut to, &mut change, &mut ignore_progress).expect("migrated");
     assert_eq!(recorded(&to), [shape("Struck", "()")]);
+}
+
+#[derive(Serialize, Deserialize)]
+enum Skipping {
+    Noted {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        number: u64,
+    },
+}
+
+/// A migration to bincode reported success. In the new store no event with a skipped field could be read.
+#[test]
+fn a_migration_stores_no_event_that_does_not_read_back() {
+    let (from, mut to) = (source(30), memory::open());
+    let mut encode = |codec| {
+        let mut change = |_: &CommitView<'_>, out: &mut Rewrite| -> Result<(), BoxError> {
+            Ok(out.encode(&Skipping::Noted { text: None, number: 7 }, |_| 1, codec)?)
+        };
+        migrate::run(&*from.reader, &mut to, &mut change, &mut ignore_progress)
+    };
+    let refused = encode(Codec::Bincode);
+    let Err(migrate::MigrateError::Transform { source, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    let refused = source.downcast_ref::<CodecError>();
+    assert!(matches!(refused, Some(CodecError::DoesNotReadBack { .. })), "{source}");
+    encode(Codec::MessagePack).expect("it keeps the names");
 }

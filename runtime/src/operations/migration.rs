@@ -118,6 +118,8 @@ fn rewrite<A: Aggregate>(
             || (is_current && event.codec_byte() == codec.byte())
             || (is_current && event.catch_all::<A::Event>().is_some());
         if is_ours {
+            // Otherwise another event of its type could record a shape that is not that of this one.
+            decoder.check_shape(&event)?;
             out.put(&event);
             continue;
         }

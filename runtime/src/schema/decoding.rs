@@ -64,6 +64,14 @@ impl<A: Aggregate> Decoder<A> {
         }
     }
 
+    /// Checks that a stored event has no other shape than what reads it.
+    ///
+    /// # Errors
+    /// [`CodecError::OtherShape`] or [`CodecError::UpcasterReadsOtherShape`].
+    pub(crate) fn check_shape(self, event: &EventView<'_>) -> Result<(), CodecError> {
+        OtherShape::check(self.others, event)
+    }
+
     /// Decodes a stored event, without headers.
     ///
     /// # Errors

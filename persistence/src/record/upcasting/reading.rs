@@ -1,12 +1,17 @@
 //! Deserializes from a [`Value`]. Stricter than a self-describing codec: no field is ignored, and no number is
 //! rounded, because an upcaster returns exactly what is read.
 
+use std::sync::LazyLock;
+
 use serde::de::value::{Error, MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
 
 use super::value::Value;
 
 static UNIT: Value = Value::Unit;
+
+/// The numbers below 256.
+static OCTETS: LazyLock<Vec<Value>> = LazyLock::new(|| (0..256).map(Value::Unsigned).collect());
 
 impl<'de> IntoDeserializer<'de, Error> for &'de Value {
     type Deserializer = Self;
@@ -25,6 +30,10 @@ impl Value {
         let mut parts = SeqDeserializer::new(parts);
         let value = visitor.visit_seq(&mut parts)?;
         parts.end().map(|()| value)
+    }
+
+    fn visit_octets<'de, V: Visitor<'de>>(octets: &[u8], visitor: V) -> Result<V::Value, Error> {
+        Self::visit_parts(octets.iter().map(|octet| &OCTETS[usize::from(*octet)]), visitor)
     }
 
     fn visit_fields<'de, V: Visitor<'de>>(
@@ -84,6 +93,7 @@ impl<'de> Deserializer<'de> for &'de Value {
             Value::None => visitor.visit_none(),
             Value::Some(value) => visitor.visit_some(&**value),
             Value::Sequence(all) => Value::visit_parts(all.iter(), visitor),
+            Value::Octets(octets) => Value::visit_octets(octets, visitor),
             Value::Map(all) => Value::visit_entries(all, visitor),
             Value::Struct(all) => Value::visit_fields(all, visitor),
             Value::Variant(name, content) if matches!(**content, Value::Unit) => {
@@ -151,7 +161,7 @@ impl<'de> Deserializer<'de> for &'de Value {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
-            Value::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+            Value::Bytes(bytes) => Value::visit_octets(bytes, visitor),
             value => value.deserialize_any(visitor),
         }
     }

@@ -288,7 +288,10 @@ fn every_kind_of_value_passes_an_upcaster_with_bincode() {
         Newtype(Option<u8>),
         Tuple(char, f32),
         Struct { bytes: Vec<u8>, raw: Box<[i8; 2]> },
+        Mixed(Vec<u64>, Vec<Number>, (Option<u8>, u8)),
     }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Number(u16);
     type Large = (u128, i128, f64, bool, std::time::Duration, std::net::IpAddr);
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct All {
@@ -309,6 +312,8 @@ fn every_kind_of_value_passes_an_upcaster_with_bincode() {
             Kind::Newtype(None),
             Kind::Tuple('x', 0.1),
             Kind::Struct { bytes: vec![1, 2], raw: Box::new([-1, 2]) },
+            Kind::Struct { bytes: vec![7; 2_000_000], raw: Box::new([0, 0]) },
+            Kind::Mixed(vec![1, 255, 256, 3], vec![Number(1), Number(2)], (Some(1), 2)),
         ],
         map: [((1, "a".to_owned()), Some(())), ((2, "b".to_owned()), None)].into(),
         unit: (),
@@ -344,7 +349,7 @@ fn an_upcaster_may_return_what_is_as_deep_as_what_is_read() {
         Leaf,
         Node(Box<Deep>),
     }
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Serialize, Deserialize)]
     enum Event {
         Grown(Deep),
     }
@@ -378,5 +383,10 @@ fn an_upcaster_may_return_what_is_as_deep_as_what_is_read() {
             Recast::to(2, (0..2_000).fold(old, |inner, _| Deep::Node(Box::new(inner))))
         });
         assert!(matches!(grown(&deeper), Err(CodecError::TooDeep)), "{codec:?}");
+        // A migration encodes it again, but no command can.
+        let event = grown(&Upcasters::new().upcast("Grown", 1, |old: Deep| Recast::to(2, old)));
+        let event = event.unwrap();
+        super::super::EncodedEvent::encode(&event, |_| 2, codec).expect("as deep as it was");
+        assert_eq!(codec.encode_event(&event, &mut Vec::new()), Err(CodecError::TooDeep));
     }
 }

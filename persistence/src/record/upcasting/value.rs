@@ -25,6 +25,8 @@ pub(super) enum Value {
     None,
     Some(Box<Value>),
     Sequence(Vec<Value>),
+    /// A sequence of numbers below 256, which takes a byte for each.
+    Octets(Vec<u8>),
     Map(Vec<(Value, Value)>),
     Struct(Vec<(&'static str, Value)>),
     Variant(&'static str, Box<Value>),
@@ -190,18 +192,37 @@ fn of_variant(variant: Option<&'static str>, content: Value) -> Value {
 /// A sequence or a tuple that is being serialized.
 struct Parts {
     variant: Option<&'static str>,
+    /// As long as there is nothing else.
+    octets: Vec<u8>,
     all: Vec<Value>,
     _level: Level,
 }
 
 impl Parts {
     fn begin(variant: Option<&'static str>) -> Result<Self, Error> {
-        Ok(Self { variant, all: Vec::new(), _level: level(Level::container())? })
+        let _level = level(Level::container())?;
+        Ok(Self { variant, octets: Vec::new(), all: Vec::new(), _level })
     }
 
     fn put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.all.push(Value::of(value)?);
+        match Value::of(value)? {
+            Value::Unsigned(number @ 0..=255) if self.all.is_empty() => {
+                self.octets.push(number as u8);
+            }
+            value => {
+                let octets = std::mem::take(&mut self.octets).into_iter();
+                self.all.extend(octets.map(|octet| Value::Unsigned(octet.into())));
+                self.all.push(value);
+            }
+        }
         Ok(())
+    }
+
+    fn value(self) -> Value {
+        match self.octets.is_empty() {
+            true => Value::Sequence(self.all),
+            false => Value::Octets(self.octets),
+        }
     }
 }
 
@@ -216,7 +237,7 @@ macro_rules! parts {
             }
 
             fn end(self) -> Result<Value, Error> {
-                Ok(of_variant(self.variant, Value::Sequence(self.all)))
+                Ok(of_variant(self.variant, self.value()))
             }
         })*
     };

@@ -1,6 +1,8 @@
 //! The result of a transform: the new events of a commit.
 
 use actuarius_domain::StreamId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::record::codec::{Codec, CodecError};
 use crate::record::note::Notes;
@@ -26,11 +28,13 @@ impl Rewrite {
         self.events.push(event.into());
     }
 
-    /// Like [`put`](Rewrite::put), for an event that is not encoded yet.
+    /// Like [`put`](Rewrite::put), for an event that is not encoded yet. It is decoded again, so that nothing is
+    /// stored that does not read back.
     ///
     /// # Errors
-    /// Returns [`CodecError`] if the event cannot be encoded. Nothing was added.
-    pub fn encode<E: serde::Serialize>(
+    /// Returns [`CodecError`] if the event cannot be encoded, or does not read back as the same event. Nothing was
+    /// added.
+    pub fn encode<E: Serialize + DeserializeOwned>(
         &mut self,
         event: &E,
         schema_version: impl FnOnce(&str) -> u32,
