@@ -11,7 +11,6 @@ use super::checking;
 use super::error::PersonalError;
 use super::scope::{self, Mode};
 use super::sealed::{Name, Sealed};
-use crate::record::codec::walk::walk;
 use crate::record::codec::{Codec, CodecError};
 
 /// A value about a data subject, for a field of an event, a command, a state or a view.
@@ -149,7 +148,7 @@ impl<T: Serialize> Personal<T> {
     fn serialize_in_clear<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value = self.value.as_ref().filter(|_| !checking::was_erased(&self.subject));
         let sum = value
-            .map(|value| walk(INNER, value))
+            .map(|value| INNER.walk(value))
             .transpose()
             .map_err(|error| S::Error::custom(scope::remember_failure(self.content(&error))))?;
         let mut fields = serializer.serialize_struct(NAME, 2)?;

@@ -17,7 +17,7 @@ mod messagepack;
 mod nesting;
 mod sum;
 mod variant;
-pub(crate) mod walk;
+mod walk;
 
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};
@@ -116,8 +116,8 @@ impl Codec {
         self,
         content: &Content<'_, E>,
     ) -> Result<(Sum, (u32, &'static str)), CodecError> {
-        let sum = walk(self, content).map_err(|error| content.refused(Some(error)))?;
-        let variant = content.variant().ok_or_else(|| content.refused(None))?;
+        let sum = self.walk(content).map_err(|error| refused(content, Some(error)))?;
+        let variant = content.variant().ok_or_else(|| refused(content, None))?;
         Ok((sum, variant))
     }
 
@@ -128,7 +128,7 @@ impl Codec {
         out: &mut Vec<u8>,
     ) -> Result<&'static str, CodecError> {
         self.write(content, out)?;
-        content.variant().map(|(_, name)| name).ok_or_else(|| content.refused(None))
+        content.variant().map(|(_, name)| name).ok_or_else(|| refused(content, None))
     }
 
     /// Decodes the event whose variant is `name` and whose content is `bytes`.
@@ -149,8 +149,13 @@ impl Codec {
     /// # Errors
     /// Returns [`CodecError`] if it cannot be encoded; `out` may then contain a part of it.
     pub fn encode<T: Serialize>(self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        walk(self, value)?;
+        self.walk(value)?;
         self.write(value, out)
+    }
+
+    /// Walks through a value, and returns its sum.
+    pub(crate) fn walk<T: Serialize + ?Sized>(self, value: &T) -> Result<Sum, CodecError> {
+        walk(value, self == Self::Json).map_err(|error| CodecError::encode(&error))
     }
 
     /// Writes a value that was walked through.
@@ -221,6 +226,16 @@ impl Codec {
     /// Returns whether the codec stores names and kinds of values.
     pub(super) fn is_self_describing(self) -> bool {
         self != Self::Bincode
+    }
+}
+
+/// Returns why an event is not one, or did not serialize.
+#[cold]
+fn refused<E>(content: &Content<'_, E>, error: Option<CodecError>) -> CodecError {
+    match (content.mismatch(), error) {
+        (Some(found), _) => CodecError::NotAnEnum { found },
+        (None, Some(error)) => error,
+        (None, None) => CodecError::NotAnEnum { found: "a value that is not a variant" },
     }
 }
 

@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::content::Content;
-use super::walk::walk;
 use super::{Codec, CodecError};
 use crate::personal::checking::Check;
 use crate::personal::error::PersonalError;
@@ -37,14 +36,14 @@ impl Codec {
         out: &mut Vec<u8>,
     ) -> Result<T, CodecError> {
         let (start, check) = (out.len(), Check::begin());
-        let mut before = walk(self, value)?;
+        let mut before = self.walk(value)?;
         self.write(value, out)?;
         let written = Written { codec: self, name: type_name::<T>(), check: &check };
         let decoded = self.decode(&out[start..]).map_err(|error| written.unreadable(error))?;
         if check.has_erased() {
-            before = walk(self, value)?;
+            before = self.walk(value)?;
         }
-        match walk(self, &decoded)? == before {
+        match self.walk(&decoded)? == before {
             true => Ok(decoded),
             false => Err(written.not_the_same()),
         }

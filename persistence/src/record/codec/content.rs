@@ -4,8 +4,6 @@ use std::cell::Cell;
 
 use serde::ser::{self, Error as _, Impossible, Serialize, SerializeStruct, SerializeTuple};
 
-use super::CodecError;
-
 /// An event whose variant is removed and remembered while it is serialized.
 pub(super) struct Content<'a, T> {
     event: &'a T,
@@ -23,14 +21,9 @@ impl<'a, T> Content<'a, T> {
         self.variant.get()
     }
 
-    /// Returns why the event is not one, or did not serialize.
-    #[cold]
-    pub(super) fn refused(&self, error: Option<CodecError>) -> CodecError {
-        match (self.mismatch.get(), error) {
-            (Some(found), _) => CodecError::NotAnEnum { found },
-            (None, Some(error)) => error,
-            (None, None) => CodecError::NotAnEnum { found: "a value that is not a variant" },
-        }
+    /// Returns the kind of value, if it is not an externally tagged enum.
+    pub(super) fn mismatch(&self) -> Option<&'static str> {
+        self.mismatch.get()
     }
 }
 

@@ -127,7 +127,7 @@ fn encoding_takes_little_more_stack_than_the_walk_before() {
         work();
         top.as_ptr().addr() - LOWEST.get().0
     };
-    let walked = taken(&|| drop(walk(Codec::Bincode, &deep)));
+    let walked = taken(&|| drop(Codec::Bincode.walk(&deep)));
     for codec in ALL {
         let encoded = taken(&|| codec.write(&deep, &mut Vec::new()).expect("encodable"));
         // Each of the 124 levels may take 2 KiB more: half of what is left of a stack of 2 MiB.

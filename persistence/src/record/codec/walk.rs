@@ -6,115 +6,34 @@
 //! copy.
 
 mod parts;
-
-use std::fmt;
+mod state;
 
 use serde::ser::{self, Serialize};
 
-use super::nesting::{CONTAINER, Nesting, WRAPPER, walking};
-use super::sum::{Sum, Unordered};
-use super::{Codec, CodecError};
+use super::nesting::{CONTAINER, WRAPPER, walking};
+use super::sum::Sum;
 use crate::personal::checking;
 use parts::{Collection, Ordered};
-
-/// Walks through a value as `codec` would.
-///
-/// # Errors
-/// Returns [`CodecError`] if the value is nested too deeply, or cannot be encoded.
-pub(crate) fn walk<T: Serialize + ?Sized>(codec: Codec, value: &T) -> Result<Sum, CodecError> {
-    let walked = walking(|nesting| {
-        let _clear = checking::in_clear();
-        let is_json = codec == Codec::Json;
-        let mut walk = Walk { sum: Sum::new(), nesting, is_json };
-        value.serialize(&mut walk).map(|()| walk.sum)
-    });
-    walked.map_err(|error| CodecError::encode(&error))
-}
-
-struct Walk<'a> {
-    sum: Sum,
-    nesting: &'a Nesting,
-    /// JSON has no NaN and no infinity, and is the only codec for humans, as serde calls it.
-    is_json: bool,
-}
-
-/// Why a walk ended early.
-#[derive(Debug)]
-struct Ended(Box<str>);
-
-impl fmt::Display for Ended {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Ended {}
-
-impl ser::Error for Ended {
-    #[cold]
-    fn custom<T: fmt::Display>(reason: T) -> Self {
-        Self(reason.to_string().into())
-    }
-}
-
-type Result<T = (), E = Ended> = std::result::Result<T, E>;
+use state::{Ended, Result, Walk};
 
 /// A variant is written as two containers.
 const TWO_CONTAINERS: u32 = 2 * CONTAINER;
 
-impl<'a> Walk<'a> {
-    #[inline]
-    fn enter(&self, levels: u32) -> Result {
-        self.nesting.enter(levels).map_err(ser::Error::custom)
-    }
-
-    /// Adds a value without parts that may be read as one with parts.
-    #[inline]
-    fn empty(&mut self, kind: u64, index: u32) -> Result {
-        self.enter(CONTAINER)?;
-        self.nesting.leave(CONTAINER);
-        self.sum.add(kind, index.into());
-        Ok(())
-    }
-
-    /// Walks through the only part of a value.
-    #[inline]
-    fn around<T: Serialize + ?Sized>(&mut self, levels: u32, value: &T) -> Result {
-        self.enter(levels)?;
-        value.serialize(&mut *self)?;
-        self.nesting.leave(levels);
-        Ok(())
-    }
-
-    /// Begins a tuple or a struct, whose parts are walked through in order.
-    #[inline]
-    fn begin(&mut self, kind: u64, size: u64, levels: u32) -> Result<Ordered<'_, 'a>> {
-        self.enter(levels)?;
-        self.sum.add(kind, size);
-        Ok(Ordered { walk: self, levels })
-    }
-
-    /// Begins a sequence or a map, whose parts are summed one by one.
-    #[inline]
-    fn begin_unordered(&mut self, kind: u64) -> Result<Collection<'_, 'a>> {
-        self.enter(CONTAINER)?;
-        let whole = self.sum;
-        Ok(Collection { walk: self, kind, whole, parts: Unordered::new() })
-    }
-
-    #[inline]
-    fn finite(&self, is_finite: bool) -> Result {
-        match is_finite || !self.is_json {
-            true => Ok(()),
-            false => Err(ser::Error::custom("this codec has no NaN and no infinity")),
-        }
-    }
-
-    /// Most texts are not known while this is compiled.
-    #[inline(never)]
-    fn text(&mut self, kind: u64, bytes: &[u8]) {
-        self.sum.add_bytes(kind, bytes);
-    }
+/// Walks through a value, and returns its sum. JSON has no NaN and no infinity, and is the only codec for humans, as
+/// serde calls it.
+///
+/// # Errors
+/// Returns an error if the value is nested too deeply, or cannot be encoded.
+#[inline]
+pub(super) fn walk<T: Serialize + ?Sized>(
+    value: &T,
+    is_json: bool,
+) -> Result<Sum, impl std::fmt::Display> {
+    walking(|nesting| {
+        let _clear = checking::in_clear();
+        let mut walk = Walk { sum: Sum::new(), nesting, is_json };
+        value.serialize(&mut walk).map(|()| walk.sum)
+    })
 }
 
 macro_rules! numbers {

@@ -2,22 +2,50 @@
 
 use serde::ser::{self, Serialize};
 
+use super::super::nesting::CONTAINER;
 use super::super::sum::{Sum, Unordered};
-use super::{CONTAINER, Ended, Result, Walk};
+use super::state::{Ended, Result, Walk};
+
+impl<'a> Walk<'a> {
+    /// Walks through the only part of a value.
+    #[inline]
+    pub(super) fn around<T: Serialize + ?Sized>(&mut self, levels: u32, value: &T) -> Result {
+        self.enter(levels)?;
+        value.serialize(&mut *self)?;
+        self.nesting.leave(levels);
+        Ok(())
+    }
+
+    /// Begins a tuple or a struct, whose parts are walked through in order.
+    #[inline]
+    pub(super) fn begin(&mut self, kind: u64, size: u64, levels: u32) -> Result<Ordered<'_, 'a>> {
+        self.enter(levels)?;
+        self.sum.add(kind, size);
+        Ok(Ordered { walk: self, levels })
+    }
+
+    /// Begins a sequence or a map, whose parts are summed one by one.
+    #[inline]
+    pub(super) fn begin_unordered(&mut self, kind: u64) -> Result<Collection<'_, 'a>> {
+        self.enter(CONTAINER)?;
+        let whole = self.sum;
+        Ok(Collection { walk: self, kind, whole, parts: Unordered::new() })
+    }
+}
 
 /// A tuple or a struct, until it ends.
 pub(super) struct Ordered<'w, 'a> {
-    pub(super) walk: &'w mut Walk<'a>,
-    pub(super) levels: u32,
+    walk: &'w mut Walk<'a>,
+    levels: u32,
 }
 
 /// A sequence, a set or a map, until it ends.
 pub(super) struct Collection<'w, 'a> {
-    pub(super) walk: &'w mut Walk<'a>,
-    pub(super) kind: u64,
+    walk: &'w mut Walk<'a>,
+    kind: u64,
     /// The sum of what is before the collection.
-    pub(super) whole: Sum,
-    pub(super) parts: Unordered,
+    whole: Sum,
+    parts: Unordered,
 }
 
 impl Ordered<'_, '_> {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::*;
-use crate::Codec;
+use super::super::sum::Sum;
+use crate::{Codec, CodecError};
 
 #[track_caller]
 fn sum<T: Serialize + ?Sized>(value: &T) -> Sum {
-    walk(Codec::MessagePack, value).expect("it can be walked through")
+    Codec::MessagePack.walk(value).expect("it can be walked through")
 }
 
 #[derive(Default)]
@@ -217,7 +217,7 @@ fn a_walk_within_a_walk_that_fails_costs_no_levels() {
             for _ in 0..200 {
                 deep = serde_json::Value::Array(vec![deep]);
             }
-            assert_eq!(walk(Codec::MessagePack, &deep), Err(CodecError::TooDeep));
+            assert_eq!(Codec::MessagePack.walk(&deep), Err(CodecError::TooDeep));
             out.serialize_u8(self.0)
         }
     }
@@ -225,5 +225,5 @@ fn a_walk_within_a_walk_that_fails_costs_no_levels() {
     for _ in 0..120 {
         value = serde_json::Value::Array(vec![value]);
     }
-    assert!(walk(Codec::MessagePack, &(vec![Tries(1), Tries(2), Tries(3)], value)).is_ok());
+    assert!(Codec::MessagePack.walk(&(vec![Tries(1), Tries(2), Tries(3)], value)).is_ok());
 }
