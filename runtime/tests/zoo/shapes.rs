@@ -2,6 +2,7 @@
 
 mod deep;
 mod enums;
+mod foreign;
 mod lying;
 mod maps;
 mod numbers;
@@ -28,5 +29,6 @@ zoo! {
     texts_and_bytes_are_refused_or_come_back: texts::Texts;
     structs_are_refused_or_come_back: structs::Structs;
     deep_values_are_refused_or_come_back: deep::Deep;
+    types_of_other_crates_are_refused_or_come_back: foreign::Foreign;
     values_that_serialize_as_something_else_are_refused: lying::Lying;
 }

@@ -90,6 +90,22 @@ pub enum Aliased {
     NoName,
 }
 
+pub use twins::Twins;
+
+mod twins {
+    #![allow(unreachable_patterns)] // rustc notices two variants of one name
+    use super::{Deserialize, Serialize};
+
+    /// Two variants of one name. bincode stores their indexes.
+    #[derive(Debug, Clone, Serialize, Deserialize)]
+    pub enum Twins {
+        #[serde(rename = "moved")]
+        Deposited(i64),
+        #[serde(rename = "moved")]
+        Withdrawn(i64),
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Skipping {
     Both(u8),
@@ -170,6 +186,10 @@ family! { Enums {
     ];
     CatchAll(CatchAll) by [Bincode, Json, MessagePack]: |_random| vec![CatchAll::Known, CatchAll::Other];
     Aliased(Aliased) by [Bincode, Json, MessagePack]: |_random| vec![Aliased::Renamed(1), Aliased::NoName];
+    Twins(Twins) by [Bincode]: |random| vec![
+        Twins::Deposited(random.bits() as i64),
+        Twins::Withdrawn(random.bits() as i64),
+    ];
     Skipping(Skipping) by []: |_random| vec![
         Skipping::Both(1),
         Skipping::NotWritten(1),
