@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use actuarius_domain::Aggregate;
@@ -40,8 +40,18 @@ pub(crate) struct Inner {
     pub(crate) views: Views,
     /// By [`Aggregate::TYPE`].
     hosts: Mutex<HashMap<&'static str, HostEntry>>,
+    /// What the first shutdown left, once it has ended everything.
+    leftovers: OnceLock<Leftovers>,
     /// Whether closing the store's files succeeded, once they are closed.
     closed: watch::Sender<Option<bool>>,
+}
+
+/// What was answered in time, and what still ran when everything was ended.
+struct Leftovers {
+    drained: usize,
+    unanswered: usize,
+    still_resident: usize,
+    still_following: usize,
 }
 
 /// The directory of a hosted type, with and without its Rust type.
@@ -57,7 +67,14 @@ impl Inner {
                 followers.end();
             }
         });
-        Self { engine, followers, views, hosts: Mutex::default(), closed: watch::Sender::new(None) }
+        Self {
+            engine,
+            followers,
+            views,
+            hosts: Mutex::default(),
+            leftovers: OnceLock::new(),
+            closed: watch::Sender::new(None),
+        }
     }
 
     /// Returns the directory of an aggregate type, and hosts the type if it is not hosted yet.
@@ -120,15 +137,22 @@ impl Inner {
             .await;
         // Followers that are still running are cut off now.
         let still_following = followers.iter().filter(|it| !it.has_stopped()).count();
+        let drained = pending.saturating_sub(unanswered);
+        let left = Leftovers { drained, unanswered, still_resident, still_following };
+        // Of several shutdowns, the first one to get here ends what is left, and all report it.
+        let Leftovers { drained, unanswered, still_resident, still_following } =
+            *self.leftovers.get_or_init(|| left);
         self.close(self.end());
         let is_closed = self.is_closed(until.max(Deadline::within(LAST_GROUP))).await;
+        let store_failed = is_closed == Some(false) || engine.failure().is_some();
+        let still_closing = is_closed.is_none() || !engine.committer.has_stopped();
         ShutdownReport {
-            drained: pending.saturating_sub(unanswered),
+            drained,
             unanswered,
             still_resident,
             still_following,
-            store_failed: is_closed == Some(false) || engine.failure().is_some(),
-            still_closing: is_closed.is_none() || !engine.committer.has_stopped(),
+            store_failed,
+            still_closing,
         }
     }
 

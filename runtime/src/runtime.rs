@@ -218,7 +218,7 @@ impl Runtime {
     ///    their views.
     /// 5. The store is closed.
     ///
-    /// A second call waits for the same.
+    /// A second call waits for the same, and reports the same counts.
     ///
     /// Do not await it in a handler of a subscription, which it waits for: the handler would be cut off when its
     /// part of the deadline is over, and the code after the await would not run. Start it in a task of its own.

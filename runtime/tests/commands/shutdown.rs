@@ -120,3 +120,26 @@ async fn a_shutdown_is_not_clean_while_the_store_is_still_writing_and_a_second_o
     let second = second.await.unwrap();
     assert!(second.is_clean(), "{second:?}");
 }
+
+/// A second shutdown counted again after the first one had ended everything, and reported that all was clean,
+/// although callers had received `Unavailable`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_shutdown_reports_what_the_first_one_left() {
+    let (store, faults) = fault::over(memory::open());
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    let hold = faults.hold();
+    let waiting = crate::common::send(ledgers.execute("a", Command::Add(1)));
+    let hold = crate::common::until_held(hold).await;
+    let patient = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.shutdown(Duration::from_secs(60)).await }
+    });
+    let first = runtime.shutdown(Duration::from_millis(1)).await;
+    assert_eq!(first.unanswered, 1, "{first:?}");
+    hold.release();
+    for report in [patient.await.unwrap(), runtime.shutdown(Duration::ZERO).await] {
+        assert_eq!((report.unanswered, report.is_clean()), (1, false), "{report:?}");
+    }
+    let _ = waiting.await;
+}
