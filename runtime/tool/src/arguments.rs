@@ -174,7 +174,8 @@ pub(crate) struct Verify {
     /// unchanged
     #[arg(long, value_name = "POSITION:LINK")]
     pub(crate) expect: Vec<ChainEnd>,
-    /// Also compare each snapshot of a registered type with the state that its events produce
+    /// Also decode every event of the registered types, and compare each of their snapshots with the state that its
+    /// events produce. It checks nothing more in a program without registered types
     #[arg(long)]
     pub(crate) full: bool,
 }

@@ -9,6 +9,8 @@ use actuarius::Position;
 use actuarius::error::StoreFailure;
 use actuarius::store::{AppendOutcome, Batch, Reader, Store, Writer, sled};
 
+use crate::text;
+
 /// Receives what is left of a store when it was opened.
 #[derive(Default)]
 pub(crate) struct Notice(Mutex<Option<Left>>);
@@ -25,6 +27,12 @@ impl Notice {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
     }
 
+    /// What is wrong with the end of the log: a position and a text. `None` if the log ends where it was acknowledged
+    /// to end.
+    pub(crate) fn problem(&self) -> Option<(Position, String)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Left::problem)
+    }
+
     pub(crate) fn taken(&self) -> Option<Left> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -34,6 +42,23 @@ impl Left {
     /// Whether everything is left that was acknowledged, as far as the end of the log shows.
     pub(crate) fn is_all(&self) -> bool {
         self.acknowledged.is_some_and(|acknowledged| self.found >= acknowledged)
+    }
+
+    fn problem(&self) -> Option<(Position, String)> {
+        let found = self.found;
+        match self.acknowledged {
+            _ if self.is_all() => None,
+            None => Some((found, "what was acknowledged is not known".to_owned())),
+            Some(acknowledged) => {
+                let missing = acknowledged.get().saturating_sub(found.get());
+                let are = if missing == 1 { "is" } else { "are" };
+                let missing = text::count(missing, "event");
+                let what = format!(
+                    "position {acknowledged} was acknowledged, but the log ends at position {found}: {missing} {are} missing"
+                );
+                Some((found.next(), what))
+            }
+        }
     }
 
     pub(crate) fn report(&self, json: bool, errors: &mut dyn Write) -> io::Result<()> {

@@ -37,6 +37,10 @@ impl Types {
         if self.aggregates.is_empty() { Ok(Shapes::default()) } else { Shapes::read(reader) }
     }
 
+    pub(crate) fn has_aggregates(&self) -> bool {
+        !self.aggregates.is_empty()
+    }
+
     pub(crate) fn find(&self, category: &str) -> Option<&dyn KnownType> {
         self.aggregates.get(category).map(|known| &**known)
     }
@@ -56,6 +60,14 @@ pub(crate) trait KnownType: Send + Sync {
         commit: &CommitView<'_>,
         event: &EventView<'_>,
     ) -> Result<Vec<CurrentEvent>, NotDecoded>;
+
+    /// Decodes a stored event as the runtime does.
+    fn decode(
+        &self,
+        shapes: &Shapes,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<(), NotDecoded>;
 
     /// Computes the state at a moment.
     fn as_of(&self, engine: &Engine, id: &str, at: Moment) -> Result<StateAt, Failure>;
@@ -141,6 +153,19 @@ impl<A: Aggregate> KnownType for Type<A> {
             let envelopes = inspection::envelopes::<A>(shapes, commit, event);
             let envelopes = envelopes.map_err(|it| it.error)?;
             Ok(envelopes.into_iter().map(current).collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn decode(
+        &self,
+        shapes: &Shapes,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+    ) -> Result<(), NotDecoded> {
+        guarded(|| {
+            Ok(inspection::envelopes::<A>(shapes, commit, event)
+                .map(drop)
+                .map_err(|it| it.error)?)
         })
     }
 

@@ -85,12 +85,32 @@ fn what_is_left_of_a_store_is_read_in_a_copy_and_loudly() {
     assert_eq!(notice["forensics"], serde_json::json!({ "found": 5, "acknowledged": 6 }));
 }
 
+/// A script that read only the result of `verify` took a store for whole that had lost acknowledged events at its
+/// end: only the notice on standard error and the exit code said so.
+#[test]
+fn missing_events_at_the_end_are_a_finding() {
+    let directory = tempfile::tempdir().unwrap();
+    shorter(directory.path());
+    let ran = json(directory.path(), &["--forensics", "verify"]);
+    let verified: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &verified["whole"]), (1, &serde_json::json!(false)), "{verified}");
+    let finding = serde_json::json!({
+        "place": "log, position 6",
+        "what": "position 6 was acknowledged, but the log ends at position 5: 1 event is missing",
+    });
+    assert_eq!(verified["findings"], serde_json::json!([finding]));
+    let ran = actuarius(directory.path(), &["--forensics", "verify"]);
+    assert!(!ran.out.contains("is whole") && ran.out.contains("1 FINDING"), "{ran:?}");
+}
+
 #[test]
 fn a_whole_store_is_read_with_the_notice_and_without_a_problem() {
     let directory = tempfile::tempdir().unwrap();
     two_accounts(directory.path(), Codec::Json);
     let ran = actuarius(directory.path(), &["--forensics", "tail"]).fine();
     assert!(ran.errors.contains("FORENSICS") && ran.out.contains("Deposited"), "{ran:?}");
+    let verified = json(directory.path(), &["--forensics", "verify"]).fine();
+    assert!(verified.out.contains(r#""whole":true"#), "{verified:?}");
 }
 
 #[test]

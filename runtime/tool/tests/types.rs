@@ -143,6 +143,60 @@ fn a_snapshot_that_differs_from_its_events_is_found() {
     assert_eq!(finding["place"], json!("snapshot of account/bob, version 1"));
 }
 
+/// A release that could not read its own history passed `verify --full`, because only aggregates with snapshots were
+/// replayed.
+#[test]
+fn full_verification_reports_the_first_undecodable_event_of_each_type() {
+    let directory = tempfile::tempdir().unwrap();
+    two_accounts(directory.path(), Codec::MessagePack);
+    let verified = bank(directory.path(), &["verify", "--full"]).fine().document();
+    assert_eq!(verified["events_decoded"], json!(5));
+    let (mut out, mut errors) = (Vec::new(), Vec::new());
+    let tool = Tool::new().store(directory.path()).aggregate::<Changed>();
+    assert_eq!(tool.answer(["bank", "--json", "verify", "--full"], &mut out, &mut errors), 1);
+    let verified: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!((&verified["whole"], &verified["events_decoded"]), (&json!(false), &json!(1)));
+    let findings = verified["findings"].as_array().unwrap();
+    let places: Vec<_> = findings.iter().map(|it| it["place"].as_str().unwrap()).collect();
+    assert_eq!(
+        places,
+        ["account/alice, version 1, position 1", "account/bob, version 2, position 3"]
+    );
+    let what = |number: usize| findings[number]["what"].as_str().unwrap();
+    assert!(
+        what(0).contains("`Opened`, schema version 1") && what(0).contains("holder"),
+        "{}",
+        what(0)
+    );
+    assert!(what(0).ends_with("2 events of this type do not decode"), "{}", what(0));
+    assert!(what(1).contains("no event type `Deposited`"), "{}", what(1));
+}
+
+/// An account of a later release without the upcasters that it needs.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct Changed;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+enum ChangedEvent {
+    Opened { holder: String },
+    Closed,
+}
+
+impl actuarius::Aggregate for Changed {
+    const TYPE: &'static str = "account";
+    type Command = ();
+    type Event = ChangedEvent;
+    type Error = crate::common::No;
+    fn decide(
+        &self,
+        (): (),
+        _: &actuarius::Context,
+    ) -> Result<Vec<ChangedEvent>, crate::common::No> {
+        Ok(Vec::new())
+    }
+    fn apply(&mut self, _: &ChangedEvent) {}
+}
+
 /// An account whose `apply` is wrong.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Odd {

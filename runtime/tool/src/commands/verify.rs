@@ -1,12 +1,15 @@
 //! The command `verify`, for stores and backups.
 
+mod decoding;
 mod replaying;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use actuarius::Position;
 use actuarius::erasure::keys::{Keys, MasterKeys};
+use actuarius::error::ReadError;
 use actuarius::store::backup;
 use actuarius::store::verify::{Finding, Verified, Verify as What};
 use serde::Serialize;
@@ -15,6 +18,7 @@ use super::backup::{RUN_COLUMNS, RunShown};
 use super::{Session, Settings};
 use crate::arguments::Verify;
 use crate::error::{Outcome, ToolError};
+use crate::forensics::Notice;
 use crate::open_store::Contents;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -32,7 +36,9 @@ pub(super) fn run(
         Contents::Backup(_) if args.expect.is_empty() && !args.full => backup(directory, output),
         _ => {
             let master = settings.master()?;
-            store(&mut Session { store: settings.open()?, types, output }, master, args)
+            let store = settings.open()?;
+            let end = settings.forensics.as_ref().and_then(Notice::problem);
+            checked(&mut Session { store, types, output }, master, args, end)
         }
     }
 }
@@ -53,6 +59,9 @@ fn backup(directory: &Path, output: &mut Output<'_>) -> Result<Outcome, ToolErro
     Ok(Outcome::Success)
 }
 
+/// The most findings that are listed, as many as the check of a store lists. Further ones are only counted.
+const FINDINGS_MAX: usize = 1_000;
+
 #[derive(Serialize)]
 struct VerifiedShown {
     whole: bool,
@@ -64,6 +73,8 @@ struct VerifiedShown {
     removed: u64,
     index_entries: u64,
     snapshots: u64,
+    /// Events of registered types that were decoded. `None` without `--full`.
+    events_decoded: Option<u64>,
     /// Snapshots that were compared with the state that their events produce. `None` without `--full`.
     snapshots_replayed: Option<u64>,
     notes: u64,
@@ -80,10 +91,12 @@ struct FindingShown {
     what: String,
 }
 
-fn store(
+/// Checks a store. `end` is what is wrong with the end of its log, as far as opening it has shown.
+fn checked(
     session: &mut Session<'_, '_>,
     master: Option<Arc<dyn MasterKeys>>,
     args: &Verify,
+    end: Option<(Position, String)>,
 ) -> Result<Outcome, ToolError> {
     let bar = Progress::of("checking", 0, false);
     let watch = |position, head| bar.at_of(position, head);
@@ -93,6 +106,10 @@ fn store(
     drop(what);
     drop(bar);
     let mut shown = VerifiedShown::of(&verified);
+    let at = |(position, what)| FindingShown { place: format!("log, position {position}"), what };
+    if let Some(end) = end.map(at) {
+        shown.find(end);
+    }
     let has_keys = session.store.has_keys();
     if let Some(master) = master {
         // The key file is closed again before the store is unlocked.
@@ -101,20 +118,42 @@ fn store(
         session.store.unlock(master)?;
     }
     if args.full {
-        shown.snapshots_replayed = Some(replaying::run(session, &mut shown.findings)?);
+        full(session, &mut shown)?;
     }
     shown.whole = shown.findings.is_empty();
     session.output.document(&shown, &shown.fields())?;
     if has_keys && shown.keys.is_none() {
-        let more = if args.full { ", and states with personal data were not compared" } else { "" };
+        let more =
+            if args.full { ", and events and states with personal data were not read" } else { "" };
         let text = format!("The keys were not checked{more}: use --master-keys FILE.");
         session.output.remark(&text)?;
+    }
+    if args.full && !session.types.has_aggregates() {
+        session.output.remark("No type is registered, so --full decoded no event.")?;
     }
     for finding in &shown.findings {
         let (place, what) = (text::Name(&finding.place), text::Name(&finding.what));
         session.output.remark(&format!("{place}: {what}"))?;
     }
     Ok(if shown.whole { Outcome::Success } else { Outcome::Findings })
+}
+
+/// Decodes the events of registered types, and compares their snapshots. Damage ends it, and is a finding.
+fn full(session: &mut Session<'_, '_>, shown: &mut VerifiedShown) -> Result<(), ToolError> {
+    let done = decoding::run(session, shown).and_then(|()| {
+        let replayed = replaying::run(session, shown)?;
+        shown.snapshots_replayed = Some(replayed);
+        Ok(())
+    });
+    match done {
+        Err(ToolError::Read(ReadError::Damaged(damage))) => {
+            let place = format!("log, position {}", damage.position);
+            let what = format!("what follows was not decoded and not compared: {}", damage.what);
+            shown.find(FindingShown { place, what });
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 impl VerifiedShown {
@@ -131,6 +170,7 @@ impl VerifiedShown {
             removed: verified.removed,
             index_entries: verified.index_entries,
             snapshots: verified.snapshots,
+            events_decoded: None,
             snapshots_replayed: None,
             notes: verified.notes,
             keys: None,
@@ -144,9 +184,17 @@ impl VerifiedShown {
         let verified = keys.verify()?;
         self.keys = Some(verified.live());
         self.more_findings += verified.more_findings;
-        let finding = |what| FindingShown { place: "keys".to_owned(), what };
-        self.findings.extend(verified.findings.into_iter().map(finding));
+        for what in verified.findings {
+            self.find(FindingShown { place: "keys".to_owned(), what });
+        }
         Ok(())
+    }
+
+    fn find(&mut self, finding: FindingShown) {
+        match self.findings.len() < FINDINGS_MAX {
+            true => self.findings.push(finding),
+            false => self.more_findings += 1,
+        }
     }
 
     fn fields(&self) -> Vec<(&'static str, String)> {
@@ -165,6 +213,7 @@ impl VerifiedShown {
             ("index entries", self.index_entries.to_string()),
             ("snapshots", self.snapshots.to_string()),
         ];
+        fields.extend(self.events_decoded.map(|it| ("decoded", it.to_string())));
         fields.extend(self.snapshots_replayed.map(|it| ("replayed", it.to_string())));
         let findings = self.findings.len() as u64 + self.more_findings;
         let result = match self.whole {

@@ -4,22 +4,22 @@ use actuarius::error::ReadError;
 use actuarius::history::Moment;
 use actuarius::inspection::Shapes;
 use actuarius::store::Reader;
-use actuarius::{StreamId, Version};
+use actuarius::{Failure, StreamId, Version};
 
 use super::super::Session;
-use super::FindingShown;
+use super::{FindingShown, VerifiedShown};
 use crate::engine::Engine;
 use crate::error::ToolError;
 use crate::progress::Progress;
 use crate::scan::{self, CONTINUE};
 use crate::text;
-use crate::types::{KnownType, is_sealed};
+use crate::types::KnownType;
 use crate::value::Json;
 
 /// Compares all snapshots, and returns their number. Each difference is added to the findings.
 pub(super) fn run(
     session: &mut Session<'_, '_>,
-    findings: &mut Vec<FindingShown>,
+    shown: &mut VerifiedShown,
 ) -> Result<u64, ToolError> {
     let (reader, types) = (session.store.reader.clone(), session.types);
     let (engine, shapes) = (session.store.engine()?, Shapes::read(&*reader)?);
@@ -38,7 +38,7 @@ pub(super) fn run(
             if let Err(what) = same {
                 let name = text::stream(stream.category(), stream.id());
                 let place = format!("snapshot of {name}, version {version}");
-                findings.push(FindingShown { place, what });
+                shown.find(FindingShown { place, what });
             }
         }
         CONTINUE
@@ -64,8 +64,8 @@ fn snapshots(reader: &dyn Reader, stream: &StreamId) -> Result<Vec<Version>, Rea
 }
 
 /// Whether the state recovered from the snapshot equals the state of all events. A snapshot in an outdated form is
-/// not used for recovery, and therefore counts as equal. `None` if the state contains personal data and there are
-/// no keys.
+/// not used for recovery, and therefore counts as equal. `None` if an event does not decode, which is reported once for
+/// each event type, or contains personal data and there are no keys.
 fn compare(
     engine: &Engine,
     (reader, shapes): (&dyn Reader, &Shapes),
@@ -75,11 +75,11 @@ fn compare(
 ) -> Result<Option<Result<(), String>>, ToolError> {
     let saved = match known.as_of(engine, stream.id(), Moment::Version(version)) {
         Ok(was) => was.state,
-        Err(failure) if is_sealed(&failure) => return Ok(None),
+        Err(Failure::Undecodable(_)) => return Ok(None),
         Err(failure) => Err(failure.to_string()),
     };
     let mut replay = known.replay();
-    let mut failed = None;
+    let (mut failed, mut is_decodable) = (None, true);
     scan::stream(reader, stream, Version::NONE, |commit| {
         let view = commit.view();
         for event in view.events() {
@@ -87,9 +87,13 @@ fn compare(
                 return Ok(std::ops::ControlFlow::Break(()));
             }
             failed = replay.take(shapes, &view, &event).err();
+            is_decodable = failed.is_none() || known.decode(shapes, &view, &event).is_ok();
         }
         CONTINUE
     })?;
+    if !is_decodable {
+        return Ok(None);
+    }
     let replayed = failed.map_or_else(|| replay.state(), Err);
     Ok(Some(match (saved.and_then(|it| value(&it)), replayed.and_then(|it| value(&it))) {
         (Ok(saved), Ok(replayed)) if saved == replayed => Ok(()),
