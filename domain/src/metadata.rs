@@ -63,7 +63,7 @@ macro_rules! uuid_newtype {
 uuid_newtype! {
     /// Identifies one request, so that its repetition is recognised.
     ///
-    /// Use a UUID, or any text that identifies the request in your system:
+    /// Use a UUID, or any text that identifies the request in your system. The empty text is an id like any other.
     ///
     /// ```
     /// # use actuarius_domain as actuarius;

@@ -35,7 +35,8 @@ impl Runtime {
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed in the store. [`OpenError::AsyncRuntime`] outside of a tokio
-    /// runtime, or in one without timers.
+    /// runtime, or in one without timers. For the latter, tokio has no question that does not panic: the panic is
+    /// caught, but the panic hook has printed it before this returns.
     #[cfg(feature = "sled")]
     pub async fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
         RuntimeBuilder::default().open(directory).await
@@ -125,7 +126,8 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed in the store. [`OpenError::AsyncRuntime`] outside of a tokio
-    /// runtime, or in one without timers.
+    /// runtime, or in one without timers. For the latter, tokio has no question that does not panic: the panic is
+    /// caught, but the panic hook has printed it before this returns.
     #[cfg(feature = "sled")]
     pub async fn open(mut self, directory: impl AsRef<Path>) -> Result<Runtime, OpenError> {
         let home = HomeRuntime::current()?;

@@ -43,7 +43,8 @@ impl<E> ExecuteError<E> {
         }
     }
 
-    /// Returns whether the same request may succeed when it is sent again with the same command id.
+    /// Returns whether the same request may succeed when it is sent again through the same handle, with the same
+    /// command id. See [`Failure::is_retryable`].
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.failure().is_some_and(Failure::is_retryable)
@@ -79,7 +80,8 @@ pub enum Failure {
     /// Too many requests are waiting. Nothing was written; wait a little and retry.
     #[error("overloaded: {0}")]
     Overloaded(Limit),
-    /// The request could not be served now. Nothing was written; retry.
+    /// The request could not be served now. Nothing was written; see [`Unavailable`] for whether to retry, or to
+    /// open the store again.
     #[error("unavailable: {0}")]
     Unavailable(Unavailable),
     /// The events may or may not have been written. Retry with the same command id: if they were
@@ -129,10 +131,18 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Returns whether the same request may succeed when it is sent again with the same command id.
+    /// Returns whether the same request may succeed when it is sent again through the same handle, with the same
+    /// command id.
+    ///
+    /// [`Unavailable::ShuttingDown`] and [`Unavailable::TokioRuntimeEnded`] are not retryable: the store must be
+    /// opened again, and the request sent there.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Overloaded(_) | Self::Unavailable(_) | Self::Indeterminate(_))
+        match self {
+            Self::Unavailable(why) => why.is_temporary(),
+            Self::Overloaded(_) | Self::Indeterminate(_) => true,
+            _ => false,
+        }
     }
 
     /// Returns whether the aggregate was not at the version that the caller expected.
@@ -203,6 +213,16 @@ pub enum Unavailable {
     /// An earlier command, on whose result this one was decided, could not be stored. Retry.
     #[error("an earlier command of this aggregate could not be stored")]
     Undone,
+}
+
+impl Unavailable {
+    /// Returns whether the same handle may serve the request later.
+    fn is_temporary(&self) -> bool {
+        match self {
+            Self::Recovery(_) | Self::Undone => true,
+            Self::ShuttingDown | Self::TokioRuntimeEnded => false,
+        }
+    }
 }
 
 /// Which of the user's functions panicked.
@@ -316,5 +336,24 @@ where
 {
     fn from(error: InvalidId) -> Self {
         Self::Failed(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client sent a command again and again to a runtime that had shut down, because the failure said that this may
+    /// succeed.
+    #[test]
+    fn what_never_succeeds_on_the_same_handle_is_not_retryable() {
+        let unavailable = |why| Failure::Unavailable(why).is_retryable();
+        assert!(unavailable(Unavailable::Undone));
+        assert!(unavailable(Unavailable::Recovery("busy".to_owned())));
+        assert!(Failure::reply_lost().is_retryable());
+        for failure in [Failure::shutting_down(), Failure::tokio_runtime_ended()] {
+            assert!(!failure.is_retryable() && failure.written() == Written::No, "{failure}");
+            assert!(!ExecuteError::<InvalidId>::Failed(failure).is_retryable());
+        }
     }
 }

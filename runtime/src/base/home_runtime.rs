@@ -42,7 +42,8 @@ impl HomeRuntime {
             let what = "this is not called within a tokio runtime";
             OpenError::AsyncRuntime { what }
         })?;
-        // tokio does not report whether a runtime has timers; creating one panics if it has not.
+        // tokio does not report whether a runtime has timers; creating one panics if it has not. The panic hook
+        // prints that. It belongs to the whole process, so it is not replaced here.
         guarded(|| drop(tokio::time::sleep(std::time::Duration::ZERO))).map_err(|_| {
             let what =
                 "the tokio runtime has no timers: build it with `enable_time` or `enable_all`";

@@ -166,6 +166,9 @@ impl<A: Aggregate, R> Execute<A, R> {
     /// construction; with a returned value, through
     /// [`returning_with_receipt`](Execute::returning_with_receipt).
     ///
+    /// Any text is an id, also an empty one. Do not call this if a request has no id, for example if a header is
+    /// missing or empty: all such requests would be one command.
+    ///
     /// A command that was rejected or had no events is not remembered; sent again, it is decided again.
     pub fn command_id(mut self, id: impl Into<CommandId>) -> Self {
         self.options.command_id = Some(id.into());

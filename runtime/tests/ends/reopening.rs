@@ -54,3 +54,29 @@ async fn a_store_that_is_in_use_is_still_refused() {
     let _runtime = Runtime::open(directory.path()).await.unwrap();
     assert!(matches!(open(directory.path()), Err(OpenError::Locked { .. })));
 }
+
+/// An operator whose tokio runtime had ended had to find every handle, although a shutdown closes the store as well.
+#[test]
+fn a_shutdown_from_another_tokio_runtime_closes_a_store_whose_own_has_ended() {
+    let tokio = || {
+        let mut tokio = tokio::runtime::Builder::new_multi_thread();
+        tokio.worker_threads(1).enable_all().build().unwrap()
+    };
+    let (first, second, directory) = (tokio(), tokio(), tempfile::tempdir().unwrap());
+    let (runtime, ledgers) = first.block_on(async {
+        let runtime = Runtime::open(directory.path()).await.unwrap();
+        let ledgers = runtime.host::<Ledger>();
+        ledgers.execute("a", Command::Add(7)).await.unwrap();
+        (runtime, ledgers)
+    });
+    drop(first);
+    second.block_on(async {
+        let failure = ledgers.execute("a", Command::Add(1)).await.unwrap_err();
+        assert!(!failure.is_retryable(), "{failure}");
+        let report = runtime.shutdown(Duration::from_secs(60)).await;
+        assert!(!report.still_closing, "{report:?}");
+        let again = Runtime::open(directory.path()).await.unwrap();
+        assert_eq!(again.host::<Ledger>().query("a", |it| it.total).await.unwrap(), 7);
+    });
+    drop((runtime, ledgers));
+}
