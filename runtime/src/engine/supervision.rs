@@ -54,8 +54,10 @@ impl Supervision {
         self.spawn(async move {
             tokio::select! {
                 biased;
-                // The sender is dropped with the runtime, which is the end as well.
-                _ = is_stopped.wait_for(|stopped| *stopped) => {}
+                // The sender is dropped with the runtime, which is the end as well. The result holds a lock that
+                // `stop` takes, and dropping the actor may drop the last handle of the runtime, so it is
+                // dropped first.
+                () = async { drop(is_stopped.wait_for(|stopped| *stopped).await) } => {}
                 () = actor => {}
             }
         });
