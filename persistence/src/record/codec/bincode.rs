@@ -1,5 +1,6 @@
 //! bincode 2, with a bound on what damaged bytes may make it allocate.
 
+use ::bincode::error::EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeSeed;
 
@@ -13,10 +14,21 @@ const SMALL_BYTES: usize = 64 * 1024;
 const SMALL_CLAIM: usize = 32 * SMALL_BYTES;
 const LARGE_CLAIM: usize = u32::MAX as usize;
 
+/// What to do if a value is not written by bincode, or does not read back.
+pub(super) const NOT_KEPT: &str = ". bincode cannot keep fields that serde skips or flattens, enums that are tagged or \
+     untagged, and `serde_json::Value`: use MessagePack or JSON";
+
 pub(super) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     ::bincode::serde::encode_into_std_write(value, out, ::bincode::config::standard())
         .map(drop)
-        .map_err(|error| CodecError::encode(&error))
+        .map_err(|error| encode_error(&error))
+}
+
+fn encode_error(error: &EncodeError) -> CodecError {
+    match error {
+        EncodeError::Serde(_) => CodecError::Encode(format!("{error}{NOT_KEPT}")),
+        _ => CodecError::encode(error),
+    }
 }
 
 pub(super) fn decode<'de, S: DeserializeSeed<'de>>(

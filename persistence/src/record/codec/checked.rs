@@ -12,9 +12,9 @@ use super::{Codec, CodecError};
 use crate::personal::checking::Check;
 use crate::personal::error::PersonalError;
 
-const OTHER_VALUE: &str = "it decodes to another value. A text or bytes that are made of a `HashMap` or a `HashSet` \
-     have another order in each copy: make them of a `BTreeMap` or a `BTreeSet`, or leave the check of events out with \
-     `Hosting::trust_codec`";
+const OTHER_VALUE: &str = "it decodes to another value, for example because of an unordered collection inside a text or \
+     bytes (use a `BTreeMap` or a `BTreeSet`), or an untagged variant that an earlier variant also matches. Use \
+     `Hosting::trust_codec` only if the difference does not matter";
 
 impl Codec {
     /// Appends a value to `out`, decodes the bytes again, and returns the decoded value: what a later
@@ -36,8 +36,9 @@ impl Codec {
         out: &mut Vec<u8>,
     ) -> Result<T, CodecError> {
         let (start, check) = (out.len(), Check::begin());
-        let mut before = self.walk(value)?;
-        self.write(value, out)?;
+        let naming = self.naming(type_name::<T>());
+        let walked = self.walk(value).and_then(|sum| self.write(value, out).map(|()| sum));
+        let mut before = walked.map_err(naming)?;
         let written = Written { codec: self, name: type_name::<T>(), check: &check };
         let decoded = self.decode(&out[start..]).map_err(|error| written.unreadable(error))?;
         if check.has_erased() {
@@ -69,7 +70,7 @@ impl Codec {
         let name = self.write_content(&content, out)?;
         let written = Written { codec: self, name, check: &check };
         let decoded: E =
-            self.decode_event(name, &out[start..]).map_err(|error| written.unreadable(error))?;
+            self.read_event(name, &out[start..]).map_err(|error| written.unreadable(error))?;
         if check.has_erased() {
             before = self.walk_content(&content)?;
         }
@@ -98,7 +99,7 @@ impl Written<'_> {
     fn unreadable(&self, error: CodecError) -> CodecError {
         match error {
             CodecError::Personal(_) | CodecError::TooDeep | CodecError::NotEnabled(_) => error,
-            CodecError::Decode(reason) => self.failed(reason),
+            CodecError::Decode(reason) => self.failed(reason + self.codec.not_kept()),
             other => self.failed(other.to_string()),
         }
     }

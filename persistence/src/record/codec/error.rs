@@ -44,7 +44,9 @@ pub enum CodecError {
     #[error("not decodable: {0}")]
     Decode(String),
     /// The program has no event type of this name.
-    #[error("there is no event type `{event_type}`")]
+    #[error(
+        "there is no event type `{event_type}`: if it was renamed or removed, use `#[serde(alias)]` or an upcaster"
+    )]
     UnknownEventType {
         /// The name of the stored event's variant.
         event_type: String,

@@ -1,5 +1,6 @@
 //! Values that read back, and values that do not.
 
+mod messages;
 mod personal;
 
 use std::cell::Cell;

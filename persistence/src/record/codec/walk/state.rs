@@ -53,7 +53,7 @@ impl Walk<'_> {
     pub(super) fn finite(&self, is_finite: bool) -> Result {
         match is_finite || !self.is_json {
             true => Ok(()),
-            false => Err(ser::Error::custom("this codec has no NaN and no infinity")),
+            false => Err(ser::Error::custom("JSON has no NaN and no infinity, use MessagePack")),
         }
     }
 
