@@ -24,7 +24,7 @@ pub fn key_file(reader: &dyn Reader) -> Result<Option<Uuid>, ReadError> {
 }
 
 /// Puts keys around a store while a runtime opens it.
-pub(crate) trait StoreGuard: Send {
+pub(crate) trait StoreGuard: Send + Sync {
     fn guard(
         self: Box<Self>,
         store: Store,

@@ -22,5 +22,6 @@ mod pairs;
 mod passivation;
 mod poisoned;
 mod recovery;
+mod send;
 mod shutdown;
 mod telemetry;
