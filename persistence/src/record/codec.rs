@@ -19,6 +19,8 @@ mod sum;
 mod variant;
 mod walk;
 
+use std::any::type_name;
+
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};
 
@@ -116,8 +118,8 @@ impl Codec {
         self,
         content: &Content<'_, E>,
     ) -> Result<(Sum, (u32, &'static str)), CodecError> {
-        let sum = self.walk(content).map_err(|error| refused(content, Some(error)))?;
-        let variant = content.variant().ok_or_else(|| refused(content, None))?;
+        let sum = self.walk(content).map_err(|error| self.refused(content, error))?;
+        let variant = content.variant().ok_or_else(|| not_an_enum(content))?;
         Ok((sum, variant))
     }
 
@@ -127,8 +129,18 @@ impl Codec {
         content: &Content<'_, E>,
         out: &mut Vec<u8>,
     ) -> Result<&'static str, CodecError> {
-        self.write(content, out)?;
-        content.variant().map(|(_, name)| name).ok_or_else(|| refused(content, None))
+        self.write(content, out).map_err(|error| self.refused(content, error))?;
+        content.variant().map(|(_, name)| name).ok_or_else(|| not_an_enum(content))
+    }
+
+    /// Returns why an event is not one, or was not encoded.
+    #[cold]
+    fn refused<E>(self, content: &Content<'_, E>, error: CodecError) -> CodecError {
+        match (content.mismatch(), content.variant()) {
+            (Some(found), _) => CodecError::NotAnEnum { found },
+            (None, Some((_, name))) => self.naming(name)(error),
+            (None, None) => error,
+        }
     }
 
     /// Decodes the event whose variant is `name` and whose content is `bytes`.
@@ -141,7 +153,45 @@ impl Codec {
         name: &str,
         bytes: &[u8],
     ) -> Result<E, CodecError> {
+        self.read_event(name, bytes).map_err(|error| match error {
+            CodecError::Decode(why) => CodecError::Decode(why + self.after_a_change()),
+            other => other,
+        })
+    }
+
+    fn read_event<E: DeserializeOwned>(self, name: &str, bytes: &[u8]) -> Result<E, CodecError> {
         event_of(name, |variant| self.decode_seed(variant, bytes))
+    }
+
+    /// What to do if an event does not decode because its type has changed.
+    fn after_a_change(self) -> &'static str {
+        match self {
+            Self::Bincode => {
+                ". If its type has changed, raise its schema version and add an upcaster"
+            }
+            Self::Json | Self::MessagePack => {
+                ". If its type has changed, use `#[serde(default)]`, `#[serde(alias)]`, or a new schema version and an upcaster"
+            }
+        }
+    }
+
+    /// What to do if a value that was just written does not decode.
+    fn not_kept(self) -> &'static str {
+        match self {
+            #[cfg(feature = "bincode")]
+            Self::Bincode => bincode::NOT_KEPT,
+            _ => "",
+        }
+    }
+
+    /// Adds the name of what was to be encoded, and the codec.
+    fn naming(self, name: &str) -> impl FnOnce(CodecError) -> CodecError {
+        move |error| match error {
+            CodecError::Encode(why) => {
+                CodecError::Encode(format!("`{name}` with the codec {self:?}: {why}"))
+            }
+            other => other,
+        }
     }
 
     /// Appends any value to `out`.
@@ -149,8 +199,8 @@ impl Codec {
     /// # Errors
     /// Returns [`CodecError`] if it cannot be encoded; `out` may then contain a part of it.
     pub fn encode<T: Serialize>(self, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        self.walk(value)?;
-        self.write(value, out)
+        let written = self.walk(value).and_then(|_| self.write(value, out));
+        written.map_err(self.naming(type_name::<T>()))
     }
 
     /// Walks through a value, and returns its sum.
@@ -229,14 +279,9 @@ impl Codec {
     }
 }
 
-/// Returns why an event is not one, or did not serialize.
 #[cold]
-fn refused<E>(content: &Content<'_, E>, error: Option<CodecError>) -> CodecError {
-    match (content.mismatch(), error) {
-        (Some(found), _) => CodecError::NotAnEnum { found },
-        (None, Some(error)) => error,
-        (None, None) => CodecError::NotAnEnum { found: "a value that is not a variant" },
-    }
+fn not_an_enum<E>(content: &Content<'_, E>) -> CodecError {
+    CodecError::NotAnEnum { found: content.mismatch().unwrap_or("a value that is not a variant") }
 }
 
 /// Derives something from a stored value without a codec. It may be as deep as what is read.

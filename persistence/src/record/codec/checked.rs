@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::content::Content;
+use super::nesting::Checking;
 use super::{Codec, CodecError};
 use crate::personal::checking::Check;
 use crate::personal::error::PersonalError;
@@ -35,7 +36,7 @@ impl Codec {
         value: &T,
         out: &mut Vec<u8>,
     ) -> Result<T, CodecError> {
-        let (start, check) = (out.len(), Check::begin());
+        let (start, check, _stack) = (out.len(), Check::begin(), Checking::begin());
         let naming = self.naming(type_name::<T>());
         let walked = self.walk(value).and_then(|sum| self.write(value, out).map(|()| sum));
         let mut before = walked.map_err(naming)?;
@@ -64,7 +65,7 @@ impl Codec {
         event: &E,
         out: &mut Vec<u8>,
     ) -> Result<(&'static str, E), CodecError> {
-        let (start, check) = (out.len(), Check::begin());
+        let (start, check, _stack) = (out.len(), Check::begin(), Checking::begin());
         let content = Content::of(event);
         let mut before = self.walk_content(&content)?;
         let name = self.write_content(&content, out)?;

@@ -21,6 +21,10 @@ const LEVELS_READ: u32 = 1_023;
 /// small frames.
 const STACK_BYTES_MAX: usize = 1024 * 1024;
 
+/// The same for a value that is checked before it is written. Later programs may need more for it: their type may have
+/// more fields, and their compiler or profile larger frames.
+const STACK_BYTES_CHECKED: usize = STACK_BYTES_MAX / 2;
+
 /// The most elements of sequences and entries of maps that are read without bytes of their own, such as units. Bytes of
 /// another shape may state any number, and bincode would read that many.
 const ELEMENTS_MAX: usize = 1_048_576;
@@ -47,6 +51,8 @@ pub(super) struct Nesting {
     beyond: Cell<u32>,
     /// Where the stack was when the outermost value began, or 0 outside of a value.
     base: Cell<usize>,
+    /// How much stack it may use.
+    stack: Cell<usize>,
     exceeded: Cell<bool>,
     /// How many more elements and entries may be read.
     elements: Cell<usize>,
@@ -58,6 +64,7 @@ thread_local! {
             levels: Cell::new(0),
             beyond: Cell::new(0),
             base: Cell::new(0),
+            stack: Cell::new(STACK_BYTES_MAX),
             exceeded: Cell::new(false),
             elements: Cell::new(0),
         }
@@ -69,7 +76,7 @@ impl Nesting {
     pub(super) fn enter(&self, step: u32) -> Result<(), TooDeep> {
         let levels = self.levels.get() + step;
         let stack = self.base.get().abs_diff(stack_address());
-        if levels & self.beyond.get() != 0 || stack > STACK_BYTES_MAX {
+        if levels & self.beyond.get() != 0 || stack > self.stack.get() {
             self.exceeded.set(true);
             return Err(TooDeep);
         }
@@ -160,6 +167,23 @@ pub(super) fn reading_bytes<R>(bytes: usize, work: impl FnOnce() -> R) -> R {
     let elements = bytes.saturating_mul(ELEMENTS_PER_BYTE);
     let _begin = Begin::new(const { beyond(LEVELS_READ) }, elements);
     work()
+}
+
+/// Values use less stack until this is dropped, because they are checked before they are written.
+pub(super) struct Checking(usize);
+
+impl Checking {
+    #[inline]
+    pub(super) fn begin() -> Self {
+        Self(NESTING.with(|nesting| nesting.stack.replace(STACK_BYTES_CHECKED)))
+    }
+}
+
+impl Drop for Checking {
+    #[inline]
+    fn drop(&mut self) {
+        NESTING.with(|nesting| nesting.stack.set(self.0));
+    }
 }
 
 /// What was before a value. A walk that ends early leaves no levels behind.

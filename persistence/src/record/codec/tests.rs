@@ -332,3 +332,37 @@ fn a_catch_all_variant_takes_unknown_events_with_their_content() {
         assert!(matches!(codec.decode_event::<Few>("Tuple", b""), Err(CodecError::Decode(_))));
     }
 }
+
+/// A node of a tree whose levels are large.
+#[derive(Default, Serialize, Deserialize)]
+struct Large {
+    inline: [[u64; 32]; 3],
+    next: Option<Box<Large>>,
+}
+
+/// The same in a later release.
+#[derive(Serialize, Deserialize)]
+struct Larger {
+    inline: [[u64; 32]; 3],
+    #[serde(default)]
+    note: [u64; 32],
+    next: Option<Box<Larger>>,
+}
+
+/// The deepest value that was accepted took all the stack that reading may take, so the next release, whose type had one
+/// more field, did not read it, and the aggregate was quarantined.
+#[test]
+fn the_deepest_value_that_is_written_is_read_by_a_larger_type() {
+    for codec in [Codec::Json, Codec::MessagePack] {
+        let (mut value, mut deepest) = (Large::default(), Vec::new());
+        for _ in 0..64 {
+            value = Large { next: Some(Box::new(value)), ..Large::default() };
+            let mut bytes = Vec::new();
+            if codec.encode_checked(&value, &mut bytes).is_err() {
+                break;
+            }
+            deepest = bytes;
+        }
+        codec.decode::<Larger>(&deepest).expect("the later release reads it");
+    }
+}
