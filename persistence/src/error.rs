@@ -29,7 +29,8 @@ fn in_stream(stream: &Option<StreamId>) -> String {
     stream.as_ref().map(|stream| format!(" in stream {stream}")).unwrap_or_default()
 }
 
-/// Why a store did not open. Nothing was changed in it.
+/// Why a store did not open. The library has changed nothing in it. If its log is damaged, sled may have erased what
+/// comes after the damage: copy the directory away before you open it again.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {

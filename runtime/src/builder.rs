@@ -34,7 +34,7 @@ impl Runtime {
     /// exist.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed in the store. [`OpenError::AsyncRuntime`] outside of a tokio
+    /// [`OpenError`]; it says what may have changed in a damaged store. [`OpenError::AsyncRuntime`] outside of a tokio
     /// runtime, or in one without timers. For the latter, tokio has no question that does not panic: the panic is
     /// caught, but the panic hook has printed it before this returns.
     #[cfg(feature = "sled")]
@@ -125,7 +125,7 @@ impl RuntimeBuilder {
     /// resolved now: the process may change its directory later.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed in the store. [`OpenError::AsyncRuntime`] outside of a tokio
+    /// [`OpenError`]; it says what may have changed in a damaged store. [`OpenError::AsyncRuntime`] outside of a tokio
     /// runtime, or in one without timers. For the latter, tokio has no question that does not panic: the panic is
     /// caught, but the panic hook has printed it before this returns.
     #[cfg(feature = "sled")]
