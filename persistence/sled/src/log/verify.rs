@@ -85,7 +85,10 @@ fn walk_log(shared: &Shared, head: u64, mut inspect: impl FnMut(Read)) {
                 let start = Bound::Included(keys::chunk(from, 0).to_vec());
                 let mut parts = shared.engine.from(start).peekable();
                 let mut has_failed = false;
-                while let Some(read) = next_chunk(shared, &mut parts, (from, head)) {
+                // The page after the end of the log belongs to the index.
+                while from <= head
+                    && let Some(read) = next_chunk(shared, &mut parts, (from, head))
+                {
                     has_failed = read.as_ref().is_err_and(|(_, error)| is_of_page(error));
                     from = read.as_ref().map_or_else(|(first, _)| first + 1, |read| read.last + 1);
                     if sender.send(read).is_err() {
