@@ -11,8 +11,9 @@ use crate::{Context, Upcasters};
 /// the resulting events, or a rejection; [`apply`](Aggregate::apply) folds one event into the state.
 /// Neither reads a clock, draws random numbers or does I/O: the [`Context`] provides those inputs.
 ///
-/// The state is serializable because an idle aggregate is unloaded into a snapshot. A field
-/// may be marked `#[serde(skip)]` only if `apply` does not depend on it.
+/// The state is serializable because an idle aggregate is unloaded into a snapshot. Whenever a snapshot is taken,
+/// the state that was read back from it becomes the live one. So a field may be marked `#[serde(skip)]` only if
+/// neither `apply` nor `decide` depends on it. The same holds for whatever else `Serialize` leaves out.
 ///
 /// ```
 /// use std::convert::Infallible;

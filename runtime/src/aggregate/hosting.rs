@@ -78,6 +78,9 @@ impl Hosting {
 
     /// Takes a snapshot whenever `events` events (at least 1) were stored since the last one. Default:
     /// 1,000.
+    ///
+    /// The state that was read back from a snapshot becomes the live one: what its serde does not keep, such as a
+    /// skipped field, is lost then, and not only when the aggregate is unloaded.
     #[must_use]
     pub fn snapshot_every(mut self, events: u64) -> Self {
         self.snapshot_every = Some(events.max(1));

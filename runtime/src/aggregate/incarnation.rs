@@ -89,10 +89,13 @@ impl<A: Aggregate> Incarnation<A> {
 
     /// Encodes the state and submits it to the committer; no reply waits for it. Only called between
     /// turns, so every event in the state is durable.
+    ///
+    /// The state that was decoded for the check becomes the live one, so that from here on it is the one that a
+    /// recovery loads from the snapshot. If there is no snapshot, the live state stays.
     pub(crate) fn take_snapshot(&mut self, hosted: &HostedType<A>, slot: &Slot<A>) {
         self.snapshot_wanted = false;
-        let payload = match self.sealed_state(hosted) {
-            Ok(payload) => payload,
+        let (payload, decoded) = match self.sealed_state(hosted) {
+            Ok(sealed) => sealed,
             Err(why) => {
                 tracing::warn!(
                     target: "actuarius::snapshot",
@@ -118,6 +121,7 @@ impl<A: Aggregate> Incarnation<A> {
             keep_since: hosted.hosting.snapshots_kept_for.map(|age| now.minus(age)),
         });
         if taken {
+            self.state = decoded;
             self.snapshot = self.version;
             hosted.meters.snapshot_taken();
         } else {
@@ -125,15 +129,16 @@ impl<A: Aggregate> Incarnation<A> {
         }
     }
 
-    /// Encodes the state. It may contain clear text that `apply` has copied out of personal values, so it
-    /// is sealed for all of their subjects: forgetting one of them makes it unreadable.
-    fn sealed_state(&mut self, hosted: &HostedType<A>) -> Result<Vec<u8>, String> {
+    /// Encodes the state, and returns what it decodes to as well. It may contain clear text that `apply` has
+    /// copied out of personal values, so it is sealed for all of their subjects: forgetting one of them makes it
+    /// unreadable.
+    fn sealed_state(&mut self, hosted: &HostedType<A>) -> Result<(Vec<u8>, Contained<A>), String> {
         let keys = hosted.engine.keyring.sealer();
         let (state, window, subjects) = (&*self.state, &self.window, &mut self.subjects);
         let encode = || saved_state::encode(state, window, hosted.hosting.snapshot_codec);
-        let clear = collecting(keys, subjects, || deriving(keys, encode));
-        let clear = clear.map_err(|error| error.to_string())?;
-        match keys {
+        let encoded = collecting(keys, subjects, || deriving(keys, encode));
+        let (clear, decoded) = encoded.map_err(|error| error.to_string())?;
+        let sealed = match keys {
             Some(_) if subjects.are_too_many() => {
                 Err(format!("its state holds personal data of more than {SUBJECTS_MAX} subjects"))
             }
@@ -142,6 +147,7 @@ impl<A: Aggregate> Incarnation<A> {
                 sealed.ok_or_else(|| "a subject in it is forgotten".to_owned())
             }
             _ => Ok(clear),
-        }
+        };
+        Ok((sealed?, decoded))
     }
 }

@@ -8,20 +8,21 @@ use actuarius_persistence::{Codec, CodecError};
 use uuid::Uuid;
 
 use super::dedup_window::{DedupWindow, Remembered};
-use crate::base::panics::guarded;
+use crate::base::panics::{Contained, guarded};
 use crate::schema::shape::{codec_for, fingerprint};
 
 /// Layout 1 did not record the shape of the state, so it could decode to a wrong one.
 const LAYOUT: u8 = 2;
 const COMMAND_BYTES: usize = 40;
 
-/// Encodes the state, and decodes it again: a snapshot that reads back as another state is worse than none. A
-/// state whose shape is not known is encoded with a self-describing codec instead.
+/// Encodes the state, and returns the bytes and the state that a recovery decodes from them: a snapshot that reads
+/// back as another state is worse than none. A state whose shape is not known is encoded with a self-describing
+/// codec instead.
 pub(crate) fn encode<A: Aggregate>(
     state: &A,
     window: &DedupWindow,
     codec: Codec,
-) -> Result<Vec<u8>, CodecError> {
+) -> Result<(Vec<u8>, Contained<A>), CodecError> {
     let codec = codec_for::<A>(codec);
     let mut out = Vec::with_capacity(14 + COMMAND_BYTES * window.iter().len() + 64);
     out.push(LAYOUT);
@@ -34,9 +35,9 @@ pub(crate) fn encode<A: Aggregate>(
         out.extend_from_slice(&command.events.to_le_bytes());
         out.extend_from_slice(&command.position.get().to_le_bytes());
     }
-    let read_back = || codec.encode_checked(state, &mut out).map(drop);
-    guarded(read_back).map_err(CodecError::Encode)??;
-    Ok(out)
+    let read_back = || codec.encode_checked(state, &mut out).map(Contained::new);
+    let decoded = guarded(read_back).map_err(CodecError::Encode)??;
+    Ok((out, decoded))
 }
 
 /// Decodes the state and the commands of a payload: the newest `capacity` commands at most.
@@ -116,14 +117,15 @@ mod tests {
     #[test]
     fn state_and_commands_round_trip_with_every_codec() {
         for codec in [Codec::Bincode, Codec::Json, Codec::MessagePack] {
-            let payload = encode(&Sum(7), &window(), codec).expect("encodable");
+            let (payload, decoded) = encode(&Sum(7), &window(), codec).expect("encodable");
+            assert_eq!(*decoded, Sum(7));
             assert_eq!(decode(&payload, 9), Ok((Sum(7), window())));
         }
     }
 
     #[test]
     fn a_smaller_window_keeps_the_newest_commands() {
-        let payload = encode(&Sum(7), &window(), Codec::Bincode).expect("encodable");
+        let (payload, _) = encode(&Sum(7), &window(), Codec::Bincode).expect("encodable");
         let (_, kept) = decode::<Sum>(&payload, 1).expect("decodable");
         assert_eq!(kept.iter().len(), 1);
         assert!(kept.find("command-3".into()).is_some());
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_payload_cut_anywhere_is_refused() {
-        let payload = encode(&Sum(700), &window(), Codec::Bincode).expect("encodable");
+        let (payload, _) = encode(&Sum(700), &window(), Codec::Bincode).expect("encodable");
         for length in 0..payload.len() {
             assert!(decode::<Sum>(&payload[..length], 9).is_err(), "cut at {length}");
         }
@@ -154,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_state_of_another_shape_or_of_an_unknown_one_is_refused() {
-        let payload = encode(&Sum(7), &window(), Codec::Bincode).expect("encodable");
+        let (payload, _) = encode(&Sum(7), &window(), Codec::Bincode).expect("encodable");
         assert!(decode::<Sum>(&payload, 9).is_ok());
         assert!(decode::<Difference>(&payload, 9).is_err());
         let first_layout = [&[1], &payload[1..2], &payload[10..]].concat();
@@ -164,7 +166,7 @@ mod tests {
     #[test]
     fn no_mutated_snapshot_panics_or_allocates_without_a_bound() {
         let codecs = [Codec::Bincode, Codec::Json, Codec::MessagePack];
-        let samples = codecs.map(|codec| encode(&Sum(7), &window(), codec).expect("encodable"));
+        let samples = codecs.map(|codec| encode(&Sum(7), &window(), codec).expect("encodable").0);
         let decoder = Mutations::of("the state of an aggregate", samples);
         decoder.run(
             |work| allocation_counter::measure(work).bytes_max,

@@ -13,7 +13,7 @@ use actuarius_persistence::{Codec, CodecError};
 use super::erasure_taint::ErasureTaint;
 use super::saved_views::{Origin, SavedViews};
 use super::types::take;
-use crate::base::panics::guarded;
+use crate::base::panics::{Contained, guarded};
 use crate::base::telemetry::SaveMeters;
 
 const LAYOUT: u8 = 3;
@@ -48,8 +48,8 @@ impl States {
         Ok(next)
     }
 
-    /// Encodes `layout u8 = 3 | codec u8 | origin | view`, and decodes the view again. The checksum is the
-    /// place's.
+    /// Encodes `layout u8 = 3 | codec u8 | origin | view`, and returns the view that the next start decodes from
+    /// it as well. The checksum is the place's.
     ///
     /// # Errors
     /// [`Unsaved`]; the view can be computed from the log.
@@ -58,12 +58,12 @@ impl States {
         view: &P,
         position: Position,
         taint: ErasureTaint,
-    ) -> Result<Vec<u8>, Unsaved> {
+    ) -> Result<(Vec<u8>, Contained<P>), Unsaved> {
         let mut out = vec![LAYOUT, self.codec.byte()];
         self.origin(position, taint).write(&mut out);
-        let encode = || self.codec.encode_checked(view, &mut out).map(drop);
+        let encode = || self.codec.encode_checked(view, &mut out).map(Contained::new);
         match guarded(|| deriving(self.sealer(), encode)) {
-            Ok(Ok(())) => Ok(out),
+            Ok(Ok(decoded)) => Ok((out, decoded)),
             Ok(Err(error @ (CodecError::DoesNotReadBack { .. } | CodecError::TooDeep))) => {
                 Err(Unsaved::Unstorable(error.to_string()))
             }
@@ -191,8 +191,9 @@ mod tests {
     fn a_state_is_read_back_with_its_origin() {
         for codec in [Codec::Bincode, Codec::Json, Codec::MessagePack] {
             let states = states(codec);
-            let bytes =
+            let (bytes, decoded) =
                 states.encode(&vec![1u64, 2], Position::new(77), ErasureTaint::default()).unwrap();
+            assert_eq!(*decoded, [1, 2]);
             let saved = Saved::parse(bytes).unwrap();
             assert!(states.shares_log(&saved.origin) && states.is_same(&saved.origin));
             assert_eq!(saved.decode(), Ok((vec![1u64, 2], Position::new(77))));
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_truncated_state_is_refused() {
-        let whole =
+        let (whole, _) =
             states(Codec::Bincode).encode(&(), Position::new(77), ErasureTaint::default()).unwrap();
         assert!(Saved::parse(whole.clone()).is_ok());
         for length in 0..whole.len() {
@@ -224,7 +225,7 @@ mod tests {
     fn no_mutated_view_panics_or_allocates_without_a_bound() {
         let samples = [Codec::Bincode, Codec::Json, Codec::MessagePack].map(|codec| {
             let view = vec![1u64, 2, 1 << 40];
-            states(codec).encode(&view, Position::new(77), ErasureTaint::default()).unwrap()
+            states(codec).encode(&view, Position::new(77), ErasureTaint::default()).unwrap().0
         });
         // serde reserves 1 MiB at most for a list, however long it claims to be.
         let decoder = Mutations::of("a saved view", samples).may_allocate(2 * 1024 * 1024, 64);

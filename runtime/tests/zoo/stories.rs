@@ -1,6 +1,7 @@
 //! What went wrong before derived data was read back: told one by one, for sagas, rows, views and snapshots.
 
 mod kits;
+mod lossy;
 mod names;
 mod sagas;
 mod snapshots;

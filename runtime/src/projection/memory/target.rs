@@ -85,6 +85,9 @@ impl<P: ReadModel> MemoryTarget<P> {
     }
 
     /// Saves the view. The next start finds it if its generation is current.
+    ///
+    /// The view that was decoded for the check is read and changed from here on, as it is after a start. A view
+    /// that was not saved stays.
     fn save_state(&mut self) -> Result<(), Unsaved> {
         let started = Instant::now();
         // Others can read at the same time.
@@ -92,8 +95,11 @@ impl<P: ReadModel> MemoryTarget<P> {
         let (position, taint) = (state.position, state.taint);
         let encoded = self.states.encode(&state.view, position, taint);
         drop(state);
-        let saved = self.states.place.save_state(self.generation, &encoded?);
+        let (bytes, decoded) = encoded?;
+        let saved = self.states.place.save_state(self.generation, &bytes);
         saved.map_err(|error| Unsaved::Failed(error.to_string()))?;
+        // Only this target changes its view, so nothing has happened since it was encoded.
+        self.own.put(ViewState { view: decoded.take(), position, taint });
         self.is_saved = true;
         self.last_save = LastSave { at: Instant::now(), took: started.elapsed(), position };
         self.states.meters.saved();
@@ -173,8 +179,9 @@ impl<P: ReadModel> MemoryTarget<P> {
     }
 
     fn copy(&self, state: &ViewState<P>) -> Option<ViewState<P>> {
-        let copy = self.states.encode(&state.view, state.position, state.taint).ok()?;
-        ViewState::saved(&self.states.parse(copy).ok()?).ok()
+        let ViewState { view, position, taint } = state;
+        let (_, copy) = self.states.encode(view, *position, *taint).ok()?;
+        Some(ViewState { view: copy.take(), position: *position, taint: *taint })
     }
 }
 

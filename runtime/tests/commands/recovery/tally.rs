@@ -105,9 +105,10 @@ pub async fn written() -> Arc<Contents> {
     contents
 }
 
+/// Hosts without snapshots, because taking one would set the count back.
 pub async fn open<A: Aggregate>(contents: &Arc<Contents>) -> (Runtime, Aggregates<A>, Faults) {
     let (runtime, faults) = open_on(contents).await;
-    let hosted = runtime.host_with(hosting());
+    let hosted = runtime.host_with(hosting().without_snapshots());
     (runtime, hosted, faults)
 }
 

@@ -20,7 +20,7 @@ use crate::common::{Bell, Command, Ledger};
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Scripted<const TEST: usize> {
     pub(crate) positions: Vec<u64>,
-    /// The number of events since it was created or loaded.
+    /// The number of events since it was created, loaded or saved.
     pub(crate) here: u64,
 }
 
