@@ -5,6 +5,7 @@ mod deserializer;
 mod node;
 mod parts;
 mod samples;
+mod stack;
 mod tracer;
 mod words;
 
@@ -156,9 +157,13 @@ fn walk(mut tracer: Tracer, variant: Option<&str>, read: &dyn Fn(Node<'_>) -> bo
     loop {
         let root = node::root(&mut tracer);
         // Without keys: samples are not personal data.
-        let walked = within(None, || guarded(|| read(root))).unwrap_or(false);
+        let (walked, is_endless) = stack::bounded(|| within(None, || guarded(|| read(root))));
+        let walked = walked.unwrap_or(false);
         if walked {
             tracer.accept(ROOT);
+        }
+        if is_endless {
+            tracer.spend_on_endless();
         }
         if !tracer.end_walk(walked) {
             return tracer;

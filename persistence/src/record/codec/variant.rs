@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use serde::de::value::{StrDeserializer, UnitDeserializer};
+use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
@@ -29,9 +29,41 @@ impl Lookup {
 /// other variant. Nothing is known about the content of such an event, so it is not read.
 pub(in crate::record) fn catch_all<T: DeserializeOwned>(name: &str) -> Option<T> {
     let lookup = Lookup::default();
-    let no_content: UnitDeserializer<de::value::Error> = ().into_deserializer();
-    let caught = Variant::new(name, &lookup).deserialize(no_content).ok();
+    let caught = Variant::new(name, &lookup).deserialize(NoContent).ok();
     caught.filter(|_| !lookup.is_known())
+}
+
+/// The content of an event of which nothing is known. It is not read as a value of any kind: a recursive untagged
+/// enum would try its variants on that endlessly.
+struct NoContent;
+
+impl<'de> Deserializer<'de> for NoContent {
+    type Error = de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("there is no content"))
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        newtype_struct seq tuple tuple_struct map struct enum identifier
+    }
 }
 
 /// Reads a `T` whose variant is already known.

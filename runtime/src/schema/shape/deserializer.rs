@@ -7,6 +7,7 @@ use serde::de::{self, Deserializer, Visitor};
 use super::node::{Node, ROOT, variant_of};
 use super::parts::{Chosen, Entries, Fields, Parts, Why};
 use super::samples;
+use super::stack;
 use super::tracer::Refused;
 
 /// A name that no variant has.
@@ -98,6 +99,9 @@ impl<'de> Deserializer<'de> for Node<'_> {
     fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
         self.see("anything", &[], 0)?;
         self.tracer.hide(self.id);
+        if self.tracer.ends_at_any() {
+            return Err(Refused);
+        }
         match self.choose::<3>() {
             0 => visitor.visit_unit(),
             1 => visitor.visit_str(samples::TEXTS.get(0)),
@@ -106,8 +110,12 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     /// Only the keys of a flattened struct are identifiers: those of other structs are not asked for.
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_identifier<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
         self.tracer.hide(self.id);
+        if self.tracer.ends_at_any() {
+            self.see("visit_str", &[], 0)?;
+            return Err(Refused);
+        }
         self.deserialize_str(visitor)
     }
 
@@ -235,6 +243,7 @@ impl std::error::Error for Refused {}
 
 impl de::Error for Refused {
     fn custom<T: fmt::Display>(_: T) -> Self {
+        stack::check();
         Self
     }
 }

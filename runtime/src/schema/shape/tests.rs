@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::fingerprint;
 
+mod recursive;
 mod sizes;
 mod words;
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::stack;
+
 /// How deeply values may be nested: far below what a thread's stack can take.
 const DEPTH_MAX: usize = 64;
 /// How many times a struct or an enum may contain itself. Once is not enough, because a generic type within
@@ -18,6 +20,10 @@ const WALKS_THOROUGH: usize = 10_000;
 const VALUES: usize = 100_000;
 /// The same for a type that is not completely seen at first: about 50 ms of work, and 25 MB at most.
 const VALUES_THOROUGH: usize = 400_000;
+
+/// How many walks through a type that contains itself endlessly use up the values: each fills the stack, in about
+/// a millisecond.
+const ENDLESS_WALKS: usize = 16;
 
 /// How much work is spent on a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,6 +126,8 @@ struct Walk {
     unfinished: usize,
     /// Whether an enum was given a variant that it does not have.
     is_probe: bool,
+    /// Whether it ended at a value of any kind.
+    is_at_any: bool,
 }
 
 /// Identifies a node within a node, or what a node is.
@@ -220,7 +228,8 @@ impl Tracer {
     /// Records what a node is.
     pub(super) fn see(&mut self, node: u64, seen: Seen) -> Result<(), Refused> {
         self.values += 1;
-        if self.values > self.effort.values() || self.walk.depth > DEPTH_MAX {
+        if self.values > self.effort.values() || self.walk.depth > DEPTH_MAX || stack::is_used_up()
+        {
             self.is_exhausted = true;
             return Err(Refused);
         }
@@ -228,6 +237,19 @@ impl Tracer {
             self.hide(node);
         }
         Ok(())
+    }
+
+    /// Records that a walk ended because it used too much stack. That takes about as long as these values.
+    pub(super) fn spend_on_endless(&mut self) {
+        self.values += self.effort.values() / ENDLESS_WALKS;
+        self.is_exhausted = true;
+    }
+
+    /// Returns whether a value of any kind ends the walk. Events that have one are of an unknown shape, whatever else
+    /// they have, so nothing more needs to be seen. A fingerprint needs what follows the value.
+    pub(super) fn ends_at_any(&mut self) -> bool {
+        self.walk.is_at_any = self.root.variant.is_some();
+        self.walk.is_at_any
     }
 
     /// Records that a value was accepted, with everything in it.
@@ -322,6 +344,9 @@ impl Tracer {
         self.walks += 1;
         if self.values > self.effort.values() || self.walks >= self.effort.walks() {
             self.is_exhausted |= walk.unfinished > 0 || !is_complete;
+            return false;
+        }
+        if walk.is_at_any {
             return false;
         }
         if walk.is_probe {

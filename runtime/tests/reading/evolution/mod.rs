@@ -7,6 +7,7 @@ mod followers;
 mod missing;
 mod model;
 mod names;
+mod recursive;
 mod relabelled;
 mod rollback;
 mod shapes;
