@@ -5,6 +5,7 @@ pub(crate) mod clock_watch;
 pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod follower_status;
+pub(crate) mod guarded_clock;
 pub(crate) mod home_runtime;
 pub(crate) mod keep_alive;
 pub(crate) mod panics;

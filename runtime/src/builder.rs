@@ -10,6 +10,7 @@ use actuarius_persistence::views::Views;
 use actuarius_persistence::{OpenError, PageLimit, Store, memory};
 
 use crate::base::clock::{Clock, SystemClock};
+use crate::base::guarded_clock::GuardedClock;
 use crate::base::home_runtime::HomeRuntime;
 use crate::base::telemetry::{self, CommitMeters};
 use crate::base::timer::Timer;
@@ -212,7 +213,7 @@ impl RuntimeBuilder {
             shapes,
             keyring,
             tail,
-            clock: self.clock.clone(),
+            clock: GuardedClock::new(self.clock.clone()),
             supervision,
             recovery_pool: Pool::for_recoveries(&home, self.concurrent_recoveries)?,
             read_pool: Pool::for_reads(&home)?,

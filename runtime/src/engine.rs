@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use actuarius_domain::Position;
 use actuarius_persistence::{ReadError, Reader, StoreFailure};
 
-use crate::base::clock::Clock;
+use crate::base::guarded_clock::GuardedClock;
 use crate::base::home_runtime::HomeRuntime;
 use crate::base::timer::Timer;
 use crate::commit::admission::Admission;
@@ -32,7 +32,7 @@ pub(crate) struct Engine {
     pub(crate) shapes: Arc<StoreShapes>,
     pub(crate) keyring: Keyring,
     pub(crate) tail: Arc<Tail>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: GuardedClock,
     pub(crate) supervision: Supervision,
     /// For recoveries of aggregates.
     pub(crate) recovery_pool: Pool,

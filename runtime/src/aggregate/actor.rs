@@ -1,5 +1,6 @@
 //! [`AggregateActor`]: the actor of one incarnation, which recovers the aggregate and runs its turns.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::pending_append::TurnGuard;
 use super::recovery::{self, RecoveryError};
 use super::request::Request;
 use super::turn::{Turn, TurnEnd};
-use crate::base::error::{Failure, Quarantine, QuarantineReason, Unavailable};
+use crate::base::error::{Failure, Place, Quarantine, QuarantineReason, Unavailable};
 use crate::base::panics::guarded;
 use crate::engine::supervision::Supervised;
 
@@ -156,9 +157,25 @@ impl<A: Aggregate> AggregateActor<A> {
         };
         let now = Instant::now();
         hosted.residency.used(slot, now);
-        match Turn::begin(guard, incarnation, now).run(work.requests) {
+        let clock = match hosted.engine.clock.read() {
+            Ok(clock) => clock,
+            Err(panic) => {
+                self.refuse_untimed(work.requests, &panic);
+                guard.end(TurnOutcome::Nothing);
+                return Next::Stay;
+            }
+        };
+        match Turn::begin(guard, incarnation, now, clock).run(work.requests) {
             TurnEnd::Usable => Next::Stay,
             TurnEnd::Quarantined => Next::Stop,
+        }
+    }
+
+    /// Answers the requests of a turn for which the clock has no time.
+    fn refuse_untimed(&self, requests: VecDeque<Request<A>>, panic: &str) {
+        for request in requests {
+            let failure = Failure::Panicked { place: Place::Clock, message: panic.to_owned() };
+            request.fail(failure, &self.activation.hosted.meters);
         }
     }
 

@@ -66,9 +66,9 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         guard: TurnGuard<A>,
         incarnation: &'a mut Incarnation<A>,
         started: Instant,
+        clock: Timestamp,
     ) -> Self {
         let append = Append::new(guard.activation().slot.stream.clone(), incarnation.version);
-        let clock = guard.activation().hosted.engine.clock.now();
         // The history of an aggregate never goes back in time, even if the clock does.
         let now = incarnation.time.map_or(clock, |last| clock.max(last));
         Self { guard, incarnation, append, held: Vec::new(), started, now, clock, quarantine: None }
@@ -300,7 +300,9 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             false => self.append.push_checked(commit, codec, events, schema_version),
         });
         pushed.unwrap_or_else(|panic| Err(CodecError::Encode(panic)))?;
-        writing.check(&engine.shapes).inspect_err(|_| self.append.drop_last())
+        let checked = guarded(|| writing.check(&engine.shapes));
+        let checked = checked.unwrap_or_else(|panic| Err(CodecError::Encode(panic)));
+        checked.inspect_err(|_| self.append.drop_last())
     }
 
     fn apply_events(

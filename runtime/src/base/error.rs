@@ -237,6 +237,8 @@ pub enum Place {
     Query,
     /// `apply`, at the event of this version, while a past state was rebuilt: nothing was written.
     Apply(Version),
+    /// The [`Clock`](crate::Clock) of the runtime: nothing was written, and the aggregate stays in service.
+    Clock,
 }
 
 impl fmt::Display for Place {
@@ -246,6 +248,7 @@ impl fmt::Display for Place {
             Self::Returning => formatter.write_str("the closure of `returning`"),
             Self::Query => formatter.write_str("the closure of a query"),
             Self::Apply(version) => write!(formatter, "apply, at the event of version {version},"),
+            Self::Clock => formatter.write_str("the clock"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Values and recorders of the user's that panic: the follower reports it, and stops when it is asked to.
 
-use std::future::IntoFuture;
+use std::future::{Future, IntoFuture};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use actuarius::error::BoxError;
 use actuarius::health::FollowerStatus;
 use actuarius::projection::{Projection, Retry};
 use actuarius::store::memory;
-use actuarius::{Envelope, Runtime};
+use actuarius::{Clock, Envelope, ExecuteError, Failure, Runtime, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -202,4 +202,49 @@ fn a_recorder_that_panics_costs_figures_and_nothing_else() {
             assert!(timeout(HANGS, shutdown).await.expect("it ends").is_clean());
         });
     });
+}
+
+/// A clock that panics while it is to.
+static HAS_STOPPED: AtomicBool = AtomicBool::new(false);
+
+struct Stopping;
+
+impl Clock for Stopping {
+    fn now(&self) -> Timestamp {
+        if HAS_STOPPED.load(Ordering::SeqCst) {
+            std::panic::resume_unwind(Box::new("the clock has stopped"));
+        }
+        Timestamp::from_micros(1)
+    }
+
+    fn moved(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        panic()
+    }
+}
+
+/// A clock that panicked ended the actor, and after three commands its aggregate was quarantined. The message of the panic
+/// was in no error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_panics_fails_commands_while_it_does_and_quarantines_nothing() {
+    let runtime = Runtime::builder().clock(Stopping).on_store(memory::open()).await.unwrap();
+    let saga = runtime.saga::<crate::scene::Errand>().reacts_to::<crate::common::Bell>();
+    let saga = timeout(HANGS, saga.start()).await.expect("it starts").unwrap();
+    let ledgers = runtime.host::<Ledger>();
+    ledgers.execute("a", Command::Add(1)).await.unwrap();
+    HAS_STOPPED.store(true, Ordering::SeqCst);
+    for id in ["a", "b", "a", "b", "a", "b", "a", "b"] {
+        let command = ledgers.execute(id, Command::Add(1)).into_future();
+        let refused = timeout(HANGS, command).await.expect("it is answered").unwrap_err();
+        let ExecuteError::Failed(failure @ Failure::Panicked { .. }) = refused else {
+            panic!("{refused}")
+        };
+        assert_eq!(failure.to_string(), "the clock panicked: the clock has stopped");
+    }
+    HAS_STOPPED.store(false, Ordering::SeqCst);
+    for (id, total) in [("a", 2), ("b", 1)] {
+        ledgers.execute(id, Command::Add(1)).await.unwrap();
+        assert_eq!(ledgers.query(id, |it| it.total).await.unwrap(), total);
+    }
+    timeout(HANGS, saga.stop()).await.expect("it stops");
+    assert!(runtime.shutdown(HANGS / 2).await.is_clean());
 }
