@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actuarius_domain::Aggregate;
 use actuarius_persistence::{Codec, CodecError, Notes, RecordedShape};
@@ -47,13 +47,17 @@ impl EventShapes {
         codec: Codec,
         shapes: &StoreShapes,
     ) -> Result<Option<Notes>, CodecError> {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = others.get(name) {
+        if let Some(known) = self.others().get(name) {
             return known.clone().map(|()| None);
         }
+        // The user's code runs while nothing is locked. Two commits may trace the same event type: they find the same.
         to_record::<A>(name, codec, shapes).inspect_err(|error| {
-            others.insert(name.into(), Err(error.clone()));
+            self.others().entry(name.into()).or_insert_with(|| Err(error.clone()));
         })
+    }
+
+    fn others(&self) -> MutexGuard<'_, HashMap<Box<str>, Result<(), CodecError>>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands the shapes over through `store`, before the commit is handed over. Until this returns, other commits
@@ -67,8 +71,7 @@ impl EventShapes {
             match self.recorded.iter().find(|(known, _)| *known == name) {
                 Some((_, recorded)) => recorded.store(true, Ordering::Release),
                 None => {
-                    let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-                    others.insert(name.into(), Ok(()));
+                    self.others().insert(name.into(), Ok(()));
                 }
             }
         }
