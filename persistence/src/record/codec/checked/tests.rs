@@ -129,6 +129,25 @@ fn a_variant_of_an_untagged_enum_that_decodes_as_another_is_refused() {
     kept_by([false, false, false], &Amount::Total(5));
 }
 
+/// The documentation said that any variant that an earlier one also matches is refused. One that is written in the same
+/// way cannot be distinguished from it, and is read as the earlier one at once, as after a restart.
+#[test]
+fn a_variant_of_an_untagged_enum_that_an_earlier_one_writes_alike_becomes_that_one() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Alike {
+        Cents(u32),
+        Total(u32),
+        More(Box<Alike>),
+    }
+    for value in [Alike::Total(5), Alike::More(Box::new(Alike::Total(5)))] {
+        for codec in [Codec::Json, Codec::MessagePack] {
+            assert_eq!(codec.encode_checked(&value, &mut Vec::new()).unwrap(), Alike::Cents(5));
+        }
+        assert!(Codec::Bincode.encode_checked(&value, &mut Vec::new()).is_err());
+    }
+}
+
 /// A measurement of NaN was acknowledged with JSON, which writes it as `null`; the aggregate could not be
 /// loaded again, or had lost the value.
 #[test]
