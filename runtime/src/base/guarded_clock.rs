@@ -46,7 +46,7 @@ impl GuardedClock {
             {
                 return;
             }
-            pending().await
+            pending::<()>().await;
         }
     }
 }
