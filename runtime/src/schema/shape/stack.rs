@@ -40,8 +40,8 @@ pub(super) fn is_used_up() -> bool {
     base != 0 && base.abs_diff(address()) > STACK_BYTES_MAX
 }
 
-/// Ends the walk if it uses more stack than it may. The caller cannot return that: it is asked for an error, and
-/// whoever receives the error tries the next variant.
+/// Ends the walk if it uses more stack than it may. An error cannot do that: `serde` tries the next variant after
+/// each error.
 ///
 /// # Panics
 /// That is how it ends the walk. The panic is caught where the walk began, and is not reported.
