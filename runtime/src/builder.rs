@@ -8,6 +8,8 @@ use actuarius_domain::Position;
 use actuarius_persistence::files::absolute;
 use actuarius_persistence::views::Views;
 use actuarius_persistence::{OpenError, PageLimit, Store, memory};
+#[cfg(feature = "archive")]
+use tokio::sync::Semaphore;
 
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::guarded_clock::GuardedClock;
@@ -17,6 +19,8 @@ use crate::base::timer::Timer;
 use crate::commit::admission::Admission;
 use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
+#[cfg(feature = "archive")]
+use crate::engine::OPERATIONS_AT_ONCE;
 use crate::engine::keyring::{Keyring, StoreGuard};
 use crate::engine::pool::Pool;
 use crate::engine::supervision::Supervision;
@@ -218,6 +222,8 @@ impl RuntimeBuilder {
             recovery_pool: Pool::for_recoveries(&home, self.concurrent_recoveries)?,
             read_pool: Pool::for_reads(&home)?,
             work_pool,
+            #[cfg(feature = "archive")]
+            operations: Arc::new(Semaphore::new(OPERATIONS_AT_ONCE)),
             home,
             timer: Timer::start()?,
         }))

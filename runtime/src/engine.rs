@@ -8,6 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use actuarius_domain::Position;
 use actuarius_persistence::{ReadError, Reader, StoreFailure};
+#[cfg(feature = "archive")]
+use tokio::sync::Semaphore;
 
 use crate::base::guarded_clock::GuardedClock;
 use crate::base::home_runtime::HomeRuntime;
@@ -40,7 +42,15 @@ pub(crate) struct Engine {
     pub(crate) read_pool: Pool,
     /// For everything that may take long or wait, such as views and backups.
     pub(crate) work_pool: Pool,
+    /// Permits to read the whole store.
+    #[cfg(feature = "archive")]
+    pub(crate) operations: Arc<Semaphore>,
 }
+
+/// How many backups and archivings run at once. Each holds a thread and reads the disk from end to end, so more would
+/// only slow each other down; further calls wait.
+#[cfg(feature = "archive")]
+pub(crate) const OPERATIONS_AT_ONCE: usize = 8;
 
 impl Engine {
     /// Returns the failure that poisoned the store, if there was one.
@@ -66,11 +76,32 @@ impl Engine {
         reading.await.map_err(ReadError::from)?
     }
 
+    /// Runs a backup or another operation on the whole store, once few enough of them run.
+    ///
+    /// # Errors
+    /// [`NotDone`](pool::NotDone): it panicked, or the pool was closed before it ran.
+    #[cfg(feature = "archive")]
+    pub(crate) async fn operate<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, pool::NotDone> {
+        let permit = self.operations.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| pool::NotDone::Closed)?;
+        // It runs on if nobody waits for it any more, so it keeps the permit itself.
+        let operation = move || {
+            let _permit = permit;
+            work()
+        };
+        self.work_pool.run(operation).await
+    }
+
     /// Ends the threads, once their current jobs are done. What waits for one is dropped.
     pub(crate) fn close_pools(&self) {
         self.recovery_pool.close();
         self.read_pool.close();
         self.work_pool.close();
+        #[cfg(feature = "archive")]
+        self.operations.close();
     }
 }
 

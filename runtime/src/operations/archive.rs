@@ -89,7 +89,7 @@ pub(crate) async fn archive<A: Aggregate>(
 ) -> Result<Archived, ArchivingError> {
     let reader = engine.store.reader().map_err(Failure::from)?;
     let shared = engine.clone();
-    let work = shared.work_pool.run(move || {
+    let work = shared.operate(move || {
         let directory =
             reader.maintenance().archive().ok_or(ArchivingError::Unsupported)?.to_owned();
         let wanted: Wanted<'_> = Box::new(|stream| {

@@ -93,7 +93,7 @@ impl BackupBuilder {
                 if is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
         };
-        shared.work_pool.run(work).await.map_err(ReadError::from)?
+        shared.operate(work).await.map_err(ReadError::from)?
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -244,4 +245,39 @@ async fn a_dropped_backup_and_one_of_a_closed_runtime_leave_no_files() {
     assert!(runtime.shutdown(LONG).await.is_clean());
     let closed = runtime.backup(&saved).await;
     assert!(matches!(closed, Err(BackupError::Read(_))), "{closed:?}");
+}
+
+/// Each call of `backup` took a thread at once, as many as there were calls.
+#[tokio::test]
+async fn few_backups_run_at_once_and_the_others_wait_for_them_or_for_the_shutdown() {
+    const AT_ONCE: usize = 8;
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = Runtime::open(directory.path().join("store")).await.unwrap();
+    runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap();
+    let (running, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (gate, opened) = std::sync::mpsc::channel::<()>();
+    let opened = Arc::new(Mutex::new(opened));
+    let backups: Vec<_> = (0..3 * AT_ONCE)
+        .map(|number| {
+            let (running, ended, opened) = (running.clone(), ended.clone(), opened.clone());
+            let backup = runtime.backup(directory.path().join(format!("backup {number}")));
+            let backup = backup.on_progress(move |_| {
+                running.fetch_add(1, Ordering::SeqCst);
+                // Ends when the gate is dropped.
+                let _ = opened.lock().unwrap().recv();
+                ended.fetch_add(1, Ordering::SeqCst);
+                ControlFlow::Continue(())
+            });
+            tokio::spawn(backup.into_future())
+        })
+        .collect();
+    eventually(|| running.load(Ordering::SeqCst) == AT_ONCE).await;
+    gate.send(()).unwrap();
+    eventually(|| running.load(Ordering::SeqCst) > AT_ONCE).await;
+    assert!(running.load(Ordering::SeqCst) - ended.load(Ordering::SeqCst) <= AT_ONCE);
+    let (_, ()) = tokio::join!(runtime.shutdown(LONG), async { drop(gate) });
+    for backup in backups {
+        // Finished, or refused by the shutdown: no call waits without end.
+        let _ = backup.await.unwrap();
+    }
 }
