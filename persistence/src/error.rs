@@ -29,8 +29,8 @@ fn in_stream(stream: &Option<StreamId>) -> String {
     stream.as_ref().map(|stream| format!(" in stream {stream}")).unwrap_or_default()
 }
 
-/// Why a store did not open. The library has changed nothing in it. If its log is damaged, sled may have erased what
-/// comes after the damage: copy the directory away before you open it again.
+/// Why a store did not open. Nothing that was stored is lost by the attempt, and the next one reports the same. The
+/// embedded store keeps a copy of what sled would erase after damage, and writes it back before it returns the error.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -62,7 +62,9 @@ pub enum OpenError {
     /// The log ends before an event that was acknowledged: acknowledged data is missing. Restore a
     /// backup. To see what is left, `sled::open_for_forensics` opens a copy for reading.
     #[error(
-        "the store {path} ends at position {found}, but position {acknowledged} was acknowledged"
+        "the store {path} ends at position {found}, but position {acknowledged} was acknowledged; copy its \
+         directory away and restore a backup; what is left can be read in a copy, with \
+         `sled::open_for_forensics` or `actuarius --forensics`"
     )]
     Shorter {
         /// The store's directory.

@@ -39,7 +39,7 @@ impl Runtime {
     /// exist.
     ///
     /// # Errors
-    /// [`OpenError`]; it says what may have changed in a damaged store. [`OpenError::AsyncRuntime`] outside of a tokio
+    /// [`OpenError`]; nothing that was stored is lost by the attempt. [`OpenError::AsyncRuntime`] outside of a tokio
     /// runtime, or in one without timers. For the latter, tokio has no question that does not panic: the panic is
     /// caught, but the panic hook has printed it before this returns.
     #[cfg(feature = "sled")]
@@ -130,7 +130,7 @@ impl RuntimeBuilder {
     /// resolved now: the process may change its directory later.
     ///
     /// # Errors
-    /// [`OpenError`]; it says what may have changed in a damaged store. [`OpenError::AsyncRuntime`] outside of a tokio
+    /// [`OpenError`]; nothing that was stored is lost by the attempt. [`OpenError::AsyncRuntime`] outside of a tokio
     /// runtime, or in one without timers. For the latter, tokio has no question that does not panic: the panic is
     /// caught, but the panic hook has printed it before this returns.
     #[cfg(feature = "sled")]

@@ -2,6 +2,7 @@
 
 pub(crate) mod accounting;
 mod damage;
+pub(crate) mod erased;
 mod group;
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) mod measuring;
@@ -181,6 +182,22 @@ pub(super) fn open_engine(
     log: &Path,
     options: &SledOptions,
 ) -> Result<(Release, Engine), OpenError> {
+    open_engine_cleaned(log, options, Some(CLEAN_EVERY_MS))
+}
+
+/// Opens the engine to look at it. Without sled's own thread, nothing is moved.
+pub(super) fn open_engine_to_look(
+    log: &Path,
+    options: &SledOptions,
+) -> Result<(Release, Engine), OpenError> {
+    open_engine_cleaned(log, options, None)
+}
+
+fn open_engine_cleaned(
+    log: &Path,
+    options: &SledOptions,
+    clean_every_ms: Option<u64>,
+) -> Result<(Release, Engine), OpenError> {
     remove_unfinished_snapshots(log)?;
     let db_path = log.join("db");
     let mut file_options = File::options();
@@ -189,7 +206,7 @@ pub(super) fn open_engine(
     // a snapshot that refers to them.
     file.sync_all().on(&db_path)?;
     sync_blobs(log)?;
-    let db = lock::retry(options.lock_wait, || open_sled(log, options, Some(CLEAN_EVERY_MS)))?;
+    let db = lock::retry(options.lock_wait, || open_sled(log, options, clean_every_ms))?;
     let release = Release(db_path);
     let engine = Engine::new(db, file, log).on(log)?;
     Ok((release, engine))

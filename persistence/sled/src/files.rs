@@ -30,6 +30,11 @@ impl Files {
         self.root.join("mark")
     }
 
+    /// Returns the path of a copy of what sled would erase, which exists only while the store is opened.
+    pub(crate) fn torn(&self) -> PathBuf {
+        self.root.join("torn")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.root.join("log")
     }

@@ -1,8 +1,8 @@
 //! Reading a store that has lost acknowledged events, without changing it.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use actuarius_domain::Position;
 use actuarius_persistence::archive::Mounted;
@@ -10,13 +10,15 @@ use actuarius_persistence::files::lock::{self, StoreLock};
 use actuarius_persistence::files::{self, OnFile};
 use actuarius_persistence::{OpenError, Reader};
 
+use crate::engine::Engine;
 use crate::files::Files;
 use crate::high_water_mark::HighWaterMark;
 use crate::log::reader::SledReader;
 use crate::log::salvage;
 use crate::log::shared::Shared;
 use crate::options::SledOptions;
-use crate::{engine, format};
+use crate::release::Release;
+use crate::{engine, format, kept};
 
 /// What is left of a store that has lost events.
 #[non_exhaustive]
@@ -56,8 +58,13 @@ pub fn open_for_forensics(
     let store = Files::store(copy);
     let format = format::read(&store)?;
     let mark = store.high_water_mark();
-    let (_, acknowledged) = HighWaterMark::open(&mark, format.store).on(&mark)?;
-    let (release, engine) = engine::open_engine(&store.log(), &options)?;
+    let report = |error: &io::Error| {
+        tracing::warn!(target: "actuarius::store", %error, "the high-water mark cannot be read");
+    };
+    let opened = HighWaterMark::open(&mark, format.store).inspect_err(report);
+    let acknowledged = opened.ok().and_then(|(_, acknowledged)| acknowledged);
+    kept::write_back(&store)?;
+    let (release, engine) = open_copy(&store.log(), &options)?;
     let recovered = salvage::recover_anyway(&engine, &format, acknowledged);
     let found = recovered.end.position;
     let places = (store, Mounted::at(directory.join("archive")));
@@ -65,6 +72,24 @@ pub fn open_for_forensics(
     let shared = Shared::new(engine, locks, places, format, recovered.index, recovered.end);
     let reader = Arc::new(SledReader::new(Arc::new(shared)));
     Ok(Forensics { reader, found, acknowledged: acknowledged.map(Position::new) })
+}
+
+/// Opens sled in the copy. If its snapshot does not fit what is left, it reads all of its file instead.
+fn open_copy(log: &Path, options: &SledOptions) -> Result<(Release, Engine), OpenError> {
+    let refused = match engine::open_engine(log, options) {
+        Err(OpenError::Damaged { what, .. }) => what,
+        opened => return opened,
+    };
+    tracing::warn!(target: "actuarius::store", %refused, "sled reads its file without its list of pages");
+    kept::remove_snapshots(log)?;
+    engine::open_engine(log, options).map_err(|error| match error {
+        OpenError::Damaged { path, what } => {
+            let way_out =
+                "sled cannot read its file with its list of pages or without it; restore a backup";
+            OpenError::Damaged { path, what: format!("{what}; {way_out}") }
+        }
+        error => error,
+    })
 }
 
 /// Copies the files of the store while nobody else uses it.

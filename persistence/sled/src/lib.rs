@@ -75,6 +75,7 @@
 //! store/FORMAT    the format and the identity, as text
 //! store/mark      the high-water mark
 //! store/log/      sled
+//! store/torn/     what sled would erase, while a damaged store is opened
 //! store.*/        a store that is being created or compacted
 //! archive/        segments of what was moved out of the log
 //! ```
@@ -90,6 +91,7 @@ mod forensics;
 mod format;
 mod high_water_mark;
 mod index;
+mod kept;
 mod keys;
 mod leftovers;
 mod log;
@@ -111,6 +113,8 @@ mod table;
 mod tampering;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod torn;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

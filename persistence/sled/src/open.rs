@@ -8,8 +8,9 @@ use actuarius_persistence::files::lock::StoreLock;
 use actuarius_persistence::files::{self, OnFile, RESTORING};
 use actuarius_persistence::{OpenError, Store};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, erased};
 use crate::files::Files;
+use crate::format::Format;
 use crate::high_water_mark::HighWaterMark;
 use crate::index::manifest::Manifest;
 use crate::log::reader::SledReader;
@@ -17,7 +18,8 @@ use crate::log::recover;
 use crate::log::shared::Shared;
 use crate::log::writer::SledWriter;
 use crate::options::SledOptions;
-use crate::{create, engine, format, swap};
+use crate::release::Release;
+use crate::{create, engine, format, kept, swap};
 
 /// Opens the store in `directory`, or creates one there.
 pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<Store, OpenError> {
@@ -63,6 +65,7 @@ pub(super) fn open_parts(
     let format = format::read(&store)?;
     let (high_water_mark, acknowledged) =
         HighWaterMark::open(&store.high_water_mark(), format.store).on(&store.high_water_mark())?;
+    keep_while_looking(&store, || look(&store, &format, acknowledged, options, manifest))?;
     let (release, engine) = engine::open_engine(&store.log(), options)?;
     let manifest = manifest(&engine, &store)?;
     let recovered = recover::recover(&engine, &store, &format, (acknowledged, manifest))?;
@@ -74,4 +77,37 @@ pub(super) fn open_parts(
     let writer = SledWriter::new(shared.clone(), high_water_mark, recovered.manifest, options);
     let writer = writer.map_err(|failure| recover::io_error(&shared.files, &failure))?;
     Ok((shared, writer))
+}
+
+/// Opens the store with `look` first if sled would erase something. If it is refused then, the files become what they
+/// were before.
+fn keep_while_looking(
+    store: &Files,
+    look: impl FnOnce() -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    kept::write_back(store)?;
+    let erased = erased::find(&store.log()).on(&store.log())?;
+    if erased.is_empty() {
+        return Ok(());
+    }
+    kept::keep(store, &erased)?;
+    match look() {
+        Ok(()) => kept::discard(store),
+        Err(refused) => kept::write_back(store).and(Err(refused)),
+    }
+}
+
+/// Checks what sled finds in the store.
+fn look(
+    store: &Files,
+    format: &Format,
+    acknowledged: Option<u64>,
+    options: &SledOptions,
+    manifest: fn(&Engine, &Files) -> Result<Manifest, OpenError>,
+) -> Result<(), OpenError> {
+    // Declared first: sled may use its file for a moment even if it does not open.
+    let _released = Release(store.log().join("db"));
+    let (_release, engine) = engine::open_engine_to_look(&store.log(), options)?;
+    let manifest = manifest(&engine, store)?;
+    recover::check(&engine, store, format, (acknowledged, manifest)).map(drop)
 }

@@ -20,7 +20,7 @@ pub(crate) const WRITTEN_MAX: usize = 1280 * 1024;
 ///
 /// If a power cut keeps a later segment and loses one in the middle, sled treats all of them as torn and
 /// erases even the first, with the pages it contained before.
-pub(super) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 
 const _: () = assert!(
     // Our changes, as much again for an account that is wrong, and half a segment of cleaning.

@@ -56,6 +56,26 @@ pub(crate) fn recover(
     format: &Format,
     (acknowledged, manifest): (Option<u64>, Manifest),
 ) -> Result<Recovered, OpenError> {
+    let recovered = check(engine, store, format, (acknowledged, manifest))?;
+    if let Some((first, parts)) = orphans(engine, store, recovered.end.position.get())? {
+        tracing::warn!(
+            target: "actuarius::store",
+            position = first,
+            parts,
+            "the end of the log was not written completely; it was never acknowledged and is removed"
+        );
+        remove_parts(engine, first).map_err(|failure| io_error(store, &failure))?;
+    }
+    Ok(recovered)
+}
+
+/// Recovers the log without changing anything.
+pub(crate) fn check(
+    engine: &Engine,
+    store: &Files,
+    format: &Format,
+    (acknowledged, manifest): (Option<u64>, Manifest),
+) -> Result<Recovered, OpenError> {
     let recovered = walk(engine, format, store, manifest)?;
     let found = recovered.end.position.get();
     let Some(acknowledged) = acknowledged else {
@@ -66,7 +86,7 @@ pub(crate) fn recover(
         let (acknowledged, found) = (Position::new(acknowledged), Position::new(found));
         return Err(OpenError::Shorter { path, acknowledged, found });
     }
-    remove_orphans(engine, store, found)?;
+    orphans(engine, store, found)?;
     Ok(recovered)
 }
 
@@ -200,19 +220,19 @@ pub(crate) fn entries(chunk: &Chunk, seed: u64) -> impl Iterator<Item = Entry> {
     })
 }
 
-/// Removes the later parts of a large commit whose part 0 was never written. They can only be directly
-/// after the end of the log. A chunk there, or anything later, means that events are missing.
-fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> Result<(), OpenError> {
+/// Returns the position and the last of the later parts of a large commit whose part 0 was never written. They can
+/// only be directly after the end of the log. A chunk there, or anything later, means that events are missing.
+fn orphans(engine: &Engine, store: &Files, head: u64) -> Result<Option<(u64, u16)>, OpenError> {
     let log = store.log();
     let io = |error| match error {
         sled::Error::Io(error) => Err(error).on(&log),
         error => Err(damaged(store, error.to_string())),
     };
     let Some((key, _)) = engine.floor(&keys::chunk(u64::MAX, u16::MAX)).or_else(io)? else {
-        return Ok(());
+        return Ok(None);
     };
     let Some((first, last)) = keys::chunk_place(&key).filter(|place| place.0 > head) else {
-        return Ok(());
+        return Ok(None);
     };
     let front = engine.floor(&keys::chunk(first, 0)).or_else(io)?;
     let is_first = front.and_then(|(key, _)| keys::chunk_place(&key)).is_none_or(|it| it.0 <= head);
@@ -220,13 +240,7 @@ fn remove_orphans(engine: &Engine, store: &Files, head: u64) -> Result<(), OpenE
         let what = format!("events are missing from position {} on", head + 1);
         return Err(damaged(store, what));
     }
-    tracing::warn!(
-        target: "actuarius::store",
-        position = first,
-        parts = last,
-        "the end of the log was not written completely; it was never acknowledged and is removed"
-    );
-    remove_parts(engine, first).map_err(|failure| io_error(store, &failure))
+    Ok(Some((first, last)))
 }
 
 /// Removes the parts of a chunk from the last one down, a few with each sync.

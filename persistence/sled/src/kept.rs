@@ -1,0 +1,146 @@
+//! A copy of what sled erases when it opens a damaged file, until the store has turned out to be whole.
+//!
+//! The copy is an undo journal in `store/torn/`. If the store is refused, everything is written back, so all that
+//! sled reads is as before. Only free segments may have been used. A process that ends meanwhile leaves the copy, and the next one writes it back before it looks again.
+//!
+//! ```text
+//! segments  checksum u32 | place u64 | length u32 | content, without the zeros at its end
+//! mark      the high-water mark when the copy was made
+//! snap.*    sled's snapshots
+//! ```
+//!
+//! The first entry of `segments` has no content, and the length of sled's file as its place.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use actuarius_persistence::OpenError;
+use actuarius_persistence::files::{self, OnFile};
+
+use crate::engine::accounting::SEGMENT_BYTES;
+use crate::files::Files;
+
+/// Copies the segments that begin at these places, and sled's snapshots.
+pub(super) fn keep(store: &Files, segments: &[u64]) -> Result<(), OpenError> {
+    let writing = store.root.join("torn.writing");
+    if writing.exists() {
+        fs::remove_dir_all(&writing).on(&writing)?;
+    }
+    fs::create_dir(&writing).on(&writing)?;
+    copy_segments(&store.log().join("db"), &writing.join("segments"), segments).on(&writing)?;
+    fs::copy(store.high_water_mark(), writing.join("mark")).on(&writing)?;
+    copy_snapshots(&store.log(), &writing)?;
+    files::sync_tree(&writing)?;
+    fs::rename(&writing, store.torn()).on(&store.torn())?;
+    files::sync(&store.root)
+}
+
+/// Removes the copy, because the store is whole without it.
+pub(super) fn discard(store: &Files) -> Result<(), OpenError> {
+    let (torn, removed) = (store.torn(), store.root.join("torn.writing"));
+    // Half a copy must not be written back after a power cut.
+    fs::rename(&torn, &removed).on(&torn)?;
+    files::sync(&store.root)?;
+    fs::remove_dir_all(&removed).on(&removed)
+}
+
+/// Writes the copy back, if there is one, and removes it.
+pub(super) fn write_back(store: &Files) -> Result<(), OpenError> {
+    let torn = store.torn();
+    if !torn.exists() {
+        return Ok(());
+    }
+    let mark = store.high_water_mark();
+    if mark.exists() && fs::read(torn.join("mark")).on(&torn)? != fs::read(&mark).on(&mark)? {
+        tracing::warn!(
+            target: "actuarius::store",
+            path = %torn.display(),
+            "a copy of what sled would have erased is removed, because the store was written to since it was made"
+        );
+        return discard(store);
+    }
+    let log = store.log();
+    paste_segments(&torn.join("segments"), &log.join("db")).on(&torn)?;
+    remove_snapshots(&log)?;
+    copy_snapshots(&torn, &log)?;
+    files::sync_tree(&log)?;
+    discard(store)
+}
+
+/// Removes sled's snapshots.
+pub(super) fn remove_snapshots(log: &Path) -> Result<(), OpenError> {
+    snapshots(log)?.iter().try_for_each(|path| fs::remove_file(path).on(path))
+}
+
+fn copy_segments(from: &Path, to: &Path, segments: &[u64]) -> io::Result<()> {
+    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
+    write_entry(&mut to, from.metadata()?.len(), &[])?;
+    for &at in segments {
+        from.seek(SeekFrom::Start(at))?;
+        let mut content = Vec::with_capacity(SEGMENT_BYTES);
+        Read::by_ref(&mut from).take(SEGMENT_BYTES as u64).read_to_end(&mut content)?;
+        content.truncate(content.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1));
+        write_entry(&mut to, at, &content)?;
+    }
+    Ok(())
+}
+
+fn write_entry(to: &mut File, at: u64, content: &[u8]) -> io::Result<()> {
+    let mut header = at.to_le_bytes().to_vec();
+    // A segment is smaller than 4 GiB.
+    header.extend_from_slice(&(content.len() as u32).to_le_bytes());
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&header), content);
+    [&checksum.to_le_bytes(), &header[..], content].iter().try_for_each(|part| to.write_all(part))
+}
+
+fn paste_segments(from: &Path, to: &Path) -> io::Result<()> {
+    let mut to = File::options().write(true).open(to)?;
+    let mut from = BufReader::new(File::open(from)?);
+    let (length, _) = read_entry(&mut from)?;
+    to.set_len(length)?;
+    while !is_at_end(&mut from)? {
+        let (at, mut content) = read_entry(&mut from)?;
+        content.resize((length - at).min(SEGMENT_BYTES as u64) as usize, 0);
+        to.seek(SeekFrom::Start(at))?;
+        to.write_all(&content)?;
+    }
+    to.sync_all()
+}
+
+fn is_at_end(from: &mut BufReader<File>) -> io::Result<bool> {
+    io::BufRead::fill_buf(from).map(<[u8]>::is_empty)
+}
+
+fn read_entry(from: &mut impl Read) -> io::Result<(u64, Vec<u8>)> {
+    let (mut checksum, mut at, mut length) = ([0; 4], [0; 8], [0; 4]);
+    from.read_exact(&mut checksum)?;
+    from.read_exact(&mut at)?;
+    from.read_exact(&mut length)?;
+    let mut content = Vec::new();
+    from.take(u32::from_le_bytes(length).into()).read_to_end(&mut content)?;
+    let found = crc32c::crc32c_append(crc32c::crc32c(&[&at[..], &length].concat()), &content);
+    if found != u32::from_le_bytes(checksum) {
+        return Err(io::Error::other("the copy of what sled has erased is damaged"));
+    }
+    Ok((u64::from_le_bytes(at), content))
+}
+
+fn copy_snapshots(from: &Path, to: &Path) -> Result<(), OpenError> {
+    for path in snapshots(from)? {
+        let copy = to.join(path.file_name().unwrap_or_default());
+        fs::copy(&path, &copy).on(&copy)?;
+    }
+    Ok(())
+}
+
+fn snapshots(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).on(directory)? {
+        let path = entry.on(directory)?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("snap.")) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
