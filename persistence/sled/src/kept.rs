@@ -1,7 +1,8 @@
 //! A copy of what sled erases when it opens a damaged file, until the store has turned out to be whole.
 //!
 //! The copy is an undo journal in `store/torn/`. If the store is refused, everything is written back, so all that
-//! sled reads is as before. Only free segments may have been used. A process that ends meanwhile leaves the copy, and the next one writes it back before it looks again.
+//! sled reads is as before. Only free segments may have been used. A process that ends meanwhile leaves the copy, and
+//! the next one writes it back before it looks again.
 //!
 //! ```text
 //! segments  checksum u32 | place u64 | length u32 | content, without the zeros at its end
