@@ -98,7 +98,7 @@ impl Damageable {
 }
 
 /// Returns the segments that sled wrote last. It reads them when it is opened.
-fn last_segments(file: &[u8]) -> Vec<usize> {
+pub(crate) fn last_segments(file: &[u8]) -> Vec<usize> {
     let number = |(_, segment): &(usize, &[u8])| {
         let number: [u8; 8] = segment[4..12].try_into().expect("eight bytes");
         i64::from_le_bytes(number) ^ i64::MAX

@@ -23,6 +23,7 @@ use crate::options::SledOptions;
 use crate::release::Release;
 
 use accounting::SEGMENT_BYTES;
+pub(super) use damage::beside_damage;
 use damage::until_error;
 pub(super) use group::Group;
 
@@ -58,12 +59,12 @@ impl Engine {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
-        self.db().get(key)
+        beside_damage(|| self.db().get(key))
     }
 
     /// Returns the last key and value at or before `key`.
     pub(super) fn floor(&self, key: &[u8]) -> sled::Result<Option<(IVec, IVec)>> {
-        self.db().range::<&[u8], _>(..=key).next_back().transpose()
+        beside_damage(|| self.db().range::<&[u8], _>(..=key).next_back().transpose())
     }
 
     /// Returns whether a change of `key` can be made. It cannot if its page is damaged.
@@ -110,7 +111,8 @@ impl Engine {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
         #[cfg(all(test, target_os = "linux"))]
         measuring::accounted(group.written());
-        group.apply(self.db()).map_err(failed).inspect_err(|_| self.fail())?;
+        let applied = beside_damage(|| group.apply(self.db()));
+        applied.map_err(failed).inspect_err(|_| self.fail())?;
         self.make_durable()
     }
 
@@ -182,6 +184,10 @@ pub(super) fn open_engine(
     log: &Path,
     options: &SledOptions,
 ) -> Result<(Release, Engine), OpenError> {
+    #[cfg(all(test, target_os = "linux"))]
+    if measuring::is_without_thread() {
+        return open_engine_cleaned(log, options, None);
+    }
     open_engine_cleaned(log, options, Some(CLEAN_EVERY_MS))
 }
 

@@ -66,7 +66,8 @@ impl Group {
         self.leaf.insert(known.unwrap_or_else(|| Leaf::around(db, key)))
     }
 
-    pub(super) fn apply(self, db: &Db) -> sled::Result<()> {
+    /// Makes all changes, or none of them. Making them again changes nothing.
+    pub(super) fn apply(&self, db: &Db) -> sled::Result<()> {
         // A single change needs no batch, which would cost sled one more write to disk.
         if let [(key, value)] = &self.changes[..] {
             let changed = match value {
@@ -76,7 +77,7 @@ impl Group {
             return changed.map(|_before| ());
         }
         let mut batch = sled::Batch::default();
-        for (key, value) in self.changes {
+        for (key, value) in &self.changes {
             match value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),

@@ -17,7 +17,18 @@ pub(crate) struct Measured {
 }
 
 static IS_MEASURING: AtomicBool = AtomicBool::new(false);
+static IS_WITHOUT_THREAD: AtomicBool = AtomicBool::new(false);
 static MEASURED: Mutex<Option<Measured>> = Mutex::new(None);
+
+/// Opens sled without its own thread from now on. That one syncs what it writes by itself, which is not counted as a
+/// sync. On a busy machine it writes and syncs many times between two syncs of ours.
+pub(crate) fn without_thread() {
+    IS_WITHOUT_THREAD.store(true, Ordering::Release);
+}
+
+pub(super) fn is_without_thread() -> bool {
+    IS_WITHOUT_THREAD.load(Ordering::Acquire)
+}
 
 /// Counts what a group is accounted for.
 pub(super) fn accounted(bytes: usize) {

@@ -9,6 +9,7 @@ use super::keys::{self, MARKER, PART};
 use super::reader::Shared;
 use super::rows::{self, INLINE_MAX, Marker, PART_BYTES, Parts, Row};
 use crate::engine::accounting::{self, WRITTEN_MAX};
+use crate::engine::beside_damage;
 use crate::error::EngineError;
 
 /// Writes batches to sled.
@@ -84,13 +85,13 @@ impl Applier {
 
     fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), ViewError> {
         self.count(key, value.len())?;
-        let put = self.shared.engine.db().insert(key, value);
+        let put = beside_damage(|| self.shared.engine.db().insert(key, &value[..]));
         put.map(|_before| ()).map_err(|error| rows::put_error(key, error))
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<(), ViewError> {
         self.count(key, 0)?;
-        let removed = self.shared.engine.db().remove(key);
+        let removed = beside_damage(|| self.shared.engine.db().remove(key));
         removed.map(|_before| ()).map_err(|error| rows::put_error(key, error))
     }
 
