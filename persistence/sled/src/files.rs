@@ -35,6 +35,11 @@ impl Files {
         self.root.join("torn")
     }
 
+    /// Returns the path of such a copy before it is complete, and while it is removed.
+    pub(crate) fn torn_writing(&self) -> PathBuf {
+        self.root.join("torn.writing")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.root.join("log")
     }

@@ -63,7 +63,9 @@ pub fn open_for_forensics(
     };
     let opened = HighWaterMark::open(&mark, format.store).inspect_err(report);
     let acknowledged = opened.ok().and_then(|(_, acknowledged)| acknowledged);
-    kept::write_back(&store)?;
+    if let Err(error) = kept::write_back(&store) {
+        tracing::warn!(target: "actuarius::store", %error, "what sled has erased earlier is not read");
+    }
     let (release, engine) = open_copy(&store.log(), &options)?;
     let recovered = salvage::recover_anyway(&engine, &format, acknowledged);
     let found = recovered.end.position;

@@ -5,9 +5,9 @@
 //! the next one writes it back before it looks again.
 //!
 //! ```text
-//! segments  checksum u32 | place u64 | length u32 | content, without the zeros at its end
-//! mark      the high-water mark when the copy was made
-//! snap.*    sled's snapshots
+//! segments      checksum u32 | place u64 | length u32 | content, without the zeros at its end
+//! mark, FORMAT  those of the store when the copy was made
+//! snap.*        sled's snapshots
 //! ```
 //!
 //! The first entry of `segments` has no content, and the length of sled's file as its place.
@@ -22,16 +22,25 @@ use actuarius_persistence::files::{self, OnFile};
 use crate::engine::accounting::SEGMENT_BYTES;
 use crate::files::Files;
 
-/// Copies the segments that begin at these places, and sled's snapshots.
+/// Copies the segments that begin at these places, and sled's snapshots. If that fails, nothing has changed.
 pub(super) fn keep(store: &Files, segments: &[u64]) -> Result<(), OpenError> {
-    let writing = store.root.join("torn.writing");
-    if writing.exists() {
-        fs::remove_dir_all(&writing).on(&writing)?;
-    }
+    let kept = write(store, segments);
+    kept.inspect_err(|_| {
+        // The disk may be full. What stays of it is removed the next time.
+        let _ = remove_unfinished(store);
+    })
+}
+
+fn write(store: &Files, segments: &[u64]) -> Result<(), OpenError> {
+    let writing = store.torn_writing();
+    remove_unfinished(store)?;
     fs::create_dir(&writing).on(&writing)?;
     copy_segments(&store.log().join("db"), &writing.join("segments"), segments).on(&writing)?;
-    fs::copy(store.high_water_mark(), writing.join("mark")).on(&writing)?;
+    for path in owner(store) {
+        fs::copy(&path, named(&writing, &path)).on(&path)?;
+    }
     copy_snapshots(&store.log(), &writing)?;
+    // The name promises that all of it is there.
     files::sync_tree(&writing)?;
     fs::rename(&writing, store.torn()).on(&store.torn())?;
     files::sync(&store.root)
@@ -39,21 +48,21 @@ pub(super) fn keep(store: &Files, segments: &[u64]) -> Result<(), OpenError> {
 
 /// Removes the copy, because the store is whole without it.
 pub(super) fn discard(store: &Files) -> Result<(), OpenError> {
-    let (torn, removed) = (store.torn(), store.root.join("torn.writing"));
+    let torn = store.torn();
     // Half a copy must not be written back after a power cut.
-    fs::rename(&torn, &removed).on(&torn)?;
+    fs::rename(&torn, store.torn_writing()).on(&torn)?;
     files::sync(&store.root)?;
-    fs::remove_dir_all(&removed).on(&removed)
+    remove_unfinished(store)
 }
 
-/// Writes the copy back, if there is one, and removes it.
+/// Writes the copy back, if there is one, and removes it. If the copy is damaged, nothing is written.
 pub(super) fn write_back(store: &Files) -> Result<(), OpenError> {
-    let torn = store.torn();
+    remove_unfinished(store)?;
+    let (torn, log) = (store.torn(), store.log());
     if !torn.exists() {
         return Ok(());
     }
-    let mark = store.high_water_mark();
-    if mark.exists() && fs::read(torn.join("mark")).on(&torn)? != fs::read(&mark).on(&mark)? {
+    if !is_of(store, &torn)? {
         tracing::warn!(
             target: "actuarius::store",
             path = %torn.display(),
@@ -61,12 +70,39 @@ pub(super) fn write_back(store: &Files) -> Result<(), OpenError> {
         );
         return discard(store);
     }
-    let log = store.log();
-    paste_segments(&torn.join("segments"), &log.join("db")).on(&torn)?;
+    let segments = torn.join("segments");
+    each_segment(&segments, |_, _| Ok(())).on(&torn)?;
+    paste_segments(&segments, &log.join("db")).on(&torn)?;
     remove_snapshots(&log)?;
     copy_snapshots(&torn, &log)?;
     files::sync_tree(&log)?;
     discard(store)
+}
+
+/// Removes a copy that was not finished, or not removed completely.
+fn remove_unfinished(store: &Files) -> Result<(), OpenError> {
+    let writing = store.torn_writing();
+    if writing.exists() { fs::remove_dir_all(&writing).on(&writing) } else { Ok(()) }
+}
+
+/// Returns whether the copy is of this store, and the store was not written to since. A file that the store has lost
+/// proves nothing.
+fn is_of(store: &Files, torn: &Path) -> Result<bool, OpenError> {
+    for path in owner(store).into_iter().filter(|path| path.exists()) {
+        if fs::read(named(torn, &path)).on(torn)? != fs::read(&path).on(&path)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns the files that say which store a copy belongs to, and how far it was written.
+fn owner(store: &Files) -> [PathBuf; 2] {
+    [store.high_water_mark(), store.format()]
+}
+
+fn named(directory: &Path, path: &Path) -> PathBuf {
+    directory.join(path.file_name().unwrap_or_default())
 }
 
 /// Removes sled's snapshots.
@@ -96,17 +132,29 @@ fn write_entry(to: &mut File, at: u64, content: &[u8]) -> io::Result<()> {
 }
 
 fn paste_segments(from: &Path, to: &Path) -> io::Result<()> {
-    let mut to = File::options().write(true).open(to)?;
-    let mut from = BufReader::new(File::open(from)?);
-    let (length, _) = read_entry(&mut from)?;
-    to.set_len(length)?;
-    while !is_at_end(&mut from)? {
-        let (at, mut content) = read_entry(&mut from)?;
-        content.resize((length - at).min(SEGMENT_BYTES as u64) as usize, 0);
+    let (mut to, mut length) = (File::options().write(true).open(to)?, None);
+    each_segment(from, |at, mut content| {
+        let Some(length) = length else {
+            length = Some(at);
+            return to.set_len(at);
+        };
+        content.resize(length.saturating_sub(at).min(SEGMENT_BYTES as u64) as usize, 0);
         to.seek(SeekFrom::Start(at))?;
-        to.write_all(&content)?;
-    }
+        to.write_all(&content)
+    })?;
     to.sync_all()
+}
+
+fn each_segment(
+    from: &Path,
+    mut each: impl FnMut(u64, Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut from = BufReader::new(File::open(from)?);
+    while !is_at_end(&mut from)? {
+        let (at, content) = read_entry(&mut from)?;
+        each(at, content)?;
+    }
+    Ok(())
 }
 
 fn is_at_end(from: &mut BufReader<File>) -> io::Result<bool> {
@@ -129,8 +177,7 @@ fn read_entry(from: &mut impl Read) -> io::Result<(u64, Vec<u8>)> {
 
 fn copy_snapshots(from: &Path, to: &Path) -> Result<(), OpenError> {
     for path in snapshots(from)? {
-        let copy = to.join(path.file_name().unwrap_or_default());
-        fs::copy(&path, &copy).on(&copy)?;
+        fs::copy(&path, named(to, &path)).on(&path)?;
     }
     Ok(())
 }

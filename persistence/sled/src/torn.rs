@@ -169,6 +169,58 @@ fn what_an_interrupted_opening_erased_is_written_back() {
     assert_same(&files_of_store(&store), &before, at);
 }
 
+/// Power may fail after each step. What a half-written copy contains must not be written back, and a whole one must be.
+#[test]
+fn a_power_cut_at_any_step_loses_nothing() {
+    let store = closed_store(EVENTS);
+    let (at, files) = (used(&store) / 2, Files::store(store.path()));
+    let (torn, writing) = (files.torn(), files.torn_writing());
+    flip(&store, at);
+    let before = files_of_store(&store);
+    let is_as_before = |step: usize| {
+        assert!(open(store.path()).is_err(), "step {step}");
+        assert_same(&files_of_store(&store), &before, step);
+    };
+    let keep =
+        || kept::keep(&files, &erased::find(&files.log()).expect("readable")).expect("copied");
+    // The copy is half there.
+    keep();
+    fs::rename(&torn, &writing).expect("renamed");
+    let segments = fs::read(writing.join("segments")).expect("readable");
+    fs::write(writing.join("segments"), &segments[..segments.len() / 2]).expect("written");
+    is_as_before(1);
+    // It is whole, and half of it was written back.
+    keep();
+    tamper(store.path(), |_| {});
+    fs::write(files.log().join("db"), [7; 1_000]).expect("written");
+    is_as_before(2);
+    // It was written back, and half of it was removed.
+    keep();
+    fs::rename(&torn, &writing).expect("renamed");
+    fs::remove_file(writing.join("mark")).expect("removed");
+    is_as_before(3);
+}
+
+/// A damaged copy, or one of another store, would damage what is left.
+#[test]
+fn a_copy_that_is_damaged_or_of_another_store_is_not_written_back() {
+    let (store, other) = (closed_store(EVENTS), closed_store(EVENTS));
+    let (files, others) = (Files::store(store.path()), Files::store(other.path()));
+    kept::keep(&others, &[0]).expect("copied");
+    fs::rename(others.torn(), files.torn()).expect("renamed");
+    assert_eq!(readable(&*open(store.path()).expect("opens").reader), EVENTS);
+    assert!(!files.torn().exists());
+    kept::keep(&files, &[0]).expect("copied");
+    let path = files.torn().join("segments");
+    let mut segments = fs::read(&path).expect("readable");
+    *segments.last_mut().expect("not empty") ^= 1;
+    fs::write(&path, segments).expect("written");
+    let before = files_of_store(&store);
+    let refused = open(store.path()).map(drop).expect_err("the copy is damaged");
+    assert!(matches!(refused, OpenError::Io { .. }), "{refused}");
+    assert_same(&files_of_store(&store), &before, 0);
+}
+
 /// A copy that another release left behind would undo everything that was written since.
 #[test]
 fn a_copy_from_before_the_last_event_is_not_written_back() {
@@ -192,7 +244,7 @@ fn a_torn_last_write_is_erased_and_nothing_is_kept() {
     let files = Files::store(store.path());
     assert_eq!(erased::find(&files.log()).expect("readable"), [0]);
     assert_eq!(readable(&*open(store.path()).expect("opens").reader), EVENTS);
-    assert!(!files.torn().exists() && !store.path().join("store/torn.writing").exists());
+    assert!(!files.torn().exists() && !files.torn_writing().exists());
 }
 
 /// A look that takes whole files for damaged ones would open each store twice. sled uses segments again, and leaves

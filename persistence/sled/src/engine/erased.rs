@@ -12,7 +12,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::iter::once;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::accounting::SEGMENT_BYTES;
 
@@ -27,6 +30,9 @@ const MESSAGE_HEADER_MAX: usize = 32;
 /// How far a damaged message without a readable header may reach: a leaf with the largest values, and some more.
 const MESSAGE_MAX: usize = 128 * 1024;
 
+/// On how many threads segments are read at most. Each takes the memory of one segment.
+const THREADS_MAX: usize = 4;
+
 const CAP: u8 = 2;
 const BATCH: u8 = 3;
 const LAST_KIND: u8 = 11;
@@ -37,9 +43,9 @@ const LAST_KIND: u8 = 11;
 /// After a power cut these are the segments of the last writes: three, since less than a segment is written between
 /// two syncs, and the one before. After damage, these are all segments that were written after it.
 pub(crate) fn find(log: &Path) -> io::Result<Vec<u64>> {
-    let mut file = File::open(log.join("db"))?;
-    let segments = Segments::read(&mut file, first_number(log)?)?;
-    let first = match segments.first_unreadable(&mut file)? {
+    let db = log.join("db");
+    let segments = Segments::read(&mut File::open(&db)?, first_number(log)?)?;
+    let first = match segments.first_unreadable(&db)? {
         // What was in a segment without a header may be needed to use any of the others.
         _ if !segments.broken.is_empty() => 0,
         // A group of changes is erased as a whole, and may begin in the segment before.
@@ -101,22 +107,48 @@ impl Segments {
     }
 
     /// Returns the number of the first segment in which sled does not read everything.
-    fn first_unreadable(&self, file: &mut File) -> io::Result<Option<i64>> {
-        let mut content = vec![0; SEGMENT_BYTES];
+    fn first_unreadable(&self, db: &Path) -> io::Result<Option<i64>> {
         let (mut end, mut promised) = (0, 0);
-        for (&number, &at) in &self.read_at_open {
-            if number > self.tail && !self.read_at_open.contains_key(&(number - SEGMENT)) {
+        for (number, walked) in self.walk(db)? {
+            let is_after_gap = || !self.read_at_open.contains_key(&(number - SEGMENT));
+            if number > self.tail && is_after_gap() {
                 return Ok(Some(self.tail));
             }
-            read_up_to(file, at, &mut content)?;
-            let walked = walk(&content, number, &mut promised);
-            let is_last = self.read_at_open.range(number + 1..).next().is_none();
-            if !is_end(&content, walked, number, is_last) {
+            if !walked.is_whole {
                 return Ok(Some(number));
             }
-            end = number + walked.unwrap_or(SEGMENT_BYTES) as i64;
+            end = number + walked.end as i64;
+            promised = walked.promised.unwrap_or(promised);
         }
         Ok((promised >= end).then_some(self.tail))
+    }
+
+    /// Reads the segments on several threads, and returns what is in them in their order.
+    fn walk(&self, db: &Path) -> io::Result<Vec<(i64, Walked)>> {
+        let segments: Vec<(i64, u64)> = self.read_at_open.iter().map(|(n, at)| (*n, *at)).collect();
+        let last = segments.last().map(|(number, _)| *number);
+        let threads = thread::available_parallelism().map_or(1, |it| it.get().min(THREADS_MAX));
+        let share = segments.len().div_ceil(threads).max(1);
+        let walk_share = |share: &[(i64, u64)]| {
+            let (mut file, mut content) = (File::open(db)?, vec![0; SEGMENT_BYTES]);
+            let walk_one = |&(number, at): &(i64, u64)| {
+                read_up_to(&mut file, at, &mut content)?;
+                Ok((number, walk(&content, number, Some(number) == last)))
+            };
+            share.iter().map(walk_one).collect::<io::Result<Vec<_>>>()
+        };
+        let walked: io::Result<Vec<_>> = thread::scope(|scope| {
+            let mut shares = segments.chunks(share);
+            let first = shares.next().unwrap_or_default();
+            let start =
+                |share| thread::Builder::new().spawn_scoped(scope, move || walk_share(share));
+            let others = shares.map(start).collect::<io::Result<Vec<_>>>()?;
+            let first = walk_share(first);
+            let join =
+                |it: ScopedJoinHandle<'_, _>| it.join().unwrap_or_else(|it| resume_unwind(it));
+            once(first).chain(others.into_iter().map(join)).collect()
+        });
+        Ok(walked?.concat())
     }
 }
 
@@ -144,16 +176,34 @@ fn segment_header(header: &[u8; SEGMENT_HEADER]) -> Option<(i64, i64)> {
     is_whole.then_some((number(4)? ^ i64::MAX, number(12)? ^ i64::MAX))
 }
 
+/// What is in one segment.
+#[derive(Clone)]
+struct Walked {
+    /// Whether sled erases nothing in it that was written to the log.
+    is_whole: bool,
+    /// Where its messages end.
+    end: usize,
+    /// The end of the last group of changes that belong together, if one begins here.
+    promised: Option<i64>,
+}
+
+fn walk(content: &[u8], number: i64, is_last: bool) -> Walked {
+    let mut promised = None;
+    let end = first_unreadable(content, number, &mut promised);
+    let is_whole = is_end(content, end, number, is_last);
+    Walked { is_whole, end: end.unwrap_or(SEGMENT_BYTES), promised }
+}
+
 /// Returns where the first message begins that is not whole, or `None` if all of a segment is. `promised` becomes the
 /// end of the last group of changes that belong together.
-fn walk(content: &[u8], number: i64, promised: &mut i64) -> Option<usize> {
+fn first_unreadable(content: &[u8], number: i64, promised: &mut Option<i64>) -> Option<usize> {
     let segment = number.unsigned_abs() / SEGMENT_BYTES as u64;
     let mut at = SEGMENT_HEADER;
     while at + MESSAGE_HEADER_MAX <= content.len() {
         let Some(message) = Message::read(&content[at..], segment) else { return Some(at) };
         match message.kind {
             CAP => return None,
-            BATCH => *promised = message.last_of_batch().unwrap_or(i64::MAX),
+            BATCH => *promised = Some(message.last_of_batch().unwrap_or(i64::MAX)),
             _ => {}
         }
         at += message.header + message.content.len();
