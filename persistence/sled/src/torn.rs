@@ -90,10 +90,19 @@ fn restore(files: &BTreeMap<String, Vec<u8>>) {
 }
 
 fn flip(directory: &TempDir, at: usize) {
+    replace(directory, |bytes| bytes[at] ^= 0xFF);
+}
+
+/// Changes sled's file, and returns what was at the places that are different now.
+fn replace(directory: &TempDir, change: impl FnOnce(&mut [u8])) -> Vec<(usize, u8)> {
     let path = directory.path().join("store/log/db");
-    let mut bytes = fs::read(&path).expect("readable");
-    bytes[at] ^= 0xFF;
+    let before = fs::read(&path).expect("readable");
+    let mut bytes = before.clone();
+    change(&mut bytes);
+    let differs = |(at, byte): (usize, u8)| (bytes[at] != byte).then_some((at, byte));
+    let replaced = before.into_iter().enumerate().filter_map(differs).collect();
     fs::write(path, bytes).expect("written");
+    replaced
 }
 
 /// Returns where the last byte of sled's file is that is not zero.
@@ -136,19 +145,33 @@ fn a_refused_store_is_byte_for_byte_as_before() {
 /// erases none. Then even the flipped byte itself could not be repaired any more.
 #[test]
 fn a_refused_store_of_several_segments_is_whole_when_its_byte_is_flipped_back() {
+    is_whole_when_repaired(&|segment, bytes| {
+        let at = segment * SEGMENT_BYTES + if segment % 2 == 0 { 9 } else { 300_001 };
+        bytes[at] ^= 0xFF;
+    });
+}
+
+/// A segment whose first sector had become zeros looked like a free one, so sled erased the rest of it without a copy.
+#[test]
+fn a_refused_store_is_whole_when_the_lost_start_of_a_segment_is_brought_back() {
+    is_whole_when_repaired(&|segment, bytes| bytes[segment * SEGMENT_BYTES..][..512].fill(0));
+}
+
+/// Damages each segment of a store. If the store is refused, all events must be readable after the damage is repaired.
+fn is_whole_when_repaired(damage: &dyn Fn(usize, &mut [u8])) {
     let store = large_store();
     let whole = files_of_store(&store);
     let (events, mut refused) = (80, 0);
     for segment in 0..=used(&store) / SEGMENT_BYTES {
-        let at = segment * SEGMENT_BYTES + if segment % 2 == 0 { 9 } else { 300_001 };
-        flip(&store, at);
+        let repair = replace(&store, |bytes| damage(segment, bytes));
         if let Err(error) = open(store.path()) {
             refused += 1;
             let again = open(store.path()).map(drop).expect_err("still damaged");
-            assert_eq!(again.to_string(), error.to_string(), "byte {at}");
-            flip(&store, at);
-            let opened = open(store.path()).unwrap_or_else(|error| panic!("byte {at}: {error}"));
-            assert_eq!(readable(&*opened.reader), events, "byte {at}");
+            assert_eq!(again.to_string(), error.to_string(), "segment {segment}");
+            replace(&store, |bytes| repair.iter().for_each(|(at, byte)| bytes[*at] = *byte));
+            let opened = open(store.path());
+            let opened = opened.unwrap_or_else(|error| panic!("segment {segment}: {error}"));
+            assert_eq!(readable(&*opened.reader), events, "segment {segment}");
         }
         restore(&whole);
     }

@@ -99,7 +99,8 @@ impl Segments {
                     read_at_open.insert(number, at);
                 }
                 Some(_) => {}
-                None if header == [0; SEGMENT_HEADER] => {}
+                // sled erases free segments as a whole.
+                None if header == [0; SEGMENT_HEADER] && is_empty(file, at)? => {}
                 None => broken.push(at),
             }
         }
@@ -166,6 +167,13 @@ fn read_up_to(file: &mut File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
     }
     bytes[filled..].fill(0);
     Ok(())
+}
+
+/// Returns whether the segment at `at` has only zeros.
+fn is_empty(file: &mut File, at: u64) -> io::Result<bool> {
+    let mut content = vec![0; SEGMENT_BYTES];
+    read_up_to(file, at, &mut content)?;
+    Ok(content.iter().all(|&byte| byte == 0))
 }
 
 /// Returns the number of the first byte of a segment, and up to which number everything was durable.
