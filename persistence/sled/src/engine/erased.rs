@@ -22,7 +22,8 @@ use super::accounting::SEGMENT_BYTES;
 /// The segment size as sled counts it.
 const SEGMENT: i64 = SEGMENT_BYTES as i64;
 
-const SEGMENT_HEADER: usize = 20;
+/// The length of the header of a segment.
+pub(crate) const SEGMENT_HEADER: usize = 20;
 
 /// No message begins so close to the end of a segment.
 const MESSAGE_HEADER_MAX: usize = 32;
@@ -154,7 +155,7 @@ impl Segments {
 }
 
 /// Fills `bytes` from the place `at`, with zeros after the end of the file.
-fn read_up_to(file: &mut File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+pub(crate) fn read_up_to(file: &mut File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(at))?;
     let mut filled = 0;
     while filled < bytes.len() {
@@ -223,7 +224,8 @@ fn first_unreadable(content: &[u8], number: i64, promised: &mut Option<i64>) -> 
 /// segment.
 fn is_end(content: &[u8], walked: Option<usize>, number: i64, is_last: bool) -> bool {
     let Some(at) = walked else { return true };
-    let Some(length) = content[at..].iter().rposition(|&byte| byte != 0) else { return true };
+    // sled fills a segment before it begins the next one.
+    let Some(length) = content[at..].iter().rposition(|&byte| byte != 0) else { return is_last };
     let segment = number.unsigned_abs() / SEGMENT_BYTES as u64;
     let is_damaged = || Header::read(&content[at..]).is_some_and(|it| it.segment == segment);
     let is_followed = || {
