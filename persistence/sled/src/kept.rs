@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! segments      checksum u32 | place u64 | length u32 | content, without the zeros at its end
+//! headers       one such entry, with the headers of all segments
 //! mark, FORMAT  those of the store when the copy was made
 //! snap.*        sled's snapshots
 //! ```
@@ -20,7 +21,9 @@ use actuarius_persistence::OpenError;
 use actuarius_persistence::files::{self, OnFile};
 
 use crate::engine::accounting::SEGMENT_BYTES;
+use crate::engine::erased::{SEGMENT_HEADER, read_up_to};
 use crate::files::Files;
+use crate::release::is_locked;
 
 /// Copies the segments that begin at these places, and sled's snapshots. If that fails, nothing has changed.
 pub(super) fn keep(store: &Files, segments: &[u64]) -> Result<(), OpenError> {
@@ -35,8 +38,13 @@ fn write(store: &Files, segments: &[u64]) -> Result<(), OpenError> {
     let writing = store.torn_writing();
     remove_unfinished(store)?;
     fs::create_dir(&writing).on(&writing)?;
-    copy_segments(&store.log().join("db"), &writing.join("segments"), segments).on(&writing)?;
+    let db = store.log().join("db");
+    copy_segments(&db, &writing.join("segments"), segments).on(&writing)?;
+    copy_headers(&db, &writing.join("headers")).on(&writing)?;
     for path in owner(store) {
+        // What a killed process wrote last may be in the system's cache only. Then the copy would look newer than the
+        // store after a power cut.
+        files::sync(&path)?;
         fs::copy(&path, named(&writing, &path)).on(&path)?;
     }
     copy_snapshots(&store.log(), &writing)?;
@@ -55,7 +63,8 @@ pub(super) fn discard(store: &Files) -> Result<(), OpenError> {
     remove_unfinished(store)
 }
 
-/// Writes the copy back, if there is one, and removes it. If the copy is damaged, nothing is written.
+/// Writes the copy back, if there is one, and removes it. If the copy is damaged, or sled still uses its file, nothing
+/// is written.
 pub(super) fn write_back(store: &Files) -> Result<(), OpenError> {
     remove_unfinished(store)?;
     let (torn, log) = (store.torn(), store.log());
@@ -70,9 +79,14 @@ pub(super) fn write_back(store: &Files) -> Result<(), OpenError> {
         );
         return discard(store);
     }
-    let segments = torn.join("segments");
-    each_segment(&segments, |_, _| Ok(())).on(&torn)?;
-    paste_segments(&segments, &log.join("db")).on(&torn)?;
+    let (db, segments) = (log.join("db"), torn.join("segments"));
+    if is_locked(&db) {
+        return Err(OpenError::Locked { path: log });
+    }
+    of_copy(each_segment(&segments, |_, _| Ok(())), &torn)?;
+    let headers = of_copy(read_headers(&torn.join("headers")), &torn)?;
+    paste_segments(&segments, &db).on(&torn)?;
+    free_started(&headers, &db).on(&torn)?;
     remove_snapshots(&log)?;
     copy_snapshots(&torn, &log)?;
     files::sync_tree(&log)?;
@@ -89,11 +103,24 @@ fn remove_unfinished(store: &Files) -> Result<(), OpenError> {
 /// proves nothing.
 fn is_of(store: &Files, torn: &Path) -> Result<bool, OpenError> {
     for path in owner(store).into_iter().filter(|path| path.exists()) {
-        if fs::read(named(torn, &path)).on(torn)? != fs::read(&path).on(&path)? {
+        if of_copy(fs::read(named(torn, &path)), torn)? != fs::read(&path).on(&path)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Returns what was read in a copy, or says what to do if the copy is not whole.
+fn of_copy<T>(read: io::Result<T>, torn: &Path) -> Result<T, OpenError> {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    read.or_else(|error| match error.kind() {
+        InvalidData | NotFound | UnexpectedEof => {
+            let what = "this copy of what sled has erased is not whole, and is not written back; copy the directory \
+                        of the store away, and remove this one to open the store without it";
+            Err(OpenError::Damaged { path: torn.to_owned(), what: what.to_owned() })
+        }
+        _ => Err(error).on(torn),
+    })
 }
 
 /// Returns the files that say which store a copy belongs to, and how far it was written.
@@ -121,6 +148,39 @@ fn copy_segments(from: &Path, to: &Path, segments: &[u64]) -> io::Result<()> {
         write_entry(&mut to, at, &content)?;
     }
     Ok(())
+}
+
+fn copy_headers(from: &Path, to: &Path) -> io::Result<()> {
+    let (headers, mut to) = (headers(&mut File::open(from)?)?, File::create(to)?);
+    write_entry(&mut to, 0, &headers.concat())
+}
+
+fn read_headers(from: &Path) -> io::Result<Vec<u8>> {
+    read_entry(&mut BufReader::new(File::open(from)?)).map(|(_, headers)| headers)
+}
+
+/// Returns the headers of all segments in sled's file.
+fn headers(file: &mut File) -> io::Result<Vec<[u8; SEGMENT_HEADER]>> {
+    let length = file.metadata()?.len();
+    let header = |at| {
+        let mut header = [0; SEGMENT_HEADER];
+        read_up_to(file, at, &mut header).map(|()| header)
+    };
+    (0..length).step_by(SEGMENT_BYTES).map(header).collect()
+}
+
+/// Marks the segments as free that sled has started or freed since the copy was made. They may have the number of a
+/// segment that was written back, and sled does not open a file with two segments of one number.
+fn free_started(before: &[u8], db: &Path) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(db)?;
+    let now = headers(&mut file)?;
+    for (segment, (before, now)) in before.chunks(SEGMENT_HEADER).zip(now).enumerate() {
+        if before != now {
+            file.seek(SeekFrom::Start((segment * SEGMENT_BYTES) as u64))?;
+            file.write_all(&[0; SEGMENT_HEADER])?;
+        }
+    }
+    file.sync_all()
 }
 
 fn write_entry(to: &mut File, at: u64, content: &[u8]) -> io::Result<()> {
@@ -170,7 +230,7 @@ fn read_entry(from: &mut impl Read) -> io::Result<(u64, Vec<u8>)> {
     from.take(u32::from_le_bytes(length).into()).read_to_end(&mut content)?;
     let found = crc32c::crc32c_append(crc32c::crc32c(&[&at[..], &length].concat()), &content);
     if found != u32::from_le_bytes(checksum) {
-        return Err(io::Error::other("the copy of what sled has erased is damaged"));
+        return Err(io::ErrorKind::InvalidData.into());
     }
     Ok((u64::from_le_bytes(at), content))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_persistence::archive::Mounted;
-use actuarius_persistence::files::lock::StoreLock;
+use actuarius_persistence::files::lock::{self, StoreLock};
 use actuarius_persistence::files::{self, OnFile, RESTORING};
 use actuarius_persistence::{OpenError, Store};
 
@@ -65,7 +65,7 @@ pub(super) fn open_parts(
     let format = format::read(&store)?;
     let (high_water_mark, acknowledged) =
         HighWaterMark::open(&store.high_water_mark(), format.store).on(&store.high_water_mark())?;
-    keep_while_looking(&store, || look(&store, &format, acknowledged, options, manifest))?;
+    keep_while_looking(&store, options, || look(&store, &format, acknowledged, options, manifest))?;
     let (release, engine) = engine::open_engine(&store.log(), options)?;
     let manifest = manifest(&engine, &store)?;
     let recovered = recover::recover(&engine, &store, &format, (acknowledged, manifest))?;
@@ -83,9 +83,10 @@ pub(super) fn open_parts(
 /// were before.
 fn keep_while_looking(
     store: &Files,
+    options: &SledOptions,
     look: impl FnOnce() -> Result<(), OpenError>,
 ) -> Result<(), OpenError> {
-    kept::write_back(store)?;
+    lock::retry(options.lock_wait, || kept::write_back(store))?;
     let erased = erased::find(&store.log()).on(&store.log())?;
     if erased.is_empty() {
         return Ok(());
@@ -93,7 +94,11 @@ fn keep_while_looking(
     kept::keep(store, &erased)?;
     match look() {
         Ok(()) => kept::discard(store),
-        Err(refused) => kept::write_back(store).and(Err(refused)),
+        Err(refused) => match kept::write_back(store) {
+            // sled has not ended yet, and could write over it. The next start writes it back.
+            Ok(()) | Err(OpenError::Locked { .. }) => Err(refused),
+            Err(error) => Err(error),
+        },
     }
 }
 

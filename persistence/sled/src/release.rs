@@ -23,6 +23,7 @@ impl Drop for Release {
     }
 }
 
-fn is_locked(path: &Path) -> bool {
+/// Returns whether sled still uses its file.
+pub(crate) fn is_locked(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }

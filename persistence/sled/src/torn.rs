@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use actuarius_domain::Position;
 use actuarius_persistence::{Batch, OpenError, PageLimit, Reader, Store};
 use tempfile::TempDir;
 
+use crate::damaged_pages::last_segments;
 use crate::engine::accounting::SEGMENT_BYTES;
 use crate::engine::erased;
 use crate::files::Files;
@@ -90,19 +93,16 @@ fn restore(files: &BTreeMap<String, Vec<u8>>) {
 }
 
 fn flip(directory: &TempDir, at: usize) {
-    replace(directory, |bytes| bytes[at] ^= 0xFF);
+    change(directory, |bytes| bytes[at] ^= 0xFF);
 }
 
-/// Changes sled's file, and returns what was at the places that are different now.
-fn replace(directory: &TempDir, change: impl FnOnce(&mut [u8])) -> Vec<(usize, u8)> {
+/// Changes sled's file.
+fn change<T>(directory: &TempDir, change: impl FnOnce(&mut [u8]) -> T) -> T {
     let path = directory.path().join("store/log/db");
-    let before = fs::read(&path).expect("readable");
-    let mut bytes = before.clone();
-    change(&mut bytes);
-    let differs = |(at, byte): (usize, u8)| (bytes[at] != byte).then_some((at, byte));
-    let replaced = before.into_iter().enumerate().filter_map(differs).collect();
+    let mut bytes = fs::read(&path).expect("readable");
+    let changed = change(&mut bytes);
     fs::write(path, bytes).expect("written");
-    replaced
+    changed
 }
 
 /// Returns where the last byte of sled's file is that is not zero.
@@ -145,30 +145,53 @@ fn a_refused_store_is_byte_for_byte_as_before() {
 /// erases none. Then even the flipped byte itself could not be repaired any more.
 #[test]
 fn a_refused_store_of_several_segments_is_whole_when_its_byte_is_flipped_back() {
-    is_whole_when_repaired(&|segment, bytes| {
+    is_whole_when_repaired(&|segment, _| {
         let at = segment * SEGMENT_BYTES + if segment % 2 == 0 { 9 } else { 300_001 };
-        bytes[at] ^= 0xFF;
+        at..at + 1
     });
 }
 
 /// A segment whose first sector had become zeros looked like a free one, so sled erased the rest of it without a copy.
 #[test]
 fn a_refused_store_is_whole_when_the_lost_start_of_a_segment_is_brought_back() {
-    is_whole_when_repaired(&|segment, bytes| bytes[segment * SEGMENT_BYTES..][..512].fill(0));
+    is_whole_when_repaired(&|segment, _| segment * SEGMENT_BYTES..segment * SEGMENT_BYTES + 512);
 }
 
-/// Damages each segment of a store. If the store is refused, all events must be readable after the damage is repaired.
-fn is_whole_when_repaired(damage: &dyn Fn(usize, &mut [u8])) {
+/// Zeros at the end of a segment counted as the end of the log, although others follow. sled erased them all.
+#[test]
+fn a_refused_store_is_whole_when_the_lost_end_of_a_segment_is_brought_back() {
+    is_whole_when_repaired(&|segment, bytes| {
+        let end = bytes.len().min((segment + 1) * SEGMENT_BYTES);
+        let is_last = segment == newest_segment(bytes);
+        let half = end.min(segment * SEGMENT_BYTES + SEGMENT_BYTES / 2);
+        if is_last { end..end } else { half..end }
+    });
+}
+
+/// Returns the number of the segment that sled wrote last.
+fn newest_segment(bytes: &[u8]) -> usize {
+    let is_used = |segment: &usize| bytes[segment * SEGMENT_BYTES..][..20] != [0; 20];
+    last_segments(bytes).into_iter().find(is_used).expect("not empty")
+}
+
+/// Damages a place in each segment of a store: one byte is flipped, or some become zeros. If the store is refused, all
+/// events must be readable after that place is repaired.
+fn is_whole_when_repaired(place: &dyn Fn(usize, &[u8]) -> Range<usize>) {
     let store = large_store();
     let whole = files_of_store(&store);
     let (events, mut refused) = (80, 0);
     for segment in 0..=used(&store) / SEGMENT_BYTES {
-        let repair = replace(&store, |bytes| damage(segment, bytes));
+        let (place, before) = change(&store, |bytes| {
+            let place = place(segment, bytes);
+            let before = bytes[place.clone()].to_vec();
+            bytes[place.clone()].fill(if let [byte] = before[..] { byte ^ 0xFF } else { 0 });
+            (place, before)
+        });
         if let Err(error) = open(store.path()) {
             refused += 1;
             let again = open(store.path()).map(drop).expect_err("still damaged");
             assert_eq!(again.to_string(), error.to_string(), "segment {segment}");
-            replace(&store, |bytes| repair.iter().for_each(|(at, byte)| bytes[*at] = *byte));
+            change(&store, |bytes| bytes[place].copy_from_slice(&before));
             let opened = open(store.path());
             let opened = opened.unwrap_or_else(|error| panic!("segment {segment}: {error}"));
             assert_eq!(readable(&*opened.reader), events, "segment {segment}");
@@ -240,8 +263,47 @@ fn a_copy_that_is_damaged_or_of_another_store_is_not_written_back() {
     fs::write(&path, segments).expect("written");
     let before = files_of_store(&store);
     let refused = open(store.path()).map(drop).expect_err("the copy is damaged");
-    assert!(matches!(refused, OpenError::Io { .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+    assert!(refused.to_string().contains("store/torn"), "{refused}");
     assert_same(&files_of_store(&store), &before, 0);
+    fs::remove_dir_all(files.torn()).expect("removed");
+    assert_eq!(readable(&*open(store.path()).expect("opens").reader), EVENTS);
+}
+
+/// sled releases its file late. What was written back beside it could be written over, and the copy was removed.
+#[test]
+fn a_copy_is_not_written_back_while_sled_uses_its_file() {
+    let store = closed_store(EVENTS);
+    let files = Files::store(store.path());
+    let before = files_of_store(&store);
+    kept::keep(&files, &[0]).expect("copied");
+    fs::write(files.log().join("db"), [7; 1_000]).expect("written");
+    let sled = fs::File::open(files.log().join("db")).expect("opens");
+    sled.lock().expect("locked");
+    let options = SledOptions::default().lock_wait(Duration::ZERO);
+    let refused = open_with(store.path(), &options).map(drop).expect_err("in use");
+    assert!(matches!(refused, OpenError::Locked { .. }) && files.torn().exists(), "{refused}");
+    drop(sled);
+    kept::write_back(&files).expect("written back");
+    assert_same(&files_of_store(&store), &before, 0);
+}
+
+/// sled began a free segment while the store was looked at, with the number of a segment that was written back after
+/// it. sled never opened the file again.
+#[test]
+fn a_segment_that_sled_began_while_it_looked_is_free_again() {
+    let store = large_store();
+    let (files, db) = (Files::store(store.path()), store.path().join("store/log/db"));
+    let mut bytes = fs::read(&db).expect("readable");
+    let free = bytes.len().next_multiple_of(SEGMENT_BYTES);
+    bytes.resize(free + SEGMENT_BYTES, 0);
+    let newest = newest_segment(&bytes) * SEGMENT_BYTES;
+    fs::write(&db, &bytes).expect("written");
+    kept::keep(&files, &[newest as u64]).expect("copied");
+    bytes.copy_within(newest..newest + 1_000, free);
+    bytes[newest..newest + SEGMENT_BYTES].fill(0);
+    fs::write(&db, &bytes).expect("written");
+    assert_eq!(readable(&*open(store.path()).expect("opens").reader), 80);
 }
 
 /// A copy that another release left behind would undo everything that was written since.
