@@ -106,12 +106,13 @@ impl Engine {
         until_error(self.db().scan_prefix(prefix).keys())
     }
 
-    /// Stores the whole group, or none of it. The group survives a power cut when this returns.
+    /// Stores the whole group. If a page of it is damaged, a part may be stored. The group survives a power cut when this returns.
     pub(super) fn sync(&self, group: Group) -> Result<(), StoreFailure> {
         let failed = |error| StoreFailure::new("writing a group", engine_io(error));
         #[cfg(all(test, target_os = "linux"))]
         measuring::accounted(group.written());
-        let applied = beside_damage(|| group.apply(self.db()));
+        let (apply, is_possible) = (|| group.apply(self.db()), || group.is_possible(self.db()));
+        let applied = damage::beside_damage_of_others(apply, is_possible);
         applied.map_err(failed).inspect_err(|_| self.fail())?;
         self.make_durable()
     }

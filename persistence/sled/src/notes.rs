@@ -9,7 +9,7 @@
 
 use std::ops::Bound;
 
-use actuarius_persistence::{NOTE_VALUE_BYTES_MAX, Note, ReadError};
+use actuarius_persistence::{NOTE_VALUE_BYTES_MAX, Note, Notes, ReadError, StoreFailure};
 use bytes::Bytes;
 use sled::IVec;
 
@@ -40,6 +40,17 @@ fn unpack(key: &[u8], value: &[u8]) -> Result<Bytes> {
         return Err(EngineError::Malformed("the note has an unknown version"));
     }
     Ok(Bytes::copy_from_slice(cursor.0))
+}
+
+/// Checks that notes can be written. Otherwise their group would fail after a part of it was written.
+pub(super) fn check_writable(engine: &Engine, sets: &[Notes]) -> Result<(), StoreFailure> {
+    let mut changes = sets.iter().flatten();
+    let Some(damaged) = changes.find(|change| !engine.is_writable(&keys::note(&change.key))) else {
+        return Ok(());
+    };
+    let what = "sled cannot write its page; nothing of its batch was written; restore a backup";
+    let error = ReadError::DamagedNote { key: damaged.key.clone(), what: what.to_owned() };
+    Err(StoreFailure::new("writing a note", std::io::Error::other(error.to_string())))
 }
 
 /// Reads the content of the note `key`.

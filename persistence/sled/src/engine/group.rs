@@ -3,6 +3,7 @@
 use sled::{Db, IVec};
 
 use super::accounting::{self, Leaf, WRITTEN_MAX};
+use super::damage;
 
 /// Changes that are stored with one sync. A later change of a key replaces an earlier one.
 #[derive(Default)]
@@ -66,7 +67,12 @@ impl Group {
         self.leaf.insert(known.unwrap_or_else(|| Leaf::around(db, key)))
     }
 
-    /// Makes all changes, or none of them. Making them again changes nothing.
+    /// Returns whether all keys can be changed.
+    pub(super) fn is_possible(&self, db: &Db) -> bool {
+        self.changes.iter().all(|(key, _)| damage::is_readable(db, key))
+    }
+
+    /// Makes all changes. Making them again changes nothing. If it fails, some may have been made, each by itself.
     pub(super) fn apply(&self, db: &Db) -> sled::Result<()> {
         // A single change needs no batch, which would cost sled one more write to disk.
         if let [(key, value)] = &self.changes[..] {

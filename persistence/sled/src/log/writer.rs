@@ -21,6 +21,7 @@ use crate::index::manifest::Manifest;
 use crate::index::upkeep::Upkeep;
 use crate::keys::StreamHash;
 use crate::leftovers;
+use crate::notes;
 use crate::options::SledOptions;
 
 /// How many streams' versions are cached in each of two generations: about 50 MB when both are full.
@@ -66,6 +67,7 @@ impl SledWriter {
     fn store(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
         // Syncs the mark of the previous group, whose callers have been notified by now.
         self.high_water_mark.begin_sync();
+        notes::check_writable(&self.shared.engine, &batch.notes)?;
         self.prepare_index()?;
         let shared = self.shared.clone();
         let mut packer = BatchPacker::new(&shared, &mut self.upkeep, self.end);
