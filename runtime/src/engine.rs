@@ -87,7 +87,7 @@ impl Engine {
     ) -> Result<R, pool::NotDone> {
         let permit = self.operations.clone().acquire_owned().await;
         let permit = permit.map_err(|_| pool::NotDone::Closed)?;
-        // It runs on if nobody waits for it any more, so it keeps the permit itself.
+        // It continues even if nobody waits for it any more, so it keeps the permit itself.
         let operation = move || {
             let _permit = permit;
             work()
