@@ -154,6 +154,16 @@ impl Segments {
     }
 }
 
+/// Returns whether the log ends so close to the end of a segment that remains of an earlier use of the segment look like
+/// a damaged message. Then the store is looked at although it is whole.
+#[cfg(test)]
+pub(crate) fn ends_close_to_its_segment(log: &Path) -> io::Result<bool> {
+    let db = log.join("db");
+    let segments = Segments::read(&mut File::open(&db)?, first_number(log)?)?;
+    let last = segments.walk(&db)?.pop();
+    Ok(last.is_some_and(|(_, walked)| walked.end + MESSAGE_MAX >= SEGMENT_BYTES))
+}
+
 /// Fills `bytes` from the place `at`, with zeros after the end of the file.
 pub(crate) fn read_up_to(file: &mut File, at: u64, bytes: &mut [u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(at))?;
