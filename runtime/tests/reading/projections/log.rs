@@ -16,6 +16,8 @@ impl Log {
             let subscriber = tracing_subscriber::fmt().with_max_level(level);
             let subscriber = subscriber.with_writer(move || writer.clone()).finish();
             tracing::subscriber::set_global_default(subscriber).unwrap();
+            // Another thread may have met an event while there was no subscriber yet.
+            tracing::callsite::rebuild_interest_cache();
             log
         };
         LOG.get_or_init(begin).clone()
