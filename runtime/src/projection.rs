@@ -40,6 +40,6 @@ pub use memory::InMemory;
 pub(crate) use memory::ViewReader;
 pub use rebuild::{Rebuild, RebuildError};
 pub use rows::{
-    Key, KeyBytes, KeyedProjection, KeyedRow, Listing, Rows, RowsView, SecondaryKeys,
-    SecondaryListing, TextKey, TupleKey, View, ViewReadError,
+    Cursor, InvalidCursor, Key, KeyBytes, KeyedProjection, KeyedRow, Listing, RowPage, Rows,
+    RowsView, SecondaryKeys, SecondaryListing, TextKey, TupleKey, View, ViewReadError,
 };

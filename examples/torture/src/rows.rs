@@ -15,13 +15,13 @@ pub(crate) fn all_rows(
     recent: &Keyed<Recent>,
 ) -> Result<BTreeMap<(String, u64), Total>, ViewReadError> {
     let mut rows = BTreeMap::new();
-    let mut page = recent.rows().limit(PAGE).list()?;
-    while let Some((last, _)) = page.last() {
-        let next = recent.rows().after(last).limit(PAGE).list()?;
-        rows.extend(page);
-        page = next;
+    let listing = recent.rows().limit(PAGE);
+    let mut page = listing.list()?;
+    loop {
+        rows.extend(page.rows);
+        let Some(next) = page.next else { return Ok(rows) };
+        page = listing.clone().from_cursor(&next).list()?;
     }
-    Ok(rows)
 }
 
 pub(crate) fn rows_by_position(recent: &Keyed<Recent>) -> Result<Vec<Row>, ViewReadError> {

@@ -2,7 +2,8 @@
 //!
 //! `key` and `tuple` (values as ordered bytes), `secondary` (secondary keys), `changing` (rows that `project`
 //! changes), `draft` and `row_cache` (rows of a batch that is not stored yet), `row` (a row as bytes), `range` (a
-//! range of keys), `current_table` (the table that is read), `rows_view` (reads it) and `listing` (pages of rows).
+//! range of keys), `current_table` (the table that is read), `rows_view` (reads it), `listing`,
+//! `secondary_listing` and `page` (pages of rows).
 
 mod changing;
 mod current_table;
@@ -10,11 +11,13 @@ mod draft;
 mod error;
 mod key;
 mod listing;
+mod page;
 mod range;
 mod row;
 mod row_cache;
 mod rows_view;
 mod secondary;
+mod secondary_listing;
 mod tuple;
 
 use actuarius_domain::{Aggregate, Envelope};
@@ -27,9 +30,11 @@ pub(crate) use draft::{Draft, Staged};
 pub use error::ViewReadError;
 pub(crate) use key::bytes as bytes_of;
 pub use key::{Key, KeyBytes, TextKey};
-pub use listing::{KeyedRow, Listing, SecondaryListing};
+pub use listing::Listing;
+pub use page::{Cursor, InvalidCursor, KeyedRow, RowPage};
 pub use rows_view::RowsView;
 pub use secondary::SecondaryKeys;
+pub use secondary_listing::SecondaryListing;
 pub use tuple::TupleKey;
 
 /// The space of a table's origin.

@@ -1,6 +1,6 @@
 //! A keyed projection: one row for each account.
 
-use actuarius::projection::{Keyed, KeyedProjection, Rows, SecondaryKeys, View};
+use actuarius::projection::{Cursor, Keyed, KeyedProjection, Rows, SecondaryKeys, View};
 use actuarius::{Envelope, Runtime};
 use serde::{Deserialize, Serialize};
 
@@ -60,11 +60,15 @@ async fn rows_are_found_by_all_their_keys() -> Result<(), Box<dyn std::error::Er
     let balances = balances(&runtime).await?;
     // region: read
     let alice = balances.get("alice")?; // Option<Balance>
-    let richest = balances.by("cents").descending().limit(10).list()?; // Vec<(String, Balance)>
+    let richest = balances.by("cents").descending().limit(10).list()?; // of (String, Balance)
     let of_bob = balances.by("owner").equal("Bob").list()?;
     let at_least_400 = balances.by("cents").range(400i64..).list()?;
-    let page = balances.rows().starting_with("a").limit(100).list()?;
-    let next_page = balances.rows().after("alice").limit(100).list()?;
+    let starting_with_a = balances.rows().starting_with("a").list()?;
+    let accounts = balances.rows().limit(1);
+    let page = accounts.list()?;
+    let next = page.next.as_ref().map(ToString::to_string); // for the client
+    let cursor: Cursor = next.unwrap_or_default().parse()?;
+    let next_page = accounts.from_cursor(&cursor).list()?;
     // endregion: read
     assert_eq!(alice, Some(Balance { owner: "Alice".to_owned(), cents: 500 }));
     let names = |rows: &[(String, Balance)]| -> Vec<String> {
@@ -73,6 +77,6 @@ async fn rows_are_found_by_all_their_keys() -> Result<(), Box<dyn std::error::Er
     assert_eq!(names(&richest), ["alice", "bob"]);
     assert_eq!(names(&at_least_400), ["alice"]);
     assert_eq!((names(&of_bob), names(&next_page)), (vec!["bob".into()], vec!["bob".into()]));
-    assert_eq!(names(&page), ["alice"]);
+    assert_eq!(names(&starting_with_a), ["alice"]);
     Ok(())
 }

@@ -75,7 +75,8 @@ fn rows_are_kept_found_and_removed() {
         .given::<Ledger>("c", [Event::Added(1), Event::Bomb])
         .then_row("b", Some(&6))
         .then_row("c", None);
-    let names = |rows: Vec<(String, i64)>| rows.into_iter().map(|(name, _)| name).collect();
+    let names =
+        |rows: actuarius::projection::RowPage<_>| rows.into_iter().map(|(name, _)| name).collect();
     let (in_order, by_total): (Vec<_>, Vec<_>) =
         (names(test.rows().list().unwrap()), names(test.by("total").list().unwrap()));
     assert_eq!((in_order, by_total), (vec!["a".into(), "b".into()], vec!["b".into(), "a".into()]));

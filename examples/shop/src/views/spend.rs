@@ -40,10 +40,11 @@ pub(super) fn best(view: &Keyed<Spend>, limit: usize) -> Result<Vec<Spender>, Vi
 /// All customers of a tier, page by page.
 pub(super) fn totals(view: &Keyed<Spend>, tier: Tier) -> Result<Totals, ViewReadError> {
     let mut totals = Totals::default();
-    let mut page = view.by("tier").equal(tier.name()).list()?;
-    while let Some((last, _)) = page.last() {
+    let customers = view.by("tier").equal(tier.name());
+    let mut page = customers.list()?;
+    loop {
         page.iter().for_each(|(_, bought)| totals.add(bought));
-        page = view.by("tier").equal(tier.name()).after(tier.name(), last).list()?;
+        let Some(next) = &page.next else { return Ok(totals) };
+        page = customers.clone().from_cursor(next).list()?;
     }
-    Ok(totals)
 }

@@ -1,6 +1,7 @@
 //! Keys of rows as ordered bytes.
 
 use actuarius_domain::{Id, MAX_ID_BYTES, Position, Timestamp};
+use uuid::Uuid;
 
 /// A value that is encoded as bytes, for lookups. `str` implements it as `String` does, so that `get("alice")` works.
 ///
@@ -20,8 +21,8 @@ const _: () = assert!(
         && ROW_KEY_BYTES_MAX >= ZERO.len() * MAX_ID_BYTES + END.len() + 4 * size_of::<u64>()
 );
 
-/// A key, or a part of one. Implemented for texts, `u8` to `u64`, `i64`, `bool`, ids, positions, timestamps, and
-/// pairs and triples of keys.
+/// A key, or a part of one. Implemented for texts, all integers of a fixed width, `bool`, UUIDs, ids, positions,
+/// timestamps, pairs and triples of keys, and an `Option` of a key: `None` comes before all others.
 ///
 /// The key of a row may have 1,088 bytes: two ids fit, or an id and some numbers. A text takes two bytes more than
 /// its own, and one for each zero in it. A row with a longer key halts the view, because the key of a row cannot be
@@ -97,10 +98,16 @@ macro_rules! numbers {
     )* };
 }
 
-numbers!(u8, u16, u32, u64);
+numbers!(u8, u16, u32, u64, u128);
 
-/// Orders negative numbers before positive ones.
-const SIGN: u64 = 1 << 63;
+/// Big-endian with the sign bit flipped, so that negative numbers are ordered before positive ones.
+macro_rules! signed_numbers {
+    ($($number:ty, $bits:ty;)*) => { through! { $(
+        $number, $bits:
+            |key: $number| key.cast_unsigned() ^ (1 << (<$bits>::BITS - 1)),
+            |bits: $bits| (bits ^ (1 << (<$bits>::BITS - 1))).cast_signed();
+    )* } };
+}
 
 /// Implements the key of a type through another one.
 macro_rules! through {
@@ -120,10 +127,28 @@ macro_rules! through {
     )* };
 }
 
+signed_numbers! { i8, u8; i16, u16; i32, u32; i64, u64; i128, u128; }
+
 through! {
-    i64, u64: |key: i64| key.cast_unsigned() ^ SIGN, |bits| (bits ^ SIGN).cast_signed();
+    Uuid, u128: |key: Uuid| key.as_u128(), Self::from_u128;
     Position, u64: Position::get, Self::new;
     Timestamp, i64: Timestamp::as_micros, Self::from_micros;
+}
+
+/// `None` is a zero, `Some` a one and its key.
+impl<K: KeyBytes> KeyBytes for Option<K> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.is_some().write(out);
+        if let Some(key) = self {
+            key.write(out);
+        }
+    }
+}
+
+impl<K: Key> Key for Option<K> {
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        Some(if bool::read(bytes)? { Some(K::read(bytes)?) } else { None })
+    }
 }
 
 impl KeyBytes for bool {

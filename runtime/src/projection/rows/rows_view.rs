@@ -7,7 +7,8 @@ use super::View;
 use super::current_table::CurrentTable;
 use super::error::ViewReadError;
 use super::key::{KeyBytes, bytes};
-use super::listing::{Listing, SecondaryListing};
+use super::listing::Listing;
+use super::secondary_listing::SecondaryListing;
 use crate::projection::handle::ProjectionHandle;
 
 /// The rows of a keyed view, to be read. [`Keyed`](crate::projection::Keyed) and

@@ -50,6 +50,7 @@ mod tests {
     use actuarius_domain::{Id, Position, Timestamp};
     use actuarius_persistence::mutations::Mutations;
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     use super::super::key::{beginning, bytes, whole};
     use super::*;
@@ -83,8 +84,29 @@ mod tests {
             check(&c, &d);
             check(&e, &f);
             check(&(a as u32), &(b as u32));
+            check(&(c as i8), &(d as i8));
+            check(&(c as i16), &(d as i16));
+            check(&(c as i32), &(d as i32));
             check(&Position::new(a), &Position::new(b));
             check(&Timestamp::from_micros(c), &Timestamp::from_micros(d));
+        }
+
+        #[test]
+        fn wide_numbers_and_uuids_are_ordered_like_their_bytes_and_read_back(
+            (a, b) in two(any::<u128>), (c, d) in two(any::<i128>)
+        ) {
+            check(&a, &b);
+            check(&c, &d);
+            check(&Uuid::from_u128(a), &Uuid::from_u128(b));
+        }
+
+        #[test]
+        fn an_optional_key_is_ordered_like_its_bytes_and_reads_back(
+            (a, b) in two(any::<Option<i32>>), (c, d) in two(|| proptest::option::of(text()))
+        ) {
+            check(&a, &b);
+            check(&c, &d);
+            check(&(c, a), &(d, b));
         }
 
         #[test]

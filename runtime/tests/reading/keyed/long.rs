@@ -57,7 +57,7 @@ async fn added(numbers: &[(&str, i64)]) -> (Runtime, actuarius::projection::Keye
     (runtime, view)
 }
 
-fn ledgers(rows: Vec<(Id<Ledger>, String)>) -> Vec<String> {
+fn ledgers(rows: impl IntoIterator<Item = (Id<Ledger>, String)>) -> Vec<String> {
     rows.into_iter().map(|(ledger, _)| ledger.to_string()).collect()
 }
 

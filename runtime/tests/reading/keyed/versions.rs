@@ -103,7 +103,7 @@ async fn an_older_version_that_can_be_read_serves_until_the_new_one_has_caught_u
     view.stop().await;
     drop(view);
     let view = nothing(&runtime).version(2).start().await.unwrap();
-    assert_eq!((view.position(), view.rows().list().unwrap()), (Position::new(10), vec![]));
+    assert_eq!((view.position(), view.rows().count().unwrap()), (Position::new(10), 0));
 }
 
 #[tokio::test]
