@@ -1,14 +1,14 @@
 //! Delivers the events that a saga reacts to: finds the instance of each event, and takes its step.
 
 use std::collections::HashMap;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, Correlation, Envelope, Id, Position, ReactsTo, Saga};
 use tokio::time::sleep;
 
-use super::dispatch::{Permit, RetryCause, not_taken};
+use super::dispatch::{RetryCause, not_taken};
 use super::draft::Refused;
 use super::host::{Host, TraceIds};
 use super::instance::{Concern, Instance, Kind, Trigger};
@@ -115,7 +115,8 @@ impl<S: Saga> Triggers<S> {
         let cause = events[0].0.header.event_id;
         let (position, keys) = (trigger.position, trigger.keys.clone());
         for attempts in 1.. {
-            let Some(permit) = self.permit().await else { return Err(NotNow(ENDS).into()) };
+            let permit = self.unless_stopping(self.host.permit()).await.flatten();
+            let Some(permit) = permit else { return Err(NotNow(ENDS).into()) };
             let reactions = events
                 .iter()
                 .map(|(event, correlation)| (Concern::of(correlation), reaction(event.clone())));
@@ -138,8 +139,11 @@ impl<S: Saga> Triggers<S> {
             drop(permit);
             // An external cause does not make the event poison.
             match (&cause, self.host.retry.wait_after(attempts)) {
-                (_, Some(wait)) => sleep(wait).await,
-                (RetryCause::External(_), None) => sleep(EXTERNAL_RETRY_AFTER).await,
+                (_, Some(wait)) => self.unless_stopping(sleep(wait)).await.ok_or(NotNow(ENDS))?,
+                (RetryCause::External(_), None) => {
+                    let waited = self.unless_stopping(sleep(EXTERNAL_RETRY_AFTER)).await;
+                    waited.ok_or(NotNow(ENDS))?;
+                }
                 (RetryCause::Poison(why), None) => {
                     let why = why.clone();
                     self.host.give_up(id, At::Event(position), cause, keys).await;
@@ -151,8 +155,9 @@ impl<S: Saga> Triggers<S> {
         Ok(())
     }
 
-    /// Waits for a permit. Returns `None` once the saga is asked to stop.
-    async fn permit(&self) -> Option<Permit> {
+    /// Waits for a future. Returns `None` once the saga is asked to stop, even if the future is ready: an event that
+    /// is tried again and again would never notice.
+    async fn unless_stopping<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let stopping = async {
             match self.host.events.get() {
                 Some(events) => events.until_stopping().await,
@@ -161,8 +166,8 @@ impl<S: Saga> Triggers<S> {
         };
         tokio::select! {
             biased;
-            permit = self.host.permit() => permit,
             () = stopping => None,
+            output = future => Some(output),
         }
     }
 }

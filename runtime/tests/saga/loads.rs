@@ -260,3 +260,19 @@ async fn an_instance_that_cannot_be_read_for_a_while_is_not_quarantined() {
     faults.clear();
     assert_eq!(puppets.end_of("t").await.unwrap(), InstanceStatus::Completed);
 }
+
+/// `stop` waited for the event of an instance that could not be loaded, and the event was tried again without end.
+#[tokio::test]
+async fn a_saga_stops_while_one_of_its_instances_cannot_be_read() {
+    let (store, faults) = fault::over(memory::reopen(&Arc::default()));
+    let runtime = Runtime::builder().on_store(store).await.unwrap();
+    let puppets = runtime.saga::<Puppet>().reacts_to::<Cue>().retry(at_once().attempts(1));
+    let puppets = puppets.sends_to(&runtime.host::<Till>()).start().await.unwrap();
+    faults.fail_reads_of(&StreamId::new("puppet", "t").unwrap());
+    let reads = faults.counts().reads;
+    let said = vec![Said::start("t", "begin")];
+    runtime.host::<Cue>().execute("crier", said).await.unwrap();
+    eventually(|| faults.counts().reads > reads).await;
+    let stopped = tokio::time::timeout(LONG, puppets.stop()).await;
+    assert!(stopped.is_ok(), "it stops");
+}
