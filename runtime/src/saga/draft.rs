@@ -63,6 +63,18 @@ impl<'a, S: Saga> Draft<'a, S> {
         self
     }
 
+    /// Starts from the saga's first state, whatever has happened before.
+    pub(super) fn from_scratch(mut self) -> Self {
+        (self.step.life, self.step.trouble) = (Life::Running, None);
+        Self { saga: S::default(), ..self }
+    }
+
+    /// Cancels all deadlines that were set by earlier steps.
+    pub(super) fn without_deadlines(mut self) -> Self {
+        self.step.cancelled = self.state.deadlines.iter().map(|(deadline, _)| *deadline).collect();
+        self
+    }
+
     /// Runs a reaction and records the effects it asks for.
     pub(super) fn reacting(mut self, reaction: Reaction<S>) -> Result<Self, Refused> {
         let (effects, ending) = reaction(&mut self.saga).into_parts();

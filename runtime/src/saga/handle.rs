@@ -10,7 +10,7 @@ use super::beginning::Beginning;
 use super::error::SagaError;
 use super::history::{SagaStep, steps};
 use super::host::{Host, StepError, StepOutcome, TraceIds};
-use super::instance::{Instance, Kind};
+use super::instance::{Existing, Instance, Kind};
 use super::instance_index::{InstanceIndex, SagaCounts};
 use super::status::{InstanceStatus, SagaInstance};
 use crate::base::deadline::Deadline;
@@ -53,13 +53,24 @@ impl<S: Saga> Sagas<S> {
         id: impl Into<String>,
         reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static,
     ) -> Result<bool, SagaError> {
+        self.begin_unless(id, reaction, Existing::Stays).await
+    }
+
+    /// Begins an instance without an event, as [`begin`](Self::begin) does.
+    pub(super) async fn begin_unless(
+        &self,
+        id: impl Into<String>,
+        reaction: impl FnOnce(&mut S) -> Effects<S> + Send + 'static,
+        existing: Existing,
+    ) -> Result<bool, SagaError> {
         let id = checked(id)?;
         let permit = self.host.permit().await.ok_or_else(|| self.host.over())?;
         let beginning = Beginning::of(Box::new(reaction));
-        let outcome = match self.begin_once(&id, &beginning, true).await {
+        let begin = |assumes_new| self.begin_once(&id, &beginning, assumes_new, existing);
+        let outcome = match begin(true).await {
             // The store holds the instance already, or the step was refused.
             Err(ExecuteError::Failed(Failure::Unavailable(Unavailable::Undone))) => {
-                self.begin_once(&id, &beginning, false).await?
+                begin(false).await?
             }
             begun => begun?,
         };
@@ -73,8 +84,9 @@ impl<S: Saga> Sagas<S> {
         id: &Id<Instance<S>>,
         beginning: &Beginning<S>,
         assumes_new: bool,
+        existing: Existing,
     ) -> Result<Option<StepOutcome>, StepError> {
-        let kind = Kind::Begin { beginning: beginning.clone(), assumes_new };
+        let kind = Kind::Begin { beginning: beginning.clone(), assumes_new, existing };
         self.host.step(id, kind, TraceIds::of(id).for_no_cause()).await
     }
 
@@ -214,7 +226,8 @@ impl<S: Saga> Sagas<S> {
     }
 
     /// Asks an instance to give up. Its saga decides in [`Saga::cancelled`] what to do, by default to undo the
-    /// accepted commands. Returns `false` if the saga continues, is giving up already, or has ended.
+    /// accepted commands. Returns whether it gives up: `false` if the saga continues, is giving up already, or has
+    /// ended. What `cancelled` asks for is done in any case.
     ///
     /// # Errors
     /// [`SagaError`] says whether anything was written.
@@ -223,15 +236,25 @@ impl<S: Saga> Sagas<S> {
         id: impl Into<String>,
         why: impl Into<String>,
     ) -> Result<bool, SagaError> {
-        let id = checked(id)?;
+        self.give_up(checked(id)?, Kind::Cancel { why: why.into(), only_unsent: false }).await
+    }
+
+    /// Takes the step of a cancel. Returns whether the instance gives up.
+    pub(super) async fn give_up(
+        &self,
+        id: Id<Instance<S>>,
+        cancel: Kind<S>,
+    ) -> Result<bool, SagaError> {
         let permit = self.host.permit().await.ok_or_else(|| self.host.over())?;
-        let step =
-            self.host.step(&id, Kind::Cancel(why.into()), TraceIds::of(&id).for_no_cause()).await?;
+        let step = self.host.step(&id, cancel, TraceIds::of(&id).for_no_cause()).await?;
         let Some(outcome) = step else { return Ok(false) };
+        let gives_up = outcome.gives_up;
         self.host.dispatch_step(&id, outcome, &permit);
-        self.host.resume_open(&id, &permit).await;
-        self.host.retry_parked(&id).await;
-        Ok(true)
+        if gives_up {
+            self.host.resume_open(&id, &permit).await;
+            self.host.retry_parked(&id).await;
+        }
+        Ok(gives_up)
     }
 
     /// Returns the health of the saga, of its index and of its subscription.

@@ -14,7 +14,7 @@ use super::instance_index::InstanceIndex;
 use super::instance_state::Open;
 use super::stage::{Stage, Stages};
 use super::status::InstanceStatus;
-use super::stored::EffectId;
+use super::stored::{EffectId, Life};
 use super::targets::Targets;
 use super::tasks::Tasks;
 use crate::aggregate::directory::Directory;
@@ -62,6 +62,8 @@ pub(super) struct StepOutcome {
     pub(super) position: Position,
     pub(super) step: u64,
     pub(super) sent: Vec<Open>,
+    /// Whether the instance does not continue after it.
+    pub(super) gives_up: bool,
     pub(super) trace: TraceIds,
     /// Keeps other tasks from claiming what the step has sent.
     pub(super) stepping: Stepping,
@@ -115,9 +117,11 @@ impl<S: Saga> Host<S> {
         let execute = execute.metadata(cause).assume_new(assume_new);
         let read = |instance: &Instance<S>| {
             let over = instance.state.is_over().then(|| instance.status());
-            ((instance.state.steps, instance.to_dispatch()), over)
+            let gives_up = instance.state.life != Life::Running;
+            ((instance.state.steps, instance.to_dispatch(), gives_up), over)
         };
-        let (receipt, ((step, sent), over)) = execute.returning_with_receipt(read).await?;
+        let (receipt, ((step, sent, gives_up), over)) =
+            execute.returning_with_receipt(read).await?;
         if let Some(status) = over {
             self.ended(id, &status);
         }
@@ -126,6 +130,7 @@ impl<S: Saga> Host<S> {
             position: receipt.position,
             step,
             sent,
+            gives_up,
             trace,
             stepping,
         }))

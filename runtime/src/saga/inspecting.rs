@@ -38,7 +38,8 @@ impl SagaIndexes {
 
     /// Applies the next commit of the log. Events that are no steps of instances are skipped.
     pub fn take(&mut self, commit: &CommitView<'_>) {
-        for event in commit.events().filter(|event| event.event_type == STEPPED) {
+        let steps = (commit.version.get()..).zip(commit.events());
+        for (number, event) in steps.filter(|(_, event)| event.event_type == STEPPED) {
             let read = self.known.get(commit.category).map_or_else(
                 || step::<IgnoredAny>(&event).map(|(_, step)| step),
                 |read| read(&event),
@@ -46,7 +47,7 @@ impl SagaIndexes {
             match read {
                 Ok(step) => {
                     let index = self.boards.entry(commit.category.to_owned()).or_default();
-                    index.take(commit.id, &step, commit.time);
+                    index.take((commit.id, number), &step, commit.time);
                 }
                 Err(_) => *self.unreadable.entry(commit.category.to_owned()).or_default() += 1,
             }

@@ -35,6 +35,7 @@ pub(super) enum Kind<S: Saga> {
     Begin {
         beginning: Beginning<S>,
         assumes_new: bool,
+        existing: Existing,
     },
     Event {
         trigger: Trigger,
@@ -55,7 +56,35 @@ pub(super) enum Kind<S: Saga> {
     AddKeys(Vec<String>),
     Retry,
     Skip,
-    Cancel(String),
+    Cancel {
+        why: String,
+        /// Only if no command is open, so that none was carried out or will be.
+        only_unsent: bool,
+    },
+}
+
+/// What to do with an instance that exists already when it is to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It stays as it is.
+    Stays,
+    /// It begins again if it was cancelled.
+    BeginsAfterCancel,
+    /// It begins again, without the deadlines that it had, unless a command is open.
+    IsReplaced,
+}
+
+impl Existing {
+    fn lets_begin(self, state: &InstanceState) -> bool {
+        match self {
+            _ if state.steps == 0 => true,
+            Self::Stays => false,
+            Self::BeginsAfterCancel => {
+                state.is_over() && matches!(state.life, Life::Compensated(_))
+            }
+            Self::IsReplaced => state.trouble.is_none() && state.open.is_empty(),
+        }
+    }
 }
 
 impl<S: Saga> Kind<S> {
@@ -108,7 +137,7 @@ impl<S: Saga> Aggregate for Instance<S> {
         let InstanceCommand { kind, targets, head } = command;
         let draft = Draft::of((&self.saga, &self.state), &targets, head, context);
         let finished = match kind {
-            Kind::Begin { beginning, .. } => self.begin(draft, &beginning)?,
+            Kind::Begin { beginning, existing, .. } => self.begin(draft, &beginning, existing)?,
             Kind::Event { trigger, reactions } => self.react(draft, trigger, reactions)?,
             Kind::Answer { effect, outcome, reaction } => {
                 self.record_outcome(draft, effect, outcome, reaction)?
@@ -118,7 +147,7 @@ impl<S: Saga> Aggregate for Instance<S> {
             Kind::AddKeys(keys) => self.add_keys(draft, keys)?,
             Kind::Retry => self.retry(draft)?,
             Kind::Skip => self.skip(draft)?,
-            Kind::Cancel(why) => self.cancel(draft, why)?,
+            Kind::Cancel { why, only_unsent } => self.cancel(draft, why, only_unsent)?,
         };
         Ok(finished.into_iter().collect())
     }
@@ -160,11 +189,16 @@ impl<S: Saga> Instance<S> {
         Some(self.state.is_abandoned(open))
     }
 
-    fn begin(&self, draft: Draft<'_, S>, beginning: &Beginning<S>) -> Finished<S> {
-        if self.state.steps > 0 {
+    fn begin(
+        &self,
+        draft: Draft<'_, S>,
+        beginning: &Beginning<S>,
+        existing: Existing,
+    ) -> Finished<S> {
+        if !existing.lets_begin(&self.state) {
             return Ok(None);
         }
-        beginning.reacting(draft)?.finish(Input::Begun)
+        beginning.reacting(draft.from_scratch())?.without_deadlines().finish(Input::Begun)
     }
 
     fn react(
@@ -269,13 +303,16 @@ impl<S: Saga> Instance<S> {
         draft.finish(Input::Skipped)
     }
 
-    fn cancel(&self, mut draft: Draft<'_, S>, why: String) -> Finished<S> {
-        if !self.state.has_begun || self.state.life != Life::Running {
+    fn cancel(&self, draft: Draft<'_, S>, why: String, only_unsent: bool) -> Finished<S> {
+        let is_running = self.state.has_begun && self.state.life == Life::Running;
+        if !is_running || (only_unsent && !self.state.open.is_empty()) {
             return Ok(None);
         }
-        draft.step.trouble = None;
-        draft = draft.reacting(Box::new(move |saga| saga.cancelled(&why)))?;
-        if draft.step.life == Life::Running { Ok(None) } else { draft.finish(Input::Cancelled) }
+        let mut draft = draft.reacting(Box::new(move |saga| saga.cancelled(&why)))?;
+        if draft.step.life != Life::Running {
+            draft.step.trouble = None;
+        }
+        draft.finish(Input::Cancelled)
     }
 
     /// # Errors

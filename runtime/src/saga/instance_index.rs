@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
-use actuarius_domain::{Envelope, Projection, Saga, Timestamp};
+use actuarius_domain::{Envelope, Header, Projection, Saga, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::instance::Instance;
@@ -49,12 +49,14 @@ struct Live {
 impl<S: Saga> Projection<Instance<S>> for InstanceIndex {
     fn project(&mut self, envelope: &Envelope<Instance<S>>) {
         let Stepped::Stepped { step, .. } = &envelope.event;
-        self.take(envelope.id.as_str(), step, envelope.header.time);
+        let Header { version, time, .. } = &envelope.header;
+        self.take((envelope.id.as_str(), version.get()), step, *time);
     }
 }
 
 impl InstanceIndex {
-    pub(super) fn take(&mut self, id: &str, step: &Step, now: Timestamp) {
+    /// Takes the step with this number, counted from 1: an instance may begin again after it has ended.
+    pub(super) fn take(&mut self, (id, number): (&str, u64), step: &Step, now: Timestamp) {
         if !self.live.contains_key(id) {
             self.live.insert(id.to_owned(), Live { since: now, ..Live::default() });
         }
@@ -62,7 +64,7 @@ impl InstanceIndex {
         let Some(live) = live.get_mut(id) else { return };
         live.withdraw_due(id, due);
         (*in_trouble, *under_way) = (*in_trouble - live.in_trouble(), *under_way - live.open);
-        live.take(step, now);
+        live.take(number, step, now);
         (*in_trouble, *under_way) = (*in_trouble + live.in_trouble(), *under_way + live.open);
         for key in &step.keys {
             // A key in use by another instance stays with that instance.
@@ -192,8 +194,8 @@ impl Live {
         }
     }
 
-    fn take(&mut self, step: &Step, now: Timestamp) {
-        self.steps += 1;
+    fn take(&mut self, number: u64, step: &Step, now: Timestamp) {
+        self.steps = number;
         self.last = now;
         if let Input::Due { deadline } = step.input {
             self.deadlines.retain(|(it, _)| *it != deadline);

@@ -87,7 +87,12 @@ impl InstanceState {
     fn take_input(&mut self, step: &Step) {
         match &step.input {
             // An event stored before the instance began does not concern it, even if it is read later.
-            Input::Begun => (self.has_begun, self.seen) = (true, step.as_of),
+            Input::Begun => {
+                (self.has_begun, self.seen) = (true, step.as_of);
+                // Of the time before, if it begins again.
+                self.undos.clear();
+                self.muted = None;
+            }
             Input::Event { position, .. } => (self.has_begun, self.seen) = (true, *position),
             Input::Answered { effect, outcome } => self.take_answer(*effect, outcome),
             Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::beginning::Beginning;
-use super::instance::{Concern, Instance, InstanceCommand, Kind, Trigger};
+use super::instance::{Concern, Existing, Instance, InstanceCommand, Kind, Trigger};
 use super::instance_state::Open;
 use super::status::InstanceStatus;
 use super::stored::{Due, EffectId, Outgoing, Stepped};
@@ -59,7 +59,11 @@ impl<S: Saga> Rehearsal<S> {
     }
 
     pub(crate) fn begin(&mut self, reaction: Reaction<S>) -> Result<(), String> {
-        self.take(Kind::Begin { beginning: Beginning::of(reaction), assumes_new: true })
+        self.take(Kind::Begin {
+            beginning: Beginning::of(reaction),
+            assumes_new: true,
+            existing: Existing::Stays,
+        })
     }
 
     /// Applies an event. Whether it concerns the instance is decided as in production, by its id only.
@@ -108,7 +112,7 @@ impl<S: Saga> Rehearsal<S> {
     }
 
     pub(crate) fn cancel(&mut self, why: &str) -> Result<(), String> {
-        self.take(Kind::Cancel(why.to_owned()))
+        self.take(Kind::Cancel { why: why.to_owned(), only_unsent: false })
     }
 
     fn next_deadline(&self) -> Option<(EffectId, Timestamp)> {

@@ -10,10 +10,11 @@ use uuid::Uuid;
 use super::builder::SagaBuilder;
 use super::error::SagaError;
 use super::handle::Sagas;
+use super::instance::{Existing, Kind};
 use super::status::InstanceStatus;
 use crate::aggregates::Aggregates;
 use crate::base::error::Failure;
-use crate::follow::followers::StartError;
+use crate::follow::followers::{Retry, StartError};
 use crate::inner::Inner;
 use crate::runtime::Runtime;
 
@@ -90,6 +91,11 @@ impl SchedulesBuilder {
         Self(self.0.sends_to(aggregates))
     }
 
+    /// Sets how often a command is tried again that could not be sent. Default: [`Retry::default`].
+    pub fn retry(self, retry: Retry) -> Self {
+        Self(self.0.retry(retry))
+    }
+
     /// Starts the schedules. Commands that are due by now are sent at once.
     ///
     /// # Errors
@@ -129,7 +135,8 @@ impl Schedules {
     }
 
     /// Schedules a command under a name of the caller's choice, so that scheduling it twice is safe. Returns
-    /// `false` if a command of that name was scheduled before, even if it was sent already.
+    /// `false` if a command of that name was scheduled before, even if it was sent already. After that one was
+    /// cancelled, the name can be used again.
     ///
     /// # Errors
     /// [`SagaError`] says whether anything was written. A retry with the same name is safe.
@@ -143,16 +150,56 @@ impl Schedules {
     where
         A: Aggregate<Command: Serialize + DeserializeOwned>,
     {
-        let id = id.clone();
-        self.instances.begin(name, move |_| Effects::none().send_at(at, &id, command)).await
+        self.begin(name, id, (command, at), Existing::BeginsAfterCancel).await
     }
 
-    /// Cancels a command. Returns `false` if the command was sent already, or no command has the name.
+    /// Schedules a command under a name, instead of the one that waits under this name. It need not exist, and may
+    /// have been sent or cancelled before. Returns `false` if the earlier command is being sent at this moment, or an
+    /// operator has to decide about it; then nothing is changed.
+    ///
+    /// `true` means that the earlier command is not carried out, unless it was carried out before.
+    ///
+    /// # Errors
+    /// [`SagaError`] says whether anything was written. A retry is safe.
+    pub async fn replace<A>(
+        &self,
+        name: &str,
+        id: &Id<A>,
+        command: A::Command,
+        at: Timestamp,
+    ) -> Result<bool, SagaError>
+    where
+        A: Aggregate<Command: Serialize + DeserializeOwned>,
+    {
+        self.begin(name, id, (command, at), Existing::IsReplaced).await
+    }
+
+    async fn begin<A>(
+        &self,
+        name: &str,
+        id: &Id<A>,
+        (command, at): (A::Command, Timestamp),
+        existing: Existing,
+    ) -> Result<bool, SagaError>
+    where
+        A: Aggregate<Command: Serialize + DeserializeOwned>,
+    {
+        let id = id.clone();
+        let reaction = move |_: &mut Schedule| Effects::none().send_at(at, &id, command);
+        self.instances.begin_unless(name, reaction, existing).await
+    }
+
+    /// Cancels a command. `true` means that it was never carried out, and will not be. Returns `false` if the command
+    /// was sent, is being sent at this moment, or was cancelled before, or if no command has the name.
+    ///
+    /// A command that is being sent may wait for long, if its aggregate cannot be loaded. To abandon it, call
+    /// [`Sagas::cancel`] on [`instances`](Self::instances); its end says whether it was carried out.
     ///
     /// # Errors
     /// [`SagaError`] says whether anything was written.
     pub async fn cancel(&self, name: &str) -> Result<bool, SagaError> {
-        self.instances.cancel(name, "it was cancelled").await
+        let cancel = Kind::Cancel { why: "it was cancelled".to_owned(), only_unsent: true };
+        self.instances.give_up(Id::new(name)?, cancel).await
     }
 
     /// Waits until a command was answered or cancelled.

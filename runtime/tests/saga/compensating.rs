@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use actuarius::Timestamp;
 use actuarius::saga::InstanceStatus;
 
 use crate::puppet::{Do, Said, Script};
-use crate::till::{Show, TillCommand, compensate, compensated, put, put_for_now, stuck};
+use crate::till::{NOON, Show, TillCommand, compensate, compensated, put, put_for_now, stuck};
 
 /// Puts 1, 2 and 3 into a till one after the other, each with its compensation.
 fn three(till: &str) -> Script {
@@ -186,4 +187,21 @@ async fn an_instance_without_commands_is_compensated_immediately() {
     assert_eq!(show.end_of("t").await, compensated("enough"));
     assert_eq!(show.heard("t").await, ["begin", "compensated: enough"]);
     assert_eq!(show.puppets.history("t", 0).await.unwrap().len(), 1);
+}
+
+/// A saga that decided to go on when it was cancelled lost what it had decided: the commands, the deadlines, and its
+/// new state.
+#[tokio::test]
+async fn a_saga_that_continues_after_a_cancel_keeps_what_it_decided() {
+    let show = Show::new().await;
+    let later = Do::RemindAt(NOON + 10, "later".to_owned());
+    let script = Script { at_cancel: vec![put("a", 2), later], ..Script::of([put("a", 1)]) };
+    let script = script.at_due("later", [Do::Complete]);
+    show.tell(Said::start("t", "begin").follow(script)).await;
+    assert!(!show.puppets.cancel("t", "enough").await.unwrap(), "it continues");
+    show.until_heard("t", "2 a accepted").await;
+    assert_eq!(show.put("a").await, [1, 2]);
+    show.clock.set(Timestamp::from_micros(NOON + 10));
+    assert_eq!(show.end_of("t").await, InstanceStatus::Completed);
+    assert!(show.heard("t").await.contains(&"cancelled: enough".to_owned()));
 }

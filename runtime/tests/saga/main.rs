@@ -14,5 +14,6 @@ mod loads;
 mod parking;
 mod poison;
 mod puppet;
+mod schedules;
 mod till;
 mod walking;

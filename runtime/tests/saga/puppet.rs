@@ -39,6 +39,8 @@ pub(crate) struct Script {
     pub(crate) at_due: BTreeMap<String, Vec<Do>>,
     /// After the compensation.
     pub(crate) at_last: Vec<Do>,
+    /// When it is cancelled, instead of compensating.
+    pub(crate) at_cancel: Vec<Do>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,10 +86,11 @@ pub(crate) type Puppet = Marionette<0>;
 impl<const N: u8> Marionette<N> {
     /// The instructions at the start, without an event.
     pub(crate) fn follow(&mut self, script: Script) -> Effects<Self> {
-        let Script { at_once, at_answers, at_due, at_last } = script;
+        let Script { at_once, at_answers, at_due, at_last, at_cancel } = script;
         self.script.at_answers.extend(at_answers);
         self.script.at_due.extend(at_due);
         self.script.at_last.extend(at_last);
+        self.script.at_cancel.extend(at_cancel);
         all(at_once)
     }
 
@@ -133,6 +136,14 @@ impl<const N: u8> Saga for Marionette<N> {
     fn due(&mut self, name: String) -> Effects<Self> {
         self.heard.push(format!("due {name}"));
         all(self.script.at_due.get(&name).cloned().unwrap_or_default())
+    }
+
+    fn cancelled(&mut self, why: &str) -> Effects<Self> {
+        if self.script.at_cancel.is_empty() {
+            return Effects::compensate(why);
+        }
+        self.heard.push(format!("cancelled: {why}"));
+        all(std::mem::take(&mut self.script.at_cancel))
     }
 
     fn compensated(&mut self, why: &str) -> Effects<Self> {
