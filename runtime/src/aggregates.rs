@@ -9,7 +9,7 @@ use crate::aggregate::directory::Directory;
 use crate::base::error::Failure;
 use crate::base::keep_alive::KeepAlive;
 use crate::base::stored_commit::{commit_with, is_deletion};
-use crate::history::{self, History, Moment, Past};
+use crate::history::{self, History, IdListing, Moment, Past};
 use crate::operations::deletion::{self, Deleted, Reuse};
 use crate::request::execute::Execute;
 use crate::request::query::Query;
@@ -131,6 +131,11 @@ impl<A: Aggregate> Aggregates<A> {
             Ok(!commit_with(reader, &stream, version)?.is_some_and(|last| is_deletion(&last)))
         };
         Ok(self.directory.hosted.engine.read(read).await?)
+    }
+
+    /// Lists the ids of the aggregates of this type, page by page; see [`IdListing`].
+    pub fn ids(&self) -> IdListing<A> {
+        IdListing::over(self.directory.hosted.engine.clone())
     }
 
     /// Returns one page of an aggregate's events after the version `after`, oldest first. An empty page is

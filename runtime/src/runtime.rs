@@ -13,7 +13,7 @@ use crate::base::deadline::Deadline;
 use crate::base::schema_error::HostError;
 use crate::follow::followers::{FollowerShared, WaitError};
 use crate::health::{Health, Status};
-use crate::history::{PositionAtError, TimePolicy, position_at, position_at_with};
+use crate::history::{LogSearch, PositionAtError, TimePolicy, position_at, position_at_with};
 use crate::inner::{Inner, ShutdownReport};
 use crate::projection::rows::View;
 use crate::projection::{Database, InDatabase, InMemory, Keyed, ProjectionBuilder};
@@ -153,6 +153,11 @@ impl Runtime {
     #[must_use]
     pub fn head(&self) -> Position {
         self.inner.engine.store.head()
+    }
+
+    /// Searches the log for events by aggregate type, event type, time or correlation; see [`LogSearch`].
+    pub fn search_log(&self) -> LogSearch {
+        LogSearch::over(self.inner.engine.clone())
     }
 
     /// Returns the position at which the log ended at a time: up to, and not including, the first commit that

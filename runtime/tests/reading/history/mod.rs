@@ -8,6 +8,7 @@ mod moments;
 mod removed;
 mod retention;
 mod scene;
+mod searching;
 mod stepping;
 mod time;
 mod views;
