@@ -26,5 +26,8 @@ pub use subjects::{SUBJECTS_MAX, Subjects};
 #[cfg(feature = "erasure")]
 pub use value::Personal;
 
+/// The key of the store's note that holds the identity of its key file: 16 bytes.
+pub const KEY_FILE: &[u8] = b"keys";
+
 /// The longest name of a subject, in bytes.
 pub const SUBJECT_BYTES_MAX: usize = 512;

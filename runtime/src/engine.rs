@@ -1,5 +1,7 @@
 //! [`Engine`]: what all hosted types share, and [`SharedReader`], the store's reader until it is closed.
 
+pub(crate) mod decoded;
+pub(crate) mod handed_out;
 pub(crate) mod keyring;
 pub(crate) mod pool;
 pub(crate) mod supervision;

@@ -7,13 +7,14 @@
 //!   (what failed, and when it is retried), `parked` (events set aside), `checkpoint`, `retries`, `requests`;
 //! - at work: `opening` (what is durable), `dispatcher` (the loop) on `state`; `reading` fills the lanes,
 //!   `handling` and `attempts` run handlers, `retrying` and `parked_overflow` handle parked events,
-//!   `resetting` moves to another place, `checkpointing` and `writing` make progress durable.
+//!   `resetting` moves to another place, `erasing` drops what was decoded before a data subject was forgotten, `checkpointing` and `writing` make progress durable.
 
 mod attempts;
 mod builder;
 mod checkpoint;
 mod checkpointing;
 mod dispatcher;
+mod erasing;
 mod error;
 mod failures;
 mod handle;
@@ -41,6 +42,6 @@ pub use builder::SubscriptionBuilder;
 pub use error::{ParkedError, ResetError};
 pub use handle::Subscription;
 pub use handler::Handler;
-pub(crate) use handler::{NotNow, Routed};
+pub(crate) use handler::{NotNow, Outdated, Routed};
 pub use options::{OnPoison, Start};
 pub use parked::Parked;

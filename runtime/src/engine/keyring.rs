@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 #[cfg(feature = "erasure")]
 use actuarius_persistence::keys::Keys;
-use actuarius_persistence::personal::Sealer;
+use actuarius_persistence::personal::{KEY_FILE, Sealer};
 use actuarius_persistence::{OpenError, ReadError, Reader, Store};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The key of the store's note that holds the identity of its key file.
-pub(crate) const KEY_FILE: &[u8] = b"keys";
+use super::handed_out::HandedOut;
 
 /// Returns the identity of the key file that the store was written with; `None` if it was never opened
 /// with personal data.
@@ -38,6 +37,7 @@ pub(crate) struct Keyring {
     #[cfg(feature = "erasure")]
     keys: Option<Arc<Keys>>,
     forgotten: watch::Sender<u64>,
+    pub(crate) handed_out: Arc<HandedOut>,
     /// Held while a thread destroys a key or removes views: one at a time.
     #[cfg(feature = "erasure")]
     pub(crate) forgetting: tokio::sync::Mutex<()>,
@@ -51,6 +51,7 @@ impl Keyring {
             #[cfg(feature = "erasure")]
             keys: None,
             forgotten: watch::Sender::new(0),
+            handed_out: Arc::default(),
             #[cfg(feature = "erasure")]
             forgetting: tokio::sync::Mutex::default(),
         }
@@ -63,6 +64,7 @@ impl Keyring {
             sealer: Some(keys.clone()),
             keys: Some(keys),
             forgotten,
+            handed_out: Arc::default(),
             forgetting: tokio::sync::Mutex::default(),
         }
     }

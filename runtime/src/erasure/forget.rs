@@ -1,13 +1,16 @@
 //! Forgets a data subject: destroys its key first, then removes everything derived from its clear text.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius_persistence::keys::{KeyError, Keys};
+use actuarius_persistence::personal::Fingerprint;
 use thiserror::Error;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::base::telemetry::facade::counter;
+use crate::engine::handed_out;
 use crate::engine::pool::NotDone;
 use crate::follow::followers::FollowerShared;
 use crate::inner::Inner;
@@ -19,6 +22,9 @@ const CHECK_EVERY: Duration = Duration::from_millis(1);
 
 /// After how many checks the projections are notified again: a file may have been held open.
 const NOTIFY_EVERY: u32 = 100;
+
+/// How long handlers that are at work with the subject's clear text are waited for.
+const HANDLERS_AWAITED: Duration = Duration::from_secs(10);
 
 /// What forgetting a subject has removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +42,18 @@ pub struct Forgotten {
     /// Views that could not be read, because they are damaged, or because their projection has stopped and
     /// they are still open. Repair or close them, then forget the subject again.
     pub unseen_views: Vec<String>,
+    /// Subscriptions and sagas with a handler that was given its clear text before, and was still at work with it
+    /// ten seconds later. Forget the subject again to wait for them. A handler that calls
+    /// [`forget`](Runtime::forget) itself is not waited for.
+    pub at_work: Vec<String>,
 }
 
 impl Forgotten {
-    /// Returns whether nothing that the runtime keeps holds its clear text any more.
+    /// Returns whether nothing that the runtime keeps holds its clear text any more, and no handler is at work with
+    /// it.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.unseen_views.is_empty()
+        self.unseen_views.is_empty() && self.at_work.is_empty()
     }
 }
 
@@ -89,6 +100,10 @@ impl Runtime {
     /// Projections that may have held it were rebuilt, and their old files removed. Views without a running
     /// projection were removed if they may have held it. So it takes as long as those rebuilds take.
     ///
+    /// No handler of a subscription, and no saga, is given its clear text afterwards, even of events that were read
+    /// before: they are decoded again. Handlers that are at work with it are waited for, ten seconds at most;
+    /// [`Forgotten::at_work`] lists the others.
+    ///
     /// It continues if the future is dropped. If the process ends before it is done, the key stays
     /// destroyed, and each view that holds the subject is rebuilt at its next start; forget the subject
     /// again to remove the other views.
@@ -115,7 +130,8 @@ async fn forget(inner: Arc<Inner>, subject: String) -> Result<Forgotten, ForgetE
     let keys = inner.engine.keyring.keys().ok_or(ForgetError::NoKeys)?.clone();
     // Spawned, because once the key is destroyed the rest must be done.
     let home = inner.engine.home.clone();
-    let forgetting = home.spawn(forget_now(inner, keys, subject));
+    let caller = handed_out::current();
+    let forgetting = home.spawn(forget_now(inner, keys, subject, caller));
     forgetting.await.unwrap_or_else(|error| {
         Err(match error.is_panic() {
             true => ForgetError::Panicked(error.to_string()),
@@ -128,6 +144,7 @@ async fn forget_now(
     inner: Arc<Inner>,
     keys: Arc<Keys>,
     subject: String,
+    caller: Option<u64>,
 ) -> Result<Forgotten, ForgetError> {
     let fingerprint = keys.fingerprint(&subject);
     // One at a time, because all write one file: else each would keep a thread waiting for it.
@@ -144,6 +161,7 @@ async fn forget_now(
         inner.hosted().iter().map(|hosted| hosted.rebuild_holders_of(fingerprint)).collect();
     let are_rebuilt = || rebuilds.iter().all(|rebuild| (rebuild.are_done)());
     wait_until(&inner, || are_rebuilt() && have_erased(&inner, destroyed.number)).await?;
+    let at_work = wait_for_handlers(&inner, fingerprint, caller).await;
     let Swept { removed, left } = sweep_views(inner, destroyed.number).await?;
     tracing::info!(target: "actuarius::keys", "a subject was forgotten");
     Ok(Forgotten {
@@ -151,11 +169,29 @@ async fn forget_now(
         aggregates: rebuilds.iter().map(|rebuild| rebuild.aggregates).sum(),
         removed_views: removed,
         unseen_views: left,
+        at_work: at_work.iter().map(|name| name.to_string()).collect(),
     })
 }
 
 fn have_erased(inner: &Inner, number: u64) -> bool {
     inner.followers.all().iter().all(|follower| follower.has_erased(number))
+}
+
+/// Waits for the handlers that are at work with clear text of the subject, except for the one that calls. Returns the
+/// names of those that are still at work after [`HANDLERS_AWAITED`].
+async fn wait_for_handlers(
+    inner: &Inner,
+    subject: Fingerprint,
+    caller: Option<u64>,
+) -> BTreeSet<Arc<str>> {
+    let until = Instant::now() + HANDLERS_AWAITED;
+    loop {
+        let at_work = inner.engine.keyring.handed_out.holders_of(subject, caller);
+        if at_work.is_empty() || Instant::now() >= until {
+            return at_work;
+        }
+        sleep(CHECK_EVERY).await;
+    }
 }
 
 async fn sweep_views(inner: Arc<Inner>, number: u64) -> Result<Swept, ForgetError> {

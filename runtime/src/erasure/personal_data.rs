@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_persistence::keys::{KeyError, Keys, MasterKeys};
+use actuarius_persistence::personal::KEY_FILE;
 use actuarius_persistence::{Batch, Notes, OpenError, Store, with_own_sealer, with_sealer};
 
 use crate::builder::RuntimeBuilder;
-use crate::engine::keyring::{KEY_FILE, Keyring, StoreGuard, key_file};
+use crate::engine::keyring::{Keyring, StoreGuard, key_file};
 
 /// The source of the keys of data subjects.
 enum PersonalData {

@@ -14,8 +14,9 @@ use super::host::{Host, TraceIds};
 use super::instance::{Concern, Instance, Kind, Trigger};
 use super::stored::At;
 use crate::base::error::ExecuteError;
+use crate::engine::handed_out;
 use crate::follow::followers::BoxError;
-use crate::subscription::{NotNow, Routed};
+use crate::subscription::{NotNow, Outdated, Routed};
 
 /// Delivers the events of the aggregate type `A` to the instances that they concern.
 pub(super) struct Triggers<S: Saga> {
@@ -115,6 +116,7 @@ impl<S: Saga> Triggers<S> {
         let cause = events[0].0.header.event_id;
         let (position, keys) = (trigger.position, trigger.keys.clone());
         for attempts in 1.. {
+            self.check_current()?;
             let permit = self.unless_stopping(self.host.permit()).await.flatten();
             let Some(permit) = permit else { return Err(NotNow(ENDS).into()) };
             let reactions = events
@@ -137,6 +139,7 @@ impl<S: Saga> Triggers<S> {
                 Err(error) => not_taken(error).ok_or(NotNow(ENDS))?,
             };
             drop(permit);
+            self.check_current()?;
             // An external cause does not make the event poison.
             match (&cause, self.host.retry.wait_after(attempts)) {
                 (_, Some(wait)) => self.unless_stopping(sleep(wait)).await.ok_or(NotNow(ENDS))?,
@@ -153,6 +156,16 @@ impl<S: Saga> Triggers<S> {
             }
         }
         Ok(())
+    }
+
+    /// Checks that no subject was forgotten since the events were decoded. Otherwise their clear text cannot be
+    /// stored any more, which is no fault of theirs.
+    fn check_current(&self) -> Result<(), Outdated> {
+        if handed_out::is_outdated(self.host.engine.keyring.forgotten()) {
+            Err(Outdated)
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits for a future. Returns `None` once the saga is asked to stop, even if the future is ready: an event that

@@ -9,12 +9,15 @@ use actuarius_persistence::{Commit, PageLimit, ReadError};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::checkpoint::Mark;
-use super::handler::{Handling, NotNow};
+use super::handler::{Handling, NotNow, Outdated};
 use super::lanes::Spot;
 use super::opening::Plan;
 use super::parked::LogRange;
 use super::parked_overflow::{self, OverflowPage};
 use crate::base::panics::guarded;
+use crate::engine::decoded::Decoded;
+use crate::engine::handed_out::Lent;
+use crate::follow::followers::BoxError;
 
 /// The handlers at work. Each runs in a task of its own, so that one that panics or computes for long does
 /// not affect the others. They are aborted when this is dropped.
@@ -51,14 +54,16 @@ pub(super) enum Outcome {
     Failed(String),
     /// The event or the overflow of its key could not be read again, or no handler can handle it now.
     Unread(String),
+    /// A data subject was forgotten since the event was decoded.
+    Outdated,
     /// The next events of a key's overflow.
     Found(OverflowPage),
 }
 
 impl Attempts {
     /// Starts the first attempt at an event.
-    pub(super) fn start(&mut self, job: Job, handling: Result<Handling, String>) {
-        let task = self.tasks.spawn(handled(handling));
+    pub(super) fn start(&mut self, job: Job, first: (Result<Handling, String>, Option<Lent>)) {
+        let task = self.tasks.spawn(handled(first));
         self.jobs.insert(task.id(), job);
     }
 
@@ -122,14 +127,20 @@ fn reason(error: JoinError) -> String {
     }
 }
 
-async fn handled(handling: Result<Handling, String>) -> Outcome {
-    match handling {
-        Ok(handling) => match handling.await {
-            Ok(()) => Outcome::Done,
-            Err(error) if error.is::<NotNow>() => Outcome::Unread(error.to_string()),
-            Err(error) => Outcome::Failed(error.to_string()),
-        },
-        Err(why) => Outcome::Failed(why),
+async fn handled((handling, lent): (Result<Handling, String>, Option<Lent>)) -> Outcome {
+    match (handling, lent) {
+        (Ok(handling), Some(lent)) => outcome(lent.during(handling).await),
+        (Ok(handling), None) => outcome(handling.await),
+        (Err(why), _) => Outcome::Failed(why),
+    }
+}
+
+fn outcome(ended: Result<(), BoxError>) -> Outcome {
+    match ended {
+        Ok(()) => Outcome::Done,
+        Err(error) if error.is::<NotNow>() => Outcome::Unread(error.to_string()),
+        Err(error) if error.is::<Outdated>() => Outcome::Outdated,
+        Err(error) => Outcome::Failed(error.to_string()),
     }
 }
 
@@ -138,16 +149,29 @@ async fn handled_again(plan: Arc<Plan>, again: Reattempt) -> Outcome {
     let reading = plan.engine.read_pool.run_if_awaited(move || read_again(&scan, commit));
     let found = reading.await;
     match found {
-        Ok(Ok(Some(commit))) => {
-            let handling = plan.routes.handling(&commit, again.position, &again.key);
-            match handling.transpose() {
-                Some(handling) => handled(handling).await,
-                None => Outcome::Done,
-            }
-        }
+        Ok(Ok(Some(commit))) => match handling(&plan, &commit, &again) {
+            (Ok(None), _) => Outcome::Done,
+            (Ok(Some(handling)), lent) => handled((Ok(handling), lent)).await,
+            (Err(why), _) => Outcome::Failed(why),
+        },
         Ok(Ok(None)) => Outcome::Unread(format!("there is no commit at position {commit}")),
         Ok(Err(error)) => Outcome::Unread(error.to_string()),
         Err(error) => Outcome::Unread(error.to_string()),
+    }
+}
+
+/// Decodes the event for another attempt; again if a data subject is forgotten meanwhile.
+fn handling(
+    plan: &Plan,
+    commit: &Commit,
+    again: &Reattempt,
+) -> (Result<Option<Handling>, String>, Option<Lent>) {
+    let keyring = &plan.engine.keyring;
+    loop {
+        let decode = || plan.routes.handling(commit, again.position, &again.key);
+        if let Some(lent) = Decoded::by(keyring, decode).lend(keyring, &plan.shared.name) {
+            return lent;
+        }
     }
 }
 

@@ -71,6 +71,7 @@ impl SubscriptionState {
             // In this order, because a caller that waits for a pause has asked for the pause before.
             self.take_requests(requests);
             self.take_desired_state();
+            self.erase_if_due();
             self.reset_if_asked().await;
             self.wake();
             self.fill();
@@ -161,6 +162,7 @@ impl SubscriptionState {
             _ = self.desired.changed() => self.desired.mark_changed(),
             Some(request) = requests.recv() => self.take_request(request),
             () = self.writing.ended() => {}
+            () = self.erasing.due() => {}
             Some(attempted) = self.attempts.next() => {
                 self.attempted(attempted);
                 while let Some(attempted) = self.attempts.next_now() {

@@ -70,6 +70,12 @@ pub(crate) trait Routed<A: Aggregate>: Send + Sync + 'static {
 #[error("{0}")]
 pub(crate) struct NotNow(pub(crate) &'static str);
 
+/// The error of a handler whose events hold clear text of a subject that may be forgotten: the event is decoded
+/// again, and that is no failure.
+#[derive(Debug, Error)]
+#[error("a data subject was forgotten since the event was decoded")]
+pub(crate) struct Outdated;
+
 /// The lane of an event.
 pub(super) enum Lane {
     /// The lane of the subscription's own key.

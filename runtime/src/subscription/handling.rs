@@ -24,7 +24,8 @@ impl SubscriptionState {
     pub(super) fn fill(&mut self) {
         if self.may_start() {
             let parked_in_flight = self.parked.unstored();
-            let passed = self.reading.fill(&mut self.lanes, &self.plan.routes, parked_in_flight);
+            let by = (&self.plan.routes, &self.plan.engine.keyring);
+            let passed = self.reading.fill(&mut self.lanes, by, parked_in_flight);
             self.plan.shared.meters.filtered(passed);
         }
     }
@@ -71,8 +72,9 @@ impl SubscriptionState {
         }
         self.lanes.begin(spot);
         let Some(due) = self.lanes.get_mut(spot) else { return };
-        match due.first_attempt.take() {
-            Some(handling) => self.attempts.start(Job::Event(spot), handling),
+        let (keyring, name) = (&self.plan.engine.keyring, &self.plan.shared.name);
+        match due.first_attempt.take().and_then(|decoded| decoded.lend(keyring, name)) {
+            Some(lent) => self.attempts.start(Job::Event(spot), lent),
             None => {
                 let again = Reattempt { commit: due.commit, position: spot.position, key };
                 self.attempts.start_again(Job::Event(spot), &self.plan, again);
@@ -93,6 +95,10 @@ impl SubscriptionState {
             }
             Outcome::Failed(why) => self.failed(spot, why),
             Outcome::Unread(why) => self.unread_again(spot, why),
+            Outcome::Outdated => {
+                self.lanes.suspend(spot);
+                self.lanes.wake(spot);
+            }
             // Only an overflow job finds events.
             Outcome::Found(_) => {}
         }

@@ -146,6 +146,11 @@ impl<T> Lanes<T> {
         self.events.get_mut(&spot).map(|entry| &mut entry.event)
     }
 
+    /// Returns all unfinished events.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut T> {
+        self.events.values_mut().map(|entry| &mut entry.event)
+    }
+
     /// How many events are suspended and block their lanes.
     pub(super) fn suspended(&self) -> usize {
         self.suspended

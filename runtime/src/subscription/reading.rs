@@ -11,6 +11,7 @@ use super::lanes::{Lanes, Spot};
 use super::routes::{Due, Routes};
 use crate::base::deadline;
 use crate::engine::Engine;
+use crate::engine::keyring::Keyring;
 use crate::follow::follower::{Follower, Slice};
 use crate::follow::followers::{FollowerStatus, Retry};
 
@@ -115,7 +116,7 @@ impl Reading {
     pub(super) fn fill(
         &mut self,
         lanes: &mut Lanes<Due>,
-        routes: &Routes,
+        (routes, keyring): (&Routes, &Keyring),
         parked_in_flight: usize,
     ) -> u64 {
         let mut passed = 0;
@@ -124,7 +125,14 @@ impl Reading {
                 self.slice = None;
                 break;
             };
-            if !take(commit, &mut self.taken, lanes, routes, parked_in_flight, &mut passed) {
+            if !take(
+                commit,
+                &mut self.taken,
+                lanes,
+                (routes, keyring),
+                parked_in_flight,
+                &mut passed,
+            ) {
                 break;
             }
             *commits += 1;
@@ -138,7 +146,7 @@ fn take(
     commit: &Commit,
     taken: &mut Mark,
     lanes: &mut Lanes<Due>,
-    routes: &Routes,
+    (routes, keyring): (&Routes, &Keyring),
     parked_in_flight: usize,
     passed: &mut u64,
 ) -> bool {
@@ -158,7 +166,7 @@ fn take(
         if !has_room(lanes, parked_in_flight, 0) {
             return false;
         }
-        let shares = routes.due(&stream, &view, &event);
+        let shares = routes.due(keyring, &stream, &view, &event);
         *passed += u64::from(shares.is_empty());
         for (share, (key, due)) in (0..).zip(shares) {
             lanes.accept(Spot { position: event.position, share }, key, bytes, due);

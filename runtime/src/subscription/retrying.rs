@@ -124,6 +124,7 @@ impl SubscriptionState {
                     why,
                 });
             }
+            Outcome::Outdated => self.continue_retry(key),
             Outcome::Unread(why) => {
                 self.end_failed(key, why, |position, why| ParkedError::Unread { position, why });
             }

@@ -10,6 +10,8 @@ use smallvec::{SmallVec, smallvec};
 use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed};
 use crate::base::panics::guarded;
 use crate::base::schema_error::SchemaError;
+use crate::engine::decoded::Decoded;
+use crate::engine::keyring::Keyring;
 use crate::follow::raw_event::RawEvent;
 use crate::schema::decoding::Decoder;
 use crate::schema::names;
@@ -62,7 +64,7 @@ pub(super) struct Due {
     pub(super) has_key: bool,
     /// The first attempt, prepared when the event was read, so that neither the commit's bytes nor their page
     /// need to be kept.
-    pub(super) first_attempt: Option<Result<Handling, String>>,
+    pub(super) first_attempt: Option<Decoded<Result<Handling, String>>>,
 }
 
 impl Routes {
@@ -119,6 +121,7 @@ impl Routes {
     /// and `aggregate` are those of [`stream_of`](Self::stream_of).
     pub(super) fn due(
         &self,
+        keyring: &Keyring,
         (stream, aggregate): &(StreamId, Arc<str>),
         commit: &CommitView<'_>,
         event: &EventView<'_>,
@@ -133,11 +136,14 @@ impl Routes {
         match self.shares(aggregate, commit, event) {
             Ok(shares) => {
                 let shares = shares.into_iter().map(|Share { key, parts }| {
-                    (key, due(true, self.attempt(stream, commit, event, &parts)))
+                    let attempt = || self.attempt(stream, commit, event, &parts);
+                    (key, due(true, Decoded::by(keyring, attempt)))
                 });
                 shares.collect()
             }
-            Err(why) => smallvec![(aggregate.clone(), due(false, Err(why)))],
+            Err(why) => {
+                smallvec![(aggregate.clone(), due(false, Decoded::by(keyring, || Err(why))))]
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::attempts::Attempts;
+use super::erasing::Erasing;
 use super::failures::Failures;
 use super::lanes::Lanes;
 use super::opening::{Plan, Stored};
@@ -24,6 +25,7 @@ pub(super) struct SubscriptionState {
     pub(super) wanted: DesiredState,
     pub(super) reading: Reading,
     pub(super) lanes: Lanes<Due>,
+    pub(super) erasing: Erasing,
     pub(super) attempts: Attempts,
     pub(super) failures: Failures,
     pub(super) parked: ParkedEvents,
@@ -47,6 +49,7 @@ impl SubscriptionState {
             wanted,
             reading: Reading::after(&plan.engine, mark),
             lanes: Lanes::default(),
+            erasing: Erasing::of(&plan.shared, &plan.engine.keyring),
             attempts: Attempts::default(),
             failures: Failures::default(),
             parked: stored.parked,

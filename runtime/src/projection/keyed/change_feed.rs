@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actuarius_domain::Position;
 use tokio::sync::broadcast;
@@ -31,42 +32,54 @@ pub struct Change<K> {
 pub struct Missed;
 
 /// Sends which rows have changed to all receivers.
-pub(super) struct ChangeFeed<V: View>(broadcast::Sender<Move<V::Key>>);
+pub(super) struct ChangeFeed<V: View> {
+    moves: broadcast::Sender<Move<V::Key>>,
+    /// How often all rows may have changed. What was sent before is not received any more: its keys may hold clear
+    /// text of a data subject that was forgotten since.
+    turns: Arc<AtomicU64>,
+}
 
 /// `None` if all rows may have changed.
 type Move<K> = Option<Arc<Batch<K>>>;
 
 struct Batch<K> {
+    turn: u64,
     position: Position,
     keys: BTreeMap<Vec<u8>, K>,
 }
 
 impl<V: View> Clone for ChangeFeed<V> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { moves: self.moves.clone(), turns: self.turns.clone() }
     }
 }
 
 impl<V: View> ChangeFeed<V> {
     pub(super) fn new() -> Self {
-        Self(broadcast::Sender::new(BATCHES_WAITING))
+        Self { moves: broadcast::Sender::new(BATCHES_WAITING), turns: Arc::default() }
     }
 
     pub(super) fn changed(&self, position: Position, keys: BTreeMap<Vec<u8>, V::Key>) {
+        let turn = self.turns.load(Ordering::SeqCst);
         // Sending fails if there are no receivers.
-        let _ = self.0.send(Some(Arc::new(Batch { position, keys })));
+        let _ = self.moves.send(Some(Arc::new(Batch { turn, position, keys })));
     }
 
     pub(super) fn all_changed(&self) {
-        let _ = self.0.send(None);
+        self.turns.fetch_add(1, Ordering::SeqCst);
+        let _ = self.moves.send(None);
     }
 
     pub(super) fn changes(
         &self,
     ) -> impl Stream<Item = Result<Change<V::Key>, Missed>> + Send + Unpin + use<V> {
-        BroadcastStream::new(self.0.subscribe()).map(|sent| {
-            let batch = sent.ok().flatten().ok_or(Missed)?;
-            Ok(Change { position: batch.position, keys: batch.keys.values().cloned().collect() })
+        let turns = self.turns.clone();
+        BroadcastStream::new(self.moves.subscribe()).filter_map(move |sent| {
+            let Some(batch) = sent.ok().flatten() else { return Some(Err(Missed)) };
+            // What follows an older turn reports that all rows may have changed.
+            let is_current = batch.turn == turns.load(Ordering::SeqCst);
+            let keys = is_current.then(|| batch.keys.values().cloned().collect())?;
+            Some(Ok(Change { position: batch.position, keys }))
         })
     }
 
@@ -76,7 +89,7 @@ impl<V: View> ChangeFeed<V> {
         key: Vec<u8>,
     ) -> impl Stream<Item = ()> + Send + Unpin + use<V> {
         let concerns = move |sent: Move<V::Key>| sent.is_none_or(|it| it.keys.contains_key(&key));
-        let feed = BroadcastStream::new(self.0.subscribe());
+        let feed = BroadcastStream::new(self.moves.subscribe());
         let later = feed.filter_map(move |sent| sent.map_or(true, &concerns).then_some(()));
         once(()).chain(later)
     }

@@ -2,6 +2,7 @@
 
 mod customers;
 mod forgetting;
+mod handing;
 mod rotation;
 mod saga;
 mod sealing;

@@ -11,12 +11,12 @@ use super::customers::{CODECS, Customer, CustomerEvent, Place, hosting, register
 const LONG: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-struct Mailbox {
-    letters: Vec<Personal<String>>,
+pub(crate) struct Mailbox {
+    pub(crate) letters: Vec<Personal<String>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Letter {
+pub(crate) enum Letter {
     Posted(Personal<String>),
 }
 
@@ -37,8 +37,8 @@ impl Aggregate for Mailbox {
 
 /// Welcomes each customer twice: immediately, and much later.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-struct Welcome {
-    name: Personal<String>,
+pub(crate) struct Welcome {
+    pub(crate) name: Personal<String>,
 }
 
 impl Saga for Welcome {

@@ -50,6 +50,24 @@ impl KeyedProjection<Customer> for Cards {
     }
 }
 
+/// A row for each name, which is its key.
+pub(crate) struct ByName;
+
+impl View for ByName {
+    type Key = String;
+    type Row = String;
+}
+
+impl KeyedProjection<Customer> for ByName {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Customer>) {
+        if let CustomerEvent::Registered { name } = &envelope.event
+            && let Some(name) = name.get()
+        {
+            rows.put(name.as_str(), envelope.id.as_str().to_owned());
+        }
+    }
+}
+
 pub(crate) async fn names(runtime: &Runtime) -> InMemory<Names> {
     runtime.projection::<Names>("names").on::<Customer>().start().await.unwrap()
 }
