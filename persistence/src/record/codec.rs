@@ -15,6 +15,7 @@ mod json;
 #[cfg(feature = "messagepack")]
 mod messagepack;
 mod nesting;
+pub(crate) mod quiet;
 mod sum;
 mod variant;
 mod walk;

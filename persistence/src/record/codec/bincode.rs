@@ -1,6 +1,6 @@
 //! bincode 2, with a bound on what damaged bytes may make it allocate.
 
-use ::bincode::error::EncodeError;
+use ::bincode::error::{DecodeError, EncodeError};
 use serde::Serialize;
 use serde::de::DeserializeSeed;
 
@@ -43,10 +43,23 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
         let config = standard.with_limit::<LARGE_CLAIM>();
         ::bincode::serde::seed_decode_from_slice(seed, bytes, config)
     };
-    let (value, read) = decoded.map_err(|error| CodecError::decode(&error))?;
+    let (value, read) = decoded.map_err(|error| decode_error(&error))?;
     if read < bytes.len() {
         // A shorter shape would otherwise decode as silently wrong data.
         return Err(CodecError::Decode("bytes are left over".to_owned()));
     }
     Ok(value)
+}
+
+fn decode_error(error: &DecodeError) -> CodecError {
+    match error {
+        DecodeError::OtherString(text) => CodecError::decode(text),
+        DecodeError::Other(text) => CodecError::decode(text),
+        DecodeError::Serde(_) => CodecError::malformed(error),
+        // What follows the name of the error may be a value.
+        _ => {
+            let text = error.to_string();
+            CodecError::malformed(&text.split([' ', '(', '{']).next().unwrap_or_default())
+        }
+    }
 }

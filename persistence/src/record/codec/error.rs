@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::Codec;
 use super::nesting::{LEVELS_MAX, take_exceeded};
+use super::quiet::without_values;
 use crate::personal::error::PersonalError;
 use crate::personal::scope;
 
@@ -40,7 +41,8 @@ pub enum CodecError {
         /// What is wrong: how the bytes fail to decode, or that they decode to another value.
         reason: String,
     },
-    /// The bytes could not be decoded: another shape, or an unknown variant.
+    /// The bytes could not be decoded: another shape, or an unknown variant. The text names types, fields and what
+    /// was expected, and no values, which may be personal data. A text of your own `Deserialize` is left out.
     #[error("not decodable: {0}")]
     Decode(String),
     /// The program has no event type of this name.
@@ -152,19 +154,24 @@ pub enum CodecError {
 
 impl CodecError {
     pub(super) fn encode(error: &dyn std::fmt::Display) -> Self {
-        Self::classified(error, Self::Encode)
+        Self::classified(&error.to_string(), Self::Encode)
     }
 
+    /// Takes an error whose text may quote a value.
     pub(super) fn decode(error: &dyn std::fmt::Display) -> Self {
-        Self::classified(error, Self::Decode)
+        Self::classified(&error.to_string(), |text| Self::Decode(without_values(&text)))
+    }
+
+    /// Takes an error of a codec about bytes, which has no values.
+    pub(super) fn malformed(error: &dyn std::fmt::Display) -> Self {
+        Self::classified(&error.to_string(), Self::Decode)
     }
 
     /// serde keeps only the texts of errors.
-    fn classified(error: &dyn std::fmt::Display, other: fn(String) -> Self) -> Self {
+    fn classified(text: &str, other: fn(String) -> Self) -> Self {
         if take_exceeded() {
             return Self::TooDeep;
         }
-        let text = error.to_string();
-        scope::take_failure(&text).map_or_else(|| other(text), Self::Personal)
+        scope::take_failure(text).map_or_else(|| other(text.to_owned()), Self::Personal)
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn decode<'de, S: DeserializeSeed<'de>>(
 ) -> Result<S::Value, CodecError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = seed.deserialize(&mut json).map_err(|error| decode_error(&error))?;
-    json.end().map_err(|error| CodecError::decode(&error))?;
+    json.end().map_err(|error| CodecError::malformed(&error))?;
     Ok(value)
 }
 
@@ -32,6 +32,7 @@ fn decode_error(error: &serde_json::Error) -> CodecError {
     // serde_json has a bound of its own, at the same depth.
     match error.to_string().starts_with("recursion limit exceeded") {
         true => CodecError::TooDeep,
-        false => CodecError::decode(error),
+        false if error.is_data() => CodecError::decode(error),
+        false => CodecError::malformed(error),
     }
 }
