@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
 use super::KeyError;
 use super::master::MasterKeys;
-use super::store::{Forgotten, Inner, KeyState};
+use super::store::{Forgotten, KeyState, KeyStore};
 use crate::files::lock::StoreLock;
 use crate::personal::sealer::Sealer;
 use crate::personal::{Fingerprint, SUBJECT_BYTES_MAX, scope};
@@ -22,7 +22,7 @@ pub struct Keys {
     pub(super) master: Arc<dyn MasterKeys>,
     pub(super) identity: Uuid,
     pub(super) salt: zeroize::Zeroizing<[u8; 32]>,
-    pub(super) inner: Mutex<Inner>,
+    pub(super) store: KeyStore,
     /// The number of forgotten subjects.
     pub(super) forgotten: AtomicU64,
     /// The number of snapshots skipped because a subject in them is forgotten.
@@ -76,20 +76,16 @@ impl Keys {
     pub fn forget(&self, subject: &str) -> Result<Forgotten, KeyError> {
         check_subject(subject)?;
         let subject = self.fingerprint(subject);
-        let mut inner = self.lock();
-        let forgotten = inner.forget(subject);
+        let forgotten = self.store.forget(subject);
         // Even after a failure, because the key is not used any more.
-        self.forgotten.store(inner.forgotten, Ordering::SeqCst);
+        self.forgotten.fetch_max(self.store.memory().forgotten, Ordering::SeqCst);
         forgotten
     }
 
     /// Returns whether `subject` was forgotten.
     #[must_use]
     pub fn is_forgotten(&self, subject: &str) -> bool {
-        matches!(
-            self.lock().find(self.fingerprint(subject), &*self.master),
-            Ok(KeyState::Forgotten)
-        )
+        matches!(self.store.find(self.fingerprint(subject), &*self.master), Ok(KeyState::Forgotten))
     }
 
     /// Returns the number of forgotten subjects. It only grows, so it also numbers them.
@@ -104,25 +100,26 @@ impl Keys {
     ///
     /// # Errors
     /// Returns [`KeyError`] if some keys could not be rewrapped. Repeat the call: keys that are already
-    /// rewrapped are skipped.
+    /// rewrapped are skipped. [`KeyError::NotRotated`] lists the slots with two damaged copies; all other keys are
+    /// rewrapped.
     pub fn rotate(&self) -> Result<u64, KeyError> {
-        let (mut rewrapped, mut next) = (0, Some(0));
+        let (mut rewrapped, mut next, mut left) = (0, Some(0), Vec::new());
         while let Some(from) = next {
             let count;
-            (count, next) = self.lock().rewrap(from, SLOTS_AT_ONCE, &*self.master)?;
+            (count, next) = self.store.rewrap(from, SLOTS_AT_ONCE, &*self.master, &mut left)?;
             rewrapped += count;
         }
-        Ok(rewrapped)
+        if left.is_empty() { Ok(rewrapped) } else { Err(KeyError::NotRotated { rewrapped, left }) }
     }
 
     /// Returns figures of the key file.
     #[must_use]
     pub fn figures(&self) -> KeyFigures {
-        let inner = self.lock();
-        let census = inner.census();
+        let memory = self.store.memory();
+        let census = memory.census;
         KeyFigures {
-            live: inner.subjects() - inner.forgotten,
-            forgotten: inner.forgotten,
+            live: memory.subjects() - memory.forgotten,
+            forgotten: memory.forgotten,
             damaged: census.damaged,
             repaired: census.repaired,
             erased_snapshots: self.erased_snapshots.load(Ordering::Relaxed),
@@ -141,11 +138,7 @@ impl Keys {
     /// # Errors
     /// Returns [`KeyError::Failed`] if a write failed. Every later call fails, too.
     pub fn flush(&self) -> Result<(), KeyError> {
-        let mut inner = self.lock();
-        if !inner.pages().is_dirty() {
-            return Ok(());
-        }
-        inner.pages().flush().map_err(|what| KeyError::Failed { what })
+        self.store.flush()
     }
 
     /// Makes both copies of every key equal. Called in idle times.
@@ -153,7 +146,7 @@ impl Keys {
     /// # Errors
     /// Returns the same errors as [`flush`](Keys::flush).
     pub fn settle(&self) -> Result<(), KeyError> {
-        self.lock().settle()
+        self.store.settle()
     }
 
     /// Releases the file. All other handles of these keys open and seal nothing any more.
@@ -161,15 +154,9 @@ impl Keys {
     /// # Errors
     /// Returns the same errors as [`flush`](Keys::flush). The file is released in any case.
     pub fn close(&self) -> Result<(), KeyError> {
-        let closed = self.lock().close();
+        let closed = self.store.close();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         closed
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic under the lock can only come from the allocator, or from the user's provider of master
-        // keys, which is called before anything is changed.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

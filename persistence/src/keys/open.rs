@@ -11,7 +11,7 @@ use super::master::MasterKeys;
 use super::medium::Medium;
 use super::pages::{self, Pages, Unopened};
 use super::record::SlotState;
-use super::store::Inner;
+use super::store::KeyStore;
 use super::{KeyError, MasterKeyId};
 use crate::OpenError;
 use crate::files::lock::{self, StoreLock};
@@ -106,11 +106,11 @@ pub(super) fn open(
     .map_err(NotOpen::Pages)?;
     let subjects = found.len();
     let (identity, salt) = (pages.header().file, pages.header().salt.clone());
-    let inner = Inner::new(pages, census, found);
-    if inner.subjects() != subjects as u64 {
+    let store = KeyStore::new(pages, census, found);
+    if store.memory().subjects() != subjects as u64 {
         return Err(NotOpen::Pages(Unopened::Damaged("a subject has two slots")));
     }
-    inner.try_masters(&one_of_each, &*master).map_err(NotOpen::Key)?;
+    store.try_masters(&one_of_each, &*master).map_err(NotOpen::Key)?;
     if census.damaged + census.repaired + census.unfinished > 0 {
         tracing::warn!(
             target: "actuarius::keys",
@@ -118,7 +118,7 @@ pub(super) fn open(
             "the key file was damaged, or a power cut interrupted a write"
         );
     }
-    let (forgotten, erased_snapshots) = (inner.forgotten.into(), Default::default());
-    let (inner, lock) = (Mutex::new(inner), Mutex::new(lock));
-    Ok(Keys { master, identity, salt, inner, forgotten, erased_snapshots, lock })
+    let (forgotten, erased_snapshots) = (store.memory().forgotten.into(), Default::default());
+    let lock = Mutex::new(lock);
+    Ok(Keys { master, identity, salt, store, forgotten, erased_snapshots, lock })
 }

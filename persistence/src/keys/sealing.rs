@@ -20,14 +20,11 @@ impl Sealer for Keys {
     fn seal(&self, subject: &str, clear: &[u8]) -> Result<Vec<u8>, PersonalError> {
         check_subject(subject)?;
         let fingerprint = self.fingerprint(subject);
-        let key = {
-            let mut inner = self.lock();
-            match inner.find(fingerprint, &*self.master)? {
-                KeyState::Live(key) => key,
-                KeyState::Unknown => inner.create(fingerprint, &*self.master)?,
-                KeyState::Forgotten => {
-                    return Err(PersonalError::Forgotten { subject: subject.to_owned() });
-                }
+        let key = match self.store.find_or_create(fingerprint, &*self.master)? {
+            KeyState::Live(key) => key,
+            KeyState::Unknown => return Err(missing(subject)),
+            KeyState::Forgotten => {
+                return Err(PersonalError::Forgotten { subject: subject.to_owned() });
             }
         };
         let sealed = cipher::seal(&key.bytes, &bound_to(subject), clear)?;
@@ -41,7 +38,7 @@ impl Sealer for Keys {
         sealed: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, PersonalError> {
         let fingerprint = self.fingerprint(subject);
-        let key = match self.lock().find(fingerprint, &*self.master)? {
+        let key = match self.store.find(fingerprint, &*self.master)? {
             KeyState::Live(key) => key,
             KeyState::Forgotten => return Ok(None),
             KeyState::Unknown => return Err(missing(subject)),
@@ -112,7 +109,7 @@ impl Keys {
     ) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError> {
         let mut hasher = blake3::Hasher::new_derive_key("actuarius 2026 key of several subjects");
         for subject in subjects {
-            match self.lock().find(subject, &*self.master)? {
+            match self.store.find(subject, &*self.master)? {
                 KeyState::Live(key) => drop(hasher.update(&*key.bytes)),
                 // An unknown subject belongs to another key file, or its key never became durable.
                 KeyState::Forgotten | KeyState::Unknown => return Ok(None),

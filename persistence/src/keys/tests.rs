@@ -2,6 +2,7 @@
 
 mod cuts;
 mod damage;
+mod syncing;
 mod values;
 mod verify;
 

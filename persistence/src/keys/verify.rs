@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::key_file::{Keys, SLOTS_AT_ONCE};
 use super::master::MasterKeys;
 use super::record::{Record, SlotCopy, SlotState};
-use super::store::{Inner, unwrap};
+use super::store::unwrap;
 use super::{KeyError, MasterKeyId};
 
 /// The most findings that are listed. Further ones are only counted.
@@ -84,24 +84,9 @@ impl Keys {
     pub fn verify(&self) -> Result<VerifiedKeys, KeyError> {
         let (mut verified, mut next) = (VerifiedKeys::default(), Some(0));
         while let Some(from) = next {
-            next = self.verify_some(from, &mut self.lock(), &mut verified)?;
+            let inspect = |slot, copies| verified.inspect(slot, copies, &*self.master);
+            next = self.store.inspect(from, SLOTS_AT_ONCE, inspect)?;
         }
         Ok(verified)
-    }
-
-    /// Checks a batch of slots starting at `from`. Returns the next slot, or `None` after the last.
-    fn verify_some(
-        &self,
-        from: u32,
-        inner: &mut Inner,
-        verified: &mut VerifiedKeys,
-    ) -> Result<Option<u32>, KeyError> {
-        // So that both copies are current.
-        inner.settle()?;
-        let until = from.saturating_add(SLOTS_AT_ONCE).min(inner.used());
-        for slot in from..until {
-            verified.inspect(slot, inner.copies(slot)?, &*self.master);
-        }
-        Ok((until < inner.used()).then_some(until))
     }
 }

@@ -40,6 +40,17 @@ pub enum KeyError {
         /// What was found instead.
         found: String,
     },
+    /// All keys were rewrapped with the current master key, except those in these slots, whose two copies are
+    /// damaged. Restore the key file from its backup before you remove a master key.
+    #[error(
+        "{rewrapped} keys were rewrapped, but both copies of the slots {left:?} are damaged: restore the key file"
+    )]
+    NotRotated {
+        /// The number of rewrapped keys.
+        rewrapped: u64,
+        /// The numbers of the slots that were left out.
+        left: Vec<u32>,
+    },
     /// The key file could not be read. Try again.
     #[error("the key file could not be read: {what}")]
     Unreadable {

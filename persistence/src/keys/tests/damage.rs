@@ -69,6 +69,22 @@ fn a_slot_with_two_damaged_copies_is_reported_and_never_treated_as_forgotten_or_
     }
 }
 
+/// Keys with two damaged copies were left out without a word. The old master key was removed, and the restored key
+/// file could not be opened.
+#[test]
+fn a_rotation_names_the_slots_that_it_could_not_take_along() {
+    let mut ring = ring("one");
+    let (mut damaged, _) = file(&ring);
+    for side in [2, 3] {
+        damaged[side * PAGE + 128 + 40] ^= 1;
+    }
+    ring.add(MasterKeyId::new("two").expect("a name"), MasterKey::random().expect("random"));
+    let keys = opened(damaged, &ring);
+    let live = keys.figures().live;
+    assert_eq!(keys.rotate(), Err(KeyError::NotRotated { rewrapped: live, left: vec![1] }));
+    assert_eq!(keys.rotate(), Err(KeyError::NotRotated { rewrapped: 0, left: vec![1] }));
+}
+
 #[test]
 fn swapped_slots_are_reported_as_damaged() {
     let ring = ring("one");
