@@ -36,7 +36,9 @@ pub(super) fn open(directory: &Path, options: &SledOptions) -> Result<Store, Ope
         create::create(directory, options)?;
     }
     let archive = options.archive.clone().unwrap_or_else(|| directory.join("archive"));
-    let opened = open_parts(store, Mounted::at(archive), Some(lock), options, recover::manifest);
+    let archive = Mounted::at(archive);
+    archive.remove_unfinished().on(archive.directory())?;
+    let opened = open_parts(store, archive, Some(lock), options, recover::manifest);
     let (shared, writer) = opened.map_err(with_way_out)?;
     Ok(Store { writer: Box::new(writer), reader: Arc::new(SledReader::new(shared)) })
 }

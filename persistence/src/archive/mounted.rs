@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::catalog::{Catalog, LOOKS};
 use super::error::ArchiveError;
+use super::listing::{Work, remove_unfinished};
 use super::purging::{Purged, purge_with};
 use super::segment::Segment;
 use super::stream_sets::StreamSets;
@@ -39,6 +40,17 @@ impl Mounted {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.segments.directory()
+    }
+
+    /// Removes the files that a killed process was writing, which may contain events of a stream that is deleted.
+    /// Nothing reads them.
+    ///
+    /// # Errors
+    /// Returns the error of the operating system.
+    pub fn remove_unfinished(&self) -> std::io::Result<()> {
+        let work = Work::on(self.directory());
+        let _held = work.begin();
+        remove_unfinished(self.directory())
     }
 
     /// Reads a page, and replaces the stubs of archived commits in it by the commits. `read` returns

@@ -205,6 +205,20 @@ fn events_that_are_being_archived_are_purged_with_their_stream() {
     assert_eq!(names, 1, "the unfinished file of a killed process is removed");
 }
 
+/// A process that was killed while it archived left a file with events. It stayed, and backups of the directory took
+/// it along, until something was archived or deleted again.
+#[test]
+fn the_unfinished_file_of_a_killed_archive_is_removed_when_the_store_is_opened() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = actuarius_sled::open(directory.path()).expect("opens");
+    let archive = store.reader.maintenance().archive().expect("there is one").to_owned();
+    drop(store);
+    fs::create_dir_all(&archive).expect("created");
+    fs::write(archive.join("killed.seg.writing"), "events of a deleted stream").expect("written");
+    let _store = actuarius_sled::open(directory.path()).expect("opens");
+    assert_eq!(fs::read_dir(&archive).expect("listed").count(), 0);
+}
+
 /// A process killed between writing the new file of a segment and removing the old one left both, and so did
 /// every further purge.
 #[test]
