@@ -8,3 +8,4 @@ pub use actuarius_persistence::*;
 /// The durable store in sled.
 #[cfg(feature = "sled")]
 pub use actuarius_sled as sled;
+pub use uuid::Uuid;

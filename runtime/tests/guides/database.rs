@@ -4,6 +4,7 @@ use std::path::Path;
 
 use actuarius::error::BoxError;
 use actuarius::projection::{Database, EventBatch};
+use actuarius::store::Uuid;
 use actuarius::{Position, Runtime};
 use rusqlite::{Connection, params};
 
@@ -21,7 +22,8 @@ impl Deposits {
         let connection = Connection::open(path)?;
         connection.execute_batch(
             "CREATE TABLE IF NOT EXISTS deposit (account TEXT, cents INTEGER, micros INTEGER);
-             CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY, position INTEGER);",
+             CREATE TABLE IF NOT EXISTS progress
+                 (id INTEGER PRIMARY KEY, position INTEGER, store TEXT);",
         )?;
         Ok(Self { connection })
     }
@@ -34,6 +36,12 @@ impl Database for Deposits {
         Ok(Position::new(position.try_into()?))
     }
 
+    fn store(&mut self) -> Result<Option<Uuid>, BoxError> {
+        let find = "SELECT max(store) FROM progress";
+        let store: Option<String> = self.connection.query_row(find, [], |row| row.get(0))?;
+        Ok(store.map(|store| store.parse()).transpose()?)
+    }
+
     fn project(&mut self, batch: &EventBatch<'_>) -> Result<(), BoxError> {
         let transaction = self.connection.transaction()?;
         for event in batch.events() {
@@ -44,8 +52,9 @@ impl Database for Deposits {
                 transaction.execute(insert, params![event.id(), cents, micros])?;
             }
         }
-        let store = "INSERT OR REPLACE INTO progress VALUES (1, ?1)";
-        transaction.execute(store, [i64::try_from(batch.position().get())?])?;
+        let store = "INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2)";
+        let position = i64::try_from(batch.position().get())?;
+        transaction.execute(store, (position, batch.store().to_string()))?;
         Ok(transaction.commit()?)
     }
 }

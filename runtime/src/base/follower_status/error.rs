@@ -4,6 +4,7 @@ use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
 use actuarius_persistence::views::ViewError;
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::base::schema_error::SchemaError;
 
@@ -35,6 +36,19 @@ pub enum StartError {
         checkpoint: Position,
         /// The end of the log.
         head: Position,
+    },
+    /// The database has events of another history: of a store that this one was restored from, after the position of
+    /// the backup, or of another store. Start it with an empty database, or restore the database to the same moment.
+    #[error(
+        "{name:?} is at position {position} of store {store}, whose history this store does not share up to there"
+    )]
+    OtherHistory {
+        /// The follower.
+        name: String,
+        /// The store whose events the database has.
+        store: Uuid,
+        /// The position up to which it has them.
+        position: Position,
     },
     /// Its view was built from the events of other aggregate types than it follows now, so events are
     /// missing from it or too many are in it. Raise the version of the projection, or start it

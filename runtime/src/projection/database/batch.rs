@@ -2,6 +2,7 @@
 
 use actuarius_domain::Position;
 use actuarius_persistence::Commit;
+use uuid::Uuid;
 
 use crate::follow::raw_event::RawEvent;
 use crate::schema::recorded::StoreShapes;
@@ -11,17 +12,18 @@ pub struct EventBatch<'a> {
     commits: &'a [&'a Commit],
     position: Position,
     events: u64,
+    store: Uuid,
     shapes: &'a StoreShapes,
 }
 
 impl<'a> EventBatch<'a> {
     pub(super) fn of(
         commits: &'a [&'a Commit],
-        position: Position,
+        (position, store): (Position, Uuid),
         shapes: &'a StoreShapes,
     ) -> Self {
         let events = commits.iter().map(|commit| commit.view().events).sum();
-        Self { commits, position, events, shapes }
+        Self { commits, position, events, store, shapes }
     }
 
     /// Returns the position to store together with the effects of the events. It may be after the last of
@@ -29,6 +31,13 @@ impl<'a> EventBatch<'a> {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// Returns the identity of the store of the events. Store it beside the position, and return it from
+    /// [`Database::store`](super::Database::store): positions of another store mean other events.
+    #[must_use]
+    pub fn store(&self) -> Uuid {
+        self.store
     }
 
     /// Returns how many events there are.

@@ -1,6 +1,7 @@
 //! `Database`: what a user implements to store a view in a database.
 
 use actuarius_domain::Position;
+use uuid::Uuid;
 
 use super::batch::EventBatch;
 use crate::follow::followers::BoxError;
@@ -14,6 +15,7 @@ use crate::follow::followers::BoxError;
 /// use actuarius::Position;
 /// use actuarius::error::BoxError;
 /// use actuarius::projection::{Database, EventBatch};
+/// use actuarius::store::Uuid;
 /// # use actuarius::{Aggregate, Context};
 /// # use serde::{Deserialize, Serialize};
 /// # #[derive(Default, Serialize, Deserialize)]
@@ -37,6 +39,12 @@ use crate::follow::followers::BoxError;
 ///         Ok(Position::new(position.try_into()?))
 ///     }
 ///
+///     fn store(&mut self) -> Result<Option<Uuid>, BoxError> {
+///         let find = "SELECT max(store) FROM progress";
+///         let store: Option<String> = self.connection.query_row(find, [], |row| row.get(0))?;
+///         Ok(store.map(|store| store.parse()).transpose()?)
+///     }
+///
 ///     fn project(&mut self, batch: &EventBatch<'_>) -> Result<(), BoxError> {
 ///         let transaction = self.connection.transaction()?;
 ///         for event in batch.events() {
@@ -47,13 +55,14 @@ use crate::follow::followers::BoxError;
 ///                 transaction.execute(add, (event.id(), cents))?;
 ///             }
 ///         }
-///         let store = "INSERT OR REPLACE INTO progress VALUES (1, ?1)";
-///         transaction.execute(store, [i64::try_from(batch.position().get())?])?;
+///         let store = "INSERT OR REPLACE INTO progress VALUES (1, ?1, ?2)";
+///         let position = i64::try_from(batch.position().get())?;
+///         transaction.execute(store, (position, batch.store().to_string()))?;
 ///         Ok(transaction.commit()?)
 ///     }
 /// }
 /// # let connection = rusqlite::Connection::open_in_memory().unwrap();
-/// # connection.execute_batch("CREATE TABLE progress (id INTEGER PRIMARY KEY, position INTEGER)").unwrap();
+/// # connection.execute_batch("CREATE TABLE progress (id INTEGER PRIMARY KEY, position INTEGER, store TEXT)").unwrap();
 /// # assert_eq!(Report { connection }.position().unwrap(), Position::NONE);
 /// ```
 pub trait Database: Send + 'static {
@@ -64,7 +73,21 @@ pub trait Database: Send + 'static {
     /// Any error of the database. The call is retried like [`project`](Self::project).
     fn position(&mut self) -> Result<Position, BoxError>;
 
-    /// Stores the effects of a batch of events, and [`EventBatch::position`], in one transaction.
+    /// Returns the identity of the store whose events the database has: what [`EventBatch::store`] returned for the
+    /// last stored batch. Called after [`position`](Self::position).
+    ///
+    /// A store that is restored from a backup gets a new identity, and knows up to which position it shares the history
+    /// of the old one. If the database is after that, the projection is refused
+    /// ([`StartError::OtherHistory`](crate::error::StartError::OtherHistory)), because the database has events that the
+    /// store does not have. With the default, `None`, that is noticed only while the log is shorter than the database.
+    ///
+    /// # Errors
+    /// Any error of the database. The call is retried like [`project`](Self::project).
+    fn store(&mut self) -> Result<Option<Uuid>, BoxError> {
+        Ok(None)
+    }
+
+    /// Stores the effects of a batch of events, [`EventBatch::position`] and [`EventBatch::store`], in one transaction.
     ///
     /// # Errors
     /// Any error of the database. Then [`position`](Self::position) is called, and the projection continues

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actuarius_domain::Position;
 use actuarius_persistence::Commit;
+use uuid::Uuid;
 
 use super::batch::EventBatch;
 use super::database_trait::Database;
@@ -44,6 +45,10 @@ impl<D: Database> Source<DatabaseTarget<D>> for DatabaseSource<D> {
         let (engine, selection) = (self.engine.clone(), self.selection.clone());
         let mut target = DatabaseTarget::unchecked(database, engine, selection);
         target.position = call(|| target.database.position()).map_err(refused)?;
+        if let Some(store) = target.other_history(target.position).map_err(refused)? {
+            let (name, position) = (self.name.clone(), target.position);
+            return Err(StartError::OtherHistory { name, store, position });
+        }
         target.must_check = false;
         target.stored = target.position;
         Ok(Opened { target, older: None })
@@ -88,12 +93,29 @@ impl<D: Database> DatabaseTarget<D> {
             let why = format!("the database is at position {position}, but the log ends at {head}");
             return Err(Failed::at(position, why));
         }
+        let other = self.other_history(position);
+        if let Some(store) = other.map_err(|error| self.failed(position, error))? {
+            let why =
+                format!("the database is at position {position} of the history of store {store}");
+            return Err(Failed::at(position, why));
+        }
         (self.position, self.stored, self.must_check) = (position, position, false);
         Ok(())
     }
 
+    /// Returns the store whose events the database has, if the history of this one is another up to `position`.
+    fn other_history(&mut self, position: Position) -> Result<Option<Uuid>, BoxError> {
+        if position == Position::NONE {
+            return Ok(None);
+        }
+        let store = call(|| self.database.store())?;
+        let lineage = self.engine.store.reader()?.maintenance().lineage();
+        Ok(store.filter(|store| !lineage.shares(*store, position)))
+    }
+
     fn project(&mut self, commits: &[&Commit], position: Position) -> Result<(), Failed> {
-        let batch = EventBatch::of(commits, position, &self.engine.shapes);
+        let reader = self.engine.store.reader().map_err(|error| Failed::at(position, error))?;
+        let batch = EventBatch::of(commits, (position, reader.identity()), &self.engine.shapes);
         let projected = call(|| self.database.project(&batch));
         projected.map_err(|error| {
             let first = commits.first().map_or(position, |commit| commit.position());

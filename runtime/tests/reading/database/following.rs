@@ -1,11 +1,14 @@
 //! Projections into SQLite process each event once, through failures, restarts and kills.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actuarius::error::StartError;
 use actuarius::health::FollowerStatus;
+use actuarius::store::backup::Until;
+use actuarius::store::{ignore_progress, sled};
 use actuarius::{Position, Runtime};
 
 use super::sums::{Levers, Mishap, Sums, add, at_once, check, look, open};
@@ -155,7 +158,7 @@ async fn a_database_that_is_ahead_of_the_log_or_does_not_respond_does_not_start(
     let runtime = Runtime::in_memory().await.unwrap();
     let sums = || Sums::in_directory(directory.path(), &levers);
     let start = || runtime.database("sums", sums()).on::<Ledger>().start();
-    let insert = "INSERT INTO live_progress VALUES (1, 7)";
+    let insert = "INSERT INTO live_progress VALUES (1, 7, NULL)";
     sums().connection.execute(insert, []).unwrap();
     let error = start().await.err().expect("the log is shorter");
     let seven = Position::new(7);
@@ -185,4 +188,39 @@ async fn a_pause_takes_effect_after_the_batch_that_is_being_stored() {
     view.resume();
     view.wait_for(runtime.head()).await.unwrap();
     check(directory.path(), 20);
+}
+
+/// After a backup was restored, the log grew past the position of the database before its projection was started. The
+/// database continued: it kept the events that the restore had taken back, and never had those in their place.
+#[tokio::test]
+async fn a_database_with_events_that_a_restore_took_back_is_refused() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let place = |name: &str| directory.path().join(name);
+    std::fs::create_dir(place("early")).unwrap();
+    let runtime = Runtime::open(place("store")).await.unwrap();
+    let start = async |runtime: &Runtime, of: &Path| {
+        let sums = Sums::in_directory(of, &levers);
+        runtime.database("sums", sums).on::<Ledger>().start().await
+    };
+    for (of, amounts) in [(place("early"), 0..20), (directory.path().to_owned(), 20..40)] {
+        add(&runtime, amounts).await;
+        let view = start(&runtime, &of).await.unwrap();
+        view.wait_for(runtime.head()).await.unwrap();
+        view.stop().await;
+        if of == place("early") {
+            runtime.backup(place("saved")).await.unwrap();
+        }
+    }
+    assert!(runtime.shutdown(Duration::from_secs(60)).await.is_clean());
+    sled::restore(place("saved"), place("back"), Until::End, &mut ignore_progress).unwrap();
+    let runtime = Runtime::open(place("back")).await.unwrap();
+    add(&runtime, 20..70).await;
+    let refused = start(&runtime, directory.path()).await.err().expect("another history");
+    assert!(matches!(&refused, StartError::OtherHistory { .. }), "{refused}");
+    let shared = start(&runtime, &place("early")).await.unwrap();
+    shared.wait_for(runtime.head()).await.unwrap();
+    check(&place("early"), 70);
+    shared.stop().await;
+    // From now on it has the events of the restored store.
+    assert!(start(&runtime, &place("early")).await.is_ok());
 }

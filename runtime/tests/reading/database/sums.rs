@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actuarius::error::BoxError;
 use actuarius::projection::{Database, EventBatch};
+use actuarius::store::Uuid;
 use actuarius::store::memory::{self, Contents};
 use actuarius::subscription::Retry;
 use actuarius::{Position, Runtime};
@@ -78,7 +79,8 @@ impl Sums {
             "PRAGMA cache_size = 1;
              CREATE TABLE IF NOT EXISTS {tables}_sum (ledger TEXT PRIMARY KEY, total INTEGER);
              CREATE TABLE IF NOT EXISTS {tables}_seen (position INTEGER);
-             CREATE TABLE IF NOT EXISTS {tables}_progress (id INTEGER PRIMARY KEY, at INTEGER);"
+             CREATE TABLE IF NOT EXISTS {tables}_progress
+                 (id INTEGER PRIMARY KEY, at INTEGER, store TEXT);"
         );
         connection.execute_batch(&create).unwrap();
         Self { connection, path, tables, levers: levers.clone() }
@@ -104,6 +106,12 @@ impl Database for Sums {
         let find = format!("SELECT coalesce(max(at), 0) FROM {}_progress", self.tables);
         let position: i64 = self.connection.query_row(&find, [], |row| row.get(0))?;
         Ok(Position::new(position.try_into()?))
+    }
+
+    fn store(&mut self) -> Result<Option<Uuid>, BoxError> {
+        let find = format!("SELECT max(store) FROM {}_progress", self.tables);
+        let store: Option<String> = self.connection.query_row(&find, [], |row| row.get(0))?;
+        Ok(store.map(|store| store.parse()).transpose()?)
     }
 
     fn project(&mut self, batch: &EventBatch<'_>) -> Result<(), BoxError> {
@@ -134,8 +142,9 @@ impl Database for Sums {
         if let Some(directory) = self.levers.copy_to.lock().unwrap().take() {
             copy(&self.path, &directory);
         }
-        let store = format!("INSERT OR REPLACE INTO {tables}_progress VALUES (1, ?1)");
-        transaction.execute(&store, [i64::try_from(batch.position().get())?])?;
+        let store = format!("INSERT OR REPLACE INTO {tables}_progress VALUES (1, ?1, ?2)");
+        let position = i64::try_from(batch.position().get())?;
+        transaction.execute(&store, (position, batch.store().to_string()))?;
         transaction.commit()?;
         self.levers.batches.lock().unwrap().push(batch.len());
         match mishap {
