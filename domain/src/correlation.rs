@@ -56,8 +56,8 @@ impl Correlation {
         Self::of(To::Key(key.into()), false, true)
     }
 
-    /// Registers a further key for the instance, which is valid until the instance ends. May be called
-    /// several times. A key that another running instance holds stays with that one.
+    /// Registers a further key for the instance, which is valid until the instance ends or compensates. May be called
+    /// several times. A key that another running instance holds at this event stays with that one.
     pub fn known_as(mut self, key: impl Into<String>) -> Self {
         self.keys.push(key.into());
         self

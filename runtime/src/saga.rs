@@ -5,7 +5,7 @@
 //!
 //! - pure: `stored` (the event), `instance_state` (its fold), `instance`, `draft` and `beginning` (the decision),
 //!   `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`, and
-//!   `instance_index` (the view of all instances);
+//!   `instance_index` (the view of all instances) with `key_holders`;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
 //!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`;
 //! - for users: `builder`, `handle`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
@@ -26,6 +26,7 @@ pub(crate) mod inspecting;
 mod instance;
 mod instance_index;
 mod instance_state;
+mod key_holders;
 mod rehearsal;
 mod schedules;
 mod stage;

@@ -3,7 +3,7 @@
 //!
 //! - for users: `builder`, `options`, `handler`, `handle`, `error`, `recorded`, and `inspecting` (without a
 //!   runtime);
-//! - pure: `routes` (which handler takes an event, and its key), `lanes` (which event is next), `failures`
+//! - pure: `routes` (which handler takes an event), `route` (its keys), `lanes` (which event is next), `failures`
 //!   (what failed, and when it is retried), `parked` (events set aside), `checkpoint`, `retries`, `requests`;
 //! - at work: `opening` (what is durable), `dispatcher` (the loop) on `state`; `reading` fills the lanes,
 //!   `handling` and `attempts` run handlers, `retrying` and `parked_overflow` handle parked events,
@@ -31,6 +31,7 @@ mod requests;
 mod resetting;
 mod retries;
 mod retrying;
+mod route;
 mod routes;
 mod state;
 mod writing;
@@ -42,6 +43,7 @@ pub use builder::SubscriptionBuilder;
 pub use error::{ParkedError, ResetError};
 pub use handle::Subscription;
 pub use handler::Handler;
-pub(crate) use handler::{NotNow, Outdated, Routed};
+pub(crate) use handler::{Handling, NotNow, Outdated, Routed};
 pub use options::{OnPoison, Start};
 pub use parked::Parked;
+pub(crate) use route::Route;

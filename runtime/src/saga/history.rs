@@ -86,7 +86,7 @@ fn describe(input: &Input) -> String {
             format!("deadline {}.{} is due", deadline.step, deadline.index)
         }
         Input::Poisoned => "it was quarantined".to_owned(),
-        Input::Known => "it received further keys".to_owned(),
+        Input::Known | Input::KnownSince { .. } => "it received further keys".to_owned(),
         Input::Retried => "it was retried".to_owned(),
         Input::Skipped => "it skipped what it was blocked on".to_owned(),
         Input::Cancelled => "it was cancelled".to_owned(),

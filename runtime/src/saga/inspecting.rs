@@ -47,7 +47,7 @@ impl SagaIndexes {
             match read {
                 Ok(step) => {
                     let index = self.boards.entry(commit.category.to_owned()).or_default();
-                    index.take((commit.id, number), &step, commit.time);
+                    index.take((commit.id, number), &step, (event.position, commit.time));
                 }
                 Err(_) => *self.unreadable.entry(commit.category.to_owned()).or_default() += 1,
             }

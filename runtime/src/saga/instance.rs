@@ -52,8 +52,12 @@ pub(super) enum Kind<S: Saga> {
         trouble: Trouble,
         keys: Vec<String>,
     },
-    /// Adds keys while the instance is quarantined or stuck.
-    AddKeys(Vec<String>),
+    /// Adds the keys of an event that waits to be handled.
+    AddKeys {
+        concern: Concern,
+        position: Position,
+        keys: Vec<String>,
+    },
     Retry,
     Skip,
     Cancel {
@@ -144,7 +148,9 @@ impl<S: Saga> Aggregate for Instance<S> {
             }
             Kind::Due(deadline) => self.deliver_due(draft, deadline)?,
             Kind::Poison { trouble, keys } => self.poison(draft, trouble, keys),
-            Kind::AddKeys(keys) => self.add_keys(draft, keys)?,
+            Kind::AddKeys { concern, position, keys } => {
+                self.add_keys(draft, concern, position, keys)?
+            }
             Kind::Retry => self.retry(draft)?,
             Kind::Skip => self.skip(draft)?,
             Kind::Cancel { why, only_unsent } => self.cancel(draft, why, only_unsent)?,
@@ -276,12 +282,21 @@ impl<S: Saga> Instance<S> {
         draft.finish(Input::Poisoned).ok().flatten()
     }
 
-    fn add_keys(&self, mut draft: Draft<'_, S>, keys: Vec<String>) -> Finished<S> {
-        if self.state.trouble.is_none() {
+    fn add_keys(
+        &self,
+        mut draft: Draft<'_, S>,
+        concern: Concern,
+        position: Position,
+        keys: Vec<String>,
+    ) -> Finished<S> {
+        // An instance whose first event is poison may have begun when the event is handled.
+        let concerns = concern.continues || !self.state.has_begun;
+        let exists = self.state.steps > 0 && self.state.life == Life::Running;
+        if !exists || !concerns || position <= self.state.seen {
             return Ok(None);
         }
         draft.step.keys = keys;
-        draft.finish(Input::Known)
+        draft.finish(Input::KnownSince { position })
     }
 
     fn retry(&self, mut draft: Draft<'_, S>) -> Finished<S> {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
-use actuarius_domain::{Envelope, Header, Projection, Saga, Timestamp};
+use actuarius_domain::{Envelope, Header, Position, Projection, Saga, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::instance::Instance;
+use super::key_holders::KeyHolders;
 use super::status::{InstanceStatus, SagaInstance};
 use super::stored::{At, EffectId, Input, Life, Step, Stepped, Trouble};
 
@@ -19,7 +20,7 @@ const ENDED_LISTED: usize = 1_000;
 pub(super) struct InstanceIndex {
     live: BTreeMap<String, Live>,
     due: DueSet,
-    keys: BTreeMap<String, String>,
+    keys: KeyHolders,
     ended: VecDeque<SagaInstance>,
     /// How many live instances are quarantined or stuck, and how many commands are open.
     in_trouble: u64,
@@ -49,14 +50,19 @@ struct Live {
 impl<S: Saga> Projection<Instance<S>> for InstanceIndex {
     fn project(&mut self, envelope: &Envelope<Instance<S>>) {
         let Stepped::Stepped { step, .. } = &envelope.event;
-        let Header { version, time, .. } = &envelope.header;
-        self.take((envelope.id.as_str(), version.get()), step, *time);
+        let Header { version, position, time, .. } = &envelope.header;
+        self.take((envelope.id.as_str(), version.get()), step, (*position, *time));
     }
 }
 
 impl InstanceIndex {
     /// Takes the step with this number, counted from 1: an instance may begin again after it has ended.
-    pub(super) fn take(&mut self, (id, number): (&str, u64), step: &Step, now: Timestamp) {
+    pub(super) fn take(
+        &mut self,
+        (id, number): (&str, u64),
+        step: &Step,
+        (position, now): (Position, Timestamp),
+    ) {
         if !self.live.contains_key(id) {
             self.live.insert(id.to_owned(), Live { since: now, ..Live::default() });
         }
@@ -66,12 +72,12 @@ impl InstanceIndex {
         (*in_trouble, *under_way) = (*in_trouble - live.in_trouble(), *under_way - live.open);
         live.take(number, step, now);
         (*in_trouble, *under_way) = (*in_trouble + live.in_trouble(), *under_way + live.open);
-        for key in &step.keys {
-            // A key in use by another instance stays with that instance.
-            if !keys.contains_key(key) {
-                keys.insert(key.clone(), id.to_owned());
-                live.keys.push(key.clone());
-            }
+        let since = step.since(position);
+        let granted = step.keys.iter().filter(|key| keys.grant(key, id, since));
+        live.keys.extend(granted.cloned());
+        if live.life != Life::Running {
+            // It receives no more events.
+            live.keys.drain(..).for_each(|key| keys.release(key, since));
         }
         if live.is_over() {
             self.end(id);
@@ -82,9 +88,6 @@ impl InstanceIndex {
 
     fn end(&mut self, id: &str) {
         let Some(live) = self.live.remove(id) else { return };
-        for key in &live.keys {
-            self.keys.remove(key);
-        }
         match live.life {
             Life::Completed => self.completed += 1,
             Life::Compensated(_) => self.compensated += 1,
@@ -120,13 +123,9 @@ impl InstanceIndex {
         open.map(|(id, live)| (id.as_str(), live.open))
     }
 
-    /// Returns the live instance with the key `key`.
-    pub(super) fn known_as(&self, key: &str) -> Option<&str> {
-        self.keys.get(key).map(String::as_str)
-    }
-
-    pub(super) fn is_in_trouble(&self, id: &str) -> bool {
-        self.live.get(id).is_some_and(|live| live.trouble.is_some())
+    /// Returns which instance has which key.
+    pub(super) fn keys(&self) -> &KeyHolders {
+        &self.keys
     }
 
     /// Returns the live instances after `after`, in the order of their ids.

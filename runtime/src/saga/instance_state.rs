@@ -97,7 +97,11 @@ impl InstanceState {
             Input::Answered { effect, outcome } => self.take_answer(*effect, outcome),
             Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),
             Input::Skipped => self.skip(),
-            Input::Poisoned | Input::Known | Input::Retried | Input::Cancelled => {}
+            Input::Poisoned
+            | Input::Known
+            | Input::KnownSince { .. }
+            | Input::Retried
+            | Input::Cancelled => {}
         }
     }
 

@@ -24,6 +24,18 @@ pub(super) enum Stepped<S> {
     },
 }
 
+impl Step {
+    /// Returns the position from which on it counts which keys the instance has: that of its event. Other inputs have
+    /// none, so the position of the step counts.
+    pub(super) fn since(&self, position: Position) -> Position {
+        match (&self.input, &self.trouble) {
+            (Input::Event { position, .. } | Input::KnownSince { position }, _) => *position,
+            (Input::Poisoned, Some(Trouble { at: At::Event(position), .. })) => *position,
+            _ => position,
+        }
+    }
+}
+
 /// The input of an instance, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Step {
@@ -61,11 +73,15 @@ pub(super) enum Input {
         deadline: EffectId,
     },
     Poisoned,
-    /// The instance received further keys.
+    /// The instance received further keys. Only earlier releases have stored it.
     Known,
     Retried,
     Skipped,
     Cancelled,
+    /// The instance received the keys of an event at this position, which waits to be handled.
+    KnownSince {
+        position: Position,
+    },
 }
 
 /// The outcome of a command.

@@ -1,104 +1,116 @@
 //! Delivers the events that a saga reacts to: finds the instance of each event, and takes its step.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::future::{Future, pending};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::{Aggregate, Correlation, Envelope, Id, Position, ReactsTo, Saga};
+use actuarius_domain::{
+    Aggregate, Correlation, Envelope, Id, MAX_ID_BYTES, Position, ReactsTo, Saga,
+};
 use tokio::time::sleep;
 
 use super::dispatch::{RetryCause, not_taken};
 use super::draft::Refused;
-use super::host::{Host, TraceIds};
+use super::host::{Host, StepOutcome, TraceIds};
 use super::instance::{Concern, Instance, Kind, Trigger};
 use super::stored::At;
 use crate::base::error::ExecuteError;
 use crate::engine::handed_out;
 use crate::follow::followers::BoxError;
-use crate::subscription::{NotNow, Outdated, Routed};
+use crate::subscription::{Handling, NotNow, Outdated, Route, Routed};
 
-/// Delivers the events of the aggregate type `A` to the instances that they concern.
+/// Delivers events to the instances that they concern.
+///
+/// Which instance an event by a key concerns follows from the events before it. The subscription orders the events so
+/// that all of them are finished by then, as far as they concern an instance that may have the key. What they have
+/// changed about keys is in the index, because such an event is finished only then.
 pub(super) struct Triggers<S: Saga> {
     host: Arc<Host<S>>,
-    /// Shared by all types that a saga reacts to, because a key may come from any of them.
-    keys: Arc<Keys>,
 }
 
 impl<S: Saga> Clone for Triggers<S> {
     fn clone(&self) -> Self {
-        Self { host: self.host.clone(), keys: self.keys.clone() }
+        Self { host: self.host.clone() }
     }
 }
 
-/// Keys of instances that come from events which were read and are not finished, so the index does not hold
-/// them yet: by key, the instance and the position of the event.
-#[derive(Default)]
-struct Keys(Mutex<HashMap<String, (String, Position)>>);
-
-impl Keys {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, (String, Position)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the keys of an instance.
-    fn of(&self, id: &str) -> Vec<String> {
-        let all = self.all();
-        let own = all.iter().filter(|(_, (instance_of, _))| instance_of == id);
-        own.map(|(key, _)| key.clone()).collect()
-    }
-
-    /// Removes the keys of a finished event: the index holds those it needs.
-    fn forget(&self, keys: &[String], position: Position) {
-        let mut all = self.all();
-        for key in keys {
-            if all.get(key).is_some_and(|(_, because_of)| *because_of == position) {
-                all.remove(key);
-            }
-        }
-    }
-}
+/// The keys that an event registers, and whether it may begin its instance.
+type Registers = (Concern, Vec<String>);
 
 impl<S: Saga> Triggers<S> {
     pub(super) fn of(host: Arc<Host<S>>) -> Self {
-        Self { host, keys: Arc::default() }
+        Self { host }
     }
 
-    /// Returns the id of the instance that an event concerns.
+    /// Returns the instance that an event concerns.
     fn instance_of(&self, correlation: &Correlation) -> Option<String> {
-        let known_as = |key: &str| {
-            let on_board = self.host.index.read(|index| index.known_as(key).map(str::to_owned));
-            on_board.or_else(|| self.keys.all().get(key).map(|(id, _)| id.clone()))
-        };
-        let named = correlation.id().map(str::to_owned);
-        named.or_else(|| known_as(correlation.key()?))
+        let holder =
+            |key| self.host.index.read(|index| index.keys().holder(key).map(str::to_owned));
+        correlation.id().map_or_else(|| holder(correlation.key()?), |id| Some(id.to_owned()))
     }
 
-    /// Records keys in an instance that is quarantined or stuck. Events that wait for it add keys before they
-    /// are handled, also after a restart, when they are not read again.
-    async fn record_keys(&self, id: &Id<Instance<S>>, keys: Vec<String>) {
-        if keys.is_empty() {
-            return;
+    /// Returns those of the events of a stored event that concern the instance.
+    async fn concerning<E>(
+        &self,
+        id: &str,
+        position: Position,
+        mut events: Vec<(E, Correlation)>,
+    ) -> Result<Vec<(E, Correlation)>, NotNow> {
+        if events.iter().any(|(_, correlation)| correlation.key().is_some()) {
+            let shown = self.host.index.shared.progress.wait_for(position);
+            self.unless_stopping(shown).await.ok_or(NotNow(ENDS))?;
         }
-        let (host, kind) = (&self.host, Kind::AddKeys(keys));
-        if let Err(error) = host.step(id, kind, TraceIds::of(id).for_no_cause()).await {
-            tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "keys not recorded");
+        let mut registered = BTreeSet::new();
+        events.retain(|(_, correlation)| {
+            let concerns = match (correlation.id(), correlation.key()) {
+                (Some(named), _) => is_lane_of(id, named),
+                (None, Some(key)) => self.host.index.read(|index| {
+                    let keys = index.keys();
+                    let is_new = registered.contains(key) && keys.holder(key).is_none();
+                    is_new || keys.holds(id, key, position)
+                }),
+                (None, None) => false,
+            };
+            if concerns {
+                registered.extend(correlation.keys().iter().cloned());
+            }
+            concerns
+        });
+        Ok(events)
+    }
+
+    /// Records the keys of an event that waits to be handled, so that later events find the instance by them, also
+    /// after a restart, when the event is not read again. When this returns, the index shows them.
+    async fn record_keys(
+        &self,
+        id: &Id<Instance<S>>,
+        position: Position,
+        registers: Vec<Registers>,
+    ) -> Result<(), NotNow> {
+        for (concern, mut keys) in registers {
+            keys.retain(|key| self.host.index.read(|it| it.keys().holder(key).is_none()));
+            while !keys.is_empty() {
+                let kind = Kind::AddKeys { concern, position, keys: keys.clone() };
+                match self.host.step(id, kind, TraceIds::of(id).for_no_cause()).await {
+                    Ok(outcome) => {
+                        self.until_shown(outcome.as_ref()).await?;
+                        break;
+                    }
+                    Err(error) => not_taken(error).ok_or(NotNow(ENDS))?,
+                };
+                let waited = self.unless_stopping(sleep(EXTERNAL_RETRY_AFTER)).await;
+                waited.ok_or(NotNow(ENDS))?;
+            }
         }
+        Ok(())
     }
 
-    fn spawn_record_keys(&self, id: &str, keys: &[String]) {
-        // An invalid id is reported when the event is handled.
-        let Ok(id) = Id::new(id) else { return };
-        let (triggers, keys) = (self.clone(), keys.to_vec());
-        self.host.tasks.spawn(async move { triggers.record_keys(&id, keys).await });
-    }
-
-    /// Records the keys of all events that were read and will be parked after this one, because the instance
-    /// is quarantined or stuck. The keys of later events are recorded when those are read.
-    async fn record_all_keys(&self, id: &Id<Instance<S>>) {
-        self.host.index.shared.progress.wait_for(self.host.engine.tail.head()).await;
-        let keys = self.keys.of(id.as_str());
-        self.record_keys(id, keys).await;
+    /// Waits until the index shows a step.
+    async fn until_shown(&self, outcome: Option<&StepOutcome>) -> Result<(), NotNow> {
+        let Some(StepOutcome { position, .. }) = outcome else { return Ok(()) };
+        let shown = self.host.index.shared.progress.wait_for(*position);
+        self.unless_stopping(shown).await.ok_or(NotNow(ENDS))
     }
 
     /// Takes a step for the events, all of which one stored event has become. When this returns, the step
@@ -115,6 +127,7 @@ impl<S: Saga> Triggers<S> {
         let Some(trigger) = trigger(events) else { return Ok(()) };
         let cause = events[0].0.header.event_id;
         let (position, keys) = (trigger.position, trigger.keys.clone());
+        let registers = || registers(events.iter().map(|(_, correlation)| correlation));
         for attempts in 1.. {
             self.check_current()?;
             let permit = self.unless_stopping(self.host.permit()).await.flatten();
@@ -125,15 +138,16 @@ impl<S: Saga> Triggers<S> {
             let kind = Kind::Event { trigger: trigger.clone(), reactions: reactions.collect() };
             let cause = match self.host.step(id, kind, TraceIds::of(id).because_of(cause)).await {
                 Ok(Some(outcome)) => {
-                    if !keys.is_empty() {
-                        self.host.index.shared.progress.wait_for(outcome.position).await;
-                    }
+                    let shown = match !keys.is_empty() || outcome.gives_up {
+                        true => self.until_shown(Some(&outcome)).await,
+                        false => Ok(()),
+                    };
                     self.host.dispatch_step(id, outcome, &permit);
-                    return Ok(());
+                    return Ok(shown?);
                 }
                 Ok(None) => return Ok(()),
                 Err(ExecuteError::Rejected(Refused::InTrouble(why))) => {
-                    self.record_all_keys(id).await;
+                    self.record_keys(id, position, registers()).await?;
                     return Err(why.into());
                 }
                 Err(error) => not_taken(error).ok_or(NotNow(ENDS))?,
@@ -150,7 +164,7 @@ impl<S: Saga> Triggers<S> {
                 (RetryCause::Poison(why), None) => {
                     let why = why.clone();
                     self.host.give_up(id, At::Event(position), cause, keys).await;
-                    self.record_all_keys(id).await;
+                    self.record_keys(id, position, registers()).await?;
                     return Err(why.into());
                 }
             }
@@ -211,39 +225,66 @@ where
     Box::new(move |saga| saga.react(&event))
 }
 
+/// Whether a lane is that of the instance `id`. An id that is cut as the key of a lane is invalid.
+fn is_lane_of(lane: &str, id: &str) -> bool {
+    lane == id || (id.len() > MAX_ID_BYTES && id.starts_with(lane))
+}
+
+fn registers<'a>(correlations: impl Iterator<Item = &'a Correlation>) -> Vec<Registers> {
+    let registering = correlations.filter(|correlation| !correlation.keys().is_empty());
+    registering.map(|it| (Concern::of(it), it.keys().to_vec())).collect()
+}
+
 impl<A, S> Routed<A> for Triggers<S>
 where
     A: Aggregate,
     S: ReactsTo<A>,
 {
-    fn key(&self, event: &Envelope<A>) -> Option<String> {
+    fn route(&self, event: &Envelope<A>) -> Option<Route> {
         let correlation = S::correlate(event);
-        let id = self.instance_of(&correlation)?;
-        for key in correlation.keys() {
-            let position = event.header.position;
-            let mut keys = self.keys.all();
-            keys.entry(key.clone()).or_insert_with(|| (id.clone(), position));
+        let (by, names) = (correlation.key().map(str::to_owned), correlation.keys().to_vec());
+        if by.is_none() && correlation.id().is_none() {
+            return None;
         }
-        if !correlation.keys().is_empty() && self.host.index.read(|index| index.is_in_trouble(&id))
-        {
-            self.spawn_record_keys(&id, correlation.keys());
-        }
-        Some(id)
+        let to = self.instance_of(&correlation);
+        let holders = match names.is_empty() {
+            true => Vec::new(),
+            false => self.host.index.read(|index| {
+                let holders = names.iter().filter_map(|name| index.keys().holder(name));
+                holders.map(str::to_owned).collect()
+            }),
+        };
+        Some(Route { to, by, names, holders })
     }
-    async fn handle_all(&self, events: Vec<Envelope<A>>) -> Result<(), BoxError> {
+
+    async fn handle_all(
+        &self,
+        key: Option<Arc<str>>,
+        events: Vec<Envelope<A>>,
+    ) -> Result<(), BoxError> {
         let correlated = events.into_iter().map(|event| (S::correlate(&event), Arc::new(event)));
-        let mut events: Vec<_> =
-            correlated.map(|(correlation, event)| (event, correlation)).collect();
+        let events: Vec<_> = correlated.map(|(correlation, event)| (event, correlation)).collect();
         let instance_of = |(_, correlation): &(_, Correlation)| self.instance_of(correlation);
-        let Some(id) = events.iter().find_map(instance_of) else { return Ok(()) };
-        // All events concern the same instance, unless a key was given to another one since.
-        events.retain(|event| instance_of(event).as_ref() == Some(&id));
-        let id = Id::new(id)?;
-        self.deliver(&id, &events).await?;
-        // The keys of an event that was not handled are still needed: it is parked.
-        for (event, correlation) in &events {
-            self.keys.forget(correlation.keys(), event.header.position);
+        let id = key.map(|key| key.to_string()).or_else(|| events.iter().find_map(instance_of));
+        let (Some(id), Some((first, _))) = (id, events.first()) else { return Ok(()) };
+        let position = first.header.position;
+        let events = self.concerning(&id, position, events).await?;
+        let Some((_, correlation)) = events.first() else { return Ok(()) };
+        self.deliver(&Id::new(correlation.id().unwrap_or(&id))?, &events).await
+    }
+
+    fn before_parking(self: Arc<Self>, key: Arc<str>, events: &[Envelope<A>]) -> Option<Handling> {
+        let position = events.first()?.header.position;
+        let correlated: Vec<_> = events.iter().map(|event| ((), S::correlate(event))).collect();
+        if correlated.iter().all(|(_, correlation)| correlation.keys().is_empty()) {
+            return None;
         }
-        Ok(())
+        // An invalid id is reported when the event is handled.
+        let id = Id::new(key).ok()?;
+        Some(Box::pin(async move {
+            let correlated = self.concerning(id.as_str(), position, correlated).await?;
+            let registers = registers(correlated.iter().map(|(_, correlation)| correlation));
+            Ok(self.record_keys(&id, position, registers).await?)
+        }))
     }
 }

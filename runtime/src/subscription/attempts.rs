@@ -32,6 +32,8 @@ pub(super) struct Attempts {
 pub(super) enum Job {
     /// The share of an event in its lane.
     Event(Spot),
+    /// What must be done before the share of an event is parked after another one.
+    BeforeParking(Spot),
     /// The first event parked under this key.
     Parked(Arc<str>),
     /// Finds what is parked under this key after what is listed.

@@ -8,6 +8,7 @@ use actuarius_domain::{Aggregate, Envelope, Id, StreamId};
 use actuarius_persistence::{CommitView, EventView};
 use thiserror::Error;
 
+use super::route::Route;
 use crate::base::panics::guarded;
 use crate::follow::followers::BoxError;
 use crate::schema::decoding::{Decoder, Envelopes, Names};
@@ -46,22 +47,28 @@ where
 }
 
 /// The future of one attempt; none of the user's code runs before its first poll.
-pub(super) type Handling = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+pub(crate) type Handling = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
-/// A handler that returns the key that orders each event.
+/// A handler that determines whom each event concerns.
 pub(crate) trait Routed<A: Aggregate>: Send + Sync + 'static {
-    /// Returns the key of an event, or `None` if the event needs no handling. Must return the same key for
-    /// the same event until the event is finished.
-    fn key(&self, event: &Envelope<A>) -> Option<String>;
+    /// Returns whom an event concerns, or `None` if the event needs no handling. Has no effect.
+    fn route(&self, event: &Envelope<A>) -> Option<Route>;
 
-    /// Handles the events of one key that a stored event has been upcast to, usually one.
+    /// Handles the events of one key that a stored event has been upcast to, usually one. An event that is addressed
+    /// by a name is handled for each key that may have the name. It is ignored for all but the one that has it, now
+    /// that every event before it is finished. Without a key, the handler determines the key.
     ///
     /// # Errors
     /// As of a [`Handler`].
     fn handle_all(
         &self,
+        key: Option<Arc<str>>,
         events: Vec<Envelope<A>>,
     ) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    /// Returns what is to be done before the events are parked after another event of their key. It holds nothing of
+    /// their content.
+    fn before_parking(self: Arc<Self>, key: Arc<str>, events: &[Envelope<A>]) -> Option<Handling>;
 }
 
 /// The error of a handler that cannot handle an event now: the event is neither handled nor poison, and is
@@ -80,7 +87,7 @@ pub(crate) struct Outdated;
 pub(super) enum Lane {
     /// The lane of the subscription's own key.
     Default,
-    Key(String),
+    Routed(Route),
     None,
 }
 
@@ -107,7 +114,18 @@ pub(super) trait AnyHandler: Send + Sync {
         commit: &CommitView<'_>,
         event: &EventView<'_>,
         numbers: &[usize],
+        key: Option<&str>,
     ) -> Result<Handling, String>;
+
+    /// Returns what is to be done before those of the events with these numbers are parked after another event.
+    fn before_parking(
+        &self,
+        stream: &StreamId,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+        numbers: &[usize],
+        key: &Arc<str>,
+    ) -> Option<Handling>;
 }
 
 /// A handler of the aggregate type `A`.
@@ -120,7 +138,7 @@ pub(super) struct Typed<A, H> {
 pub(super) struct Plain<H>(H);
 
 /// A handler that determines the lane of an event.
-pub(super) struct ByKey<H>(H);
+pub(super) struct ByKey<H>(Arc<H>);
 
 /// How events are handed to a handler.
 trait Deliver<A: Aggregate>: Send + Sync + 'static {
@@ -128,7 +146,11 @@ trait Deliver<A: Aggregate>: Send + Sync + 'static {
 
     fn lane(&self, event: &Envelope<A>) -> Lane;
 
-    fn deliver(self: Arc<Self>, events: Envelopes<A>) -> Handling;
+    fn deliver(self: Arc<Self>, key: Option<&str>, events: Envelopes<A>) -> Handling;
+
+    fn before_parking(&self, _: &Arc<str>, _: &[Envelope<A>]) -> Option<Handling> {
+        None
+    }
 }
 
 impl<A: Aggregate, H: Handler<A>> Deliver<A> for Plain<H> {
@@ -138,7 +160,7 @@ impl<A: Aggregate, H: Handler<A>> Deliver<A> for Plain<H> {
         Lane::Default
     }
 
-    fn deliver(self: Arc<Self>, events: Envelopes<A>) -> Handling {
+    fn deliver(self: Arc<Self>, _: Option<&str>, events: Envelopes<A>) -> Handling {
         Box::pin(async move {
             for event in events {
                 self.0.handle(event).await?;
@@ -152,11 +174,16 @@ impl<A: Aggregate, H: Routed<A>> Deliver<A> for ByKey<H> {
     const IS_ROUTED: bool = true;
 
     fn lane(&self, event: &Envelope<A>) -> Lane {
-        self.0.key(event).map_or(Lane::None, Lane::Key)
+        self.0.route(event).map_or(Lane::None, Lane::Routed)
     }
 
-    fn deliver(self: Arc<Self>, events: Envelopes<A>) -> Handling {
-        Box::pin(async move { self.0.handle_all(events.into_vec()).await })
+    fn deliver(self: Arc<Self>, key: Option<&str>, events: Envelopes<A>) -> Handling {
+        let key = key.map(Arc::from);
+        Box::pin(async move { self.0.handle_all(key, events.into_vec()).await })
+    }
+
+    fn before_parking(&self, key: &Arc<str>, events: &[Envelope<A>]) -> Option<Handling> {
+        self.0.clone().before_parking(key.clone(), events)
     }
 }
 
@@ -168,7 +195,7 @@ impl<A: Aggregate, H> Typed<A, Plain<H>> {
 
 impl<A: Aggregate, H> Typed<A, ByKey<H>> {
     pub(super) fn by_key(handler: H, decoder: Decoder<A>) -> Self {
-        Self { handler: Arc::new(ByKey(handler)), decoder }
+        Self { handler: Arc::new(ByKey(Arc::new(handler))), decoder }
     }
 }
 
@@ -182,6 +209,20 @@ impl<A: Aggregate, H> Typed<A, H> {
         let id = Id::<A>::new(id.clone()).map_err(|error| error.to_string())?;
         let decoded = guarded(|| self.decoder.envelopes(&id, commit, event));
         decoded.map_err(decoding_panicked)?.map_err(|error| error.to_string())
+    }
+
+    /// Returns those of the events with these numbers.
+    fn numbered(
+        &self,
+        stream: &StreamId,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+        numbers: &[usize],
+    ) -> Result<Envelopes<A>, String> {
+        let mut number = 0..;
+        let mut envelopes = self.envelopes(stream.shared_id(), commit, event)?;
+        envelopes.retain(|_| number.next().is_some_and(|it| numbers.contains(&it)));
+        Ok(envelopes)
     }
 }
 
@@ -220,10 +261,22 @@ impl<A: Aggregate, H: Deliver<A>> AnyHandler for Typed<A, H> {
         commit: &CommitView<'_>,
         event: &EventView<'_>,
         numbers: &[usize],
+        key: Option<&str>,
     ) -> Result<Handling, String> {
-        let mut number = 0..;
-        let mut envelopes = self.envelopes(stream.shared_id(), commit, event)?;
-        envelopes.retain(|_| number.next().is_some_and(|it| numbers.contains(&it)));
-        Ok(self.handler.clone().deliver(envelopes))
+        let envelopes = self.numbered(stream, commit, event, numbers)?;
+        Ok(self.handler.clone().deliver(key, envelopes))
+    }
+
+    fn before_parking(
+        &self,
+        stream: &StreamId,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+        numbers: &[usize],
+        key: &Arc<str>,
+    ) -> Option<Handling> {
+        // An event that does not decode fails when it is handled.
+        let envelopes = self.numbered(stream, commit, event, numbers).ok()?;
+        guarded(|| self.handler.before_parking(key, &envelopes)).ok().flatten()
     }
 }

@@ -43,7 +43,7 @@ impl SubscriptionState {
             if self.parked.has_skipped(spot.position, &key) {
                 has_room |= self.lanes.finish(spot).is_some();
             } else if self.parked.holds(&key) {
-                has_room |= self.park(spot, &key);
+                has_room |= self.park_after_others(spot, &key);
             } else {
                 self.handle(spot, key);
             }
@@ -85,6 +85,7 @@ impl SubscriptionState {
     pub(super) fn attempted(&mut self, (job, outcome): (Job, Outcome)) {
         let spot = match job {
             Job::Event(spot) => spot,
+            Job::BeforeParking(spot) => return self.parks(spot, outcome),
             Job::Parked(key) | Job::Overflow(key) => return self.retried(&key, outcome),
         };
         match outcome {
@@ -143,6 +144,31 @@ impl SubscriptionState {
                 self.failures.give_up(spot);
                 self.halt(spot.position, why);
             }
+        }
+    }
+
+    /// Parks an event whose key is held up, once everything is done that must be done before. Returns whether there
+    /// is room for more at once.
+    fn park_after_others(&mut self, spot: Spot, key: &Arc<str>) -> bool {
+        let before = self.lanes.get_mut(spot).and_then(|due| due.before_parking.take());
+        let Some(before) = before else { return self.park(spot, key) };
+        self.lanes.begin(spot);
+        self.attempts.start(Job::BeforeParking(spot), (Ok(before), None));
+        false
+    }
+
+    /// Parks an event for which everything is done that must be done before, unless nothing is parked under its key
+    /// any more.
+    fn parks(&mut self, spot: Spot, outcome: Outcome) {
+        match (outcome, self.lanes.key(spot).cloned()) {
+            (Outcome::Done, Some(key)) if self.parked.holds(&key) => drop(self.park(spot, &key)),
+            (Outcome::Done, _) => {
+                self.lanes.suspend(spot);
+                self.lanes.wake(spot);
+            }
+            (Outcome::Failed(why) | Outcome::Unread(why), _) => self.unread_again(spot, why),
+            // It holds no clear text, and only an overflow job finds events.
+            (Outcome::Outdated | Outcome::Found(_), _) => {}
         }
     }
 

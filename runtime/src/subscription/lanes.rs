@@ -2,7 +2,8 @@
 //! wait.
 //!
 //! Events of one key are in one lane, in the order of the log. Only the first of a lane may be handled, and
-//! it blocks its lane until it is finished; other lanes continue.
+//! it blocks its lane until it is finished; other lanes continue. An event may be in further lanes beside that of its
+//! key: it is handled once it is the first in each of them, and blocks all of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -32,6 +33,10 @@ pub(super) struct Lanes<T> {
 
 struct Entry<T> {
     key: Arc<str>,
+    /// The further lanes.
+    beside: Vec<Arc<str>>,
+    /// In how many lanes others are before it.
+    behind: usize,
     /// How many events were taken before it.
     number: u64,
     bytes: usize,
@@ -62,18 +67,36 @@ impl<T> Default for Lanes<T> {
 }
 
 impl<T> Lanes<T> {
-    /// Takes an event that comes after all that were taken before.
-    pub(super) fn accept(&mut self, spot: Spot, key: Arc<str>, bytes: usize, event: T) {
+    /// Takes an event that comes after all that were taken before, with its key and the lanes that it is in beside
+    /// that of the key, each once.
+    pub(super) fn accept(
+        &mut self,
+        spot: Spot,
+        (key, beside): (Arc<str>, Vec<Arc<str>>),
+        bytes: usize,
+        event: T,
+    ) {
         debug_assert!(self.events.last_key_value().is_none_or(|(last, _)| *last < spot));
-        let lane = self.lanes.entry(key.clone()).or_default();
-        if lane.is_empty() {
+        let mut behind = 0;
+        for lane in [&key].into_iter().chain(&beside) {
+            let lane = self.lanes.entry(lane.clone()).or_default();
+            behind += usize::from(!lane.is_empty());
+            lane.push_back(spot);
+        }
+        if behind == 0 {
             self.free.insert(spot);
         }
-        lane.push_back(spot);
         self.bytes += bytes;
         let number = self.taken;
         self.taken += 1;
-        self.events.insert(spot, Entry { key, number, bytes, state: State::Waits, event });
+        let state = State::Waits;
+        self.events.insert(spot, Entry { key, beside, behind, number, bytes, state, event });
+    }
+
+    /// Returns the keys of the unfinished events in a lane.
+    pub(super) fn keys_in(&self, lane: &str) -> impl Iterator<Item = &Arc<str>> {
+        let spots = self.lanes.get(lane).into_iter().flatten();
+        spots.filter_map(|spot| self.key(*spot))
     }
 
     /// Returns the lowest event that may be handled now.
@@ -111,21 +134,33 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Removes a finished event, the first of its lane: the next of its key is free.
+    /// Removes a finished event, the first of its lanes: the next of each may be free.
     pub(super) fn finish(&mut self, spot: Spot) -> Option<(Arc<str>, T)> {
         let entry = self.events.remove(&spot)?;
         self.bytes -= entry.bytes;
         self.suspended -= usize::from(entry.state == State::Suspended);
         self.free.remove(&spot);
-        if let Some(lane) = self.lanes.get_mut(&entry.key) {
-            debug_assert_eq!(lane.front(), Some(&spot));
-            lane.pop_front();
-            match lane.front() {
-                Some(next) => drop(self.free.insert(*next)),
-                None => drop(self.lanes.remove(&entry.key)),
-            }
+        for lane in [&entry.key].into_iter().chain(&entry.beside) {
+            self.leave(lane, spot);
         }
         Some((entry.key, entry.event))
+    }
+
+    /// Removes the first event of a lane from it.
+    fn leave(&mut self, key: &Arc<str>, spot: Spot) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        debug_assert_eq!(lane.front(), Some(&spot));
+        lane.pop_front();
+        let Some(next) = lane.front().copied() else {
+            self.lanes.remove(key);
+            return;
+        };
+        if let Some(entry) = self.events.get_mut(&next) {
+            entry.behind -= 1;
+            if entry.behind == 0 {
+                self.free.insert(next);
+            }
+        }
     }
 
     /// Returns the lowest unfinished event: everything before it is finished.

@@ -166,10 +166,12 @@ fn take(
         if !has_room(lanes, parked_in_flight, 0) {
             return false;
         }
-        let shares = routes.due(keyring, &stream, &view, &event);
+        let unfinished = |lane: &str| lanes.keys_in(lane).cloned().collect();
+        let shares = routes.due(keyring, &stream, &view, &event, &unfinished);
+        let Some(shares) = shares else { return false };
         *passed += u64::from(shares.is_empty());
-        for (share, (key, due)) in (0..).zip(shares) {
-            lanes.accept(Spot { position: event.position, share }, key, bytes, due);
+        for (share, (place, due)) in (0..).zip(shares) {
+            lanes.accept(Spot { position: event.position, share }, place, bytes, due);
         }
         *taken = Mark { position: event.position, ..*taken };
     }
@@ -194,10 +196,10 @@ mod tests {
     fn events_are_not_taken_too_far_ahead_of_an_unfinished_one() {
         let mut lanes = Lanes::default();
         let at = |position| Spot { position: Position::new(position), share: 0 };
-        lanes.accept(at(1), "slow".into(), 1, ());
+        lanes.accept(at(1), ("slow".into(), vec![]), 1, ());
         let mut next = 2;
         while has_room(&lanes, 0, 0) {
-            lanes.accept(at(next), "quick".into(), 1, ());
+            lanes.accept(at(next), ("quick".into(), vec![]), 1, ());
             lanes.finish(at(next));
             next += 1;
         }

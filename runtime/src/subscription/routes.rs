@@ -8,6 +8,7 @@ use actuarius_persistence::{Commit, CommitView, EventView};
 use smallvec::{SmallVec, smallvec};
 
 use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed};
+use super::route::{Share, Shares, Unfinished, cut};
 use crate::base::panics::guarded;
 use crate::base::schema_error::SchemaError;
 use crate::engine::decoded::Decoded;
@@ -16,10 +17,6 @@ use crate::follow::raw_event::RawEvent;
 use crate::schema::decoding::Decoder;
 use crate::schema::names;
 use crate::schema::recorded::StoreShapes;
-
-/// How many bytes of a key count: the key is part of a note's name. Two longer keys with the same first bytes
-/// share their order, which is stricter than requested and never wrong.
-const KEY_BYTES_MAX: usize = 1_024;
 
 type OrderedBy = Box<dyn Fn(&RawEvent<'_>) -> String + Send + Sync>;
 
@@ -48,12 +45,6 @@ struct Part {
     route: usize,
 }
 
-/// The parts of a stored event that have one key.
-struct Share {
-    key: Arc<str>,
-    parts: SmallVec<[Part; 1]>,
-}
-
 /// An event, or the share of it that has one key, that waits to be handled.
 pub(super) struct Due {
     pub(super) stream: StreamId,
@@ -65,7 +56,15 @@ pub(super) struct Due {
     /// The first attempt, prepared when the event was read, so that neither the commit's bytes nor their page
     /// need to be kept.
     pub(super) first_attempt: Option<Decoded<Result<Handling, String>>>,
+    /// What is to be done before it is parked after another event of its key.
+    pub(super) before_parking: Option<Handling>,
 }
+
+/// The key of a share, and the lanes that it is in beside that of the key.
+type Place = (Arc<str>, Vec<Arc<str>>);
+
+/// No event is unfinished, as far as is to be known.
+const NONE_UNFINISHED: &Unfinished<'static> = &|_| Vec::new();
 
 impl Routes {
     pub(super) fn add<A: Aggregate>(
@@ -118,31 +117,37 @@ impl Routes {
     }
 
     /// Returns each key's share of the event, as far as handlers take it: usually one key has all of it. `stream`
-    /// and `aggregate` are those of [`stream_of`](Self::stream_of).
+    /// and `aggregate` are those of [`stream_of`](Self::stream_of). Returns `None` if the event has to wait until
+    /// fewer events are unfinished.
     pub(super) fn due(
         &self,
         keyring: &Keyring,
         (stream, aggregate): &(StreamId, Arc<str>),
         commit: &CommitView<'_>,
         event: &EventView<'_>,
-    ) -> SmallVec<[(Arc<str>, Due); 1]> {
-        let due = |has_key, attempt| Due {
+        unfinished: &Unfinished<'_>,
+    ) -> Option<SmallVec<[(Place, Due); 1]>> {
+        let due = |has_key, attempt, before_parking| Due {
             stream: stream.clone(),
             event_type: event.event_type.into(),
             commit: commit.position,
             has_key,
             first_attempt: Some(attempt),
+            before_parking,
         };
-        match self.shares(aggregate, commit, event) {
+        match self.shares(aggregate, commit, event, unfinished) {
             Ok(shares) => {
-                let shares = shares.into_iter().map(|Share { key, parts }| {
-                    let attempt = || self.attempt(stream, commit, event, &parts);
-                    (key, due(true, Decoded::by(keyring, attempt)))
+                let shares = shares?.into_iter().map(|Share { key, beside, parts }| {
+                    let attempt = || self.attempt(stream, commit, event, &parts, Some(&key));
+                    let before = self.before_parking(stream, commit, event, &parts, &key);
+                    let attempt = Decoded::by(keyring, attempt);
+                    ((key, beside), due(true, attempt, before))
                 });
-                shares.collect()
+                Some(shares.collect())
             }
             Err(why) => {
-                smallvec![(aggregate.clone(), due(false, Decoded::by(keyring, || Err(why))))]
+                let failing = due(false, Decoded::by(keyring, || Err(why)), None);
+                Some(smallvec![((aggregate.clone(), Vec::new()), failing)])
             }
         }
     }
@@ -155,8 +160,8 @@ impl Routes {
         commit: &CommitView<'_>,
         event: &EventView<'_>,
     ) -> bool {
-        let shares = self.shares(aggregate, commit, event);
-        shares.is_ok_and(|shares| shares.iter().any(|share| share.key == *key))
+        let shares = self.shares(aggregate, commit, event, NONE_UNFINISHED);
+        shares.is_ok_and(|shares| shares.into_iter().flatten().any(|share| share.key == *key))
     }
 
     /// Whether the events with this key are those of this stream.
@@ -180,19 +185,26 @@ impl Routes {
         let event = view.events().find(|event| event.position == position);
         let event = event.ok_or("the event is not where it was")?;
         let (stream, aggregate) = self.stream_of(&view).ok_or("no handler takes it")?;
-        let shares = self.shares(&aggregate, &view, &event)?;
-        let parts: SmallVec<[Part; 1]> = match shares.iter().position(|share| *share.key == *key) {
-            Some(its) => shares.into_iter().nth(its).map(|share| share.parts).unwrap_or_default(),
-            // The keys could not be determined before, or the order has changed since.
-            None => shares.into_iter().flat_map(|share| share.parts).collect(),
-        };
+        let shares = self.shares(&aggregate, &view, &event, NONE_UNFINISHED)?.unwrap_or_default();
+        let mut target = Some(key);
+        let mut parts: SmallVec<[Part; 1]> =
+            match shares.iter().position(|share| *share.key == *key) {
+                Some(its) => shares.into_iter().nth(its).map(|it| it.parts).unwrap_or_default(),
+                // The keys could not be determined before, or the order has changed since.
+                None => {
+                    target = target.filter(|key| **key != *aggregate);
+                    shares.into_iter().flat_map(|share| share.parts).collect()
+                }
+            };
+        parts.sort_by_key(|part| part.number);
+        parts.dedup_by_key(|part| part.number);
         match parts.is_empty() {
             true => Ok(None),
-            false => self.attempt(&stream, &view, &event, &parts).map(Some),
+            false => self.attempt(&stream, &view, &event, &parts, target).map(Some),
         }
     }
 
-    /// Returns what handlers take of the event, by key.
+    /// Returns what handlers take of the event, by key, or `None` if it has to wait until fewer events are unfinished.
     ///
     /// # Errors
     /// The event does not decode, or a key cannot be determined.
@@ -201,16 +213,13 @@ impl Routes {
         aggregate: &Arc<str>,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
-    ) -> Result<SmallVec<[Share; 1]>, String> {
-        let mut shares = SmallVec::<[Share; 1]>::new();
+        unfinished: &Unfinished<'_>,
+    ) -> Result<Option<SmallVec<[Share<Part>; 1]>>, String> {
+        let mut shares = Shares::new(unfinished);
         for part in self.parts(commit, event)? {
-            let Some(key) = self.key(part, aggregate, commit, event)? else { continue };
-            match shares.iter_mut().find(|share| share.key == key) {
-                Some(share) => share.parts.push(part),
-                None => shares.push(Share { key, parts: smallvec![part] }),
-            }
+            self.add_to(&mut shares, part, aggregate, commit, event)?;
         }
-        Ok(shares)
+        Ok(shares.finish())
     }
 
     /// Returns the upcast events that handlers take. The handler that was added first takes an event.
@@ -233,39 +242,58 @@ impl Routes {
         Ok(parts)
     }
 
-    /// Returns the key of one part of an event, or `None` if it needs no handling.
-    fn key(
+    /// Adds one part of an event to the shares of its keys, of which it has none if it needs no handling.
+    fn add_to(
         &self,
+        shares: &mut Shares<'_, Part>,
         part: Part,
         aggregate: &Arc<str>,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
-    ) -> Result<Option<Arc<str>>, String> {
+    ) -> Result<(), String> {
         let handler = &self.routes[part.route].handler;
         match (handler.lane(commit, event, part.number)?, &self.ordered_by) {
-            (Lane::None, _) => Ok(None),
-            (Lane::Key(key), _) => Ok(Some(cut(key).into())),
-            (Lane::Default, None) => Ok(Some(aggregate.clone())),
+            (Lane::None, _) => {}
+            (Lane::Routed(route), _) => shares.add_routed(&route, part),
+            (Lane::Default, None) => shares.add(aggregate.clone(), part),
             (Lane::Default, Some((ordered_by, shapes))) => {
                 let key = guarded(|| ordered_by(&RawEvent::of(*commit, *event, shapes)));
-                let why = |panic| format!("`ordered_by` panicked: {panic}");
-                key.map(|key| Some(cut(key).into())).map_err(why)
+                let key = key.map_err(|panic| format!("`ordered_by` panicked: {panic}"))?;
+                shares.add(cut(key).into(), part);
             }
         }
+        Ok(())
     }
 
-    /// Returns the attempt that hands the parts to their handlers, one after the other.
+    /// Returns what a handler that determines the keys wants to be done before the parts are parked after another
+    /// event of their key.
+    fn before_parking(
+        &self,
+        stream: &StreamId,
+        commit: &CommitView<'_>,
+        event: &EventView<'_>,
+        parts: &[Part],
+        key: &Arc<str>,
+    ) -> Option<Handling> {
+        let first = parts.first().filter(|part| self.routes[part.route].handler.is_routed())?;
+        let numbers: SmallVec<[usize; 1]> = parts.iter().map(|part| part.number).collect();
+        self.routes[first.route].handler.before_parking(stream, commit, event, &numbers, key)
+    }
+
+    /// Returns the attempt that hands the parts to their handlers, one after the other, with the key that they are
+    /// handled for if it is known.
     fn attempt(
         &self,
         stream: &StreamId,
         commit: &CommitView<'_>,
         event: &EventView<'_>,
         parts: &[Part],
+        key: Option<&str>,
     ) -> Result<Handling, String> {
         let of_one_route = parts.chunk_by(|one, next| one.route == next.route);
         let handlings = of_one_route.map(|parts| {
             let numbers: SmallVec<[usize; 1]> = parts.iter().map(|part| part.number).collect();
-            self.routes[parts[0].route].handler.handling(stream, commit, event, &numbers)
+            self.routes[parts[0].route].handler.handling(stream, commit, event, &numbers, key)
         });
         let mut handlings = handlings.collect::<Result<SmallVec<[Handling; 1]>, String>>()?;
         match (handlings.len(), handlings.pop()) {
@@ -282,29 +310,4 @@ impl Routes {
 
 fn aggregate_key(category: &str, id: &str) -> Arc<str> {
     cut(format!("{category}/{id}")).into()
-}
-
-fn cut(mut key: String) -> String {
-    key.truncate(whole_characters(&key, KEY_BYTES_MAX));
-    key
-}
-
-/// Returns the largest number of bytes of `text`, up to `bytes`, that ends with a whole character.
-pub(super) fn whole_characters(text: &str, bytes: usize) -> usize {
-    if text.len() <= bytes {
-        return text.len();
-    }
-    (0..=bytes).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_key_is_cut_between_characters() {
-        assert_eq!(cut("short".to_owned()), "short");
-        let long = format!("{}ü{}", "a".repeat(KEY_BYTES_MAX - 1), "b".repeat(9));
-        assert_eq!(cut(long), "a".repeat(KEY_BYTES_MAX - 1));
-    }
 }

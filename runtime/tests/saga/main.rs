@@ -14,6 +14,7 @@ mod loads;
 mod parking;
 mod poison;
 mod puppet;
+mod reusing;
 mod schedules;
 mod till;
 mod walking;

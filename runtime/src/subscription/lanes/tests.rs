@@ -15,7 +15,7 @@ fn share(position: u64, share: u32) -> Spot {
 fn lanes_of(events: &[(u64, &str)]) -> Lanes<()> {
     let mut lanes = Lanes::default();
     for (position, key) in events {
-        lanes.accept(at(*position), (*key).into(), 10, ());
+        lanes.accept(at(*position), ((*key).into(), vec![]), 10, ());
     }
     lanes
 }
@@ -68,14 +68,15 @@ fn an_event_may_be_finished_without_being_handled() {
 
 /// The same rules in the simplest form.
 #[derive(Default)]
-struct Model(Vec<(u64, u8, State)>, Vec<u64>);
+struct Model(Vec<(u64, BTreeSet<u8>, State)>, Vec<u64>);
 
 impl Model {
     fn may_be_handled(&self) -> Vec<u64> {
-        let first_of_key =
-            |index: usize| !self.0[..index].iter().any(|event| event.1 == self.0[index].1);
+        let first_of_all = |index: usize| {
+            !self.0[..index].iter().any(|event| !event.1.is_disjoint(&self.0[index].1))
+        };
         (0..self.0.len())
-            .filter(|&index| first_of_key(index) && self.0[index].2 == State::Waits)
+            .filter(|&index| first_of_all(index) && self.0[index].2 == State::Waits)
             .map(|index| self.0[index].0)
             .collect()
     }
@@ -91,7 +92,8 @@ impl Model {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Accept(u8),
+    /// With the key and the lanes beside it.
+    Accept(u8, BTreeSet<u8>),
     Begin,
     Finish(usize),
     Suspend(usize),
@@ -100,12 +102,16 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..4u8).prop_map(Step::Accept),
+        4 => (0..4u8, lanes_beside()).prop_map(|(key, beside)| Step::Accept(key, beside)),
         4 => Just(Step::Begin),
         3 => any::<usize>().prop_map(Step::Finish),
         1 => any::<usize>().prop_map(Step::Suspend),
         1 => any::<usize>().prop_map(Step::Wake),
     ]
+}
+
+fn lanes_beside() -> impl Strategy<Value = BTreeSet<u8>> {
+    prop_oneof![3 => Just(BTreeSet::new()), 1 => prop::collection::btree_set(0..6u8, 1..3)]
 }
 
 fn one_of(positions: &[u64], choice: usize) -> Option<u64> {
@@ -114,9 +120,12 @@ fn one_of(positions: &[u64], choice: usize) -> Option<u64> {
 
 fn take(step: &Step, at_most: u64, lanes: &mut Lanes<()>, model: &mut Model) {
     match *step {
-        Step::Accept(key) => {
-            lanes.accept(at(at_most), key.to_string().into(), 1, ());
-            model.0.push((at_most, key, State::Waits));
+        Step::Accept(key, ref beside) => {
+            let lane = |it: &u8| it.to_string().into();
+            let others = beside.iter().filter(|it| **it != key);
+            lanes.accept(at(at_most), (lane(&key), others.map(lane).collect()), 1, ());
+            let all = beside.iter().copied().chain([key]).collect();
+            model.0.push((at_most, all, State::Waits));
             model.1.push(at_most);
         }
         Step::Begin => {
@@ -168,7 +177,7 @@ proptest! {
 fn an_event_is_finished_when_the_shares_of_all_keys_are() {
     let mut lanes = Lanes::default();
     for (spot, key) in [(at(1), "a"), (share(2, 0), "a"), (share(2, 1), "b"), (at(3), "b")] {
-        lanes.accept(spot, key.into(), 10, ());
+        lanes.accept(spot, (key.into(), vec![]), 10, ());
     }
     lanes.begin(at(1));
     assert_eq!(lanes.next(), Some(share(2, 1)));

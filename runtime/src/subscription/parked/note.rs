@@ -14,7 +14,7 @@ use actuarius_persistence::{Note, ReadError};
 use bytes::{Buf, Bytes};
 
 use super::event::Entry;
-use crate::subscription::routes::whole_characters;
+use crate::subscription::route::whole_characters;
 
 const LAYOUT: u8 = 1;
 const REST: &str = "rest";
