@@ -18,6 +18,9 @@ pub(super) struct InstanceState {
     /// Whether the saga has reacted to anything. It has not if its first event is poison.
     pub(super) has_begun: bool,
     pub(super) life: Life,
+    /// The step that began to compensate. 0 if none did, or it is not known in a snapshot of an earlier release.
+    #[serde(default)]
+    pub(super) compensates_since: u64,
     pub(super) trouble: Option<Trouble>,
     /// The last event that the instance has handled.
     pub(super) seen: Position,
@@ -55,9 +58,11 @@ impl InstanceState {
         self.life.has_ended() && self.open.is_empty() && self.trouble.is_none()
     }
 
-    /// Whether an open command is not to be sent any more if it has not been carried out.
+    /// Whether an open command is not to be sent any more if it has not been carried out: it was sent before the
+    /// instance began to compensate.
     pub(super) fn is_abandoned(&self, open: &Open) -> bool {
-        !open.is_undo && matches!(self.life, Life::Compensating(_))
+        let is_older = self.compensates_since == 0 || open.effect.step < self.compensates_since;
+        !open.is_undo && is_older && matches!(self.life, Life::Compensating(_))
     }
 
     pub(super) fn take(&mut self, step: &Step) {
@@ -76,6 +81,10 @@ impl InstanceState {
         for (index, scheduled) in step.scheduled.iter().enumerate() {
             let deadline = EffectId { step: self.steps, index: index as u32 };
             self.deadlines.push((deadline, scheduled.clone()));
+        }
+        if self.life == Life::Running {
+            let compensates = matches!(step.life, Life::Compensating(_));
+            self.compensates_since = if compensates { self.steps } else { 0 };
         }
         self.life = step.life.clone();
         self.trouble = step.trouble.clone();

@@ -2,12 +2,16 @@
 //! refused waits for an operator.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actuarius::Timestamp;
 use actuarius::saga::InstanceStatus;
+use actuarius::store::fault::Failure;
 
 use crate::puppet::{Do, Said, Script};
-use crate::till::{NOON, Show, TillCommand, compensate, compensated, put, put_for_now, stuck};
+use crate::till::{
+    LONG, NOON, Show, TillCommand, compensate, compensated, put, put_for_now, stuck,
+};
 
 /// Puts 1, 2 and 3 into a till one after the other, each with its compensation.
 fn three(till: &str) -> Script {
@@ -204,4 +208,25 @@ async fn a_saga_that_continues_after_a_cancel_keeps_what_it_decided() {
     show.clock.set(Timestamp::from_micros(NOON + 10));
     assert_eq!(show.end_of("t").await, InstanceStatus::Completed);
     assert!(show.heard("t").await.contains(&"cancelled: enough".to_owned()));
+}
+
+/// A saga gave up and sent a last command with that. The command was carried out, unless its first attempt failed or
+/// the process ended before: then it was dropped.
+#[tokio::test]
+async fn a_command_sent_with_a_compensation_is_carried_out_also_after_a_crash() {
+    for nth in 1..=4 {
+        let contents = Arc::default();
+        let show = Show::on(&contents).await;
+        let event = Said::start("t", "begin").doing([compensate("no"), put("a", 1)]);
+        show.faults.fail_commit(nth, Failure::Unwritten);
+        let is_stored = show.cues.execute("crier", vec![event]).await.is_ok();
+        let _ = show.runtime.caught_up(Duration::from_millis(50)).await;
+        show.leave(&contents).await;
+        let show = Show::on(&contents).await;
+        show.runtime.caught_up(LONG).await.unwrap();
+        if is_stored {
+            assert_eq!(show.end_of("t").await, compensated("no"));
+            assert_eq!(show.put("a").await, [1], "{nth}");
+        }
+    }
 }
