@@ -7,7 +7,7 @@
 //!   `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`, and
 //!   `instance_index` (the view of all instances) with `key_holders`;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
-//!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`;
+//!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`, `unreadable`;
 //! - for users: `builder`, `handle`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
 //!   is for the test kit.
 
@@ -35,6 +35,7 @@ mod stored;
 mod targets;
 mod tasks;
 mod triggers;
+mod unreadable;
 mod upcasting;
 
 pub use actuarius_domain::{

@@ -15,6 +15,8 @@ use std::time::Duration;
 use actuarius_domain::{Aggregate, Position, Projection, ReadModel};
 use actuarius_persistence::Commit;
 use actuarius_persistence::views::ViewError;
+#[cfg(feature = "sagas")]
+use actuarius_persistence::{CommitView, EventView};
 
 pub use handle::InMemory;
 pub(crate) use handle::ViewReader;
@@ -54,6 +56,17 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
         self.check::<A>();
         let (routes, decoder) = (self.settings.routes, Decoder::of(&self.inner.engine.shapes));
         self.settings.routes = routes.on(decoder, |view: &mut P, envelope| view.project(envelope));
+        self
+    }
+
+    /// Adds an aggregate type whose stored events the view decodes itself.
+    #[cfg(feature = "sagas")]
+    pub(crate) fn on_stored<A: Aggregate>(
+        mut self,
+        fold: impl Fn(&mut P, &CommitView<'_>, &EventView<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.check::<A>();
+        self.settings.routes = self.settings.routes.on_stored::<A>(fold);
         self
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id};
+#[cfg(feature = "sagas")]
+use actuarius_persistence::EventView;
 use actuarius_persistence::{Commit, CommitView};
 
 use super::target::Failed;
@@ -44,6 +46,21 @@ impl<V: ?Sized + 'static> Routes<V> {
         routes.retain(|route| route.category != A::TYPE);
         let project = move |view: &mut V, commit: &CommitView<'_>| {
             project_commit::<A>(decoder, commit, |envelope| fold(view, envelope))
+        };
+        routes.push(Route { category: A::TYPE, project: Box::new(project) });
+        Self(Arc::new(routes))
+    }
+
+    /// Adds an aggregate type whose stored events the view decodes itself.
+    #[cfg(feature = "sagas")]
+    pub(crate) fn on_stored<A: Aggregate>(
+        self,
+        fold: impl Fn(&mut V, &CommitView<'_>, &EventView<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let mut routes = Arc::into_inner(self.0).unwrap_or_default();
+        let project = move |view: &mut V, commit: &CommitView<'_>| {
+            commit.events().for_each(|event| fold(view, commit, &event));
+            Ok(commit.events)
         };
         routes.push(Route { category: A::TYPE, project: Box::new(project) });
         Self(Arc::new(routes))

@@ -13,7 +13,7 @@ use super::delivery::ToAggregates;
 use super::handle::Sagas;
 use super::host::Host;
 use super::instance::Instance;
-use super::instance_index::InstanceIndex;
+use super::instance_index::{self, InstanceIndex};
 use super::stage::{Stage, Stages};
 use super::targets::{DEFAULT_CODEC, Targets};
 use super::triggers::Triggers;
@@ -24,6 +24,7 @@ use crate::follow::followers::{self, FollowerKind, Retry, StartError};
 use crate::inner::Inner;
 use crate::projection::{InMemory, ProjectionBuilder, ViewReader};
 use crate::runtime::Runtime;
+use crate::schema::decoding::Decoder;
 use crate::schema::names;
 use crate::subscription::SubscriptionBuilder;
 
@@ -200,6 +201,8 @@ impl<S: Saga> SagaBuilder<S> {
             Host::new(engine.clone(), instances, Arc::new(all), index, shared.clone(), retry);
         let host = Arc::new(host);
         followers::start(engine, shared, Coordinator::of(host.clone()));
+        let suspicious = host.clone();
+        host.tasks.spawn(async move { suspicious.check_suspects().await });
         let sagas = Sagas::new(host.clone(), inner.clone());
         if triggers.is_empty() {
             return Ok(sagas);
@@ -227,7 +230,8 @@ async fn index<S: Saga>(
 ) -> Result<ViewReader<InstanceIndex>, StartError> {
     let name = format!("{name}.board");
     let index = ProjectionBuilder::<InMemory<InstanceIndex>>::in_memory(inner.clone(), name);
-    let index = index.on::<Instance<S>>().start().await?;
+    let fold = instance_index::fold::<S>(Decoder::of(&inner.engine.shapes));
+    let index = index.on_stored::<Instance<S>>(fold).start().await?;
     let (view_reader, head) = (index.view_reader(), inner.engine.tail.head());
     while let Err(error) = view_reader.shared.wait_for_within(head, INDEX_CHECK_EVERY).await {
         if !matches!(error, followers::WaitError::TimedOut { .. }) {

@@ -13,7 +13,7 @@ use super::host::{Host, StepError, StepOutcome, TraceIds, command_id};
 use super::instance::{Instance, Kind};
 use super::instance_state::Open;
 use super::stage::Stage;
-use super::stored::{At, Trouble};
+use super::stored::{At, EffectId, Trouble};
 use super::targets::{Delivery, Dispatched};
 use crate::base::error::Place;
 use crate::base::error::{ExecuteError, Failure, Unavailable};
@@ -47,6 +47,18 @@ pub(super) enum RetryCause {
     External(String),
     /// The reaction panicked, or its effects cannot be encoded.
     Poison(String),
+    /// No later attempt to deliver the command can succeed.
+    Undeliverable(String),
+}
+
+impl RetryCause {
+    /// Returns what a command is blocked at.
+    fn at(&self, effect: EffectId) -> At {
+        match self {
+            Self::Undeliverable(_) => At::Delivery(effect),
+            Self::External(_) | Self::Poison(_) => At::Answer(effect),
+        }
+    }
 }
 
 impl<S: Saga> Host<S> {
@@ -142,7 +154,8 @@ impl<S: Saga> Host<S> {
             match self.retry.wait_after(attempts).filter(|_| !outgoing.may_be_done) {
                 Some(wait) => sleep(wait).await,
                 None => {
-                    self.give_up(id, At::Answer(outgoing.open.effect), cause, Vec::new()).await;
+                    let at = cause.at(outgoing.open.effect);
+                    self.give_up(id, at, cause, Vec::new()).await;
                     break;
                 }
             }
@@ -163,7 +176,7 @@ impl<S: Saga> Host<S> {
         let dispatched = match self.dispatched(id, outgoing, delivery, may_be_done).await {
             Ok(Some(dispatched)) => dispatched,
             Ok(None) => return Attempt::Done,
-            Err(failure) => return again(failure),
+            Err(failure) => return undelivered(failure),
         };
         self.stages.reached(Stage::Dispatched, id.as_str());
         let Dispatched { outcome, reaction } = dispatched;
@@ -189,7 +202,12 @@ impl<S: Saga> Host<S> {
         if may_be_done {
             let is_abandoned = move |instance: &Instance<S>| instance.is_abandoned(effect);
             let Some(is_abandoned) = self.read(id, is_abandoned).await? else { return Ok(None) };
-            if let Some(dispatched) = delivery.find(outgoing, command, open.as_of).await? {
+            let found = match delivery.find(outgoing, command, open.as_of).await {
+                // What it has done is deleted, too.
+                Err(Failure::Deleted) if is_abandoned => None,
+                found => found?,
+            };
+            if let Some(dispatched) = found {
                 return Ok(Some(dispatched));
             }
             if is_abandoned {
@@ -214,7 +232,7 @@ impl<S: Saga> Host<S> {
             RetryCause::External(why) => {
                 tracing::warn!(target: "actuarius::saga", saga, %id, why, "a command or reaction failed, retried later");
             }
-            RetryCause::Poison(why) => {
+            RetryCause::Poison(why) | RetryCause::Undeliverable(why) => {
                 tracing::error!(target: "actuarius::saga", saga, %id, why, "quarantined");
                 let kind = Kind::Poison { trouble: Trouble { at, why }, keys };
                 if let Err(error) = self.step(id, kind, TraceIds::of(id).for_no_cause()).await {
@@ -226,16 +244,25 @@ impl<S: Saga> Host<S> {
     }
 }
 
-/// Maps a failure to another attempt, or to the end of all work.
-fn again(failure: Failure) -> Attempt {
-    external(failure).map_or(Attempt::Done, Attempt::Retry)
+/// Maps the failure of a delivery to another attempt, or to the end of all work.
+fn undelivered(failure: Failure) -> Attempt {
+    match failure {
+        // No later attempt can succeed: an operator decides what to do.
+        Failure::Deleted => Attempt::Retry(RetryCause::Undeliverable(failure.to_string())),
+        Failure::Unstorable(error) => {
+            let why =
+                format!("the command does not decode, or its events cannot be stored: {error}");
+            Attempt::Retry(RetryCause::Undeliverable(why))
+        }
+        failure => external(failure).map_or(Attempt::Done, Attempt::Retry),
+    }
 }
 
 fn external(failure: Failure) -> Option<RetryCause> {
     match failure {
         // What is durable is resumed after the next start.
         Failure::Unavailable(Unavailable::ShuttingDown) | Failure::Poisoned(_) => None,
-        // No later attempt can succeed: an operator decides what to do.
+        // As above, of the instance itself.
         Failure::Deleted => Some(RetryCause::Poison(failure.to_string())),
         other => Some(RetryCause::External(other.to_string())),
     }

@@ -3,7 +3,7 @@
 use actuarius_domain::{Context, Effect, Ending, Position, Saga, When};
 use thiserror::Error;
 
-use super::instance_state::InstanceState;
+use super::instance_state::{InstanceState, Open};
 use super::stage::Stage;
 use super::stored::{
     At, CommandOutcome, Due, EffectId, Input, Life, Payload, Scheduled, Step, Stepped,
@@ -64,7 +64,7 @@ impl<'a, S: Saga> Draft<'a, S> {
     }
 
     /// Starts from the saga's first state, whatever has happened before.
-    pub(super) fn from_scratch(mut self) -> Self {
+    pub(super) fn beginning_again(mut self) -> Self {
         (self.step.life, self.step.trouble) = (Life::Running, None);
         Self { saga: S::default(), ..self }
     }
@@ -176,13 +176,20 @@ impl<'a, S: Saga> Draft<'a, S> {
     /// How many commands are still open after the input.
     fn open_after_input(&self) -> usize {
         let answered = self.answered().map(|(effect, _)| effect);
-        self.state.open.iter().filter(|open| Some(open.effect) != answered).count()
+        let closed = answered.or_else(|| self.abandoned().map(|open| open.effect));
+        self.state.open.iter().filter(|open| Some(open.effect) != closed).count()
+    }
+
+    /// Returns the command that the input abandons.
+    fn abandoned(&self) -> Option<&Open> {
+        self.state.abandoned_by_skip().filter(|_| self.step.input == Input::Skipped)
     }
 
     /// Whether an undo is left to send.
     fn has_undos(&self) -> bool {
         let undos = self.state.undos.len();
-        let skipped = self.state.trouble.as_ref().is_some_and(|trouble| trouble.at == At::Undo);
+        let skipped = self.state.trouble.as_ref().is_some_and(|trouble| trouble.at == At::Undo)
+            || self.abandoned().is_some_and(|open| open.is_undo);
         match (self.answered(), &self.step.input) {
             (Some((effect, CommandOutcome::Accepted { .. })), _) => match self.state.open(effect) {
                 Some(open) if open.is_undo => undos > 1,

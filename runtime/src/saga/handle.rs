@@ -11,7 +11,7 @@ use super::error::SagaError;
 use super::history::{SagaStep, steps};
 use super::host::{Host, StepError, StepOutcome, TraceIds};
 use super::instance::{Existing, Instance, Kind};
-use super::instance_index::{InstanceIndex, SagaCounts};
+use super::instance_index::SagaCounts;
 use super::status::{InstanceStatus, SagaInstance};
 use crate::base::deadline::Deadline;
 use crate::base::error::{ExecuteError, Failure, Unavailable};
@@ -168,7 +168,10 @@ impl<S: Saga> Sagas<S> {
         wanted: impl Fn(&SagaInstance) -> bool,
     ) -> Vec<SagaInstance> {
         let limit = limit.min(LISTED_MAX);
-        self.host.index.read(|index| index.live_after(after).filter(wanted).take(limit).collect())
+        self.host.index.read(|index| {
+            let live = index.live_after(after).map(|shown| self.host.unreadable.show(shown));
+            live.filter(wanted).take(limit).collect()
+        })
     }
 
     /// Returns the instances that ended last, the latest first: 1,000 at most.
@@ -180,7 +183,7 @@ impl<S: Saga> Sagas<S> {
     /// Returns how many instances have each status.
     #[must_use]
     pub fn counts(&self) -> SagaCounts {
-        self.host.index.read(InstanceIndex::counts)
+        self.host.counts()
     }
 
     /// Returns a page of the steps of an instance after the step number `after`, the oldest first. An

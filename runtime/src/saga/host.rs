@@ -10,13 +10,14 @@ use tokio::sync::{Semaphore, oneshot};
 use super::claims::{Claims, Stepping};
 use super::draft::Refused;
 use super::instance::{Instance, InstanceCommand, Kind};
-use super::instance_index::InstanceIndex;
+use super::instance_index::{InstanceIndex, SagaCounts};
 use super::instance_state::Open;
 use super::stage::{Stage, Stages};
 use super::status::InstanceStatus;
 use super::stored::{EffectId, Life};
 use super::targets::Targets;
 use super::tasks::Tasks;
+use super::unreadable::Unreadable;
 use crate::aggregate::directory::Directory;
 use crate::base::error::{ExecuteError, Failure};
 use crate::base::telemetry::SagaMeters;
@@ -51,6 +52,7 @@ pub(super) struct Host<S: Saga> {
     pub(super) claims: Claims,
     pub(super) stages: Stages,
     pub(super) tasks: Tasks,
+    pub(super) unreadable: Unreadable,
     meters: SagaMeters,
     /// The subscription that delivers the events, once it is started; empty if the saga reacts to no events.
     pub(super) events: OnceLock<Subscription>,
@@ -95,6 +97,7 @@ impl<S: Saga> Host<S> {
             claims: Claims::default(),
             stages,
             tasks,
+            unreadable: Unreadable::default(),
             meters: SagaMeters::of(S::TYPE),
             events: OnceLock::new(),
             waiting: Mutex::default(),
@@ -120,8 +123,12 @@ impl<S: Saga> Host<S> {
             let gives_up = instance.state.life != Life::Running;
             ((instance.state.steps, instance.to_dispatch(), gives_up), over)
         };
-        let (receipt, ((step, sent, gives_up), over)) =
-            execute.returning_with_receipt(read).await?;
+        let stepped = execute.returning_with_receipt(read).await;
+        match &stepped {
+            Err(ExecuteError::Failed(failure)) => self.unreadable.failed(id.shared(), failure),
+            _ => self.unreadable.answered(id.as_str()),
+        }
+        let (receipt, ((step, sent, gives_up), over)) = stepped?;
         if let Some(status) = over {
             self.ended(id, &status);
         }
@@ -142,7 +149,32 @@ impl<S: Saga> Host<S> {
         id: &Id<Instance<S>>,
         read: impl FnOnce(&Instance<S>) -> R + Send + 'static,
     ) -> Result<R, Failure> {
-        Query::new(self.instances.clone(), Ok(id.clone()), read).await
+        let read = Query::new(self.instances.clone(), Ok(id.clone()), read).await;
+        match &read {
+            Ok(_) => self.unreadable.answered(id.as_str()),
+            Err(failure) => self.unreadable.failed(id.shared(), failure),
+        }
+        read
+    }
+
+    /// Finds out which of the instances can be read whose stored steps could not be read before.
+    pub(super) async fn check_suspects(&self) {
+        let ids: Vec<_> = self.index.read(|it| it.suspects().map(str::to_owned).collect());
+        for id in ids.into_iter().filter_map(|id| Id::new(id).ok()) {
+            if let Err(error) = self.read(&id, |_| ()).await {
+                tracing::error!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "an instance cannot be read");
+            }
+        }
+    }
+
+    /// Returns how many instances have each status.
+    pub(super) fn counts(&self) -> SagaCounts {
+        let unreadable = self.unreadable.ids();
+        self.index.read(|index| {
+            let unnoticed = unreadable.iter().filter(|id| index.is_well(id)).count() as u64;
+            let counts = index.counts();
+            SagaCounts { in_trouble: counts.in_trouble + unnoticed, ..counts }
+        })
     }
 
     fn ended(&self, id: &Id<Instance<S>>, status: &InstanceStatus) {
@@ -208,7 +240,7 @@ impl<S: Saga> Host<S> {
 
     /// Reports the counts of all instances as metrics.
     pub(super) fn report_counts(&self) {
-        let counts = self.index.read(InstanceIndex::counts);
+        let counts = self.counts();
         self.meters.instances(counts.live, counts.in_trouble, counts.commands_under_way);
         self.meters.ended(counts.completed, counts.compensated, counts.failed);
     }

@@ -204,7 +204,7 @@ impl<S: Saga> Instance<S> {
         if !existing.lets_begin(&self.state) {
             return Ok(None);
         }
-        beginning.reacting(draft.from_scratch())?.without_deadlines().finish(Input::Begun)
+        beginning.reacting(draft.beginning_again())?.without_deadlines().finish(Input::Begun)
     }
 
     fn react(

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
-use actuarius_domain::{Envelope, Header, Position, Projection, Saga, Timestamp};
+use actuarius_domain::{Position, Saga, Timestamp};
+use actuarius_persistence::{CommitView, EventView};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::instance::Instance;
 use super::key_holders::KeyHolders;
 use super::status::{InstanceStatus, SagaInstance};
 use super::stored::{At, EffectId, Input, Life, Step, Stepped, Trouble};
+use crate::base::panics::guarded;
+use crate::schema::decoding::Decoder;
 
 /// How many ended instances are listed. Older ones are found by their id.
 const ENDED_LISTED: usize = 1_000;
@@ -28,6 +32,8 @@ pub(super) struct InstanceIndex {
     completed: u64,
     compensated: u64,
     failed: u64,
+    /// The live instances with a step whose state could not be read, and why. They may be readable by now.
+    suspects: BTreeMap<String, String>,
 }
 
 /// Deadlines, the next one first.
@@ -47,11 +53,27 @@ struct Live {
     last: Timestamp,
 }
 
-impl<S: Saga> Projection<Instance<S>> for InstanceIndex {
-    fn project(&mut self, envelope: &Envelope<Instance<S>>) {
-        let Stepped::Stepped { step, .. } = &envelope.event;
-        let Header { version, position, time, .. } = &envelope.header;
-        self.take((envelope.id.as_str(), version.get()), step, (*position, *time));
+/// Folds a stored step into the index. A state that cannot be read hides neither its instance nor the others.
+pub(super) fn fold<S: Saga>(
+    decoder: Decoder<Instance<S>>,
+) -> impl Fn(&mut InstanceIndex, &CommitView<'_>, &EventView<'_>) {
+    move |index, commit, event| {
+        let at = (event.position, commit.time);
+        let instance = (commit.id, event.version.get());
+        let decoded = guarded(|| decoder.facts(event).map_err(|error| error.to_string()));
+        match decoded.and_then(|decoded| decoded) {
+            Ok(steps) => steps.iter().for_each(|Stepped::Stepped { step, .. }| {
+                index.take(instance, step, at);
+            }),
+            Err(why) => match event.decode::<Stepped<IgnoredAny>>() {
+                Ok(Stepped::Stepped { step, .. }) => {
+                    index.take(instance, &step, at);
+                    index.set_suspect(commit.id, &why);
+                }
+                // A codec that is not self-describing.
+                Err(_) => index.take_unread(instance, at, &why),
+            },
+        }
     }
 }
 
@@ -86,8 +108,38 @@ impl InstanceIndex {
         }
     }
 
+    /// Takes a step that cannot be read at all.
+    fn take_unread(
+        &mut self,
+        (id, number): (&str, u64),
+        (_, now): (Position, Timestamp),
+        why: &str,
+    ) {
+        let new = || Live { since: now, ..Live::default() };
+        let live = self.live.entry(id.to_owned()).or_insert_with(new);
+        (live.steps, live.last) = (number, now);
+        self.set_suspect(id, why);
+    }
+
+    fn set_suspect(&mut self, id: &str, why: &str) {
+        if self.live.contains_key(id) {
+            self.suspects.insert(id.to_owned(), why.to_owned());
+        }
+    }
+
+    /// Returns the live instances that may be unreadable.
+    pub(super) fn suspects(&self) -> impl Iterator<Item = &str> {
+        self.suspects.keys().map(String::as_str)
+    }
+
+    /// Whether an instance is live and not known to be in trouble.
+    pub(super) fn is_well(&self, id: &str) -> bool {
+        self.live.get(id).is_some_and(|live| live.trouble.is_none())
+    }
+
     fn end(&mut self, id: &str) {
         let Some(live) = self.live.remove(id) else { return };
+        self.suspects.remove(id);
         match live.life {
             Life::Completed => self.completed += 1,
             Life::Compensated(_) => self.compensated += 1,

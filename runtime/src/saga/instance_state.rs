@@ -119,7 +119,9 @@ impl InstanceState {
         let Some(at) = self.open.iter().position(|open| open.effect == effect) else { return };
         let Open { outgoing, is_undo, .. } = self.open.remove(at);
         match outcome {
-            CommandOutcome::Accepted { .. } if is_undo => drop(self.undos.pop()),
+            CommandOutcome::Accepted { .. } | CommandOutcome::Abandoned if is_undo => {
+                drop(self.undos.pop());
+            }
             CommandOutcome::Accepted { .. } => {
                 self.undos.extend(outgoing.undoing().map(Arc::new));
             }
@@ -133,7 +135,21 @@ impl InstanceState {
             Some(At::Answer(effect)) => self.muted = Some(effect),
             Some(At::Deadline(deadline)) => self.deadlines.retain(|(it, _)| *it != deadline),
             Some(At::Undo) => drop(self.undos.pop()),
+            Some(At::Delivery(effect)) => self.abandon(effect),
             None => {}
+        }
+    }
+
+    /// Removes a command that was never carried out, and will not be.
+    fn abandon(&mut self, effect: EffectId) {
+        self.take_answer(effect, &CommandOutcome::Abandoned);
+    }
+
+    /// Returns the command that is abandoned if what the instance is blocked on is skipped.
+    pub(super) fn abandoned_by_skip(&self) -> Option<&Open> {
+        match self.trouble.as_ref()?.at {
+            At::Delivery(effect) => self.open(effect),
+            _ => None,
         }
     }
 }

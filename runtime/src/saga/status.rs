@@ -18,8 +18,9 @@ pub enum InstanceStatus {
         /// Why it compensates.
         why: String,
     },
-    /// The reaction to an input panicked, or its effects cannot be encoded. The instance takes no input
-    /// until an operator retries or skips it, or cancels the instance; its later events wait in order.
+    /// The reaction to an input panicked, its effects cannot be encoded, or a command can never be delivered. The
+    /// instance takes no input until an operator retries or skips it, or cancels the instance; its later events wait
+    /// in order.
     Quarantined {
         /// What happened.
         why: String,

@@ -169,6 +169,8 @@ pub(super) enum At {
     Deadline(EffectId),
     /// The last undo was rejected.
     Undo,
+    /// A command that cannot be delivered: its aggregate was deleted permanently, or it does not decode.
+    Delivery(EffectId),
 }
 
 /// A value of any type, stored with the codec that reads it.

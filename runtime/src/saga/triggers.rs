@@ -161,7 +161,7 @@ impl<S: Saga> Triggers<S> {
                     let waited = self.unless_stopping(sleep(EXTERNAL_RETRY_AFTER)).await;
                     waited.ok_or(NotNow(ENDS))?;
                 }
-                (RetryCause::Poison(why), None) => {
+                (RetryCause::Poison(why) | RetryCause::Undeliverable(why), None) => {
                     let why = why.clone();
                     self.host.give_up(id, At::Event(position), cause, keys).await;
                     self.record_keys(id, position, registers()).await?;

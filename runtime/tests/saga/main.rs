@@ -10,6 +10,7 @@ mod correlating;
 mod crashing;
 mod deadlines;
 mod figures;
+mod hopeless;
 mod loads;
 mod parking;
 mod poison;
