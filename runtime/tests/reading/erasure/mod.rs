@@ -1,5 +1,6 @@
 //! Personal values are stored encrypted, and are unreadable once their subject is forgotten.
 
+mod crawl;
 mod customers;
 mod forgetting;
 mod handing;

@@ -3,7 +3,7 @@
 mod ending;
 mod failing;
 mod following;
-mod log;
+pub(crate) mod log;
 mod poison;
 mod portions;
 mod rebuilding;
