@@ -8,5 +8,7 @@ pub mod copy;
 #[cfg(feature = "transfer")]
 pub mod export;
 #[cfg(feature = "transfer")]
+mod key_file;
+#[cfg(feature = "transfer")]
 pub mod migrate;
 pub(crate) mod progress;

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Versions are kept; positions are those of the target. Notes and snapshots are not copied, except the recorded
-//! shapes of event types.
+//! shapes of event types, and the identity of the key file.
 
 use std::collections::HashMap;
 
@@ -25,6 +25,7 @@ use actuarius_domain::{Position, StreamId, Version};
 use thiserror::Error;
 
 use super::batches::Batches;
+use super::key_file::{self, NotCarried};
 use super::progress::{OnProgress, Progress};
 use crate::error::{Damage, ReadError, StoreFailure};
 use crate::record::Commit;
@@ -138,6 +139,15 @@ pub enum CopyError {
     Stopped,
 }
 
+impl From<NotCarried> for CopyError {
+    fn from(error: NotCarried) -> Self {
+        match error {
+            NotCarried::Read(error) => error.into(),
+            NotCarried::Store(failure) => failure.into(),
+        }
+    }
+}
+
 /// Copies the selected events. Events that the target already has are compared and skipped, so a copy can
 /// be repeated after an interruption, or for new events.
 ///
@@ -153,6 +163,9 @@ pub fn run(
 ) -> Result<Copied, CopyError> {
     let end = selection.end(from);
     carry_shapes(from, to, selection)?;
+    if let Some(identity) = key_file::of(from)? {
+        key_file::carry(identity, to)?;
+    }
     let mut copying = Copying::to(to);
     copying.progress.end = end;
     let mut place = Cursor::default();

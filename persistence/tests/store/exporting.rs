@@ -152,7 +152,7 @@ fn a_missing_changed_or_foreign_line_is_reported_by_its_number() {
         );
     }
     let unknown = lines[3].replacen('{', r#"{"more":1,"#, 1);
-    assert!(error_of(&with(4, &unknown)).to_string().contains("more"));
+    assert!(error_of(&with(4, &unknown)).to_string().contains("unknown field"));
     let newer = lines[0].replace(r#""format":1"#, r#""format":2"#);
     assert!(matches!(error_of(&with(1, &newer)), ImportError::NewerFormat { found: 2, .. }));
     for cut in [0, 5, whole.len() / 2, whole.len() - 1] {

@@ -59,6 +59,9 @@ pub(super) struct Line<'a> {
 pub(super) struct Head {
     pub(super) format: u32,
     pub(super) store: Uuid,
+    /// The identity of the key file that personal values are sealed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keys: Option<Uuid>,
 }
 
 #[derive(Serialize, Deserialize)]

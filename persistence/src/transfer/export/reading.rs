@@ -4,11 +4,13 @@ use std::io::{BufRead, Read};
 use std::sync::Arc;
 
 use super::super::copy::{Copied, Copying};
+use super::super::key_file;
 use super::super::progress::OnProgress;
-use super::line::{End, Line};
+use super::line::{End, Head, Line};
 use super::{FORMAT, ImportError};
 use crate::record::COMMIT_BYTES_MAX;
 use crate::record::chain::ChainEnd;
+use crate::record::codec::quiet::without_values;
 use crate::store::Store;
 
 /// The longest line: the largest commit with every byte escaped to six, and the other fields.
@@ -37,8 +39,11 @@ pub fn read(
     progress: OnProgress<'_>,
 ) -> Result<Imported, ImportError> {
     let mut lines = Lines { from, line: 0, text: Vec::new() };
+    if let Some(identity) = lines.head()?.keys {
+        let carried = key_file::carry(identity, to);
+        carried.map_err(|error| ImportError::Store { line: lines.line, source: error.into() })?;
+    }
     let mut copying = Copying::to(to);
-    lines.head()?;
     let end = loop {
         match lines.next(&mut copying)? {
             Some(end) => break end,
@@ -69,14 +74,14 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    fn head(&mut self) -> Result<(), ImportError> {
+    fn head(&mut self) -> Result<Head, ImportError> {
         self.read_line()?;
         let line = parse(&self.text).map_err(|what| self.wrong(what))?;
         match line.export {
             Some(head) if head.format > FORMAT => {
                 Err(ImportError::NewerFormat { found: head.format, supported: FORMAT })
             }
-            Some(_) => Ok(()),
+            Some(head) => Ok(head),
             None => Err(self.wrong("it is not the first line of an export")),
         }
     }
@@ -117,7 +122,10 @@ impl<R: BufRead> Lines<R> {
 }
 
 fn parse(text: &[u8]) -> Result<Line<'_>, String> {
-    serde_json::from_slice(text).map_err(|error| error.to_string())
+    serde_json::from_slice(text).map_err(|error| match error.is_data() {
+        true => without_values(&error.to_string()),
+        false => error.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::super::copy::{Cursor, Selection};
+use super::super::key_file;
 use super::super::progress::{OnProgress, Progress};
 use super::line::{End, Head, Line};
 use super::{ExportError, FORMAT};
@@ -34,7 +35,7 @@ pub fn write(
 ) -> Result<Exported, ExportError> {
     let end = selection.end(from);
     let mut lines = Lines { to, line: 0 };
-    let head = Head { format: FORMAT, store: from.identity() };
+    let head = Head { format: FORMAT, store: from.identity(), keys: key_file::of(from)? };
     lines.put(&Line::first(head))?;
     let mut so_far = Progress { end, ..Progress::default() };
     let (mut place, mut chain) = (Cursor::default(), ChainEnd::default());

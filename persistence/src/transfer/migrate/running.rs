@@ -2,7 +2,9 @@
 
 use actuarius_domain::{StreamId, Version};
 use bytes::Bytes;
+use uuid::Uuid;
 
+use super::super::key_file::{self, NotCarried};
 use super::super::progress::{OnProgress, Progress};
 use super::note::Done;
 use super::output::{Output, stream_of};
@@ -37,6 +39,9 @@ pub fn run(
     }
     transform.begin(from).map_err(MigrateError::Begin)?;
     let is_new = done.is_none();
+    if let (true, Some(identity)) = (is_new, key_file::of(from)?) {
+        carry_key_file(identity, to)?;
+    }
     let done = Done { source: from.identity(), ..done.unwrap_or(fresh) };
     let output = Output::after(done.so_far.to, to)?;
     let mut running = Running { transform, output, done };
@@ -52,6 +57,17 @@ pub fn run(
     running.output.flush(running.done)?;
     running.output.verify()?;
     Ok(running.done.so_far)
+}
+
+/// Records the key file that the values of the new store are sealed with.
+fn carry_key_file(identity: Uuid, to: &mut Store) -> Result<(), MigrateError> {
+    if key_file::of(&*to.reader)?.is_some_and(|of_target| of_target != identity) {
+        return Err(MigrateError::OtherTarget);
+    }
+    key_file::carry(identity, to).map_err(|error| match error {
+        NotCarried::Read(error) => error.into(),
+        NotCarried::Store(failure) => failure.into(),
+    })
 }
 
 /// A transformed commit, with its stream and the shapes of its events that are to be recorded.
