@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use actuarius::projection::RowPage;
 use actuarius::testing::{rows_of, view};
 use shop::{
     Cents, Customer, CustomerEvent, Date, Figures, History, Lags, Months, Progress, Shop, Spend,
@@ -41,7 +42,7 @@ fn a_customer_is_found_by_amount_and_moves_up_from_tier_to_tier() {
         .given::<Customer>("b", [bought(1997, 1, 1, gold - 1)])
         .given::<Customer>("c", [bought(1997, 1, 1, 0)])
         .then_row("a", Some(&sums(2, 2, gold)));
-    let ids = |rows: Vec<(String, Sums)>| rows.into_iter().map(|(id, _)| id).collect::<String>();
+    let ids = |rows: RowPage<Spend>| rows.into_iter().map(|(id, _)| id).collect::<String>();
     assert_eq!(ids(rows.by("spent").descending().list().unwrap()), "abc");
     for (tier, members) in [(Tier::Gold, "a"), (Tier::Silver, "b"), (Tier::Bronze, "c")] {
         assert_eq!(ids(rows.by("tier").equal(tier.name()).list().unwrap()), members);

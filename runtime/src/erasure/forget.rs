@@ -169,7 +169,7 @@ async fn forget_now(
         aggregates: rebuilds.iter().map(|rebuild| rebuild.aggregates).sum(),
         removed_views: removed,
         unseen_views: left,
-        at_work: at_work.iter().map(|name| name.to_string()).collect(),
+        at_work: at_work.iter().map(std::string::ToString::to_string).collect(),
     })
 }
 

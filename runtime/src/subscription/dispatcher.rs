@@ -71,7 +71,7 @@ impl SubscriptionState {
             // In this order, because a caller that waits for a pause has asked for the pause before.
             self.take_requests(requests);
             self.take_desired_state();
-            self.erase_if_due();
+            self.erasing.erase_if_due(&mut self.lanes);
             self.reset_if_asked().await;
             self.wake();
             self.fill();

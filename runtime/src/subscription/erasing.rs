@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::state::SubscriptionState;
+use super::lanes::Lanes;
+use super::routes::Due;
 use crate::engine::keyring::Keyring;
 use crate::follow::followers::FollowerShared;
 
@@ -27,25 +28,23 @@ impl Erasing {
         let _ = self.forgotten.changed().await;
         self.forgotten.mark_changed();
     }
+
+    /// Drops the first attempts in `lanes` that hold clear text if a subject was forgotten. Their events are read
+    /// again when they are handled.
+    pub(super) fn erase_if_due(&mut self, lanes: &mut Lanes<Due>) {
+        if !self.forgotten.has_changed().unwrap_or(false) {
+            return;
+        }
+        let forgotten = *self.forgotten.borrow_and_update();
+        for due in lanes.all() {
+            due.first_attempt.take_if(|attempt| attempt.holds_clear_text());
+        }
+        self.shared.erased(forgotten);
+    }
 }
 
 impl Drop for Erasing {
     fn drop(&mut self) {
         self.shared.erased(u64::MAX);
-    }
-}
-
-impl SubscriptionState {
-    /// Drops the first attempts that hold clear text if a subject was forgotten. Their events are read again when
-    /// they are handled.
-    pub(super) fn erase_if_due(&mut self) {
-        if !self.erasing.forgotten.has_changed().unwrap_or(false) {
-            return;
-        }
-        let forgotten = *self.erasing.forgotten.borrow_and_update();
-        for due in self.lanes.all() {
-            due.first_attempt.take_if(|attempt| attempt.holds_clear_text());
-        }
-        self.erasing.shared.erased(forgotten);
     }
 }

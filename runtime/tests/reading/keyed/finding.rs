@@ -114,8 +114,10 @@ async fn a_page_has_the_cursor_of_the_next_one_until_nothing_is_left() {
         assert_eq!(pages, all.len().div_ceil(limit));
         let (mut has_more, mut cursor) = (true, None);
         while has_more {
-            let page = cursor.iter().fold(parity.clone(), |it, cursor| it.from_cursor(cursor));
-            let page = page.list().unwrap();
+            let page = match &cursor {
+                Some(cursor) => parity.clone().from_cursor(cursor).list().unwrap(),
+                None => parity.clone().list().unwrap(),
+            };
             (has_more, cursor) = (page.next.is_some(), page.next.clone());
             by_parity.extend(page);
         }
