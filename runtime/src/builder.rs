@@ -21,6 +21,7 @@ use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
 #[cfg(feature = "archive")]
 use crate::engine::OPERATIONS_AT_ONCE;
+use crate::engine::deletions::Deletions;
 use crate::engine::keyring::{Keyring, StoreGuard};
 use crate::engine::pool::Pool;
 use crate::engine::supervision::Supervision;
@@ -217,6 +218,7 @@ impl RuntimeBuilder {
             shapes,
             keyring,
             tail,
+            deletions: Deletions::default(),
             clock: GuardedClock::new(self.clock.clone()),
             supervision,
             recovery_pool: Pool::for_recoveries(&home, self.concurrent_recoveries)?,

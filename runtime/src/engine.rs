@@ -1,6 +1,7 @@
 //! [`Engine`]: what all hosted types share, and [`SharedReader`], the store's reader until it is closed.
 
 pub(crate) mod decoded;
+pub(crate) mod deletions;
 pub(crate) mod handed_out;
 pub(crate) mod keyring;
 pub(crate) mod pool;
@@ -20,6 +21,7 @@ use crate::commit::admission::Admission;
 use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
 use crate::schema::recorded::StoreShapes;
+use deletions::Deletions;
 use keyring::Keyring;
 use pool::Pool;
 use supervision::Supervision;
@@ -36,6 +38,8 @@ pub(crate) struct Engine {
     pub(crate) shapes: Arc<StoreShapes>,
     pub(crate) keyring: Keyring,
     pub(crate) tail: Arc<Tail>,
+    /// The streams that are being removed from the log.
+    pub(crate) deletions: Deletions,
     pub(crate) clock: GuardedClock,
     pub(crate) supervision: Supervision,
     /// For recoveries of aggregates.

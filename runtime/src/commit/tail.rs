@@ -96,6 +96,11 @@ impl Tail {
         fit.cloned().collect()
     }
 
+    /// Drops the groups that begin at or before `position`. Followers read the store instead.
+    pub(crate) fn forget_up_to(&self, position: Position) {
+        self.recent().forget_up_to(position);
+    }
+
     /// Returns whether the event after `after` is still kept.
     pub(crate) fn keeps_after(&self, after: Position) -> bool {
         self.recent().groups.front().is_some_and(|group| group.first <= after.next())
@@ -118,6 +123,14 @@ fn last_of(append: &Append, first: Position) -> Option<Position> {
 }
 
 impl Recent {
+    fn forget_up_to(&mut self, position: Position) {
+        while self.groups.front().is_some_and(|group| group.first <= position)
+            && let Some(oldest) = self.groups.pop_front()
+        {
+            self.bytes -= oldest.frames.len();
+        }
+    }
+
     fn keep(&mut self, group: Group) {
         // Groups that were stored while there was no follower are missing, so the older ones are useless.
         if self.groups.back().is_some_and(|newest| newest.last.next() != group.first) {

@@ -8,6 +8,7 @@ use actuarius_persistence::{Commit, Damage, Page, PageLimit, ReadError};
 
 use crate::commit::tail::{Following, Group};
 use crate::engine::Engine;
+use crate::engine::deletions::BeforeRead;
 use crate::engine::pool::Run;
 
 /// How much is read from the store at once: enough to spread the cost of a read, little enough that the pages of a
@@ -21,7 +22,7 @@ pub(crate) struct Follower {
     following: Following,
     at: Position,
     /// The read of the page after `at`, if it is running.
-    reading: Option<Run<Result<Page, ReadError>>>,
+    reading: Option<(BeforeRead, Run<Result<Page, ReadError>>)>,
 }
 
 /// Consecutive commits.
@@ -82,32 +83,40 @@ impl Follower {
         self.reading = None;
     }
 
-    /// Returns the next commits, and waits until there are some. May be dropped at any time.
+    /// Returns the next commits, and waits until there are some. The events of a stream that is deleted after them
+    /// count as removed. May be dropped at any time.
     ///
     /// # Errors
     /// [`ReadError`]; nothing was skipped. Another call reads the same commits.
     pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
         loop {
-            if self.reading.is_none() {
+            let now = self.engine.deletions.before_read();
+            let slice = if self.reading.is_none() {
                 let groups = self.following.tail().groups_after(self.at, PAGE.commits);
                 if !groups.is_empty() {
-                    return self.take_groups(&groups);
+                    self.take_groups(&groups, now)?
+                } else if self.is_at_head() {
+                    self.following.moved_past(self.at).await;
+                    None
+                } else {
+                    self.take_page(now).await?
                 }
-            }
-            if self.reading.is_none() && self.is_at_head() {
-                self.following.moved_past(self.at).await;
-                continue;
-            }
-            let page = self.read_page().await?;
-            if !page.commits.is_empty() {
-                return self.take_page(page);
+            } else {
+                self.take_page(now).await?
+            };
+            if let Some(slice) = slice {
+                return Ok(slice);
             }
         }
     }
 
     /// Takes all groups at once: a follower that waits for a disk for each slice would never catch up group by
-    /// group.
-    fn take_groups(&mut self, groups: &[Arc<Group>]) -> Result<Slice, ReadError> {
+    /// group. Returns `None` if they are outdated.
+    fn take_groups(
+        &mut self,
+        groups: &[Arc<Group>],
+        read: BeforeRead,
+    ) -> Result<Option<Slice>, ReadError> {
         let commits = match groups {
             [group] => group.commits()?,
             groups => {
@@ -115,28 +124,32 @@ impl Follower {
                 all?.iter().flat_map(|commits| commits.iter().cloned()).collect()
             }
         };
+        let Ok(commits) = self.engine.deletions.without_deleted(commits, read)? else {
+            return Ok(None);
+        };
         let from = commits.partition_point(|commit| commit.last_position() <= self.at);
-        self.advance(Slice::of(commits, from))
+        self.advance(Slice::of(commits, from)).map(Some)
     }
 
-    fn take_page(&mut self, page: Page) -> Result<Slice, ReadError> {
-        let more = page.more;
-        let slice = self.advance(Slice::of(page.commits.into(), 0))?;
+    /// Takes the next page, which may be read already. Returns `None` if it is empty or outdated.
+    async fn take_page(&mut self, now: BeforeRead) -> Result<Option<Slice>, ReadError> {
+        if self.reading.is_none() {
+            self.reading = Some((now, self.start_reading()));
+        }
+        let Some((read, reading)) = &mut self.reading else { return Ok(None) };
+        let (read, page) = (*read, reading.await);
+        self.reading = None;
+        let Page { commits, more } = page??;
+        let commits = self.engine.deletions.without_deleted(commits.into(), read)?;
+        let Some(commits) = commits.ok().filter(|commits| !commits.is_empty()) else {
+            return Ok(None);
+        };
+        let slice = self.advance(Slice::of(commits, 0))?;
         if more && !self.following.tail().keeps_after(self.at) {
             // Read while the page before it is processed.
-            self.reading = Some(self.start_reading());
+            self.reading = Some((self.engine.deletions.before_read(), self.start_reading()));
         }
-        Ok(slice)
-    }
-
-    async fn read_page(&mut self) -> Result<Page, ReadError> {
-        if self.reading.is_none() {
-            self.reading = Some(self.start_reading());
-        }
-        let Some(reading) = &mut self.reading else { return Ok(Page::default()) };
-        let page = reading.await;
-        self.reading = None;
-        page?
+        Ok(Some(slice))
     }
 
     fn start_reading(&self) -> Run<Result<Page, ReadError>> {

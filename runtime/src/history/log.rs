@@ -88,9 +88,9 @@ where
     };
     let (mut folded, mut position) = (folded, Position::NONE);
     while position < end {
-        let take = take.clone();
+        let (take, engine_of_page) = (take.clone(), engine.clone());
         let page = move |reader: &dyn Reader| -> Result<_, E> {
-            let commits = reader.read_log(position, PAGE)?.commits;
+            let commits = read_whole_streams(&engine_of_page, reader, position)?;
             let is_included = |commit: &&Commit| commit.last_position() <= end;
             let count = commits.iter().take_while(is_included).count();
             take(&mut folded, &commits[..count])?;
@@ -105,4 +105,19 @@ where
         }
     }
     Ok((folded, position))
+}
+
+/// Reads the next page. The events of a stream that is deleted after them count as removed.
+fn read_whole_streams(
+    engine: &Engine,
+    reader: &dyn Reader,
+    after: Position,
+) -> Result<Arc<[Commit]>, ReadError> {
+    loop {
+        let read = engine.deletions.before_read();
+        let commits = reader.read_log(after, PAGE)?.commits;
+        if let Ok(commits) = engine.deletions.without_deleted(commits.into(), read)? {
+            return Ok(commits);
+        }
+    }
 }

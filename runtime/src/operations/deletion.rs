@@ -8,7 +8,7 @@ mod closed;
 
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, StreamId, Version};
+use actuarius_domain::{Aggregate, Position, StreamId, Version};
 use actuarius_persistence::archive::ArchiveError;
 use actuarius_persistence::{Deletion, Gone, Notes, PageLimit, ReadError, Reader, Removal};
 
@@ -72,44 +72,57 @@ pub(crate) async fn delete<A: Aggregate>(
     Ok(Deleted { version: receipt.version, commits })
 }
 
-/// Resumes interrupted deletions in a task; opening waits only for the search for them.
+/// Resumes interrupted deletions in a task. Opening waits only until they are found, so that no follower starts with a
+/// stream of which a part is removed.
 pub(crate) async fn resume(engine: &Arc<Engine>) {
-    let unfinished = unfinished(engine).await;
-    if !unfinished.is_empty() {
-        engine.home.spawn(finish(engine.clone(), unfinished));
-    }
-}
-
-async fn finish(engine: Arc<Engine>, mut streams: Vec<StreamId>) {
-    while !streams.is_empty() {
-        for stream in streams {
-            if let Err(error) = remove_deleted(&engine, &stream).await {
-                tracing::warn!(
-                    target: "actuarius::deletion",
-                    %stream,
-                    %error,
-                    "an interrupted deletion could not be resumed; it is retried when the runtime is opened again"
-                );
-                return;
+    match engine.read(unfinished).await {
+        Ok(unfinished) if unfinished.is_empty() => {}
+        Ok(unfinished) => {
+            for (stream, end) in &unfinished {
+                if let Some((_, end)) = end {
+                    engine.deletions.begin(stream, *end);
+                }
             }
+            let streams = unfinished.into_iter().map(|(stream, _)| stream).collect();
+            engine.home.spawn(finish(engine.clone(), streams));
         }
-        streams = unfinished(&engine).await;
+        Err(error) => tracing::warn!(
+            target: "actuarius::deletion",
+            %error,
+            "the interrupted deletions could not be read"
+        ),
     }
 }
 
-/// Returns streams whose deletion is unfinished, up to [`NOTES_AT_ONCE`].
-async fn unfinished(engine: &Engine) -> Vec<StreamId> {
-    let notes = engine.read(|reader| reader.notes(NOTES.as_bytes(), None, NOTES_AT_ONCE)).await;
-    match notes {
-        Ok(notes) => notes.iter().filter_map(|note| stream_of(&note.key)).collect(),
-        Err(error) => {
+async fn finish(engine: Arc<Engine>, streams: Vec<StreamId>) {
+    for stream in streams {
+        if let Err(error) = remove_deleted(&engine, &stream).await {
             tracing::warn!(
                 target: "actuarius::deletion",
+                %stream,
                 %error,
-                "the interrupted deletions could not be read"
+                "an interrupted deletion could not be resumed; it is retried when the runtime is opened again"
             );
-            vec![]
+            return;
         }
+    }
+}
+
+/// A stream whose deletion is unfinished, with its end if it has one.
+type Unfinished = (StreamId, Option<(Version, Position)>);
+
+fn unfinished(reader: &dyn Reader) -> Result<Vec<Unfinished>, ReadError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let notes = reader.notes(NOTES.as_bytes(), after.as_deref(), NOTES_AT_ONCE)?;
+        for stream in notes.iter().filter_map(|note| stream_of(&note.key)) {
+            let end = end_of(reader, &stream)?;
+            found.push((stream, end));
+        }
+        if notes.len() < NOTES_AT_ONCE {
+            return Ok(found);
+        }
+        after = notes.last().map(|note| note.key.clone());
     }
 }
 
@@ -122,24 +135,42 @@ fn stream_of(key: &[u8]) -> Option<StreamId> {
 
 /// Removes the events before the last end of the stream, and its snapshots. Idempotent.
 async fn remove_deleted(engine: &Arc<Engine>, stream: &StreamId) -> Result<u64, Failure> {
-    let mut removed = 0;
-    if let Some(end) = last_end(engine, stream).await? {
-        engine.committer.remove(vec![], vec![stream.clone()]).await?;
-        let mut after = Version::NONE;
-        while after.next() < end {
-            let (removals, last) = page(engine, stream, after, end).await?;
-            removed += removals.len() as u64;
-            after = last;
-            if !removals.is_empty() {
-                engine.committer.remove(removals, vec![]).await?;
+    let of = stream.clone();
+    let removed = match engine.read(move |reader| end_of(reader, &of)).await? {
+        Some((version, position)) => {
+            engine.deletions.begin(stream, position);
+            let removed = remove_before(engine, stream, version).await?;
+            if let Some(forgotten) = engine.deletions.complete(stream) {
+                engine.tail.forget_up_to(forgotten);
+                engine.deletions.forget_oldest();
             }
+            removed
         }
-        let of = stream.clone();
-        engine
-            .read(move |reader| reader.maintenance().purge_archive(&of, end).map_err(purge_failed))
-            .await?;
-    }
+        None => 0,
+    };
     engine.note(stream, false).await?;
+    Ok(removed)
+}
+
+async fn remove_before(
+    engine: &Arc<Engine>,
+    stream: &StreamId,
+    end: Version,
+) -> Result<u64, Failure> {
+    engine.committer.remove(vec![], vec![stream.clone()]).await?;
+    let (mut removed, mut after) = (0, Version::NONE);
+    while after.next() < end {
+        let (removals, last) = page(engine, stream, after, end).await?;
+        removed += removals.len() as u64;
+        after = last;
+        if !removals.is_empty() {
+            engine.committer.remove(removals, vec![]).await?;
+        }
+    }
+    let of = stream.clone();
+    engine
+        .read(move |reader| reader.maintenance().purge_archive(&of, end).map_err(purge_failed))
+        .await?;
     Ok(removed)
 }
 
@@ -147,20 +178,18 @@ fn purge_failed(error: ArchiveError) -> ReadError {
     std::io::Error::other(error).into()
 }
 
-async fn last_end(engine: &Engine, stream: &StreamId) -> Result<Option<Version>, Failure> {
-    let stream = stream.clone();
-    Ok(engine.read(move |reader| end_of(reader, &stream)).await?)
-}
-
-/// Returns the version of the last event that ends the stream.
-fn end_of(reader: &dyn Reader, stream: &StreamId) -> Result<Option<Version>, ReadError> {
+/// Returns version and position of the last event that ends the stream.
+fn end_of(
+    reader: &dyn Reader,
+    stream: &StreamId,
+) -> Result<Option<(Version, Position)>, ReadError> {
     let (mut end, mut after) = (None, Version::NONE);
     loop {
         let page = reader.maintenance().read_raw_stream(stream, after, PageLimit::default())?;
         for commit in &page.commits {
             let view = commit.view();
             let ends = view.events().filter(|event| event.deletion().is_some());
-            end = ends.map(|event| event.version).last().or(end);
+            end = ends.map(|event| (event.version, event.position)).last().or(end);
             after = view.last_version();
         }
         if !page.more {

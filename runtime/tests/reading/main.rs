@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod database;
+mod deleting;
 mod ending;
 mod erasure;
 mod evolution;

@@ -87,7 +87,7 @@ fn end(
 
 fn remove_deleted(store: &mut Store, stream: &StreamId, end: Version) -> Result<u64, NotDeleted> {
     let reader = store.reader.clone();
-    let end = end_of(&*reader, stream)?.unwrap_or(end);
+    let end = end_of(&*reader, stream)?.map_or(end, |(version, _)| version);
     let mut remove = |removals: Vec<Removal>, snapshots_dropped: Vec<StreamId>| {
         store.writer.commit(&Batch { removals, snapshots_dropped, ..Batch::default() })
     };
