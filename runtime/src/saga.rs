@@ -4,8 +4,8 @@
 //! one event, so that state, outbox and deadlines are one atomic commit.
 //!
 //! - pure: `stored` (the event), `instance_state` (its fold), `instance`, `draft` and `beginning` (the decision),
-//!   `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`, and
-//!   `instance_index` (the view of all instances) with `key_holders`;
+//!   `origin` (metadata that travels), `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`,
+//!   and `instance_index` (the view of all instances) with `key_holders`;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
 //!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`, `unreadable`;
 //! - for users: `builder`, `handle`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
@@ -27,6 +27,7 @@ mod instance;
 mod instance_index;
 mod instance_state;
 mod key_holders;
+mod origin;
 mod rehearsal;
 mod schedules;
 mod stage;

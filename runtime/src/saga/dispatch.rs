@@ -12,6 +12,7 @@ use super::draft::Refused;
 use super::host::{Host, StepError, StepOutcome, TraceIds, command_id};
 use super::instance::{Instance, Kind};
 use super::instance_state::Open;
+use super::origin::carrying;
 use super::stage::Stage;
 use super::stored::{At, EffectId, Trouble};
 use super::targets::{Delivery, Dispatched};
@@ -182,7 +183,8 @@ impl<S: Saga> Host<S> {
         let Dispatched { outcome, reaction } = dispatched;
         let OutgoingCommand { open, command, trace, .. } = outgoing;
         let kind = Kind::Answer { effect: open.effect, outcome, reaction };
-        match self.step(id, kind, trace.because_of(*command)).await {
+        let cause = carrying(trace.because_of(*command), open.origin.as_ref());
+        match self.step(id, kind, cause).await {
             Ok(Some(outcome)) => Attempt::Trigger(outcome),
             Ok(None) => Attempt::Done,
             Err(error) => not_taken(error).map_or(Attempt::Done, Attempt::Retry),
@@ -215,7 +217,7 @@ impl<S: Saga> Host<S> {
             }
         }
         self.stages.reached(Stage::Sending, id.as_str());
-        let cause = trace.because_of(command);
+        let cause = carrying(trace.because_of(command), open.origin.as_ref());
         Ok(Some(delivery.send(outgoing, command, cause).await?))
     }
 

@@ -4,6 +4,7 @@ use actuarius_domain::{Context, Effect, Ending, Position, Saga, When};
 use thiserror::Error;
 
 use super::instance_state::{InstanceState, Open};
+use super::origin::{MaybeOrigin, Origin};
 use super::stage::Stage;
 use super::stored::{
     At, CommandOutcome, Due, EffectId, Input, Life, Payload, Scheduled, Step, Stepped,
@@ -50,6 +51,11 @@ impl<'a, S: Saga> Draft<'a, S> {
             open: 0,
         };
         Self { saga: saga.clone(), state, targets, context, step, is_muted: false }
+    }
+
+    /// Returns the origin of the input.
+    pub(super) fn origin(&self) -> MaybeOrigin {
+        Origin::of(self.context.metadata())
     }
 
     pub(super) fn saga(&self) -> &S {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::{Effects, Id, InvalidId, Position, Saga, Version};
+use actuarius_domain::{Effects, Id, InvalidId, Metadata, Position, Saga, Version};
 use actuarius_persistence::{PageLimit, Reader};
 
 use super::beginning::Beginning;
@@ -12,6 +12,7 @@ use super::history::{SagaStep, steps};
 use super::host::{Host, StepError, StepOutcome, TraceIds};
 use super::instance::{Existing, Instance, Kind};
 use super::instance_index::SagaCounts;
+use super::origin::{Origin, carrying};
 use super::status::{InstanceStatus, SagaInstance};
 use crate::base::deadline::Deadline;
 use crate::base::error::{ExecuteError, Failure, Unavailable};
@@ -28,18 +29,59 @@ const LISTED_MAX: usize = 10_000;
 /// The saga continues after the handle is dropped, for as long as the runtime is open.
 pub struct Sagas<S: Saga> {
     host: Arc<Host<S>>,
+    /// Of what is begun or cancelled through this handle.
+    metadata: Option<Arc<Metadata>>,
     _alive: KeepAlive,
 }
 
 impl<S: Saga> Clone for Sagas<S> {
     fn clone(&self) -> Self {
-        Self { host: self.host.clone(), _alive: self._alive.clone() }
+        let (host, metadata) = (self.host.clone(), self.metadata.clone());
+        Self { host, metadata, _alive: self._alive.clone() }
     }
 }
 
 impl<S: Saga> Sagas<S> {
     pub(super) fn new(host: Arc<Host<S>>, inner: KeepAlive) -> Self {
-        Self { host, _alive: inner }
+        Self { host, metadata: None, _alive: inner }
+    }
+
+    /// Returns a handle through which instances are begun and cancelled on behalf of this metadata: its user, its
+    /// cause and its entries, such as a tenant or a trace context. What an instance sends because of that carries the
+    /// user and the entries. Its correlation id is not used, because everything of an instance has that of the
+    /// instance.
+    ///
+    /// ```
+    /// # use actuarius::saga::{Effects, Saga};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Debug, Default, Clone, Serialize, Deserialize)]
+    /// # struct Transfer;
+    /// # impl Saga for Transfer {
+    /// #     const TYPE: &'static str = "transfer";
+    /// #     type Deadline = ();
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actuarius::{Metadata, Runtime};
+    ///
+    /// let runtime = Runtime::in_memory().await?;
+    /// let transfers = runtime.saga::<Transfer>().start().await?;
+    /// let metadata = Metadata::default().on_behalf_of("alice").with("tenant", "acme");
+    /// transfers.with_metadata(metadata).begin("t-1", |_| Effects::complete()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_metadata(&self, metadata: Metadata) -> Self {
+        Self { metadata: Some(Arc::new(metadata)), ..self.clone() }
+    }
+
+    /// Returns the metadata of a call.
+    fn cause(&self, id: &Id<Instance<S>>) -> Metadata {
+        let trace = TraceIds::of(id).for_no_cause();
+        let Some(of_caller) = &self.metadata else { return trace };
+        let causation = of_caller.causation;
+        carrying(Metadata { causation, ..trace }, Origin::of(of_caller).as_ref())
     }
 
     /// Begins an instance without an event: `reaction` fills its state and returns the first effects.
@@ -87,7 +129,7 @@ impl<S: Saga> Sagas<S> {
         existing: Existing,
     ) -> Result<Option<StepOutcome>, StepError> {
         let kind = Kind::Begin { beginning: beginning.clone(), assumes_new, existing };
-        self.host.step(id, kind, TraceIds::of(id).for_no_cause()).await
+        self.host.step(id, kind, self.cause(id)).await
     }
 
     /// Begins an instance, as [`begin`](Self::begin) does, and waits until it has ended.
@@ -249,7 +291,7 @@ impl<S: Saga> Sagas<S> {
         cancel: Kind<S>,
     ) -> Result<bool, SagaError> {
         let permit = self.host.permit().await.ok_or_else(|| self.host.over())?;
-        let step = self.host.step(&id, cancel, TraceIds::of(&id).for_no_cause()).await?;
+        let step = self.host.step(&id, cancel, self.cause(&id)).await?;
         let Some(outcome) = step else { return Ok(false) };
         let gives_up = outcome.gives_up;
         self.host.dispatch_step(&id, outcome, &permit);

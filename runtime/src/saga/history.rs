@@ -68,8 +68,9 @@ pub(super) fn shown<S>(
 
 fn describe(input: &Input) -> String {
     match input {
-        Input::Begun => "it was begun".to_owned(),
-        Input::Event { stream, event_type, position } => {
+        Input::Begun | Input::BegunFor { .. } => "it was begun".to_owned(),
+        Input::Event { stream, event_type, position }
+        | Input::EventFor { stream, event_type, position, .. } => {
             format!("{event_type} of {stream} at position {position}")
         }
         Input::Answered { effect, outcome } => {
@@ -89,7 +90,7 @@ fn describe(input: &Input) -> String {
         Input::Known | Input::KnownSince { .. } => "it received further keys".to_owned(),
         Input::Retried => "it was retried".to_owned(),
         Input::Skipped => "it skipped what it was blocked on".to_owned(),
-        Input::Cancelled => "it was cancelled".to_owned(),
+        Input::Cancelled | Input::CancelledFor { .. } => "it was cancelled".to_owned(),
     }
 }
 

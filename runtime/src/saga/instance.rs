@@ -204,7 +204,8 @@ impl<S: Saga> Instance<S> {
         if !existing.lets_begin(&self.state) {
             return Ok(None);
         }
-        beginning.reacting(draft.beginning_again())?.without_deadlines().finish(Input::Begun)
+        let input = Input::begun(draft.origin());
+        beginning.reacting(draft.beginning_again())?.without_deadlines().finish(input)
     }
 
     fn react(
@@ -232,7 +233,8 @@ impl<S: Saga> Instance<S> {
                 draft = draft.reacting(reaction)?;
             }
         }
-        draft.finish(Input::Event { stream, event_type, position })
+        let origin = draft.origin();
+        draft.finish(Input::event((stream, event_type), position, origin))
     }
 
     fn record_outcome(
@@ -323,11 +325,12 @@ impl<S: Saga> Instance<S> {
         if !is_running || (only_unsent && !self.state.open.is_empty()) {
             return Ok(None);
         }
+        let input = Input::cancelled(draft.origin());
         let mut draft = draft.reacting(Box::new(move |saga| saga.cancelled(&why)))?;
         if draft.step.life != Life::Running {
             draft.step.trouble = None;
         }
-        draft.finish(Input::Cancelled)
+        draft.finish(input)
     }
 
     /// # Errors

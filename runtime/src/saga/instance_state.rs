@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actuarius_domain::Position;
 use serde::{Deserialize, Serialize};
 
+use super::origin::MaybeOrigin;
 use super::stored::{
     At, CommandOutcome, EffectId, Input, Life, Outgoing, Scheduled, Step, Trouble,
 };
@@ -32,6 +33,15 @@ pub(super) struct InstanceState {
     pub(super) deadlines: Vec<(EffectId, Scheduled)>,
     /// The outcome of this command is recorded without a reaction.
     pub(super) muted: Option<EffectId>,
+    /// The origin of the input that began the instance.
+    #[serde(default)]
+    pub(super) begun_for: MaybeOrigin,
+    /// The origin of the step that began to compensate, which the undos have, too.
+    #[serde(default)]
+    compensates_for: MaybeOrigin,
+    /// The origins of the steps that have set the pending deadlines, where they have one.
+    #[serde(default)]
+    deadline_origins: Vec<(EffectId, MaybeOrigin)>,
 }
 
 /// A command whose outcome is not recorded yet.
@@ -42,6 +52,8 @@ pub(super) struct Open {
     pub(super) is_undo: bool,
     /// The command was not carried out up to here.
     pub(super) as_of: Position,
+    #[serde(default)]
+    pub(super) origin: MaybeOrigin,
 }
 
 impl InstanceState {
@@ -67,42 +79,87 @@ impl InstanceState {
 
     pub(super) fn take(&mut self, step: &Step) {
         self.steps += 1;
-        self.take_input(step);
+        let origin = self.origin_of(&step.input);
+        self.take_input(step, &origin);
+        self.take_life(step, &origin);
         let effect = |index: usize| EffectId { step: self.steps, index: index as u32 };
         for (index, outgoing) in step.sent.iter().enumerate() {
             let (effect, outgoing) = (effect(index), outgoing.clone());
-            self.open.push(Open { effect, outgoing, is_undo: false, as_of: step.as_of });
+            let origin = origin.clone();
+            self.open.push(Open { effect, outgoing, is_undo: false, as_of: step.as_of, origin });
         }
         if let Some(undo) = self.undos.last().filter(|_| step.undoes) {
             let (effect, outgoing) = (effect(step.sent.len()), undo.clone());
-            self.open.push(Open { effect, outgoing, is_undo: true, as_of: step.as_of });
+            let origin = self.compensates_for.clone();
+            self.open.push(Open { effect, outgoing, is_undo: true, as_of: step.as_of, origin });
         }
+        self.take_deadlines(step, &origin);
+    }
+
+    fn take_deadlines(&mut self, step: &Step, origin: &MaybeOrigin) {
         self.deadlines.retain(|(deadline, _)| !step.cancelled.contains(deadline));
         for (index, scheduled) in step.scheduled.iter().enumerate() {
             let deadline = EffectId { step: self.steps, index: index as u32 };
             self.deadlines.push((deadline, scheduled.clone()));
+            if origin.is_some() {
+                self.deadline_origins.push((deadline, origin.clone()));
+            }
         }
-        if self.life == Life::Running {
-            let compensates = matches!(step.life, Life::Compensating(_));
-            self.compensates_since = if compensates { self.steps } else { 0 };
-        }
-        self.life = step.life.clone();
-        self.trouble = step.trouble.clone();
         if self.life != Life::Running {
             self.deadlines.clear();
         }
+        let Self { deadlines, deadline_origins, .. } = self;
+        deadline_origins.retain(|(of, _)| deadlines.iter().any(|(deadline, _)| deadline == of));
     }
 
-    fn take_input(&mut self, step: &Step) {
+    fn take_life(&mut self, step: &Step, origin: &MaybeOrigin) {
+        if self.life == Life::Running {
+            let compensates = matches!(step.life, Life::Compensating(_));
+            self.compensates_since = if compensates { self.steps } else { 0 };
+            self.compensates_for = origin.clone().filter(|_| compensates);
+        }
+        self.life = step.life.clone();
+        self.trouble = step.trouble.clone();
+    }
+
+    /// Returns the origin of a step: that of its event or call, of the answered command, or of the step that has set
+    /// the deadline. A step of any other input has the origin of the beginning.
+    fn origin_of(&self, input: &Input) -> MaybeOrigin {
+        match input {
+            Input::BegunFor { origin }
+            | Input::EventFor { origin, .. }
+            | Input::CancelledFor { origin } => Some(origin.clone()),
+            Input::Begun | Input::Event { .. } => None,
+            Input::Answered { effect, .. } => self.open(*effect)?.origin.clone(),
+            Input::Due { deadline } => {
+                let set = self.deadline_origins.iter().find(|(of, _)| of == deadline);
+                set.and_then(|(_, origin)| origin.clone())
+            }
+            Input::Poisoned
+            | Input::Known
+            | Input::KnownSince { .. }
+            | Input::Retried
+            | Input::Skipped
+            | Input::Cancelled => self.begun_for.clone(),
+        }
+    }
+
+    fn take_input(&mut self, step: &Step, origin: &MaybeOrigin) {
         match &step.input {
             // An event stored before the instance began does not concern it, even if it is read later.
-            Input::Begun => {
+            Input::Begun | Input::BegunFor { .. } => {
                 (self.has_begun, self.seen) = (true, step.as_of);
+                self.begun_for.clone_from(origin);
                 // Of the time before, if it begins again.
                 self.undos.clear();
                 self.muted = None;
             }
-            Input::Event { position, .. } => (self.has_begun, self.seen) = (true, *position),
+            Input::Event { position, .. } | Input::EventFor { position, .. } => {
+                if !self.has_begun {
+                    self.begun_for.clone_from(origin);
+                }
+                (self.has_begun, self.seen) = (true, *position);
+            }
             Input::Answered { effect, outcome } => self.take_answer(*effect, outcome),
             Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),
             Input::Skipped => self.skip(),
@@ -110,7 +167,8 @@ impl InstanceState {
             | Input::Known
             | Input::KnownSince { .. }
             | Input::Retried
-            | Input::Cancelled => {}
+            | Input::Cancelled
+            | Input::CancelledFor { .. } => {}
         }
     }
 

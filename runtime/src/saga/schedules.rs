@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Answer, Effects, Id, Outcome, Saga, Sends, Timestamp};
+use actuarius_domain::{Aggregate, Answer, Effects, Id, Metadata, Outcome, Saga, Sends, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -115,6 +115,13 @@ pub struct Schedules {
 }
 
 impl Schedules {
+    /// Returns a handle through which commands are scheduled on behalf of this metadata: they carry its user and its
+    /// entries, such as a tenant or a trace context. Its correlation id is not used.
+    #[must_use]
+    pub fn with_metadata(&self, metadata: Metadata) -> Self {
+        Self { instances: self.instances.with_metadata(metadata) }
+    }
+
     /// Schedules a command for the time `at` of the runtime's clock; a time in the past sends it at once.
     /// Durable when this returns. Returns a generated name, by which the command can be cancelled.
     ///

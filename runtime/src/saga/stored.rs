@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::origin::{MaybeOrigin, Origin};
 use crate::schema::shape::{Unknown, has_catch_all, is_self_describing, shape};
 
 /// The event of an instance.
@@ -29,7 +30,12 @@ impl Step {
     /// none, so the position of the step counts.
     pub(super) fn since(&self, position: Position) -> Position {
         match (&self.input, &self.trouble) {
-            (Input::Event { position, .. } | Input::KnownSince { position }, _) => *position,
+            (
+                Input::Event { position, .. }
+                | Input::EventFor { position, .. }
+                | Input::KnownSince { position },
+                _,
+            ) => *position,
             (Input::Poisoned, Some(Trouble { at: At::Event(position), .. })) => *position,
             _ => position,
         }
@@ -82,6 +88,42 @@ pub(super) enum Input {
     KnownSince {
         position: Position,
     },
+    /// As `Begun`, by a call with metadata.
+    BegunFor {
+        origin: Arc<Origin>,
+    },
+    /// As `Event`, of an event with metadata.
+    EventFor {
+        stream: String,
+        event_type: String,
+        position: Position,
+        origin: Arc<Origin>,
+    },
+    /// As `Cancelled`, by a call with metadata.
+    CancelledFor {
+        origin: Arc<Origin>,
+    },
+}
+
+impl Input {
+    pub(super) fn begun(origin: MaybeOrigin) -> Self {
+        origin.map_or(Self::Begun, |origin| Self::BegunFor { origin })
+    }
+
+    pub(super) fn event(
+        (stream, event_type): (String, String),
+        position: Position,
+        origin: MaybeOrigin,
+    ) -> Self {
+        match origin {
+            Some(origin) => Self::EventFor { stream, event_type, position, origin },
+            None => Self::Event { stream, event_type, position },
+        }
+    }
+
+    pub(super) fn cancelled(origin: MaybeOrigin) -> Self {
+        origin.map_or(Self::Cancelled, |origin| Self::CancelledFor { origin })
+    }
 }
 
 /// The outcome of a command.

@@ -14,6 +14,7 @@ use super::dispatch::{RetryCause, not_taken};
 use super::draft::Refused;
 use super::host::{Host, StepOutcome, TraceIds};
 use super::instance::{Concern, Instance, Kind, Trigger};
+use super::origin::{Origin, carrying};
 use super::stored::At;
 use crate::base::error::ExecuteError;
 use crate::engine::handed_out;
@@ -125,7 +126,9 @@ impl<S: Saga> Triggers<S> {
         S: ReactsTo<A>,
     {
         let Some(trigger) = trigger(events) else { return Ok(()) };
-        let cause = events[0].0.header.event_id;
+        let header = &events[0].0.header;
+        let cause = TraceIds::of(id).because_of(header.event_id);
+        let cause = carrying(cause, Origin::of(&header.metadata).as_ref());
         let (position, keys) = (trigger.position, trigger.keys.clone());
         let registers = || registers(events.iter().map(|(_, correlation)| correlation));
         for attempts in 1.. {
@@ -136,7 +139,7 @@ impl<S: Saga> Triggers<S> {
                 .iter()
                 .map(|(event, correlation)| (Concern::of(correlation), reaction(event.clone())));
             let kind = Kind::Event { trigger: trigger.clone(), reactions: reactions.collect() };
-            let cause = match self.host.step(id, kind, TraceIds::of(id).because_of(cause)).await {
+            let cause = match self.host.step(id, kind, cause.clone()).await {
                 Ok(Some(outcome)) => {
                     let shown = match !keys.is_empty() || outcome.gives_up {
                         true => self.until_shown(Some(&outcome)).await,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actuarius::saga::{Effects, InstanceStatus, Sagas};
 use actuarius::subscription::Retry;
-use actuarius::{Aggregates, Codec, Id, Runtime};
+use actuarius::{Aggregates, Codec, Id, Metadata, Runtime};
 
 use crate::account::AccountCommand::{Deposit, Withdraw};
 use crate::account::{Account, open};
@@ -84,6 +84,14 @@ async fn a_purchase_is_begun_by_a_call() -> Result<(), Error> {
     // endregion: cancel
     assert!(matches!(ended, InstanceStatus::Compensated { .. }), "{ended}");
     assert_eq!(accounts.query("alice", Account::cents).await?, 800);
+    let order = Id::<Order>::new("order-3")?;
+    // region: metadata
+    let metadata = Metadata::default().on_behalf_of("alice").with("tenant", "acme");
+    let for_alice = purchases.with_metadata(metadata);
+    for_alice
+        .begin("order-3", move |purchase: &mut Purchase| purchase.begin(order, terms()))
+        .await?;
+    // endregion: metadata
     Ok(())
 }
 

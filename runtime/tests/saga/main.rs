@@ -18,4 +18,5 @@ mod puppet;
 mod reusing;
 mod schedules;
 mod till;
+mod travelling;
 mod walking;

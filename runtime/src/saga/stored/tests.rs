@@ -1,7 +1,7 @@
 //! Tests that the steps of all releases stay readable. Before a release that changes what is stored, record
 //! its steps: `cargo test -p actuarius --lib saga::stored -- --ignored`.
 
-use actuarius_domain::{Effects, Recast, STEPPED, Saga};
+use actuarius_domain::{Effects, Metadata, Recast, STEPPED, Saga};
 use actuarius_persistence::mutations::Mutations;
 
 use super::*;
@@ -86,7 +86,20 @@ fn steps(codec: Codec) -> Vec<Step> {
         life(Life::Compensated("late".to_owned())),
         life(Life::Completed),
         life(Life::Failed("no".to_owned())),
+        step(Input::BegunFor { origin: origin() }),
+        step(Input::EventFor {
+            stream: "order/one".to_owned(),
+            event_type: "Placed".to_owned(),
+            position: Position::new(999),
+            origin: origin(),
+        }),
+        step(Input::CancelledFor { origin: origin() }),
     ]
+}
+
+fn origin() -> Arc<Origin> {
+    let metadata = Metadata::default().on_behalf_of("alice").with("tenant", "acme");
+    Origin::of(&metadata).unwrap()
 }
 
 #[test]
