@@ -31,13 +31,13 @@ fn a_half_written_snapshot_of_the_engine_does_not_keep_a_store_from_opening() {
 }
 
 #[test]
-fn a_store_in_use_is_refused_within_a_second_and_opens_once_it_is_closed() {
+fn a_store_in_use_is_refused_after_a_short_wait_and_opens_once_it_is_closed() {
     let directory = closed_store(1);
     let store = actuarius_sled::open(directory.path()).expect("opens");
     let begun = Instant::now();
     let refused = actuarius_sled::open(directory.path()).map(|_| ()).expect_err("in use");
     assert!(matches!(refused, OpenError::Locked { .. }), "{refused}");
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(begun.elapsed() < Duration::from_secs(60), "it does not wait for the other to close");
     let Store { writer, reader } = store;
     drop(writer);
     assert!(actuarius_sled::open(directory.path()).is_err(), "a reader keeps it open");

@@ -195,13 +195,13 @@ fn a_table_that_failed_to_open_can_be_opened_again() {
 }
 
 #[test]
-fn a_place_in_use_is_refused_within_a_second_in_this_process_and_in_another() {
+fn a_place_in_use_is_refused_after_a_short_wait_in_this_process_and_in_another() {
     let (directory, views) = home();
     let held = place(&views);
     let begun = Instant::now();
     let refused = views.place("orders").map(|_| ()).expect_err("in use");
     assert!(matches!(refused, ViewError::InUse { .. }), "{refused}");
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(begun.elapsed() < Duration::from_secs(60), "it does not wait for the other to close");
     let mut child = child::running(module_path!(), "the_view_named_by_the_environment_is_in_use");
     child.env("VIEWS_IN_USE", directory.path().join("made/when/used"));
     child::must_pass(child);

@@ -21,7 +21,7 @@ async fn no_file_has_personal_values_in_clear_text_and_the_keys_open_all_of_them
         customers.execute("ada", CustomerCommand::Order).await.unwrap();
         let before = customers.query("ada", Customer::clone).await.unwrap();
         assert_eq!(before.name.get(), Some(&name));
-        assert!(runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+        assert!(runtime.shutdown(Duration::from_secs(60)).await.is_clean());
         drop((customers, runtime));
         assert!(!place.says(&name), "{codec:?}");
         assert!(place.says(&subject("ada")), "the search finds what is there");
@@ -45,7 +45,7 @@ async fn missing_keys_are_reported_with_what_to_do() {
     let place = Place::new();
     let runtime = place.open().await;
     register(&runtime.host::<Customer>(), "ada").await;
-    assert!(runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+    assert!(runtime.shutdown(Duration::from_secs(60)).await.is_clean());
     drop(runtime);
     let runtime = Runtime::open(&place.data).await.unwrap();
     let failed = runtime.host::<Customer>().query("ada", Customer::clone).await.unwrap_err();
@@ -57,7 +57,7 @@ async fn a_copy_without_its_keys_reveals_nothing_and_is_not_taken_for_a_new_stor
     let place = Place::new();
     let runtime = place.open().await;
     let name = register(&runtime.host::<Customer>(), "ada").await;
-    assert!(runtime.shutdown(Duration::from_secs(5)).await.is_clean());
+    assert!(runtime.shutdown(Duration::from_secs(60)).await.is_clean());
     drop(runtime);
     std::fs::remove_dir_all(place.data.join("keys")).unwrap();
     assert!(!says(&place.data, &name));
