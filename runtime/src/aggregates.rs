@@ -9,8 +9,9 @@ use crate::aggregate::directory::Directory;
 use crate::base::error::Failure;
 use crate::base::keep_alive::KeepAlive;
 use crate::base::stored_commit::{commit_with, is_deletion};
+use crate::follow::followers::Followers;
 use crate::history::{self, History, IdListing, Moment, Past};
-use crate::operations::deletion::{self, Deleted, Reuse};
+use crate::operations::{Delete, Reuse};
 use crate::request::execute::Execute;
 use crate::request::query::Query;
 use crate::schema::decoding::{Decoder, Undecodable};
@@ -21,18 +22,24 @@ use crate::schema::decoding::{Decoder, Undecodable};
 /// Methods take an [`Id`] or a string; a string that is not a valid id gives [`Failure::InvalidId`].
 pub struct Aggregates<A: Aggregate> {
     pub(crate) directory: Arc<Directory<A>>,
+    followers: Arc<Followers>,
     inner: KeepAlive,
 }
 
 impl<A: Aggregate> Clone for Aggregates<A> {
     fn clone(&self) -> Self {
-        Self { directory: self.directory.clone(), inner: self.inner.clone() }
+        let (directory, followers) = (self.directory.clone(), self.followers.clone());
+        Self { directory, followers, inner: self.inner.clone() }
     }
 }
 
 impl<A: Aggregate> Aggregates<A> {
-    pub(crate) fn new(directory: Arc<Directory<A>>, inner: KeepAlive) -> Self {
-        Self { directory, inner }
+    pub(crate) fn new(
+        directory: Arc<Directory<A>>,
+        followers: Arc<Followers>,
+        inner: KeepAlive,
+    ) -> Self {
+        Self { directory, followers, inner }
     }
 
     pub(crate) fn directory(&self) -> &Arc<Directory<A>> {
@@ -234,8 +241,11 @@ impl<A: Aggregate> Aggregates<A> {
     /// bytes are returned to the file system when the store is
     /// [compacted](crate::store::sled::compact).
     ///
-    /// Projections and subscriptions are not notified: if they need to know, let the aggregate store a final
-    /// event of its own first. Backups keep what they contain.
+    /// It first waits until every follower of the aggregate type has finished the aggregate's events, so that none
+    /// loses the last of them; see [`Delete`]. Views and subscriptions can react to the end of the stream:
+    /// [`ProjectionBuilder::on_deleted`](crate::projection::ProjectionBuilder::on_deleted),
+    /// [`SubscriptionBuilder::on_deleted`](crate::subscription::SubscriptionBuilder::on_deleted). Backups keep what
+    /// they contain.
     ///
     /// Deleting an aggregate that is deleted or never existed changes nothing. A dropped future or a crash
     /// leaves no partial deletion: once the stream has ended, the rest is done, at the latest when the
@@ -243,15 +253,13 @@ impl<A: Aggregate> Aggregates<A> {
     ///
     /// # Errors
     /// A [`Failure`]; nothing was removed unless the stream has ended. Call it again.
-    pub async fn delete<I>(&self, id: I, reuse: Reuse) -> Result<Deleted, Failure>
+    /// [`Failure::FollowersLag`] names the followers that have not finished its events.
+    pub fn delete<I>(&self, id: I, reuse: Reuse) -> Delete<A>
     where
         I: TryInto<Id<A>>,
         InvalidId: From<I::Error>,
     {
-        let id = checked(id)?;
-        let stream = id.stream();
-        let execute = Execute::deleting(self.directory.clone(), id, reuse.into());
-        deletion::delete(self.directory.hosted.engine.clone(), execute, stream).await
+        Delete::new(self.directory.clone(), self.followers.clone(), checked(id), reuse)
     }
 
     /// Unloads an aggregate after a snapshot, as soon as it is idle; its next request loads it again. Returns

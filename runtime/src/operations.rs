@@ -12,7 +12,7 @@ mod migration;
 pub use archive::{ArchivePart, Archived, ArchivingError};
 #[cfg(feature = "archive")]
 pub use backup::BackupBuilder;
-pub use deletion::{Deleted, Reuse};
+pub use deletion::{Delete, Deleted, Reuse};
 #[cfg(feature = "transfer")]
 pub use migration::{OtherState, Reencode, SameStates, same_states};
 

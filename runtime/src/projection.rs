@@ -3,12 +3,11 @@
 //! `builder` (settings before the start), `routes` (which events a view follows), `types` and `saved_views` (what a
 //! view was made from), `target` (where events go: `memory`, `keyed`, `database`), `cursor` (a target with its
 //! position), `host` (the loop that follows the log for one projection), `rebuild` (a new view that replaces the one
-//! that is read), `building` (its progress), `as_of` (views of the past), `erase_closed_views` and `erasure_taint`
+//! that is read), `as_of` (views of the past), `erase_closed_views` and `erasure_taint`
 //! (forgotten subjects) and `handle` (the methods of all projections).
 
 mod as_of;
 mod builder;
-mod building;
 mod cursor;
 mod database;
 mod erase_closed_views;
@@ -27,6 +26,7 @@ mod types;
 
 pub use actuarius_domain::{Projection, ReadModel};
 
+pub use crate::follow::deleted_aggregate::DeletedAggregate;
 pub use crate::follow::followers::Retry;
 pub use crate::follow::raw_event::RawEvent;
 

@@ -21,7 +21,7 @@ use crate::subscription::SubscriptionBuilder;
 
 /// The handle of an open store with its hosted aggregates and followers. Cheap to clone.
 ///
-/// When the last handle (this one, and every [`Aggregates`]) is dropped, the runtime closes: what is
+/// When the last handle (this one, and every handle of aggregates, projections and sagas) is dropped, the runtime closes: what is
 /// acknowledged is durable, what is in flight may be lost. Call [`shutdown`](Runtime::shutdown) to finish it
 /// first.
 #[derive(Clone)]
@@ -78,7 +78,8 @@ impl Runtime {
             assert!(!A::TYPE.is_empty(), "Aggregate::TYPE must not be empty");
             assert!(A::TYPE.len() <= MAX_TYPE_BYTES, "Aggregate::TYPE is too long");
         }
-        Ok(Aggregates::new(self.inner.host(hosting)?, self.inner.clone()))
+        let (directory, followers) = (self.inner.host(hosting)?, self.inner.followers.clone());
+        Ok(Aggregates::new(directory, followers, self.inner.clone()))
     }
 
     /// Returns the builder of a projection into a value in memory. The name is unique among the followers.

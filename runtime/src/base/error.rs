@@ -8,7 +8,7 @@ use actuarius_domain::{InvalidId, Position, Version};
 use actuarius_persistence::{CodecError, ReadError, StoreFailure};
 use thiserror::Error;
 
-use super::follower_status::WaitError;
+use super::follower_status::{LaggingFollower, WaitError};
 use super::undecodable::Undecodable;
 
 /// Why a command was not acknowledged: the aggregate rejected it, or it failed.
@@ -108,6 +108,16 @@ pub enum Failure {
         /// The requested version.
         version: Version,
     },
+    /// Followers have not finished all events of an aggregate that was to be deleted. Nothing was deleted. Let them
+    /// catch up and retry, [`discard`](crate::subscription::SubscriptionBuilder::discard) those that are not used
+    /// any more, or delete it [`without_waiting`](crate::operations::Delete::without_waiting).
+    #[error("not deleted: position {position} is not reached by {}", names(followers))]
+    FollowersLag {
+        /// The position of the aggregate's last event.
+        position: Position,
+        /// Those that have not finished it, with their positions.
+        followers: Vec<LaggingFollower>,
+    },
     /// The command is durable, but a projection that it was to be consistent with does not show it yet.
     /// Continue, or wait until the projection reaches the position; do not send the command again.
     #[error("durable at position {position}, but not shown yet: {why}")]
@@ -140,7 +150,7 @@ impl Failure {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable(why) => why.is_temporary(),
-            Self::Overloaded(_) | Self::Indeterminate(_) => true,
+            Self::Overloaded(_) | Self::Indeterminate(_) | Self::FollowersLag { .. } => true,
             _ => false,
         }
     }
@@ -160,6 +170,11 @@ impl Failure {
             _ => Written::No,
         }
     }
+}
+
+fn names(followers: &[LaggingFollower]) -> String {
+    let one = |it: &LaggingFollower| format!("{:?} (at position {})", it.name, it.position);
+    followers.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a command's events were written.

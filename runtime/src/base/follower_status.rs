@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actuarius_domain::Position;
 
-pub use error::{BoxError, StartError, WaitError};
+pub use error::{BoxError, LaggingFollower, StartError, WaitError};
 
 /// What follows the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -170,7 +170,8 @@ impl Outcomes {
             Failure::Unavailable(_)
             | Failure::Unreadable(_)
             | Failure::Undecodable(_)
-            | Failure::Removed { .. } => &self.unavailable,
+            | Failure::Removed { .. }
+            | Failure::FollowersLag { .. } => &self.unavailable,
             Failure::Indeterminate(_) => &self.indeterminate,
             Failure::Quarantined(_) => &self.quarantined,
             Failure::Poisoned(_) => &self.poisoned,

@@ -24,6 +24,8 @@ struct Removals {
     ends: HashMap<Box<str>, HashMap<Box<str>, Position>>,
     /// How many of them are not complete.
     under_way: usize,
+    /// The last of these positions.
+    last_end: Position,
     /// The complete ones, the oldest first.
     complete: VecDeque<(StreamId, Position)>,
     /// How many have begun or were completed.
@@ -36,8 +38,16 @@ struct Removals {
 /// A moment before a read of the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BeforeRead {
-    changes: u64,
+    /// `None` if it is not known what was removed since.
+    changes: Option<u64>,
     completed: u64,
+}
+
+impl BeforeRead {
+    /// The moment before a read of the tail at this moment. The tail has what is removed, until it is forgotten.
+    pub(crate) fn of_tail(self) -> Self {
+        Self { changes: None, ..self }
+    }
 }
 
 /// What was read is too old to know what was removed since. Read again.
@@ -56,6 +66,7 @@ impl Deletions {
         removals.under_way += usize::from(is_new);
         let ids = removals.ends.entry(stream.category().into()).or_default();
         ids.insert(stream.id().into(), end);
+        removals.last_end = removals.last_end.max(end);
         removals.changes += 1;
     }
 
@@ -91,7 +102,7 @@ impl Deletions {
     /// Returns the present moment. Called before a read of the log.
     pub(crate) fn before_read(&self) -> BeforeRead {
         let removals = self.read();
-        BeforeRead { changes: removals.changes, completed: removals.completed }
+        BeforeRead { changes: Some(removals.changes), completed: removals.completed }
     }
 
     /// Returns what was read with every event removed whose stream is deleted after it.
@@ -104,7 +115,9 @@ impl Deletions {
         read: BeforeRead,
     ) -> Result<Result<Arc<[Commit]>, TooOld>, Damage> {
         let removals = self.read();
-        if removals.under_way == 0 && removals.changes == read.changes {
+        let is_unchanged = removals.under_way == 0 && read.changes == Some(removals.changes);
+        let is_later = commits.first().is_none_or(|first| first.position() > removals.last_end);
+        if is_unchanged || is_later {
             return Ok(Ok(commits));
         }
         if removals.forgotten > read.completed {
@@ -189,6 +202,10 @@ mod tests {
         deletions.begin(&stream("b"), Position::new(9));
         assert_eq!(deletions.complete(&stream("a")), None);
         assert_eq!(events(&deletions, read).unwrap(), [0, 0, 0, 1, 1], "it was read before");
+        deletions.complete(&stream("b"));
+        assert_eq!(events(&deletions, deletions.before_read()).unwrap(), [1; 5], "of the store");
+        let tail = deletions.before_read().of_tail();
+        assert_eq!(events(&deletions, tail).unwrap(), [0, 0, 0, 1, 1]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Follower {
             let slice = if self.reading.is_none() {
                 let groups = self.following.tail().groups_after(self.at, PAGE.commits);
                 if !groups.is_empty() {
-                    self.take_groups(&groups, now)?
+                    self.take_groups(&groups, now.of_tail())?
                 } else if self.is_at_head() {
                     self.following.moved_past(self.at).await;
                     None

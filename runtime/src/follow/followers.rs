@@ -2,6 +2,7 @@
 //! depends on the log; the log does not depend on its followers.
 
 mod actor;
+mod finished;
 mod retry;
 mod shared;
 
@@ -19,7 +20,7 @@ pub use retry::Retry;
 pub(crate) use shared::{DesiredState, FollowerShared};
 
 pub(crate) use crate::base::follower_status::{
-    BoxError, FollowerHealth, FollowerKind, FollowerStatus, StartError, WaitError,
+    BoxError, FollowerHealth, FollowerKind, FollowerStatus, LaggingFollower, StartError, WaitError,
 };
 
 /// The longest name of a follower, which also names its files.

@@ -64,6 +64,13 @@ impl<'a> RawEvent<'a> {
         self.event.event_type
     }
 
+    /// Returns whether it is the end of its stream: the aggregate was deleted. It decodes to no event. Only those
+    /// receive it that have registered `on_deleted`.
+    #[must_use]
+    pub fn is_deletion(&self) -> bool {
+        self.event.deletion().is_some()
+    }
+
     /// Returns the metadata that the caller of the command passed.
     #[must_use]
     pub fn metadata(&self) -> Metadata {

@@ -5,19 +5,21 @@
 //! interrupted deletion is resumed when the runtime is opened again.
 
 mod closed;
+mod request;
+mod waiting;
 
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Position, StreamId, Version};
+use actuarius_domain::{Position, StreamId, Version};
 use actuarius_persistence::archive::ArchiveError;
 use actuarius_persistence::{Deletion, Gone, Notes, PageLimit, ReadError, Reader, Removal};
 
 use super::REMOVALS_AT_ONCE;
-use crate::base::error::{ExecuteError, Failure};
+use crate::base::error::Failure;
 use crate::engine::Engine;
-use crate::request::execute::Execute;
 
 pub use closed::{NotDeleted, delete as delete_closed};
+pub use request::Delete;
 
 /// Whether the id of a deleted aggregate may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,27 +51,6 @@ impl From<Reuse> for Deletion {
     fn from(reuse: Reuse) -> Self {
         Self { reusable: reuse == Reuse::Allowed }
     }
-}
-
-/// Ends the stream and removes what was before its end.
-pub(crate) async fn delete<A: Aggregate>(
-    engine: Arc<Engine>,
-    execute: Execute<A>,
-    stream: StreamId,
-) -> Result<Deleted, Failure> {
-    engine.note(&stream, true).await?;
-    let receipt = execute.await.map_err(|error| match error {
-        ExecuteError::Failed(failure) => failure,
-        ExecuteError::Rejected(_) => unreachable!("the aggregate does not decide a deletion"),
-    })?;
-    // Spawned, so that it continues if the caller drops its future.
-    let home = engine.home.clone();
-    let removing = home.spawn(async move { remove_deleted(&engine, &stream).await });
-    let commits = removing.await.map_err(|error| match error.is_panic() {
-        true => Failure::Indeterminate(format!("the stream has ended, but {error}")),
-        false => Failure::tokio_runtime_ended(),
-    })??;
-    Ok(Deleted { version: receipt.version, commits })
 }
 
 /// Resumes interrupted deletions in a task. Opening waits only until they are found, so that no follower starts with a

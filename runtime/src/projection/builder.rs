@@ -13,6 +13,7 @@ use super::rebuild::Order;
 use super::routes::Routes;
 use super::saved_views::SavedViews;
 use super::target::{Target, opening};
+use super::types::Types;
 use crate::base::schema_error::SchemaError;
 use crate::follow::followers::{FollowerKind, Registration, Retry, StartError};
 use crate::inner::Inner;
@@ -99,14 +100,16 @@ impl<K: ProjectionKind> ProjectionBuilder<K> {
     }
 
     /// Reserves the name, unless the projection follows no aggregate type.
-    pub(super) fn register(&self, follows_nothing: bool) -> Result<Registration, StartError> {
-        if follows_nothing {
+    pub(super) fn register(&self, types: &Types) -> Result<Registration, StartError> {
+        if types.names().next().is_none() {
             return Err(StartError::FollowsNothing(self.name.clone()));
         }
         if let Some(source) = self.mistake.clone() {
             return Err(StartError::Schema { name: self.name.clone(), source });
         }
-        self.inner.followers.register(&self.name, FollowerKind::Projection)
+        let registration = self.inner.followers.register(&self.name, FollowerKind::Projection)?;
+        registration.shared().set_types(types.names());
+        Ok(registration)
     }
 
     /// Runs what follows the log, with the targets of `source`.
@@ -166,10 +169,10 @@ impl<K: StoredKind> ProjectionBuilder<K> {
         shape: u64,
         source: impl FnOnce(SavedViews, StoredSettings<K::Folded>) -> S,
     ) -> Result<Running<T>, StartError> {
-        let registration = self.register(self.settings.routes.is_empty())?;
+        let types = self.settings.routes.types();
+        let registration = self.register(&types)?;
         let Self { inner, name, settings, retry, .. } = self;
         let (views, version) = (inner.views.clone(), settings.version);
-        let types = settings.routes.types();
         let reader = inner.engine.store.reader().map_err(|_| StartError::ShuttingDown)?;
         let saved_views = opening(&inner.engine.work_pool, move || {
             let (place, lineage) = (views.place(&name)?, reader.maintenance().lineage());

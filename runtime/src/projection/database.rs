@@ -45,6 +45,18 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
         self
     }
 
+    /// Hands over the end of each stream of the aggregate type `A`, too: a [`RawEvent`](super::RawEvent) that
+    /// [`is_deletion`](super::RawEvent::is_deletion), and that decodes to no event.
+    ///
+    /// The events before the end are removed from the log. A database that is filled later receives none of them, and
+    /// the end all the same. So it depends on the order of the log alone if it keeps nothing of an aggregate after its
+    /// end.
+    pub fn on_deleted<A: Aggregate>(mut self) -> Self {
+        self.check::<A>();
+        self.settings.selection.ends.push(A::TYPE);
+        self
+    }
+
     /// Sets how many events a batch has at most. Default: 1,000.
     ///
     /// The events of one command are never separated. So many events share the cost of a transaction, and
@@ -60,7 +72,7 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
     /// [`StartError`]; nothing was projected. [`StartError::Ahead`]: the database has events that the log
     /// does not have. It belongs to another store, or the store was restored from a backup.
     pub async fn start(self) -> Result<InDatabase<D>, StartError> {
-        let registration = self.register(self.settings.selection.categories.is_empty())?;
+        let registration = self.register(&self.settings.selection.types())?;
         let Self { inner, name, settings, retry, .. } = self;
         let DatabaseSettings { database, selection } = settings;
         let (engine, selection) = (inner.engine.clone(), Arc::new(selection));

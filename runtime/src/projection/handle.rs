@@ -5,9 +5,9 @@ use std::ops::Deref;
 
 use actuarius_domain::Position;
 
-use super::building::Building;
 use super::host::Hosted;
 use crate::base::keep_alive::KeepAlive;
+use crate::follow::building::Building;
 use crate::follow::followers::DesiredState;
 use crate::follow::handle::FollowerHandle;
 

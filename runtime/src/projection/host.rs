@@ -16,11 +16,11 @@ use actuarius_persistence::ReadError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::building::Building;
 use super::cursor::Cursor;
 use super::rebuild::{Failures, Order, Rebuilding, Step};
 use super::target::{Failed, Target, opening};
 use crate::engine::Engine;
+use crate::follow::building::Building;
 use crate::follow::follower::Slice;
 use crate::follow::followers::{
     self, BoxError, DesiredState, FollowerShared, FollowerStatus, Registration, Retry, Runs,
@@ -91,7 +91,7 @@ pub(crate) async fn start<T: Target>(
     source: Arc<dyn Source<T>>,
 ) -> Result<(Hosted, mpsc::Sender<Order<T>>), StartError> {
     let (sender, orders) = mpsc::channel(1);
-    let building = Building::default();
+    let building = registration.shared().building.clone();
     let mut host = Host {
         engine: engine.clone(),
         shared: registration.shared().clone(),

@@ -23,7 +23,8 @@ pub use handle::Keyed;
 
 use super::as_of::AsOfError;
 use super::builder::{ProjectionBuilder, ProjectionKind, StoredKind, StoredSettings};
-use super::rows::{CurrentTable, Draft, KeyedProjection, RowsView, View};
+use super::rows::{CurrentTable, Draft, KeyedProjection, Rows, RowsView, View};
+use crate::follow::deleted_aggregate::DeletedAggregate;
 use crate::follow::followers::StartError;
 use crate::history::LogMoment;
 use crate::inner::Inner;
@@ -60,6 +61,67 @@ impl<V: View> ProjectionBuilder<Keyed<V>> {
         self.settings.routes = routes.on(decoder, |draft: &mut Draft<V>, envelope| {
             draft.project(envelope.header.position, |rows| V::project(rows, envelope));
         });
+        self
+    }
+
+    /// Adds what happens when an aggregate of the type `A` is deleted, such as removing its row.
+    ///
+    /// The events before the end of a stream are removed from the log. A view that starts later, or is rebuilt, takes
+    /// none of them, and receives the end all the same. So a view depends on the order of the log alone if it keeps
+    /// nothing of an aggregate after its end. Raise the [`version`](Self::version) when this is added to a view that
+    /// exists: it has received earlier ends without it.
+    ///
+    /// ```
+    /// # use actuarius::{Aggregate, Context, Envelope, Runtime};
+    /// # use actuarius::operations::Reuse;
+    /// # use actuarius::projection::{KeyedProjection, Rows, View};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Customer;
+    /// # #[derive(Serialize, Deserialize)]
+    /// # enum CustomerEvent { Paid(u64) }
+    /// # impl Aggregate for Customer {
+    /// #     const TYPE: &'static str = "customer";
+    /// #     type Command = u64;
+    /// #     type Event = CustomerEvent;
+    /// #     type Error = std::convert::Infallible;
+    /// #     fn decide(&self, cents: u64, _: &Context) -> Result<Vec<CustomerEvent>, Self::Error> {
+    /// #         Ok(vec![CustomerEvent::Paid(cents)])
+    /// #     }
+    /// #     fn apply(&mut self, _: &CustomerEvent) {}
+    /// # }
+    /// # struct Spend;
+    /// # impl View for Spend { type Key = String; type Row = u64; }
+    /// # impl KeyedProjection<Customer> for Spend {
+    /// #     fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Customer>) {
+    /// #         let CustomerEvent::Paid(cents) = envelope.event;
+    /// #         rows.update(envelope.id.as_str(), |row| *row += cents);
+    /// #     }
+    /// # }
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let runtime = Runtime::in_memory().await?;
+    /// let spend = runtime.keyed::<Spend>("spend").on::<Customer>();
+    /// let spend = spend.on_deleted::<Customer>(|rows, deleted| rows.remove(deleted.id.as_str()));
+    /// let spend = spend.start().await?;
+    ///
+    /// let customers = runtime.host::<Customer>();
+    /// customers.execute("ada", 5).await?;
+    /// customers.delete("ada", Reuse::Never).await?;
+    /// spend.wait_for(runtime.head()).await?;
+    /// assert_eq!(spend.get("ada")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_deleted<A: Aggregate>(
+        mut self,
+        react: impl Fn(&mut Rows<'_, V>, &DeletedAggregate<A>) + Send + Sync + 'static,
+    ) -> Self {
+        self.check::<A>();
+        let react = move |draft: &mut Draft<V>, deleted: &DeletedAggregate<A>| {
+            draft.project(deleted.header.position, |rows| react(rows, deleted));
+        };
+        self.settings.routes = self.settings.routes.on_deleted(react);
         self
     }
 

@@ -25,6 +25,7 @@ use super::as_of::{AsOfError, PastView};
 use super::builder::{ProjectionBuilder, ProjectionKind, StoredKind, StoredSettings};
 use super::saved::States;
 use crate::base::panics::guarded;
+use crate::follow::deleted_aggregate::DeletedAggregate;
 use crate::follow::followers::StartError;
 use crate::history::{self, LogMoment};
 use crate::inner::Inner;
@@ -56,6 +57,21 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
         self.check::<A>();
         let (routes, decoder) = (self.settings.routes, Decoder::of(&self.inner.engine.shapes));
         self.settings.routes = routes.on(decoder, |view: &mut P, envelope| view.project(envelope));
+        self
+    }
+
+    /// Adds what happens when an aggregate of the type `A` is deleted, such as removing its row.
+    ///
+    /// The events before the end of a stream are removed from the log. A view that starts later, or is rebuilt, takes
+    /// none of them, and receives the end all the same. So a view depends on the order of the log alone if it keeps
+    /// nothing of an aggregate after its end. Raise the [`version`](Self::version) when this is added to a view that
+    /// exists: it has received earlier ends without it.
+    pub fn on_deleted<A: Aggregate>(
+        mut self,
+        react: impl Fn(&mut P, &DeletedAggregate<A>) + Send + Sync + 'static,
+    ) -> Self {
+        self.check::<A>();
+        self.settings.routes = self.settings.routes.on_deleted(react);
         self
     }
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Envelope, Id};
-#[cfg(feature = "sagas")]
-use actuarius_persistence::EventView;
-use actuarius_persistence::{Commit, CommitView};
+use actuarius_persistence::{Commit, CommitView, EventView};
 
 use super::target::Failed;
 use super::types::Types;
 use crate::base::panics::guarded;
+use crate::follow::deleted_aggregate::{DeletedAggregate, is_end};
 use crate::schema::decoding::Decoder;
 
 /// Which events a view of the type `V` follows, and what each does to it. Cheap to clone.
@@ -17,7 +16,9 @@ pub(crate) struct Routes<V: ?Sized>(Arc<Vec<Route<V>>>);
 
 struct Route<V: ?Sized> {
     category: &'static str,
-    project: Box<Fold<V>>,
+    project: Option<Box<Fold<V>>>,
+    /// What the end of a stream does.
+    ended: Option<Box<Fold<V>>>,
 }
 
 /// Folds the events of one commit into the view, and returns how many they were.
@@ -42,12 +43,38 @@ impl<V: ?Sized + 'static> Routes<V> {
         decoder: Decoder<A>,
         fold: impl Fn(&mut V, &Envelope<A>) + Send + Sync + 'static,
     ) -> Self {
-        let mut routes = Arc::into_inner(self.0).unwrap_or_default();
-        routes.retain(|route| route.category != A::TYPE);
         let project = move |view: &mut V, commit: &CommitView<'_>| {
             project_commit::<A>(decoder, commit, |envelope| fold(view, envelope))
         };
-        routes.push(Route { category: A::TYPE, project: Box::new(project) });
+        self.with(A::TYPE, |route| route.project = Some(Box::new(project)))
+    }
+
+    /// Adds what the end of a stream of an aggregate type does to the view.
+    pub(crate) fn on_deleted<A: Aggregate>(
+        self,
+        fold: impl Fn(&mut V, &DeletedAggregate<A>) + Send + Sync + 'static,
+    ) -> Self {
+        let ended = move |view: &mut V, commit: &CommitView<'_>| {
+            fold_commit(commit, |event| {
+                let deleted = DeletedAggregate::<A>::of(commit, event);
+                if let Some(deleted) = deleted.map_err(|invalid| invalid.to_string())? {
+                    fold(view, &deleted);
+                }
+                Ok(())
+            })
+        };
+        self.with(A::TYPE, |route| route.ended = Some(Box::new(ended)))
+    }
+
+    /// Changes the route of an aggregate type, which is added if there is none.
+    fn with(self, category: &'static str, change: impl FnOnce(&mut Route<V>)) -> Self {
+        let mut routes = Arc::into_inner(self.0).unwrap_or_default();
+        let place = routes.iter().position(|route| route.category == category);
+        let place = place.unwrap_or_else(|| {
+            routes.push(Route { category, project: None, ended: None });
+            routes.len() - 1
+        });
+        change(&mut routes[place]);
         Self(Arc::new(routes))
     }
 
@@ -57,13 +84,11 @@ impl<V: ?Sized + 'static> Routes<V> {
         self,
         fold: impl Fn(&mut V, &CommitView<'_>, &EventView<'_>) + Send + Sync + 'static,
     ) -> Self {
-        let mut routes = Arc::into_inner(self.0).unwrap_or_default();
         let project = move |view: &mut V, commit: &CommitView<'_>| {
             commit.events().for_each(|event| fold(view, commit, &event));
             Ok(commit.events)
         };
-        routes.push(Route { category: A::TYPE, project: Box::new(project) });
-        Self(Arc::new(routes))
+        self.with(A::TYPE, |route| route.project = Some(Box::new(project)))
     }
 
     /// Returns the aggregate types whose events the view follows.
@@ -79,10 +104,14 @@ impl<V: ?Sized + 'static> Routes<V> {
     /// view may be half changed.
     pub(crate) fn project(&self, view: &mut V, commit: &Commit) -> Result<u64, Failed> {
         let commit = commit.view();
-        match self.0.iter().find(|route| route.category == commit.category) {
-            Some(route) => (route.project)(view, &commit),
-            None => Ok(0),
-        }
+        let Some(route) = self.0.iter().find(|route| route.category == commit.category) else {
+            return Ok(0);
+        };
+        let fold = match &route.ended {
+            Some(ended) if is_end(&commit) => Some(ended),
+            _ => route.project.as_ref(),
+        };
+        fold.map_or(Ok(0), |fold| fold(view, &commit))
     }
 }
 
@@ -91,13 +120,24 @@ fn project_commit<A: Aggregate>(
     commit: &CommitView<'_>,
     mut fold: impl FnMut(&Envelope<A>),
 ) -> Result<u64, Failed> {
+    let id = Id::<A>::try_from(commit.id).map_err(|invalid| invalid.to_string());
+    fold_commit(commit, |event| {
+        let decoded = decoder.envelopes(id.as_ref().map_err(Clone::clone)?, commit, event);
+        decoded.map_err(|error| error.to_string())?.iter().for_each(&mut fold);
+        Ok(())
+    })
+}
+
+/// Folds event after event, and names the one that fails.
+fn fold_commit(
+    commit: &CommitView<'_>,
+    mut fold: impl FnMut(&EventView<'_>) -> Result<(), String>,
+) -> Result<u64, Failed> {
     let mut at = commit.position;
     let mut fold_all = || -> Result<u64, String> {
-        let id = Id::<A>::try_from(commit.id).map_err(|invalid| invalid.to_string())?;
         for event in commit.events() {
             at = event.position;
-            let decoded = decoder.envelopes(&id, commit, &event);
-            decoded.map_err(|error| error.to_string())?.iter().for_each(&mut fold);
+            fold(&event)?;
         }
         Ok(commit.events)
     };

@@ -20,6 +20,11 @@ impl Types {
         Self(names.into())
     }
 
+    /// Returns their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name)
+    }
+
     /// Appends `count u16 | (length u16 | name) …`, integers little-endian.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         // No program has more types or longer names.

@@ -26,7 +26,7 @@ use crate::projection::{InMemory, ProjectionBuilder, ViewReader};
 use crate::runtime::Runtime;
 use crate::schema::decoding::Decoder;
 use crate::schema::names;
-use crate::subscription::SubscriptionBuilder;
+use crate::subscription::{SubscriptionBuilder, Widening};
 
 /// How long a start waits for the index before it checks again whether the index has halted.
 const INDEX_CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -68,6 +68,7 @@ pub struct SagaBuilder<S: Saga> {
     targets: Vec<Box<AddTarget<S>>>,
     triggers: Vec<Box<AddTrigger<S>>>,
     from_end: bool,
+    widening: Widening,
     workers: usize,
     retry: Retry,
     stages: Stages,
@@ -92,6 +93,7 @@ impl<S: Saga> SagaBuilder<S> {
             targets: Vec::new(),
             triggers: Vec::new(),
             from_end: false,
+            widening: Widening::default(),
             workers: 1_024,
             retry: Retry::default(),
             stages: Stages::default(),
@@ -128,6 +130,14 @@ impl<S: Saga> SagaBuilder<S> {
     /// in the log.
     pub fn from_end(mut self) -> Self {
         self.from_end = true;
+        self
+    }
+
+    /// Sets what happens if it has been started before and now reacts to another aggregate type, of which it has passed
+    /// the earlier events. Default: it is refused. If it begins again, each instance ignores the events that
+    /// are before those that it has received.
+    pub fn on_widening(mut self, widening: Widening) -> Self {
+        self.widening = widening;
         self
     }
 
@@ -180,7 +190,8 @@ impl<S: Saga> SagaBuilder<S> {
             assert!(!S::TYPE.is_empty(), "Saga::TYPE must not be empty");
             assert!(S::TYPE.len() <= MAX_TYPE_BYTES - 32, "Saga::TYPE is too long");
         }
-        let Self { inner, hosting, targets, triggers, from_end, workers, retry, stages, .. } = self;
+        let (from_end, widening) = (self.from_end, self.widening);
+        let Self { inner, hosting, targets, triggers, workers, retry, stages, .. } = self;
         let name = format!("saga.{}", S::TYPE);
         if let Some(source) = self.mistake {
             return Err(StartError::Schema { name, source });
@@ -211,6 +222,7 @@ impl<S: Saga> SagaBuilder<S> {
             SubscriptionBuilder::new(engine.clone(), inner.followers.clone(), name + ".events");
         // The saga retries an event itself, because it knows the cause.
         let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
+        let subscribe = subscribe.on_widening(widening);
         let subscribe = if from_end { subscribe.from_end() } else { subscribe };
         let all = Triggers::of(host.clone());
         let subscribe = triggers.into_iter().fold(subscribe, |it, add| add(it, &all));

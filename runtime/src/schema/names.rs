@@ -92,6 +92,26 @@ pub(crate) fn check_filter<A: Aggregate>(filter: &BTreeSet<String>) -> Result<()
     }
 }
 
+/// Returns the names that an event type had before, according to the upcasters of its aggregate type.
+pub(crate) fn former_names<A: Aggregate>(event_type: &str) -> Vec<String> {
+    let upcasters = upcasters::<A>();
+    let leads_to = |upcaster: &Upcaster, name: &str| {
+        targets(upcaster).iter().any(|target| target.event_type.as_deref() == Some(name))
+    };
+    let (mut found, mut next) = (Vec::<String>::new(), vec![event_type.to_owned()]);
+    while let Some(name) = next.pop() {
+        for (former, version) in upcasters.names() {
+            let upcaster = upcasters.find(former, version);
+            let is_new = former != event_type && found.iter().all(|known| known != former);
+            if is_new && upcaster.is_some_and(|upcaster| leads_to(upcaster, &name)) {
+                found.push(former.to_owned());
+                next.push(former.to_owned());
+            }
+        }
+    }
+    found
+}
+
 struct Check<A> {
     upcasters: &'static Upcasters,
     types: EventTypes,

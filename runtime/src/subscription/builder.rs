@@ -1,6 +1,7 @@
 //! Describes and starts a subscription.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -13,10 +14,13 @@ use super::handle::Subscription;
 use super::handler::Handler;
 use super::handler::Routed;
 use super::opening::{self, Plan};
-use super::options::{OnPoison, Options, Start};
+use super::options::{OnPoison, Options, Start, Widening};
 use super::routes::Routes;
 use crate::engine::Engine;
-use crate::follow::followers::{self, DesiredState, FollowerKind, Followers, Retry, StartError};
+use crate::follow::deleted_aggregate::DeletedAggregate;
+use crate::follow::followers::{
+    self, BoxError, DesiredState, FollowerKind, Followers, Retry, StartError,
+};
 use crate::follow::raw_event::RawEvent;
 use crate::schema::decoding::Decoder;
 
@@ -71,13 +75,15 @@ pub struct SubscriptionBuilder {
     routes: Routes,
     start: Start,
     from_scratch: bool,
+    widening: Widening,
     options: Options,
 }
 
 impl SubscriptionBuilder {
     pub(crate) fn new(engine: Arc<Engine>, followers: Arc<Followers>, name: String) -> Self {
         let (routes, start, options) = (Routes::default(), Start::default(), Options::default());
-        Self { engine, followers, name, routes, start, from_scratch: false, options }
+        let (from_scratch, widening) = (false, Widening::default());
+        Self { engine, followers, name, routes, start, from_scratch, widening, options }
     }
 
     /// Hands every event of the aggregate type `A` to `handler`, unless a handler added before
@@ -98,6 +104,40 @@ impl SubscriptionBuilder {
         let event_types: BTreeSet<_> = event_types.into_iter().map(Into::into).collect();
         self.routes.add(Decoder::of(&self.engine.shapes), Some(event_types), handler);
         self
+    }
+
+    /// Hands the end of each stream of the aggregate type `A` to `react`, when an aggregate is deleted. Failures are
+    /// handled like those of events.
+    ///
+    /// An end is ordered after the events of its aggregate. If [`ordered_by`](Self::ordered_by) sets the key, its
+    /// function receives the end, too: a [`RawEvent`] that [`is_deletion`](RawEvent::is_deletion), and that decodes
+    /// to no event.
+    pub fn on_deleted<A, F, Reacting, E>(mut self, react: F) -> Self
+    where
+        A: Aggregate,
+        F: Fn(DeletedAggregate<A>) -> Reacting + Send + Sync + 'static,
+        Reacting: Future<Output = Result<(), E>> + Send,
+        E: Into<BoxError>,
+    {
+        self.routes.add_ends::<A, F, Reacting, E>(react);
+        self
+    }
+
+    /// Sets what happens if it has been started before and now receives further events, of which it has passed the
+    /// earlier ones. Default: it is refused.
+    pub fn on_widening(mut self, widening: Widening) -> Self {
+        self.widening = widening;
+        self
+    }
+
+    /// Removes what is stored of a subscription that will not be started again: its checkpoint and its parked events.
+    /// Deletions no longer wait for it.
+    ///
+    /// # Errors
+    /// [`StartError`]: it runs, or the store has failed.
+    pub async fn discard(self) -> Result<(), StartError> {
+        let _registration = self.followers.register(&self.name, FollowerKind::Subscription)?;
+        opening::discard(&self.engine, &self.name).await
     }
 
     /// Hands every event of the aggregate type `A` to a handler that returns the key of each event.
@@ -190,7 +230,11 @@ impl SubscriptionBuilder {
         if let Some(source) = self.routes.mistake().cloned() {
             return Err(StartError::Schema { name: self.name, source });
         }
-        let stored = opening::open(&self.engine, &self.name, self.start, self.from_scratch).await?;
+        let receives = (self.routes.scope(), self.widening);
+        registration.shared().set_types(receives.0.types());
+        let (start, from_scratch) = (self.start, self.from_scratch);
+        let stored =
+            opening::open_recorded(&self.engine, &self.name, start, from_scratch, receives).await?;
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
         let shared = registration.keep();
         shared.progress.reached(stored.checkpoint.mark.position);

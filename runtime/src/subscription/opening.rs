@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use actuarius_domain::Position;
 use actuarius_persistence::{Notes, ReadError, Reader};
 use bytes::Bytes;
 
 use super::checkpoint::{self, Checkpoint, InvalidStart};
-use super::options::{Options, Start};
+use super::options::{Options, Start, Widening};
 use super::parked::{self, ParkedEvents};
 use super::routes::Routes;
 use crate::engine::Engine;
 use crate::follow::followers::{FollowerShared, StartError};
+use crate::follow::scope::{self, Scope};
 
 /// How many notes of parked events are read at once. A commit with notes waits until then.
 pub(super) const NOTES_AT_ONCE: usize = 256;
@@ -54,6 +56,55 @@ pub(super) async fn open(
     }
     remove_outdated_notes(engine, name, &mut stored).await?;
     Ok(stored)
+}
+
+/// What a subscription receives, and what to do if it is more than before.
+pub(super) type Receives<'a> = (&'a Scope, Widening);
+
+/// Opens it like [`open`], unless it receives more than before, and records what it receives.
+pub(super) async fn open_recorded(
+    engine: &Arc<Engine>,
+    name: &str,
+    start: Start,
+    from_scratch: bool,
+    (scope, widening): Receives<'_>,
+) -> Result<Stored, StartError> {
+    let (recorded, position) = recorded(engine, name).await?;
+    let more = recorded.as_ref().map(|recorded| scope.beyond(recorded)).unwrap_or_default();
+    let is_widened = !more.is_empty() && position.is_some() && !from_scratch;
+    if is_widened && widening == Widening::Refused {
+        let (name, position) = (name.to_owned(), position.unwrap_or_default());
+        return Err(StartError::Widened { name, position, events: more.join(", ") });
+    }
+    let again = from_scratch || (is_widened && widening == Widening::FromBeginning);
+    let stored = open(engine, name, start, again).await?;
+    if !recorded.is_some_and(|recorded| scope.is(&recorded)) {
+        store(engine, scope.notes(name)).await?;
+    }
+    Ok(stored)
+}
+
+/// Returns what is recorded that it receives, and the position of its checkpoint, if there is one.
+async fn recorded(
+    engine: &Arc<Engine>,
+    name: &str,
+) -> Result<(Option<Scope>, Option<Position>), StartError> {
+    let owned = name.to_owned();
+    let load = move |reader: &dyn Reader| {
+        let unreadable_note = |error| unreadable(&owned, error);
+        let scope = Scope::read(reader, &owned).map_err(unreadable_note)?;
+        // A damaged one is reported when it is used.
+        let note = reader.note(checkpoint::key(&owned).as_bytes()).unwrap_or_default();
+        let checkpoint = note.and_then(|note| Checkpoint::decode(&owned, note).ok());
+        Ok((scope, checkpoint.map(|checkpoint| checkpoint.mark.position)))
+    };
+    reading(engine, name, load).await
+}
+
+/// Removes everything that is stored of the subscription `name`, which must not run.
+pub(super) async fn discard(engine: &Arc<Engine>, name: &str) -> Result<(), StartError> {
+    remove_all_notes(engine, name).await?;
+    store(engine, scope::forgetting(name)).await
 }
 
 /// Removes notes that are left over from the last run before the checkpoint moves, in as many sets as it

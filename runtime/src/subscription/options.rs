@@ -30,6 +30,23 @@ pub enum OnPoison {
     Halt,
 }
 
+/// What a subscription or a saga does that has been started before and now receives further events: another aggregate
+/// type, another event type, or the ends of streams.
+///
+/// It has passed the earlier ones of these events. Which events it receives is stored with its checkpoint, so that
+/// this is noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Widening {
+    /// It does not start: [`StartError::Widened`](crate::error::StartError::Widened) names the events.
+    #[default]
+    Refused,
+    /// It continues, and receives these events from here on. The earlier ones are never handled.
+    FromHere,
+    /// It begins again as at its very first start, without its parked events. It receives every event once more, so
+    /// its handlers must accept repetitions.
+    FromBeginning,
+}
+
 /// How events are handled.
 pub(super) struct Options {
     pub(super) workers: usize,

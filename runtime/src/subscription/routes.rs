@@ -1,19 +1,24 @@
 //! Which handler takes an event, and the key that orders it.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 
 use actuarius_domain::{Aggregate, Position, StreamId};
-use actuarius_persistence::{Commit, CommitView, EventView};
+use actuarius_persistence::{Commit, CommitView, EventView, Gone};
 use smallvec::{SmallVec, smallvec};
 
+use super::ending::Ends;
 use super::handler::{AnyHandler, Handler, Handling, Lane, Routed, Typed};
 use super::route::{Share, Shares, Unfinished, cut};
 use crate::base::panics::guarded;
 use crate::base::schema_error::SchemaError;
 use crate::engine::decoded::Decoded;
 use crate::engine::keyring::Keyring;
+use crate::follow::deleted_aggregate::DeletedAggregate;
+use crate::follow::followers::BoxError;
 use crate::follow::raw_event::RawEvent;
+use crate::follow::scope::Scope;
 use crate::schema::decoding::Decoder;
 use crate::schema::names;
 use crate::schema::recorded::StoreShapes;
@@ -24,6 +29,8 @@ type OrderedBy = Box<dyn Fn(&RawEvent<'_>) -> String + Send + Sync>;
 #[derive(Default)]
 pub(super) struct Routes {
     routes: Vec<Route>,
+    /// Which events they take.
+    scope: Scope,
     /// Why the first of the routes can never do what it is meant to.
     mistake: Option<SchemaError>,
     /// `None` orders by the aggregate.
@@ -32,9 +39,29 @@ pub(super) struct Routes {
 
 struct Route {
     category: &'static str,
-    /// `None` takes all events of the aggregate type.
-    event_types: Option<BTreeSet<String>>,
+    takes: Takes,
     handler: Box<dyn AnyHandler>,
+}
+
+/// Which events of an aggregate type a route takes.
+enum Takes {
+    All,
+    Only(BTreeSet<String>),
+    /// The ends of streams.
+    Ends,
+}
+
+impl Takes {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Only(names) => names.contains(name),
+            Self::All | Self::Ends => true,
+        }
+    }
+
+    fn is_ends(&self) -> bool {
+        matches!(self, Self::Ends)
+    }
 }
 
 /// One of the events that a stored event has been upcast to, and the route that takes it.
@@ -74,8 +101,29 @@ impl Routes {
         handler: impl Handler<A>,
     ) {
         self.check::<A>(event_types.as_ref());
+        match &event_types {
+            None => self.scope.add_all(A::TYPE),
+            Some(names) => names
+                .iter()
+                .for_each(|name| self.scope.add(A::TYPE, name, names::former_names::<A>(name))),
+        }
         let handler = Box::new(Typed::<A, _>::plain(handler, decoder));
-        self.routes.push(Route { category: A::TYPE, event_types, handler });
+        let takes = event_types.map_or(Takes::All, Takes::Only);
+        self.routes.push(Route { category: A::TYPE, takes, handler });
+    }
+
+    /// Adds a handler of the ends of streams.
+    pub(super) fn add_ends<A, F, Reacting, E>(&mut self, react: F)
+    where
+        A: Aggregate,
+        F: Fn(DeletedAggregate<A>) -> Reacting + Send + Sync + 'static,
+        Reacting: Future<Output = Result<(), E>> + Send,
+        E: Into<BoxError>,
+    {
+        self.check::<A>(None);
+        self.scope.add_ends(A::TYPE);
+        let handler = Box::new(Ends::<A, F>::new(react));
+        self.routes.push(Route { category: A::TYPE, takes: Takes::Ends, handler });
     }
 
     pub(super) fn add_routed<A: Aggregate>(
@@ -85,7 +133,8 @@ impl Routes {
     ) {
         self.check::<A>(None);
         let handler = Box::new(Typed::<A, _>::by_key(handler, decoder));
-        self.routes.push(Route { category: A::TYPE, event_types: None, handler });
+        self.scope.add_all(A::TYPE);
+        self.routes.push(Route { category: A::TYPE, takes: Takes::All, handler });
     }
 
     /// Checks the names of an aggregate type, and those that a handler filters.
@@ -98,6 +147,11 @@ impl Routes {
     /// Returns why the first of the routes can never do what it is meant to.
     pub(super) fn mistake(&self) -> Option<&SchemaError> {
         self.mistake.as_ref()
+    }
+
+    /// Returns which events they take.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     pub(super) fn order_by(&mut self, ordered_by: OrderedBy, shapes: Arc<StoreShapes>) {
@@ -181,6 +235,10 @@ impl Routes {
         position: Position,
         key: &str,
     ) -> Result<Option<Handling>, String> {
+        if commit.gone() == Some(Gone::Removed) {
+            // Its aggregate was deleted since.
+            return Ok(None);
+        }
         let view = commit.view();
         let event = view.events().find(|event| event.position == position);
         let event = event.ok_or("the event is not where it was")?;
@@ -229,11 +287,12 @@ impl Routes {
         event: &EventView<'_>,
     ) -> Result<SmallVec<[Part; 1]>, String> {
         let mut parts = SmallVec::<[Part; 1]>::new();
-        let routes = self.routes.iter().enumerate();
-        for (route, its) in routes.filter(|(_, its)| its.category == commit.category) {
+        let (routes, is_end) = (self.routes.iter().enumerate(), event.deletion().is_some());
+        let may_take =
+            |its: &Route| its.category == commit.category && its.takes.is_ends() == is_end;
+        for (route, its) in routes.filter(|(_, its)| may_take(its)) {
             for (number, name) in its.handler.names(event)?.iter().enumerate() {
-                let takes = its.event_types.as_ref().is_none_or(|types| types.contains(&**name));
-                if takes && parts.iter().all(|part| part.number != number) {
+                if its.takes.has(name) && parts.iter().all(|part| part.number != number) {
                     parts.push(Part { route, number });
                 }
             }

@@ -1,11 +1,14 @@
 //! Errors of followers: why one did not start, and why a wait for one ended.
 
+use std::sync::Arc;
+
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
 use actuarius_persistence::views::ViewError;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::FollowerStatus;
 use crate::base::schema_error::SchemaError;
 
 /// Any error: the error type of handlers and of the user's databases.
@@ -64,6 +67,20 @@ pub enum StartError {
         before: String,
         /// The types it follows now, separated by commas.
         now: String,
+    },
+    /// It receives events that it did not receive before, and it has passed the earlier ones of them. Choose with
+    /// `on_widening` whether it continues from here, or begins again. Or let another follower receive them.
+    #[error(
+        "{name:?} has finished the log up to position {position} without {events}: \
+        choose with on_widening whether it continues from here or begins again"
+    )]
+    Widened {
+        /// The follower.
+        name: String,
+        /// The position it has finished.
+        position: Position,
+        /// The events that it did not receive before, separated by commas.
+        events: String,
     },
     /// A handler names an event type that its aggregate type does not have, or the schema versions and
     /// upcasters of an aggregate type that it follows do not fit together. Correct the code.
@@ -144,4 +161,16 @@ pub enum WaitError {
         /// The follower.
         name: String,
     },
+}
+
+/// A follower that has not finished all events of an aggregate that was to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaggingFollower {
+    /// The name it was started with. The subscription of a saga is named `saga.TYPE.events`.
+    pub name: Arc<str>,
+    /// Its state.
+    pub status: FollowerStatus,
+    /// The position it has finished. While it builds a view, that of the view.
+    pub position: Position,
 }

@@ -1,11 +1,12 @@
 //! `FollowerShared`: the status and position of a follower, and the requests to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actuarius_domain::Position;
 use tokio::sync::watch;
 
+use super::super::building::Building;
 use super::super::progress::Progress;
 use super::{FollowerHealth, FollowerKind, FollowerStatus, WaitError};
 use crate::base::deadline::Deadline;
@@ -29,6 +30,10 @@ pub(crate) struct FollowerShared {
     /// The position it has finished, and the waits for it.
     pub(crate) progress: Progress,
     pub(crate) meters: FollowerMeters,
+    /// The progress of a view that it builds to replace the one that is read.
+    pub(crate) building: Building,
+    /// The aggregate types whose events it receives, once they are known.
+    pub(super) types: OnceLock<Vec<Box<str>>>,
     tail: Arc<Tail>,
     timer: Timer,
     status: watch::Sender<FollowerStatus>,
@@ -42,6 +47,8 @@ impl FollowerShared {
     pub(super) fn new(name: Arc<str>, kind: FollowerKind, tail: Arc<Tail>, timer: Timer) -> Self {
         Self {
             meters: FollowerMeters::of(&name),
+            building: Building::default(),
+            types: OnceLock::new(),
             name,
             kind,
             progress: Progress::at(Position::NONE),

@@ -4,26 +4,42 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actuarius_domain::Position;
-use actuarius_persistence::Commit;
+use actuarius_persistence::{Commit, CommitView};
 use uuid::Uuid;
 
 use super::batch::EventBatch;
 use super::database_trait::Database;
 use crate::base::panics::guarded;
 use crate::engine::Engine;
+use crate::follow::deleted_aggregate::is_end;
 use crate::follow::followers::{BoxError, StartError};
 use crate::projection::host::{Opened, Source};
 use crate::projection::target::{Failed, Target, is_position_due, not_yet_taken};
+use crate::projection::types::Types;
 
 /// Which events are handed over, and how many at once.
 pub(super) struct Selection {
     pub(super) categories: Vec<&'static str>,
+    /// The aggregate types the ends of whose streams are handed over.
+    pub(super) ends: Vec<&'static str>,
     pub(super) batch_events: u64,
 }
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { categories: vec![], batch_events: 1_000 }
+        Self { categories: vec![], ends: vec![], batch_events: 1_000 }
+    }
+}
+
+impl Selection {
+    pub(super) fn types(&self) -> Types {
+        Types::of(self.categories.iter().chain(&self.ends).copied())
+    }
+
+    fn has(&self, commit: &CommitView<'_>) -> bool {
+        let (events, ends) = (&self.categories, &self.ends);
+        let (events, ends) = (events.contains(&commit.category), ends.contains(&commit.category));
+        (events || ends) && if is_end(commit) { ends } else { events }
     }
 }
 
@@ -135,17 +151,13 @@ impl<D: Database> DatabaseTarget<D> {
         let mut events = 0;
         for (index, commit) in commits.iter().enumerate() {
             let commit = commit.view();
-            let some = if self.follows(commit.category) { commit.events } else { 0 };
+            let some = if self.selection.has(&commit) { commit.events } else { 0 };
             if events > 0 && events + some > self.selection.batch_events {
                 return (index, events);
             }
             events += some;
         }
         (commits.len(), events)
-    }
-
-    fn follows(&self, category: &str) -> bool {
-        self.selection.categories.contains(&category)
     }
 }
 
@@ -166,8 +178,7 @@ impl<D: Database> Target for DatabaseTarget<D> {
         if events == 0 {
             self.position = last;
         } else {
-            let wanted: Vec<_> =
-                batch.iter().filter(|it| self.follows(it.view().category)).collect();
+            let wanted: Vec<_> = batch.iter().filter(|it| self.selection.has(&it.view())).collect();
             self.project(&wanted, last)?;
         }
         Ok(events)

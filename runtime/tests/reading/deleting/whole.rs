@@ -1,39 +1,16 @@
 //! No follower takes a part of a stream whose events are being removed.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius::operations::Reuse;
-use actuarius::projection::{KeyedProjection, Rows, View};
 use actuarius::store::fault::{self, Failure, Faults};
 use actuarius::store::memory::{self, Contents};
 use actuarius::store::{Gone, PageLimit};
 use actuarius::{Envelope, Position, Runtime};
 
-use crate::common::{Command, Event, Ledger, Sum, open_on, until_held};
-
-/// The sum of each ledger.
-struct Sums;
-
-impl View for Sums {
-    type Key = String;
-    type Row = i64;
-}
-
-impl KeyedProjection<Ledger> for Sums {
-    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Ledger>) {
-        if let Event::Added(amount) = envelope.event {
-            rows.update(envelope.id.as_str(), |row| *row += amount);
-        }
-    }
-}
-
-async fn add(runtime: &Runtime, id: &str, times: usize) {
-    let ledgers = runtime.host::<Ledger>();
-    for _ in 0..times {
-        ledgers.execute(id, Command::Add(1)).await.unwrap();
-    }
-}
+use super::{Heard, Sums, add};
+use crate::common::{Command, Ledger, Sum, open_on, until_held};
 
 /// Stores a hundred events of `alice` and one of `bob`, and deletes `alice`, but the process is killed when the
 /// first 32 of her events are removed.
@@ -43,7 +20,7 @@ async fn killed_within_a_deletion(contents: &Arc<Contents>, reuse: Reuse) {
     add(&runtime, "bob", 1).await;
     // The note, the end of the stream, the snapshots, and the first removals.
     faults.fail_commit(5, Failure::Unwritten);
-    runtime.host::<Ledger>().delete("alice", reuse).await.unwrap_err();
+    runtime.host::<Ledger>().delete("alice", reuse).without_waiting().await.unwrap_err();
     drop(runtime);
     let reader = memory::reopen(contents).reader;
     let page = reader.read_log(Position::NONE, PageLimit::default()).unwrap();
@@ -88,15 +65,15 @@ async fn subscriptions_that_start_after_a_kill_within_a_deletion_receive_nothing
     drop(runtime);
     killed_within_a_deletion(&contents, Reuse::Never).await;
     let (runtime, hold) = open_held(&contents).await;
-    let heard = Arc::new(Mutex::new(Vec::new()));
+    let heard = Heard::default();
     let writes = heard.clone();
     let letters = runtime.subscribe("letters").on(move |event: Envelope<Ledger>| {
-        writes.lock().unwrap().push(event.id.as_str().to_owned());
+        writes.note(event.id.as_str());
         async { Ok::<_, String>(()) }
     });
     let letters = letters.start().await.unwrap();
     letters.wait_for_within(runtime.head(), Duration::from_secs(60)).await.unwrap();
-    assert_eq!(*heard.lock().unwrap(), ["bob"]);
+    assert_eq!(heard.all(), ["bob"]);
     hold.release();
 }
 

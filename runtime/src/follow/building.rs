@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actuarius_domain::Position;
 
-use crate::follow::progress::Progress;
+use super::progress::Progress;
 
 /// The progress of a view that is built to replace the one that is read, if there is one.
 #[derive(Clone, Default)]
@@ -23,6 +23,11 @@ impl Building {
         if let Some(progress) = &*self.lock() {
             progress.reached(position);
         }
+    }
+
+    /// Returns the progress, if there is one.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        self.lock().clone()
     }
 
     pub(crate) fn position(&self) -> Option<Position> {
