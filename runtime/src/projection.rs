@@ -4,10 +4,11 @@
 //! view was made from), `target` (where events go: `memory`, `keyed`, `database`), `cursor` (a target with its
 //! position), `host` (the loop that follows the log for one projection), `rebuild` (a new view that replaces the one
 //! that is read), `as_of` (views of the past), `erase_closed_views` and `erasure_taint`
-//! (forgotten subjects) and `handle` (the methods of all projections).
+//! (forgotten subjects), `changes` (streams for readers) and `handle` (the methods of all projections).
 
 mod as_of;
 mod builder;
+mod changes;
 mod cursor;
 mod database;
 mod erase_closed_views;
@@ -32,6 +33,7 @@ pub use crate::follow::raw_event::RawEvent;
 
 pub use as_of::{AsOfError, PastView};
 pub use builder::{ProjectionBuilder, ProjectionKind, StoredKind};
+pub use changes::Changes;
 pub use database::{Database, EventBatch, InDatabase};
 pub(crate) use erase_closed_views::{Swept, sweep};
 pub use handle::ProjectionHandle;

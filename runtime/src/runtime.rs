@@ -21,7 +21,8 @@ use crate::subscription::SubscriptionBuilder;
 
 /// The handle of an open store with its hosted aggregates and followers. Cheap to clone.
 ///
-/// When the last handle (this one, and every handle of aggregates, projections and sagas) is dropped, the runtime closes: what is
+/// When the last handle (this one, and every handle of aggregates, projections and sagas) is dropped, the runtime
+/// closes: what is
 /// acknowledged is durable, what is in flight may be lost. Call [`shutdown`](Runtime::shutdown) to finish it
 /// first.
 #[derive(Clone)]

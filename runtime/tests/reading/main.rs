@@ -14,3 +14,4 @@ mod patience;
 mod projections;
 mod read_your_writes;
 mod subscription;
+mod streams;

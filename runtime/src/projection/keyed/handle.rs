@@ -3,12 +3,13 @@
 use std::ops::Deref;
 
 use tokio::sync::mpsc;
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::StreamExt;
 
 use super::super::rows::{RowsView, View, ViewReadError, bytes_of};
 use super::change_feed::{Change, ChangeFeed, Missed};
 use super::target::KeyedTarget;
 use crate::follow::until_stopped::UntilStopped;
+use crate::projection::changes::Changes;
 use crate::projection::handle::ProjectionHandle;
 use crate::projection::rebuild::{Order, Rebuild, order};
 
@@ -46,10 +47,8 @@ impl<V: View> Keyed<V> {
     ///
     /// A slow receiver gets [`Missed`] and should read again what it shows. The stream ends after the last
     /// change once the projection has stopped, which a shutdown does.
-    pub fn changes(
-        &self,
-    ) -> impl Stream<Item = Result<Change<V::Key>, Missed>> + Send + Unpin + 'static {
-        UntilStopped::of(self.feed.changes(), self.shared())
+    pub fn changes(&self) -> Changes<Result<Change<V::Key>, Missed>> {
+        Changes::of(UntilStopped::of(self.feed.changes(), self.shared()))
     }
 
     /// Returns a stream of the row of a key: its current state, and a new one whenever it has changed. Suits a
@@ -60,10 +59,10 @@ impl<V: View> Keyed<V> {
     pub fn changes_of(
         &self,
         key: impl Into<V::Key>,
-    ) -> impl Stream<Item = Result<Option<V::Row>, ViewReadError>> + Send + Unpin + 'static {
+    ) -> Changes<Result<Option<V::Row>, ViewReadError>> {
         let (key, table, mut last) = (bytes_of(&key.into()), self.rows.table().clone(), None);
         let changes = UntilStopped::of(self.feed.changes_of(key.clone()), self.shared());
-        changes.filter_map(move |()| match table.stored(&key) {
+        Changes::of(changes.filter_map(move |()| match table.stored(&key) {
             Ok(row) if last.as_ref() == Some(&row) => None,
             Ok(row) => {
                 let decoded = row.as_deref().map(|row| table.decode(&key, row)).transpose();
@@ -71,7 +70,7 @@ impl<V: View> Keyed<V> {
                 Some(decoded)
             }
             Err(error) => Some(Err(error)),
-        })
+        }))
     }
 
     /// Rebuilds the view from the first event while the old one is read, and replaces the old one when the

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use actuarius_domain::{Position, ReadModel};
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
-use tokio_stream::{Stream, StreamExt};
 
 use super::shared_view::SharedView;
 use super::target::MemoryTarget;
 use crate::follow::followers::FollowerShared;
 use crate::follow::until_stopped::UntilStopped;
+use crate::projection::changes::Changes;
 use crate::projection::handle::ProjectionHandle;
 use crate::projection::rebuild::{Order, Rebuild, order};
 
@@ -61,21 +62,18 @@ impl<P: ReadModel> InMemory<P> {
     ///
     /// A slow receiver gets the newest value and misses those in between, so nothing accumulates. The stream
     /// ends after the last value once the projection has stopped, which a shutdown does.
-    pub fn changes<T>(
-        &self,
-        select: impl Fn(&P) -> T + Send + 'static,
-    ) -> impl Stream<Item = T> + Send + Unpin + 'static
+    pub fn changes<T>(&self, select: impl Fn(&P) -> T + Send + 'static) -> Changes<T>
     where
         T: Clone + PartialEq + Send + 'static,
     {
         let (current, mut last) = (self.current.clone(), None);
         let moves = WatchStream::new(self.shared().progress.changes());
         let moves = UntilStopped::of(moves, self.shared());
-        moves.filter_map(move |_| {
+        Changes::of(moves.filter_map(move |_| {
             let value = select(&current.read().view);
             let changed = last.as_ref() != Some(&value);
             changed.then(|| last.insert(value).clone())
-        })
+        }))
     }
 
     /// Rebuilds the view from the first event while the old one is read, and replaces the old one when the
