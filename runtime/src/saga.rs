@@ -8,7 +8,7 @@
 //!   and `instance_index` (the view of all instances) with `key_holders`;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
 //!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`, `unreadable`;
-//! - for users: `builder`, `handle`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
+//! - for users: `builder`, `handle`, `page`, `waiting`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
 //!   is for the test kit.
 
 mod beginning;
@@ -38,6 +38,7 @@ mod tasks;
 mod triggers;
 mod unreadable;
 mod upcasting;
+mod waiting;
 
 pub use actuarius_domain::{
     Answer, Correlation, Effect, Effects, Ending, Outcome, ReactsTo, STEPPED, Saga, Sending, Sends,

@@ -13,8 +13,8 @@ use super::host::{Host, StepError, StepOutcome, TraceIds};
 use super::instance::{Existing, Instance, Kind};
 use super::instance_index::SagaCounts;
 use super::origin::{Origin, carrying};
+use super::page::InstancePage;
 use super::status::{InstanceStatus, SagaInstance};
-use crate::base::deadline::Deadline;
 use crate::base::error::{ExecuteError, Failure, Unavailable};
 use crate::base::keep_alive::KeepAlive;
 use crate::follow::followers::{DesiredState, FollowerHealth, FollowerStatus, WaitError};
@@ -28,7 +28,7 @@ const LISTED_MAX: usize = 10_000;
 ///
 /// The saga continues after the handle is dropped, for as long as the runtime is open.
 pub struct Sagas<S: Saga> {
-    host: Arc<Host<S>>,
+    pub(super) host: Arc<Host<S>>,
     /// Of what is begun or cancelled through this handle.
     metadata: Option<Arc<Metadata>>,
     _alive: KeepAlive,
@@ -182,41 +182,25 @@ impl<S: Saga> Sagas<S> {
         self.host.end_of(&checked(id)?).await
     }
 
-    /// Waits until no instance is live, up to `within`. New events may begin instances during the wait.
-    ///
-    /// # Errors
-    /// [`WaitError`]: instances are still live, or the index of instances has halted.
-    pub async fn settled(&self, within: Duration) -> Result<(), WaitError> {
-        let (index, until) = (&self.host.index, Deadline::within(within));
-        self.wait_for_within(self.host.engine.tail.head(), until.remaining()).await?;
-        loop {
-            let shown = self.host.engine.tail.head();
-            index.shared.wait_for_within(shown, until.remaining()).await?;
-            if index.read(|index| index.counts().live) == 0 {
-                return Ok(());
-            }
-            // A step of one of the live instances, or any other event.
-            index.shared.wait_for_within(shown.next(), until.remaining()).await?;
-        }
-    }
-
     /// Returns a page of the live instances after the id `after` for which `wanted` is true, in the order of
-    /// their ids: at most `limit`, and at most 10,000. The list may lag a moment after the latest steps.
+    /// their ids: at most `limit`, at least 1 and at most 10,000. [`InstancePage::next`] is the `after` of the next
+    /// page. The list may lag a moment after the latest steps.
     #[must_use]
     pub fn list(
         &self,
         after: &str,
         limit: usize,
         wanted: impl Fn(&SagaInstance) -> bool,
-    ) -> Vec<SagaInstance> {
-        let limit = limit.min(LISTED_MAX);
+    ) -> InstancePage {
+        let limit = limit.clamp(1, LISTED_MAX);
         self.host.index.read(|index| {
             let live = index.live_after(after).map(|shown| self.host.unreadable.show(shown));
-            live.filter(wanted).take(limit).collect()
+            InstancePage::of(live.filter(wanted), limit)
         })
     }
 
-    /// Returns the instances that ended last, the latest first: 1,000 at most.
+    /// Returns the instances that ended last, the latest first: 1,000 at most. [`counts`](Self::counts) says how many
+    /// have ended in all; [`status`](Self::status) and [`history`](Self::history) find each by its id.
     #[must_use]
     pub fn ended(&self) -> Vec<SagaInstance> {
         self.host.index.read(|index| index.ended().cloned().collect())

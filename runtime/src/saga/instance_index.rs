@@ -157,6 +157,12 @@ impl InstanceIndex {
         due.map(|(_, id, deadline)| (id.as_str(), *deadline))
     }
 
+    /// Whether no deadline is due and no command is open, except of instances in trouble.
+    pub(super) fn is_idle(&self, now: Timestamp) -> bool {
+        let is_sending = || self.under_way > 0 && self.open_after("").next().is_some();
+        self.due(now).next().is_none() && !is_sending()
+    }
+
     /// Returns when the next deadline after `now` is due.
     pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let behind = (now, String::new(), EffectId { step: u64::MAX, index: u32::MAX });

@@ -1,6 +1,7 @@
 //! Commands that are sent at a later time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actuarius_domain::{Aggregate, Answer, Effects, Id, Metadata, Outcome, Saga, Sends, Timestamp};
 use serde::de::DeserializeOwned;
@@ -14,7 +15,7 @@ use super::instance::{Existing, Kind};
 use super::status::InstanceStatus;
 use crate::aggregates::Aggregates;
 use crate::base::error::Failure;
-use crate::follow::followers::{Retry, StartError};
+use crate::follow::followers::{Retry, StartError, WaitError};
 use crate::inner::Inner;
 use crate::runtime::Runtime;
 
@@ -215,6 +216,14 @@ impl Schedules {
     /// [`Failure`]: the runtime or the store ended before. Wait again after a restart.
     pub async fn end_of(&self, name: &str) -> Result<InstanceStatus, Failure> {
         self.instances.end_of(name).await
+    }
+
+    /// Waits until every command that is due by the runtime's clock was answered, up to `within`.
+    ///
+    /// # Errors
+    /// [`WaitError`]: it takes longer, for example because an aggregate cannot be loaded. Everything continues.
+    pub async fn caught_up(&self, within: Duration) -> Result<(), WaitError> {
+        self.instances.caught_up(within).await
     }
 
     /// Returns the instances behind the commands, to list, inspect and retry them.

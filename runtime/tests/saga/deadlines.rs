@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actuarius::Timestamp;
 use actuarius::clock::ManualClock;
+use actuarius::error::WaitError;
 use actuarius::store::memory::Contents;
-use actuarius::{Clock, Timestamp};
 
 use crate::common::join_all;
 use crate::puppet::{Do, Puppet, Said, Script};
-use crate::till::{LONG, NOON, Show, compensate, compensated};
+use crate::till::{LONG, NOON, Show, TillCommand, compensate, compensated, put};
 
 fn at(micros: i64, name: &str) -> Do {
     Do::RemindAt(NOON + micros, name.to_owned())
@@ -38,20 +39,8 @@ impl Show {
         self.settle().await;
     }
 
-    /// Waits until no due deadline is listed and no command is pending.
     async fn settle(&self) {
-        let now = self.clock.now();
-        loop {
-            self.runtime.caught_up(LONG).await.unwrap();
-            let waits = self.puppets.list("", 10_000, |shown| {
-                let is_due = shown.next_deadline.is_some_and(|due| due <= now);
-                is_due || shown.commands_under_way > 0
-            });
-            if waits.is_empty() {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
+        self.puppets.caught_up(LONG).await.unwrap();
     }
 
     async fn begin(&self, id: &str, list: impl IntoIterator<Item = Do>) {
@@ -237,4 +226,25 @@ async fn thousands_of_deadlines_due_at_one_moment_fire_once_each() {
     assert_eq!(show.puppets.counts().live, 0);
     // Each instance has one step for its start and one for its deadline.
     assert_eq!(show.runtime.head().get(), 2 * many);
+}
+
+/// A test set the clock and had to poll the list of instances until the deadlines had come: `Runtime::caught_up` waits
+/// only for events.
+#[tokio::test]
+async fn a_wait_includes_due_deadlines_and_whatever_follows_from_them() {
+    let show = Show::new().await;
+    let script = Script::of([at(10, "one")]).at_due("one", [put("a", 1), at(5, "two")]);
+    let script = script.at_due("two", [put("b", 2)]).at_answer([put("a", 3)]);
+    show.tell(Said::start("t", "begin").follow(script)).await;
+    show.puppets.caught_up(LONG).await.unwrap();
+    assert_eq!(show.heard("t").await, ["begin"]);
+    show.clock.set(Timestamp::from_micros(NOON + 10));
+    show.puppets.caught_up(LONG).await.unwrap();
+    assert_eq!((show.put("a").await, show.put("b").await), (vec![1, 3], vec![2]));
+    assert_eq!(show.puppets.counts().commands_under_way, 0);
+    // It ends, too, if a command cannot be delivered.
+    let _ = show.tills.execute("c", TillCommand::Burst).await;
+    show.tell(Said::proceed("t", "more").doing([put("c", 4)])).await;
+    let waited = show.puppets.caught_up(Duration::from_millis(50)).await;
+    assert!(matches!(waited, Err(WaitError::TimedOut { .. })), "{waited:?}");
 }
