@@ -7,6 +7,8 @@ mod backup;
 pub(crate) mod deletion;
 #[cfg(feature = "transfer")]
 mod migration;
+#[cfg(all(feature = "sagas", feature = "transfer"))]
+pub(crate) mod saga_migration;
 
 #[cfg(feature = "archive")]
 pub use archive::{ArchivePart, Archived, ArchivingError};

@@ -5,7 +5,7 @@
 //!
 //! - pure: `stored` (the event), `instance_state` (its fold), `instance`, `draft` and `beginning` (the decision),
 //!   `origin` (metadata that travels), `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`,
-//!   and `instance_index` (the view of all instances) with `key_holders`;
+//!   and `instance_index` (the view of all instances) with `key_holders`; `live_instances` and `moving` for migrations;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
 //!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`, `unreadable`;
 //! - for users: `builder`, `handle`, `page`, `waiting`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
@@ -27,7 +27,12 @@ mod instance;
 mod instance_index;
 mod instance_state;
 mod key_holders;
+#[cfg(feature = "transfer")]
+pub(crate) mod live_instances;
+#[cfg(feature = "transfer")]
+mod moving;
 mod origin;
+mod page;
 mod rehearsal;
 mod schedules;
 mod stage;
@@ -51,7 +56,12 @@ pub use builder::SagaBuilder;
 pub use error::SagaError;
 pub use handle::Sagas;
 pub use history::SagaStep;
+#[cfg(feature = "transfer")]
+pub(crate) use instance::Instance;
 pub use instance_index::SagaCounts;
+#[cfg(feature = "transfer")]
+pub use live_instances::SagaNotCarried;
+pub use page::InstancePage;
 pub(crate) use rehearsal::Rehearsal;
 pub use schedules::{Schedule, Schedules, SchedulesBuilder};
 pub use stage::Stage;

@@ -9,3 +9,12 @@ pub use actuarius_persistence::*;
 #[cfg(feature = "sled")]
 pub use actuarius_sled as sled;
 pub use uuid::Uuid;
+
+/// Migrates a store: copies and transforms a whole log into a new store.
+/// The function `run` also moves the positions that the instances of sagas know.
+#[cfg(feature = "transfer")]
+pub mod migrate {
+    #[cfg(feature = "sagas")]
+    pub use crate::operations::saga_migration::run_with_sagas as run;
+    pub use actuarius_persistence::migrate::*;
+}

@@ -8,9 +8,12 @@
 //! - at work: `opening` (what is durable), `dispatcher` (the loop) on `state`; `reading` fills the lanes,
 //!   `handling` and `attempts` run handlers, `retrying` and `parked_overflow` handle parked events,
 //!   `resetting` moves to another place, `erasing` drops what was decoded before a data subject was forgotten, `checkpointing` and `writing` make progress durable.
+//! - `carrying` writes the checkpoints of a store that is migrated.
 
 mod attempts;
 mod builder;
+#[cfg(all(feature = "sagas", feature = "transfer"))]
+pub(crate) mod carrying;
 mod checkpoint;
 mod checkpointing;
 mod dispatcher;

@@ -31,8 +31,10 @@
 //! [records](Rewrite::record) those of the event types that it encodes again.
 
 mod error;
+mod moves;
 mod note;
 mod output;
+mod rehearsing;
 mod rewrite;
 mod running;
 mod shapes;
@@ -42,6 +44,8 @@ use crate::record::chain::ChainEnd;
 use crate::store::Reader;
 
 pub use error::MigrateError;
+pub use moves::Moves;
+pub use rehearsing::{Watch, rehearse, rehearse_commit};
 pub use rewrite::Rewrite;
 pub use running::run;
 

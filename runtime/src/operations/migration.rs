@@ -83,6 +83,13 @@ impl Reencode {
         self.types.insert(A::TYPE, Type { rewriting, fresh, recorded: fresh() });
         self
     }
+
+    /// Encodes the steps of this saga's instances with `codec`. Their commands and deadlines stay as they are.
+    #[cfg(feature = "sagas")]
+    #[must_use]
+    pub fn on_saga<S: actuarius_domain::Saga>(self, codec: Codec) -> Self {
+        self.on::<crate::saga::Instance<S>>(codec)
+    }
 }
 
 impl Transform for Reencode {

@@ -13,7 +13,7 @@ use super::targets::{Reaction, Targets};
 
 /// Why an instance does not take an input now.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     #[error("the instance is quarantined or stuck: {0}")]
     InTrouble(String),
     #[error("a command or deadline cannot be encoded: {0}")]

@@ -265,8 +265,7 @@ impl<S: Saga> Host<S> {
 
 /// Returns the id of a command: always the same one for the same effect.
 pub(super) fn command_id<S: Saga>(id: &Id<Instance<S>>, effect: EffectId) -> CommandId {
-    let EffectId { step, index } = effect;
-    CommandId::from(format!("saga/{}/{id}/{step}/{index}", S::TYPE))
+    effect.command(S::TYPE, id.as_str())
 }
 
 /// The correlation id of an instance, shared by everything that follows from it.

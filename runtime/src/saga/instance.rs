@@ -17,14 +17,14 @@ use super::upcasting;
 /// durable like one.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(bound = "")]
-pub(super) struct Instance<S: Saga> {
+pub(crate) struct Instance<S: Saga> {
     pub(super) saga: S,
     #[serde(rename = "book")]
     pub(super) state: InstanceState,
 }
 
 /// An input of an instance, and what is needed to decide the step that follows.
-pub(super) struct InstanceCommand<S: Saga> {
+pub(crate) struct InstanceCommand<S: Saga> {
     pub(super) kind: Kind<S>,
     pub(super) targets: Arc<Targets<S>>,
     /// The end of the log: a command that is sent now was not carried out up to here.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use actuarius_domain::{Position, Timestamp, Version};
+use actuarius_domain::{CommandId, Position, Timestamp, Version};
 use actuarius_persistence::{Codec, CodecError, RecordedShape};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::schema::shape::{Unknown, has_catch_all, is_self_describing, shape};
 
 /// The event of an instance.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) enum Stepped<S> {
+pub(crate) enum Stepped<S> {
     Stepped {
         /// The state of the saga after the step.
         saga: S,
@@ -44,7 +44,7 @@ impl Step {
 
 /// The input of an instance, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Step {
+pub(crate) struct Step {
     pub(super) input: Input,
     /// The end of the log when the step was decided: what it sends was not carried out up to here.
     pub(super) as_of: Position,
@@ -143,6 +143,13 @@ pub(super) enum CommandOutcome {
 pub(super) struct EffectId {
     pub(super) step: u64,
     pub(super) index: u32,
+}
+
+impl EffectId {
+    /// Returns the id of the command of an effect: always the same one.
+    pub(super) fn command(self, saga: &str, id: &str) -> CommandId {
+        CommandId::from(format!("saga/{saga}/{id}/{}/{}", self.step, self.index))
+    }
 }
 
 /// A command to be sent, or sent.

@@ -16,6 +16,7 @@ mod parking;
 mod poison;
 mod puppet;
 mod reusing;
+mod rewriting;
 mod schedules;
 mod till;
 mod travelling;

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::record::codec::{Codec, CodecError};
 use crate::record::note::Notes;
-use crate::record::{EncodedEvent, EventView};
+use crate::record::{CommitView, EncodedEvent, EventView};
 
 /// The form of a commit in the new store.
 #[derive(Debug, Default)]
@@ -54,6 +54,32 @@ impl Rewrite {
     /// Moves the commit to this stream. Several streams may be merged, in the order of the log.
     pub fn rename(&mut self, stream: StreamId) {
         self.stream = Some(stream);
+    }
+
+    /// Returns whether the commit is [kept](Self::keep) unchanged.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Returns the stream that the commit is moved to, if it is [renamed](Self::rename).
+    #[must_use]
+    pub fn stream(&self) -> Option<&StreamId> {
+        self.stream.as_ref()
+    }
+
+    /// Returns the events that were put so far: none if the commit is kept.
+    #[must_use]
+    pub fn events(&self) -> &[EncodedEvent] {
+        &self.events
+    }
+
+    /// Takes the events that were put so far: of a commit that is kept, its own.
+    pub fn take_events(&mut self, commit: &CommitView<'_>) -> Vec<EncodedEvent> {
+        if std::mem::take(&mut self.kept) {
+            self.fill(commit.events());
+        }
+        std::mem::take(&mut self.events)
     }
 
     /// Sets the events of the original commit.
