@@ -97,6 +97,10 @@ pub fn skip_parked(store: &mut Store, subscription: &str, key: &str) -> Result<P
     Ok(first)
 }
 
+pub(super) fn load(
+    reader: &dyn Reader,
+    name: &str,
+) -> Result<Option<(Checkpoint, ParkedEvents)>, ReadError> {
     let Some(note) = reader.note(checkpoint::key(name).as_bytes())? else { return Ok(None) };
     let checkpoint = Checkpoint::decode(name, note)?;
     let parked = parked_events(reader, name, &checkpoint)?;
