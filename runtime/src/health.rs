@@ -1,5 +1,6 @@
 //! [`Health`]: the state of a running runtime.
 
+use std::fmt;
 use std::sync::Arc;
 
 use actuarius_domain::Position;
@@ -15,6 +16,35 @@ pub use crate::base::telemetry::METRICS;
 pub use crate::follow::handle::FollowerHandle;
 
 /// The state of the runtime. Returned by [`Runtime::health`](crate::Runtime::health).
+///
+/// [`is_ready`](Self::is_ready) is for a readiness probe, [`is_alive`](Self::is_alive) for a liveness probe.
+/// [`troubles`](Self::troubles) lists what needs an operator, while everything else continues. None of it makes a
+/// service unready: with one parked event all instances of the service would refuse all requests.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use actuarius::{Health, Runtime};
+///
+/// // `/ready`: 200 if requests may be sent here.
+/// fn readiness(health: &Health) -> u16 {
+///     if health.is_ready() { 200 } else { 503 }
+/// }
+///
+/// // `/live`: anything else than 200 restarts the process.
+/// fn liveness(health: &Health) -> u16 {
+///     if health.is_alive() { 200 } else { 500 }
+/// }
+///
+/// # let runtime = Runtime::in_memory().await?;
+/// let health = runtime.health();
+/// assert_eq!((readiness(&health), liveness(&health)), (200, 200));
+/// for trouble in health.troubles() {
+///     println!("needs an operator: {trouble}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Health {
@@ -28,6 +58,8 @@ pub struct Health {
     pub resident: usize,
     /// The quarantined aggregates, at most 1,000 of each type.
     pub quarantined: Vec<Arc<Quarantine>>,
+    /// The number of quarantined aggregates that are not listed there.
+    pub more_quarantined: usize,
     /// Figures about the keys of data subjects; `None` if personal data is not allowed.
     #[cfg(feature = "erasure")]
     pub keys: Option<KeyFigures>,
@@ -39,24 +71,118 @@ pub struct Health {
 }
 
 impl Health {
-    /// Returns whether it runs, no aggregate is quarantined, no follower has halted and no key is damaged.
+    /// Returns whether everything is in order: it is [ready](Self::is_ready), and nothing needs an operator.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        let halted = |it: &FollowerHealth| matches!(it.status, FollowerStatus::Halted { .. });
+        self.is_ready() && self.troubles().is_empty()
+    }
+
+    /// Returns whether it accepts commands. A service should be sent no requests otherwise.
+    ///
+    /// Views may lag. A service that must not show old ones also compares [`FollowerHealth::lag`] with a limit.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
         matches!(self.status, Status::Running)
-            && self.quarantined.is_empty()
-            && !self.followers.iter().any(halted)
-            && self.keys_are_whole()
+    }
+
+    /// Returns whether the process can still become or stay ready. Otherwise only opening the store again helps: the
+    /// store has failed, or the tokio runtime that opened it has ended. A runtime that is shutting down is alive.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        matches!(self.status, Status::Running | Status::ShuttingDown)
+    }
+
+    /// Returns what needs an operator while everything else continues. Quarantined aggregates and troubles of followers
+    /// are as bounded as the lists they come from.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let quarantined = self.quarantined.iter().cloned().map(Trouble::Quarantined);
+        let followers = self.followers.iter().flat_map(FollowerHealth::troubles);
+        let mut troubles: Vec<_> = quarantined.chain(followers).collect();
+        if let Some(keys) = self.keys_damaged().filter(|keys| *keys > 0) {
+            troubles.push(Trouble::DamagedKeys { keys });
+        }
+        troubles
     }
 
     #[cfg(feature = "erasure")]
-    fn keys_are_whole(&self) -> bool {
-        self.keys.is_none_or(|keys| keys.damaged == 0)
+    fn keys_damaged(&self) -> Option<u64> {
+        self.keys.map(|keys| keys.damaged)
     }
 
     #[cfg(not(feature = "erasure"))]
-    fn keys_are_whole(&self) -> bool {
-        true
+    fn keys_damaged(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What needs an operator while everything else continues. One of [`Health::troubles`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// An aggregate answers no requests. Fix the cause, then [release](crate::Aggregates::release) it.
+    Quarantined(Arc<Quarantine>),
+    /// A follower takes no events. Fix the cause, then resume it.
+    Halted {
+        /// The name of the follower.
+        name: Arc<str>,
+        /// The position of the event that it cannot process.
+        position: Position,
+        /// Why not.
+        why: String,
+    },
+    /// A subscription has parked events. Fix the cause, then
+    /// [retry](crate::subscription::Subscription::retry_all_parked) or skip them.
+    Parked {
+        /// The name of the subscription.
+        name: Arc<str>,
+        /// How many keys wait.
+        keys: u64,
+    },
+    /// Instances of a saga are quarantined or stuck. Fix the cause, then retry, skip or cancel each.
+    Instances {
+        /// The name of the saga, `saga.TYPE`.
+        name: Arc<str>,
+        /// How many instances.
+        instances: u64,
+    },
+    /// Keys of data subjects cannot be read. Restore the key file from its backup.
+    DamagedKeys {
+        /// How many keys.
+        keys: u64,
+    },
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quarantined(quarantine) => write!(out, "{quarantine}"),
+            Self::Halted { name, position, why } => {
+                write!(out, "{name} has halted at position {position}: {why}")
+            }
+            Self::Parked { name, keys } => write!(out, "{name} has parked events of {keys} keys"),
+            Self::Instances { name, instances } => {
+                write!(out, "{name} has {instances} instances in trouble")
+            }
+            Self::DamagedKeys { keys } => write!(out, "{keys} keys of data subjects are damaged"),
+        }
+    }
+}
+
+impl FollowerHealth {
+    fn troubles(&self) -> impl Iterator<Item = Trouble> + use<> {
+        let name = || self.name.clone();
+        let halted = match &self.status {
+            FollowerStatus::Halted { position, why } => {
+                Some(Trouble::Halted { name: name(), position: *position, why: why.clone() })
+            }
+            _ => None,
+        };
+        let parked = (self.parked_keys > 0)
+            .then(|| Trouble::Parked { name: name(), keys: self.parked_keys });
+        let instances = (self.in_trouble > 0)
+            .then(|| Trouble::Instances { name: name(), instances: self.in_trouble });
+        [halted, parked, instances].into_iter().flatten()
     }
 }
 

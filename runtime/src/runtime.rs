@@ -119,6 +119,7 @@ impl Runtime {
     pub fn health(&self) -> Health {
         let engine = &self.inner.engine;
         let hosted = self.inner.hosted();
+        let quarantined: Vec<_> = hosted.iter().map(|host| host.quarantined()).collect();
         Health {
             status: match engine.failure() {
                 Some(failure) => Status::Poisoned(failure.clone()),
@@ -129,7 +130,8 @@ impl Runtime {
             head: engine.store.head(),
             pending: engine.admission.inside(),
             resident: hosted.iter().map(|host| host.resident()).sum(),
-            quarantined: hosted.iter().flat_map(|host| host.quarantined()).collect(),
+            more_quarantined: quarantined.iter().map(|(_, more)| more).sum(),
+            quarantined: quarantined.into_iter().flat_map(|(listed, _)| listed).collect(),
             #[cfg(feature = "erasure")]
             keys: engine.keyring.keys().map(|keys| keys.figures()),
             followers: self.inner.followers.all().iter().map(|it| it.health()).collect(),

@@ -124,8 +124,8 @@ pub(crate) trait Hosted: Send + Sync {
     fn end_all(&self);
     /// Returns how many aggregates are in memory.
     fn resident(&self) -> usize;
-    /// Returns the quarantined aggregates, at most 1,000.
-    fn quarantined(&self) -> Vec<Arc<Quarantine>>;
+    /// Returns the quarantined aggregates, at most 1,000, and how many others there are.
+    fn quarantined(&self) -> (Vec<Arc<Quarantine>>, usize);
 }
 
 impl<A: Aggregate> Hosted for Directory<A> {
@@ -154,7 +154,7 @@ impl<A: Aggregate> Hosted for Directory<A> {
         self.hosted.residency.resident()
     }
 
-    fn quarantined(&self) -> Vec<Arc<Quarantine>> {
+    fn quarantined(&self) -> (Vec<Arc<Quarantine>>, usize) {
         self.hosted.residency.quarantines()
     }
 }

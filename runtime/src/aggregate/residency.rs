@@ -1,7 +1,7 @@
 //! [`Residency`]: which aggregates of a type are in memory, and which are unloaded first.
 
 use std::cmp::{Ordering as Operation, Reverse};
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,9 +42,17 @@ pub(crate) struct Residency<A: Aggregate> {
     limit: usize,
     epoch: Instant,
     by_use: Mutex<BinaryHeap<Reverse<Entry<A>>>>,
-    quarantines: Mutex<BTreeMap<Arc<str>, Arc<Quarantine>>>,
+    quarantines: Mutex<Quarantines>,
     /// The slots without an incarnation that are kept, oldest first.
     retained: Mutex<VecDeque<Arc<Slot<A>>>>,
+}
+
+/// The quarantined aggregates, by id.
+#[derive(Default)]
+struct Quarantines {
+    listed: BTreeMap<Arc<str>, Arc<Quarantine>>,
+    /// Further ones, no more than slots are kept.
+    unlisted: BTreeSet<Arc<str>>,
 }
 
 struct Entry<A: Aggregate> {
@@ -171,14 +179,18 @@ impl<A: Aggregate> Residency<A> {
     }
 
     pub(crate) fn quarantined(&self, why: Arc<Quarantine>) {
-        let mut quarantines = self.quarantines.lock().unwrap_or_else(PoisonError::into_inner);
-        if quarantines.len() < QUARANTINES_LISTED {
-            quarantines.insert(why.id.clone(), why);
+        let mut quarantines = self.quarantines_now();
+        if quarantines.listed.len() < QUARANTINES_LISTED {
+            quarantines.listed.insert(why.id.clone(), why);
+        } else {
+            quarantines.unlisted.insert(why.id.clone());
         }
     }
 
     pub(crate) fn released(&self, id: &str) {
-        self.quarantines.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let mut quarantines = self.quarantines_now();
+        quarantines.listed.remove(id);
+        quarantines.unlisted.remove(id);
     }
 
     /// Keeps a slot without an incarnation. If there are too many, the oldest one is forgotten, unless it is in
@@ -196,9 +208,14 @@ impl<A: Aggregate> Residency<A> {
         }
     }
 
-    pub(crate) fn quarantines(&self) -> Vec<Arc<Quarantine>> {
-        let quarantines = self.quarantines.lock().unwrap_or_else(PoisonError::into_inner);
-        quarantines.values().cloned().collect()
+    /// Returns the listed quarantined aggregates, and how many others there are.
+    pub(crate) fn quarantines(&self) -> (Vec<Arc<Quarantine>>, usize) {
+        let quarantines = self.quarantines_now();
+        (quarantines.listed.values().cloned().collect(), quarantines.unlisted.len())
+    }
+
+    fn quarantines_now(&self) -> MutexGuard<'_, Quarantines> {
+        self.quarantines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the microseconds from the hosting of the type to `now`.

@@ -65,4 +65,11 @@ pub struct FollowerHealth {
     pub position: Position,
     /// The number of events between that position and the end of the log.
     pub lag: u64,
+    /// The number of keys with parked events. Only subscriptions have any, including those that deliver the events
+    /// of a saga.
+    pub parked_keys: u64,
+    /// The number of parked events, as far as is known.
+    pub parked_events: u64,
+    /// The number of instances of a saga that are quarantined or stuck, as of the last second.
+    pub in_trouble: u64,
 }

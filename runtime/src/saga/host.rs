@@ -241,6 +241,7 @@ impl<S: Saga> Host<S> {
     /// Reports the counts of all instances as metrics.
     pub(super) fn report_counts(&self) {
         let counts = self.counts();
+        self.shared.in_trouble(counts.in_trouble);
         self.meters.instances(counts.live, counts.in_trouble, counts.commands_under_way);
         self.meters.ended(counts.completed, counts.compensated, counts.failed);
     }

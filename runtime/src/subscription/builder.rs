@@ -238,6 +238,8 @@ impl SubscriptionBuilder {
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
         let shared = registration.keep();
         shared.progress.reached(stored.checkpoint.mark.position);
+        // Now, so that a health report after the start counts it.
+        shared.parked(stored.parked.counted());
         if stored.checkpoint.paused {
             shared.want(DesiredState::Pause);
         }

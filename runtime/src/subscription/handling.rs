@@ -202,7 +202,7 @@ impl SubscriptionState {
         };
         self.parked.park(&key, entry);
         shared.meters.parks();
-        shared.meters.parked(self.parked.count());
+        self.report_parked();
         true
     }
 

@@ -102,6 +102,11 @@ impl ParkedEvents {
         self.counts.listed as u64 + self.counts.more
     }
 
+    /// How many keys have parked events, and how many events are parked, as far as is known.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        (self.keys.len() as u64, self.count())
+    }
+
     /// Whether the key's share of the event was skipped: it is not handled when it is read again.
     pub(super) fn has_skipped(&self, position: Position, key: &Arc<str>) -> bool {
         // This set is nearly always empty.

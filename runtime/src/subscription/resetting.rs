@@ -57,7 +57,7 @@ impl SubscriptionState {
         self.failures = Failures::default();
         self.halted = None;
         self.parked.discard_after(mark.position);
-        self.plan.shared.meters.parked(self.parked.count());
+        self.report_parked();
         self.store().await?;
         self.recheck_retries();
         Ok(())

@@ -60,12 +60,11 @@ impl SubscriptionState {
         }
         retry.skips = false;
         if let Some(skipped) = self.parked.skip_first(key) {
-            let shared = &self.plan.shared;
             tracing::warn!(
                 target: "actuarius::subscription",
-                name = %shared.name, position = %skipped.position, "a parked event is skipped"
+                name = %self.plan.shared.name, position = %skipped.position, "a parked event is skipped"
             );
-            shared.meters.parked(self.parked.count());
+            self.report_parked();
         }
     }
 
@@ -100,24 +99,24 @@ impl SubscriptionState {
 
     /// Takes the result of a retry of the first event parked under `key`, or of a search for what follows it.
     pub(super) fn retried(&mut self, key: &Arc<str>, outcome: Outcome) {
-        let meters = &self.plan.shared.meters;
+        let plan = self.plan.clone();
         match outcome {
             Outcome::Found(found) => {
                 self.parked.add_read(key, found.entries, found.read);
-                meters.parked(self.parked.count());
+                self.report_parked();
                 self.continue_retry(key);
             }
             Outcome::Done => {
-                meters.handled(1);
+                plan.shared.meters.handled(1);
                 self.parked.remove_first(key);
-                meters.parked(self.parked.count());
+                self.report_parked();
                 if let Some(retry) = self.retries.under_way.get_mut(key) {
                     retry.handled += 1;
                 }
                 self.continue_retry(key);
             }
             Outcome::Failed(why) => {
-                meters.failed();
+                plan.shared.meters.failed();
                 self.parked.first_failed(key, &why);
                 self.end_failed(key, why, |position, why| ParkedError::StillFails {
                     position,

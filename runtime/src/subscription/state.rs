@@ -43,7 +43,7 @@ impl SubscriptionState {
         let mark = stored.checkpoint.mark;
         let mut desired = plan.shared.wanted();
         let (wanted, _) = *desired.borrow_and_update();
-        plan.shared.meters.parked(stored.parked.count());
+        plan.shared.parked(stored.parked.counted());
         Self {
             desired,
             wanted,
@@ -62,3 +62,8 @@ impl SubscriptionState {
         }
     }
 }
+
+    /// Publishes how much is parked.
+    pub(super) fn report_parked(&self) {
+        self.plan.shared.parked(self.parked.counted());
+    }

@@ -7,6 +7,7 @@ mod deleting;
 mod ending;
 mod erasure;
 mod evolution;
+mod health;
 mod history;
 mod keyed;
 mod kit;

@@ -1,5 +1,6 @@
 //! `FollowerShared`: the status and position of a follower, and the requests to it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -37,6 +38,10 @@ pub(crate) struct FollowerShared {
     tail: Arc<Tail>,
     timer: Timer,
     status: watch::Sender<FollowerStatus>,
+    parked_keys: AtomicU64,
+    parked_events: AtomicU64,
+    /// How many instances of a saga wait for an operator.
+    in_trouble: AtomicU64,
     /// What it stores holds no clear text of the first so many subjects that were forgotten.
     erased: watch::Sender<u64>,
     /// Counts the requests, so that a second `resume` is noticed, too.
@@ -55,6 +60,9 @@ impl FollowerShared {
             tail,
             timer,
             status: watch::Sender::new(FollowerStatus::CatchingUp),
+            parked_keys: AtomicU64::new(0),
+            parked_events: AtomicU64::new(0),
+            in_trouble: AtomicU64::new(0),
             // A follower without a view has nothing to erase.
             erased: watch::Sender::new(u64::MAX),
             wanted: watch::Sender::new((DesiredState::Run, 0)),
@@ -68,6 +76,9 @@ impl FollowerShared {
             status: self.status(),
             position: self.progress.position(),
             lag: self.lag(),
+            parked_keys: self.parked_keys.load(Ordering::Relaxed),
+            parked_events: self.parked_events.load(Ordering::Relaxed),
+            in_trouble: self.in_trouble.load(Ordering::Relaxed),
         }
     }
 
@@ -86,6 +97,19 @@ impl FollowerShared {
 
     pub(crate) fn status(&self) -> FollowerStatus {
         self.status.borrow().clone()
+    }
+
+    /// Reports how many keys have parked events, and how many events are parked.
+    pub(crate) fn parked(&self, (keys, events): (u64, u64)) {
+        self.parked_keys.store(keys, Ordering::Relaxed);
+        self.parked_events.store(events, Ordering::Relaxed);
+        self.meters.parked(events);
+    }
+
+    /// Reports how many instances of a saga wait for an operator.
+    #[cfg(feature = "sagas")]
+    pub(crate) fn in_trouble(&self, instances: u64) {
+        self.in_trouble.store(instances, Ordering::Relaxed);
     }
 
     /// Returns whether it takes events, or is about to, and none has failed.

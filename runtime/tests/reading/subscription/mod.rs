@@ -11,7 +11,7 @@ mod lives;
 mod ordering;
 mod parking;
 mod repeating;
-mod scene;
+pub(crate) mod scene;
 mod skipping;
 mod starting;
 mod stores;
