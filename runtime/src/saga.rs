@@ -8,7 +8,7 @@
 //!   and `instance_index` (the view of all instances) with `key_holders`; `live_instances` and `moving` for migrations;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
 //!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`, `unreadable`;
-//! - for users: `builder`, `handle`, `page`, `waiting`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
+//! - for users: `builder` with `starting`, `handle`, `page`, `waiting`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
 //!   is for the test kit.
 
 mod beginning;
@@ -36,6 +36,7 @@ mod page;
 mod rehearsal;
 mod schedules;
 mod stage;
+mod starting;
 mod status;
 mod stored;
 mod targets;

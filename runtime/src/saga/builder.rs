@@ -1,7 +1,6 @@
 //! Describes and starts a saga.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, ReactsTo, Saga, Sends};
 use actuarius_persistence::Codec;
@@ -13,8 +12,8 @@ use super::delivery::ToAggregates;
 use super::handle::Sagas;
 use super::host::Host;
 use super::instance::Instance;
-use super::instance_index::{self, InstanceIndex};
 use super::stage::{Stage, Stages};
+use super::starting::{StartingIndex, check_targets, start_events};
 use super::targets::{DEFAULT_CODEC, Targets};
 use super::triggers::Triggers;
 use crate::aggregate::hosting::Hosting;
@@ -22,14 +21,9 @@ use crate::aggregates::Aggregates;
 use crate::base::schema_error::{HostError, SchemaError};
 use crate::follow::followers::{self, FollowerKind, Retry, StartError};
 use crate::inner::Inner;
-use crate::projection::{InMemory, ProjectionBuilder, ViewReader};
 use crate::runtime::Runtime;
-use crate::schema::decoding::Decoder;
 use crate::schema::names;
 use crate::subscription::{SubscriptionBuilder, Widening};
-
-/// How long a start waits for the index before it checks again whether the index has halted.
-const INDEX_CHECK_EVERY: Duration = Duration::from_secs(1);
 
 impl Runtime {
     /// Returns the builder of a saga: set what it reacts to and where it sends commands, then start it.
@@ -67,6 +61,7 @@ pub struct SagaBuilder<S: Saga> {
     hosting: Hosting,
     targets: Vec<Box<AddTarget<S>>>,
     triggers: Vec<Box<AddTrigger<S>>>,
+    sends_nothing: bool,
     from_end: bool,
     widening: Widening,
     workers: usize,
@@ -92,6 +87,7 @@ impl<S: Saga> SagaBuilder<S> {
             hosting,
             targets: Vec::new(),
             triggers: Vec::new(),
+            sends_nothing: false,
             from_end: false,
             widening: Widening::default(),
             workers: 1_024,
@@ -126,8 +122,18 @@ impl<S: Saga> SagaBuilder<S> {
         self
     }
 
+    /// States that the saga sends no commands, though it reacts to events. Without it, a saga that reacts to events and
+    /// names no type with [`sends_to`](Self::sends_to) is refused, because the call was probably forgotten.
+    pub fn sends_nothing(mut self) -> Self {
+        self.sends_nothing = true;
+        self
+    }
+
     /// Begins with the events that are stored after the very first start. Default: with the first event
     /// in the log.
+    ///
+    /// A saga cannot begin again, or after a position: its instances remember what they have handled. To act on old
+    /// events again, give the saga another [`Saga::TYPE`].
     pub fn from_end(mut self) -> Self {
         self.from_end = true;
         self
@@ -181,7 +187,9 @@ impl<S: Saga> SagaBuilder<S> {
     /// that are due by now. Returns once the index holds every live instance.
     ///
     /// # Errors
-    /// [`StartError`]; no instance received an input. Fix the cause and start again.
+    /// [`StartError`]; no instance received an input, nothing runs, and the name is free. Fix the cause and start again.
+    /// A saga that reacts to events is refused without [`sends_to`](Self::sends_to), and so is one with a live instance
+    /// that may have to send to another type than those.
     ///
     /// # Panics
     /// If another type is hosted under the same [`Saga::TYPE`].
@@ -190,65 +198,68 @@ impl<S: Saga> SagaBuilder<S> {
             assert!(!S::TYPE.is_empty(), "Saga::TYPE must not be empty");
             assert!(S::TYPE.len() <= MAX_TYPE_BYTES - 32, "Saga::TYPE is too long");
         }
-        let (from_end, widening) = (self.from_end, self.widening);
-        let Self { inner, hosting, targets, triggers, workers, retry, stages, .. } = self;
         let name = format!("saga.{}", S::TYPE);
         if let Some(source) = self.mistake {
             return Err(StartError::Schema { name, source });
         }
+        if !self.triggers.is_empty() && self.targets.is_empty() && !self.sends_nothing {
+            return Err(StartError::NoTargets(S::TYPE.to_owned()));
+        }
+        let inner = self.inner.clone();
         let registration = inner.followers.register(&name, FollowerKind::Saga)?;
-        let mut all = Targets::new(hosting.codec);
-        targets.into_iter().for_each(|add| add(&mut all));
-        all.stages = stages;
+        let (retry, hosting) = (self.retry.clone(), self.hosting.clone());
+        let (targets, subscription) = self.into_parts(name.clone() + ".events");
         let instances = match inner.host::<Instance<S>>(hosting) {
             Ok(instances) => instances,
             Err(HostError::Schema(source)) => return Err(StartError::Schema { name, source }),
             Err(error @ HostError::NameTaken(_)) => panic!("{error}"),
         };
-        let index = index::<S>(&inner, &name).await?;
-        let shared = registration.keep();
-        let engine = &inner.engine;
-        let host =
-            Host::new(engine.clone(), instances, Arc::new(all), index, shared.clone(), retry);
+        let (index, running) = StartingIndex::start::<S>(&inner, &name).await?;
+        if let Err(error) = check_targets(&index, &instances, &targets).await {
+            running.stop().await;
+            return Err(error);
+        }
+        let (engine, shared) = (&inner.engine, registration.shared().clone());
+        let host = Host::new(engine.clone(), instances, Arc::new(targets), index, shared, retry);
         let host = Arc::new(host);
-        followers::start(engine, shared, Coordinator::of(host.clone()));
-        let suspicious = host.clone();
-        host.tasks.spawn(async move { suspicious.check_suspects().await });
-        let sagas = Sagas::new(host.clone(), inner.clone());
-        if triggers.is_empty() {
-            return Ok(sagas);
+        if let Err(error) = start_events(&host, subscription(&host)).await {
+            running.stop().await;
+            return Err(error);
         }
-        let subscribe =
-            SubscriptionBuilder::new(engine.clone(), inner.followers.clone(), name + ".events");
-        // The saga retries an event itself, because it knows the cause.
-        let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
-        let subscribe = subscribe.on_widening(widening);
-        let subscribe = if from_end { subscribe.from_end() } else { subscribe };
-        let all = Triggers::of(host.clone());
-        let subscribe = triggers.into_iter().fold(subscribe, |it, add| add(it, &all));
-        let events = subscribe.start().await?;
-        // Only this call sets it.
-        let _ = host.events.set(events);
+        running.keep();
+        // Nothing fails from here on.
+        followers::start(engine, registration.keep(), Coordinator::of(host.clone()));
         let left = host.clone();
-        host.tasks.spawn(async move { left.retry_all_parked().await });
-        Ok(sagas)
+        host.tasks.spawn(async move {
+            left.check_suspects().await;
+            left.retry_all_parked().await;
+        });
+        Ok(Sagas::new(host, inner))
     }
-}
 
-/// Returns the index once it holds every instance, so that open commands are known before new ones begin.
-async fn index<S: Saga>(
-    inner: &Arc<Inner>,
-    name: &str,
-) -> Result<ViewReader<InstanceIndex>, StartError> {
-    let name = format!("{name}.board");
-    let index = ProjectionBuilder::<InMemory<InstanceIndex>>::in_memory(inner.clone(), name);
-    let fold = instance_index::fold::<S>(Decoder::of(&inner.engine.shapes));
-    let index = index.on_stored::<Instance<S>>(fold).start().await?;
-    let (view_reader, head) = (index.view_reader(), inner.engine.tail.head());
-    while let Err(error) = view_reader.shared.wait_for_within(head, INDEX_CHECK_EVERY).await {
-        if !matches!(error, followers::WaitError::TimedOut { .. }) {
-            return Err(StartError::Instances { name: S::TYPE.to_owned(), source: error });
-        }
+    /// Returns the targets, and what makes the subscription to the events, if the saga reacts to any.
+    fn into_parts(
+        self,
+        name: String,
+    ) -> (Targets<S>, impl FnOnce(&Arc<Host<S>>) -> Option<SubscriptionBuilder>) {
+        let Self { inner, hosting, targets, triggers, workers, stages, from_end, widening, .. } =
+            self;
+        let mut all = Targets::new(hosting.codec);
+        targets.into_iter().for_each(|add| add(&mut all));
+        all.stages = stages;
+        let subscription = move |host: &Arc<Host<S>>| {
+            if triggers.is_empty() {
+                return None;
+            }
+            let (engine, followers) = (inner.engine.clone(), inner.followers.clone());
+            let subscribe = SubscriptionBuilder::new(engine, followers, name);
+            // The saga retries an event itself, because it knows the cause.
+            let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
+            let subscribe = subscribe.on_widening(widening);
+            let subscribe = if from_end { subscribe.from_end() } else { subscribe };
+            let all = Triggers::of(host.clone());
+            Some(triggers.into_iter().fold(subscribe, |it, add| add(it, &all)))
+        };
+        (all, subscription)
     }
-    Ok(view_reader)
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::instance::Instance;
 use super::key_holders::KeyHolders;
 use super::status::{InstanceStatus, SagaInstance};
-use super::stored::{At, EffectId, Input, Life, Step, Stepped, Trouble};
+use super::stored::{At, Due, EffectId, Input, Life, Step, Stepped, Trouble};
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
 
@@ -34,6 +34,8 @@ pub(super) struct InstanceIndex {
     failed: u64,
     /// The live instances with a step whose state could not be read, and why. They may be readable by now.
     suspects: BTreeMap<String, String>,
+    /// The aggregate types that steps have sent to.
+    types: Vec<String>,
 }
 
 /// Deadlines, the next one first.
@@ -51,6 +53,8 @@ struct Live {
     keys: Vec<String>,
     since: Timestamp,
     last: Timestamp,
+    /// A bit for each of the types that the instance has sent to.
+    sends: u64,
 }
 
 /// Folds a stored step into the index. A state that cannot be read hides neither its instance nor the others.
@@ -88,11 +92,13 @@ impl InstanceIndex {
         if !self.live.contains_key(id) {
             self.live.insert(id.to_owned(), Live { since: now, ..Live::default() });
         }
+        let sends = self.types_of(step);
         let Self { live, due, keys, in_trouble, under_way, .. } = self;
         let Some(live) = live.get_mut(id) else { return };
         live.withdraw_due(id, due);
         (*in_trouble, *under_way) = (*in_trouble - live.in_trouble(), *under_way - live.open);
         live.take(number, step, now);
+        live.sends |= sends;
         (*in_trouble, *under_way) = (*in_trouble + live.in_trouble(), *under_way + live.open);
         let since = step.since(position);
         let granted = step.keys.iter().filter(|key| keys.grant(key, id, since));
@@ -119,6 +125,34 @@ impl InstanceIndex {
         let live = self.live.entry(id.to_owned()).or_insert_with(new);
         (live.steps, live.last) = (number, now);
         self.set_suspect(id, why);
+    }
+
+    /// Returns the bits of the types that a step sends to, now or later.
+    fn types_of(&mut self, step: &Step) -> u64 {
+        let later = step.scheduled.iter().filter_map(|scheduled| match &scheduled.what {
+            Due::Send(outgoing) => Some(outgoing),
+            Due::Remind(_) => None,
+        });
+        let types = step.sent.iter().chain(later).map(|outgoing| &*outgoing.aggregate);
+        types.fold(0, |bits, aggregate| bits | self.bit(aggregate))
+    }
+
+    fn bit(&mut self, aggregate: &str) -> u64 {
+        let known = self.types.iter().position(|it| it == aggregate);
+        let index = known.unwrap_or_else(|| {
+            self.types.push(aggregate.to_owned());
+            self.types.len() - 1
+        });
+        // All further types share a bit.
+        1 << index.min(63)
+    }
+
+    /// Returns the live instances that have sent to one of the types, or are going to.
+    pub(super) fn sending_to(&self, is_one: impl Fn(&str) -> bool) -> Vec<String> {
+        let wanted = self.types.iter().enumerate().filter(|(_, it)| is_one(it));
+        let wanted = wanted.fold(0_u64, |bits, (index, _)| bits | 1 << index.min(63));
+        let sending = self.live.iter().filter(|(_, live)| live.sends & wanted != 0);
+        sending.map(|(id, _)| id.clone()).collect()
     }
 
     fn set_suspect(&mut self, id: &str, why: &str) {

@@ -121,6 +121,11 @@ impl<S: Saga> Targets<S> {
         (self.target(sending.aggregate)?.encode)(self.codec, sending)
     }
 
+    /// Whether the saga was built with `sends_to` for a type.
+    pub(super) fn has(&self, aggregate: &str) -> bool {
+        self.target(aggregate).is_ok()
+    }
+
     /// # Errors
     /// The saga was not built with `sends_to` for the type.
     pub(super) fn delivery(&self, aggregate: &str) -> Result<&dyn Delivery<S>, String> {

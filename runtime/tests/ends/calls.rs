@@ -205,7 +205,9 @@ pub(crate) const CALLS: &[Call] = &[
         })
     }),
     ("start a saga again", Needs::Start, |it| {
-        Box::pin(async { of(it.runtime.saga::<Errand>().reacts_to::<Bell>().start().await) })
+        Box::pin(async {
+            of(it.runtime.saga::<Errand>().reacts_to::<Bell>().sends_nothing().start().await)
+        })
     }),
     ("shutdown", Needs::Nothing, |it| {
         Box::pin(async {

@@ -92,7 +92,8 @@ impl Scene {
         let rows = runtime.keyed::<ByLedger>("rows").on::<Ledger>().start().await.unwrap();
         let handler = |_: Envelope<Ledger>| async { Ok::<(), BoxError>(()) };
         let mailer = runtime.subscribe("mailer").on(handler).start().await.unwrap();
-        let errands = runtime.saga::<Errand>().reacts_to::<Bell>().start().await.unwrap();
+        let errands =
+            runtime.saga::<Errand>().reacts_to::<Bell>().sends_nothing().start().await.unwrap();
         errands.begin("first", |_| Effects::none()).await.unwrap();
         let schedules = runtime.schedules().sends_to(&bells).start().await.unwrap();
         let head = runtime.head();

@@ -157,7 +157,7 @@ async fn two_sagas_react_to_the_same_events_independently() {
 async fn an_instance_that_sends_to_an_undeclared_type_is_quarantined_with_the_reason() {
     let runtime = Runtime::in_memory().await.unwrap();
     let puppets = runtime.saga::<Puppet>().reacts_to::<Cue>().retry(at_once());
-    let puppets = puppets.start().await.unwrap();
+    let puppets = puppets.sends_nothing().start().await.unwrap();
     let cues = runtime.host::<Cue>();
     for said in [Said::start("t", "begin").doing([put("a", 1)]), Said::start("u", "begin")] {
         cues.execute("crier", vec![said]).await.unwrap();

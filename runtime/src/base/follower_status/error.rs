@@ -102,6 +102,23 @@ pub enum StartError {
         /// The error of the store.
         source: ReadError,
     },
+    /// A saga reacts to events and names no aggregate type that it sends commands to. Add `sends_to`; if it sends
+    /// nothing on purpose, add `sends_nothing`.
+    #[error("the saga {0:?} reacts to events and has no `sends_to`: add it, or `sends_nothing`")]
+    NoTargets(String),
+    /// A live instance of a saga has sent a command to an aggregate type, or is going to, that the saga does not name.
+    /// Add `sends_to` for the type, as long as instances of earlier releases are live.
+    #[error(
+        "instance {instance:?} of the saga {name:?} sends to {aggregate:?}: add `sends_to` for it"
+    )]
+    MissingTarget {
+        /// The saga.
+        name: String,
+        /// The aggregate type that is missing.
+        aggregate: String,
+        /// The instance that sends to it; there may be more.
+        instance: String,
+    },
     /// The view of a saga's instances does not reach the end of the log. Nothing is lost; the view's
     /// entry in [`health`](crate::Runtime::health) reports the cause.
     #[error("the instances of {name:?} are not known: {source}")]

@@ -194,7 +194,7 @@ async fn guided(codec: Codec, unloaded: usize) -> Vec<Seen> {
         let runtime = open(&contents).await;
         let travellers = runtime.host::<Traveller>();
         let guides = runtime.saga::<Guide>().codec(codec).hosting(every_second);
-        let guides = guides.reacts_to::<Traveller>().start().await.unwrap();
+        let guides = guides.reacts_to::<Traveller>().sends_nothing().start().await.unwrap();
         for mark in marks {
             travellers.execute("a", *mark).await.unwrap();
             runtime.caught_up(LONG).await.unwrap();
