@@ -24,7 +24,8 @@ pub use crate::operations::deletion::{NotDeleted, delete_closed as delete};
 #[cfg(feature = "sagas")]
 pub use crate::saga::inspecting::{SagaIndexes, saga_steps};
 pub use crate::subscription::inspecting::{
-    NotSkipped, StoredSubscription, parked, parked_of, skip_parked, subscriptions,
+    NotMarked, NotSkipped, StoredSubscription, parked, parked_of, retry_parked_at_start,
+    skip_parked, subscriptions,
 };
 
 /// The shapes of event types that are recorded in a store. Events that a codec stores without names are read

@@ -1,7 +1,7 @@
 //! Subscriptions: every event of some types is handled at least once, in the order of its key, under a
 //! name with a durable checkpoint.
 //!
-//! - for users: `builder`, `options`, `handler`, `handle`, `error`, `recorded`, and `inspecting` (without a
+//! - for users: `builder`, `options`, `handler`, `handle`, `retrying_many`, `error`, and `inspecting` (without a
 //!   runtime);
 //! - pure: `routes` (which handler takes an event), `route` (its keys), `lanes` (which event is next), `failures`
 //!   (what failed, and when it is retried), `parked` (events set aside), `checkpoint`, `retries`, `requests`;
@@ -36,6 +36,7 @@ mod requests;
 mod resetting;
 mod retries;
 mod retrying;
+mod retrying_many;
 mod route;
 mod routes;
 mod state;
@@ -52,5 +53,6 @@ pub use handler::Handler;
 pub(crate) use handler::{Handling, NotNow, Outdated, Routed};
 pub(crate) use lagging::lagging;
 pub use options::{OnPoison, Start, Widening};
-pub use parked::Parked;
+pub use parked::{Parked, ParkedOfKey};
+pub use retrying_many::RetriedKey;
 pub(crate) use route::Route;

@@ -244,6 +244,7 @@ impl SubscriptionBuilder {
             shared.want(DesiredState::Pause);
         }
         let is_paused = Arc::new(AtomicBool::new(stored.checkpoint.paused));
+        let workers = self.options.workers;
         let plan = Arc::new(Plan {
             is_paused: is_paused.clone(),
             engine: self.engine.clone(),
@@ -252,6 +253,6 @@ impl SubscriptionBuilder {
             options: self.options,
         });
         followers::start(&self.engine, shared.clone(), Dispatcher::new(plan, requests, stored));
-        Ok(Subscription::new(shared, sender, is_paused))
+        Ok(Subscription::new(shared, sender, is_paused, workers))
     }
 }

@@ -73,6 +73,7 @@ impl SubscriptionState {
             self.take_desired_state();
             self.erasing.erase_if_due(&mut self.lanes);
             self.reset_if_asked().await;
+            self.continue_earlier_retries();
             self.wake();
             self.fill();
             while self.start() {

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio_stream::Stream;
 
 use super::error::{ParkedError, ResetError};
 use super::options::Start;
-use super::parked::Parked;
+use super::parked::{Parked, ParkedOfKey};
 use super::requests::Request;
+use super::retrying_many::{RetriedKey, retry_many};
 use crate::follow::followers::{DesiredState, FollowerShared};
 use crate::follow::handle::FollowerHandle;
 
@@ -40,6 +42,7 @@ pub struct Subscription {
     requests: mpsc::Sender<Request>,
     /// The last request to pause or resume, which a watcher of the desired state may miss.
     is_paused: Arc<AtomicBool>,
+    workers: usize,
 }
 
 impl Deref for Subscription {
@@ -55,8 +58,9 @@ impl Subscription {
         shared: Arc<FollowerShared>,
         requests: mpsc::Sender<Request>,
         is_paused: Arc<AtomicBool>,
+        workers: usize,
     ) -> Self {
-        Self { follower: FollowerHandle::of(shared), requests, is_paused }
+        Self { follower: FollowerHandle::of(shared), requests, is_paused, workers }
     }
 
     /// Waits until the subscription is asked to stop.
@@ -103,16 +107,17 @@ impl Subscription {
         async move { answer.await.unwrap_or(Err(ResetError::Stopped)) }
     }
 
-    /// Returns the first parked event of each key: the one that failed and holds up the later ones, at most
-    /// 16,384. Returns none once the subscription has stopped.
+    /// Returns the first parked event of each key: the one that failed and holds up the later ones. These are all: a
+    /// subscription with events of more than 16,384 keys to park halts. Returns none once the subscription has
+    /// stopped.
     pub async fn parked(&self) -> Vec<Parked> {
         self.ask(Request::Parked).await.unwrap_or_default()
     }
 
     /// Returns the events parked under `key`, in order: those that are listed, which is up to 1,024, or
-    /// fewer if there are many keys. [`Parked::behind`] of the last one is the number of further known ones.
-    /// Returns none once the subscription has stopped.
-    pub async fn parked_of(&self, key: &str) -> Vec<Parked> {
+    /// fewer if there are many keys, and whether there are more. [`Parked::behind`] of the last one is the number of
+    /// further known ones. Returns none once the subscription has stopped.
+    pub async fn parked_of(&self, key: &str) -> ParkedOfKey {
         let key = key.to_owned();
         self.ask(|caller| Request::ParkedOf(key, caller)).await.unwrap_or_default()
     }
@@ -131,6 +136,39 @@ impl Subscription {
         key: &str,
     ) -> impl Future<Output = Result<usize, ParkedError>> + Send + use<> {
         self.retry(key, false)
+    }
+
+    /// Retries the parked events of all keys whose first parked event is `wanted`, each key as
+    /// [`retry_parked`](Self::retry_parked) does, and yields the result of each. So they can be retried by cause:
+    /// `wanted` sees the last error, the event type, the stream and the key.
+    ///
+    /// Nothing is retried before the stream is first polled. Each key is retried once: what fails again stays parked.
+    /// Keys that are parked later are not retried. Half of the workers, and at most 16 keys, are busy at once, so
+    /// that other events are handled meanwhile. The stream ends early when the subscription has stopped or its store
+    /// has failed. If it is dropped, or the process ends, the keys that were not reported are parked or handled, each
+    /// in order; those that had begun continue at the next start.
+    ///
+    /// A handler [must not await](Self) its items.
+    ///
+    /// ```
+    /// use actuarius::subscription::Subscription;
+    /// use tokio_stream::StreamExt;
+    ///
+    /// async fn retry_what_the_post_refused(letters: &Subscription) {
+    ///     let mut retried = letters.retry_all_parked(|first| first.error.starts_with("post:"));
+    ///     while let Some(it) = retried.next().await {
+    ///         println!("{} of {}: {} {:?}", it.done, it.of, it.key, it.outcome);
+    ///     }
+    /// }
+    /// ```
+    pub fn retry_all_parked<W>(
+        &self,
+        wanted: W,
+    ) -> impl Stream<Item = RetriedKey> + Send + Unpin + use<W>
+    where
+        W: FnMut(&Parked) -> bool + Send + Unpin + 'static,
+    {
+        retry_many(self.clone(), self.workers, wanted)
     }
 
     /// Drops the first event parked under `key`, the one that failed, then handles the others as

@@ -1,4 +1,4 @@
-//! Reads stored subscriptions without starting them, and skips parked events.
+//! Reads stored subscriptions without starting them, skips parked events, and marks those to be retried.
 
 use actuarius_domain::Position;
 use actuarius_persistence::{Batch, ReadError, Reader, Store, StoreFailure};
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::checkpoint::{self, Checkpoint};
 use super::opening::{NOTES_AT_ONCE, parked_events};
-use super::parked::{Parked, ParkedEvents};
+use super::parked::{Parked, ParkedEvents, ParkedOfKey};
 
 /// A subscription as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub fn parked(reader: &dyn Reader, subscription: &str) -> Result<Vec<Parked>, Re
     Ok(load(reader, subscription)?.map(|(_, parked)| parked.firsts()).unwrap_or_default())
 }
 
-/// Returns the events parked under `key`, in order: those that have a note of their own.
+/// Returns the events parked under `key`, in order: those that have a note of their own, and whether there are more.
 ///
 /// # Errors
 /// [`ReadError`]; it names a damaged note.
@@ -69,7 +69,7 @@ pub fn parked_of(
     reader: &dyn Reader,
     subscription: &str,
     key: &str,
-) -> Result<Vec<Parked>, ReadError> {
+) -> Result<ParkedOfKey, ReadError> {
     Ok(load(reader, subscription)?.map(|(_, parked)| parked.of(key)).unwrap_or_default())
 }
 
@@ -80,21 +80,63 @@ pub fn parked_of(
 /// [`NotSkipped`] says whether anything was written.
 pub fn skip_parked(store: &mut Store, subscription: &str, key: &str) -> Result<Parked, NotSkipped> {
     let not_parked = || NotSkipped::NotParked { key: key.to_owned() };
-    let (mut checkpoint, mut parked) =
-        load(&*store.reader, subscription)?.ok_or_else(not_parked)?;
+    let (checkpoint, mut parked) = load(&*store.reader, subscription)?.ok_or_else(not_parked)?;
     let first = parked.of(key).into_iter().next().ok_or_else(not_parked)?;
     if parked.unread(key).is_some() {
         return Err(NotSkipped::RestUnread { key: key.to_owned() });
     }
     parked.skip_first(&first.key);
-    // As many sets of notes as it takes; the store is consistent after each.
+    write(store, subscription, checkpoint, &mut parked)?;
+    Ok(first)
+}
+
+/// Lets the next start of a subscription retry the keys whose first parked event is `wanted`, and returns how many
+/// these are; none if the subscription does not exist. If it is paused, it retries them when it is resumed. The first
+/// event of such a key is listed with 0 attempts and its last error.
+///
+/// # Errors
+/// [`NotMarked`] says whether anything was written. Calling it again is safe.
+pub fn retry_parked_at_start(
+    store: &mut Store,
+    subscription: &str,
+    wanted: impl FnMut(&Parked) -> bool,
+) -> Result<usize, NotMarked> {
+    let Some((checkpoint, mut parked)) = load(&*store.reader, subscription)? else { return Ok(0) };
+    let mut firsts = parked.firsts();
+    firsts.retain(wanted);
+    for first in &firsts {
+        parked.retry_at_start(&first.key);
+    }
+    write(store, subscription, checkpoint, &mut parked)?;
+    Ok(firsts.len())
+}
+
+/// Writes as many sets of notes as it takes; the store is consistent after each.
+fn write(
+    store: &mut Store,
+    subscription: &str,
+    mut checkpoint: Checkpoint,
+    parked: &mut ParkedEvents,
+) -> Result<(), StoreFailure> {
     while parked.has_outdated() || checkpoint.resetting {
         let target = Checkpoint { resetting: false, ..checkpoint };
         let (notes, reached) = parked.take_notes(subscription, target);
         store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() })?;
         checkpoint = reached;
     }
-    Ok(first)
+    Ok(())
+}
+
+/// Why parked events were not marked to be retried.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum NotMarked {
+    /// The notes could not be read. Nothing was changed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The store has failed. Some keys may be marked: look again once the store is open again.
+    #[error(transparent)]
+    Failed(#[from] StoreFailure),
 }
 
 pub(super) fn load(

@@ -21,7 +21,7 @@ use note::{Name, NoteContent};
 use pending::PendingNotes;
 
 pub(super) use event::Entry;
-pub use event::Parked;
+pub use event::{Parked, ParkedOfKey};
 pub(super) use key::LogRange;
 pub(super) use note::prefix;
 
@@ -209,6 +209,23 @@ impl ParkedEvents {
         }
     }
 
+    /// Lets the events of a key be retried at the next start.
+    pub(super) fn retry_at_start(&mut self, key: &Arc<str>) {
+        let Some(its) = self.keys.get_mut(key) else { return };
+        let Some(first) = its.first_mut() else { return };
+        first.attempts = 0;
+        let position = first.position;
+        if let Some(name) = its.name(0) {
+            self.pending.mark_changed(key, name, position);
+        }
+    }
+
+    /// Returns the keys whose first event has not failed: a retry of the key was interrupted, or is to begin.
+    pub(super) fn due_at_start(&self) -> Vec<Arc<str>> {
+        let is_due = |its: &Key| its.first().is_some_and(|first| first.attempts == 0);
+        self.keys.iter().filter(|(_, its)| is_due(its)).map(|(key, _)| key.clone()).collect()
+    }
+
     /// Discards everything about events after `position`: they are read again.
     pub(super) fn discard_after(&mut self, position: Position) {
         let keys: Vec<_> = self.keys.keys().cloned().collect();
@@ -229,9 +246,9 @@ impl ParkedEvents {
     }
 
     /// Returns the listed events of one key.
-    pub(super) fn of(&self, key: &str) -> Vec<Parked> {
-        let found = self.keys.get_key_value(key);
-        found.map(|(key, its)| its.describe(key).collect()).unwrap_or_default()
+    pub(super) fn of(&self, key: &str) -> ParkedOfKey {
+        let Some((key, its)) = self.keys.get_key_value(key) else { return ParkedOfKey::default() };
+        ParkedOfKey { events: its.describe(key).collect(), more: its.has_more() }
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::error::{ParkedError, ResetError};
 use super::options::Start;
-use super::parked::Parked;
+use super::parked::{Parked, ParkedOfKey};
 
 /// A request of the handle. Each has a caller that waits, so there are never more requests than callers.
 pub(super) enum Request {
@@ -15,7 +15,7 @@ pub(super) enum Request {
     /// The first parked event of each key.
     Parked(oneshot::Sender<Vec<Parked>>),
     /// The parked events of one key.
-    ParkedOf(String, oneshot::Sender<Vec<Parked>>),
+    ParkedOf(String, oneshot::Sender<ParkedOfKey>),
     Retry {
         key: String,
         skip_first: bool,

@@ -10,7 +10,7 @@ use super::error::ParkedError;
 /// The result for a caller, sent when what was done is durable.
 pub(super) type Answer = (oneshot::Sender<Result<usize, ParkedError>>, Result<usize, ParkedError>);
 
-/// The keys whose parked events are being retried. Each has a caller that waits.
+/// The keys whose parked events are being retried.
 #[derive(Default)]
 pub(super) struct Retries {
     pub(super) under_way: BTreeMap<Arc<str>, Retry>,
@@ -24,7 +24,8 @@ pub(super) struct Retry {
     /// Whether to drop the first event before anything is handled.
     pub(super) skips: bool,
     pub(super) handled: usize,
-    pub(super) caller: oneshot::Sender<Result<usize, ParkedError>>,
+    /// `None` if an earlier retry is continued.
+    pub(super) caller: Option<oneshot::Sender<Result<usize, ParkedError>>>,
 }
 
 impl Retries {
@@ -37,8 +38,8 @@ impl Retries {
         key: &str,
         answer: impl FnOnce(usize) -> Result<usize, ParkedError>,
     ) {
-        if let Some(retry) = self.under_way.remove(key) {
-            self.answers.push((retry.caller, answer(retry.handled)));
+        if let Some(Retry { handled, caller: Some(caller), .. }) = self.under_way.remove(key) {
+            self.answers.push((caller, answer(handled)));
         }
     }
 }

@@ -23,8 +23,25 @@ impl SubscriptionState {
             return drop(caller.send(Err(error)));
         }
         let key: Arc<str> = key.into();
-        self.retries.under_way.insert(key.clone(), Retry { skips, handled: 0, caller });
+        self.retries
+            .under_way
+            .insert(key.clone(), Retry { skips, handled: 0, caller: Some(caller) });
         self.continue_retry(&key);
+    }
+
+    /// Continues the retries of an earlier run: those of the keys whose first event has not failed.
+    pub(super) fn continue_earlier_retries(&mut self) {
+        if !self.continues || !self.may_start() {
+            return;
+        }
+        self.continues = false;
+        for key in self.parked.due_at_start() {
+            if !self.retries.under_way.contains_key(&key) {
+                let retry = Retry { skips: false, handled: 0, caller: None };
+                self.retries.under_way.insert(key.clone(), retry);
+                self.continue_retry(&key);
+            }
+        }
     }
 
     fn may_be_retried(&self, key: &str) -> Result<(), ParkedError> {

@@ -32,6 +32,8 @@ pub(super) struct SubscriptionState {
     pub(super) writing: Writing,
     pub(super) requests: Requests,
     pub(super) retries: Retries,
+    /// Whether retries of an earlier run are still to be continued.
+    pub(super) continues: bool,
     /// Why nothing is started until the subscription is resumed.
     pub(super) halted: Option<FollowerStatus>,
     /// The last published status, so that each change is published once.
@@ -56,14 +58,15 @@ impl SubscriptionState {
             writing: Writing::after(stored.checkpoint),
             requests: Requests::default(),
             retries: Retries::default(),
+            continues: true,
             halted: None,
             reported: None,
             plan,
         }
     }
-}
 
     /// Publishes how much is parked.
     pub(super) fn report_parked(&self) {
         self.plan.shared.parked(self.parked.counted());
     }
+}

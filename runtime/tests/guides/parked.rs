@@ -7,6 +7,7 @@ use std::time::Duration;
 use actuarius::error::BoxError;
 use actuarius::subscription::{ParkedError, Retry};
 use actuarius::{Envelope, Runtime};
+use tokio_stream::StreamExt;
 
 use crate::account::AccountCommand::Deposit;
 use crate::account::{Account, open};
@@ -22,7 +23,7 @@ async fn parked_events_are_listed_retried_and_skipped() -> Result<(), BoxError> 
     };
     let retry = Retry::default().attempts(1);
     let letters = runtime.subscribe("letters").on(handler).retry(retry).start().await?;
-    for id in ["alice", "bob"] {
+    for id in ["alice", "bob", "carol"] {
         accounts.execute(id, open(id)).await?;
         accounts.execute(id, Deposit { cents: 1 }).await?;
     }
@@ -43,6 +44,12 @@ async fn parked_events_are_listed_retried_and_skipped() -> Result<(), BoxError> 
     }
     letters.skip_parked("account/bob").await?; // drops the first, then retries the others
     // endregion: retry
+    // region: retry-all
+    let mut retried = letters.retry_all_parked(|first| first.error.starts_with("the post"));
+    while let Some(key) = retried.next().await {
+        println!("{} of {}: {} {:?}", key.done, key.of, key.key, key.outcome);
+    }
+    // endregion: retry-all
     assert!(letters.parked().await.is_empty());
     Ok(())
 }

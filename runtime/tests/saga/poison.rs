@@ -17,7 +17,7 @@ fn panic(word: &str) -> Do {
 impl Show {
     /// Returns the events that wait for an instance.
     async fn waiting(&self, id: &str) -> Vec<Parked> {
-        self.puppets.events().unwrap().parked_of(id).await
+        self.puppets.events().unwrap().parked_of(id).await.events
     }
 
     /// Asserts that no event is parked and no instance is in trouble.

@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Subscriptions,
     /// Count the instances of each saga by status; list the instances of one saga, or the steps of one instance
     Sagas(Sagas),
-    /// List or skip the events that a subscription has parked
+    /// List or skip the events that a subscription has parked, or let its next start retry them
     #[command(subcommand)]
     Parked(Parked),
     /// Check that everything in a store or a backup is as it was stored
@@ -105,7 +105,7 @@ impl Command {
             | Self::Verify(_)
             | Self::Export(_)
             | Self::Parked(Parked::List { .. }) => true,
-            Self::Parked(Parked::Skip { .. })
+            Self::Parked(Parked::Skip { .. } | Parked::Retry { .. })
             | Self::Backup { .. }
             | Self::Restore(_)
             | Self::Archive(_)
@@ -127,7 +127,7 @@ pub(crate) struct Streams {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
     /// The maximum number of streams
-    #[arg(long, short = 'n', value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(long, short = 'n', alias = "number", value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     pub(crate) limit: u64,
 }
 
@@ -283,7 +283,7 @@ pub(crate) struct Export {
 #[derive(Debug, Args)]
 pub(crate) struct Tail {
     /// The number of events
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+    #[arg(long, short = 'n', alias = "limit", value_name = "N", default_value_t = 10)]
     pub(crate) number: u64,
     /// The first N events after this position, instead of the last ones
     #[arg(long, value_name = "POSITION", value_parser = position)]
@@ -298,7 +298,7 @@ pub(crate) struct History {
     #[arg(long, value_name = "VERSION", default_value = "1", value_parser = version)]
     pub(crate) from: Version,
     /// The maximum number of events
-    #[arg(long, short = 'n', value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(long, short = 'n', alias = "number", value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
     pub(crate) limit: u64,
     /// Omit the state after each event
     #[arg(long)]
@@ -323,8 +323,22 @@ pub(crate) enum Parked {
         subscription: String,
         /// The key
         key: Option<String>,
+        /// Only events whose last error begins with this text
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        error: String,
     },
-    /// Drop the first event parked under a key: it is never handled. Later events of the key stay parked
+    /// Let the next start of the subscription retry parked events: of one key, or of all keys
+    Retry {
+        /// The subscription
+        subscription: String,
+        /// The key
+        key: Option<String>,
+        /// Only keys whose first event failed with an error that begins with this text
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        error: String,
+    },
+    /// Drop the first event parked under a key: it is never handled. The next start of the subscription retries the
+    /// later events of the key
     Skip {
         /// The subscription
         subscription: String,

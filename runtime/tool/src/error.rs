@@ -7,7 +7,7 @@ use actuarius::erasure::ForgetError;
 use actuarius::erasure::keys::{KeyError, MasterKeyError};
 use actuarius::error::{InvalidId, ReadError, StoreFailure};
 use actuarius::history::{AmbiguousTime, CommitTime};
-use actuarius::inspection::{NotDeleted, NotSkipped};
+use actuarius::inspection::{NotDeleted, NotMarked, NotSkipped};
 use actuarius::store::archive::ArchiveError;
 use actuarius::store::backup::BackupError;
 use actuarius::store::export::{ExportError, ImportError};
@@ -171,6 +171,16 @@ impl From<NotDeleted> for ToolError {
             NotDeleted::Read(error) => error.into(),
             NotDeleted::Failed(error) => error.into(),
             NotDeleted::Archive(error) => error.into(),
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<NotMarked> for ToolError {
+    fn from(error: NotMarked) -> Self {
+        match error {
+            NotMarked::Read(error) => Self::Read(error),
+            NotMarked::Failed(failure) => Self::Write(failure),
             error => Self::Other(error.to_string()),
         }
     }

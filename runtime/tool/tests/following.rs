@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actuarius::error::BoxError;
-use actuarius::subscription::Retry;
+use actuarius::subscription::{Retry, Subscription};
 use actuarius::{Codec, Envelope, Id, Runtime, Timestamp};
 use actuarius_tool::Tool;
 use serde_json::{Value, json};
@@ -98,14 +98,45 @@ fn parked_events_are_listed_and_the_first_is_skipped_permanently() {
             async { Ok::<(), BoxError>(()) }
         };
         let mailer = runtime.subscribe("mailer").on(handle).start().await.unwrap();
-        assert_eq!(mailer.retry_parked("account/a").await, Ok(2));
         mailer.wait_for_within(runtime.head(), LONG).await.unwrap();
-        assert!(mailer.parked().await.is_empty());
+        until_none_is_parked(&mailer).await;
         let taken = format!("{:?}", taken.lock().unwrap());
         assert!(taken.contains("Deposited(2), ") && taken.contains("Deposited(3)"), "{taken}");
         assert!(!taken.contains("Deposited(13)"), "{taken}");
     });
     assert!(listed(&[]).is_empty());
+}
+
+async fn until_none_is_parked(mailer: &Subscription) {
+    while !mailer.parked().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// An operator had one way to get parked events handled: a change of the program that called `retry_parked`.
+#[test]
+fn parked_events_are_listed_and_retried_by_their_error() {
+    let directory = tempfile::tempdir().unwrap();
+    parked_store(directory.path());
+    let parked = |arguments: &[&str]| {
+        json(directory.path(), &[&["parked"], arguments].concat()).fine().json()
+    };
+    let of_other_cause = ["list", "mailer", "--error", "lucky"];
+    assert!(parked(&of_other_cause).is_empty());
+    assert_eq!(parked(&["list", "mailer", "--error", "unlucky"]).len(), 1);
+    let retry = |more: &[&str]| parked(&[&["retry", "mailer"], more].concat())[0]["keys"].clone();
+    assert_eq!(retry(&["--error", "lucky"]), json!(0));
+    assert_eq!(retry(&["account/b"]), json!(0));
+    assert_eq!(parked(&["list", "mailer"])[0]["attempts"], json!(1));
+    assert_eq!(retry(&["account/a", "--error", "unlucky"]), json!(1));
+    assert_eq!(parked(&["list", "mailer"])[0]["attempts"], json!(0));
+    assert_eq!(json(directory.path(), &["parked", "retry", "nobody"]).code, 2);
+    filled(directory.path(), Codec::Json, async |runtime, _| {
+        let handle = |_: Envelope<Account>| async { Ok::<(), BoxError>(()) };
+        let mailer = runtime.subscribe("mailer").on(handle).start().await.unwrap();
+        until_none_is_parked(&mailer).await;
+    });
+    assert!(parked(&["list", "mailer"]).is_empty());
 }
 
 /// A scheduling saga of the runtime: one instance waits for the year 2100, one has ended.
@@ -142,6 +173,21 @@ fn sagas_are_counted_and_their_instances_and_steps_listed() {
     assert!(steps.iter().all(|step| step.get("state").is_some()));
     let text = actuarius(directory.path(), &["sagas"]).fine().out;
     assert!(text.starts_with("SAGA"), "{text}");
+}
+
+/// A misspelt saga had no instances, with the exit code of success; and `show` said that a program with the saga
+/// registered had no such type.
+#[test]
+fn a_saga_that_does_not_exist_is_an_error_and_show_names_the_command_for_instances() {
+    let directory = tempfile::tempdir().unwrap();
+    scheduled_store(directory.path(), Codec::Json);
+    let name = json(directory.path(), &["sagas"]).fine().document()["saga"].clone();
+    let name = name.as_str().unwrap();
+    let nope = actuarius(directory.path(), &["sagas", "nope"]);
+    assert_eq!(nope.code, 2);
+    assert!(nope.errors.contains("no instances of a saga \"nope\""), "{}", nope.errors);
+    let shown = actuarius(directory.path(), &["show", &format!("{name}/late")]).fine().out;
+    assert!(shown.contains(&format!("use sagas {name}/late")), "{shown}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A parked event.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Timestamp};
@@ -25,6 +26,33 @@ pub struct Parked {
     /// How many events of its key wait behind it. Of those that are not listed, only the ones that
     /// were read since the subscription was started are counted.
     pub behind: u64,
+}
+
+/// The parked events of one key that are listed, in order. It dereferences to them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParkedOfKey {
+    /// The events.
+    pub events: Vec<Parked>,
+    /// Whether further events may be parked under the key. They are read from the log when it is their turn.
+    pub more: bool,
+}
+
+impl Deref for ParkedOfKey {
+    type Target = [Parked];
+
+    fn deref(&self) -> &[Parked] {
+        &self.events
+    }
+}
+
+impl IntoIterator for ParkedOfKey {
+    type Item = Parked;
+    type IntoIter = std::vec::IntoIter<Parked>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.events.into_iter()
+    }
 }
 
 /// A parked event as it is kept in memory.

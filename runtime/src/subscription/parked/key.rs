@@ -123,6 +123,11 @@ impl Key {
         Counts { listed: self.listed.len(), more }
     }
 
+    /// Whether events are parked that are not listed.
+    pub(super) fn has_more(&self) -> bool {
+        self.overflow.as_ref().is_some_and(|overflow| !overflow.is_read())
+    }
+
     pub(super) fn first(&self) -> Option<&Entry> {
         self.listed.front()
     }

@@ -83,7 +83,9 @@ async fn the_overflow_of_a_hot_key_survives_restarts_and_blocks_later_events() {
         }
         add(&runtime.host::<Ledger>(), "a", &[1_500 + life]).await;
         caught_up(&runtime, &mailer).await;
-        assert_eq!(mailer.parked_of("ledger/a").await.len(), LISTED);
+        // After a restart it is not known how many follow: the list ended as if none did.
+        let parked = mailer.parked_of("ledger/a").await;
+        assert_eq!((parked.len(), parked.more), (LISTED, true));
         eventually(|| stored(&runtime) == runtime.head().get()).await;
         cut_power(runtime, &faults).await;
     }

@@ -11,6 +11,7 @@ mod lives;
 mod ordering;
 mod parking;
 mod repeating;
+mod retrying;
 pub(crate) mod scene;
 mod skipping;
 mod starting;

@@ -1,5 +1,6 @@
-//! The commands `parked list` and `parked skip`.
+//! The commands `parked list`, `parked retry` and `parked skip`.
 
+use actuarius::store::Reader;
 use actuarius::{Position, inspection};
 use serde::Serialize;
 
@@ -25,7 +26,12 @@ struct ParkedShown {
 
 pub(super) fn run(session: &mut Session<'_, '_>, args: &Parked) -> Result<Outcome, ToolError> {
     match args {
-        Parked::List { subscription, key } => list(session, subscription, key.as_deref()),
+        Parked::List { subscription, key, error } => {
+            list(session, subscription, key.as_deref(), error)
+        }
+        Parked::Retry { subscription, key, error } => {
+            retry(session, subscription, key.as_deref(), error)
+        }
         Parked::Skip { subscription, key, position } => skip(session, subscription, key, *position),
     }
 }
@@ -34,24 +40,63 @@ fn list(
     session: &mut Session<'_, '_>,
     subscription: &str,
     key: Option<&str>,
+    error: &str,
 ) -> Result<Outcome, ToolError> {
     let reader = &*session.store.reader;
-    let all = inspection::subscriptions(reader)?;
-    if !all.iter().any(|it| it.name == subscription) {
-        return Err(ToolError::Other(format!("the store has no subscription {subscription:?}")));
-    }
-    let parked = match key {
-        Some(key) => inspection::parked_of(reader, subscription, key)?,
-        None => inspection::parked(reader, subscription)?,
+    check_exists(reader, subscription)?;
+    let (parked, more) = match key {
+        Some(key) => {
+            let of_key = inspection::parked_of(reader, subscription, key)?;
+            (of_key.events, of_key.more)
+        }
+        None => (inspection::parked(reader, subscription)?, false),
     };
     let columns =
         ["KEY", "#POSITION", "STREAM", "EVENT", "#ATTEMPTS", "#WAITING", "PARKED AT", "ERROR"];
     let mut table = session.output.list(&columns);
-    for it in parked {
-        table.row(&shown(subscription, &it), cells)?;
+    for it in parked.iter().filter(|it| it.error.starts_with(error)) {
+        table.row(&shown(subscription, it), cells)?;
     }
     if table.end()? == 0 {
         session.output.remark("No events are parked.")?;
+    }
+    if more {
+        session.output.remark("Further events are parked, which are not listed.")?;
+    }
+    Ok(Outcome::Success)
+}
+
+fn check_exists(reader: &dyn Reader, subscription: &str) -> Result<(), ToolError> {
+    if inspection::subscriptions(reader)?.iter().any(|it| it.name == subscription) {
+        return Ok(());
+    }
+    Err(ToolError::Other(format!("the store has no subscription {subscription:?}")))
+}
+
+#[derive(Serialize)]
+struct ToBeRetried<'a> {
+    subscription: &'a str,
+    keys: usize,
+}
+
+fn retry(
+    session: &mut Session<'_, '_>,
+    subscription: &str,
+    key: Option<&str>,
+    error: &str,
+) -> Result<Outcome, ToolError> {
+    check_exists(&*session.store.reader, subscription)?;
+    let wanted = |first: &actuarius::subscription::Parked| {
+        key.is_none_or(|key| *key == *first.key) && first.error.starts_with(error)
+    };
+    let store = session.store.writable()?;
+    let keys = inspection::retry_parked_at_start(store, subscription, wanted)?;
+    let shown = ToBeRetried { subscription, keys };
+    let name = Name(subscription).to_string();
+    let fields = [("subscription", name), ("keys to be retried", keys.to_string())];
+    session.output.document(&shown, &fields)?;
+    if keys == 0 {
+        session.output.remark("No parked events fit.")?;
     }
     Ok(Outcome::Success)
 }

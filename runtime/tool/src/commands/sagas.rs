@@ -120,6 +120,7 @@ struct InstanceShown {
 
 fn instances(session: &mut Session<'_, '_>, saga: &str, ended: bool) -> Result<Outcome, ToolError> {
     let indexes = indexes(session)?;
+    check_exists(&indexes, saga)?;
     let columns =
         ["ID", "STATUS", "#STEPS", "#COMMANDS UNDER WAY", "NEXT DEADLINE", "SINCE", "LAST"];
     let mut table = session.output.list(&columns);
@@ -133,6 +134,14 @@ fn instances(session: &mut Session<'_, '_>, saga: &str, ended: bool) -> Result<O
         session.output.remark("There are no such instances.")?;
     }
     Ok(Outcome::Success)
+}
+
+fn check_exists(indexes: &SagaIndexes, saga: &str) -> Result<(), ToolError> {
+    let mut known = indexes.sagas().map(|(it, _)| it).chain(indexes.unreadable().map(|(it, _)| it));
+    if known.any(|it| it == saga) {
+        return Ok(());
+    }
+    Err(ToolError::Other(format!("the store has no instances of a saga {saga:?}")))
 }
 
 impl InstanceShown {

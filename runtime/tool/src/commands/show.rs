@@ -17,6 +17,9 @@ use crate::text;
 use crate::types::is_sealed;
 use crate::value::{Json, Tree};
 
+/// The name of all events of sagas.
+const STEPPED: &str = "Stepped";
+
 #[derive(Serialize)]
 struct Shown {
     r#type: String,
@@ -139,6 +142,9 @@ impl Shown {
             Some(state) => pretty(state),
             None if self.sealed => {
                 "sealed: it contains personal data; use --master-keys FILE".to_owned()
+            }
+            None if self.event.as_deref() == Some(STEPPED) => {
+                format!("of a saga: use sagas {}", text::stream(stream.category(), stream.id()))
             }
             None => "unknown: this program has no such aggregate type registered".to_owned(),
         };
