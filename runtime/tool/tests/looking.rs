@@ -62,6 +62,19 @@ fn tail_shows_the_last_events_and_values_where_the_codec_has_them() {
     }
 }
 
+/// `tail` had `--number` and `history` had `--limit` for the same.
+#[test]
+fn every_listing_takes_its_length_under_both_names() {
+    let directory = tempfile::tempdir().unwrap();
+    two_accounts(directory.path(), Codec::Json);
+    for listing in [&["tail"][..], &["streams"], &["history", "account/alice"]] {
+        for name in ["-n", "--limit", "--number"] {
+            let listed = json(directory.path(), &[listing, &[name, "1"]].concat()).fine();
+            assert_eq!(listed.json().len(), 1, "{listing:?} {name}");
+        }
+    }
+}
+
 #[test]
 fn a_history_begins_and_ends_at_the_given_versions() {
     let directory = tempfile::tempdir().unwrap();

@@ -34,6 +34,24 @@ fn archived_events_are_read_as_before() {
     assert_eq!(actuarius(directory.path(), &["archive"]).code, 2);
 }
 
+/// It printed three zeros, with the exit code of success.
+#[test]
+fn an_archive_command_that_moves_nothing_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path(), Codec::Json, async |_, accounts| {
+        let opened = AccountEvent::Opened { owner: "Alice".to_owned() };
+        accounts.execute("alice", vec![opened]).await.unwrap();
+    });
+    let text = |more: &[&str]| {
+        actuarius(directory.path(), &[&["archive", "account/alice"], more].concat()).fine().out
+    };
+    // Its snapshot covers the event.
+    text(&[]);
+    assert!(text(&[]).contains("no newer snapshot covers any"), "{}", text(&[]));
+    text(&["--whole"]);
+    assert!(text(&["--whole"]).contains("in the archive already"), "{}", text(&["--whole"]));
+}
+
 /// Returns the number of archived commits, and how many of them are in missing files.
 fn archived(directory: &Path) -> (u64, u64) {
     let verified = json(directory, &["verify"]).fine().document();

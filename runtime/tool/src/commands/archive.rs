@@ -61,7 +61,19 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Archive) -> Result<Outco
         ("size", text::bytes(shown.bytes)),
     ];
     session.output.document(&shown, &fields)?;
+    if shown.events == 0 {
+        session.output.remark(nothing_moved(args.whole))?;
+    }
     Ok(Outcome::Success)
+}
+
+/// Why nothing was archived, and what to do.
+fn nothing_moved(whole: bool) -> &'static str {
+    if whole {
+        "No events were archived: there are none, or all of them are in the archive already."
+    } else {
+        "No events were archived: no newer snapshot covers any. --whole archives all events."
+    }
 }
 
 #[derive(Serialize)]
