@@ -16,6 +16,7 @@ mod loads;
 mod parking;
 mod poison;
 mod puppet;
+mod rehearsed;
 mod reusing;
 mod rewriting;
 mod schedules;
