@@ -203,6 +203,7 @@ impl<S: Saga> Host<S> {
         let Ok(id) = Id::new(id.clone()) else { return };
         self.stages.reached(Stage::Due, id.as_str());
         for attempts in 1.. {
+            let forgotten = self.engine.keyring.forgotten();
             let cause = TraceIds::of(&id).because_of(command_id(&id, *deadline));
             let cause = match self.step(&id, Kind::Due(*deadline), cause).await {
                 Ok(Some(outcome)) => {
@@ -210,6 +211,7 @@ impl<S: Saga> Host<S> {
                     break;
                 }
                 Ok(None) => break,
+                Err(_) if self.is_outdated(forgotten) => continue,
                 Err(error) => not_taken(error),
             };
             match (cause, self.retry.wait_after(attempts)) {

@@ -145,10 +145,12 @@ impl<S: Saga> Host<S> {
         outgoing: &OutgoingCommand,
     ) -> Option<StepOutcome> {
         for attempts in 1.. {
+            let forgotten = self.engine.keyring.forgotten();
             let cause = match self.attempt(id, outgoing, outgoing.may_be_done || attempts > 1).await
             {
                 Attempt::Trigger(outcome) => return Some(outcome),
                 Attempt::Done => break,
+                Attempt::Retry(_) if self.is_outdated(forgotten) => continue,
                 Attempt::Retry(cause) => cause,
             };
             // A command that was left open has had its retries.
@@ -219,6 +221,12 @@ impl<S: Saga> Host<S> {
         self.stages.reached(Stage::Sending, id.as_str());
         let cause = carrying(trace.because_of(command), open.origin.as_ref());
         Ok(Some(delivery.send(outgoing, command, cause).await?))
+    }
+
+    /// Whether a data subject was forgotten since `forgotten` of them were. Clear text that was decoded before cannot be
+    /// stored any more, which is no fault of the saga: it is decoded again.
+    pub(super) fn is_outdated(&self, forgotten: u64) -> bool {
+        self.engine.keyring.forgotten() != forgotten
     }
 
     /// Stops trying for now: an external cause is retried later, and poison quarantines the instance.

@@ -1,5 +1,6 @@
 //! A saga that sends personal values from one aggregate to another.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use actuarius::saga::{Answer, Correlation, Effects, ReactsTo, Saga, Sends};
@@ -9,6 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::customers::{CODECS, Customer, CustomerEvent, Place, hosting, register, subject};
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// The letter to a customer of this name is decided until [`SLOW_ENDS`].
+pub(crate) const SLOW: &str = "Slow";
+pub(crate) static SLOW_BEGUN: OnceLock<()> = OnceLock::new();
+pub(crate) static SLOW_ENDS: OnceLock<()> = OnceLock::new();
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Mailbox {
@@ -27,6 +33,10 @@ impl Aggregate for Mailbox {
     type Error = std::convert::Infallible;
 
     fn decide(&self, text: Personal<String>, _: &Context) -> Result<Vec<Letter>, Self::Error> {
+        if text.get().is_some_and(|name| name == SLOW) {
+            SLOW_BEGUN.get_or_init(|| ());
+            SLOW_ENDS.wait();
+        }
         Ok(vec![Letter::Posted(text)])
     }
 
