@@ -97,6 +97,17 @@ impl<'a, S: Saga> Draft<'a, S> {
         Ok(self)
     }
 
+    /// Whether the reaction asked for nothing, and left the state as it was `before`.
+    pub(super) fn changes_nothing(&self, before: &S) -> bool {
+        let step = &self.step;
+        let is_idle =
+            step.sent.is_empty() && step.scheduled.is_empty() && step.cancelled.is_empty();
+        let encoded = |saga: &S| Payload::of(self.targets.codec, saga).ok();
+        is_idle
+            && step.life == self.state.life
+            && encoded(before).is_some_and(|before| Some(before) == encoded(&self.saga))
+    }
+
     fn add(&mut self, effect: Effect<S>) -> Result<(), String> {
         match effect {
             Effect::Send(sending) => self.step.sent.push(self.targets.encode(sending)?),

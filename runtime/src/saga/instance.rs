@@ -327,6 +327,9 @@ impl<S: Saga> Instance<S> {
         }
         let input = Input::cancelled(draft.origin());
         let mut draft = draft.reacting(Box::new(move |saga| saga.cancelled(&why)))?;
+        if draft.changes_nothing(&self.saga) {
+            return Ok(None);
+        }
         if draft.step.life != Life::Running {
             draft.step.trouble = None;
         }
