@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actuarius::clock::ManualClock;
-use actuarius::saga::{InstanceStatus, Schedules};
+use actuarius::saga::{InstanceStatus, SagaInstance, Schedules};
 use actuarius::store::fault::{self, Faults};
 use actuarius::store::memory::{self, Contents};
 use actuarius::{Aggregates, Id, Runtime, StreamId, Timestamp};
@@ -112,8 +112,8 @@ async fn a_command_is_replaced_as_often_as_it_is_moved() {
     for (amount, at) in [(1, 10), (2, 30), (3, 20)] {
         assert!(desk.replace(amount, at).await);
     }
-    let next = desk.schedules.instances().list("", 10, |_| true);
-    assert!(next.iter().all(|it| it.next_deadline == Some(time(20))), "{next:?}");
+    let is_next = |it: &SagaInstance| it.next_deadline == Some(time(20));
+    eventually(|| desk.schedules.instances().list("", 10, |_| true).iter().any(is_next)).await;
     assert!(desk.runtime.shutdown(LONG).await.is_clean());
     let desk = Desk::on(&contents, 20).await;
     assert_eq!(desk.ends().await, InstanceStatus::Completed);
