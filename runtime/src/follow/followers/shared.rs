@@ -173,19 +173,19 @@ impl FollowerShared {
 
     /// Requests a state. The follower is notified immediately.
     pub(crate) fn want(&self, wanted: DesiredState) {
+        if wanted == DesiredState::Run {
+            // First, so that a later wait does not see the halt before, and the next halt is not overwritten.
+            self.change(|before| match before {
+                FollowerStatus::Halted { .. } => FollowerStatus::CatchingUp,
+                other => other.clone(),
+            });
+        }
         self.wanted.send_modify(|before| {
             // A stop is final.
             if before.0 != DesiredState::Stop {
                 *before = (wanted, before.1 + 1);
             }
         });
-        if wanted == DesiredState::Run {
-            // Immediately, so that a later wait does not see the halt before.
-            self.change(|before| match before {
-                FollowerStatus::Halted { .. } => FollowerStatus::CatchingUp,
-                other => other.clone(),
-            });
-        }
     }
 
     fn change(&self, next: impl FnOnce(&FollowerStatus) -> FollowerStatus) {
