@@ -36,6 +36,15 @@ pub trait TableEngine: Send + Sync {
         keep: Box<dyn Any + Send + Sync>,
     ) -> Result<Box<dyn TableWriter>, ViewError>;
 
+    /// Returns whether the table of a generation, which is open, could be opened again now: whether there is room on
+    /// the disk. Called after a failed commit, while the table is still read. Default: it could.
+    ///
+    /// # Errors
+    /// Returns [`ViewError`] if not. No row was changed.
+    fn can_open(&self, _generation: &Path) -> Result<(), ViewError> {
+        Ok(())
+    }
+
     /// Returns how long opening a view waits for another user of its directory.
     fn lock_wait(&self) -> Duration;
 }

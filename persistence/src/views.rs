@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 pub use crate::table::Entry;
 pub use crate::table::changes::{
-    CHANGES_BYTES_MAX, CHANGES_BYTES_SOFT, Changes, KEY_BYTES_MAX, VALUE_BYTES_MAX,
+    CHANGES_BYTES_MAX, CHANGES_BYTES_SOFT, COMMAND_CHANGES_BYTES_MAX, Changes, KEY_BYTES_MAX,
+    VALUE_BYTES_MAX,
 };
 pub use crate::table::error::ViewError;
 pub use table::{Table, TableReader};
@@ -182,6 +183,18 @@ impl Place {
             Kind::Disk(place) => place.table(generation)?,
         };
         Ok(Table::new(writer, self.sealer.clone()))
+    }
+
+    /// Returns whether the table of a generation, which is open, could be opened again now. After a failed commit, ask
+    /// before the last reader is dropped: without room on the disk the table could not be read any more.
+    ///
+    /// # Errors
+    /// Returns [`ViewError`] if not. No row was changed.
+    pub fn can_open(&self, generation: u64) -> Result<(), ViewError> {
+        match &self.kind {
+            Kind::Memory(_) => Ok(()),
+            Kind::Disk(place) => place.can_open(generation),
+        }
     }
 
     /// Returns the last saved state of a generation, or `None` if none was saved.

@@ -33,6 +33,7 @@ mod rows;
 mod tampering;
 
 use std::any::Any;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,12 @@ const MAGIC: &str = "actuarius view table";
 /// is not synced more often, and a table of large ones does not sync twice for each.
 const JOURNAL_BYTES: u64 = 256 * 1024;
 
+/// How much room opening a table takes on the disk, beside what the journal has: a few segments of sled's file.
+const OPENING_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A file that shows that there is room.
+const PROBE: &str = "probe";
+
 impl TableEngine for SledOptions {
     fn exists(&self, generation: &Path) -> bool {
         directory(generation).exists()
@@ -77,6 +84,16 @@ impl TableEngine for SledOptions {
         Ok(Box::new(open(generation, self, lock)?))
     }
 
+    /// Opening writes what the journal has to sled, which allocates files in segments.
+    fn can_open(&self, generation: &Path) -> Result<(), ViewError> {
+        let table = directory(generation);
+        let journal = fs::metadata(table.join("journal")).map_or(0, |metadata| metadata.len());
+        let (probe, bytes) = (table.join(PROBE), OPENING_BYTES + 2 * journal);
+        let written = write_zeros(&probe, bytes).on(&probe);
+        let removed = fs::remove_file(&probe).on(&probe);
+        Ok(written.and(removed)?)
+    }
+
     fn lock_wait(&self) -> Duration {
         self.lock_wait
     }
@@ -85,6 +102,13 @@ impl TableEngine for SledOptions {
 /// Returns the directory of a generation's table.
 fn directory(generation: &Path) -> PathBuf {
     generation.join("table")
+}
+
+/// Writes a file of zeros, and syncs it, so that its room is really there.
+fn write_zeros(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    io::copy(&mut io::repeat(0).take(bytes), &mut file)?;
+    file.sync_all()
 }
 
 /// The writer of an open table.
@@ -111,6 +135,8 @@ fn open(
         if !table.exists() {
             create(generation, options)?;
         }
+        // Left by a process that was killed in `can_open`.
+        let _ = fs::remove_file(table.join(PROBE));
         let id = read_format(&table)?;
         let (release, engine) = open_engine(&table.join("log"), options)?;
         let shared = Arc::new(Shared::new(engine, release, lock));

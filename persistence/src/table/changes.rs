@@ -17,33 +17,55 @@ pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// few milliseconds.
 pub const CHANGES_BYTES_SOFT: usize = 160 * 1024;
 
-/// The largest size of changes. They are held in memory until they are applied, and written twice.
+/// The largest size of changes that are collected. They are held in memory until they are applied, and written twice.
 pub const CHANGES_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The largest size of the changes of one command, which cannot be split: they become visible at once. Whoever made
+/// them has held the rows in memory, too.
+pub const COMMAND_CHANGES_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// The size that a change adds beside its key and value.
 const CHANGE_BYTES: usize = 16;
 
 /// The changes that the next commit of a table makes atomically. A later change of a key replaces an
 /// earlier one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Changes {
     /// By space and key. `None` is a removal.
     by_key: BTreeMap<Bytes, Option<Bytes>>,
     bytes: usize,
+    /// The largest size.
+    limit: usize,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self::limited(CHANGES_BYTES_MAX)
+    }
 }
 
 impl Changes {
-    /// Creates an empty set of changes.
+    /// Creates an empty set of changes, for up to [`CHANGES_BYTES_MAX`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Creates an empty set for the changes of one command, up to [`COMMAND_CHANGES_BYTES_MAX`].
+    #[must_use]
+    pub fn of_command() -> Self {
+        Self::limited(COMMAND_CHANGES_BYTES_MAX)
+    }
+
+    fn limited(limit: usize) -> Self {
+        Self { by_key: BTreeMap::new(), bytes: 0, limit }
+    }
+
     /// Sets `key` to `value`.
     ///
     /// # Errors
-    /// Returns [`ViewError::TooLarge`] above [`KEY_BYTES_MAX`], [`VALUE_BYTES_MAX`] or
-    /// [`CHANGES_BYTES_MAX`]. The changes are then unchanged.
+    /// Returns [`ViewError::TooLarge`] above [`KEY_BYTES_MAX`], [`VALUE_BYTES_MAX`] or the largest size of the
+    /// set. The changes are then unchanged.
     pub fn put(&mut self, space: u8, key: &[u8], value: &[u8]) -> Result<(), ViewError> {
         fits("a value", value.len(), VALUE_BYTES_MAX)?;
         self.change(space, key, Some(value))
@@ -52,8 +74,8 @@ impl Changes {
     /// Removes `key`, whether it exists or not.
     ///
     /// # Errors
-    /// Returns [`ViewError::TooLarge`] above [`KEY_BYTES_MAX`] or [`CHANGES_BYTES_MAX`]. The changes
-    /// are then unchanged.
+    /// Returns [`ViewError::TooLarge`] above [`KEY_BYTES_MAX`] or the largest size of the set. The changes are
+    /// then unchanged.
     pub fn remove(&mut self, space: u8, key: &[u8]) -> Result<(), ViewError> {
         self.change(space, key, None)
     }
@@ -63,7 +85,7 @@ impl Changes {
         let place = place(space, key);
         let before = self.by_key.get(&place[..]).map_or(0, |old| weight(&place, old.as_deref()));
         let bytes = self.bytes - before + weight(&place, value);
-        fits("a set of changes", bytes, CHANGES_BYTES_MAX)?;
+        fits("a set of changes", bytes, self.limit)?;
         self.bytes = bytes;
         self.by_key.insert(place.into(), value.map(Bytes::copy_from_slice));
         Ok(())

@@ -146,6 +146,10 @@ impl DiskPlace {
         self.inner.engine.open(&path, Box::new(opened))
     }
 
+    pub(super) fn can_open(&self, generation: u64) -> Result<(), ViewError> {
+        self.inner.engine.can_open(&self.inner.generation(generation))
+    }
+
     pub(super) fn load_state(&self, generation: u64) -> Result<Option<Vec<u8>>, ViewError> {
         let path = self.inner.state(generation);
         read(&path)?.map(|bytes| state::unpack(&path, generation, bytes)).transpose()

@@ -159,7 +159,7 @@ impl Journal {
 
 impl Record {
     pub(super) fn changes(&self) -> Result<Changes, Malformed> {
-        let (mut cursor, mut changes) = (Cursor(&self.changes), Changes::new());
+        let (mut cursor, mut changes) = (Cursor(&self.changes), Changes::of_command());
         while !cursor.0.is_empty() {
             let puts = cursor.byte()? == 1;
             let length = cursor.size()?;

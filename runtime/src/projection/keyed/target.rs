@@ -73,7 +73,7 @@ impl<V: View> KeyedTarget<V> {
         let (keys, routes) = (self.generations.sealer(), &self.routes);
         let events = self.taint.watch(keys, || open.project(commit, routes))?;
         if open.draft.is_touched() {
-            let mut changes = Changes::new();
+            let mut changes = Changes::of_command();
             let origin = self.generations.origin(commit.last_position(), self.taint);
             let staged = put_origin(&origin, &mut changes).map_err(|error| error.to_string());
             let staged = staged.and_then(|()| open.stage(changes, self.codec));
@@ -133,6 +133,9 @@ impl<V: View> KeyedTarget<V> {
             return Ok(());
         }
         if self.is_current {
+            // Until then the rows are read as they were before the failure.
+            let can_open = self.generations.place.can_open(self.generation);
+            can_open.map_err(|error| Failed::at(self.stored.next(), error))?;
             self.outputs.0.clear();
         }
         let opened = self.generations.open(self.generation);

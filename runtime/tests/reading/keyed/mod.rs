@@ -2,6 +2,7 @@
 //! every key.
 
 mod finding;
+mod full;
 mod kit;
 mod long;
 mod model;
