@@ -3,7 +3,7 @@
 //! `key` and `tuple` (values as ordered bytes), `secondary` (secondary keys), `changing` (rows that `project`
 //! changes), `draft` and `row_cache` (rows of a batch that is not stored yet), `row` (a row as bytes), `range` (a
 //! range of keys), `current_table` (the table that is read), `rows_view` (reads it), `listing`,
-//! `secondary_listing` and `page` (pages of rows).
+//! `secondary_listing` and `page` (pages of rows), and `spot_check` (whether stored rows fit today's types).
 
 mod changing;
 mod current_table;
@@ -18,6 +18,7 @@ mod row_cache;
 mod rows_view;
 mod secondary;
 mod secondary_listing;
+mod spot_check;
 mod tuple;
 
 use actuarius_domain::{Aggregate, Envelope};
@@ -35,6 +36,7 @@ pub use page::{Cursor, InvalidCursor, KeyedRow, RowPage};
 pub use rows_view::RowsView;
 pub use secondary::SecondaryKeys;
 pub use secondary_listing::SecondaryListing;
+pub(crate) use spot_check::fits;
 pub use tuple::TupleKey;
 
 /// The space of a table's origin.

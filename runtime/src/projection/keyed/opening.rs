@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actuarius_domain::Position;
 use actuarius_persistence::views::ViewError;
 
-use super::super::rows::{CurrentTable, Draft, View};
+use super::super::rows::{self, CurrentTable, Draft, View};
 use super::change_feed::ChangeFeed;
 use super::generations::{Generation, Generations};
 use super::target::KeyedTarget;
@@ -38,6 +38,19 @@ impl<V: View> KeyedSource<V> {
         self.outputs.1.all_changed();
         self.generations.remove_all_but(&[]);
         Ok(Opened { target, older: None })
+    }
+
+    /// Returns whether the rows of a table fit the types of their keys.
+    fn fits(&self, generation: &Generation) -> Result<bool, ViewError> {
+        let fits = rows::fits::<V>(&generation.table.reader())?;
+        if !fits {
+            let name = &self.generations.name;
+            tracing::warn!(
+                target: "actuarius::projection", name,
+                "the rows had other keys in the same version of the view; it is rebuilt"
+            );
+        }
+        Ok(fits)
     }
 
     /// Returns the current table, if it was made from this log.
@@ -76,7 +89,9 @@ impl<V: View> Source<KeyedTarget<V>> for KeyedSource<V> {
                 drop(generation);
                 self.serve(self.generations.create()?)
             }
-            Some((generation, origin)) if self.generations.is_of_this_version(&origin) => {
+            Some((generation, origin))
+                if self.generations.is_of_this_version(&origin) && self.fits(&generation)? =>
+            {
                 let (types, name) = (&self.generations.types, &self.generations.name);
                 origin.types.must_be(types, name)?;
                 self.serve(generation)

@@ -2,7 +2,7 @@
 //! stores.
 
 use actuarius::error::StartError;
-use actuarius::projection::{Keyed, KeyedProjection, ProjectionBuilder, Rows, View};
+use actuarius::projection::{Keyed, KeyedProjection, ProjectionBuilder, Rows, SecondaryKeys, View};
 use actuarius::store::sled;
 use actuarius::store::views::ViewError;
 use actuarius::{Envelope, Position, Runtime};
@@ -180,4 +180,53 @@ async fn a_damaged_view_is_reported_and_can_start_from_scratch() {
     drop(view);
     let view = sums(&runtime).start().await.unwrap();
     assert_eq!(view.position(), Position::new(10));
+}
+
+/// The rows of `Sums` under the length of their names, in the same version by mistake.
+struct ByLength;
+
+impl View for ByLength {
+    type Key = u64;
+    type Row = Sum;
+}
+
+impl KeyedProjection<Ledger> for ByLength {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Ledger>) {
+        rows.update(envelope.id.as_str().len() as u64, |row| row.entries += 1);
+    }
+}
+
+/// The rows of `Sums` with a further secondary key, in the same version by mistake.
+struct ByEntries;
+
+impl View for ByEntries {
+    type Key = String;
+    type Row = Sum;
+
+    fn secondary(_: &String, row: &Sum, keys: &mut SecondaryKeys) {
+        keys.add("entries", &row.entries);
+    }
+}
+
+impl KeyedProjection<Ledger> for ByEntries {
+    fn project(rows: &mut Rows<'_, Self>, envelope: &Envelope<Ledger>) {
+        rows.update(envelope.id.as_str(), |row| row.entries += 1);
+    }
+}
+
+/// Only the shape of the rows was compared. With another type of keys, or a further secondary key, lookups missed every
+/// row that was stored before.
+#[tokio::test]
+async fn rows_with_other_keys_in_the_same_version_are_rebuilt() {
+    let kept = shut_down_after_ten().await;
+    let runtime = kept.open().await;
+    let view = runtime.keyed::<ByLength>("sums").on::<Ledger>().start().await.unwrap();
+    show_all(&runtime, &view).await;
+    assert_eq!(view.rows().list().unwrap(), [(8, Sum { total: 0, entries: 10 })]);
+
+    let kept = shut_down_after_ten().await;
+    let runtime = kept.open().await;
+    let view = runtime.keyed::<ByEntries>("sums").on::<Ledger>().start().await.unwrap();
+    show_all(&runtime, &view).await;
+    assert_eq!(view.by("entries").equal(&1u64).list().unwrap().len(), 10);
 }
