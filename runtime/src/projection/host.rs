@@ -91,28 +91,16 @@ pub(crate) async fn start<T: Target>(
     source: Arc<dyn Source<T>>,
 ) -> Result<(Hosted, mpsc::Sender<Order<T>>), StartError> {
     let (sender, orders) = mpsc::channel(1);
-    let building = registration.shared().building.clone();
-    let mut host = Host {
-        engine: engine.clone(),
-        shared: registration.shared().clone(),
-        retry,
-        source,
-        orders,
-        cursor: None,
-        serve_from: None,
-        pace: Pace::Running,
-        failures: Failures::default(),
-        rebuilding: None,
-        building: building.clone(),
-        forgotten: engine.keyring.changes(),
-        forgotten_at_opening: 0,
-    };
+    let mut host = Host::of(engine, registration.shared(), (retry, source, orders));
     host.shared.erased(0);
     host.open().await?;
-    let shared = registration.keep();
+    let (shared, building) = (registration.keep(), host.building.clone());
     followers::start(engine, shared.clone(), host);
     Ok((Hosted { shared, building }, sender))
 }
+
+/// How a host retries, where its targets come from, and the orders to rebuild.
+type Parts<T> = (Retry, Arc<dyn Source<T>>, mpsc::Receiver<Order<T>>);
 
 impl<T: Target> Runs for Host<T> {
     fn reopen(&mut self) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> {
@@ -147,6 +135,29 @@ enum Next<T> {
 }
 
 impl<T: Target> Host<T> {
+    /// Creates a host that has nothing open yet.
+    fn of(
+        engine: &Arc<Engine>,
+        shared: &Arc<FollowerShared>,
+        (retry, source, orders): Parts<T>,
+    ) -> Self {
+        Self {
+            engine: engine.clone(),
+            shared: shared.clone(),
+            retry,
+            source,
+            orders,
+            cursor: None,
+            serve_from: None,
+            pace: Pace::Running,
+            failures: Failures::default(),
+            rebuilding: None,
+            building: shared.building.clone(),
+            forgotten: engine.keyring.changes(),
+            forgotten_at_opening: 0,
+        }
+    }
+
     /// Opens the view to continue with, in place of what a failed actor had open.
     async fn open(&mut self) -> Result<(), StartError> {
         self.forgotten_at_opening = self.engine.keyring.forgotten();

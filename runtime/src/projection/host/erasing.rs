@@ -2,7 +2,7 @@
 
 use super::Host;
 use crate::projection::rebuild::{Order, RebuildError};
-use crate::projection::target::{Failed, Target};
+use crate::projection::target::Target;
 
 impl<T: Target> Host<T> {
     /// Rebuilds the view if it may hold clear text of a forgotten subject, and reports when it holds none.
@@ -42,10 +42,12 @@ impl<T: Target> Host<T> {
     }
 
     /// Opens the view to continue with. A view that must be erased is not opened.
-    async fn reopen_view(&mut self) {
+    ///
+    /// # Panics
+    /// If that fails: the actor fails, and is restarted, which tries it again, or halts.
+    pub(super) async fn reopen_view(&mut self) {
         if let Err(error) = self.open().await {
-            let at = self.shared.progress.position().next();
-            self.failed(Failed::at(at, error)).await;
+            std::panic::resume_unwind(Box::new(format!("the view could not be opened: {error}")));
         }
     }
 

@@ -6,6 +6,7 @@ use actuarius_persistence::{Commit, memory};
 
 use super::*;
 use crate::base::home_runtime::HomeRuntime;
+use crate::base::panics::caught;
 use crate::builder::RuntimeBuilder;
 use crate::engine::pool::Pool;
 use crate::follow::followers::{FollowerKind, Followers};
@@ -63,13 +64,17 @@ impl Source<Bursting> for Refusing {
     }
 }
 
-async fn refusing(refusals: u32) -> Arc<FollowerShared> {
+async fn engine() -> Arc<Engine> {
     let home = HomeRuntime::current().unwrap();
     let work_pool = Pool::for_work(&home).unwrap();
-    let engine = RuntimeBuilder::default()
+    RuntimeBuilder::default()
         .engine(home, work_pool, memory::open(), crate::engine::keyring::Keyring::none())
         .await
-        .unwrap();
+        .unwrap()
+}
+
+async fn refusing(refusals: u32) -> Arc<FollowerShared> {
+    let engine = engine().await;
     let followers = Arc::new(Followers::of(&engine.tail, &engine.timer));
     let registration = followers.register("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: refusals.into() };
@@ -109,4 +114,22 @@ async fn a_view_that_cannot_be_reopened_halts_until_it_is_resumed() {
     shared.want(DesiredState::Run);
     shared.until(|status| *status == FollowerStatus::Live).await;
     stop(&shared).await;
+}
+
+/// A view that had to be erased could not be opened. Its projection ended and was reported as stopped, so that health was
+/// good and nobody was told.
+#[tokio::test]
+async fn a_view_that_cannot_be_reopened_for_an_erasure_fails_its_actor() {
+    let engine = engine().await;
+    let followers = Arc::new(Followers::of(&engine.tail, &engine.timer));
+    let registration = followers.register("report", FollowerKind::Projection).unwrap();
+    let source = Refusing { first: true.into(), refusals: 1.into() };
+    let (_sender, orders) = mpsc::channel(1);
+    let parts: Parts<Bursting> = (Retry::default(), Arc::new(source), orders);
+    let mut host = Host::of(&engine, registration.shared(), parts);
+    host.open().await.unwrap();
+    let why = caught(host.reopen_view()).await.unwrap_err();
+    assert!(why.contains("the view could not be opened"), "{why}");
+    host.reopen_view().await;
+    assert!(host.cursor.is_some());
 }
