@@ -160,7 +160,7 @@ impl World {
         assert_eq!(self.hosted.residency.resident(), 0, "counted as in memory");
         assert_eq!(self.hosted.residency.evicting(), 0, "counted as evicted");
         assert_eq!(self.hosted.engine.admission.inside(), 0, "counted as inside");
-        let is_listed = !self.hosted.residency.quarantines().is_empty();
+        let is_listed = !self.hosted.residency.quarantines().0.is_empty();
         let is_quarantined = self.existing().is_some_and(|slot| slot.release(|| ()));
         let is_wrong = is_listed != is_quarantined && !self.store.is_stopped();
         assert!(!is_wrong, "the list of quarantined aggregates is wrong");
