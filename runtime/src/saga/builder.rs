@@ -75,6 +75,7 @@ pub struct SagaBuilder<S: Saga> {
 type AddTarget<S> = dyn FnOnce(&mut Targets<S>) + Send;
 
 /// Adds an aggregate type whose events the saga reacts to.
+type Subscribing<S> = Box<dyn FnOnce(&Arc<Host<S>>) -> Option<SubscriptionBuilder> + Send>;
 type AddTrigger<S> = dyn FnOnce(SubscriptionBuilder, &Triggers<S>) -> SubscriptionBuilder + Send;
 
 impl<S: Saga> SagaBuilder<S> {
@@ -156,7 +157,9 @@ impl<S: Saga> SagaBuilder<S> {
     }
 
     /// Changes how instances are held in memory. The defaults of sagas apply to what is not changed: a
-    /// snapshot every 100 steps, and none when an instance is unloaded.
+    /// [snapshot every](Hosting::snapshot_every) 100 steps, none when an instance is unloaded, and a
+    /// [resident limit](Hosting::resident_limit) of 100,000 instances, above which the least recently used are
+    /// unloaded. Instances that are not in memory still receive their events and deadlines.
     pub fn hosting(mut self, change: impl FnOnce(Hosting) -> Hosting) -> Self {
         self.hosting = change(self.hosting);
         self
@@ -238,16 +241,13 @@ impl<S: Saga> SagaBuilder<S> {
     }
 
     /// Returns the targets, and what makes the subscription to the events, if the saga reacts to any.
-    fn into_parts(
-        self,
-        name: String,
-    ) -> (Targets<S>, impl FnOnce(&Arc<Host<S>>) -> Option<SubscriptionBuilder>) {
+    fn into_parts(self, name: String) -> (Targets<S>, Subscribing<S>) {
         let Self { inner, hosting, targets, triggers, workers, stages, from_end, widening, .. } =
             self;
         let mut all = Targets::new(hosting.codec);
         targets.into_iter().for_each(|add| add(&mut all));
         all.stages = stages;
-        let subscription = move |host: &Arc<Host<S>>| {
+        let subscription: Subscribing<S> = Box::new(move |host| {
             if triggers.is_empty() {
                 return None;
             }
@@ -259,7 +259,7 @@ impl<S: Saga> SagaBuilder<S> {
             let subscribe = if from_end { subscribe.from_end() } else { subscribe };
             let all = Triggers::of(host.clone());
             Some(triggers.into_iter().fold(subscribe, |it, add| add(it, &all)))
-        };
+        });
         (all, subscription)
     }
 }
