@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use actuarius::saga::{Effects, Saga};
-use actuarius::testing::saga;
+use actuarius::saga::{Effects, Saga, SagaBuilder};
+use actuarius::testing::{SagaUnderTest, saga};
 use actuarius::{Codec, Runtime};
 use serde::{Deserialize, Serialize};
 
@@ -51,13 +51,13 @@ fn closed(vote: &mut Vote) -> Effects<Vote> {
 
 fn kit_takes<S: Saga>(codec: Option<Codec>, reaction: fn(&mut S) -> Effects<S>) -> bool {
     let test = saga::<S>("1");
-    let test = codec.into_iter().fold(test, |test, codec| test.with_codec(codec));
+    let test = codec.into_iter().fold(test, SagaUnderTest::with_codec);
     catch_unwind(AssertUnwindSafe(|| drop(test.when_begun(reaction)))).is_ok()
 }
 
 async fn runtime_takes<S: Saga>(codec: Option<Codec>, reaction: fn(&mut S) -> Effects<S>) -> bool {
     let runtime = Runtime::in_memory().await.unwrap();
-    let saga = codec.into_iter().fold(runtime.saga::<S>(), |saga, codec| saga.codec(codec));
+    let saga = codec.into_iter().fold(runtime.saga::<S>(), SagaBuilder::codec);
     saga.start().await.unwrap().begin("1", reaction).await.is_ok()
 }
 

@@ -27,11 +27,14 @@ enum Lost {
 impl Transform for Lost {
     fn transform(&mut self, commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {
         let times = match self {
-            _ if (commit.category, commit.id) != ("till", "lost") => return Ok(out.keep()),
             Self::Dropped => 0,
             Self::Doubled => 2,
-            Self::Kept => return Ok(out.keep()),
+            Self::Kept => 1,
         };
+        if times == 1 || (commit.category, commit.id) != ("till", "lost") {
+            out.keep();
+            return Ok(());
+        }
         for event in commit.events() {
             (0..times).for_each(|_| out.put(&event));
         }

@@ -52,7 +52,7 @@ async fn all_parked_keys_are_retried_and_what_fails_again_stays_parked() {
     for it in &retried {
         match (&*it.key, &it.outcome) {
             ("ledger/7", Err(ParkedError::StillFails { why, .. })) => {
-                assert_eq!(why, "70 is refused")
+                assert_eq!(why, "70 is refused");
             }
             (key, outcome) => assert_eq!((key != "ledger/7", outcome), (true, &Ok(2)), "{key}"),
         }
