@@ -7,7 +7,7 @@ use actuarius_domain::{
     Aggregate, CommandId, Id, Metadata, Outcome, Position, Sends, StreamId, Version,
 };
 use actuarius_persistence::personal::deriving;
-use actuarius_persistence::{Notes, PageLimit, ReadError, Reader};
+use actuarius_persistence::{Gone, Notes, PageLimit, ReadError, Reader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -71,7 +71,11 @@ where
             self.wait_for_earlier_requests(&id).await?;
             let (engine, stream) = (&self.directory.hosted.engine, id.stream());
             let search = move |reader: &dyn Reader| find_backwards(reader, &stream, command, as_of);
-            let found = engine.read(search).await?;
+            let found = match engine.read::<_, ReadError>(search).await? {
+                Found::Here(version, position) => Some((version, position)),
+                Found::Nowhere => None,
+                Found::PerhapsRemoved(version) => return Err(Failure::Removed { version }),
+            };
             let accepted = found.map(|(version, position)| Outcome::Accepted { version, position });
             Ok(accepted.map(|outcome| Dispatched::answered(id, outgoing, outcome)))
         })
@@ -104,14 +108,25 @@ fn decoded<C: DeserializeOwned + 'static>(
 /// How many versions are read at once.
 const VERSIONS_AT_ONCE: u64 = 512;
 
+/// What the history of an aggregate says of a command.
+enum Found {
+    /// It was carried out.
+    Here(Version, Position),
+    /// It was not.
+    Nowhere,
+    /// Commits that may have been its own were removed, up to this version.
+    PerhapsRemoved(Version),
+}
+
 /// Searches a stream for the commit of a command, from the end back to the position `as_of`.
 fn find_backwards(
     reader: &dyn Reader,
     stream: &StreamId,
     command: CommandId,
     as_of: Position,
-) -> Result<Option<(Version, Position)>, ReadError> {
+) -> Result<Found, ReadError> {
     let mut until = reader.version(stream)?;
+    let mut removed = Version::NONE;
     while until > Version::NONE {
         let from = Version::new(until.get().saturating_sub(VERSIONS_AT_ONCE));
         let (mut after, mut reaches_back) = (from, false);
@@ -122,15 +137,18 @@ fn find_backwards(
                 let view = commit.view();
                 reaches_back |= view.position <= as_of;
                 if view.command_id == command {
-                    return Ok(Some((view.last_version(), view.last_position())));
+                    return Ok(Found::Here(view.last_version(), view.last_position()));
+                }
+                if view.position > as_of && commit.gone() == Some(Gone::Removed) {
+                    removed = removed.max(view.last_version());
                 }
             }
             after = last.view().last_version();
         }
         if reaches_back {
-            return Ok(None);
+            break;
         }
         until = from;
     }
-    Ok(None)
+    Ok(if removed > Version::NONE { Found::PerhapsRemoved(removed) } else { Found::Nowhere })
 }

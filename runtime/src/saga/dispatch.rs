@@ -208,7 +208,7 @@ impl<S: Saga> Host<S> {
             let Some(is_abandoned) = self.read(id, is_abandoned).await? else { return Ok(None) };
             let found = match delivery.find(outgoing, command, open.as_of).await {
                 // What it has done is deleted, too.
-                Err(Failure::Deleted) if is_abandoned => None,
+                Err(Failure::Deleted | Failure::Removed { .. }) if is_abandoned => None,
                 found => found?,
             };
             if let Some(dispatched) = found {
@@ -259,6 +259,11 @@ fn undelivered(failure: Failure) -> Attempt {
     match failure {
         // No later attempt can succeed: an operator decides what to do.
         Failure::Deleted => Attempt::Retry(RetryCause::Undeliverable(failure.to_string())),
+        Failure::Removed { .. } => {
+            let why = "the aggregate was deleted since the command was sent, and its history no longer says \
+                       whether it was carried out";
+            Attempt::Retry(RetryCause::Undeliverable(why.to_owned()))
+        }
         Failure::Unstorable(error) => {
             let why =
                 format!("the command does not decode, or its events cannot be stored: {error}");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actuarius::clock::ManualClock;
 use actuarius::health::Status;
+use actuarius::operations::Reuse;
 use actuarius::saga::{InstanceStatus, Sagas, Stage};
 use actuarius::store::fault::{self, Failure, Faults};
 use actuarius::store::memory::{self, Contents};
@@ -253,5 +254,34 @@ async fn a_crash_at_any_commit_is_survived() {
 async fn until_poisoned(runtime: &Runtime) {
     while matches!(runtime.health().status, Status::Running) {
         tokio::task::yield_now().await;
+    }
+}
+
+/// A command was carried out, the process ended before its saga knew, and the target was deleted so that its id may be
+/// used again. The history of the target no longer says whether the command was carried out, so it was sent again, to the
+/// next aggregate of that id.
+#[tokio::test]
+async fn a_command_in_doubt_is_not_sent_again_to_the_next_aggregate_of_a_deleted_id() {
+    for remembered in [0, 256] {
+        let case = Case { way: Way::Completes, failure: Failure::Unwritten, remembered };
+        let contents = begin(case).await;
+        assert!(blow(&contents, case, Stage::Dispatched, 2).await);
+        let life = Life::on(&contents, case).await;
+        let accounts = life.runtime.host_with::<Account>(life.hosting.clone());
+        assert_eq!(accounts.query("bob", |bob| bob.cents).await.unwrap(), 200);
+        accounts.delete("bob", Reuse::Allowed).await.unwrap();
+
+        let transfers = life.transfers(None).await.unwrap();
+        let in_trouble = || transfers.list("", 1, |shown| shown.status.is_in_trouble());
+        eventually(|| !in_trouble().is_empty()).await;
+        let status = in_trouble()[0].status.to_string();
+        assert!(status.contains("whether it was carried out"), "{status}");
+        assert!(!accounts.exists("bob").await.unwrap());
+        // An operator who knows that it was may skip it.
+        transfers.skip("t-1").await.unwrap();
+        let is_idle = || transfers.counts().in_trouble + transfers.counts().commands_under_way == 0;
+        eventually(is_idle).await;
+        assert!(!accounts.exists("bob").await.unwrap());
+        assert!(life.runtime.shutdown(LONG).await.is_clean());
     }
 }
