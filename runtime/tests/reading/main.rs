@@ -14,5 +14,6 @@ mod kit;
 mod patience;
 mod projections;
 mod read_your_writes;
-mod subscription;
 mod streams;
+mod subscription;
+mod untimed;
