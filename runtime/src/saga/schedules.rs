@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actuarius_domain::{Aggregate, Answer, Effects, Id, Metadata, Outcome, Saga, Sends, Timestamp};
+use actuarius_persistence::Codec;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use super::error::SagaError;
 use super::handle::Sagas;
 use super::instance::{Existing, Kind};
 use super::status::InstanceStatus;
+use crate::aggregate::hosting::Hosting;
 use crate::aggregates::Aggregates;
 use crate::base::error::Failure;
 use crate::follow::followers::{Retry, StartError, WaitError};
@@ -95,6 +97,16 @@ impl SchedulesBuilder {
     /// Sets how often a command is tried again that could not be sent. Default: [`Retry::default`].
     pub fn retry(self, retry: Retry) -> Self {
         Self(self.0.retry(retry))
+    }
+
+    /// Sets the codec of the scheduled commands. Default: MessagePack, as for [sagas](SagaBuilder::codec).
+    pub fn codec(self, codec: Codec) -> Self {
+        Self(self.0.codec(codec))
+    }
+
+    /// Changes how the instances behind the commands are held in memory, as for [sagas](SagaBuilder::hosting).
+    pub fn hosting(self, change: impl FnOnce(Hosting) -> Hosting) -> Self {
+        Self(self.0.hosting(change))
     }
 
     /// Starts the schedules. Commands that are due by now are sent at once.
