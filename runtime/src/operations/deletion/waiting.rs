@@ -32,7 +32,9 @@ pub(super) async fn until_followed(
 ) -> Result<Followed, Failure> {
     loop {
         let of = stream.clone();
-        let (version, last) = engine.read(move |reader| last(reader, &of)).await?;
+        unless_closed(engine)?;
+        let read = engine.read(move |reader| last(reader, &of)).await;
+        let (version, last) = read.map_err(unreadable)?;
         let Some(position) = last else { return Ok(Followed::UpTo(version)) };
         let running = running(followers, stream, position);
         let stopped = stopped(engine, followers, stream, position).await?;
@@ -46,8 +48,26 @@ pub(super) async fn until_followed(
         if !matches!(waited, Some(Ok(()))) {
             let mut lagging: Vec<_> = running.iter().map(|it| it.lagging()).collect();
             lagging.extend(stopped);
+            // They may lag for the same reason.
+            unless_closed(engine)?;
             return Err(Failure::FollowersLag { position, followers: lagging });
         }
+    }
+}
+
+/// Checks that a command could be written.
+fn unless_closed(engine: &Engine) -> Result<(), Failure> {
+    match engine.failure() {
+        _ if engine.home.has_ended() => Err(Failure::tokio_runtime_ended()),
+        Some(failure) => Err(Failure::Poisoned(failure.clone())),
+        None => Ok(()),
+    }
+}
+
+fn unreadable(error: ReadError) -> Failure {
+    match error {
+        ReadError::Closed => Failure::shutting_down(),
+        other => other.into(),
     }
 }
 
@@ -98,7 +118,7 @@ async fn stopped(
     let running = followers.all();
     let category = stream.category().to_owned();
     let read = move |reader: &dyn Reader| lagging(reader, &category, position);
-    let mut stopped = engine.read(read).await?;
+    let mut stopped = engine.read(read).await.map_err(unreadable)?;
     stopped.retain(|(name, _)| running.iter().all(|it| *it.name != **name));
     let status = FollowerStatus::Stopped;
     let lagging = |(name, position): (String, Position)| LaggingFollower {
