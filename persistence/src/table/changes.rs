@@ -20,8 +20,8 @@ pub const CHANGES_BYTES_SOFT: usize = 160 * 1024;
 /// The largest size of changes that are collected. They are held in memory until they are applied, and written twice.
 pub const CHANGES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The largest size of the changes of one command, which cannot be split: they become visible at once. Whoever made
-/// them has held the rows in memory, too.
+/// The largest size of the changes of one command, which cannot be split: they become visible at once. The one that
+/// made them has held the rows in memory, too.
 pub const COMMAND_CHANGES_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// The size that a change adds beside its key and value.

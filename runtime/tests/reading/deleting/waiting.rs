@@ -140,7 +140,7 @@ async fn a_deletion_waits_for_events_that_come_meanwhile_and_for_rebuilds() {
     assert_eq!(slow.get("alice").unwrap(), None, "it was rebuilt after the deletion");
 }
 
-/// The law may demand an erasure now, whoever has not received the last event.
+/// The law may demand an erasure now, although a follower has not received the last event.
 #[tokio::test]
 async fn a_deletion_without_waiting_leaves_a_follower_with_what_it_has() {
     let (contents, heard) = (Arc::<Contents>::default(), Heard::default());
