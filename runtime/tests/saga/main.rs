@@ -9,6 +9,7 @@ mod compensating;
 mod correlating;
 mod crashing;
 mod deadlines;
+mod deleting;
 mod figures;
 mod health;
 mod hopeless;

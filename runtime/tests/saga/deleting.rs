@@ -1,0 +1,91 @@
+//! Sagas and aggregates that are deleted, and sagas that react to more than before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actuarius::error::StartError;
+use actuarius::operations::Reuse;
+use actuarius::saga::Sagas;
+use actuarius::subscription::Widening;
+use actuarius::{Failure, Runtime};
+
+use crate::common::open_on;
+use crate::puppet::{Cue, Do, Hint, Puppet, Said};
+use crate::till::{LONG, Show, Till};
+
+/// An instance was quarantined at an event, and its aggregate was deleted. The event could neither be handled nor read any
+/// more, and held up all later ones of the instance.
+#[tokio::test]
+async fn an_instance_gets_past_an_event_whose_aggregate_was_deleted() {
+    let show = Show::new().await;
+    show.tell(Said::start("t", "begin")).await;
+    let bad = Said::proceed("t", "bad").doing([Do::Panic("never repaired".to_owned())]);
+    show.hints.execute("liar", vec![bad]).await.unwrap();
+    show.until_in_trouble("t").await;
+    for word in ["one", "two"] {
+        show.tell(Said::proceed("t", word)).await;
+    }
+    show.hints.delete("liar", Reuse::Never).await.unwrap();
+    show.puppets.retry("t").await.unwrap();
+    show.until_heard("t", "two").await;
+    assert_eq!(show.heard("t").await, ["begin", "one", "two"]);
+    assert_eq!(show.puppets.counts().in_trouble, 0);
+}
+
+/// A deletion must not take the last event of an aggregate from a saga that has not received it yet.
+#[tokio::test]
+async fn a_deletion_waits_for_a_saga_that_is_paused() {
+    let show = Show::new().await;
+    show.puppets.events().unwrap().pause().await;
+    show.say(Said::start("t", "begin")).await;
+    let deleting = show.cues.delete("crier", Reuse::Never).waits_at_most(Duration::ZERO);
+    let Failure::FollowersLag { followers, .. } = deleting.await.unwrap_err() else {
+        panic!("another failure")
+    };
+    assert_eq!((followers.len(), &*followers[0].name), (1, "saga.puppet.events"));
+    show.puppets.events().unwrap().resume();
+    show.cues.delete("crier", Reuse::Never).waits_at_most(LONG).await.unwrap();
+    assert_eq!(show.heard("t").await, ["begin"]);
+}
+
+async fn puppets(runtime: &Runtime, widening: Widening) -> Result<Sagas<Puppet>, StartError> {
+    let puppets = runtime.saga::<Puppet>().reacts_to::<Cue>().reacts_to::<Hint>();
+    puppets.sends_to(&runtime.host::<Till>()).on_widening(widening).start().await
+}
+
+/// A saga reacted to a further aggregate type. It had passed the earlier events of that type, and said nothing.
+#[tokio::test]
+async fn a_saga_widened_by_a_type_is_refused_until_a_choice_is_made() {
+    for (choice, heard) in [(Widening::FromHere, 1), (Widening::FromBeginning, 2)] {
+        let contents = Arc::default();
+        let (runtime, _) = open_on(&contents).await;
+        let before = runtime.saga::<Puppet>().reacts_to::<Cue>();
+        let before = before.sends_to(&runtime.host::<Till>()).start().await.unwrap();
+        let hint = Said::start("early", "begin");
+        runtime.host::<Hint>().execute("crier", vec![hint]).await.unwrap();
+        runtime.caught_up(LONG).await.unwrap();
+        drop(before);
+        assert!(runtime.shutdown(LONG).await.is_clean());
+        drop(runtime);
+
+        let (runtime, _) = open_on(&contents).await;
+        match puppets(&runtime, Widening::Refused).await {
+            Err(StartError::Widened { events, .. }) => assert!(events.contains("hint"), "{events}"),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it has started"),
+        }
+        assert!(runtime.shutdown(LONG).await.is_clean());
+        drop(runtime);
+
+        let (runtime, _) = open_on(&contents).await;
+        let puppets = puppets(&runtime, choice).await.unwrap();
+        let hint = Said::start("late", "begin");
+        runtime.host::<Hint>().execute("crier", vec![hint]).await.unwrap();
+        runtime.caught_up(LONG).await.unwrap();
+        let mut started = 0;
+        for id in ["early", "late"] {
+            started += usize::from(puppets.status(id).await.unwrap().is_some());
+        }
+        assert_eq!(started, heard, "{choice:?}");
+    }
+}
