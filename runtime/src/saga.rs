@@ -5,7 +5,7 @@
 //!
 //! - pure: `stored` (the event), `instance_state` (its fold), `instance`, `draft` and `beginning` (the decision),
 //!   `origin` (metadata that travels), `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`,
-//!   and `instance_index` (the view of all instances) with `key_holders`; `live_instances` and `moving` for migrations;
+//!   and `instance_index` (the view of all instances) with `key_holders`, `due_set` and `shared_map`; `live_instances` and `moving` for migrations;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
 //!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`, `unreadable`;
 //! - for users: `builder` with `starting`, `handle`, `page`, `waiting`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
@@ -18,6 +18,7 @@ mod coordinator;
 mod delivery;
 mod dispatch;
 mod draft;
+mod due_set;
 mod error;
 mod handle;
 mod history;
@@ -35,6 +36,7 @@ mod origin;
 mod page;
 mod rehearsal;
 mod schedules;
+mod shared_map;
 mod stage;
 mod starting;
 mod status;

@@ -61,6 +61,8 @@ pub struct StoredSettings<F> {
     pub(super) codec: Codec,
     /// How often a view in memory is saved.
     pub(super) save_every: Duration,
+    /// Makes a copy that is saved while events still change the view.
+    pub(super) copy: Option<fn(&F) -> F>,
 }
 
 impl<F: 'static> Default for StoredSettings<F> {
@@ -72,6 +74,7 @@ impl<F: 'static> Default for StoredSettings<F> {
             from_scratch: false,
             codec: Codec::SNAPSHOTS,
             save_every: Duration::from_secs(30),
+            copy: None,
         }
     }
 }

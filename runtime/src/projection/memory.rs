@@ -1,10 +1,11 @@
 //! Projections into a value in memory, which is saved now and then.
 //!
-//! `handle` (the running projection), `target` (folds events), `own` (the view, shared by its readers) and
+//! `handle` (the running projection), `target` (folds events), `saving` (saves a copy beside that), `own` (the view, shared by its readers) and
 //! `opening` (which saved view a projection starts with).
 
 mod handle;
 mod opening;
+mod saving;
 mod shared_view;
 mod target;
 
@@ -83,6 +84,13 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
     ) -> Self {
         self.check::<A>();
         self.settings.routes = self.settings.routes.on_stored::<A>(fold);
+        self
+    }
+
+    /// Saves the view from a copy, while events still change it. Making the copy must be quick.
+    #[cfg(feature = "sagas")]
+    pub(crate) fn saved_from(mut self, copy: fn(&P) -> P) -> Self {
+        self.settings.copy = Some(copy);
         self
     }
 

@@ -54,6 +54,11 @@ pub(crate) trait Target: Send + 'static {
     /// Stores what is not durable yet, so that the next start has less to do. Waits for a disk.
     fn save(&mut self) {}
 
+    /// Like [`save`](Target::save), but need not wait. It is called again at [`save_at`](Target::save_at).
+    fn save_soon(&mut self) {
+        self.save();
+    }
+
     /// Does the slow part before [`serve`](Target::serve), while another view is read. Waits for a disk.
     ///
     /// # Errors

@@ -1,15 +1,16 @@
 //! The index of all instances of a saga: live ones, their keys and deadlines, and those that ended lately.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::collections::{BTreeMap, VecDeque};
 
 use actuarius_domain::{Position, Saga, Timestamp};
 use actuarius_persistence::{CommitView, EventView};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::due_set::DueSet;
 use super::instance::Instance;
 use super::key_holders::KeyHolders;
+use super::shared_map::SharedMap;
 use super::status::{InstanceStatus, SagaInstance};
 use super::stored::{At, Due, EffectId, Input, Life, Step, Stepped, Trouble};
 use crate::base::panics::guarded;
@@ -20,10 +21,14 @@ const ENDED_LISTED: usize = 1_000;
 
 /// The live instances, what each of them waits for, and the instances that ended last: an in-memory view
 /// of the instances' events. A live instance takes a few hundred bytes here.
-#[derive(Default, Serialize, Deserialize)]
+///
+/// It is saved from a copy, while events change it: a copy shares all parts that have not changed since.
+#[derive(Default, Clone, Serialize, Deserialize)]
 pub(super) struct InstanceIndex {
-    live: BTreeMap<String, Live>,
+    live: SharedMap<Live>,
     due: DueSet,
+    /// How many commands are open, of the live instances with any that are not in trouble.
+    sending: SharedMap<u64>,
     keys: KeyHolders,
     ended: VecDeque<SagaInstance>,
     /// How many live instances are quarantined or stuck, and how many commands are open.
@@ -38,11 +43,8 @@ pub(super) struct InstanceIndex {
     types: Vec<String>,
 }
 
-/// Deadlines, the next one first.
-type DueSet = BTreeSet<(Timestamp, String, EffectId)>;
-
 /// A live instance.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Clone, Serialize, Deserialize)]
 struct Live {
     life: Life,
     trouble: Option<Trouble>,
@@ -89,13 +91,10 @@ impl InstanceIndex {
         step: &Step,
         (position, now): (Position, Timestamp),
     ) {
-        if !self.live.contains_key(id) {
-            self.live.insert(id.to_owned(), Live { since: now, ..Live::default() });
-        }
         let sends = self.types_of(step);
-        let Self { live, due, keys, in_trouble, under_way, .. } = self;
-        let Some(live) = live.get_mut(id) else { return };
-        live.withdraw_due(id, due);
+        let Self { live, due, keys, in_trouble, under_way, sending, .. } = self;
+        let live = live.get_or_insert_with(id, || Live { since: now, ..Live::default() });
+        due.remove(id, &live.deadlines);
         (*in_trouble, *under_way) = (*in_trouble - live.in_trouble(), *under_way - live.open);
         live.take(number, step, now);
         live.sends |= sends;
@@ -110,7 +109,11 @@ impl InstanceIndex {
         if live.is_over() {
             self.end(id);
         } else {
-            live.announce_due(id, due);
+            due.add(id, live.pending());
+            match live.to_resume() {
+                0 => drop(sending.remove(id)),
+                open => sending.insert(id, open),
+            }
         }
     }
 
@@ -121,8 +124,7 @@ impl InstanceIndex {
         (_, now): (Position, Timestamp),
         why: &str,
     ) {
-        let new = || Live { since: now, ..Live::default() };
-        let live = self.live.entry(id.to_owned()).or_insert_with(new);
+        let live = self.live.get_or_insert_with(id, || Live { since: now, ..Live::default() });
         (live.steps, live.last) = (number, now);
         self.set_suspect(id, why);
     }
@@ -152,11 +154,11 @@ impl InstanceIndex {
         let wanted = self.types.iter().enumerate().filter(|(_, it)| is_one(it));
         let wanted = wanted.fold(0_u64, |bits, (index, _)| bits | 1 << index.min(63));
         let sending = self.live.iter().filter(|(_, live)| live.sends & wanted != 0);
-        sending.map(|(id, _)| id.clone()).collect()
+        sending.map(|(id, _)| id.to_owned()).collect()
     }
 
     fn set_suspect(&mut self, id: &str, why: &str) {
-        if self.live.contains_key(id) {
+        if self.live.contains(id) {
             self.suspects.insert(id.to_owned(), why.to_owned());
         }
     }
@@ -173,6 +175,7 @@ impl InstanceIndex {
 
     fn end(&mut self, id: &str) {
         let Some(live) = self.live.remove(id) else { return };
+        self.sending.remove(id);
         self.suspects.remove(id);
         match live.life {
             Life::Completed => self.completed += 1,
@@ -187,21 +190,17 @@ impl InstanceIndex {
 
     /// Returns the deadlines that are due by `now`, the oldest first.
     pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (&str, EffectId)> {
-        let due = self.due.iter().take_while(move |(at, ..)| *at <= now);
-        due.map(|(_, id, deadline)| (id.as_str(), *deadline))
+        self.due.due(now)
     }
 
     /// Whether no deadline is due and no command is open, except of instances in trouble.
     pub(super) fn is_idle(&self, now: Timestamp) -> bool {
-        let is_sending = || self.under_way > 0 && self.open_after("").next().is_some();
-        self.due(now).next().is_none() && !is_sending()
+        self.due(now).next().is_none() && self.sending.len() == 0
     }
 
     /// Returns when the next deadline after `now` is due.
     pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
-        let behind = (now, String::new(), EffectId { step: u64::MAX, index: u32::MAX });
-        let rest = self.due.range((Excluded(behind), Unbounded));
-        rest.map(|(at, ..)| *at).find(|at| *at > now)
+        self.due.next_after(now)
     }
 
     /// Returns the instances after `after` with open commands, in the order of their ids, with the number of
@@ -210,9 +209,7 @@ impl InstanceIndex {
         &'a self,
         after: &'a str,
     ) -> impl Iterator<Item = (&'a str, u64)> + 'a {
-        let behind = self.live.range::<str, _>((Excluded(after), Unbounded));
-        let open = behind.filter(|(_, live)| live.open > 0 && live.trouble.is_none());
-        open.map(|(id, live)| (id.as_str(), live.open))
+        self.sending.after(after).map(|(id, open)| (id, *open))
     }
 
     /// Returns which instance has which key.
@@ -225,7 +222,7 @@ impl InstanceIndex {
         &'a self,
         after: &'a str,
     ) -> impl Iterator<Item = SagaInstance> + 'a {
-        self.live.range::<str, _>((Excluded(after), Unbounded)).map(|(id, live)| live.shown(id))
+        self.live.after(after).map(|(id, live)| live.shown(id))
     }
 
     /// Returns the instances that ended last, the latest first.
@@ -272,17 +269,14 @@ impl Live {
         u64::from(self.trouble.is_some())
     }
 
-    fn withdraw_due(&self, id: &str, due: &mut DueSet) {
-        for (deadline, at) in &self.deadlines {
-            due.remove(&(*at, id.to_owned(), *deadline));
-        }
+    /// Returns how many commands are to be resumed if no task sends them.
+    fn to_resume(&self) -> u64 {
+        if self.trouble.is_none() { self.open } else { 0 }
     }
 
-    /// An instance that is quarantined or stuck has no deadlines due.
-    fn announce_due(&self, id: &str, due: &mut DueSet) {
-        if self.trouble.is_none() {
-            due.extend(self.deadlines.iter().map(|(it, at)| (*at, id.to_owned(), *it)));
-        }
+    /// Returns the deadlines that come. Those of an instance that is quarantined or stuck do not.
+    fn pending(&self) -> &[(EffectId, Timestamp)] {
+        if self.trouble.is_none() { &self.deadlines } else { &[] }
     }
 
     fn take(&mut self, number: u64, step: &Step, now: Timestamp) {

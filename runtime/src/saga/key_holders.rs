@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use actuarius_domain::Position;
 use serde::{Deserialize, Serialize};
 
+use super::shared_map::SharedMap;
+
 /// How many keys are remembered that no instance has any more: only an event that was stored before its key was free,
 /// and is handled after, needs to know. Above it such an event may be given a key that it would have been refused.
 const RELEASED_KEPT: usize = 16_384;
@@ -14,15 +16,15 @@ const RELEASED_KEPT: usize = 16_384;
 /// An instance that has registered a key has it from the position of the event that registered it, to the position of
 /// the event with which it ends or begins to compensate. The end that an outcome, a deadline or an operator has caused
 /// counts from the position of its step. A key that another instance has at that position is refused.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Clone, Serialize, Deserialize)]
 pub(super) struct KeyHolders {
-    held: BTreeMap<String, Holder>,
+    held: SharedMap<Holder>,
     /// Up to where the keys were held that are free now, and the order in which they became free.
     released: BTreeMap<String, Position>,
     order: VecDeque<(String, Position)>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Holder {
     id: String,
     since: Position,
@@ -33,10 +35,10 @@ impl KeyHolders {
     /// instance has it or had it then.
     pub(super) fn grant(&mut self, key: &str, id: &str, since: Position) -> bool {
         let was_held = self.released.get(key).is_some_and(|until| *until > since);
-        if was_held || self.held.contains_key(key) {
+        if was_held || self.held.contains(key) {
             return false;
         }
-        self.held.insert(key.to_owned(), Holder { id: id.to_owned(), since });
+        self.held.insert(key, Holder { id: id.to_owned(), since });
         true
     }
 

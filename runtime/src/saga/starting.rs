@@ -38,7 +38,8 @@ impl StartingIndex {
         let name = format!("{name}.board");
         let index = ProjectionBuilder::<InMemory<InstanceIndex>>::in_memory(inner.clone(), name);
         let fold = instance_index::fold::<S>(Decoder::of(&inner.engine.shapes));
-        let index = index.on_stored::<Instance<S>>(fold).start().await?;
+        let index = index.on_stored::<Instance<S>>(fold).saved_from(InstanceIndex::clone);
+        let index = index.start().await?;
         let (reader, head) = (index.view_reader(), inner.engine.tail.head());
         let starting = Self { shared: reader.shared.clone(), is_kept: false };
         while let Err(source) = reader.shared.wait_for_within(head, INDEX_CHECK_EVERY).await {

@@ -44,7 +44,7 @@ impl<T: Target> Host<T> {
         if self.serve_from.is_some_and(|from| cursor.target.position() >= from) {
             self.serve().await;
         } else if self.serve_from.is_none() && cursor.target.is_save_due() {
-            self.with_target(T::save).await;
+            self.with_target(T::save_soon).await;
         }
     }
 

@@ -22,8 +22,8 @@ pub(super) struct MemorySource<P> {
 impl<P: ReadModel> MemorySource<P> {
     fn target(&self, generation: u64, own: SharedView<P>) -> MemoryTarget<P> {
         let (states, views) = ((self.states.clone(), generation), (own, self.current.clone()));
-        let StoredSettings { routes, save_every, .. } = &self.settings;
-        MemoryTarget::new(routes.clone(), states, views, *save_every)
+        let StoredSettings { routes, save_every, copy, .. } = &self.settings;
+        MemoryTarget::new(routes.clone(), states, views, *save_every).saved_from(*copy)
     }
 
     /// Starts with an empty view, which is read while it is built.

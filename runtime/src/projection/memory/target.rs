@@ -8,7 +8,9 @@ use actuarius_persistence::Commit;
 use actuarius_persistence::views::ViewError;
 use tokio::time::Instant;
 
+use super::saving::{SavedCopy, SavingCopy};
 use super::shared_view::{SharedView, ViewState};
+use crate::projection::erasure_taint::ErasureTaint;
 use crate::projection::routes::Routes;
 use crate::projection::saved::{States, Unsaved};
 use crate::projection::target::{Failed, PORTION_TAKES, Target};
@@ -24,6 +26,10 @@ pub(crate) struct MemoryTarget<P> {
     current: SharedView<P>,
     save_every: Duration,
     last_save: LastSave,
+    /// Makes a copy that is saved while events still change the view.
+    copy: Option<fn(&P) -> P>,
+    /// The copy that is being saved.
+    saving: Option<SavingCopy>,
     /// Whether the state saved in its generation belongs to this view.
     is_saved: bool,
     is_current: bool,
@@ -62,11 +68,51 @@ impl<P: ReadModel> MemoryTarget<P> {
             current,
             save_every,
             last_save: LastSave { at: Instant::now(), took: Duration::ZERO, position },
+            copy: None,
+            saving: None,
             is_saved: false,
             is_current: false,
             suspect: None,
             partial: None,
             must_reload: false,
+        }
+    }
+
+    /// Lets the view be saved from copies.
+    pub(crate) fn saved_from(self, copy: Option<fn(&P) -> P>) -> Self {
+        Self { copy, ..self }
+    }
+
+    /// Starts to save a copy. Returns `None` if the view is to be saved itself.
+    fn start_saving(&self) -> Option<SavingCopy> {
+        let copy = self.copy?;
+        let state = self.own.read();
+        let ViewState { view, position, taint } = &*state;
+        // What may have to be erased is not saved later.
+        if *taint != ErasureTaint::default() || *position == self.last_save.position {
+            return None;
+        }
+        let copy = ViewState { view: copy(view), position: *position, taint: *taint };
+        drop(state);
+        SavingCopy::start(&self.states, (self.generation, self.is_current), copy)
+    }
+
+    /// Waits until a copy is saved, if one is being saved.
+    fn end_saving(&mut self) {
+        let Some(SavedCopy { position, took, result }) = self.saving.take().map(SavingCopy::end)
+        else {
+            return;
+        };
+        match result {
+            Ok(()) => {
+                (self.is_saved, self.is_current) = (true, true);
+                self.last_save = LastSave { at: Instant::now(), took, position };
+                self.states.meters.saved();
+            }
+            Err(why) => {
+                self.not_saved(&why);
+                (self.last_save.at, self.last_save.took) = (Instant::now(), took);
+            }
         }
     }
 
@@ -89,6 +135,7 @@ impl<P: ReadModel> MemoryTarget<P> {
     /// The view that was decoded for the check is read and changed from here on, as it is after a start. A view
     /// that was not saved stays.
     fn save_state(&mut self) -> Result<(), Unsaved> {
+        self.end_saving();
         let started = Instant::now();
         // Others can read at the same time.
         let state = self.own.read();
@@ -207,6 +254,7 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
 
     /// The events since the last save are replayed.
     fn recover(&mut self) {
+        self.end_saving();
         self.partial = None;
         if std::mem::take(&mut self.must_reload) {
             self.own.put(self.last_saved());
@@ -214,6 +262,9 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
     }
 
     fn save_at(&self) -> Option<Instant> {
+        if let Some(saving) = &self.saving {
+            return Some(saving.check_at());
+        }
         let is_saved = self.position() == self.last_save.position;
         let rest = self.save_every.max(self.last_save.took * SAVING_SHARE);
         if is_saved { None } else { self.last_save.at.checked_add(rest) }
@@ -221,6 +272,7 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
 
     /// Reports a failure, and tries again at the next save.
     fn save(&mut self) {
+        self.end_saving();
         if self.position() == self.last_save.position {
             return;
         }
@@ -229,6 +281,19 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
         if let Err(why) = saved.and_then(|()| self.make_current()) {
             self.not_saved(&why);
             (self.last_save.at, self.last_save.took) = (Instant::now(), started.elapsed());
+        }
+    }
+
+    fn save_soon(&mut self) {
+        if let Some(saving) = &mut self.saving {
+            if saving.has_ended() {
+                self.end_saving();
+            }
+            return;
+        }
+        self.saving = self.start_saving();
+        if self.saving.is_none() {
+            self.save();
         }
     }
 
