@@ -65,6 +65,10 @@ pub struct History<A: Aggregate> {
     decoder: Decoder<A>,
     walk: Option<Walk<A>>,
     page: vec::IntoIter<Commit>,
+    /// The version of the last step that was returned, and how many steps of it were.
+    given: (Version, usize),
+    /// How many data subjects were forgotten before the state and the events were decoded.
+    forgotten: u64,
     /// The decoded events of one commit; an event that does not decode is the last one.
     events: VecDeque<Result<Envelope<A>, Failure>>,
     /// Why the history ended with an error, which every further step returns.
@@ -84,15 +88,17 @@ impl<A: Aggregate> History<A> {
     pub(crate) fn of(hosted: Arc<HostedType<A>>, id: Result<Id<A>, Failure>) -> Self {
         let decoder = Decoder::of(&hosted.engine.shapes);
         Self {
-            hosted,
             id,
             from: Version::NONE.next(),
             until: None,
             decoder,
             walk: None,
             page: Vec::new().into_iter(),
+            given: (Version::NONE, 0),
+            forgotten: hosted.engine.keyring.forgotten(),
             events: VecDeque::new(),
             broken: None,
+            hosted,
         }
     }
 
@@ -121,19 +127,56 @@ impl<A: Aggregate> History<A> {
         if let Some(failure) = &self.broken {
             return Err(failure.clone());
         }
+        let envelope = loop {
+            self.renew().await?;
+            let Some(envelope) = self.step().await? else { return Ok(None) };
+            // If a subject was forgotten meanwhile, the step may hold its clear text.
+            if self.forgotten == self.hosted.engine.keyring.forgotten() {
+                break envelope;
+            }
+        };
+        let (version, (last, steps)) = (envelope.header.version, self.given);
+        self.given = (version, if version == last { steps + 1 } else { 1 });
+        // An envelope implies a walk.
+        Ok(self.walk.as_ref().map(|walk| HistoryStep { envelope, state: &walk.state }))
+    }
+
+    /// Decodes the next event and folds it into the state.
+    async fn step(&mut self) -> Result<Option<Envelope<A>>, Failure> {
         let envelope = match self.next_envelope().await? {
             Some(Ok(envelope)) => envelope,
             Some(Err(failure)) => return Err(self.broken.insert(failure).clone()),
             None => return Ok(None),
         };
-        // An envelope implies a walk.
         let Some(walk) = &mut self.walk else { return Ok(None) };
         let fact = std::slice::from_ref(&envelope.event);
         if let Err(message) = replay::fold(&mut walk.state, fact) {
             let failure = panicked(envelope.header.version, message);
             return Err(self.broken.insert(failure).clone());
         }
-        Ok(Some(HistoryStep { envelope, state: &walk.state }))
+        Ok(Some(envelope))
+    }
+
+    /// Decodes state and events again if a data subject was forgotten since they were decoded: they may hold its clear
+    /// text.
+    async fn renew(&mut self) -> Result<(), Failure> {
+        let forgotten = self.hosted.engine.keyring.forgotten();
+        let Some(walk) = self.walk.as_ref().filter(|_| self.forgotten != forgotten) else {
+            return Ok(());
+        };
+        let (until, (given, steps)) = (walk.until(), self.given);
+        let first = if steps > 0 { given } else { self.from };
+        let before = Version::new(first.get().saturating_sub(1));
+        let mut walk = walk_to(&self.hosted, self.id.clone()?.stream(), before.into()).await?;
+        walk.extend_to(until);
+        self.walk = Some(walk);
+        self.page = Vec::new().into_iter();
+        self.events.clear();
+        self.forgotten = forgotten;
+        for _ in 0..steps {
+            self.step().await?;
+        }
+        Ok(())
     }
 
     async fn next_envelope(&mut self) -> Result<Option<Result<Envelope<A>, Failure>>, Failure> {

@@ -33,7 +33,15 @@ pub(crate) async fn as_of<A: Aggregate>(
     id: &Id<A>,
     moment: Moment,
 ) -> Result<Past<A>, Failure> {
-    walk_to(hosted, id.stream(), moment).await?.into_past()
+    let keyring = &hosted.engine.keyring;
+    loop {
+        let forgotten = keyring.forgotten();
+        let walk = walk_to(hosted, id.stream(), moment).await?;
+        // If a data subject was forgotten meanwhile, the state may hold its clear text.
+        if forgotten == keyring.forgotten() {
+            return walk.into_past();
+        }
+    }
 }
 
 /// Replays up to a moment, or up to the present if the moment is in the future. Reads in the read pool, one
@@ -112,6 +120,11 @@ impl<A: Aggregate> Walk<A> {
 
     pub(super) fn version(&self) -> Version {
         self.version
+    }
+
+    /// Returns the last version to replay.
+    pub(super) fn until(&self) -> Version {
+        self.until
     }
 
     /// Sets a later version as the last one to replay.

@@ -10,3 +10,4 @@ mod rotation;
 mod saga;
 mod sealing;
 mod views;
+mod walking;
