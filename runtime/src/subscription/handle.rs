@@ -14,7 +14,7 @@ use super::error::{ParkedError, ResetError};
 use super::options::Start;
 use super::parked::{Parked, ParkedOfKey};
 use super::requests::Request;
-use super::retrying_many::{RetriedKey, retry_many};
+use super::retrying_many::{Looking, RetriedKey, Retrying, retry_many};
 use crate::follow::followers::{DesiredState, FollowerShared};
 use crate::follow::handle::FollowerHandle;
 
@@ -168,7 +168,10 @@ impl Subscription {
     where
         W: FnMut(&Parked) -> bool + Send + Unpin + 'static,
     {
-        retry_many(self.clone(), self.workers, wanted)
+        let (looks, retries) = (self.clone(), self.clone());
+        let looking: Looking = Box::pin(async move { looks.parked().await });
+        let retry = move |key: &str| -> Retrying { Box::pin(retries.retry_parked(key)) };
+        retry_many((looking, Box::new(retry)), self.workers, wanted)
     }
 
     /// Drops the first event parked under `key`, the one that failed, then handles the others as

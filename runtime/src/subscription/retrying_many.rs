@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use tokio_stream::Stream;
 
 use super::error::ParkedError;
-use super::handle::Subscription;
 use super::parked::Parked;
 
 /// How many keys are retried at once, at most: enough that one write makes many results durable, and few beside the
@@ -30,12 +29,15 @@ pub struct RetriedKey {
     pub of: usize,
 }
 
-type Looking = Pin<Box<dyn Future<Output = Vec<Parked>> + Send>>;
-type Retrying = Pin<Box<dyn Future<Output = Result<usize, ParkedError>> + Send>>;
+pub(super) type Looking = Pin<Box<dyn Future<Output = Vec<Parked>> + Send>>;
+pub(super) type Retrying = Pin<Box<dyn Future<Output = Result<usize, ParkedError>> + Send>>;
+
+/// Begins the retry of a key.
+type Retry = Box<dyn Fn(&str) -> Retrying + Send>;
 
 /// The retry of many keys. Dropping it begins no more keys.
 struct RetryMany<W> {
-    subscription: Subscription,
+    retry: Retry,
     wanted: W,
     at_once: usize,
     looking: Option<Looking>,
@@ -48,17 +50,15 @@ struct RetryMany<W> {
 /// Retries the keys whose first parked event is wanted. At most half of the `workers` are busy with it, so that other
 /// events are handled meanwhile.
 pub(super) fn retry_many<W>(
-    subscription: Subscription,
+    (looking, retry): (Looking, Retry),
     workers: usize,
     wanted: W,
 ) -> impl Stream<Item = RetriedKey> + Send + Unpin + use<W>
 where
     W: FnMut(&Parked) -> bool + Send + Unpin + 'static,
 {
-    let of = subscription.clone();
-    let looking: Looking = Box::pin(async move { of.parked().await });
     RetryMany {
-        subscription,
+        retry,
         wanted,
         at_once: (workers / 2).clamp(1, KEYS_AT_ONCE),
         looking: Some(looking),
@@ -84,7 +84,7 @@ impl<W: FnMut(&Parked) -> bool + Unpin> Stream for RetryMany<W> {
         while this.at_work.len() < this.at_once
             && let Some(key) = this.waiting.pop_front()
         {
-            let retrying = Box::pin(this.subscription.retry_parked(&key));
+            let retrying = (this.retry)(&key);
             this.at_work.push((key, retrying));
         }
         for place in 0..this.at_work.len() {

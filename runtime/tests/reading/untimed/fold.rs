@@ -128,7 +128,7 @@ impl Fold {
         self.ended(jar, End::AfterAll);
     }
 
-    /// Deletes it whoever lags, unless a follower that lags is to be waited for.
+    /// Deletes it although followers may lag.
     pub(super) async fn delete_at_once(&mut self, life: &Life, jar: &str) {
         let waiting =
             life.jars.delete(jar, Reuse::Allowed).waits_at_most(std::time::Duration::ZERO);
