@@ -166,7 +166,7 @@ impl Heard {
         attempts: &mut BTreeSet<u64>,
     ) -> Result<(), BoxError> {
         let position = envelope.header.position.get();
-        if position % 5 == 0 && attempts.insert(position) {
+        if position.is_multiple_of(5) && attempts.insert(position) {
             return Err("once".into());
         }
         let mut heard = self.0.lock().unwrap();
