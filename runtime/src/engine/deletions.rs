@@ -133,6 +133,23 @@ impl Deletions {
         replaced.collect::<Result<Arc<[Commit]>, Damage>>().map(Ok)
     }
 
+    /// Returns whether an event of a commit at `position`, which was read at a moment, may have been removed since.
+    pub(crate) fn may_have_removed(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        read: BeforeRead,
+    ) -> bool {
+        let removals = self.read();
+        let end = removals.end_of(stream.category(), stream.id());
+        removals.forgotten > read.completed || end.is_some_and(|end| position < end)
+    }
+
+    /// Returns whether the stream of a commit that was read just now is deleted after it.
+    pub(crate) fn has_deleted(&self, commit: &Commit) -> bool {
+        self.read().has_deleted(commit)
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Removals> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

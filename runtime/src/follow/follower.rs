@@ -29,21 +29,30 @@ pub(crate) struct Follower {
 pub(crate) struct Slice {
     commits: Arc<[Commit]>,
     range: Range<usize>,
+    read: BeforeRead,
 }
 
 impl Slice {
-    fn of(commits: Arc<[Commit]>, from: usize) -> Self {
+    fn of(commits: Arc<[Commit]>, from: usize, read: BeforeRead) -> Self {
         let range = from..commits.len();
-        Self { commits, range }
+        Self { commits, range, read }
+    }
+
+    /// Returns the moment before they were read.
+    pub(crate) fn before_read(&self) -> BeforeRead {
+        self.read
     }
 
     /// Returns the first `count` commits, and the rest if there is any.
     pub(crate) fn split(self, count: usize) -> (Self, Option<Self>) {
-        let Self { commits, range } = self;
+        let Self { commits, range, read } = self;
         let middle = range.start.saturating_add(count).min(range.end);
-        let rest = (middle < range.end)
-            .then(|| Self { commits: commits.clone(), range: middle..range.end });
-        (Self { commits, range: range.start..middle }, rest)
+        let rest = (middle < range.end).then(|| Self {
+            commits: commits.clone(),
+            range: middle..range.end,
+            read,
+        });
+        (Self { commits, range: range.start..middle, read }, rest)
     }
 }
 
@@ -128,7 +137,7 @@ impl Follower {
             return Ok(None);
         };
         let from = commits.partition_point(|commit| commit.last_position() <= self.at);
-        self.advance(Slice::of(commits, from)).map(Some)
+        self.advance(Slice::of(commits, from, read)).map(Some)
     }
 
     /// Takes the next page, which may be read already. Returns `None` if it is empty or outdated.
@@ -144,7 +153,7 @@ impl Follower {
         let Some(commits) = commits.ok().filter(|commits| !commits.is_empty()) else {
             return Ok(None);
         };
-        let slice = self.advance(Slice::of(commits, 0))?;
+        let slice = self.advance(Slice::of(commits, 0, read))?;
         if more && !self.following.tail().keeps_after(self.at) {
             // Read while the page before it is processed.
             self.reading = Some((self.engine.deletions.before_read(), self.start_reading()));

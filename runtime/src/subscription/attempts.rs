@@ -151,6 +151,7 @@ async fn handled_again(plan: Arc<Plan>, again: Reattempt) -> Outcome {
     let reading = plan.engine.read_pool.run_if_awaited(move || read_again(&scan, commit));
     let found = reading.await;
     match found {
+        Ok(Ok(Some(commit))) if plan.engine.deletions.has_deleted(&commit) => Outcome::Done,
         Ok(Ok(Some(commit))) => match handling(&plan, &commit, &again) {
             (Ok(None), _) => Outcome::Done,
             (Ok(Some(handling)), lent) => handled((Ok(handling), lent)).await,

@@ -73,6 +73,9 @@ impl SubscriptionState {
         self.lanes.begin(spot);
         let Some(due) = self.lanes.get_mut(spot) else { return };
         let (keyring, name) = (&self.plan.engine.keyring, &self.plan.shared.name);
+        if self.plan.engine.deletions.may_have_removed(&due.stream, due.commit, due.read) {
+            due.first_attempt = None;
+        }
         match due.first_attempt.take().and_then(|decoded| decoded.lend(keyring, name)) {
             Some(lent) => self.attempts.start(Job::Event(spot), lent),
             None => {

@@ -11,6 +11,7 @@ use super::lanes::{Lanes, Spot};
 use super::routes::{Due, Routes};
 use crate::base::deadline;
 use crate::engine::Engine;
+use crate::engine::deletions::BeforeRead;
 use crate::engine::keyring::Keyring;
 use crate::follow::follower::{Follower, Slice};
 use crate::follow::followers::{FollowerStatus, Retry};
@@ -125,14 +126,8 @@ impl Reading {
                 self.slice = None;
                 break;
             };
-            if !take(
-                commit,
-                &mut self.taken,
-                lanes,
-                (routes, keyring),
-                parked_in_flight,
-                &mut passed,
-            ) {
+            let by = (routes, keyring, slice.before_read());
+            if !take(commit, &mut self.taken, lanes, by, parked_in_flight, &mut passed) {
                 break;
             }
             *commits += 1;
@@ -146,7 +141,7 @@ fn take(
     commit: &Commit,
     taken: &mut Mark,
     lanes: &mut Lanes<Due>,
-    (routes, keyring): (&Routes, &Keyring),
+    (routes, keyring, read): (&Routes, &Keyring, BeforeRead),
     parked_in_flight: usize,
     passed: &mut u64,
 ) -> bool {
@@ -167,7 +162,7 @@ fn take(
             return false;
         }
         let unfinished = |lane: &str| lanes.keys_in(lane).cloned().collect();
-        let shares = routes.due(keyring, &stream, &view, &event, &unfinished);
+        let shares = routes.due((keyring, read), &stream, &view, &event, &unfinished);
         let Some(shares) = shares else { return false };
         *passed += u64::from(shares.is_empty());
         for (share, (place, due)) in (0..).zip(shares) {

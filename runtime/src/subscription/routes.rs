@@ -14,6 +14,7 @@ use super::route::{Share, Shares, Unfinished, cut};
 use crate::base::panics::guarded;
 use crate::base::schema_error::SchemaError;
 use crate::engine::decoded::Decoded;
+use crate::engine::deletions::BeforeRead;
 use crate::engine::keyring::Keyring;
 use crate::follow::deleted_aggregate::DeletedAggregate;
 use crate::follow::followers::BoxError;
@@ -78,6 +79,8 @@ pub(super) struct Due {
     pub(super) event_type: Box<str>,
     /// The position of the event's commit, where the event is read again for another attempt.
     pub(super) commit: Position,
+    /// The moment before its commit was read.
+    pub(super) read: BeforeRead,
     /// Whether the key could be determined. If not, the event has the key of its aggregate.
     pub(super) has_key: bool,
     /// The first attempt, prepared when the event was read, so that neither the commit's bytes nor their page
@@ -175,7 +178,7 @@ impl Routes {
     /// fewer events are unfinished.
     pub(super) fn due(
         &self,
-        keyring: &Keyring,
+        (keyring, read): (&Keyring, BeforeRead),
         (stream, aggregate): &(StreamId, Arc<str>),
         commit: &CommitView<'_>,
         event: &EventView<'_>,
@@ -185,6 +188,7 @@ impl Routes {
             stream: stream.clone(),
             event_type: event.event_type.into(),
             commit: commit.position,
+            read,
             has_key,
             first_attempt: Some(attempt),
             before_parking,

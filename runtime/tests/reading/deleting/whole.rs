@@ -8,9 +8,12 @@ use actuarius::store::fault::{self, Failure, Faults};
 use actuarius::store::memory::{self, Contents};
 use actuarius::store::{Gone, PageLimit};
 use actuarius::{Envelope, Position, Runtime};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Heard, Sums, add};
-use crate::common::{Command, Ledger, Sum, open_on, until_held};
+use crate::common::{Command, Ledger, Sum, eventually, open_on, until_held};
+
+const LONG: Duration = Duration::from_secs(60);
 
 /// Stores a hundred events of `alice` and one of `bob`, and deletes `alice`, but the process is killed when the
 /// first 32 of her events are removed.
@@ -99,4 +102,29 @@ async fn an_aggregate_loaded_after_a_kill_within_its_deletion_has_the_default_st
             }
         }
     }
+}
+
+/// Events of an aggregate had been read for a slow handler when the aggregate was deleted. The handler received those
+/// that were decoded, and none that was to be retried: later ones without earlier ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_receives_no_event_of_a_deleted_stream_that_was_read_before() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    add(&runtime, "bob", 1).await;
+    add(&runtime, "alice", 3).await;
+    add(&runtime, "carol", 1).await;
+    let (heard, gate) = (Heard::default(), Arc::new(Semaphore::new(0)));
+    let letters = runtime.subscribe("letters").workers(1).on({
+        let (heard, gate) = (heard.clone(), gate.clone());
+        move |event: Envelope<Ledger>| {
+            heard.note(event.id.as_str());
+            let gate = gate.clone();
+            async move { gate.acquire().await.map(SemaphorePermit::forget) }
+        }
+    });
+    let letters = letters.start().await.unwrap();
+    eventually(|| heard.all() == ["bob"]).await;
+    runtime.host::<Ledger>().delete("alice", Reuse::Never).without_waiting().await.unwrap();
+    gate.add_permits(5);
+    letters.wait_for_within(runtime.head(), LONG).await.unwrap();
+    assert_eq!(heard.all(), ["bob", "carol"]);
 }

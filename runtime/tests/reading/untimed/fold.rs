@@ -192,6 +192,11 @@ impl Fold {
             let of_it = heard.events.iter().filter(|(_, life)| **life == name);
             let of_it = of_it.map(|(position, _)| *position).collect();
             check(&format!("the subscription, {name}, seed {seed}"), it.end, &it.events, &of_it);
+            // It receives the events of a jar in order, and none after one that was removed.
+            assert!(
+                it.events.iter().take(of_it.len()).eq(&of_it),
+                "{name}, seed {seed}: {of_it:?}"
+            );
         }
     }
 
