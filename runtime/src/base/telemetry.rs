@@ -20,53 +20,58 @@ pub(crate) use followers::{FollowerMeters, SaveMeters};
 #[cfg(feature = "sagas")]
 pub(crate) use sagas::SagaMeters;
 
-/// Every metric: its name, its unit and its description. Names are part of the public interface.
-///
-/// The label `aggregate` is the aggregate's type, the label `outcome` one of `accepted`,
-/// `repeated`, `rejected`, `conflict`, `overloaded`, `unavailable`, `indeterminate`,
-/// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned` (the caller no longer waited). Ids
-/// are never labels. The label `follower` is the name of a subscription, projection or saga; its events
-/// have the outcomes `handled`, `filtered`, `failed` (an attempt) and `parked`. Snapshots and saved views have
-/// the outcome `dropped` if they were not kept, because they do not read back or could not be written.
+/// Defines [`METRICS`], and lists them in its documentation, which does not show the value of a constant.
 #[cfg(feature = "metrics")]
-pub const METRICS: &[(&str, Unit, &str)] = &[
-    ("actuarius_commands_total", Unit::Count, "Commands, by aggregate and outcome"),
-    ("actuarius_queries_total", Unit::Count, "Queries answered, by aggregate"),
-    ("actuarius_events_total", Unit::Count, "Events made durable, by aggregate"),
-    ("actuarius_queue_seconds", Unit::Seconds, "Time a request waits for its turn, by aggregate"),
-    ("actuarius_decide_seconds", Unit::Seconds, "Time of one turn of decisions, by aggregate"),
-    ("actuarius_commit_seconds", Unit::Seconds, "Time from decision to durability, by aggregate"),
-    ("actuarius_sync_seconds", Unit::Seconds, "Time the store takes for one group"),
-    ("actuarius_group_appends", Unit::Count, "Appends in one group, if there are any"),
-    ("actuarius_group_bytes", Unit::Bytes, "Bytes of events in one group, if there are any"),
-    ("actuarius_resident_aggregates", Unit::Count, "Aggregates in memory, by aggregate"),
-    ("actuarius_activations_total", Unit::Count, "Aggregates loaded into memory, by aggregate"),
-    ("actuarius_passivations_total", Unit::Count, "Aggregates unloaded from memory, by aggregate"),
-    ("actuarius_recovery_seconds", Unit::Seconds, "Time of one recovery, by aggregate"),
-    ("actuarius_recovery_events", Unit::Count, "Events replayed in one recovery, by aggregate"),
-    ("actuarius_snapshots_total", Unit::Count, "Snapshots, by aggregate and outcome"),
-    ("actuarius_quarantines_total", Unit::Count, "Aggregates put out of service, by aggregate"),
-    ("actuarius_follower_lag_events", Unit::Count, "Events up to the log's end, by follower"),
-    ("actuarius_follower_events_total", Unit::Count, "Events processed, by follower and outcome"),
-    ("actuarius_follower_batch_seconds", Unit::Seconds, "Time of one batch, by follower"),
-    ("actuarius_follower_parked_events", Unit::Count, "Events parked now, by follower"),
-    ("actuarius_follower_halted", Unit::Count, "1 while it is halted, by follower"),
-    (
-        "actuarius_view_saves_total",
-        Unit::Count,
-        "Saves of views in memory, by follower and outcome",
-    ),
-    ("actuarius_saga_instances", Unit::Count, "Instances that have not ended, by saga and state"),
-    ("actuarius_saga_commands_under_way", Unit::Count, "Commands sent and not answered, by saga"),
-    ("actuarius_saga_ended_total", Unit::Count, "Instances that have ended, by saga and outcome"),
-    ("actuarius_subjects_forgotten_total", Unit::Count, "Data subjects whose key was destroyed"),
-    (
-        "actuarius_clock_jumps_total",
-        Unit::Count,
-        "Jumps of the system's clock by more than a minute",
-    ),
-    ("actuarius_poisoned", Unit::Count, "1 once the store has failed"),
-];
+macro_rules! metrics {
+    ($(#[$doc:meta])* $($name:literal, $unit:ident, $text:literal;)*) => {
+        $(#[$doc])*
+        ///
+        /// | name | unit | description |
+        /// |---|---|---|
+        $(#[doc = concat!("| `", $name, "` | ", stringify!($unit), " | ", $text, " |")])*
+        pub const METRICS: &[(&str, Unit, &str)] = &[$(($name, Unit::$unit, $text)),*];
+    };
+}
+
+#[cfg(feature = "metrics")]
+metrics! {
+    /// Every metric: its name, its unit and its description. Names are part of the public interface.
+    ///
+    /// The label `aggregate` is the aggregate's type, the label `outcome` one of `accepted`,
+    /// `repeated`, `rejected`, `conflict`, `overloaded`, `unavailable`, `indeterminate`,
+    /// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned` (the caller no longer waited). Ids
+    /// are never labels. The label `follower` is the name of a subscription, projection or saga; its events
+    /// have the outcomes `handled`, `filtered`, `failed` (an attempt) and `parked`. Snapshots and saved views have
+    /// the outcome `dropped` if they were not kept, because they do not read back or could not be written.
+    "actuarius_commands_total", Count, "Commands, by aggregate and outcome";
+    "actuarius_queries_total", Count, "Queries answered, by aggregate";
+    "actuarius_events_total", Count, "Events made durable, by aggregate";
+    "actuarius_queue_seconds", Seconds, "Time a request waits for its turn, by aggregate";
+    "actuarius_decide_seconds", Seconds, "Time of one turn of decisions, by aggregate";
+    "actuarius_commit_seconds", Seconds, "Time from decision to durability, by aggregate";
+    "actuarius_sync_seconds", Seconds, "Time the store takes for one group";
+    "actuarius_group_appends", Count, "Appends in one group, if there are any";
+    "actuarius_group_bytes", Bytes, "Bytes of events in one group, if there are any";
+    "actuarius_resident_aggregates", Count, "Aggregates in memory, by aggregate";
+    "actuarius_activations_total", Count, "Aggregates loaded into memory, by aggregate";
+    "actuarius_passivations_total", Count, "Aggregates unloaded from memory, by aggregate";
+    "actuarius_recovery_seconds", Seconds, "Time of one recovery, by aggregate";
+    "actuarius_recovery_events", Count, "Events replayed in one recovery, by aggregate";
+    "actuarius_snapshots_total", Count, "Snapshots, by aggregate and outcome";
+    "actuarius_quarantines_total", Count, "Aggregates put out of service, by aggregate";
+    "actuarius_follower_lag_events", Count, "Events up to the log's end, by follower";
+    "actuarius_follower_events_total", Count, "Events processed, by follower and outcome";
+    "actuarius_follower_batch_seconds", Seconds, "Time of one batch, by follower";
+    "actuarius_follower_parked_events", Count, "Events parked now, by follower";
+    "actuarius_follower_halted", Count, "1 while it is halted, by follower";
+    "actuarius_view_saves_total", Count, "Saves of views in memory, by follower and outcome";
+    "actuarius_saga_instances", Count, "Instances that have not ended, by saga and state";
+    "actuarius_saga_commands_under_way", Count, "Commands sent and not answered, by saga";
+    "actuarius_saga_ended_total", Count, "Instances that have ended, by saga and outcome";
+    "actuarius_subjects_forgotten_total", Count, "Data subjects whose key was destroyed";
+    "actuarius_clock_jumps_total", Count, "Jumps of the system's clock by more than a minute";
+    "actuarius_poisoned", Count, "1 once the store has failed";
+}
 
 /// The metrics that are gauges.
 #[cfg(feature = "metrics")]
