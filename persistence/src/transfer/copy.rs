@@ -23,6 +23,7 @@ use std::collections::HashMap;
 
 use actuarius_domain::{Position, StreamId, Version};
 use thiserror::Error;
+use uuid::Uuid;
 
 use super::batches::Batches;
 use super::key_file::{self, NotCarried};
@@ -128,6 +129,15 @@ pub enum CopyError {
         /// The event type.
         event_type: String,
     },
+    /// The target has personal data of its own, sealed with another key file, so the personal data of the source
+    /// could not be read there. Nothing was copied. Copy into another store.
+    #[error("the target belongs to the key file {of_target}, the source to {of_source}")]
+    OtherKeyFile {
+        /// The identity of the key file of the source.
+        of_source: Uuid,
+        /// The identity of the key file of the target.
+        of_target: Uuid,
+    },
     /// A store cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -162,10 +172,10 @@ pub fn run(
     progress: OnProgress<'_>,
 ) -> Result<Copied, CopyError> {
     let end = selection.end(from);
+    let keys = key_file::of(from)?;
+    keys.map_or(Ok(()), |identity| check_key_file(identity, to))?;
     carry_shapes(from, to, selection)?;
-    if let Some(identity) = key_file::of(from)? {
-        key_file::carry(identity, to)?;
-    }
+    keys.map_or(Ok(()), |identity| key_file::carry(identity, to))?;
     let mut copying = Copying::to(to);
     copying.progress.end = end;
     let mut place = Cursor::default();
@@ -189,6 +199,14 @@ pub fn run(
         }
     }
     copying.finish()
+}
+
+/// Refuses a target whose personal data is sealed with another key file.
+pub(super) fn check_key_file(of_source: Uuid, to: &Store) -> Result<(), CopyError> {
+    match key_file::other(of_source, to)? {
+        Some(of_target) => Err(CopyError::OtherKeyFile { of_source, of_target }),
+        None => Ok(()),
+    }
 }
 
 /// Takes over the recorded shapes of the selected aggregate types, before any event of them.

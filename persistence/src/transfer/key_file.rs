@@ -15,6 +15,12 @@ pub(super) fn of(reader: &dyn Reader) -> Result<Option<Uuid>, ReadError> {
     Ok(identity.and_then(|bytes| Uuid::from_slice(&bytes).ok()))
 }
 
+/// Returns the key file of a target that has values sealed with another one than this. A store has one key file, so
+/// that the values from elsewhere could never be read there.
+pub(super) fn other(identity: Uuid, to: &Store) -> Result<Option<Uuid>, ReadError> {
+    Ok(of(&*to.reader)?.filter(|of_target| *of_target != identity))
+}
+
 /// Records in `to` that it has values that were sealed with this key file. A store with personal data of its own
 /// keeps its key file.
 pub(super) fn carry(identity: Uuid, to: &mut Store) -> Result<(), NotCarried> {

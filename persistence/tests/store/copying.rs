@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 
 use actuarius_domain::{Position, StreamId, Version};
 use actuarius_persistence::copy::{self, Copied, CopyError, Selection};
+use actuarius_persistence::export::{self, ImportError};
 use actuarius_persistence::fault::{self, Failure};
+use actuarius_persistence::personal::KEY_FILE;
 use actuarius_persistence::{
-    Batch, Commit, Gone, PageLimit, Reader, Removal, Store, ignore_progress, memory,
+    Batch, Commit, Gone, Notes, PageLimit, Reader, Removal, Store, ignore_progress, memory,
 };
 use proptest::prelude::*;
 
@@ -99,4 +101,37 @@ fn a_stopped_or_failed_copy_continues_when_it_is_run_again() {
     let copied = copy(&from, &mut to, &Selection::all()).expect("continues");
     assert!(copied.found > 0 && copied.commits > 0);
     assert!(same(&log(&*from.reader), &log(&*to.reader)));
+}
+
+/// Personal data was copied into a store with personal data of its own. The copy reported success, and nothing in it
+/// could be read with the key file of the target: the store seemed to be damaged.
+#[test]
+fn a_target_with_another_key_file_is_refused_and_nothing_is_written() {
+    let from = with_key_file(source(20), 1);
+    let mut to = with_key_file(memory::open(), 2);
+    let refused = copy(&from, &mut to, &Selection::all());
+    let Err(CopyError::OtherKeyFile { of_source, of_target }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((of_source.as_u128(), of_target.as_u128()), (1, 2));
+    assert_eq!(to.reader.head(), Position::NONE);
+
+    let mut lines = Vec::new();
+    let all = Selection::all();
+    export::write(&*from.reader, &mut lines, &all, &mut ignore_progress).expect("exported");
+    let refused = export::read(&lines[..], &mut to, &mut ignore_progress);
+    let is_other = |source: &CopyError| matches!(source, CopyError::OtherKeyFile { .. });
+    assert!(matches!(&refused, Err(ImportError::Store { line: 1, source }) if is_other(source)));
+    assert_eq!(to.reader.head(), Position::NONE);
+
+    let mut same = with_key_file(memory::open(), 1);
+    copy(&from, &mut same, &all).expect("copied");
+    assert_eq!(same.reader.head(), from.reader.head());
+}
+
+fn with_key_file(mut store: Store, identity: u128) -> Store {
+    let mut notes = Notes::default();
+    notes.put(KEY_FILE, &identity.to_be_bytes()).expect("short enough");
+    store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("stored");
+    store
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
-use super::super::copy::{Copied, Copying};
+use super::super::copy::{Copied, Copying, check_key_file};
 use super::super::key_file;
 use super::super::progress::OnProgress;
 use super::line::{End, Head, Line};
@@ -40,8 +40,9 @@ pub fn read(
 ) -> Result<Imported, ImportError> {
     let mut lines = Lines { from, line: 0, text: Vec::new() };
     if let Some(identity) = lines.head()?.keys {
-        let carried = key_file::carry(identity, to);
-        carried.map_err(|error| ImportError::Store { line: lines.line, source: error.into() })?;
+        let checked = check_key_file(identity, to);
+        let carried = checked.and_then(|()| Ok(key_file::carry(identity, to)?));
+        carried.map_err(|source| ImportError::Store { line: lines.line, source })?;
     }
     let mut copying = Copying::to(to);
     let end = loop {
