@@ -55,7 +55,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Defines the new events of a commit. It must always return the same for the same commit, because it is
 /// called again for some commits after an interruption.
 pub trait Transform {
-    /// Prepares for the commits of a store. It is called once in each run, before the first commit.
+    /// Prepares for the commits of a store. It is called in each run before the first commit. In a store with sagas, all
+    /// commits are transformed once as a rehearsal, and then it is called again.
     ///
     /// # Errors
     /// Returns an error if the store cannot be transformed. Nothing was written.

@@ -17,8 +17,8 @@ use crate::subscription::inspecting::subscriptions;
 /// Archived events of `from` are read from its archive.
 ///
 /// **Sagas:** the positions in the steps of their instances are moved with the events, and so are the checkpoints of
-/// sagas. For a store with sagas, the transform is called twice for each commit, because the first call of all commits
-/// shows where the events will be. Events of a commit whose number of events changes count as handled if one of them is.
+/// sagas. For a store with sagas, the transform begins twice and is called twice for each commit, because the first call of
+/// all commits shows where the events will be. Events of a commit whose number of events changes count as handled if one of them is.
 ///
 /// # Errors
 /// [`MigrateError`] if the migration is not finished: run it again to continue. If a live instance of a saga could not
@@ -61,7 +61,8 @@ impl Transform for Carrying<'_> {
         let moves = moves.map_err(|error| SagaNotCarried::Unread(Box::new(error)))?;
         instances.check(&moves, |stream| keeps(from, self.transform, stream))?;
         self.moves = Some(moves);
-        Ok(())
+        // What it has recorded in the rehearsal is written nowhere.
+        self.transform.begin(from)
     }
 
     fn transform(&mut self, commit: &CommitView<'_>, out: &mut Rewrite) -> Result<(), BoxError> {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use actuarius_domain::{CommandId, InvalidId, StreamId};
+use actuarius_domain::{CommandId, InvalidId, STEPPED, StreamId};
 use actuarius_persistence::migrate::{MigrateError, Moves, Rewrite};
-use actuarius_persistence::{CommitView, EncodedEvent, ReadError};
+use actuarius_persistence::{CommitView, EncodedEvent, EventView, ReadError};
 use thiserror::Error;
 
 use super::instance_state::InstanceState;
@@ -123,14 +123,19 @@ impl LiveInstances {
         if (afterwards == 0 || is_renamed) && self.sent.contains_key(&commit.command_id) {
             self.lost.insert(commit.command_id, name.clone());
         }
+        let is_step = |event: &EventView<'_>| event.event_type == STEPPED;
+        // With another codec it may be readable.
+        let becomes =
+            if commit.events().any(|it| is_step(&it)) { events(commit, out) } else { vec![] };
         for event in commit.events() {
             if event.deletion().is_some() {
                 self.forget(&name);
                 continue;
             }
+            if !is_step(&event) {
+                continue;
+            }
             let stored = EncodedEvent::from(&event);
-            // With another codec it may be readable.
-            let becomes = events(commit, out);
             let read = becomes.first().filter(|_| becomes.len() == 1).unwrap_or(&stored);
             match AsStep::of(read) {
                 AsStep::Step(step) => {

@@ -12,7 +12,7 @@ use actuarius::store::memory::{self, Contents};
 use actuarius::store::migrate;
 use actuarius::store::{PageLimit, Reader, Store, ignore_progress};
 use actuarius::testing::{divergence, view_divergence};
-use actuarius::{Codec, Envelope, Failure, Hosting, Position, Version};
+use actuarius::{Codec, Envelope, Failure, Hosting, Id, Position, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 use super::shapes::{bincode, first, inserted, shut, stored};
@@ -81,13 +81,19 @@ async fn a_comparison_of_two_releases_finds_the_one_that_misreads_events() {
     assert!(found.new.unwrap_err().contains(OTHER));
 }
 
-/// Migrates orders that were stored as JSON to bincode.
+/// Orders that were stored as JSON, in a store with a saga: the migration of one is rehearsed, and what was recorded in
+/// the rehearsal counted as recorded.
 async fn migrated() -> (Store, Arc<Contents>) {
     let json = Arc::default();
     let (runtime, _) = open_on(&json).await;
     let orders = runtime.host_with::<first::Order>(Hosting::default().codec(Codec::Json));
     let paid = first::Event::Paid { cur: first::Cur::Eur, cents: 500, fee: 1 };
     orders.execute("e", paid).await.unwrap();
+    let schedules = runtime.schedules().sends_to(&orders).start().await.unwrap();
+    let much_later = Timestamp::from_micros(i64::MAX);
+    let order = Id::<first::Order>::new("e").unwrap();
+    schedules.schedule(&order, first::Event::Shut, much_later).await.unwrap();
+    drop(schedules);
     shut(runtime).await;
     let contents = Arc::default();
     (memory::reopen(&json), contents)
