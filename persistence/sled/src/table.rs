@@ -33,7 +33,6 @@ mod rows;
 mod tampering;
 
 use std::any::Any;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,9 +67,6 @@ const JOURNAL_BYTES: u64 = 256 * 1024;
 /// How much room opening a table takes on the disk, beside what the journal has: a few segments of sled's file.
 const OPENING_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A file that shows that there is room.
-const PROBE: &str = "probe";
-
 impl TableEngine for SledOptions {
     fn exists(&self, generation: &Path) -> bool {
         directory(generation).exists()
@@ -84,14 +80,13 @@ impl TableEngine for SledOptions {
         Ok(Box::new(open(generation, self, lock)?))
     }
 
-    /// Opening writes what the journal has to sled, which allocates files in segments.
+    /// Asks the file system for its free space. Nothing is written: the log may be on the same disk, and needs what is
+    /// left of it. Quotas are not seen.
     fn can_open(&self, generation: &Path) -> Result<(), ViewError> {
         let table = directory(generation);
         let journal = fs::metadata(table.join("journal")).map_or(0, |metadata| metadata.len());
-        let (probe, bytes) = (table.join(PROBE), OPENING_BYTES + 2 * journal);
-        let written = write_zeros(&probe, bytes).on(&probe);
-        let removed = fs::remove_file(&probe).on(&probe);
-        Ok(written.and(removed)?)
+        let available = fs2::available_space(&table).on(&table)?;
+        Ok(check_room(available, journal).on(&table)?)
     }
 
     fn lock_wait(&self) -> Duration {
@@ -104,11 +99,15 @@ fn directory(generation: &Path) -> PathBuf {
     generation.join("table")
 }
 
-/// Writes a file of zeros, and syncs it, so that its room is really there.
-fn write_zeros(path: &Path, bytes: u64) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    io::copy(&mut io::repeat(0).take(bytes), &mut file)?;
-    file.sync_all()
+/// Checks that a table with a journal of this size can be opened. Opening writes what the journal has to sled, which
+/// allocates files in segments.
+fn check_room(available: u64, journal: u64) -> io::Result<()> {
+    let needed = OPENING_BYTES + 2 * journal;
+    if available >= needed {
+        return Ok(());
+    }
+    let what = format!("{needed} bytes are needed to open the table, {available} are available");
+    Err(io::Error::new(io::ErrorKind::StorageFull, what))
 }
 
 /// The writer of an open table.
@@ -135,8 +134,6 @@ fn open(
         if !table.exists() {
             create(generation, options)?;
         }
-        // Left by a process that was killed in `can_open`.
-        let _ = fs::remove_file(table.join(PROBE));
         let id = read_format(&table)?;
         let (release, engine) = open_engine(&table.join("log"), options)?;
         let shared = Arc::new(Shared::new(engine, release, lock));
@@ -278,4 +275,34 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewErro
     catch_panic(work).unwrap_or_else(|message| {
         Err(ViewError::damaged(message.chars().take(PANIC_CHARS_MAX).collect::<String>()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// To find out whether there is room, zeros were written until the disk was full: beside a log that needed the
+    /// last megabytes, and failed.
+    #[test]
+    fn asking_for_room_on_the_disk_writes_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let options = SledOptions::default();
+        let table = options.open(place.path(), Box::new(())).unwrap();
+        let files = || {
+            let files = fs::read_dir(directory(place.path())).unwrap();
+            let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = files();
+        let journal = OPENING_BYTES;
+        assert!(check_room(3 * OPENING_BYTES, journal).is_ok());
+        let refused = check_room(3 * OPENING_BYTES - 1, journal).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+        options.can_open(place.path()).unwrap();
+        assert_eq!(files(), before);
+        // Without the file system of the table nothing is known.
+        assert!(options.can_open(&place.path().join("missing")).is_err());
+        drop(table);
+    }
 }

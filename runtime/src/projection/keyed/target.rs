@@ -133,7 +133,8 @@ impl<V: View> KeyedTarget<V> {
             return Ok(());
         }
         if self.is_current {
-            // Until then the rows are read as they were before the failure.
+            // Until then the rows are read as they are in the failed table: as before the failure, or with the whole
+            // batch if its journal had been written.
             let can_open = self.generations.place.can_open(self.generation);
             can_open.map_err(|error| Failed::at(self.stored.next(), error))?;
             self.outputs.0.clear();
