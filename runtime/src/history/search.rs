@@ -158,7 +158,8 @@ impl LogSearch {
         self
     }
 
-    /// Finds only events with this correlation: what followed from one request, in all aggregates and sagas.
+    /// Finds only events with this correlation id: the one that the caller of a command has set, otherwise the id of the
+    /// command. All that an instance of a saga does has the correlation id of the instance.
     pub fn correlation(mut self, id: impl Into<CorrelationId>) -> Self {
         self.wanted.correlation = Some(id.into());
         self
@@ -187,11 +188,14 @@ impl IntoFuture for LogSearch {
 impl Wanted {
     fn commit(&self, commit: &Commit) -> bool {
         let view = commit.view();
+        // As in the header of an event.
+        let own = || view.command_id.as_uuid().into();
+        let correlation = view.correlation_id.unwrap_or_else(own);
         let is = |wanted: &Option<String>, found| wanted.as_ref().is_none_or(|it| it == found);
         is(&self.aggregate_type, view.category)
             && self.from.is_none_or(|from| view.time >= from)
             && self.until.is_none_or(|until| view.time < until)
-            && self.correlation.is_none_or(|id| view.metadata().correlation == Some(id))
+            && self.correlation.is_none_or(|id| id == correlation)
     }
 
     /// Returns the positions of the wanted events of a commit.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actuarius::clock::ManualClock;
 use actuarius::history::{FoundEvents, LogSearch};
 use actuarius::operations::Reuse;
-use actuarius::{Aggregate, Context, CorrelationId, Id, Position, Runtime, Timestamp};
+use actuarius::{Aggregate, CommandId, Context, CorrelationId, Id, Position, Runtime, Timestamp};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,10 @@ async fn events_are_found_by_type_time_and_correlation() {
     let decoded: Vec<_> = decoded.map(|envelope| envelope.event).collect();
     assert_eq!(decoded, [Event::Added(1), Event::Added(2)]);
     assert_eq!(page.next, Some(Position::new(2)));
+    // The header of an event shows the id of its command if no caller has set a correlation. It was not found by it.
+    let receipt = ledgers.execute("c", Command::Add(1)).command_id("request-17").await.unwrap();
+    let own = CommandId::from("request-17").as_uuid();
+    assert_eq!(all(|| search().correlation(own)).await.0, [receipt.position.get()]);
 }
 
 /// An aggregate with large events.
