@@ -185,7 +185,8 @@ impl<S: Saga> Instance<S> {
     }
 
     pub(super) fn status(&self) -> InstanceStatus {
-        InstanceStatus::of(&self.state.life, self.state.trouble.as_ref())
+        let status = InstanceStatus::of(&self.state.life, self.state.trouble.as_ref());
+        status.with_open(self.state.open.len() as u64)
     }
 
     /// Whether an open command is not to be sent any more. Returns `None` if the command is not open, or its

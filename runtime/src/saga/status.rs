@@ -59,7 +59,16 @@ impl InstanceStatus {
         }
     }
 
-    /// Whether the instance has ended.
+    /// Returns the status of an instance that waits for the replies to this many commands: it has not ended before.
+    pub(super) fn with_open(self, commands: u64) -> Self {
+        match self {
+            Self::Compensated { why } if commands > 0 => Self::Compensating { why },
+            Self::Completed | Self::Failed { .. } if commands > 0 => Self::Running,
+            other => other,
+        }
+    }
+
+    /// Whether the instance has ended: its saga has declared the end, and all replies are recorded.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Completed | Self::Compensated { .. } | Self::Failed { .. })
