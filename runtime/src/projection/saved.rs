@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display};
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actuarius_domain::{Position, ReadModel};
 use actuarius_persistence::personal::{Sealer, deriving};
@@ -24,6 +24,8 @@ pub(crate) struct States {
     codec: Codec,
     /// The last number of a generation. None is used twice, because its state may not be saved yet.
     last: AtomicU64,
+    /// How often a view was replaced by another one.
+    replacements: Mutex<u64>,
     pub(crate) meters: SaveMeters,
 }
 
@@ -38,7 +40,8 @@ impl Deref for States {
 impl States {
     pub(crate) fn of(saved_views: SavedViews, codec: Codec) -> Self {
         let meters = SaveMeters::of(&saved_views.name);
-        Self { saved_views, codec, last: AtomicU64::new(0), meters }
+        let (last, replacements) = (AtomicU64::new(0), Mutex::default());
+        Self { saved_views, codec, last, replacements, meters }
     }
 
     /// Returns a number greater than those of all other generations.
@@ -110,6 +113,31 @@ impl States {
         self.place.make_current(generation)?;
         self.remove(|other| other < generation);
         Ok(())
+    }
+
+    /// Makes the view of this generation the current one, in place of another one.
+    pub(crate) fn replace_by(&self, generation: u64) -> Result<(), ViewError> {
+        let mut replacements = self.replacements();
+        *replacements += 1;
+        self.make_current(generation)
+    }
+
+    /// Makes this generation the current one if no view was replaced after the first `before` times.
+    pub(crate) fn make_current_unless_replaced(
+        &self,
+        generation: u64,
+        before: u64,
+    ) -> Result<(), String> {
+        let replacements = self.replacements();
+        if *replacements != before {
+            return Err("another view has replaced it".to_owned());
+        }
+        self.make_current(generation).map_err(|error| error.to_string())
+    }
+
+    /// Locks the number of replacements: nothing is replaced meanwhile.
+    pub(crate) fn replacements(&self) -> MutexGuard<'_, u64> {
+        self.replacements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes generations. One that cannot be removed is logged, and is removed later.

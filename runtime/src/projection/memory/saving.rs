@@ -37,6 +37,7 @@ impl SavingCopy {
         copy: ViewState<P>,
     ) -> Option<Self> {
         let (states, position) = (states.clone(), copy.position);
+        let before = *states.replacements();
         let save = move || {
             let ViewState { view, position, taint } = copy;
             let encoded = states.encode(&view, position, taint);
@@ -44,11 +45,11 @@ impl SavingCopy {
             let (bytes, decoded) = encoded.map_err(|error| error.to_string())?;
             drop(decoded);
             let saved = states.place.save_state(generation, &bytes);
-            let made = saved.and_then(|()| match is_current {
+            saved.map_err(|error| error.to_string())?;
+            match is_current {
                 true => Ok(()),
-                false => states.make_current(generation),
-            });
-            made.map_err(|error| error.to_string())
+                false => states.make_current_unless_replaced(generation, before),
+            }
         };
         let thread = thread::Builder::new().name("actuarius-save".to_owned()).spawn(save).ok()?;
         let started = Instant::now();

@@ -313,7 +313,11 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
         if !self.is_saved {
             self.prepare()?;
         }
-        self.make_current().map_err(|why| Failed::at(self.position().next(), why))?;
+        if !self.is_current {
+            let replaced = self.states.replace_by(self.generation);
+            replaced.map_err(|error| Failed::at(self.position().next(), error))?;
+            self.is_current = true;
+        }
         std::mem::swap(&mut *self.current.write(), &mut *self.own.write());
         self.own = self.current.clone();
         Ok(())
@@ -333,7 +337,9 @@ impl<P: ReadModel> Target for MemoryTarget<P> {
         self.is_current = false;
     }
 
-    fn discard(self) {
+    fn discard(mut self) {
+        // A copy that is still being saved would come after the removal.
+        drop(self.saving.take());
         self.states.remove(|it| it == self.generation);
     }
 }

@@ -85,3 +85,27 @@ fn events_change_a_view_while_its_copy_is_saved() {
     assert_eq!(sum_saved(&states), Some((2, Position::new(2))));
     assert_eq!((view.read().view.sum, target.save_at()), (2, None));
 }
+
+/// A view was replaced by one that was built again, while the first copy of the old one was being saved. The files of the
+/// old one were removed first, and the copy came after: the next start found the old view as the current one.
+#[test]
+fn a_replaced_view_leaves_no_copy_that_was_being_saved() {
+    let (states, view) = (states(), SharedView::<Slow>::default());
+    let views = (view.clone(), view.clone());
+    let mut target =
+        MemoryTarget::new(Routes::default(), (states.clone(), 1), views, Duration::ZERO)
+            .saved_from(Some(Slow::clone));
+    view.put(ViewState { view: Slow { sum: 1 }, position: Position::new(1), ..Default::default() });
+    let gate = closed();
+    target.save_soon();
+    states.replace_by(2).unwrap();
+    let discarding = std::thread::spawn(|| target.discard());
+    // Gives it time to remove the files too early.
+    for _ in 0..10_000 {
+        std::thread::yield_now();
+    }
+    drop(gate);
+    discarding.join().unwrap();
+    assert_eq!(sum_saved(&states), None);
+    assert_eq!(states.place.current().unwrap(), Some(2));
+}
