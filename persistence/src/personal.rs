@@ -20,7 +20,7 @@ mod value;
 pub use error::{KeyError, PersonalError};
 pub use fingerprint::Fingerprint;
 pub use master_key_id::{MasterKeyError, MasterKeyId};
-pub use scope::{collecting, deriving, in_clear, masked, showing, within};
+pub use scope::{collecting, deriving, in_clear, masked, showing, uncollected, within};
 pub use sealer::{Opened, Sealer};
 pub use subjects::{SUBJECTS_MAX, Subjects};
 #[cfg(feature = "erasure")]

@@ -44,6 +44,7 @@ mod stored;
 mod targets;
 mod tasks;
 mod triggers;
+mod unread;
 mod unreadable;
 mod upcasting;
 mod waiting;

@@ -160,6 +160,19 @@ pub fn collecting<R>(
     work()
 }
 
+/// Runs work whose result has no clear text, although it reads some: no collection outside includes its subjects.
+pub fn uncollected<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Subjects>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let before = self.0.take();
+            with(|scope| scope.subjects = before);
+        }
+    }
+    let _restore = Restore(with(|scope| scope.subjects.take()));
+    work()
+}
+
 pub(crate) fn mode() -> Result<Mode, PersonalError> {
     with(|scope| scope.mode.clone()).ok_or(PersonalError::NoKeys)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use actuarius_domain::{Position, Saga, Timestamp};
+use actuarius_persistence::personal::uncollected;
 use actuarius_persistence::{CommitView, EventView};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use super::key_holders::KeyHolders;
 use super::shared_map::SharedMap;
 use super::status::{InstanceStatus, SagaInstance};
 use super::stored::{At, Due, EffectId, Input, Life, Step, Stepped, Trouble};
+use super::unread::Unread;
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
 
@@ -25,6 +27,9 @@ const ENDED_LISTED: usize = 1_000;
 /// It is saved from a copy, while events change it: a copy shares all parts that have not changed since.
 #[derive(Default, Clone, Serialize, Deserialize)]
 pub(super) struct InstanceIndex {
+    /// The live instances with a step that could not be read at all. What it has set is missing here, so that the
+    /// index is not saved: a release that can read the step computes the index from the log.
+    unread: Unread,
     live: SharedMap<Live>,
     due: DueSet,
     /// How many commands are open, of the live instances with any that are not in trouble.
@@ -60,13 +65,16 @@ struct Live {
 }
 
 /// Folds a stored step into the index. A state that cannot be read hides neither its instance nor the others.
+///
+/// The state is read only to find out whether it can be read. Nothing of it is kept, so no clear text is, either.
 pub(super) fn fold<S: Saga>(
     decoder: Decoder<Instance<S>>,
 ) -> impl Fn(&mut InstanceIndex, &CommitView<'_>, &EventView<'_>) {
     move |index, commit, event| {
         let at = (event.position, commit.time);
         let instance = (commit.id, event.version.get());
-        let decoded = guarded(|| decoder.facts(event).map_err(|error| error.to_string()));
+        let decode = || decoder.facts(event).map_err(|error| error.to_string());
+        let decoded = guarded(|| uncollected(decode));
         match decoded.and_then(|decoded| decoded) {
             Ok(steps) => steps.iter().for_each(|Stepped::Stepped { step, .. }| {
                 index.take(instance, step, at);
@@ -126,6 +134,7 @@ impl InstanceIndex {
     ) {
         let live = self.live.get_or_insert_with(id, || Live { since: now, ..Live::default() });
         (live.steps, live.last) = (number, now);
+        self.unread.add(id);
         self.set_suspect(id, why);
     }
 
@@ -177,6 +186,7 @@ impl InstanceIndex {
         let Some(live) = self.live.remove(id) else { return };
         self.sending.remove(id);
         self.suspects.remove(id);
+        self.unread.remove(id);
         match live.life {
             Life::Completed => self.completed += 1,
             Life::Compensated(_) => self.compensated += 1,
@@ -210,6 +220,11 @@ impl InstanceIndex {
         after: &'a str,
     ) -> impl Iterator<Item = (&'a str, u64)> + 'a {
         self.sending.after(after).map(|(id, open)| (id, *open))
+    }
+
+    /// Whether an instance has keys that it loses when it ends.
+    pub(super) fn has_keys(&self, id: &str) -> bool {
+        self.live.get(id).is_some_and(|live| !live.keys.is_empty())
     }
 
     /// Returns which instance has which key.
@@ -305,7 +320,7 @@ impl Live {
     fn shown(&self, id: &str) -> SagaInstance {
         SagaInstance {
             id: id.to_owned(),
-            status: InstanceStatus::of(&self.life, self.trouble.as_ref()),
+            status: InstanceStatus::of(&self.life, self.trouble.as_ref()).with_open(self.open),
             steps: self.steps,
             commands_under_way: self.open,
             next_deadline: self.deadlines.iter().map(|(_, at)| *at).min(),
@@ -314,3 +329,6 @@ impl Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,11 +107,21 @@ impl<S: Saga> Triggers<S> {
         Ok(())
     }
 
-    /// Waits until the index shows a step.
+    /// Waits until the index shows a step. If none was taken, an earlier attempt may have taken it, and the index may
+    /// not show that one yet: waits until the index shows all steps that are durable now.
     async fn until_shown(&self, outcome: Option<&StepOutcome>) -> Result<(), NotNow> {
-        let Some(StepOutcome { position, .. }) = outcome else { return Ok(()) };
-        let shown = self.host.index.shared.progress.wait_for(*position);
+        let head = || self.host.engine.tail.head();
+        let position = outcome.map_or_else(head, |outcome| outcome.position);
+        let shown = self.host.index.shared.progress.wait_for(position);
         self.unless_stopping(shown).await.ok_or(NotNow(ENDS))
+    }
+
+    /// Waits until the index shows what an event has changed about keys, if no step was taken for the event now.
+    async fn until_repeated_is_shown(&self, id: &str, keys: &[String]) -> Result<(), NotNow> {
+        match !keys.is_empty() || self.host.index.read(|index| index.has_keys(id)) {
+            true => self.until_shown(None).await,
+            false => Ok(()),
+        }
     }
 
     /// Takes a step for the events, all of which one stored event has become. When this returns, the step
@@ -148,7 +158,10 @@ impl<S: Saga> Triggers<S> {
                     self.host.dispatch_step(id, outcome, &permit);
                     return Ok(shown?);
                 }
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    drop(permit);
+                    return Ok(self.until_repeated_is_shown(id.as_str(), &keys).await?);
+                }
                 Err(ExecuteError::Rejected(Refused::InTrouble(why))) => {
                     self.record_keys(id, position, registers()).await?;
                     return Err(why.into());
