@@ -1,5 +1,6 @@
 //! Followers of the log: what projections, subscriptions and sagas share.
 
+pub(crate) mod at_work;
 pub(crate) mod building;
 pub(crate) mod deleted_aggregate;
 pub(crate) mod follower;

@@ -1,14 +1,15 @@
 //! The progress of a view that is built to replace the one that is read.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use actuarius_domain::Position;
+use tokio::sync::watch;
 
 use super::progress::Progress;
 
 /// The progress of a view that is built to replace the one that is read, if there is one.
 #[derive(Clone, Default)]
-pub(crate) struct Building(Arc<Mutex<Option<Progress>>>);
+pub(crate) struct Building(Arc<watch::Sender<Option<Progress>>>);
 
 impl Building {
     pub(crate) fn begins(&self, progress: Progress) {
@@ -20,25 +21,21 @@ impl Building {
     }
 
     pub(crate) fn reached(&self, position: Position) {
-        if let Some(progress) = &*self.lock() {
+        if let Some(progress) = &*self.0.borrow() {
             progress.reached(position);
         }
     }
 
-    /// Returns the progress, if there is one.
-    pub(super) fn progress(&self) -> Option<Progress> {
-        self.lock().clone()
+    /// Returns a receiver of the progress, which is `None` once the view is built or its rebuild has failed.
+    pub(super) fn changes(&self) -> watch::Receiver<Option<Progress>> {
+        self.0.subscribe()
     }
 
     pub(crate) fn position(&self) -> Option<Position> {
-        self.lock().as_ref().map(Progress::position)
+        self.0.borrow().as_ref().map(Progress::position)
     }
 
     fn set(&self, building: Option<Progress>) {
-        *self.lock() = building;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Progress>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.send_replace(building);
     }
 }

@@ -17,12 +17,13 @@ use super::parked_overflow::{self, OverflowPage};
 use crate::base::panics::guarded;
 use crate::engine::decoded::Decoded;
 use crate::engine::handed_out::Lent;
-use crate::follow::followers::BoxError;
+use crate::follow::at_work;
+use crate::follow::followers::{BoxError, FollowerShared};
 
 /// The handlers at work. Each runs in a task of its own, so that one that panics or computes for long does
 /// not affect the others. They are aborted when this is dropped.
-#[derive(Default)]
 pub(super) struct Attempts {
+    of: Arc<FollowerShared>,
     tasks: JoinSet<Outcome>,
     jobs: HashMap<Id, Job>,
 }
@@ -63,15 +64,20 @@ pub(super) enum Outcome {
 }
 
 impl Attempts {
+    pub(super) fn of(shared: &Arc<FollowerShared>) -> Self {
+        Self { of: shared.clone(), tasks: JoinSet::new(), jobs: HashMap::new() }
+    }
+
     /// Starts the first attempt at an event.
     pub(super) fn start(&mut self, job: Job, first: (Result<Handling, String>, Option<Lent>)) {
-        let task = self.tasks.spawn(handled(first));
+        let task = self.tasks.spawn(at_work::during(self.of.clone(), handled(first)));
         self.jobs.insert(task.id(), job);
     }
 
     /// Starts another attempt at an event.
     pub(super) fn start_again(&mut self, job: Job, plan: &Arc<Plan>, again: Reattempt) {
-        let task = self.tasks.spawn(handled_again(plan.clone(), again));
+        let handling = handled_again(plan.clone(), again);
+        let task = self.tasks.spawn(at_work::during(self.of.clone(), handling));
         self.jobs.insert(task.id(), job);
     }
 

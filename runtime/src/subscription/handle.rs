@@ -36,6 +36,9 @@ use crate::follow::handle::FollowerHandle;
 ///
 /// It need not await them: a request is sent when the method is called, not when its future is first
 /// polled, unless 64 other requests wait already. So `drop(mailer.pause())` pauses the subscription.
+///
+/// A handler may await the [deletion](crate::operations::Delete#in-a-handler) of an aggregate, also of a type that the
+/// subscription follows.
 #[derive(Clone)]
 pub struct Subscription {
     follower: FollowerHandle,

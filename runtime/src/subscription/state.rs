@@ -52,7 +52,7 @@ impl SubscriptionState {
             reading: Reading::after(&plan.engine, mark),
             lanes: Lanes::default(),
             erasing: Erasing::of(&plan.shared, &plan.engine.keyring),
-            attempts: Attempts::default(),
+            attempts: Attempts::of(&plan.shared),
             failures: Failures::default(),
             parked: stored.parked,
             writing: Writing::after(stored.checkpoint),

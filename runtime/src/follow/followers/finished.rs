@@ -11,9 +11,9 @@ impl FollowerShared {
         let _ = self.types.set(types.into_iter().map(Box::from).collect());
     }
 
-    /// Returns whether it receives events of an aggregate type.
+    /// Returns whether it receives events of an aggregate type, or may, because it is only about to start.
     pub(crate) fn follows(&self, category: &str) -> bool {
-        self.types.get().is_some_and(|types| types.iter().any(|it| **it == *category))
+        self.types.get().is_none_or(|types| types.iter().any(|it| **it == *category))
     }
 
     /// Returns whether it has finished the event at `position`, and so has the view that it builds, if there is one.
@@ -31,20 +31,25 @@ impl FollowerShared {
         self.building.position().map_or(position, |building| building.min(position))
     }
 
-    /// Waits until it has finished the event at `position`, and so has the view that it builds now.
+    /// Waits until it has finished the event at `position`, and so has the view that it builds, unless its rebuild fails.
     ///
     /// # Errors
     /// [`WaitError`], if it has halted before that or stops.
     pub(crate) async fn wait_for_all(&self, position: Position) -> Result<(), WaitError> {
         self.wait_for(position).await?;
-        let Some(building) = self.building.progress() else { return Ok(()) };
         let has_ended = |status: &FollowerStatus| {
             matches!(status, FollowerStatus::Halted { .. } | FollowerStatus::Stopped)
         };
-        tokio::select! {
-            () = building.wait_for(position) => {}
-            _ = self.until(has_ended) => {}
+        let mut changes = self.building.changes();
+        loop {
+            let Some(building) = changes.borrow_and_update().clone() else { return Ok(()) };
+            tokio::select! {
+                biased;
+                () = building.wait_for(position) => return Ok(()),
+                status = self.until(has_ended) => return Err(self.ended(status)),
+                // The rebuild has ended, and another one may have begun. `self` holds the sender.
+                _ = changes.changed() => {}
+            }
         }
-        Ok(())
     }
 }

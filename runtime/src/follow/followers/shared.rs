@@ -282,7 +282,7 @@ impl FollowerShared {
         }
     }
 
-    fn ended(&self, status: FollowerStatus) -> WaitError {
+    pub(super) fn ended(&self, status: FollowerStatus) -> WaitError {
         let name = self.name.to_string();
         match status {
             FollowerStatus::Halted { position, why } => {

@@ -9,8 +9,11 @@ use crate::base::deadline::Deadline;
 use crate::base::error::Failure;
 use crate::base::stored_commit::{commit_with, is_deletion};
 use crate::engine::Engine;
-use crate::follow::followers::{FollowerShared, FollowerStatus, Followers, LaggingFollower};
-use crate::subscription::lagging;
+use crate::follow::at_work;
+use crate::follow::followers::{
+    FollowerShared, FollowerStatus, Followers, LaggingFollower, WaitError,
+};
+use crate::subscription;
 
 /// Which events of a stream every follower has finished.
 pub(super) enum Followed {
@@ -30,28 +33,27 @@ pub(super) async fn until_followed(
     stream: &StreamId,
     until: Deadline,
 ) -> Result<Followed, Failure> {
+    let mut is_over = false;
     loop {
         let of = stream.clone();
         unless_closed(engine)?;
         let read = engine.read(move |reader| last(reader, &of)).await;
         let (version, last) = read.map_err(unreadable)?;
         let Some(position) = last else { return Ok(Followed::UpTo(version)) };
-        let running = running(followers, stream, position);
-        let stopped = stopped(engine, followers, stream, position).await?;
-        if running.is_empty() && stopped.is_empty() {
-            return Ok(Followed::UpTo(version));
-        }
-        let waited = match running.first().filter(|_| stopped.is_empty()) {
-            Some(first) => engine.timer.until(until.at(), first.wait_for_all(position)).await,
-            None => None,
-        };
-        if !matches!(waited, Some(Ok(()))) {
-            let mut lagging: Vec<_> = running.iter().map(|it| it.lagging()).collect();
-            lagging.extend(stopped);
+        let (running, stopped) = lagging(engine, followers, stream, position).await?;
+        let Some(first) = running.first().filter(|_| !is_over && stopped.is_empty()) else {
+            if running.is_empty() && stopped.is_empty() {
+                return Ok(Followed::UpTo(version));
+            }
+            let running = running.iter().map(|it| it.lagging());
             // They may lag for the same reason.
             unless_closed(engine)?;
-            return Err(Failure::FollowersLag { position, followers: lagging });
-        }
+            let followers = running.chain(stopped).collect();
+            return Err(Failure::FollowersLag { position, followers });
+        };
+        // Whoever lags is looked up again in any case: others may have started or stopped meanwhile.
+        let waited = engine.timer.until(until.at(), first.wait_for_all(position)).await;
+        is_over = !matches!(waited, Some(Ok(()) | Err(WaitError::Stopped { .. })));
     }
 }
 
@@ -79,10 +81,18 @@ pub(super) async fn until_end_followed(
     stream: &StreamId,
     (position, until): (Position, Deadline),
 ) {
-    while let Some(first) = running(followers, stream, position).first() {
-        let waiting = engine.timer.until(until.at(), first.wait_for_all(position));
-        if !matches!(waiting.await, Some(Ok(()))) {
-            return;
+    let mut passed: Vec<Arc<FollowerShared>> = Vec::new();
+    let is_passed = |passed: &[Arc<FollowerShared>], it: &Arc<FollowerShared>| {
+        passed.iter().any(|other| Arc::ptr_eq(other, it))
+    };
+    while let Some(next) =
+        running(followers.all(), stream, position).into_iter().find(|it| !is_passed(&passed, it))
+    {
+        match engine.timer.until(until.at(), next.wait_for_all(position)).await {
+            Some(Ok(())) => {}
+            // The others are waited for all the same.
+            Some(Err(_)) => passed.push(next),
+            None => return,
         }
     }
 }
@@ -97,34 +107,47 @@ fn last(reader: &dyn Reader, stream: &StreamId) -> Result<(Version, Option<Posit
     Ok((version, commit.map(|commit| commit.last_position())))
 }
 
-/// Returns the running followers of the stream's type that have not finished the event at `position`.
-fn running(
-    followers: &Followers,
-    stream: &StreamId,
-    position: Position,
-) -> Vec<Arc<FollowerShared>> {
-    let mut all = followers.all();
-    all.retain(|it| it.follows(stream.category()) && !it.has_finished(position));
-    all
-}
-
-/// Returns the subscriptions that do not run and have not finished it.
-async fn stopped(
+/// Returns the followers of the stream's type that have not finished the event at `position`: those that run, and the
+/// subscriptions that do not.
+async fn lagging(
     engine: &Engine,
     followers: &Followers,
     stream: &StreamId,
     position: Position,
-) -> Result<Vec<LaggingFollower>, Failure> {
-    let running = followers.all();
-    let category = stream.category().to_owned();
-    let read = move |reader: &dyn Reader| lagging(reader, &category, position);
-    let mut stopped = engine.read(read).await.map_err(unreadable)?;
-    stopped.retain(|(name, _)| running.iter().all(|it| *it.name != **name));
-    let status = FollowerStatus::Stopped;
-    let lagging = |(name, position): (String, Position)| LaggingFollower {
-        name: name.into(),
-        status: status.clone(),
-        position,
+) -> Result<(Vec<Arc<FollowerShared>>, Vec<LaggingFollower>), Failure> {
+    loop {
+        let before = followers.all();
+        let category = stream.category().to_owned();
+        let read = move |reader: &dyn Reader| subscription::lagging(reader, &category, position);
+        let mut stored = engine.read(read).await.map_err(unreadable)?;
+        // After what is stored was read, so that one that has started meanwhile is among these.
+        let now = followers.all();
+        stored.retain(|(name, _)| !has(&now, name));
+        // One that has stopped meanwhile has stored its last position after that.
+        if !stored.iter().any(|(name, _)| has(&before, name)) {
+            return Ok((running(now, stream, position), stored.into_iter().map(stopped).collect()));
+        }
+    }
+}
+
+fn has(followers: &[Arc<FollowerShared>], name: &str) -> bool {
+    followers.iter().any(|it| *it.name == *name)
+}
+
+/// Returns those followers of the stream's type that have not finished the event at `position`. One whose handler asks
+/// for the deletion does not count: it would wait for itself.
+fn running(
+    mut followers: Vec<Arc<FollowerShared>>,
+    stream: &StreamId,
+    position: Position,
+) -> Vec<Arc<FollowerShared>> {
+    let lags = |it: &Arc<FollowerShared>| {
+        it.follows(stream.category()) && !it.has_finished(position) && !at_work::is_by(it)
     };
-    Ok(stopped.into_iter().map(lagging).collect())
+    followers.retain(lags);
+    followers
+}
+
+fn stopped((name, position): (String, Position)) -> LaggingFollower {
+    LaggingFollower { name: name.into(), status: FollowerStatus::Stopped, position }
 }

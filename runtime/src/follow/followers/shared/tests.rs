@@ -61,3 +61,33 @@ fn a_stop_is_final() {
     assert_eq!(shared.status(), FollowerStatus::Stopped);
     assert_eq!(shared.wanted().borrow().0, DesiredState::Stop);
 }
+
+/// A rebuild failed while a deletion waited for it: the deletion waited its whole time for a view that nobody built, and
+/// while the view was halted it asked again and again.
+#[tokio::test]
+async fn a_wait_for_a_rebuild_ends_when_the_rebuild_fails_or_the_view_halts() {
+    let (shared, to) = (shared(9), Position::new(9));
+    shared.reached(to);
+    shared.building.begins(Progress::at(Position::new(2)));
+    assert!(!shared.has_finished(to));
+    let failing = async {
+        tokio::task::yield_now().await;
+        shared.building.ends();
+    };
+    let (waited, ()) = tokio::join!(shared.wait_for_all(to), failing);
+    waited.unwrap();
+    shared.building.begins(Progress::at(Position::new(2)));
+    shared.now(halted(9));
+    assert!(matches!(shared.wait_for_all(to).await, Err(WaitError::Halted { .. })));
+    shared.building.reached(to);
+    shared.wait_for_all(to).await.unwrap();
+}
+
+/// A subscription that was about to start was no follower of the type yet: a deletion did not wait for it.
+#[test]
+fn a_follower_that_is_about_to_start_may_follow_any_type() {
+    let shared = shared(9);
+    assert!(shared.follows("account"));
+    shared.set_types(["order"]);
+    assert!(shared.follows("order") && !shared.follows("account"));
+}
