@@ -56,54 +56,80 @@ impl From<Reuse> for Deletion {
 /// Resumes interrupted deletions in a task. Opening waits only until they are found, so that no follower starts with a
 /// stream of which a part is removed.
 pub(crate) async fn resume(engine: &Arc<Engine>) {
-    match engine.read(unfinished).await {
-        Ok(unfinished) if unfinished.is_empty() => {}
-        Ok(unfinished) => {
-            for (stream, end) in &unfinished {
-                if let Some((_, end)) = end {
-                    engine.deletions.begin(stream, *end);
-                }
+    let head = engine.store.head();
+    let mut streams = Vec::new();
+    for (stream, end) in unfinished(engine).await {
+        match &end {
+            Ok(Some((_, end))) => engine.deletions.begin(&stream, *end),
+            Ok(None) => {}
+            Err(error) => {
+                unread(error);
+                engine.deletions.begin_before(&stream, head);
             }
-            let streams = unfinished.into_iter().map(|(stream, _)| stream).collect();
-            engine.home.spawn(finish(engine.clone(), streams));
         }
-        Err(error) => tracing::warn!(
-            target: "actuarius::deletion",
-            %error,
-            "the interrupted deletions could not be read"
-        ),
+        streams.push((stream, end.ok().flatten()));
+    }
+    if !streams.is_empty() {
+        engine.home.spawn(finish(engine.clone(), streams));
     }
 }
 
-async fn finish(engine: Arc<Engine>, streams: Vec<StreamId>) {
-    for stream in streams {
-        if let Err(error) = remove_deleted(&engine, &stream).await {
+/// A stream, with its end if it has one that could be read.
+type Ended = (StreamId, Option<(Version, Position)>);
+
+async fn finish(engine: Arc<Engine>, streams: Vec<Ended>) {
+    for (stream, end) in streams {
+        if let Err(error) = remove_deleted(&engine, &stream, end).await {
             tracing::warn!(
                 target: "actuarius::deletion",
                 %stream,
                 %error,
                 "an interrupted deletion could not be resumed; it is retried when the runtime is opened again"
             );
+        }
+        if engine.failure().is_some() || engine.store.reader().is_err() {
             return;
         }
     }
 }
 
-/// A stream whose deletion is unfinished, with its end if it has one.
-type Unfinished = (StreamId, Option<(Version, Position)>);
+/// Returns the streams whose deletion is unfinished: those that could be read, and each with its end.
+async fn unfinished(
+    engine: &Engine,
+) -> Vec<(StreamId, Result<Option<(Version, Position)>, ReadError>)> {
+    let read = |reader: &dyn Reader| {
+        let (streams, error) = noted(reader);
+        let ends = streams.into_iter().map(|stream| {
+            let end = end_of(reader, &stream);
+            (stream, end)
+        });
+        Ok::<_, ReadError>((ends.collect(), error))
+    };
+    let (found, error) = engine.read(read).await.unwrap_or_else(|error| (vec![], Some(error)));
+    error.iter().for_each(unread);
+    found
+}
 
-fn unfinished(reader: &dyn Reader) -> Result<Vec<Unfinished>, ReadError> {
+fn unread(error: &ReadError) {
+    tracing::warn!(
+        target: "actuarius::deletion", %error, "an interrupted deletion could not be read"
+    );
+}
+
+/// Returns the streams whose deletion is unfinished. If they cannot be read, it returns those before, and why.
+fn noted(reader: &dyn Reader) -> (Vec<StreamId>, Option<ReadError>) {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let notes = reader.notes(NOTES.as_bytes(), after.as_deref(), NOTES_AT_ONCE)?;
-        for stream in notes.iter().filter_map(|note| stream_of(&note.key)) {
-            let end = end_of(reader, &stream)?;
-            found.push((stream, end));
+        match reader.notes(NOTES.as_bytes(), after.as_deref(), NOTES_AT_ONCE) {
+            Ok(notes) => {
+                found.extend(notes.iter().filter_map(|note| stream_of(&note.key)));
+                if notes.len() < NOTES_AT_ONCE {
+                    return (found, None);
+                }
+                after = notes.last().map(|note| note.key.clone());
+            }
+            Err(error) => return (found, Some(error)),
         }
-        if notes.len() < NOTES_AT_ONCE {
-            return Ok(found);
-        }
-        after = notes.last().map(|note| note.key.clone());
     }
 }
 
@@ -114,22 +140,38 @@ fn stream_of(key: &[u8]) -> Option<StreamId> {
     StreamId::new(category, id).ok()
 }
 
-/// Removes the events before the last end of the stream, and its snapshots. Idempotent.
-async fn remove_deleted(engine: &Arc<Engine>, stream: &StreamId) -> Result<u64, Failure> {
+/// Removes the events before the end of the stream, and its snapshots: before `end`, or before the last one if it is
+/// `None`. Idempotent. If the stream has ended again since, the deletion stays marked as unfinished.
+async fn remove_deleted(
+    engine: &Arc<Engine>,
+    stream: &StreamId,
+    end: Option<(Version, Position)>,
+) -> Result<u64, Failure> {
+    let _turn = engine.deletions.turn(stream).await;
+    if let Some((_, position)) = end {
+        // At once, so that no follower takes a part of the stream.
+        engine.deletions.begin(stream, position);
+    }
     let of = stream.clone();
-    let removed = match engine.read(move |reader| end_of(reader, &of)).await? {
+    let last = engine.read(move |reader| end_of(reader, &of)).await?;
+    let removed = match end.or(last) {
         Some((version, position)) => {
             engine.deletions.begin(stream, position);
             let removed = remove_before(engine, stream, version).await?;
-            if let Some(forgotten) = engine.deletions.complete(stream) {
+            if let Some(forgotten) = engine.deletions.complete(stream, position) {
                 engine.tail.forget_up_to(forgotten);
                 engine.deletions.forget_oldest();
             }
             removed
         }
-        None => 0,
+        None => {
+            engine.deletions.withdraw(stream);
+            0
+        }
     };
-    engine.note(stream, false).await?;
+    if end.is_none() || end == last {
+        engine.note(stream, false).await?;
+    }
     Ok(removed)
 }
 
@@ -209,22 +251,32 @@ fn removals(
     Ok((removals, last))
 }
 
+/// The key of the note that marks the deletion of the stream as unfinished.
+fn key(stream: &StreamId) -> String {
+    let (category, id) = (stream.category(), stream.id());
+    format!("{NOTES}{}/{category}{id}", category.len())
+}
+
 /// A note that marks the deletion of the stream as unfinished, or removes that mark.
 fn note(stream: &StreamId, is_unfinished: bool) -> Notes {
-    let (category, id) = (stream.category(), stream.id());
-    let key = format!("{NOTES}{}/{category}{id}", category.len());
     let mut notes = Notes::default();
     let noted = match is_unfinished {
-        true => notes.put(key.as_bytes(), b""),
-        false => notes.remove(key.as_bytes()),
+        true => notes.put(key(stream).as_bytes(), b""),
+        false => notes.remove(key(stream).as_bytes()),
     };
     noted.expect("the longest name of a stream is far shorter than the longest of a note");
     notes
 }
 
 impl Engine {
-    /// Marks the deletion of the stream as unfinished, or removes that mark.
+    /// Marks the deletion of the stream as unfinished, or removes that mark. Called in the turn of a deletion of it.
     async fn note(&self, stream: &StreamId, is_unfinished: bool) -> Result<(), Failure> {
         Ok(self.committer.store_notes(note(stream, is_unfinished)).await?)
+    }
+
+    /// Returns whether the deletion of the stream is marked as unfinished.
+    async fn is_noted(&self, stream: &StreamId) -> Result<bool, Failure> {
+        let key = key(stream);
+        Ok(self.read(move |reader| reader.note(key.as_bytes())).await?.is_some())
     }
 }

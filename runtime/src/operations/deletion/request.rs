@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actuarius_domain::{Aggregate, Id, StreamId, Version};
+use actuarius_domain::{Aggregate, Id, Position, StreamId, Version};
+use tokio::task::JoinError;
 
 use super::waiting::{Followed, until_end_followed, until_followed};
 use super::{Deleted, Reuse, remove_deleted};
@@ -33,6 +34,15 @@ const FOLLOWERS_WAITED_FOR: Duration = Duration::from_secs(10);
 /// that does not run is not waited for: when it starts, it takes none of the removed events, and reacts to the
 /// end if it has registered [`on_deleted`](crate::projection::ProjectionBuilder::on_deleted). An event that a
 /// subscription has parked counts as finished.
+///
+/// Deletions of one id run one after the other.
+///
+/// # In a handler
+///
+/// A deletion that a handler of a subscription awaits does not wait for that subscription, which would wait for its own
+/// handler. Of the deleted aggregate, the subscription receives no further event that it has not finished, and the event
+/// whose handler deletes it counts as finished even if the handler fails afterwards. So delete last. A task that the
+/// handler spawns is not the handler: its deletion waits for the subscription, too.
 #[must_use = "a deletion does nothing until it is awaited"]
 pub struct Delete<A: Aggregate> {
     directory: Arc<Directory<A>>,
@@ -75,54 +85,68 @@ impl<A: Aggregate> Delete<A> {
                 Some(until) => until_followed(engine, &self.followers, &stream, until).await?,
                 None => Followed::Unknown,
             };
-            engine.note(&stream, true).await?;
-            match (self.end(id.clone(), followed).await, until) {
+            let end = match (self.end(id.clone(), followed).await, until) {
                 // There was another event meanwhile.
-                (Err(Failure::Conflict { .. }), Some(until)) if !until.is_over() => {}
-                (Err(failure), _) if failure.written() == Written::No => {
-                    // What has not ended is not being deleted.
-                    let _ = engine.note(&stream, false).await;
-                    return Err(failure);
-                }
-                (Err(failure), _) => return Err(failure),
-                (Ok(end), until) => {
-                    if let Some(until) = until {
-                        let end = (end.position, until);
-                        until_end_followed(engine, &self.followers, &stream, end).await;
-                    }
-                    // At once, so that no other follower takes a part of the stream.
-                    if end.version != Version::NONE {
-                        engine.deletions.begin(&stream, end.position);
-                    }
-                    let commits = remove(engine, stream).await?;
-                    return Ok(Deleted { version: end.version, commits });
-                }
+                (Err(Failure::Conflict { .. }), Some(until)) if !until.is_over() => continue,
+                (ended, _) => ended?,
+            };
+            if let Some(until) = until {
+                let end = (end.position, until);
+                until_end_followed(engine, &self.followers, &stream, end).await;
             }
+            let has_ended = end.events > 0;
+            let removed = remove(engine, stream, has_ended.then_some((end.version, end.position)));
+            return Ok(Deleted { version: end.version, commits: removed.await? });
         }
     }
 
-    /// Ends the stream, if it has no other event than those that are followed.
+    /// Ends the stream, if it has no other event than those that are followed, and marks the deletion as unfinished.
     async fn end(&self, id: Id<A>, followed: Followed) -> Result<Receipt, Failure> {
+        let (engine, stream) = (self.directory.hosted.engine.clone(), id.stream());
         let execute = Execute::deleting(self.directory.clone(), id, self.reuse.into());
         let execute = match followed {
             Followed::UpTo(version) => execute.expect(version),
             Followed::Unknown => execute,
         };
-        execute.await.map_err(|error| match error {
-            ExecuteError::Failed(failure) => failure,
-            ExecuteError::Rejected(_) => unreachable!("an aggregate decides no deletion"),
-        })
+        // Spawned, so that no other deletion has its turn before this one is answered, if the caller drops its future.
+        let ending = self.directory.hosted.engine.home.spawn(async move {
+            let _turn = engine.deletions.turn(&stream).await;
+            let was_noted = engine.is_noted(&stream).await?;
+            engine.note(&stream, true).await?;
+            let ended = execute.await.map_err(failure);
+            if !was_noted && ended.as_ref().is_err_and(|it| it.written() == Written::No) {
+                // What has not ended is not being deleted. A mark of before is of an interrupted deletion.
+                let _ = engine.note(&stream, false).await;
+            }
+            ended
+        });
+        ending.await.map_err(interrupted)?
     }
 }
 
-async fn remove(engine: &Arc<Engine>, stream: StreamId) -> Result<u64, Failure> {
+fn failure<E>(error: ExecuteError<E>) -> Failure {
+    match error {
+        ExecuteError::Failed(failure) => failure,
+        ExecuteError::Rejected(_) => unreachable!("an aggregate decides no deletion"),
+    }
+}
+
+fn interrupted(error: JoinError) -> Failure {
+    match error.is_panic() {
+        true => Failure::Indeterminate(format!("the stream may have ended, but {error}")),
+        false => Failure::tokio_runtime_ended(),
+    }
+}
+
+async fn remove(
+    engine: &Arc<Engine>,
+    stream: StreamId,
+    end: Option<(Version, Position)>,
+) -> Result<u64, Failure> {
     // Spawned, so that it continues if the caller drops its future.
     let (home, engine) = (engine.home.clone(), engine.clone());
-    let removing = home.spawn(async move { remove_deleted(&engine, &stream).await });
-    removing.await.map_err(|error| match error.is_panic() {
-        true => Failure::Indeterminate(format!("the stream has ended, but {error}")),
-        false => Failure::tokio_runtime_ended(),
-    })?
+    let removing = home.spawn(async move { remove_deleted(&engine, &stream, end).await });
+    removing.await.map_err(interrupted)?
 }
 
 impl<A: Aggregate> IntoFuture for Delete<A> {

@@ -1,5 +1,6 @@
 //! Followers and the deletion of an aggregate: they take its events whole or not at all, and learn of its end.
 
+mod overlapping;
 mod own_handler;
 mod parked;
 mod reacting;
