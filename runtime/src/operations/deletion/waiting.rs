@@ -51,7 +51,7 @@ pub(super) async fn until_followed(
             let followers = running.chain(stopped).collect();
             return Err(Failure::FollowersLag { position, followers });
         };
-        // Whoever lags is looked up again in any case: others may have started or stopped meanwhile.
+        // The list is made again in any case: others may have started or stopped meanwhile.
         let waited = engine.timer.until(until.at(), first.wait_for_all(position)).await;
         is_over = !matches!(waited, Some(Ok(()) | Err(WaitError::Stopped { .. })));
     }

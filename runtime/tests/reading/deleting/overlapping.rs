@@ -56,8 +56,7 @@ async fn a_deletion_that_is_refused_leaves_no_mark() {
     assert!(!is_marked(&*runtime.reader().unwrap()));
 }
 
-/// Two callers deleted an aggregate at the same time. Each took the mark of the other one away, whoever was still at
-/// work.
+/// Two callers deleted an aggregate at the same time. The first one that was complete took the mark of the other one away.
 #[tokio::test]
 async fn deletions_of_one_id_follow_each_other() {
     let (runtime, faults) = open_on(&Arc::default()).await;
