@@ -41,6 +41,9 @@ pub(super) enum Kind<S: Saga> {
         trigger: Trigger,
         /// One reaction, unless the event has been upcast to several.
         reactions: Vec<(Concern, Reaction<S>)>,
+        /// No attempt was made before. If one was, and the instance exists, to assume again that it is new would fail
+        /// again whenever the instance is not in memory.
+        is_first: bool,
     },
     Answer {
         effect: EffectId,
@@ -96,8 +99,9 @@ impl<S: Saga> Kind<S> {
     pub(super) fn assumes_new(&self) -> bool {
         match self {
             Self::Begin { assumes_new, .. } => *assumes_new,
-            Self::Event { reactions, .. } => {
-                reactions.iter().all(|(concern, _)| concern.starts && !concern.continues)
+            Self::Event { reactions, is_first, .. } => {
+                let begins = |(concern, _): &(Concern, _)| concern.starts && !concern.continues;
+                *is_first && reactions.iter().all(begins)
             }
             _ => false,
         }
@@ -142,7 +146,7 @@ impl<S: Saga> Aggregate for Instance<S> {
         let draft = Draft::of((&self.saga, &self.state), &targets, head, context);
         let finished = match kind {
             Kind::Begin { beginning, existing, .. } => self.begin(draft, &beginning, existing)?,
-            Kind::Event { trigger, reactions } => self.react(draft, trigger, reactions)?,
+            Kind::Event { trigger, reactions, .. } => self.react(draft, trigger, reactions)?,
             Kind::Answer { effect, outcome, reaction } => {
                 self.record_outcome(draft, effect, outcome, reaction)?
             }

@@ -81,7 +81,7 @@ impl<S: Saga> Rehearsal<S> {
             keys: correlation.keys().to_vec(),
         };
         let reaction: Reaction<S> = Box::new(move |saga| saga.react(&event));
-        self.take(Kind::Event { trigger, reactions: vec![(concern, reaction)] })
+        self.take(Kind::Event { trigger, reactions: vec![(concern, reaction)], is_first: true })
     }
 
     /// Answers the oldest open command to an aggregate.

@@ -16,7 +16,7 @@ use super::host::{Host, StepOutcome, TraceIds};
 use super::instance::{Concern, Instance, Kind, Trigger};
 use super::origin::{Origin, carrying};
 use super::stored::At;
-use crate::base::error::ExecuteError;
+use crate::base::error::{ExecuteError, Failure, Unavailable};
 use crate::engine::handed_out;
 use crate::follow::followers::BoxError;
 use crate::subscription::{Handling, NotNow, Outdated, Route, Routed};
@@ -148,7 +148,8 @@ impl<S: Saga> Triggers<S> {
             let reactions = events
                 .iter()
                 .map(|(event, correlation)| (Concern::of(correlation), reaction(event.clone())));
-            let kind = Kind::Event { trigger: trigger.clone(), reactions: reactions.collect() };
+            let (reactions, is_first) = (reactions.collect(), attempts == 1);
+            let kind = Kind::Event { trigger: trigger.clone(), reactions, is_first };
             let cause = match self.host.step(id, kind, cause.clone()).await {
                 Ok(Some(outcome)) => {
                     let shown = match !keys.is_empty() || outcome.gives_up {
@@ -165,6 +166,12 @@ impl<S: Saga> Triggers<S> {
                 Err(ExecuteError::Rejected(Refused::InTrouble(why))) => {
                     self.record_keys(id, position, registers()).await?;
                     return Err(why.into());
+                }
+                // The store holds the instance already.
+                Err(ExecuteError::Failed(Failure::Unavailable(Unavailable::Undone)))
+                    if is_first =>
+                {
+                    continue;
                 }
                 Err(error) => not_taken(error).ok_or(NotNow(ENDS))?,
             };

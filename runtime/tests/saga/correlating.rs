@@ -1,11 +1,15 @@
 //! Every event reaches its instance exactly once, in the order of the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use actuarius::Timestamp;
+use actuarius::clock::ManualClock;
 use actuarius::saga::InstanceStatus;
+use actuarius::subscription::{Retry, Start};
 
 use crate::puppet::{Do, Said, Script, To};
-use crate::till::{LONG, Show, put};
+use crate::till::{LONG, NOON, Show, put};
 
 fn start_or_proceed(id: &str, word: &str) -> Said {
     Said::to(To::StartOrProceed(id.to_owned()), word)
@@ -179,4 +183,21 @@ async fn an_invalid_instance_name_affects_no_other_instance() {
     show.tell(Said::start(&name, "begin")).await;
     show.tell(Said::start("t", "begin")).await;
     assert_eq!(show.heard("t").await, ["begin"]);
+}
+
+/// After a crash, an event that begins an instance is received again. Each attempt assumed that the instance is new, the
+/// store refused that, and the next attempt came after a wait: if the instance left memory meanwhile, the saga stood
+/// still, and nothing showed why.
+#[tokio::test]
+async fn a_repeated_start_of_an_instance_that_is_not_in_memory_is_passed_without_a_wait() {
+    let contents = Arc::default();
+    let show = Show::on(&contents).await;
+    show.tell(Said::start("t", "begin")).await;
+    show.shut_down().await;
+    let clock = Arc::new(ManualClock::at(Timestamp::from_micros(NOON)));
+    let hours = Retry::default().waits(Duration::from_secs(3_600), Duration::from_secs(3_600));
+    let show = Show::with(&contents, clock, hours).await;
+    show.puppets.events().unwrap().reset(Start::Beginning).await.unwrap();
+    show.tell(Said::proceed("t", "go on")).await;
+    assert_eq!(show.heard("t").await, ["begin", "go on"]);
 }
