@@ -131,7 +131,7 @@ fn a_target_with_another_key_file_is_refused_and_nothing_is_written() {
 
 fn with_key_file(mut store: Store, identity: u128) -> Store {
     let mut notes = Notes::default();
-    notes.put(KEY_FILE, &identity.to_be_bytes()).expect("short enough");
+    notes.put(KEY_FILE, identity.to_be_bytes()).expect("short enough");
     store.writer.commit(&Batch { notes: vec![notes], ..Batch::default() }).expect("stored");
     store
 }
