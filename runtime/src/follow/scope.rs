@@ -13,8 +13,8 @@ const ALL: &str = "*";
 /// The ends of streams.
 const ENDS: &str = "$deleted";
 
-/// How many notes it takes at most. What does not fit is not recorded, and accepted later: it is more than any
-/// program has, and far less than fits in one set of notes.
+/// How many notes it takes at most. A scope that does not fit is not recorded, and each start is accepted: it is more
+/// than any program has, and far less than fits in one set of notes.
 const NOTES_MAX: usize = 20;
 
 /// The aggregate types and event types of a follower.
@@ -95,21 +95,15 @@ impl Scope {
         notes
     }
 
-    /// Encodes as much as fits.
+    /// Encodes it; nothing if it does not fit.
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for (category, name) in &self.events {
-            let mut event = Vec::new();
-            for text in [category, name] {
-                let Ok(length) = u16::try_from(text.len()) else { continue };
-                event.extend_from_slice(&length.to_le_bytes());
-                event.extend_from_slice(text.as_bytes());
-            }
-            if out.len() + event.len() <= NOTES_MAX * NOTE_VALUE_BYTES_MAX {
-                out.extend_from_slice(&event);
-            }
+        for text in self.events.iter().flat_map(|(category, name)| [category, name]) {
+            let Ok(length) = u16::try_from(text.len()) else { return Vec::new() };
+            out.extend_from_slice(&length.to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
         }
-        out
+        if out.len() > NOTES_MAX * NOTE_VALUE_BYTES_MAX { Vec::new() } else { out }
     }
 }
 
@@ -196,6 +190,16 @@ mod tests {
         now.add("account", "Begun", vec!["Opened".to_owned()]);
         assert_eq!(now.beyond(&of(&[("account", "Opened")])), [""; 0]);
         assert_eq!(now.beyond(&of(&[("account", "Closed")])), ["`Begun` of `account`"]);
+    }
+
+    /// A part of it was recorded, and every later start was refused for the rest.
+    #[test]
+    fn a_scope_that_does_not_fit_is_not_recorded() {
+        let long = "x".repeat(30_000);
+        let names: Vec<String> = (0..3).map(|number| format!("{long}{number}")).collect();
+        let events: Vec<_> = names.iter().map(|name| ("account", &**name)).collect();
+        assert!(!of(&events[..2]).encode().is_empty());
+        assert_eq!(of(&events).encode(), [0; 0]);
     }
 
     #[test]
