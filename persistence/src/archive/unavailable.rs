@@ -29,6 +29,15 @@ impl Mounted {
         &self.directory
     }
 
+    /// Leaves the files that a killed process was writing to a program with the feature: only such a program writes them.
+    ///
+    /// # Errors
+    /// None.
+    #[allow(clippy::unnecessary_wraps, reason = "as with the feature")]
+    pub fn remove_unfinished(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     /// Reads a page, and returns it if none of its commits is archived.
     ///
     /// # Errors
