@@ -32,7 +32,7 @@ impl Mounted {
     /// Leaves the files that a killed process was writing to a program with the feature: only such a program writes them.
     ///
     /// # Errors
-    /// None.
+    /// Never, without the feature.
     #[allow(clippy::unnecessary_wraps, reason = "as with the feature")]
     pub fn remove_unfinished(&self) -> std::io::Result<()> {
         Ok(())

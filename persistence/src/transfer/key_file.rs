@@ -16,7 +16,7 @@ pub(super) fn of(reader: &dyn Reader) -> Result<Option<Uuid>, ReadError> {
 }
 
 /// Returns the key file of a target that has values sealed with another one than this. A store has one key file, so
-/// that the values from elsewhere could never be read there.
+/// that the copied values could never be read there.
 pub(super) fn other(identity: Uuid, to: &Store) -> Result<Option<Uuid>, ReadError> {
     Ok(of(&*to.reader)?.filter(|of_target| *of_target != identity))
 }

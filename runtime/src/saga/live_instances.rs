@@ -23,8 +23,8 @@ pub enum SagaNotCarried {
         instance: StreamId,
     },
     /// A live instance has sent a command to this stream, or is going to, and the stream, or the commit of the
-    /// command, is left out or renamed: the command would be carried out again, or elsewhere. Let the instance end or
-    /// cancel it before, or keep the stream.
+    /// command, is left out or renamed: the command would be carried out again, or by another
+    /// aggregate. Let the instance end or cancel it before, or keep the stream.
     #[error("{instance}, which is live, sends to {target}, which is left out or renamed")]
     Target {
         /// The stream of the instance.

@@ -104,7 +104,7 @@ impl SchedulesBuilder {
         Self(self.0.codec(codec))
     }
 
-    /// Changes how the instances behind the commands are held in memory, as for [sagas](SagaBuilder::hosting).
+    /// Changes how the instances of the commands are held in memory, as for [sagas](SagaBuilder::hosting).
     pub fn hosting(self, change: impl FnOnce(Hosting) -> Hosting) -> Self {
         Self(self.0.hosting(change))
     }
