@@ -42,7 +42,8 @@ async fn a_deletion_waits_for_a_saga_that_is_paused() {
     let Failure::FollowersLag { followers, .. } = deleting.await.unwrap_err() else {
         panic!("another failure")
     };
-    assert_eq!((followers.len(), &*followers[0].name), (1, "saga.puppet.events"));
+    // Another follower of the saga may have had no time for the event either.
+    assert!(followers.iter().any(|it| &*it.name == "saga.puppet.events"), "{followers:?}");
     show.puppets.events().unwrap().resume();
     show.cues.delete("crier", Reuse::Never).waits_at_most(LONG).await.unwrap();
     assert_eq!(show.heard("t").await, ["begin"]);
