@@ -6,7 +6,7 @@
 //! and in every backup, can never be opened again.
 //!
 //! Read in this order: [`MasterKeys`] (the source of master keys), [`Keys`] (the open file),
-//! `record` and `pages` (its bytes), `store` (the slots of subjects), [`with_sealer`](crate::with_sealer) (a store
+//! `record` and `pages` (its bytes), `slot_reader` (its bytes while it is synced), `store` (the slots of subjects), [`with_sealer`](crate::with_sealer) (a store
 //! that makes new keys durable before its commits) and `verify` (checks every key).
 
 mod cache;
@@ -20,10 +20,12 @@ mod open;
 mod pages;
 mod record;
 mod sealing;
+mod slot_reader;
 mod store;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod wrapping;
 
 pub use key_file::{KeyFigures, Keys};
 pub use master::{MasterKey, MasterKeyRing, MasterKeys};

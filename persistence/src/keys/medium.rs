@@ -10,6 +10,23 @@ pub(super) trait Medium: Send {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes content and length durable.
     fn sync(&mut self) -> io::Result<()>;
+    /// Returns a reader that works while this is written or synced, if there can be one.
+    fn reader(&self) -> Option<Box<dyn ReadAt>> {
+        None
+    }
+}
+
+/// Reads a medium that is written at the same time. What it returns may be half old and half new.
+pub(super) trait ReadAt: Send + Sync {
+    /// Fills `into` completely.
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()>;
+}
+
+#[cfg(unix)]
+impl ReadAt for File {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(self, into, offset)
+    }
 }
 
 impl Medium for File {
@@ -19,7 +36,13 @@ impl Medium for File {
 
     #[cfg(unix)]
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(self, into, offset)
+        self.read_at(offset, into)
+    }
+
+    // On other systems the handles of a file share its position.
+    #[cfg(unix)]
+    fn reader(&self) -> Option<Box<dyn ReadAt>> {
+        Some(Box::new(self.try_clone().ok()?))
     }
 
     #[cfg(not(unix))]

@@ -19,6 +19,7 @@ use std::io;
 use super::header::{FORMAT, Header, PAGE, SLOTS_PER_PAGE, Unreadable};
 use super::medium::Medium;
 use super::record::{RECORD_BYTES, Record, SlotCopy, SlotId};
+use super::slot_reader::SlotReader;
 
 /// The number of page pairs of a new file, and the least it grows by: room for 512 subjects.
 const PAIRS_MIN: u32 = 16;
@@ -204,6 +205,12 @@ impl Pages {
         Ok(None)
     }
 
+    /// Returns a reader of slots that works beside this one, if the medium has one.
+    pub(super) fn slot_reader(&self) -> Option<SlotReader> {
+        let medium = self.medium.reader()?;
+        Some(SlotReader { medium, file: self.header.file })
+    }
+
     /// Reads both copies of a slot from the medium.
     pub(super) fn copies(&self, slot: u32) -> io::Result<[SlotCopy; 2]> {
         let mut copies = [SlotCopy::Free; 2];
@@ -304,11 +311,11 @@ impl Pages {
     }
 }
 
-fn good(copied: SlotCopy) -> Option<Record> {
+pub(super) fn good(copied: SlotCopy) -> Option<Record> {
     if let SlotCopy::Good(record) = copied { Some(record) } else { None }
 }
 
-fn offset(side: u64, slot: u64) -> u64 {
+pub(super) fn offset(side: u64, slot: u64) -> u64 {
     let page = 2 + 2 * (slot / SLOTS_PER_PAGE) + side;
     page * PAGE as u64 + (slot % SLOTS_PER_PAGE) * RECORD_BYTES as u64
 }

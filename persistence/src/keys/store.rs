@@ -9,7 +9,9 @@ use super::cache::{Cache, DataKey};
 use super::master::MasterKeys;
 use super::pages::{Census, Pages};
 use super::record::{Record, SlotCopy, SlotState};
-use super::{KeyError, MasterKeyError, MasterKeyId, cipher};
+use super::slot_reader::SlotReader;
+use super::wrapping::{unwrap, wrap};
+use super::{KeyError, MasterKeyId, cipher};
 use crate::personal::{Fingerprint, PersonalError};
 
 /// The result of forgetting a subject. It is durable.
@@ -120,11 +122,14 @@ impl Memory {
 pub(super) struct KeyStore {
     memory: RwLock<Memory>,
     file: Mutex<Pages>,
+    /// Reads the file without its lock, which is held while the disk is synced.
+    slots: Option<SlotReader>,
 }
 
 impl KeyStore {
     pub(super) fn new(pages: Pages, census: Census, found: Vec<(Fingerprint, u32, bool)>) -> Self {
-        Self { memory: RwLock::new(Memory::new(census, found)), file: Mutex::new(pages) }
+        let (memory, slots) = (RwLock::new(Memory::new(census, found)), pages.slot_reader());
+        Self { memory, file: Mutex::new(pages), slots }
     }
 
     // A panic under a lock can only come from the allocator, or from the user's provider of master keys, which is
@@ -166,11 +171,10 @@ impl KeyStore {
                 Err(number) => (number, memory.pending.get(&number).copied()),
             }
         };
-        let record = pending.map_or_else(|| record(&self.file(), number), Ok)?;
-        let SlotState::Live { master: id, wrapped } = record.state else {
+        let Some(clear) = self.unwrapped(subject, number, pending, master)? else {
             return Ok(KeyState::Forgotten);
         };
-        let key = Arc::new(DataKey::new(unwrap(subject, &id, &wrapped, master)?));
+        let key = Arc::new(DataKey::new(clear));
         let mut memory = self.memory_mut();
         // It may have been forgotten since.
         if let Ok(found) = memory.look_up(subject)? {
@@ -178,6 +182,25 @@ impl KeyStore {
         }
         memory.cache.put(subject, key.clone());
         Ok(KeyState::Live(key))
+    }
+
+    /// Returns the key of a slot, or `None` if it is destroyed. Waits for the lock of the file, and so for the disk, only
+    /// if neither copy can be used: both may be in the middle of a write.
+    fn unwrapped(
+        &self,
+        subject: Fingerprint,
+        number: u32,
+        pending: Option<Record>,
+        master: &dyn MasterKeys,
+    ) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError> {
+        if let Some(pending) = pending {
+            return clear(&pending, master);
+        }
+        let unlocked = self.slots.as_ref().and_then(|slots| slots.live(number, subject));
+        match unlocked.and_then(|record| clear(&record, master).ok().flatten()) {
+            Some(key) => Ok(Some(key)),
+            None => clear(&record(&self.file(), number)?, master),
+        }
     }
 
     /// Returns the key of a subject, which is created if there is none.
@@ -327,10 +350,8 @@ impl KeyStore {
         master: &dyn MasterKeys,
     ) -> Result<(), KeyError> {
         master.key(&master.current()?)?;
-        for (subject, number) in one_of_each.values() {
-            if let SlotState::Live { master: id, wrapped } = record(&self.file(), *number)?.state {
-                unwrap(*subject, &id, &wrapped, master)?;
-            }
+        for (_, number) in one_of_each.values() {
+            clear(&record(&self.file(), *number)?, master)?;
         }
         Ok(())
     }
@@ -344,39 +365,22 @@ fn read<T>(read: std::io::Result<T>) -> Result<T, KeyError> {
     read.map_err(|error| KeyError::Unreadable { what: error.to_string() })
 }
 
+/// Unwraps the key of a record. Returns `None` if it is destroyed.
+fn clear(
+    record: &Record,
+    master: &dyn MasterKeys,
+) -> Result<Option<Zeroizing<[u8; 32]>>, KeyError> {
+    match &record.state {
+        SlotState::Live { master: id, wrapped } => {
+            unwrap(record.subject, id, wrapped, master).map(Some)
+        }
+        SlotState::Forgotten => Ok(None),
+    }
+}
+
 /// Reads the record of a slot that was valid when the file was opened.
 fn record(file: &Pages, number: u32) -> Result<Record, KeyError> {
     read(file.read(number))?.ok_or(KeyError::Damaged { slots: 1 })
-}
-
-/// The data a wrapped key is bound to: its subject and its master key.
-fn bound_to(subject: Fingerprint, master: &MasterKeyId) -> Vec<u8> {
-    [b"actuarius key 1", &subject.0[..], master.padded()].concat()
-}
-
-fn wrap(
-    subject: Fingerprint,
-    key: &[u8; 32],
-    master: &dyn MasterKeys,
-) -> Result<SlotState, KeyError> {
-    let id = master.current()?;
-    let sealed = cipher::seal(master.key(&id)?.bytes(), &bound_to(subject, &id), key)?;
-    // The length follows from the length of the key.
-    let wrapped = sealed.try_into().map_err(|_| KeyError::Failed { what: "sealing".to_owned() })?;
-    Ok(SlotState::Live { master: id, wrapped })
-}
-
-pub(super) fn unwrap(
-    subject: Fingerprint,
-    id: &MasterKeyId,
-    wrapped: &[u8],
-    master: &dyn MasterKeys,
-) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-    let clear = cipher::open(master.key(id)?.bytes(), &bound_to(subject, id), wrapped);
-    // The checksum of the slot was right, so the master key is wrong.
-    let clear = clear.ok_or(MasterKeyError::Wrong { id: *id })?;
-    let key: &[u8; 32] = clear[..].try_into().map_err(|_| MasterKeyError::Wrong { id: *id })?;
-    Ok(Zeroizing::new(*key))
 }
 
 /// The error of reading a value of a subject without a key.

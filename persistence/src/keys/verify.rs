@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::key_file::{Keys, SLOTS_AT_ONCE};
 use super::master::MasterKeys;
 use super::record::{Record, SlotCopy, SlotState};
-use super::store::unwrap;
+use super::wrapping::unwrap;
 use super::{KeyError, MasterKeyId};
 
 /// The most findings that are listed. Further ones are only counted.

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::super::medium::ReadAt;
+use super::super::pages::offset;
 use super::*;
 
 /// Far longer than anything here takes.
@@ -42,24 +44,45 @@ impl Gate {
     }
 }
 
-struct SlowDisk(Vec<u8>, Arc<Gate>);
+#[derive(Clone)]
+struct SlowDisk(Arc<Mutex<Vec<u8>>>, Arc<Gate>);
+
+impl SlowDisk {
+    fn new(gate: &Arc<Gate>) -> Self {
+        Self(Arc::new(Mutex::new(empty())), gate.clone())
+    }
+
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReadAt for SlowDisk {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.bytes().read(offset, into)
+    }
+}
 
 impl Medium for SlowDisk {
     fn length(&self) -> io::Result<u64> {
-        self.0.length()
+        self.bytes().length()
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, into)
+        self.bytes().read(offset, into)
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write(offset, bytes)
+        self.bytes().write(offset, bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
         self.1.pass();
         Ok(())
+    }
+
+    fn reader(&self) -> Option<Box<dyn ReadAt>> {
+        Some(Box::new(self.clone()))
     }
 }
 
@@ -68,7 +91,7 @@ impl Medium for SlowDisk {
 #[test]
 fn a_sync_of_the_key_file_holds_up_no_value() {
     let gate = Arc::<Gate>::default();
-    let keys = opened(SlowDisk(empty(), gate.clone()), &ring("one"));
+    let keys = opened(SlowDisk::new(&gate), &ring("one"));
     let values = sealed(&keys, &["ada", "bob"]);
     keys.flush().expect("it is synced");
     sealed(&keys, &["eve"]);
@@ -95,7 +118,7 @@ fn a_sync_of_the_key_file_holds_up_no_value() {
 #[test]
 fn a_key_that_is_being_destroyed_is_not_used() {
     let gate = Arc::<Gate>::default();
-    let keys = opened(SlowDisk(empty(), gate.clone()), &ring("one"));
+    let keys = opened(SlowDisk::new(&gate), &ring("one"));
     let values = sealed(&keys, &["ada"]);
     gate.set(true);
     thread::scope(|scope| {
@@ -111,4 +134,34 @@ fn a_key_that_is_being_destroyed_is_not_used() {
         assert_eq!(read, Ok((Ok(None), true)));
         assert!(forgetting.join().expect("no panic").expect("it is destroyed").had_key);
     });
+}
+
+/// A key that had left memory was read under the lock of the file, and so each value of its subject waited for the disk.
+/// One of its copies may be in the middle of a write.
+#[test]
+fn a_key_that_is_not_in_memory_is_read_while_the_file_is_synced() {
+    for torn in [None, Some(0), Some(1)] {
+        let gate = Arc::<Gate>::default();
+        let (disk, ring) = (SlowDisk::new(&gate), ring("one"));
+        let keys = opened(disk.clone(), &ring);
+        let values = sealed(&keys, &["ada"]);
+        keys.close().expect("it is synced");
+        let keys = opened(disk.clone(), &ring);
+        sealed(&keys, &["eve"]);
+        gate.set(true);
+        thread::scope(|scope| {
+            let flushing = scope.spawn(|| keys.flush());
+            gate.until_one_waits();
+            if let Some(side) = torn {
+                disk.bytes()[offset(side, 0) as usize + 60] ^= 1;
+            }
+            let (done, is_done) = channel();
+            let (keys, values) = (&keys, &values);
+            scope.spawn(move || done.send(read(keys, "ada", &values[0])));
+            let found = is_done.recv_timeout(LONG);
+            gate.set(false);
+            assert_eq!(found, Ok(Ok(Some("ada".to_owned()))), "{torn:?}");
+            flushing.join().expect("no panic").expect("it is synced");
+        });
+    }
 }
