@@ -13,6 +13,7 @@
 
 mod beginning;
 mod builder;
+mod causes;
 mod claims;
 mod coordinator;
 mod delivery;

@@ -11,7 +11,7 @@ use actuarius_domain::{Id, Saga};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::dispatch::{Permit, not_taken};
-use super::host::{Host, TraceIds, command_id};
+use super::host::{Host, TraceIds};
 use super::instance::{Instance, Kind};
 use super::stage::Stage;
 use super::stored::{At, EffectId};
@@ -204,13 +204,13 @@ impl<S: Saga> Host<S> {
         self.stages.reached(Stage::Due, id.as_str());
         for attempts in 1.. {
             let forgotten = self.engine.keyring.forgotten();
-            let cause = TraceIds::of(&id).because_of(command_id(&id, *deadline));
-            let cause = match self.step(&id, Kind::Due(*deadline), cause).await {
+            let cause = match self.step(&id, Kind::Due(*deadline), cause.clone()).await {
                 Ok(Some(outcome)) => {
                     self.dispatch_step(&id, outcome, permit);
                     break;
                 }
                 Ok(None) => break,
+        let cause = TraceIds::of(&id).because_of(self.cause_of(&id, deadline.step).await);
                 Err(_) if self.is_outdated(forgotten) => continue,
                 Err(error) => not_taken(error),
             };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actuarius_domain::{CommandId, Id, Saga};
+use actuarius_domain::{CausationId, CommandId, Id, Saga};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
@@ -27,6 +27,8 @@ struct OutgoingCommand {
     open: Open,
     command: CommandId,
     trace: TraceIds,
+    /// What has caused the step that sends it, or `None` if that is to be looked up.
+    cause: Option<CausationId>,
     /// The command may have been carried out before.
     may_be_done: bool,
     _claim: Claim,
@@ -86,8 +88,9 @@ impl<S: Saga> Host<S> {
         for open in open {
             if let Some(claim) = self.claims.take_left(id.shared(), open.effect) {
                 let command = command_id(id, open.effect);
+                let (cause, may_be_done) = (None, true);
                 let outgoing =
-                    OutgoingCommand { open, command, trace, may_be_done: true, _claim: claim };
+                    OutgoingCommand { open, command, trace, cause, may_be_done, _claim: claim };
                 self.begin(id, outgoing, permit);
             }
         }
@@ -99,7 +102,7 @@ impl<S: Saga> Host<S> {
         id: &Id<Instance<S>>,
         outcome: StepOutcome,
     ) -> Vec<OutgoingCommand> {
-        let StepOutcome { step, sent, trace, stepping, .. } = outcome;
+        let StepOutcome { step, sent, trace, cause, stepping, .. } = outcome;
         let outgoing = |open: Open| {
             let may_be_done = open.effect.step < step;
             let claim = match may_be_done {
@@ -107,7 +110,8 @@ impl<S: Saga> Host<S> {
                 false => self.claims.take(id.shared(), open.effect)?,
             };
             let command = command_id(id, open.effect);
-            Some(OutgoingCommand { open, command, trace, may_be_done, _claim: claim })
+            let cause = (open.effect.step == step).then_some(cause);
+            Some(OutgoingCommand { open, command, trace, cause, may_be_done, _claim: claim })
         };
         let outgoing_commands = sent.into_iter().filter_map(outgoing).collect();
         drop(stepping);
@@ -185,7 +189,7 @@ impl<S: Saga> Host<S> {
         let Dispatched { outcome, reaction } = dispatched;
         let OutgoingCommand { open, command, trace, .. } = outgoing;
         let kind = Kind::Answer { effect: open.effect, outcome, reaction };
-        let cause = carrying(trace.because_of(*command), open.origin.as_ref());
+        let cause = carrying(trace.because_of(Some(*command)), open.origin.as_ref());
         match self.step(id, kind, cause).await {
             Ok(Some(outcome)) => Attempt::Trigger(outcome),
             Ok(None) => Attempt::Done,
@@ -198,7 +202,7 @@ impl<S: Saga> Host<S> {
     async fn dispatched(
         &self,
         id: &Id<Instance<S>>,
-        OutgoingCommand { open, command, trace, .. }: &OutgoingCommand,
+        OutgoingCommand { open, command, trace, cause, .. }: &OutgoingCommand,
         delivery: &dyn Delivery<S>,
         may_be_done: bool,
     ) -> Result<Option<Dispatched<S>>, Failure> {
@@ -218,9 +222,13 @@ impl<S: Saga> Host<S> {
                 return Ok(Some(Dispatched::abandoned()));
             }
         }
+        let cause = match cause {
+            Some(cause) => Some(*cause),
+            None => self.cause_of(id, effect.step).await,
+        };
         self.stages.reached(Stage::Sending, id.as_str());
-        let cause = carrying(trace.because_of(command), open.origin.as_ref());
-        Ok(Some(delivery.send(outgoing, command, cause).await?))
+        let metadata = carrying(trace.because_of(cause), open.origin.as_ref());
+        Ok(Some(delivery.send(outgoing, command, metadata).await?))
     }
 
     /// Whether a data subject was forgotten since `forgotten` of them were. Clear text that was decoded before cannot be

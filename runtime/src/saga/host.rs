@@ -67,6 +67,8 @@ pub(super) struct StepOutcome {
     /// Whether the instance does not continue after it.
     pub(super) gives_up: bool,
     pub(super) trace: TraceIds,
+    /// What has caused the step, and so what it sends.
+    pub(super) cause: CausationId,
     /// Keeps other tasks from claiming what the step has sent.
     pub(super) stepping: Stepping,
 }
@@ -112,6 +114,7 @@ impl<S: Saga> Host<S> {
         cause: Metadata,
     ) -> Result<Option<StepOutcome>, StepError> {
         let trace = cause.correlation.map_or_else(|| TraceIds::of(id), TraceIds);
+        let causation = cause.causation;
         let stepping = self.claims.stepping(id.shared());
         let head = self.engine.tail.head();
         let assume_new = kind.assumes_new();
@@ -139,6 +142,7 @@ impl<S: Saga> Host<S> {
             sent,
             gives_up,
             trace,
+            cause: causation.unwrap_or_else(|| receipt.command_id.into()),
             stepping,
         }))
     }
@@ -278,8 +282,8 @@ impl TraceIds {
         Self(CorrelationId::from(format!("saga/{}/{id}", S::TYPE)))
     }
 
-    pub(super) fn because_of(self, cause: impl Into<CausationId>) -> Metadata {
-        Metadata { causation: Some(cause.into()), ..self.for_no_cause() }
+    pub(super) fn because_of(self, cause: Option<impl Into<CausationId>>) -> Metadata {
+        Metadata { causation: cause.map(Into::into), ..self.for_no_cause() }
     }
 
     pub(super) fn for_no_cause(self) -> Metadata {

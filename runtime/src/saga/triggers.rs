@@ -137,7 +137,7 @@ impl<S: Saga> Triggers<S> {
     {
         let Some(trigger) = trigger(events) else { return Ok(()) };
         let header = &events[0].0.header;
-        let cause = TraceIds::of(id).because_of(header.event_id);
+        let cause = TraceIds::of(id).because_of(Some(header.event_id));
         let cause = carrying(cause, Origin::of(&header.metadata).as_ref());
         let (position, keys) = (trigger.position, trigger.keys.clone());
         let registers = || registers(events.iter().map(|(_, correlation)| correlation));

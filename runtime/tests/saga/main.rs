@@ -5,6 +5,7 @@
 mod common;
 
 mod bank;
+mod causes;
 mod compensating;
 mod correlating;
 mod crashing;
