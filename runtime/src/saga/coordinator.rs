@@ -186,14 +186,23 @@ impl<S: Saga> Host<S> {
         }
     }
 
-    /// Retries the events parked for an instance.
+    /// Retries the events parked for an instance. If they are handled, and the instance has still not begun, its
+    /// first event is not an event of its own any more: nothing would ever begin or end it.
     pub(super) async fn retry_parked(&self, id: &Id<Instance<S>>) {
         let Some(events) = self.events.get() else { return };
         match events.retry_parked(id.as_str()).await {
-            Ok(_) | Err(ParkedError::NotParked { .. } | ParkedError::UnderWay { .. }) => {}
+            Ok(_) => self.end_unbegun(id).await,
+            Err(ParkedError::NotParked { .. } | ParkedError::UnderWay { .. }) => {}
             Err(error) => {
                 tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "parked events not retried");
             }
+        }
+    }
+
+    async fn end_unbegun(&self, id: &Id<Instance<S>>) {
+        let cause = TraceIds::of(id).for_no_cause();
+        if let Err(error) = self.step(id, Kind::EndUnbegun, cause).await {
+            tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "an instance without a first event not ended");
         }
     }
 
@@ -202,6 +211,7 @@ impl<S: Saga> Host<S> {
         // A stored id was valid when it was stored.
         let Ok(id) = Id::new(id.clone()) else { return };
         self.stages.reached(Stage::Due, id.as_str());
+        let cause = TraceIds::of(&id).because_of(self.cause_of(&id, deadline.step).await);
         for attempts in 1.. {
             let forgotten = self.engine.keyring.forgotten();
             let cause = match self.step(&id, Kind::Due(*deadline), cause.clone()).await {
@@ -210,7 +220,6 @@ impl<S: Saga> Host<S> {
                     break;
                 }
                 Ok(None) => break,
-        let cause = TraceIds::of(&id).because_of(self.cause_of(&id, deadline.step).await);
                 Err(_) if self.is_outdated(forgotten) => continue,
                 Err(error) => not_taken(error),
             };

@@ -63,6 +63,8 @@ pub(super) enum Kind<S: Saga> {
     },
     Retry,
     Skip,
+    /// Ends an instance that waits for its first event, which never comes.
+    EndUnbegun,
     Cancel {
         why: String,
         /// Only if no command is open, so that none was carried out or will be.
@@ -157,6 +159,7 @@ impl<S: Saga> Aggregate for Instance<S> {
             }
             Kind::Retry => self.retry(draft)?,
             Kind::Skip => self.skip(draft)?,
+            Kind::EndUnbegun => self.end_unbegun(draft)?,
             Kind::Cancel { why, only_unsent } => self.cancel(draft, why, only_unsent)?,
         };
         Ok(finished.into_iter().collect())
@@ -315,13 +318,22 @@ impl<S: Saga> Instance<S> {
     }
 
     fn skip(&self, mut draft: Draft<'_, S>) -> Finished<S> {
-        if self.state.trouble.is_none() {
+        if self.state.trouble.is_none() && !self.state.waits_for_first_event() {
             return Ok(None);
         }
         draft.step.trouble = None;
         if !self.state.has_begun {
             draft.step.life = Life::Failed("its first event was skipped".to_owned());
         }
+        draft.finish(Input::Skipped)
+    }
+
+    fn end_unbegun(&self, mut draft: Draft<'_, S>) -> Finished<S> {
+        if !self.state.waits_for_first_event() {
+            return Ok(None);
+        }
+        let why = "its first event was deleted, or does not concern it any more";
+        draft.step.life = Life::Failed(why.to_owned());
         draft.finish(Input::Skipped)
     }
 

@@ -70,6 +70,12 @@ impl InstanceState {
         self.life.has_ended() && self.open.is_empty() && self.trouble.is_none()
     }
 
+    /// Whether the first event was poison, and an operator asked to try it again.
+    pub(super) fn waits_for_first_event(&self) -> bool {
+        let exists = self.steps > 0 && self.life == Life::Running;
+        exists && !self.has_begun && self.trouble.is_none()
+    }
+
     /// Whether an open command is not to be sent any more if it has not been carried out: it was sent before the
     /// instance began to compensate.
     pub(super) fn is_abandoned(&self, open: &Open) -> bool {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use actuarius::error::StartError;
 use actuarius::operations::Reuse;
-use actuarius::saga::Sagas;
+use actuarius::saga::{InstanceStatus, Sagas};
 use actuarius::subscription::Widening;
 use actuarius::{Failure, Runtime};
 
-use crate::common::open_on;
+use crate::common::{eventually, open_on};
 use crate::puppet::{Cue, Do, Hint, Puppet, Said};
 use crate::till::{LONG, Show, Till};
 
@@ -30,6 +30,42 @@ async fn an_instance_gets_past_an_event_whose_aggregate_was_deleted() {
     show.until_heard("t", "two").await;
     assert_eq!(show.heard("t").await, ["begin", "one", "two"]);
     assert_eq!(show.puppets.counts().in_trouble, 0);
+}
+
+/// The first event of an instance was poison, and its aggregate was deleted. A retry left an instance that ran, waited for
+/// an event that never came, and could neither be cancelled nor retried.
+#[tokio::test]
+async fn a_retry_ends_an_instance_whose_first_event_was_deleted() {
+    let show = Show::new().await;
+    let bad = Said::start("t", "bad").doing([Do::Panic("never begun".to_owned())]);
+    show.hints.execute("liar", vec![bad]).await.unwrap();
+    show.until_in_trouble("t").await;
+    show.tell(Said::proceed("t", "one")).await;
+    show.hints.delete("liar", Reuse::Never).await.unwrap();
+    show.puppets.retry("t").await.unwrap();
+    let ended = show.puppets.status("t").await.unwrap().unwrap();
+    let InstanceStatus::Failed { why } = &ended else { panic!("{ended}") };
+    assert!(why.contains("deleted"), "{why}");
+    assert!(show.heard("t").await.is_empty());
+    eventually(|| show.puppets.counts().failed == 1).await;
+    let counts = show.puppets.counts();
+    assert_eq!((counts.live, counts.in_trouble), (0, 0));
+}
+
+/// If another parked event begins the instance, the deleted one is passed over.
+#[tokio::test]
+async fn an_instance_whose_first_event_was_deleted_begins_with_the_next_one_that_begins_it() {
+    let show = Show::new().await;
+    let bad = Said::start("t", "bad").doing([Do::Panic("never the first".to_owned())]);
+    show.hints.execute("liar", vec![bad]).await.unwrap();
+    show.until_in_trouble("t").await;
+    show.tell(Said::start("t", "begin")).await;
+    show.tell(Said::proceed("t", "one")).await;
+    show.hints.delete("liar", Reuse::Never).await.unwrap();
+    show.puppets.retry("t").await.unwrap();
+    show.until_heard("t", "one").await;
+    assert_eq!(show.heard("t").await, ["begin", "one"]);
+    assert_eq!(show.puppets.counts().failed, 0);
 }
 
 /// A deletion must not take the last event of an aggregate from a saga that has not received it yet.
