@@ -159,6 +159,7 @@ impl<V: View> ProjectionBuilder<Keyed<V>> {
             KeyedSource { settings, generations, outputs }
         });
         let (projection, orders) = running.await?;
-        Ok(Keyed { rows: RowsView::of(table, projection), feed, orders })
+        let name = projection.name().to_owned();
+        Ok(Keyed { rows: RowsView::of(&name, table, projection), feed, orders })
     }
 }

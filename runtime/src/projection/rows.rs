@@ -3,7 +3,7 @@
 //! `key` and `tuple` (values as ordered bytes), `secondary` (secondary keys), `changing` (rows that `project`
 //! changes), `draft` and `row_cache` (rows of a batch that is not stored yet), `row` (a row as bytes), `range` (a
 //! range of keys), `current_table` (the table that is read), `rows_view` (reads it), `listing`,
-//! `secondary_listing` and `page` (pages of rows), and `spot_check` (whether stored rows fit today's types).
+//! `secondary_listing` and `page` (pages of rows), `paging` (their options), and `spot_check` (whether stored rows fit today's types).
 
 mod changing;
 mod current_table;
@@ -12,6 +12,7 @@ mod error;
 mod key;
 mod listing;
 mod page;
+mod paging;
 mod range;
 mod row;
 mod row_cache;

@@ -27,7 +27,7 @@ pub fn rows_of<V: View>() -> RowsUnderTest<V> {
     let Ok(table) = table else { fail("a view in memory cannot be created") };
     let current = CurrentTable::default();
     current.set(table.reader());
-    let (rows, history) = (RowsView::of(current, ()), History::default());
+    let (rows, history) = (RowsView::of("view", current, ()), History::default());
     RowsUnderTest { table, rows, history, codec: Codec::SNAPSHOTS }
 }
 

@@ -67,11 +67,11 @@ pub(super) async fn as_of<V: View>(
     let (table, generation) = (CurrentTable::default(), generations.create()?);
     table.set(generation.table.reader());
     let outputs = (CurrentTable::default(), ChangeFeed::new());
-    let target = KeyedTarget::over(generation, (routes, generations), codec, outputs);
+    let target = KeyedTarget::over(generation, (routes, generations.clone()), codec, outputs);
     let take = |target: &mut KeyedTarget<V>, commits: &[_]| {
         target.take(commits)?;
         Ok::<_, AsOfError>(())
     };
     let (_, position) = fold_log(engine, moment, target, take).await?;
-    Ok(PastRows { rows: RowsView::of(table, ()), position })
+    Ok(PastRows { rows: RowsView::of(&generations.name, table, ()), position })
 }

@@ -26,6 +26,10 @@ pub enum ViewReadError {
     /// the reason.
     #[error("the table of the view is closed")]
     Closed,
+    /// The cursor is one of another listing: of another view, in another order or direction, or with another
+    /// `equal`, `within` or `starting_with`. Or its text was changed. Begin at the first page.
+    #[error("the cursor is not one of this listing, or was changed")]
+    OtherListing,
 }
 
 impl ViewReadError {

@@ -10,15 +10,10 @@ use super::current_table::CurrentTable;
 use super::error::ViewReadError;
 use super::key::{KeyBytes, TextKey, beginning, bytes, whole};
 use super::page::{Cursor, RowPage};
+use super::paging::{LIMIT_MAX, Page};
 use super::range::Span;
 use super::tuple::TupleKey;
 use super::{ROWS, View, row};
-
-/// How many rows a page has by default.
-const LIMIT: usize = 1_000;
-
-/// How many rows a page has at most. They are all in memory, and a commit waits for the scan.
-pub(super) const LIMIT_MAX: usize = 10_000;
 
 /// A page of the rows of a keyed view, in the order of their keys.
 #[must_use = "nothing is read before `list`"]
@@ -32,76 +27,9 @@ impl<V: View> Clone for Listing<V> {
     }
 }
 
-/// The options of all pages.
-pub(super) struct Page<V: View> {
-    pub(super) table: CurrentTable<V>,
-    pub(super) span: Span,
-    pub(super) after: Option<Vec<u8>>,
-    pub(super) descending: bool,
-    pub(super) limit: usize,
-}
-
-impl<V: View> Clone for Page<V> {
-    fn clone(&self) -> Self {
-        let Self { table, span, after, descending, limit } = self;
-        let (table, span, after) = (table.clone(), span.clone(), after.clone());
-        Self { table, span, after, descending: *descending, limit: *limit }
-    }
-}
-
-impl<V: View> Page<V> {
-    pub(super) fn of(table: CurrentTable<V>, span: Span) -> Self {
-        Self { table, span, after: None, descending: false, limit: LIMIT }
-    }
-
-    pub(super) fn narrow(&mut self, span: Span) {
-        self.span = std::mem::take(&mut self.span).and(span);
-    }
-
-    /// Reads the next entries of a space, in the direction of reading.
-    pub(super) fn scan(
-        &self,
-        table: &TableReader,
-        space: u8,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, ViewReadError> {
-        let span = if space == ROWS { self.span.clone() } else { self.span.entries() };
-        let rest = match after {
-            Some(key) => span.after(key, self.descending),
-            None => span,
-        };
-        Ok(table.scan(space, rest.bounds(), self.descending, limit)?)
-    }
-}
-
-macro_rules! paging {
-    () => {
-        /// Lists from the last row to the first.
-        pub fn descending(mut self) -> Self {
-            self.page.descending = true;
-            self
-        }
-
-        /// Sets how many rows are listed at most, from 1 to 10,000. Default: 1,000.
-        pub fn limit(mut self, rows: usize) -> Self {
-            self.page.limit = rows.clamp(1, LIMIT_MAX);
-            self
-        }
-
-        /// Lists only rows after the cursor of a page before, in the direction of reading.
-        pub fn from_cursor(mut self, cursor: &Cursor) -> Self {
-            self.page.after = Some(cursor.0.clone());
-            self
-        }
-    };
-}
-
-pub(super) use paging;
-
 impl<V: View> Listing<V> {
-    pub(crate) fn of(table: CurrentTable<V>) -> Self {
-        Self { page: Page::of(table, Span::default()) }
+    pub(crate) fn of(table: CurrentTable<V>, view: &str) -> Self {
+        Self { page: Page::of(table, bytes(view), Span::default()) }
     }
 
     /// Lists only rows whose key is in the range.
@@ -117,7 +45,7 @@ impl<V: View> Listing<V> {
     {
         let mut prefix = Vec::new();
         beginning(text, &mut prefix);
-        self.page.narrow(Span::starting_with(prefix));
+        self.page.choose(Span::starting_with(prefix));
         self
     }
 
@@ -128,7 +56,7 @@ impl<V: View> Listing<V> {
         <V::Key as TupleKey>::First: Borrow<Q>,
         Q: KeyBytes + ?Sized,
     {
-        self.page.narrow(Span::starting_with(bytes(first)));
+        self.page.choose(Span::starting_with(bytes(first)));
         self
     }
 
@@ -139,25 +67,42 @@ impl<V: View> Listing<V> {
         V::Key: Borrow<Q>,
         Q: KeyBytes + ?Sized,
     {
-        self.page.after = Some(bytes(key));
+        self.page.begin_after(bytes(key));
         self
     }
 
-    paging!();
+    /// Lists from the last row to the first.
+    pub fn descending(mut self) -> Self {
+        self.page.descend();
+        self
+    }
+
+    /// Sets how many rows are listed at most, from 1 to 10,000. Default: 1,000.
+    pub fn limit(mut self, rows: usize) -> Self {
+        self.page.limit_to(rows);
+        self
+    }
+
+    /// Lists only rows after the cursor of a page before, in the direction of reading. The listing must be the one
+    /// that the [`Cursor`] comes from, or it is refused when the page is read.
+    pub fn from_cursor(mut self, cursor: &Cursor) -> Self {
+        self.page.begin_after_cursor(cursor);
+        self
+    }
 
     /// Reads the page, as of one moment. It reads from the disk what is not in memory.
     ///
     /// # Errors
     /// [`ViewReadError`]; nothing was changed.
     pub fn list(&self) -> Result<RowPage<V>, ViewReadError> {
+        let after = self.page.start()?;
         let (mut entries, keys) = self.page.table.read(|table| {
-            let entries =
-                self.page.scan(table, ROWS, self.page.after.as_deref(), self.page.limit + 1)?;
+            let entries = self.page.scan(table, ROWS, after.as_deref(), self.page.limit + 1)?;
             Ok((entries, table.sealer().cloned()))
         })?;
         let has_more = entries.len() > self.page.limit;
         entries.truncate(self.page.limit);
-        let last = entries.last().map(|(key, _)| Cursor(key.to_vec()));
+        let last = entries.last().map(|(key, _)| self.page.cursor(key));
         let row =
             |key: &Bytes, row: &Bytes| Ok((own_key(key)?, row::decode(key, row, keys.as_ref())?));
         let rows = entries.iter().map(|(key, content)| row(key, content));
@@ -173,7 +118,7 @@ impl<V: View> Listing<V> {
     /// # Errors
     /// [`ViewReadError`]; nothing was changed.
     pub fn count(&self) -> Result<u64, ViewReadError> {
-        let (mut rows, mut after) = (0, self.page.after.clone());
+        let (mut rows, mut after) = (0, self.page.start()?);
         loop {
             let scan =
                 |table: &TableReader| self.page.scan(table, ROWS, after.as_deref(), LIMIT_MAX);

@@ -69,6 +69,11 @@ impl Span {
         self.and(rest)
     }
 
+    /// Returns where it begins and ends; the end is empty if it has none.
+    pub(super) fn ends(&self) -> (&[u8], &[u8]) {
+        (&self.from, self.to.as_deref().unwrap_or_default())
+    }
+
     pub(super) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         let to = self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         (Bound::Included(&self.from), to)

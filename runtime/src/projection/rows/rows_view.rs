@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use super::View;
 use super::current_table::CurrentTable;
@@ -18,13 +19,15 @@ use crate::projection::handle::ProjectionHandle;
 ///
 /// A read touches the disk when the row is not in memory. That takes some microseconds, seldom more.
 pub struct RowsView<V: View, S = ()> {
+    name: Arc<str>,
     table: CurrentTable<V>,
     source: S,
 }
 
 impl<V: View, S: Clone> Clone for RowsView<V, S> {
     fn clone(&self) -> Self {
-        Self { table: self.table.clone(), source: self.source.clone() }
+        let Self { name, table, source } = self;
+        Self { name: name.clone(), table: table.clone(), source: source.clone() }
     }
 }
 
@@ -37,8 +40,8 @@ impl<V: View> Deref for RowsView<V, ProjectionHandle> {
 }
 
 impl<V: View, S> RowsView<V, S> {
-    pub(crate) fn of(table: CurrentTable<V>, source: S) -> Self {
-        Self { table, source }
+    pub(crate) fn of(name: &str, table: CurrentTable<V>, source: S) -> Self {
+        Self { name: name.into(), table, source }
     }
 
     pub(crate) fn table(&self) -> &CurrentTable<V> {
@@ -59,12 +62,12 @@ impl<V: View, S> RowsView<V, S> {
 
     /// Lists rows in the order of their keys, page by page.
     pub fn rows(&self) -> Listing<V> {
-        Listing::of(self.table.clone())
+        Listing::of(self.table.clone(), &self.name)
     }
 
     /// Lists rows in the order of the secondary key `name`, page by page. A name that
     /// [`View::secondary`] does not add has no rows.
     pub fn by(&self, name: &str) -> SecondaryListing<V> {
-        SecondaryListing::of(self.table.clone(), name)
+        SecondaryListing::of(self.table.clone(), &self.name, name)
     }
 }

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use super::current_table::CurrentTable;
 use super::error::ViewReadError;
 use super::key::{KeyBytes, beginning, bytes};
-use super::listing::{LIMIT_MAX, Page, own_key, paging};
+use super::listing::own_key;
 use super::page::{Cursor, KeyedRow, RowPage};
+use super::paging::{LIMIT_MAX, Page};
 use super::range::Span;
 use super::secondary::{SecondaryKeys, kept, parts};
 use super::{ROWS, SECONDARY, View, row};
@@ -33,14 +34,14 @@ impl<V: View> Clone for SecondaryListing<V> {
 }
 
 impl<V: View> SecondaryListing<V> {
-    pub(crate) fn of(table: CurrentTable<V>, name: &str) -> Self {
-        let name = bytes(name);
-        Self { page: Page::of(table, Span::starting_with(name.clone())), name }
+    pub(crate) fn of(table: CurrentTable<V>, view: &str, name: &str) -> Self {
+        let (names, name) = ([bytes(view), bytes(name)].concat(), bytes(name));
+        Self { page: Page::of(table, names, Span::starting_with(name.clone())), name }
     }
 
     /// Lists only rows with exactly this secondary key.
     pub fn equal<Q: KeyBytes + ?Sized>(mut self, key: &Q) -> Self {
-        self.page.narrow(Span::starting_with([&self.name[..], &bytes(key)].concat()));
+        self.page.choose(Span::starting_with([&self.name[..], &bytes(key)].concat()));
         self
     }
 
@@ -55,7 +56,7 @@ impl<V: View> SecondaryListing<V> {
     pub fn starting_with(mut self, text: &str) -> Self {
         let mut prefix = self.name.clone();
         beginning(text, &mut prefix);
-        self.page.narrow(Span::starting_with(prefix));
+        self.page.choose(Span::starting_with(prefix));
         self
     }
 
@@ -68,11 +69,28 @@ impl<V: View> SecondaryListing<V> {
         Q: KeyBytes + ?Sized,
     {
         let secondary = [&self.name[..], &bytes(secondary)].concat();
-        self.page.after = Some([kept(&secondary), &bytes(key)].concat());
+        self.page.begin_after([kept(&secondary), &bytes(key)].concat());
         self
     }
 
-    paging!();
+    /// Lists from the last row to the first.
+    pub fn descending(mut self) -> Self {
+        self.page.descend();
+        self
+    }
+
+    /// Sets how many rows are listed at most, from 1 to 10,000. Default: 1,000.
+    pub fn limit(mut self, rows: usize) -> Self {
+        self.page.limit_to(rows);
+        self
+    }
+
+    /// Lists only rows after the cursor of a page before, in the direction of reading. The listing must be the one
+    /// that the [`Cursor`] comes from, or it is refused when the page is read.
+    pub fn from_cursor(mut self, cursor: &Cursor) -> Self {
+        self.page.begin_after_cursor(cursor);
+        self
+    }
 
     /// Reads the page. It reads from the disk what is not in memory.
     ///
@@ -80,8 +98,9 @@ impl<V: View> SecondaryListing<V> {
     /// [`ViewReadError`]; nothing was changed.
     pub fn list(&self) -> Result<RowPage<V>, ViewReadError> {
         let (mut rows, mut places) = (Vec::new(), Vec::new());
+        let after = self.page.start()?;
         self.page.table.read(|table| {
-            self.walk(table, (self.page.after.clone(), self.page.limit + 1), |entry, row| {
+            self.walk(table, (after, self.page.limit + 1), |entry, row| {
                 places.push(entry);
                 rows.push(row);
             })
@@ -89,7 +108,7 @@ impl<V: View> SecondaryListing<V> {
         let has_more = rows.len() > self.page.limit;
         rows.truncate(self.page.limit);
         places.truncate(self.page.limit);
-        let next = places.pop().filter(|_| has_more).map(|last| Cursor(last.to_vec()));
+        let next = places.pop().filter(|_| has_more).map(|last| self.page.cursor(&last));
         Ok(RowPage { rows, next })
     }
 
@@ -99,7 +118,7 @@ impl<V: View> SecondaryListing<V> {
     /// # Errors
     /// [`ViewReadError`]; nothing was changed.
     pub fn count(&self) -> Result<u64, ViewReadError> {
-        let (mut rows, mut last) = (0, self.page.after.clone());
+        let (mut rows, mut last) = (0, self.page.start()?);
         loop {
             let (before, from) = (rows, last.clone());
             self.page.table.read(|table| {

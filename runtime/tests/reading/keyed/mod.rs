@@ -1,6 +1,7 @@
 //! Keyed views count each event exactly once, through failures and restarts, and find their rows by
 //! every key.
 
+mod cursors;
 mod finding;
 mod full;
 mod kit;
