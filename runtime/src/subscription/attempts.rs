@@ -54,6 +54,8 @@ pub(super) struct Reattempt {
 /// How an attempt ended.
 pub(super) enum Outcome {
     Done,
+    /// No handler was called: the aggregate of the event was deleted, or no handler takes the event any more.
+    PassedOver,
     Failed(String),
     /// The event or the overflow of its key could not be read again, or no handler can handle it now.
     Unread(String),
@@ -157,9 +159,9 @@ async fn handled_again(plan: Arc<Plan>, again: Reattempt) -> Outcome {
     let reading = plan.engine.read_pool.run_if_awaited(move || read_again(&scan, commit));
     let found = reading.await;
     match found {
-        Ok(Ok(Some(commit))) if plan.engine.deletions.has_deleted(&commit) => Outcome::Done,
+        Ok(Ok(Some(commit))) if plan.engine.deletions.has_deleted(&commit) => Outcome::PassedOver,
         Ok(Ok(Some(commit))) => match handling(&plan, &commit, &again) {
-            (Ok(None), _) => Outcome::Done,
+            (Ok(None), _) => Outcome::PassedOver,
             (Ok(Some(handling)), lent) => handled((Ok(handling), lent)).await,
             (Err(why), _) => Outcome::Failed(why),
         },

@@ -130,6 +130,9 @@ impl Subscription {
     /// is durable that they are no longer parked; like all events, they may be handled again after a crash
     /// until the checkpoint has passed them. When none is left, later events of the key are handled again.
     ///
+    /// The retry passes over events of an aggregate that was deleted, and events that no handler takes any more. They
+    /// are no longer parked, and are not counted: 0 means that the key is free and no handler was called.
+    ///
     /// This needs a worker, so a handler [must not await](Self) it, but may call it.
     ///
     /// # Errors
@@ -180,7 +183,7 @@ impl Subscription {
     /// Drops the first event parked under `key`, the one that failed, then handles the others as
     /// [`retry_parked`](Self::retry_parked) does. Once this returns, even with the error that the next event
     /// fails, the dropped event is never handled, unless the subscription is reset to a place before it.
-    /// Returns how many were handled.
+    /// Returns how many were handled, without the dropped one and those that the retry passes over.
     ///
     /// A handler [must not await](Self) this, but may call it.
     ///

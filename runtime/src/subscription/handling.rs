@@ -94,8 +94,11 @@ impl SubscriptionState {
         match outcome {
             Outcome::Done => {
                 self.plan.shared.meters.handled(1);
-                self.failures.remove(spot);
-                self.lanes.finish(spot);
+                self.finish(spot);
+            }
+            Outcome::PassedOver => {
+                self.plan.shared.meters.filtered(1);
+                self.finish(spot);
             }
             Outcome::Failed(why) => self.failed(spot, why),
             Outcome::Unread(why) => self.unread_again(spot, why),
@@ -106,6 +109,11 @@ impl SubscriptionState {
             // Only an overflow job finds events.
             Outcome::Found(_) => {}
         }
+    }
+
+    fn finish(&mut self, spot: Spot) {
+        self.failures.remove(spot);
+        self.lanes.finish(spot);
     }
 
     /// Handles a failure to read the log.
@@ -170,8 +178,8 @@ impl SubscriptionState {
                 self.lanes.wake(spot);
             }
             (Outcome::Failed(why) | Outcome::Unread(why), _) => self.unread_again(spot, why),
-            // It holds no clear text, and only an overflow job finds events.
-            (Outcome::Outdated | Outcome::Found(_), _) => {}
+            // It holds no clear text, it is not read again, and only an overflow job finds events.
+            (Outcome::Outdated | Outcome::PassedOver | Outcome::Found(_), _) => {}
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Retries {
 pub(super) struct Retry {
     /// Whether to drop the first event before anything is handled.
     pub(super) skips: bool,
+    /// How many events a handler has handled, without those that were passed over.
     pub(super) handled: usize,
     /// `None` if an earlier retry is continued.
     pub(super) caller: Option<oneshot::Sender<Result<usize, ParkedError>>>,

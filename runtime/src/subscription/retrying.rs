@@ -125,12 +125,14 @@ impl SubscriptionState {
             }
             Outcome::Done => {
                 plan.shared.meters.handled(1);
-                self.parked.remove_first(key);
-                self.report_parked();
                 if let Some(retry) = self.retries.under_way.get_mut(key) {
                     retry.handled += 1;
                 }
-                self.continue_retry(key);
+                self.first_is_finished(key);
+            }
+            Outcome::PassedOver => {
+                plan.shared.meters.filtered(1);
+                self.first_is_finished(key);
             }
             Outcome::Failed(why) => {
                 plan.shared.meters.failed();
@@ -145,6 +147,13 @@ impl SubscriptionState {
                 self.end_failed(key, why, |position, why| ParkedError::Unread { position, why });
             }
         }
+    }
+
+    /// Continues with the next event of the key, because nothing is left to do for the first one.
+    fn first_is_finished(&mut self, key: &Arc<str>) {
+        self.parked.remove_first(key);
+        self.report_parked();
+        self.continue_retry(key);
     }
 
     fn end_failed(

@@ -21,7 +21,8 @@ const KEYS_AT_ONCE: usize = 16;
 pub struct RetriedKey {
     /// The key.
     pub key: Arc<str>,
-    /// How many of its events were handled, or what stays parked.
+    /// How many of its events were handled, or what stays parked. Events that a retry passes over are not counted:
+    /// see [`Subscription::retry_parked`](crate::subscription::Subscription::retry_parked).
     pub outcome: Result<usize, ParkedError>,
     /// How many keys are done, including this one.
     pub done: usize,
