@@ -111,6 +111,9 @@ pub enum Failure {
     /// Followers have not finished all events of an aggregate that was to be deleted. Nothing was deleted. Let them
     /// catch up and retry, [`discard`](crate::subscription::SubscriptionBuilder::discard) those that are not used
     /// any more, or delete it [`without_waiting`](crate::operations::Delete::without_waiting).
+    ///
+    /// It is retryable if all of them advance. One that is paused, halted or stopped does not advance before an operator
+    /// resumes or starts it, so sending the deletion again does not help until then.
     #[error("not deleted: position {position} is not reached by {}", names(followers))]
     FollowersLag {
         /// The position of the aggregate's last event.
@@ -145,12 +148,14 @@ impl Failure {
     /// command id.
     ///
     /// [`Unavailable::ShuttingDown`] and [`Unavailable::TokioRuntimeEnded`] are not retryable: the store must be
-    /// opened again, and the request sent there.
+    /// opened again, and the request sent there. [`FollowersLag`](Self::FollowersLag) is not retryable while one of the
+    /// followers waits for an operator.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable(why) => why.is_temporary(),
-            Self::Overloaded(_) | Self::Indeterminate(_) | Self::FollowersLag { .. } => true,
+            Self::Overloaded(_) | Self::Indeterminate(_) => true,
+            Self::FollowersLag { followers, .. } => followers.iter().all(LaggingFollower::advances),
             _ => false,
         }
     }

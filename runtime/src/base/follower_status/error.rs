@@ -191,3 +191,17 @@ pub struct LaggingFollower {
     /// The position it has finished. While it builds a view, that of the view.
     pub position: Position,
 }
+
+impl LaggingFollower {
+    /// Returns whether it gets further without an operator.
+    pub(crate) fn advances(&self) -> bool {
+        match self.status {
+            FollowerStatus::CatchingUp | FollowerStatus::Live | FollowerStatus::Retrying { .. } => {
+                true
+            }
+            FollowerStatus::Paused | FollowerStatus::Halted { .. } | FollowerStatus::Stopped => {
+                false
+            }
+        }
+    }
+}

@@ -30,8 +30,10 @@ const FOLLOWERS_WAITED_FOR: Duration = Duration::from_secs(10);
 /// - projections and subscriptions that run, also while they are paused or halted, and the rebuilds of views;
 /// - subscriptions and sagas that do not run and have a checkpoint in the store.
 ///
-/// If some have not, it fails with [`Failure::FollowersLag`], which names them, and nothing is deleted. A projection
-/// that does not run is not waited for: when it starts, it takes none of the removed events, and reacts to the
+/// If some have not, it fails with [`Failure::FollowersLag`], which names them, and nothing is deleted. The failure is
+/// [retryable](Failure::is_retryable) unless one of them is paused, halted or stopped, and so waits for an operator. The
+/// deletion does not wait for one that has halted, or for a subscription that does not run. A projection
+/// that does not run does not count: when it starts, it takes none of the removed events, and reacts to the
 /// end if it has registered [`on_deleted`](crate::projection::ProjectionBuilder::on_deleted). An event that a
 /// subscription has parked counts as finished.
 ///

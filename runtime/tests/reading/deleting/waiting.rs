@@ -12,6 +12,7 @@ use actuarius::store::memory::Contents;
 use actuarius::subscription::{OnPoison, Retry};
 use actuarius::{Aggregates, Envelope, Failure, Runtime, Version};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Heard, Sums, add};
 use crate::common::{Bell, Command, Ledger, eventually, is_waiting, open_on, send};
@@ -55,6 +56,46 @@ async fn a_deletion_is_refused_while_a_stopped_subscription_has_not_finished_its
     let deleted = ledgers.delete("alice", Reuse::Never).await.unwrap();
     assert_eq!((deleted.version, deleted.commits), (Version::new(4), 3));
     assert_eq!(heard.all(), ["1", "2", "3"]);
+}
+
+/// A job deleted customers and sent each deletion again while the failure said that this may succeed. One view had halted
+/// at night, so the job tried the same deletion until the morning.
+#[tokio::test]
+async fn a_deletion_is_retryable_unless_a_follower_waits_for_an_operator() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    let (ledgers, gate) = (runtime.host::<Ledger>(), Arc::new(Semaphore::new(0)));
+    let (slow, stopped) = (gate.clone(), || {
+        runtime.subscribe("stopped").on(|_: Envelope<Ledger>| async { Ok::<_, String>(()) })
+    });
+    let slow = runtime.subscribe("slow").on(move |_: Envelope<Ledger>| {
+        let gate = slow.clone();
+        async move { gate.acquire().await.map(SemaphorePermit::forget) }
+    });
+    let slow = slow.start().await.unwrap();
+    let other = stopped().start().await.unwrap();
+    add(&runtime, "alice", 1).await;
+    other.wait_for(runtime.head()).await.unwrap();
+    let is_retryable = || async {
+        let deleting = ledgers.delete("alice", Reuse::Never).waits_at_most(Duration::ZERO);
+        deleting.await.unwrap_err().is_retryable()
+    };
+    assert!(is_retryable().await, "the slow one is at work");
+    let pausing = slow.pause();
+    gate.add_permits(1);
+    pausing.await;
+    add(&runtime, "alice", 1).await;
+    other.wait_for(runtime.head()).await.unwrap();
+    assert!(!is_retryable().await, "an operator must resume it");
+    slow.resume();
+    eventually(|| slow.status() != FollowerStatus::Paused).await;
+    assert!(is_retryable().await, "it continues");
+    gate.add_permits(100);
+    slow.wait_for(runtime.head()).await.unwrap();
+    other.stop().await;
+    add(&runtime, "alice", 1).await;
+    assert!(!is_retryable().await, "an operator must start it");
+    stopped().start().await.unwrap();
+    ledgers.delete("alice", Reuse::Never).waits_at_most(LONG).await.unwrap();
 }
 
 /// A subscription that is never started again must not hold up deletions for good.
@@ -106,6 +147,8 @@ async fn a_deletion_names_a_halted_view_and_waits_once_it_is_repaired() {
         panic!("another failure")
     };
     assert_eq!((position.get(), followers.len(), followers[0].position.get()), (3, 1, 0));
+    let halted = Failure::FollowersLag { position, followers: followers.clone() };
+    assert!(!halted.is_retryable(), "an operator must repair it");
     assert!(matches!(followers[0].status, FollowerStatus::Halted { .. }));
     BROKEN.store(false, Ordering::SeqCst);
     view.resume();
