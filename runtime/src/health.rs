@@ -85,8 +85,9 @@ impl Health {
         matches!(self.status, Status::Running)
     }
 
-    /// Returns whether the process can still become or stay ready. Otherwise only opening the store again helps: the
-    /// store has failed, or the tokio runtime that opened it has ended. A runtime that is shutting down is alive.
+    /// Returns whether the runtime still works. Otherwise only opening the store again helps: the store has failed, the
+    /// tokio runtime that opened it has ended, or the runtime was shut down. A runtime that is shutting down is alive,
+    /// so that a probe does not end a process that finishes its work.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         matches!(self.status, Status::Running | Status::ShuttingDown)
@@ -187,6 +188,23 @@ impl FollowerHealth {
 }
 
 /// Whether the runtime accepts commands.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use actuarius::Runtime;
+/// use actuarius::health::Status;
+///
+/// let runtime = Runtime::in_memory().await?;
+/// assert!(matches!(runtime.health().status, Status::Running));
+/// assert!(runtime.shutdown(Duration::from_secs(10)).await.is_clean());
+/// assert!(matches!(runtime.health().status, Status::Closed));
+/// assert!(!runtime.health().is_alive());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Status {
@@ -195,8 +213,13 @@ pub enum Status {
     /// A write or sync failed: no command is acknowledged any more. Queries still show what is durable.
     /// Shut down, repair the cause and open it again.
     Poisoned(StoreFailure),
-    /// It is shutting down, or closed.
+    /// It is shutting down: it answers the requests that are inside, and refuses new ones. While a shutdown still waits
+    /// for the handlers of subscriptions, which may send commands, it is [`Running`](Self::Running).
     ShuttingDown,
+    /// It was shut down: nothing is processed any more, and every request fails. Open the store again. What this report
+    /// lists is empty, because followers and aggregates have ended. A store that has failed stays
+    /// [`Poisoned`](Self::Poisoned).
+    Closed,
     /// The tokio runtime that opened the store has ended: nothing is processed any more, and every request
     /// fails. Drop every handle of the store, then open it again.
     TokioRuntimeEnded,

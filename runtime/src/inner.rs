@@ -156,6 +156,11 @@ impl Inner {
         }
     }
 
+    /// Returns whether a shutdown has ended everything. The store's files may still be being closed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.leftovers.get().is_some()
+    }
+
     async fn passivate_all(&self, until: Deadline) -> usize {
         let hosted = self.hosted();
         let resident = || hosted.iter().map(|host| host.resident()).sum::<usize>();

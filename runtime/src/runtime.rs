@@ -123,6 +123,7 @@ impl Runtime {
         Health {
             status: match engine.failure() {
                 Some(failure) => Status::Poisoned(failure.clone()),
+                None if self.inner.has_ended() => Status::Closed,
                 None if engine.admission.is_closed() => Status::ShuttingDown,
                 None if engine.home.has_ended() => Status::TokioRuntimeEnded,
                 None => Status::Running,

@@ -1,13 +1,16 @@
 //! Health: what makes a service unready, what needs an operator, and what it counts.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use actuarius::Runtime;
+use actuarius::error::BoxError;
 use actuarius::health::{Health, Status, Trouble};
+use actuarius::projection::{Database, EventBatch};
 use actuarius::store::fault::Failure;
+use actuarius::{Position, Runtime};
 
-use crate::common::{Command, Ledger, eventually, open_on};
+use crate::common::{Command, Ledger, eventually, open_on, send};
 use crate::subscription::scene::{Failing, Scribe, add, caught_up, halting, mailer, until_halted};
 
 /// Longer than any test takes.
@@ -110,12 +113,45 @@ async fn a_failed_store_makes_the_service_unready_and_only_a_restart_helps() {
     assert_eq!(is(&runtime.health()), (false, false, false));
 }
 
+/// A database that stores nothing until it is released.
+struct Held(Receiver<()>);
+
+impl Database for Held {
+    fn position(&mut self) -> Result<Position, BoxError> {
+        Ok(Position::NONE)
+    }
+
+    fn project(&mut self, _: &EventBatch<'_>) -> Result<(), BoxError> {
+        // It fails once it is released.
+        let _ = self.0.recv();
+        Ok(())
+    }
+}
+
 /// A liveness probe must not kill a process that finishes its work.
 #[tokio::test]
 async fn a_runtime_that_shuts_down_is_alive_and_unready() {
     let runtime = Runtime::in_memory().await.unwrap();
+    let (let_go, held) = sync_channel(0);
+    let _report = runtime.database("report", Held(held)).on::<Ledger>().start().await.unwrap();
+    runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap();
+    let shutdown = send(Box::pin(runtime.shutdown(LONG)));
+    eventually(|| matches!(runtime.health().status, Status::ShuttingDown)).await;
+    assert_eq!(is(&runtime.health()), (true, false, false));
+    drop::<SyncSender<()>>(let_go);
+    assert!(shutdown.await.is_clean());
+}
+
+/// After a shutdown, a process that had not ended looked alive for hours: the report named no follower and no trouble,
+/// and its liveness probe stayed green, although every request failed.
+#[tokio::test]
+async fn a_runtime_that_was_shut_down_is_closed_and_not_alive() {
+    let runtime = Runtime::in_memory().await.unwrap();
+    runtime.host::<Ledger>().execute("a", Command::Add(1)).await.unwrap();
     assert!(runtime.shutdown(LONG).await.is_clean());
     let health = runtime.health();
-    assert!(matches!(health.status, Status::ShuttingDown));
-    assert_eq!(is(&health), (true, false, false));
+    assert!(matches!(health.status, Status::Closed));
+    assert_eq!(is(&health), (false, false, false));
+    assert!(runtime.shutdown(LONG).await.is_clean());
+    assert!(matches!(runtime.health().status, Status::Closed));
 }
