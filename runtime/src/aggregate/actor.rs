@@ -118,10 +118,17 @@ impl<A: Aggregate> AggregateActor<A> {
         rebuilt
     }
 
-    /// Recovers the aggregate. On failure the waiting requests are answered.
+    /// Recovers the aggregate. On failure the waiting requests are answered. If its events yield no state, it is
+    /// quarantined, unless its stream is to be ended first.
     async fn recover(&self) -> Option<Box<Incarnation<A>>> {
         match recovery::recover(self.activation.clone()).await {
-            Ok(incarnation) => Some(incarnation),
+            Ok(incarnation) => match &incarnation.unreadable {
+                Some(why) if !self.activation.slot.has_deletion() => {
+                    self.activation.quarantine((**why).clone());
+                    None
+                }
+                _ => Some(incarnation),
+            },
             Err(RecoveryError::Unavailable(why)) => {
                 self.activation.close_unavailable(&why);
                 None

@@ -55,7 +55,8 @@ impl<A: Aggregate> Directory<A> {
     pub(crate) fn send(self: &Arc<Self>, id: &Id<A>, mut request: Request<A>) {
         loop {
             let slot = self.slot(id);
-            match slot.push(request, self.hosted.hosting.inbox_limit) {
+            let unlist = || self.hosted.residency.released(id.as_str());
+            match slot.push(request, self.hosted.hosting.inbox_limit, unlist) {
                 Pushed::Queued => return,
                 Pushed::Start(epoch) => return self.clone().start(slot, epoch),
                 Pushed::Refused(request, failure) => {

@@ -89,11 +89,20 @@ impl<A: Aggregate> Slot<A> {
         Self { stream, state: Mutex::new(SlotState::vacant()), last_used: AtomicU64::new(0) }
     }
 
-    /// Adds a request to the inbox, which holds at most `limit`.
-    pub(crate) fn push(&self, request: Request<A>, limit: usize) -> Pushed<A> {
+    /// Adds a request to the inbox, which holds at most `limit`. A deletion puts a quarantined aggregate back into
+    /// service, because its stream can be ended without a state; `unlist` removes it from the quarantined ones.
+    pub(crate) fn push(
+        &self,
+        request: Request<A>,
+        limit: usize,
+        unlist: impl FnOnce(),
+    ) -> Pushed<A> {
         self.change(|state| {
             if matches!(state.phase, Phase::Closed) {
                 return Pushed::Closed(request);
+            }
+            if request.deletes() {
+                state.release(unlist);
             }
             if let Some(failure) = state.refusal() {
                 return Pushed::Refused(request, failure);
@@ -104,6 +113,11 @@ impl<A: Aggregate> Slot<A> {
             state.inbox.push_back(request);
             state.start().map_or(Pushed::Queued, Pushed::Start)
         })
+    }
+
+    /// Returns whether a waiting request ends the stream.
+    pub(crate) fn has_deletion(&self) -> bool {
+        self.lock().inbox.iter().any(Request::deletes)
     }
 
     /// Returns whether the first waiting request assumes that the aggregate does not exist yet.
@@ -303,14 +317,7 @@ impl<A: Aggregate> Slot<A> {
     /// Puts a quarantined aggregate back into service; `unlist` removes it from the quarantined ones. Returns
     /// false if it was not quarantined.
     pub(crate) fn release(&self, unlist: impl FnOnce()) -> bool {
-        let mut state = self.lock();
-        let quarantined = matches!(state.phase, Phase::Quarantined(_));
-        if quarantined {
-            state.phase = Phase::Vacant;
-            state.failures = 0;
-            unlist();
-        }
-        quarantined
+        self.lock().release(unlist)
     }
 
     /// Returns whether the incarnation of this epoch is in service, so that its actor must not end.

@@ -1,5 +1,7 @@
 //! [`Incarnation`]: the state of an aggregate in memory, from loading to unloading.
 
+use std::sync::Arc;
+
 use actuarius_domain::{Aggregate, Position, Timestamp, Version};
 use actuarius_persistence::personal::{SUBJECTS_MAX, Subjects, collecting, deriving};
 use actuarius_persistence::{Deletion, NewSnapshot};
@@ -11,6 +13,7 @@ use super::inbox::{Slot, TurnOutcome};
 use super::optimistic::Certainty;
 use super::replay::Start;
 use super::saved_state;
+use crate::base::error::Quarantine;
 use crate::base::panics::Contained;
 
 /// An aggregate in memory, from loading to unloading.
@@ -32,6 +35,8 @@ pub(crate) struct Incarnation<A: Aggregate> {
     pub(crate) subjects: Subjects,
     /// Whether the state is known to be complete.
     pub(crate) certainty: Certainty,
+    /// Why its events yield no state. Then the stream can only be ended.
+    pub(crate) unreadable: Option<Arc<Quarantine>>,
 }
 
 /// A deletion after which the id cannot be used again.
@@ -52,6 +57,7 @@ impl<A: Aggregate> Incarnation<A> {
             snapshot_wanted: false,
             subjects,
             certainty: Certainty::Known,
+            unreadable: None,
         }
     }
 
@@ -65,6 +71,7 @@ impl<A: Aggregate> Incarnation<A> {
         self.state = Contained::new(A::default());
         self.window = DedupWindow::default();
         self.ended = Some(deletion);
+        self.unreadable = None;
     }
 
     /// Records the positions of the events of the last turn.
@@ -76,15 +83,20 @@ impl<A: Aggregate> Incarnation<A> {
         }
     }
 
+    /// Returns whether it has a state that a snapshot may save.
+    fn has_state(&self) -> bool {
+        self.ended.is_none() && self.unreadable.is_none()
+    }
+
     /// Returns whether a snapshot would save a replay. The end of a stream is not saved in snapshots.
     pub(crate) fn is_changed_since_snapshot(&self) -> bool {
-        self.version > self.snapshot && self.ended.is_none()
+        self.version > self.snapshot && self.has_state()
     }
 
     pub(crate) fn is_snapshot_due(&self, hosting: &Hosting) -> bool {
         let since = self.version.get() - self.snapshot.get();
         let is_due = hosting.snapshot_every.is_some_and(|n| since >= n);
-        self.ended.is_none() && (is_due || (self.snapshot_wanted && since > 0))
+        self.has_state() && (is_due || (self.snapshot_wanted && since > 0))
     }
 
     /// Encodes the state and submits it to the committer; no reply waits for it. Only called between

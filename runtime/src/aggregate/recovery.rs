@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actuarius_domain::{Aggregate, Position, Version};
 use actuarius_persistence::personal::collecting;
-use actuarius_persistence::{CommitView, PageLimit, ReadError, Reader};
+use actuarius_persistence::{CommitView, EventView, PageLimit, ReadError, Reader};
 use tokio::sync::oneshot;
 
 use super::activation::Activation;
@@ -21,11 +21,11 @@ use crate::schema::decoding::Decoder;
 pub(crate) enum RecoveryError {
     /// It cannot be read now; the aggregate itself is not known to be damaged.
     Unavailable(Unavailable),
-    /// Its events do not yield a state.
+    /// What is stored of it cannot be trusted.
     Quarantine(Box<Quarantine>),
 }
 
-/// Recovers an aggregate in the recovery pool.
+/// Recovers an aggregate in the recovery pool. If its events yield no state, the incarnation says why in `unreadable`.
 pub(crate) async fn recover<A: Aggregate>(
     activation: Arc<Activation<A>>,
 ) -> Result<Box<Incarnation<A>>, RecoveryError> {
@@ -108,7 +108,7 @@ impl<A: Aggregate> Recovery<'_, A> {
         incarnation: &mut Incarnation<A>,
         as_of: Position,
     ) -> Result<u64, RecoveryError> {
-        let (from, mut gap) = (incarnation.version, None);
+        let from = incarnation.version;
         loop {
             let after = incarnation.version;
             let page = self
@@ -116,58 +116,36 @@ impl<A: Aggregate> Recovery<'_, A> {
                 .read_stream(&self.slot.stream, after, as_of, PageLimit::default())
                 .map_err(|error| self.unreadable(error, after.next()))?;
             for commit in &page.commits {
-                self.apply(incarnation, &commit.view(), &mut gap)?;
+                self.apply(incarnation, &commit.view());
             }
             if !page.more {
-                if let Some((version, position)) = gap {
-                    return Err(self.quarantine(
-                        version,
-                        Some(position),
-                        QuarantineReason::Removed,
-                    ));
-                }
                 return Ok(incarnation.version.get() - from.get());
             }
         }
     }
 
-    /// Applies the events of a commit to the state. After removed events the state is unknown until the
-    /// event that ends the stream; `gap` is the first removed commit.
-    fn apply(
-        &self,
-        incarnation: &mut Incarnation<A>,
-        commit: &CommitView<'_>,
-        gap: &mut Option<(Version, Position)>,
-    ) -> Result<(), RecoveryError> {
+    /// Applies the events of a commit to the state. After removed events, and after one that yields no state, the state is
+    /// unknown until the event that ends the stream.
+    fn apply(&self, incarnation: &mut Incarnation<A>, commit: &CommitView<'_>) {
         let known = incarnation.version;
-        if commit.is_gone() && gap.is_none() {
-            *gap = Some((commit.version, commit.position));
+        if commit.is_gone() {
+            let removed = (commit.version, commit.position, QuarantineReason::Removed);
+            self.lose_state(incarnation, removed);
+            incarnation.time = Some(commit.time);
         }
         for event in commit.events().filter(|event| event.version > known) {
             if let Some(deletion) = event.deletion() {
                 incarnation.end(deletion);
-                *gap = None;
-                (incarnation.version, incarnation.position) = (event.version, event.position);
-                incarnation.time = Some(commit.time);
-                continue;
+            } else {
+                if incarnation.unreadable.is_none()
+                    && let Err(reason) = self.apply_event(incarnation, &event)
+                {
+                    self.lose_state(incarnation, (event.version, event.position, reason));
+                }
+                incarnation.ended = None;
             }
-            if gap.is_some() {
-                continue;
-            }
-            let quarantine = |reason| self.quarantine(event.version, Some(event.position), reason);
-            let (keys, subjects) = (self.hosted.engine.keyring.sealer(), &mut incarnation.subjects);
-            let facts = collecting(keys, subjects, || replay::decode(self.decoder, &event));
-            let facts = facts.map_err(|error| {
-                let event_type = event.event_type.to_owned();
-                let schema_version = event.schema_version;
-                quarantine(QuarantineReason::Undecodable { event_type, schema_version, error })
-            })?;
-            replay::fold(&mut *incarnation.state, &facts)
-                .map_err(|panic| quarantine(QuarantineReason::ApplyPanicked(panic)))?;
-            incarnation.version = event.version;
-            incarnation.position = event.position;
+            (incarnation.version, incarnation.position) = (event.version, event.position);
             incarnation.time = Some(commit.time);
-            incarnation.ended = None;
         }
         // A removed commit has no events any more, but they still count.
         incarnation.version = incarnation.version.max(commit.last_version());
@@ -181,7 +159,32 @@ impl<A: Aggregate> Recovery<'_, A> {
             };
             incarnation.window.remember(command, self.hosted.hosting.remembered_commands);
         }
-        Ok(())
+    }
+
+    fn apply_event(
+        &self,
+        incarnation: &mut Incarnation<A>,
+        event: &EventView<'_>,
+    ) -> Result<(), QuarantineReason> {
+        let (keys, subjects) = (self.hosted.engine.keyring.sealer(), &mut incarnation.subjects);
+        let facts = collecting(keys, subjects, || replay::decode(self.decoder, event));
+        let facts = facts.map_err(|error| QuarantineReason::Undecodable {
+            event_type: event.event_type.to_owned(),
+            schema_version: event.schema_version,
+            error,
+        })?;
+        replay::fold(&mut *incarnation.state, &facts).map_err(QuarantineReason::ApplyPanicked)
+    }
+
+    /// Records that the state is unknown from an event on, unless it was before.
+    fn lose_state(
+        &self,
+        incarnation: &mut Incarnation<A>,
+        (version, position, reason): (Version, Position, QuarantineReason),
+    ) {
+        incarnation.ended = None;
+        let why = || Arc::new(self.quarantined(version, Some(position), reason));
+        incarnation.unreadable.get_or_insert_with(why);
     }
 
     fn unreadable(&self, error: ReadError, version: Version) -> RecoveryError {
@@ -200,9 +203,17 @@ impl<A: Aggregate> Recovery<'_, A> {
         position: Option<Position>,
         reason: QuarantineReason,
     ) -> RecoveryError {
+        RecoveryError::Quarantine(Box::new(self.quarantined(version, position, reason)))
+    }
+
+    fn quarantined(
+        &self,
+        version: Version,
+        position: Option<Position>,
+        reason: QuarantineReason,
+    ) -> Quarantine {
         let id = self.slot.stream.shared_id().clone();
-        let aggregate = A::TYPE;
-        RecoveryError::Quarantine(Box::new(Quarantine { aggregate, id, version, position, reason }))
+        Quarantine { aggregate: A::TYPE, id, version, position, reason }
     }
 }
 

@@ -196,6 +196,11 @@ impl<A: Aggregate> Request<A> {
         matches!(&self.kind, RequestKind::Execute { options, .. } if options.assumes_new)
     }
 
+    /// Returns whether it ends the stream, which needs no state.
+    pub(crate) fn deletes(&self) -> bool {
+        matches!(&self.kind, RequestKind::Execute { operation: Operation::Delete(_), .. })
+    }
+
     /// Returns whether it only reads.
     pub(crate) fn is_query(&self) -> bool {
         matches!(self.kind, RequestKind::Query(_))

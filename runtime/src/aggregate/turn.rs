@@ -4,6 +4,8 @@
 //! Every reply that could reveal that state (receipts, returned values, queries and also rejections) is
 //! held from the first event of the turn on, in order, and is sent when the append is durable.
 
+mod ending;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +14,7 @@ use actuarius_domain::{
     Aggregate, CommandId, Context, Expected, Metadata, Position, Timestamp, Version,
 };
 use actuarius_persistence::personal::{Sealer, Subjects, collecting, within};
-use actuarius_persistence::{Append, CodecError, Deletion, NewCommit};
+use actuarius_persistence::{Append, CodecError, NewCommit};
 
 use super::activation::Activation;
 use super::command_ids::new_command_id;
@@ -71,7 +73,8 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         let append = Append::new(guard.activation().slot.stream.clone(), incarnation.version);
         // The history of an aggregate never goes back in time, even if the clock does.
         let now = incarnation.time.map_or(clock, |last| clock.max(last));
-        Self { guard, incarnation, append, held: Vec::new(), started, now, clock, quarantine: None }
+        let quarantine = incarnation.unreadable.clone();
+        Self { guard, incarnation, append, held: Vec::new(), started, now, clock, quarantine }
     }
 
     pub(crate) fn run(mut self, mut requests: VecDeque<Request<A>>) -> TurnEnd {
@@ -131,7 +134,8 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     ) -> Prepared<A> {
         let Options { command_id, expected, metadata, .. } = options;
         let id = command_id.unwrap_or_else(|| new_command_id(self.clock));
-        let verdict = match self.precheck(command_id, expected) {
+        let ends = matches!(operation, Operation::Delete(_));
+        let verdict = match self.precheck(ends, command_id, expected) {
             Some(verdict) => verdict,
             None => self.run_operation(operation, id, command_id.is_some(), metadata),
         };
@@ -153,8 +157,15 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     }
 
     /// Returns the result of a command that needs no decision.
-    fn precheck(&self, id: Option<CommandId>, expected: Expected) -> Option<Verdict<A>> {
-        if let Some(why) = &self.quarantine {
+    fn precheck(
+        &self,
+        ends: bool,
+        id: Option<CommandId>,
+        expected: Expected,
+    ) -> Option<Verdict<A>> {
+        // To end a stream that cannot be read, no state is needed.
+        let needs_state = !ends || self.incarnation.unreadable.is_none();
+        if let Some(why) = self.quarantine.as_ref().filter(|_| needs_state) {
             return Some(Verdict::Refused(Failure::Quarantined(why.clone()).into()));
         }
         if let Some(before) = id.and_then(|id| self.incarnation.window.find(id)) {
@@ -233,28 +244,6 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             Ok(Ok(events)) if events.is_empty() => Verdict::Empty,
             Ok(Ok(events)) => self.append_events(events, named, context),
         }
-    }
-
-    /// Ends the stream, unless it has ended already.
-    fn delete(&mut self, deletion: Deletion, named: bool, context: &Context) -> Verdict<A> {
-        let ended = self.incarnation.ended;
-        if self.incarnation.version == Version::NONE
-            || ended == Some(PERMANENT)
-            || ended == Some(deletion)
-        {
-            return Verdict::Empty;
-        }
-        if let Err(error) = self.append.push_deletion(self.commit(named, context), deletion) {
-            return Verdict::Refused(Failure::Unstorable(error).into());
-        }
-        if let Err(panic) = guarded(|| self.incarnation.end(deletion)) {
-            self.append.drop_last();
-            return self.quarantine_after_panic(panic);
-        }
-        self.incarnation.version = self.incarnation.version.next();
-        self.incarnation.time = Some(self.now);
-        self.remember(context.command_id(), named, 1);
-        Verdict::Stored { events: 1 }
     }
 
     fn commit<'c>(&self, named: bool, context: &'c Context) -> NewCommit<'c> {
@@ -385,6 +374,10 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         let hosted = guard.activation().hosted.clone();
         let ended = Instant::now();
         hosted.meters.decided(ended.saturating_duration_since(started));
+        if let Some(why) = &incarnation.unreadable {
+            // The deletion that it was loaded for has not ended it.
+            guard.activation().quarantine((**why).clone());
+        }
         if append.is_empty() {
             guard.end(TurnOutcome::Nothing);
         } else {

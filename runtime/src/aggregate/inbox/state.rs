@@ -91,6 +91,17 @@ impl<A: Aggregate> SlotState<A> {
         }
     }
 
+    /// Puts a quarantined aggregate back into service. Returns false if it was not quarantined.
+    pub(super) fn release(&mut self, unlist: impl FnOnce()) -> bool {
+        let quarantined = matches!(self.phase, Phase::Quarantined(_));
+        if quarantined {
+            self.phase = Phase::Vacant;
+            self.failures = 0;
+            unlist();
+        }
+        quarantined
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.inbox.is_empty() && !self.busy
     }

@@ -51,7 +51,7 @@ fn an_aggregate_is_not_chosen_for_eviction_when_its_actor_has_ended() {
     assert!(!slot.end_eviction(epoch));
     assert_eq!(slot.evict(), Eviction::Busy);
     let (request, _reply) = request();
-    assert!(matches!(slot.push(request, 9), Pushed::Queued));
+    assert!(matches!(slot.push(request, 9, || {}), Pushed::Queued));
     assert!(slot.is_in_service(epoch));
     let failed = slot.actor_ended(epoch).expect("it was in service");
     assert_eq!(failed.start, Some(epoch + 1));
@@ -66,7 +66,7 @@ fn a_recovery_that_fails_late_does_not_end_the_next_incarnation() {
     assert!(slot.quarantine(Arc::new(quarantine()), || ()).is_empty());
     assert!(slot.release(|| ()));
     let (request, _reply) = request();
-    let Pushed::Start(epoch) = slot.push(request, 9) else { panic!("nothing is started") };
+    let Pushed::Start(epoch) = slot.push(request, 9, || {}) else { panic!("nothing is started") };
     assert!(slot.set_resident(epoch));
 
     let refused = slot.recovery_failed(earlier, || panic!("it is removed from the directory"));
@@ -86,7 +86,7 @@ fn a_slot_that_was_closed_is_not_quarantined_any_more() {
     assert!(!slot.release(|| ()));
     slot.forget(|| panic!("a later slot is removed"));
     let (request, _reply) = request();
-    assert!(matches!(slot.push(request, 9), Pushed::Closed(_)));
+    assert!(matches!(slot.push(request, 9, || {}), Pushed::Closed(_)));
 }
 
 /// While 64 MiB of appends waited for a slow disk, an idle aggregate that had nothing to write answered no query,
@@ -96,7 +96,7 @@ fn without_room_for_appends_queries_are_answered_and_idle_aggregates_leave() {
     let (slot, epoch) = resident();
     let mut context = Context::from_waker(Waker::noop());
     let mut poll = || slot.poll_work(epoch, false, &mut context);
-    let push = |request| assert!(matches!(slot.push(request, 9), Pushed::Queued));
+    let push = |request| assert!(matches!(slot.push(request, 9, || {}), Pushed::Queued));
     push(query());
     push(query());
     push(request().0);
@@ -123,7 +123,7 @@ fn query() -> Request<Book> {
 fn resident() -> (Slot<Book>, Epoch) {
     let slot = Slot::new(StreamId::new("book", "1").expect("a valid id"));
     let (request, _reply) = request();
-    let Pushed::Start(epoch) = slot.push(request, 9) else { panic!("nothing is started") };
+    let Pushed::Start(epoch) = slot.push(request, 9, || {}) else { panic!("nothing is started") };
     assert!(slot.set_resident(epoch));
     assert_eq!(take_work(&slot, epoch), 1);
     assert_eq!(slot.end_turn(TurnOutcome::Nothing), None);

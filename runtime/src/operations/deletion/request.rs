@@ -39,6 +39,10 @@ const FOLLOWERS_WAITED_FOR: Duration = Duration::from_secs(10);
 ///
 /// Deletions of one id run one after the other.
 ///
+/// A quarantined aggregate can be deleted, because that needs no state. It is recovered once more first; if its data is
+/// damaged, or its snapshot is newer than the log, the deletion fails with [`Failure::Quarantined`], and nothing is
+/// written.
+///
 /// # In a handler
 ///
 /// A deletion that a handler of a subscription awaits does not wait for that subscription, which would wait for its own
@@ -105,17 +109,25 @@ impl<A: Aggregate> Delete<A> {
     /// Ends the stream, if it has no other event than those that are followed, and marks the deletion as unfinished.
     async fn end(&self, id: Id<A>, followed: Followed) -> Result<Receipt, Failure> {
         let (engine, stream) = (self.directory.hosted.engine.clone(), id.stream());
-        let execute = Execute::deleting(self.directory.clone(), id, self.reuse.into());
-        let execute = match followed {
-            Followed::UpTo(version) => execute.expect(version),
-            Followed::Unknown => execute,
+        let (directory, reuse) = (self.directory.clone(), self.reuse);
+        let execute = move || {
+            let execute = Execute::deleting(directory.clone(), id.clone(), reuse.into());
+            match followed {
+                Followed::UpTo(version) => execute.expect(version),
+                Followed::Unknown => execute,
+            }
         };
         // Spawned, so that no other deletion has its turn before this one is answered, if the caller drops its future.
         let ending = self.directory.hosted.engine.home.spawn(async move {
             let _turn = engine.deletions.turn(&stream).await;
             let was_noted = engine.is_noted(&stream).await?;
             engine.note(&stream, true).await?;
-            let ended = execute.await.map_err(failure);
+            let ended = match execute().await {
+                // Perhaps because of a request before it: one that comes later is carried out if it can be.
+                Err(ExecuteError::Failed(Failure::Quarantined(_))) => execute().await,
+                ended => ended,
+            };
+            let ended = ended.map_err(failure);
             if !was_noted && ended.as_ref().is_err_and(|it| it.written() == Written::No) {
                 // What has not ended is not being deleted. A mark of before is of an interrupted deletion.
                 let _ = engine.note(&stream, false).await;

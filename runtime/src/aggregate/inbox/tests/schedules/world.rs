@@ -64,7 +64,7 @@ impl World {
     pub(super) fn send(self: &Arc<Self>, mut request: Request<Book>) {
         loop {
             let slot = self.slot();
-            match slot.push(request, INBOX_LIMIT) {
+            match slot.push(request, INBOX_LIMIT, || {}) {
                 Pushed::Queued => return,
                 Pushed::Start(epoch) => return self.clone().start(slot, epoch),
                 Pushed::Refused(request, failure) => {
