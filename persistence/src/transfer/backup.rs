@@ -36,6 +36,7 @@ mod survey;
 mod taking;
 #[cfg(test)]
 mod tests;
+mod unended;
 mod verifying;
 mod versions;
 
@@ -51,6 +52,7 @@ pub use error::BackupError;
 pub use loading::{Loaded, load};
 pub use restoring::{Engine, Restored, restore};
 pub use taking::{TakeOptions, take};
+pub use unended::Unended;
 pub use verifying::verify;
 
 /// One run of a backup, from its manifest.

@@ -10,3 +10,4 @@ mod moving;
 mod personal;
 mod refusing;
 mod types;
+mod unended;

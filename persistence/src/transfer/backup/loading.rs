@@ -11,8 +11,9 @@ use super::manifest::{Item, Manifest};
 use super::notes::Which;
 use super::place::Place;
 use super::survey::{REPORT_EVERY, Survey, survey};
+use super::unended::Collecting;
 use super::versions::Archived;
-use super::{BackupError, Until, notes};
+use super::{BackupError, Unended, Until, notes};
 use crate::archive::segment::{Segment, SegmentError};
 use crate::record::chain::ChainEnd;
 use crate::record::stub_frame;
@@ -38,6 +39,9 @@ pub struct Loaded {
     /// The number of commits whose events the store had deleted by the end, and which were loaded without
     /// them.
     pub deleted: u64,
+    /// The aggregates whose events were deleted, and whose end is after the requested point. Delete them, so that their
+    /// ids can be used again.
+    pub unended: Unended,
 }
 
 /// Loads a backup into an open, empty store, for inspection or for a test. The store keeps its identity;
@@ -88,6 +92,7 @@ pub(super) fn load_from(
         is_over: false,
         so_far: Progress::default(),
         deleted: 0,
+        unended: Collecting::default(),
         batches: Batches::new(to),
     };
     let (mut run, mut lineage) = (0, Lineage::of(Uuid::nil()));
@@ -97,14 +102,15 @@ pub(super) fn load_from(
             (run, lineage) = (manifest.number, manifest.lineage.clone());
         }
     }
-    let Loading { end, so_far, deleted, mut batches, .. } = loading;
+    let Loading { end, so_far, deleted, unended, mut batches, .. } = loading;
     batches.flush()?;
     check(to, end)?;
     let notes = load_notes(place, manifests, end.position, to)?;
     to.writer.settle()?;
     let archived = survey.archived.keys().copied().collect();
-    let commits = so_far.commits;
-    Ok((Loaded { end, run, commits, notes, lineage, archived, deleted }, survey.archived))
+    let (commits, unended) = (so_far.commits, unended.finish());
+    let loaded = Loaded { end, run, commits, notes, lineage, archived, deleted, unended };
+    Ok((loaded, survey.archived))
 }
 
 fn check(to: &Store, wanted: ChainEnd) -> Result<(), BackupError> {
@@ -156,6 +162,7 @@ struct Loading<'a> {
     is_over: bool,
     so_far: Progress,
     deleted: u64,
+    unended: Collecting,
     batches: Batches<'a>,
 }
 
@@ -206,7 +213,12 @@ impl Loading<'_> {
         let stream = StreamId::new(view.category, view.id);
         let stream =
             stream.map_err(|error| BackupError::damaged(&self.place.path, error.to_string()))?;
-        if self.survey.is_removed(commit, &stream) {
+        let is_removed = self.survey.is_removed(commit, &stream);
+        let has_events = !is_removed && commit.gone() != Some(Gone::Removed);
+        if !has_events && !self.survey.is_deleted(commit, &stream) {
+            self.unended.add(&stream);
+        }
+        if is_removed {
             let stub = Commit::from_frame(&stub_frame(commit, Gone::Removed), commit.position());
             self.batches.put(stream, &stub.map_err(ReadError::from)?)?;
             self.deleted += 1;

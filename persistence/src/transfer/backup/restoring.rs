@@ -13,7 +13,7 @@ use super::loading::load_from;
 use super::manifest::Manifest;
 use super::place::{Place, locked, names};
 use super::versions::{Archived, Versions};
-use super::{BackupError, Until};
+use super::{BackupError, Unended, Until};
 use crate::crash_points;
 use crate::error::OpenError;
 use crate::files::{self, RESTORING};
@@ -57,6 +57,9 @@ pub struct Restored {
     /// The number of commits whose events the store had deleted by the end, and which were restored without
     /// them.
     pub deleted: u64,
+    /// The aggregates whose events were deleted, and whose end is after the requested point. Delete them, so that their
+    /// ids can be used again.
+    pub unended: Unended,
 }
 
 /// Restores a backup into the directory `to`, which must be empty or must not exist.
@@ -106,6 +109,7 @@ pub fn restore(
         archived_missing: &loaded.archived - &archived,
         archived,
         deleted: loaded.deleted,
+        unended: loaded.unended,
     })
 }
 

@@ -109,7 +109,8 @@ impl Survey {
         }
     }
 
-    fn is_deleted(&self, commit: &Commit, stream: &StreamId) -> bool {
+    /// Returns whether a later commit ends the stream.
+    pub(super) fn is_deleted(&self, commit: &Commit, stream: &StreamId) -> bool {
         self.ends.get(stream).is_some_and(|end| commit.last_version() < *end)
     }
 }

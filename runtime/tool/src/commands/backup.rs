@@ -89,6 +89,10 @@ struct RestoredShown {
     archived_missing: Vec<String>,
     /// Commits whose events had been deleted by then.
     deleted: u64,
+    /// How many aggregates have neither their events nor their end.
+    unended: u64,
+    /// The first of them.
+    unended_first: Vec<String>,
 }
 
 impl RestoredShown {
@@ -101,6 +105,8 @@ impl RestoredShown {
             archived: restored.archived.len(),
             archived_missing: restored.archived_missing.iter().map(ToString::to_string).collect(),
             deleted: restored.deleted,
+            unended: restored.unended.streams,
+            unended_first: restored.unended.first.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -121,7 +127,16 @@ pub(super) fn restore(output: &mut Output<'_>, args: &Restore) -> Result<Outcome
         ("archive", text::count(shown.archived as u64, "segment")),
         ("deleted", text::count(shown.deleted, "commit")),
         ("missing", text::count(shown.archived_missing.len() as u64, "segment")),
+        ("unended", text::count(shown.unended, "stream")),
     ];
     output.document(&shown, &fields)?;
-    Ok(if shown.archived_missing.is_empty() { Outcome::Success } else { Outcome::Findings })
+    if shown.unended > 0 {
+        output.remark("\nneither the events nor the end of these are left; `delete` them to use their ids again:")?;
+        output.table_of(
+            &["STREAM"],
+            shown.unended_first.iter().map(|it| vec![text::Name(it).to_string()]),
+        )?;
+    }
+    let is_whole = shown.archived_missing.is_empty() && shown.unended == 0;
+    Ok(if is_whole { Outcome::Success } else { Outcome::Findings })
 }
