@@ -1,4 +1,4 @@
-//! The header of the key file, in two copies on its first two pages.
+//! The header of the key file, in two copies on its first two pages, and the places of its slots.
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -9,6 +9,12 @@ use crate::wire::Cursor;
 
 pub(super) const PAGE: usize = 4096;
 pub(super) const SLOTS_PER_PAGE: u64 = (PAGE / RECORD_BYTES) as u64;
+
+/// Returns where a copy of a slot begins in the file, after the two pages of the header.
+pub(super) fn offset(side: u64, slot: u64) -> u64 {
+    let page = 2 + 2 * (slot / SLOTS_PER_PAGE) + side;
+    page * PAGE as u64 + (slot % SLOTS_PER_PAGE) * RECORD_BYTES as u64
+}
 
 const MAGIC: &[u8; 8] = b"actukeys";
 

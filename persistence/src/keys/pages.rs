@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::header::{FORMAT, Header, PAGE, SLOTS_PER_PAGE, Unreadable};
+use super::header::{FORMAT, Header, PAGE, SLOTS_PER_PAGE, Unreadable, offset};
 use super::medium::Medium;
 use super::record::{RECORD_BYTES, Record, SlotCopy, SlotId};
 use super::slot_reader::SlotReader;
@@ -192,13 +192,13 @@ impl Pages {
     /// Reads the record of a slot. Returns `None` if neither copy is valid.
     pub(super) fn read(&self, slot: u32) -> io::Result<Option<Record>> {
         if let Some(bytes) = self.new.get(&slot).or_else(|| self.catch_up.get(&slot)) {
-            return Ok(good(SlotCopy::parse(bytes, self.slot_id(slot))));
+            return Ok(SlotCopy::parse(bytes, self.slot_id(slot)).good());
         }
         let mut bytes = [0; RECORD_BYTES];
         // The other side is complete, so it comes first.
         for side in [1 - self.side, self.side] {
             self.medium.read(offset(side, u64::from(slot)), &mut bytes)?;
-            if let Some(record) = good(SlotCopy::parse(&bytes, self.slot_id(slot))) {
+            if let Some(record) = SlotCopy::parse(&bytes, self.slot_id(slot)).good() {
                 return Ok(Some(record));
             }
         }
@@ -309,15 +309,6 @@ impl Pages {
         }
         Ok(())
     }
-}
-
-pub(super) fn good(copied: SlotCopy) -> Option<Record> {
-    if let SlotCopy::Good(record) = copied { Some(record) } else { None }
-}
-
-pub(super) fn offset(side: u64, slot: u64) -> u64 {
-    let page = 2 + 2 * (slot / SLOTS_PER_PAGE) + side;
-    page * PAGE as u64 + (slot % SLOTS_PER_PAGE) * RECORD_BYTES as u64
 }
 
 /// The newest format this release reads.

@@ -84,6 +84,10 @@ impl SlotCopy {
         }
         parse(bytes, slot_id).map_or(Self::Bad, Self::Good)
     }
+
+    pub(super) fn good(self) -> Option<Record> {
+        if let Self::Good(record) = self { Some(record) } else { None }
+    }
 }
 
 fn parse(bytes: &[u8], slot_id: SlotId) -> Option<Record> {

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
+use super::header::offset;
 use super::medium::ReadAt;
-use super::pages::{good, offset};
 use super::record::{RECORD_BYTES, Record, SlotCopy, SlotId, SlotState};
 use crate::personal::Fingerprint;
 
@@ -26,6 +26,6 @@ impl SlotReader {
     fn copy(&self, side: u64, slot: u32) -> Option<Record> {
         let mut bytes = [0; RECORD_BYTES];
         self.medium.read_at(offset(side, u64::from(slot)), &mut bytes).ok()?;
-        good(SlotCopy::parse(&bytes, SlotId { file: self.file, slot }))
+        SlotCopy::parse(&bytes, SlotId { file: self.file, slot }).good()
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::super::header::offset;
 use super::super::medium::ReadAt;
-use super::super::pages::offset;
 use super::*;
 
 /// Far longer than anything here takes.
