@@ -20,7 +20,7 @@ use crate::schema::decoding::{Decoder, Undecodable};
 use crate::schema::recorded::StoreShapes;
 
 pub use crate::engine::keyring::key_file;
-pub use crate::operations::deletion::{NotDeleted, delete_closed as delete};
+pub use crate::operations::deletion::{Lag, NotDeleted, delete_closed as delete};
 #[cfg(feature = "sagas")]
 pub use crate::saga::inspecting::{SagaIndexes, saga_steps};
 pub use crate::subscription::inspecting::{

@@ -177,7 +177,8 @@ impl Failure {
     }
 }
 
-fn names(followers: &[LaggingFollower]) -> String {
+/// Returns the names of followers, and how far each is.
+pub(crate) fn names(followers: &[LaggingFollower]) -> String {
     let one = |it: &LaggingFollower| format!("{:?} (at position {})", it.name, it.position);
     followers.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -18,7 +18,7 @@ use super::REMOVALS_AT_ONCE;
 use crate::base::error::Failure;
 use crate::engine::Engine;
 
-pub use closed::{NotDeleted, delete as delete_closed};
+pub use closed::{Lag, NotDeleted, delete as delete_closed};
 pub use request::Delete;
 
 /// Whether the id of a deleted aggregate may be used again.

@@ -243,6 +243,9 @@ pub(crate) struct Delete {
     /// The id may be used again; versions continue
     #[arg(long)]
     pub(crate) reusable: bool,
+    /// Delete it even if subscriptions have not finished its events, which they then never receive
+    #[arg(long)]
+    pub(crate) despite_lag: bool,
     /// Confirm the deletion
     #[arg(long)]
     pub(crate) yes: bool,

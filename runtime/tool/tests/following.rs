@@ -66,6 +66,25 @@ fn subscriptions_are_listed_with_their_parked_events() {
     assert_eq!(info["subscriptions"], json!(1));
 }
 
+/// The tool deleted a stream whose last event a stopped subscription had not received.
+#[test]
+fn a_stream_that_a_subscription_has_not_finished_is_deleted_only_on_demand() {
+    let directory = tempfile::tempdir().unwrap();
+    parked_store(directory.path());
+    let delete = |id: &str, more: &[&str]| {
+        actuarius(directory.path(), &[&["delete", id, "--yes"], more].concat())
+    };
+    let refused = delete("account/b", &[]);
+    assert_eq!(refused.code, 2, "{}", refused.errors);
+    assert!(refused.errors.contains("\"mailer\" (at position 5)"), "{}", refused.errors);
+    json(directory.path(), &["verify"]).fine();
+    let shown = json(directory.path(), &["show", "account/b"]).fine().document();
+    assert_eq!(shown["version"], json!(2), "nothing was deleted");
+    // Of this one it has received or parked all events.
+    delete("account/a", &[]).fine();
+    delete("account/b", &["--despite-lag"]).fine();
+}
+
 #[test]
 fn parked_events_are_listed_and_the_first_is_skipped_permanently() {
     let directory = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use actuarius_domain::{Metadata, StreamId, Timestamp, Version};
+use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::archive::ArchiveError;
 use actuarius_persistence::{
     Append, Batch, NewCommit, ReadError, Reader, Removal, Store, StoreFailure,
@@ -11,10 +11,16 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Deleted, Reuse, end_of, note, removals};
+use crate::base::error::names;
+use crate::base::follower_status::{FollowerStatus, LaggingFollower};
 use crate::base::stored_commit::{commit_with, is_deletion};
+use crate::subscription;
 
 /// Deletes a stream like [`Aggregates::delete`](crate::Aggregates::delete), without knowing its Rust type.
 /// Returns `None` if it was deleted before or never existed.
+///
+/// A subscription that has a checkpoint and has not finished the events of the stream would never receive them. `lag`
+/// says whether the stream is deleted all the same. Views of a closed store are not looked at.
 ///
 /// An interrupted deletion is resumed when a runtime opens the store, or when this is called again.
 ///
@@ -24,16 +30,51 @@ pub fn delete(
     store: &mut Store,
     stream: &StreamId,
     reuse: Reuse,
+    lag: Lag,
 ) -> Result<Option<Deleted>, NotDeleted> {
     let version = store.reader.version(stream)?;
     let Some(last) = last_commit(&*store.reader, stream, version)? else { return Ok(None) };
     let end = match last {
         // An earlier deletion may have been interrupted.
         Last::End => version,
-        Last::Event(time) => end(store, stream, version, time, reuse)?,
+        Last::Event { time, position } => {
+            if lag == Lag::Refused {
+                unless_followers_lag(&*store.reader, stream, position)?;
+            }
+            end(store, stream, version, time, reuse)?
+        }
     };
     let commits = remove_deleted(store, stream, end)?;
-    Ok(matches!(last, Last::Event(_)).then_some(Deleted { version: end, commits }))
+    Ok(matches!(last, Last::Event { .. }).then_some(Deleted { version: end, commits }))
+}
+
+/// What a deletion does if subscriptions have not finished the events of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// It fails with [`NotDeleted::FollowersLag`], and nothing is deleted.
+    Refused,
+    /// It deletes the stream. They receive no further event of it, and react to its end.
+    Ignored,
+}
+
+fn unless_followers_lag(
+    reader: &dyn Reader,
+    stream: &StreamId,
+    position: Position,
+) -> Result<(), NotDeleted> {
+    let lagging = subscription::lagging(reader, stream.category(), position)?;
+    let of = |(name, position): (String, Position)| LaggingFollower {
+        name: name.into(),
+        status: FollowerStatus::Stopped,
+        position,
+    };
+    match lagging.is_empty() {
+        true => Ok(()),
+        false => Err(NotDeleted::FollowersLag {
+            position,
+            followers: lagging.into_iter().map(of).collect(),
+        }),
+    }
 }
 
 /// The last commit of a stream.
@@ -41,8 +82,8 @@ pub fn delete(
 enum Last {
     /// It was deleted.
     End,
-    /// It was not deleted; its last event was decided at this time.
-    Event(Timestamp),
+    /// It was not deleted; its last event was decided at this time, and has this position.
+    Event { time: Timestamp, position: Position },
 }
 
 fn last_commit(
@@ -55,7 +96,7 @@ fn last_commit(
     }
     Ok(commit_with(reader, stream, version)?.map(|commit| match is_deletion(&commit) {
         true => Last::End,
-        false => Last::Event(commit.view().time),
+        false => Last::Event { time: commit.view().time, position: commit.last_position() },
     }))
 }
 
@@ -105,8 +146,9 @@ fn remove_deleted(store: &mut Store, stream: &StreamId, end: Version) -> Result<
     Ok(removed)
 }
 
-/// Why a stream was not deleted, or not completely. Call [`delete`] again; a runtime that opens the store
-/// resumes a deletion that was begun, too.
+/// Why a stream was not deleted, or not completely. After [`FollowersLag`](NotDeleted::FollowersLag) nothing was
+/// deleted. After another error call [`delete`] again; a runtime that opens the store resumes a deletion that was begun,
+/// too.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum NotDeleted {
@@ -122,4 +164,16 @@ pub enum NotDeleted {
     /// Another event was written to the stream at the same time. Nothing was written.
     #[error("the stream was changed at the same time")]
     Conflict,
+    /// Subscriptions have not finished the events of the stream. Nothing was written. Start them in a runtime until they
+    /// have, or delete with [`Lag::Ignored`].
+    #[error(
+        "not finished at position {position}, the last event of the stream: {}",
+        names(followers)
+    )]
+    FollowersLag {
+        /// The position of the last event of the stream.
+        position: Position,
+        /// The subscriptions, and how far each is.
+        followers: Vec<LaggingFollower>,
+    },
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actuarius::inspection;
+use actuarius::inspection::{self, Lag};
 use actuarius::operations::Reuse;
 use actuarius::store::archive::{Moving, files as segments};
 use actuarius::store::backup::{self, BackupError, TakeOptions, Until};
@@ -152,7 +152,8 @@ impl Site {
             Backup => self.back_up(),
             Archive => self.archive(),
             Delete(id) => {
-                let deleted = inspection::delete(&mut self.store(), &stream(id), Reuse::Never);
+                let (store, id) = (&mut self.store(), stream(id));
+                let deleted = inspection::delete(store, &id, Reuse::Never, Lag::Refused);
                 deleted.map(drop).map_err(|error| error.to_string())
             }
             Snapshot => self.snapshot(),

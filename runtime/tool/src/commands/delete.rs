@@ -1,7 +1,8 @@
 //! The command `delete`.
 
+use actuarius::Version;
+use actuarius::inspection::{self, Lag};
 use actuarius::operations::Reuse;
-use actuarius::{Version, inspection};
 use serde::Serialize;
 
 use super::Session;
@@ -38,7 +39,8 @@ pub(super) fn run(session: &mut Session<'_, '_>, args: &Delete) -> Result<Outcom
         return Err(ToolError::Other(why));
     }
     let reuse = if args.reusable { Reuse::Allowed } else { Reuse::Never };
-    let deleted = inspection::delete(store, &stream, reuse)?;
+    let lag = if args.despite_lag { Lag::Ignored } else { Lag::Refused };
+    let deleted = inspection::delete(store, &stream, reuse, lag)?;
     let shown = DeletedShown {
         r#type: stream.category().to_owned(),
         id: stream.id().to_owned(),
