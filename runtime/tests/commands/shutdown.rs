@@ -35,7 +35,7 @@ async fn under_load_each_command_is_acknowledged_or_refused_and_none_hangs() {
     let report = runtime.shutdown(Duration::from_secs(60)).await;
     assert!(report.is_clean(), "{report:?}");
     let acknowledged: u64 = clients.await.unwrap().into_iter().sum();
-    assert!(matches!(runtime.health().status, Status::ShuttingDown));
+    assert!(matches!(runtime.health().status, Status::Closed));
 
     let runtime = Runtime::builder().on_store(memory::reopen(&contents)).await.unwrap();
     assert_eq!(runtime.head().get(), acknowledged);
