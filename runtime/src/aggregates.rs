@@ -247,7 +247,8 @@ impl<A: Aggregate> Aggregates<A> {
     /// [`SubscriptionBuilder::on_deleted`](crate::subscription::SubscriptionBuilder::on_deleted). Backups keep what
     /// they contain.
     ///
-    /// Deleting an aggregate that is deleted or never existed changes nothing. A dropped future or a crash
+    /// Deleting an aggregate that is deleted or never existed changes nothing. One that is quarantined can be deleted, too,
+    /// unless what is stored of it is damaged or its snapshot is newer than the log. A dropped future or a crash
     /// leaves no partial deletion: once the stream has ended, the rest is done, at the latest when the
     /// runtime is opened again.
     ///

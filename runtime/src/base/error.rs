@@ -315,6 +315,7 @@ pub enum QuarantineReason {
     SnapshotAhead(String),
     /// Events of the aggregate were removed from the log, but the event that ends its stream is missing:
     /// the store was restored to a moment before the deletion, from a backup taken after it.
+    /// Delete it: that ends its stream.
     #[error("its events were removed, and its deletion is not in the log")]
     Removed,
     /// The user's code panicked while the aggregate was recovered: `Default`, or a destructor of the state.
