@@ -1,12 +1,13 @@
 //! Projections into a database of the user: effects and their position are stored in one transaction, so that
 //! each event counts exactly once.
 //!
-//! `database_trait` (what users implement), `batch` (the events that are handed over), `target` (hands them over)
-//! and `handle` (the running projection).
+//! `database_trait` (what users implement), `selection` (which events are handed over), `batch` (some of them),
+//! `target` (hands them over) and `handle` (the running projection).
 
 mod batch;
 mod database_trait;
 mod handle;
+mod selection;
 mod target;
 
 use std::sync::{Arc, Mutex};
@@ -20,13 +21,15 @@ pub use handle::InDatabase;
 use super::builder::{ProjectionBuilder, ProjectionKind};
 use crate::follow::followers::StartError;
 use crate::inner::Inner;
-use target::{DatabaseSource, Selection};
+use selection::Selection;
+use target::DatabaseSource;
 
 /// The settings of a projection into a database of the user.
 #[doc(hidden)]
 pub struct DatabaseSettings<D> {
     database: D,
     selection: Selection,
+    accepts_widening: bool,
 }
 
 impl<D: Database> ProjectionKind for InDatabase<D> {
@@ -35,7 +38,8 @@ impl<D: Database> ProjectionKind for InDatabase<D> {
 
 impl<D: Database> ProjectionBuilder<InDatabase<D>> {
     pub(crate) fn in_database(inner: Arc<Inner>, name: String, database: D) -> Self {
-        Self::with(inner, name, DatabaseSettings { database, selection: Selection::default() })
+        let (selection, accepts_widening) = (Selection::default(), false);
+        Self::with(inner, name, DatabaseSettings { database, selection, accepts_widening })
     }
 
     /// Adds an aggregate type whose events are handed over. Call it for each type.
@@ -66,20 +70,33 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
         self
     }
 
+    /// Lets the projection continue at the database's position although it follows further aggregate types, or further
+    /// ends of streams, than at its last start. The database then lacks their earlier events:
+    /// [`rebuild_beside`](InDatabase::rebuild_beside) fills another one from the first event on.
+    pub fn accepts_widening(mut self) -> Self {
+        self.settings.accepts_widening = true;
+        self
+    }
+
     /// Starts the projection at the database's position.
     ///
     /// # Errors
     /// [`StartError`]; nothing was projected. [`StartError::Ahead`]: the database has events that the log
     /// does not have. It belongs to another store, or the store was restored from a backup.
+    /// [`StartError::Widened`]: it follows more than at its last start, and the database has passed the earlier ones of
+    /// these events.
     pub async fn start(self) -> Result<InDatabase<D>, StartError> {
         let registration = self.register(&self.settings.selection.types())?;
         let Self { inner, name, settings, retry, .. } = self;
-        let DatabaseSettings { database, selection } = settings;
+        let DatabaseSettings { database, selection, accepts_widening } = settings;
         let (engine, selection) = (inner.engine.clone(), Arc::new(selection));
-        let database = Mutex::new(Some(database));
-        let source = DatabaseSource { name, engine, selection: selection.clone(), database };
-        let engine = inner.engine.clone();
+        let recorded = selection.recorded(&engine, &name).await?;
+        let widened_by =
+            if accepts_widening { vec![] } else { selection.beyond(recorded.as_ref()) };
+        let parts = (Mutex::new(Some(database)), Mutex::new(widened_by));
+        let source = DatabaseSource::of(name.clone(), engine.clone(), selection.clone(), parts);
         let (projection, orders) = Self::run(inner, registration, retry, source).await?;
+        selection.record(&engine, &name, recorded.as_ref()).await;
         Ok(InDatabase { projection, engine, selection, orders })
     }
 }

@@ -69,10 +69,11 @@ pub enum StartError {
         now: String,
     },
     /// It receives events that it did not receive before, and it has passed the earlier ones of them. Choose with
-    /// `on_widening` whether it continues from here, or begins again. Or let another follower receive them.
+    /// `on_widening` whether it continues from here, or begins again; for a database, let it continue with
+    /// `accepts_widening`. Or let another follower receive them.
     #[error(
         "{name:?} has finished the log up to position {position} without {events}: \
-        choose with on_widening whether it continues from here or begins again"
+        choose with on_widening (a database: accepts_widening) whether it continues without them"
     )]
     Widened {
         /// The follower.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::database_trait::Database;
-use super::target::{DatabaseTarget, Selection};
+use super::selection::Selection;
+use super::target::DatabaseTarget;
 use crate::engine::Engine;
 use crate::projection::handle::ProjectionHandle;
 use crate::projection::rebuild::{Order, Rebuild, order};

@@ -4,51 +4,48 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actuarius_domain::Position;
-use actuarius_persistence::{Commit, CommitView};
+use actuarius_persistence::Commit;
 use uuid::Uuid;
 
 use super::batch::EventBatch;
 use super::database_trait::Database;
+use super::selection::Selection;
 use crate::base::panics::guarded;
 use crate::engine::Engine;
-use crate::follow::deleted_aggregate::is_end;
 use crate::follow::followers::{BoxError, StartError};
 use crate::projection::host::{Opened, Source};
 use crate::projection::target::{Failed, Target, is_position_due, not_yet_taken};
-use crate::projection::types::Types;
-
-/// Which events are handed over, and how many at once.
-pub(super) struct Selection {
-    pub(super) categories: Vec<&'static str>,
-    /// The aggregate types the ends of whose streams are handed over.
-    pub(super) ends: Vec<&'static str>,
-    pub(super) batch_events: u64,
-}
-
-impl Default for Selection {
-    fn default() -> Self {
-        Self { categories: vec![], ends: vec![], batch_events: 1_000 }
-    }
-}
-
-impl Selection {
-    pub(super) fn types(&self) -> Types {
-        Types::of(self.categories.iter().chain(&self.ends).copied())
-    }
-
-    fn has(&self, commit: &CommitView<'_>) -> bool {
-        let (events, ends) = (&self.categories, &self.ends);
-        let (events, ends) = (events.contains(&commit.category), ends.contains(&commit.category));
-        (events || ends) && if is_end(commit) { ends } else { events }
-    }
-}
 
 /// Holds the user's database until the projection opens it.
 pub(super) struct DatabaseSource<D> {
-    pub(super) name: String,
-    pub(super) engine: Arc<Engine>,
-    pub(super) selection: Arc<Selection>,
-    pub(super) database: Mutex<Option<D>>,
+    name: String,
+    engine: Arc<Engine>,
+    selection: Arc<Selection>,
+    database: Mutex<Option<D>>,
+    /// The events that it did not follow at its last start, until it has started.
+    widened_by: Mutex<Vec<String>>,
+}
+
+impl<D: Database> DatabaseSource<D> {
+    pub(super) fn of(
+        name: String,
+        engine: Arc<Engine>,
+        selection: Arc<Selection>,
+        (database, widened_by): (Mutex<Option<D>>, Mutex<Vec<String>>),
+    ) -> Self {
+        Self { name, engine, selection, database, widened_by }
+    }
+
+    /// Refuses a database that has passed events which it did not follow then.
+    fn unless_widened(&self, position: Position) -> Result<(), StartError> {
+        let mut events = self.widened_by.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = std::mem::take(&mut *events);
+        if events.is_empty() || position == Position::NONE {
+            return Ok(());
+        }
+        let (name, events) = (self.name.clone(), events.join(", "));
+        Err(StartError::Widened { name, position, events })
+    }
 }
 
 impl<D: Database> Source<DatabaseTarget<D>> for DatabaseSource<D> {
@@ -65,6 +62,7 @@ impl<D: Database> Source<DatabaseTarget<D>> for DatabaseSource<D> {
             let (name, position) = (self.name.clone(), target.position);
             return Err(StartError::OtherHistory { name, store, position });
         }
+        self.unless_widened(target.position)?;
         target.must_check = false;
         target.stored = target.position;
         Ok(Opened { target, older: None })

@@ -4,3 +4,4 @@
 mod following;
 mod rebuilding;
 mod sums;
+mod widened;
