@@ -159,7 +159,7 @@ impl<S: Saga> Host<S> {
         let Some(events) = self.events.get() else { return };
         for parked in events.parked().await {
             let Ok(id) = Id::new(&*parked.key) else { continue };
-            let takes = |it: &Instance<S>| it.state.steps > 0 && it.state.trouble.is_none();
+            let takes = |it: &Instance<S>| it.state.steps > 0 && !it.state.is_blocked();
             if self.read(&id, takes).await.is_ok_and(|takes| takes) {
                 let host = self.clone();
                 self.tasks.spawn(async move { host.retry_parked(&id).await });
@@ -186,23 +186,14 @@ impl<S: Saga> Host<S> {
         }
     }
 
-    /// Retries the events parked for an instance. If they are handled, and the instance has still not begun, its
-    /// first event is not an event of its own any more: nothing would ever begin or end it.
+    /// Retries the events parked for an instance.
     pub(super) async fn retry_parked(&self, id: &Id<Instance<S>>) {
         let Some(events) = self.events.get() else { return };
         match events.retry_parked(id.as_str()).await {
-            Ok(_) => self.end_unbegun(id).await,
-            Err(ParkedError::NotParked { .. } | ParkedError::UnderWay { .. }) => {}
+            Ok(_) | Err(ParkedError::NotParked { .. } | ParkedError::UnderWay { .. }) => {}
             Err(error) => {
                 tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "parked events not retried");
             }
-        }
-    }
-
-    async fn end_unbegun(&self, id: &Id<Instance<S>>) {
-        let cause = TraceIds::of(id).for_no_cause();
-        if let Err(error) = self.step(id, Kind::EndUnbegun, cause).await {
-            tracing::warn!(target: "actuarius::saga", saga = S::TYPE, %id, %error, "an instance without a first event not ended");
         }
     }
 

@@ -238,8 +238,8 @@ impl<S: Saga> Sagas<S> {
     /// Lets an instance that is quarantined or stuck try again what it is blocked on, and continue. Also
     /// releases an instance that the runtime has quarantined because its steps could not be read.
     ///
-    /// An event whose aggregate was deleted since is passed over. If it is the first event of the instance, and no other
-    /// one begins it, the instance has failed.
+    /// An event whose aggregate was deleted since is passed over. If it is the first event of the instance, the instance
+    /// stays quarantined until another event begins it, or until it is skipped.
     ///
     /// # Errors
     /// [`SagaError`] says whether anything was written. If the cause was not fixed, the instance is blocked
@@ -342,11 +342,8 @@ impl<S: Saga> Sagas<S> {
 
     async fn release(&self, id: Id<Instance<S>>, kind: Kind<S>) -> Result<(), SagaError> {
         let is_back = self.host.instances.release(&id);
-        let may_skip_first = matches!(kind, Kind::Skip);
-        let is_blocked = move |Instance { state, .. }: &Instance<S>| {
-            state.trouble.is_some() || (may_skip_first && state.waits_for_first_event())
-        };
-        if !self.host.read(&id, is_blocked).await? && !is_back {
+        let trouble = self.host.read(&id, |instance| instance.state.trouble.clone()).await?;
+        if trouble.is_none() && !is_back {
             return Err(SagaError::NotInTrouble(id.to_string()));
         }
         let permit = self.host.permit().await.ok_or_else(|| self.host.over())?;

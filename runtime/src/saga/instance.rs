@@ -63,8 +63,6 @@ pub(super) enum Kind<S: Saga> {
     },
     Retry,
     Skip,
-    /// Ends an instance that waits for its first event, which never comes.
-    EndUnbegun,
     Cancel {
         why: String,
         /// Only if no command is open, so that none was carried out or will be.
@@ -159,7 +157,6 @@ impl<S: Saga> Aggregate for Instance<S> {
             }
             Kind::Retry => self.retry(draft)?,
             Kind::Skip => self.skip(draft)?,
-            Kind::EndUnbegun => self.end_unbegun(draft)?,
             Kind::Cancel { why, only_unsent } => self.cancel(draft, why, only_unsent)?,
         };
         Ok(finished.into_iter().collect())
@@ -235,6 +232,8 @@ impl<S: Saga> Instance<S> {
         }
         self.check()?;
         draft.step.keys = keys;
+        // That of an instance that had not begun.
+        draft.step.trouble = None;
         for (_, reaction) in reactions {
             // The saga does not react to what follows an end.
             if draft.step.life == Life::Running {
@@ -284,7 +283,7 @@ impl<S: Saga> Instance<S> {
         trouble: Trouble,
         keys: Vec<String>,
     ) -> Option<Stepped<S>> {
-        if self.state.trouble.is_some() || self.state.is_over() {
+        if self.state.is_blocked() || self.state.is_over() {
             return None;
         }
         draft.step.trouble = Some(trouble);
@@ -310,30 +309,23 @@ impl<S: Saga> Instance<S> {
     }
 
     fn retry(&self, mut draft: Draft<'_, S>) -> Finished<S> {
-        if self.state.trouble.is_none() {
+        if !self.state.is_blocked() {
             return Ok(None);
         }
-        draft.step.trouble = None;
+        let why = "it has not begun: its first event is tried again, or was deleted, and then another event may begin it";
+        let unbegun = Trouble { at: At::FirstEvent, why: why.to_owned() };
+        draft.step.trouble = (!self.state.has_begun).then_some(unbegun);
         draft.finish(Input::Retried)
     }
 
     fn skip(&self, mut draft: Draft<'_, S>) -> Finished<S> {
-        if self.state.trouble.is_none() && !self.state.waits_for_first_event() {
+        if self.state.trouble.is_none() {
             return Ok(None);
         }
         draft.step.trouble = None;
         if !self.state.has_begun {
             draft.step.life = Life::Failed("its first event was skipped".to_owned());
         }
-        draft.finish(Input::Skipped)
-    }
-
-    fn end_unbegun(&self, mut draft: Draft<'_, S>) -> Finished<S> {
-        if !self.state.waits_for_first_event() {
-            return Ok(None);
-        }
-        let why = "its first event was deleted, or does not concern it any more";
-        draft.step.life = Life::Failed(why.to_owned());
         draft.finish(Input::Skipped)
     }
 
@@ -357,8 +349,10 @@ impl<S: Saga> Instance<S> {
     /// A quarantined or stuck instance takes no input.
     fn check(&self) -> Result<(), Refused> {
         match &self.state.trouble {
-            Some(trouble) => Err(Refused::InTrouble(trouble.why.clone())),
-            None => Ok(()),
+            Some(trouble) if self.state.is_blocked() => {
+                Err(Refused::InTrouble(trouble.why.clone()))
+            }
+            _ => Ok(()),
         }
     }
 }

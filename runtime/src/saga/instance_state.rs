@@ -70,10 +70,9 @@ impl InstanceState {
         self.life.has_ended() && self.open.is_empty() && self.trouble.is_none()
     }
 
-    /// Whether the first event was poison, and an operator asked to try it again.
-    pub(super) fn waits_for_first_event(&self) -> bool {
-        let exists = self.steps > 0 && self.life == Life::Running;
-        exists && !self.has_begun && self.trouble.is_none()
+    /// Whether it takes no input before an operator decides.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.at != At::FirstEvent)
     }
 
     /// Whether an open command is not to be sent any more if it has not been carried out: it was sent before the
@@ -200,7 +199,7 @@ impl InstanceState {
             Some(At::Deadline(deadline)) => self.deadlines.retain(|(it, _)| *it != deadline),
             Some(At::Undo) => drop(self.undos.pop()),
             Some(At::Delivery(effect)) => self.abandon(effect),
-            None => {}
+            Some(At::FirstEvent) | None => {}
         }
     }
 

@@ -220,6 +220,8 @@ pub(super) enum At {
     Undo,
     /// A command that cannot be delivered: its aggregate was deleted permanently, or it does not decode.
     Delivery(EffectId),
+    /// An operator asked to try the first event again. Until an event begins the instance, it has not begun.
+    FirstEvent,
 }
 
 /// A value of any type, stored with the codec that reads it.

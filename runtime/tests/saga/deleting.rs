@@ -32,24 +32,66 @@ async fn an_instance_gets_past_an_event_whose_aggregate_was_deleted() {
     assert_eq!(show.puppets.counts().in_trouble, 0);
 }
 
-/// The first event of an instance was poison, and its aggregate was deleted. A retry left an instance that ran, waited for
-/// an event that never came, and could neither be cancelled nor retried.
-#[tokio::test]
-async fn a_retry_ends_an_instance_whose_first_event_was_deleted() {
+/// An instance `t` whose first event was poison, and the aggregate of that event was deleted.
+async fn unbegun() -> Show {
     let show = Show::new().await;
     let bad = Said::start("t", "bad").doing([Do::Panic("never begun".to_owned())]);
     show.hints.execute("liar", vec![bad]).await.unwrap();
     show.until_in_trouble("t").await;
-    show.tell(Said::proceed("t", "one")).await;
     show.hints.delete("liar", Reuse::Never).await.unwrap();
-    show.puppets.retry("t").await.unwrap();
+    show
+}
+
+/// A retry left an instance that ran, waited for an event that never came, and could neither be cancelled nor retried.
+#[tokio::test]
+async fn an_instance_whose_first_event_was_deleted_stays_quarantined_until_it_is_skipped() {
+    let show = unbegun().await;
+    show.tell(Said::proceed("t", "one")).await;
+    for _ in 0..2 {
+        show.puppets.retry("t").await.unwrap();
+        let status = show.puppets.status("t").await.unwrap().unwrap();
+        let InstanceStatus::Quarantined { why } = &status else { panic!("{status}") };
+        assert!(why.contains("deleted"), "{why}");
+        let counts = show.puppets.counts();
+        assert_eq!((counts.live, counts.in_trouble), (1, 1));
+    }
+    show.puppets.skip("t").await.unwrap();
     let ended = show.puppets.status("t").await.unwrap().unwrap();
-    let InstanceStatus::Failed { why } = &ended else { panic!("{ended}") };
-    assert!(why.contains("deleted"), "{why}");
+    assert!(matches!(ended, InstanceStatus::Failed { .. }), "{ended}");
     assert!(show.heard("t").await.is_empty());
     eventually(|| show.puppets.counts().failed == 1).await;
     let counts = show.puppets.counts();
     assert_eq!((counts.live, counts.in_trouble), (0, 0));
+}
+
+/// Whether a later event began the instance depended on how far the saga had read when an operator retried.
+#[tokio::test]
+async fn a_later_event_begins_the_instance_whether_it_was_read_before_the_retry_or_after() {
+    for is_read_before in [true, false] {
+        let show = unbegun().await;
+        if !is_read_before {
+            show.puppets.events().unwrap().pause().await;
+        }
+        show.say(Said::start("t", "begin")).await;
+        if is_read_before {
+            show.puppets.wait_for(show.runtime.head()).await.unwrap();
+        }
+        show.puppets.retry("t").await.unwrap();
+        show.puppets.events().unwrap().resume();
+        show.until_heard("t", "begin").await;
+        assert_eq!(show.puppets.status("t").await.unwrap(), Some(InstanceStatus::Running));
+        eventually(|| show.puppets.counts().in_trouble == 0).await;
+    }
+}
+
+/// The events were retried by the subscription, so that nothing was parked when the instance was.
+#[tokio::test]
+async fn an_instance_without_parked_events_can_be_retried() {
+    let show = unbegun().await;
+    assert_eq!(show.puppets.events().unwrap().retry_parked("t").await, Ok(0));
+    show.tell(Said::start("t", "begin")).await;
+    show.puppets.retry("t").await.unwrap();
+    show.until_heard("t", "begin").await;
 }
 
 /// If another parked event begins the instance, the deleted one is passed over.
