@@ -248,7 +248,7 @@ impl<A: Aggregate> Aggregates<A> {
     /// they contain.
     ///
     /// Deleting an aggregate that is deleted or never existed changes nothing. One that is quarantined can be deleted, too,
-    /// unless what is stored of it is damaged or its snapshot is newer than the log. A dropped future or a crash
+    /// unless its data is damaged, its snapshot is newer than the log, or its recovery panics. A dropped future or a crash
     /// leaves no partial deletion: once the stream has ended, the rest is done, at the latest when the
     /// runtime is opened again.
     ///

@@ -217,8 +217,7 @@ pub enum Status {
     /// for the handlers of subscriptions, which may send commands, it is [`Running`](Self::Running).
     ShuttingDown,
     /// It was shut down: nothing is processed any more, and every request fails. Open the store again. What this report
-    /// lists is empty, because followers and aggregates have ended. A store that has failed stays
-    /// [`Poisoned`](Self::Poisoned).
+    /// lists may no longer be current. A store that has failed stays [`Poisoned`](Self::Poisoned).
     Closed,
     /// The tokio runtime that opened the store has ended: nothing is processed any more, and every request
     /// fails. Drop every handle of the store, then open it again.

@@ -156,7 +156,7 @@ impl Inner {
         }
     }
 
-    /// Returns whether a shutdown has ended everything. The store's files may still be being closed.
+    /// Returns whether a shutdown has ended, except for what it cuts off. The store's files may still be being closed.
     pub(crate) fn has_ended(&self) -> bool {
         self.leftovers.get().is_some()
     }

@@ -228,7 +228,8 @@ impl Runtime {
     ///    their views.
     /// 5. The store is closed.
     ///
-    /// A second call waits for the same, and reports the same counts.
+    /// A second call waits for the same, and reports the same counts. If the future of the first call was dropped, the
+    /// second call completes what it had begun: until then the runtime may refuse requests without being closed.
     ///
     /// Do not await it in a handler of a subscription, which it waits for: the handler would be cut off when its
     /// part of the deadline is over, and the code after the await would not run. Start it in a task of its own.

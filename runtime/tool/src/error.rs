@@ -171,9 +171,9 @@ impl From<NotDeleted> for ToolError {
             NotDeleted::Read(error) => error.into(),
             NotDeleted::Failed(error) => error.into(),
             NotDeleted::Archive(error) => error.into(),
-            lag @ NotDeleted::FollowersLag { .. } => {
-                Self::Other(format!("{lag}; start them until they have, or pass --despite-lag"))
-            }
+            lag @ NotDeleted::FollowersLag { .. } => Self::Other(format!(
+                "{lag}; start them until they are, discard them in the program, or pass --despite-lag"
+            )),
             error => Self::Other(error.to_string()),
         }
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::archive::ArchiveError;
 use actuarius_persistence::{
-    Append, Batch, NewCommit, ReadError, Reader, Removal, Store, StoreFailure,
+    Append, Batch, Gone, NewCommit, ReadError, Reader, Removal, Store, StoreFailure,
 };
 use thiserror::Error;
 use uuid::Uuid;
@@ -25,7 +25,7 @@ use crate::subscription;
 /// An interrupted deletion is resumed when a runtime opens the store, or when this is called again.
 ///
 /// # Errors
-/// [`NotDeleted`]; call it again.
+/// [`NotDeleted`] says what was written, and what to do.
 pub fn delete(
     store: &mut Store,
     stream: &StreamId,
@@ -82,7 +82,7 @@ fn unless_followers_lag(
 enum Last {
     /// It was deleted.
     End,
-    /// It was not deleted; its last event was decided at this time, and has this position.
+    /// It was not deleted; its last event was decided at this time, and has this position, unless it was removed.
     Event { time: Timestamp, position: Position },
 }
 
@@ -94,10 +94,14 @@ fn last_commit(
     if version == Version::NONE {
         return Ok(None);
     }
-    Ok(commit_with(reader, stream, version)?.map(|commit| match is_deletion(&commit) {
-        true => Last::End,
-        false => Last::Event { time: commit.view().time, position: commit.last_position() },
-    }))
+    let Some(commit) = commit_with(reader, stream, version)? else { return Ok(None) };
+    if is_deletion(&commit) {
+        return Ok(Some(Last::End));
+    }
+    // After a restore to before a deletion there may be events without content. None of them can be received any more.
+    let is_removed = commit.gone() == Some(Gone::Removed);
+    let position = if is_removed { Position::NONE } else { commit.last_position() };
+    Ok(Some(Last::Event { time: commit.view().time, position }))
 }
 
 /// Ends the stream and marks the deletion as unfinished, both atomically.
@@ -165,7 +169,8 @@ pub enum NotDeleted {
     #[error("the stream was changed at the same time")]
     Conflict,
     /// Subscriptions have not finished the events of the stream. Nothing was written. Start them in a runtime until they
-    /// have, or delete with [`Lag::Ignored`].
+    /// have, [`discard`](crate::subscription::SubscriptionBuilder::discard) those that are not used any more, or delete
+    /// with [`Lag::Ignored`].
     #[error(
         "not finished at position {position}, the last event of the stream: {}",
         names(followers)

@@ -12,7 +12,7 @@ use super::waiting::{Followed, until_end_followed, until_followed};
 use super::{Deleted, Reuse, remove_deleted};
 use crate::aggregate::directory::Directory;
 use crate::base::deadline::Deadline;
-use crate::base::error::{ExecuteError, Failure, Written};
+use crate::base::error::{ExecuteError, Failure, Quarantine, QuarantineReason, Written};
 use crate::base::receipt::Receipt;
 use crate::engine::Engine;
 use crate::follow::followers::Followers;
@@ -40,8 +40,8 @@ const FOLLOWERS_WAITED_FOR: Duration = Duration::from_secs(10);
 /// Deletions of one id run one after the other.
 ///
 /// A quarantined aggregate can be deleted, because that needs no state. It is recovered once more first; if its data is
-/// damaged, or its snapshot is newer than the log, the deletion fails with [`Failure::Quarantined`], and nothing is
-/// written.
+/// damaged, its snapshot is newer than the log, or its recovery panics, the deletion fails with [`Failure::Quarantined`],
+/// and nothing is written.
 ///
 /// # In a handler
 ///
@@ -123,8 +123,10 @@ impl<A: Aggregate> Delete<A> {
             let was_noted = engine.is_noted(&stream).await?;
             engine.note(&stream, true).await?;
             let ended = match execute().await {
-                // Perhaps because of a request before it: one that comes later is carried out if it can be.
-                Err(ExecuteError::Failed(Failure::Quarantined(_))) => execute().await,
+                // Perhaps because of a request before it: one that comes later is carried out.
+                Err(ExecuteError::Failed(Failure::Quarantined(why))) if can_be_deleted(&why) => {
+                    execute().await
+                }
                 ended => ended,
             };
             let ended = ended.map_err(failure);
@@ -136,6 +138,16 @@ impl<A: Aggregate> Delete<A> {
         });
         ending.await.map_err(interrupted)?
     }
+}
+
+/// Whether recovery reads the stream as far as a deletion needs it.
+fn can_be_deleted(why: &Quarantine) -> bool {
+    !matches!(
+        why.reason,
+        QuarantineReason::Damaged(_)
+            | QuarantineReason::SnapshotAhead(_)
+            | QuarantineReason::RecoveryPanicked(_)
+    )
 }
 
 fn failure<E>(error: ExecuteError<E>) -> Failure {

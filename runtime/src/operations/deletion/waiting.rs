@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actuarius_domain::{Position, StreamId, Version};
-use actuarius_persistence::{ReadError, Reader};
+use actuarius_persistence::{Commit, Gone, ReadError, Reader};
 
 use crate::base::deadline::Deadline;
 use crate::base::error::Failure;
@@ -97,13 +97,15 @@ pub(super) async fn until_end_followed(
     }
 }
 
-/// Returns the version of the stream, and the position of its last event unless that is its end.
+/// Returns the version of the stream, and the position of its last event unless that is its end, or was removed: then no
+/// follower can receive it any more.
 fn last(reader: &dyn Reader, stream: &StreamId) -> Result<(Version, Option<Position>), ReadError> {
     let version = reader.version(stream)?;
     if version == Version::NONE {
         return Ok((version, None));
     }
-    let commit = commit_with(reader, stream, version)?.filter(|commit| !is_deletion(commit));
+    let is_event = |commit: &Commit| !is_deletion(commit) && commit.gone() != Some(Gone::Removed);
+    let commit = commit_with(reader, stream, version)?.filter(is_event);
     Ok((version, commit.map(|commit| commit.last_position())))
 }
 
