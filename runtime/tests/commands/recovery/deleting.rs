@@ -55,7 +55,7 @@ async fn an_aggregate_whose_events_were_removed_can_be_deleted() {
     delete(&runtime, &tallies).await;
 }
 
-/// A person demanded to be erased, and a release could not decode one of their events. Deletion is the way out, and needs
+/// A customer asked for erasure, and a release could not decode one of their events. Deletion is the way out, and needs
 /// no state.
 #[tokio::test]
 async fn an_aggregate_that_does_not_decode_can_be_deleted() {
