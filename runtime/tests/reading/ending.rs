@@ -186,10 +186,11 @@ async fn a_shutdown_does_not_wait_for_a_projection_whose_start_was_dropped_durin
     let (_held, let_go) = sync_channel(0);
     let runtime = Runtime::in_memory().await.unwrap();
     let report = runtime.database("report", Refusing(Held { at_work, let_go })).on::<Ledger>();
-    let starting = send(Box::pin(report.start()));
+    let starting = tokio::spawn(report.start());
     eventually(|| is_at_work.try_recv().is_ok()).await;
     let shutdown = send(Box::pin(runtime.shutdown(LONG)));
-    drop(starting);
+    starting.abort();
+    assert!(starting.await.is_err_and(|it| it.is_cancelled()));
     assert!(shutdown.await.is_clean());
 }
 
