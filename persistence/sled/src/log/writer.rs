@@ -65,8 +65,8 @@ impl SledWriter {
     }
 
     fn store(&mut self, batch: &Batch) -> Result<Vec<AppendOutcome>, StoreFailure> {
-        // Syncs the mark of the previous group, whose callers have been notified by now.
-        self.high_water_mark.begin_sync();
+        // Syncs the marks of earlier groups, whose callers have been notified by now.
+        self.high_water_mark.begin_sync_if_due();
         notes::check_writable(&self.shared.engine, &batch.notes)?;
         self.prepare_index()?;
         let shared = self.shared.clone();
