@@ -22,7 +22,7 @@ pub fn measure<T: DeserializeOwned>(arguments: &[String]) -> Result<T> {
     Ok(serde_json::from_str(&std::fs::read_to_string(json)?)?)
 }
 
-/// This program's arguments without those that name output files.
+/// This program's arguments without those that name files of the whole run.
 #[must_use]
 pub fn own_arguments() -> Vec<String> {
     without_outputs(std::env::args().skip(1))
@@ -32,7 +32,7 @@ fn without_outputs(mut arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
     while let Some(argument) = arguments.next() {
         let name = argument.split('=').next().unwrap_or_default();
-        if !matches!(name, "--json" | "--report") {
+        if !matches!(name, "--json" | "--report" | "--compare") {
             kept.push(argument);
         } else if !argument.contains('=') {
             arguments.next();
@@ -46,8 +46,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_files_are_left_out() {
-        let given = ["all", "--json", "a", "--quick", "--report=b", "--seconds", "2"];
+    fn files_of_the_whole_run_are_left_out() {
+        let given =
+            ["all", "--json", "a", "--quick", "--report=b", "--compare", "c", "--seconds", "2"];
         let kept = without_outputs(given.iter().map(|&text| text.to_owned()));
         assert_eq!(kept, ["all", "--quick", "--seconds", "2"]);
     }

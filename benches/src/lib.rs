@@ -9,6 +9,7 @@
 
 pub mod children;
 pub mod clients;
+pub mod compare;
 pub mod distribution;
 pub mod latency;
 pub mod machine;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use actuarius_bench::options::Cli;
-use actuarius_bench::{Result, report, row, scenarios, table};
+use actuarius_bench::{Result, compare, report, row, scenarios, table};
 use clap::Parser;
 
 /// An allocator for many threads, because one thread often frees what another has allocated.
@@ -23,8 +23,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<()> {
+    // Read first, so that a wrong file does not cost a run.
+    let before = cli.options.compare.as_deref().map(compare::read).transpose()?;
     let rows = scenarios::run(cli.scenario, &cli.options).await?;
     print!("{}", table::render(&rows));
+    if let Some(before) = before {
+        print!("\n{}", compare::render(&rows, &before));
+    }
     if let Some(path) = &cli.options.json {
         row::write_json(&rows, path)?;
     }

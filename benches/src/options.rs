@@ -36,6 +36,14 @@ pub enum Scenario {
     Spread,
     /// Commands per second of 1,024 clients to one aggregate
     Hot,
+    /// The same as spread with 1, 8, 64, 1,024 and 10,240 clients
+    Clients,
+    /// The same as spread, most commands to a few aggregates
+    Zipf,
+    /// The same as spread with each encoding of the events
+    Encodings,
+    /// The same as spread with payloads of 100, 1,000 and 16,000 bytes
+    Payloads,
     /// Latency of one client, beside one fdatasync of the same disk
     OneClient,
     /// Aggregates per second activated from their snapshots
@@ -76,6 +84,10 @@ impl Scenario {
             Self::Throughput => "throughput",
             Self::Spread => "spread",
             Self::Hot => "hot",
+            Self::Clients => "clients",
+            Self::Zipf => "zipf",
+            Self::Encodings => "encodings",
+            Self::Payloads => "payloads",
             Self::OneClient => "one-client",
             Self::Activation => "activation",
             Self::Replay => "replay",
@@ -167,6 +179,9 @@ pub struct Options {
     /// Write the figures as JSON
     #[arg(long, global = true)]
     pub json: Option<PathBuf>,
+    /// Print the figures beside those that an earlier run wrote with --json
+    #[arg(long, value_name = "FILE", global = true)]
+    pub compare: Option<PathBuf>,
     /// Write a report as .html or .svg
     #[arg(long, global = true)]
     pub report: Option<PathBuf>,

@@ -55,6 +55,21 @@ async fn every_scenario_runs_on_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_series_has_a_row_for_each_value() {
+    for (series, names) in [
+        ("zipf", "zipf"),
+        ("encodings", "encoding-bincode encoding-messagepack encoding-json"),
+        ("payloads", "payload-100 payload-1000 payload-16000"),
+        ("clients", "clients-1 clients-8 clients-64 clients-1024 clients-10240"),
+    ] {
+        let rows = run(&format!("{series} --aggregates 30 --commands 20 --rounds 1")).await;
+        let found: Vec<&str> = rows.iter().map(|row| row.scenario.as_str()).collect();
+        assert_eq!(found, names.split(' ').collect::<Vec<_>>());
+        assert!(rows.iter().all(|row| row.ratio.is_some_and(|ratio| ratio > 0.0)), "{rows:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_past_is_asked_for_in_every_way() {
     let rows = run("past --aggregates 3 --events 3000 --commands 20").await;
     let [moments, history] = &rows[..] else { panic!("{rows:?}") };

@@ -5,9 +5,13 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 16] = [
+const IN_ORDER: [Scenario; 20] = [
     Scenario::Spread,
     Scenario::Hot,
+    Scenario::Clients,
+    Scenario::Zipf,
+    Scenario::Encodings,
+    Scenario::Payloads,
     Scenario::OneClient,
     Scenario::Activation,
     Scenario::Replay,

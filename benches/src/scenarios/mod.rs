@@ -9,6 +9,7 @@ mod past;
 mod projection;
 mod recovery;
 mod saga;
+mod series;
 mod storage;
 mod throughput;
 mod upcasting;
@@ -24,6 +25,10 @@ use crate::row::Row;
 pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
     match scenario {
         Scenario::Throughput | Scenario::Spread => throughput::spread(scenario, options).await,
+        Scenario::Clients => series::clients(options).await,
+        Scenario::Zipf => series::zipf(options).await,
+        Scenario::Encodings => series::encodings(options).await,
+        Scenario::Payloads => series::payloads(options).await,
         Scenario::Hot => throughput::hot(options).await,
         Scenario::ColdStorm => throughput::cold_storm(options).await,
         Scenario::OneClient => one_client::one_client(options).await,

@@ -16,7 +16,12 @@ use crate::subject::Subject;
 
 /// Measures 1,024 clients over 10,000 aggregates by default.
 pub(super) async fn spread(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
-    side_by_side(scenario.name(), options, options.hosting(), Before::Nothing).await
+    spread_as(scenario.name(), options).await
+}
+
+/// Measures the same, in a row of another name.
+pub(super) async fn spread_as(name: &str, options: &Options) -> Result<Vec<Row>> {
+    side_by_side(name, options, options.hosting(), Before::Nothing).await
 }
 
 /// Measures all clients at one aggregate.
