@@ -64,7 +64,9 @@ pub enum Scenario {
     Overload,
     /// Latency of 50 clients beside an aggregate with snapshots of 64 MiB
     LargeSnapshot,
-    /// Views catching up, their lag under load, and their cost to the writers
+    /// Commands per second with one, three and five views of each kind, and with a saga
+    Followers,
+    /// Views catching up, their lag under load, and rebuilds
     Projection,
     /// Transfers between accounts by a saga per second, from their first step to their end
     Saga,
@@ -97,6 +99,7 @@ impl Scenario {
             Self::Disk => "disk",
             Self::Overload => "overload",
             Self::LargeSnapshot => "large-snapshot",
+            Self::Followers => "followers",
             Self::Projection => "projection",
             Self::Verify => "verify",
             Self::Saga => "saga",

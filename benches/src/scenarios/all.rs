@@ -5,7 +5,7 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 20] = [
+const IN_ORDER: [Scenario; 21] = [
     Scenario::Spread,
     Scenario::Hot,
     Scenario::Clients,
@@ -22,6 +22,7 @@ const IN_ORDER: [Scenario; 20] = [
     Scenario::Verify,
     Scenario::Overload,
     Scenario::LargeSnapshot,
+    Scenario::Followers,
     Scenario::Projection,
     Scenario::Saga,
     Scenario::Past,

@@ -1,6 +1,7 @@
 //! The scenarios, one module per kind.
 
 mod all;
+mod followers;
 mod large_snapshot;
 mod memory;
 mod one_client;
@@ -40,6 +41,7 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
         Scenario::Verify => storage::verify(options).await,
         Scenario::LargeSnapshot => large_snapshot::large_snapshot(options).await,
         Scenario::Overload => overload::overload(options).await,
+        Scenario::Followers => followers::followers(options).await,
         Scenario::Projection => projection::projection(options).await,
         Scenario::Saga => saga::saga(options).await,
         Scenario::Upcasting => upcasting::upcasting(options).await,

@@ -16,7 +16,7 @@ use crate::workload::{Journal, JournalEvent};
 
 /// The sums of one aggregate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sum {
+pub(in crate::scenarios) struct Sum {
     /// The number of notes.
     pub notes: u64,
     /// The number of their bytes.
@@ -25,7 +25,7 @@ pub(super) struct Sum {
 
 impl Sum {
     /// Adds an event.
-    pub(super) fn add(&mut self, event: &JournalEvent) {
+    pub(in crate::scenarios) fn add(&mut self, event: &JournalEvent) {
         let JournalEvent::Recorded { note } = event;
         self.notes += 1;
         self.bytes += note.len() as u64;
@@ -34,7 +34,7 @@ impl Sum {
 
 /// The view in memory.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Sums(HashMap<String, Sum>);
+pub(in crate::scenarios) struct Sums(HashMap<String, Sum>);
 
 impl Projection<Journal> for Sums {
     fn project(&mut self, envelope: &Envelope<Journal>) {
@@ -47,7 +47,7 @@ impl Projection<Journal> for Sums {
 
 impl Sums {
     /// The number of all notes.
-    pub(super) fn notes(&self) -> u64 {
+    pub(in crate::scenarios) fn notes(&self) -> u64 {
         self.0.values().map(|sum| sum.notes).sum()
     }
 }
@@ -56,12 +56,15 @@ impl Sums {
 ///
 /// # Errors
 /// The error of starting the view.
-pub(super) async fn in_memory(runtime: &Runtime, name: &str) -> Result<InMemory<Sums>> {
+pub(in crate::scenarios) async fn in_memory(
+    runtime: &Runtime,
+    name: &str,
+) -> Result<InMemory<Sums>> {
     Ok(runtime.projection::<Sums>(name).on::<Journal>().start().await?)
 }
 
 /// The view as rows on disk.
-pub(super) struct SumsOnDisk;
+pub(in crate::scenarios) struct SumsOnDisk;
 
 impl View for SumsOnDisk {
     type Key = String;
@@ -75,14 +78,14 @@ impl KeyedProjection<Journal> for SumsOnDisk {
 }
 
 /// The view in SQLite, synced with every batch.
-pub(super) struct SumsInSqlite(Connection);
+pub(in crate::scenarios) struct SumsInSqlite(Connection);
 
 impl SumsInSqlite {
     /// Creates an empty database in a file.
     ///
     /// # Errors
     /// The error of SQLite.
-    pub(super) fn create(file: &Path) -> Result<Self> {
+    pub(in crate::scenarios) fn create(file: &Path) -> Result<Self> {
         let connection = Connection::open(file)?;
         connection.execute_batch(
             "PRAGMA journal_mode = WAL;
