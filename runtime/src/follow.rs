@@ -6,6 +6,7 @@ pub(crate) mod deleted_aggregate;
 pub(crate) mod follower;
 pub(crate) mod followers;
 pub(crate) mod handle;
+pub(crate) mod pacing;
 pub(crate) mod progress;
 pub(crate) mod raw_event;
 pub(crate) mod scope;

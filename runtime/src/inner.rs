@@ -188,7 +188,11 @@ impl Inner {
                 && it.is_advancing()
                 && (1..=LAG_CAUGHT_UP).contains(&it.lag())
         };
-        self.wait_for_tasks(until, || !followers.iter().any(is_catching_up)).await;
+        let caught_up = || {
+            let lagging = followers.iter().filter(|it| is_catching_up(it));
+            lagging.inspect(|it| it.progress.demand()).count() == 0
+        };
+        self.wait_for_tasks(until, caught_up).await;
     }
 
     /// Waits for what tasks do. If their tokio runtime has ended, nothing more is done.

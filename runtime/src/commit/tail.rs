@@ -15,11 +15,17 @@ use tokio::sync::watch;
 const KEPT_BYTES: usize = 8 * 1024 * 1024;
 /// How many groups are kept at most, so that finding one stays cheap even if each holds one event.
 const KEPT_GROUPS: usize = 4_096;
+/// After how many bytes a follower that lets events gather takes them: well before the tail drops them.
+const FILLED_BYTES: usize = KEPT_BYTES / 4;
+/// After how many events: a batch of so many is no cheaper per event if it is larger.
+const FILLED_EVENTS: u64 = 4_096;
 
 /// The end of the log. Publishing a batch moves it and wakes the followers, which find the newest
 /// commits here without touching the disk. The tail does not know its followers.
 pub(crate) struct Tail {
     head: watch::Sender<Position>,
+    /// Counts how often as much was kept as a follower takes at once.
+    filled: watch::Sender<u64>,
     followers: AtomicUsize,
     recent: Mutex<Recent>,
     /// Unseal personal data in commits.
@@ -30,6 +36,15 @@ pub(crate) struct Tail {
 #[derive(Default)]
 struct Recent {
     groups: VecDeque<Arc<Group>>,
+    bytes: usize,
+    /// What was kept since `filled` was counted last.
+    filling: Filling,
+}
+
+/// How much was kept.
+#[derive(Default)]
+struct Filling {
+    events: u64,
     bytes: usize,
 }
 
@@ -53,9 +68,9 @@ impl Tail {
     }
 
     pub(crate) fn with_sealer(head: Position, keys: Option<Arc<dyn Sealer>>) -> Arc<Self> {
-        let (head, _) = watch::channel(head);
+        let (head, filled) = (watch::Sender::new(head), watch::Sender::new(0));
         let (followers, recent) = (AtomicUsize::new(0), Mutex::default());
-        Arc::new(Self { head, followers, recent, keys })
+        Arc::new(Self { head, filled, followers, recent, keys })
     }
 
     /// Returns the last durable position.
@@ -72,10 +87,12 @@ impl Tail {
         let Some(head) = stored().filter_map(|(append, first)| last_of(append, first)).max() else {
             return;
         };
-        if self.followers.load(Ordering::Acquire) > 0 {
-            self.recent().keep(Group::of(stored(), head, self.keys.clone()));
-        }
+        let follow = self.followers.load(Ordering::Acquire) > 0;
+        let is_full = follow && self.recent().keep(Group::of(stored(), head, self.keys.clone()));
         self.head.send_replace(head);
+        if is_full {
+            self.filled.send_modify(|times| *times += 1);
+        }
     }
 
     /// Returns the group with the event after `after` and the groups after it, up to `commits` commits but
@@ -110,7 +127,8 @@ impl Tail {
     /// Returns a handle that waits for moves of the head. While it is held, the newest groups are kept.
     pub(crate) fn follow(self: &Arc<Self>) -> Following {
         self.followers.fetch_add(1, Ordering::AcqRel);
-        Following { tail: self.clone(), head: self.head.subscribe() }
+        let (head, filled) = (self.head.subscribe(), self.filled.subscribe());
+        Following { tail: self.clone(), head, filled }
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -131,7 +149,9 @@ impl Recent {
         }
     }
 
-    fn keep(&mut self, group: Group) {
+    /// Keeps a group. Returns whether as much was kept since the last time as a follower takes at once.
+    fn keep(&mut self, group: Group) -> bool {
+        let is_full = self.filling.add(&group);
         // Groups that were stored while there was no follower are missing, so the older ones are useless.
         if self.groups.back().is_some_and(|newest| newest.last.next() != group.first) {
             *self = Self::default();
@@ -143,6 +163,19 @@ impl Recent {
             let oldest = self.groups.pop_front();
             self.bytes -= oldest.map_or(0, |group| group.frames.len());
         }
+        is_full
+    }
+}
+
+impl Filling {
+    fn add(&mut self, group: &Group) -> bool {
+        self.events += group.last.get().saturating_sub(group.first.get()) + 1;
+        self.bytes += group.frames.len();
+        let is_full = self.events >= FILLED_EVENTS || self.bytes >= FILLED_BYTES;
+        if is_full {
+            *self = Self::default();
+        }
+        is_full
     }
 }
 
@@ -189,6 +222,7 @@ impl Group {
 pub(crate) struct Following {
     tail: Arc<Tail>,
     head: watch::Receiver<Position>,
+    filled: watch::Receiver<u64>,
 }
 
 impl Following {
@@ -200,6 +234,17 @@ impl Following {
     pub(crate) async fn moved_past(&mut self, position: Position) {
         // The sender lives as long as the tail, which `self` holds.
         let _ = self.head.wait_for(|head| *head > position).await;
+    }
+
+    /// From now on, what is stored counts for [`filled`](Self::filled).
+    pub(crate) fn start_filling(&mut self) {
+        self.filled.mark_unchanged();
+    }
+
+    /// Waits until as much was stored as a follower takes at once. The future may be dropped at any time.
+    pub(crate) async fn filled(&mut self) {
+        // `self` holds the sender.
+        let _ = self.filled.changed().await;
     }
 }
 

@@ -86,6 +86,12 @@ impl Follower {
         self.at >= self.head()
     }
 
+    /// Waits until so much has been stored since the last call of [`next`](Self::next) that the tail may soon keep it no
+    /// longer. May be dropped at any time.
+    pub(crate) async fn filled(&mut self) {
+        self.following.filled().await;
+    }
+
     /// Continues after `at`.
     pub(crate) fn seek(&mut self, at: Position) {
         self.at = at;
@@ -100,6 +106,7 @@ impl Follower {
     pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
         loop {
             let now = self.engine.deletions.before_read();
+            self.following.start_filling();
             let slice = if self.reading.is_none() {
                 let groups = self.following.tail().groups_after(self.at, PAGE.commits);
                 if !groups.is_empty() {

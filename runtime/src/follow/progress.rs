@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actuarius_domain::Position;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// The position of a follower, and the tasks that wait for it to reach a later one. Cheap to clone.
 #[derive(Clone)]
@@ -17,12 +17,15 @@ struct Inner {
     /// callers.
     waiting: Mutex<BTreeMap<(Position, u64), oneshot::Sender<()>>>,
     tickets: AtomicU64,
+    /// Notified by each wait. It keeps one notification until the follower looks.
+    demand: Notify,
 }
 
 impl Progress {
     pub(crate) fn at(position: Position) -> Self {
         let (position, _) = watch::channel(position);
-        Self(Arc::new(Inner { position, waiting: Mutex::default(), tickets: AtomicU64::new(0) }))
+        let (waiting, tickets) = (Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Inner { position, waiting, tickets, demand: Notify::new() }))
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -44,6 +47,22 @@ impl Progress {
         }
     }
 
+    /// Returns whether a task waits for a position up to `head`.
+    pub(crate) fn is_awaited(&self, head: Position) -> bool {
+        self.0.waiting().first_key_value().is_some_and(|((position, _), _)| *position <= head)
+    }
+
+    /// Asks the follower to let no more events gather.
+    pub(crate) fn demand(&self) {
+        self.0.demand.notify_one();
+    }
+
+    /// Waits until a task waits for a position or [`demand`](Self::demand) is called. Returns at once if one has since the last call. May be dropped at any
+    /// time.
+    pub(crate) async fn demanded(&self) {
+        self.0.demand.notified().await;
+    }
+
     /// Waits until it has reached `position`. May be dropped at any time.
     pub(crate) async fn wait_for(&self, position: Position) {
         if self.position() >= position {
@@ -52,6 +71,7 @@ impl Progress {
         let ticket = self.0.tickets.fetch_add(1, Ordering::Relaxed);
         let (sender, reached) = oneshot::channel();
         self.0.waiting().insert((position, ticket), sender);
+        self.demand();
         let _entry = WaitEntry { inner: &self.0, key: (position, ticket) };
         // It may have been reached before the entry was inserted.
         if self.position() < position {

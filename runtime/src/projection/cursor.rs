@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actuarius_persistence::{Commit, ReadError};
+use tokio::time::sleep_until;
 
 use super::target::{Failed, PORTION_TAKES, Target, blocking};
 use crate::engine::Engine;
 use crate::follow::follower::{Follower, Slice};
+use crate::follow::pacing::Pacing;
+use crate::follow::progress::Progress;
 
 /// A projection that takes longer for a commit, so that 64 commits do not fit into a portion, runs on a
 /// thread of the work pool.
@@ -25,6 +28,7 @@ pub(crate) struct Cursor<T> {
     pub(crate) follower: Follower,
     /// Read, and not yet taken.
     remaining: Option<Slice>,
+    pacing: Pacing,
     /// The time per commit in the last portions.
     costs: VecDeque<Duration>,
     /// How long it has run on its task without yielding.
@@ -40,15 +44,35 @@ pub(crate) struct Taken {
 }
 
 impl<T: Target> Cursor<T> {
-    pub(crate) fn of(engine: &Arc<Engine>, target: T) -> Self {
+    /// Creates a cursor that lets events gather for `batch_time` where it [rests](Self::rest).
+    pub(crate) fn of(engine: &Arc<Engine>, target: T, batch_time: Duration) -> Self {
         let follower = Follower::after(engine, target.position());
         Self {
             engine: engine.clone(),
             target,
             follower,
             remaining: None,
+            pacing: Pacing::new(batch_time),
             costs: VecDeque::new(),
             held: Duration::ZERO,
+        }
+    }
+
+    /// Rests while events gather, unless a caller waits for `progress`. May be dropped at any time.
+    pub(crate) async fn rest(&mut self, progress: &Progress) {
+        if self.remaining.is_some() {
+            return;
+        }
+        let now = tokio::time::Instant::now();
+        if progress.is_awaited(self.follower.head()) {
+            self.pacing.demanded(now);
+        }
+        let Some(until) = self.pacing.rests_until(self.lag(), now) else { return };
+        tokio::select! {
+            biased;
+            () = progress.demanded() => self.pacing.demanded(tokio::time::Instant::now()),
+            () = self.follower.filled() => {}
+            () = sleep_until(until) => {}
         }
     }
 
@@ -59,7 +83,11 @@ impl<T: Target> Cursor<T> {
     pub(crate) async fn next(&mut self) -> Result<Slice, ReadError> {
         match self.remaining.take() {
             Some(slice) => Ok(slice),
-            None => self.follower.next().await,
+            None => {
+                let slice = self.follower.next().await?;
+                self.pacing.begin();
+                Ok(slice)
+            }
         }
     }
 
@@ -92,6 +120,7 @@ impl<T: Target> Cursor<T> {
         let (portion, remaining) = slice.split(count);
         self.remaining = remaining;
         self.remember(portion.len(), took);
+        self.pacing.took(started.elapsed(), tokio::time::Instant::now());
         (self, Taken { events: events_of(&portion), outcome })
     }
 

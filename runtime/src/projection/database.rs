@@ -19,6 +19,7 @@ pub use database_trait::Database;
 pub use handle::InDatabase;
 
 use super::builder::{ProjectionBuilder, ProjectionKind};
+use super::target::BATCH_TIME_ON_DISK;
 use crate::follow::followers::StartError;
 use crate::inner::Inner;
 use selection::Selection;
@@ -39,7 +40,8 @@ impl<D: Database> ProjectionKind for InDatabase<D> {
 impl<D: Database> ProjectionBuilder<InDatabase<D>> {
     pub(crate) fn in_database(inner: Arc<Inner>, name: String, database: D) -> Self {
         let (selection, accepts_widening) = (Selection::default(), false);
-        Self::with(inner, name, DatabaseSettings { database, selection, accepts_widening })
+        let settings = DatabaseSettings { database, selection, accepts_widening };
+        Self::with(inner, name, settings, BATCH_TIME_ON_DISK)
     }
 
     /// Adds an aggregate type whose events are handed over. Call it for each type.
@@ -87,7 +89,7 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
     /// these events.
     pub async fn start(self) -> Result<InDatabase<D>, StartError> {
         let registration = self.register(&self.settings.selection.types())?;
-        let Self { inner, name, settings, retry, .. } = self;
+        let Self { inner, name, settings, manner, .. } = self;
         let DatabaseSettings { database, selection, accepts_widening } = settings;
         let (engine, selection) = (inner.engine.clone(), Arc::new(selection));
         let recorded = selection.recorded(&engine, &name).await?;
@@ -95,7 +97,7 @@ impl<D: Database> ProjectionBuilder<InDatabase<D>> {
             if accepts_widening { vec![] } else { selection.beyond(recorded.as_ref()) };
         let parts = (Mutex::new(Some(database)), Mutex::new(widened_by));
         let source = DatabaseSource::of(name.clone(), engine.clone(), selection.clone(), parts);
-        let (projection, orders) = Self::run(inner, registration, retry, source).await?;
+        let (projection, orders) = Self::run(inner, registration, manner, source).await?;
         selection.record(&engine, &name, recorded.as_ref()).await;
         Ok(InDatabase { projection, engine, selection, orders })
     }

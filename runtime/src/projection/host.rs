@@ -10,6 +10,7 @@ mod taking;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actuarius_domain::Position;
 use actuarius_persistence::ReadError;
@@ -26,6 +27,7 @@ use crate::follow::followers::{
     self, BoxError, DesiredState, FollowerShared, FollowerStatus, Registration, Retry, Runs,
     StartError,
 };
+use crate::follow::progress::Progress;
 
 /// Opens and creates the targets of one projection. Both calls wait for a disk.
 pub(crate) trait Source<T>: Send + Sync + 'static {
@@ -43,11 +45,19 @@ pub(crate) struct Opened<T> {
     pub(crate) older: Option<Position>,
 }
 
+/// How a projection takes events.
+#[derive(Clone)]
+pub(crate) struct Manner {
+    pub(crate) retry: Retry,
+    /// How long events gather while it keeps up.
+    pub(crate) batch_time: Duration,
+}
+
 /// The loop that the actor of one projection runs.
 pub(crate) struct Host<T: Target> {
     engine: Arc<Engine>,
     shared: Arc<FollowerShared>,
-    retry: Retry,
+    manner: Manner,
     source: Arc<dyn Source<T>>,
     orders: mpsc::Receiver<Order<T>>,
     /// `None` only while the target works, and after a failure of the actor.
@@ -87,11 +97,11 @@ enum Pace {
 pub(crate) async fn start<T: Target>(
     engine: &Arc<Engine>,
     registration: Registration,
-    retry: Retry,
+    manner: Manner,
     source: Arc<dyn Source<T>>,
 ) -> Result<(Hosted, mpsc::Sender<Order<T>>), StartError> {
     let (sender, orders) = mpsc::channel(1);
-    let mut host = Host::of(engine, registration.shared(), (retry, source, orders));
+    let mut host = Host::of(engine, registration.shared(), (manner, source, orders));
     host.shared.erased(0);
     host.open().await?;
     let (shared, building) = (registration.keep(), host.building.clone());
@@ -99,8 +109,8 @@ pub(crate) async fn start<T: Target>(
     Ok((Hosted { shared, building }, sender))
 }
 
-/// How a host retries, where its targets come from, and the orders to rebuild.
-type Parts<T> = (Retry, Arc<dyn Source<T>>, mpsc::Receiver<Order<T>>);
+/// How a host takes events, where its targets come from, and the orders to rebuild.
+type Parts<T> = (Manner, Arc<dyn Source<T>>, mpsc::Receiver<Order<T>>);
 
 impl<T: Target> Runs for Host<T> {
     fn reopen(&mut self) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send + '_>> {
@@ -139,12 +149,12 @@ impl<T: Target> Host<T> {
     fn of(
         engine: &Arc<Engine>,
         shared: &Arc<FollowerShared>,
-        (retry, source, orders): Parts<T>,
+        (manner, source, orders): Parts<T>,
     ) -> Self {
         Self {
             engine: engine.clone(),
             shared: shared.clone(),
-            retry,
+            manner,
             source,
             orders,
             cursor: None,
@@ -173,7 +183,7 @@ impl<T: Target> Host<T> {
             Ok((target, older))
         })
         .await?;
-        let cursor = Cursor::of(&self.engine, target);
+        let cursor = Cursor::of(&self.engine, target, self.manner.batch_time);
         self.read_older(older.map(|older| older.max(head)), &cursor);
         self.shared.progress.reached(older.unwrap_or(cursor.target.position()));
         self.cursor = Some(cursor);
@@ -197,7 +207,8 @@ impl<T: Target> Host<T> {
             let again = if let Pace::Waiting(until) = self.pace { Some(until) } else { None };
             let is_near = self.rebuilding.as_ref().is_some_and(Rebuilding::is_near);
             let takes = !pausing && !is_near && self.pace == Pace::Running;
-            let save_at = cursor.target.save_at().filter(|_| self.serve_from.is_none());
+            let (rests, progress) = (self.serve_from.is_none(), &self.shared.progress);
+            let save_at = cursor.target.save_at().filter(|_| rests);
             let next = tokio::select! {
                 biased;
                 _ = wanted.changed() => Next::Request,
@@ -205,7 +216,7 @@ impl<T: Target> Host<T> {
                 Some(order) = self.orders.recv() => Next::Rebuild(order),
                 step = next_step(&mut self.rebuilding) => Next::RebuildStep(step),
                 () = until(again) => Next::Retry,
-                slice = cursor.next(), if takes => Next::Commits(slice),
+                slice = next_slice(cursor, progress, rests), if takes => Next::Commits(slice),
                 () = until(save_at) => Next::SaveDue,
             };
             self.handle(next).await;
@@ -259,6 +270,17 @@ async fn until(moment: Option<Instant>) {
         Some(moment) => sleep_until(moment).await,
         None => pending().await,
     }
+}
+
+async fn next_slice<T: Target>(
+    cursor: &mut Cursor<T>,
+    progress: &Progress,
+    rests: bool,
+) -> Result<Slice, ReadError> {
+    if rests {
+        cursor.rest(progress).await;
+    }
+    cursor.next().await
 }
 
 async fn next_step<T: Target>(rebuilding: &mut Option<Rebuilding<T>>) -> Step<T> {

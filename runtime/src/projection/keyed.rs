@@ -24,6 +24,7 @@ pub use handle::Keyed;
 use super::as_of::AsOfError;
 use super::builder::{ProjectionBuilder, ProjectionKind, StoredKind, StoredSettings};
 use super::rows::{CurrentTable, Draft, KeyedProjection, Rows, RowsView, View};
+use super::target::BATCH_TIME_ON_DISK;
 use crate::follow::deleted_aggregate::DeletedAggregate;
 use crate::follow::followers::StartError;
 use crate::history::LogMoment;
@@ -45,7 +46,7 @@ impl<V: View> StoredKind for Keyed<V> {
 
 impl<V: View> ProjectionBuilder<Keyed<V>> {
     pub(crate) fn keyed(inner: Arc<Inner>, name: String) -> Self {
-        Self::with(inner, name, StoredSettings::default())
+        Self::with(inner, name, StoredSettings::default(), BATCH_TIME_ON_DISK)
     }
 
     /// Adds an aggregate type whose events the view follows. Call it for each type.

@@ -25,6 +25,7 @@ pub(crate) use handle::ViewReader;
 use super::as_of::{AsOfError, PastView};
 use super::builder::{ProjectionBuilder, ProjectionKind, StoredKind, StoredSettings};
 use super::saved::States;
+use super::target::BATCH_TIME_IN_MEMORY;
 use crate::base::panics::guarded;
 use crate::follow::deleted_aggregate::DeletedAggregate;
 use crate::follow::followers::StartError;
@@ -45,7 +46,7 @@ impl<P: ReadModel> StoredKind for InMemory<P> {
 
 impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
     pub(crate) fn in_memory(inner: Arc<Inner>, name: String) -> Self {
-        Self::with(inner, name, StoredSettings::default())
+        Self::with(inner, name, StoredSettings::default(), BATCH_TIME_IN_MEMORY)
     }
 
     /// Adds an aggregate type whose events the view follows. Call it for each type.
@@ -76,7 +77,7 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
         self
     }
 
-    /// Adds an aggregate type whose stored events the view decodes itself.
+    /// Adds an aggregate type whose stored events the view decodes itself, as soon as it can.
     #[cfg(feature = "sagas")]
     pub(crate) fn on_stored<A: Aggregate>(
         mut self,
@@ -84,6 +85,7 @@ impl<P: ReadModel> ProjectionBuilder<InMemory<P>> {
     ) -> Self {
         self.check::<A>();
         self.settings.routes = self.settings.routes.on_stored::<A>(fold);
+        self.manner.batch_time = Duration::ZERO;
         self
     }
 

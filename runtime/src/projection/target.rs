@@ -15,6 +15,12 @@ use crate::follow::followers::StartError;
 /// of its worker thread.
 pub(crate) const PORTION_TAKES: Duration = Duration::from_millis(1);
 
+/// How long events gather for a view in memory: a wake-up costs as much as some events.
+pub(crate) const BATCH_TIME_IN_MEMORY: Duration = Duration::from_millis(5);
+
+/// How long events gather for rows on a disk or in a database: each batch costs a sync, which the commands need, too.
+pub(crate) const BATCH_TIME_ON_DISK: Duration = Duration::from_millis(20);
+
 /// Takes the events of one projection: folds or stores them.
 pub(crate) trait Target: Send + 'static {
     /// Returns the position it has finished.

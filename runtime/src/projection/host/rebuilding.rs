@@ -29,9 +29,9 @@ impl<T: Target> Host<T> {
         match fresh {
             Ok(target) => {
                 self.building.begins(progress.clone());
-                let (retry, wanted) = (self.retry.clone(), self.shared.wanted());
+                let (retry, wanted) = (self.manner.retry.clone(), self.shared.wanted());
                 let context = BuildContext { progress, retry, wanted };
-                let build = Build::of(Cursor::of(&self.engine, target));
+                let build = Build::of(Cursor::of(&self.engine, target, self.manner.batch_time));
                 self.rebuilding = Some(Rebuilding::begin(build, context, end));
             }
             Err(failed) => end.send(Err(failed.into())),

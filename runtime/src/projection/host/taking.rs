@@ -74,7 +74,7 @@ impl<T: Target> Host<T> {
     pub(super) async fn failed(&mut self, Failed { position, why }: Failed) {
         self.shared.meters.failed();
         let attempts = self.failures.at(position);
-        let wait = self.retry.wait_after(attempts);
+        let wait = self.manner.retry.wait_after(attempts);
         self.pace = wait.map_or(Pace::Halted, |wait| {
             Pace::Waiting(deadline::after(tokio::time::Instant::now(), wait))
         });

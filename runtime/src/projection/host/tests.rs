@@ -41,6 +41,10 @@ impl Target for Bursting {
     }
 }
 
+fn manner() -> Manner {
+    Manner { retry: Retry::default(), batch_time: Duration::ZERO }
+}
+
 /// Its first target panics. Then it fails to open a set number of times.
 struct Refusing {
     first: AtomicBool,
@@ -79,7 +83,7 @@ async fn refusing(refusals: u32) -> Arc<FollowerShared> {
     let registration = followers.register("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: refusals.into() };
     let source: Arc<dyn Source<_>> = Arc::new(source);
-    let (hosted, _) = start(&engine, registration, Retry::default(), source).await.unwrap();
+    let (hosted, _) = start(&engine, registration, manner(), source).await.unwrap();
     hosted.shared
 }
 
@@ -125,7 +129,7 @@ async fn a_view_that_cannot_be_reopened_for_an_erasure_fails_its_actor() {
     let registration = followers.register("report", FollowerKind::Projection).unwrap();
     let source = Refusing { first: true.into(), refusals: 1.into() };
     let (_sender, orders) = mpsc::channel(1);
-    let parts: Parts<Bursting> = (Retry::default(), Arc::new(source), orders);
+    let parts: Parts<Bursting> = (manner(), Arc::new(source), orders);
     let mut host = Host::of(&engine, registration.shared(), parts);
     host.open().await.unwrap();
     let why = caught(host.reopen_view()).await.unwrap_err();

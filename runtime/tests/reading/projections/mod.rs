@@ -1,5 +1,6 @@
 //! Views in memory have every event once, in order, through failures, rebuilds and restarts.
 
+mod batches;
 mod ending;
 mod failing;
 mod following;
