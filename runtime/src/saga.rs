@@ -3,11 +3,11 @@
 //! An instance of a saga is an aggregate: each input is a command, and everything that follows from it is
 //! one event, so that state, outbox and deadlines are one atomic commit.
 //!
-//! - pure: `stored` (the event), `instance_state` (its fold), `instance`, `draft` and `beginning` (the decision),
+//! - pure: `stepped` (the event) with `in_place` and `stored`, `instance_state` (its fold), `instance`, `draft` and `beginning` (the decision),
 //!   `origin` (metadata that travels), `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`,
 //!   and `instance_index` (the view of all instances) with `key_holders`, `due_set` and `shared_map`; `live_instances` and `moving` for migrations;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
-//!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`, `unreadable`;
+//!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `heard` (events without effect), `tasks`, `unreadable`;
 //! - for users: `builder` with `starting`, `handle`, `page`, `waiting`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
 //!   is for the test kit.
 
@@ -22,8 +22,10 @@ mod draft;
 mod due_set;
 mod error;
 mod handle;
+mod heard;
 mod history;
 mod host;
+mod in_place;
 pub(crate) mod inspecting;
 mod instance;
 mod instance_index;
@@ -41,9 +43,11 @@ mod shared_map;
 mod stage;
 mod starting;
 mod status;
+pub(crate) mod stepped;
 mod stored;
 mod targets;
 mod tasks;
+mod trigger;
 mod triggers;
 mod unread;
 mod unreadable;

@@ -1,6 +1,6 @@
 //! Migrations of stores with sagas: the positions that live instances know are moved with the events.
 
-use actuarius_domain::{Position, STEPPED, StreamId, Version};
+use actuarius_domain::{Position, StreamId, Version};
 use actuarius_persistence::migrate::{
     self, BoxError, MigrateError, Migrated, Moves, Rewrite, Transform, rehearse, rehearse_commit,
 };
@@ -8,6 +8,7 @@ use actuarius_persistence::{CommitView, OnProgress, PageLimit, ReadError, Reader
 
 use crate::saga::SagaNotCarried;
 use crate::saga::live_instances::{LiveInstances, move_steps};
+use crate::saga::stepped::is_step;
 use crate::subscription::carrying::carry_checkpoints;
 use crate::subscription::inspecting::subscriptions;
 
@@ -83,7 +84,7 @@ fn has_sagas(from: &dyn Reader) -> Result<bool, ReadError> {
         let page = from.read_log(position, PageLimit::default())?;
         let Some(last) = page.commits.last() else { break };
         position = last.last_position();
-        let steps = |commit: &CommitView<'_>| commit.events().any(|it| it.event_type == STEPPED);
+        let steps = |commit: &CommitView<'_>| commit.events().any(|it| is_step(it.event_type));
         if page.commits.iter().any(|commit| steps(&commit.view())) {
             return Ok(true);
         }

@@ -215,7 +215,7 @@ impl<S: Saga> SagaBuilder<S> {
         let instances = match inner.host::<Instance<S>>(hosting) {
             Ok(instances) => instances,
             Err(HostError::Schema(source)) => return Err(StartError::Schema { name, source }),
-            Err(error @ HostError::NameTaken(_)) => panic!("{error}"),
+            Err(error) => panic!("{error}"),
         };
         let (index, running) = StartingIndex::start::<S>(&inner, &name).await?;
         if let Err(error) = check_targets(&index, &instances, &targets).await {
@@ -256,6 +256,8 @@ impl<S: Saga> SagaBuilder<S> {
             // The saga retries an event itself, because it knows the cause.
             let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
             let subscribe = subscribe.on_widening(widening);
+            let heard = host.targets.heard.clone();
+            let subscribe = subscribe.on_checkpoint(move |position| heard.checkpointed(position));
             let subscribe = if from_end { subscribe.from_end() } else { subscribe };
             let all = Triggers::of(host.clone());
             Some(triggers.into_iter().fold(subscribe, |it, add| add(it, &all)))

@@ -1,14 +1,18 @@
 //! A step being drafted: collects what a reaction asks for, and decides what is stored.
 
-use actuarius_domain::{Context, Effect, Ending, Position, Saga, When};
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use actuarius_domain::{Context, Effect, Ending, Position, Saga, Timestamp, When};
+use actuarius_persistence::personal::in_clear;
 use thiserror::Error;
 
+use super::in_place::InPlace;
 use super::instance_state::{InstanceState, Open};
 use super::origin::{MaybeOrigin, Origin};
 use super::stage::Stage;
-use super::stored::{
-    At, CommandOutcome, Due, EffectId, Input, Life, Payload, Scheduled, Step, Stepped,
-};
+use super::stepped::{Stepped, is_whole};
+use super::stored::{At, CommandOutcome, Due, EffectId, Input, Life, Payload, Scheduled, Step};
 use super::targets::{Reaction, Targets};
 
 /// Why an instance does not take an input now.
@@ -22,40 +26,48 @@ pub(crate) enum Refused {
 
 /// A step being drafted.
 pub(super) struct Draft<'a, S: Saga> {
-    saga: S,
+    /// The state of the saga before the step.
+    before: &'a S,
+    saga: Cow<'a, S>,
+    /// Whether the state is as it was, once that is known.
+    is_same: OnceCell<bool>,
     state: &'a InstanceState,
     targets: &'a Targets<S>,
     context: &'a Context,
     pub(super) step: Step,
     /// The saga's own code does not run.
     pub(super) is_muted: bool,
+    /// The instance begins, perhaps again.
+    begins: bool,
 }
 
 impl<'a, S: Saga> Draft<'a, S> {
     pub(super) fn of(
-        (saga, state): (&S, &'a InstanceState),
+        (saga, state): (&'a S, &'a InstanceState),
         targets: &'a Targets<S>,
         as_of: Position,
         context: &'a Context,
     ) -> Self {
-        let step = Step {
-            input: Input::Begun,
-            as_of,
-            life: state.life.clone(),
-            trouble: state.trouble.clone(),
-            sent: Vec::new(),
-            undoes: false,
-            scheduled: Vec::new(),
-            cancelled: Vec::new(),
-            keys: Vec::new(),
-            open: 0,
-        };
-        Self { saga: saga.clone(), state, targets, context, step, is_muted: false }
+        let (life, trouble) = (state.life.clone(), state.trouble.clone());
+        let step = Step { life, trouble, ..Step::of(Input::Begun, as_of) };
+        let (before, saga, is_same) = (saga, Cow::Borrowed(saga), OnceCell::new());
+        let (is_muted, begins) = (false, false);
+        Self { before, saga, is_same, state, targets, context, step, is_muted, begins }
     }
 
     /// Returns the origin of the input.
     pub(super) fn origin(&self) -> MaybeOrigin {
         Origin::of(self.context.metadata())
+    }
+
+    /// Returns the last event that had no effect on the instance, as far as it could be received again.
+    pub(super) fn heard(&self) -> Position {
+        self.targets.heard.of(self.context.id())
+    }
+
+    /// Records that an event had no effect.
+    pub(super) fn record_heard(&self, position: Position) {
+        self.targets.heard.record(self.context.id(), position);
     }
 
     pub(super) fn saga(&self) -> &S {
@@ -64,7 +76,7 @@ impl<'a, S: Saga> Draft<'a, S> {
 
     /// Continues with a state and effects that were drafted before.
     pub(super) fn with(mut self, saga: S, step: Step) -> Self {
-        self.saga = saga;
+        (self.saga, self.is_same) = (Cow::Owned(saga), OnceCell::new());
         self.step = Step { as_of: self.step.as_of, ..step };
         self
     }
@@ -72,7 +84,8 @@ impl<'a, S: Saga> Draft<'a, S> {
     /// Starts from the saga's first state, whatever has happened before.
     pub(super) fn beginning_again(mut self) -> Self {
         (self.step.life, self.step.trouble) = (Life::Running, None);
-        Self { saga: S::default(), ..self }
+        self.begins = true;
+        Self { saga: Cow::Owned(S::default()), is_same: OnceCell::new(), ..self }
     }
 
     /// Cancels all deadlines that were set by earlier steps.
@@ -83,7 +96,8 @@ impl<'a, S: Saga> Draft<'a, S> {
 
     /// Runs a reaction and records the effects it asks for.
     pub(super) fn reacting(mut self, reaction: Reaction<S>) -> Result<Self, Refused> {
-        let (effects, ending) = reaction(&mut self.saga).into_parts();
+        self.is_same = OnceCell::new();
+        let (effects, ending) = reaction(self.saga.to_mut()).into_parts();
         for effect in effects {
             self.add(effect).map_err(Refused::Unwritable)?;
         }
@@ -97,15 +111,24 @@ impl<'a, S: Saga> Draft<'a, S> {
         Ok(self)
     }
 
-    /// Whether the reaction asked for nothing, and left the state as it was `before`.
-    pub(super) fn changes_nothing(&self, before: &S) -> bool {
-        let step = &self.step;
+    /// Whether nothing follows from the input, and the state is as it was.
+    pub(super) fn changes_nothing(&self) -> bool {
+        let Step { sent, scheduled, cancelled, keys, .. } = &self.step;
         let is_idle =
-            step.sent.is_empty() && step.scheduled.is_empty() && step.cancelled.is_empty();
-        let encoded = |saga: &S| Payload::of(self.targets.codec, saga).ok();
-        is_idle
-            && step.life == self.state.life
-            && encoded(before).is_some_and(|before| Some(before) == encoded(&self.saga))
+            sent.is_empty() && scheduled.is_empty() && cancelled.is_empty() && keys.is_empty();
+        is_idle && self.step.life == self.state.life && self.is_same()
+    }
+
+    /// Whether the state of the saga is as it was: whether it is encoded to the same bytes.
+    fn is_same(&self) -> bool {
+        let Cow::Owned(saga) = &self.saga else { return true };
+        let encoded = |saga: &S| {
+            let mut bytes = Vec::new();
+            // Sealed values differ each time.
+            in_clear(|| self.targets.codec.encode(saga, &mut bytes)).ok().map(|()| bytes)
+        };
+        let compare = || encoded(saga).is_some_and(|after| Some(after) == encoded(self.before));
+        *self.is_same.get_or_init(compare)
     }
 
     fn add(&mut self, effect: Effect<S>) -> Result<(), String> {
@@ -116,14 +139,12 @@ impl<'a, S: Saga> Draft<'a, S> {
                 self.step.scheduled.push(Scheduled { at, what });
             }
             Effect::Schedule(when, name) => {
-                let name = self.name(&name)?;
-                self.cancel(&name);
                 let at = match when {
                     When::At(moment) => moment,
                     // The coordinator uses the same clock.
                     When::In(time) => self.context.clock().plus(time),
                 };
-                self.step.scheduled.push(Scheduled { at, what: Due::Remind(name) });
+                self.schedule(at, self.name(&name)?);
             }
             Effect::Cancel(name) => {
                 let name = self.name(&name)?;
@@ -137,20 +158,39 @@ impl<'a, S: Saga> Draft<'a, S> {
         Payload::of(self.targets.codec, name).map_err(|error| error.to_string())
     }
 
+    /// Sets a deadline instead of those of the same name. One that is set to this time already stays.
+    fn schedule(&mut self, at: Timestamp, name: Payload) {
+        let (cancelled, scheduled) = (self.step.cancelled.len(), self.step.scheduled.len());
+        self.cancel(&name);
+        let origin = self.origin();
+        let is_set = |deadline: &EffectId| {
+            self.state.deadline(*deadline).is_some_and(|it| it.at == at)
+                && self.state.deadline_origin(*deadline) == origin.as_ref()
+        };
+        let stays = !self.begins && self.step.scheduled.len() == scheduled;
+        match self.step.cancelled[cancelled..] {
+            [only] if stays && is_set(&only) => {
+                self.step.cancelled.pop();
+            }
+            _ => self.step.scheduled.push(Scheduled { at, what: Due::Remind(name) }),
+        }
+    }
+
+    /// Cancels the deadlines of a name.
     fn cancel(&mut self, name: &Payload) {
-        let targets = self.targets;
+        let codec = self.targets.codec;
         // A deadline stored with another codec has this name if it encodes to the same bytes now.
         let is_called = |what: &Due| match what {
-            Due::Remind(other) if other == name => true,
-            Due::Remind(other) => other
-                .decode::<S::Deadline>()
-                .and_then(|other| Payload::of(targets.codec, &other))
-                .is_ok_and(|other| other == *name),
+            Due::Remind(other) => other == name || other.is_now::<S::Deadline>(codec, name),
             Due::Send(_) => false,
         };
-        let pending = self.state.deadlines.iter().filter(|(_, it)| is_called(&it.what));
-        self.step.cancelled.extend(pending.map(|(deadline, _)| *deadline));
-        self.step.scheduled.retain(|scheduled| !is_called(&scheduled.what));
+        let Step { cancelled, scheduled, .. } = &mut self.step;
+        for (deadline, pending) in &self.state.deadlines {
+            if !cancelled.contains(deadline) && is_called(&pending.what) {
+                cancelled.push(*deadline);
+            }
+        }
+        scheduled.retain(|scheduled| !is_called(&scheduled.what));
     }
 
     /// Returns the step to store. A step of a compensating instance includes the next undo.
@@ -170,7 +210,17 @@ impl<'a, S: Saga> Draft<'a, S> {
             self.step.scheduled.clear();
         }
         self.step.open = (open + self.step.sent.len() + usize::from(self.step.undoes)) as u64;
-        Ok(Some(Stepped::Stepped { saga: self.saga, step: self.step }))
+        Ok(Some(self.stored()))
+    }
+
+    /// Returns the step with the state, unless that is as it was. The first step of an instance has it: what its
+    /// state was before is known only to the type, and another release may have another default.
+    fn stored(self) -> Stepped<S> {
+        let is_first = self.begins || !self.state.has_begun;
+        match is_first || is_whole(self.context.version().next()) || !self.is_same() {
+            true => Stepped::Stepped { saga: self.saga.into_owned(), step: self.step },
+            false => Stepped::SteppedInPlace(InPlace(self.step)),
+        }
     }
 
     /// Ends the instance: everything is undone.

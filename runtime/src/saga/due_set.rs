@@ -50,11 +50,12 @@ impl DueSet {
 
     /// Returns the deadlines that are due by `now`, the oldest first.
     pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (&str, EffectId)> {
-        let mut parts: Vec<_> = self.parts.iter().map(|part| part.iter()).collect();
+        let has_due = |part: &&Arc<BTreeSet<Deadline>>| part.first().is_some_and(|it| it.0 <= now);
+        let parts = self.parts.iter().filter(has_due);
+        let mut parts: Vec<_> = parts.map(|part| part.iter()).collect();
         let mut next: BinaryHeap<_> = (0_usize..)
             .zip(&mut parts)
             .filter_map(|(part, rest)| rest.next().map(|deadline| Reverse((deadline, part))))
-            .filter(|Reverse(((at, ..), _))| *at <= now)
             .collect();
         std::iter::from_fn(move || {
             let Reverse(((_, id, deadline), part)) = next.pop()?;
@@ -69,6 +70,10 @@ impl DueSet {
     pub(super) fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         let last = (now, String::new(), EffectId { step: u64::MAX, index: u32::MAX });
         let next = |part: &Arc<BTreeSet<Deadline>>| {
+            let (first, ..) = part.first()?;
+            if *first > now {
+                return Some(*first);
+            }
             let mut rest = part.range((Excluded(&last), Unbounded)).map(|(at, ..)| *at);
             rest.find(|at| *at > now)
         };

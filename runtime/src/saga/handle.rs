@@ -15,6 +15,7 @@ use super::instance_index::SagaCounts;
 use super::origin::{Origin, carrying};
 use super::page::InstancePage;
 use super::status::{InstanceStatus, SagaInstance};
+use super::stepped::before_whole;
 use crate::base::error::{ExecuteError, Failure, Unavailable};
 use crate::base::keep_alive::KeepAlive;
 use crate::follow::followers::{DesiredState, FollowerHealth, FollowerStatus, WaitError};
@@ -213,7 +214,7 @@ impl<S: Saga> Sagas<S> {
     }
 
     /// Returns a page of the steps of an instance after the step number `after`, the oldest first. An
-    /// empty page is the end.
+    /// empty page is the end. Events that had no effect on the instance have no step.
     ///
     /// # Errors
     /// [`Failure`]: the steps could not be read or decoded. Nothing was to be written.
@@ -226,11 +227,16 @@ impl<S: Saga> Sagas<S> {
         let engine = &self.host.engine;
         let decoder = Decoder::of(&engine.shapes);
         let read = move |reader: &dyn Reader| {
-            let after = Version::new(after);
-            let stream = id.stream();
-            let limit = PageLimit::default();
-            let page = reader.read_stream(&stream, after, Position::NONE, limit)?;
-            Ok(steps(decoder, &id, &page, after)?)
+            let (stream, after, mut state) = (id.stream(), Version::new(after), None);
+            let mut read_after = before_whole(after);
+            loop {
+                let limit = PageLimit::default();
+                let page = reader.read_stream(&stream, read_after, Position::NONE, limit)?;
+                let found = steps(decoder, &id, &page, after, &mut state)?;
+                let last = page.commits.last().filter(|_| page.more && found.is_empty());
+                let Some(last) = last else { return Ok(found) };
+                read_after = last.view().last_version();
+            }
         };
         engine.read(read).await
     }

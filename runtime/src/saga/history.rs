@@ -1,14 +1,14 @@
 //! The steps of an instance as they are shown to a user.
 
 use actuarius_domain::{Id, Position, Saga, Timestamp, Version};
-use actuarius_persistence::Page;
+use actuarius_persistence::{CodecError, Page};
 
 use super::instance::Instance;
 use super::status::InstanceStatus;
-use super::stored::{CommandOutcome, Due, Input, Outgoing, Scheduled, Step, Stepped};
+use super::stored::{CommandOutcome, Due, Input, Outgoing, Scheduled, Step};
 use crate::schema::decoding::{Decoder, Undecodable};
 
-/// One step of an instance: its input, and what followed.
+/// One step of an instance: its input, and what followed. An event of which nothing followed has no step.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SagaStep<S> {
@@ -28,25 +28,39 @@ pub struct SagaStep<S> {
     pub state: S,
 }
 
-/// Returns the steps of a page after the version `after`.
+/// Returns the steps of a page after the version `after`. `state` is the state before the page and, afterwards, the one
+/// after it.
 pub(super) fn steps<S: Saga>(
     decoder: Decoder<Instance<S>>,
     id: &Id<Instance<S>>,
     page: &Page,
     after: Version,
+    state: &mut Option<S>,
 ) -> Result<Vec<SagaStep<S>>, Undecodable> {
     let mut steps = Vec::new();
     for commit in &page.commits {
         let commit = commit.view();
-        for event in commit.events().filter(|event| event.version > after) {
+        for event in commit.events() {
             for envelope in decoder.envelopes(id, &commit, &event)? {
-                let Stepped::Stepped { saga, step } = envelope.event;
-                let header = &envelope.header;
-                steps.push(shown((header.version, header.position, header.time), saga, &step));
+                let (saga, step) = envelope.event.into_parts();
+                *state = saga.or(state.take());
+                if event.version > after {
+                    let unknown = || Undecodable::of(&commit, &event, without_state());
+                    let saga = state.clone().ok_or_else(unknown)?;
+                    let header = &envelope.header;
+                    steps.push(shown((header.version, header.position, header.time), saga, &step));
+                }
             }
         }
     }
     Ok(steps)
+}
+
+/// The error of a step that left the state as it was, if the steps before it are missing.
+pub(super) fn without_state() -> CodecError {
+    CodecError::Decode(
+        "the step left the state as it was, and the steps before it are missing".into(),
+    )
 }
 
 /// Describes a step with its version, position and time.
@@ -88,6 +102,7 @@ fn describe(input: &Input) -> String {
         }
         Input::Poisoned => "it was quarantined".to_owned(),
         Input::Known | Input::KnownSince { .. } => "it received further keys".to_owned(),
+        Input::Heard { position } => format!("events up to position {position} had no effect"),
         Input::Retried => "it was retried".to_owned(),
         Input::Skipped => "it skipped what it was blocked on".to_owned(),
         Input::Cancelled | Input::CancelledFor { .. } => "it was cancelled".to_owned(),

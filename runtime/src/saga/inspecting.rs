@@ -6,13 +6,11 @@ use actuarius_domain::{Saga, Version};
 use actuarius_persistence::{CodecError, CommitView, EventView};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::history::{SagaStep, shown};
+use super::history::{SagaStep, shown, without_state};
 use super::instance_index::{InstanceIndex, SagaCounts};
 use super::status::SagaInstance;
-use super::stored::{Step, Stepped};
-
-/// The name of the only event type of instances.
-const STEPPED: &str = "Stepped";
+use super::stepped::{Stepped, is_step};
+use super::stored::Step;
 
 /// The instances of all sagas, built from a log that no runtime has open.
 ///
@@ -39,7 +37,7 @@ impl SagaIndexes {
     /// Applies the next commit of the log. Events that are no steps of instances are skipped.
     pub fn take(&mut self, commit: &CommitView<'_>) {
         let steps = (commit.version.get()..).zip(commit.events());
-        for (number, event) in steps.filter(|(_, event)| event.event_type == STEPPED) {
+        for (number, event) in steps.filter(|(_, event)| is_step(event.event_type)) {
             let read = self.known.get(commit.category).map_or_else(
                 || step::<IgnoredAny>(&event).map(|(_, step)| step),
                 |read| read(&event),
@@ -83,21 +81,29 @@ impl SagaIndexes {
 /// Decodes the steps of an instance in one of its commits, after the version `after`. `S` is the saga, or
 /// a tree of values if the codec is JSON or MessagePack.
 ///
+/// A step that left the state as it was is stored without it. So call this for one commit of the instance after the
+/// other, from the first one on, and each time with the same `state`: `None` at first, then the state after the last
+/// step.
+///
 /// # Errors
 /// [`CodecError`]: an event is no step, or `S` does not fit.
-pub fn saga_steps<S: DeserializeOwned>(
+pub fn saga_steps<S: DeserializeOwned + Clone>(
     commit: &CommitView<'_>,
     after: Version,
+    state: &mut Option<S>,
 ) -> Result<Vec<SagaStep<S>>, CodecError> {
     let mut steps = Vec::new();
-    for event in commit.events().filter(|event| event.version > after) {
+    for event in commit.events() {
         let (saga, step) = step::<S>(&event)?;
-        steps.push(shown((event.version, event.position, commit.time), saga, &step));
+        *state = saga.or(state.take());
+        if event.version > after {
+            let saga = state.clone().ok_or_else(without_state)?;
+            steps.push(shown((event.version, event.position, commit.time), saga, &step));
+        }
     }
     Ok(steps)
 }
 
-fn step<S: DeserializeOwned>(event: &EventView<'_>) -> Result<(S, Step), CodecError> {
-    let Stepped::Stepped { saga, step } = event.decode::<Stepped<S>>()?;
-    Ok((saga, step))
+fn step<S: DeserializeOwned>(event: &EventView<'_>) -> Result<(Option<S>, Step), CodecError> {
+    event.decode::<Stepped<S>>().map(Stepped::into_parts)
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use actuarius_domain::{Aggregate, Context, Correlation, Position, Saga, Upcasters};
+use actuarius_domain::{Aggregate, Context, Position, STEPPED, Saga, Upcasters};
 use serde::{Deserialize, Serialize};
 
 use super::beginning::Beginning;
 use super::draft::{Draft, Refused};
 use super::instance_state::{InstanceState, Open};
 use super::status::InstanceStatus;
-use super::stored::{At, CommandOutcome, Due, EffectId, Input, Life, Stepped, Trouble};
+use super::stepped::Stepped;
+use super::stored::{At, CommandOutcome, Due, EffectId, Input, Life, Trouble};
 use super::targets::{Reaction, Targets};
+use super::trigger::{Concern, Trigger};
 use super::upcasting;
 
 /// One instance of a saga: an aggregate like any other, so it is loaded, unloaded, recovered and made
@@ -108,28 +110,6 @@ impl<S: Saga> Kind<S> {
     }
 }
 
-/// The event of an input, and the keys that it adds.
-#[derive(Debug, Clone)]
-pub(super) struct Trigger {
-    pub(super) stream: String,
-    pub(super) event_type: String,
-    pub(super) position: Position,
-    pub(super) keys: Vec<String>,
-}
-
-/// Which instances an event concerns: new ones, existing ones, or both.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Concern {
-    pub(super) starts: bool,
-    pub(super) continues: bool,
-}
-
-impl Concern {
-    pub(super) fn of(correlation: &Correlation) -> Self {
-        Self { starts: correlation.starts(), continues: correlation.continues() }
-    }
-}
-
 impl<S: Saga> Aggregate for Instance<S> {
     const TYPE: &'static str = S::TYPE;
     const STATE_VERSION: u32 = S::STATE_VERSION;
@@ -143,32 +123,24 @@ impl<S: Saga> Aggregate for Instance<S> {
         context: &Context,
     ) -> Result<Vec<Stepped<S>>, Refused> {
         let InstanceCommand { kind, targets, head } = command;
-        let draft = Draft::of((&self.saga, &self.state), &targets, head, context);
-        let finished = match kind {
-            Kind::Begin { beginning, existing, .. } => self.begin(draft, &beginning, existing)?,
-            Kind::Event { trigger, reactions, .. } => self.react(draft, trigger, reactions)?,
-            Kind::Answer { effect, outcome, reaction } => {
-                self.record_outcome(draft, effect, outcome, reaction)?
-            }
-            Kind::Due(deadline) => self.deliver_due(draft, deadline)?,
-            Kind::Poison { trouble, keys } => self.poison(draft, trouble, keys),
-            Kind::AddKeys { concern, position, keys } => {
-                self.add_keys(draft, concern, position, keys)?
-            }
-            Kind::Retry => self.retry(draft)?,
-            Kind::Skip => self.skip(draft)?,
-            Kind::Cancel { why, only_unsent } => self.cancel(draft, why, only_unsent)?,
-        };
-        Ok(finished.into_iter().collect())
+        let has_reply = !matches!(kind, Kind::Event { .. } | Kind::Begin { .. });
+        let heard = if has_reply { targets.heard.of(context.id()) } else { Position::NONE };
+        if heard > self.state.seen && self.state.life == Life::Running {
+            return self.decide_after(heard, kind, (&targets, head), context);
+        }
+        self.decided(kind, (&targets, head), context).map(|step| step.into_iter().collect())
     }
 
-    fn apply(&mut self, Stepped::Stepped { saga, step }: &Stepped<S>) {
-        self.saga = saga.clone();
-        self.state.take(step);
+    fn apply(&mut self, stepped: &Stepped<S>) {
+        if let Stepped::Stepped { saga, .. } = stepped {
+            self.saga = saga.clone();
+        }
+        self.state.take(stepped.step());
     }
 
-    fn schema_version(_: &str) -> u32 {
-        S::SCHEMA_VERSION
+    fn schema_version(event_type: &str) -> u32 {
+        // A step without a state has a form that the saga does not change.
+        if event_type == STEPPED { S::SCHEMA_VERSION } else { 1 }
     }
 
     fn upcasters() -> Upcasters {
@@ -180,6 +152,58 @@ impl<S: Saga> Aggregate for Instance<S> {
 type Finished<S> = Result<Option<Stepped<S>>, Refused>;
 
 impl<S: Saga> Instance<S> {
+    fn decided(
+        &self,
+        kind: Kind<S>,
+        (targets, head): (&Targets<S>, Position),
+        context: &Context,
+    ) -> Finished<S> {
+        let draft = Draft::of((&self.saga, &self.state), targets, head, context);
+        match kind {
+            Kind::Begin { beginning, existing, .. } => self.begin(draft, &beginning, existing),
+            Kind::Event { trigger, reactions, .. } => self.react(draft, trigger, reactions),
+            Kind::Answer { effect, outcome, reaction } => {
+                self.record_outcome(draft, effect, outcome, reaction)
+            }
+            Kind::Due(deadline) => self.deliver_due(draft, deadline),
+            Kind::Poison { trouble, keys } => Ok(self.poison(draft, trouble, keys)),
+            Kind::AddKeys { concern, position, keys } => {
+                self.add_keys(draft, concern, position, keys)
+            }
+            Kind::Retry => self.retry(draft),
+            Kind::Skip => self.skip(draft),
+            Kind::Cancel { why, only_unsent } => self.cancel(draft, why, only_unsent),
+        }
+    }
+
+    /// Decides an input that is no event. If a step follows, it comes after one that records that earlier events up to
+    /// `heard` had no effect, because after a crash they would be received again, with another state.
+    fn decide_after(
+        &self,
+        heard: Position,
+        kind: Kind<S>,
+        by: (&Targets<S>, Position),
+        context: &Context,
+    ) -> Result<Vec<Stepped<S>>, Refused> {
+        let (targets, head) = by;
+        let draft = Draft::of((&self.saga, &self.state), targets, head, context);
+        let Some(first) = draft.finish(Input::Heard { position: heard })? else {
+            return Ok(vec![]);
+        };
+        let mut state = self.state.clone();
+        state.take(first.step());
+        let after = Self { saga: self.saga.clone(), state };
+        let next = Context::new(
+            context.id().into(),
+            context.version().next(),
+            context.now(),
+            context.command_id(),
+        );
+        let next = next.with_clock(context.clock()).with_metadata(context.metadata().clone());
+        let step = after.decided(kind, by, &next)?;
+        Ok(step.map(|step| vec![first, step]).unwrap_or_default())
+    }
+
     /// Returns the commands of the last step. A compensating instance returns all open commands: those that no
     /// task dispatches have to be abandoned, or found to be carried out.
     pub(super) fn to_dispatch(&self) -> Vec<Open> {
@@ -231,6 +255,9 @@ impl<S: Saga> Instance<S> {
             return Ok(None);
         }
         self.check()?;
+        if position <= draft.heard() {
+            return Ok(None);
+        }
         draft.step.keys = keys;
         // That of an instance that had not begun.
         draft.step.trouble = None;
@@ -239,6 +266,11 @@ impl<S: Saga> Instance<S> {
             if draft.step.life == Life::Running {
                 draft = draft.reacting(reaction)?;
             }
+        }
+        // An instance begins with a step, even if nothing else follows.
+        if self.state.has_begun && draft.changes_nothing() {
+            draft.record_heard(position);
+            return Ok(None);
         }
         let origin = draft.origin();
         draft.finish(Input::event((stream, event_type), position, origin))
@@ -336,7 +368,7 @@ impl<S: Saga> Instance<S> {
         }
         let input = Input::cancelled(draft.origin());
         let mut draft = draft.reacting(Box::new(move |saga| saga.cancelled(&why)))?;
-        if draft.changes_nothing(&self.saga) {
+        if draft.changes_nothing() {
             return Ok(None);
         }
         if draft.step.life != Life::Running {

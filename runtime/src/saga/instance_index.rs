@@ -13,7 +13,8 @@ use super::instance::Instance;
 use super::key_holders::KeyHolders;
 use super::shared_map::SharedMap;
 use super::status::{InstanceStatus, SagaInstance};
-use super::stored::{At, Due, EffectId, Input, Life, Step, Stepped, Trouble};
+use super::stepped::Stepped;
+use super::stored::{At, Due, EffectId, Input, Life, Step, Trouble};
 use super::unread::Unread;
 use crate::base::panics::guarded;
 use crate::schema::decoding::Decoder;
@@ -76,12 +77,10 @@ pub(super) fn fold<S: Saga>(
         let decode = || decoder.facts(event).map_err(|error| error.to_string());
         let decoded = guarded(|| uncollected(decode));
         match decoded.and_then(|decoded| decoded) {
-            Ok(steps) => steps.iter().for_each(|Stepped::Stepped { step, .. }| {
-                index.take(instance, step, at);
-            }),
+            Ok(steps) => steps.iter().for_each(|stepped| index.take(instance, stepped.step(), at)),
             Err(why) => match event.decode::<Stepped<IgnoredAny>>() {
-                Ok(Stepped::Stepped { step, .. }) => {
-                    index.take(instance, &step, at);
+                Ok(stepped) => {
+                    index.take(instance, stepped.step(), at);
                     index.set_suspect(commit.id, &why);
                 }
                 // A codec that is not self-describing.

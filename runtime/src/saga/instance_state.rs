@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actuarius_domain::Position;
 use serde::{Deserialize, Serialize};
 
-use super::origin::MaybeOrigin;
+use super::origin::{MaybeOrigin, Origin};
 use super::stored::{
     At, CommandOutcome, EffectId, Input, Life, Outgoing, Scheduled, Step, Trouble,
 };
@@ -63,6 +63,12 @@ impl InstanceState {
 
     pub(super) fn deadline(&self, id: EffectId) -> Option<&Scheduled> {
         self.deadlines.iter().find(|(deadline, _)| *deadline == id).map(|(_, scheduled)| scheduled)
+    }
+
+    /// Returns the origin of the step that has set a pending deadline.
+    pub(super) fn deadline_origin(&self, id: EffectId) -> Option<&Arc<Origin>> {
+        let set = self.deadline_origins.iter().find(|(deadline, _)| *deadline == id);
+        set.and_then(|(_, origin)| origin.as_ref())
     }
 
     /// Whether nothing more will happen.
@@ -136,13 +142,11 @@ impl InstanceState {
             | Input::CancelledFor { origin } => Some(origin.clone()),
             Input::Begun | Input::Event { .. } => None,
             Input::Answered { effect, .. } => self.open(*effect)?.origin.clone(),
-            Input::Due { deadline } => {
-                let set = self.deadline_origins.iter().find(|(of, _)| of == deadline);
-                set.and_then(|(_, origin)| origin.clone())
-            }
+            Input::Due { deadline } => self.deadline_origin(*deadline).cloned(),
             Input::Poisoned
             | Input::Known
             | Input::KnownSince { .. }
+            | Input::Heard { .. }
             | Input::Retried
             | Input::Skipped
             | Input::Cancelled => self.begun_for.clone(),
@@ -165,6 +169,7 @@ impl InstanceState {
                 }
                 (self.has_begun, self.seen) = (true, *position);
             }
+            Input::Heard { position } => self.seen = self.seen.max(*position),
             Input::Answered { effect, outcome } => self.take_answer(*effect, outcome),
             Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),
             Input::Skipped => self.skip(),

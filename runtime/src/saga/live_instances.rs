@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use actuarius_domain::{CommandId, InvalidId, STEPPED, StreamId};
+use actuarius_domain::{CommandId, InvalidId, StreamId};
 use actuarius_persistence::migrate::{MigrateError, Moves, Rewrite};
 use actuarius_persistence::{CommitView, EncodedEvent, EventView, ReadError};
 use thiserror::Error;
 
 use super::instance_state::InstanceState;
 use super::moving::{AsStep, moved};
+use super::stepped;
 use super::stored::{Due, Step};
 
 /// Why a migration does not take along the live instances of a saga. Nothing was written.
@@ -123,11 +124,12 @@ impl LiveInstances {
         if (afterwards == 0 || is_renamed) && self.sent.contains_key(&commit.command_id) {
             self.lost.insert(commit.command_id, name.clone());
         }
-        let is_step = |event: &EventView<'_>| event.event_type == STEPPED;
+        let is_step = |event: &EventView<'_>| stepped::is_step(event.event_type);
         // With another codec it may be readable.
         let becomes =
             if commit.events().any(|it| is_step(&it)) { events(commit, out) } else { vec![] };
-        for event in commit.events() {
+        let is_whole = becomes.len() as u64 == commit.events;
+        for (number, event) in commit.events().enumerate() {
             if event.deletion().is_some() {
                 self.forget(&name);
                 continue;
@@ -136,10 +138,10 @@ impl LiveInstances {
                 continue;
             }
             let stored = EncodedEvent::from(&event);
-            let read = becomes.first().filter(|_| becomes.len() == 1).unwrap_or(&stored);
+            let read = becomes.get(number).filter(|_| is_whole).unwrap_or(&stored);
             match AsStep::of(read) {
                 AsStep::Step(step) => {
-                    if afterwards != 1 || is_renamed {
+                    if afterwards != commit.events || is_renamed {
                         self.cut.insert(name.clone());
                     }
                     self.step(&name, &step);

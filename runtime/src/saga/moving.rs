@@ -1,11 +1,14 @@
 //! Changes the positions in stored steps, without the type of their saga.
 
-use actuarius_domain::{Position, STEPPED};
+use actuarius_domain::Position;
 use actuarius_persistence::migrate::Moves;
 use actuarius_persistence::{Codec, CodecError, EncodedEvent, EventView};
+use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use super::stored::{At, CommandOutcome, Input, Step, Stepped};
+use super::in_place::InPlace;
+use super::stepped::{STEPPED_IN_PLACE, Stepped, is_step};
+use super::stored::{At, CommandOutcome, Input, Step};
 
 /// A stored event as a step.
 pub(super) enum AsStep {
@@ -18,7 +21,7 @@ pub(super) enum AsStep {
 
 impl AsStep {
     pub(super) fn of(event: &EncodedEvent) -> Self {
-        if event.event_type != STEPPED {
+        if !is_step(&event.event_type) {
             return Self::Other;
         }
         match Codec::from_byte(event.codec_byte()) {
@@ -32,9 +35,9 @@ impl AsStep {
 }
 
 fn decoded(event: &EncodedEvent, codec: Codec) -> Result<Step, CodecError> {
-    let view = EventView::detached(STEPPED, event.schema_version, codec, event.payload());
-    let Stepped::Stepped { step, .. } = view.decode::<Stepped<IgnoredAny>>()?;
-    Ok(step)
+    let name = &event.event_type;
+    let view = EventView::detached(name, event.schema_version, codec, event.payload());
+    Ok(view.decode::<Stepped<IgnoredAny>>()?.into_parts().1)
 }
 
 /// Returns a step with its positions moved. The state of the saga stays byte by byte, and what the saga has recorded
@@ -49,11 +52,11 @@ pub(super) fn moved(
 ) -> Result<EncodedEvent, String> {
     let codec = Codec::from_byte(event.codec_byte()).map_err(|error| error.to_string())?;
     let after = step_moved(before, moves);
-    let bytes = |step: &Step| {
-        let mut bytes = Vec::new();
-        codec.encode(step, &mut bytes).map_err(|error| error.to_string()).map(|()| bytes)
-    };
-    let (old, new) = (bytes(before)?, bytes(&after)?);
+    if event.event_type == STEPPED_IN_PLACE {
+        let payload = encoded(codec, &InPlace(after))?;
+        return Ok(EncodedEvent::new(STEPPED_IN_PLACE, event.schema_version, codec, payload));
+    }
+    let (old, new) = (encoded(codec, before)?, encoded(codec, &after)?);
     // The step is the last field.
     let end = match codec {
         Codec::Json => event.payload().iter().rposition(|byte| *byte != b'}'),
@@ -65,11 +68,17 @@ pub(super) fn moved(
     let (body, closing) = event.payload().split_at(event.payload().len() - closing);
     let state = body.strip_suffix(&old[..]).ok_or("it was encoded in another way")?;
     let payload = [state, &new, closing].concat();
-    let moved = EncodedEvent::new(STEPPED, event.schema_version, codec, payload);
+    let moved = EncodedEvent::new(event.event_type.clone(), event.schema_version, codec, payload);
     match decoded(&moved, codec) {
         Ok(step) if step == after => Ok(moved),
         _ => Err("it does not read back".to_owned()),
     }
+}
+
+fn encoded<T: Serialize>(codec: Codec, value: &T) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    codec.encode(value, &mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 fn step_moved(before: &Step, moves: &Moves) -> Step {
@@ -80,6 +89,7 @@ fn step_moved(before: &Step, moves: &Moves) -> Step {
         Input::Event { position, .. }
         | Input::EventFor { position, .. }
         | Input::KnownSince { position }
+        | Input::Heard { position }
         | Input::Answered { outcome: CommandOutcome::Accepted { position, .. }, .. } => {
             to(position);
         }

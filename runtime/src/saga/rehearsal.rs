@@ -1,6 +1,6 @@
 //! An instance under test, without a runtime: it decides as in production, and its commands are not sent.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use actuarius_domain::{
@@ -13,11 +13,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::beginning::Beginning;
-use super::instance::{Concern, Existing, Instance, InstanceCommand, Kind, Trigger};
+use super::instance::{Existing, Instance, InstanceCommand, Kind};
 use super::instance_state::Open;
 use super::status::InstanceStatus;
-use super::stored::{Due, EffectId, Outgoing, Stepped};
+use super::stepped::Stepped;
+use super::stored::{Due, EffectId, Outgoing};
 use super::targets::{DEFAULT_CODEC, Dispatched, Reaction, Targets};
+use super::trigger::{Concern, Trigger};
 
 /// An instance under test.
 pub(crate) struct Rehearsal<S: Saga> {
@@ -25,8 +27,10 @@ pub(crate) struct Rehearsal<S: Saga> {
     targets: Arc<Targets<S>>,
     id: Arc<str>,
     now: Timestamp,
-    /// Whether the last input concerned it.
+    /// Whether the last input had a step.
     took_step: bool,
+    /// Whether the last input concerned it.
+    concerned: bool,
 }
 
 impl<S: Saga> Rehearsal<S> {
@@ -37,6 +41,7 @@ impl<S: Saga> Rehearsal<S> {
             id: id.into(),
             now: Timestamp::default(),
             took_step: false,
+            concerned: false,
         }
     }
 
@@ -80,8 +85,16 @@ impl<S: Saga> Rehearsal<S> {
             position: event.header.position,
             keys: correlation.keys().to_vec(),
         };
-        let reaction: Reaction<S> = Box::new(move |saga| saga.react(&event));
-        self.take(Kind::Event { trigger, reactions: vec![(concern, reaction)], is_first: true })
+        let (sender, reacted) = mpsc::channel();
+        let reaction: Reaction<S> = Box::new(move |saga| {
+            // The receiver is below.
+            let _ = sender.send(());
+            saga.react(&event)
+        });
+        self.take(Kind::Event { trigger, reactions: vec![(concern, reaction)], is_first: true })?;
+        // An event may concern the instance and change nothing.
+        self.concerned |= reacted.try_recv().is_ok();
+        Ok(())
     }
 
     /// Answers the oldest open command to an aggregate.
@@ -102,7 +115,7 @@ impl<S: Saga> Rehearsal<S> {
     /// Advances the clock, and delivers the deadlines that are due by then, in their order.
     pub(crate) fn advance(&mut self, time: Duration) -> Result<(), String> {
         let end = self.now.plus(time);
-        self.took_step = false;
+        (self.took_step, self.concerned) = (false, false);
         while let Some((deadline, at)) = self.next_deadline().filter(|(_, at)| *at <= end) {
             self.now = self.now.max(at);
             self.take(Kind::Due(deadline))?;
@@ -130,14 +143,15 @@ impl<S: Saga> Rehearsal<S> {
         let command = InstanceCommand { kind, targets: self.targets.clone(), head: Position::NONE };
         let steps = self.instance.decide(command, &context).map_err(|error| error.to_string())?;
         self.took_step = !steps.is_empty();
+        self.concerned = self.took_step;
         for step in steps {
             self.instance.apply(&through_codec(self.targets.codec, &step)?);
         }
         Ok(())
     }
 
-    pub(crate) fn took_step(&self) -> bool {
-        self.took_step
+    pub(crate) fn was_concerned(&self) -> bool {
+        self.concerned
     }
 
     pub(crate) fn state(&self) -> &S {

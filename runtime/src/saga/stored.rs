@@ -15,17 +15,23 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::origin::{MaybeOrigin, Origin};
 use crate::schema::shape::{Unknown, has_catch_all, is_self_describing, shape};
 
-/// The event of an instance.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) enum Stepped<S> {
-    Stepped {
-        /// The state of the saga after the step.
-        saga: S,
-        step: Step,
-    },
-}
-
 impl Step {
+    /// Creates a step of which nothing follows but that it was taken.
+    pub(super) fn of(input: Input, as_of: Position) -> Self {
+        Self {
+            input,
+            as_of,
+            life: Life::Running,
+            trouble: None,
+            sent: Vec::new(),
+            undoes: false,
+            scheduled: Vec::new(),
+            cancelled: Vec::new(),
+            keys: Vec::new(),
+            open: 0,
+        }
+    }
+
     /// Returns the position from which on it counts which keys the instance has: that of its event. Other inputs have
     /// none, so the position of the step counts.
     pub(super) fn since(&self, position: Position) -> Position {
@@ -33,7 +39,8 @@ impl Step {
             (
                 Input::Event { position, .. }
                 | Input::EventFor { position, .. }
-                | Input::KnownSince { position },
+                | Input::KnownSince { position }
+                | Input::Heard { position },
                 _,
             ) => *position,
             (Input::Poisoned, Some(Trouble { at: At::Event(position), .. })) => *position,
@@ -102,6 +109,10 @@ pub(super) enum Input {
     /// As `Cancelled`, by a call with metadata.
     CancelledFor {
         origin: Arc<Origin>,
+    },
+    /// Earlier events, up to the one at this position, changed nothing. It is stored before an input that is no event.
+    Heard {
+        position: Position,
     },
 }
 
@@ -264,6 +275,23 @@ impl Payload {
         }
         let text = String::from_utf8(bytes);
         text.map(Self::Json).map_err(|error| CodecError::Encode(error.to_string()))
+    }
+
+    /// Whether the value, read as a `T` of today and encoded again, has the bytes of `other`.
+    pub(super) fn is_now<T>(&self, codec: Codec, other: &Self) -> bool
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        let mut bytes = Vec::new();
+        let encoded = self.decode::<T>().and_then(|value| codec.encode(&value, &mut bytes));
+        encoded.is_ok() && bytes == other.bytes()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(_, bytes) | Self::Shaped { bytes, .. } => bytes,
+            Self::Json(text) => text.as_bytes(),
+        }
     }
 
     pub(super) fn decode<T: DeserializeOwned + 'static>(&self) -> Result<T, CodecError> {

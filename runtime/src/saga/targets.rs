@@ -11,6 +11,7 @@ use actuarius_persistence::Codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::heard::HeardEvents;
 use super::stage::Stages;
 use super::stored::{CommandOutcome, Outgoing, Payload};
 use crate::base::error::Failure;
@@ -25,6 +26,7 @@ pub(super) struct Targets<S: Saga> {
     /// The codec of commands and deadlines.
     pub(super) codec: Codec,
     pub(super) stages: Stages,
+    pub(super) heard: Arc<HeardEvents>,
 }
 
 /// An aggregate type that a saga sends commands to.
@@ -106,7 +108,8 @@ pub(super) trait Delivery<S: Saga>: Send + Sync {
 
 impl<S: Saga> Targets<S> {
     pub(super) fn new(codec: Codec) -> Self {
-        Self { targets: Vec::new(), codec, stages: Stages::default() }
+        let (stages, heard) = (Stages::default(), Arc::default());
+        Self { targets: Vec::new(), codec, stages, heard }
     }
 
     pub(super) fn add<A>(&mut self, delivery: Option<Box<dyn Delivery<S>>>)

@@ -35,6 +35,8 @@ pub(super) struct Share<P> {
     /// The lanes that it is in beside that of the key.
     pub(super) beside: Vec<Arc<str>>,
     pub(super) parts: SmallVec<[P; 1]>,
+    /// Whether a part gives a name to the key.
+    pub(super) names: bool,
 }
 
 /// The keys of the unfinished events in a lane.
@@ -57,7 +59,7 @@ impl<'a, P: Copy> Shares<'a, P> {
 
     /// Adds a part with its only key.
     pub(super) fn add(&mut self, key: Arc<str>, part: P) {
-        self.share(key, &[], part);
+        let _ = self.share(key, &[], part);
     }
 
     /// Adds a part of a handler that determines by names whom it concerns.
@@ -82,7 +84,7 @@ impl<'a, P: Copy> Shares<'a, P> {
             to.iter().for_each(|key| add(named, key.clone()));
         }
         for key in to {
-            self.share(key, &beside, part);
+            self.share(key, &beside, part).names |= !route.names.is_empty();
         }
     }
 
@@ -95,15 +97,17 @@ impl<'a, P: Copy> Shares<'a, P> {
         named.for_each(|key| add(keys, key.clone()));
     }
 
-    fn share(&mut self, key: Arc<str>, beside: &[Arc<str>], part: P) {
+    fn share(&mut self, key: Arc<str>, beside: &[Arc<str>], part: P) -> &mut Share<P> {
         let at = self.shares.iter().position(|share| share.key == key).unwrap_or_else(|| {
-            self.shares.push(Share { key, beside: Vec::new(), parts: SmallVec::new() });
+            let (beside, parts) = (Vec::new(), SmallVec::new());
+            self.shares.push(Share { key, beside, parts, names: false });
             self.shares.len() - 1
         });
         let share = &mut self.shares[at];
         share.parts.push(part);
         let others = beside.iter().filter(|lane| **lane != share.key).cloned();
         others.for_each(|lane| add(&mut share.beside, lane));
+        share
     }
 
     /// Returns the shares, or `None` if the event must wait for too many keys now.
@@ -167,7 +171,12 @@ mod tests {
     }
 
     fn share(key: &str, beside: &[&str], parts: &[usize]) -> Share<usize> {
-        Share { key: key.into(), beside: arcs(beside), parts: parts.into() }
+        let (key, beside, parts) = (key.into(), arcs(beside), parts.into());
+        Share { key, beside, parts, names: false }
+    }
+
+    fn naming_share(key: &str, beside: &[&str], parts: &[usize]) -> Share<usize> {
+        Share { names: true, ..share(key, beside, parts) }
     }
 
     fn by(name: &str, to: Option<&str>) -> Route {
@@ -195,15 +204,15 @@ mod tests {
     fn an_event_that_gives_a_name_waits_for_those_that_may_have_it() {
         let route = Route { holders: vec!["b".to_owned()], ..naming("a", "k") };
         let found = shares(&[route], &[("k", &["c", "a"])]);
-        assert_eq!(found, Some(vec![share("a", &["b", "c", "\0k"], &[0])]));
+        assert_eq!(found, Some(vec![naming_share("a", &["b", "c", "\0k"], &[0])]));
     }
 
     #[test]
     fn a_part_by_a_name_that_an_earlier_part_gives_is_in_the_share_of_that_part() {
         let found = shares(&[naming("a", "k"), by("k", None)], &[]);
-        assert_eq!(found, Some(vec![share("a", &["\0k"], &[0, 1])]));
+        assert_eq!(found, Some(vec![naming_share("a", &["\0k"], &[0, 1])]));
         let found = shares(&[naming("a", "k"), by("k", Some("b"))], &[]);
-        let expected = vec![share("a", &["\0k", "b"], &[0, 1]), share("b", &["a"], &[1])];
+        let expected = vec![naming_share("a", &["\0k", "b"], &[0, 1]), share("b", &["a"], &[1])];
         assert_eq!(found, Some(expected));
     }
 

@@ -195,9 +195,11 @@ impl Routes {
         };
         match self.shares(aggregate, commit, event, unfinished) {
             Ok(shares) => {
-                let shares = shares?.into_iter().map(|Share { key, beside, parts }| {
+                let shares = shares?.into_iter().map(|Share { key, beside, parts, names }| {
                     let attempt = || self.attempt(stream, commit, event, &parts, Some(&key));
-                    let before = self.before_parking(stream, commit, event, &parts, &key);
+                    let before = || self.before_parking(stream, commit, event, &parts, &key);
+                    // Only names must be recorded before, and few events give any.
+                    let before = names.then(before).flatten();
                     let attempt = Decoded::by(keyring, attempt);
                     ((key, beside), due(true, attempt, before))
                 });

@@ -220,7 +220,7 @@ impl<S: Saga> SagaUnderTest<S> {
     /// Checks that the last input did not concern the instance.
     #[track_caller]
     pub fn then_ignored(self) -> Self {
-        if self.rehearsal.took_step() { fail("it was not ignored") } else { self }
+        if self.rehearsal.was_concerned() { fail("it was not ignored") } else { self }
     }
 
     /// Checks the state of the saga.

@@ -14,6 +14,7 @@ mod deleting;
 mod figures;
 mod health;
 mod hopeless;
+mod idle;
 mod loads;
 mod parking;
 mod poison;

@@ -18,7 +18,7 @@ use crate::till::{LONG, Show, Till, TillCommand, put, put_for_now};
 
 /// What becomes of the tills called `lost`; all else stays.
 #[derive(Clone, Copy)]
-enum Lost {
+pub(crate) enum Lost {
     Dropped,
     Doubled,
     Kept,
@@ -53,7 +53,7 @@ fn migrated_by(
     (new, result)
 }
 
-fn migrated(contents: &Arc<Contents>, mut transform: impl Transform) -> Arc<Contents> {
+pub(crate) fn migrated(contents: &Arc<Contents>, mut transform: impl Transform) -> Arc<Contents> {
     let (new, result) = migrated_by(contents, &mut transform);
     result.unwrap();
     new

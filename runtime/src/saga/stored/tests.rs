@@ -5,7 +5,9 @@ use actuarius_domain::{Effects, Metadata, Recast, STEPPED, Saga};
 use actuarius_persistence::mutations::Mutations;
 
 use super::*;
+use crate::saga::in_place::InPlace;
 use crate::saga::instance::Instance;
+use crate::saga::stepped::{STEPPED_IN_PLACE, Stepped};
 use crate::testing::{Fixtures, fixtures};
 
 #[derive(Default, Clone, Serialize, Deserialize)]
@@ -29,18 +31,7 @@ fn samples((codec, name): (Codec, &str)) -> Fixtures<Instance<Sample>> {
 }
 
 fn step(input: Input) -> Step {
-    Step {
-        input,
-        as_of: Position::new(1_000),
-        life: Life::Running,
-        trouble: None,
-        sent: vec![],
-        undoes: false,
-        scheduled: vec![],
-        cancelled: vec![],
-        keys: vec![],
-        open: 0,
-    }
+    Step::of(input, Position::new(1_000))
 }
 
 /// Each input, and each effect that can follow from one.
@@ -94,6 +85,7 @@ fn steps(codec: Codec) -> Vec<Step> {
             origin: origin(),
         }),
         step(Input::CancelledFor { origin: origin() }),
+        step(Input::Heard { position: Position::new(998) }),
     ]
 }
 
@@ -114,7 +106,10 @@ fn the_steps_of_all_releases_are_read() {
 fn the_steps_of_this_release_are_recorded() {
     for codec in ALL {
         let all = steps(codec.0).into_iter().zip(0..);
-        let all = all.map(|(step, count)| Stepped::Stepped { saga: Sample { count }, step });
+        let all = all.flat_map(|(step, count)| {
+            let in_place = Stepped::SteppedInPlace(InPlace(step.clone()));
+            [Stepped::Stepped { saga: Sample { count }, step }, in_place]
+        });
         samples(codec).record(all);
     }
 }
@@ -163,27 +158,48 @@ fn the_state_in_a_step_is_upcast_and_all_else_stays() {
     }
 }
 
+/// A saga that received every event, to replace a deadline, stored its whole state with each step.
+#[test]
+fn a_step_in_place_has_few_bytes_and_reads_back_whatever_the_schema_of_the_state_is() {
+    for (codec, name) in ALL {
+        for before in steps(codec) {
+            let mut bytes = Vec::new();
+            let stepped = Stepped::<Later>::SteppedInPlace(InPlace(before.clone()));
+            codec.encode_event_checked(&stepped, &mut bytes).unwrap();
+            let event =
+                actuarius_persistence::EventView::detached(STEPPED_IN_PLACE, 1, codec, &bytes);
+            let facts =
+                crate::schema::decoding::Decoder::<Instance<Later>>::new().facts(&event).unwrap();
+            let [Stepped::SteppedInPlace(InPlace(step))] = &facts[..] else { panic!("{name}") };
+            assert_eq!(*step, before);
+            let mut whole = Vec::new();
+            codec.encode_event(&Stepped::Stepped { saga: (), step: before }, &mut whole).unwrap();
+            assert!(codec == Codec::Bincode || bytes.len() + 20 < whole.len(), "{name}");
+        }
+    }
+}
+
 #[test]
 fn no_mutated_step_panics_or_allocates_without_a_bound() {
     for (codec, name) in ALL {
-        let samples = steps(codec).into_iter().map(|step| {
-            let mut bytes = Vec::new();
-            let stepped = Stepped::Stepped { saga: Sample { count: 3 }, step };
-            codec.encode_event(&stepped, &mut bytes).expect("encodable");
-            bytes
+        let samples = steps(codec).into_iter().flat_map(|step| {
+            let in_place = Stepped::SteppedInPlace(InPlace(step.clone()));
+            [Stepped::Stepped { saga: Sample { count: 3 }, step }, in_place].map(|stepped| {
+                let mut bytes = Vec::new();
+                codec.encode_event(&stepped, &mut bytes).expect("encodable");
+                bytes
+            })
         });
         // serde reserves 1 MiB at most for each list, however long it claims to be.
         let decoder = Mutations::of(name, samples).may_allocate(8 * 1024 * 1024, 256);
         decoder.run(
             |work| allocation_counter::measure(work).bytes_max,
             |bytes| {
-                let Ok(Stepped::Stepped { step, .. }) =
-                    codec.decode_event::<Stepped<Sample>>(STEPPED, bytes)
-                else {
-                    return;
-                };
-                for command in &step.sent {
-                    let _ = command.command.decode::<String>();
+                for event_type in [STEPPED, STEPPED_IN_PLACE] {
+                    let stepped = codec.decode_event::<Stepped<Sample>>(event_type, bytes);
+                    for command in stepped.iter().flat_map(|stepped| &stepped.step().sent) {
+                        let _ = command.command.decode::<String>();
+                    }
                 }
             },
         );

@@ -189,8 +189,9 @@ fn steps(session: &mut Session<'_, '_>, stream: &StreamId) -> Result<Outcome, To
     let mut table = session.output.list(&columns);
     let unread =
         |why: String| ToolError::Other(format!("a step of {stream} cannot be read: {why}"));
+    let mut state = None;
     scan::stream(reader, stream, Version::NONE, |commit| {
-        let steps = saga_steps::<Tree>(&commit.view(), Version::NONE)
+        let steps = saga_steps::<Tree>(&commit.view(), Version::NONE, &mut state)
             .map_err(|it| unread(it.to_string()))?;
         for step in steps {
             let shown = StepShown {

@@ -18,7 +18,7 @@ use crate::types::is_sealed;
 use crate::value::{Json, Tree};
 
 /// The name of all events of sagas.
-const STEPPED: &str = "Stepped";
+const STEPPED: [&str; 2] = ["Stepped", "SteppedInPlace"];
 
 #[derive(Serialize)]
 struct Shown {
@@ -143,7 +143,7 @@ impl Shown {
             None if self.sealed => {
                 "sealed: it contains personal data; use --master-keys FILE".to_owned()
             }
-            None if self.event.as_deref() == Some(STEPPED) => {
+            None if self.event.as_deref().is_some_and(|event| STEPPED.contains(&event)) => {
                 format!("of a saga: use sagas {}", text::stream(stream.category(), stream.id()))
             }
             None => "unknown: this program has no such aggregate type registered".to_owned(),
