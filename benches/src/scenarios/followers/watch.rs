@@ -29,7 +29,7 @@ impl Saga for Watch {
 
 impl ReactsTo<Journal> for Watch {
     fn correlate(event: &Envelope<Journal>) -> Correlation {
-        Correlation::start(event.id.as_str())
+        Correlation::start_or_proceed(event.id.as_str())
     }
 
     fn react(&mut self, _: &Envelope<Journal>) -> Effects<Self> {
@@ -39,7 +39,7 @@ impl ReactsTo<Journal> for Watch {
 }
 
 pub(super) async fn start(runtime: &Runtime) -> Result<Sagas<Watch>> {
-    Ok(runtime.saga::<Watch>().reacts_to::<Journal>().start().await?)
+    Ok(runtime.saga::<Watch>().reacts_to::<Journal>().sends_nothing().start().await?)
 }
 
 /// How many events it has not reacted to.
