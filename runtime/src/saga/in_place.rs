@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::stored::{EffectId, Input, Life, Outgoing, Scheduled, Step, Trouble};
 
 /// A step without a state. What is empty or usual is left out, because a saga may take a step for every event that it
-/// receives: to replace a deadline takes a third of the bytes of a whole step.
+/// receives.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "Fields")]
 pub(crate) struct InPlace(pub(super) Step);
