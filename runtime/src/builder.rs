@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actuarius_domain::Position;
@@ -22,6 +23,7 @@ use crate::commit::tail::Tail;
 #[cfg(feature = "archive")]
 use crate::engine::OPERATIONS_AT_ONCE;
 use crate::engine::deletions::Deletions;
+use crate::engine::folding::Folding;
 use crate::engine::keyring::{Keyring, StoreGuard};
 use crate::engine::pool::Pool;
 use crate::engine::supervision::Supervision;
@@ -81,6 +83,7 @@ impl Runtime {
 pub struct RuntimeBuilder {
     pending_limit: usize,
     concurrent_recoveries: usize,
+    concurrent_folds: usize,
     clock: Arc<dyn Clock>,
     views: Option<Views>,
     pub(crate) guard: Option<Box<dyn StoreGuard>>,
@@ -91,6 +94,7 @@ impl Default for RuntimeBuilder {
         Self {
             pending_limit: 65_536,
             concurrent_recoveries: 64,
+            concurrent_folds: available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
             clock: Arc::new(SystemClock),
             views: None,
             guard: None,
@@ -111,6 +115,17 @@ impl RuntimeBuilder {
     /// page of events. Default: 64.
     pub fn concurrent_recoveries(mut self, recoveries: usize) -> Self {
         self.concurrent_recoveries = recoveries.max(1);
+        self
+    }
+
+    /// Sets how many views may fold events at the same moment, at least 1; the others wait for their turn. Default: half
+    /// of the processors.
+    ///
+    /// So many processors at most are taken from the commands by views, while they follow and while they are built. A
+    /// view that a caller waits for takes its events at once, and a fold that takes longer than 10 ms does not count: it
+    /// probably waits for a disk. With fewer, views lag more under load.
+    pub fn concurrent_folds(mut self, folds: usize) -> Self {
+        self.concurrent_folds = folds.max(1);
         self
     }
 
@@ -223,6 +238,7 @@ impl RuntimeBuilder {
             supervision,
             recovery_pool: Pool::for_recoveries(&home, self.concurrent_recoveries)?,
             read_pool: Pool::for_reads(&home)?,
+            folding: Folding::at_once(self.concurrent_folds),
             work_pool,
             #[cfg(feature = "archive")]
             operations: Arc::new(Semaphore::new(OPERATIONS_AT_ONCE)),

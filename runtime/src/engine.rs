@@ -2,6 +2,7 @@
 
 pub(crate) mod decoded;
 pub(crate) mod deletions;
+pub(crate) mod folding;
 pub(crate) mod handed_out;
 pub(crate) mod keyring;
 pub(crate) mod pool;
@@ -22,6 +23,7 @@ use crate::commit::committer::Committer;
 use crate::commit::tail::Tail;
 use crate::schema::recorded::StoreShapes;
 use deletions::Deletions;
+use folding::Folding;
 use keyring::Keyring;
 use pool::Pool;
 use supervision::Supervision;
@@ -46,6 +48,8 @@ pub(crate) struct Engine {
     pub(crate) recovery_pool: Pool,
     /// For reads of callers and followers, a page at a time.
     pub(crate) read_pool: Pool,
+    /// The places of views that fold events.
+    pub(crate) folding: Folding,
     /// For everything that may take long or wait, such as views and backups.
     pub(crate) work_pool: Pool,
     /// Permits to read the whole store.

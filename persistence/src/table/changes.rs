@@ -91,6 +91,23 @@ impl Changes {
         Ok(())
     }
 
+    /// Adds later changes, which replace earlier ones of the same keys.
+    ///
+    /// # Errors
+    /// Returns [`ViewError::TooLarge`] if both together are above the largest size of the set. The changes are then
+    /// unchanged.
+    pub fn append(&mut self, later: Self) -> Result<(), ViewError> {
+        fits("a set of changes", self.bytes + later.bytes, self.limit)?;
+        self.bytes += later.bytes;
+        for (place, value) in later {
+            let length = place.len();
+            if let Some(old) = self.by_key.insert(place, value) {
+                self.bytes -= length + old.map_or(0, |old| old.len()) + CHANGE_BYTES;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the change of `key`: `Some(None)` is its removal, `None` means that it is not changed.
     #[must_use]
     pub fn get(&self, space: u8, key: &[u8]) -> Option<Option<&Bytes>> {
@@ -198,4 +215,38 @@ pub fn borrowed(range: &Range) -> (Bound<&[u8]>, Bound<&[u8]>) {
 pub fn text(place: &[u8]) -> String {
     let (space, key) = place.split_first().unwrap_or((&0, &[]));
     format!("key {} of space {space}", key.escape_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_changes_replace_earlier_ones_and_count_once() {
+        let (mut one_by_one, mut together, mut later) =
+            (Changes::new(), Changes::new(), Changes::new());
+        for changes in [&mut one_by_one, &mut together] {
+            changes.put(1, b"a", b"some").unwrap();
+            changes.put(1, b"b", b"more").unwrap();
+            changes.remove(2, b"c").unwrap();
+        }
+        for changes in [&mut one_by_one, &mut later] {
+            changes.put(1, b"a", b"another").unwrap();
+            changes.remove(1, b"b").unwrap();
+            changes.put(2, b"c", b"one").unwrap();
+            changes.put(3, b"d", b"").unwrap();
+        }
+        together.append(later).unwrap();
+        assert!(together.iter().eq(one_by_one.iter()));
+        assert_eq!(together.bytes(), one_by_one.bytes());
+    }
+
+    #[test]
+    fn what_does_not_fit_together_changes_nothing() {
+        let (mut changes, mut later) = (Changes::limited(40), Changes::new());
+        changes.put(1, b"a", b"some").unwrap();
+        later.put(1, b"b", b"much more").unwrap();
+        assert!(changes.append(later).is_err());
+        assert_eq!((changes.len(), changes.bytes()), (1, 2 + 4 + CHANGE_BYTES));
+    }
 }

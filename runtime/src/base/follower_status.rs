@@ -65,6 +65,9 @@ pub struct FollowerHealth {
     pub position: Position,
     /// The number of events between that position and the end of the log.
     pub lag: u64,
+    /// Whether the lag is 100,000 or larger, which a follower that keeps up never has. A log line names the follower when
+    /// that begins and when it has ended.
+    pub is_lagging: bool,
     /// The number of keys with parked events. Only subscriptions have any, including those that deliver the events
     /// of a saga.
     pub parked_keys: u64,

@@ -16,7 +16,7 @@ const KEPT_BYTES: usize = 8 * 1024 * 1024;
 /// How many groups are kept at most, so that finding one stays cheap even if each holds one event.
 const KEPT_GROUPS: usize = 4_096;
 /// After how many bytes a follower that lets events gather takes them: well before the tail drops them.
-const FILLED_BYTES: usize = KEPT_BYTES / 4;
+const FILLED_BYTES: usize = 2 * 1024 * 1024;
 /// After how many events: a batch of so many is no cheaper per event if it is larger.
 const FILLED_EVENTS: u64 = 4_096;
 
@@ -185,7 +185,11 @@ impl Group {
         last: Position,
         keys: Option<Arc<dyn Sealer>>,
     ) -> Self {
-        let (mut bytes, mut places) = (BytesMut::new(), Vec::new());
+        let stored: Vec<_> = stored.collect();
+        let (size, commits) = stored.iter().fold((0, 0), |(size, commits), (append, _)| {
+            (size + append.bytes(), commits + append.commits())
+        });
+        let (mut bytes, mut places) = (BytesMut::with_capacity(size), Vec::with_capacity(commits));
         for (append, first) in stored {
             let mut position = first;
             for (frame, events) in append.frames() {

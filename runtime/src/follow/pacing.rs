@@ -52,10 +52,14 @@ impl Pacing {
         self.demanded_until = now.checked_add(DEMANDED_FOR);
     }
 
+    /// Returns whether it takes events without a rest: always, or because a caller has waited for it a moment ago.
+    pub(crate) fn is_urgent(&self, now: Instant) -> bool {
+        self.batch_time.is_zero() || self.demanded_until.is_some_and(|until| now < until)
+    }
+
     /// Returns until when it rests although it lacks `lag` events. `None`: it takes what there is.
     pub(crate) fn rests_until(&self, lag: u64, now: Instant) -> Option<Instant> {
-        let is_demanded = self.demanded_until.is_some_and(|until| now < until);
-        if self.batch_time.is_zero() || is_demanded || lag >= GATHERED_MAX {
+        if self.is_urgent(now) || lag >= GATHERED_MAX {
             return None;
         }
         let (took, ended) = self.last?;

@@ -1,6 +1,7 @@
 //! `Cursor`: a projection's target with its position in the log.
 
 use std::collections::VecDeque;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use tokio::time::sleep_until;
 
 use super::target::{Failed, PORTION_TAKES, Target, blocking};
 use crate::engine::Engine;
+use crate::engine::folding::{Folding, Place};
 use crate::follow::follower::{Follower, Slice};
 use crate::follow::pacing::Pacing;
 use crate::follow::progress::Progress;
@@ -96,22 +98,24 @@ impl<T: Target> Cursor<T> {
         self.follower.head().get().saturating_sub(self.target.position().get())
     }
 
-    /// Takes a portion of what [`next`](Self::next) returned, and keeps the rest. After a failure it must
-    /// [`rewind`](Self::rewind).
-    pub(crate) async fn take(mut self, slice: Slice) -> (Self, Taken) {
+    /// Takes a portion of what [`next`](Self::next) returned once it is its turn, and keeps the rest. After a failure
+    /// it must [`rewind`](Self::rewind).
+    pub(crate) async fn take(mut self, slice: Slice, progress: Option<&Progress>) -> (Self, Taken) {
+        let engine = self.engine.clone();
+        let place = self.place(&engine.folding, progress).await;
         let started = Instant::now();
         let at_once = if self.is_slow() { None } else { self.target.take_at_once(&slice) };
         let (outcome, took, slice) = match at_once {
             Some(outcome) => {
                 let took = started.elapsed();
+                drop(place);
                 self.yield_if_due(took).await;
                 (outcome, took, slice)
             }
             None => {
                 let taken;
-                let pool = &self.engine.work_pool;
-                (self.target, taken) =
-                    blocking(pool, self.target, |it| take_timed(it, slice)).await;
+                let taking = blocking(&engine.work_pool, self.target, |it| take_timed(it, slice));
+                (self.target, taken) = place.during(taking).await;
                 taken
             }
         };
@@ -122,6 +126,27 @@ impl<T: Target> Cursor<T> {
         self.remember(portion.len(), took);
         self.pacing.took(started.elapsed(), tokio::time::Instant::now());
         (self, Taken { events: events_of(&portion), outcome })
+    }
+
+    /// Waits for its turn to fold, unless a caller waits for `progress`.
+    async fn place<'a>(&mut self, folding: &'a Folding, progress: Option<&Progress>) -> Place<'a> {
+        if self.pacing.is_urgent(tokio::time::Instant::now()) {
+            return Place::none();
+        }
+        let demanded = async {
+            match progress {
+                Some(progress) => progress.demanded().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = demanded => {
+                self.pacing.demanded(tokio::time::Instant::now());
+                Place::none()
+            }
+            place = folding.place() => place,
+        }
     }
 
     /// Runs work on the target that may wait for a disk.
@@ -170,5 +195,7 @@ fn take_timed<T: Target>(target: &mut T, slice: Slice) -> (Result<u64, Failed>, 
 }
 
 fn events_of(commits: &[Commit]) -> u64 {
-    commits.iter().map(|commit| commit.view().events).sum()
+    // Not by parsing each of them: they follow each other without a gap.
+    let bounds = commits.first().zip(commits.last());
+    bounds.map_or(0, |(first, last)| last.last_position().get() + 1 - first.position().get())
 }

@@ -1,6 +1,6 @@
 //! `FollowerShared`: the status and position of a follower, and the requests to it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,6 +15,10 @@ use crate::base::panics::guarded;
 use crate::base::telemetry::FollowerMeters;
 use crate::base::timer::Timer;
 use crate::commit::tail::Tail;
+
+/// From how many events on a follower counts as lagging: about a second of work, which only one has that is slower than
+/// the commands, or has just started.
+const LAGGING_FROM: u64 = 100_000;
 
 /// What a follower is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub(crate) struct FollowerShared {
     parked_events: AtomicU64,
     /// How many instances of a saga wait for an operator.
     in_trouble: AtomicU64,
+    /// Whether it was reported as lagging.
+    lags: AtomicBool,
     /// What it stores holds no clear text of the first so many subjects that were forgotten.
     erased: watch::Sender<u64>,
     /// Counts the requests, so that a second `resume` is noticed, too.
@@ -63,6 +69,7 @@ impl FollowerShared {
             parked_keys: AtomicU64::new(0),
             parked_events: AtomicU64::new(0),
             in_trouble: AtomicU64::new(0),
+            lags: AtomicBool::new(false),
             // A follower without a view has nothing to erase.
             erased: watch::Sender::new(u64::MAX),
             wanted: watch::Sender::new((DesiredState::Run, 0)),
@@ -70,12 +77,14 @@ impl FollowerShared {
     }
 
     pub(crate) fn health(&self) -> FollowerHealth {
+        let lag = self.lag();
         FollowerHealth {
             name: self.name.clone(),
             kind: self.kind,
             status: self.status(),
             position: self.progress.position(),
-            lag: self.lag(),
+            lag,
+            is_lagging: lag >= LAGGING_FROM,
             parked_keys: self.parked_keys.load(Ordering::Relaxed),
             parked_events: self.parked_events.load(Ordering::Relaxed),
             in_trouble: self.in_trouble.load(Ordering::Relaxed),
@@ -91,8 +100,26 @@ impl FollowerShared {
         // Borrowed during the report, so that nothing is reported after the stop.
         let status = self.status.borrow();
         if *status != FollowerStatus::Stopped {
-            self.meters.lag(self.lag());
+            let lag = self.lag();
+            self.meters.lag(lag);
+            self.report_lagging(lag);
         }
+    }
+
+    /// Logs a lag that has become large, and its end: a lag near the limit must not fill the log.
+    fn report_lagging(&self, lag: u64) {
+        let lags = self.lags.load(Ordering::Relaxed);
+        if lags == (lag >= if lags { LAGGING_FROM / 2 } else { LAGGING_FROM }) {
+            return;
+        }
+        self.lags.store(!lags, Ordering::Relaxed);
+        // What receives the line is code of the user's.
+        let _ = guarded(|| match lags {
+            false => tracing::warn!(target: "actuarius::follower", name = %self.name, lag, "lags"),
+            true => {
+                tracing::info!(target: "actuarius::follower", name = %self.name, lag, "no longer lags");
+            }
+        });
     }
 
     pub(crate) fn status(&self) -> FollowerStatus {

@@ -25,7 +25,8 @@ impl<T: Target> Host<T> {
     pub(super) async fn take(&mut self, slice: Slice) {
         let Some(cursor) = self.cursor.take() else { return };
         let started = Instant::now();
-        let (cursor, Taken { events, outcome }) = cursor.take(slice).await;
+        let (cursor, Taken { events, outcome }) =
+            cursor.take(slice, Some(&self.shared.progress)).await;
         self.shared.meters.batch(started.elapsed());
         self.cursor = Some(cursor);
         match outcome {

@@ -81,13 +81,6 @@ impl<V: View> OpenTable<V> {
             self.batch.changes = changes;
             return Ok(());
         }
-        for (place, value) in changes {
-            let Some((&space, key)) = place.split_first() else { continue };
-            match value {
-                Some(value) => self.batch.changes.put(space, key, &value)?,
-                None => self.batch.changes.remove(space, key)?,
-            }
-        }
-        Ok(())
+        self.batch.changes.append(changes)
     }
 }

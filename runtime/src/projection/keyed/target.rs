@@ -73,10 +73,7 @@ impl<V: View> KeyedTarget<V> {
         let (keys, routes) = (self.generations.sealer(), &self.routes);
         let events = self.taint.watch(keys, || open.project(commit, routes))?;
         if open.draft.is_touched() {
-            let mut changes = Changes::of_command();
-            let origin = self.generations.origin(commit.last_position(), self.taint);
-            let staged = put_origin(&origin, &mut changes).map_err(|error| error.to_string());
-            let staged = staged.and_then(|()| open.stage(changes, self.codec));
+            let staged = open.stage(Changes::of_command(), self.codec);
             self.add(staged.map_err(|why| Failed::at(commit.position(), why))?)?;
         }
         self.position = commit.last_position();
@@ -112,7 +109,6 @@ impl<V: View> KeyedTarget<V> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let Batch { mut changes, keys } = std::mem::take(&mut open.batch);
         if !changes.is_empty() {
-            // Replaces the origin of the last commit that changed rows.
             let origin = self.generations.origin(self.position, self.taint);
             let stored =
                 put_origin(&origin, &mut changes).and_then(|()| open.table.commit(changes));

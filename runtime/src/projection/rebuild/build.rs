@@ -102,7 +102,7 @@ impl<T: Target> Build<T> {
     /// Takes a portion of these commits.
     pub(crate) async fn take(mut self, slice: Slice) -> (Self, Result<(), Failed>) {
         let taken;
-        (self.cursor, taken) = self.cursor.take(slice).await;
+        (self.cursor, taken) = self.cursor.take(slice, None).await;
         (self, taken.outcome.map(|_| ()))
     }
 

@@ -1,5 +1,6 @@
 //! A database that keeps up receives the events that have gathered in one transaction.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actuarius::{Position, Runtime};
@@ -38,4 +39,24 @@ async fn a_shutdown_takes_what_has_gathered() {
     add(&runtime, 1..50).await;
     assert!(runtime.shutdown(Duration::from_secs(60)).await.is_clean());
     assert_eq!(sums.position(), Position::new(50));
+}
+
+/// With one place for all views, one that waited for its database would have stopped the others.
+#[tokio::test]
+async fn a_database_that_does_not_answer_stops_no_other_view() {
+    let (directory, levers) = (tempfile::tempdir().unwrap(), Levers::default());
+    let runtime = Runtime::builder().concurrent_folds(1).in_memory().await.unwrap();
+    levers.gate.is_shut.store(true, Ordering::SeqCst);
+    let silent = runtime.database("silent", Sums::open(directory.path(), "silent", &levers));
+    let silent = silent.on::<Ledger>().start().await.unwrap();
+    add(&runtime, 0..1).await;
+    eventually(|| levers.gate.is_waited_at.load(Ordering::SeqCst)).await;
+    let other = tempfile::tempdir().unwrap();
+    let sums = runtime.database("sums", Sums::in_directory(other.path(), &Levers::default()));
+    let sums = sums.on::<Ledger>().start().await.unwrap();
+    add(&runtime, 1..10).await;
+    eventually(|| sums.position() == Position::new(10)).await;
+    assert_eq!(silent.position(), Position::NONE);
+    levers.gate.is_shut.store(false, Ordering::SeqCst);
+    silent.wait_for(runtime.head()).await.unwrap();
 }

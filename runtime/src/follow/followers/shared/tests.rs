@@ -91,3 +91,20 @@ fn a_follower_that_is_about_to_start_may_follow_any_type() {
     shared.set_types(["order"]);
     assert!(shared.follows("order") && !shared.follows("account"));
 }
+
+/// A view fell hours behind, and its lag was found in no log.
+#[test]
+fn a_large_lag_is_reported_once_until_it_is_small_again() {
+    let shared = shared(LAGGING_FROM);
+    let reported = |at: u64| {
+        shared.reached(Position::new(at));
+        shared.report_lag();
+        shared.lags.load(Ordering::Relaxed)
+    };
+    assert!(!reported(1));
+    assert!(!shared.health().is_lagging);
+    shared.reached(Position::NONE);
+    assert!(shared.health().is_lagging);
+    assert!(reported(0) && reported(1) && reported(LAGGING_FROM / 2));
+    assert!(!reported(LAGGING_FROM / 2 + 1));
+}
