@@ -18,4 +18,6 @@ pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod residency;
 pub(crate) mod saved_state;
+pub(crate) mod timed_hosting;
+pub(crate) mod timers;
 pub(crate) mod turn;

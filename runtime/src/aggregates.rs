@@ -15,6 +15,7 @@ use crate::operations::{Delete, Reuse};
 use crate::request::execute::Execute;
 use crate::request::query::Query;
 use crate::schema::decoding::{Decoder, Undecodable};
+use crate::timers::ArmTimers;
 
 /// The handle of one hosted aggregate type, returned by [`Runtime::host`](crate::Runtime::host). Cheap to
 /// clone, and keeps the runtime running.
@@ -261,6 +262,21 @@ impl<A: Aggregate> Aggregates<A> {
         InvalidId: From<I::Error>,
     {
         Delete::new(self.directory.clone(), self.followers.clone(), checked(id), reuse)
+    }
+
+    /// Arms the [timers](crate::timers) of the aggregates of this type, page by page; see [`ArmTimers`]. For aggregates
+    /// that had their last command before a timer was declared, or its function changed, and for a store that was copied.
+    ///
+    /// A page loads each of its aggregates, writes a note for each timer that is new or earlier than the noted one, and
+    /// returns when these are durable. Doing it again does no harm. An aggregate that cannot be loaded now is asked again in
+    /// the background.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`] if the log cannot be read, [`Failure::Unavailable`] if the timers cannot be read or the
+    /// runtime shuts down, [`Failure::Poisoned`] if the store has failed. Some aggregates of the page may be armed. Repeat
+    /// the page.
+    pub fn arm_timers(&self) -> ArmTimers<A> {
+        ArmTimers::of(self.directory.clone())
     }
 
     /// Unloads an aggregate after a snapshot, as soon as it is idle; its next request loads it again. Returns

@@ -8,6 +8,7 @@ use actuarius_persistence::StoreFailure;
 #[cfg(feature = "erasure")]
 use actuarius_persistence::keys::KeyFigures;
 
+pub use crate::aggregate::timers::TimersHealth;
 pub use crate::base::clock_watch::ClockJump;
 use crate::base::error::Quarantine;
 pub use crate::base::follower_status::{FollowerHealth, FollowerKind, FollowerStatus};
@@ -65,6 +66,8 @@ pub struct Health {
     pub keys: Option<KeyFigures>,
     /// The state of each subscription, projection and saga.
     pub followers: Vec<FollowerHealth>,
+    /// The timers of each hosted type that has any.
+    pub timers: Vec<TimersHealth>,
     /// The last jump of the system's clock in this process, if there was one. Times of events before and after
     /// it may be out of order.
     pub clock_jump: Option<ClockJump>,
@@ -99,7 +102,8 @@ impl Health {
     pub fn troubles(&self) -> Vec<Trouble> {
         let quarantined = self.quarantined.iter().cloned().map(Trouble::Quarantined);
         let followers = self.followers.iter().flat_map(FollowerHealth::troubles);
-        let mut troubles: Vec<_> = quarantined.chain(followers).collect();
+        let timers = self.timers.iter().filter_map(TimersHealth::trouble);
+        let mut troubles: Vec<_> = quarantined.chain(followers).chain(timers).collect();
         if let Some(keys) = self.keys_damaged().filter(|keys| *keys > 0) {
             troubles.push(Trouble::DamagedKeys { keys });
         }
@@ -147,6 +151,16 @@ pub enum Trouble {
         /// How many instances.
         instances: u64,
     },
+    /// Timers of an aggregate type are due and cannot be delivered, or cannot be read. They are tried again. Fix the cause,
+    /// such as a quarantined aggregate.
+    Timers {
+        /// The aggregate type.
+        aggregate: &'static str,
+        /// How many timers are due and not delivered.
+        timers: usize,
+        /// Why the last attempt failed.
+        why: String,
+    },
     /// Keys of data subjects cannot be read. Restore the key file from its backup.
     DamagedKeys {
         /// How many keys.
@@ -165,8 +179,18 @@ impl fmt::Display for Trouble {
             Self::Instances { name, instances } => {
                 write!(out, "{name} has {instances} instances in trouble")
             }
+            Self::Timers { aggregate, timers, why } => {
+                write!(out, "{timers} timers of {aggregate} are due and not delivered: {why}")
+            }
             Self::DamagedKeys { keys } => write!(out, "{keys} keys of data subjects are damaged"),
         }
+    }
+}
+
+impl TimersHealth {
+    fn trouble(&self) -> Option<Trouble> {
+        let (aggregate, timers) = (self.aggregate, self.failing);
+        self.last_failure.clone().map(|why| Trouble::Timers { aggregate, timers, why })
     }
 }
 

@@ -13,13 +13,14 @@ use tokio::time::sleep;
 
 use crate::aggregate::directory::{Directory, Hosted};
 use crate::aggregate::hosted_type::HostedType;
-use crate::aggregate::hosting::Hosting;
+use crate::aggregate::timed_hosting::TimedHosting;
 use crate::base::deadline::Deadline;
 use crate::base::panics::guarded;
 use crate::base::schema_error::HostError;
 use crate::engine::Engine;
 use crate::follow::followers::{DesiredState, FollowerKind, FollowerShared, Followers};
 use crate::schema::names;
+use crate::timers;
 
 /// The shortest and the longest interval of the search for idle aggregates, whatever the idle time is.
 const SWEEP_EVERY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
@@ -83,9 +84,11 @@ impl Inner {
     /// [`HostError`]; the type is not hosted.
     pub(crate) fn host<A: Aggregate>(
         &self,
-        hosting: Hosting,
+        hosting: impl Into<TimedHosting<A>>,
     ) -> Result<Arc<Directory<A>>, HostError> {
+        let hosting = hosting.into();
         names::check::<A>()?;
+        hosting.check()?;
         let found = self.hosts().get(A::TYPE).map(|(directory, _)| directory.clone());
         let directory = found.unwrap_or_else(|| {
             // Before the lock, because it runs code of the user's: a metrics recorder, and `Deserialize`.
@@ -100,6 +103,9 @@ impl Inner {
         let mut hosts = self.hosts();
         let (directory, _) = hosts.entry(A::TYPE).or_insert_with(|| {
             self.engine.home.spawn(sweep(Arc::downgrade(&directory.hosted)));
+            if let Some(timers) = directory.hosted.timers.clone() {
+                self.engine.home.spawn(timers::run(Arc::downgrade(&directory), timers));
+            }
             (directory.clone(), directory)
         });
         directory.clone()
@@ -122,6 +128,7 @@ impl Inner {
         self.stop(&followers, FollowerKind::Subscription, until.half()).await;
         // Unfinished steps are durable, and are resumed at the next start.
         self.stop(&followers, FollowerKind::Saga, until.half()).await;
+        self.stop_timers(until.half()).await;
         engine.admission.close();
         let pending = engine.admission.inside();
         self.wait_for_tasks(until, || engine.admission.inside() == 0).await;
@@ -159,6 +166,13 @@ impl Inner {
     /// Returns whether a shutdown has ended, except for what it cuts off. The store's files may still be being closed.
     pub(crate) fn has_ended(&self) -> bool {
         self.leftovers.get().is_some()
+    }
+
+    /// Stops delivering timers, and waits until those under way are delivered. They are repeated otherwise.
+    async fn stop_timers(&self, until: Deadline) {
+        let hosted = self.hosted();
+        hosted.iter().for_each(|host| host.stop_timers());
+        self.wait_for_tasks(until, || hosted.iter().all(|it| it.timers_under_way() == 0)).await;
     }
 
     async fn passivate_all(&self, until: Deadline) -> usize {

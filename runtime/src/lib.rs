@@ -56,6 +56,7 @@
 //! | read one aggregate | [`Aggregates::query`] |
 //! | read many at once: lists, sums, searches | [`projection`] |
 //! | act on events: send, notify, call | [`subscription`] |
+//! | remind an aggregate of itself after some time | [`timers`] |
 //! | coordinate several aggregates, or work over time | [`saga`] |
 //! | read the past, compare two moments | [`history`] |
 //! | change events, states and views of a running system | [`schema`] |
@@ -124,6 +125,7 @@ pub mod store;
 pub mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod timers;
 
 pub use crate::aggregate::hosting::Hosting;
 pub use crate::base::receipt::Receipt;

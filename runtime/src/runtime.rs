@@ -7,6 +7,7 @@ use actuarius_domain::{Aggregate, MAX_TYPE_BYTES, Position, ReadModel, Timestamp
 use actuarius_persistence::{ReadError, Reader};
 
 use crate::aggregate::hosting::Hosting;
+use crate::aggregate::timed_hosting::TimedHosting;
 use crate::aggregates::Aggregates;
 use crate::base::clock_watch;
 use crate::base::deadline::Deadline;
@@ -46,13 +47,14 @@ impl Runtime {
         self.host_with(Hosting::default())
     }
 
-    /// Hosts an aggregate type, and returns its handle. Hosting a type again returns a handle of the same
+    /// Hosts an aggregate type with these options, which may have [timers](Hosting::timer), and returns its handle.
+    /// Hosting a type again returns a handle of the same
     /// aggregates, with the options of the first call.
     ///
     /// # Panics
     /// With the message of a [`HostError`], as [`host`](Self::host).
     #[must_use]
-    pub fn host_with<A: Aggregate>(&self, hosting: Hosting) -> Aggregates<A> {
+    pub fn host_with<A: Aggregate>(&self, hosting: impl Into<TimedHosting<A>>) -> Aggregates<A> {
         match self.try_host_with(hosting) {
             Ok(aggregates) => aggregates,
             Err(error) => panic!("{error}"),
@@ -73,7 +75,7 @@ impl Runtime {
     /// [`HostError`]; the type is not hosted, and nothing was changed.
     pub fn try_host_with<A: Aggregate>(
         &self,
-        hosting: Hosting,
+        hosting: impl Into<TimedHosting<A>>,
     ) -> Result<Aggregates<A>, HostError> {
         const {
             assert!(!A::TYPE.is_empty(), "Aggregate::TYPE must not be empty");
@@ -135,6 +137,7 @@ impl Runtime {
             quarantined: quarantined.into_iter().flat_map(|(listed, _)| listed).collect(),
             #[cfg(feature = "erasure")]
             keys: engine.keyring.keys().map(|keys| keys.figures()),
+            timers: hosted.iter().filter_map(|host| host.timers()).collect(),
             followers: self.inner.followers.all().iter().map(|it| it.health()).collect(),
             clock_jump: clock_watch::last_jump(),
         }
@@ -222,7 +225,7 @@ impl Runtime {
     ///
     /// 1. Subscriptions finish the current events and store their progress. Then sagas stop where they are; what
     ///    is in flight is durable in their steps, and continues at the next start.
-    /// 2. New requests are refused, and requests inside are answered.
+    /// 2. Timers are no longer delivered; those that are due are at the next start. New requests are refused, and requests inside are answered.
     /// 3. Every aggregate is unloaded after its snapshot.
     /// 4. Projections process the last events, if these are no more than about a second of work, and save
     ///    their views.

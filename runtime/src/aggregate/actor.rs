@@ -85,6 +85,10 @@ impl<A: Aggregate> AggregateActor<A> {
     /// Brings the aggregate into memory. On failure the waiting requests are answered.
     async fn load(&mut self) -> Option<Box<Incarnation<A>>> {
         let Activation { hosted, slot, epoch, .. } = &*self.activation;
+        if let Err(why) = hosted.ready().await {
+            self.activation.close_unavailable(&why);
+            return None;
+        }
         let incarnation = if slot.first_request_assumes_new() {
             self.assume_new()?
         } else {

@@ -11,6 +11,7 @@ use super::actor::AggregateActor;
 use super::hosted_type::HostedType;
 use super::inbox::{Epoch, Pushed, Slot};
 use super::request::Request;
+use super::timers::TimersHealth;
 use crate::base::error::{Failure, Quarantine, Unavailable};
 use crate::commit::admission::Permit;
 
@@ -123,6 +124,12 @@ pub(crate) trait Hosted: Send + Sync {
     fn rebuild_holders_of(&self, subject: Fingerprint) -> Rebuilds;
     /// Answers all waiting requests, because the runtime has closed.
     fn end_all(&self);
+    /// Stops delivering timers, except for those that are under way.
+    fn stop_timers(&self);
+    /// Returns how many timers are being delivered.
+    fn timers_under_way(&self) -> usize;
+    /// Returns the state of its timers, if it has any.
+    fn timers(&self) -> Option<TimersHealth>;
     /// Returns how many aggregates are in memory.
     fn resident(&self) -> usize;
     /// Returns the quarantined aggregates, at most 1,000, and how many others there are.
@@ -146,9 +153,24 @@ impl<A: Aggregate> Hosted for Directory<A> {
     }
 
     fn end_all(&self) {
+        self.stop_timers();
         for request in self.all().iter().flat_map(|slot| slot.end(Unavailable::ShuttingDown)) {
             request.fail(Failure::shutting_down(), &self.hosted.meters);
         }
+    }
+
+    fn stop_timers(&self) {
+        if let Some(timers) = &self.hosted.timers {
+            timers.close();
+        }
+    }
+
+    fn timers_under_way(&self) -> usize {
+        self.hosted.timers.as_ref().map_or(0, |timers| timers.under_way())
+    }
+
+    fn timers(&self) -> Option<TimersHealth> {
+        self.hosted.timers.as_ref().map(|timers| timers.health())
     }
 
     fn resident(&self) -> usize {

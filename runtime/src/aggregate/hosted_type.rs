@@ -8,7 +8,9 @@ use actuarius_persistence::personal::Subjects;
 use super::hosting::Hosting;
 use super::inbox::{Epoch, Slot};
 use super::residency::Residency;
-use crate::base::error::{Failure, Quarantine};
+use super::timed_hosting::TimedHosting;
+use super::timers::Timers;
+use crate::base::error::{Failure, Quarantine, Unavailable};
 use crate::base::panics::guarded;
 use crate::base::telemetry::Meters;
 use crate::engine::Engine;
@@ -21,13 +23,25 @@ pub(crate) struct HostedType<A: Aggregate> {
     pub(crate) residency: Residency<A>,
     pub(crate) meters: Meters,
     pub(crate) event_shapes: EventShapes,
+    /// `None` if the type has none.
+    pub(crate) timers: Option<Arc<Timers<A>>>,
 }
 
 impl<A: Aggregate> HostedType<A> {
-    pub(crate) fn new(engine: Arc<Engine>, hosting: Hosting) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, hosting: impl Into<TimedHosting<A>>) -> Self {
+        let TimedHosting { hosting, timers } = hosting.into();
         let residency = Residency::new(hosting.resident_limit);
         let (meters, event_shapes) = (Meters::of(A::TYPE), EventShapes::of::<A>());
-        Self { engine, hosting, residency, meters, event_shapes }
+        let timers = (!timers.is_empty()).then(|| Arc::new(Timers::new(engine.clone(), timers)));
+        Self { engine, hosting, residency, meters, event_shapes, timers }
+    }
+
+    /// Waits until the timers of the type are known.
+    pub(crate) async fn ready(&self) -> Result<(), Unavailable> {
+        match &self.timers {
+            Some(timers) => timers.ready().await,
+            None => Ok(()),
+        }
     }
 
     /// Records that an incarnation was loaded.

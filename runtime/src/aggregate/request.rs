@@ -28,9 +28,15 @@ pub(crate) enum RequestKind<A: Aggregate> {
 pub(crate) enum Operation<A: Aggregate> {
     /// The aggregate decides which events follow.
     Decide(Contained<A::Command>),
+    /// The aggregate decides a command that is made from its state.
+    Derive(Derive<A>),
     /// Its stream ends.
     Delete(Deletion),
 }
+
+/// Makes a command from the state of an aggregate that exists; `None` if there is none to decide. May panic, as the
+/// user's code may.
+pub(crate) type Derive<A> = Box<dyn FnOnce(&A) -> Option<<A as Aggregate>::Command> + Send>;
 
 /// What a caller has set besides the command.
 #[derive(Default)]

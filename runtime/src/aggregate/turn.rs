@@ -4,6 +4,7 @@
 //! Every reply that could reveal that state (receipts, returned values, queries and also rejections) is
 //! held from the first event of the turn on, in order, and is sent when the append is durable.
 
+mod derived;
 mod ending;
 
 use std::collections::VecDeque;
@@ -195,6 +196,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
         }
         match operation {
             Operation::Decide(command) => self.decide(command.take(), named, &context),
+            Operation::Derive(derive) => self.derive(derive, named, &context),
             Operation::Delete(deletion) => self.delete(deletion, named, &context),
         }
     }
@@ -370,6 +372,9 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     }
 
     fn end(self) -> TurnEnd {
+        if !self.append.is_empty() {
+            self.arm_timers();
+        }
         let Self { guard, incarnation, append, held, started, quarantine, .. } = self;
         let hosted = guard.activation().hosted.clone();
         let ended = Instant::now();

@@ -258,6 +258,8 @@ pub enum Place {
     Query,
     /// `apply`, at the event of this version, while a past state was rebuilt: nothing was written.
     Apply(Version),
+    /// The function of a [timer](crate::Hosting::timer): nothing was written, and the timer is tried again.
+    Timer,
     /// The [`Clock`](crate::Clock) of the runtime: nothing was written, and the aggregate stays in service.
     Clock,
 }
@@ -269,6 +271,7 @@ impl fmt::Display for Place {
             Self::Returning => formatter.write_str("the closure of `returning`"),
             Self::Query => formatter.write_str("the closure of a query"),
             Self::Apply(version) => write!(formatter, "apply, at the event of version {version},"),
+            Self::Timer => formatter.write_str("the function of a timer"),
             Self::Clock => formatter.write_str("the clock"),
         }
     }

@@ -92,6 +92,17 @@ pub enum HostError {
     /// them another name.
     #[error("two aggregate types have the name {0:?}")]
     NameTaken(&'static str),
+    /// One of its [timers](crate::Hosting::timer) has a name that is not allowed or not its own, or there are too
+    /// many.
+    #[error("the timer {timer:?} of {aggregate:?}: {why}")]
+    Timer {
+        /// The aggregate type.
+        aggregate: &'static str,
+        /// The name of the timer.
+        timer: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Its event types, schema versions and upcasters do not fit together.
     #[error(transparent)]
     Schema(#[from] SchemaError),

@@ -5,6 +5,7 @@ pub(crate) mod facade;
 mod followers;
 #[cfg(feature = "sagas")]
 mod sagas;
+mod timers;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::receipt::Receipt;
 pub(crate) use followers::{FollowerMeters, SaveMeters};
 #[cfg(feature = "sagas")]
 pub(crate) use sagas::SagaMeters;
+pub(crate) use timers::TimerMeters;
 
 /// Defines [`METRICS`], and lists them in its documentation, which does not show the value of a constant.
 #[cfg(feature = "metrics")]
@@ -41,7 +43,8 @@ metrics! {
     /// `repeated`, `rejected`, `conflict`, `overloaded`, `unavailable`, `indeterminate`,
     /// `quarantined`, `poisoned`, `invalid`, `panicked` and `abandoned` (the caller no longer waited). Ids
     /// are never labels. The label `follower` is the name of a subscription, projection or saga; its events
-    /// have the outcomes `handled`, `filtered`, `failed` (an attempt) and `parked`. Snapshots and saved views have
+    /// have the outcomes `handled`, `filtered`, `failed` (an attempt) and `parked`. Timers that were due have the
+    /// outcomes `delivered`, `rejected`, `not_due` (the state had another time, or none) and `failed` (an attempt). Snapshots and saved views have
     /// the outcome `dropped` if they were not kept, because they do not read back or could not be written.
     "actuarius_commands_total", Count, "Commands, by aggregate and outcome";
     "actuarius_queries_total", Count, "Queries answered, by aggregate";
@@ -68,6 +71,9 @@ metrics! {
     "actuarius_saga_instances", Count, "Instances that have not ended, by saga and state";
     "actuarius_saga_commands_under_way", Count, "Commands sent and not answered, by saga";
     "actuarius_saga_ended_total", Count, "Instances that have ended, by saga and outcome";
+    "actuarius_timers_armed", Count, "Timers armed, by aggregate";
+    "actuarius_timers_failing", Count, "Timers that are due and could not be delivered yet, by aggregate";
+    "actuarius_timers_total", Count, "Timers that were due, by aggregate and outcome";
     "actuarius_subjects_forgotten_total", Count, "Data subjects whose key was destroyed";
     "actuarius_clock_jumps_total", Count, "Jumps of the system's clock by more than a minute";
     "actuarius_poisoned", Count, "1 once the store has failed";
@@ -82,6 +88,8 @@ const GAUGES: &[&str] = &[
     "actuarius_follower_halted",
     "actuarius_saga_instances",
     "actuarius_saga_commands_under_way",
+    "actuarius_timers_armed",
+    "actuarius_timers_failing",
     "actuarius_poisoned",
 ];
 

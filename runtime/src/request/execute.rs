@@ -15,7 +15,8 @@ use super::consistency::{AwaitedViews, VIEW_WAIT_MAX, ViewWait};
 use super::reply_future::{ReplyFuture, Submission};
 use crate::aggregate::directory::Directory;
 use crate::aggregate::request::{
-    CommandReply, Operation, Options, Port, Request, RequestKind, ReturningClosure, ValuePort,
+    CommandReply, Derive, Operation, Options, Port, Request, RequestKind, ReturningClosure,
+    ValuePort,
 };
 use crate::base::error::{ExecuteError, Failure};
 use crate::base::panics::Contained;
@@ -59,6 +60,11 @@ impl<A: Aggregate> Execute<A> {
     /// Creates a command that ends the aggregate's stream.
     pub(crate) fn deleting(directory: Arc<Directory<A>>, id: Id<A>, deletion: Deletion) -> Self {
         Self::of(directory, Ok(id), Operation::Delete(deletion))
+    }
+
+    /// Creates a command that is made from the state of the aggregate in its turn.
+    pub(crate) fn deriving(directory: Arc<Directory<A>>, id: Id<A>, derive: Derive<A>) -> Self {
+        Self::of(directory, Ok(id), Operation::Derive(derive))
     }
 
     fn of(

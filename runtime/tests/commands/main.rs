@@ -25,3 +25,4 @@ mod recovery;
 mod send;
 mod shutdown;
 mod telemetry;
+mod timers;

@@ -7,6 +7,7 @@ mod balances;
 mod database;
 mod evolving;
 mod holdings;
+mod idle;
 #[allow(unused_must_use)] // a checked view may be dropped
 mod kit;
 mod later;

@@ -9,7 +9,7 @@ use crate::sources::{below, module, read, root, shown};
 type Rule = (&'static str, &'static [&'static str]);
 
 /// The modules of the runtime, from the ground up: each imports only modules before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "base",
     "schema",
     "commit",
@@ -19,6 +19,7 @@ const ORDER: [&str; 14] = [
     "history",
     "projection",
     "request",
+    "timers",
     "subscription",
     "saga",
     "erasure",

@@ -5,12 +5,14 @@ use std::time::SystemTime;
 use actuarius_domain::{Metadata, Position, StreamId, Timestamp, Version};
 use actuarius_persistence::archive::ArchiveError;
 use actuarius_persistence::{
-    Append, Batch, Gone, NewCommit, ReadError, Reader, Removal, Store, StoreFailure,
+    Append, Batch, Gone, NewCommit, Notes, ReadError, Reader, Removal, Store, StoreFailure,
 };
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Deleted, Reuse, end_of, note, removals};
+use crate::aggregate::timed_hosting::TIMERS_MAX;
+use crate::aggregate::timers::prefix_of;
 use crate::base::error::names;
 use crate::base::follower_status::{FollowerStatus, LaggingFollower};
 use crate::base::stored_commit::{commit_with, is_deletion};
@@ -130,6 +132,22 @@ fn end(
     }
 }
 
+/// Removes the notes of its timers, now that the stream has ended.
+fn remove_timers(store: &mut Store, stream: &StreamId) -> Result<(), NotDeleted> {
+    let prefix = prefix_of(stream.category(), stream.id());
+    loop {
+        let found = store.reader.notes(prefix.as_bytes(), None, TIMERS_MAX)?;
+        let mut removed = Notes::default();
+        for note in &found {
+            removed.remove(&note.key).expect("so few changes with such keys fit into a set");
+        }
+        if removed.is_empty() {
+            return Ok(());
+        }
+        store.writer.commit(&Batch { notes: vec![removed], ..Batch::default() })?;
+    }
+}
+
 fn remove_deleted(store: &mut Store, stream: &StreamId, end: Version) -> Result<u64, NotDeleted> {
     let reader = store.reader.clone();
     let end = end_of(&*reader, stream)?.map_or(end, |(version, _)| version);
@@ -146,6 +164,7 @@ fn remove_deleted(store: &mut Store, stream: &StreamId, end: Version) -> Result<
         }
     }
     reader.maintenance().purge_archive(stream, end)?;
+    remove_timers(store, stream)?;
     store.writer.commit(&Batch { notes: vec![note(stream, false)], ..Batch::default() })?;
     Ok(removed)
 }
