@@ -66,6 +66,8 @@ pub enum Scenario {
     LargeSnapshot,
     /// Commands per second with one, three and five views of each kind, and with a saga
     Followers,
+    /// Commands per second with a timer that each command replaces
+    Timers,
     /// Views catching up, their lag under load, and rebuilds
     Projection,
     /// Transfers between accounts by a saga per second, from their first step to their end
@@ -100,6 +102,7 @@ impl Scenario {
             Self::Overload => "overload",
             Self::LargeSnapshot => "large-snapshot",
             Self::Followers => "followers",
+            Self::Timers => "timers",
             Self::Projection => "projection",
             Self::Verify => "verify",
             Self::Saga => "saga",

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use actuarius::{Aggregates, ExecuteError, Failure, Hosting, Runtime, RuntimeBuilder};
+use actuarius::timers::TimedHosting;
+use actuarius::{Aggregates, ExecuteError, Failure, Runtime, RuntimeBuilder};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +56,7 @@ impl Subject {
         store: StoreKind,
         directory: &Path,
         builder: RuntimeBuilder,
-        hosting: Hosting,
+        hosting: impl Into<TimedHosting<Journal>>,
     ) -> Result<Self> {
         // The recorder must be installed before the runtime registers its metrics.
         syncs::so_far();

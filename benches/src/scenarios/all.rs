@@ -5,7 +5,7 @@ use crate::children::{measure, own_arguments};
 use crate::options::Scenario;
 use crate::row::Row;
 
-const IN_ORDER: [Scenario; 21] = [
+const IN_ORDER: [Scenario; 22] = [
     Scenario::Spread,
     Scenario::Hot,
     Scenario::Clients,
@@ -23,6 +23,7 @@ const IN_ORDER: [Scenario; 21] = [
     Scenario::Overload,
     Scenario::LargeSnapshot,
     Scenario::Followers,
+    Scenario::Timers,
     Scenario::Projection,
     Scenario::Saga,
     Scenario::Past,

@@ -13,6 +13,7 @@ mod saga;
 mod series;
 mod storage;
 mod throughput;
+mod timers;
 mod upcasting;
 
 use crate::Result;
@@ -42,6 +43,7 @@ pub async fn run(scenario: Scenario, options: &Options) -> Result<Vec<Row>> {
         Scenario::LargeSnapshot => large_snapshot::large_snapshot(options).await,
         Scenario::Overload => overload::overload(options).await,
         Scenario::Followers => followers::followers(options).await,
+        Scenario::Timers => timers::timers(options).await,
         Scenario::Projection => projection::projection(options).await,
         Scenario::Saga => saga::saga(options).await,
         Scenario::Upcasting => upcasting::upcasting(options).await,
