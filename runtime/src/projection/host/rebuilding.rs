@@ -39,15 +39,18 @@ impl<T: Target> Host<T> {
     }
 
     pub(super) async fn handle_rebuild_step(&mut self, step: Step<T>) {
-        match step {
-            Step::CaughtUp(Ok(caught_up)) => self.caught_up(caught_up).await,
-            Step::CaughtUp(Err(panic)) => {
+        let caught_up = match step {
+            Step::CaughtUp(caught_up) => *caught_up,
+            Step::Commits(commits) => return self.take_last(commits).await,
+        };
+        match caught_up {
+            Ok(caught_up) => self.caught_up(caught_up).await,
+            Err(panic) => {
                 let name = &self.shared.name;
                 tracing::error!(target: "actuarius::projection", %name, %panic, "a rebuild failed");
                 let at = self.rebuilding.as_ref().map_or(Position::NONE, Rebuilding::position);
                 self.finish_rebuild(None, Err(Failed::at(at.next(), panic).into())).await;
             }
-            Step::Commits(commits) => self.take_last(commits).await,
         }
     }
 

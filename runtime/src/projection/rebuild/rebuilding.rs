@@ -23,7 +23,7 @@ pub(crate) struct Rebuilding<T> {
 
 /// The next event of a rebuild.
 pub(crate) enum Step<T> {
-    CaughtUp(Result<CaughtUp<T>, JoinError>),
+    CaughtUp(Box<Result<CaughtUp<T>, JoinError>>),
     Commits(Result<Slice, ReadError>),
 }
 
@@ -74,7 +74,7 @@ impl<T: Target> Rebuilding<T> {
             return Step::Commits(build.cursor.next().await);
         }
         match self.task.join_next().await {
-            Some(caught_up) => Step::CaughtUp(caught_up),
+            Some(caught_up) => Step::CaughtUp(Box::new(caught_up)),
             None => pending().await,
         }
     }
