@@ -82,19 +82,24 @@ impl HighWaterMark {
     /// unreadable.
     pub(super) fn open(path: &Path, store: Uuid) -> io::Result<(Self, Option<u64>)> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
+        // After a kill the last slot may be in the cache of the operating system only.
+        file.sync_data()?;
         let bytes = fs::read(path)?;
         let slots = bytes.chunks(SLOT_BYTES).filter_map(|slot| unseal(store, slot));
         let newest = slots.max_by_key(|slot| slot.sequence);
         let last = newest.unwrap_or(Slot { sequence: 0, acknowledged: 0 });
+        Ok((Self::after(last, file, store)?, newest.map(|slot| slot.acknowledged)))
+    }
+
+    /// Continues after a slot that is durable.
+    fn after(last: Slot, file: File, store: Uuid) -> io::Result<Self> {
         let syncer = Arc::new(Syncer { file, state: Mutex::default(), changed: Condvar::new() });
         let thread = thread::Builder::new().name("actuarius-mark".to_owned()).spawn({
             let syncer = syncer.clone();
             move || syncer.run()
         })?;
-        // After a kill the last slot may be in the cache of the operating system only.
-        let (thread, unsynced, synced) = (Some(thread), true, Instant::now());
-        let mark = Self { syncer, thread, store, last, unsynced, synced };
-        Ok((mark, newest.map(|slot| slot.acknowledged)))
+        let (thread, unsynced, synced) = (Some(thread), false, Instant::now());
+        Ok(Self { syncer, thread, store, last, unsynced, synced })
     }
 
     /// Raises the mark. The log up to `acknowledged` must be durable.
@@ -271,7 +276,6 @@ mod tests {
     fn a_torn_slot_leaves_the_previous_mark() {
         let (_directory, path, store) = created();
         let (mut mark, _) = HighWaterMark::open(&path, store).expect("readable");
-        mark.sync().expect("synced");
         mark.raise(2).expect("written");
         mark.raise(3).expect("written again");
         mark.sync().expect("synced");
@@ -291,13 +295,42 @@ mod tests {
         assert_eq!(acknowledged(&path, store), None);
     }
 
+    /// After one slot was torn, the other one is all that is left: overwriting it would leave nothing if the power
+    /// failed again.
+    #[test]
+    fn the_only_readable_slot_is_never_overwritten() {
+        for torn in [0, SLOT_BYTES] {
+            let (_directory, path, store) = created();
+            let (mut mark, _) = HighWaterMark::open(&path, store).expect("readable");
+            for position in [1, 2] {
+                mark.raise(position).expect("written");
+                mark.sync().expect("synced");
+            }
+            drop(mark);
+            let mut bytes = fs::read(&path).expect("readable");
+            bytes[torn + SEALED] ^= 1;
+            fs::write(&path, &bytes).expect("written");
+            let (mut mark, left) = HighWaterMark::open(&path, store).expect("readable");
+            assert!(left.is_some());
+            for position in [3, 4, 5] {
+                mark.raise(position).expect("written");
+            }
+            let (now, kept) = (fs::read(&path).expect("readable"), SLOT_BYTES - torn);
+            let slot = |of: &[u8]| of[kept..kept + SLOT_BYTES].to_vec();
+            assert_eq!(slot(&now), slot(&bytes), "not before the torn one is durable again");
+            drop(mark);
+            assert_eq!(acknowledged(&path, store), Some(5));
+        }
+    }
+
     /// The device accepts every write and refuses every sync. The failure must be known before the next
     /// mark is written, so before anything more is acknowledged, and no caller may wait forever.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_failed_sync_fails_all_later_marks() {
-        let (mut mark, _) =
-            HighWaterMark::open(Path::new("/dev/null"), Uuid::nil()).expect("a device");
+        let device = OpenOptions::new().write(true).open("/dev/null").expect("a device");
+        let nothing = Slot { sequence: 0, acknowledged: 0 };
+        let mut mark = HighWaterMark::after(nothing, device, Uuid::nil()).expect("a thread");
         mark.raise(1).expect("written, and not synced yet");
         mark.begin_sync();
         assert!(mark.raise(2).is_err());
