@@ -4,18 +4,43 @@ use sled::{Db, IVec};
 
 use super::accounting::{self, Leaf, WRITTEN_MAX};
 use super::damage;
+#[cfg(all(test, target_os = "linux"))]
+use super::measuring;
 
 /// Changes that are stored with one sync. A later change of a key replaces an earlier one.
 #[derive(Default)]
 pub(crate) struct Group {
     changes: Vec<(IVec, Option<IVec>)>,
+    atomicity: Atomicity,
     /// What sled writes for them at most.
     written: usize,
     /// The leaf of the last change.
     leaf: Option<Leaf>,
 }
 
+/// What a power cut before the sync leaves of a group.
+#[derive(Default, PartialEq)]
+enum Atomicity {
+    /// All of its changes, or none.
+    #[default]
+    All,
+    /// Any number of its first changes. sled reads its log up to the first tear, and each of these changes is in the log
+    /// before the next one is made.
+    First,
+}
+
 impl Group {
+    /// Creates a group whose first changes are right without the later ones, in any number. This is cheaper: sled holds
+    /// a lock of the whole process during a batch, and makes its changes in any order.
+    pub(crate) fn of_first_changes() -> Self {
+        Self { atomicity: Atomicity::First, ..Self::default() }
+    }
+
+    /// From now on, all changes are stored or none.
+    pub(crate) fn keep_together(&mut self) {
+        self.atomicity = Atomicity::All;
+    }
+
     /// Puts a value whose key follows the keys that were put before.
     pub(crate) fn put_in_order(&mut self, key: &[u8], value: Vec<u8>) {
         self.written += accounting::in_order(key.len(), value.len());
@@ -42,6 +67,7 @@ impl Group {
 
     /// Adds the changes of another group, so that all are stored together.
     pub(crate) fn append(&mut self, mut other: Self) {
+        self.keep_together();
         self.changes.append(&mut other.changes);
         self.written += other.written;
         self.leaf = other.leaf.take();
@@ -75,12 +101,8 @@ impl Group {
     /// Makes all changes. Making them again changes nothing. If it fails, some may have been made, each by itself.
     pub(super) fn apply(&self, db: &Db) -> sled::Result<()> {
         // A single change needs no batch, which would cost sled one more write to disk.
-        if let [(key, value)] = &self.changes[..] {
-            let changed = match value {
-                Some(value) => db.insert(key, value),
-                None => db.remove(key),
-            };
-            return changed.map(|_before| ());
+        if self.atomicity == Atomicity::First || self.changes.len() == 1 {
+            return self.apply_in_order(db);
         }
         let mut batch = sled::Batch::default();
         for (key, value) in &self.changes {
@@ -90,6 +112,20 @@ impl Group {
             }
         }
         db.apply_batch(batch)
+    }
+
+    fn apply_in_order(&self, db: &Db) -> sled::Result<()> {
+        for (key, value) in &self.changes {
+            #[cfg(all(test, target_os = "linux"))]
+            if measuring::is_cut() {
+                continue;
+            }
+            match value {
+                Some(value) => db.insert(key, value)?,
+                None => db.remove(key)?,
+            };
+        }
+        Ok(())
     }
 
     /// Returns what sled writes for all changes at most.

@@ -1,6 +1,6 @@
 //! What the process writes between two syncs, for the tests that compare it with the account.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +46,29 @@ pub(crate) fn after_each_sync(each: impl FnMut() + 'static, work: impl FnOnce())
     EACH_SYNC.set(Some(Box::new(each)));
     work();
     EACH_SYNC.set(None);
+}
+
+/// How many more changes are made, and how many were not made.
+type Cut = (usize, usize);
+
+thread_local! {
+    static CUT: Cell<Option<Cut>> = const { Cell::new(None) };
+}
+
+/// Makes only the first `changes` of the groups that this thread stores change by change, while `work` runs. Returns
+/// how many were not made.
+pub(crate) fn cut_after(changes: usize, work: impl FnOnce()) -> usize {
+    CUT.set(Some((changes, 0)));
+    work();
+    CUT.take().map_or(0, |(_, unmade)| unmade)
+}
+
+/// Counts a change. Returns whether it is not to be made.
+pub(super) fn is_cut() -> bool {
+    let Some((left, unmade)) = CUT.get() else { return false };
+    let is_cut = left == 0;
+    CUT.set(Some((left.saturating_sub(1), unmade + usize::from(is_cut))));
+    is_cut
 }
 
 /// Counts what was written since the last sync.

@@ -123,6 +123,7 @@ fn read_one(engine: &Engine, key: &[u8]) -> Result<Manifest> {
 /// Puts the manifest and its copy into the group, or one of them if the page of the other one is damaged.
 pub(crate) fn put(manifest: &mut Manifest, db: &Db, group: &mut Group) {
     manifest.writes += 1;
+    group.keep_together();
     let is_copied = group.is_writable(db, keys::MANIFEST_COPY);
     if is_copied {
         group.put(db, keys::MANIFEST_COPY, manifest.to_value(keys::MANIFEST_COPY));

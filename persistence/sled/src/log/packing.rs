@@ -72,7 +72,7 @@ impl<'a> BatchPacker<'a> {
             next,
             link,
             chunk: OpenChunk { first: next, before: link, frames: vec![], commits: 0, events: 0 },
-            group: Group::default(),
+            group: Group::of_first_changes(),
             commits: 0,
             entries: vec![],
             snapshots: vec![],
@@ -139,7 +139,9 @@ impl<'a> BatchPacker<'a> {
         let cost = |part: &Vec<u8>| accounting::in_order(keys::chunk(first, 0).len(), part.len());
         self.make_room(parts.iter().map(cost).sum())?;
         for (number, part) in parts.into_iter().enumerate().rev() {
-            self.put_in_order(&keys::chunk(first, number as u16), part)?;
+            let key = keys::chunk(first, number as u16);
+            self.make_room(accounting::in_order(key.len(), part.len()))?;
+            self.group.put_in_order(&key, part);
         }
         Ok(())
     }
@@ -147,6 +149,7 @@ impl<'a> BatchPacker<'a> {
     /// Puts a value whose key follows those that were put before.
     pub(super) fn put_in_order(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StoreFailure> {
         self.make_room(accounting::in_order(key.len(), value.len()))?;
+        self.group.keep_together();
         self.group.put_in_order(key, value);
         Ok(())
     }
@@ -155,6 +158,7 @@ impl<'a> BatchPacker<'a> {
     pub(super) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StoreFailure> {
         let cost = self.group.cost(self.shared.engine.db(), key, value.len());
         self.make_room(cost)?;
+        self.group.keep_together();
         self.group.put(self.shared.engine.db(), key, value);
         Ok(())
     }
@@ -163,6 +167,7 @@ impl<'a> BatchPacker<'a> {
     pub(super) fn remove(&mut self, key: &[u8]) -> Result<(), StoreFailure> {
         let cost = self.group.cost(self.shared.engine.db(), key, 0);
         self.make_room(cost)?;
+        self.group.keep_together();
         self.group.remove(self.shared.engine.db(), key);
         Ok(())
     }
@@ -170,6 +175,7 @@ impl<'a> BatchPacker<'a> {
     /// Removes a part of a large value, next to one that was removed before.
     pub(super) fn remove_part(&mut self, key: &[u8]) -> Result<(), StoreFailure> {
         self.make_room(accounting::removed_part(key.len()))?;
+        self.group.keep_together();
         self.group.remove_part(key);
         Ok(())
     }
@@ -212,7 +218,7 @@ impl<'a> BatchPacker<'a> {
             return Ok(());
         }
         let (engine, index) = (&self.shared.engine, &self.shared.index);
-        let mut group = std::mem::take(&mut self.group);
+        let mut group = std::mem::replace(&mut self.group, Group::of_first_changes());
         let commits = std::mem::take(&mut self.commits);
         self.synced += group.written();
         self.snapshots.clear();

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use actuarius_domain::Position;
-use actuarius_persistence::{Batch, RecordedShape};
+use actuarius_persistence::verify::Verify;
+use actuarius_persistence::{Batch, RecordedShape, Store};
 use tempfile::TempDir;
 
-use crate::engine::measuring::after_each_sync;
-use crate::open;
+use crate::engine::measuring::{after_each_sync, cut_after};
 use crate::testing::append;
+use crate::{SledOptions, open, open_with};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
@@ -53,4 +54,74 @@ fn the_notes_of_a_batch_are_durable_before_its_events() {
         cut += usize::from(reader.head() > Position::NONE && reader.head() < store.reader.head());
     }
     assert!(cut > 0, "the batch took one sync");
+}
+
+/// Small commits, with a large one among them.
+fn mixed_batch(round: u64) -> Batch {
+    let sizes = [700, 700, 700, 700, 12_000, 700, 700, 2_000, 700];
+    let append = |(number, &size): (usize, &usize)| {
+        append(&format!("kind-{round}"), &number.to_string(), 0, &[size])
+    };
+    Batch { appends: sizes.iter().enumerate().map(append).collect(), ..Batch::default() }
+}
+
+/// Commits a batch of which only the first changes are made, and copies the store as it is after the sync.
+fn commit_cut(store: &mut Store, round: u64, changes: usize, (from, to): (&Path, &Path)) -> usize {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    cut_after(changes, || {
+        after_each_sync(
+            move || copy(&from, &to),
+            || {
+                store.writer.commit(&mixed_batch(round)).expect("stored, as it seems");
+            },
+        );
+    })
+}
+
+/// Groups without notes and snapshots are not atomic in sled: power may fail when any number of their first changes is
+/// on disk. What is left is a prefix of the batch, its commits are whole, the index is right, and the store continues.
+#[test]
+fn a_group_of_which_any_first_part_is_left_is_a_prefix_of_its_batch() {
+    // Runs of 90 commits in 30 buckets: their parts are written with many groups, and removed after they are merged.
+    let options = SledOptions::default().index_runs(90, 30);
+    let base = tempfile::tempdir().expect("a directory");
+    let (mut partly, mut with_index, mut round) = (0, 0, 0);
+    for rounds in [12, 70, 4] {
+        let mut store = open_with(base.path(), &options).expect("opens");
+        for _ in 0..rounds {
+            round += 1;
+            store.writer.commit(&mixed_batch(round)).expect("stored");
+        }
+        drop(store);
+        for changes in 0.. {
+            let made = || tempfile::tempdir().expect("a directory");
+            let (one, cut) = (made(), made());
+            copy(base.path(), one.path());
+            let mut store = open_with(one.path(), &options).expect("opens");
+            // The first group begins what is done in the background. It records that, so it is atomic.
+            store.writer.commit(&mixed_batch(round + 1)).expect("stored");
+            let head = store.reader.head();
+            let unmade = commit_cut(&mut store, round + 2, changes, (one.path(), cut.path()));
+            let whole = store.reader.head();
+            drop(store);
+            if unmade == 0 {
+                break;
+            }
+            let mut store = open_with(cut.path(), &options).expect("opens after the power cut");
+            let left = store.reader.head();
+            assert!(head <= left && left <= whole, "{round} {changes}: {left:?}");
+            partly += usize::from(head < left && left < whole);
+            with_index += usize::from(left == whole);
+            for later in 3..10 {
+                store.writer.commit(&mixed_batch(round + later)).expect("stored");
+            }
+            let verified = store.reader.maintenance().verify(&mut Verify::default());
+            let findings = verified.expect("readable").findings;
+            assert!(findings.is_empty(), "{round} {changes}: {findings:?}");
+        }
+    }
+    assert!(
+        partly >= 15 && with_index >= 15,
+        "{partly} prefixes, {with_index} with parts of the index"
+    );
 }
