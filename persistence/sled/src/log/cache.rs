@@ -7,26 +7,36 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+type Generation<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// A bounded map of recently used entries.
 pub(crate) struct Cache<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: Generation<K, V>,
+    old: Generation<K, V>,
     young_max: usize,
 }
 
 impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
     /// Creates a cache of between `half` and twice as many entries.
     pub(crate) fn new(half: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), young_max: half }
+        Self { young: Generation::default(), old: Generation::default(), young_max: half }
     }
 
     pub(crate) fn get(&mut self, key: K) -> Option<V> {
-        if let Some(value) = self.young.get(&key) {
-            return Some(value.clone());
+        self.get_or_insert_with(key, || Err(())).ok().cloned()
+    }
+
+    /// Returns a value to change, or inserts it first if there is none.
+    pub(crate) fn get_or_insert_with<E>(
+        &mut self,
+        key: K,
+        value: impl FnOnce() -> Result<V, E>,
+    ) -> Result<&mut V, E> {
+        if !self.young.contains_key(&key) {
+            let value = self.old.remove(&key).map_or_else(value, Ok)?;
+            self.insert(key, value);
         }
-        let value = self.old.remove(&key)?;
-        self.insert(key, value.clone());
-        Some(value)
+        Ok(self.young.get_mut(&key).expect("it was there, or was just inserted"))
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) {

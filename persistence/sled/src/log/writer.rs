@@ -174,33 +174,28 @@ fn accept(
     append: &Append,
 ) -> Result<AppendOutcome, StoreFailure> {
     let hash = shared.hash(append.stream());
-    let actual = match versions.get(hash) {
-        Some(version) => Version::new(version),
-        None => match stored_version(shared, append) {
-            Ok(version) => version,
-            Err(error) => return refuse(append, error),
-        },
+    let version = match versions.get_or_insert_with(hash, || stored_version(shared, append)) {
+        Ok(version) => version,
+        Err(error) => return refuse(append, error),
     };
+    let actual = Version::new(*version);
     if actual != append.expected() {
         let (stream, expected) = (append.stream().clone(), append.expected());
-        versions.insert(hash, actual.get());
         return Ok(Err(Conflict { stream, expected, actual }.into()));
     }
     let first = packer.position();
-    let mut version = actual.get();
     for commit in append.hashed_frames() {
-        packer.put_commit(hash.index(), version + 1, commit)?;
-        version += u64::from(commit.1);
+        packer.put_commit(hash.index(), *version + 1, commit)?;
+        *version += u64::from(commit.1);
     }
-    versions.insert(hash, version);
     Ok(Ok(Position::new(first)))
 }
 
 /// Reads the version of a stream from the log.
-fn stored_version(shared: &Shared, append: &Append) -> Result<Version, ReadError> {
+fn stored_version(shared: &Shared, append: &Append) -> Result<u64, ReadError> {
     let newest = catch_panic(|| shared.newest(append.stream(), u64::MAX, 0));
     let newest = newest.unwrap_or_else(|panic| Err(io::Error::other(panic).into()))?;
-    Ok(newest.map_or(Version::NONE, |commit| commit.last_version()))
+    Ok(newest.map_or(0, |commit| commit.last_version().get()))
 }
 
 /// Refuses an append whose stream cannot be read: writing it could leave a gap or reuse a version.
