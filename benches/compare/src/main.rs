@@ -9,6 +9,7 @@ mod bank;
 mod ours;
 mod peer;
 mod run;
+mod sqlite;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ pub(crate) enum Which {
     Memory,
     /// cqrs-es on its store in memory
     CqrsEs,
+    /// cqrs-es on SQLite
+    CqrsEsSqlite,
 }
 
 #[tokio::main]

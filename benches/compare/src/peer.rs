@@ -1,14 +1,17 @@
-//! The bank on cqrs-es with its store in memory, as its documentation sets it up.
+//! The bank on cqrs-es with its store in memory, as its documentation sets it up, and with events in SQLite.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use actuarius_bench::Result;
 use actuarius_bench::workload::Name;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::mem_store::MemStore;
-use cqrs_es::{AggregateContext, CqrsFramework, DomainEvent, EventStore};
+use cqrs_es::persist::PersistedEventStore;
+use cqrs_es::{AggregateContext, AggregateError, CqrsFramework, DomainEvent, EventStore};
 
 use crate::bank::{Account, Candidate, Command, Event, Refusal};
+use crate::sqlite::SqliteEvents;
 
 impl DomainEvent for Event {
     fn event_type(&self) -> String {
@@ -49,24 +52,52 @@ impl cqrs_es::Aggregate for Account {
 }
 
 /// The framework, and its store, whose events are read.
-#[derive(Clone)]
-pub(crate) struct Peer {
-    framework: Arc<CqrsFramework<Account, MemStore<Account>>>,
-    store: MemStore<Account>,
+pub(crate) struct Peer<S: EventStore<Account>> {
+    framework: Arc<CqrsFramework<Account, S>>,
+    store: Arc<S>,
 }
 
-impl Peer {
-    pub(crate) fn new() -> Self {
-        let store = MemStore::default();
-        let framework = Arc::new(CqrsFramework::new(store.clone(), vec![], ()));
-        Self { framework, store }
+impl<S: EventStore<Account>> Clone for Peer<S> {
+    fn clone(&self) -> Self {
+        Self { framework: self.framework.clone(), store: self.store.clone() }
     }
 }
 
-impl Candidate for Peer {
+impl Peer<MemStore<Account>> {
+    pub(crate) fn in_memory() -> Self {
+        Self::on(&MemStore::default(), Clone::clone)
+    }
+}
+
+impl Peer<PersistedEventStore<SqliteEvents, Account>> {
+    /// Creates the database in this file.
+    pub(crate) fn in_sqlite(path: &Path) -> Result<Self> {
+        let events = SqliteEvents::create(path)?;
+        Ok(Self::on(&events, |events| PersistedEventStore::new_event_store(events.clone())))
+    }
+}
+
+impl<S: EventStore<Account>> Peer<S> {
+    fn on<T>(source: &T, store: impl Fn(&T) -> S) -> Self {
+        let framework = Arc::new(CqrsFramework::new(store(source), vec![], ()));
+        Self { framework, store: Arc::new(store(source)) }
+    }
+}
+
+impl<S: EventStore<Account> + 'static> Candidate for Peer<S>
+where
+    S::AC: Send,
+{
+    /// A conflict with another client is tried again, which the library leaves to its users.
     async fn execute(&self, account: usize, command: Command) -> std::result::Result<(), String> {
-        let executed = self.framework.execute(Name::of(account).as_str(), command).await;
-        executed.map_err(|error| error.to_string())
+        let id = Name::of(account);
+        for _ in 0..CONFLICTS_MAX {
+            match self.framework.execute(id.as_str(), command.clone()).await {
+                Err(AggregateError::AggregateConflict) => {}
+                executed => return executed.map_err(|error| error.to_string()),
+            }
+        }
+        Err("too many conflicts".to_owned())
     }
 
     async fn movements(&self, account: usize) -> Result<u64> {
@@ -74,3 +105,6 @@ impl Candidate for Peer {
         Ok(loaded.map_err(|error| error.to_string())?.aggregate().movements)
     }
 }
+
+/// Conflicts in a row after which a command fails: more than there are clients.
+const CONFLICTS_MAX: usize = 100_000;
