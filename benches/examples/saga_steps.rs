@@ -146,7 +146,7 @@ async fn run(work: Work, events: u64) -> Result<()> {
                 &journals,
                 events,
             )
-            .await?
+            .await?;
         }
         Work::Replacing => {
             heard(

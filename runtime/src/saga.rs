@@ -7,7 +7,7 @@
 //!   `origin` (metadata that travels), `targets` (recipients and encoding), `upcasting`, `status`, `stage`, `history`,
 //!   and `instance_index` (the view of all instances) with `key_holders`, `due_set` and `shared_map`; `live_instances` and `moving` for migrations;
 //! - at work: `host` (takes steps), `triggers` (events), `coordinator` (deadlines, and commands left open),
-//!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `heard` (events without effect), `tasks`, `unreadable`;
+//!   `dispatch` and `delivery` (commands and their outcomes), `claims`, `tasks`, `unreadable`;
 //! - for users: `builder` with `starting`, `handle`, `page`, `waiting`, `schedules`, `error`, and `inspecting` (without a runtime); `rehearsal`
 //!   is for the test kit.
 
@@ -22,7 +22,6 @@ mod draft;
 mod due_set;
 mod error;
 mod handle;
-mod heard;
 mod history;
 mod host;
 mod in_place;

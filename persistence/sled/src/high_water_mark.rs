@@ -12,7 +12,8 @@
 //! 4. A thread syncs the mark, at most every 10 ms, or when no group follows for a moment.
 //! 5. The first mark after that sync is written to the other slot, once the sync has ended.
 //!
-//! So the mark is never ahead of a durable log, and after a power cut it misses the groups of the last 10 ms at most. A
+//! So the mark is never ahead of a durable log, and after a power cut it misses the groups of the last 10 ms, and one
+//! more, at most. A
 //! sync of the mark for each group would compete with the sync of the next group for the disk, and one before the
 //! acknowledgement would double the latency of a single client.
 
@@ -104,10 +105,10 @@ impl HighWaterMark {
 
     /// Raises the mark. The log up to `acknowledged` must be durable.
     pub(super) fn raise(&mut self, acknowledged: u64) -> Result<(), StoreFailure> {
+        self.syncer.wait()?;
         if acknowledged == self.last.acknowledged {
             return Ok(());
         }
-        self.syncer.wait()?;
         // A slot that is not durable is written again, and the durable one is kept.
         let step = if self.unsynced { 2 } else { 1 };
         let slot = Slot { sequence: self.last.sequence + step, acknowledged };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many times as long as its last batch a follower rests: so it works a third of the time at most while it keeps
-/// up, and the commands have the rest.
+/// How many times as long as its last batch a follower rests: so it works a third of the time at most while its batches
+/// are short, and the commands have the rest.
 const REST_SHARE: u32 = 2;
 
 /// The longest rest that a slow batch causes. A longer one would delay readers more than it helps the commands.
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn it_works_a_third_of_the_time_at_most() {
+    fn with_short_batches_it_works_a_third_of_the_time_at_most() {
         let (pacing, now) = after_a_batch(5 * MILLISECOND, &[4 * MILLISECOND, 6 * MILLISECOND]);
         assert_eq!(pacing.rests_until(1, now), Some(now + 20 * MILLISECOND));
     }

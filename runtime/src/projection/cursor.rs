@@ -23,6 +23,9 @@ const SLOW: Duration = Duration::from_nanos(15_625);
 /// quick, so the quickest of them shows what the projection takes.
 const PORTIONS_REMEMBERED: usize = 4;
 
+/// How often a follower that rests looks whether a caller waits for an event that has been stored since.
+const LOOKS_EVERY: Duration = Duration::from_millis(50);
+
 /// A target with its position in the log. It takes portion after portion.
 pub(crate) struct Cursor<T> {
     engine: Arc<Engine>,
@@ -60,22 +63,28 @@ impl<T: Target> Cursor<T> {
         }
     }
 
-    /// Rests while events gather, unless a caller waits for `progress`. May be dropped at any time.
+    /// Rests while events gather, unless a caller waits for `progress`, or the events are no longer in memory. May be
+    /// dropped at any time.
     pub(crate) async fn rest(&mut self, progress: &Progress) {
-        if self.remaining.is_some() {
-            return;
+        while self.remaining.is_none() && !self.is_behind_tail() {
+            let now = tokio::time::Instant::now();
+            if progress.is_awaited(self.follower.head()) {
+                self.pacing.demanded(now);
+            }
+            let Some(until) = self.pacing.rests_until(self.lag(), now) else { return };
+            tokio::select! {
+                biased;
+                () = progress.demanded() => self.pacing.demanded(tokio::time::Instant::now()),
+                () = self.follower.filled() => return,
+                // A caller may wait for an event that is stored in the meantime.
+                () = sleep_until(until.min(now + LOOKS_EVERY)) => {}
+            }
         }
-        let now = tokio::time::Instant::now();
-        if progress.is_awaited(self.follower.head()) {
-            self.pacing.demanded(now);
-        }
-        let Some(until) = self.pacing.rests_until(self.lag(), now) else { return };
-        tokio::select! {
-            biased;
-            () = progress.demanded() => self.pacing.demanded(tokio::time::Instant::now()),
-            () = self.follower.filled() => {}
-            () = sleep_until(until) => {}
-        }
+    }
+
+    /// Whether it lacks events that only the store has.
+    fn is_behind_tail(&self) -> bool {
+        self.lag() > 0 && !self.engine.tail.keeps_after(self.follower.at())
     }
 
     /// Returns the next commits, and waits until there are some. May be dropped at any time.
@@ -103,6 +112,16 @@ impl<T: Target> Cursor<T> {
     pub(crate) async fn take(mut self, slice: Slice, progress: Option<&Progress>) -> (Self, Taken) {
         let engine = self.engine.clone();
         let place = self.place(&engine.folding, progress).await;
+        self.take_at(place, slice).await
+    }
+
+    /// Does the same without waiting for its turn.
+    pub(crate) async fn take_now(self, slice: Slice) -> (Self, Taken) {
+        self.take_at(Place::none(), slice).await
+    }
+
+    async fn take_at(mut self, place: Place<'_>, slice: Slice) -> (Self, Taken) {
+        let engine = self.engine.clone();
         let started = Instant::now();
         let at_once = if self.is_slow() { None } else { self.target.take_at_once(&slice) };
         let (outcome, took, slice) = match at_once {
@@ -130,7 +149,8 @@ impl<T: Target> Cursor<T> {
 
     /// Waits for its turn to fold, unless a caller waits for `progress`.
     async fn place<'a>(&mut self, folding: &'a Folding, progress: Option<&Progress>) -> Place<'a> {
-        if self.pacing.is_urgent(tokio::time::Instant::now()) {
+        let is_awaited = progress.is_some_and(|it| it.is_awaited(self.follower.head()));
+        if is_awaited || self.pacing.is_urgent(tokio::time::Instant::now()) {
             return Place::none();
         }
         let demanded = async {

@@ -207,8 +207,10 @@ impl<T: Target> Host<T> {
             let again = if let Pace::Waiting(until) = self.pace { Some(until) } else { None };
             let is_near = self.rebuilding.as_ref().is_some_and(Rebuilding::is_near);
             let takes = !pausing && !is_near && self.pace == Pace::Running;
-            let (rests, progress) = (self.serve_from.is_none(), &self.shared.progress);
-            let save_at = cursor.target.save_at().filter(|_| rests);
+            let is_current = self.serve_from.is_none();
+            let (is_live, progress) = (self.shared.is_live(), &self.shared.progress);
+            let rests = is_current && is_live;
+            let save_at = cursor.target.save_at().filter(|_| is_current);
             let next = tokio::select! {
                 biased;
                 _ = wanted.changed() => Next::Request,

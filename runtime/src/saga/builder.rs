@@ -256,8 +256,6 @@ impl<S: Saga> SagaBuilder<S> {
             // The saga retries an event itself, because it knows the cause.
             let subscribe = subscribe.workers(workers).retry(Retry::default().attempts(1));
             let subscribe = subscribe.on_widening(widening);
-            let heard = host.targets.heard.clone();
-            let subscribe = subscribe.on_checkpoint(move |position| heard.checkpointed(position));
             let subscribe = if from_end { subscribe.from_end() } else { subscribe };
             let all = Triggers::of(host.clone());
             Some(triggers.into_iter().fold(subscribe, |it, add| add(it, &all)))

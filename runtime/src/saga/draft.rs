@@ -37,6 +37,8 @@ pub(super) struct Draft<'a, S: Saga> {
     pub(super) step: Step,
     /// The saga's own code does not run.
     pub(super) is_muted: bool,
+    /// The deadline that is the input. It is over with the step.
+    pub(super) firing: Option<EffectId>,
     /// The instance begins, perhaps again.
     begins: bool,
 }
@@ -51,23 +53,13 @@ impl<'a, S: Saga> Draft<'a, S> {
         let (life, trouble) = (state.life.clone(), state.trouble.clone());
         let step = Step { life, trouble, ..Step::of(Input::Begun, as_of) };
         let (before, saga, is_same) = (saga, Cow::Borrowed(saga), OnceCell::new());
-        let (is_muted, begins) = (false, false);
-        Self { before, saga, is_same, state, targets, context, step, is_muted, begins }
+        let (is_muted, firing, begins) = (false, None, false);
+        Self { before, saga, is_same, state, targets, context, step, is_muted, firing, begins }
     }
 
     /// Returns the origin of the input.
     pub(super) fn origin(&self) -> MaybeOrigin {
         Origin::of(self.context.metadata())
-    }
-
-    /// Returns the last event that had no effect on the instance, as far as it could be received again.
-    pub(super) fn heard(&self) -> Position {
-        self.targets.heard.of(self.context.id())
-    }
-
-    /// Records that an event had no effect.
-    pub(super) fn record_heard(&self, position: Position) {
-        self.targets.heard.record(self.context.id(), position);
     }
 
     pub(super) fn saga(&self) -> &S {
@@ -167,7 +159,8 @@ impl<'a, S: Saga> Draft<'a, S> {
             self.state.deadline(*deadline).is_some_and(|it| it.at == at)
                 && self.state.deadline_origin(*deadline) == origin.as_ref()
         };
-        let stays = !self.begins && self.step.scheduled.len() == scheduled;
+        // What a deadline sets gets that one's origin, and the deadline itself is over.
+        let stays = !self.begins && self.firing.is_none() && self.step.scheduled.len() == scheduled;
         match self.step.cancelled[cancelled..] {
             [only] if stays && is_set(&only) => {
                 self.step.cancelled.pop();

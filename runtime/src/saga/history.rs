@@ -8,7 +8,7 @@ use super::status::InstanceStatus;
 use super::stored::{CommandOutcome, Due, Input, Outgoing, Scheduled, Step};
 use crate::schema::decoding::{Decoder, Undecodable};
 
-/// One step of an instance: its input, and what followed. An event of which nothing followed has no step.
+/// One step of an instance: its input, and what followed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SagaStep<S> {
@@ -102,7 +102,6 @@ fn describe(input: &Input) -> String {
         }
         Input::Poisoned => "it was quarantined".to_owned(),
         Input::Known | Input::KnownSince { .. } => "it received further keys".to_owned(),
-        Input::Heard { position } => format!("events up to position {position} had no effect"),
         Input::Retried => "it was retried".to_owned(),
         Input::Skipped => "it skipped what it was blocked on".to_owned(),
         Input::Cancelled | Input::CancelledFor { .. } => "it was cancelled".to_owned(),

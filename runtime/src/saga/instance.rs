@@ -123,12 +123,8 @@ impl<S: Saga> Aggregate for Instance<S> {
         context: &Context,
     ) -> Result<Vec<Stepped<S>>, Refused> {
         let InstanceCommand { kind, targets, head } = command;
-        let has_reply = !matches!(kind, Kind::Event { .. } | Kind::Begin { .. });
-        let heard = if has_reply { targets.heard.of(context.id()) } else { Position::NONE };
-        if heard > self.state.seen && self.state.life == Life::Running {
-            return self.decide_after(heard, kind, (&targets, head), context);
-        }
-        self.decided(kind, (&targets, head), context).map(|step| step.into_iter().collect())
+        let draft = Draft::of((&self.saga, &self.state), &targets, head, context);
+        self.decided(kind, draft).map(|step| step.into_iter().collect())
     }
 
     fn apply(&mut self, stepped: &Stepped<S>) {
@@ -152,13 +148,7 @@ impl<S: Saga> Aggregate for Instance<S> {
 type Finished<S> = Result<Option<Stepped<S>>, Refused>;
 
 impl<S: Saga> Instance<S> {
-    fn decided(
-        &self,
-        kind: Kind<S>,
-        (targets, head): (&Targets<S>, Position),
-        context: &Context,
-    ) -> Finished<S> {
-        let draft = Draft::of((&self.saga, &self.state), targets, head, context);
+    fn decided(&self, kind: Kind<S>, draft: Draft<'_, S>) -> Finished<S> {
         match kind {
             Kind::Begin { beginning, existing, .. } => self.begin(draft, &beginning, existing),
             Kind::Event { trigger, reactions, .. } => self.react(draft, trigger, reactions),
@@ -174,34 +164,6 @@ impl<S: Saga> Instance<S> {
             Kind::Skip => self.skip(draft),
             Kind::Cancel { why, only_unsent } => self.cancel(draft, why, only_unsent),
         }
-    }
-
-    /// Decides an input that is no event. If a step follows, it comes after one that records that earlier events up to
-    /// `heard` had no effect, because after a crash they would be received again, with another state.
-    fn decide_after(
-        &self,
-        heard: Position,
-        kind: Kind<S>,
-        by: (&Targets<S>, Position),
-        context: &Context,
-    ) -> Result<Vec<Stepped<S>>, Refused> {
-        let (targets, head) = by;
-        let draft = Draft::of((&self.saga, &self.state), targets, head, context);
-        let Some(first) = draft.finish(Input::Heard { position: heard })? else {
-            return Ok(vec![]);
-        };
-        let mut state = self.state.clone();
-        state.take(first.step());
-        let after = Self { saga: self.saga.clone(), state };
-        let next = Context::new(
-            context.id().into(),
-            context.version().next(),
-            context.now(),
-            context.command_id(),
-        );
-        let next = next.with_clock(context.clock()).with_metadata(context.metadata().clone());
-        let step = after.decided(kind, by, &next)?;
-        Ok(step.map(|step| vec![first, step]).unwrap_or_default())
     }
 
     /// Returns the commands of the last step. A compensating instance returns all open commands: those that no
@@ -255,9 +217,6 @@ impl<S: Saga> Instance<S> {
             return Ok(None);
         }
         self.check()?;
-        if position <= draft.heard() {
-            return Ok(None);
-        }
         draft.step.keys = keys;
         // That of an instance that had not begun.
         draft.step.trouble = None;
@@ -266,11 +225,6 @@ impl<S: Saga> Instance<S> {
             if draft.step.life == Life::Running {
                 draft = draft.reacting(reaction)?;
             }
-        }
-        // An instance begins with a step, even if nothing else follows.
-        if self.state.has_begun && draft.changes_nothing() {
-            draft.record_heard(position);
-            return Ok(None);
         }
         let origin = draft.origin();
         draft.finish(Input::event((stream, event_type), position, origin))
@@ -298,6 +252,7 @@ impl<S: Saga> Instance<S> {
     fn deliver_due(&self, mut draft: Draft<'_, S>, deadline: EffectId) -> Finished<S> {
         let Some(scheduled) = self.state.deadline(deadline) else { return Ok(None) };
         self.check()?;
+        draft.firing = Some(deadline);
         match &scheduled.what {
             Due::Send(outgoing) => draft.step.sent.push(outgoing.clone()),
             Due::Remind(name) => {

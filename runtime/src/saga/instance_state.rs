@@ -146,7 +146,6 @@ impl InstanceState {
             Input::Poisoned
             | Input::Known
             | Input::KnownSince { .. }
-            | Input::Heard { .. }
             | Input::Retried
             | Input::Skipped
             | Input::Cancelled => self.begun_for.clone(),
@@ -169,7 +168,6 @@ impl InstanceState {
                 }
                 (self.has_begun, self.seen) = (true, *position);
             }
-            Input::Heard { position } => self.seen = self.seen.max(*position),
             Input::Answered { effect, outcome } => self.take_answer(*effect, outcome),
             Input::Due { deadline } => self.deadlines.retain(|(it, _)| it != deadline),
             Input::Skipped => self.skip(),

@@ -89,7 +89,6 @@ fn step_moved(before: &Step, moves: &Moves) -> Step {
         Input::Event { position, .. }
         | Input::EventFor { position, .. }
         | Input::KnownSince { position }
-        | Input::Heard { position }
         | Input::Answered { outcome: CommandOutcome::Accepted { position, .. }, .. } => {
             to(position);
         }

@@ -39,8 +39,7 @@ impl Step {
             (
                 Input::Event { position, .. }
                 | Input::EventFor { position, .. }
-                | Input::KnownSince { position }
-                | Input::Heard { position },
+                | Input::KnownSince { position },
                 _,
             ) => *position,
             (Input::Poisoned, Some(Trouble { at: At::Event(position), .. })) => *position,
@@ -109,10 +108,6 @@ pub(super) enum Input {
     /// As `Cancelled`, by a call with metadata.
     CancelledFor {
         origin: Arc<Origin>,
-    },
-    /// Earlier events, up to the one at this position, changed nothing. It is stored before an input that is no event.
-    Heard {
-        position: Position,
     },
 }
 

@@ -11,7 +11,6 @@ use actuarius_persistence::Codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::heard::HeardEvents;
 use super::stage::Stages;
 use super::stored::{CommandOutcome, Outgoing, Payload};
 use crate::base::error::Failure;
@@ -26,7 +25,6 @@ pub(super) struct Targets<S: Saga> {
     /// The codec of commands and deadlines.
     pub(super) codec: Codec,
     pub(super) stages: Stages,
-    pub(super) heard: Arc<HeardEvents>,
 }
 
 /// An aggregate type that a saga sends commands to.
@@ -108,8 +106,7 @@ pub(super) trait Delivery<S: Saga>: Send + Sync {
 
 impl<S: Saga> Targets<S> {
     pub(super) fn new(codec: Codec) -> Self {
-        let (stages, heard) = (Stages::default(), Arc::default());
-        Self { targets: Vec::new(), codec, stages, heard }
+        Self { targets: Vec::new(), codec, stages: Stages::default() }
     }
 
     pub(super) fn add<A>(&mut self, delivery: Option<Box<dyn Delivery<S>>>)

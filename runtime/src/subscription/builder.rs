@@ -13,7 +13,7 @@ use super::dispatcher::Dispatcher;
 use super::handle::Subscription;
 use super::handler::Handler;
 use super::handler::Routed;
-use super::opening::{self, OnCheckpoint, Plan};
+use super::opening::{self, Plan};
 use super::options::{OnPoison, Options, Start, Widening};
 use super::routes::Routes;
 use crate::engine::Engine;
@@ -77,24 +77,13 @@ pub struct SubscriptionBuilder {
     from_scratch: bool,
     widening: Widening,
     options: Options,
-    on_checkpoint: Option<Box<OnCheckpoint>>,
 }
 
 impl SubscriptionBuilder {
     pub(crate) fn new(engine: Arc<Engine>, followers: Arc<Followers>, name: String) -> Self {
         let (routes, start, options) = (Routes::default(), Start::default(), Options::default());
-        let (from_scratch, widening, on_checkpoint) = (false, Widening::default(), None);
-        Self {
-            engine,
-            followers,
-            name,
-            routes,
-            start,
-            from_scratch,
-            widening,
-            options,
-            on_checkpoint,
-        }
+        let (from_scratch, widening) = (false, Widening::default());
+        Self { engine, followers, name, routes, start, from_scratch, widening, options }
     }
 
     /// Hands every event of the aggregate type `A` to `handler`, unless a handler added before
@@ -225,16 +214,6 @@ impl SubscriptionBuilder {
         self
     }
 
-    /// Calls `checkpointed` with the position of each checkpoint once it is durable: events up to there are not handled
-    /// again.
-    pub(crate) fn on_checkpoint(
-        mut self,
-        checkpointed: impl Fn(Position) + Send + Sync + 'static,
-    ) -> Self {
-        self.on_checkpoint = Some(Box::new(checkpointed));
-        self
-    }
-
     /// Starts the subscription. It runs until it is stopped or the runtime closes, even if the handle is
     /// dropped.
     ///
@@ -272,7 +251,6 @@ impl SubscriptionBuilder {
             shared: shared.clone(),
             routes: self.routes,
             options: self.options,
-            on_checkpoint: self.on_checkpoint,
         });
         followers::start(&self.engine, shared.clone(), Dispatcher::new(plan, requests, stored));
         Ok(Subscription::new(shared, sender, is_paused, workers))

@@ -162,7 +162,7 @@ impl SubscriptionState {
         tokio::select! {
             _ = self.desired.changed() => self.desired.mark_changed(),
             Some(request) = requests.recv() => self.take_request(request),
-            () = self.writing.ended() => self.checkpointed(),
+            () = self.writing.ended() => {}
             () = self.erasing.due() => {}
             Some(attempted) = self.attempts.next() => {
                 self.attempted(attempted);
@@ -176,13 +176,6 @@ impl SubscriptionState {
                 }
             }
             () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
-        }
-    }
-
-    /// Reports the last durable checkpoint to what belongs to the subscription.
-    fn checkpointed(&self) {
-        if let Some(on_checkpoint) = &self.plan.on_checkpoint {
-            on_checkpoint(self.writing.stored().mark.position);
         }
     }
 

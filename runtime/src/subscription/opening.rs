@@ -26,11 +26,7 @@ pub(super) struct Plan {
     pub(super) options: Options,
     /// The last request to pause or resume, which also applies after a restart.
     pub(super) is_paused: Arc<AtomicBool>,
-    /// Is called with the position of each checkpoint once it is durable.
-    pub(super) on_checkpoint: Option<Box<OnCheckpoint>>,
 }
-
-pub(super) type OnCheckpoint = dyn Fn(Position) + Send + Sync;
 
 /// What is durable of a subscription.
 pub(super) struct Stored {

@@ -84,7 +84,7 @@ impl FollowerShared {
             status: self.status(),
             position: self.progress.position(),
             lag,
-            is_lagging: lag >= LAGGING_FROM,
+            is_lagging: self.is_large(lag),
             parked_keys: self.parked_keys.load(Ordering::Relaxed),
             parked_events: self.parked_events.load(Ordering::Relaxed),
             in_trouble: self.in_trouble.load(Ordering::Relaxed),
@@ -102,14 +102,23 @@ impl FollowerShared {
         if *status != FollowerStatus::Stopped {
             let lag = self.lag();
             self.meters.lag(lag);
+            // What receives a log line may ask for the status.
+            drop(status);
             self.report_lagging(lag);
         }
     }
 
-    /// Logs a lag that has become large, and its end: a lag near the limit must not fill the log.
+    /// Returns whether this lag is large. It is until it has become half as large, so that a lag near the limit is not
+    /// reported again and again.
+    fn is_large(&self, lag: u64) -> bool {
+        let lags = self.lags.load(Ordering::Relaxed);
+        lag >= if lags { LAGGING_FROM / 2 } else { LAGGING_FROM }
+    }
+
+    /// Logs a lag that has become large, and its end.
     fn report_lagging(&self, lag: u64) {
         let lags = self.lags.load(Ordering::Relaxed);
-        if lags == (lag >= if lags { LAGGING_FROM / 2 } else { LAGGING_FROM }) {
+        if lags == self.is_large(lag) {
             return;
         }
         self.lags.store(!lags, Ordering::Relaxed);
@@ -120,6 +129,10 @@ impl FollowerShared {
                 tracing::info!(target: "actuarius::follower", name = %self.name, lag, "no longer lags");
             }
         });
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        *self.status.borrow() == FollowerStatus::Live
     }
 
     pub(crate) fn status(&self) -> FollowerStatus {

@@ -72,7 +72,7 @@ impl<T: Target> Host<T> {
         let Some(rebuilding) = &mut self.rebuilding else { return };
         let Some(build) = rebuilding.take_near() else { return };
         let (build, outcome) = match commits {
-            Ok(slice) => build.take(slice).await,
+            Ok(slice) => build.take_now(slice).await,
             Err(error) => {
                 let at = build.position().next();
                 (build, Err(Failed::at(at, error)))

@@ -100,9 +100,16 @@ impl<T: Target> Build<T> {
     }
 
     /// Takes a portion of these commits.
-    pub(crate) async fn take(mut self, slice: Slice) -> (Self, Result<(), Failed>) {
+    async fn take(mut self, slice: Slice) -> (Self, Result<(), Failed>) {
         let taken;
         (self.cursor, taken) = self.cursor.take(slice, None).await;
+        (self, taken.outcome.map(|_| ()))
+    }
+
+    /// Takes the last commits, while the view that is read stands still.
+    pub(crate) async fn take_now(mut self, slice: Slice) -> (Self, Result<(), Failed>) {
+        let taken;
+        (self.cursor, taken) = self.cursor.take_now(slice).await;
         (self, taken.outcome.map(|_| ()))
     }
 

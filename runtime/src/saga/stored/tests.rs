@@ -85,7 +85,6 @@ fn steps(codec: Codec) -> Vec<Step> {
             origin: origin(),
         }),
         step(Input::CancelledFor { origin: origin() }),
-        step(Input::Heard { position: Position::new(998) }),
     ]
 }
 
