@@ -193,13 +193,6 @@ async fn an_event_that_changes_nothing_stores_a_step_without_the_state() {
     assert_eq!((shown.len(), shown[0].steps), (1, 53));
 }
 
-#[tokio::test]
-async fn an_instance_begins_even_if_its_first_event_changes_nothing() {
-    let scene = Scene::new().await;
-    scene.ring(Rang::CountsLater).await;
-    assert_eq!((scene.steps().len(), scene.state().await), (1, Watch::default()));
-}
-
 /// Each event moved a deadline of 30 days, and each time all that the saga knew was written with it.
 #[tokio::test]
 async fn a_replaced_deadline_costs_a_step_without_the_state() {
