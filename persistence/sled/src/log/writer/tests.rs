@@ -121,7 +121,7 @@ fn a_group_of_which_any_first_part_is_left_is_a_prefix_of_its_batch() {
         }
     }
     assert!(
-        partly >= 15 && with_index >= 15,
+        partly >= 8 && with_index >= 15,
         "{partly} prefixes, {with_index} with parts of the index"
     );
 }
