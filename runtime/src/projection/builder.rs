@@ -113,9 +113,9 @@ impl<K: ProjectionKind> ProjectionBuilder<K> {
     ///
     /// The first event after a quiet moment is taken at once. So are all events as soon as a caller waits for the view,
     /// with [`wait_for`](crate::health::FollowerHandle::wait_for) or
-    /// [`consistent_with`](crate::Request::consistent_with). Other readers see an event so much later at most, or 50 ms
-    /// later if the view is slow. A longer time makes larger batches, which leave the commands more of the processors
-    /// and of the disk.
+    /// [`consistent_with`](crate::request::Execute::consistent_with). Other readers see an event so much later at most, or
+    /// 50 ms later if the view is slow, and up to 50 ms more while others fold. A longer time makes larger batches, which
+    /// leave the commands more of the processors and of the disk.
     pub fn batch_time(mut self, time: Duration) -> Self {
         self.manner.batch_time = time;
         self
