@@ -3,3 +3,4 @@
 pub(crate) mod admission;
 pub(crate) mod committer;
 pub(crate) mod tail;
+pub(crate) mod waiting_snapshots;

@@ -196,7 +196,7 @@ impl<A: Aggregate> AggregateActor<A> {
     fn leave(&self, incarnation: &mut Incarnation<A>) -> Next {
         let Activation { hosted, slot, .. } = &*self.activation;
         if hosted.hosting.snapshot_on_passivation && incarnation.is_changed_since_snapshot() {
-            incarnation.take_snapshot(hosted, slot);
+            incarnation.take_last_snapshot(hosted, slot);
         }
         if !slot.try_close(|| self.activation.owner.remove(slot)) {
             return Next::Stay;

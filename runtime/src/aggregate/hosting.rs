@@ -105,6 +105,9 @@ impl Hosting {
 
     /// Sets whether an aggregate that is unloaded takes a snapshot if it has changed since its last one.
     /// Default: true.
+    ///
+    /// Under load such a snapshot may wait in memory before it is stored, up to 32 MiB of them in a runtime. If the process
+    /// is killed before that, the next activation starts from an older one, and replays more events.
     #[must_use]
     pub fn snapshot_on_passivation(mut self, snapshot: bool) -> Self {
         self.snapshot_on_passivation = snapshot;

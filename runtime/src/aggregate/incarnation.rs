@@ -15,6 +15,7 @@ use super::replay::Start;
 use super::saved_state;
 use crate::base::error::Quarantine;
 use crate::base::panics::Contained;
+use crate::commit::waiting_snapshots::WaitingSnapshot;
 
 /// An aggregate in memory, from loading to unloading.
 pub(crate) struct Incarnation<A: Aggregate> {
@@ -105,6 +106,30 @@ impl<A: Aggregate> Incarnation<A> {
     /// The state that was decoded for the check becomes the live one, so that from here on it is the one that a
     /// recovery loads from the snapshot. If there is no snapshot, the live state stays.
     pub(crate) fn take_snapshot(&mut self, hosted: &HostedType<A>, slot: &Slot<A>) {
+        self.submit_snapshot(hosted, slot, |_, snapshot| {
+            hosted.engine.committer.snapshot(snapshot)
+        });
+    }
+
+    /// Takes a snapshot of an aggregate that is unloaded. It need not be stored if the aggregate comes back soon.
+    pub(crate) fn take_last_snapshot(&mut self, hosted: &HostedType<A>, slot: &Slot<A>) {
+        let committer = &hosted.engine.committer;
+        self.submit_snapshot(hosted, slot, |incarnation, snapshot| {
+            match incarnation.time.filter(|_| incarnation.subjects.is_empty()) {
+                Some(last_event) => {
+                    committer.keep_snapshot(WaitingSnapshot { snapshot, last_event })
+                }
+                None => committer.snapshot(snapshot),
+            }
+        });
+    }
+
+    fn submit_snapshot(
+        &mut self,
+        hosted: &HostedType<A>,
+        slot: &Slot<A>,
+        submit: impl FnOnce(&Self, NewSnapshot) -> bool,
+    ) {
         self.snapshot_wanted = false;
         let (payload, decoded) = match self.sealed_state(hosted) {
             Ok(sealed) => sealed,
@@ -120,8 +145,18 @@ impl<A: Aggregate> Incarnation<A> {
                 return hosted.meters.snapshot_dropped();
             }
         };
+        if submit(self, self.snapshot_of(payload, hosted, slot)) {
+            self.state = decoded;
+            self.snapshot = self.version;
+            hosted.meters.snapshot_taken();
+        } else {
+            hosted.meters.snapshot_dropped();
+        }
+    }
+
+    fn snapshot_of(&self, payload: Vec<u8>, hosted: &HostedType<A>, slot: &Slot<A>) -> NewSnapshot {
         let now = hosted.engine.clock.now();
-        let taken = hosted.engine.committer.snapshot(NewSnapshot {
+        NewSnapshot {
             stream: slot.stream.clone(),
             version: self.version,
             position: self.position,
@@ -131,13 +166,6 @@ impl<A: Aggregate> Incarnation<A> {
             payload: payload.into(),
             keep: hosted.hosting.snapshots_kept,
             keep_since: hosted.hosting.snapshots_kept_for.map(|age| now.minus(age)),
-        });
-        if taken {
-            self.state = decoded;
-            self.snapshot = self.version;
-            hosted.meters.snapshot_taken();
-        } else {
-            hosted.meters.snapshot_dropped();
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actuarius_domain::{Aggregate, Position, Version};
 use actuarius_persistence::personal::collecting;
-use actuarius_persistence::{CommitView, EventView, PageLimit, ReadError, Reader};
+use actuarius_persistence::{CommitView, EventView, PageLimit, ReadError, Reader, Snapshot};
 use tokio::sync::oneshot;
 
 use super::activation::Activation;
@@ -16,6 +16,7 @@ use super::incarnation::Incarnation;
 use super::replay::{self, Found, Snapshots, Start};
 use crate::base::error::{Quarantine, QuarantineReason, Unavailable};
 use crate::base::panics::guarded;
+use crate::commit::waiting_snapshots::WaitingSnapshot;
 use crate::schema::decoding::Decoder;
 
 pub(crate) enum RecoveryError {
@@ -83,6 +84,9 @@ struct Recovery<'a, A: Aggregate> {
 impl<A: Aggregate> Recovery<'_, A> {
     /// Returns the newest usable snapshot, or the state before the first event.
     fn start(&self) -> Result<Start<A>, RecoveryError> {
+        if let Some(start) = self.waiting_snapshot() {
+            return Ok(start);
+        }
         let (reader, stream) = (self.reader, &self.slot.stream);
         let mut snapshots = Snapshots::of(reader, stream, self.hosted.hosting.remembered_commands);
         loop {
@@ -100,6 +104,15 @@ impl<A: Aggregate> Recovery<'_, A> {
                 }
             }
         }
+    }
+
+    /// Returns the start from a snapshot that waits to be stored. The log has its events, because it was taken in this
+    /// process.
+    fn waiting_snapshot(&self) -> Option<Start<A>> {
+        let (stream, engine) = (&self.slot.stream, &self.hosted.engine);
+        let WaitingSnapshot { snapshot, last_event } = engine.committer.waiting_snapshot(stream)?;
+        let snapshots = Snapshots::of(self.reader, stream, self.hosted.hosting.remembered_commands);
+        snapshots.start(Snapshot::from(&snapshot), last_event).ok()
     }
 
     /// Applies the events after the incarnation's version, page by page, and returns their number.

@@ -128,7 +128,8 @@ impl<'a, A: Aggregate> Snapshots<'a, A> {
         Ok(last.map(|commit| commit.time).ok_or_else(why))
     }
 
-    fn start(&self, snapshot: Snapshot, time: Timestamp) -> Result<Start<A>, String> {
+    /// Returns the start from a snapshot whose last event was decided at `time`, or why it cannot be used.
+    pub(super) fn start(&self, snapshot: Snapshot, time: Timestamp) -> Result<Start<A>, String> {
         if snapshot.state_version != A::STATE_VERSION {
             return Err("it contains another version of the state".to_owned());
         }

@@ -19,14 +19,15 @@ use tokio::sync::oneshot;
 
 use super::admission::Admission;
 use super::tail::Tail;
+use super::waiting_snapshots::{Kept, WaitingSnapshot, WaitingSnapshots};
 use crate::base::telemetry::CommitMeters;
 use thread::CommitLoop;
 use waiting_bytes::WaitingBytes;
 pub(crate) use work::{NotStored, Poison, Waiter};
 use work::{Unwritten, Work};
 
-/// How many bytes of snapshots may wait for the writer. Snapshots are optional: beyond the bound they
-/// are dropped, and their aggregates recover from an older snapshot and more events.
+/// How many bytes of snapshots may wait for the writer, beside those that other snapshots of their streams may replace.
+/// Beyond the bound they are dropped.
 const SNAPSHOT_BYTES_WAITING: usize = 16 * 1024 * 1024;
 
 /// How many bytes of appends may wait for the writer before aggregates wait with their next turn: a quarter
@@ -38,6 +39,7 @@ const APPEND_BYTES_WAITING: usize = 64 * 1024 * 1024;
 pub(crate) struct Committer {
     work: Sender<Work>,
     poison: Poison,
+    waiting_snapshots: Arc<WaitingSnapshots>,
     snapshot_bytes: Arc<AtomicUsize>,
     append_bytes: Arc<WaitingBytes>,
     thread: JoinHandle<()>,
@@ -55,17 +57,17 @@ impl Committer {
         // bounds snapshots.
         let (work, inbox) = mpsc::channel();
         let poison = Poison::default();
-        let snapshot_bytes = Arc::new(AtomicUsize::new(0));
+        let (waiting_snapshots, snapshot_bytes) = (Arc::default(), Arc::default());
         let append_bytes = Arc::new(WaitingBytes::new(APPEND_BYTES_WAITING));
         let commit_loop = CommitLoop::new(writer, inbox, (admission, tail), meters).sharing(
             poison.clone(),
-            snapshot_bytes.clone(),
+            (Arc::clone(&waiting_snapshots), Arc::clone(&snapshot_bytes)),
             append_bytes.clone(),
         );
         let thread = std::thread::Builder::new()
             .name("actuarius-committer".to_owned())
             .spawn(move || commit_loop.run())?;
-        Ok(Self { work, poison, snapshot_bytes, append_bytes, thread })
+        Ok(Self { work, poison, waiting_snapshots, snapshot_bytes, append_bytes, thread })
     }
 
     /// Returns whether the appends that wait for the writer leave room for more.
@@ -85,8 +87,24 @@ impl Committer {
         let _ = self.work.send(Work::Append(append, Unwritten::new(waiter)));
     }
 
-    /// Submits a snapshot and returns whether it was accepted.
+    /// Submits a snapshot that the next one of its stream may replace, and returns whether there is room for it.
+    pub(crate) fn keep_snapshot(&self, snapshot: WaitingSnapshot) -> bool {
+        let kept = self.waiting_snapshots.keep(snapshot);
+        if kept == Kept::First {
+            // Fails if the thread has ended. Then it is not stored.
+            let _ = self.work.send(Work::SnapshotWaits);
+        }
+        kept != Kept::Dropped
+    }
+
+    /// Returns the snapshot of a stream that waits to be stored, if there is one.
+    pub(crate) fn waiting_snapshot(&self, stream: &StreamId) -> Option<WaitingSnapshot> {
+        self.waiting_snapshots.of(stream)
+    }
+
+    /// Submits a snapshot that is stored in any case, and returns whether there is room for it.
     pub(crate) fn snapshot(&self, snapshot: NewSnapshot) -> bool {
+        self.waiting_snapshots.forget(std::slice::from_ref(&snapshot.stream));
         let bytes = snapshot.payload.len();
         let waiting = self.snapshot_bytes.fetch_add(bytes, Ordering::Relaxed);
         // One snapshot always fits, however large it is.

@@ -19,6 +19,7 @@ use crate::base::panics::{Entered, guarded};
 use crate::base::telemetry::CommitMeters;
 use crate::commit::admission::Admission;
 use crate::commit::tail::Tail;
+use crate::commit::waiting_snapshots::WaitingSnapshots;
 
 /// What the committer's thread owns.
 pub(super) struct CommitLoop {
@@ -27,6 +28,7 @@ pub(super) struct CommitLoop {
     admission: Arc<Admission>,
     tail: Arc<Tail>,
     poison: Poison,
+    waiting_snapshots: Arc<WaitingSnapshots>,
     snapshot_bytes: Arc<AtomicUsize>,
     /// The bytes of snapshots that wait in the store.
     waiting_in_store: usize,
@@ -75,6 +77,7 @@ impl CommitLoop {
             admission,
             tail,
             poison: Poison::default(),
+            waiting_snapshots: Arc::default(),
             snapshot_bytes: Arc::default(),
             waiting_in_store: 0,
             append_bytes: Arc::new(WaitingBytes::new(usize::MAX)),
@@ -91,10 +94,11 @@ impl CommitLoop {
     pub(super) fn sharing(
         mut self,
         poison: Poison,
-        snapshot_bytes: Arc<AtomicUsize>,
+        (waiting_snapshots, snapshot_bytes): (Arc<WaitingSnapshots>, Arc<AtomicUsize>),
         append_bytes: Arc<WaitingBytes>,
     ) -> Self {
         (self.poison, self.snapshot_bytes) = (poison, snapshot_bytes);
+        self.waiting_snapshots = waiting_snapshots;
         self.append_bytes = append_bytes;
         self
     }
@@ -112,8 +116,27 @@ impl CommitLoop {
                 )),
             }
         }
+        while guarded(|| self.store_waiting_snapshots()) == Ok(true) {}
         let _ = guarded(|| self.settle());
         self.close();
+    }
+
+    /// Puts the next snapshots that wait into the batch.
+    fn take_waiting_snapshots(&mut self) {
+        let taken = self.waiting_snapshots.take();
+        let bytes = taken.iter().map(|snapshot| snapshot.payload.len()).sum();
+        self.snapshot_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.batch.snapshots.extend(taken);
+    }
+
+    /// Stores the next snapshots that wait. Returns whether there were any.
+    fn store_waiting_snapshots(&mut self) -> bool {
+        self.take_waiting_snapshots();
+        let are_any = !self.is_batch_empty();
+        if are_any {
+            self.commit();
+        }
+        are_any
     }
 
     /// Closes the store's writer. A failure cannot be retried; the shutdown reports it.
@@ -134,6 +157,7 @@ impl CommitLoop {
 
     fn step(&mut self) -> Gathered {
         let gathered = self.gather();
+        self.take_waiting_snapshots();
         if !self.is_batch_empty() {
             self.commit();
         }
@@ -163,11 +187,13 @@ impl CommitLoop {
                     self.waiters.push(waiter.take());
                 }
                 Work::Snapshot(snapshot) => self.batch.snapshots.push(snapshot),
+                Work::SnapshotWaits => {}
                 Work::Notes(notes, waiter) => {
                     self.batch.notes.push(notes);
                     self.notes_waiters.push(waiter);
                 }
                 Work::Removals(removals, snapshots, waiter) => {
+                    self.waiting_snapshots.forget(&snapshots);
                     self.batch.removals.extend(removals);
                     self.batch.snapshots_dropped.extend(snapshots);
                     self.notes_waiters.push(waiter);
@@ -195,7 +221,8 @@ impl CommitLoop {
                 Ok(work) => return Some(work),
                 Err(TryRecvError::Disconnected) => return Some(Work::Stop),
                 Err(TryRecvError::Empty) if self.is_batch_empty() => {
-                    return Some(self.wait_for_work());
+                    let snapshots_wait = !self.waiting_snapshots.is_empty();
+                    return if snapshots_wait { None } else { Some(self.wait_for_work()) };
                 }
                 Err(TryRecvError::Empty) if linger.is_worth_it(self.admission.inside()) => {
                     std::thread::sleep(LINGER);
@@ -353,7 +380,7 @@ impl Work {
             Self::Snapshot(snapshot) => snapshot.payload.len(),
             Self::Notes(notes, _) => notes.bytes(),
             Self::Removals(removals, ..) => removals.len() * REMOVAL_BYTES,
-            Self::Stop => 0,
+            Self::SnapshotWaits | Self::Stop => 0,
         }
     }
 }

@@ -84,6 +84,8 @@ impl Drop for Unwritten {
 pub(super) enum Work {
     Append(Append, Unwritten),
     Snapshot(NewSnapshot),
+    /// A snapshot waits.
+    SnapshotWaits,
     Notes(Notes, oneshot::Sender<Result<(), NotStored>>),
     /// Commits whose events are removed from the log, and streams whose snapshots are removed.
     Removals(Vec<Removal>, Vec<StreamId>, oneshot::Sender<Result<(), NotStored>>),

@@ -5,3 +5,4 @@ mod deleting;
 mod quarantine;
 mod snapshots;
 mod tally;
+mod waiting;
