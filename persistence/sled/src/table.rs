@@ -5,14 +5,16 @@
 //! catching up reduced the log's commits to a tenth, and delayed some callers by 17 ms. So:
 //!
 //! 1. The batch is written to the journal as one record and synced (`journal`). From then on it is atomic
-//!    and durable, and readers may see it.
-//! 2. It is written to sled row by row (`applying`). Readers search the batch first and then sled, so they
-//!    never see a part of it (`reader`).
-//! 3. When the journal is full, sled is synced, and the journal starts again from its beginning.
+//!    and durable, and readers may see it. It is kept in memory as well (`unapplied`).
+//! 2. When the journal is full, the changes are written to sled row by row, the newest of each row (`applying`).
+//!    Readers search the batches in memory first and then sled, so they never see a part of one (`reader`).
+//! 3. sled is synced, and the journal starts again from its beginning.
 //!
-//! Opening a table writes the batches of the journal to sled again. This is idempotent, because rows are
-//! put, not changed. A marker in sled names the batch that was begun last. It is written before the rows
-//! of that batch, and sled keeps the order of its writes. So a sled with a part of a batch always names
+//! So a row that changes with each batch is written to sled once for many batches.
+//!
+//! Opening a table writes the batches of the journal to sled. This is idempotent, because rows are
+//! put, not changed. A marker in sled names the batches that are in the journal and that sled may lack. It is written
+//! before their rows, and sled keeps the order of its writes. So a sled with a part of a batch always names
 //! that batch. If the journal lacks the batch, or continues after what sled has, the table is reported as
 //! damaged.
 //!
@@ -31,6 +33,7 @@ mod reader;
 mod rows;
 #[cfg(test)]
 mod tampering;
+mod unapplied;
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -60,9 +63,9 @@ const FORMAT: u32 = 1;
 
 const MAGIC: &str = "actuarius view table";
 
-/// The size of a full journal: as much as is given to sled between two syncs. So a table of small batches
-/// is not synced more often, and a table of large ones does not sync twice for each.
-const JOURNAL_BYTES: u64 = 256 * 1024;
+/// The size of a full journal. Its changes are in memory, and opening the table writes them to sled, which takes a
+/// fraction of a second.
+const JOURNAL_BYTES: u64 = 2 * 1024 * 1024;
 
 /// How much room opening a table takes on the disk, beside what the journal has: a few segments of sled's file.
 const OPENING_BYTES: u64 = 4 * 1024 * 1024;
@@ -115,6 +118,8 @@ struct SledTable {
     shared: Arc<Shared>,
     applier: Applier,
     journal: Journal,
+    /// The first batch that sled may not have completely.
+    first_unapplied: u64,
     /// The first failure. Nothing is written after it, because the content of the disk is unknown.
     failure: Option<String>,
 }
@@ -193,12 +198,12 @@ impl SledTable {
         let marker = marker.map_err(|error| damaged(&error.to_string()))?;
         let records = journal.read().on(table)?;
         let records = unapplied(marker, &records).map_err(|malformed| damaged(malformed.0))?;
-        let applier = Applier::new(shared.clone())?;
-        let mut table = Self { shared, applier, journal, failure: None };
-        table.journal.resume(marker.first_unapplied());
+        let (applier, first) = (Applier::new(shared.clone())?, marker.first_unapplied());
+        let mut table = Self { shared, applier, journal, first_unapplied: first, failure: None };
+        table.journal.resume(first);
         for record in records {
             let changes = record.changes().map_err(|malformed| damaged(malformed.0))?;
-            table.applier.apply(record.sequence, &changes)?;
+            table.shared.show(changes);
             table.journal.resume(record.sequence + 1);
         }
         if !records.is_empty() {
@@ -207,21 +212,26 @@ impl SledTable {
         Ok(table)
     }
 
-    /// Stores a batch. Readers search it while sled may have only a part of it: permanently, if this fails.
-    fn store(&mut self, changes: Arc<Changes>) -> Result<(), ViewError> {
+    /// Stores a batch in the journal, from where readers see it.
+    fn store(&mut self, changes: Changes) -> Result<(), ViewError> {
         let sequence = self.journal.write(&changes)?;
-        self.shared.set_pending(Some(changes.clone()));
-        self.applier.apply(sequence, &changes)?;
-        self.shared.set_pending(None);
+        self.shared.show(changes);
+        self.applier.begin(self.first_unapplied, sequence)?;
         if self.journal.bytes() >= JOURNAL_BYTES {
             self.checkpoint()?;
         }
         Ok(())
     }
 
-    /// Makes sled durable, so that the journal is no longer needed.
+    /// Writes all batches to sled and makes it durable, so that the journal is no longer needed. If this fails, readers
+    /// search the batches permanently.
     fn checkpoint(&mut self) -> Result<(), ViewError> {
-        self.applier.checkpoint(self.journal.next() - 1)?;
+        let last = self.journal.next() - 1;
+        self.applier.begin(self.first_unapplied, last)?;
+        self.applier.apply(last, &self.shared.unapplied())?;
+        self.applier.checkpoint(last)?;
+        self.shared.applied();
+        self.first_unapplied = last + 1;
         Ok(self.journal.restart()?)
     }
 }
@@ -238,7 +248,7 @@ impl TableWriter for SledTable {
         if changes.is_empty() {
             return Ok(());
         }
-        let stored = guarded(|| self.store(Arc::new(changes)));
+        let stored = guarded(|| self.store(changes));
         self.failure = stored.as_ref().err().map(ToString::to_string);
         stored
     }
@@ -261,10 +271,12 @@ fn unapplied(marker: Marker, records: &[Record]) -> Result<&[Record], Malformed>
         return Err(Malformed("the journal continues after batches that are missing"));
     }
     let known = records.partition_point(|record| record.sequence < first);
-    match (marker, &records[known..]) {
-        (Marker::Begun(_), []) => Err(Malformed("the journal lacks a batch that was begun")),
-        (_, missing) => Ok(missing),
+    let missing = &records[known..];
+    let last = missing.last().map_or(0, |record| record.sequence);
+    if last < marker.last_begun() {
+        return Err(Malformed("the journal lacks a batch that was begun"));
     }
+    Ok(missing)
 }
 
 /// How many characters of a panic's message are reported. sled's message may contain the whole tree.

@@ -35,6 +35,11 @@ pub(super) fn accounted(bytes: usize) {
     count(|measured| measured.accounted += bytes as u64);
 }
 
+/// Leaves out what is written to another file than sled's.
+pub(crate) fn written_elsewhere(bytes: usize) {
+    count(|measured| measured.at_last_sync += bytes as u64);
+}
+
 type EachSync = Box<dyn FnMut()>;
 
 thread_local! {

@@ -1,13 +1,14 @@
-//! Applying a batch to sled row by row, with a sync before too much is unsynced.
+//! Applying batches to sled row by row, with a sync before too much is unsynced.
 
 use std::sync::Arc;
 
-use actuarius_persistence::table::{Changes, ViewError};
+use actuarius_persistence::table::ViewError;
 use bytes::Bytes;
 
 use super::keys::{self, MARKER, PART};
 use super::reader::Shared;
 use super::rows::{self, INLINE_MAX, Marker, PART_BYTES, Parts, Row};
+use super::unapplied::Unapplied;
 use crate::engine::accounting::{self, WRITTEN_MAX};
 use crate::engine::beside_damage;
 use crate::error::EngineError;
@@ -29,9 +30,13 @@ impl Applier {
         Ok(Self { shared, unsynced: 0, has_parts: part.is_some() })
     }
 
-    /// Writes the whole batch to sled, which may already have any part of it.
-    pub(super) fn apply(&mut self, sequence: u64, changes: &Changes) -> Result<(), ViewError> {
-        self.put(MARKER, Marker::Begun(sequence).pack())?;
+    /// Records which batches the journal has and sled lacks.
+    pub(super) fn begin(&mut self, first: u64, last: u64) -> Result<(), ViewError> {
+        self.put(MARKER, Marker::Begun { first, last }.pack())
+    }
+
+    /// Writes the changes of all batches up to `last` to sled, which may already have any part of them.
+    pub(super) fn apply(&mut self, last: u64, changes: &Unapplied) -> Result<(), ViewError> {
         for (number, (place, value)) in changes.iter().enumerate() {
             let key = keys::key(place);
             self.remove_parts(place, &key)?;
@@ -40,7 +45,7 @@ impl Applier {
                 Some(value) if value.len() <= INLINE_MAX => {
                     self.put(&key, rows::pack_inline(place, value))?;
                 }
-                Some(value) => self.put_in_parts(place, &key, (sequence, number as u32), value)?,
+                Some(value) => self.put_in_parts(place, &key, (last, number as u32), value)?,
             }
         }
         Ok(())

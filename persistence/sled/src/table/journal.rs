@@ -18,12 +18,14 @@ use actuarius_persistence::table::Changes;
 use actuarius_persistence::wire::{Cursor, Malformed, put_varint};
 use uuid::Uuid;
 
+#[cfg(all(test, target_os = "linux"))]
+use crate::engine::measuring;
 use crate::high_water_mark::write_at;
 
 const HEAD: usize = 4 + 4 + 8;
 
 /// A journal larger than this is truncated when it restarts, and its buffer is freed.
-const KEPT_BYTES: usize = 1024 * 1024;
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// The open journal of a table.
 pub(super) struct Journal {
@@ -102,6 +104,8 @@ impl Journal {
     pub(super) fn write(&mut self, changes: &Changes) -> Result<u64, StoreFailure> {
         let failed = |error| StoreFailure::new("writing the journal", error);
         let checksum = self.fill_record(changes);
+        #[cfg(all(test, target_os = "linux"))]
+        measuring::written_elsewhere(self.record.len());
         write_at(&self.file, &self.record, self.end).map_err(failed)?;
         self.file.sync_data().map_err(failed)?;
         self.end += self.record.len() as u64;

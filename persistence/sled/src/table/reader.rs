@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::cmp::Ordering;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use actuarius_persistence::table::changes::{self, Changes, Range};
 use actuarius_persistence::table::{Entry, ViewError};
 use bytes::Bytes;
 use sled::IVec;
 
+use super::unapplied::Unapplied;
 use super::{keys, rows};
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -20,35 +21,40 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     _release: Release,
     _lock: Box<dyn Any + Send + Sync>,
-    /// The batch of which sled may have any part. It is durable, and takes precedence over sled.
+    /// The batches that sled may lack.
     ///
     /// Readers hold the lock while they read. A new batch waits for them, so a reader that began without it
-    /// sees no part of it. The writer holds the lock only to exchange the pointer.
-    pending: RwLock<Option<Arc<Changes>>>,
+    /// sees no part of it. The writer holds the lock only to add a batch, or to exchange the map.
+    unapplied: RwLock<Unapplied>,
 }
 
 impl Shared {
     pub(super) fn new(engine: Engine, release: Release, lock: Box<dyn Any + Send + Sync>) -> Self {
-        Self { engine, _release: release, _lock: lock, pending: RwLock::default() }
+        Self { engine, _release: release, _lock: lock, unapplied: RwLock::default() }
     }
 
-    /// Shows readers a batch before it is written to sled, or `None` when sled has all of it.
-    pub(super) fn set_pending(&self, pending: Option<Arc<Changes>>) {
+    /// Shows readers a batch that is in the journal.
+    pub(super) fn show(&self, batch: Changes) {
+        self.unapplied.write().unwrap_or_else(PoisonError::into_inner).add(batch);
+    }
+
+    /// Forgets the batches, because sled has all of them.
+    pub(super) fn applied(&self) {
         let before = {
-            let mut shown = self.pending.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *shown, pending)
+            let mut shown = self.unapplied.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *shown)
         };
-        // Freeing a thousand rows takes a while, so it is done outside the lock.
+        // Freeing thousands of rows takes a while, so it is done outside the lock.
         drop(before);
     }
 
-    fn pending(&self) -> RwLockReadGuard<'_, Option<Arc<Changes>>> {
-        self.pending.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn unapplied(&self) -> RwLockReadGuard<'_, Unapplied> {
+        self.unapplied.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, place: &[u8]) -> Result<Option<Bytes>, ViewError> {
-        let pending = self.pending();
-        if let Some(value) = pending.as_ref().and_then(|pending| pending.at(place)) {
+        let unapplied = self.unapplied();
+        if let Some(value) = unapplied.at(place) {
             return Ok(value.clone());
         }
         let row = self.engine.get(&keys::key(place));
@@ -62,37 +68,37 @@ impl Shared {
         descending: bool,
         limit: usize,
     ) -> Result<Vec<Entry>, ViewError> {
-        let (pending, none) = (self.pending(), Changes::new());
-        let pending = pending.as_deref().unwrap_or(&none).range(range);
+        let unapplied = self.unapplied();
+        let changed = unapplied.range(range);
         let keys = keys::keys(range);
         let stored = self.engine.db().range::<&[u8], _>(changes::borrowed(&keys)).map(stored);
         if descending {
-            self.merge(pending.rev(), stored.rev(), Ordering::reverse, limit)
+            self.merge(changed.rev(), stored.rev(), Ordering::reverse, limit)
         } else {
-            self.merge(pending, stored, |order| order, limit)
+            self.merge(changed, stored, |order| order, limit)
         }
     }
 
-    /// Merges the first `limit` rows of both, which are in the same order. Rows of `pending` take
+    /// Merges the first `limit` rows of both, which are in the same order. Those of `changed` take
     /// precedence.
     fn merge<'a>(
         &self,
-        pending: impl Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
+        changed: impl Iterator<Item = (&'a Bytes, &'a Option<Bytes>)>,
         stored: impl Iterator<Item = Result<Stored, ViewError>>,
         directed: impl Fn(Ordering) -> Ordering,
         limit: usize,
     ) -> Result<Vec<Entry>, ViewError> {
-        let (mut pending, mut stored) = (pending.peekable(), stored.peekable());
+        let (mut changed, mut stored) = (changed.peekable(), stored.peekable());
         let mut found = Vec::new();
         while found.len() < limit {
-            let first = match (pending.peek(), stored.peek()) {
+            let first = match (changed.peek(), stored.peek()) {
                 (None, None) => break,
                 (None, _) | (_, Some(Err(_))) => Ordering::Greater,
                 (_, None) => Ordering::Less,
                 (Some((place, _)), Some(Ok((other, _)))) => directed((*place).cmp(other)),
             };
             let row = if first.is_ge() { stored.next() } else { None };
-            let change = if first.is_le() { pending.next() } else { None };
+            let change = if first.is_le() { changed.next() } else { None };
             match (change, row) {
                 (Some((place, value)), _) => {
                     found.extend(value.clone().map(|value| (place.slice(1..), value)));

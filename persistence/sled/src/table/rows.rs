@@ -1,5 +1,5 @@
-//! The values of a table in sled: the marker, which names the batch that was begun last and whether it was
-//! the last before a sync, the rows, and the parts of large values.
+//! The values of a table in sled: the marker, which says which batches sled has and which ones the journal must have, the
+//! rows, and the parts of large values.
 //!
 //! A row has one of two forms:
 //!
@@ -29,6 +29,11 @@ pub(super) const INLINE_MAX: usize = 2000;
 /// The size of a part.
 pub(super) const PART_BYTES: usize = 4000;
 
+/// The kinds of markers. Earlier releases began each batch alone, when all before it were in sled.
+const DONE: u8 = 0;
+const BEGUN_ALONE: u8 = 1;
+const BEGUN: u8 = 2;
+
 const INLINE: u8 = 1;
 const IN_PARTS: u8 = 2;
 
@@ -40,27 +45,37 @@ const _: () = assert!(changes::VALUE_BYTES_MAX / PART_BYTES < u16::MAX as usize)
 pub(super) enum Marker {
     /// sled has all batches up to this one.
     Done(u64),
-    /// sled has all batches before this one, and any part of this one.
-    Begun(u64),
+    /// sled has all batches before `first`, and any part of those from there to `last`. The journal has these.
+    Begun { first: u64, last: u64 },
 }
 
 impl Marker {
     pub(super) fn pack(self) -> Vec<u8> {
-        let (kind, sequence) = match self {
-            Self::Done(sequence) => (0, sequence),
-            Self::Begun(sequence) => (1, sequence),
-        };
         let mut bytes = vec![0; CHECKSUM];
-        bytes.push(kind);
-        bytes.extend_from_slice(&sequence.to_le_bytes());
+        match self {
+            Self::Done(sequence) => {
+                bytes.push(DONE);
+                bytes.extend_from_slice(&sequence.to_le_bytes());
+            }
+            Self::Begun { first, last } => {
+                bytes.push(BEGUN);
+                bytes.extend_from_slice(&last.to_le_bytes());
+                bytes.extend_from_slice(&first.to_le_bytes());
+            }
+        }
         seal(MARKER, bytes)
     }
 
     fn unpack(value: &[u8]) -> Result<Self> {
         let mut cursor = open(MARKER, value)?;
-        match (cursor.byte()?, u64::from_le_bytes(cursor.array()?)) {
-            (0, sequence) => Ok(Self::Done(sequence)),
-            (1, sequence) => Ok(Self::Begun(sequence)),
+        let (kind, sequence) = (cursor.byte()?, u64::from_le_bytes(cursor.array()?));
+        match kind {
+            DONE => Ok(Self::Done(sequence)),
+            BEGUN_ALONE => Ok(Self::Begun { first: sequence, last: sequence }),
+            BEGUN => {
+                let first = u64::from_le_bytes(cursor.array()?);
+                Ok(Self::Begun { first, last: sequence })
+            }
             _ => Err(EngineError::Malformed("the marker is of an unknown kind")),
         }
     }
@@ -69,7 +84,15 @@ impl Marker {
     pub(super) fn first_unapplied(self) -> u64 {
         match self {
             Self::Done(sequence) => sequence + 1,
-            Self::Begun(sequence) => sequence,
+            Self::Begun { first, .. } => first,
+        }
+    }
+
+    /// Returns the last batch that the journal must have.
+    pub(super) fn last_begun(self) -> u64 {
+        match self {
+            Self::Done(_) => 0,
+            Self::Begun { last, .. } => last,
         }
     }
 }
@@ -199,6 +222,19 @@ fn checksum(place: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use actuarius_persistence::mutations::Mutations;
+
+    #[test]
+    fn a_marker_is_read_as_it_was_written_also_by_an_earlier_release() {
+        for marker in [Marker::Done(7), Marker::Begun { first: 5, last: 7 }] {
+            assert_eq!(Marker::unpack(&marker.pack()).expect("whole"), marker);
+        }
+        let mut earlier = vec![0; CHECKSUM];
+        earlier.push(BEGUN_ALONE);
+        earlier.extend_from_slice(&7_u64.to_le_bytes());
+        let found = Marker::unpack(&seal(MARKER, earlier)).expect("whole");
+        assert_eq!(found, Marker::Begun { first: 7, last: 7 });
+        assert!(Marker::unpack(&seal(MARKER, vec![0, 0, 0, 0, BEGUN, 1])).is_err());
+    }
 
     #[test]
     fn no_mutated_row_panics_or_allocates_without_a_bound() {
