@@ -13,9 +13,9 @@ pub const KEY_BYTES_MAX: usize = 1600;
 /// The largest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 
-/// The size at which changes are full: enough for a thousand rows, and small enough to be written in a
+/// The size at which changes are full: enough for a few thousand rows, and small enough to be written in a
 /// few milliseconds.
-pub const CHANGES_BYTES_SOFT: usize = 160 * 1024;
+pub const CHANGES_BYTES_SOFT: usize = 640 * 1024;
 
 /// The largest size of changes that are collected. They are held in memory until they are applied, and written twice.
 pub const CHANGES_BYTES_MAX: usize = 16 * 1024 * 1024;

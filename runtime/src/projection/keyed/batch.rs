@@ -12,7 +12,7 @@ use crate::projection::target::Failed;
 
 /// How many changed rows are stored at once, except those of one command: enough to share the cost of a sync,
 /// few enough that it takes milliseconds.
-const ROWS_AT_ONCE: usize = 1_000;
+const ROWS_AT_ONCE: usize = 4_096;
 
 /// An open table, with the changes that are not stored yet.
 pub(super) struct OpenTable<V: View> {
