@@ -76,6 +76,9 @@ mod tests {
     use std::cell::Cell;
     use std::fs::{self, File};
     use std::path::Path;
+    use std::time::Duration;
+
+    use actuarius_persistence::files::lock;
 
     use super::beside_damage_of_others;
     use crate::damaged_pages::last_segments;
@@ -90,9 +93,11 @@ mod tests {
         std::iter::repeat_with(|| rng.u8(..)).take(VALUE_MAX).collect()
     }
 
-    /// Opens sled without its own thread, so that all pages are moved together with changes.
+    /// Opens sled without its own thread, so that all pages are moved together with changes. The sled that was open
+    /// before may release its file late.
     fn open(directory: &Path) -> Engine {
-        let db = open_sled(directory, &SledOptions::default(), None).expect("opens");
+        let attempt = || open_sled(directory, &SledOptions::default(), None);
+        let db = lock::retry(Duration::from_secs(60), attempt).expect("opens");
         let file = File::options().write(true).open(directory.join("db")).expect("opens");
         Engine::new(db, file, directory).expect("its files exist")
     }
