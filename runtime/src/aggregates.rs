@@ -265,7 +265,8 @@ impl<A: Aggregate> Aggregates<A> {
     }
 
     /// Arms the [timers](crate::timers) of the aggregates of this type, page by page; see [`ArmTimers`]. For aggregates
-    /// that had their last command before a timer was declared, or its function changed, and for a store that was copied.
+    /// that had their last command before a timer was declared, or its function changed, and for a store that was copied or
+    /// restored.
     ///
     /// A page loads each of its aggregates, writes a note for each timer that is new or earlier than the noted one, and
     /// returns when these are durable. Doing it again does no harm. An aggregate that cannot be loaded now is asked again in

@@ -90,12 +90,16 @@ impl Inner {
         names::check::<A>()?;
         hosting.check()?;
         let found = self.hosts().get(A::TYPE).map(|(directory, _)| directory.clone());
+        let timers = hosting.timer_names();
         let directory = found.unwrap_or_else(|| {
             // Before the lock, because it runs code of the user's: a metrics recorder, and `Deserialize`.
             let hosted = HostedType::<A>::new(self.engine.clone(), hosting);
             self.add_host(Arc::new(Directory::new(hosted)))
         });
-        directory.downcast::<Directory<A>>().map_err(|_| HostError::NameTaken(A::TYPE))
+        let directory = directory.downcast::<Directory<A>>();
+        let directory = directory.map_err(|_| HostError::NameTaken(A::TYPE))?;
+        directory.check_timers(&timers)?;
+        Ok(directory)
     }
 
     /// Adds a directory, and returns it, or the one that another thread has added first.

@@ -10,8 +10,9 @@
 //! - **Durable.** A timer is durable with the events that set it. After a restart or a crash, what was due in the
 //!   meantime is delivered at once.
 //! - **Once.** A time is delivered once, however long the state says it, and whether the command is accepted, rejected or
-//!   has no events. Each delivery has a command id that is derived from the timer and the time, so a crash in between
-//!   repeats nothing that was stored. A command that stored nothing may be decided again after a crash.
+//!   has no events, and not before that time. Each delivery has a command id that is derived from the timer and the time:
+//!   a command that stored events is never carried out again for the same time, not even if the state says another time,
+//!   or `None`, and then that time again. A command that stored nothing is decided again then, and may be after a crash.
 //! - **Never lost.** An aggregate that cannot be loaded, or whose `decide` panics, is tried again, at most every
 //!   minute. [`Health`](crate::Health) counts such timers.
 //! - **Cheap.** A time that is replaced by a later one writes nothing. A new or an earlier time writes a small note,
@@ -25,7 +26,8 @@
 //! The state is asked after each command with events. A new timer, or a function that returns other times than before,
 //! is known to aggregates from their next command on.
 //! [`Aggregates::arm_timers`](crate::Aggregates::arm_timers) asks all aggregates of a type at once; call it after such
-//! a change, and in a store that was copied or migrated.
+//! a change, and in a store that was copied, migrated or restored from a backup: a backup has the timers as they were when
+//! its run began.
 //!
 //! ```no_run
 //! # use std::convert::Infallible;
@@ -40,7 +42,8 @@
 //! # }
 //! ```
 //!
-//! A timer that its type no longer declares is dropped when the type is hosted with other timers, which is logged.
+//! Declare the timers where the type is hosted first: a later [`host_with`](crate::Runtime::host_with) refuses timers that
+//! the first one lacks. A timer that its type no longer declares is dropped when the type is hosted with other timers, which is logged.
 //!
 //! # Timers or sagas
 //!

@@ -13,6 +13,7 @@ use super::inbox::{Epoch, Pushed, Slot};
 use super::request::Request;
 use super::timers::TimersHealth;
 use crate::base::error::{Failure, Quarantine, Unavailable};
+use crate::base::schema_error::HostError;
 use crate::commit::admission::Permit;
 
 type Slots<A> = DashMap<Arc<str>, Arc<Slot<A>>, foldhash::fast::RandomState>;
@@ -33,6 +34,18 @@ impl<A: Aggregate> Directory<A> {
     pub(crate) fn new(hosted: HostedType<A>) -> Self {
         let slots = Slots::with_hasher(foldhash::fast::RandomState::default());
         Self { hosted: Arc::new(hosted), slots }
+    }
+
+    /// Checks that the type was hosted with these timers.
+    pub(crate) fn check_timers(&self, names: &[Arc<str>]) -> Result<(), HostError> {
+        let has = |name: &Arc<str>| self.hosted.timers.as_ref().is_some_and(|it| it.has(name));
+        let why = "the type is hosted already, without this timer";
+        match names.iter().find(|name| !has(name)) {
+            Some(name) => {
+                Err(HostError::Timer { aggregate: A::TYPE, timer: name.to_string(), why })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Admits a command, unless the store has failed.

@@ -8,7 +8,7 @@ use actuarius_domain::{Aggregate, Timestamp};
 use super::hosting::Hosting;
 use crate::base::schema_error::HostError;
 
-/// How many timers an aggregate type has at most. Each is evaluated after each turn with events, and the notes of
+/// How many timers an aggregate type has at most. Each is evaluated after each command with events, and the notes of
 /// one turn are one set.
 pub(crate) const TIMERS_MAX: usize = 16;
 
@@ -145,6 +145,10 @@ impl<A: Aggregate> TimedHosting<A> {
     pub fn timers_of(&self, state: &A) -> Vec<(&str, Timestamp)> {
         let set = self.timers.iter().filter_map(|it| Some((&*it.name, (it.due)(state)?)));
         set.collect()
+    }
+
+    pub(crate) fn timer_names(&self) -> Vec<Arc<str>> {
+        self.timers.iter().map(|it| it.name.clone()).collect()
     }
 
     /// Checks the names of the timers.

@@ -21,6 +21,7 @@ use crate::base::panics::guarded;
 use crate::base::telemetry::TimerMeters;
 use crate::commit::committer::NotStored;
 use crate::engine::Engine;
+use note::EARLIEST;
 pub(crate) use note::{ASK_NOW, Marks, parse, prefix_of, prefix_of_type};
 use status::Failing;
 pub use status::TimersHealth;
@@ -102,7 +103,7 @@ impl<A: Aggregate> Timers<A> {
 
     /// Returns when a state wants the timer. May panic, as the user's code may.
     pub(crate) fn due(&self, timer: Timer, state: &A) -> Option<Timestamp> {
-        (self.declared[usize::from(timer)].due)(state)
+        (self.declared[usize::from(timer)].due)(state).map(|at| at.max(EARLIEST))
     }
 
     /// Returns the command of a timer. May panic, as the user's code may.
@@ -112,6 +113,11 @@ impl<A: Aggregate> Timers<A> {
 
     fn all(&self) -> impl Iterator<Item = Timer> + use<A> {
         0..self.declared.len() as Timer
+    }
+
+    /// Returns whether the type has this timer.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.named(name).is_some()
     }
 
     /// Arms the timers that a state sets. The events that led to it are handed to the committer after this, so a
@@ -133,8 +139,9 @@ impl<A: Aggregate> Timers<A> {
 
     /// A state says when it wants the timer.
     pub(crate) fn says(&self, id: &Arc<str>, timer: Timer, at: Option<Timestamp>) {
+        let is_past = |at| at <= self.engine.clock.now();
         let write = |marks| drop(self.store(id, timer, Some(marks)));
-        if self.table.says(id, timer, at, write) {
+        if self.table.says(id, timer, at, (is_past, write)) {
             self.bell.notify_one();
         }
     }
@@ -193,6 +200,11 @@ impl<A: Aggregate> Timers<A> {
 
     pub(crate) fn perhaps_sent(&self, due: &DueTimer) {
         self.table.perhaps_sent(due);
+    }
+
+    /// The aggregate is asked for its command.
+    pub(crate) fn asks(&self, due: &DueTimer) {
+        self.table.asks(due);
     }
 
     /// The command is being decided now.

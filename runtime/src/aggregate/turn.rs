@@ -140,6 +140,9 @@ impl<'a, A: Aggregate> Turn<'a, A> {
             Some(verdict) => verdict,
             None => self.run_operation(operation, id, command_id.is_some(), metadata),
         };
+        if matches!(verdict, Verdict::Stored { .. }) {
+            self.arm_timers();
+        }
         let verdict = self.require_events_if_assumed(verdict);
         if !matches!(verdict, Verdict::Refused(_)) {
             port.read(&self.incarnation.state);
@@ -372,7 +375,7 @@ impl<'a, A: Aggregate> Turn<'a, A> {
     }
 
     fn end(self) -> TurnEnd {
-        if !self.append.is_empty() {
+        if self.quarantine.is_some() && !self.append.is_empty() {
             self.arm_timers();
         }
         let Self { guard, incarnation, append, held, started, quarantine, .. } = self;

@@ -92,8 +92,8 @@ pub enum HostError {
     /// them another name.
     #[error("two aggregate types have the name {0:?}")]
     NameTaken(&'static str),
-    /// One of its [timers](crate::Hosting::timer) has a name that is not allowed or not its own, or there are too
-    /// many.
+    /// One of its [timers](crate::Hosting::timer) has a name that is not allowed or not its own, there are too many, or the
+    /// type was hosted before without this timer.
     #[error("the timer {timer:?} of {aggregate:?}: {why}")]
     Timer {
         /// The aggregate type.

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use actuarius_domain::Aggregate;
+use actuarius_domain::{Aggregate, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -26,13 +26,14 @@ const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(100), Duration:
 
 /// Delivers the timers of a type while it is hosted.
 pub(crate) async fn run<A: Aggregate>(directory: Weak<Directory<A>>, timers: Arc<Timers<A>>) {
-    if !load(&timers).await {
+    if !matches!(caught(load(&timers)).await, Ok(true)) {
         // So that no actor waits for them any more.
         return timers.set_loading(Loading::Failing("the store is closed".to_owned()));
     }
     // Not long: no more fail at once than are delivered at once.
     let (failed, failures) = mpsc::unbounded_channel();
-    let deliverer = Deliverer { directory, timers, failed, failures, waiting: BTreeMap::new() };
+    let (waiting, retries_first) = (BTreeMap::new(), false);
+    let deliverer = Deliverer { directory, timers, failed, failures, waiting, retries_first };
     deliverer.run().await;
 }
 
@@ -43,6 +44,8 @@ struct Deliverer<A: Aggregate> {
     failures: UnboundedReceiver<Attempt>,
     /// Those that failed, by the moment at which they are repeated. No more than armed timers.
     waiting: BTreeMap<(Instant, DueTimer), Attempt>,
+    /// Whether one that failed comes before one that is newly due, the next time.
+    retries_first: bool,
 }
 
 /// A timer that is due, and how often its delivery has failed.
@@ -80,14 +83,35 @@ impl<A: Aggregate> Deliverer<A> {
         }
     }
 
-    /// Returns what is to be delivered now, if anything is: first what has failed before.
+    /// Returns what is to be delivered now, if anything is. Those that failed and those that are newly due take turns, so
+    /// that thousands that fail slowly do not keep the others waiting.
     fn next(&mut self) -> Option<Attempt> {
-        let first = self.waiting.first_entry();
-        if let Some(retry) = first.filter(|it| it.key().0 <= Instant::now()) {
-            return Some(retry.remove());
+        let now = self.timers.engine.clock.now();
+        self.retries_first = !self.retries_first;
+        match self.retries_first {
+            true => self.next_retry(now).or_else(|| self.next_due(now)),
+            false => self.next_due(now).or_else(|| self.next_retry(now)),
         }
-        let due = self.timers.take_due(self.timers.engine.clock.now())?;
-        Some(Attempt { due, failures: 0 })
+    }
+
+    fn next_due(&self, now: Timestamp) -> Option<Attempt> {
+        Some(Attempt { due: self.timers.take_due(now)?, failures: 0 })
+    }
+
+    /// Returns one that failed and is to be tried again. If the clock was set back before its time, it waits for that.
+    fn next_retry(&mut self, now: Timestamp) -> Option<Attempt> {
+        loop {
+            let first = self.waiting.first_entry()?;
+            if first.key().0 > Instant::now() {
+                return None;
+            }
+            let attempt = first.remove();
+            if attempt.due.at <= now {
+                return Some(attempt);
+            }
+            let again = Instant::now() + CLOCK_CHECK_EVERY;
+            self.waiting.insert((again, attempt.due.clone()), attempt);
+        }
     }
 
     fn wait(&mut self, attempt: Attempt) {
@@ -111,7 +135,10 @@ impl<A: Aggregate> Deliverer<A> {
                 Ok(Ok(())) => None,
                 Ok(Err(failure)) => Some(failure),
                 // A defect, or a tracing layer.
-                Err(panic) => Some(Failure::Indeterminate(panic)),
+                Err(panic) => {
+                    timers.perhaps_sent(&attempt.due);
+                    Some(Failure::Indeterminate(panic))
+                }
             };
             drop(permit);
             match why {

@@ -91,6 +91,7 @@ impl<A: Aggregate> Delivery<'_, A> {
         let stream = self.id.stream();
         let metadata = self.timers.engine.read(move |reader| cause(reader, &stream)).await?;
         let answer = Arc::new(Mutex::new(Answer::None));
+        self.timers.asks(self.due);
         let execute = self.execute(answer.clone()).command_id(self.command_id());
         let meters = &self.timers.meters;
         match execute.metadata(metadata).await {

@@ -8,8 +8,8 @@ use crate::base::stored_commit::commit_with;
 /// How many versions are read at once.
 const VERSIONS_AT_ONCE: u64 = 512;
 
-/// Returns whether a command was carried out since the time `since`, searching back from the end of the stream. The
-/// times of the commits of a stream never go back.
+/// Returns whether a command was carried out since the time `since`, searching back from the end of the stream to the
+/// last deletion. The times of the commits of a stream never go back.
 pub(super) fn was_carried_out(
     reader: &dyn Reader,
     stream: &StreamId,
@@ -19,20 +19,19 @@ pub(super) fn was_carried_out(
     let mut until = reader.version(stream)?;
     while until > Version::NONE {
         let from = Version::new(until.get().saturating_sub(VERSIONS_AT_ONCE));
-        let (mut after, mut reaches_back) = (from, false);
+        let (mut after, mut is_found, mut reaches_back) = (from, false, false);
         while after < until {
             let page = reader.read_stream(stream, after, Position::NONE, PageLimit::default())?;
             let Some(last) = page.commits.last() else { break };
             for view in page.commits.iter().map(|commit| commit.view()) {
-                reaches_back |= view.time < since;
-                if view.command_id == command {
-                    return Ok(true);
-                }
+                let is_end = view.events().any(|event| event.deletion().is_some());
+                is_found = !is_end && (is_found || view.command_id == command);
+                reaches_back |= is_end || view.time < since;
             }
             after = last.view().last_version();
         }
-        if reaches_back {
-            break;
+        if is_found || reaches_back {
+            return Ok(is_found);
         }
         until = from;
     }

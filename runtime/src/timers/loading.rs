@@ -8,6 +8,7 @@ use actuarius_persistence::{Note, Notes, ReadError, Reader};
 use tokio::time::sleep;
 
 use crate::aggregate::timers::{Loading, Marks, Timers, parse, prefix_of_type};
+use crate::base::panics::guarded;
 
 /// How many notes are read at once. A commit with notes waits meanwhile.
 const NOTES_AT_ONCE: usize = 256;
@@ -38,12 +39,15 @@ pub(super) async fn load<A: Aggregate>(timers: &Arc<Timers<A>>) -> bool {
         }
     }
     if dropped > 0 {
-        tracing::warn!(
-            target: "actuarius::timers",
-            aggregate = A::TYPE,
-            dropped,
-            "timers that the type no longer declares were dropped"
-        );
+        // A tracing layer may panic, here and below. Requests wait for the timers.
+        let _ = guarded(|| {
+            tracing::warn!(
+                target: "actuarius::timers",
+                aggregate = A::TYPE,
+                dropped,
+                "timers that the type no longer declares were dropped"
+            );
+        });
     }
     timers.set_loading(Loading::Ready);
     timers.report();
@@ -85,12 +89,14 @@ fn up_to_damaged(
     damaged: bytes::Bytes,
     what: &str,
 ) -> Result<Read, ReadError> {
-    tracing::error!(
-        target: "actuarius::timers",
-        key = %damaged.escape_ascii(),
-        what,
-        "the note of a timer is damaged; the aggregate is asked for its time"
-    );
+    let _ = guarded(|| {
+        tracing::error!(
+            target: "actuarius::timers",
+            key = %damaged.escape_ascii(),
+            what,
+            "the note of a timer is damaged; the aggregate is asked for its time"
+        );
+    });
     let (mut notes, mut after) = (Vec::new(), after.map(bytes::Bytes::copy_from_slice));
     while let Ok(one) = reader.notes(prefix.as_bytes(), after.as_deref(), 1) {
         let Some(note) = one.into_iter().next().filter(|note| note.key < damaged) else { break };
@@ -132,10 +138,12 @@ async fn remove<A: Aggregate>(timers: &Timers<A>, notes: Notes) {
 }
 
 fn failed<A: Aggregate>(error: &ReadError) {
-    tracing::error!(
-        target: "actuarius::timers",
-        aggregate = A::TYPE,
-        %error,
-        "the timers could not be read; this is tried again"
-    );
+    let _ = guarded(|| {
+        tracing::error!(
+            target: "actuarius::timers",
+            aggregate = A::TYPE,
+            %error,
+            "the timers could not be read; this is tried again"
+        );
+    });
 }

@@ -27,6 +27,9 @@ pub(crate) struct Marks {
 /// The time of a timer whose aggregate is to be asked now, because the time that its state says is not known.
 pub(crate) const ASK_NOW: Timestamp = Timestamp::from_micros(i64::MIN);
 
+/// The earliest time that a state can say.
+pub(super) const EARLIEST: Timestamp = Timestamp::from_micros(i64::MIN + 1);
+
 /// Returns the prefix of the keys of all timers of an aggregate type.
 pub(crate) fn prefix_of_type(aggregate: &str) -> String {
     format!("timers/{}/{aggregate}", aggregate.len())

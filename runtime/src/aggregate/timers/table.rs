@@ -57,7 +57,7 @@ struct Part {
 /// What the note of a timer says.
 struct Noted {
     timer: Timer,
-    /// It was armed before this process started, so its command may have been carried out.
+    /// Its command may have been carried out before: it was armed before this process started, or for a time in the past.
     is_earlier: bool,
     marks: Marks,
 }
@@ -67,19 +67,26 @@ struct Said {
     at: Timestamp,
     /// A state says the time that is being delivered.
     again: bool,
+    /// A state says the time that was delivered before.
+    says_delivered: bool,
     /// The earliest other time. An earlier one than the last is harmless, and the last one may not become durable.
     earliest: Option<Timestamp>,
 }
 
 impl Said {
     fn nothing(at: Timestamp) -> Self {
-        Self { at, again: false, earliest: None }
+        Self { at, again: false, says_delivered: false, earliest: None }
     }
 
-    fn add(&mut self, at: Timestamp) {
-        match at == self.at {
-            true => self.again = true,
-            false => self.earliest = Some(self.earliest.map_or(at, |earliest| earliest.min(at))),
+    /// Adds a time that a state says. The one that was delivered before is no other time: as the earliest one, it would
+    /// hide those that are not delivered yet.
+    fn add(&mut self, at: Timestamp, delivered: Option<Timestamp>) {
+        if at == self.at {
+            self.again = true;
+        } else if Some(at) == delivered {
+            self.says_delivered = true;
+        } else {
+            self.earliest = Some(self.earliest.map_or(at, |earliest| earliest.min(at)));
         }
     }
 }
@@ -106,30 +113,39 @@ impl Table {
 
     /// A state says when the timer is due. Its events are not durable yet: the note is handed over before them if the
     /// time is new, or earlier than the noted one. Returns whether there was a note to write.
+    ///
+    /// The command of a time that `is_past` may have been carried out before: the state may have said the time, then
+    /// another one, and now the first one again.
     pub(super) fn says(
         &self,
         id: &Arc<str>,
         timer: Timer,
         at: Option<Timestamp>,
-        write: impl FnOnce(Marks),
+        (is_past, write): (impl FnOnce(Timestamp) -> bool, impl FnOnce(Marks)),
     ) -> bool {
-        let Some(at) = at else { return false };
         let mut part = self.part(id);
+        let marks = part.marks(id, timer).unwrap_or_default();
         if let Some(said) = part.said(id, timer) {
-            said.add(at);
+            if let Some(at) = at {
+                said.add(at, marks.delivered);
+            }
             return false;
         }
-        let marks = part.marks(id, timer).unwrap_or_default();
+        let is_said_no_more = at.is_none() && marks.armed.is_none() && marks.delivered.is_some();
+        // Once the events are durable, the aggregate is asked, and the note is removed.
+        let Some(at) = at.or(is_said_no_more.then_some(ASK_NOW)) else { return false };
         if marks.delivered == Some(at) || marks.armed.is_some_and(|armed| armed <= at) {
             return false;
         }
+        let is_earlier = part.is_earlier(id, timer) || is_past(at);
         let marks = Marks { armed: Some(at), ..marks };
-        part.set(id, timer, marks, false);
+        part.set(id, timer, marks, is_earlier);
         write(marks);
         true
     }
 
-    /// The stream of the aggregate ends: its timers are looked at once it has, and removed.
+    /// The stream of the aggregate ends: its timers are looked at once it has, and removed. If its id is used again, a time
+    /// that was delivered before comes again.
     pub(super) fn ends(&self, id: &Arc<str>, mut write: impl FnMut(Timer, Marks)) -> bool {
         let mut part = self.part(id);
         let noted = part.noted.get(&**id).into_iter().flatten();
@@ -137,11 +153,12 @@ impl Table {
         let mut has_any = false;
         for (timer, marks) in all {
             if let Some(said) = part.said(id, timer) {
-                said.add(ASK_NOW);
-            } else if marks.armed != Some(ASK_NOW) {
-                let marks = Marks { armed: Some(ASK_NOW), ..marks };
-                part.set(id, timer, marks, false);
-                write(timer, marks);
+                said.add(ASK_NOW, None);
+                part.forget_delivered(id, timer);
+            } else if marks != Marks::ASK_NOW {
+                // If the end does not become durable, the history knows what was carried out.
+                part.set(id, timer, Marks::ASK_NOW, true);
+                write(timer, Marks::ASK_NOW);
                 has_any = true;
             }
         }
@@ -169,9 +186,7 @@ impl Table {
 
     /// Returns whether the command of a timer that is being delivered may have been carried out before.
     pub(super) fn may_have_been_sent(&self, due: &DueTimer) -> bool {
-        let part = self.part(&due.id);
-        let mut noted = part.noted.get(&*due.id).into_iter().flatten();
-        noted.any(|it| it.timer == due.timer && it.is_earlier)
+        self.part(&due.id).is_earlier(&due.id, due.timer)
     }
 
     /// The outcome of a delivery is not known.
@@ -180,6 +195,14 @@ impl Table {
         let mut noted = part.noted.get_mut(&*due.id).into_iter().flatten();
         if let Some(noted) = noted.find(|it| it.timer == due.timer) {
             noted.is_earlier = true;
+        }
+    }
+
+    /// The aggregate is asked whether it exists. What it said before may have been said by the state of an aggregate that
+    /// does not.
+    pub(super) fn asks(&self, due: &DueTimer) {
+        if let Some(said) = self.part(&due.id).said(&due.id, due.timer) {
+            said.again = false;
         }
     }
 
@@ -196,8 +219,13 @@ impl Table {
         let Some(said) = part.delivering.remove(&(due.id.clone(), due.timer)) else { return };
         let before = part.marks(&due.id, due.timer).unwrap_or_default();
         let marks = said.marks_after(ended, before);
+        let is_kept =
+            !matches!(ended, Ended::Delivered { .. }) && part.is_earlier(&due.id, due.timer);
         match marks {
-            Some(marks) => part.set(&due.id, due.timer, marks, false),
+            Some(marks) => {
+                let is_past = marks.armed.is_some_and(|armed| armed <= due.at);
+                part.set(&due.id, due.timer, marks, is_kept || is_past);
+            }
             None => part.remove(due),
         }
         write(marks);
@@ -219,14 +247,15 @@ impl Said {
         let (delivered, again) = match ended {
             Ended::Delivered { again } => (Some(self.at), again || self.again),
             Ended::NotDue => (before.delivered, self.again),
-            Ended::Missing => (None, false),
+            // It may have come into being since.
+            Ended::Missing => (None, self.again),
         };
         let is_new = |at: &Timestamp| delivered != Some(*at);
-        let says_again = again.then_some(self.at);
-        let armed = [says_again, self.earliest].into_iter().flatten().filter(is_new).min();
+        let before = before.delivered.filter(|_| self.says_delivered);
+        let said = [again.then_some(self.at), self.earliest, before];
+        let armed = said.into_iter().flatten().filter(is_new).min();
         // A state that still says a time that was delivered must not set it again.
-        let says_delivered =
-            [says_again, self.earliest].into_iter().flatten().any(|at| !is_new(&at));
+        let says_delivered = said.into_iter().flatten().any(|at| !is_new(&at));
         (armed.is_some() || says_delivered).then_some(Marks { armed, delivered })
     }
 }
@@ -235,6 +264,18 @@ impl Part {
     fn marks(&self, id: &str, timer: Timer) -> Option<Marks> {
         let mut noted = self.noted.get(id)?.iter();
         noted.find(|it| it.timer == timer).map(|it| it.marks)
+    }
+
+    fn is_earlier(&self, id: &str, timer: Timer) -> bool {
+        let mut noted = self.noted.get(id).into_iter().flatten();
+        noted.any(|it| it.timer == timer && it.is_earlier)
+    }
+
+    fn forget_delivered(&mut self, id: &str, timer: Timer) {
+        let mut noted = self.noted.get_mut(id).into_iter().flatten();
+        if let Some(noted) = noted.find(|it| it.timer == timer) {
+            noted.marks.delivered = None;
+        }
     }
 
     fn said(&mut self, id: &Arc<str>, timer: Timer) -> Option<&mut Said> {
@@ -274,3 +315,6 @@ fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
     // Nothing panics under the lock.
     part.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,8 @@ impl<A: Aggregate> Turn<'_, A> {
         }
     }
 
-    /// Arms the timers that the state sets, before its events are handed over.
+    /// Arms the timers that the state sets, before its events are handed over. Called after each command with events:
+    /// a power cut may leave the commits of the first commands of a turn alone.
     pub(super) fn arm_timers(&self) {
         let Some(timers) = &self.hosted().timers else { return };
         let id = self.append.stream().shared_id();

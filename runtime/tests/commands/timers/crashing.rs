@@ -1,5 +1,7 @@
 //! A crash at each commit, also between the command and the note that it was delivered.
 
+use std::future::IntoFuture;
+
 use actuarius::health::Status;
 use actuarius::store::fault::Failure;
 
@@ -99,5 +101,36 @@ async fn no_note_is_later_than_the_events_that_need_it() {
             desk.settle(usize::from(!is_stored && earlier.is_some())).await;
             assert_eq!(desk.came("a").await.len(), usize::from(is_stored), "{failure:?}");
         }
+    }
+}
+
+/// The last state of a turn alone decided which timers were stored. A power cut may leave the first commits of a turn
+/// alone, and then the timer of the first command was lost, although a retry of that command was answered as done.
+#[tokio::test]
+async fn the_timer_of_each_command_of_a_turn_is_stored_with_it() {
+    for later in [None, Some(1_000)] {
+        let contents = Arc::default();
+        let desk = Desk::on(&contents, 0).await;
+        let hold = desk.faults.hold();
+        let mut sent = vec![];
+        let mut send = |command| {
+            sent.push(tokio::spawn(desk.reminders.execute("a", command).into_future()));
+        };
+        send(Command::Bill(None));
+        let hold = crate::common::until_held(hold).await;
+        // These two wait for the commit of the first one, and are one turn.
+        send(Command::Idle(Some(10)));
+        until(async || desk.runtime.health().pending == 2).await;
+        send(Command::Idle(later));
+        until(async || desk.runtime.health().pending == 3).await;
+        hold.release();
+        for command in sent {
+            command.await.unwrap().unwrap();
+        }
+        let notes = memory::reopen(&contents).reader.notes(b"timers/", None, 2).unwrap();
+        assert_eq!(notes.len(), 1);
+        assert_eq!(notes[0].value[2..10], 10_i64.to_le_bytes(), "the time of the first command");
+        desk.pass(10, usize::from(later.is_some())).await;
+        assert_eq!(desk.came("a").await, []);
     }
 }

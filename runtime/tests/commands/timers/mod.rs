@@ -5,6 +5,7 @@ mod crashing;
 mod deleting;
 mod failing;
 mod model;
+mod repeating;
 mod restarting;
 mod setting;
 
