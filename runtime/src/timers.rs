@@ -12,7 +12,7 @@
 //! - **Once.** A time is delivered once, however long the state says it, and whether the command is accepted, rejected or
 //!   has no events, and not before that time. Each delivery has a command id that is derived from the timer and the time:
 //!   a command that stored events is never carried out again for the same time, not even if the state says another time,
-//!   or `None`, and then that time again. A command that stored nothing is decided again then, and may be after a crash.
+//!   or `None`, and then that time again. A command that stored nothing may be decided again then, or after a crash.
 //! - **Never lost.** An aggregate that cannot be loaded, or whose `decide` panics, is tried again, at most every
 //!   minute. [`Health`](crate::Health) counts such timers.
 //! - **Cheap.** A time that is replaced by a later one writes nothing. A new or an earlier time writes a small note,

@@ -70,6 +70,9 @@ const JOURNAL_BYTES: u64 = 2 * 1024 * 1024;
 /// How much room opening a table takes on the disk, beside what the journal has: a few segments of sled's file.
 const OPENING_BYTES: u64 = 4 * 1024 * 1024;
 
+/// How many bytes sled writes for each byte of the journal, if its rows are small.
+const WRITTEN_PER_BYTE: u64 = 16;
+
 impl TableEngine for SledOptions {
     fn exists(&self, generation: &Path) -> bool {
         directory(generation).exists()
@@ -105,7 +108,7 @@ fn directory(generation: &Path) -> PathBuf {
 /// Checks that a table with a journal of this size can be opened. Opening writes what the journal has to sled, which
 /// allocates files in segments.
 fn check_room(available: u64, journal: u64) -> io::Result<()> {
-    let needed = OPENING_BYTES + 2 * journal;
+    let needed = OPENING_BYTES + WRITTEN_PER_BYTE * journal;
     if available >= needed {
         return Ok(());
     }
@@ -214,6 +217,10 @@ impl SledTable {
 
     /// Stores a batch in the journal, from where readers see it.
     fn store(&mut self, changes: Changes) -> Result<(), ViewError> {
+        if changes.bytes() as u64 >= JOURNAL_BYTES && self.journal.bytes() > 0 {
+            // Readers do not wait until a large batch is merged with others.
+            self.checkpoint()?;
+        }
         let sequence = self.journal.write(&changes)?;
         self.shared.show(changes);
         self.applier.begin(self.first_unapplied, sequence)?;
@@ -308,8 +315,9 @@ mod tests {
         };
         let before = files();
         let journal = OPENING_BYTES;
-        assert!(check_room(3 * OPENING_BYTES, journal).is_ok());
-        let refused = check_room(3 * OPENING_BYTES - 1, journal).unwrap_err();
+        let needed = (1 + WRITTEN_PER_BYTE) * OPENING_BYTES;
+        assert!(check_room(needed, journal).is_ok());
+        let refused = check_room(needed - 1, journal).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
         options.can_open(place.path()).unwrap();
         assert_eq!(files(), before);

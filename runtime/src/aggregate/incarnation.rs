@@ -15,7 +15,7 @@ use super::replay::Start;
 use super::saved_state;
 use crate::base::error::Quarantine;
 use crate::base::panics::Contained;
-use crate::commit::waiting_snapshots::WaitingSnapshot;
+use crate::commit::waiting_snapshots::{WaitingSnapshot, WaitingSnapshots};
 
 /// An aggregate in memory, from loading to unloading.
 pub(crate) struct Incarnation<A: Aggregate> {
@@ -115,7 +115,8 @@ impl<A: Aggregate> Incarnation<A> {
     pub(crate) fn take_last_snapshot(&mut self, hosted: &HostedType<A>, slot: &Slot<A>) {
         let committer = &hosted.engine.committer;
         self.submit_snapshot(hosted, slot, |incarnation, snapshot| {
-            match incarnation.time.filter(|_| incarnation.subjects.is_empty()) {
+            let may_wait = WaitingSnapshots::takes(snapshot.payload.len());
+            match incarnation.time.filter(|_| may_wait && incarnation.subjects.is_empty()) {
                 Some(last_event) => {
                     committer.keep_snapshot(WaitingSnapshot { snapshot, last_event })
                 }

@@ -212,11 +212,19 @@ impl<A: Aggregate> Timers<A> {
         self.table.fires(due);
     }
 
+    /// Gives up a delivery that has failed, because the clock was set back to before its time.
+    pub(crate) async fn put_back(&self, due: &DueTimer) {
+        self.table.put_back(due);
+        self.ended(due, Ended::NotDue).await;
+        self.recovered();
+    }
+
     /// Ends a delivery, and stores what remains of the timer.
     pub(crate) async fn ended(&self, due: &DueTimer, ended: Ended) {
         let mut stored = None;
+        let is_past = |at| at <= self.engine.clock.now();
         let write = |marks| stored = Some(self.store(&due.id, due.timer, marks));
-        self.table.ended(due, ended, write);
+        self.table.ended(due, ended, (is_past, write));
         self.bell.notify_one();
         if let Some(stored) = stored {
             // Otherwise the store has failed or is closed; the next start asks the aggregate again.

@@ -14,9 +14,32 @@ const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 const ENTRY_BYTES: usize = 512;
 
 /// How many snapshots are stored with one group of events, and how many bytes of them: about what fits into the sync of
-/// the group. Each is put into a page of its own, which sled may write whole. A larger one is stored alone.
+/// the group. Each is put into a page of its own, which sled may write whole. A larger one does not wait here: the store
+/// writes it in pieces, and the committer bounds what waits for that.
 const STORED_AT_ONCE: usize = 64;
 const BYTES_AT_ONCE: usize = 12 * 1024;
+
+/// How much is stored at once.
+#[derive(Clone, Copy)]
+pub(crate) enum Share {
+    /// Beside a group of events.
+    OfGroup,
+    /// While nothing else is to be stored. A command that arrives meanwhile waits for it.
+    Idle,
+    /// At the end.
+    Last,
+}
+
+impl Share {
+    /// How many times as much as beside a group of events.
+    fn factor(self) -> usize {
+        match self {
+            Self::OfGroup => 1,
+            Self::Idle => 4,
+            Self::Last => 16,
+        }
+    }
+}
 
 /// Snapshots that wait to be stored: the newest one of each stream, the oldest one first.
 ///
@@ -54,14 +77,19 @@ pub(crate) enum Kept {
 }
 
 impl WaitingSnapshots {
-    /// Keeps a snapshot in place of an older one of its stream. One always finds room, however large it is.
+    /// Returns whether a snapshot with this payload may wait.
+    pub(crate) fn takes(payload: usize) -> bool {
+        payload <= BYTES_AT_ONCE
+    }
+
+    /// Keeps a snapshot in place of an older one of its stream.
     pub(crate) fn keep(&self, new: WaitingSnapshot) -> Kept {
         let mut waiting = self.waiting();
         let is_first = waiting.by_stream.is_empty();
         let replaced =
             waiting.by_stream.get(&new.snapshot.stream).map_or(0, WaitingSnapshot::bytes);
         let bytes = waiting.bytes - replaced + new.bytes();
-        if bytes > WAITING_BYTES_MAX && waiting.bytes > replaced {
+        if bytes > WAITING_BYTES_MAX {
             return Kept::Dropped;
         }
         waiting.bytes = bytes;
@@ -81,10 +109,10 @@ impl WaitingSnapshots {
         self.waiting().by_stream.is_empty()
     }
 
-    /// Takes out as many as are stored with one group.
-    pub(crate) fn take(&self) -> Vec<NewSnapshot> {
+    /// Takes out as many as are stored at once.
+    pub(crate) fn take(&self, share: Share) -> Vec<NewSnapshot> {
         let (mut waiting, mut taken, mut bytes) = (self.waiting(), vec![], 0);
-        while taken.len() < STORED_AT_ONCE
+        while taken.len() < STORED_AT_ONCE * share.factor()
             && let Some(stream) = waiting.order.front()
         {
             let Some(next) = waiting.by_stream.get(stream) else {
@@ -92,7 +120,7 @@ impl WaitingSnapshots {
                 continue;
             };
             bytes += next.snapshot.payload.len();
-            if bytes > BYTES_AT_ONCE && !taken.is_empty() {
+            if bytes > BYTES_AT_ONCE * share.factor() {
                 break;
             }
             let stream = waiting.order.pop_front();
@@ -154,7 +182,7 @@ mod tests {
     }
 
     fn taken(waiting: &WaitingSnapshots) -> Vec<(String, u64)> {
-        let taken = waiting.take().into_iter();
+        let taken = waiting.take(Share::OfGroup).into_iter();
         taken.map(|it| (it.stream.id().to_owned(), it.version.get())).collect()
     }
 
@@ -172,30 +200,37 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_taken_than_fit_one_group_and_a_large_one_alone() {
+    fn no_more_are_taken_than_fit_one_group() {
         let waiting = WaitingSnapshots::default();
         for id in 0..STORED_AT_ONCE + 1 {
             waiting.keep(snapshot(id, 1, 1));
         }
         assert_eq!(taken(&waiting).len(), STORED_AT_ONCE);
         waiting.keep(snapshot(100, 1, BYTES_AT_ONCE));
-        waiting.keep(snapshot(101, 1, BYTES_AT_ONCE + 1));
+        waiting.keep(snapshot(101, 1, BYTES_AT_ONCE));
         assert_eq!(taken(&waiting), [(STORED_AT_ONCE.to_string(), 1)]);
         assert_eq!(taken(&waiting), [("100".to_owned(), 1)]);
         assert_eq!(taken(&waiting), [("101".to_owned(), 1)]);
         assert!(taken(&waiting).is_empty());
+        assert!(!WaitingSnapshots::takes(BYTES_AT_ONCE + 1));
+        for id in 0..STORED_AT_ONCE * 5 {
+            waiting.keep(snapshot(id, 1, 1));
+        }
+        assert_eq!(waiting.take(Share::Idle).len(), 4 * STORED_AT_ONCE);
+        assert_eq!(waiting.take(Share::Last).len(), STORED_AT_ONCE);
     }
 
     #[test]
-    fn one_always_finds_room_and_others_only_within_the_bound() {
+    fn further_ones_are_dropped_beyond_the_bound_and_replacing_one_frees_its_room() {
         let waiting = WaitingSnapshots::default();
-        assert_eq!(waiting.keep(snapshot(1, 1, WAITING_BYTES_MAX)), Kept::First);
-        assert_eq!(waiting.keep(snapshot(2, 1, 1)), Kept::Dropped);
-        assert_eq!(waiting.keep(snapshot(1, 2, 1)), Kept::Another);
-        assert_eq!(waiting.keep(snapshot(2, 1, 1)), Kept::Another);
-        let rest = WAITING_BYTES_MAX - 3 * ENTRY_BYTES - 2;
-        assert_eq!(waiting.keep(snapshot(3, 1, rest + 1)), Kept::Dropped);
-        assert_eq!(waiting.keep(snapshot(3, 1, rest)), Kept::Another);
+        let fit = WAITING_BYTES_MAX / (BYTES_AT_ONCE + ENTRY_BYTES);
+        for id in 0..fit {
+            assert_ne!(waiting.keep(snapshot(id, 1, BYTES_AT_ONCE)), Kept::Dropped);
+        }
+        assert_eq!(waiting.keep(snapshot(fit, 1, BYTES_AT_ONCE)), Kept::Dropped);
+        assert_eq!(waiting.keep(snapshot(0, 2, 1)), Kept::Another);
+        assert_eq!(waiting.keep(snapshot(fit, 1, BYTES_AT_ONCE - 1)), Kept::Another);
+        assert_eq!(waiting.keep(snapshot(fit + 1, 1, BYTES_AT_ONCE)), Kept::Dropped);
     }
 
     /// The snapshot of a deleted aggregate would have brought back what was erased with it.

@@ -26,9 +26,14 @@ const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(100), Duration:
 
 /// Delivers the timers of a type while it is hosted.
 pub(crate) async fn run<A: Aggregate>(directory: Weak<Directory<A>>, timers: Arc<Timers<A>>) {
-    if !matches!(caught(load(&timers)).await, Ok(true)) {
+    let why = match caught(load(&timers)).await {
+        Ok(true) => None,
+        Ok(false) => Some("the store is closed".to_owned()),
+        Err(panic) => Some(panic),
+    };
+    if let Some(why) = why {
         // So that no actor waits for them any more.
-        return timers.set_loading(Loading::Failing("the store is closed".to_owned()));
+        return timers.set_loading(Loading::Failing(why));
     }
     // Not long: no more fail at once than are delivered at once.
     let (failed, failures) = mpsc::unbounded_channel();
@@ -64,7 +69,7 @@ impl<A: Aggregate> Deliverer<A> {
             while let Ok(attempt) = self.failures.try_recv() {
                 self.wait(attempt);
             }
-            if let Some(attempt) = self.next() {
+            if let Some(attempt) = self.next().await {
                 let Ok(permit) = timers.permits.clone().acquire_owned().await else { return };
                 let Some(directory) = self.directory.upgrade() else { return };
                 self.start(directory, attempt, permit);
@@ -85,21 +90,22 @@ impl<A: Aggregate> Deliverer<A> {
 
     /// Returns what is to be delivered now, if anything is. Those that failed and those that are newly due take turns, so
     /// that thousands that fail slowly do not keep the others waiting.
-    fn next(&mut self) -> Option<Attempt> {
+    async fn next(&mut self) -> Option<Attempt> {
         let now = self.timers.engine.clock.now();
         self.retries_first = !self.retries_first;
-        match self.retries_first {
-            true => self.next_retry(now).or_else(|| self.next_due(now)),
-            false => self.next_due(now).or_else(|| self.next_retry(now)),
+        if self.retries_first
+            && let Some(retry) = self.next_retry(now).await
+        {
+            return Some(retry);
+        }
+        match self.timers.take_due(now) {
+            Some(due) => Some(Attempt { due, failures: 0 }),
+            None => self.next_retry(now).await,
         }
     }
 
-    fn next_due(&self, now: Timestamp) -> Option<Attempt> {
-        Some(Attempt { due: self.timers.take_due(now)?, failures: 0 })
-    }
-
-    /// Returns one that failed and is to be tried again. If the clock was set back before its time, it waits for that.
-    fn next_retry(&mut self, now: Timestamp) -> Option<Attempt> {
+    /// Returns one that failed and is to be tried again. If the clock was set back to before its time, it is armed for that.
+    async fn next_retry(&mut self, now: Timestamp) -> Option<Attempt> {
         loop {
             let first = self.waiting.first_entry()?;
             if first.key().0 > Instant::now() {
@@ -109,8 +115,7 @@ impl<A: Aggregate> Deliverer<A> {
             if attempt.due.at <= now {
                 return Some(attempt);
             }
-            let again = Instant::now() + CLOCK_CHECK_EVERY;
-            self.waiting.insert((again, attempt.due.clone()), attempt);
+            self.timers.put_back(&attempt.due).await;
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) async fn load<A: Aggregate>(timers: &Arc<Timers<A>>) -> bool {
         });
     }
     timers.set_loading(Loading::Ready);
-    timers.report();
+    let _ = guarded(|| timers.report());
     true
 }
 

@@ -35,6 +35,8 @@ impl Shared {
 
     /// Shows readers a batch that is in the journal.
     pub(super) fn show(&self, batch: Changes) {
+        // Collected outside the lock.
+        let batch = Unapplied::of(batch);
         self.unapplied.write().unwrap_or_else(PoisonError::into_inner).add(batch);
     }
 

@@ -49,9 +49,7 @@ fn changes(rows: u8, value: &[u8]) -> Changes {
 }
 
 fn only(batch: Changes) -> Unapplied {
-    let mut unapplied = Unapplied::default();
-    unapplied.add(batch);
-    unapplied
+    Unapplied::of(batch)
 }
 
 fn get(table: &SledTable, key: &[u8]) -> Result<Option<Bytes>, ViewError> {

@@ -13,9 +13,17 @@ pub(super) struct Unapplied {
 }
 
 impl Unapplied {
+    pub(super) fn of(batch: Changes) -> Self {
+        Self { by_place: batch.into_iter().collect() }
+    }
+
     /// Adds the changes of the next batch.
-    pub(super) fn add(&mut self, batch: Changes) {
-        self.by_place.extend(batch);
+    pub(super) fn add(&mut self, batch: Self) {
+        if self.by_place.is_empty() {
+            self.by_place = batch.by_place;
+        } else {
+            self.by_place.extend(batch.by_place);
+        }
     }
 
     /// Returns the change of the row at a place.

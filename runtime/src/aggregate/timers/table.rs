@@ -69,13 +69,15 @@ struct Said {
     again: bool,
     /// A state says the time that was delivered before.
     says_delivered: bool,
+    /// The stream has ended since the command was decided.
+    has_ended: bool,
     /// The earliest other time. An earlier one than the last is harmless, and the last one may not become durable.
     earliest: Option<Timestamp>,
 }
 
 impl Said {
     fn nothing(at: Timestamp) -> Self {
-        Self { at, again: false, says_delivered: false, earliest: None }
+        Self { at, again: false, says_delivered: false, has_ended: false, earliest: None }
     }
 
     /// Adds a time that a state says. The one that was delivered before is no other time: as the earliest one, it would
@@ -154,6 +156,7 @@ impl Table {
         for (timer, marks) in all {
             if let Some(said) = part.said(id, timer) {
                 said.add(ASK_NOW, None);
+                said.has_ended = true;
                 part.forget_delivered(id, timer);
             } else if marks != Marks::ASK_NOW {
                 // If the end does not become durable, the history knows what was carried out.
@@ -213,8 +216,21 @@ impl Table {
         }
     }
 
-    /// Ends a delivery, after which the note is another one, or is removed.
-    pub(super) fn ended(&self, due: &DueTimer, ended: Ended, write: impl FnOnce(Option<Marks>)) {
+    /// Gives up a delivery whose time has not come, because the clock was set back.
+    pub(super) fn put_back(&self, due: &DueTimer) {
+        if let Some(said) = self.part(&due.id).said(&due.id, due.timer) {
+            said.again = true;
+        }
+    }
+
+    /// Ends a delivery, after which the note is another one, or is removed. The command of a time that `is_past` may have
+    /// been carried out before, as in [`says`](Self::says).
+    pub(super) fn ended(
+        &self,
+        due: &DueTimer,
+        ended: Ended,
+        (is_past, write): (impl FnOnce(Timestamp) -> bool, impl FnOnce(Option<Marks>)),
+    ) {
         let mut part = self.part(&due.id);
         let Some(said) = part.delivering.remove(&(due.id.clone(), due.timer)) else { return };
         let before = part.marks(&due.id, due.timer).unwrap_or_default();
@@ -223,8 +239,8 @@ impl Table {
             !matches!(ended, Ended::Delivered { .. }) && part.is_earlier(&due.id, due.timer);
         match marks {
             Some(marks) => {
-                let is_past = marks.armed.is_some_and(|armed| armed <= due.at);
-                part.set(&due.id, due.timer, marks, is_kept || is_past);
+                let is_earlier = is_kept || marks.armed.is_some_and(is_past);
+                part.set(&due.id, due.timer, marks, is_earlier);
             }
             None => part.remove(due),
         }
@@ -250,6 +266,8 @@ impl Said {
             // It may have come into being since.
             Ended::Missing => (None, self.again),
         };
+        // Another life of the id knows nothing of what came before.
+        let delivered = delivered.filter(|_| !self.has_ended);
         let is_new = |at: &Timestamp| delivered != Some(*at);
         let before = before.delivered.filter(|_| self.says_delivered);
         let said = [again.then_some(self.at), self.earliest, before];

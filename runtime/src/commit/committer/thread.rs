@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use actuarius_persistence::{Append, AppendOutcome, Batch, StoreFailure, Writer};
@@ -19,7 +19,7 @@ use crate::base::panics::{Entered, guarded};
 use crate::base::telemetry::CommitMeters;
 use crate::commit::admission::Admission;
 use crate::commit::tail::Tail;
-use crate::commit::waiting_snapshots::WaitingSnapshots;
+use crate::commit::waiting_snapshots::{Share, WaitingSnapshots};
 
 /// What the committer's thread owns.
 pub(super) struct CommitLoop {
@@ -116,14 +116,23 @@ impl CommitLoop {
                 )),
             }
         }
+        self.refuse_later_work();
         while guarded(|| self.store_waiting_snapshots()) == Ok(true) {}
         let _ = guarded(|| self.settle());
         self.close();
     }
 
+    /// Drops what was sent after the stop, whose waiters are notified by that: storing the rest may take long. From now on
+    /// no work can be sent.
+    fn refuse_later_work(&mut self) {
+        let (_sender, closed) = channel();
+        drop((self.held_over.take(), std::mem::replace(&mut self.inbox, closed)));
+        self.append_bytes.close();
+    }
+
     /// Puts the next snapshots that wait into the batch.
-    fn take_waiting_snapshots(&mut self) {
-        let taken = self.waiting_snapshots.take();
+    fn take_waiting_snapshots(&mut self, share: Share) {
+        let taken = self.waiting_snapshots.take(share);
         let bytes = taken.iter().map(|snapshot| snapshot.payload.len()).sum();
         self.snapshot_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.batch.snapshots.extend(taken);
@@ -131,7 +140,7 @@ impl CommitLoop {
 
     /// Stores the next snapshots that wait. Returns whether there were any.
     fn store_waiting_snapshots(&mut self) -> bool {
-        self.take_waiting_snapshots();
+        self.take_waiting_snapshots(Share::Last);
         let are_any = !self.is_batch_empty();
         if are_any {
             self.commit();
@@ -141,11 +150,7 @@ impl CommitLoop {
 
     /// Closes the store's writer. A failure cannot be retried; the shutdown reports it.
     fn close(self) {
-        let Self { writer, poison, inbox, held_over, append_bytes, .. } = self;
-        // First, because closing may take long: nothing of the work that was sent after the stop was
-        // written, and dropping it notifies its waiters. From now on no work can be sent.
-        drop((held_over, inbox));
-        append_bytes.close();
+        let Self { writer, poison, .. } = self;
         let closed = guarded(|| writer.close());
         if let Err(failure) = closed.unwrap_or_else(|panic| Err(writer_panicked(panic))) {
             let _ = guarded(|| {
@@ -157,7 +162,8 @@ impl CommitLoop {
 
     fn step(&mut self) -> Gathered {
         let gathered = self.gather();
-        self.take_waiting_snapshots();
+        let is_idle = self.is_batch_empty();
+        self.take_waiting_snapshots(if is_idle { Share::Idle } else { Share::OfGroup });
         if !self.is_batch_empty() {
             self.commit();
         }

@@ -11,7 +11,7 @@ use tokio_stream::{Stream, StreamExt, once};
 
 use super::super::rows::View;
 
-/// How many batches may wait for a slow receiver. Each has the keys of about a thousand rows, and those of its
+/// How many batches may wait for a slow receiver. Each has the keys of up to 4,096 rows, and those of its
 /// last command.
 const BATCHES_WAITING: usize = 64;
 

@@ -29,7 +29,8 @@ impl One {
     /// Ends a delivery, and returns what the note says then.
     fn ended(&self, due: &DueTimer, ended: Ended) -> Option<Marks> {
         let mut note = None;
-        self.table.ended(due, ended, |marks| note = marks);
+        let is_past = |at: Timestamp| at <= super::tests::at(1_000);
+        self.table.ended(due, ended, (is_past, |marks| note = marks));
         note
     }
 
@@ -118,7 +119,47 @@ fn what_may_have_been_sent_is_remembered_until_it_is_delivered() {
     one.ended(&due, Ended::NotDue);
     let due = one.take();
     assert!(due.at == at(10) && one.table.may_have_been_sent(&due));
-    one.says(500);
+    one.says(2_000);
     one.ended(&due, Ended::Delivered { again: false });
-    assert!(!one.table.may_have_been_sent(&one.take()));
+    let due = one.table.take_due(at(2_000)).expect("it is due");
+    assert!(!one.table.may_have_been_sent(&due));
+}
+
+/// A time that was delivered came again after an earlier one, and its command was carried out a second time.
+#[test]
+fn a_later_time_in_the_past_is_looked_up_in_the_history_after_an_earlier_one() {
+    let one = One::new();
+    one.delivered(50);
+    one.says(30);
+    let due = one.take();
+    one.table.fires(&due);
+    one.says(50);
+    assert_eq!(one.ended(&due, Ended::Delivered { again: false }), Some(marks(50, 30)));
+    assert!(one.table.may_have_been_sent(&one.take()));
+}
+
+/// The aggregate was deleted in the turn in which its timer came. The mark went over to the next life of the id.
+#[test]
+fn a_time_that_came_just_before_the_end_comes_again_in_another_life_of_the_id() {
+    let one = One::new();
+    one.says(20);
+    let due = one.take();
+    one.table.fires(&due);
+    one.table.ends(&one.id, |_, _| ());
+    let note = one.ended(&due, Ended::Delivered { again: false });
+    assert_eq!(note, Some(Marks::ASK_NOW));
+    let due = one.take();
+    one.says(20);
+    assert_eq!(one.ended(&due, Ended::NotDue), Some(marks(20, None)));
+}
+
+/// The clock was set back while a timer failed. An earlier time that was said since waited for the later one.
+#[test]
+fn a_delivery_that_is_given_up_leaves_the_earliest_time() {
+    let one = One::new();
+    one.says(10);
+    let due = one.take();
+    one.says(6);
+    one.table.put_back(&due);
+    assert_eq!(one.ended(&due, Ended::NotDue), Some(marks(6, None)));
 }
