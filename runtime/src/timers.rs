@@ -43,7 +43,8 @@
 //! ```
 //!
 //! Declare the timers where the type is hosted first: a later [`host_with`](crate::Runtime::host_with) refuses timers that
-//! the first one lacks. A timer that its type no longer declares is dropped when the type is hosted with other timers, which is logged.
+//! the first one lacks. A timer that its type no longer declares is dropped when the type is hosted with other timers,
+//! which is logged.
 //!
 //! # Timers or sagas
 //!
